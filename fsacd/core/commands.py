@@ -1,0 +1,82 @@
+"""Commands: what the engine wants done on a switch, in the imperative. It never learns of ESL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fsacd.core.events import Leg
+from fsacd.core.rules import ToExtension
+
+
+class CancelReason(StrEnum):
+    """Why an agent's leg is ended by us; the phone shows a missed call for the first, none for the second."""
+
+    CALLER_GONE = "caller_gone"
+    LOST_RACE = "lost_race"
+    WITHDRAWN = "withdrawn"
+    NO_ANSWER = "no_answer"
+    TALK_OVER = "talk_over"
+
+
+@dataclass(frozen=True, slots=True)
+class RingAgent:
+    """Ring the agent at his contact. `offer_id` is a UUID made from call and attempt: ringing twice is impossible."""
+
+    offer_id: str
+    call_id: str
+    agent_id: str
+    queue: str
+    contact: str
+    switch: str
+    caller_number: str
+    caller_name: str
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOffer:
+    """End the agent's leg, ringing or answered. Repeated by the engine until `OfferEnded` comes."""
+
+    offer_id: str
+    switch: str
+    reason: CancelReason
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Bridge the caller to the agent's answered leg."""
+
+    offer_id: str
+    call_id: str
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmTalk:
+    """They talk: the caller's leg need not return to the music any more; after the talk it goes to `then`."""
+
+    call_id: str
+    leg: Leg
+    then: ToExtension | None
+
+
+@dataclass(frozen=True, slots=True)
+class SendCall:
+    """Send the caller's leg into the dialplan."""
+
+    call_id: str
+    leg: Leg
+    target: ToExtension
+
+
+@dataclass(frozen=True, slots=True)
+class EndCall:
+    """Hang the caller's leg up."""
+
+    call_id: str
+    leg: Leg
+    cause: str
+
+
+Command = RingAgent | CancelOffer | Connect | ConfirmTalk | SendCall | EndCall

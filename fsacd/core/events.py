@@ -1,0 +1,228 @@
+"""Facts: what happened, in the past tense. The only thing that enters the engine.
+
+Times are milliseconds of the engine's own monotonic clock; a fact may carry a time before now (a call that waited
+while the daemon was away). Facts arrive late, doubled, out of order and about things the engine never heard of;
+`Engine.handle` takes all of that as ordinary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fsacd.core.rules import Rules, SkillLevels
+
+# Who asked for a change: "phone:1001", "api:wallboard", "cli:root". Recorded, never interpreted.
+By = str
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """Where a caller can be reached: one channel on one switch."""
+
+    switch: str
+    uuid: str
+
+
+class OfferEnd(StrEnum):
+    """Why an agent's leg is no more, told from the hangup cause that the switch gave."""
+
+    REFUSED = "refused"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    UNREACHABLE = "unreachable"
+    CANCELLED = "cancelled"
+    HUNG_UP = "hung_up"
+    # The order to ring never left this process, so no phone rang and the agent is not to blame.
+    NOT_SENT = "not_sent"
+
+
+# --- calls ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CallQueued:
+    """A caller stands in a queue. Announced again every few seconds, so a lost announcement heals itself."""
+
+    call_id: str
+    queue: str
+    arrived_ms: int
+    leg: Leg | None = None
+    priority: int = 0
+    head_start_ms: int = 0
+    required: SkillLevels = ()
+    number: str = ""
+    name: str = ""
+    customer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallReturned:
+    """The caller's leg came back to the music by itself: the bridge to the agent broke before they could talk."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerGone:
+    """The caller's leg has ended."""
+
+    call_id: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallLeft:
+    """The caller left the music loop for the dialplan's fallback, without our doing."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallLost:
+    """The switch the leg stood on has restarted, or no longer knows the leg: nobody saw it end."""
+
+    call_id: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequeueAsked:
+    """An operator wants the call back in its queue (or in another), with the waiting time it has."""
+
+    call_id: str
+    by: By
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallHangupAsked:
+    """An operator wants the call ended."""
+
+    call_id: str
+    by: By
+
+
+# --- offers --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRang:
+    """The agent's phone rings."""
+
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferAnswered:
+    """The agent's leg is answered and parked: it can be bridged."""
+
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferConnected:
+    """Caller and agent are bridged: they talk."""
+
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectFailed:
+    """The switch refused to bridge, or the order never reached it."""
+
+    offer_id: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferEnded:
+    """The agent's leg has ended or never came to be: a failed originate and a hangup are the same fact."""
+
+    offer_id: str
+    end: OfferEnd
+    cause: str = ""
+
+
+# --- agents --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLoggedIn:
+    """The agent is at work, reachable at his contact; `contact` overrides the configured one until he logs out."""
+
+    agent_id: str
+    by: By
+    contact: str | None = None
+    ready: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLoggedOut:
+    """The agent goes home. During a call it takes effect after the call."""
+
+    agent_id: str
+    by: By
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSetReady:
+    """The agent wants calls. During wrap-up it ends the wrap-up."""
+
+    agent_id: str
+    by: By
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSetNotReady:
+    """The agent wants no calls, for a reason. During a call it is remembered and takes effect after wrap-up."""
+
+    agent_id: str
+    by: By
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEndedWrapUp:
+    """The agent has finished his after-call work before its time."""
+
+    agent_id: str
+    by: By
+
+
+# --- the world -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchConnected:
+    """The switch is there, in sync, and takes commands."""
+
+    switch: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchLost:
+    """The link to the switch is down: its calls go on without us, and no new offer can be made there."""
+
+    switch: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchRestarted:
+    """The switch has started anew (its Core-UUID changed): every leg on it is gone."""
+
+    switch: str
+
+
+@dataclass(frozen=True, slots=True)
+class RulesChanged:
+    """The configuration was reloaded."""
+
+    rules: Rules
+
+
+CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | CallLost | CallRequeueAsked | CallHangupAsked
+OfferEvent = OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded
+AgentEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp
+WorldEvent = SwitchConnected | SwitchLost | SwitchRestarted | RulesChanged
+Event = CallEvent | OfferEvent | AgentEvent | WorldEvent

@@ -1,0 +1,127 @@
+"""Records: what came of it. They go to the store, the metrics and the event stream, behind the calls.
+
+Times are milliseconds of the engine's monotonic clock; whoever writes them down turns them into wall-clock time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CallOutcome(StrEnum):
+    """The closed list of ways a call can end. Each call has exactly one."""
+
+    ANSWERED = "answered"
+    ABANDONED = "abandoned"
+    OVERFLOWED = "overflowed"
+    REFUSED = "refused"  # never stood in the queue: unknown queue, or a limit of the daemon
+    HUNG_UP = "hung_up"  # by an operator
+    LEFT = "left"  # took the dialplan's fallback by itself
+    LOST = "lost"  # its switch crashed or forgot it
+
+
+class OfferOutcome(StrEnum):
+    """The closed list of ways an offer can end; `OfferClosed.reason` says more."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+    WITHDRAWN = "withdrawn"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class CallJoined:
+    """A call joined a queue: it is offered, in the field's sense of the word, to that queue."""
+
+    call_id: str
+    queue: str
+    at_ms: int
+    by_overflow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallConnected:
+    """Caller and agent began to talk. `waited_ms` is queued → answered, the ringing included."""
+
+    call_id: str
+    queue: str
+    agent_id: str
+    at_ms: int
+    waited_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallMoved:
+    """A call overflowed from one queue into another."""
+
+    call_id: str
+    from_queue: str
+    to_queue: str
+    at_ms: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """A finished call: one row of history."""
+
+    call_id: str
+    queue: str
+    outcome: CallOutcome
+    detail: str
+    arrived_ms: int
+    ended_ms: int
+    waited_ms: int
+    talked_ms: int
+    agent_id: str | None
+    offers: int
+    priority: int
+    number: str
+    name: str
+    customer: str
+    switch: str | None
+    leg_uuid: str | None
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferClosed:
+    """A finished offer. `reason`: talk, refused, busy, no_answer, unreachable, caller_gone, lost_race, bridge_window…"""
+
+    offer_id: str
+    call_id: str
+    queue: str
+    agent_id: str
+    attempt: int
+    outcome: OfferOutcome
+    reason: str
+    started_ms: int
+    answered_ms: int | None
+    connected_ms: int | None
+    ended_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStateEnded:
+    """An interval an agent spent in one state."""
+
+    agent_id: str
+    state: str
+    reason: str
+    started_ms: int
+    ended_ms: int
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """Something that should not have been, seen and dealt with: counted by kind, logged in one sentence."""
+
+    kind: str
+    text: str
+    at_ms: int
+
+
+Record = CallJoined | CallConnected | CallMoved | CallEnded | OfferClosed | AgentStateEnded | Anomaly
