@@ -1,0 +1,21 @@
+"""The few exceptions that cross layers. `str(error)` is always one clear sentence for an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class FsacdError(Exception):
+    """Something an operator should read; anything else that escapes is a fault of ours."""
+
+
+class Refused(FsacdError):  # noqa: N818 - a refusal is an ordinary answer, not an error of the one who gives it
+    """What was asked for cannot be done now. `problems` holds the single reasons when there are several."""
+
+    def __init__(self, sentence: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(sentence)
+        self.problems = tuple(problems)
+
+
+class Unavailable(FsacdError):  # noqa: N818 - named after the state the daemon is in
+    """The daemon cannot say yes or no now: overloaded, stopping, or an answer did not come in time."""
