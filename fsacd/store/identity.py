@@ -1,0 +1,80 @@
+"""Who an embedded PostgreSQL runs as: it refuses root, and must reach its programs and its data."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+# Tried in this order when we are root: a user made for us, PostgreSQL's own, everybody's nobody.
+UNPRIVILEGED = ("fsacd", "postgres", "nobody")
+
+
+class Mode(StrEnum):
+    """How the launcher changes its identity; the words of `launch.py`."""
+
+    PLAIN = "plain"
+    USER = "user"
+    NAMESPACE = "namespace"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A way to run PostgreSQL. `owner` owns the files outside; `client` is how the server sees this process."""
+
+    mode: Mode
+    uid: int
+    gid: int
+    owner: tuple[int, int]
+    client: str
+
+
+def candidates(data: Path) -> list[Identity]:
+    """The ways worth trying, best first, without those that would not own the data that is already there."""
+    uid, gid = os.geteuid(), os.getegid()
+    found: list[Identity] = []
+    me = _by_uid(uid)
+    if uid == 0:
+        found.extend(
+            Identity(Mode.USER, user.pw_uid, user.pw_gid, (user.pw_uid, user.pw_gid), _name(uid))
+            for user in map(_by_name, UNPRIVILEGED)
+            if user is not None
+        )
+    elif me is not None:
+        found.append(Identity(Mode.PLAIN, uid, gid, (uid, gid), me.pw_name))
+    # Root whose files only root can reach, or a user whom no passwd entry knows (PostgreSQL insists on one).
+    mapped = _mappable()
+    if mapped is not None and (uid == 0 or me is None):
+        found.append(Identity(Mode.NAMESPACE, mapped.pw_uid, mapped.pw_gid, (uid, gid), mapped.pw_name))
+    try:
+        owner = data.lstat().st_uid
+    except FileNotFoundError:
+        return found
+    return [identity for identity in found if identity.owner[0] == owner]
+
+
+def _mappable() -> pwd.struct_passwd | None:
+    """Some ordinary passwd entry to appear as; not the overflow user, whom everybody unmapped appears as."""
+    overflow = int(Path("/proc/sys/kernel/overflowuid").read_text(encoding="ascii"))
+    return next((user for user in pwd.getpwall() if user.pw_uid not in {0, overflow}), None)
+
+
+def _by_uid(uid: int) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:
+        return None
+
+
+def _by_name(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def _name(uid: int) -> str:
+    user = _by_uid(uid)
+    return "root" if user is None else user.pw_name

@@ -1,0 +1,100 @@
+"""Becomes a PostgreSQL program that dies with the process that started it and never runs as root.
+
+Run as a script by `fsacd.store.embedded`, never imported by it, and standard library only: it starts in a bare
+interpreter (`python -I -S`), so that nothing between fork and exec depends on gevent or on threads.
+
+    launch.py PARENT_PID MODE UID GID DIRECTORY PROGRAM [ARGUMENT…]
+
+MODE is `plain` (stay who we are), `user` (become UID and GID for good) or `namespace` (a user namespace of our own in
+which we appear as UID and GID; files stay ours, and PostgreSQL does not see root). DIRECTORY becomes the working
+directory after that, which proves that it can be reached.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+CLONE_NEWUSER = 0x1000_0000
+PR_SET_PDEATHSIG = 1
+# What a shell says for "found, but could not be executed": the caller tells it from PostgreSQL's own exit codes.
+CANNOT_RUN = 126
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _require(result: int, what: str) -> None:
+    """Turn a C library's -1 into an OSError that names the step.
+
+    Raises:
+        OSError: the call failed.
+    """
+    if result == -1:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")
+
+
+def enter_namespace(uid: int, gid: int) -> None:
+    """Enter a user namespace in which the present user and group are called `uid` and `gid`; no one else is mapped.
+
+    Raises:
+        OSError: the kernel or a container's policy forbids it.
+    """
+    outer_uid, outer_gid = os.geteuid(), os.getegid()
+    _require(_libc.unshare(CLONE_NEWUSER), "a user namespace is not allowed here")
+    # The kernel lets an ordinary user map his group only after he has given up setgroups().
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{uid} {outer_uid} 1"),
+        ("gid_map", f"{gid} {outer_gid} 1"),
+    ):
+        descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY)
+        try:
+            os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+
+
+def become(uid: int, gid: int) -> None:
+    """Give up every right of root for good.
+
+    Raises:
+        OSError: this process may not.
+    """
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+
+def launch(arguments: list[str]) -> None:
+    """Do as the module says; returns only by an exception.
+
+    Raises:
+        OSError: a step was refused, or the program cannot be executed.
+    """
+    parent, mode, uid, gid, directory, *command = arguments
+    match mode:
+        case "user":
+            become(int(uid), int(gid))
+        case "namespace":
+            enter_namespace(int(uid), int(gid))
+        case _:
+            pass
+    # After the change of identity, because that change clears it. SIGQUIT is PostgreSQL's immediate shutdown: the
+    # postmaster ends its children, waits for them, and the next start replays the log.
+    _require(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT, 0, 0, 0), "prctl")
+    if os.getppid() != int(parent):
+        raise OSError(f"process {parent}, which asked for this, is gone")
+    os.umask(0o077)
+    os.chdir(directory)
+    os.execv(command[0], command)  # noqa: S606 - no shell is wanted; the arguments come from fsacd.store.embedded
+
+
+if __name__ == "__main__":
+    try:
+        launch(sys.argv[1:])
+    except OSError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(CANNOT_RUN)
