@@ -10,13 +10,15 @@ from fsacd.core.rules import ToExtension
 
 
 class CancelReason(StrEnum):
-    """Why an agent's leg is ended by us; the phone shows a missed call for the first, none for the second."""
+    """Why an agent's leg is ended by us; it becomes the hangup cause, so the phone knows whether it missed a call."""
 
     CALLER_GONE = "caller_gone"
     LOST_RACE = "lost_race"
     WITHDRAWN = "withdrawn"
     NO_ANSWER = "no_answer"
+    BRIDGE_WINDOW = "bridge_window"
     TALK_OVER = "talk_over"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class CallQueued:
     queue: str
     arrived_ms: int
     leg: Leg | None = None
-    priority: int = 0
+    priority: int | None = None  # None: the queue's
     head_start_ms: int = 0
     required: SkillLevels = ()
     number: str = ""
@@ -115,9 +115,10 @@ class OfferRang:
 
 @dataclass(frozen=True, slots=True)
 class OfferAnswered:
-    """The agent's leg is answered and parked: it can be bridged."""
+    """The agent's leg is answered and parked: it can be bridged. `switch` lets a leg nobody knows be ended."""
 
     offer_id: str
+    switch: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,10 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class OfferClosed:
-    """A finished offer. `reason`: talk, refused, busy, no_answer, unreachable, caller_gone, lost_race, bridge_window…"""
+    """A finished offer. `reason`: talk, refused, busy, no_answer, unreachable, caller_gone, lost_race, bridge_window.
+
+    An agent who answered and got no talk has the reason bridge_window or lost_race.
+    """
 
     offer_id: str
     call_id: str

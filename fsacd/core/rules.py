@@ -94,8 +94,10 @@ class Limits:
     # How often the engine repeats a command that has not been confirmed, and when it gives up waiting.
     cancel_retry_ms: int = 100
     connect_ms: int = 1_500
-    # Beyond a ring's own timeout, how long the switch may take to tell us its end.
+    # How long a leg that we are ending may take to end before we go on without it.
     offer_grace_ms: int = 5_000
+    # A talk shorter than this may still fall back into the music, because the leg was not yet told that it talks.
+    settle_ms: int = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +107,6 @@ class Rules:
     queues: Mapping[str, QueueRules]
     agents: Mapping[str, AgentRules]
     limits: Limits = Limits()
+    # Where a caller goes whom no queue takes, and where a talking caller goes who is put back into his queue.
+    fallback: ToExtension = ToExtension("fsacd_fallback", "fsacd")
+    back: ToExtension = ToExtension("fsacd_back", "fsacd")

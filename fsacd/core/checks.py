@@ -1,0 +1,112 @@
+"""The invariants, proved by a look at everything. Run after every step of the tests, and when in doubt."""
+
+from __future__ import annotations
+
+from fsacd.core import agent as a
+from fsacd.core import call as c
+from fsacd.core import offer as o
+from fsacd.core.timers import TimerKey
+from fsacd.core.world import World, in_queue
+
+
+def check(world: World) -> None:
+    """Raise AssertionError for the first invariant that does not hold."""
+    _check_calls(world)
+    _check_offers(world)
+    _check_agents(world)
+    _check_timers(world)
+    waiting = {call_id: call for call_id, call in world.calls.items() if world.is_indexed(call)}
+    ready = {agent_id: agent for agent_id, agent in world.agents.items() if isinstance(agent.state, a.Ready)}
+    world.index.check(waiting, ready)
+    _check_nobody_idle(world, waiting, ready)
+    for queue, length in world.queue_lengths.items():
+        true = sum(call.queue == queue and in_queue(call.state) for call in world.calls.values())
+        assert length == true, f"queue {queue} holds {true} calls, not {length}"
+    assert not world.free_agents, "an agent is left undistributed"
+    assert not world.free_calls, "a call is left undistributed"
+
+
+def _check_calls(world: World) -> None:
+    for call_id, call in world.calls.items():
+        assert call.call_id == call_id
+        match call.state:
+            case c.Ringing(offer_ids):
+                assert offer_ids, "a ringing call has an offer"
+                for offer_id in offer_ids:
+                    assert isinstance(world.offers[offer_id].state, o.OfferRinging)
+                    assert world.offers[offer_id].call_id == call_id
+            case c.Connecting(offer_id):
+                assert isinstance(world.offers[offer_id].state, o.OfferConnecting)
+                assert world.offers[offer_id].call_id == call_id
+            case c.Talking(offer_id, agent_id, _):
+                assert isinstance(world.offers[offer_id].state, o.OfferTalking)
+                assert world.offers[offer_id].agent_id == agent_id
+            case c.Waiting() | c.Settling():
+                pass
+
+
+def _check_offers(world: World) -> None:
+    holders: dict[str, str] = {}
+    for offer_id, offer in world.offers.items():
+        assert offer.closed == isinstance(offer.state, o.OfferEnding), "a record is written when an offer ends"
+        if isinstance(offer.state, o.OfferEnding):
+            continue
+        assert offer.agent_id not in holders, f"agent {offer.agent_id} has two live offers"
+        holders[offer.agent_id] = offer_id
+        state = world.calls[offer.call_id].state
+        match offer.state:
+            case o.OfferRinging():
+                assert isinstance(state, c.Ringing)
+                assert offer_id in state.offer_ids
+                assert world.agents[offer.agent_id].state == a.Offered(offer_id)
+            case o.OfferConnecting():
+                assert state == c.Connecting(offer_id)
+                assert world.agents[offer.agent_id].state == a.Offered(offer_id)
+            case o.OfferTalking():
+                assert isinstance(state, c.Talking)
+                assert world.agents[offer.agent_id].state == a.Talking(offer_id, offer.call_id)
+
+
+def _check_agents(world: World) -> None:
+    for agent_id, agent in world.agents.items():
+        assert agent.agent_id == agent_id
+        match agent.state:
+            case a.Offered(offer_id):
+                assert world.offers[offer_id].agent_id == agent_id
+                assert not isinstance(world.offers[offer_id].state, o.OfferTalking)
+            case a.Talking(offer_id, call_id):
+                assert isinstance(world.offers[offer_id].state, o.OfferTalking)
+                assert world.offers[offer_id].call_id == call_id
+            case a.Ready() | a.LoggedOut():
+                assert agent.then is None, "whoever is free has got what he asked for"
+                assert not agent.removed or isinstance(agent.state, a.LoggedOut)
+            case a.NotReady() | a.WrappingUp() | a.HeldBack():
+                pass
+
+
+def _check_timers(world: World) -> None:
+    """Every transient state has a deadline, and no deadline is left without its owner."""
+    transient = {i for i, offer in world.offers.items() if not isinstance(offer.state, o.OfferTalking)}
+    expected = {TimerKey("offer", i) for i in transient}
+    expected |= {
+        TimerKey("agent", i) for i, agent in world.agents.items() if isinstance(agent.state, a.WrappingUp | a.HeldBack)
+    }
+    expected |= {TimerKey("settle", i) for i, call in world.calls.items() if isinstance(call.state, c.Settling)}
+    optional = {TimerKey(kind, call_id) for kind in ("max_wait", "delay") for call_id in world.calls}
+    keys = world.timers.keys()
+    assert expected <= keys, f"no deadline for {expected - keys}"
+    assert keys <= expected | optional, f"deadlines without an owner: {keys - expected - optional}"
+
+
+def _check_nobody_idle(world: World, waiting: dict[str, c.Call], ready: dict[str, a.Agent]) -> None:
+    """No ready agent is idle while a call waits that he may take. Stated without the index, by looking at all pairs."""
+    timers = world.timers.keys()
+    for agent in ready.values():
+        for call in waiting.values():
+            service = agent.rules.queues.get(call.queue)
+            if service is None or agent.fit(call.required) is None:
+                continue
+            waited_ms = world.now_ms - call.virtual_ms
+            # A delay that has just passed is acted on by `advance`, at the deadline that was set for it.
+            may_help = waited_ms >= service.delay_ms and TimerKey("delay", call.call_id) not in timers
+            assert service.delay_ms and not may_help, f"agent {agent.agent_id} idles while {call.call_id} waits"

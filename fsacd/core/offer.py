@@ -1,0 +1,67 @@
+"""An offer: one attempt to give one call to one agent. Its id is also the UUID of the agent's leg."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from fsacd.core.commands import CancelReason
+
+# The name space of leg UUIDs. Never change it: a restarted daemon must compute the same ones.
+_NAMESPACE = uuid.UUID("8a6e4e0c-5f43-4b06-9a5e-6f7361636400")
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRinging:
+    """The agent's phone has been told to ring."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferConnecting:
+    """The agent's leg is answered and about to be bridged."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferTalking:
+    """Bridged with the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferEnding:
+    """The leg is being ended by us, or must end by itself after the talk; repeated until it has."""
+
+    reason: CancelReason
+    give_up_ms: int
+
+
+OfferState = OfferRinging | OfferConnecting | OfferTalking | OfferEnding
+
+OFFER_MOVES: dict[type, frozenset[type]] = {
+    OfferRinging: frozenset({OfferConnecting, OfferEnding}),
+    OfferConnecting: frozenset({OfferTalking, OfferEnding}),
+    OfferTalking: frozenset({OfferEnding}),
+    OfferEnding: frozenset(),
+}
+
+
+@dataclass(slots=True)
+class Offer:
+    """One live offer."""
+
+    offer_id: str
+    call_id: str
+    queue: str
+    agent_id: str
+    switch: str
+    attempt: int
+    started_ms: int
+    state: OfferState
+    rang_ms: int | None = None
+    answered_ms: int | None = None
+    connected_ms: int | None = None
+    closed: bool = False  # its record is written; only the leg's end is still awaited
+
+
+def offer_id(call_id: str, attempt: int) -> str:
+    """The UUID of the leg of this attempt: the same after a restart, so an agent cannot be rung twice for it."""
+    return str(uuid.uuid5(_NAMESPACE, f"{call_id}/{attempt}"))

@@ -1,0 +1,225 @@
+"""The life of an offer as far as the agent's side goes: made, withdrawn, over. Its record is written exactly once."""
+
+from __future__ import annotations
+
+from fsacd.core import agent as a
+from fsacd.core import agents
+from fsacd.core import call as c
+from fsacd.core import offer as o
+from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
+from fsacd.core.events import OfferEnd
+from fsacd.core.records import OfferClosed, OfferOutcome
+from fsacd.core.rules import HoldBack
+from fsacd.core.world import World
+
+# A leg whose talk is over ends by itself; only if it has not by then, it is ended.
+_TALK_OVER_GRACE_MS = 1_000
+
+_OUTCOMES: dict[CancelReason, OfferOutcome] = {
+    CancelReason.CALLER_GONE: OfferOutcome.WITHDRAWN,
+    CancelReason.LOST_RACE: OfferOutcome.WITHDRAWN,
+    CancelReason.WITHDRAWN: OfferOutcome.WITHDRAWN,
+    CancelReason.NO_ANSWER: OfferOutcome.UNANSWERED,
+    CancelReason.BRIDGE_WINDOW: OfferOutcome.FAILED,
+    CancelReason.TALK_OVER: OfferOutcome.ANSWERED,
+    CancelReason.UNKNOWN: OfferOutcome.FAILED,
+}
+
+
+def make(world: World, call: c.Call, agent: a.Agent) -> None:
+    """Ring this agent for this call."""
+    rules = world.queue_rules(call)
+    call.offers += 1
+    switch = call.leg.switch if call.leg else agent.rules.switch
+    offer = o.Offer(
+        offer_id=o.offer_id(call.call_id, call.offers),
+        call_id=call.call_id,
+        queue=call.queue,
+        agent_id=agent.agent_id,
+        switch=switch,
+        attempt=call.offers,
+        started_ms=world.now_ms,
+        state=o.OfferRinging(),
+    )
+    world.offers[offer.offer_id] = offer
+    world.timers.set("offer", offer.offer_id, world.now_ms + rules.ring_timeout_ms)
+    ringing = call.state.offer_ids if isinstance(call.state, c.Ringing) else ()
+    world.move_call(call, c.Ringing((*ringing, offer.offer_id)))
+    world.move_agent(agent, a.Offered(offer.offer_id))
+    world.command(
+        RingAgent(
+            offer_id=offer.offer_id,
+            call_id=call.call_id,
+            agent_id=agent.agent_id,
+            queue=call.queue,
+            contact=agent.contact,
+            switch=switch,
+            caller_number=call.number,
+            caller_name=call.name,
+            timeout_ms=rules.ring_timeout_ms,
+        )
+    )
+
+
+def withdraw(world: World, offer_id: str, reason: CancelReason) -> None:
+    """End the agent's leg, ringing or answered; asked for again until the switch says that it has ended.
+
+    The agent is free only then: his phone may still ring.
+    """
+    offer = world.offers[offer_id]
+    write(world, offer, _OUTCOMES[reason], _reason(offer, reason))
+    limits = world.rules.limits
+    world.move_offer(offer, o.OfferEnding(reason, world.now_ms + limits.offer_grace_ms))
+    world.timers.set("offer", offer_id, world.now_ms + limits.cancel_retry_ms)
+    world.command(CancelOffer(offer_id, offer.switch, reason))
+
+
+def _reason(offer: o.Offer, reason: CancelReason) -> str:
+    if reason is CancelReason.CALLER_GONE and offer.answered_ms is not None:
+        return "bridge_window"  # the agent had answered: his 200 has no talk to show for it, and this says why
+    return str(reason)
+
+
+def talk_over(world: World, offer_id: str) -> None:
+    """Caller and agent have talked, and the caller's side is over. His leg should end by itself."""
+    _end_talk(world, offer_id, OfferOutcome.ANSWERED, "talk")
+
+
+def talk_broken(world: World, offer_id: str) -> None:
+    """The bridge broke before they could talk, and the caller has gone back to waiting."""
+    _end_talk(world, offer_id, OfferOutcome.FAILED, "bridge_window")
+
+
+def _end_talk(world: World, offer_id: str, outcome: OfferOutcome, reason: str) -> None:
+    offer = world.offers.get(offer_id)
+    if offer is None:
+        return  # the agent's leg ended first, and all this was done then
+    write(world, offer, outcome, reason)
+    give_up_ms = world.now_ms + _TALK_OVER_GRACE_MS + world.rules.limits.offer_grace_ms
+    world.move_offer(offer, o.OfferEnding(CancelReason.TALK_OVER, give_up_ms))
+    world.timers.set("offer", offer_id, world.now_ms + _TALK_OVER_GRACE_MS)
+    agents.wrap_up(world, world.agents[offer.agent_id], _wrap_up_ms(world, offer))
+
+
+def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
+    """The leg has still not ended: ask again (a kill can miss a leg that is just being made), or go on without it."""
+    if world.now_ms >= ending.give_up_ms:
+        world.anomaly("offer_unconfirmed", f"the leg of offer {offer.offer_id} did not end in time")
+        over(world, offer, OfferEnd.CANCELLED)
+        return
+    world.timers.set("offer", offer.offer_id, world.now_ms + world.rules.limits.cancel_retry_ms)
+    world.command(CancelOffer(offer.offer_id, offer.switch, ending.reason))
+
+
+def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
+    """The agent's leg is gone: let the agent go on, and forget the offer. Its record has been written."""
+    world.forget_offer(offer)
+    agent = world.agents.get(offer.agent_id)
+    if agent is None or not _holds(agent, offer):
+        return  # he has been in wrap-up since the caller hung up, and may be anywhere by now
+    match offer.state:
+        case o.OfferTalking():
+            agents.wrap_up(world, agent, _wrap_up_ms(world, offer))
+        case o.OfferEnding(CancelReason.NO_ANSWER, _):
+            _hold_back(world, agent, offer, "no_answer")
+        case o.OfferEnding():
+            agents.become_free(world, agent)
+        case o.OfferConnecting():
+            _hold_back(world, agent, offer, "refused")
+        case o.OfferRinging():
+            if end is OfferEnd.NOT_SENT:
+                # Nothing rang. Without a pause the same agent would be chosen again at once, and again.
+                agents.hold_back(world, agent, "not_sent", _NOT_SENT_PAUSE_MS)
+            else:
+                _hold_back(world, agent, offer, _HOLD_BACK_AS[end])
+
+
+_NOT_SENT_PAUSE_MS = 1_000
+
+_HOLD_BACK_AS: dict[OfferEnd, str] = {
+    OfferEnd.REFUSED: "refused",
+    OfferEnd.BUSY: "busy",
+    OfferEnd.NO_ANSWER: "no_answer",
+    OfferEnd.UNREACHABLE: "unreachable",
+    OfferEnd.CANCELLED: "refused",
+    OfferEnd.HUNG_UP: "refused",
+}
+
+_ENDED_AS: dict[OfferEnd, OfferOutcome] = {
+    OfferEnd.REFUSED: OfferOutcome.REFUSED,
+    OfferEnd.BUSY: OfferOutcome.REFUSED,
+    OfferEnd.NO_ANSWER: OfferOutcome.UNANSWERED,
+    OfferEnd.UNREACHABLE: OfferOutcome.FAILED,
+    OfferEnd.CANCELLED: OfferOutcome.FAILED,
+    OfferEnd.HUNG_UP: OfferOutcome.REFUSED,
+    OfferEnd.NOT_SENT: OfferOutcome.FAILED,
+}
+
+
+def ended_with_switch(world: World, offer: o.Offer) -> None:
+    """The switch has restarted: the leg is gone, and nobody is to blame."""
+    if isinstance(offer.state, o.OfferTalking):
+        write(world, offer, OfferOutcome.ANSWERED, "talk")
+    else:
+        write(world, offer, OfferOutcome.FAILED, "switch_restarted")
+    over(world, offer, OfferEnd.NOT_SENT)
+
+
+def write_end(world: World, offer: o.Offer, end: OfferEnd) -> None:
+    """Write the record of an offer whose leg ended before we wanted it to."""
+    match offer.state:
+        case o.OfferRinging():
+            write(world, offer, _ENDED_AS[end], str(end))
+        case o.OfferConnecting():
+            write(world, offer, OfferOutcome.FAILED, "bridge_window")
+        case o.OfferTalking():
+            write(world, offer, OfferOutcome.ANSWERED, "talk")
+        case o.OfferEnding():
+            pass  # written when it began to end
+
+
+def write(world: World, offer: o.Offer, outcome: OfferOutcome, reason: str) -> None:
+    """Write the offer's record: once."""
+    if offer.closed:
+        return
+    offer.closed = True
+    world.record(
+        OfferClosed(
+            offer_id=offer.offer_id,
+            call_id=offer.call_id,
+            queue=offer.queue,
+            agent_id=offer.agent_id,
+            attempt=offer.attempt,
+            outcome=outcome,
+            reason=reason,
+            started_ms=offer.started_ms,
+            answered_ms=offer.answered_ms,
+            connected_ms=offer.connected_ms,
+            ended_ms=world.now_ms,
+        )
+    )
+
+
+def _holds(agent: a.Agent, offer: o.Offer) -> bool:
+    match agent.state:
+        case a.Offered(offer_id) | a.Talking(offer_id, _):
+            return offer_id == offer.offer_id
+        case _:
+            return False
+
+
+def _hold_back(world: World, agent: a.Agent, offer: o.Offer, reason: str) -> None:
+    rules = world.rules.queues.get(offer.queue)
+    times = rules.hold_back if rules else HoldBack()
+    for_ms = {
+        "refused": times.refused_ms,
+        "busy": times.busy_ms,
+        "no_answer": times.no_answer_ms,
+        "unreachable": times.unreachable_ms,
+    }[reason]
+    agents.hold_back(world, agent, reason, for_ms)
+
+
+def _wrap_up_ms(world: World, offer: o.Offer) -> int:
+    rules = world.rules.queues.get(offer.queue)
+    return rules.wrap_up_ms if rules else 0

@@ -1,0 +1,29 @@
+"""Skills: what an agent can do, at which level, against what a call requires."""
+
+from __future__ import annotations
+
+from fsacd.core.rules import SkillLevels
+
+
+def merge(first: SkillLevels, second: SkillLevels) -> SkillLevels:
+    """Both requirements together: for a skill named twice the higher level counts. Sorted by skill."""
+    if not second:
+        return first
+    levels = dict(first)
+    for skill, level in second:
+        levels[skill] = max(level, levels.get(skill, 0))
+    return tuple(sorted(levels.items()))
+
+
+def fit(required: SkillLevels, skills: dict[str, int]) -> int | None:
+    """The lowest of the agent's levels in the required skills; None when one is missing or too low.
+
+    A call that requires nothing fits everybody at level 0, so that skilled agents are not worn out by simple calls.
+    """
+    lowest = 0
+    for skill, minimum in required:
+        level = skills.get(skill, 0)
+        if level < minimum or level == 0:
+            return None
+        lowest = level if lowest == 0 else min(lowest, level)
+    return lowest

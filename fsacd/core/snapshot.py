@@ -1,0 +1,121 @@
+"""The engine's state as frozen views."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from fsacd.core import agent as a
+from fsacd.core import call as c
+from fsacd.core.views import AgentView, CallView, QueueView, Snapshot
+from fsacd.core.world import World, in_queue
+
+
+def take(world: World, now_ms: int) -> Snapshot:
+    """Everything at once: costs a look at every call and agent."""
+    calls = _calls(world, now_ms)
+    agents = tuple(_agent(agent) for agent in sorted(world.agents.values(), key=lambda agent: agent.agent_id))
+    return Snapshot(now_ms, calls, agents, _queues(world, calls), tuple(sorted(world.switches.items())))
+
+
+def _calls(world: World, now_ms: int) -> tuple[CallView, ...]:
+    position: Counter[str] = Counter()
+    views = []
+    for call in sorted(world.calls.values(), key=lambda call: (call.queue, *call.order)):
+        if in_queue(call.state):
+            position[call.queue] += 1
+        views.append(_call(world, call, position[call.queue] if in_queue(call.state) else 0, now_ms))
+    return tuple(views)
+
+
+def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
+    talked_ms, agent_ids = call.talked_ms, tuple[str, ...]()
+    match call.state:
+        case c.Ringing(offer_ids):
+            agent_ids = tuple(world.offers[offer_id].agent_id for offer_id in offer_ids)
+        case c.Connecting(offer_id):
+            agent_ids = (world.offers[offer_id].agent_id,)
+        case c.Talking(_, agent_id, since_ms):
+            agent_ids = (agent_id,)
+            talked_ms += now_ms - since_ms
+        case c.Waiting() | c.Settling():
+            pass
+    answered_ms = call.answered_ms
+    return CallView(
+        call_id=call.call_id,
+        queue=call.queue,
+        state=_CALL_NAMES[type(call.state)],
+        position=position,
+        priority=call.priority,
+        arrived_ms=call.arrived_ms,
+        waited_ms=(answered_ms if answered_ms is not None else now_ms - call.talked_ms) - call.arrived_ms,
+        talked_ms=talked_ms,
+        number=call.number,
+        name=call.name,
+        customer=call.customer,
+        required=call.required,
+        agent_ids=agent_ids,
+        offers=call.offers,
+        leg=call.leg,
+    )
+
+
+_CALL_NAMES: dict[type, str] = {
+    c.Waiting: "waiting",
+    c.Ringing: "offered",
+    c.Connecting: "connecting",
+    c.Talking: "talking",
+    c.Settling: "settling",
+}
+
+
+def _agent(agent: a.Agent) -> AgentView:
+    until_ms = agent.state.until_ms if isinstance(agent.state, a.WrappingUp | a.HeldBack) else None
+    return AgentView(
+        agent_id=agent.agent_id,
+        name=agent.rules.name,
+        state=a.STATE_NAMES[type(agent.state)],
+        reason=agent.state_reason,
+        since_ms=agent.since_ms,
+        until_ms=until_ms,
+        then=_wish(agent.then),
+        contact=agent.contact,
+        queues=tuple(sorted(agent.rules.queues.items())),
+        skills=agent.rules.skills,
+        call_id=agent.state.call_id if isinstance(agent.state, a.Talking) else None,
+    )
+
+
+def _wish(then: a.LoggedOut | a.NotReady | None) -> str:
+    match then:
+        case None:
+            return ""
+        case a.LoggedOut():
+            return "logged_out"
+        case a.NotReady(reason):
+            return f"not_ready {reason}".rstrip()
+
+
+def _queues(world: World, calls: tuple[CallView, ...]) -> tuple[QueueView, ...]:
+    states = Counter((call.queue, call.state) for call in calls)
+    oldest: dict[str, int] = {}
+    for call in calls:
+        if call.position:
+            oldest[call.queue] = max(call.waited_ms, oldest.get(call.queue, 0))
+    logged_in: Counter[str] = Counter()
+    ready: Counter[str] = Counter()
+    for agent in world.agents.values():
+        for queue in agent.rules.queues:
+            logged_in[queue] += not isinstance(agent.state, a.LoggedOut)
+            ready[queue] += isinstance(agent.state, a.Ready)
+    return tuple(
+        QueueView(
+            name=name,
+            waiting=states[name, "waiting"],
+            offered=states[name, "offered"] + states[name, "connecting"],
+            talking=states[name, "talking"] + states[name, "settling"],
+            oldest_wait_ms=oldest.get(name),
+            agents_logged_in=logged_in[name],
+            agents_ready=ready[name],
+        )
+        for name in sorted(world.rules.queues)
+    )

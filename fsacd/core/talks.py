@@ -1,0 +1,132 @@
+"""From the ring to the talk: what an offer's facts mean for its call and its agent."""
+
+from __future__ import annotations
+
+from fsacd.core import agent as a
+from fsacd.core import call as c
+from fsacd.core import calls, offers
+from fsacd.core import offer as o
+from fsacd.core.commands import CancelOffer, CancelReason, ConfirmTalk, Connect
+from fsacd.core.events import ConnectFailed, OfferAnswered, OfferConnected, OfferEnded, OfferEvent, OfferRang
+from fsacd.core.records import CallConnected
+from fsacd.core.world import World
+
+
+def handle(world: World, event: OfferEvent) -> None:
+    """One fact about an agent's leg."""
+    offer = world.offers.get(event.offer_id)
+    match event:
+        case OfferRang():
+            if offer is not None and offer.rang_ms is None:
+                offer.rang_ms = world.now_ms
+        case OfferAnswered():
+            _answered(world, offer, event)
+        case OfferConnected():
+            if offer is not None:
+                _connected(world, offer)
+        case ConnectFailed():
+            if offer is not None and isinstance(offer.state, o.OfferConnecting):
+                _not_connected(world, offer)
+        case OfferEnded():
+            if offer is not None:
+                _ended(world, offer, event)
+
+
+def deadline(world: World, offer_id: str) -> None:
+    """The offer's deadline has come: nobody answered, the bridge did not come, or a leg will not end."""
+    offer = world.offers[offer_id]
+    match offer.state:
+        case o.OfferRinging():
+            offers.withdraw(world, offer_id, CancelReason.NO_ANSWER)
+            _one_less(world, world.calls[offer.call_id], offer_id)
+        case o.OfferConnecting():
+            world.anomaly("bridge_timeout", f"the bridge of offer {offer_id} did not come in time; the caller waits on")
+            _not_connected(world, offer)
+        case o.OfferEnding() as ending:
+            offers.repeat_cancel(world, offer, ending)
+        case o.OfferTalking():
+            raise AssertionError("a talk has no deadline")
+
+
+def _answered(world: World, offer: o.Offer | None, event: OfferAnswered) -> None:
+    if offer is None:
+        # Given up by us, or rung by a daemon before us whose caller is gone: nobody would ever talk with this agent.
+        if event.switch:
+            world.command(CancelOffer(event.offer_id, event.switch, CancelReason.UNKNOWN))
+        return
+    if offer.answered_ms is None:
+        offer.answered_ms = world.now_ms
+    match offer.state:
+        case o.OfferEnding(reason, _):
+            # Answered while we were taking the call away; a leg that exists can be ended at once.
+            world.command(CancelOffer(offer.offer_id, offer.switch, reason))
+        case o.OfferRinging():
+            call = world.calls[offer.call_id]
+            assert isinstance(call.state, c.Ringing)
+            for other_id in call.state.offer_ids:
+                if other_id != offer.offer_id:
+                    offers.withdraw(world, other_id, CancelReason.LOST_RACE)
+            _connect(world, offer, call)
+        case o.OfferConnecting() | o.OfferTalking():
+            pass  # told twice
+
+
+def _connect(world: World, offer: o.Offer, call: c.Call) -> None:
+    assert call.leg is not None, "a call without a leg is dialled before it is offered"
+    world.move_offer(offer, o.OfferConnecting())
+    world.timers.set("offer", offer.offer_id, world.now_ms + world.rules.limits.connect_ms)
+    world.move_call(call, c.Connecting(offer.offer_id))
+    world.command(Connect(offer.offer_id, call.call_id, call.leg))
+
+
+def _connected(world: World, offer: o.Offer) -> None:
+    if not isinstance(offer.state, o.OfferConnecting):
+        return  # told twice, or given up by us: then the leg is being ended and the caller returns to the music
+    call = world.calls[offer.call_id]
+    assert call.leg is not None
+    offer.connected_ms = world.now_ms
+    world.move_offer(offer, o.OfferTalking())
+    world.timers.clear("offer", offer.offer_id)
+    world.move_call(call, c.Talking(offer.offer_id, offer.agent_id, world.now_ms))
+    call.agent_id = offer.agent_id
+    call.answered_ms = offer.answered_ms if offer.answered_ms is not None else world.now_ms
+    world.move_agent(world.agents[offer.agent_id], a.Talking(offer.offer_id, call.call_id))
+    world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
+    waited_ms = call.answered_ms - call.arrived_ms
+    world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms))
+
+
+def _not_connected(world: World, offer: o.Offer) -> None:
+    """No bridge: end the agent's leg. The caller has kept his place; if he has gone, the switch will say so."""
+    offers.withdraw(world, offer.offer_id, CancelReason.BRIDGE_WINDOW)
+    calls.back_to_waiting(world, world.calls[offer.call_id])
+
+
+def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
+    state = offer.state
+    offers.write_end(world, offer, event.end)
+    call = world.calls.get(offer.call_id)
+    offers.over(world, offer, event.end)
+    match state:
+        case o.OfferRinging():
+            assert call is not None
+            _one_less(world, call, offer.offer_id)
+        case o.OfferConnecting():
+            assert call is not None
+            calls.back_to_waiting(world, call)
+        case o.OfferTalking():
+            assert call is not None
+            assert isinstance(call.state, c.Talking)
+            calls.agent_hung_up(world, call, call.state)
+        case o.OfferEnding():
+            pass  # its call has gone its own way
+
+
+def _one_less(world: World, call: c.Call, offer_id: str) -> None:
+    """One phone fewer rings for the call; with the last one it waits again."""
+    assert isinstance(call.state, c.Ringing)
+    left = tuple(other for other in call.state.offer_ids if other != offer_id)
+    if left:
+        world.move_call(call, c.Ringing(left))
+    else:
+        calls.back_to_waiting(world, call)

@@ -1,0 +1,59 @@
+"""Timers as data: a heap of deadlines that the shell asks about. No clock in here."""
+
+from __future__ import annotations
+
+import heapq
+from typing import NamedTuple
+
+
+class TimerKey(NamedTuple):
+    """What a timer is for; setting a key again moves its deadline."""
+
+    kind: str
+    owner: str
+
+
+class Timers:
+    """Deadlines by key, in milliseconds of the engine's clock. Cancelled entries leave the heap lazily."""
+
+    def __init__(self) -> None:
+        self._at: dict[TimerKey, int] = {}
+        self._heap: list[tuple[int, TimerKey]] = []
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def set(self, kind: str, owner: str, at_ms: int) -> None:
+        """Set or move one deadline."""
+        key = TimerKey(kind, owner)
+        if self._at.get(key) == at_ms:
+            return
+        self._at[key] = at_ms
+        heapq.heappush(self._heap, (at_ms, key))
+        # Without this bound, deadlines that are moved often and far ahead would pile up until they come due.
+        if len(self._heap) > 2 * len(self._at) + 64:
+            self._heap = [(at, live) for live, at in self._at.items()]
+            heapq.heapify(self._heap)
+
+    def clear(self, kind: str, owner: str) -> None:
+        """Forget one deadline; unknown ones are ignored."""
+        self._at.pop(TimerKey(kind, owner), None)
+
+    def next_ms(self) -> int | None:
+        """The earliest deadline, or None."""
+        while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def pop_due(self, now_ms: int) -> TimerKey | None:
+        """Remove and return the earliest deadline that has come, or None. Equal deadlines come in the keys' order."""
+        at_ms = self.next_ms()
+        if at_ms is None or at_ms > now_ms:
+            return None
+        _, key = heapq.heappop(self._heap)
+        del self._at[key]
+        return key
+
+    def keys(self) -> frozenset[TimerKey]:
+        """All live keys, for `Engine.check`."""
+        return frozenset(self._at)

@@ -1,0 +1,1 @@
+"""Ring strategies: one file, one rule, one docstring that an operator can read."""
