@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Final, assert_never
+from typing import Final
 from urllib.parse import unquote
 
 import orjson
@@ -86,105 +85,98 @@ class ProtocolError(Exception):
         self.before = before
 
 
-_NO_HEADERS: Final[Mapping[str, HeaderValue]] = MappingProxyType({})
 # The order in which FreeSWITCH writes the two headers of every JSON event; a burst consists of nothing else.
 _LENGTH: Final = b"Content-Length: "
 _LENGTH_DIGITS: Final = 10
-_JSON_TAIL: Final = b"\nContent-Type: text/event-json"
+_JSON_TAIL: Final = b"\nContent-Type: text/event-json\n\n"
 
 
 class Decoder:
     """Bytes in any portions → whole messages in order. One decoder serves one connection."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
-        # Up to here the unfinished header block was already searched for its end: no byte is looked at twice.
-        self._searched = 0
-        # The whole length of the unfinished message, once its header block has been read; 0 before that.
+        self._held = bytearray()
+        # The whole length of the unfinished message, once its header block has been read; 0 before that. Until so
+        # much is here nothing is looked at or copied again, so that a large body costs no more than its bytes.
         self._needed = 0
         self._error: str | None = None
 
     @property
     def partial_bytes(self) -> int:
         """How many bytes of an unfinished message are held; not 0 at the end of the stream means it was cut."""
-        return len(self._buffer)
+        return len(self._held)
 
     def feed(self, data: bytes) -> list[Message]:
         """Take bytes, give the messages that are whole now. ProtocolError (also on every later call) for nonsense."""
         if self._error is not None:
             raise ProtocolError(self._error)
-        buffer = self._buffer
-        buffer += data
-        if len(buffer) < self._needed:
-            return []
+        held = self._held
+        if held:
+            held += data
+            if len(held) < self._needed:
+                return []
+            # Immutable bytes are searched and cut faster than a bytearray: one copy of a portion pays for it.
+            data = bytes(held)
+            held.clear()
         messages: list[Message] = []
-        position = 0
         try:
-            while True:
-                end = self._next(position, messages)
-                if end < 0:
-                    break
-                position = end
+            rest = self._split(data, messages)
         except ProtocolError as error:
             self._error = str(error)
-            buffer.clear()
             raise ProtocolError(self._error, tuple(messages)) from error
-        # One cut for all messages of a portion: cutting after each would move a burst's bytes once per message.
-        del buffer[:position]
+        if rest < len(data):
+            held += data[rest:]
         return messages
 
-    def _next(self, start: int, messages: list[Message]) -> int:
-        """Append the message that starts here; return where the next one starts, or -1 when bytes are missing."""
-        buffer = self._buffer
-        blank = buffer.find(b"\n\n", max(start, self._searched))
+    def _split(self, data: bytes, messages: list[Message]) -> int:
+        """Append all whole messages; return where the unfinished one starts."""
+        start, size = 0, len(data)
+        self._needed = 0
+        while start < size:
+            # The fast lane: a burst consists of JSON events and nothing else.
+            if data.startswith(_LENGTH, start):
+                at = start + len(_LENGTH)
+                line_end = data.find(b"\n", at, at + _LENGTH_DIGITS)
+                if line_end > at and data.startswith(_JSON_TAIL, line_end) and data[at:line_end].isdigit():
+                    body_at = line_end + len(_JSON_TAIL)
+                    end = body_at + _length(data[at:line_end].decode("ascii"))
+                    if end > size:
+                        self._needed = end - start
+                        return start
+                    messages.append(Message(Kind.EVENT, _read_json(data[body_at:end])))
+                    start = end
+                    continue
+            end = self._slow(data, start, messages)
+            if end < 0:
+                return start
+            start = end
+        return start
+
+    def _slow(self, data: bytes, start: int, messages: list[Message]) -> int:
+        """One message of any kind; its end, or -1 when bytes are missing."""
+        blank = data.find(b"\n\n", start, start + MAX_HEADER_BYTES)
         if blank < 0:
-            self._skip_or_limit(start)
+            if len(data) - start >= MAX_HEADER_BYTES:
+                raise ProtocolError(f"FreeSWITCH sent more than {MAX_HEADER_BYTES // 1024} KiB without a message.")
             return -1
-        if blank - start > MAX_HEADER_BYTES:
-            raise ProtocolError(f"FreeSWITCH sent a header block of more than {MAX_HEADER_BYTES // 1024} KiB.")
-        block = bytes(buffer[start:blank])
+        headers = _read_headers(data[start:blank])
+        kind = _KINDS.get(headers.get("Content-Type", ""), Kind.OTHER)
         body_at = blank + 2
-        headers, kind, length = _read_block(block)
-        end = body_at + length
-        if len(buffer) < end:
+        end = body_at + _body_length(kind, headers)
+        if len(data) < end:
             self._needed = end - start
-            self._searched = blank - start
             return -1
-        self._needed = self._searched = 0
-        if kind is Kind.EVENT and headers is None:
-            with memoryview(buffer) as view:
-                messages.append(Message(Kind.EVENT, _read_json(view[body_at:end])))
-        else:
-            with memoryview(buffer) as view:
-                body = bytes(view[body_at:end])
-            messages.append(_message(kind, headers or {}, body))
+        messages.append(_message(kind, headers, data[body_at:end]))
         return end
 
-    def _skip_or_limit(self, start: int) -> None:
-        waiting = len(self._buffer) - start
-        if waiting > MAX_HEADER_BYTES:
-            raise ProtocolError(f"FreeSWITCH sent more than {MAX_HEADER_BYTES // 1024} KiB without ending a header.")
-        self._needed = 0
-        # One byte less, because the pair of newlines may be cut in the middle.
-        self._searched = max(0, waiting - 1)
 
-
-def _read_block(block: bytes) -> tuple[dict[str, str] | None, Kind, int]:
-    """Headers (None for a JSON event, whose outer ones say nothing more), kind and body length."""
-    if block.startswith(_LENGTH) and block.endswith(_JSON_TAIL):
-        digits = block[len(_LENGTH) : -len(_JSON_TAIL)]
-        if digits.isdigit():
-            return None, Kind.EVENT, _length(digits.decode("ascii"))
-    headers = _read_headers(block)
-    kind = _KINDS.get(headers.get("Content-Type", ""), Kind.OTHER)
+def _body_length(kind: Kind, headers: dict[str, str]) -> int:
     length = headers.get("Content-Length")
-    if length is None:
-        if kind in {Kind.EVENT, Kind.API_RESPONSE}:
-            raise ProtocolError(f"FreeSWITCH sent {kind.value} without Content-Length.")
-        return headers, kind, 0
-    if kind is Kind.EVENT and headers["Content-Type"] == "text/event-json":
-        return None, kind, _length(length)
-    return headers, kind, _length(length)
+    if length is not None:
+        return _length(length)
+    if kind is Kind.EVENT or kind is Kind.API_RESPONSE:
+        raise ProtocolError(f"FreeSWITCH sent {headers['Content-Type']} without Content-Length.")
+    return 0
 
 
 _KINDS: Final[Mapping[str, Kind]] = {
@@ -227,26 +219,19 @@ def _read_headers(block: bytes) -> dict[str, str]:
 
 
 def _message(kind: Kind, headers: dict[str, str], body: bytes) -> Message:
-    match kind:
-        case Kind.EVENT:
-            return Message(Kind.EVENT, _read_plain(body))
-        case Kind.AUTH_REQUEST:
-            return Message(kind, headers or _NO_HEADERS, body)
-        case (
-            Kind.COMMAND_REPLY | Kind.API_RESPONSE | Kind.DISCONNECT | Kind.RUDE_REJECTION | Kind.LOG | Kind.OTHER
-        ):
-            return Message(kind, headers, body)
-        case _:
-            assert_never(kind)
+    if kind is not Kind.EVENT:
+        return Message(kind, headers, body)
+    json = headers["Content-Type"] == "text/event-json"
+    return Message(kind, _read_json(body) if json else _read_plain(body))
 
 
-def _read_json(body: memoryview) -> dict[str, HeaderValue]:
+def _read_json(body: bytes) -> dict[str, HeaderValue]:
     try:
         event = orjson.loads(body)
     except orjson.JSONDecodeError:
         # FreeSWITCH passes bytes above 127 through as the caller sent them, so a name in Latin-1 breaks the JSON.
         try:
-            event = orjson.loads(bytes(body).decode("utf-8", "replace"))
+            event = orjson.loads(body.decode("utf-8", "replace"))
         except orjson.JSONDecodeError as error:
             raise ProtocolError("FreeSWITCH sent an event that is no JSON.") from error
     if type(event) is not dict:

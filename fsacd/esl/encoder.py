@@ -1,0 +1,300 @@
+"""The only code that writes commands. Every argument has a type, and what does not fit its type is refused, not quoted.
+
+Text that a caller chose (his name, his number) is never refused: it is cut down to letters, digits and a few marks and
+travels in the positional caller-id arguments of originate alone, where FreeSWITCH looks for neither commas nor braces.
+
+What makes one command out of one command (mod_event_socket.c, switch_utils.c):
+- it ends at an empty line, and NUL ends it early: no argument holds a control character;
+- blanks part the arguments; backslash and the apostrophe quote: no argument holds these three;
+- `,` `;` `=` `|` `{` `}` `[` `]` `<` `>` and `:_:` part dial strings and variable lists: no argument holds those;
+- `${` expands wherever a value is used later: no argument holds a dollar sign;
+- a command with "unload" (or "reload") and "mod_event_socket" anywhere in it is replaced by the unloading of
+  mod_event_socket: no argument holds the latter.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from fsacd.esl.wire import Outcome, Reply, Wire
+
+__all__ = ["EncodeError", "Outcome", "Reply", "Wire"]
+
+NAME_LIMIT: Final = 64
+NUMBER_LIMIT: Final = 32
+# FreeSWITCH takes 64 pairs in one uuid_setvar_multi; beyond it drops them silently.
+VARIABLES_LIMIT: Final = 64
+TIMEOUT_LIMIT_S: Final = 3_600
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_WORD: Final = re.compile(r"[0-9A-Za-z_.*#+@:/%~-]{1,256}")
+_VALUE: Final = re.compile(r"[0-9A-Za-z_.*#+@:/%~-]{0,512}")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][0-9A-Za-z_.-]{0,63}")
+_CAUSE: Final = re.compile(r"[A-Z][A-Z0-9_]{1,39}")
+_JOB: Final = re.compile(r"[0-9A-Za-z_.:-]{1,128}")
+_EVENT: Final = re.compile(r"[A-Z][A-Z_]{1,39}")
+_SUBCLASS: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}(::?[0-9A-Za-z_.-]{1,64}){0,3}")
+_CONTACT: Final = re.compile(r"[A-Za-z_]{1,32}/[0-9A-Za-z_.*#+@:/%~;=-]{1,250}")
+_PATTERN: Final = re.compile(r"[\x21-\x7e]{1,256}")
+_USER: Final = re.compile(r"[0-9A-Za-z_.+-]{1,128}@[0-9A-Za-z_.-]{1,128}")
+_SECRET: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
+
+# With "unload" or "reload" in the same command, the word that turns it into the unloading of Event Socket.
+_FATAL: Final = "mod_event_socket"
+_ENTERPRISE: Final = ":_:"
+_NAME_MARKS: Final = frozenset(".-+&()/\u2019")
+_NUMBER: Final = re.compile(r"[^0-9A-Za-z+*#.-]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+# A uuid is matched first, so that its digits stay as they are.
+_LONG_NUMBER: Final = re.compile(rf"({_UUID.pattern})|\d{{3,}}(?=\d{{4}}(?!\d))")
+
+
+class EncodeError(ValueError):
+    """An argument that has no safe way into a command. The sentence names the argument, not its value's secret."""
+
+
+# --- what the link itself says -------------------------------------------------------------------------------------
+
+# Wakes the switch's poll; FreeSWITCH drops it unread and does not answer.
+WAKE_UP: Final = b"\n"
+
+
+def auth(password: str) -> Wire:
+    """Log in with Event Socket's own password."""
+    return _wire(f"auth {_typed(_SECRET, password, 'the password')}", text="auth ***")
+
+
+def userauth(user: str, password: str) -> Wire:
+    """Log in as a user of the directory (`user@domain`) with what the directory allows him."""
+    user = _typed(_USER, user, "the Event Socket user")
+    return _wire(f"userauth {user}:{_typed(_SECRET, password, 'the password')}", text=f"userauth {user}:***")
+
+
+def event_json(events: Iterable[str], subclasses: Iterable[str] = ()) -> Wire:
+    """Subscribe in JSON. EncodeError when there is nothing to subscribe to."""
+    words = [_typed(_EVENT, event, "an event's name") for event in events if event != "CUSTOM"]
+    custom = [_typed(_SUBCLASS, subclass, "an event's subclass") for subclass in subclasses]
+    if not words and not custom:
+        raise EncodeError("A subscription needs at least one event.")
+    # Every word after CUSTOM is a subclass, so it comes last.
+    return _wire(" ".join(["event json", *words, *(["CUSTOM", *custom] if custom else [])]))
+
+
+def filter_event(header: str, pattern: str) -> Wire:
+    """Let only events pass whose header equals the pattern, or matches it when it starts with a slash."""
+    header = _typed(_VARIABLE, header, "a filter's header")
+    return _wire(f"filter {header} {_typed(_PATTERN, pattern, 'a filter pattern')}")
+
+
+def send_event(subclass: str, headers: Mapping[str, str]) -> Wire:
+    """Fire a CUSTOM event in the switch."""
+    lines = [f"Event-Subclass: {_typed(_SUBCLASS, subclass, 'an event subclass')}"]
+    for name, value in headers.items():
+        lines.append(f"{_typed(_VARIABLE, name, 'a header')}: {_typed(_VALUE, value, f'the header {name}')}")
+    return _wire("sendevent CUSTOM", *lines)
+
+
+def leave() -> Wire:
+    """Ask FreeSWITCH to close this connection."""
+    return _wire("exit")
+
+
+# --- api -----------------------------------------------------------------------------------------------------------
+
+
+def api(verb: str, *words: str) -> Wire:
+    """Any api command whose arguments are plain words. It blocks the connection, so it must be a quick one."""
+    return _wire(f"api {_join(verb, words)}")
+
+
+def bgapi(job: str, verb: str, *words: str) -> Wire:
+    """Any api command as a job of its own; BACKGROUND_JOB with this Job-UUID tells how it ended."""
+    return _job(job, _join(verb, words))
+
+
+def originate(
+    contact: str,
+    *,
+    job: str,
+    variables: Mapping[str, str],
+    name: str,
+    number: str,
+    timeout_s: int,
+) -> Wire:
+    """Ring a contact and park it when it answers; name and number are the caller's and may hold anything.
+
+    `origination_caller_id_name` and `_number` are refused as variables: they would win over the sanitised ones.
+    """
+    contact = _contact(contact)
+    if not 1 <= timeout_s <= TIMEOUT_LIMIT_S:
+        raise EncodeError(f"The ring timeout must be 1 to {TIMEOUT_LIMIT_S} seconds.")
+    if len(variables) > VARIABLES_LIMIT:
+        raise EncodeError(f"One leg gets at most {VARIABLES_LIMIT} variables.")
+    for variable in variables:
+        if variable.startswith("origination_caller_id"):
+            raise EncodeError(f"The variable {variable} would replace the sanitised caller id.")
+    # FreeSWITCH loses an empty value here, and an empty list is no list to it.
+    pairs = ",".join(_pair(key, value) for key, value in variables.items() if value)
+    shown = caller_number(number) or "anonymous"
+    who = caller_name(name) or shown
+    arguments = f"{'{' + pairs + '}' if pairs else ''}{contact} &park() XML default '{who}' {shown} {timeout_s}"
+    text = f"bgapi originate {{{pairs}}}{contact} &park() XML default *** {shown} {timeout_s}"
+    return _job(job, f"originate {arguments}", text=redacted(text))
+
+
+def uuid_bridge(first: str, second: str) -> Wire:
+    """Connect two legs. +OK means "scheduled"; only CHANNEL_BRIDGE means "connected"."""
+    return api("uuid_bridge", uuid(first), uuid(second))
+
+
+def uuid_kill(leg: str, cause: str) -> Wire:
+    """End a leg with a hangup cause; an unknown cause becomes NORMAL_CLEARING in FreeSWITCH."""
+    return api("uuid_kill", uuid(leg), _typed(_CAUSE, cause, "the hangup cause"))
+
+
+def uuid_setvar(leg: str, variable: str, value: str) -> Wire:
+    """Set one variable of a leg; an empty value deletes it."""
+    name = _typed(_VARIABLE, variable, "a variable's name")
+    return api("uuid_setvar", uuid(leg), name, *([value] if value else []))
+
+
+def uuid_setvar_multi(leg: str, variables: Mapping[str, str]) -> Wire:
+    """Set several variables of a leg with one command; an empty value deletes the variable."""
+    if not 1 <= len(variables) <= VARIABLES_LIMIT:
+        raise EncodeError(f"One command sets 1 to {VARIABLES_LIMIT} variables.")
+    pairs = ";".join(_pair(key, value) for key, value in variables.items())
+    return _wire(f"api uuid_setvar_multi {uuid(leg)} {pairs}")
+
+
+def uuid_transfer(leg: str, extension: str, context: str, dialplan: str = "XML") -> Wire:
+    """Send a leg to an extension of the dialplan."""
+    if extension.startswith("-"):
+        raise EncodeError("An extension must not start with a dash: FreeSWITCH would take it for -bleg or -both.")
+    return api("uuid_transfer", uuid(leg), extension, dialplan, context)
+
+
+def uuid_exists(leg: str) -> Wire:
+    """Ask whether a leg lives: `true` or `false`."""
+    return api("uuid_exists", uuid(leg))
+
+
+def uuid_dump(leg: str) -> Wire:
+    """Ask for everything about a leg, as JSON."""
+    return api("uuid_dump", uuid(leg), "json")
+
+
+def uuid_break(leg: str, *, everything: bool = False) -> Wire:
+    """Stop what a leg plays, or everything that is lined up for it."""
+    return api("uuid_break", uuid(leg), *(["all"] if everything else []))
+
+
+def global_setvar(variable: str, value: str) -> Wire:
+    """Set a global variable of the switch."""
+    return _wire(f"api global_setvar {_pair(variable, value)}")
+
+
+def global_getvar(variable: str) -> Wire:
+    """Ask for a global variable of the switch."""
+    return api("global_getvar", _typed(_VARIABLE, variable, "a variable's name"))
+
+
+def show_channels() -> Wire:
+    """Ask for all legs, as JSON; the list is up to 0.3 s old in both directions."""
+    return api("show", "channels", "as", "json")
+
+
+def uptime(unit: str) -> Wire:
+    """Ask how long the switch runs, in `ms` (printed modulo 2^32) or `s`."""
+    return api("uptime", unit)
+
+
+def status() -> Wire:
+    """Ask for the switch's status, for people."""
+    return api("status")
+
+
+# --- arguments -----------------------------------------------------------------------------------------------------
+
+
+def uuid(text: str) -> str:
+    """A channel's uuid as FreeSWITCH makes them, or EncodeError."""
+    return _typed(_UUID, text, "a leg's uuid")
+
+
+def caller_name(text: str) -> str:
+    """What is left of a caller's name for an agent's phone: letters, digits, blanks, a few marks, at most 64 of them.
+
+    Apostrophes become typographic ones, because the plain one quotes in FreeSWITCH. Underscores go: without them no
+    name can complete the word mod_event_socket.
+    """
+    kept: list[str] = []
+    # Cut first: a name of 64 KiB costs no more than one of 256 characters.
+    for character in unicodedata.normalize("NFC", text[: 4 * NAME_LIMIT].replace("'", "\u2019")):
+        if unicodedata.category(character)[0] in "LMN" or character in _NAME_MARKS:
+            kept.append(character)
+        elif character.isspace() or character == "_":
+            kept.append(" ")
+    name = " ".join("".join(kept).split())[:NAME_LIMIT].strip()
+    # FreeSWITCH takes the bare word undef for "no argument".
+    return f"{name}." if name.casefold() == "undef" else name
+
+
+def caller_number(text: str) -> str:
+    """What is left of a caller's number: digits, letters, plus, star, hash, dot and dash, at most 32 of them."""
+    number = _NUMBER.sub("", text[: 4 * NUMBER_LIMIT])[:NUMBER_LIMIT]
+    return "" if number.lower() == "undef" else number
+
+
+def redacted(text: str) -> str:
+    """The text with every long number cut to its last four digits, for logs."""
+    return _LONG_NUMBER.sub(lambda match: match[1] or "…", text)
+
+
+def _typed(pattern: re.Pattern[str], value: str, what: str) -> str:
+    if pattern.fullmatch(value) is None:
+        raise EncodeError(f"{what} holds characters that no command may carry, is empty or is too long.")
+    return value
+
+
+def _contact(value: str) -> str:
+    _typed(_CONTACT, value, "the contact")
+    if _ENTERPRISE in value or _FATAL in value.lower():
+        raise EncodeError("the contact holds a word that FreeSWITCH takes for something else.")
+    return value
+
+
+def _word(value: str) -> str:
+    _typed(_WORD, value, "an argument")
+    if _ENTERPRISE in value or _FATAL in value.lower():
+        raise EncodeError("an argument holds a word that FreeSWITCH takes for something else.")
+    return value
+
+
+def _join(verb: str, words: Iterable[str]) -> str:
+    return " ".join([_word(verb), *map(_word, words)])
+
+
+def _pair(variable: str, value: str) -> str:
+    _typed(_VARIABLE, variable, "a variable's name")
+    _typed(_VALUE, value, f"the variable {variable}")
+    if _ENTERPRISE in value or _FATAL in f"{variable}={value}".lower():
+        raise EncodeError(f"the variable {variable} holds a word that FreeSWITCH takes for something else.")
+    return f"{variable}={value}"
+
+
+def _job(job: str, command: str, text: str | None = None) -> Wire:
+    _typed(_JOB, job, "the Job-UUID")
+    return _wire(f"bgapi {command}", f"Job-UUID: {job}", text=text, job=job)
+
+
+def _wire(*lines: str, text: str | None = None, job: str | None = None) -> Wire:
+    """The last gate: one command is lines without control characters, then one empty line."""
+    whole = "\n".join(lines)
+    lowered = whole.lower()
+    if _FATAL in lowered and ("unload" in lowered or "reload" in lowered):
+        raise EncodeError("FreeSWITCH would take this command for the unloading of mod_event_socket.")
+    assert all(line and _CONTROL.search(line) is None for line in lines), "an argument got past its type"
+    return Wire(f"{whole}\n\n".encode(), text if text is not None else redacted(lines[0]), job)
