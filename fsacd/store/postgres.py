@@ -1,0 +1,276 @@
+"""Writes history to PostgreSQL behind the calls.
+
+`put` only appends to a queue; one greenlet writes. What happens when the database is away, slow, full of errors or
+gone for good, is decided here and nowhere else:
+
+- rows wait in the queue, up to its limit; at the limit the NEWEST rows are dropped and counted, and one error is logged
+  until there is room again, so what is stored stays without holes up to a moment that can be named;
+- a connection is made anew with growing pauses; a query that was interrupted closes its connection;
+- rows are written in batches, one transaction each, and leave the queue after its commit; a row sent twice
+  is stored once;
+- a row that the database refuses for itself is found by halving the batch, counted, logged without its values, dropped.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+
+import gevent
+import psycopg
+import structlog
+from gevent.event import Event
+
+from fsacd.core.records import Record
+from fsacd.errors import FsacdError
+from fsacd.store.migrate import migrate
+from fsacd.store.rows import Row, Table, Wall, row
+
+_log = structlog.get_logger(__name__)
+_CONNECT_S = 5
+# Beyond the server's own statement_timeout, when even its refusal does not arrive.
+_GRACE_MS = 2_000
+_IDLE_CHECK_S = 30.0
+_MIGRATION_S = 90.0
+# Classes of errors that are a row's fault: data, constraints, a check by a trigger, a program limit, a view's check.
+_ROW_FAULTS = {"22", "23", "P0", "54", "44"}
+
+
+class StoreError(FsacdError):
+    """The store cannot work as it is set up."""
+
+
+class _RowRefused(Exception):  # noqa: N818 - a verdict about the batch, handled within this module
+    """The database, or the driver, refuses the batch for what is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where history goes and what it may cost. Times in milliseconds, limits in rows."""
+
+    dsn: str
+    queue_limit: int = 100_000
+    batch: int = 500
+    retry_min_ms: int = 200
+    retry_max_ms: int = 10_000
+    statement_timeout_ms: int = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """How the store does: rows since the start, and the last error while it lasts (None: all is well)."""
+
+    connected: bool
+    queued: int
+    written: int
+    duplicates: int
+    dropped: int
+    refused: int
+    error: str | None
+
+
+class Store:
+    """The writer of history. `wall` turns engine milliseconds into Unix milliseconds.
+
+    Raises:
+        StoreError: psycopg was imported before gevent patched the world and would block every greenlet.
+    """
+
+    def __init__(self, settings: StoreSettings, wall: Wall) -> None:
+        if getattr(psycopg.waiting.wait, "__name__", "") == "wait_c":
+            raise StoreError("psycopg was imported before gevent's monkey-patching and would stop every other greenlet")
+        self._settings = settings
+        self._wall = wall
+        self._rows: deque[Row] = deque()
+        self._wake = Event()
+        self._counts: Counter[str] = Counter()
+        self._connection: psycopg.Connection | None = None
+        self._writer: gevent.Greenlet[[], None] | None = None
+        self._stopping = False
+        self._overflowing = False
+        self._error: str | None = None
+        # How many rows the next transaction takes: halved by a refused batch, doubled by a stored one.
+        self._size = settings.batch
+        self._dice = random.Random()  # noqa: S311 - spreads the reconnects of many daemons, nothing secret
+
+    def start(self) -> None:
+        """Begin to write; rows put before wait in the queue."""
+        if self._writer is None:
+            self._writer = gevent.spawn(self._run)
+
+    def stop(self, patience_ms: int = 3_000) -> int:
+        """Write what is queued for at most `patience_ms`, end, and return how many rows are lost by that."""
+        self._stopping = True
+        self._wake.set()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.join(patience_ms / 1_000)
+            writer.kill(timeout=1)
+        self._disconnect()
+        if self._rows:
+            _log.error("history is lost: the database did not take it before the end", rows=len(self._rows))
+        return len(self._rows)
+
+    def put(self, records: Sequence[Record]) -> None:
+        """Take records on their way; never blocks, never fails. A sink of the runtime."""
+        for record in records:
+            made = row(record, self._wall)
+            if made is None:
+                continue
+            if len(self._rows) >= self._settings.queue_limit:
+                self._drop()
+                continue
+            self._overflowing = False
+            self._rows.append(made)
+        if self._rows and not self._wake.is_set():
+            self._wake.set()
+
+    def state(self) -> StoreState:
+        """A picture for readiness and metrics."""
+        counts = self._counts
+        return StoreState(
+            connected=self._connection is not None, queued=len(self._rows), error=self._error,
+            written=counts["written"], duplicates=counts["duplicates"],
+            dropped=counts["dropped"], refused=counts["refused"],
+        )  # fmt: skip
+
+    def _drop(self) -> None:
+        self._counts["dropped"] += 1
+        if not self._overflowing:
+            self._overflowing = True
+            _log.error(
+                "the queue to the database is full; new history is dropped until there is room",
+                queue_limit=self._settings.queue_limit,
+            )
+
+    def _run(self) -> None:
+        pause_ms = self._settings.retry_min_ms
+        while True:
+            try:
+                self._connect()
+                # A connection alone proves nothing: a database that accepts it and fails each write is still away.
+                if self._write_next():
+                    pause_ms = self._settings.retry_min_ms
+                if self._stopping and not self._rows:
+                    return
+                self._await_rows()
+            except (Exception, gevent.Timeout) as error:  # noqa: BLE001 - a fault of ours must not end history for good
+                self._lose(error)
+                gevent.sleep(self._dice.uniform(0.5, 1.0) * pause_ms / 1_000)
+                pause_ms = min(pause_ms * 2, self._settings.retry_max_ms)
+
+    def _await_rows(self) -> None:
+        if self._rows:
+            return
+        self._wake.clear()
+        if not self._wake.wait(_IDLE_CHECK_S) and self._connection is not None:
+            # Nobody writes at night; a dead connection shall be known before the morning's first call needs it.
+            with self._bounded():
+                self._connection.execute("SELECT 1")
+                self._connection.commit()
+
+    def _connect(self) -> None:
+        if self._connection is not None:
+            return
+        connection = psycopg.connect(
+            self._settings.dsn, connect_timeout=_CONNECT_S, client_encoding="utf8", application_name="fsacd",
+            keepalives_idle=10, keepalives_interval=5, keepalives_count=3,
+            tcp_user_timeout=self._settings.statement_timeout_ms + _GRACE_MS,
+            # A pooler that hands out another session per transaction knows nothing of ours.
+            prepare_threshold=None,
+        )  # fmt: skip
+        try:
+            with gevent.Timeout(_MIGRATION_S):
+                applied = migrate(connection)
+                connection.commit()
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        self._error = None
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            _log.warning("the database is not UTF8; rows with other letters than it knows are refused", is_=encoding)
+        _log.info("connected to the database", migrations=applied, queued=len(self._rows))
+
+    def _write_next(self) -> bool:
+        """Write one batch and take it off the queue; True when something was stored."""
+        batch = list(islice(self._rows, self._size))
+        if not batch:
+            return False
+        try:
+            inserted = self._transaction(batch)
+        except _RowRefused as refusal:
+            if len(batch) > 1:
+                self._size = len(batch) // 2
+                return True
+            self._rows.popleft()
+            self._counts["refused"] += 1
+            _log.error("the database refuses a row of history", table=batch[0].table.name, why=str(refusal))
+            return True
+        for _ in batch:
+            self._rows.popleft()
+        self._counts["written"] += inserted
+        self._counts["duplicates"] += len(batch) - inserted
+        self._size = min(self._size * 2, self._settings.batch)
+        return True
+
+    def _transaction(self, batch: list[Row]) -> int:
+        """Store a batch, all or nothing, and return how many rows were new.
+
+        Raises:
+            _RowRefused: something in the batch is at fault; the connection is still good.
+            psycopg.Error, gevent.Timeout: the database is; the connection may not be.
+        """
+        assert self._connection is not None
+        tables: dict[Table, list[list[object]]] = {}
+        try:
+            for item in batch:
+                tables.setdefault(item.table, []).append(item.parameters())
+            with self._bounded(), self._connection.cursor() as cursor:
+                timeout = str(self._settings.statement_timeout_ms)
+                cursor.execute("SELECT set_config('statement_timeout', %s, true)", (timeout,))
+                inserted = 0
+                for table, rows in tables.items():
+                    # One statement per table, not executemany: its pipeline waits without a deadline when interrupted.
+                    cursor.execute(table.insert, [list(column) for column in zip(*rows, strict=True)])
+                    inserted += cursor.rowcount
+                self._connection.commit()
+        except OverflowError as error:
+            raise _RowRefused(f"a moment outside the calendar: {error}") from error
+        except psycopg.Error as error:
+            if not _is_row_fault(error):
+                raise
+            self._connection.rollback()
+            raise _RowRefused(f"{error.sqlstate or 'driver'}: {error.diag.message_primary or error}") from error
+        return inserted
+
+    def _bounded(self) -> gevent.Timeout:
+        return gevent.Timeout((self._settings.statement_timeout_ms + _GRACE_MS) / 1_000)
+
+    def _lose(self, error: BaseException) -> None:
+        """Close what may be in the middle of a query, and say so once per outage."""
+        self._disconnect()
+        text = " ".join(str(error).split()) or type(error).__name__
+        if not isinstance(error, psycopg.Error | gevent.Timeout | OSError):
+            _log.error("the writer of history stumbled over a fault of its own", exc_info=error)
+        elif self._error is None:
+            _log.error("the database is away; history waits", why=text, queued=len(self._rows))
+        self._error = text
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg.Error):  # it is thrown away; what it still says helps nobody
+                connection.close()
+
+
+def _is_row_fault(error: psycopg.Error) -> bool:
+    if error.sqlstate is None:
+        # The driver's own refusal, before anything was sent: a value that no parameter can carry.
+        return isinstance(error, psycopg.DataError)
+    return error.sqlstate[:2] in _ROW_FAULTS

@@ -1,0 +1,130 @@
+"""Records as rows: which table, which columns, which values. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+from fsacd.core.records import (
+    AgentStateEnded,
+    Anomaly,
+    CallConnected,
+    CallEnded,
+    CallJoined,
+    CallMoved,
+    OfferClosed,
+    Record,
+)
+
+# Engine milliseconds to Unix milliseconds.
+Wall = Callable[[int], int]
+# A moment waits as a number: turning a senseless one into a date fails, and must not fail where calls are decided.
+Value = str | int | None
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# PostgreSQL's index entries end near 2,700 bytes; a caller may send 60,000.
+TEXT_LIMIT = 256
+_UNSTORABLE = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its columns in the order of a row's values, each with its type."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+
+    @property
+    def insert(self) -> str:
+        """The statement that takes many rows, one array per column; a row that is there already stays as it is."""
+        names = ", ".join(name for name, _ in self.columns)
+        arrays = ", ".join(f"%s::{kind}[]" for _, kind in self.columns)
+        return f"INSERT INTO {self.name} ({names}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"  # noqa: S608 - constants of this module
+
+
+def _table(name: str, columns: str) -> Table:
+    pairs = (column.split() for column in columns.split(","))
+    return Table(name, tuple((column, kind) for column, kind in pairs))
+
+
+CALLS = _table(
+    "calls",
+    "call_id text, queue text, outcome text, detail text, arrived_at timestamptz, ended_at timestamptz, "
+    "waited_ms bigint, talked_ms bigint, agent_id text, offers integer, priority integer, number text, name text, "
+    "customer text, switch text, leg_uuid text, after text",
+)
+OFFERS = _table(
+    "offers",
+    "offer_id text, call_id text, queue text, agent_id text, attempt integer, outcome text, reason text, "
+    "started_at timestamptz, answered_at timestamptz, connected_at timestamptz, ended_at timestamptz",
+)
+AGENT_STATES = _table(
+    "agent_states",
+    "agent_id text, state text, reason text, started_at timestamptz, ended_at timestamptz, by text",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row on its way: plain values, moments in Unix milliseconds."""
+
+    table: Table
+    values: tuple[Value, ...]
+
+    def parameters(self) -> list[object]:
+        """The values as PostgreSQL takes them.
+
+        Raises:
+            OverflowError: a moment is outside the calendar.
+        """
+        return [_parameter(kind, value) for (_, kind), value in zip(self.table.columns, self.values, strict=True)]
+
+
+def row(record: Record, wall: Wall) -> Row | None:
+    """The row a record becomes; None for those that only count."""
+    match record:
+        case CallEnded():
+            return Row(CALLS, _call(record, wall))
+        case OfferClosed():
+            return Row(OFFERS, _offer(record, wall))
+        case AgentStateEnded():
+            times = (wall(record.started_ms), wall(record.ended_ms))
+            return Row(AGENT_STATES, (record.agent_id, record.state, record.reason, *times, record.by))
+        case CallJoined() | CallConnected() | CallMoved() | Anomaly():
+            return None
+        case _:
+            assert_never(record)
+
+
+def _call(call: CallEnded, wall: Wall) -> tuple[Value, ...]:
+    return (
+        call.call_id, call.queue, call.outcome.value, call.detail, wall(call.arrived_ms), wall(call.ended_ms),
+        call.waited_ms, call.talked_ms, call.agent_id, call.offers, call.priority, call.number, call.name,
+        call.customer, call.switch, call.leg_uuid, call.after,
+    )  # fmt: skip
+
+
+def _offer(offer: OfferClosed, wall: Wall) -> tuple[Value, ...]:
+    return (
+        offer.offer_id, offer.call_id, offer.queue, offer.agent_id, offer.attempt, offer.outcome.value, offer.reason,
+        wall(offer.started_ms),
+        None if offer.answered_ms is None else wall(offer.answered_ms),
+        None if offer.connected_ms is None else wall(offer.connected_ms),
+        wall(offer.ended_ms),
+    )  # fmt: skip
+
+
+def _parameter(kind: str, value: Value) -> object:
+    match value:
+        case str():
+            return clean(value)
+        case int() if kind == "timestamptz":
+            return _EPOCH + timedelta(milliseconds=value)
+        case _:
+            return value
+
+
+def clean(text: str) -> str:
+    """Text that PostgreSQL can hold: no NUL, no half of a surrogate pair, not longer than TEXT_LIMIT characters."""
+    return text[:TEXT_LIMIT].translate(_UNSTORABLE)

@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import gevent
+import psycopg
+import pytest
+from structlog.testing import capture_logs
+
+from fsacd.core.records import AgentStateEnded, CallEnded, CallOutcome, OfferClosed, OfferOutcome
+from fsacd.store.embedded import EmbeddedPostgres
+from fsacd.store.migrate import available, migrate
+from fsacd.store.postgres import Store, StoreSettings
+from fsacd.store.rows import CALLS
+
+pytestmark = pytest.mark.postgres
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+CALL = CallEnded(
+    call_id="c1", queue="support", outcome=CallOutcome.ANSWERED, detail="NORMAL_CLEARING", arrived_ms=1_000,
+    ended_ms=65_001, waited_ms=4_000, talked_ms=60_001, agent_id="anna", offers=2, priority=3, number="+4930123456",
+    name="Zoë 😀", customer="K-1", switch="fs1", leg_uuid="11-22", after="survey",
+)  # fmt: skip
+OFFER = OfferClosed(
+    offer_id="o1", call_id="c1", queue="support", agent_id="anna", attempt=1, outcome=OfferOutcome.UNANSWERED,
+    reason="no_answer", started_ms=1_500, answered_ms=None, connected_ms=None, ended_ms=3_000,
+)  # fmt: skip
+STATE = AgentStateEnded("anna", "not_ready", "lunch", 0, 1_000, "phone:1001")
+
+
+def wall(ms: int) -> int:
+    return int(START.timestamp() * 1_000) + ms
+
+
+def at(ms: int) -> datetime:
+    return START + timedelta(milliseconds=ms)
+
+
+def settings(dsn: str, **changes: Any) -> StoreSettings:
+    return replace(StoreSettings(dsn, retry_min_ms=20, retry_max_ms=100, statement_timeout_ms=1_000), **changes)
+
+
+@contextmanager
+def running(dsn: str, **changes: Any) -> Iterator[Store]:
+    store = Store(settings(dsn, **changes), wall)
+    store.start()
+    try:
+        yield store
+    finally:
+        store.stop(0)
+
+
+def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(dsn) as connection:
+        connection.execute("SET timezone = 'UTC'")
+        return connection.execute(query.encode()).fetchall()
+
+
+def await_true(condition: Callable[[], bool], deadline_s: float = 20.0) -> None:
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, "the awaited condition did not come true"
+        gevent.sleep(0.01)
+
+
+@dataclass
+class Stall:
+    """How long the hub was held at most, in seconds."""
+
+    worst_s: float = 0.0
+
+    def watch(self) -> None:
+        while True:
+            before = time.monotonic()
+            gevent.sleep(0.01)
+            self.worst_s = max(self.worst_s, time.monotonic() - before - 0.01)
+
+
+@pytest.fixture
+def stall() -> Iterator[Stall]:
+    measured = Stall()
+    watcher = gevent.spawn(measured.watch)
+    yield measured
+    watcher.kill()
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[EmbeddedPostgres]:
+    """A server that a test may stop and start; each test leaves it running."""
+    with tempfile.TemporaryDirectory(prefix="fsacd-o-", ignore_cleanup_errors=True) as place:
+        Path(place).chmod(0o711)
+        with EmbeddedPostgres(Path(place) / "pg", durable=False) as server:
+            yield server
+
+
+def test_rows_are_exact(database: str) -> None:
+    """A finished call, an offer and an agent's interval become one row each, with every field."""
+    with running(database) as store:
+        store.put([CALL, OFFER, STATE])
+        await_true(lambda: store.state().written == 3)
+    assert rows(database, "SELECT * FROM calls") == [(
+        "c1", "support", "answered", "NORMAL_CLEARING", at(1_000), at(65_001), 4_000, 60_001, "anna", 2, 3,
+        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey",
+    )]  # fmt: skip
+    assert rows(database, "SELECT * FROM offers") == [
+        ("o1", "c1", "support", "anna", 1, "unanswered", "no_answer", at(1_500), None, None, at(3_000))
+    ]
+    assert rows(database, "SELECT * FROM agent_states") == [
+        ("anna", "not_ready", "lunch", at(0), at(1_000), "phone:1001")
+    ]
+
+
+def test_every_field_of_a_call_is_kept() -> None:
+    """A field added to CallEnded needs a column."""
+    columns = [name.replace("_at", "_ms") for name, _ in CALLS.columns]
+    assert columns == [field.name for field in fields(CallEnded)]
+
+
+def test_same_row_twice(database: str) -> None:
+    """A row that comes again, now or after a restart, is stored once and counted as a duplicate."""
+    with running(database) as store:
+        store.put([CALL, OFFER, STATE, CALL])
+        await_true(lambda: store.state().queued == 0)
+    with running(database) as store:
+        store.put([CALL, OFFER, STATE])
+        await_true(lambda: store.state().duplicates == 3)
+        assert store.state().written == 0
+    assert rows(database, "SELECT count(*) FROM calls") == [(1,)]
+
+
+def test_states_within_one_millisecond(database: str) -> None:
+    """Intervals of no length, begun in the same millisecond as a real one, hide nothing."""
+    passed = [
+        AgentStateEnded("anna", "ready", "", 5, 5),
+        AgentStateEnded("anna", "offered", "", 5, 5),
+        AgentStateEnded("anna", "ready", "", 5, 900),
+    ]
+    with running(database) as store:
+        store.put(passed)
+        await_true(lambda: store.state().queued == 0)
+        assert store.state().written == 3
+
+
+def test_hostile_text(database: str) -> None:
+    """NUL, half surrogates and endless numbers of a caller are stored in a tamed form, not refused."""
+    with running(database) as store:
+        store.put([replace(CALL, name="a\x00\ud83d", number="9" * 60_000, customer="'); DROP TABLE calls; --")])
+        await_true(lambda: store.state().written == 1)
+    assert rows(database, "SELECT name, length(number), customer FROM calls") == [
+        ("a\ufffd\ufffd", 256, "'); DROP TABLE calls; --")
+    ]
+
+
+def test_bad_rows_do_not_hold_up_the_others(database: str) -> None:
+    """Of a thousand rows the two that cannot be stored are found, counted and logged without values."""
+    many = [replace(CALL, call_id=f"c{number}") for number in range(1_000)]
+    many[377] = replace(many[377], offers=2**40)
+    many[640] = replace(many[640], ended_ms=10**18)
+    with capture_logs() as logs, running(database) as store:
+        store.put(many)
+        await_true(lambda: store.state().queued == 0)
+        assert (store.state().written, store.state().refused, store.state().connected) == (998, 2, True)
+    told = [line for line in logs if line["log_level"] == "error"]
+    assert [line["table"] for line in told] == ["calls", "calls"]
+    assert "integer out of range" in told[0]["why"]
+    assert CALL.number not in repr(told)
+
+
+def test_database_away_for_a_while(own_server: EmbeddedPostgres, stall: Stall) -> None:
+    """While the database is down put() never blocks and nothing within the bound is lost."""
+    dsn = own_server.dsn
+    with running(dsn) as store:
+        store.put([replace(CALL, call_id=f"before-{number}") for number in range(500)])
+        await_true(lambda: store.state().written == 500)
+        own_server.stop()
+        for number in range(500):
+            store.put([replace(CALL, call_id=f"during-{number}")])
+            gevent.sleep(0)
+        await_true(lambda: not store.state().connected)
+        assert store.state().error is not None
+        assert store.state().queued == 500
+        own_server.start()
+        store.put([replace(CALL, call_id=f"after-{number}") for number in range(500)])
+        await_true(lambda: store.state().queued == 0)
+        assert (store.state().connected, store.state().error) == (True, None)
+    stored = rows(dsn, "SELECT split_part(call_id, '-', 1), count(*) FROM calls GROUP BY 1 ORDER BY 1")
+    assert stored == [("after", 500), ("before", 500), ("during", 500)]
+    assert stall.worst_s < 0.5
+
+
+def test_frozen_database(own_server: EmbeddedPostgres, stall: Stall) -> None:
+    """A server that answers nothing at all, not even its own time-out, costs a connection and no row."""
+    dsn = own_server.dsn
+    with running(dsn, statement_timeout_ms=100) as store:
+        await_true(lambda: store.state().connected)
+        (pid,) = rows(dsn, "SELECT pid FROM pg_stat_activity WHERE application_name = 'fsacd'")[0]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            store.put([replace(CALL, call_id="frozen")])
+            await_true(lambda: store.state().error is not None)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        await_true(lambda: store.state().queued == 0)
+    assert rows(dsn, "SELECT count(*) FROM calls WHERE call_id = 'frozen'") == [(1,)]
+    assert stall.worst_s < 0.5
+
+
+def test_statement_timeout(database: str) -> None:
+    """A query that waits too long is given up with its connection, and its rows are written later."""
+    with running(database, statement_timeout_ms=100) as store:
+        await_true(lambda: store.state().connected)
+        with psycopg.connect(database) as rival:
+            rival.execute("LOCK TABLE calls IN ACCESS EXCLUSIVE MODE")
+            store.put([CALL])
+            await_true(lambda: "statement timeout" in (store.state().error or ""))
+            assert (store.state().queued, store.state().written) == (1, 0)
+        await_true(lambda: store.state().written == 1)
+
+
+def test_full_queue(database: str) -> None:
+    """At the limit the newest rows are dropped and counted, with one error; the oldest are stored."""
+    store = Store(settings(database, queue_limit=10), wall)
+    with capture_logs() as logs:
+        for number in range(15):
+            store.put([replace(CALL, call_id=f"c{number:02}")])
+    assert (store.state().queued, store.state().dropped) == (10, 5)
+    assert [line["log_level"] for line in logs] == ["error"]
+    store.start()
+    await_true(lambda: store.state().queued == 0)
+    store.stop()
+    assert rows(database, "SELECT min(call_id), max(call_id), count(*) FROM calls") == [("c00", "c09", 10)]
+
+
+def test_stop_writes_what_is_queued(database: str) -> None:
+    """stop() empties the queue into the database before it ends."""
+    store = Store(settings(database, batch=50), wall)
+    store.start()
+    store.put([replace(CALL, call_id=f"c{number}") for number in range(1_000)])
+    assert store.stop() == 0
+    assert rows(database, "SELECT count(*) FROM calls") == [(1_000,)]
+
+
+def test_stop_without_a_database(tmp_path: Path) -> None:
+    """With no database stop() ends in its time and says how many rows are lost."""
+    store = Store(settings(f"host={tmp_path} dbname=none"), wall)
+    store.start()
+    store.put([CALL, OFFER])
+    assert store.stop(100) == 2
+
+
+def test_migrations_are_applied_once(database: str) -> None:
+    """Daemons that start together on an empty database make the tables once; starting again changes nothing."""
+
+    def apply() -> list[str]:
+        with psycopg.connect(database) as connection:
+            return migrate(connection)
+
+    started = [gevent.spawn(apply) for _ in range(3)]
+    gevent.joinall(started, timeout=20, raise_error=True)
+    names = [migration.name for migration in available()]
+    assert sorted(job.value for job in started) == [[], [], names]
+    assert apply() == []
+
+
+def test_schema_of_a_newer_fsacd(database: str) -> None:
+    """A database that a newer fsacd has changed already is used as it is."""
+    with psycopg.connect(database) as connection:
+        migrate(connection)
+        connection.execute("INSERT INTO schema_migrations (version, name) VALUES (999, '999_later.sql')")
+        assert migrate(connection) == []
+
+
+def test_every_column_is_explained(database: str) -> None:
+    """Each table and column of history carries a comment."""
+    with psycopg.connect(database) as connection:
+        migrate(connection)
+    bare = rows(
+        database,
+        "SELECT attrelid::regclass::text, attname FROM pg_attribute WHERE attnum > 0 "
+        "AND attrelid IN ('calls'::regclass, 'offers'::regclass, 'agent_states'::regclass) "
+        "AND col_description(attrelid, attnum) IS NULL",
+    )
+    assert bare == []
+
+
+def test_refuses_to_stop_the_world() -> None:
+    """Without gevent's patches psycopg would hold every call; the store says so and does not start."""
+    program = (
+        "from fsacd.store.postgres import Store, StoreSettings, StoreError\n"
+        "try:\n    Store(StoreSettings('dbname=x'), lambda ms: ms)\n"
+        "except StoreError as error:\n    print(error)\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert "before gevent's monkey-patching" in told.stdout
