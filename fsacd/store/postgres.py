@@ -8,7 +8,7 @@ gone for good, is decided here and nowhere else:
 - a connection is made anew with growing pauses; a query that was interrupted closes its connection;
 - rows are written in batches, one transaction each, and leave the queue after its commit; a row sent twice
   is stored once;
-- a row that the database refuses for itself is found by halving the batch, counted, logged without its values, dropped.
+- a row that the database refuses for itself is found by halving the batch, counted, logged, dropped.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import gevent
+import orjson
 import psycopg
 import structlog
 from gevent.event import Event
@@ -28,7 +29,7 @@ from gevent.event import Event
 from fsacd.core.records import Record
 from fsacd.errors import FsacdError
 from fsacd.store.migrate import migrate
-from fsacd.store.rows import Row, Table, Wall, row
+from fsacd.store.rows import Row, Table, Wall, packed, row
 
 _log = structlog.get_logger(__name__)
 _CONNECT_S = 5
@@ -54,7 +55,7 @@ class StoreSettings:
 
     dsn: str
     queue_limit: int = 100_000
-    batch: int = 500
+    batch: int = 200
     retry_min_ms: int = 200
     retry_max_ms: int = 10_000
     statement_timeout_ms: int = 5_000
@@ -227,21 +228,22 @@ class Store:
             psycopg.Error, gevent.Timeout: the database is; the connection may not be.
         """
         assert self._connection is not None
-        tables: dict[Table, list[list[object]]] = {}
+        tables: dict[Table, list[Row]] = {}
+        for item in batch:
+            tables.setdefault(item.table, []).append(item)
         try:
-            for item in batch:
-                tables.setdefault(item.table, []).append(item.parameters())
+            packages = [(table.insert, packed(items).decode()) for table, items in tables.items()]
             with self._bounded(), self._connection.cursor() as cursor:
                 timeout = str(self._settings.statement_timeout_ms)
                 cursor.execute("SELECT set_config('statement_timeout', %s, true)", (timeout,))
                 inserted = 0
-                for table, rows in tables.items():
-                    # One statement per table, not executemany: its pipeline waits without a deadline when interrupted.
-                    cursor.execute(table.insert, [list(column) for column in zip(*rows, strict=True)])
+                for statement, package in packages:
+                    # Not executemany: its pipeline waits without a deadline when it is interrupted.
+                    cursor.execute(statement, (package,))
                     inserted += cursor.rowcount
                 self._connection.commit()
-        except OverflowError as error:
-            raise _RowRefused(f"a moment outside the calendar: {error}") from error
+        except (OverflowError, orjson.JSONEncodeError) as error:
+            raise _RowRefused(f"a moment outside the calendar, or a number beyond 64 bits: {error}") from error
         except psycopg.Error as error:
             if not _is_row_fault(error):
                 raise

@@ -163,17 +163,18 @@ def test_hostile_text(database: str) -> None:
 
 
 def test_bad_rows_do_not_hold_up_the_others(database: str) -> None:
-    """Of a thousand rows the two that cannot be stored are found, counted and logged without values."""
+    """Of a thousand rows the three that cannot be stored are found, counted and logged without values."""
     many = [replace(CALL, call_id=f"c{number}") for number in range(1_000)]
     many[377] = replace(many[377], offers=2**40)
     many[640] = replace(many[640], ended_ms=10**18)
+    many[641] = replace(many[641], waited_ms=2**70)
     with capture_logs() as logs, running(database) as store:
         store.put(many)
         await_true(lambda: store.state().queued == 0)
-        assert (store.state().written, store.state().refused, store.state().connected) == (998, 2, True)
+        assert (store.state().written, store.state().refused, store.state().connected) == (997, 3, True)
     told = [line for line in logs if line["log_level"] == "error"]
-    assert [line["table"] for line in told] == ["calls", "calls"]
-    assert "integer out of range" in told[0]["why"]
+    assert [line["table"] for line in told] == ["calls", "calls", "calls"]
+    assert "out of range for type integer" in told[0]["why"]
     assert CALL.number not in repr(told)
 
 

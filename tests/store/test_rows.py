@@ -26,21 +26,21 @@ def test_moments_become_dates() -> None:
     """Engine milliseconds go through the wall clock and become exact dates in UTC."""
     made = row(AgentStateEnded("anna", "ready", "", 1, 2, "phone:1001"), lambda ms: 1_700_000_000_120 + ms)
     assert made is not None
-    assert made.parameters() == [
-        "anna",
-        "ready",
-        "",
-        datetime(2023, 11, 14, 22, 13, 20, 121_000, tzinfo=UTC),
-        datetime(2023, 11, 14, 22, 13, 20, 122_000, tzinfo=UTC),
-        "phone:1001",
-    ]
+    assert made.fields() == {
+        "agent_id": "anna",
+        "state": "ready",
+        "reason": "",
+        "started_at": datetime(2023, 11, 14, 22, 13, 20, 121_000, tzinfo=UTC),
+        "ended_at": datetime(2023, 11, 14, 22, 13, 20, 122_000, tzinfo=UTC),
+        "by": "phone:1001",
+    }
 
 
 def test_moment_outside_the_calendar() -> None:
     """A senseless moment fails when it is written, not when it is put."""
     made = Row(AGENT_STATES, ("anna", "ready", "", 0, 10**18, ""))
     with pytest.raises(OverflowError):
-        made.parameters()
+        made.fields()
 
 
 @pytest.mark.parametrize(
