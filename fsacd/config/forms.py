@@ -1,0 +1,166 @@
+"""The forms of text that reach a switch or name something: allowed characters, and why nothing else is allowed."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from typing_extensions import override
+
+from fsacd.config.kinds import Kind, Word
+from fsacd.config.problems import did_you_mean, shown, wrong
+
+# Names and ids end up in channel variables, metric labels and URLs: one alphabet that needs escaping in none of them.
+NAME: Final = Word(r"[A-Za-z0-9_.-]{1,64}", "a name of up to 64 letters, digits, '_', '.' or '-'")
+NAME_OR_NULL: Final = Word(NAME.pattern, NAME.says, null=True)
+EXTENSION: Final = Word(
+    r"[A-Za-z0-9_.*#+-]{1,64}", "an extension of up to 64 letters, digits, '*', '#', '+', '_', '.', '-'"
+)
+EXTENSION_OR_NULL: Final = Word(EXTENSION.pattern, EXTENSION.says, null=True)
+DIRECTORY_USER: Final = Word(
+    r"[A-Za-z0-9_.-]{1,64}@[A-Za-z0-9_.-]{1,253}", "a directory user like fsacd@example.com", null=True
+)
+ENVIRONMENT: Final = Word(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "the name of an environment variable", null=True)
+CREDENTIAL: Final = Word(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", "the name of a systemd credential", null=True)
+FILE: Final = Word(r"[^\x00-\x1f\x7f]{1,4096}", "the path of a file", null=True)
+SHA256: Final = Word(r"[0-9a-fA-F]{64}", "a SHA-256 sum of 64 hexadecimal digits", null=True)
+
+# A dial string can carry variables, other endpoints and other destinations. A contact is one endpoint and nothing more,
+# because whoever may write an agent's contact must not thereby command the switch.
+_CONTACT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,31}/[A-Za-z0-9_.+%@:/;=~*#-]{1,200}")
+_CONTACT_SAYS: Final = (
+    "a contact: one dial string like user/1001, without spaces, quotes, braces, brackets or any of , | & $ \\"
+)
+
+_CAUSE: Final = re.compile(r"[A-Z][A-Z0-9_]{1,40}")
+CAUSES: Final = frozenset(
+    {
+        "ALLOTTED_TIMEOUT", "BUSY_EVERYWHERE", "CALL_REJECTED", "DECLINE", "DESTINATION_OUT_OF_ORDER",
+        "EXCHANGE_ROUTING_ERROR", "FACILITY_REJECTED", "INCOMING_CALL_BARRED", "INTERWORKING", "INVALID_NUMBER_FORMAT",
+        "NETWORK_OUT_OF_ORDER", "NORMAL_CIRCUIT_CONGESTION", "NORMAL_CLEARING", "NORMAL_TEMPORARY_FAILURE",
+        "NORMAL_UNSPECIFIED", "NO_ANSWER", "NO_ROUTE_DESTINATION", "NO_USER_RESPONSE", "NUMBER_CHANGED",
+        "OUTGOING_CALL_BARRED", "RECOVERY_ON_TIMER_EXPIRE", "REQUESTED_CHAN_UNAVAIL", "SERVICE_UNAVAILABLE",
+        "SUBSCRIBER_ABSENT", "SWITCH_CONGESTION", "UNALLOCATED_NUMBER", "UNWANTED", "USER_BUSY", "USER_NOT_REGISTERED",
+    }
+)  # fmt: skip
+
+
+def contact_is_safe(contact: str) -> bool:
+    """Say whether a contact is one endpoint and nothing that the switch would read as more."""
+    return _CONTACT.fullmatch(contact) is not None and ":_:" not in contact
+
+
+@dataclass(frozen=True)
+class Contact(Kind):
+    """Where an agent's phone can be rung. With `template`, `{agent}` stands for the agent's id."""
+
+    template: bool = False
+    null: bool = False
+
+    @property
+    @override
+    def expects(self) -> str:
+        return _CONTACT_SAYS
+
+    @override
+    def read(self, text: str) -> str:
+        if not contact_is_safe(text.replace("{agent}", "1001") if self.template else text):
+            raise wrong(f"expected {_CONTACT_SAYS}; got {shown(text)}")
+        return text
+
+
+@dataclass(frozen=True)
+class Cause(Kind):
+    """A hangup cause by FreeSWITCH's name for it."""
+
+    null: bool = True
+
+    @property
+    @override
+    def expects(self) -> str:
+        return "a hangup cause like USER_BUSY"
+
+    @override
+    def read(self, text: str) -> str:
+        if text not in CAUSES:
+            raise wrong(f"expected {self.expects}, got {shown(text)}{did_you_mean(text, CAUSES)}")
+        return text
+
+
+@dataclass(frozen=True)
+class Host(Kind):
+    """A host by name or address."""
+
+    @property
+    @override
+    def expects(self) -> str:
+        return "a host name or an IP address"
+
+    @override
+    def read(self, text: str) -> str:
+        if not _is_host(text):
+            raise wrong(f"expected {self.expects}, got {shown(text)}")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: a host and a TCP port; port 0 lets the kernel choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Write the address as in the file, an IPv6 host in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Listen(Kind):
+    """An address to listen on."""
+
+    @property
+    @override
+    def expects(self) -> str:
+        return "an address like 127.0.0.1:8090 or [::1]:8090"
+
+    @override
+    def parse(self, value: object) -> Any:
+        return value if isinstance(value, Address) else super().parse(value)
+
+    @override
+    def read(self, text: str) -> Address:
+        host, colon, port = text.rpartition(":")
+        bracketed = host.startswith("[") and host.endswith("]")
+        bare = host[1:-1] if bracketed else host
+        port_ok = re.fullmatch(r"\d{1,5}", port) is not None and int(port) <= 65_535  # noqa: PLR2004 - TCP's last port
+        if not colon or not port_ok or not _is_host(bare) or bracketed != (":" in bare):
+            raise wrong(f"expected {self.expects}, got {shown(text)}")
+        return Address(bare, int(port))
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine and nobody else can reach it. Names other than localhost are not looked up."""
+    if host.lower() in {"localhost", "localhost.localdomain", "ip6-localhost"}:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name: what it resolves to can change after the check
+        return False
+
+
+def _is_host(text: str) -> bool:
+    if ":" in text:
+        try:
+            ipaddress.IPv6Address(text)
+        except ValueError:
+            return False
+        return "%" not in text
+    return re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,9}", text) is not None
+
+
+def contact_for(template: str, agent_id: str) -> str:
+    """Fill the agent's id into a contact template."""
+    return template.replace("{agent}", agent_id)

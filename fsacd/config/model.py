@@ -1,0 +1,300 @@
+"""The configuration as a model: every setting with its default, its limits and its description.
+
+The names in the file are the fields' names without `_ms`: durations are written with a unit there, and kept as
+milliseconds here. What concerns more than one setting is checked in `checks`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from types import MappingProxyType
+from typing import Annotated, ClassVar
+
+from pydantic import Field, SecretStr
+
+from fsacd.config.blocks import NO_LIST, NO_NAMES, Settings
+from fsacd.config.centre import AgentSettings, QueueSettings
+from fsacd.config.forms import (
+    CREDENTIAL,
+    DIRECTORY_USER,
+    ENVIRONMENT,
+    FILE,
+    NAME,
+    SHA256,
+    Address,
+    Contact,
+    Host,
+    Listen,
+    contact_for,
+)
+from fsacd.config.kinds import Choice, Duration, Flag, Number, Secret
+from fsacd.core.rules import AgentRules, Limits, QueueRules, Rules
+
+
+class SwitchSettings(Settings):
+    """One FreeSWITCH, reached by its Event Socket."""
+
+    SECRETS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "password": ("password", "password_file", "password_env", "password_credential")
+    }
+    NEEDS = ("password",)
+
+    host: Annotated[str, Host()] = Field(
+        default="127.0.0.1", description="Where its Event Socket listens (event_socket.conf.xml)."
+    )
+    port: Annotated[int, Number(1, 65_535)] = Field(default=8021, description="The TCP port of its Event Socket.")
+    password: Annotated[SecretStr | None, Secret("the password of the Event Socket")] = Field(
+        default=None, description="The password of its Event Socket; exactly one of the four ways to give it is needed."
+    )
+    password_file: Annotated[str | None, FILE] = Field(
+        default=None, description="A file that holds the password; a relative path starts at this file's directory."
+    )
+    password_env: Annotated[str | None, ENVIRONMENT] = Field(
+        default=None, description="An environment variable that holds the password."
+    )
+    password_credential: Annotated[str | None, CREDENTIAL] = Field(
+        default=None, description="A systemd credential (LoadCredential=) that holds the password."
+    )
+    user: Annotated[str | None, DIRECTORY_USER] = Field(
+        default=None,
+        description="Log in as this user of FreeSWITCH's directory (userauth), with only the rights given there.",
+    )
+    allow_remote: Annotated[bool, Flag()] = Field(
+        default=False, description="Accept a host other than this machine, although Event Socket is not encrypted."
+    )
+    allow_default_password: Annotated[bool, Flag()] = Field(
+        default=False, description="Accept the password that every fresh FreeSWITCH has (ClueCon)."
+    )
+    wake_up_ms: Annotated[int, Duration("0s", "20ms")] = Field(
+        default=3,
+        description="How often to wake the event connection during calls, so that events come at once; 0s: never.",
+    )
+    heartbeat_timeout_ms: Annotated[int, Duration("5s", "10m")] = Field(
+        default=50_000, description="Reconnect after so long without a heartbeat; FreeSWITCH sends one every 20 s."
+    )
+    command_timeout_ms: Annotated[int, Duration("100ms", "1m")] = Field(
+        default=5_000, description="How long a command may stay unanswered."
+    )
+    connect_timeout_ms: Annotated[int, Duration("100ms", "1m")] = Field(
+        default=5_000, description="How long connecting and logging in may take."
+    )
+    reconnect_min_ms: Annotated[int, Duration("10ms", "1m")] = Field(
+        default=200, description="The wait before the first try to reconnect; each further wait is longer."
+    )
+    reconnect_max_ms: Annotated[int, Duration("100ms", "10m")] = Field(
+        default=10_000, description="The longest wait between two tries to reconnect."
+    )
+    inbox_limit: Annotated[int, Number(100, 1_000_000)] = Field(
+        default=20_000,
+        description="How many events may wait to be handled; beyond, fsacd reads no more, then reconnects.",
+    )
+    pending_limit: Annotated[int, Number(10, 1_000_000)] = Field(
+        default=10_000, description="How many commands may await their answers; beyond, a command is not sent."
+    )
+    probe_interval_ms: Annotated[int, Duration("500ms", "5m")] = Field(
+        default=5_000, description="How often the delay of events is measured."
+    )
+    context: Annotated[str, NAME] = Field(
+        default="fsacd", description="The dialplan context that fsacd's extensions are installed in."
+    )
+
+
+class TokenSettings(Settings):
+    """Who may use the API."""
+
+    SECRETS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "token": ("token", "token_file", "token_env", "token_credential", "token_sha256")
+    }
+    NEEDS = ("token",)
+
+    name: Annotated[str, NAME] = Field(default="", description="Whose token it is; shown in logs and history.")
+    role: Annotated[str, Choice(("read", "agent", "supervisor", "admin"))] = Field(
+        default="read", description="What its bearer may do; each role may do all that the ones before it may."
+    )
+    token: Annotated[SecretStr | None, Secret("a token", longest=256, shortest=16, pattern=r"[\x21-\x7e]*")] = Field(
+        default=None, description="The token itself; exactly one of the five ways to give it is needed."
+    )
+    token_file: Annotated[str | None, FILE] = Field(default=None, description="A file that holds the token.")
+    token_env: Annotated[str | None, ENVIRONMENT] = Field(
+        default=None, description="An environment variable that holds the token."
+    )
+    token_credential: Annotated[str | None, CREDENTIAL] = Field(
+        default=None, description="A systemd credential (LoadCredential=) that holds the token."
+    )
+    token_sha256: Annotated[str | None, SHA256] = Field(
+        default=None, description="The SHA-256 sum of the token, so that the token itself stands nowhere here."
+    )
+
+    def digest(self) -> str | None:
+        """Give the SHA-256 sum of the token in lower-case hexadecimal digits; None when no token is given."""
+        if self.token is not None:
+            return hashlib.sha256(self.token.get_secret_value().encode()).hexdigest()
+        return None if self.token_sha256 is None else self.token_sha256.lower()
+
+
+class ApiSettings(Settings):
+    """The HTTP API, the metrics and the health pages."""
+
+    listen: Annotated[Address, Listen()] = Field(
+        default=Address("127.0.0.1", 8090), description="Where to listen; port 0 takes a free one."
+    )
+    allow_remote: Annotated[bool, Flag()] = Field(
+        default=False, description="Accept an address that others can reach, although the API is plain HTTP."
+    )
+    tokens: Annotated[tuple[TokenSettings, ...], NO_LIST] = Field(
+        default=(),
+        max_length=100,
+        description="Who may use the API; without a token it serves health and metrics alone.",
+    )
+    body_limit: Annotated[int, Number(1_024, 16_777_216)] = Field(
+        default=65_536, description="The longest request body, in bytes."
+    )
+    request_rate: Annotated[int, Number(1, 10_000)] = Field(default=50, description="Requests per second and token.")
+    request_burst: Annotated[int, Number(1, 10_000)] = Field(
+        default=100, description="Requests that a token may make at once before the rate holds it back."
+    )
+    request_timeout_ms: Annotated[int, Duration("500ms", "1m")] = Field(
+        default=5_000, description="How long a request may take."
+    )
+    open_metrics: Annotated[bool, Flag()] = Field(
+        default=True,
+        description="Serve /metrics without a token; otherwise it needs one of role read. Health never needs one.",
+    )
+
+
+class StoreSettings(Settings):
+    """The PostgreSQL database that keeps the history; calls never wait for it."""
+
+    SECRETS: ClassVar[dict[str, tuple[str, ...]]] = {"dsn": ("dsn", "dsn_file", "dsn_env", "dsn_credential")}
+    NEEDS = ("dsn",)
+
+    dsn: Annotated[SecretStr | None, Secret("a PostgreSQL connection string", longest=2_048)] = Field(
+        default=None,
+        description="The connection, like postgresql://fsacd@localhost/fsacd; needed in one of the four ways.",
+    )
+    dsn_file: Annotated[str | None, FILE] = Field(default=None, description="A file that holds the connection string.")
+    dsn_env: Annotated[str | None, ENVIRONMENT] = Field(
+        default=None, description="An environment variable that holds the connection string."
+    )
+    dsn_credential: Annotated[str | None, CREDENTIAL] = Field(
+        default=None, description="A systemd credential (LoadCredential=) that holds the connection string."
+    )
+    queue_limit: Annotated[int, Number(100, 10_000_000)] = Field(
+        default=100_000,
+        description="How many rows may wait for the database; beyond, new rows are dropped and counted.",
+    )
+    batch: Annotated[int, Number(1, 10_000)] = Field(
+        default=500, description="How many rows go into one transaction at most."
+    )
+    retry_min_ms: Annotated[int, Duration("10ms", "1m")] = Field(
+        default=200, description="The wait before the first try again."
+    )
+    retry_max_ms: Annotated[int, Duration("100ms", "10m")] = Field(
+        default=30_000, description="The longest wait between two tries."
+    )
+    statement_timeout_ms: Annotated[int, Duration("100ms", "5m")] = Field(
+        default=10_000, description="How long the database may take for one statement."
+    )
+
+
+class LogSettings(Settings):
+    """What fsacd writes to its standard error."""
+
+    level: Annotated[str, Choice(("debug", "info", "warning", "error"))] = Field(
+        default="info", description="The least important lines that are written."
+    )
+    format: Annotated[str, Choice(("json", "console"))] = Field(
+        default="json", description="One JSON object a line for machines, or coloured lines for people."
+    )
+    number_digits: Annotated[int, Number(0, 32)] = Field(
+        default=4, description="How many last digits of a caller's number are written; the others become stars."
+    )
+
+
+class LimitSettings(Settings):
+    """Bounds over all queues."""
+
+    calls: Annotated[int, Number(1, 200_000)] = Field(
+        default=20_000, description="Calls at once; beyond, a call is refused."
+    )
+    cancel_retry_ms: Annotated[int, Duration("20ms", "5s")] = Field(
+        default=100, description="How often the order to end an agent's leg is repeated until the leg has ended."
+    )
+    connect_ms: Annotated[int, Duration("200ms", "30s")] = Field(
+        default=1_500,
+        description="How long connecting caller and agent may take before the caller goes back to the queue.",
+    )
+    offer_grace_ms: Annotated[int, Duration("500ms", "1m")] = Field(
+        default=5_000, description="How long after a ring's own timeout the switch may take to report its end."
+    )
+
+    def limits(self) -> Limits:
+        """Give the limits as the engine takes them."""
+        return Limits(self.calls, self.cancel_retry_ms, self.connect_ms, self.offer_grace_ms)
+
+
+class Config(Settings):
+    """The whole configuration of one daemon."""
+
+    instance: Annotated[str, NAME] = Field(
+        default="fsacd", description="The name of this daemon, in logs and in the history."
+    )
+    switches: Annotated[dict[Annotated[str, NAME], SwitchSettings], NO_NAMES] = Field(
+        default={}, max_length=32, description="The FreeSWITCH servers, each by a name of your choice; at least one."
+    )
+    lease_ms: Annotated[int, Duration("15s", "1h")] = Field(
+        default=60_000,
+        description="How long callers go on waiting when the daemon is gone, before they take the dialplan's fallback.",
+    )
+    api: ApiSettings = Field(default=ApiSettings(), description="The HTTP API, the metrics and the health pages.")
+    store: StoreSettings | None = Field(
+        default=None, description="The PostgreSQL database that keeps the history; null: none is kept."
+    )
+    log: LogSettings = Field(default=LogSettings(), description="What fsacd writes to its standard error.")
+    limits: LimitSettings = Field(default=LimitSettings(), description="Bounds over all queues.")
+    skills: Annotated[tuple[Annotated[str, NAME], ...], NO_LIST] = Field(
+        default=(),
+        max_length=1_000,
+        description="The skills there are; when given, any other skill is taken for a slip of the pen.",
+    )
+    defaults: QueueSettings = Field(
+        default=QueueSettings(), description="What holds for every queue that does not say otherwise."
+    )
+    queues: Annotated[dict[Annotated[str, NAME], QueueSettings], NO_NAMES] = Field(
+        default={},
+        max_length=5_000,
+        description="The queues, each by the name that the dialplan puts into fsacd_queue.",
+    )
+    agent_contact: Annotated[str, Contact(template=True)] = Field(
+        default="user/{agent}",
+        description="The contact of every agent that has none of his own; {agent} stands for his id.",
+    )
+    agents: Annotated[dict[Annotated[str, NAME], AgentSettings], NO_NAMES] = Field(
+        default={}, max_length=50_000, description="The agents, each by his id: the SIP user that he authenticates as."
+    )
+    allow_acting_for_others: Annotated[bool, Flag()] = Field(
+        default=True, description="Let an agent use a feature code for another agent who has a PIN, by that PIN."
+    )
+
+    def queue(self, name: str) -> QueueSettings:
+        """Give a queue's settings, the defaults filled in. Raises KeyError for an unknown queue."""
+        return self.queues[name].over(self.defaults)
+
+    def queue_rules(self, name: str) -> QueueRules:
+        """Give one queue's rules as the engine takes them. Raises KeyError for an unknown queue."""
+        return self.queue(name).rules(name)
+
+    def agent_rules(self, agent_id: str) -> AgentRules:
+        """Give one agent as the engine takes him. Raises KeyError for an unknown agent."""
+        agent = self.agents[agent_id]
+        contact = agent.contact if agent.contact is not None else contact_for(self.agent_contact, agent_id)
+        switch = agent.switch if agent.switch is not None else next(iter(self.switches), "")
+        return agent.rules(agent_id, contact=contact, switch=switch)
+
+    def rules(self) -> Rules:
+        """Give everything that the engine is told by this configuration."""
+        return Rules(
+            queues=MappingProxyType({name: self.queue_rules(name) for name in self.queues}),
+            agents=MappingProxyType({agent_id: self.agent_rules(agent_id) for agent_id in self.agents}),
+            limits=self.limits.limits(),
+        )
