@@ -68,6 +68,11 @@ class Engine:
         """When `advance` has something to do next, or None."""
         return self._world.timers.next_ms()
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is a call or a ready agent, so that the next fact matters at once."""
+        return bool(self._world.calls) or self._world.index.has_ready_agent
+
     def check(self) -> None:
         """Prove every invariant; raises AssertionError. Costs a look at everything: for tests and for doubt."""
         checks.check(self._world)

@@ -99,6 +99,11 @@ class Index:
 
     # --- questions ---
 
+    @property
+    def has_ready_agent(self) -> bool:
+        """Whether anybody is ready."""
+        return bool(self._agents)
+
     def best_call(self, agent: Agent, now_ms: int) -> str | None:
         """The call this agent should get: class, his rank for the queue, virtual arrival, id (design law 8)."""
         best: tuple[int, int, int, str] | None = None

@@ -6,7 +6,8 @@ from collections import Counter
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
-from fsacd.core.views import AgentView, CallView, QueueView, Snapshot
+from fsacd.core import offer as o
+from fsacd.core.views import AgentView, CallView, OfferView, QueueView, Snapshot
 from fsacd.core.world import World, in_queue
 
 
@@ -14,7 +15,8 @@ def take(world: World, now_ms: int) -> Snapshot:
     """Everything at once: costs a look at every call and agent."""
     calls = _calls(world, now_ms)
     agents = tuple(_agent(agent) for agent in sorted(world.agents.values(), key=lambda agent: agent.agent_id))
-    return Snapshot(now_ms, calls, agents, _queues(world, calls), tuple(sorted(world.switches.items())))
+    switches = tuple(sorted(world.switches.items()))
+    return Snapshot(now_ms, calls, agents, _queues(world, calls), _offers(world), switches)
 
 
 def _calls(world: World, now_ms: int) -> tuple[CallView, ...]:
@@ -66,6 +68,28 @@ _CALL_NAMES: dict[type, str] = {
     c.Talking: "talking",
     c.Settling: "settling",
 }
+
+
+_OFFER_NAMES: dict[type, str] = {
+    o.OfferRinging: "ringing",
+    o.OfferConnecting: "connecting",
+    o.OfferTalking: "talking",
+    o.OfferEnding: "ending",
+}
+
+
+def _offers(world: World) -> tuple[OfferView, ...]:
+    return tuple(
+        OfferView(
+            offer_id=offer.offer_id,
+            call_id=offer.call_id,
+            agent_id=offer.agent_id,
+            switch=offer.switch,
+            state=_OFFER_NAMES[type(offer.state)],
+            started_ms=offer.started_ms,
+        )
+        for offer in world.offers.values()
+    )
 
 
 def _agent(agent: a.Agent) -> AgentView:

@@ -74,6 +74,18 @@ class QueueView:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferView:
+    """One live offer, or one whose leg is still being ended (`state` ending). `offer_id` is the leg's UUID, too."""
+
+    offer_id: str
+    call_id: str
+    agent_id: str
+    switch: str
+    state: str
+    started_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything the engine knows at one moment, in milliseconds of its own clock."""
 
@@ -81,4 +93,5 @@ class Snapshot:
     calls: tuple[CallView, ...]
     agents: tuple[AgentView, ...]
     queues: tuple[QueueView, ...]
+    offers: tuple[OfferView, ...]
     switches: tuple[tuple[str, bool], ...]

@@ -1,0 +1,45 @@
+# Two commands for a newcomer: `make run` and `make test`. Everything is installed into .venv, from pinned versions.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check e2e bench format clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+
+install: $(STAMP) ## make the virtual environment
+
+$(STAMP): setup.cfg pyproject.toml config/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("fsacd needs Python 3.11 or later; name one with PYTHON=python3.x") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint config/constraints.txt --editable '.[embedded,dev]'
+	@touch $(STAMP)
+
+run: $(STAMP) ## run fsacd against a simulated FreeSWITCH, with synthetic callers and agents
+	@$(BIN)/fsacd demo
+
+test: $(STAMP) ## run every test that needs no FreeSWITCH
+	$(BIN)/python -m pytest -m 'not e2e'
+
+check: $(STAMP) ## run the linters, the type checker and the layer contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config setup.cfg --no-cache
+
+e2e: $(STAMP) ## run the tests on a real FreeSWITCH (on PATH or FREESWITCH_PREFIX) with SIPp
+	$(BIN)/python -m pytest -m e2e tests/e2e
+
+bench: $(STAMP) ## measure: ratios within one run
+	$(BIN)/python -m tests.bench.link
+	$(BIN)/python -m tests.bench.engine
+
+format: $(STAMP) ## format the code
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean: ## remove what make made
+	rm -rf $(VENV) .run .mypy_cache .ruff_cache .pytest_cache .hypothesis build fsacd.egg-info

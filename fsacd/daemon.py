@@ -1,0 +1,265 @@
+"""The composition root: builds the parts from the configuration, connects them, and ends them in order."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import gevent
+import structlog
+from gevent.event import Event as Signal
+
+import fsacd
+from fsacd import logs, wiring
+from fsacd.config.model import Config
+from fsacd.config.problems import ConfigErrors
+from fsacd.config.reader import load
+from fsacd.core.commands import CancelOffer, CancelReason, Command
+from fsacd.core.engine import Engine
+from fsacd.core.events import AgentLoggedIn, Event, RulesChanged
+from fsacd.core.records import Anomaly, Record
+from fsacd.core.views import Snapshot
+from fsacd.errors import FsacdError, Refused
+from fsacd.esl.control import CallControl
+from fsacd.esl.features import Desk
+from fsacd.esl.translate import switch_of
+from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
+from fsacd.http.app import make_app
+from fsacd.http.server import ApiServer
+from fsacd.metrics import Metrics
+from fsacd.runtime import Runtime, monotonic_ms
+from fsacd.store.postgres import Store
+from fsacd.strategy import Strategy
+from fsacd.systemd import Notifier
+from strategies import longest_idle
+
+log = structlog.get_logger(__name__)
+
+STRATEGIES: dict[str, Strategy] = {longest_idle.name: longest_idle}
+
+# How long a stopping daemon waits for the phones it rings to be told that the ring is over.
+_WITHDRAW_S = 1.0
+
+
+def run(path: Path) -> int:
+    """Run the daemon until a signal ends it; returns the exit code. Problems go to standard error in whole sentences."""
+    try:
+        config = load(path)
+    except ConfigErrors as errors:
+        logs.complain(str(errors))
+        return 2
+    logs.setup(config.log.level, config.log.format, config.log.number_digits)
+    try:
+        daemon = Daemon(path, config)
+        daemon.start()
+    except FsacdError as error:
+        logs.complain(str(error))
+        return 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, daemon.ask_to_stop)
+    gevent.signal_handler(signal.SIGHUP, daemon.reload_on_signal)
+    return daemon.serve()
+
+
+class Daemon:
+    """The whole daemon. Also what the API sees of it (fsacd.http.api.Daemon)."""
+
+    def __init__(self, path: Path, config: Config) -> None:
+        self._path = path
+        self._config = config
+        self._started_ms = self._configured_ms = _wall_ms()
+        self._stopping = Signal()
+        self.runtime = Runtime(Engine(config.rules(), STRATEGIES), on_decision=self._decided)
+        self.metrics = Metrics(self.runtime.snapshot, tuple(config.queues))
+        self._desk = Desk(self.ask, monotonic_ms)
+        self._desk.members = wiring.members(config)
+        self._desk.may_act_for_others = config.allow_acting_for_others
+        self._controls = {
+            name: CallControl(name, wiring.link_settings(switch), self.runtime, config.lease_ms, self._desk)
+            for name, switch in config.switches.items()
+        }
+        self._store = Store(wiring.store_settings(config.store), self.runtime.wall_ms) if config.store else None
+        self.api = ApiServer(make_app(self, wiring.api_settings(config), self.metrics.render), wiring.api_settings(config))
+        self._notifier = Notifier()
+        self._connect_parts()
+
+    def _connect_parts(self) -> None:
+        self.runtime.set_sender(self._send)
+        self.runtime.set_busy_listener(self._set_busy)
+        self.runtime.add_sink(self.metrics.sink)
+        self.runtime.add_sink(_log_anomalies)
+        if self._store is not None:
+            self.runtime.add_sink(self._store.put)
+            self.metrics.watch_store(self._store.state)
+        for name, control in self._controls.items():
+            self.metrics.watch_link(name, control.stats, lambda control=control: control.in_sync)
+
+    # --- life ---
+
+    def start(self) -> None:
+        """Bind the API and begin to connect. Raises FsacdError when an address is taken."""
+        self.api.start()
+        if self._store is not None:
+            self._store.start()
+        self.runtime.start()
+        for agent_id, agent in self._config.agents.items():
+            if agent.login_at_start:
+                self.runtime.post(AgentLoggedIn(agent_id, "configuration"))
+        for control in self._controls.values():
+            control.start()
+        log.info("fsacd is up", version=fsacd.__version__, api=self.api.url, switches=list(self._controls))
+
+    def serve(self) -> int:
+        """Wait for the end; returns the exit code."""
+        gevent.spawn(self._tell_ready)
+        self._notifier.start_watchdog(self._is_sane)
+        while not self._stopping.wait(0.5):
+            if self.runtime.failure:
+                break
+        self._stop()
+        return 1 if self.runtime.failure else 0
+
+    def _tell_ready(self) -> None:
+        """READY once every switch that answers is in sync: at least one of them."""
+        while not any(control.in_sync for control in self._controls.values()):
+            gevent.sleep(0.05)
+        self._notifier.ready("serving " + ", ".join(self._controls))
+
+    def _stop(self) -> None:
+        log.info("fsacd is stopping; talks go on, and callers keep waiting for the next daemon")
+        self._notifier.stopping()
+        self._withdraw_rings()
+        self.runtime.stop()
+        self.api.stop()
+        for control in self._controls.values():
+            control.stop()
+        if self._store is not None:
+            self._store.stop()
+
+    def _withdraw_rings(self) -> None:
+        """No phone shall ring for a daemon that is gone."""
+        ringing = [offer for offer in self.runtime.snapshot().offers if offer.state == "ringing"]
+        for offer in ringing:
+            self._send(CancelOffer(offer.offer_id, offer.switch, CancelReason.WITHDRAWN))
+        deadline = time.monotonic() + _WITHDRAW_S
+        waiting_for = {offer.offer_id for offer in ringing}
+        while time.monotonic() < deadline and waiting_for & {offer.offer_id for offer in self.runtime.snapshot().offers}:
+            gevent.sleep(0.02)
+
+    def ask_to_stop(self) -> None:
+        """End soon, in order."""
+        self._stopping.set()
+
+    # --- within a step: nothing here yields ---
+
+    def _send(self, command: Command) -> None:
+        self._controls[switch_of(command)].send(command)
+
+    def _set_busy(self, busy: bool) -> None:  # noqa: FBT001 - a listener's one argument
+        for control in self._controls.values():
+            control.set_busy(busy=busy)
+
+    def _decided(self, seconds: float) -> None:
+        self.metrics.observe_decision(seconds)
+
+    # --- what the API sees ---
+
+    def ask(self, event: Event) -> None:
+        """Take a wish. Raises Refused or Unavailable."""
+        self.runtime.ask(event)
+
+    def snapshot(self) -> Snapshot:
+        """Everything the engine knows now."""
+        return self.runtime.snapshot()
+
+    def wall_ms(self, engine_ms: int) -> int:
+        """The engine's clock as Unix time in ms."""
+        return self.runtime.wall_ms(engine_ms)
+
+    def reload(self) -> str:
+        """Read the file again and swap the rules. Raises Refused and keeps the old ones if the file is wrong."""
+        self._notifier.reloading()
+        try:
+            config = load(self._path)
+        except ConfigErrors as errors:
+            self._notifier.ready("serving with the old configuration: the new one has errors")
+            problems = tuple(str(problem) for problem in errors.problems)
+            raise Refused("the configuration has errors; the old one stays in force", problems) from errors
+        self.runtime.ask(RulesChanged(config.rules()))
+        self._desk.members = wiring.members(config)
+        self._desk.may_act_for_others = config.allow_acting_for_others
+        self.metrics.set_queues(tuple(config.queues))
+        needs_restart = [
+            part for part in ("switches", "api", "store", "log", "lease_ms", "instance")
+            if getattr(config, part) != getattr(self._config, part)
+        ]
+        self._config, self._configured_ms = config, _wall_ms()
+        self._notifier.ready("serving")
+        if needs_restart:
+            return f"queues and agents are in force; changes in {', '.join(needs_restart)} need a restart"
+        return "the new configuration is in force"
+
+    def reload_on_signal(self) -> None:
+        """SIGHUP."""
+        try:
+            log.info("reload", result=self.reload())
+        except Refused as refused:
+            log.error("reload refused", why=str(refused), problems=list(refused.problems))
+        except FsacdError as error:
+            log.error("reload failed", why=str(error))
+
+    def status(self) -> DaemonStatus:
+        """The daemon, its links and its database."""
+        return DaemonStatus(
+            instance=self._config.instance,
+            version=fsacd.__version__,
+            started_ms=self._started_ms,
+            configured_ms=self._configured_ms,
+            switches=tuple(_switch_status(name, control) for name, control in self._controls.items()),
+            store=self._store_status(),
+            stopping=self._stopping.is_set(),
+            failure=self.runtime.failure,
+        )
+
+    def _store_status(self) -> StoreStatus:
+        if self._store is None:
+            return StoreStatus()
+        state = self._store.state()
+        return StoreStatus(
+            configured=True,
+            connected=state.connected,
+            detail=state.error or "",
+            queued=state.queued,
+            written=state.written,
+            dropped=state.dropped,
+        )
+
+    def _is_sane(self) -> bool:
+        return not self.runtime.failure
+
+
+def _switch_status(name: str, control: CallControl) -> SwitchStatus:
+    stats = control.stats()
+    return SwitchStatus(
+        name=name,
+        connected=control.in_sync,
+        detail=control.detail,
+        event_lag_ms=stats.lag_ms,
+        events=stats.events,
+        reconnects=max(0, stats.connects - 1),
+        pending=stats.pending,
+    )
+
+
+def _log_anomalies(records: Sequence[Record]) -> None:
+    for record in records:
+        if isinstance(record, Anomaly):
+            log.warning("anomaly", kind=record.kind, what=record.text)
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+

@@ -1,0 +1,180 @@
+"""Call control of one switch: its link, translated both ways, with the lease and the sync that keep both sides honest."""
+
+from __future__ import annotations
+
+import gevent
+import orjson
+import structlog
+
+from fsacd.core.commands import CancelOffer, Command, Connect, ConfirmTalk, EndCall, RingAgent, SendCall
+from fsacd.core.events import (
+    CallLost,
+    ConnectFailed,
+    Event,
+    OfferEnd,
+    OfferEnded,
+    SwitchConnected,
+    SwitchLost,
+    SwitchRestarted,
+)
+from fsacd.esl import encoder, features, translate
+from fsacd.esl.codec import Message
+from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
+from fsacd.esl.wire import Outcome, Reply
+from fsacd.runtime import Runtime, monotonic_ms
+
+log = structlog.get_logger(__name__)
+
+# The lease is renewed four times within its length, so that three renewals may be lost.
+_RENEWALS = 4
+_SYNC_DEADLINE_S = 5.0
+
+
+class CallControl:
+    """Carries the engine's commands to one switch and its facts to the engine."""
+
+    def __init__(self, name: str, settings: LinkSettings, runtime: Runtime, lease_ms: int, desk: features.Desk) -> None:
+        self.name = name
+        self._runtime = runtime
+        self._lease_ms = lease_ms
+        self._desk = desk
+        self._clock = translate.SwitchClock(0, 0)
+        self._reader = translate.Reader(name, self._warn)
+        self._link = SwitchLink(name, settings, on_event=self._on_event, on_state=self._on_state)
+        self._lease: gevent.Greenlet | None = None
+        self._sync: gevent.Greenlet | None = None
+        self.detail = "not connected yet"
+        self.in_sync = False
+
+    def start(self) -> None:
+        """Begin to connect, and to connect again for ever."""
+        self._link.start()
+
+    def stop(self) -> None:
+        """Leave the switch alone. Calls on it go on."""
+        for greenlet in (self._lease, self._sync):
+            if greenlet is not None:
+                greenlet.kill()
+        self._link.stop()
+
+    def set_busy(self, *, busy: bool) -> None:
+        """Whether an event would matter at once: then the event connection is kept awake."""
+        self._link.set_busy(busy)
+
+    def stats(self) -> LinkStats:
+        """What the link has counted."""
+        return self._link.stats()
+
+    # --- commands out: called within a step, so nothing here blocks or yields ---
+
+    def send(self, command: Command) -> None:
+        """Carry out one command of the engine; what comes of it comes back as a fact."""
+        try:
+            wire = translate.to_wire(command)
+        except encoder.EncodeError as error:
+            log.error("a command has no safe form and was not sent", switch=self.name, why=str(error))
+            self._failed(command, Reply(Outcome.NOT_SENT, str(error)))
+            return
+        self._link.submit(wire, lambda reply: self._on_reply(command, reply))
+
+    def _on_reply(self, command: Command, reply: Reply) -> None:
+        if reply.outcome in (Outcome.ERR, Outcome.NOT_SENT):
+            self._failed(command, reply)
+        # UNCONFIRMED: the switch may have done it. The engine's deadline decides; doing it twice would be worse.
+
+    def _failed(self, command: Command, reply: Reply) -> None:
+        match command:
+            case RingAgent():
+                end = OfferEnd.NOT_SENT if reply.outcome is Outcome.NOT_SENT else OfferEnd.UNREACHABLE
+                self._runtime.post(OfferEnded(command.offer_id, end, reply.text))
+            case Connect():
+                self._runtime.post(ConnectFailed(command.offer_id, reply.text))
+            case CancelOffer():
+                # The leg may not exist yet, or not any more: the engine asks again until it hears of its end.
+                pass
+            case ConfirmTalk() | SendCall() | EndCall():
+                # The leg has ended meanwhile, and its hangup says so; or it will announce itself again.
+                log.info("the switch did not take a command", switch=self.name, what=type(command).__name__, why=reply.text)
+
+    # --- facts in ---
+
+    def _on_event(self, message: Message) -> None:
+        now_ms = monotonic_ms()
+        fact = self._reader.read(message, self._clock, now_ms)
+        if isinstance(fact, translate.Feature):
+            gevent.spawn(self._serve, fact)
+        elif fact is not None:
+            self._runtime.post(fact)
+
+    def _serve(self, feature: translate.Feature) -> None:
+        done = self._desk.serve(feature)
+        self._link.submit(encoder.uuid_transfer(feature.leg.uuid, "fsacd_yes" if done else "fsacd_no", "fsacd"), None)
+
+    def _on_state(self, state: LinkState) -> None:
+        match state:
+            case Up():
+                self._clock = translate.SwitchClock(state.uptime_ms, state.at_ms)
+                self._sync = gevent.spawn(self._synchronise, restarted=state.restarted)
+            case Down(reason):
+                self.in_sync, self.detail = False, reason
+                if self._sync is not None:
+                    self._sync.kill()
+                if self._lease is not None:
+                    self._lease.kill()
+                log.warning("the link to the switch is down", switch=self.name, why=reason)
+                self._runtime.post(SwitchLost(self.name))
+            case _:
+                pass
+
+    # --- in sync ---
+
+    def _synchronise(self, *, restarted: bool) -> None:
+        """Events are flowing already. Learn which of our legs have ended unseen; then serve."""
+        self._renew_lease()
+        if restarted:
+            log.warning("the switch has restarted: its calls are gone", switch=self.name)
+            self._runtime.post(SwitchRestarted(self.name))
+        else:
+            self._find_the_gone()
+        self.in_sync, self.detail = True, ""
+        self._runtime.post(SwitchConnected(self.name))
+        log.info("in sync with the switch", switch=self.name)
+        self._lease = gevent.spawn(self._keep_lease)
+
+    def _find_the_gone(self) -> None:
+        snapshot = self._runtime.snapshot()
+        legs: dict[str, Event] = {
+            call.leg.uuid: CallLost(call.call_id, "ended_unseen")
+            for call in snapshot.calls
+            if call.leg is not None and call.leg.switch == self.name
+        }
+        for offer in snapshot.offers:
+            if offer.switch == self.name:
+                legs[offer.offer_id] = OfferEnded(offer.offer_id, OfferEnd.HUNG_UP, "ended_unseen")
+        if not legs:
+            return
+        for leg in legs.keys() - self._listed():
+            # The list of channels lags behind the truth; only the question for this one leg is sure.
+            reply = self._link.call(encoder.uuid_exists(leg), _SYNC_DEADLINE_S)
+            if reply.text.strip() == "false":
+                self._runtime.post(legs[leg])
+
+    def _listed(self) -> set[str]:
+        reply = self._link.call(encoder.show_channels(), _SYNC_DEADLINE_S)
+        try:
+            rows = orjson.loads(reply.text).get("rows", [])
+        except (orjson.JSONDecodeError, AttributeError):
+            return set()  # asked for one by one then
+        return {row.get("uuid", "") for row in rows}
+
+    def _keep_lease(self) -> None:
+        while True:
+            gevent.sleep(self._lease_ms / 1000 / _RENEWALS)
+            self._renew_lease()
+
+    def _renew_lease(self) -> None:
+        until_s = (self._clock.uptime_at(monotonic_ms()) + self._lease_ms) // 1000
+        self._link.submit(encoder.global_setvar("fsacd_lease", str(until_s)), None)
+
+    def _warn(self, sentence: str) -> None:
+        log.warning("an announcement makes no sense", switch=self.name, what=sentence)

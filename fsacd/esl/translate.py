@@ -1,0 +1,269 @@
+"""Between the switch's words and the engine's: message → fact, command → wire. Pure.
+
+Facts are told from the channel variables that the dialplan and our own originate put on the legs, so nothing here
+remembers which leg belongs to what, and a restarted daemon understands the legs of the one before.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from fsacd.core.commands import CancelOffer, CancelReason, Command, ConfirmTalk, Connect, EndCall, RingAgent, SendCall
+from fsacd.core.events import (
+    CallerGone,
+    CallLeft,
+    CallQueued,
+    CallReturned,
+    Event,
+    Leg,
+    OfferAnswered,
+    OfferConnected,
+    OfferEnd,
+    OfferEnded,
+    OfferRang,
+)
+from fsacd.core.rules import SkillLevels, ToExtension
+from fsacd.esl import encoder
+from fsacd.esl.codec import Message
+from fsacd.esl.wire import Wire
+
+_JOB = "ring-"
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# The switch ends a ring by itself this much after we should have: only a daemon that died leaves it to the switch.
+_RING_MARGIN_S = 3
+# An answered leg that nobody connects, because the daemon died, ends after this.
+_PARK_TIMEOUT_S = 10
+# `${uptime(ms)}` is printed as an unsigned 32-bit number.
+_UPTIME_WRAP = 1 << 32
+_LONGEST_TEXT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchClock:
+    """The switch's uptime at a moment of our clock, both in ms: tells how long a caller had waited before we knew."""
+
+    uptime_ms: int
+    at_ms: int
+
+    def uptime_at(self, now_ms: int) -> int:
+        """The switch's uptime at `now_ms` of our clock."""
+        return self.uptime_ms + now_ms - self.at_ms
+
+    def ours(self, uptime_ms: int, now_ms: int) -> int:
+        """A moment of the switch's uptime on our clock, never later than now."""
+        ago_ms = (self.uptime_at(now_ms) - uptime_ms) % _UPTIME_WRAP
+        # Just announced, and the two clocks differ by a little: the moment seems to lie ahead.
+        return now_ms if ago_ms > _UPTIME_WRAP // 2 else now_ms - ago_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """An agent dialled a feature code. `user` is who authenticated, `agent` whom it is for (or nobody else)."""
+
+    what: str
+    leg: Leg
+    user: str
+    agent: str
+    reason: str
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads one switch's messages. `warn` gets one sentence for each part of an announcement that makes no sense."""
+
+    switch: str
+    warn: Callable[[str], None]
+
+    def read(self, message: Message, clock: SwitchClock, now_ms: int) -> Event | Feature | None:
+        """The fact in a message, or None."""
+        match message.name:
+            case "CUSTOM":
+                return self._announcement(message, clock, now_ms)
+            case "BACKGROUND_JOB":
+                return _job_ended(message)
+        match message.get("variable_fsacd_leg"):
+            case "agent":
+                return self._agent_leg(message)
+            case "caller":
+                return _caller_leg(message)
+        return None
+
+    def _announcement(self, message: Message, clock: SwitchClock, now_ms: int) -> Event | Feature | None:
+        call_id = message.get("variable_fsacd_call")
+        match message.subclass:
+            case "fsacd::feature":
+                return self._feature(message)
+            case "fsacd::queued" | "fsacd::waiting" | "fsacd::returned" | "fsacd::left" if not _UUID.fullmatch(call_id):
+                self.warn(f"a call announced itself without a proper fsacd_call ({_shown(call_id)}); it is ignored")
+                return None
+            case "fsacd::queued" | "fsacd::waiting":
+                return self._queued(message, call_id, clock, now_ms)
+            case "fsacd::returned":
+                return CallReturned(call_id)
+            case "fsacd::left":
+                return CallLeft(call_id)
+        return None
+
+    def _queued(self, message: Message, call_id: str, clock: SwitchClock, now_ms: int) -> CallQueued:
+        queued_at = message.get("variable_fsacd_queued_at").strip()
+        priority = message.get("variable_fsacd_priority").strip()
+        if priority and not re.fullmatch(r"-?\d{1,3}", priority):
+            self.warn(f"call {call_id}: fsacd_priority {_shown(priority)} is not a number; the queue's is used")
+            priority = ""
+        return CallQueued(
+            call_id=call_id,
+            queue=message.get("variable_fsacd_queue")[:_LONGEST_TEXT],
+            arrived_ms=clock.ours(int(queued_at), now_ms) if re.fullmatch(r"\d{1,20}", queued_at) else now_ms,
+            leg=Leg(self.switch, message.get("Unique-ID")),
+            priority=int(priority) if priority else None,
+            required=self._skills(message.get("variable_fsacd_skills"), call_id),
+            number=message.get("Caller-Caller-ID-Number")[:_LONGEST_TEXT],
+            name=message.get("Caller-Caller-ID-Name")[:_LONGEST_TEXT],
+            customer=message.get("variable_fsacd_customer")[:_LONGEST_TEXT],
+        )
+
+    def _skills(self, text: str, call_id: str) -> SkillLevels:
+        """`german:5,billing` → levels; a skill without a level needs level 1."""
+        levels: dict[str, int] = {}
+        for word in filter(None, (word.strip() for word in text[: 4 * _LONGEST_TEXT].split(","))):
+            found = re.fullmatch(r"([A-Za-z0-9_.-]{1,64})(?::(10|[1-9]))?", word)
+            if found:
+                levels[found[1]] = int(found[2] or 1)
+            else:
+                self.warn(f"call {call_id}: fsacd_skills has {_shown(word)}, which is no skill with a level 1 to 10")
+        return tuple(sorted(levels.items()))
+
+    def _feature(self, message: Message) -> Feature:
+        return Feature(
+            what=message.get("variable_fsacd_feature"),
+            leg=Leg(self.switch, message.get("Unique-ID")),
+            user=message.get("variable_fsacd_user"),
+            agent=message.get("variable_fsacd_agent"),
+            reason=message.get("variable_fsacd_reason"),
+            pin=message.get("variable_fsacd_pin"),
+        )
+
+    def _agent_leg(self, message: Message) -> Event | None:
+        offer_id = message.get("variable_fsacd_offer")
+        match message.name:
+            case "CHANNEL_PROGRESS" | "CHANNEL_PROGRESS_MEDIA":
+                return OfferRang(offer_id)
+            case "CHANNEL_PARK":
+                return OfferAnswered(offer_id, self.switch)
+            case "CHANNEL_BRIDGE":
+                return OfferConnected(offer_id)
+            case "CHANNEL_HANGUP":
+                cause = message.get("Hangup-Cause")
+                return OfferEnded(offer_id, end_of(cause), cause)
+        return None
+
+
+def _caller_leg(message: Message) -> Event | None:
+    match message.name:
+        case "CHANNEL_BRIDGE":
+            # The agent's leg is the other one; its uuid is the offer's id. A bridge with somebody else, whom an agent
+            # has transferred the caller to, is no offer that anybody knows.
+            return OfferConnected(message.get("Bridge-B-Unique-ID"))
+        case "CHANNEL_HANGUP":
+            return CallerGone(message.get("variable_fsacd_call"), message.get("Hangup-Cause"))
+    return None
+
+
+def _job_ended(message: Message) -> Event | None:
+    job = message.get("Job-UUID")
+    text = message.text.strip()
+    if not job.startswith(_JOB) or not text.startswith("-ERR"):
+        return None
+    cause = text.removeprefix("-ERR").strip()
+    return OfferEnded(job.removeprefix(_JOB), end_of(cause), cause)
+
+
+_ENDS = {
+    OfferEnd.REFUSED: ("CALL_REJECTED",),
+    OfferEnd.BUSY: ("USER_BUSY",),
+    OfferEnd.NO_ANSWER: ("NO_ANSWER", "ALLOTTED_TIMEOUT"),
+    OfferEnd.CANCELLED: ("ORIGINATOR_CANCEL", "LOSE_RACE", "PICKED_OFF"),
+    OfferEnd.HUNG_UP: ("NORMAL_CLEARING",),
+}
+_END_OF = {cause: end for end, causes in _ENDS.items() for cause in causes}
+
+
+def end_of(cause: str) -> OfferEnd:
+    """What a hangup cause says of the agent. Whatever else kept the phone from ringing makes it unreachable."""
+    return _END_OF.get(cause, OfferEnd.UNREACHABLE)
+
+
+_CAUSES = {
+    CancelReason.CALLER_GONE: "ORIGINATOR_CANCEL",  # the phone shows a missed call
+    CancelReason.LOST_RACE: "LOSE_RACE",  # "call completed elsewhere": it does not
+    CancelReason.WITHDRAWN: "LOSE_RACE",
+    CancelReason.NO_ANSWER: "NO_ANSWER",
+    CancelReason.BRIDGE_WINDOW: "NORMAL_CLEARING",
+    CancelReason.TALK_OVER: "NORMAL_CLEARING",
+    CancelReason.UNKNOWN: "NORMAL_CLEARING",
+}
+
+
+def to_wire(command: Command) -> Wire:
+    """The command for the switch. Raises encoder.EncodeError for what has no safe way into a command."""
+    match command:
+        case RingAgent():
+            return _ring(command)
+        case CancelOffer(offer_id, _, reason):
+            return encoder.uuid_kill(offer_id, _CAUSES[reason])
+        case Connect(offer_id, _, leg):
+            return encoder.uuid_bridge(leg.uuid, offer_id)
+        case ConfirmTalk(_, leg, then):
+            return encoder.uuid_setvar(leg.uuid, "transfer_after_bridge", _after(then))
+        case SendCall(_, leg, target):
+            return encoder.uuid_transfer(leg.uuid, target.extension, target.context)
+        case EndCall(_, leg, cause):
+            return encoder.uuid_kill(leg.uuid, cause)
+        case _:
+            assert_never(command)
+
+
+def switch_of(command: Command) -> str:
+    """The switch that the command is for."""
+    match command:
+        case RingAgent() | CancelOffer():
+            return command.switch
+        case Connect() | ConfirmTalk() | SendCall() | EndCall():
+            return command.leg.switch
+        case _:
+            assert_never(command)
+
+
+def _ring(command: RingAgent) -> Wire:
+    timeout_s = math.ceil(command.timeout_ms / 1000) + _RING_MARGIN_S
+    return encoder.originate(
+        command.contact,
+        job=_JOB + command.offer_id,
+        variables={
+            "origination_uuid": command.offer_id,
+            "fsacd_leg": "agent",
+            "fsacd_offer": command.offer_id,
+            "fsacd_call": command.call_id,
+            "fsacd_agent": command.agent_id,
+            "ignore_early_media": "true",
+            "hangup_after_bridge": "true",
+            "park_timeout": str(_PARK_TIMEOUT_S),
+            "originate_timeout": str(timeout_s),
+        },
+        name=command.caller_name,
+        number=command.caller_number,
+        timeout_s=timeout_s,
+    )
+
+
+def _after(then: ToExtension | None) -> str:
+    return f"{then.extension}:XML:{then.context}" if then else ""
+
+
+def _shown(text: str) -> str:
+    return repr(text[:64])

@@ -1,0 +1,188 @@
+"""The loop around the engine: facts in, the clock, commands and records out.
+
+A step is handled at once, in the greenlet that brought the fact. Nothing in a step may yield (the sender and the sinks
+hand on to queues of their own), so under gevent a step is atomic, and no inbox is needed: back-pressure stays in the
+sockets. A fact that comes up while a step runs (a command that could not be sent says so at once) waits for its end.
+
+The order, stated here and changed nowhere else: handle, send commands, hand records on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import gevent
+import structlog
+from gevent.event import Event as Signal
+
+from fsacd.core.commands import Command
+from fsacd.core.engine import Engine
+from fsacd.core.events import Event
+from fsacd.core.records import Record
+from fsacd.core.views import Snapshot, Step
+from fsacd.errors import Refused, Unavailable
+
+log = structlog.get_logger(__name__)
+
+Sender = Callable[[Command], None]
+Sink = Callable[[Sequence[Record]], None]
+
+# A snapshot looks at everything: many readers within this time share one.
+_SNAPSHOT_MS = 50
+
+
+def monotonic_ms() -> int:
+    """The engine's clock."""
+    return time.monotonic_ns() // 1_000_000
+
+
+class Runtime:
+    """Owns the engine. `on_decision` is told how long each step took, in seconds."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Callable[[], int] = monotonic_ms,
+        on_decision: Callable[[float], None] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._on_decision = on_decision
+        self._last_ms = clock()
+        self._sender: Sender = _nobody
+        self._sinks: list[Sink] = []
+        self._pending: deque[Event] = deque()
+        self._running = False
+        self._wake = Signal()
+        self._sleeping_until: int | None = None
+        self._timer: gevent.Greenlet | None = None
+        self._snapshot: Snapshot | None = None
+        self._busy = False
+        self._on_busy: Callable[[bool], None] | None = None
+        self._stopped = False
+        self.failure = ""
+
+    def set_sender(self, sender: Sender) -> None:
+        """Who carries commands out. Must neither block nor yield."""
+        self._sender = sender
+
+    def add_sink(self, sink: Sink) -> None:
+        """Who wants the records. Must neither block nor yield."""
+        self._sinks.append(sink)
+
+    def set_busy_listener(self, listener: Callable[[bool], None]) -> None:
+        """Who is told whether there is a call or a ready agent, each time it changes. Must neither block nor yield."""
+        self._on_busy = listener
+
+    def start(self) -> None:
+        """Begin to act on deadlines."""
+        self._timer = gevent.spawn(self._keep_time)
+
+    def stop(self) -> None:
+        """Take no more facts."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.kill()
+
+    def post(self, event: Event) -> None:
+        """Take a fact. It is handled before this returns, unless a step is running right now."""
+        self._pending.append(event)
+        self._drain()
+
+    def ask(self, event: Event) -> None:
+        """Take a wish. Raises Refused with the engine's reason, or Unavailable if the engine takes nothing any more."""
+        if self._stopped or self.failure:
+            raise Unavailable("fsacd is stopping" if self._stopped else f"the engine has failed: {self.failure}")
+        # The API's greenlets are never inside a step, so this one runs now.
+        assert not self._running
+        refused = self._step(event)
+        self._drain()
+        if refused is not None:
+            raise Refused(refused)
+
+    def snapshot(self) -> Snapshot:
+        """Everything the engine knows, at most 50 ms old."""
+        now_ms = self._now()
+        if self._snapshot is None or now_ms - self._snapshot.now_ms > _SNAPSHOT_MS:
+            self._snapshot = self._engine.snapshot(now_ms)
+        return self._snapshot
+
+    def wall_ms(self, engine_ms: int) -> int:
+        """The engine's clock as Unix time in ms, by the wall clock as it stands now."""
+        return time.time_ns() // 1_000_000 - (self._clock() - engine_ms)
+
+    def _drain(self) -> None:
+        if self._running:
+            return
+        while self._pending:
+            self._step(self._pending.popleft())
+
+    def _step(self, event: Event | None) -> str | None:
+        """One step of the engine; None lets the time pass."""
+        if self._stopped or self.failure:
+            return None
+        self._running = True
+        started = time.perf_counter()
+        try:
+            now_ms = self._now()
+            step = self._engine.advance(now_ms) if event is None else self._engine.handle(event, now_ms)
+            self._snapshot = None
+            if self._on_decision is not None:
+                self._on_decision(time.perf_counter() - started)
+            self._hand_on(step)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the engine must not go on in an unknown state
+            self._fail(event, error)
+            return None
+        else:
+            return step.refused
+        finally:
+            self._running = False
+            self._wake_if_earlier()
+
+    def _hand_on(self, step: Step) -> None:
+        for command in step.commands:
+            self._sender(command)
+        if step.records:
+            for sink in self._sinks:
+                sink(step.records)
+        if self._on_busy is not None and self._engine.busy != self._busy:
+            self._busy = self._engine.busy
+            self._on_busy(self._busy)
+
+    def _fail(self, event: Event | None, error: Exception) -> None:
+        """Stop deciding. Talks go on and callers hear music without us; whoever watches the daemon starts it again."""
+        self.failure = f"{type(error).__name__}: {error}"
+        log.critical("the engine failed and decides nothing any more", fact=type(event).__name__, exc_info=error)
+
+    def _now(self) -> int:
+        # The monotonic clock does not go back, but the engine asserts it, and a test's clock may stand still.
+        self._last_ms = max(self._last_ms, self._clock())
+        return self._last_ms
+
+    def _wake_if_earlier(self) -> None:
+        deadline_ms = self._engine.next_deadline_ms()
+        if deadline_ms is not None and (self._sleeping_until is None or deadline_ms < self._sleeping_until):
+            self._wake.set()
+
+    def _keep_time(self) -> None:
+        while not self._stopped:
+            deadline_ms = self._engine.next_deadline_ms()
+            self._sleeping_until = deadline_ms
+            timeout_s = None if deadline_ms is None else max(0, deadline_ms - self._clock()) / 1000
+            if timeout_s is None or timeout_s > 0:
+                self._wake.wait(timeout_s)
+                self._wake.clear()
+            deadline_ms = self._engine.next_deadline_ms()
+            if deadline_ms is not None and deadline_ms <= self._clock():
+                self._step(None)
+                self._drain()
+                gevent.sleep(0)
+            if self.failure:
+                return
+
+
+def _nobody(command: Command) -> None:
+    raise AssertionError(f"nobody carries out {command}")

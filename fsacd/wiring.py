@@ -1,0 +1,76 @@
+"""From the configuration's words to the parts' settings; one function for each part."""
+
+from __future__ import annotations
+
+from fsacd.config.model import Config, SwitchSettings
+from fsacd.config.model import StoreSettings as StoreConfig
+from fsacd.esl.features import Member
+from fsacd.esl.settings import LinkSettings
+from fsacd.http.access import Role, Token
+from fsacd.http.api import ApiSettings
+from fsacd.store.postgres import StoreSettings
+
+
+def link_settings(switch: SwitchSettings) -> LinkSettings:
+    """How the link to this switch behaves."""
+    assert switch.password is not None, "the reader refuses a switch without a password"
+    return LinkSettings(
+        password=switch.password.get_secret_value(),
+        host=switch.host,
+        port=switch.port,
+        user=switch.user or "",
+        wake_up_ms=switch.wake_up_ms,
+        probe_interval_ms=switch.probe_interval_ms,
+        heartbeat_timeout_ms=switch.heartbeat_timeout_ms,
+        connect_timeout_ms=switch.connect_timeout_ms,
+        command_timeout_ms=switch.command_timeout_ms,
+        reconnect_min_ms=switch.reconnect_min_ms,
+        reconnect_max_ms=switch.reconnect_max_ms,
+        pending_limit=switch.pending_limit,
+        inbox_limit=switch.inbox_limit,
+    )
+
+
+def api_settings(config: Config) -> ApiSettings:
+    """How the API behaves and who may use it."""
+    api = config.api
+    tokens = []
+    for token in api.tokens:
+        role = Role[token.role.upper()]
+        if token.token is not None:
+            tokens.append(Token.of(token.name, role, token.token.get_secret_value()))
+        elif token.token_sha256 is not None:
+            tokens.append(Token(token.name, role, bytes.fromhex(token.token_sha256)))
+    return ApiSettings(
+        host=api.listen.host,
+        port=api.listen.port,
+        tokens=tuple(tokens),
+        open_metrics=api.open_metrics,
+        number_digits=config.log.number_digits,
+        body_limit=api.body_limit,
+        rate=float(api.request_rate),
+        burst=float(api.request_burst),
+        answer_deadline_s=api.request_timeout_ms / 1000,
+    )
+
+
+def store_settings(store: StoreConfig) -> StoreSettings:
+    """Where history goes."""
+    assert store.dsn is not None, "the reader refuses a store without a connection"
+    return StoreSettings(
+        dsn=store.dsn.get_secret_value(),
+        queue_limit=store.queue_limit,
+        batch=store.batch,
+        retry_min_ms=store.retry_min_ms,
+        retry_max_ms=store.retry_max_ms,
+        statement_timeout_ms=store.statement_timeout_ms,
+    )
+
+
+def members(config: Config) -> dict[str, Member]:
+    """The agents as the feature codes know them."""
+    found = {}
+    for agent_id, agent in config.agents.items():
+        pin = agent.pin.get_secret_value() if agent.pin is not None else None
+        found[agent_id] = Member(agent_id, config.agent_rules(agent_id).contact, pin)
+    return found
