@@ -1,0 +1,314 @@
+"""What Prometheus may ask: counters from the records, gauges from a snapshot, and how we ourselves do.
+
+`config/prometheus/README.md` defines each metric. Base units; no number, name or uuid of a caller is ever a label, and
+the words in labels are the configuration's or come from lists with an end.
+
+A scrape copies the numbers where calls are decided, in one go, and renders the copy in a thread when it is large.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, assert_never
+
+from gevent.hub import get_hub
+from gevent.lock import BoundedSemaphore
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from fsacd import __version__
+from fsacd.core.records import (
+    AgentStateEnded,
+    Anomaly,
+    CallConnected,
+    CallEnded,
+    CallJoined,
+    CallMoved,
+    CallOutcome,
+    OfferClosed,
+    Record,
+)
+from fsacd.core.rules import QueueRules, Rules
+from fsacd.core.views import Snapshot
+from fsacd.series import Distribution, Series, Words, counter, gauge
+
+# The queue of calls that name one we do not know; no configured queue can have brackets in its name.
+UNKNOWN_QUEUE = "(unknown)"
+AGENT_STATES = ("logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back")
+_WAIT_BUCKETS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800)
+_TALK_BUCKETS = (5, 10, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600)
+_DECISION_BUCKETS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.25)
+# Beyond this many values a scrape is rendered in a thread: below, the hand-over costs more than it spares.
+_LARGE = 1_000
+_SWITCH_INTERVAL_S = 0.001
+
+
+class StoreCounts(Protocol):
+    """What we show of the store."""
+
+    @property
+    def connected(self) -> bool: ...  # noqa: D102 - the names say it; fsacd.store.postgres.StoreState documents them
+    @property
+    def queued(self) -> int: ...  # noqa: D102
+    @property
+    def written(self) -> int: ...  # noqa: D102
+    @property
+    def duplicates(self) -> int: ...  # noqa: D102
+    @property
+    def dropped(self) -> int: ...  # noqa: D102
+    @property
+    def refused(self) -> int: ...  # noqa: D102
+
+
+class _Calls:
+    """What is counted by queue."""
+
+    def __init__(self) -> None:
+        self.offered = counter("calls_offered", "Calls that joined the queue.", "queue")
+        self.connected = counter("calls_connected", "Connections of a caller and an agent, as they come.", "queue")
+        self.answered = counter("calls_answered", "Finished calls that an agent answered.", "queue")
+        self.answered_in_time = counter(
+            "calls_answered_within_service_level", "Of these, those that waited no longer than the threshold.", "queue"
+        )
+        self.abandoned = counter("calls_abandoned", "Calls whose caller hung up while waiting.", "queue")
+        self.abandoned_short = counter(
+            "calls_abandoned_short", "Of these, those within the short-abandon limit.", "queue"
+        )
+        self.abandoned_in_time = counter(
+            "calls_abandoned_within_service_level",
+            "Of the abandoned, those beyond the short-abandon limit that waited no longer than the threshold.",
+            "queue",
+        )
+        self.overflowed = counter(
+            "calls_overflowed", "Calls that left the queue for another target, by why.", "queue", "why"
+        )
+        self.refused = counter("calls_refused", "Calls that never stood in a queue.", "queue")
+        self.ended = counter("calls_ended", "Finished calls, each once.", "queue", "outcome")
+        self.wait = Distribution(
+            _WAIT_BUCKETS, "wait_seconds", "Wait of finished calls, ringing included.", "queue", "outcome"
+        )
+        self.talk = Distribution(_TALK_BUCKETS, "talk_seconds", "Talk of finished calls.", "queue")
+        self.offers = counter("offers", "Finished offers of a call to an agent.", "queue", "outcome", "reason")
+
+    def by_queue(self) -> tuple[Series, ...]:
+        """The counters whose only label is the queue, which begin at zero."""
+        return (
+            self.offered, self.connected, self.answered, self.answered_in_time,
+            self.abandoned, self.abandoned_short, self.abandoned_in_time, self.refused,
+        )  # fmt: skip
+
+    def all(self) -> tuple[Series | Distribution, ...]:
+        return (*self.by_queue(), self.overflowed, self.ended, self.wait, self.talk, self.offers)
+
+
+class _Daemon:
+    """What is counted about ourselves and our links."""
+
+    def __init__(self) -> None:
+        self.agent_seconds = counter("agent_state_seconds", "Time agents spent in a state, as it ends.", "state")
+        self.anomalies = counter("anomalies", "What should not have been, and was dealt with.", "kind")
+        self.decision = Distribution(_DECISION_BUCKETS, "decision_seconds", "Time the engine took for one event.")
+        self.lag = gauge("event_lag_seconds", "Age of the last probe event when it arrived.", "switch")
+        self.reconnects = counter("link_reconnects", "Connections to a switch after the first.", "switch")
+        self.late_replies = counter("link_late_replies", "Replies that came after their deadline.", "switch")
+        self.build = gauge("build_info", "What runs.", "version", "python")
+        self.build.values[__version__, platform.python_version()] = 1
+
+    def all(self) -> tuple[Series | Distribution, ...]:
+        return (
+            self.agent_seconds, self.anomalies, self.decision, self.lag, self.reconnects, self.late_replies, self.build,
+        )  # fmt: skip
+
+
+class Metrics(Collector):
+    """All metrics of one daemon, registered in `registry`."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = CollectorRegistry(auto_describe=False) if registry is None else registry
+        self._queues: dict[str, QueueRules] = {}
+        self._calls = _Calls()
+        self._daemon = _Daemon()
+        self._words: defaultdict[str, Words] = defaultdict(Words)
+        self._snapshot: Callable[[], Snapshot] | None = None
+        self._store: Callable[[], StoreCounts] | None = None
+        self._prepared: list[Callable[[], Metric]] | None = None
+        self._scrape = BoundedSemaphore()
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+
+    def set_rules(self, rules: Rules) -> None:
+        """The queues to count for, at the start and at each reload; a queue that is gone takes its series along."""
+        for gone in self._queues.keys() - rules.queues.keys():
+            for series in self._calls.all():
+                for labels in [labels for labels in series.values if labels[0] == gone]:
+                    del series.values[labels]
+        self._queues = dict(rules.queues)
+        for queue in self._queues:
+            for series in self._calls.by_queue():
+                series.values[queue,] += 0
+            for outcome in (CallOutcome.ANSWERED, CallOutcome.ABANDONED):
+                _ = self._calls.ended.values[queue, outcome.value], self._calls.wait.values[queue, outcome.value]
+            _ = self._calls.talk.values[queue,]
+
+    def watch_snapshot(self, snapshot: Callable[[], Snapshot]) -> None:
+        """Where gauges come from at a scrape."""
+        self._snapshot = snapshot
+
+    def watch_store(self, state: Callable[[], StoreCounts]) -> None:
+        """Where the store's figures come from at a scrape."""
+        self._store = state
+
+    def decided(self, seconds: float) -> None:
+        """The engine took this long for one event."""
+        self._daemon.decision.observe(seconds)
+
+    def event_lag(self, switch: str, seconds: float) -> None:
+        """A probe event of ours came back after this long."""
+        self._daemon.lag.values[switch,] = seconds
+
+    def reconnected(self, switch: str) -> None:
+        """The link to a switch is up again."""
+        self._daemon.reconnects.values[switch,] += 1
+
+    def late_reply(self, switch: str) -> None:
+        """A reply came when nobody waited for it any more."""
+        self._daemon.late_replies.values[switch,] += 1
+
+    def sink(self, records: Sequence[Record]) -> None:
+        """Count records; a sink of the runtime."""
+        for record in records:
+            self._count(record)
+
+    def _count(self, record: Record) -> None:
+        calls = self._calls
+        match record:
+            case CallJoined():
+                calls.offered.values[self._queue(record.queue),] += 1
+            case CallConnected():
+                calls.connected.values[self._queue(record.queue),] += 1
+            case CallMoved():
+                # An operator's name stands behind "asked by".
+                why = "asked" if record.why.startswith("asked") else self._words["why"](record.why)
+                calls.overflowed.values[self._queue(record.from_queue), why] += 1
+            case CallEnded():
+                self._count_ended(record)
+            case OfferClosed():
+                reason = self._words["reason"](record.reason)
+                calls.offers.values[self._queue(record.queue), record.outcome.value, reason] += 1
+            case AgentStateEnded():
+                state = self._words["state"](record.state)
+                self._daemon.agent_seconds.values[state,] += (record.ended_ms - record.started_ms) / 1_000
+            case Anomaly():
+                self._daemon.anomalies.values[self._words["kind"](record.kind),] += 1
+            case _:
+                assert_never(record)
+
+    def _count_ended(self, call: CallEnded) -> None:
+        calls = self._calls
+        queue = self._queue(call.queue)
+        rules = self._queues.get(queue)
+        in_time = rules is not None and call.waited_ms <= rules.service_level_ms
+        calls.ended.values[queue, call.outcome.value] += 1
+        if call.outcome is CallOutcome.REFUSED:
+            calls.refused.values[queue,] += 1
+            return
+        calls.wait.observe(call.waited_ms / 1_000, queue, call.outcome.value)
+        match call.outcome:
+            case CallOutcome.ANSWERED:
+                calls.answered.values[queue,] += 1
+                calls.answered_in_time.values[queue,] += in_time
+                calls.talk.observe(call.talked_ms / 1_000, queue)
+            case CallOutcome.ABANDONED:
+                is_short = rules is not None and call.waited_ms < rules.short_abandon_ms
+                calls.abandoned.values[queue,] += 1
+                calls.abandoned_short.values[queue,] += is_short
+                calls.abandoned_in_time.values[queue,] += in_time and not is_short
+            case CallOutcome.OVERFLOWED:
+                calls.overflowed.values[queue, self._words["why"](call.detail)] += 1
+            case CallOutcome.HUNG_UP | CallOutcome.LEFT | CallOutcome.LOST:
+                pass  # counted as ended
+
+    def _queue(self, name: str) -> str:
+        return name if name in self._queues else UNKNOWN_QUEUE
+
+    def exposition(self) -> tuple[bytes, str]:
+        """The text for Prometheus and its content type; one scrape at a time, and the calls go on meanwhile."""
+        with self._scrape:
+            self._prepared = self._freeze()
+            try:
+                size = sum(len(series.values) for series in self._all())
+                if size < _LARGE:
+                    return generate_latest(self.registry), CONTENT_TYPE_LATEST
+                # A thread that computes gives the interpreter up this often, and so delays a decision by no more.
+                usual = sys.getswitchinterval()
+                sys.setswitchinterval(_SWITCH_INTERVAL_S)
+                try:
+                    text: bytes = get_hub().threadpool.apply(generate_latest, (self.registry,))
+                finally:
+                    sys.setswitchinterval(usual)
+                return text, CONTENT_TYPE_LATEST
+            finally:
+                self._prepared = None
+
+    def collect(self) -> Iterable[Metric]:
+        """What prometheus-client asks for: the numbers copied for this scrape, or those of this moment."""
+        for build in self._prepared if self._prepared is not None else self._freeze():
+            yield build()
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registering us must not take a snapshot."""
+        return ()
+
+    def _all(self) -> Iterator[Series | Distribution]:
+        yield from self._calls.all()
+        yield from self._daemon.all()
+
+    def _freeze(self) -> list[Callable[[], Metric]]:
+        series = list(self._all())
+        if self._snapshot is not None:
+            series.extend(_now(self._snapshot()))
+        if self._store is not None:
+            series.extend(_stored(self._store()))
+        return [one.family() for one in series]
+
+
+def _now(snapshot: Snapshot) -> list[Series]:
+    waiting = gauge("calls_waiting", "Calls that no agent has answered yet.", "queue")
+    ringing = gauge("calls_ringing", "Of these, those for whom an agent's phone rings.", "queue")
+    talking = gauge("calls_talking", "Calls in talk.", "queue")
+    oldest = gauge("oldest_wait_seconds", "Wait of the call that waits longest; 0 when none does.", "queue")
+    ready = gauge("queue_agents_ready", "Agents of the queue who are ready.", "queue")
+    logged_in = gauge("queue_agents_logged_in", "Agents of the queue who are logged in.", "queue")
+    for queue in snapshot.queues:
+        waiting.values[queue.name,] = queue.waiting + queue.offered
+        ringing.values[queue.name,] = queue.offered
+        talking.values[queue.name,] = queue.talking
+        oldest.values[queue.name,] = (queue.oldest_wait_ms or 0) / 1_000
+        ready.values[queue.name,] = queue.agents_ready
+        logged_in.values[queue.name,] = queue.agents_logged_in
+    agents = gauge("agents", "Agents by state.", "state")
+    agents.values.update({(state,): 0 for state in AGENT_STATES})
+    for agent in snapshot.agents:
+        agents.values[agent.state,] += 1
+    switches = gauge("switch_up", "1 while the link to the switch is in sync.", "switch")
+    switches.values.update({(name,): is_up for name, is_up in snapshot.switches})
+    return [waiting, ringing, talking, oldest, ready, logged_in, agents, switches]
+
+
+def _stored(state: StoreCounts) -> list[Series]:
+    up = gauge("store_up", "1 while there is a connection to the database.")
+    queued = gauge("store_queued_rows", "Rows of history that wait to be written.")
+    written = counter("store_written_rows", "Rows of history written.")
+    duplicates = counter("store_duplicate_rows", "Rows that were there already.")
+    dropped = counter("store_dropped_rows", "Rows lost because the queue to the database was full.")
+    refused = counter("store_refused_rows", "Rows that the database refused.")
+    for series, value in (
+        (up, state.connected), (queued, state.queued), (written, state.written),
+        (duplicates, state.duplicates), (dropped, state.dropped), (refused, state.refused),
+    ):  # fmt: skip
+        series.values[()] = value
+    return [up, queued, written, duplicates, dropped, refused]

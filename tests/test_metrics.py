@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import gevent
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from fsacd.core.records import (
+    AgentStateEnded,
+    Anomaly,
+    CallConnected,
+    CallEnded,
+    CallJoined,
+    CallMoved,
+    CallOutcome,
+    OfferClosed,
+    OfferOutcome,
+)
+from fsacd.core.rules import QueueRules, Rules
+from fsacd.core.views import AgentView, QueueView, Snapshot
+from fsacd.metrics import UNKNOWN_QUEUE, Metrics
+
+DEFINITIONS = Path(__file__).parent.parent / "config" / "prometheus" / "README.md"
+RULES = Rules(
+    {
+        "support": QueueRules("support", service_level_ms=20_000, short_abandon_ms=5_000),
+        "sales": QueueRules("sales"),
+    },
+    {},
+)
+CALL = CallEnded(
+    call_id="c1", queue="support", outcome=CallOutcome.ANSWERED, detail="", arrived_ms=0, ended_ms=70_000,
+    waited_ms=10_000, talked_ms=60_000, agent_id="anna", offers=1, priority=0, number="+4930123456", name="Zoë",
+    customer="", switch="fs1", leg_uuid="11-22",
+)  # fmt: skip
+OFFER = OfferClosed("o1", "c1", "support", "anna", 1, OfferOutcome.UNANSWERED, "no_answer", 0, None, None, 20_000)
+ANNA = AgentView("anna", "Anna", "ready", "", 0, None, "", "user/anna", (), (), None)
+
+
+@dataclass(frozen=True)
+class Stored:
+    connected: bool = True
+    queued: int = 1
+    written: int = 2
+    duplicates: int = 3
+    dropped: int = 4
+    refused: int = 5
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    made = Metrics()
+    made.set_rules(RULES)
+    return made
+
+
+def ended(outcome: CallOutcome, waited_ms: int, detail: str = "", queue: str = "support") -> CallEnded:
+    return replace(CALL, outcome=outcome, waited_ms=waited_ms, detail=detail, queue=queue)
+
+
+def scrape(metrics: Metrics) -> Mapping[str, float]:
+    """Every sample of ours as `name{label=value,…}`."""
+    text, _ = metrics.exposition()
+    found = {}
+    for family in text_string_to_metric_families(text.decode()):
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}"] = sample.value
+    return found
+
+
+def counted(metrics: Metrics, name: str) -> dict[str, float]:
+    """The samples of one name that are not zero, by their labels."""
+    return {
+        sample.removeprefix(f"{name}{{").removesuffix("}"): value
+        for sample, value in scrape(metrics).items()
+        if sample.startswith(f"{name}{{") and value
+    }
+
+
+def test_known_queues_begin_at_zero(metrics: Metrics) -> None:
+    """A rate needs a first value: each configured queue has its counters before its first call."""
+    shown = scrape(metrics)
+    assert [shown[f"fsacd_calls_{name}_total{{queue=sales}}"] for name in ("offered", "answered", "abandoned")] == [
+        0.0,
+        0.0,
+        0.0,
+    ]
+    assert shown["fsacd_wait_seconds_count{outcome=answered,queue=sales}"] == 0.0
+
+
+def test_offered_and_connected(metrics: Metrics) -> None:
+    """Joining a queue counts as offered there, an overflow too; connections are counted as they come."""
+    metrics.sink([CallJoined("c1", "support", 0), CallJoined("c1", "sales", 9, by_overflow=True)])
+    metrics.sink([CallConnected("c1", "sales", "anna", 10, 10)])
+    assert counted(metrics, "fsacd_calls_offered_total") == {"queue=support": 1.0, "queue=sales": 1.0}
+    assert counted(metrics, "fsacd_calls_connected_total") == {"queue=sales": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("call", "grown"),
+    [
+        (ended(CallOutcome.ANSWERED, 20_000), {"answered", "answered_within_service_level"}),
+        (ended(CallOutcome.ANSWERED, 20_001), {"answered"}),
+        (ended(CallOutcome.ABANDONED, 4_999), {"abandoned", "abandoned_short"}),
+        (ended(CallOutcome.ABANDONED, 5_000), {"abandoned", "abandoned_within_service_level"}),
+        (ended(CallOutcome.ABANDONED, 20_001), {"abandoned"}),
+        (ended(CallOutcome.REFUSED, 0), {"refused"}),
+        (ended(CallOutcome.OVERFLOWED, 9, "max_wait"), {"overflowed"}),
+        (ended(CallOutcome.LEFT, 9), set()),
+        (ended(CallOutcome.LOST, 9), set()),
+        (ended(CallOutcome.HUNG_UP, 9), set()),
+    ],
+)
+def test_end_of_a_call(metrics: Metrics, call: CallEnded, grown: set[str]) -> None:
+    """Each finished call grows the counters of its definition and no other, and is counted as ended once."""
+    metrics.sink([call])
+    counters = {
+        match[1]
+        for sample, value in scrape(metrics).items()
+        if value and (match := re.match(r"fsacd_calls_(\w+)_total\{", sample))
+    }
+    assert counters - {"ended"} == grown
+    assert counted(metrics, "fsacd_calls_ended_total") == {f"outcome={call.outcome},queue=support": 1.0}
+
+
+def test_wait_and_talk(metrics: Metrics) -> None:
+    """Wait and talk of a finished call are observed in seconds."""
+    metrics.sink([CALL])
+    assert counted(metrics, "fsacd_wait_seconds_sum") == {"outcome=answered,queue=support": 10.0}
+    assert counted(metrics, "fsacd_talk_seconds_sum") == {"queue=support": 60.0}
+
+
+def test_overflow_by_why(metrics: Metrics) -> None:
+    """An overflow is counted at the queue that was left; an operator's name never becomes a label."""
+    metrics.sink([
+        CallMoved("c1", "support", "sales", 0, "full"),
+        CallMoved("c2", "support", "sales", 0, "asked by api:+4930123456"),
+        ended(CallOutcome.OVERFLOWED, 9, "Something Else 123456", "sales"),
+    ])  # fmt: skip
+    assert counted(metrics, "fsacd_calls_overflowed_total") == {
+        "queue=support,why=full": 1.0,
+        "queue=support,why=asked": 1.0,
+        "queue=sales,why=other": 1.0,
+    }
+
+
+def test_unknown_queue(metrics: Metrics) -> None:
+    """Whatever queue a call names, the labels are the configured queues and one for all others."""
+    for number in range(100):
+        metrics.sink([ended(CallOutcome.REFUSED, 0, queue=f"no-{number}"), CallJoined("c", f"no-{number}", 0)])
+    assert counted(metrics, "fsacd_calls_refused_total") == {f"queue={UNKNOWN_QUEUE}": 100.0}
+    assert counted(metrics, "fsacd_calls_offered_total") == {f"queue={UNKNOWN_QUEUE}": 100.0}
+
+
+def test_removed_queue(metrics: Metrics) -> None:
+    """A reload without a queue takes its series away and leaves the others as they were."""
+    metrics.sink([CALL, OFFER, CallJoined("c1", "support", 0), CallJoined("c2", "sales", 0)])
+    metrics.set_rules(Rules({"sales": RULES.queues["sales"]}, {}))
+    shown = scrape(metrics)
+    assert [sample for sample in shown if "queue=support" in sample] == []
+    assert shown["fsacd_calls_offered_total{queue=sales}"] == 1.0
+
+
+def test_agents_offers_and_anomalies(metrics: Metrics) -> None:
+    """Offers are counted by outcome and reason, agents' time by state in seconds, anomalies by kind."""
+    metrics.sink([OFFER, AgentStateEnded("anna", "talking", "", 0, 1_500), Anomaly("bridge_timeout", "…", 0)])
+    assert counted(metrics, "fsacd_offers_total") == {"outcome=unanswered,queue=support,reason=no_answer": 1.0}
+    assert counted(metrics, "fsacd_agent_state_seconds_total") == {"state=talking": 1.5}
+    assert counted(metrics, "fsacd_anomalies_total") == {"kind=bridge_timeout": 1.0}
+
+
+def test_gauges_from_a_snapshot(metrics: Metrics) -> None:
+    """What is going on now is read from one snapshot at the scrape; every agent state is always there."""
+    metrics.watch_snapshot(
+        lambda: Snapshot(
+            now_ms=9,
+            calls=(),
+            agents=(ANNA, replace(ANNA, agent_id="ben", state="talking")),
+            queues=(QueueView("support", 3, 1, 2, 12_500, 4, 1), QueueView("sales", 0, 0, 0, None, 0, 0)),
+            offers=(),
+            switches=(("fs1", True), ("fs2", False)),
+        )
+    )
+    shown = scrape(metrics)
+    wanted = {
+        "fsacd_calls_waiting{queue=support}": 4.0,
+        "fsacd_calls_ringing{queue=support}": 1.0,
+        "fsacd_calls_talking{queue=support}": 2.0,
+        "fsacd_oldest_wait_seconds{queue=support}": 12.5,
+        "fsacd_oldest_wait_seconds{queue=sales}": 0.0,
+        "fsacd_queue_agents_logged_in{queue=support}": 4.0,
+        "fsacd_queue_agents_ready{queue=support}": 1.0,
+        "fsacd_agents{state=ready}": 1.0,
+        "fsacd_agents{state=talking}": 1.0,
+        "fsacd_agents{state=logged_out}": 0.0,
+        "fsacd_switch_up{switch=fs1}": 1.0,
+        "fsacd_switch_up{switch=fs2}": 0.0,
+    }
+    assert {name: shown[name] for name in wanted} == wanted
+
+
+def test_links_and_decisions(metrics: Metrics) -> None:
+    """Lag, reconnects and late replies are told apart by switch; decisions are observed in seconds."""
+    metrics.event_lag("fs1", 0.021)
+    metrics.event_lag("fs1", 0.002)
+    metrics.reconnected("fs1")
+    metrics.late_reply("fs2")
+    metrics.decided(0.00002)
+    assert counted(metrics, "fsacd_event_lag_seconds") == {"switch=fs1": 0.002}
+    assert counted(metrics, "fsacd_link_reconnects_total") == {"switch=fs1": 1.0}
+    assert counted(metrics, "fsacd_link_late_replies_total") == {"switch=fs2": 1.0}
+    assert counted(metrics, "fsacd_decision_seconds_bucket")["le=2.5e-05"] == 1.0
+
+
+def test_store_counts(metrics: Metrics) -> None:
+    """The store's figures are read at the scrape."""
+    metrics.watch_store(Stored)
+    shown = scrape(metrics)
+    names = ("store_up", "store_queued_rows", "store_written_rows_total", "store_duplicate_rows_total")
+    lost = ("store_dropped_rows_total", "store_refused_rows_total")
+    assert [shown[f"fsacd_{name}{{}}"] for name in (*names, *lost)] == [1.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_nobody_in_the_labels(metrics: Metrics) -> None:
+    """No number, name, call, leg or agent can be read from the metrics."""
+    metrics.watch_snapshot(lambda: Snapshot(0, (), (ANNA,), (), (), ()))
+    metrics.sink([CALL, OFFER, Anomaly("+4930123456", "…", 0)])
+    text = metrics.exposition()[0].decode()
+    told = [secret for secret in (CALL.number, CALL.name, CALL.call_id, "11-22", "anna", "o1") if f'"{secret}"' in text]
+    assert told == []
+
+
+def test_every_metric_is_defined(metrics: Metrics) -> None:
+    """The document beside the alert rules defines each metric we expose, and none that we do not."""
+    metrics.watch_snapshot(lambda: Snapshot(0, (), (), (), (), ()))
+    metrics.watch_store(Stored)
+    exposed = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in metrics.collect()
+        if family.name.startswith("fsacd_")
+    }
+    defined = set(re.findall(r"^\| `(fsacd_\w+)` \|", DEFINITIONS.read_text(encoding="utf-8"), re.MULTILINE))
+    assert defined == exposed
+
+
+def test_large_scrape_leaves_the_calls_alone(metrics: Metrics) -> None:
+    """With hundreds of queues the text is rendered beside the hub, which goes on, and nothing is torn."""
+    queues = {f"queue-{number}": QueueRules(f"queue-{number}") for number in range(300)}
+    metrics.set_rules(Rules(queues, {}))
+    metrics.sink([ended(CallOutcome.ANSWERED, 9, queue=queue) for queue in queues])
+    turns = 0
+
+    def decide() -> None:
+        nonlocal turns
+        while True:
+            metrics.sink([CALL])
+            turns += 1
+            gevent.sleep(0.001)
+
+    other = gevent.spawn(decide)
+    gevent.sleep(0)
+    before = turns
+    started = time.monotonic()
+    shown = scrape(metrics)
+    assert turns > before, f"the hub stood still for {time.monotonic() - started:.3f} s"
+    other.kill()
+    assert sum(value for name, value in shown.items() if name.startswith("fsacd_talk_seconds_count")) >= 300
