@@ -102,6 +102,13 @@ def leave() -> Wire:
     return _wire("exit")
 
 
+def raw(text: str) -> Wire:
+    """A command as somebody typed it: one line. EncodeError for control characters; nothing else is looked at."""
+    if not text.strip() or _CONTROL.search(text):
+        raise EncodeError("A command is one line of text without control characters.")
+    return _wire(text, text=f"{text.split(maxsplit=1)[0]} ...")
+
+
 # --- api -----------------------------------------------------------------------------------------------------------
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from fsacd.esl.codec import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,17 @@ class Reply:
 
     outcome: Outcome
     text: str = ""
+    # Not shown when a reply is logged: it may hold numbers.
+    message: Message | None = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:
         """Whether FreeSWITCH carried the command out, or accepted the job."""
         return self.outcome is Outcome.OK
+
+    @classmethod
+    def of(cls, message: Message) -> Reply:
+        """Read the switch's answer: whatever does not start as an error or a usage is a success."""
+        text = message.data.rstrip("\n")
+        failed = text.startswith(("-ERR", "-USAGE"))
+        return cls(Outcome.ERR if failed else Outcome.OK, text, message)

@@ -1,0 +1,102 @@
+"""Events between the greenlet that reads and the greenlet that handles.
+
+At the limit the reader is told to pause, and TCP holds the rest back, so that a burst costs no memory. It pauses for a
+bounded time only: FreeSWITCH drops events, and then the connection, when its own queue is full.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import gevent
+from gevent.event import Event
+
+from fsacd.esl.codec import Message
+from fsacd.esl.settings import Counters
+
+# Too short for a timer to tell, yet a timer: sleep(0) would run fifty callbacks before the loop looks at the others.
+YIELD_S: Final = 1e-6
+
+
+class InboxStalledError(Exception):
+    """The handler did not make room in time: the connection must be given up, and events are lost."""
+
+
+class Inbox:
+    """A bounded queue of events for one handler. The bound may be passed by the messages of one portion read."""
+
+    def __init__(self, *, limit: int, stall_s: float, slice_s: float, counters: Counters) -> None:
+        self._limit = limit
+        self._room_at = limit // 2
+        self._stall_s = stall_s
+        self._slice_s = slice_s
+        self._counters = counters
+        self._messages: deque[Message] = deque()
+        self._filled = Event()
+        self._room = Event()
+        self._resumed = Event()
+        self._resumed.set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the reader has to wait for room."""
+        return len(self._messages) >= self._limit
+
+    def put(self, message: Message) -> None:
+        """Add one event; the handler sees it when the reader pauses next."""
+        self._messages.append(message)
+        if not self._filled.is_set():
+            self._filled.set()
+
+    def wait_for_room(self) -> None:
+        """Wait until it is half empty. InboxStalledError when that takes too long."""
+        self._counters.inbox_stalls += 1
+        self._room.clear()
+        if not self._room.wait(self._stall_s):
+            raise InboxStalledError(
+                f"events were lost: {len(self._messages)} of them waited {self._stall_s:g} s for their handler"
+            )
+
+    def pause(self) -> None:
+        """Hand nothing on until `resume`."""
+        self._resumed.clear()
+
+    def resume(self) -> None:
+        """Hand on what has come meanwhile, and go on."""
+        self._resumed.set()
+
+    def close(self) -> None:
+        """Nothing more comes. `run` ends when everything has been handed on."""
+        self._closed = True
+        self._filled.set()
+        self._room.set()
+
+    def run(self, handle: Callable[[Message], None]) -> None:
+        """Hand every event on, in order, in slices, until closed and empty."""
+        messages, slice_s = self._messages, self._slice_s
+        until = time.monotonic() + slice_s
+        while True:
+            self._resumed.wait()
+            if not messages:
+                if self._closed:
+                    return
+                self._filled.clear()
+                self._filled.wait()
+                until = time.monotonic() + slice_s
+                continue
+            self._counters.events += 1
+            handle(messages.popleft())
+            if len(messages) <= self._room_at and not self._room.is_set():
+                self._room.set()
+            now = time.monotonic()
+            if now >= until:
+                self._counters.slice_overruns += now >= until + slice_s
+                gevent.sleep(YIELD_S)
+                until = time.monotonic() + slice_s

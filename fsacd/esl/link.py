@@ -1,0 +1,175 @@
+"""The link to one switch: always there, connected or not. It connects by itself, for ever, and says how it stands."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+
+import gevent
+import structlog
+from gevent.event import AsyncResult, Event
+
+from fsacd.esl.codec import Message
+from fsacd.esl.encoder import EncodeError
+from fsacd.esl.errors import LinkError
+from fsacd.esl.session import Session
+from fsacd.esl.settings import Counters, LinkSettings
+from fsacd.esl.states import Connecting, Down, LinkState, LinkStats, Up
+from fsacd.esl.wire import Outcome, Reply, Wire
+
+__all__ = ["Connecting", "Down", "LinkSettings", "LinkState", "LinkStats", "SwitchLink", "Up"]
+
+_log = structlog.get_logger(__name__)
+
+_STOP_S = 3.0
+
+
+class SwitchLink:
+    """Two connections to one switch, kept up. Handlers are called in greenlets of the link and must be quick.
+
+    `on_state` is called in order: Connecting, then Up or Down, and Down after every Up. Events come only between Up and
+    Down; what happened outside is lost, and whoever hears Up reads the switch anew.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: LinkSettings,
+        on_event: Callable[[Message], object],
+        on_state: Callable[[LinkState], object],
+        *,
+        events: Iterable[str] = (),
+        subclasses: Iterable[str] = (),
+        filters: Iterable[tuple[str, str]] = (),
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = name
+        self.state: LinkState = Down("the link has not been started")
+        self._settings = settings
+        self._on_event = on_event
+        self._on_state = on_state
+        self._subscription = (tuple(events), tuple(subclasses), tuple(filters))
+        self._chance = chance
+        self._counters = Counters()
+        self._busy = Event()
+        self._stopping = Event()
+        self._session: Session | None = None
+        self._supervisor: gevent.Greenlet | None = None
+        # The switch process that we knew last; another one means that it has restarted.
+        self._core_uuid: str | None = None
+
+    # --- for the daemon ---
+
+    def start(self) -> None:
+        """Begin to connect, and to connect again whenever the link is lost."""
+        assert self._supervisor is None, "a link is started once"
+        self._supervisor = gevent.spawn(self._supervise)
+
+    def stop(self) -> None:
+        """Leave the switch; returns when both connections are closed and Down was told, at most a few seconds later."""
+        self._stopping.set()
+        session, supervisor = self._session, self._supervisor
+        if session is not None:
+            session.close("the link was stopped")
+        if supervisor is not None and supervisor is not gevent.getcurrent():
+            supervisor.join(_STOP_S)
+            supervisor.kill(timeout=_STOP_S)
+
+    def set_busy(self, busy: bool) -> None:
+        """While busy, FreeSWITCH is kept awake so that events come within a few milliseconds."""
+        if busy:
+            self._busy.set()
+        else:
+            self._busy.clear()
+
+    def submit(
+        self, wire: Wire, on_reply: Callable[[Reply], object] | None = None, timeout_s: float | None = None
+    ) -> None:
+        """Send one command; never blocks. `on_reply` is called exactly once, by another greenlet, and must be quick."""
+        session = self._session
+        if session is not None and isinstance(self.state, Up):
+            session.commands.submit(wire, on_reply, timeout_s)
+        elif on_reply is not None:
+            reason = self.state.reason if isinstance(self.state, Down) else "the link is not up yet"
+            gevent.spawn(on_reply, Reply(Outcome.NOT_SENT, reason))
+
+    def call(self, wire: Wire, timeout_s: float | None = None) -> Reply:
+        """Send one command and wait for its outcome, at most `timeout_s` seconds (default: the settings')."""
+        result = AsyncResult()
+        self.submit(wire, result.set, timeout_s)
+        reply: Reply = result.get()
+        return reply
+
+    def stats(self) -> LinkStats:
+        """What the link has counted since it was started."""
+        counters, session = self._counters, self._session
+        return LinkStats(
+            connected=isinstance(self.state, Up),
+            connects=counters.connects,
+            reconnects=max(0, counters.connects - 1),
+            events=counters.events,
+            bytes=counters.bytes,
+            waiting_events=session.events.waiting_events if session else 0,
+            pending=session.commands.pending if session else 0,
+            handler_errors=counters.handler_errors,
+            slice_overruns=counters.slice_overruns,
+            inbox_stalls=counters.inbox_stalls,
+            timeouts=counters.timeouts,
+            late_replies=counters.late_replies,
+            not_sent=counters.refused_commands,
+            wake_ups=counters.wake_ups,
+            probes=counters.probes,
+            probes_missed=counters.probes_missed,
+            lag_ms=counters.lag_ms,
+            lag_max_ms=counters.lag_max_ms,
+        )
+
+    # --- the supervisor ---
+
+    def _supervise(self) -> None:
+        delay_ms = self._settings.reconnect_min_ms
+        while not self._stopping.is_set():
+            self._tell(Connecting())
+            connects = self._counters.connects
+            reason = self._live_once()
+            if self._counters.connects > connects:
+                delay_ms = self._settings.reconnect_min_ms
+            self._tell(Down(reason))
+            # Half of the delay is chance, so that several daemons do not come back in step.
+            self._stopping.wait(delay_ms * (0.5 + self._chance() / 2) / 1000)
+            delay_ms = min(2 * delay_ms, self._settings.reconnect_max_ms)
+
+    def _live_once(self) -> str:
+        """One attempt and, if it succeeds, one life; the reason of its end."""
+        session = Session(self.name, self._settings, self._counters, self._on_event, self._busy)
+        self._session = session
+        try:
+            session.open(*self._subscription)
+            self._counters.connects += 1
+            self._tell(self._up(session))
+            return session.run()
+        except LinkError as error:
+            return str(error)
+        except EncodeError as error:
+            return f"a setting fits no command: {error}"
+        finally:
+            session.close()
+            self._session = None
+
+    def _up(self, session: Session) -> Up:
+        restarted = self._core_uuid is not None and self._core_uuid != session.core_uuid
+        self._core_uuid = session.core_uuid
+        return Up(
+            core_uuid=session.core_uuid,
+            hostname=session.hostname,
+            restarted=restarted,
+            uptime_ms=session.uptime_ms,
+            at_ms=session.read_at_ms,
+        )
+
+    def _tell(self, state: LinkState) -> None:
+        self.state = state
+        try:
+            self._on_state(state)
+        except Exception:  # noqa: BLE001  # the link must go on connecting, whatever its user's handler does
+            _log.exception("a link's state handler failed", switch=self.name, state=repr(state))

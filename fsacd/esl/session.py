@@ -1,0 +1,197 @@
+"""One life of a link: two connections to one switch, from the first byte to the reason of their end.
+
+Two, because FreeSWITCH sends a connection's events before it reads that connection's next command: a command would wait
+behind a burst, and a slow command would hold events back.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import gevent
+from gevent.event import Event
+
+from fsacd.esl import encoder
+from fsacd.esl.client import EslClient
+from fsacd.esl.codec import Message
+from fsacd.esl.errors import LinkError, PasswordRefusedError
+from fsacd.esl.settings import Counters, LinkSettings
+from fsacd.esl.wire import Outcome, Reply, Wire
+
+PROBE: Final = "fsacd::probe"
+# What the link itself needs, whatever else its user subscribes to.
+_OWN_EVENTS: Final = ("BACKGROUND_JOB", "HEARTBEAT")
+_WRAP: Final = 1 << 32
+_DRAIN_S: Final = 2.0
+_LONGEST_NUMBER: Final = 20
+
+
+class Session:
+    """Open it, run it until it ends, close it; a new one for every attempt."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: LinkSettings,
+        counters: Counters,
+        on_event: Callable[[Message], object],
+        busy: Event,
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._counters = counters
+        self._on_event = on_event
+        self._busy = busy
+        self._over = Event()
+        self._reason: str | None = None
+        self._waker: gevent.Greenlet | None = None
+        # Probes of other daemons on the same switch arrive here too; the token tells whose one is.
+        self._token = uuid.uuid4().hex
+        self._probe_number = 0
+        self._probes_out: dict[str, float] = {}
+        self._running = False
+        self.core_uuid = self.hostname = ""
+        self.uptime_ms = self.read_at_ms = 0
+        self.events = self._client()
+        self.commands = self._client()
+
+    def _client(self) -> EslClient:
+        settings = self._settings
+        client = EslClient(
+            settings.host,
+            settings.port,
+            settings.password,
+            settings.connect_timeout_ms / 1000,
+            settings=settings,
+            counters=self._counters,
+        )
+        client.register_handle("*", self._on_message)
+        client.register_handle("DISCONNECT", lambda _notice: self._end(client.lost_reason or ""))
+        return client
+
+    # --- opening ---
+
+    def open(self, events: Iterable[str], subclasses: Iterable[str], filters: Iterable[tuple[str, str]]) -> None:
+        """Connect both, subscribe, read who the switch is. LinkError with the reason when anything is refused."""
+        try:
+            self.events.connect()
+            self.commands.connect()
+        except PasswordRefusedError as error:
+            raise LinkError(
+                f"FreeSWITCH refused the password (event_socket.conf.xml and switches.{self._name}.password differ)"
+            ) from error
+        self.events.pause_handlers()
+        self._subscribe(events, subclasses, list(filters))
+        self._identify()
+
+    def _subscribe(self, events: Iterable[str], subclasses: Iterable[str], filters: list[tuple[str, str]]) -> None:
+        wires: list[Wire] = []
+        if filters:
+            # Once there is one filter, an event that matches none stays in the switch.
+            own = [("Event-Name", name) for name in (*_OWN_EVENTS, "CUSTOM")]
+            wires += [encoder.filter_event(*pair) for pair in dict.fromkeys([*filters, *own])]
+        wires.append(encoder.event_json(dict.fromkeys([*events, *_OWN_EVENTS]), dict.fromkeys([*subclasses, PROBE])))
+        for wire in wires:
+            self._demand(self.events, wire)
+
+    def _identify(self) -> None:
+        self.core_uuid = self._demand(self.commands, encoder.global_getvar("core_uuid")).text
+        self.hostname = self._demand(self.commands, encoder.global_getvar("hostname")).text
+        seconds = self._demand_number(encoder.uptime("s"))
+        before = time.monotonic()
+        low = self._demand_number(encoder.uptime("ms"))
+        self.read_at_ms = int((before + time.monotonic()) * 500)
+        # FreeSWITCH prints milliseconds modulo 2^32, which is 49 days; the seconds tell how often it went round.
+        self.uptime_ms = low + round((seconds * 1000 - low) / _WRAP) * _WRAP
+
+    def _demand_number(self, wire: Wire) -> int:
+        text = self._demand(self.commands, wire).text.strip()
+        if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER):
+            raise LinkError(f"FreeSWITCH answered '{wire.text}' with no number: {text[:40]!r}")
+        return int(text)
+
+    @staticmethod
+    def _demand(client: EslClient, wire: Wire) -> Reply:
+        reply = client.call(wire)
+        if reply.outcome is Outcome.ERR:
+            raise LinkError(f"FreeSWITCH refused '{wire.text}': {reply.text}")
+        if not reply.ok:
+            raise LinkError(reply.text)
+        return reply
+
+    # --- running ---
+
+    def run(self) -> str:
+        """Hand events on and watch both connections until one ends; the reason."""
+        self._running = True
+        self.events.resume_handlers()
+        self._waker = gevent.spawn(self._keep_awake) if self._settings.wake_up_ms else None
+        probe_s = self._settings.probe_interval_ms / 1000
+        next_probe = time.monotonic()
+        while not self._over.is_set():
+            now = time.monotonic()
+            if probe_s and now >= next_probe:
+                self._probe(now)
+                next_probe = now + probe_s
+            silence_ends = self.events.last_heard + self._settings.heartbeat_timeout_ms / 1000
+            if now >= silence_ends:
+                self._end(f"FreeSWITCH sent nothing for {self._settings.heartbeat_timeout_ms / 1000:g} s")
+            self._over.wait(max(0.001, min(silence_ends, next_probe if probe_s else silence_ends) - now))
+        return self._reason or "the link was closed"
+
+    def _keep_awake(self) -> None:
+        interval_s = self._settings.wake_up_ms / 1000
+        while not self._over.is_set():
+            self._busy.wait()
+            self.events.wake()
+            gevent.sleep(interval_s)
+
+    def _probe(self, now: float) -> None:
+        if self._probes_out:
+            self._counters.probes_missed += 1
+            if len(self._probes_out) >= self._settings.probe_misses:
+                self._end(f"FreeSWITCH did not echo {len(self._probes_out)} probe events in a row")
+                return
+        self._counters.probes += 1
+        self._probe_number += 1
+        probe = f"{self._token}-{self._probe_number}"
+        self._probes_out[probe] = now
+        self.commands.submit(encoder.send_event(PROBE, {"fsacd_probe": probe}))
+
+    def _on_message(self, message: Message) -> None:
+        if not self._running:
+            # The session ended before it was announced: nobody may hear of its events.
+            return
+        if message.name != "CUSTOM" or message.subclass != PROBE:
+            self._on_event(message)
+            return
+        sent = self._probes_out.get(message.get("fsacd_probe"))
+        if sent is not None:
+            lag_ms = (time.monotonic() - sent) * 1000
+            self._probes_out.clear()
+            self._counters.lag_ms = lag_ms
+            self._counters.lag_max_ms = max(self._counters.lag_max_ms, lag_ms)
+
+    def _end(self, reason: str) -> None:
+        if self._reason is None:
+            self._reason = reason
+        self._over.set()
+
+    # --- closing ---
+
+    def close(self, reason: str | None = None) -> None:
+        """Close both; events that have come are still handed on, what waits for an answer is told that none comes."""
+        self._end(reason or "the link was closed")
+        if self._waker is not None:
+            self._waker.kill(block=False)
+        for client in (self.events, self.commands):
+            client.lose(self._reason or "")
+        if self._running:
+            # What came before the end is true: the handler sees it before it is told of the end.
+            self.events.ended.wait(_DRAIN_S)
+        self._running = False
+        for client in (self.events, self.commands):
+            client.stop()

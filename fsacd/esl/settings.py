@@ -1,0 +1,60 @@
+"""How the link behaves: every interval in milliseconds, every bound in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """Where a switch is and how patient we are with it."""
+
+    password: str
+    host: str = "127.0.0.1"
+    port: int = 8021
+    # `user@domain` logs in with the directory's rights for him (userauth); empty: Event Socket's own password.
+    user: str = ""
+
+    # While busy, one newline to the event connection so often: FreeSWITCH looks only every 20 ms by itself. 0: never.
+    wake_up_ms: int = 3
+    # An own event makes the round trip so often; it measures the event lag and proves both connections. 0: never.
+    probe_interval_ms: int = 5_000
+    # So many probes in a row without a trace, and the switch is taken for dead.
+    probe_misses: int = 3
+    # Nothing at all came on the event connection for so long: it is dead. HEARTBEAT comes every 20 s.
+    heartbeat_timeout_ms: int = 50_000
+    connect_timeout_ms: int = 5_000
+    command_timeout_ms: int = 5_000
+    # FreeSWITCH does not take our bytes for so long: it is dead.
+    write_timeout_ms: int = 5_000
+    reconnect_min_ms: int = 200
+    reconnect_max_ms: int = 10_000
+
+    # Commands on their way, written or not, late ones included; beyond, a command is not sent.
+    pending_limit: int = 2_000
+    # Events between the reader and the handler; beyond, the reader pauses and TCP holds the rest back.
+    inbox_limit: int = 1_000
+    # Still no room after so long: the connection is dropped, and the switch is read anew.
+    inbox_stall_ms: int = 5_000
+    # So long one part works before it lets the others work.
+    slice_ms: float = 5.0
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a link has seen since the daemon started; shared by all its connections, read by `SwitchLink.stats`."""
+
+    events: int = 0
+    bytes: int = 0
+    handler_errors: int = 0
+    slice_overruns: int = 0
+    inbox_stalls: int = 0
+    timeouts: int = 0
+    late_replies: int = 0
+    refused_commands: int = 0
+    wake_ups: int = 0
+    connects: int = 0
+    probes: int = 0
+    probes_missed: int = 0
+    lag_ms: float | None = None
+    lag_max_ms: float = 0.0

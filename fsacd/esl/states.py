@@ -1,0 +1,66 @@
+"""What a link tells of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """An attempt is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """Both connections stand and are subscribed; events of before are lost, and the switch must be read anew.
+
+    `restarted`: it is not the process that we knew, so every leg that we knew is gone (False on the first connection).
+    `uptime_ms` is the switch's at `at_ms` of our monotonic clock.
+    """
+
+    core_uuid: str
+    hostname: str
+    restarted: bool
+    uptime_ms: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """There is no link; the reason is for an operator. The next attempt comes by itself."""
+
+    reason: str
+
+
+LinkState = Connecting | Up | Down
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStats:
+    """Counted since the link was started, over all its connections; lags in milliseconds.
+
+    `slice_overruns`: how often the handler held everybody else up for twice its slice.
+    `inbox_stalls`: how often the reader had to wait for the handler.
+    `timeouts`, `late_replies`: commands unanswered in time, and answers that came after all and were dropped.
+    `not_sent`: commands refused because too many were on their way already.
+    `lag_ms`: from our firing the last probe event to its arrival; None before the first.
+    """
+
+    connected: bool
+    connects: int
+    reconnects: int
+    events: int
+    bytes: int
+    waiting_events: int
+    pending: int
+    handler_errors: int
+    slice_overruns: int
+    inbox_stalls: int
+    timeouts: int
+    late_replies: int
+    not_sent: int
+    wake_ups: int
+    probes: int
+    probes_missed: int
+    lag_ms: float | None
+    lag_max_ms: float
