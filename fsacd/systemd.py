@@ -1,0 +1,103 @@
+"""What we tell systemd (sd_notify): ready, reloading, stopping, one line of status, and that we still live.
+
+Without systemd (no NOTIFY_SOCKET) every call does nothing. Nothing here blocks: a notification that does not fit into
+the socket is given up, and systemd's own time-outs judge us.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+
+import gevent
+import structlog
+
+_log = structlog.get_logger(__name__)
+_STATUS_LIMIT = 200
+
+
+class Notifier:
+    """The way to systemd. `address` is NOTIFY_SOCKET's value: a path, or `@name` in the abstract namespace.
+
+    `watchdog_ms` is how long systemd waits for a sign of life; None: it does not.
+    """
+
+    def __init__(self, address: str | None, watchdog_ms: int | None = None) -> None:
+        self._watchdog_ms = watchdog_ms
+        self._failed = False
+        self._address = address
+        self._socket: socket.socket | None = None
+        if address:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            self._socket.setblocking(False)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Notifier:
+        """As systemd has set us up; a watchdog meant for another process (WATCHDOG_PID) is not ours."""
+        given = os.environ if environment is None else environment
+        text, pid = given.get("WATCHDOG_USEC", ""), given.get("WATCHDOG_PID", "")
+        is_ours = text.isdecimal() and int(text) > 0 and pid in {"", str(os.getpid())}
+        return cls(given.get("NOTIFY_SOCKET"), max(int(text) // 1_000, 1) if is_ours else None)
+
+    def ready(self, status: str = "") -> None:
+        """The service does its work now; also the end of a reload."""
+        self._send("READY=1", status)
+
+    def reloading(self) -> None:
+        """A reload begins; `ready` ends it."""
+        # Since 253 (Type=notify-reload) systemd wants to know that this is the reload that it asked for.
+        self._send("RELOADING=1", "", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000}")
+
+    def stopping(self, status: str = "") -> None:
+        """The service ends."""
+        self._send("STOPPING=1", status)
+
+    def status(self, text: str) -> None:
+        """One line for `systemctl status`."""
+        self._send("", text)
+
+    def watch(self, healthy: Callable[[], bool]) -> gevent.Greenlet[[], None] | None:
+        """Give a sign of life in half of the watchdog's time, while `healthy` says so; None without a watchdog.
+
+        It runs as a greenlet: a hub that stands still sends nothing either, and is started anew.
+        """
+        if self._watchdog_ms is None or self._socket is None:
+            return None
+        return gevent.spawn(self._watch, healthy, self._watchdog_ms / 2_000)
+
+    def close(self) -> None:
+        """Say nothing more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _watch(self, healthy: Callable[[], bool], pause_s: float) -> None:
+        was_healthy = True
+        while True:
+            is_healthy = healthy()
+            if is_healthy:
+                self._send("WATCHDOG=1")
+            elif was_healthy:
+                _log.critical("not healthy: systemd gets no sign of life and will start fsacd anew")
+            was_healthy = is_healthy
+            gevent.sleep(pause_s)
+
+    def _send(self, state: str, status: str = "", *more: str) -> None:
+        if self._socket is None or not self._address:
+            return
+        lines = [state] if state else []
+        if status:
+            # A line break would begin another assignment.
+            lines.append("STATUS=" + " ".join(status.split())[:_STATUS_LIMIT])
+        message = "\n".join([*lines, *more]).encode()
+        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+        try:
+            self._socket.sendto(message, address)
+        except OSError as error:
+            if not self._failed:
+                _log.warning("systemd cannot be told", state=state or "STATUS", why=str(error))
+            self._failed = True
+        else:
+            self._failed = False

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+from structlog.testing import capture_logs
+
+from fsacd.systemd import Notifier
+
+
+@pytest.fixture(params=["path", "abstract"])
+def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
+    """A stand-in for systemd's socket, and its address as NOTIFY_SOCKET says it."""
+    abstract = request.param == "abstract"
+    address = f"@fsacd-{secrets.token_hex(8)}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind("\0" + address[1:] if abstract else address)
+        listener.settimeout(5)
+        yield listener, address
+
+
+def heard(listener: socket.socket) -> list[str]:
+    return listener.recv(4_096).decode().split("\n")
+
+
+def test_says_its_states(systemd: tuple[socket.socket, str]) -> None:
+    """Ready, status, reload and end arrive as systemd's words, on a path and in the abstract namespace."""
+    listener, address = systemd
+    notifier = Notifier(address)
+    notifier.ready("2 switches, 3 queues")
+    assert heard(listener) == ["READY=1", "STATUS=2 switches, 3 queues"]
+    notifier.status("5 calls")
+    assert heard(listener) == ["STATUS=5 calls"]
+    before_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000
+    notifier.reloading()
+    state, stamp = heard(listener)
+    assert state == "RELOADING=1"
+    assert before_us <= int(stamp.removeprefix("MONOTONIC_USEC=")) <= time.clock_gettime_ns(1) // 1_000
+    notifier.stopping()
+    assert heard(listener) == ["STOPPING=1"]
+    notifier.close()
+
+
+def test_status_is_one_line(systemd: tuple[socket.socket, str]) -> None:
+    """A line break in a status cannot smuggle in another assignment."""
+    listener, address = systemd
+    notifier = Notifier(address)
+    notifier.status("a\nREADY=1\nb")
+    assert heard(listener) == ["STATUS=a READY=1 b"]
+    notifier.close()
+
+
+def test_sign_of_life_only_while_healthy(systemd: tuple[socket.socket, str]) -> None:
+    """The watchdog is fed again and again, not while the daemon is unwell, and again afterwards."""
+    listener, address = systemd
+    healthy = [True, True, False, False, True]
+    asked = iter(healthy)
+    notifier = Notifier(address, watchdog_ms=20)
+    with capture_logs() as logs:
+        greenlet = notifier.watch(lambda: next(asked))
+        assert greenlet is not None
+        greenlet.join(5)  # ends when there is nothing left to ask
+    assert isinstance(greenlet.exception, StopIteration)
+    listener.setblocking(False)
+    signs = []
+    while True:
+        try:
+            signs.append(heard(listener))
+        except BlockingIOError:
+            break
+    assert signs == [["WATCHDOG=1"]] * 3
+    assert [line["log_level"] for line in logs] == ["critical"]
+    notifier.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_watched"),
+    [
+        ({"WATCHDOG_USEC": "20000000"}, True),
+        ({"WATCHDOG_USEC": "20000000", "WATCHDOG_PID": str(os.getpid())}, True),
+        ({"WATCHDOG_USEC": "20000000", "WATCHDOG_PID": "1"}, False),
+        ({"WATCHDOG_USEC": "0"}, False),
+        ({"WATCHDOG_USEC": "soon"}, False),
+        ({}, False),
+    ],
+)
+def test_watchdog_from_the_environment(environment: dict[str, str], is_watched: bool) -> None:
+    """The watchdog is ours only when systemd means this process."""
+    notifier = Notifier.from_environment(environment | {"NOTIFY_SOCKET": "/nowhere"})
+    greenlet = notifier.watch(lambda: False)
+    assert (greenlet is not None) == is_watched
+    if greenlet is not None:
+        greenlet.kill()
+    notifier.close()
+
+
+def test_without_systemd() -> None:
+    """Started by hand it says nothing and complains about nothing."""
+    with capture_logs() as logs:
+        notifier = Notifier.from_environment({"WATCHDOG_USEC": "1000"})
+        notifier.ready("here")
+        assert notifier.watch(lambda: True) is None
+    assert logs == []
+
+
+def test_socket_gone(tmp_path: Path) -> None:
+    """A systemd that does not listen costs one line in the log and never an exception."""
+    notifier = Notifier(str(tmp_path / "absent"))
+    with capture_logs() as logs:
+        notifier.ready()
+        notifier.status("still here")
+    assert [line["log_level"] for line in logs] == ["warning"]
+    notifier.close()
+
+
+def test_socket_full(tmp_path: Path) -> None:
+    """A systemd that does not read holds nobody up."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        notifier = Notifier(str(tmp_path / "notify"))
+        with capture_logs() as logs, gevent.Timeout(10):
+            for _ in range(10_000):
+                notifier.status("x" * 200)
+                if logs:
+                    break
+        assert [line["log_level"] for line in logs] == ["warning"]
+        notifier.close()
