@@ -123,7 +123,9 @@ def blocks_in(
             continue
         if wrapped is dict and isinstance(value, dict):
             for key, item in value.items():
-                yield from blocks_in(inner, item, (*loc, name, key))
+                if item is None:  # a name with nothing below it is a block whose settings are all at their defaults
+                    value[key] = {}
+                yield from blocks_in(inner, value[key], (*loc, name, key))
         elif wrapped is tuple and isinstance(value, list):
             for index, item in enumerate(value):
                 yield from blocks_in(inner, item, (*loc, name, index))

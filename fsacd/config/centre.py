@@ -33,7 +33,14 @@ from fsacd.core.rules import (
     ToQueue,
 )
 
-Levels = Annotated[dict[Annotated[str, NAME], Annotated[int, Number(1, 10)]], NO_NAMES]
+
+def _levels_alone(value: object) -> object:
+    if not isinstance(value, dict):
+        raise wrong(f"expected skills with their levels like {{german: 5}}, got {shown(value)}")
+    return value
+
+
+Levels = Annotated[dict[Annotated[str, NAME], Annotated[int, Number(1, 10)]], BeforeValidator(_levels_alone), NO_NAMES]
 
 
 class TargetSettings(Settings):

@@ -145,7 +145,7 @@ def _target(loc: Loc, target: TargetSettings, names: Names) -> Iterator[Complain
     given = target.given()
     if len(given) != 1:
         what = f"got {' and '.join(given)} together" if given else "got none of them"
-        yield Complaint(loc, f"expected {TargetSettings.EXPECTS}, {what}")
+        yield Complaint(loc, f"expected {TargetSettings.EXPECTS}, {what}", of_whole=not given)
     elif target.context is not None and target.extension is None:
         yield Complaint((*loc, "context"), "goes with an extension only", at_key=True)
     unknown = _unknown("queue", target.queue, names.queues)

@@ -135,7 +135,7 @@ class Listen(Kind):
         host, colon, port = text.rpartition(":")
         bracketed = host.startswith("[") and host.endswith("]")
         bare = host[1:-1] if bracketed else host
-        port_ok = re.fullmatch(r"\d{1,5}", port) is not None and int(port) <= 65_535  # noqa: PLR2004 - TCP's last port
+        port_ok = re.fullmatch(r"[0-9]{1,5}", port) is not None and int(port) <= 65_535  # noqa: PLR2004 - TCP's last port
         if not colon or not port_ok or not _is_host(bare) or bracketed != (":" in bare):
             raise wrong(f"expected {self.expects}, got {shown(text)}")
         return Address(bare, int(port))

@@ -18,14 +18,16 @@ from typing_extensions import override
 from fsacd.config.problems import did_you_mean, shown, wrong
 
 _UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
-_DURATION: Final = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,8})h)?(?:(\d{1,9})m(?!s))?(?:(\d{1,9})s)?(?:(\d{1,12})ms)?")
-_NUMBER: Final = re.compile(r"[+-]?\d{1,15}(?:_\d{1,15})*")
+_DURATION: Final = re.compile(
+    r"(?:([0-9]{1,6})d)?(?:([0-9]{1,8})h)?(?:([0-9]{1,9})m(?!s))?(?:([0-9]{1,9})s)?(?:([0-9]{1,12})ms)?"
+)
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,15}(?:_[0-9]{1,15})*")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _TRUE: Final = frozenset({"true", "yes", "on"})
 _FALSE: Final = frozenset({"false", "no", "off"})
 _NUMBER_DIGITS: Final = 18
 # A word, a path, or an IPv4 address: nothing that some reader of YAML takes for a number, a time or a flag.
-_PLAIN: Final = re.compile(r"[A-Za-z/][A-Za-z0-9_./:-]*|\d+\.\d+\.\d+\.\d+(?::\d+)?")
+_PLAIN: Final = re.compile(r"[A-Za-z/][A-Za-z0-9_./:-]*|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+(?::[0-9]+)?")
 
 
 def duration_ms(text: str) -> int | None:

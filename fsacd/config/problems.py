@@ -43,11 +43,15 @@ class ConfigErrors(Exception):  # noqa: N818 - it holds several problems, and it
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """A problem that knows its path but not yet its place in the file."""
+    """A problem that knows its path but not yet its place in the file.
+
+    `of_whole` is for what a block lacks: it says nothing new when something in the block is wrong already.
+    """
 
     loc: Loc
     text: str
     at_key: bool = False
+    of_whole: bool = False
 
 
 def wrong(text: str) -> PydanticCustomError:
@@ -55,7 +59,7 @@ def wrong(text: str) -> PydanticCustomError:
     return PydanticCustomError(WRONG, "{text}", {"text": text})
 
 
-def shown(value: object) -> str:
+def shown(value: object, longest: int = _SHOWN_CHARACTERS) -> str:
     """Quote a value for a sentence: never longer than a line, never with characters that could play with a terminal."""
     match value:
         case None:
@@ -66,7 +70,7 @@ def shown(value: object) -> str:
             return "a list"
         case _:
             text = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", str(value))
-            return f"'{text}'" if len(text) <= _SHOWN_CHARACTERS else f"'{text[: _SHOWN_CHARACTERS - 1]}…'"
+            return f"'{text}'" if len(text) <= longest else f"'{text[: longest - 1]}…'"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -83,6 +87,6 @@ def path_of(loc: Loc) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            name = step if step and not _UNPRINTABLE.search(step) else shown(step)
+            name = step if step and len(step) <= _SHOWN_CHARACTERS and not _UNPRINTABLE.search(step) else shown(step)
             text += f".{name}" if text else name
     return text

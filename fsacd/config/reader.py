@@ -17,7 +17,7 @@ from fsacd.config.model import Config
 from fsacd.config.problems import WRONG, Complaint, ConfigErrors, Loc, Problem, did_you_mean, path_of, shown
 from fsacd.config.secrets import Sources, fill_secrets
 from fsacd.config.syntax import not_text
-from fsacd.config.tree import Node, UnreadableError, place_of, plain_data, read_tree
+from fsacd.config.tree import Node, Tree, UnreadableError, place_of, plain_data, read_tree
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 # Each round takes out what the one before found wrong; a block inside a block inside a block needs three.
@@ -56,27 +56,31 @@ def parse(
     if problem is not None:
         raise ConfigErrors([problem])
     try:
-        root, problems = read_tree(text, file)
+        tree = read_tree(text, file)
     except UnreadableError as error:
         raise ConfigErrors([*error.others, error.problem]) from None
     sources = Sources(path.parent, os.environ if environ is None else environ)
-    config, complaints = _understand(plain_data(root), strategies, sources)
-    found = [*problems, *(_placed(complaint, root, file) for complaint in complaints)]
+    config, complaints = _understand(tree, strategies, sources)
+    found = [*tree.problems, *(_placed(complaint, tree.root, file) for complaint in complaints)]
     if config is None or found:
         raise ConfigErrors(_first(found, file))
     return config
 
 
-def _understand(data: Any, strategies: AbstractSet[str], sources: Sources) -> tuple[Config | None, list[Complaint]]:
+def _understand(tree: Tree, strategies: AbstractSet[str], sources: Sources) -> tuple[Config | None, list[Complaint]]:
+    data = plain_data(tree.root)
     data = {} if data is None else data
     if not isinstance(data, dict):
         return None, [Complaint((), f"expected settings like 'switches:', got {shown(data)}")]
     names = Names(_keys(data.get("switches")), _keys(data.get("queues")), strategies)
-    complaints = list(fill_secrets(Config, data, sources))
-    taken = {complaint.loc for complaint in complaints}
+    taken = set(tree.broken)
+    for loc in tree.broken:
+        _take_out(data, loc)
+    complaints = [complaint for complaint in fill_secrets(Config, data, sources) if not _within(complaint.loc, taken)]
+    taken |= {complaint.loc for complaint in complaints}
     config = _validate(data, complaints, taken)
     if config is not None:
-        complaints += [c for c in check_config(config, names) if not _within(c.loc, taken)]
+        complaints += [c for c in check_config(config, names) if not _said(c, taken)]
     return config, complaints
 
 
@@ -137,14 +141,14 @@ def _take_out(data: Any, loc: Loc) -> None:
     if not loc:
         data.clear()
         return
-    for step in loc[:-1]:
+    *before, last = loc
+    for number, step in enumerate(before):
         inside = data.get(step) if isinstance(data, dict) else data[step] if isinstance(step, int) else None
         if not isinstance(inside, dict | list):
             # The path goes through a short form: what it stands for is one value in the file.
-            loc = loc[: loc.index(step) + 1]
+            last = loc[number]
             break
         data = inside
-    last = loc[-1]
     if isinstance(data, dict):
         data.pop(last, None)
     elif isinstance(last, int):
@@ -155,6 +159,11 @@ def _take_out(data: Any, loc: Loc) -> None:
 
 def _within(loc: Loc, taken: AbstractSet[Loc]) -> bool:
     return any(loc[:length] in taken for length in range(len(loc) + 1))
+
+
+def _said(complaint: Complaint, taken: AbstractSet[Loc]) -> bool:
+    loc = complaint.loc
+    return _within(loc, taken) or (complaint.of_whole and any(other[: len(loc)] == loc for other in taken))
 
 
 def _keys(value: object) -> AbstractSet[str] | None:

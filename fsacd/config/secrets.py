@@ -13,6 +13,7 @@ from fsacd.config.blocks import Settings, blocks_in
 from fsacd.config.problems import Complaint, Loc, shown
 
 _LONGEST_FILE: Final = 65_536
+_SHOWN_PATH: Final = 240
 
 
 class UnavailableError(Exception):
@@ -79,7 +80,7 @@ def _fill(
 
 
 def _read(path: Path) -> str:
-    where = shown(path)
+    where = shown(path, _SHOWN_PATH)
     try:
         # Opened without waiting: a named pipe in the secret's place would hold the daemon for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

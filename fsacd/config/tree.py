@@ -84,8 +84,20 @@ class UnreadableError(Exception):
         self.others = others
 
 
-def read_tree(text: str, file: str) -> tuple[Node | None, tuple[Problem, ...]]:
-    """Read one YAML document. Gives the tree (None when the text is empty) and the problems that did not stop it.
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What was read: the root (None when the text is empty) and the problems that did not stop the reading.
+
+    `broken` are the paths of values that cannot be told, and that nothing else need be said about.
+    """
+
+    root: Node | None
+    problems: tuple[Problem, ...] = ()
+    broken: tuple[Loc, ...] = ()
+
+
+def read_tree(text: str, file: str) -> Tree:
+    """Read one YAML document.
 
     Raises:
         UnreadableError: when the text is not YAML, or more of it than anyone writes by hand or by program.
@@ -97,7 +109,7 @@ def read_tree(text: str, file: str) -> tuple[Node | None, tuple[Problem, ...]]:
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # The Python parser lets int() and chr() fail on impossible escapes; to the operator it is the same fault.
         raise UnreadableError(syntax_problem(text, file, error), tuple(composer.problems)) from None
-    return composer.root, tuple(composer.problems)
+    return Tree(composer.root, tuple(composer.problems), tuple(composer.broken))
 
 
 def plain_data(node: Node | None) -> Any:
@@ -151,6 +163,7 @@ class _Composer:
         self.file = file
         self.root: Node | None = None
         self.problems: list[Problem] = []
+        self.broken: list[Loc] = []
         self._stack: list[_Frame] = []
         self._anchors: dict[str, Node] = {}
         self._values = 0
@@ -170,7 +183,7 @@ class _Composer:
                 self._check_tag(event)
                 node = Scalar(_mark(event), event.value, event.style in {None, ""} and event.tag in {None, "!"})
                 if _SURROGATE.search(node.text):
-                    self._complain(node.mark, "half of a surrogate pair is not a character")
+                    self._complain(node.mark, "half of a surrogate pair is not a character", broken=True)
                     node.text = _SURROGATE.sub("?", node.text)
                 self._count(node)
                 if event.anchor:
@@ -204,7 +217,7 @@ class _Composer:
         if node is None:
             inside = any(frame.anchor == anchor for frame in self._stack)
             reason = "it stands inside what it refers to" if inside else f"no &{anchor} comes before it"
-            self._complain(mark, f"cannot follow *{anchor}: {reason}")
+            self._complain(mark, f"cannot follow *{anchor}: {reason}", broken=True)
             node = Scalar(mark, "", plain=True)
         self._count(node)
         self._place(node)
@@ -258,17 +271,22 @@ class _Composer:
 
     def _check_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.tag is not None and event.tag not in _TAGS:
-            self._complain(_mark(event), f"the tag {shown(event.tag)} means nothing here; write the value alone")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._complain(_mark(event), f"the tag {shown(tag)} means nothing here; write the value alone", broken=True)
 
     def _here(self) -> Iterator[str | int]:
         for frame in self._stack:
+            if frame.dropping:
+                return
             if isinstance(frame.node, Listing):
                 yield len(frame.node.items)
             elif frame.key is not None:
                 yield frame.key
 
-    def _complain(self, mark: Mark, text: str, name: str | None = None) -> None:
+    def _complain(self, mark: Mark, text: str, name: str | None = None, *, broken: bool = False) -> None:
         loc = (*self._here(), name) if name is not None else tuple(self._here())
+        if broken and not any(frame.dropping for frame in self._stack):
+            self.broken.append(loc)
         self.problems.append(Problem(self.file, mark.line, mark.column, path_of(loc), text))
 
     def _stop(self, mark: Mark, text: str) -> UnreadableError:
