@@ -19,27 +19,23 @@ _STATUS_LIMIT = 200
 
 
 class Notifier:
-    """The way to systemd. `address` is NOTIFY_SOCKET's value: a path, or `@name` in the abstract namespace.
+    """The way to systemd, as it has set us up in `environment` (None: this process's).
 
-    `watchdog_ms` is how long systemd waits for a sign of life; None: it does not.
+    NOTIFY_SOCKET is a path, or `@name` in the abstract namespace. WATCHDOG_USEC is how long systemd waits for a sign of
+    life; a watchdog that is meant for another process (WATCHDOG_PID) is not ours.
     """
 
-    def __init__(self, address: str | None, watchdog_ms: int | None = None) -> None:
-        self._watchdog_ms = watchdog_ms
-        self._failed = False
-        self._address = address
-        self._socket: socket.socket | None = None
-        if address:
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-            self._socket.setblocking(False)
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Notifier:
-        """As systemd has set us up; a watchdog meant for another process (WATCHDOG_PID) is not ours."""
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         given = os.environ if environment is None else environment
         text, pid = given.get("WATCHDOG_USEC", ""), given.get("WATCHDOG_PID", "")
         is_ours = text.isdecimal() and int(text) > 0 and pid in {"", str(os.getpid())}
-        return cls(given.get("NOTIFY_SOCKET"), max(int(text) // 1_000, 1) if is_ours else None)
+        self._watchdog_us = int(text) if is_ours else None
+        self._failed = False
+        self._address = given.get("NOTIFY_SOCKET", "")
+        self._socket: socket.socket | None = None
+        if self._address:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            self._socket.setblocking(False)
 
     def ready(self, status: str = "") -> None:
         """The service does its work now; also the end of a reload."""
@@ -58,14 +54,14 @@ class Notifier:
         """One line for `systemctl status`."""
         self._send("", text)
 
-    def watch(self, healthy: Callable[[], bool]) -> gevent.Greenlet[[], None] | None:
+    def start_watchdog(self, healthy: Callable[[], bool]) -> gevent.Greenlet[[], None] | None:
         """Give a sign of life in half of the watchdog's time, while `healthy` says so; None without a watchdog.
 
         It runs as a greenlet: a hub that stands still sends nothing either, and is started anew.
         """
-        if self._watchdog_ms is None or self._socket is None:
+        if self._watchdog_us is None or self._socket is None:
             return None
-        return gevent.spawn(self._watch, healthy, self._watchdog_ms / 2_000)
+        return gevent.spawn(self._watch, healthy, self._watchdog_us / 2_000_000)
 
     def close(self) -> None:
         """Say nothing more."""
@@ -85,7 +81,7 @@ class Notifier:
             gevent.sleep(pause_s)
 
     def _send(self, state: str, status: str = "", *more: str) -> None:
-        if self._socket is None or not self._address:
+        if self._socket is None:
             return
         lines = [state] if state else []
         if status:

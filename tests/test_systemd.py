@@ -32,7 +32,7 @@ def heard(listener: socket.socket) -> list[str]:
 def test_says_its_states(systemd: tuple[socket.socket, str]) -> None:
     """Ready, status, reload and end arrive as systemd's words, on a path and in the abstract namespace."""
     listener, address = systemd
-    notifier = Notifier(address)
+    notifier = Notifier({"NOTIFY_SOCKET": address})
     notifier.ready("2 switches, 3 queues")
     assert heard(listener) == ["READY=1", "STATUS=2 switches, 3 queues"]
     notifier.status("5 calls")
@@ -50,7 +50,7 @@ def test_says_its_states(systemd: tuple[socket.socket, str]) -> None:
 def test_status_is_one_line(systemd: tuple[socket.socket, str]) -> None:
     """A line break in a status cannot smuggle in another assignment."""
     listener, address = systemd
-    notifier = Notifier(address)
+    notifier = Notifier({"NOTIFY_SOCKET": address})
     notifier.status("a\nREADY=1\nb")
     assert heard(listener) == ["STATUS=a READY=1 b"]
     notifier.close()
@@ -61,9 +61,9 @@ def test_sign_of_life_only_while_healthy(systemd: tuple[socket.socket, str]) -> 
     listener, address = systemd
     healthy = [True, True, False, False, True]
     asked = iter(healthy)
-    notifier = Notifier(address, watchdog_ms=20)
+    notifier = Notifier({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000"})
     with capture_logs() as logs:
-        greenlet = notifier.watch(lambda: next(asked))
+        greenlet = notifier.start_watchdog(lambda: next(asked))
         assert greenlet is not None
         greenlet.join(5)  # ends when there is nothing left to ask
     assert isinstance(greenlet.exception, StopIteration)
@@ -92,8 +92,8 @@ def test_sign_of_life_only_while_healthy(systemd: tuple[socket.socket, str]) -> 
 )
 def test_watchdog_from_the_environment(environment: dict[str, str], is_watched: bool) -> None:
     """The watchdog is ours only when systemd means this process."""
-    notifier = Notifier.from_environment(environment | {"NOTIFY_SOCKET": "/nowhere"})
-    greenlet = notifier.watch(lambda: False)
+    notifier = Notifier(environment | {"NOTIFY_SOCKET": "/nowhere"})
+    greenlet = notifier.start_watchdog(lambda: False)
     assert (greenlet is not None) == is_watched
     if greenlet is not None:
         greenlet.kill()
@@ -103,15 +103,15 @@ def test_watchdog_from_the_environment(environment: dict[str, str], is_watched: 
 def test_without_systemd() -> None:
     """Started by hand it says nothing and complains about nothing."""
     with capture_logs() as logs:
-        notifier = Notifier.from_environment({"WATCHDOG_USEC": "1000"})
+        notifier = Notifier({"WATCHDOG_USEC": "1000"})
         notifier.ready("here")
-        assert notifier.watch(lambda: True) is None
+        assert notifier.start_watchdog(lambda: True) is None
     assert logs == []
 
 
 def test_socket_gone(tmp_path: Path) -> None:
     """A systemd that does not listen costs one line in the log and never an exception."""
-    notifier = Notifier(str(tmp_path / "absent"))
+    notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "absent")})
     with capture_logs() as logs:
         notifier.ready()
         notifier.status("still here")
@@ -123,7 +123,7 @@ def test_socket_full(tmp_path: Path) -> None:
     """A systemd that does not read holds nobody up."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
-        notifier = Notifier(str(tmp_path / "notify"))
+        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
         with capture_logs() as logs, gevent.Timeout(10):
             for _ in range(10_000):
                 notifier.status("x" * 200)
