@@ -67,7 +67,7 @@ class Call:
     call_id: str
     queue: str
     arrived_ms: int
-    joined_ms: int  # when it joined the queue it stands in now; differs from `arrived_ms` after an overflow
+    joined_ms: int  # when it joined the queue it stands in now, or was put back into it: the maximum wait counts from it
     head_start_ms: int
     priority: int
     required: SkillLevels
@@ -79,9 +79,15 @@ class Call:
     state: CallState = field(default_factory=Waiting)
     offers: int = 0
     agent_id: str | None = None  # who talked with it last
-    answered_ms: int | None = None  # when it was first answered
-    talked_ms: int = 0
+    answered_after_ms: int | None = None  # how long it had waited when it was answered; talks before do not count
+    talked_ms: int = 0  # in the talks that are over
     overdue: bool = False  # its maximum wait passed while an agent was ringing
+
+    def waited_ms(self, now_ms: int) -> int:
+        """How long it has waited: until now, or until it was answered. A talk that was put back is no waiting."""
+        if self.answered_after_ms is not None:
+            return self.answered_after_ms
+        return now_ms - self.arrived_ms - self.talked_ms
 
     @property
     def virtual_ms(self) -> int:

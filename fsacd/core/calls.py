@@ -112,7 +112,7 @@ def max_wait_passed(world: World, call_id: str) -> None:
 
 def back_to_waiting(world: World, call: c.Call) -> None:
     """The call waits (again), with the place it had; or overflows, if its time came while an agent rang."""
-    call.answered_ms = None
+    call.answered_after_ms = None
     world.move_call(call, c.Waiting())
     if call.overdue:
         call.overdue = False
@@ -233,7 +233,8 @@ def requeue_asked(world: World, event: CallRequeueAsked) -> str | None:
             world.command(SendCall(call.call_id, call.leg, world.rules.back))
             offers.talk_over(world, offer_id)
             call.talked_ms += world.now_ms - since_ms
-            call.answered_ms = None
+            call.answered_after_ms = None
+            call.joined_ms = world.now_ms  # or the talk would count towards the maximum wait, and end the call now
             world.move_call(call, c.Waiting())
     if queue != call.queue:
         world.record(CallMoved(call.call_id, call.queue, queue, world.now_ms, f"asked by {event.by}"))
@@ -314,12 +315,6 @@ def _name(target: ToExtension | ToHangup | None) -> str:
 
 
 def _write(world: World, call: c.Call, outcome: CallOutcome, detail: str, after: str = "") -> None:
-    # A call that was put back after a talk waits on: its talks do not count as waiting.
-    waited_ms = (
-        call.answered_ms - call.arrived_ms
-        if call.answered_ms is not None
-        else world.now_ms - call.arrived_ms - call.talked_ms
-    )
     world.record(
         CallEnded(
             call_id=call.call_id,
@@ -328,7 +323,7 @@ def _write(world: World, call: c.Call, outcome: CallOutcome, detail: str, after:
             detail=detail,
             arrived_ms=call.arrived_ms,
             ended_ms=world.now_ms,
-            waited_ms=waited_ms,
+            waited_ms=call.waited_ms(world.now_ms),
             talked_ms=call.talked_ms,
             agent_id=call.agent_id,
             offers=call.offers,

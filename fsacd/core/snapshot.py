@@ -41,7 +41,6 @@ def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
             talked_ms += now_ms - since_ms
         case c.Waiting() | c.Settling():
             pass
-    answered_ms = call.answered_ms
     return CallView(
         call_id=call.call_id,
         queue=call.queue,
@@ -49,7 +48,7 @@ def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
         position=position,
         priority=call.priority,
         arrived_ms=call.arrived_ms,
-        waited_ms=(answered_ms if answered_ms is not None else now_ms - call.talked_ms) - call.arrived_ms,
+        waited_ms=call.waited_ms(now_ms),
         talked_ms=talked_ms,
         number=call.number,
         name=call.name,

@@ -89,10 +89,10 @@ def _connected(world: World, offer: o.Offer) -> None:
     world.timers.clear("offer", offer.offer_id)
     world.move_call(call, c.Talking(offer.offer_id, offer.agent_id, world.now_ms))
     call.agent_id = offer.agent_id
-    call.answered_ms = offer.answered_ms if offer.answered_ms is not None else world.now_ms
+    call.answered_after_ms = call.waited_ms(offer.answered_ms if offer.answered_ms is not None else world.now_ms)
     world.move_agent(world.agents[offer.agent_id], a.Talking(offer.offer_id, call.call_id))
     world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
-    waited_ms = call.answered_ms - call.arrived_ms
+    waited_ms = call.answered_after_ms
     world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms))
 
 
