@@ -1,0 +1,237 @@
+"""The API commands that act on one leg, with FreeSWITCH's own replies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import orjson
+
+from fsacd.sim import bridging, causes, wire
+from fsacd.sim.channel import App
+from fsacd.sim.dialstring import split_words
+from fsacd.sim.headers import channel_headers
+
+if TYPE_CHECKING:
+    from fsacd.sim.session import Session
+    from fsacd.sim.switch import Switch
+
+NO_CHANNEL = "-ERR No such channel!\n"
+MAX_VARIABLES = 64
+
+
+def _kill(switch: Switch, text: str) -> str:
+    if not text:
+        return "-USAGE: <uuid> [cause]\n"
+    uuid, _, cause = text.partition(" ")
+    session = switch.locate(uuid)
+    if session is None:
+        return NO_CHANNEL
+    session.hangup(causes.from_text(cause) if cause else causes.NORMAL_CLEARING)
+    return "+OK\n"
+
+
+def _bridge(switch: Switch, text: str) -> str:
+    words = text.split()
+    if len(words) < 2:  # noqa: PLR2004  two legs
+        return "-USAGE: <uuid> <other_uuid>\n"
+    for other in words[1:3]:
+        if bridging.uuid_bridge(switch, words[0], other):
+            return f"+OK {other}\n"
+    return "-ERR Invalid uuid\n"
+
+
+def _setvar(switch: Switch, text: str) -> str:
+    words = text.split(" ", 2)
+    if not text or len(words) < 2:  # noqa: PLR2004  a leg and a variable
+        return "-USAGE: <uuid> <var> [value]\n"
+    session = switch.locate(words[0])
+    if session is None:
+        return NO_CHANNEL
+    session.channel.set(words[1], words[2] if words[2:] else None)
+    return "+OK\n"
+
+
+def _setvar_multi(switch: Switch, text: str) -> str:
+    usage = "-USAGE: <uuid> <var>=<value>;<var>=<value>...\n"
+    uuid, found, pairs = text.partition(" ")
+    if not found:
+        return usage
+    session = switch.locate(uuid)
+    if session is None:
+        return NO_CHANNEL + usage
+    count = 0
+    for item in pairs.split(";")[:MAX_VARIABLES]:
+        name, _, value = item.partition("=")
+        # Other than uuid_setvar, this one refuses a value that FreeSWITCH would run when it is used.
+        if name and "${" not in value:
+            session.channel.set(name, value)
+        count += bool(name)
+    return "+OK\n" if count else usage
+
+
+def _getvar(switch: Switch, text: str) -> str:
+    words = text.split()
+    if len(words) < 2:  # noqa: PLR2004  a leg and a variable
+        return "-USAGE: <uuid> <var>\n"
+    session = switch.locate(words[0])
+    if session is None:
+        return NO_CHANNEL
+    return switch.variable(words[1], session) or "_undef_"
+
+
+def _exists(switch: Switch, text: str) -> str:
+    return "true" if switch.locate(text) else "false"
+
+
+def _dump(switch: Switch, text: str) -> str:
+    uuid, _, form = text.partition(" ")
+    if not uuid:
+        return "-USAGE: <uuid> [format]\n"
+    session = switch.locate(uuid)
+    if session is None:
+        return NO_CHANNEL
+    headers = switch.headers("CHANNEL_DATA") | channel_headers(session.channel)
+    if form == "json":
+        return orjson.dumps(wire.lists(headers)).decode()
+    return "".join(f"{name}: {value}\n" for name, value in headers.items()) + "\n"
+
+
+def _transfer(switch: Switch, text: str) -> str:
+    words = split_words(text, 5)
+    if not 2 <= len(words) <= 5:  # noqa: PLR2004  a leg and where to
+        return "-USAGE: <uuid> [-bleg|-both] <dest-exten> [<dialplan>] [<context>]\n"
+    session = switch.locate(words[0])
+    if session is None:
+        return NO_CHANNEL
+    flag = words.pop(1).lstrip("-") if words[1].startswith("-") else ""
+    where = [*words[1:], "", "", ""]
+    partner = session.talk.partner(session) if session.talk else None
+    if flag == "both" and partner is not None:
+        partner.transfer(where[0], where[1], where[2])
+    if flag == "bleg" and partner is not None:
+        session = partner
+    return "+OK\n" if session.transfer(where[0], where[1], where[2]) else "-ERR\n"
+
+
+def _park(switch: Switch, text: str) -> str:
+    session = switch.locate(text)
+    if session is None:
+        return NO_CHANNEL
+    session.park()
+    return "+OK\n"
+
+
+def _hold(switch: Switch, text: str) -> str:
+    words = text.split()
+    off = words[:1] == ["off"]
+    session = switch.locate(words[-1]) if words else None
+    if session is None or session.channel.held is not off or not session.channel.answered:
+        return "-ERR Operation failed\n"
+    channel = session.channel
+    channel.held = not off
+    channel.profile.hold_us = switch.agenda.wall_us
+    channel.call_state = "UNHELD" if off else "HELD"
+    switch.fire("CHANNEL_UNHOLD" if off else "CHANNEL_HOLD", channel)
+    if off:
+        channel.call_state = "ACTIVE"
+    return "+OK Success\n"
+
+
+def _broadcast(switch: Switch, text: str) -> str:
+    words = split_words(text, 3)
+    if len(words) < 2:  # noqa: PLR2004  a leg and a sound
+        return "-USAGE: <uuid> <path> [aleg|bleg|holdb|both]\n"
+    session = switch.locate(words[0])
+    if session is None:
+        return "-ERR invalid uuid\n"
+    name, found, data = words[1].partition("::")
+    app = App(name, data) if found else App("playback", words[1])
+    whom = words[2] if words[2:] else "both"
+    partner = session.talk.partner(session) if session.talk else None
+    if whom != "bleg":
+        session.broadcast(app)
+    if whom != "aleg" and partner is not None:
+        partner.broadcast(app)
+    return "+OK Message sent\n"
+
+
+def _break(switch: Switch, text: str) -> str:
+    uuid, _, flags = text.partition(" ")
+    session = switch.locate(uuid)
+    if session is None:
+        return NO_CHANNEL
+    legs = [session]
+    if "both" in flags and session.talk:
+        legs.append(session.talk.partner(session))
+    for leg in legs:
+        if "all" in flags:
+            leg.channel.broadcasts.clear()
+        if leg.channel.playing:
+            leg.channel.break_asked = True
+            leg.signal(200, 20_000)
+    return "+OK\n"
+
+
+def _record(switch: Switch, text: str) -> str:
+    words = text.split()
+    session = switch.locate(words[0]) if words else None
+    if session is None or len(words) < 3:  # noqa: PLR2004  a leg, a verb and a file
+        return "-ERR Cannot locate session!\n" if words[2:] else "-USAGE: <uuid> [start|stop|mask|unmask] <path>\n"
+    if words[1] == "start":
+        session.recordings.append(words[2])
+        switch.fire("RECORD_START", session.channel, {"Record-File-Path": words[2]})
+        return "+OK Success\n"
+    if words[1] != "stop":
+        return "+OK Success\n"
+    stopped = session.recordings if words[2] == "all" else [path for path in session.recordings if path == words[2]]
+    if not stopped:
+        return "-ERR Cannot stop record session!\n"
+    for path in list(stopped):
+        session.recordings.remove(path)
+        switch.fire("RECORD_STOP", session.channel, {"Record-File-Path": path})
+    return "+OK Success\n"
+
+
+def _recv_dtmf(switch: Switch, text: str) -> str:
+    words = text.split()
+    if len(words) < 2:  # noqa: PLR2004  a leg and the digits
+        return "-USAGE: <uuid> <dtmf_data>\n"
+    session = switch.locate(words[0])
+    if session is None:
+        return "-ERR Cannot locate session!\n"
+    target: Session = session
+
+    def press() -> None:
+        for digit in words[1]:
+            switch.digit(target, digit)
+
+    switch.agenda.after(switch.agenda.between(2_000, 22_000), press)
+    return f"+OK {words[0]} received DTMF {words[1]}.\n"
+
+
+def _answer(switch: Switch, text: str) -> str:
+    session = switch.locate(text)
+    if session is None:
+        return NO_CHANNEL
+    session.answer()
+    return "+OK\n"
+
+
+UUID_COMMANDS: dict[str, Callable[["Switch", str], str]] = {
+    "uuid_answer": _answer,
+    "uuid_break": _break,
+    "uuid_bridge": _bridge,
+    "uuid_broadcast": _broadcast,
+    "uuid_dump": _dump,
+    "uuid_exists": _exists,
+    "uuid_getvar": _getvar,
+    "uuid_hold": _hold,
+    "uuid_kill": _kill,
+    "uuid_park": _park,
+    "uuid_record": _record,
+    "uuid_recv_dtmf": _recv_dtmf,
+    "uuid_setvar": _setvar,
+    "uuid_setvar_multi": _setvar_multi,
+    "uuid_transfer": _transfer,
+}

@@ -1,0 +1,205 @@
+"""The dialplan applications that the model knows; any other one ends the leg, as an unknown one does on a real switch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fsacd.sim import causes
+from fsacd.sim.agenda import MS, SECOND
+from fsacd.sim.channel import App, State
+from fsacd.sim.threads import Thread, Wait
+
+if TYPE_CHECKING:
+    from fsacd.sim.session import Session
+
+Runner = Callable[["Session", str], Thread]
+
+# A broadcast begins after ten frames of lead-in.
+LEAD_IN_US = 185 * MS
+FRAME_US = 20 * MS
+# What a sound file lasts whose real length the model cannot know.
+FILE_US = 3 * SECOND
+_TONE = re.compile(r"%\((\d+),(\d+)")
+
+
+def _nothing() -> Thread:
+    """An application that is over at once: it blocks nowhere."""
+    yield from ()
+
+
+def _set(session: Session, data: str) -> Thread:
+    name, _, value = data.partition("=")
+    session.channel.set(name.strip(), value if value != "_undef_" else None)
+    return _nothing()
+
+
+def _multiset(session: Session, data: str) -> Thread:
+    separator = " "
+    if data.startswith("^^"):
+        separator, data = data[2], data[3:]
+    for item in filter(None, data.split(separator)):
+        _set(session, item)
+    return _nothing()
+
+
+def _unset(session: Session, data: str) -> Thread:
+    session.channel.set(data.strip(), None)
+    return _nothing()
+
+
+def _export(session: Session, data: str) -> Thread:
+    name, _, value = data.removeprefix("nolocal:").partition("=")
+    if not data.startswith("nolocal:"):
+        session.channel.set(name, value)
+    exported = [word for word in session.channel.variables.get("export_vars", "").split(",") if word]
+    session.channel.variables["export_vars"] = ",".join([*exported, name])
+    return _nothing()
+
+
+def _answer(session: Session, _data: str) -> Thread:
+    session.answer()
+    return _nothing()
+
+
+def _ring_ready(session: Session, _data: str) -> Thread:
+    session.ring_ready()
+    return _nothing()
+
+
+def _pre_answer(session: Session, _data: str) -> Thread:
+    session.early_media()
+    return _nothing()
+
+
+def _hangup(session: Session, data: str) -> Thread:
+    session.hangup(causes.from_text(data) if data else causes.NORMAL_CLEARING)
+    return _nothing()
+
+
+def _transfer(session: Session, data: str) -> Thread:
+    words = [*data.split(), "", "", ""]
+    session.transfer(words[0], words[1], words[2])
+    return _nothing()
+
+
+def _event(session: Session, data: str) -> Thread:
+    """A comma-separated list of headers, followed by everything about the channel."""
+    headers: dict[str, str] = {}
+    for item in data.split(","):
+        name, found, value = item.partition("=")
+        if found:
+            headers[name.strip()] = value
+    session.switch.fire(headers.pop("Event-Name", "CHANNEL_APPLICATION"), session.channel, headers)
+    return _nothing()
+
+
+def _no_op(_session: Session, _data: str) -> Thread:
+    """Logging and the like: nothing that a client of the Event Socket could see."""
+    return _nothing()
+
+
+def _sleep(session: Session, data: str) -> Thread:
+    yield from linger(session, int(data) * MS if data.isdigit() else 0)
+
+
+def linger(session: Session, duration_us: int | None) -> Thread:
+    """Stay in the present application for so long (None: for ever) or until the leg is wanted elsewhere."""
+    channel, agenda = session.channel, session.switch.agenda
+    state = channel.state
+    until_us = None if duration_us is None else agenda.now_us + duration_us
+    while channel.state is state and (until_us is None or agenda.now_us < until_us):
+        yield Wait(until_us)
+
+
+def park(session: Session, _data: str = "") -> Thread:
+    """Wait for orders. `park_timeout=SECONDS[:CAUSE]` hangs up when FreeSWITCH's clock has moved on by so many."""
+    channel, switch = session.channel, session.switch
+    if channel.controlled or channel.state not in {State.EXECUTE, State.PARK}:
+        return
+    state, until_us, cause = channel.state, None, causes.NORMAL_CLEARING
+    if limit := channel.variables.pop("park_timeout", ""):
+        channel.set("park_after_bridge", None)
+        seconds, _, name = limit.partition(":")
+        cause = causes.from_text(name)
+        until_us = switch.clock_second_us(int(seconds) if seconds.isdigit() else 0)
+    channel.controlled = True
+    switch.fire("CHANNEL_PARK", channel)
+    while channel.state is state:
+        if channel.broadcasts:
+            yield from _broadcast(session, channel.broadcasts.popleft())
+            continue
+        if until_us is not None and switch.agenda.now_us >= until_us:
+            session.hangup(cause)
+            break
+        yield Wait(until_us)
+    channel.controlled = False
+    switch.fire("CHANNEL_UNPARK", channel)
+
+
+def _broadcast(session: Session, app: App) -> Thread:
+    yield from linger(session, LEAD_IN_US)
+    if not session.channel.down:
+        yield from session.execute(app)
+
+
+def _playback(session: Session, data: str) -> Thread:
+    """Play; an interruption counts as an error, a break or the end as played."""
+    channel, switch = session.channel, session.switch
+    session.early_media()
+    length_us, limit_us = sound_length_us(data), None
+    seconds = channel.variables.get("playback_timeout_sec", "")
+    if seconds.isdigit() and int(seconds) > 1:
+        limit_us = int(seconds) * SECOND
+    channel.break_asked = False
+    channel.playing = True
+    about = {"Playback-File-Path": data, "Playback-File-Type": "tone_stream" if "tone_stream" in data else "file"}
+    switch.fire("PLAYBACK_START", channel, about)
+    state, begun_us = channel.state, switch.agenda.now_us
+    ends = [begun_us + span_us for span_us in (length_us, limit_us) if span_us is not None]
+    until_us = min(ends) if ends else None
+    while channel.state is state and not channel.break_asked and (until_us is None or switch.agenda.now_us < until_us):
+        yield Wait(until_us)
+    channel.playing = False
+    timed_out = limit_us is not None and switch.agenda.now_us - begun_us >= limit_us
+    ill = channel.state is not state or (timed_out and not channel.is_true("playback_timeout_as_success"))
+    response = "PLAYBACK ERROR" if ill and not channel.break_asked else "FILE PLAYED"
+    status = {"Playback-Status": "break" if channel.break_asked else "done"}
+    channel.break_asked = False
+    switch.fire("PLAYBACK_STOP", channel, about | status)
+    channel.variables["current_application_response"] = response
+
+
+def sound_length_us(path: str) -> int | None:
+    """How long a sound lasts (µs); None if it never ends by itself."""
+    if path.startswith("local_stream://") or "loops=-1" in path:
+        return None
+    if path.startswith("silence_stream://"):
+        text = path.removeprefix("silence_stream://").split(",")[0]
+        return None if text.startswith("-") else int(text or 0) * MS
+    if path.startswith("tone_stream://"):
+        tones = _TONE.findall(path)
+        loops = re.search(r"loops=(\d+)", path)
+        total_ms = sum(int(on) + int(off) for on, off in tones)
+        return total_ms * MS * (int(loops.group(1)) if loops else 1)
+    return FILE_US
+
+
+APPS: dict[str, Runner] = {
+    "answer": _answer,
+    "event": _event,
+    "export": _export,
+    "hangup": _hangup,
+    "info": _no_op,
+    "log": _no_op,
+    "multiset": _multiset,
+    "park": park,
+    "playback": _playback,
+    "pre_answer": _pre_answer,
+    "ring_ready": _ring_ready,
+    "set": _set,
+    "sleep": _sleep,
+    "transfer": _transfer,
+    "unset": _unset,
+}

@@ -1,0 +1,263 @@
+"""Joining two legs, with the window between "+OK" and the bridge in which either may die.
+
+The order of the checks is FreeSWITCH's own (uuid_bridge_on_soft_execute, audio_bridge_on_exchange_media and
+switch_ivr_multi_threaded_bridge in switch_ivr_bridge.c): which variables save a caller depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from fsacd.sim import causes
+from fsacd.sim.agenda import MS, SECOND
+from fsacd.sim.channel import State
+from fsacd.sim.threads import Thread, Wait
+
+if TYPE_CHECKING:
+    from fsacd.sim.session import Session
+    from fsacd.sim.switch import Switch
+
+POLL_US = 20 * MS
+# Twenty seconds of a partner that stays in a state of its own, and both are hung up.
+MAX_POLLS = 1_000
+# Both legs leave what they are doing within about one frame of the command ...
+LEAVE_US = (10 * MS, 22 * MS)
+# ... the partner nearly always first; when not, the window is one poll longer.
+LATER_US = (-150, 900)
+# How long the leg that ends a talk waits for the other one's thread to end it too.
+LEAVING_US = 5 * SECOND
+
+
+class Talk:
+    """Two bridged legs: `a` carries the bridge, `b` sleeps in CS_EXCHANGE_MEDIA beside it."""
+
+    def __init__(self, a: Session, b: Session) -> None:
+        self.a = a
+        self.b = b
+        self.over = False
+        self.b_gone = False
+
+    def left(self, session: Session) -> None:
+        """A leg's thread has ended while it still belonged to the talk."""
+        if session is self.b:
+            self.b_gone = True
+            self.a.signal(1 * MS, POLL_US)
+        else:
+            self.over = True
+            self.b.signal(1 * MS, POLL_US)
+
+    def partner(self, session: Session) -> Session:
+        """The other leg."""
+        return self.b if session is self.a else self.a
+
+
+def uuid_bridge(switch: Switch, first: str, second: str) -> bool:
+    """Order two legs to be bridged; True means that it is scheduled, not that it will come to be."""
+    a, b = switch.locate(first), switch.locate(second)
+    if a is None or b is None or a is b:
+        return False
+    if a.channel.direction == "outbound":
+        if not a.channel.hit_dialplan:
+            _flip_caller_id(a)
+        a.channel.hit_dialplan = True
+    if not a.channel.media_up:
+        if not b.channel.media_up:
+            return False
+        a, b = b, a
+    if b.channel.direction == "outbound":
+        b.channel.hit_dialplan = False
+    for one, other in ((a, b), (b, a)):
+        channel = one.channel
+        channel.variables["bridge_channel"] = other.channel.name
+        channel.variables["bridge_uuid"] = channel.variables["signal_bond"] = other.channel.uuid
+        channel.set("original_destination_number", channel.profile.destination)
+        channel.set("original_caller_id_name", channel.profile.cid_name)
+        channel.set("original_caller_id_number", channel.profile.cid_number)
+    now, agenda = switch.agenda.wall_us // SECOND, switch.agenda
+    for one, other in ((a, b), (b, a)):
+        one.step_profile(f"{now}:{agenda.uuid()}:uuid_br:{other.channel.uuid}")
+    a.channel.other_type, a.channel.other = "originatee", b.channel.profile.copy()
+    b.channel.other_type, b.channel.other = "originator", a.channel.profile.copy()
+    a.channel.profile.callee_number = b.channel.profile.callee_number
+    a.channel.profile.callee_name = b.channel.profile.callee_name
+    b.channel.profile.cid_name = a.channel.profile.cid_name
+    b.channel.profile.cid_number = a.channel.profile.cid_number
+    _schedule(a, b)
+    return True
+
+
+def _flip_caller_id(session: Session) -> None:
+    profile = session.channel.profile
+    profile.cid_name, profile.callee_name = profile.callee_name, profile.cid_name
+    profile.cid_number, profile.callee_number = profile.callee_number, profile.cid_number
+
+
+def _schedule(a: Session, b: Session) -> None:
+    agenda = a.switch.agenda
+    leave_us = agenda.between(*LEAVE_US)
+    for session in (a, b):
+        channel = session.channel
+        channel.break_asked = False
+        session.originating = False
+        session.bridge_armed = True
+        channel.state = State.CONSUME_MEDIA if channel.state is State.HIBERNATE else State.HIBERNATE
+    a.channel.bridge_originator, b.channel.bridge_originator = True, False
+    a.channel.bridge_to = b.channel.uuid
+    b.signal(leave_us, leave_us)
+    later_us = leave_us + agenda.between(*LATER_US)
+    a.signal(later_us, later_us)
+
+
+def on_soft_execute(session: Session) -> Thread:
+    """The state in which the first leg does the bridging and the second one waits to be fetched."""
+    channel, switch = session.channel, session.switch
+    session.bridge_armed = False
+    if not channel.bridge_originator:
+        return
+    other = switch.locate(channel.bridge_to)
+    if other is None:
+        _partner_missing(session)
+    else:
+        channel.bridge_to = ""
+        if (yield from _fetch(session, other)):
+            yield from _join(session, other)
+    channel.bridge_originator = False
+
+
+def _partner_missing(session: Session) -> None:
+    """The partner was gone before this leg looked: only the variables for after the talk are honoured."""
+    channel = session.channel
+    if channel.is_true("park_after_bridge"):
+        session.park()
+    elif where := channel.variables.pop("transfer_after_bridge", ""):
+        transfer_to(session, where)
+    else:
+        session.hangup(causes.DESTINATION_OUT_OF_ORDER)
+
+
+def _fetch(session: Session, other: Session) -> Generator[Wait, None, bool]:
+    """Wait until the partner is in the same state; False when one of them died or was taken elsewhere."""
+    channel, partner = session.channel, other.channel
+    polls = MAX_POLLS
+    while not (partner.down or channel.down):
+        if partner.state is partner.running:
+            polls -= 1
+            if polls < 1:
+                session.hangup(causes.DESTINATION_OUT_OF_ORDER)
+                other.hangup(causes.DESTINATION_OUT_OF_ORDER)
+            if partner.running is State.RESET:
+                other.set_state(State.SOFT_EXECUTE)
+                other.signal(50, 200)
+            elif partner.running is State.SOFT_EXECUTE:
+                if partner.bridge_originator:
+                    return False
+                break
+        else:
+            polls = MAX_POLLS
+        yield from session.sleep(POLL_US + session.switch.agenda.between(100, 900))
+    while not (partner.answered or partner.down or channel.down or channel.state is not State.SOFT_EXECUTE):
+        yield from session.sleep(POLL_US)
+    if partner.down or channel.down:
+        _partner_died(session)
+        return False
+    return channel.state is State.SOFT_EXECUTE
+
+
+def _partner_died(session: Session) -> None:
+    """The partner died while this leg waited for it: only the two undocumented variables are honoured."""
+    channel = session.channel
+    if channel.is_true("uuid_bridge_continue_on_cancel"):
+        session.set_state(State.EXECUTE)
+    elif channel.is_true("uuid_bridge_park_on_cancel"):
+        session.park()
+    else:
+        session.hangup(causes.ORIGINATOR_CANCEL)
+
+
+def _join(session: Session, other: Session) -> Thread:
+    """The bridge itself, from CHANNEL_BRIDGE to CHANNEL_UNBRIDGE, and what comes after the talk."""
+    switch, a, b = session.switch, session.channel, other.channel
+    for one, partner in ((a, b), (b, a)):
+        switch.fire("CHANNEL_EXECUTE", one, {"Application": "uuid_bridge", "Application-Data": partner.uuid})
+        one.profile.bridged_us = switch.agenda.wall_us
+    both = {"Bridge-A-Unique-ID": a.uuid, "Bridge-B-Unique-ID": b.uuid}
+    switch.fire("CHANNEL_BRIDGE", a, both)
+    talk = session.talk = other.talk = Talk(session, other)
+    b.call_uuid = a.uuid
+    b.variables["call_uuid"] = a.uuid
+    for one, partner in ((a, b), (b, a)):
+        one.variables["bridge_to"] = one.variables["last_bridge_to"] = partner.uuid
+    other.set_state(State.EXCHANGE_MEDIA)
+    other.signal(50, 300)
+    switch.agenda.after(switch.agenda.between(200, 900), lambda: _tell_caller_ids(talk))
+    for leg in (session, other):
+        if leg.line is not None:
+            leg.line.talk_began()
+    yield from _carry(talk)
+    switch.fire("CHANNEL_UNBRIDGE", a, both)
+    session.talk = None
+    for one in (a, b):
+        one.set("bridge_to", None)
+        one.set("signal_bond", None)
+    if a.state is State.SOFT_EXECUTE:
+        _after_talk(session, other)
+
+
+def _tell_caller_ids(talk: Talk) -> None:
+    for one, partner in ((talk.a, talk.b), (talk.b, talk.a)):
+        if not one.channel.down and one.talk is talk:
+            number = partner.channel.profile.cid_number
+            sent = {"Direction": "SEND", "Sent-Callee-ID-Number": number, "Bridged-To": partner.channel.uuid}
+            one.switch.fire("CALL_UPDATE", one.channel, sent)
+
+
+def _carry(talk: Talk) -> Thread:
+    a = talk.a.channel
+    while a.state is State.SOFT_EXECUTE and not talk.b_gone:
+        yield Wait()
+    talk.over = True
+    talk.b.signal(1 * MS, POLL_US)
+    limit_us = talk.a.switch.agenda.now_us + LEAVING_US
+    while not talk.b_gone and talk.a.switch.agenda.now_us < limit_us:
+        yield Wait(limit_us)
+
+
+def _after_talk(session: Session, other: Session) -> None:
+    """What the first leg does when the talk is over and nobody has taken it elsewhere."""
+    channel = session.channel
+    cause = other.channel.cause or causes.NORMAL_CLEARING
+    if channel.is_true("park_after_bridge"):
+        session.park()
+    elif where := channel.variables.pop("transfer_after_bridge", ""):
+        transfer_to(session, where)
+    elif channel.is_true("hangup_after_bridge"):
+        session.hangup(cause)
+    else:
+        session.set_state(State.EXECUTE)
+
+
+def on_exchange_media(session: Session) -> Thread:
+    """The second leg's side of a talk: it waits, and at the end it is parked, sent on or hung up."""
+    channel, talk = session.channel, session.talk
+    if talk is None:
+        session.hangup(causes.DESTINATION_OUT_OF_ORDER)
+        return
+    while channel.state is State.EXCHANGE_MEDIA and not talk.over:
+        yield Wait()
+    talk.b_gone = True
+    session.talk = None
+    if channel.state is State.EXCHANGE_MEDIA:
+        if channel.is_true("park_after_bridge"):
+            session.park()
+        elif where := channel.variables.pop("transfer_after_bridge", ""):
+            transfer_to(session, where)
+        else:
+            session.hangup(causes.NORMAL_CLEARING)
+    talk.a.signal(1 * MS if channel.down else 300, POLL_US if channel.down and not talk.over else 2 * MS)
+
+
+def transfer_to(session: Session, where: str) -> None:
+    """Carry out `transfer_after_bridge=extension:dialplan:context`."""
+    parts = [*where.split(":"), "", ""]
+    session.transfer(parts[0], parts[1], parts[2])

@@ -1,0 +1,57 @@
+"""What can go wrong with a switch and its network, at the turn of a knob."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fsacd.sim.agenda import MS
+
+if TYPE_CHECKING:
+    from fsacd.sim.switch import Switch
+
+
+class Faults:
+    """The faults of one switch; all off at first."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        # Bytes vanish in both directions while connections stay open, as behind a firewall that forgot them.
+        self.blackholed = False
+        # New connections are refused.
+        self.refusing = False
+        # Events reach the clients so much later (µs); replies do not.
+        self.event_delay_us = 0
+
+    def drop_connections(self) -> None:
+        """Every Event Socket connection breaks, without a farewell."""
+        for listener in list(self._switch.listeners):
+            listener.close(None)
+
+    def blackhole(self, on: bool) -> None:
+        """Swallow every byte, or stop doing so."""
+        self.blackholed = on
+
+    def delay_events(self, delay_ms: float) -> None:
+        """Hold events back for so long (ms)."""
+        self.event_delay_us = int(delay_ms * MS)
+
+    def kill(self, down_ms: float = 1_500) -> None:
+        """kill -9, and a new start after `down_ms`: another Core-UUID, no leg, no variable, nothing remembered."""
+        self.refusing = True
+        self.drop_connections()
+        self._switch.wipe()
+        self._switch.agenda.after(down_ms * MS, self._start_again)
+
+    def _start_again(self) -> None:
+        self._switch.boot()
+        self.refusing = False
+
+    def unload_event_socket(self) -> None:
+        """The Event Socket is unloaded: nobody gets in until someone loads it by hand (`load_event_socket`)."""
+        self.refusing = True
+        for listener in list(self._switch.listeners):
+            listener.close()
+
+    def load_event_socket(self) -> None:
+        """Somebody typed `load mod_event_socket` at the console."""
+        self.refusing = False

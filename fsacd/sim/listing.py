@@ -1,0 +1,129 @@
+"""`show channels` and `show calls`: a database that FreeSWITCH writes behind the calls, and so a little stale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+from fsacd.sim.agenda import SECOND
+from fsacd.sim.channel import Channel
+from fsacd.sim.headers import strftime_utc
+
+if TYPE_CHECKING:
+    from fsacd.sim.switch import Switch
+
+# How late a leg appears and how long a dead one stays (µs).
+STALE_US = (10_000, 280_000)
+
+
+@dataclass(slots=True)
+class Row:
+    """A leg in the database; None for `gone_us` while it lives."""
+
+    channel: Channel
+    seen_us: int
+    gone_us: int | None = None
+
+
+class Listing:
+    """The rows, with the moments at which the database learns of a leg's beginning and end."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self._rows: dict[str, Row] = {}
+
+    def began(self, channel: Channel) -> None:
+        """A leg was made; the database will know in a while."""
+        agenda = self._switch.agenda
+        self._rows[channel.uuid] = Row(channel, agenda.now_us + agenda.between(*STALE_US))
+
+    def ended(self, uuid: str) -> None:
+        """A leg is gone; the database will know in a while."""
+        agenda, row = self._switch.agenda, self._rows.get(uuid)
+        if row is not None:
+            row.gone_us = agenda.now_us + agenda.between(*STALE_US)
+            agenda.at(row.gone_us, lambda: self._forget(uuid, row))
+
+    def _forget(self, uuid: str, row: Row) -> None:
+        if self._rows.get(uuid) is row:
+            del self._rows[uuid]
+
+    def clear(self) -> None:
+        """The switch has restarted."""
+        self._rows.clear()
+
+    def visible(self) -> list[Channel]:
+        """The legs that the database shows now."""
+        now_us = self._switch.agenda.now_us
+        return [row.channel for row in self._rows.values() if row.seen_us <= now_us]
+
+
+def _row(channel: Channel, hostname: str) -> dict[str, str]:
+    profile = channel.profile
+    created = profile.created_us // SECOND
+    return {
+        "uuid": channel.uuid,
+        "direction": channel.direction,
+        "created": strftime_utc(created),
+        "created_epoch": str(created),
+        "name": channel.name,
+        "state": channel.running.label,
+        "cid_name": profile.cid_name,
+        "cid_num": profile.cid_number,
+        "ip_addr": profile.network_addr,
+        "dest": profile.destination,
+        "application": channel.variables.get("current_application", ""),
+        "application_data": channel.variables.get("current_application_data", ""),
+        "dialplan": profile.dialplan,
+        "context": profile.context,
+        "read_codec": "PCMU" if channel.has_media else "",
+        "read_rate": "8000" if channel.has_media else "",
+        "secure": "",
+        "hostname": hostname,
+        "presence_id": channel.variables.get("presence_id", ""),
+        "presence_data": channel.variables.get("presence_data", ""),
+        "accountcode": channel.variables.get("accountcode", ""),
+        "callstate": channel.call_state,
+        "callee_name": profile.callee_name,
+        "callee_num": profile.callee_number,
+        "callee_direction": "",
+        "call_uuid": channel.call_uuid if channel.other is not None else "",
+        "initial_cid_name": profile.orig_cid_name,
+        "initial_cid_num": profile.orig_cid_number,
+        "initial_dest": channel.variables.get("original_destination_number", profile.destination),
+        "initial_context": profile.context,
+    }
+
+
+def channels(switch: Switch, as_json: bool) -> str:
+    """`show channels`."""
+    return _print([_row(channel, switch.hostname) for channel in switch.listing.visible()], as_json)
+
+
+def calls(switch: Switch, as_json: bool) -> str:
+    """`show calls`: bridged pairs as one row, with the second leg's columns under b_."""
+    visible = {channel.uuid: channel for channel in switch.listing.visible()}
+    partners = {c.variables["bridge_to"]: c.uuid for c in visible.values() if c.variables.get("bridge_to") in visible}
+    rows = []
+    for channel in visible.values():
+        row = _row(channel, switch.hostname)
+        partner = visible.get(channel.variables.get("bridge_to", ""))
+        if channel.uuid in partners and channel.call_uuid != channel.uuid:
+            continue
+        other = _row(partner, switch.hostname) if partner else dict.fromkeys(row, "")
+        row |= {f"b_{name}": value for name, value in other.items()}
+        row["call_created_epoch"] = row["created_epoch"] if partner else ""
+        rows.append(row)
+    return _print(rows, as_json)
+
+
+def _print(rows: list[dict[str, str]], as_json: bool) -> str:
+    if as_json:
+        if not rows:
+            return '{"row_count": 0}\n'
+        return orjson.dumps({"row_count": len(rows), "rows": rows}).decode() + "\n"
+    lines = [",".join(rows[0])] if rows else []
+    lines += [",".join(row.values()) for row in rows]
+    return "\n".join([*lines, "", f"{len(rows)} total.", ""])

@@ -1,0 +1,191 @@
+"""The SIP side: phones that are rung and callers that ring, as far as the switch can tell them apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from fsacd.sim.agenda import MS
+
+if TYPE_CHECKING:
+    from fsacd.sim.session import Session
+    from fsacd.sim.switch import Switch
+
+# A SIP message over loopback, there or back.
+TRANSIT_US = (200, 900)
+
+
+class Phone(Protocol):
+    """Someone at the far end of a leg. Every method is called at the moment the message reaches the phone."""
+
+    def invited(self, line: Line) -> None:
+        """An INVITE came: ring, answer, refuse or stay silent."""
+
+    def answered(self, line: Line) -> None:
+        """The switch answered a call that this phone placed."""
+
+    def talking(self, line: Line) -> None:
+        """Sound from another leg can be heard. No SIP message says so; the people at the phones notice it."""
+
+    def ended(self, line: Line, cause: str) -> None:
+        """The call is over, whoever ended it."""
+
+
+class Line:
+    """One call as the phone has it. What the phone does here reaches the switch as a SIP message would."""
+
+    def __init__(self, switch: Switch, phone: Phone) -> None:
+        self.switch = switch
+        self.phone = phone
+        self.session: Session | None = None
+        self.open = True
+
+    @property
+    def uuid(self) -> str:
+        """The leg's channel uuid, "" while there is none."""
+        return self.session.channel.uuid if self.session else ""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the switch knows of the leg: the phone's owner may peep, which saves the model a SIP stack."""
+        return self.session.channel.variables if self.session else {}
+
+    def _send(self, deed: str, *args: str) -> None:
+        def arrive() -> None:
+            if self.session is not None and not self.session.channel.down:
+                getattr(self, deed)(self.session, *args)
+
+        self.switch.agenda.after(self.switch.agenda.between(*TRANSIT_US), arrive)
+
+    # --- what the phone does ------------------------------------------------------------------------------------
+
+    def ring(self) -> None:
+        """180 Ringing."""
+        self._send("_ring")
+
+    def early(self) -> None:
+        """183 Session Progress, with sound."""
+        self._send("_early")
+
+    def answer(self) -> None:
+        """200 OK."""
+        self._send("_answer")
+
+    def reject(self, cause: str) -> None:
+        """A final refusal, named by the cause that the switch makes of it (USER_BUSY, CALL_REJECTED, ...)."""
+        self._send("_hang_up", cause)
+
+    def hang_up(self, cause: str = "NORMAL_CLEARING") -> None:
+        """BYE; or CANCEL of a call that was not answered yet."""
+        self._send("_hang_up", cause)
+
+    def press(self, digits: str) -> None:
+        """DTMF."""
+        self._send("_press", digits)
+
+    def _ring(self, session: Session) -> None:
+        session.ring_ready()
+
+    def _early(self, session: Session) -> None:
+        session.early_media()
+
+    def _answer(self, session: Session) -> None:
+        session.answer()
+
+    def _hang_up(self, session: Session, cause: str) -> None:
+        if session.channel.direction == "inbound" and not session.channel.answered and cause == "NORMAL_CLEARING":
+            cause = "ORIGINATOR_CANCEL"
+        session.hangup(cause, by_far_end=True)
+
+    def _press(self, session: Session, digits: str) -> None:
+        for digit in digits:
+            self.switch.digit(session, digit)
+
+    # --- what the switch does -----------------------------------------------------------------------------------
+
+    def leg_ended(self, cause: str, by_far_end: bool) -> None:
+        """The leg is hung up: BYE or CANCEL goes out, unless the phone was first."""
+        transit_us = 0 if by_far_end else self.switch.agenda.between(*TRANSIT_US)
+        self.switch.agenda.after(transit_us, lambda: self._over(cause))
+
+    def _over(self, cause: str) -> None:
+        if self.open:
+            self.open = False
+            self.phone.ended(self, cause)
+
+    def leg_answered(self) -> None:
+        """200 OK goes out to the caller."""
+        self.switch.agenda.after(self.switch.agenda.between(*TRANSIT_US), self._answered)
+
+    def _answered(self) -> None:
+        if self.open:
+            self.phone.answered(self)
+
+    def talk_began(self) -> None:
+        """The bridge carries sound."""
+        self.switch.agenda.after(self.switch.agenda.between(*TRANSIT_US), self._talking)
+
+    def _talking(self) -> None:
+        if self.open:
+            self.phone.talking(self)
+
+
+@dataclass(slots=True)
+class ScriptedPhone:
+    """A phone that always does the same.
+
+    Times are in milliseconds: `rings_ms` after the INVITE the 180 (None: never), `answers_ms` after the INVITE the 200
+    (None: never), `rejects_ms` the refusal with `cause`, `hangs_up_ms` after its 200 the BYE, `talks_ms` after the
+    talk began.
+    """
+
+    rings_ms: float | None = 1
+    answers_ms: float | None = None
+    rejects_ms: float | None = None
+    cause: str = "USER_BUSY"
+    early_ms: float | None = None
+    hangs_up_ms: float | None = None
+    talks_ms: float | None = None
+
+    def invited(self, line: Line) -> None:
+        """Follow the script."""
+        after = line.switch.agenda.after
+        if self.rings_ms is not None:
+            after(self.rings_ms * MS, line.ring)
+        if self.early_ms is not None:
+            after(self.early_ms * MS, line.early)
+        if self.rejects_ms is not None:
+            after(self.rejects_ms * MS, lambda: line.reject(self.cause))
+        if self.answers_ms is not None:
+            after(self.answers_ms * MS, lambda: self._answer(line))
+
+    def _answer(self, line: Line) -> None:
+        line.answer()
+        if self.hangs_up_ms is not None:
+            line.switch.agenda.after(self.hangs_up_ms * MS, line.hang_up)
+
+    def answered(self, line: Line) -> None:
+        """A call that it placed was answered: it hangs up when its script says so."""
+        if self.hangs_up_ms is not None:
+            line.switch.agenda.after(self.hangs_up_ms * MS, line.hang_up)
+
+    def talking(self, line: Line) -> None:
+        """It talks for as long as its script says, or until the other one has had enough."""
+        if self.talks_ms is not None:
+            line.switch.agenda.after(self.talks_ms * MS, line.hang_up)
+
+    def ended(self, line: Line, cause: str) -> None:
+        """Nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A call that comes in: who, to which extension of which context, with what beside it."""
+
+    number: str
+    destination: str
+    name: str = ""
+    context: str = "public"
+    # The user name that the SIP digest proved, "" for a stranger.
+    user: str = ""
+    variables: tuple[tuple[str, str], ...] = ()

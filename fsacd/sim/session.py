@@ -1,0 +1,327 @@
+"""The life of one leg, told as its thread in FreeSWITCH tells it: a generator that waits where the thread would block.
+
+A leg's state may be changed by anybody at any time (a command, the far end, the other leg); its thread finds out a
+little later, when it next looks. All the races of a real switch come from that gap, so it is modelled and not smoothed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fsacd.sim import apps, bridging, causes
+from fsacd.sim.agenda import MS, SECOND, Timer
+from fsacd.sim.channel import App, Channel, Profile, State
+from fsacd.sim.threads import Thread, Wait
+
+if TYPE_CHECKING:
+    from fsacd.sim.bridging import Talk
+    from fsacd.sim.phones import Line
+    from fsacd.sim.switch import Switch
+
+DEFAULT_TRANSFERS = 70
+
+# How long a thread takes to notice, in microseconds: a hang-up breaks its read at once, a new state costs it a frame.
+HANGUP_NOTICED_US = (200, 2 * MS)
+STATE_NOTICED_US = (2 * MS, 22 * MS)
+AT_ONCE_US = (50, 300)
+
+
+class Session:
+    """A channel and the thread that carries it through its states."""
+
+    def __init__(self, switch: Switch, channel: Channel, line: Line | None) -> None:
+        self.switch = switch
+        self.channel = channel
+        self.line = line
+        # An outbound leg belongs to its originate until that has answered; who is told of its progress.
+        self.originating = False
+        self.on_change: Callable[[], None] | None = None
+        # uuid_bridge has installed its state handlers.
+        self.bridge_armed = False
+        self.talk: Talk | None = None
+        self.recordings: list[str] = []
+        self._thread: Thread | None = None
+        self._wait: Wait | None = None
+        self._timer: Timer | None = None
+
+    # --- the thread ---------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Launch the thread."""
+        self._thread = self._life()
+        self._timer = self.switch.agenda.after(self.switch.agenda.between(*AT_ONCE_US), self._resume)
+
+    def stop(self) -> None:
+        """The machine lost power: the thread is gone without a word."""
+        if self._timer:
+            self._timer.cancel()
+        self._thread = self.on_change = None
+        self.channel.state = State.DESTROY
+
+    def _resume(self) -> None:
+        if self._thread is None:
+            return
+        self._timer = self._wait = None
+        try:
+            wait = next(self._thread)
+        except StopIteration:
+            self._thread = None
+            return
+        self._wait = wait
+        if wait.until_us is not None and self._timer is None:
+            self._timer = self.switch.agenda.at(wait.until_us, self._resume)
+
+    def signal(self, low_us: int, high_us: int) -> None:
+        """Make the thread look around after a delay between the two, unless it does so earlier or sleeps deaf."""
+        if self._thread is None or self._wait is None or self._wait.deaf:
+            return
+        agenda = self.switch.agenda
+        due_us = agenda.now_us + agenda.between(low_us, high_us)
+        if self._timer is not None:
+            if not self._timer.cancelled and self._timer.due_us <= due_us:
+                return
+            self._timer.cancel()
+        self._timer = agenda.at(due_us, self._resume)
+
+    def sleep(self, duration_us: int) -> Thread:
+        """Block for exactly this long, whatever happens."""
+        yield Wait(self.switch.agenda.now_us + duration_us, deaf=True)
+
+    def _life(self) -> Thread:
+        channel = self.channel
+        if channel.direction == "inbound":
+            self.switch.fire_state(channel)
+            self.switch.fire("CODEC", channel)
+            self.switch.fire("CODEC", channel)
+        channel.state = max(channel.state, State.INIT)
+        while not channel.down:
+            state = channel.state
+            self._enter(state)
+            yield from self._run(state)
+            if channel.state is state:
+                yield Wait()
+        yield from self._end()
+
+    def _enter(self, state: State) -> None:
+        channel = self.channel
+        channel.running = state
+        if channel.direction == "inbound" and state is State.ROUTING:
+            self.set_call_state("RINGING")
+        if state is State.EXECUTE and channel.answered:
+            self.set_call_state("ACTIVE")
+        self.switch.fire_state(channel)
+
+    def _run(self, state: State) -> Thread:
+        channel = self.channel
+        if state is State.INIT:
+            channel.state = State.ROUTING
+            self.switch.fire("CHANNEL_CREATE", channel)
+            if self.originating:
+                self.switch.fire("CHANNEL_ORIGINATE", channel)
+        elif state is State.ROUTING:
+            self._route()
+        elif state is State.EXECUTE:
+            yield from self._execute()
+        elif state is State.PARK:
+            yield from apps.park(self)
+        elif state is State.SOFT_EXECUTE:
+            yield from bridging.on_soft_execute(self)
+        elif state is State.EXCHANGE_MEDIA:
+            yield from bridging.on_exchange_media(self)
+        elif state in {State.HIBERNATE, State.CONSUME_MEDIA}:
+            if self.bridge_armed:
+                channel.state = State.RESET
+        elif state is State.RESET and self.bridge_armed and channel.bridge_originator:
+            channel.state = State.SOFT_EXECUTE
+
+    def _route(self) -> None:
+        channel = self.channel
+        if self.originating:
+            channel.state = State.CONSUME_MEDIA
+            return
+        profile = channel.profile
+        channel.hit_dialplan = True
+        extension = self.switch.dialplan_for(profile.dialplan).hunt(self.switch, self)
+        if extension is None:
+            self.hangup(causes.NO_ROUTE_DESTINATION)
+            return
+        channel.extension, channel.step = extension, 0
+        if not channel.down:
+            channel.state = State.EXECUTE
+
+    def _execute(self) -> Thread:
+        channel = self.channel
+        channel.set("call_uuid", channel.uuid)
+        while channel.state is State.EXECUTE and channel.extension and channel.step < len(channel.extension):
+            app = channel.extension[channel.step]
+            channel.step += 1
+            yield from self.execute(app)
+        if channel.state is State.EXECUTE:
+            self.hangup(causes.NORMAL_CLEARING)
+
+    def execute(self, app: App) -> Thread:
+        """Run one dialplan application with the events around it."""
+        channel, switch = self.channel, self.switch
+        runner = apps.APPS.get(app.name)
+        if runner is None:
+            self.hangup(causes.DESTINATION_OUT_OF_ORDER)
+            return
+        data = switch.expand(app.data, self)
+        channel.set("current_application_response", None)
+        channel.set("current_application_data", data)
+        channel.variables["current_application"] = app.name
+        about = {"Application": app.name, **({"Application-Data": data} if data else {})}
+        number = {"Application-UUID": switch.agenda.uuid()}
+        switch.fire("CHANNEL_EXECUTE", channel, about | number)
+        yield from runner(self, data)
+        response = channel.variables.get("current_application_response", "_none_")
+        switch.fire("CHANNEL_EXECUTE_COMPLETE", channel, about | {"Application-Response": response} | number)
+
+    def _end(self) -> Thread:
+        channel, switch = self.channel, self.switch
+        if self.talk is not None:
+            self.talk.left(self)
+        channel.running = State.HANGUP
+        switch.fire_state(channel)
+        self.set_call_state("HANGUP")
+        channel.state = channel.running = State.REPORTING
+        switch.fire_state(channel)
+        self._write_bill()
+        switch.fire("CHANNEL_HANGUP_COMPLETE", channel)
+        yield from self.sleep(switch.agenda.between(300, 3 * MS))
+        channel.state = State.DESTROY
+        switch.fire("CHANNEL_DESTROY", channel)
+        channel.running = State.DESTROY
+        switch.fire_state(channel)
+        switch.forget(self)
+
+    def _write_bill(self) -> None:
+        profile, variables = self.channel.profile, self.channel.variables
+        end_us = profile.hangup_us
+        variables["hangup_cause"] = self.channel.cause
+        variables["duration"] = str((end_us - profile.created_us) // SECOND)
+        variables["billsec"] = str((end_us - profile.answered_us) // SECOND if profile.answered_us else 0)
+        variables["start_uepoch"] = str(profile.created_us)
+        variables["answer_uepoch"] = str(profile.answered_us)
+        variables["end_uepoch"] = str(end_us)
+
+    # --- what others do to the leg ------------------------------------------------------------------------------
+
+    def set_state(self, state: State) -> None:
+        """Ask the leg to go on in another state; its thread gets there when it next looks."""
+        if not self.channel.down:
+            self.channel.state = state
+            self.signal(*STATE_NOTICED_US)
+
+    def set_call_state(self, call_state: str) -> None:
+        """The state as a phone would show it."""
+        if self.channel.call_state != call_state:
+            self.channel.call_state = call_state
+            self.switch.fire_state(self.channel, "CHANNEL_CALLSTATE")
+
+    def hangup(self, cause: str, by_far_end: bool = False) -> None:
+        """End the leg; only the first cause counts."""
+        channel = self.channel
+        if channel.down:
+            return
+        if channel.held:
+            channel.held = False
+        channel.state, channel.cause = State.HANGUP, cause
+        channel.profile.hangup_us = self.switch.agenda.wall_us
+        if self.talk is not None:
+            channel.set("last_bridge_role", "originator" if self.talk.a is self else "originatee")
+        self.switch.fire("CHANNEL_HANGUP", channel)
+        self.signal(*HANGUP_NOTICED_US)
+        if self.line is not None:
+            self.line.leg_ended(cause, by_far_end)
+        if self.on_change is not None:
+            self.on_change()
+
+    def ring_ready(self) -> None:
+        """180 Ringing came from the phone."""
+        channel = self.channel
+        if channel.down or channel.ring_ready or channel.media_up:
+            return
+        channel.ring_ready = True
+        channel.profile.progress_us = self.switch.agenda.wall_us
+        self.switch.fire("CHANNEL_PROGRESS", channel)
+        self.set_call_state("RINGING")
+
+    def early_media(self) -> None:
+        """183 with sound came from the phone."""
+        channel = self.channel
+        if channel.down or channel.media_up:
+            return
+        channel.early = channel.has_media = True
+        channel.profile.progress_media_us = self.switch.agenda.wall_us
+        self.switch.fire("CHANNEL_PROGRESS_MEDIA", channel)
+        self.set_call_state("EARLY")
+        if self.on_change is not None:
+            self.on_change()
+
+    def answer(self) -> None:
+        """Answer an inbound leg, or note that the phone answered an outbound one."""
+        channel = self.channel
+        if channel.down or channel.answered:
+            return
+        if channel.direction == "outbound" and not channel.has_media:
+            channel.has_media = True
+            self.switch.fire("CODEC", channel)
+            self.switch.fire("CODEC", channel)
+        channel.answered = True
+        channel.profile.answered_us = self.switch.agenda.wall_us
+        self.switch.fire("CHANNEL_ANSWER", channel)
+        self.set_call_state("ACTIVE")
+        channel.variables["endpoint_disposition"] = "ANSWER"
+        if channel.direction == "inbound" and self.line is not None:
+            self.line.leg_answered()
+        if self.on_change is not None:
+            self.on_change()
+
+    def transfer(self, destination: str, dialplan: str = "", context: str = "") -> bool:
+        """Send the leg to a dialplan extension; False when it has been transferred too often and is hung up."""
+        channel, agenda = self.channel, self.switch.agenda
+        counter = "max_session_transfers" if channel.variables.get("max_session_transfers") else "max_forwards"
+        left = DEFAULT_TRANSFERS
+        if text := channel.variables.get(counter):
+            left = int(text) - 1 if text.lstrip("-").isdigit() else -1
+        if left <= 0:
+            self.hangup(causes.EXCHANGE_ROUTING_ERROR)
+            return False
+        channel.variables[counter] = str(left)
+        profile = channel.profile
+        dialplan = dialplan or (profile.dialplan if profile.dialplan != "inline" else "") or "XML"
+        context = context or profile.context or "default"
+        source = f"{agenda.wall_us // SECOND}:{agenda.uuid()}:bl_xfer:{destination}/{context}/{dialplan}"
+        self.step_profile(source)
+        channel.profile.dialplan, channel.profile.context = dialplan, context
+        channel.profile.rdnis, channel.profile.destination = profile.destination, destination
+        channel.set("signal_bond", None)
+        self.bridge_armed = channel.bridge_originator = False
+        self.originating = False
+        self.set_state(State.ROUTING)
+        return not channel.down
+
+    def step_profile(self, source: str) -> None:
+        """A transfer or a bridge begins a new caller profile; the old one's times stay with it."""
+        channel = self.channel
+        profile: Profile = channel.profile.copy()
+        profile.index += 1
+        profile.profile_created_us = self.switch.agenda.wall_us
+        profile.transfer_source = source
+        channel.profile = profile
+        history = channel.variables.get("transfer_history")
+        values = history.removeprefix("ARRAY::").split("|:") if history else []
+        channel.variables["transfer_history"] = f"ARRAY::{'|:'.join([source, *values])}" if values else source
+        channel.variables["transfer_source"] = source
+
+    def park(self) -> None:
+        """uuid_park."""
+        self.bridge_armed = False
+        self.set_state(State.PARK)
+
+    def broadcast(self, app: App) -> None:
+        """uuid_broadcast: the leg runs the app when it is next free to."""
+        self.channel.broadcasts.append(app)
+        self.signal(*STATE_NOTICED_US)

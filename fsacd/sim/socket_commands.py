@@ -1,0 +1,201 @@
+"""The verbs of the Event Socket: who they are and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fsacd.sim.events import NAMES, Event
+from fsacd.sim.originating import originate
+
+if TYPE_CHECKING:
+    from fsacd.sim.listener import Listener
+
+Verb = Callable[["Listener", str, dict[str, str], str], None]
+
+# A job's thread takes about a millisecond to start, and the connection waits for it.
+JOB_START_US = (700, 1_300)
+MAX_SLEEP_MS = 600_000
+# These wrap another command; a user's rights are those for the command inside.
+_WRAPPERS = frozenset({"bgapi", "sched_api", "eval", "expand", "xml_wrap"})
+
+
+def _exit(listener: Listener, _text: str, _headers: dict[str, str], _body: str) -> None:
+    listener.reply("+OK bye")
+    listener.close()
+
+
+def _auth(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+    listener.authed = text == listener.switch.settings.password
+    if listener.authed:
+        listener.reply("+OK accepted")
+    else:
+        listener.reply("-ERR invalid")
+        listener.close()
+
+
+def _userauth(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+    name, _, password = text.partition(":")
+    user = listener.switch.settings.users.get(name)
+    if user is None or not user.password or user.password != password:
+        listener.reply("-ERR invalid")
+        listener.close()
+        return
+    listener.authed, listener.user = True, user
+    listener.reply(
+        "+OK accepted",
+        Allowed_Events=user.allowed_events or "all",
+        Allowed_API=user.allowed_api or "all",
+        Allowed_LOG="true",
+    )
+
+
+def _event(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+    words = text.split()
+    if words and words[0].lower() in {"plain", "json", "xml"}:
+        listener.format = words.pop(0).lower()
+    allowed = listener.user.event_names() if listener.user else None
+    names: set[str] = set()
+    subclasses: set[str] = set()
+    custom = False
+    for word in words:
+        if not custom and word.upper() not in NAMES:
+            continue
+        name = word if custom else word.upper()
+        if allowed is not None and name not in allowed and "ALL" not in allowed:
+            listener.reply("-ERR permission denied")
+            return
+        (subclasses if custom else names).add(name)
+        custom = custom or name == "CUSTOM"
+    if not names:
+        listener.reply("-ERR no keywords supplied")
+        return
+    listener.events |= names
+    listener.subclasses |= subclasses | ({""} if "ALL" in names else set())
+    listener.listening = True
+    listener.reply(f"+OK event listener enabled {listener.format}")
+
+
+def _nixevent(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+    words = text.split()
+    custom, found = False, False
+    for word in words:
+        name = word.upper()
+        if custom:
+            listener.subclasses.discard(word)
+        elif name == "ALL":
+            listener.events.clear()
+            found = True
+        elif name in NAMES:
+            if "ALL" in listener.events:
+                listener.events = set(NAMES) - {"ALL"}
+            listener.events.discard(name)
+            found, custom = True, name == "CUSTOM"
+    listener.reply("+OK events nixed" if found else "-ERR no keywords supplied")
+
+
+def _noevents(listener: Listener, _text: str, _headers: dict[str, str], _body: str) -> None:
+    was = listener.listening
+    listener.forget_events()
+    listener.reply("+OK no longer listening for events" if was else "-ERR not listening for events")
+
+
+def _filter(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+    name, _, value = text.partition(" ")
+    if name.lower() == "delete" and value:
+        name, _, value = value.partition(" ")
+        if name.lower() == "all":
+            listener.filters.clear()
+        else:
+            listener.filters = [item for item in listener.filters if item[0] != name or (value and item[1] != value)]
+        listener.reply(f"+OK filter deleted. [{name}][{value}]")
+        return
+    if name.lower() == "add":
+        name, _, value = value.partition(" ")
+    if not value:
+        listener.reply("-ERR invalid syntax")
+        return
+    listener.filters.append((name, value))
+    listener.reply(f"+OK filter added. [{name}]=[{value}]")
+
+
+def _sendevent(listener: Listener, text: str, headers: dict[str, str], body: str) -> None:
+    switch = listener.switch
+    uuid = switch.agenda.uuid()
+    name = text.upper() if text.upper() in NAMES else "SOCKET_DATA"
+    given = {"-".join(part.capitalize() for part in key.split("-")): value for key, value in headers.items()}
+    given["Event-UUID"] = uuid
+    switch.publish(name, Event(switch.headers(name) | given, body or None), given.get("Event-Subclass", ""))
+    listener.reply(f"+OK {uuid}")
+
+
+def _may(listener: Listener, command: str, argument: str) -> bool:
+    """Whether the user may run the command; the one inside a wrapper counts."""
+    allowed = listener.user.api_names() if listener.user else None
+    while command in _WRAPPERS and argument:
+        command, _, argument = argument.partition(" ")
+    return allowed is None or command in allowed
+
+
+def _api(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+    command, _, argument = text.partition(" ")
+    if not _may(listener, command, argument):
+        listener.reply("-ERR permission denied")
+        return
+    listener.block(None)
+
+    def done(reply: str) -> None:
+        listener.answer(reply)
+        listener.unblock_soon()
+
+    run(listener, command, argument, done)
+
+
+def _bgapi(listener: Listener, text: str, headers: dict[str, str], _body: str) -> None:
+    switch = listener.switch
+    command, _, argument = text.partition(" ")
+    if not _may(listener, command, argument):
+        listener.reply("-ERR permission denied")
+        return
+    job = headers.get("job-uuid") or switch.agenda.uuid()
+    start_us = switch.agenda.between(*JOB_START_US)
+
+    def done(reply: str) -> None:
+        about = {"Job-UUID": job, "Job-Command": command, **({"Job-Command-Arg": argument} if argument else {})}
+        switch.publish("BACKGROUND_JOB", Event(switch.headers("BACKGROUND_JOB") | about, reply or "-ERR no reply\n"))
+
+    listener.block(start_us)
+    listener.reply(f"+OK Job-UUID: {job}", Job_UUID=job)
+    switch.agenda.after(start_us // 2, lambda: run(listener, command, argument, done))
+
+
+def run(listener: Listener, command: str, argument: str, done: Callable[[str], None]) -> None:
+    """Execute an API command; `done` gets the reply when it is there."""
+    switch = listener.switch
+    match command:
+        case "originate":
+            originate(switch, argument, done)
+        case "bgapi":
+            inner, _, rest = argument.partition(" ")
+            run(listener, inner, rest, lambda _reply: None)
+            done(f"+OK Job-UUID: {switch.agenda.uuid()}\n")
+        case "msleep":
+            sleep_ms = min(int(argument) if argument.isdigit() else 0, MAX_SLEEP_MS)
+            switch.agenda.after(sleep_ms * 1_000, lambda: done("+OK"))
+        case _:
+            switch.fire("API", None, {"API-Command": command, **({"API-Command-Argument": argument} if argument else {})})
+            done(switch.api(command, argument.strip()))
+
+
+# FreeSWITCH compares prefixes in this order: "exit" is understood before anybody has proved who he is.
+VERBS: tuple[tuple[str, Verb], ...] = (("exit", _exit), ("...", _exit))
+BEFORE_AUTH: tuple[tuple[str, Verb], ...] = (("auth ", _auth), ("userauth ", _userauth))
+AFTER_AUTH: tuple[tuple[str, Verb], ...] = (
+    ("filter ", _filter),
+    ("sendevent", _sendevent),
+    ("api ", _api),
+    ("bgapi ", _bgapi),
+    ("event", _event),
+    ("nixevent", _nixevent),
+    ("noevents", _noevents),
+)

@@ -1,0 +1,268 @@
+"""The simulated switch as a whole: its legs, its clients, its memory, and the events between them.
+
+Pure: it does no input or output and knows no clock. `fsacd.sim.server` gives it sockets and time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from fsacd.sim import legs
+from fsacd.sim.agenda import MS, SECOND, Agenda, Timer
+from fsacd.sim.api import COMMANDS
+from fsacd.sim.channel import Channel
+from fsacd.sim.dialplan import Dialplan, Inline
+from fsacd.sim.events import Event
+from fsacd.sim.expand import expand
+from fsacd.sim.faults import Faults
+from fsacd.sim.headers import base_headers, basic_headers, channel_headers
+from fsacd.sim.listener import MAX_QUEUE, Listener
+from fsacd.sim.listing import Listing
+from fsacd.sim.phones import Caller, Line, Phone
+from fsacd.sim.session import Session
+
+# These say little of a leg: no profile and no variables.
+_BARE = frozenset({"CHANNEL_STATE", "CHANNEL_CALLSTATE"})
+SETUP_US = (300, 1_500)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A directory user who may open the Event Socket; an empty list of rights means all."""
+
+    password: str
+    allowed_api: str = ""
+    allowed_events: str = ""
+
+    def api_names(self) -> frozenset[str] | None:
+        """The API commands that he may use, None for all."""
+        return frozenset(self.allowed_api.replace(",", " ").split()) if self.allowed_api else None
+
+    def event_names(self) -> frozenset[str] | None:
+        """The events and subclasses that he may listen to, None for all."""
+        return frozenset(self.allowed_events.replace(",", " ").split()) if self.allowed_events else None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator would configure; times in seconds."""
+
+    password: str = "simulated"
+    users: Mapping[str, User] = field(default_factory=dict)
+    hostname: str = "sim.example.net"
+    heartbeat_s: float = 20
+    max_sessions: int = 5_000
+    max_queue: int = MAX_QUEUE
+
+
+class Switch:
+    """A FreeSWITCH made of data."""
+
+    def __init__(self, agenda: Agenda, settings: Settings | None = None, dialplan: Dialplan | None = None) -> None:
+        self.agenda = agenda
+        self.settings = settings or Settings()
+        self.dialplan = dialplan or Dialplan()
+        self.faults = Faults(self)
+        self.listing = Listing(self)
+        self.listeners: set[Listener] = set()
+        self.sessions: dict[str, Session] = {}
+        # user → contact ("" when he is not registered); contact without sofia/<profile>/ → phone.
+        self.directory: dict[str, str] = {}
+        self.phones: dict[str, Phone] = {}
+        self.profiles = {"internal"}
+        self.max_sessions = self.settings.max_sessions
+        self.hostname = self.settings.hostname
+        self._tasks: dict[str, list[Timer]] = {}
+        self._inline = Inline()
+        self._heartbeat: Timer | None = None
+        self.boot()
+
+    # --- being switched on and off ------------------------------------------------------------------------------
+
+    def boot(self) -> None:
+        """Start with nothing remembered but the configuration."""
+        self.running = True
+        self.core_uuid = self.agenda.uuid()
+        self.started_us = self.agenda.now_us
+        self.sequence = 0
+        self.session_count = self.peak = 0
+        self.globals: dict[str, str] = {"hostname": self.hostname, "local_ip_v4": "127.0.0.1", "domain": "127.0.0.1"}
+        self.hash: dict[str, str] = {}
+        self._beat_in(self.settings.heartbeat_s)
+
+    def wipe(self) -> None:
+        """The machine is dead: every leg ends at its phone only, and no event tells of it."""
+        self.running = False
+        # Work that was planned before belongs to the core that planned it.
+        self.core_uuid = ""
+        for session in self.sessions.values():
+            session.stop()
+            if session.line is not None:
+                session.line.leg_ended("NORMAL_TEMPORARY_FAILURE", by_far_end=False)
+        self.sessions.clear()
+        self.listing.clear()
+        for timers in self._tasks.values():
+            for timer in timers:
+                timer.cancel()
+        self._tasks.clear()
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+
+    def _beat_in(self, seconds: float) -> None:
+        self._heartbeat = self.agenda.after(seconds * SECOND, self._beat)
+
+    def _beat(self) -> None:
+        about = {
+            "Event-Info": "System Ready",
+            "Up-Time": COMMANDS["status"](self, "").split("\n", 1)[0].removeprefix("UP "),
+            "FreeSWITCH-Version": "1.10.12-release~simulated",
+            "Uptime-msec": str(self.uptime_us // MS),
+            "Session-Count": str(len(self.sessions)),
+            "Max-Sessions": str(self.max_sessions),
+            "Session-Per-Sec": "1000",
+            "Session-Since-Startup": str(self.session_count),
+            "Session-Peak-Max": str(self.peak),
+            "Idle-CPU": "98.000000",
+        }
+        self.fire("HEARTBEAT", None, about)
+        self._beat_in(self.settings.heartbeat_s)
+
+    @property
+    def uptime_us(self) -> int:
+        """Microseconds since the start."""
+        return self.agenda.now_us - self.started_us
+
+    def clock_second_us(self, seconds: int) -> int:
+        """When the switch's clock, which counts whole seconds, will have moved on by so many (agenda time, µs)."""
+        second = self.agenda.wall_us // SECOND + seconds
+        return second * SECOND - self.agenda.epoch_us
+
+    # --- legs ---------------------------------------------------------------------------------------------------
+
+    def next_session_id(self) -> int:
+        """FreeSWITCH numbers its sessions."""
+        self.session_count += 1
+        return self.session_count
+
+    def locate(self, uuid: str) -> Session | None:
+        """The leg with this uuid, unless it is hung up."""
+        session = self.sessions.get(uuid)
+        return None if session is None or session.channel.down else session
+
+    def adopt(self, session: Session) -> None:
+        """A leg was made."""
+        self.sessions[session.channel.uuid] = session
+        self.peak = max(self.peak, len(self.sessions))
+        self.listing.began(session.channel)
+
+    def forget(self, session: Session) -> None:
+        """A leg's thread has ended."""
+        uuid = session.channel.uuid
+        if self.sessions.get(uuid) is session:
+            del self.sessions[uuid]
+            self.listing.ended(uuid)
+            self.unschedule(uuid)
+
+    def call(self, caller: Caller, phone: Phone) -> Line:
+        """A call comes in. The line is the caller's end of it."""
+        line = Line(self, phone)
+        self.agenda.after(self.agenda.between(*SETUP_US), lambda: self._invite(caller, line))
+        return line
+
+    def _invite(self, caller: Caller, line: Line) -> None:
+        if not self.running:
+            line.leg_ended("NORMAL_TEMPORARY_FAILURE", by_far_end=False)
+            return
+        channel = legs.inbound(self.agenda.uuid(), caller, self.agenda.wall_us)
+        channel.variables = legs.inbound_variables(channel, self.next_session_id(), caller)
+        session = Session(self, channel, line)
+        line.session = session
+        self.adopt(session)
+        session.start()
+
+    def digit(self, session: Session, digit: str) -> None:
+        """A DTMF digit reached a leg."""
+        if not session.channel.down:
+            session.channel.digits.append(digit)
+            self.fire("DTMF", session.channel, {"DTMF-Digit": digit, "DTMF-Duration": "2000", "DTMF-Source": "APP"})
+
+    def schedule(self, group: str, due_us: int, action: Callable[[], None]) -> None:
+        """A task of a leg; it dies with the leg."""
+        self._tasks.setdefault(group, []).append(self.agenda.at(due_us, action))
+
+    def unschedule(self, group: str) -> int:
+        """Forget a leg's tasks; how many there were."""
+        waiting = [timer for timer in self._tasks.pop(group, []) if timer.due_us >= self.agenda.now_us]
+        for timer in waiting:
+            timer.cancel()
+        return len(waiting)
+
+    # --- dialplan -----------------------------------------------------------------------------------------------
+
+    def dialplan_for(self, name: str) -> Dialplan | Inline:
+        """The dialplan module of that name."""
+        return self._inline if name == "inline" else self.dialplan
+
+    def variable(self, name: str, session: Session | None) -> str:
+        """A variable as a dialplan sees it: the leg's, or something of its profile, or a global one."""
+        if session is not None:
+            channel = session.channel
+            if name in channel.variables:
+                return channel.variables[name]
+            profile = channel.profile
+            known = {
+                "destination_number": profile.destination,
+                "caller_id_number": profile.cid_number,
+                "caller_id_name": profile.cid_name,
+                "username": profile.username,
+                "context": profile.context,
+                "rdnis": profile.rdnis,
+                "network_addr": profile.network_addr,
+            }
+            if known.get(name):
+                return known[name]
+        return self.globals.get(name, "")
+
+    def expand(self, text: str, session: Session | None) -> str:
+        """Replace `${...}` in an application's text."""
+        return expand(text, lambda name: self.variable(name, session), self.api)
+
+    def api(self, command: str, argument: str) -> str:
+        """The reply of an API command that answers at once."""
+        handler = COMMANDS.get(command)
+        return handler(self, argument) if handler else f"-ERR {command} Command not found!\n"
+
+    # --- events -------------------------------------------------------------------------------------------------
+
+    def headers(self, name: str) -> dict[str, str]:
+        """The lines that begin a new event."""
+        self.sequence += 1
+        return base_headers(name, self.sequence, self.agenda.wall_us, self.core_uuid, self.hostname)
+
+    def fire(self, name: str, channel: Channel | None, more: Mapping[str, str] | None = None) -> None:
+        """Tell everybody who listens. What nobody wants to hear is not even written down."""
+        subclass = more.get("Event-Subclass", "") if more else ""
+        if not any(listener.wants(name, subclass) for listener in self.listeners):
+            self.sequence += 1
+            return
+        headers = self.headers(name)
+        if channel is not None:
+            headers |= basic_headers(channel) if name in _BARE else channel_headers(channel)
+        self.publish(name, Event(headers | dict(more or {})), subclass)
+
+    def fire_state(self, channel: Channel, name: str = "CHANNEL_STATE") -> None:
+        """Tell of a leg's new state."""
+        self.fire(name, channel)
+
+    def publish(self, name: str, event: Event, subclass: str = "") -> None:
+        """Hand a finished event to every connection that wants it."""
+        for listener in list(self.listeners):
+            if listener.wants(name, subclass):
+                listener.offer(event)
+
+    def connect(self, on_output: Callable[[], None]) -> Listener:
+        """A client has connected to the Event Socket."""
+        listener = Listener(self, on_output)
+        self.listeners.add(listener)
+        return listener
