@@ -13,27 +13,36 @@ from fsacd.core.world import World
 def run(world: World) -> None:
     """Match what became free in this step until nothing more matches."""
     while world.free_agents:
-        free_id = next(iter(world.free_agents))
-        wanted_id = world.index.best_call(world.agents[free_id], world.now_ms)
-        if wanted_id is None:
-            del world.free_agents[free_id]
-        else:
-            # Usually this very agent; another one if several became free at once and he suits the call better.
-            _offer(world, wanted_id)
+        agent_id = next(iter(world.free_agents))
+        if not _offer_next(world, agent_id):
+            del world.free_agents[agent_id]
     for call_id in sorted(world.free_calls, key=lambda call_id: world.calls[call_id].order):
         while call_id in world.free_calls:
-            agent_id = world.index.best_agent(world.calls[call_id], world.now_ms)
-            if agent_id is None:
+            best_id = world.index.best_agent(world.calls[call_id], world.now_ms)
+            if best_id is None:
                 del world.free_calls[call_id]
-                break
-            # Of several calls freed at once, the agent's own best may be another than the oldest.
-            best_id = world.index.best_call(world.agents[agent_id], world.now_ms)
-            assert best_id is not None
-            _offer(world, best_id)
+            else:
+                offered = _offer_next(world, best_id)
+                assert offered, "an agent who suits a call must be suited by one"
 
 
-def _offer(world: World, call_id: str) -> None:
-    call = world.calls[call_id]
-    agent_id = world.index.best_agent(call, world.now_ms)
-    assert agent_id is not None, "an agent whom a call suits must suit the call"
-    offers.make(world, call, world.agents[agent_id])
+def _offer_next(world: World, agent_id: str) -> bool:
+    """Make one offer between two who prefer each other, found by following the preferences from this agent on.
+
+    Usually that is this agent and his best call. If several became free at once, his best call may prefer another
+    agent, who in turn may prefer another call: giving the call to either at sight would break the promise to the
+    other. If the preferences go round in a circle, each agent in it getting his best call is as good as any.
+    """
+    passed: set[str] = set()
+    while True:
+        call_id = world.index.best_call(world.agents[agent_id], world.now_ms)
+        if call_id is None:
+            assert not passed, "a call that prefers an agent must suit him"
+            return False
+        preferred_id = world.index.best_agent(world.calls[call_id], world.now_ms)
+        assert preferred_id is not None, "an agent whom a call suits must suit the call"
+        if preferred_id == agent_id or agent_id in passed:
+            offers.make(world, world.calls[call_id], world.agents[agent_id])
+            return True
+        passed.add(agent_id)
+        agent_id = preferred_id
