@@ -67,7 +67,7 @@ class Call:
     call_id: str
     queue: str
     arrived_ms: int
-    joined_ms: int  # when it joined the queue it stands in now, or was put back into it: the maximum wait counts from it
+    joined_ms: int  # when it joined the queue it stands in now, or was put back: the maximum wait counts from here
     head_start_ms: int
     priority: int
     required: SkillLevels

@@ -25,7 +25,7 @@ def queued(world: World, event: CallQueued) -> str | None:
         # The music loop announces its caller every few seconds, so a known call is the ordinary case.
         return None
     call = _make_call(world, event)
-    if event.queue not in world.rules.queues:
+    if not world.has_queue(event.queue):
         return _refuse(world, call, f"there is no queue {event.queue!r}")
     if len(world.calls) >= world.rules.limits.calls:
         return _refuse(world, call, f"the limit of {world.rules.limits.calls} calls is reached")
@@ -114,7 +114,9 @@ def back_to_waiting(world: World, call: c.Call) -> None:
     """The call waits (again), with the place it had; or overflows, if its time came while an agent rang."""
     call.answered_after_ms = None
     world.move_call(call, c.Waiting())
-    if call.overdue:
+    if call.queue in world.retired:
+        queue_removed(world, call)
+    elif call.overdue:
         call.overdue = False
         overflow(world, call, world.queue_rules(call).when_max_wait, "max_wait")
 
@@ -216,7 +218,7 @@ def requeue_asked(world: World, event: CallRequeueAsked) -> str | None:
     if call is None:
         return f"there is no call {event.call_id}"
     queue = event.queue or call.queue
-    if queue not in world.rules.queues:
+    if not world.has_queue(queue):
         return f"there is no queue {queue!r}"
     match call.state:
         case c.Waiting():

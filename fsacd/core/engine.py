@@ -150,6 +150,6 @@ def _change_rules(world: World, rules: Rules) -> None:
     # A queue with a talk going on keeps its rules until the next reload: the talk's end needs them.
     rules = replace(rules, queues={**rules.queues, **talking})
     agents.configure(world, dict(rules.agents))
-    world.set_rules(rules)
+    world.set_rules(rules, retired=frozenset(talking))
     agents.drop_removed(world)
     calls.rearm(world)

@@ -44,6 +44,8 @@ class World:
         self.agents: dict[str, a.Agent] = {}
         self.offers: dict[str, o.Offer] = {}
         self.switches: dict[str, bool] = {}
+        # Queues that are gone from the configuration, but whose rules a talk that is going on still needs.
+        self.retired: frozenset[str] = frozenset()
         self.queue_lengths: dict[str, int] = dict.fromkeys(rules.queues, 0)
         self.delays = _delays(rules)
         self.index = Index(rules, strategies)
@@ -137,6 +139,10 @@ class World:
         if ended is not None and ended.farewell is not None:
             self.command(ended.farewell)
 
+    def has_queue(self, queue: str) -> bool:
+        """Whether calls can join this queue."""
+        return queue in self.rules.queues and queue not in self.retired
+
     def queue_rules(self, call: c.Call) -> QueueRules:
         """The rules of the queue the call stands in."""
         return self.rules.queues[call.queue]
@@ -213,9 +219,10 @@ class World:
 
     # --- rules ---
 
-    def set_rules(self, rules: Rules) -> None:
+    def set_rules(self, rules: Rules, retired: frozenset[str]) -> None:
         """Work by other rules. The caller has seen to it that no call stands in a queue that is no more."""
         self.rules = rules
+        self.retired = retired
         self.delays = _delays(rules)
         self.index = Index(rules, self.strategies)
         self.queue_lengths = dict.fromkeys(rules.queues, 0)
