@@ -1,0 +1,98 @@
+"""Who may do what: bearer tokens, roles and how often each token may ask.
+
+The daemon keeps only the SHA-256 of a token. That is enough because a token is a long random word, not a password:
+there is nothing to guess that a slow hash would have to protect.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Role(IntEnum):
+    """What a token may do; each role may do all that the ones before it may."""
+
+    READ = 1
+    AGENT = 2
+    SUPERVISOR = 3
+    ADMIN = 4
+
+    @property
+    def word(self) -> str:
+        """The role as it is written in the configuration."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A named bearer token; `sha256` is the digest of the secret, the secret itself is not kept."""
+
+    name: str
+    role: Role
+    sha256: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, name: str, role: Role, secret: str) -> Token:
+        """Make a token from its secret."""
+        return cls(name, role, hashlib.sha256(secret.encode()).digest())
+
+
+class Bucket:
+    """A token bucket: `burst` requests at once, `rate` per second in the long run."""
+
+    __slots__ = ("_burst", "_clock", "_filled_at", "_level", "_rate")
+
+    def __init__(self, rate: float, burst: float, clock: Callable[[], float]) -> None:
+        self._rate = rate
+        self._burst = max(1.0, burst)
+        self._clock = clock
+        self._level = self._burst
+        self._filled_at = clock()
+
+    def take(self) -> float:
+        """Take one request out; 0.0 when it was there, otherwise the seconds until it will be."""
+        now = self._clock()
+        self._level = min(self._burst, self._level + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        if self._level >= 1.0:
+            self._level -= 1.0
+            return 0.0
+        return (1.0 - self._level) / self._rate
+
+
+class Access:
+    """The configured tokens and their buckets. Memory does not grow with what strangers send."""
+
+    def __init__(self, tokens: Sequence[Token], *, rate: float, burst: float, clock: Callable[[], float]) -> None:
+        self._tokens = tuple(tokens)
+        self._buckets = {token.name: Bucket(rate, burst, clock) for token in self._tokens}
+        # One bucket for everybody without a valid token: guessing is slowed down for all guessers together,
+        # and a stranger cannot use up what a token's owner is entitled to.
+        self._strangers = Bucket(rate, burst, clock)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no token is configured at all."""
+        return not self._tokens
+
+    def identify(self, authorization: str | None) -> Token | None:
+        """The token in an Authorization header, or None. Takes equally long for every wrong secret."""
+        scheme, _, secret = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not secret.strip():
+            return None
+        # WSGI hands headers over as Latin-1; a secret is compared as the bytes that were sent.
+        digest = hashlib.sha256(secret.strip().encode("latin-1", "replace")).digest()
+        found: Token | None = None
+        for token in self._tokens:
+            if hmac.compare_digest(digest, token.sha256):
+                found = token
+        return found
+
+    def admit(self, token: Token | None) -> float:
+        """0.0 when this token (None: a stranger) may ask now, otherwise the seconds it must wait."""
+        bucket = self._strangers if token is None else self._buckets[token.name]
+        return bucket.take()

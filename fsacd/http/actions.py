@@ -1,0 +1,121 @@
+"""The routes that ask for something. Each posts one fact and answers when the engine has taken it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import cast
+
+from fsacd.core import events as e
+from fsacd.http import models as m
+from fsacd.http.access import Role
+from fsacd.http.problem import ProblemError
+from fsacd.http.queries import find_agent, find_call, find_queue
+from fsacd.http.routes import V1, Asked, Route
+
+# An agent may choose his desk; everything else a dial string can name may cost money.
+_HARMLESS_CONTACT = "user/"
+
+
+def _agent_after(asked: Asked, event: e.AgentEvent) -> m.Agent:
+    # Looking before asking turns a slip of the pen into 404 with a near miss, not into a refusal of the engine.
+    find_agent(asked.context.daemon.snapshot(), event.agent_id)
+    asked.context.daemon.ask(event)
+    now = asked.presenter()
+    return now.agent(find_agent(now.snapshot, event.agent_id))
+
+
+def agent_login(asked: Asked) -> m.Agent:
+    """The agent comes to work."""
+    body = cast("m.Login", asked.body)  # the route below says so
+    contact = body.contact
+    if contact is not None and asked.role < Role.SUPERVISOR and not contact.startswith(_HARMLESS_CONTACT):
+        detail = f"A contact other than '{_HARMLESS_CONTACT}…' may be set by a supervisor only."
+        raise ProblemError(HTTPStatus.FORBIDDEN, "contact-not-allowed", detail)
+    return _agent_after(asked, e.AgentLoggedIn(asked.params["agent_id"], asked.by, contact, body.ready))
+
+
+def agent_logout(asked: Asked) -> m.Agent:
+    """The agent goes home."""
+    return _agent_after(asked, e.AgentLoggedOut(asked.params["agent_id"], asked.by))
+
+
+def agent_ready(asked: Asked) -> m.Agent:
+    """The agent wants calls."""
+    return _agent_after(asked, e.AgentSetReady(asked.params["agent_id"], asked.by))
+
+
+def agent_not_ready(asked: Asked) -> m.Agent:
+    """The agent wants no calls."""
+    body = cast("m.NotReady", asked.body)  # the route below says so
+    return _agent_after(asked, e.AgentSetNotReady(asked.params["agent_id"], asked.by, body.reason))
+
+
+def agent_end_wrap_up(asked: Asked) -> m.Agent:
+    """The agent has finished his after-call work."""
+    return _agent_after(asked, e.AgentEndedWrapUp(asked.params["agent_id"], asked.by))
+
+
+def call_requeue(asked: Asked) -> m.Done:
+    """The call goes back to a queue."""
+    body = cast("m.Requeue", asked.body)  # the route below says so
+    snapshot = asked.context.daemon.snapshot()
+    call = find_call(snapshot, asked.params["call_id"])
+    if body.queue is not None:
+        find_queue(snapshot, body.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
+    asked.context.daemon.ask(e.CallRequeueAsked(call.call_id, asked.by, body.queue))
+    return m.Done(message=f"Call {call.call_id} goes back to the queue {body.queue or call.queue}.")
+
+
+def call_hangup(asked: Asked) -> m.Done:
+    """The call is ended."""
+    call = find_call(asked.context.daemon.snapshot(), asked.params["call_id"])
+    asked.context.daemon.ask(e.CallHangupAsked(call.call_id, asked.by))
+    return m.Done(message=f"Call {call.call_id} is being hung up.")
+
+
+def reload(asked: Asked) -> m.Done:
+    """The configuration is read again; a bad one is refused whole and the old one stays."""
+    return m.Done(message=asked.context.daemon.reload())
+
+
+_AGENT = f"{V1}/agents/{{agent_id}}"
+_CALL = f"{V1}/calls/{{call_id}}"
+_AGENT_REFUSALS = (400, 404, 409, 411, 413, 415, 422, 503)
+_CALL_REFUSALS = _AGENT_REFUSALS
+
+ROUTES = (
+    Route(
+        "POST", f"{_AGENT}/login", agent_login, Role.AGENT, "Log an agent in", m.Agent, "agents",
+        body=m.Login, refusals=_AGENT_REFUSALS,
+    ),
+    Route(
+        "POST", f"{_AGENT}/logout", agent_logout, Role.AGENT, "Log an agent out, after his call if he has one",
+        m.Agent, "agents", refusals=_AGENT_REFUSALS,
+    ),
+    Route(
+        "POST", f"{_AGENT}/ready", agent_ready, Role.AGENT, "Make an agent ready; ends his wrap-up",
+        m.Agent, "agents", refusals=_AGENT_REFUSALS,
+    ),
+    Route(
+        "POST", f"{_AGENT}/not-ready", agent_not_ready, Role.AGENT,
+        "Make an agent not ready, after his call and wrap-up if he is busy",
+        m.Agent, "agents", body=m.NotReady, refusals=_AGENT_REFUSALS,
+    ),
+    Route(
+        "POST", f"{_AGENT}/end-wrap-up", agent_end_wrap_up, Role.AGENT, "End an agent's wrap-up before its time",
+        m.Agent, "agents", refusals=_AGENT_REFUSALS,
+    ),
+    Route(
+        "POST", f"{_CALL}/requeue", call_requeue, Role.SUPERVISOR,
+        "Put a call back into its queue, or into another, with the waiting time it has",
+        m.Done, "calls", body=m.Requeue, refusals=_CALL_REFUSALS,
+    ),
+    Route(
+        "POST", f"{_CALL}/hangup", call_hangup, Role.SUPERVISOR, "Hang a call up", m.Done, "calls",
+        refusals=_CALL_REFUSALS,
+    ),
+    Route(
+        "POST", f"{V1}/reload", reload, Role.ADMIN, "Read the configuration again; a bad one changes nothing",
+        m.Done, "status", refusals=(400, 409, 411, 413, 415, 422, 503),
+    ),
+)  # fmt: skip

@@ -1,0 +1,119 @@
+"""The API's view of the daemon, and the WSGI application made from it.
+
+The API owns nothing: it reads snapshots, and posts facts ("an agent logged in, by api:wallboard") like everybody else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from fsacd.core.events import Event
+from fsacd.core.views import Snapshot
+from fsacd.http.access import Token
+
+# The text of /metrics and its content type.
+Metrics = Callable[[], tuple[bytes, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchStatus:
+    """One link. `connected`: in sync. `since_ms` is Unix time in ms; `event_lag_ms` is None before the first probe."""
+
+    name: str
+    connected: bool
+    detail: str = ""
+    since_ms: int | None = None
+    event_lag_ms: float | None = None
+    events: int = 0
+    reconnects: int = 0
+    pending: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """The database. `detail` says in one sentence what is wrong, or nothing."""
+
+    configured: bool = False
+    connected: bool = False
+    detail: str = ""
+    queued: int = 0
+    written: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStatus:
+    """The daemon itself. Times are Unix time in ms.
+
+    `failure` is set when the process turns but its engine does not: whoever watches it should start it again.
+    """
+
+    instance: str
+    version: str
+    started_ms: int
+    configured_ms: int
+    switches: tuple[SwitchStatus, ...]
+    store: StoreStatus = StoreStatus()
+    stopping: bool = False
+    failure: str = ""
+
+
+class Daemon(Protocol):
+    """What the API needs of the daemon."""
+
+    def ask(self, event: Event) -> None:
+        """Post a fact and wait until the engine has taken it. Raises Refused, or Unavailable when it takes too long."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Everything the engine knows now."""
+        ...
+
+    def wall_ms(self, engine_ms: int) -> int:
+        """The engine's clock as Unix time in ms."""
+        ...
+
+    def reload(self) -> str:
+        """Swap the configuration; what happened, in one sentence. Raises Refused with the problems of a bad file."""
+        ...
+
+    def status(self) -> DaemonStatus:
+        """The daemon, its links and its database."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """How the API behaves. Sizes in bytes, rates in requests per second, times in seconds.
+
+    Without tokens only health, metrics and the description of the API are served. `allowed_hosts` are the names, beside
+    loopback's own, under which the API may be called; on another address than loopback, none means any.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8090
+    tokens: tuple[Token, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    open_metrics: bool = True
+    number_digits: int = 4
+    body_limit: int = 65_536
+    header_limit: int = 16_384
+    rate: float = 50.0
+    burst: float = 100.0
+    connection_limit: int = 200
+    read_deadline_s: float = 10.0
+    answer_deadline_s: float = 10.0
+    idle_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every request is answered from."""
+
+    daemon: Daemon
+    settings: ApiSettings
+    metrics: Metrics
+    clock: Callable[[], float] = time.monotonic

@@ -1,0 +1,278 @@
+"""The WSGI application: every request passes the same checks in the same order, then one handler of the table.
+
+Order: host, route, token, rate, role, query, body, handler. The cheap and the secret come first, so that a stranger
+learns nothing and costs little.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import falcon
+import orjson
+import structlog
+from gevent import Timeout
+from pydantic import BaseModel, ValidationError
+
+from fsacd.errors import Refused, Unavailable
+from fsacd.http import actions, health, queries
+from fsacd.http.access import Access, Role, Token
+from fsacd.http.api import ApiSettings, Context, Daemon, Metrics
+from fsacd.http.models import Body, Query
+from fsacd.http.openapi import document
+from fsacd.http.problem import CONTENT_TYPE, ProblemError, near
+from fsacd.http.routes import Asked, Raw, Route, Unready
+
+_log = structlog.get_logger("fsacd.http")
+
+_CLI_AGENT = "fsacd-cli/"
+_METRICS_PATH = "/metrics"
+
+
+def _openapi(_: Asked) -> Raw:
+    return Raw("application/json", document(ROUTES))
+
+
+ROUTES: tuple[Route, ...] = (
+    *health.ROUTES,
+    Route("GET", "/openapi.json", _openapi, None, "This document", None, "health"),
+    *queries.ROUTES,
+    *actions.ROUTES,
+)
+
+
+def make_app(
+    daemon: Daemon, settings: ApiSettings, metrics: Metrics, clock: Callable[[], float] = time.monotonic
+) -> falcon.App[falcon.Request, falcon.Response]:
+    """The application, ready for a server. `clock` is monotonic, in seconds."""
+    context = Context(daemon, settings, metrics, clock)
+    access = Access(settings.tokens, rate=settings.rate, burst=settings.burst, clock=clock)
+    app = falcon.App(middleware=[_Hosts(settings)])
+    # A cut-off or odd query string is the caller's fault to fix, not ours to guess at.
+    app.req_options.keep_blank_qs_values = True
+    app.req_options.strip_url_path_trailing_slash = False
+    app.add_error_handler(falcon.HTTPError, _on_http_error)
+    app.add_error_handler(ProblemError, _on_problem)
+    app.add_error_handler(Refused, _on_refused)
+    app.add_error_handler(Unavailable, _on_unavailable)
+    app.add_error_handler(Exception, _on_fault)
+    by_path: dict[str, list[Route]] = {}
+    for route in ROUTES:
+        by_path.setdefault(route.path, []).append(route)
+    for path, routes in by_path.items():
+        app.add_route(path, _Resource(routes, context, access))
+    return app
+
+
+class _Hosts:
+    """Refuses requests under a foreign name, so that a web page cannot reach us by pointing its own name here."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._names = frozenset(name.lower() for name in (*settings.allowed_hosts, "localhost"))
+        self._checked = is_loopback(settings.host) or bool(settings.allowed_hosts)
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        resp.set_header("Cache-Control", "no-store")
+        resp.set_header("X-Content-Type-Options", "nosniff")
+        # Absent only in HTTP/1.0, which no browser speaks.
+        host = req.env.get("HTTP_HOST")
+        if self._checked and host is not None and not self._known(host):
+            detail = "This address answers only under its own name: call it as localhost."
+            raise ProblemError(HTTPStatus.MISDIRECTED_REQUEST, "unknown-host", detail)
+
+    def _known(self, host: str) -> bool:
+        name = host.strip().lower()
+        name = name[1 : name.find("]")] if name.startswith("[") else name.partition(":")[0]
+        return name in self._names or is_loopback(name)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this name or address is the machine's own and nobody else's."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name: only the resolver could tell, and it may be lying
+        return False
+
+
+class _Resource:
+    """All methods of one path. falcon finds the responders by their names."""
+
+    def __init__(self, routes: Sequence[Route], context: Context, access: Access) -> None:
+        self._context = context
+        self._access = access
+        for route in routes:
+            responder = self._responder(route)
+            setattr(self, f"on_{route.method.lower()}", responder)
+            if route.method == "GET":
+                self.on_head = responder
+
+    def _responder(self, route: Route) -> Callable[..., None]:
+        def respond(req: falcon.Request, resp: falcon.Response, **params: str) -> None:
+            who = self._admit(route, req)
+            by = _by(req, who)
+            query = _query(route.query, req)
+            body = _body(route.body, req, self._context.settings.body_limit) if route.method == "POST" else Body()
+            asked = Asked(self._context, who, by, params, body, query)
+            limit_s = self._context.settings.answer_deadline_s
+            with Timeout(limit_s, Unavailable(f"The daemon did not answer within {limit_s:g} s; try again.")):
+                answer = route.handler(asked)
+            _write(resp, answer)
+            if route.method == "POST":
+                _log.info("api action", by=by, path=req.path)
+
+        return respond
+
+    def _admit(self, route: Route, req: falcon.Request) -> Token | None:
+        role = route.role
+        if route.path == _METRICS_PATH and not self._context.settings.open_metrics:
+            role = Role.READ
+        who = self._access.identify(req.auth) if role is not None else None
+        wait_s = self._access.admit(who) if route.limited else 0.0
+        if wait_s > 0.0:
+            raise _too_many(wait_s)
+        if role is None:
+            return None
+        if who is None:
+            raise _unauthorized(given=req.auth is not None, none_configured=self._access.empty)
+        if who.role < role:
+            detail = f"This needs the role {role.word}; the token {who.name!r} has the role {who.role.word}."
+            challenge = f'Bearer realm="fsacd", error="insufficient_scope", scope="{role.word}"'
+            raise ProblemError(HTTPStatus.FORBIDDEN, "role", detail, headers={"WWW-Authenticate": challenge})
+        return who
+
+
+def _by(req: falcon.Request, who: Token | None) -> str:
+    # The token says who it is; the rest of the header would only be what somebody claims.
+    way = "cli" if (req.user_agent or "").startswith(_CLI_AGENT) else "api"
+    return f"{way}:{who.name if who else ''}"
+
+
+def _too_many(wait_s: float) -> ProblemError:
+    whole = str(int(wait_s) + 1)
+    return ProblemError(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "rate",
+        "Too many requests; wait before asking again.",
+        more={"retry_after_seconds": round(wait_s, 3)},
+        headers={"Retry-After": whole},
+    )
+
+
+def _unauthorized(*, given: bool, none_configured: bool) -> ProblemError:
+    if none_configured:
+        detail = "No token is configured, so nobody may ask; add one under api.tokens in the configuration."
+    elif given:
+        detail = "The Authorization header holds no token that is known here."
+    else:
+        detail = "This needs a token, in the header 'Authorization: Bearer TOKEN'."
+    challenge = 'Bearer realm="fsacd"' + (', error="invalid_token"' if given else "")
+    return ProblemError(HTTPStatus.UNAUTHORIZED, "token", detail, headers={"WWW-Authenticate": challenge})
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _query(model: type[Query], req: falcon.Request) -> Query:
+    return _validated(model, dict(req.params), "query")
+
+
+def _body(model: type[Body], req: falcon.Request, limit: int) -> Body:
+    """Read and check the body; no body at all means all defaults."""
+    # The server has limited the size already; the application does it again because another server may carry it.
+    data = req.bounded_stream.read(limit + 1)
+    if len(data) > limit:
+        detail = f"The body is larger than the limit of {limit} bytes."
+        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-size", detail)
+    if not data:
+        return _validated(model, {}, "body")
+    if (req.content_type or "").partition(";")[0].strip().lower() != "application/json":
+        detail = "The body must be JSON, with the header 'Content-Type: application/json'."
+        headers = {"Accept": "application/json"}
+        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content-type", detail, headers=headers)
+    try:
+        content = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        detail = f"The body is not JSON: {error}."
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "json", detail) from None
+    if not isinstance(content, dict):
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "body", "The body must be a JSON object.")
+    return _validated(model, content, "body")
+
+
+def _validated(model: type[_Model], content: dict[str, Any], where: str) -> _Model:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problems = [_sentence(model, dict(fault)) for fault in error.errors(include_url=False, include_input=False)]
+        detail = f"The {where} was refused: {'; '.join(problems[:5])}."
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, where, detail, more={"problems": problems}) from None
+
+
+def _sentence(model: type[BaseModel], fault: dict[str, Any]) -> str:
+    field = ".".join(str(part)[:64] for part in fault["loc"]) or "it"
+    if fault["type"] == "extra_forbidden":
+        matches = near(field, model.model_fields)
+        return f"{field}: unknown field" + (f", did you mean {matches[0]!r}?" if matches else "")
+    message = str(fault["msg"]).removeprefix("Input ")
+    return f"{field}: {message[:1].lower()}{message[1:]}"
+
+
+def _write(resp: falcon.Response, answer: BaseModel | Raw | Unready) -> None:
+    match answer:
+        case Raw(content_type=content_type, content=content):
+            resp.content_type = content_type
+            resp.data = content
+        case Unready(document=doc):
+            resp.status = falcon.HTTP_503
+            resp.data = doc.model_dump_json().encode()
+        case _:
+            resp.data = answer.model_dump_json().encode()
+
+
+def _on_problem(_req: falcon.Request, resp: falcon.Response, error: ProblemError, _params: dict[str, Any]) -> None:
+    resp.status = f"{int(error.status)} {error.status.phrase}"
+    resp.content_type = CONTENT_TYPE
+    for name, value in error.headers.items():
+        resp.set_header(name, value)
+    resp.data = error.body()
+
+
+def _on_http_error(
+    req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: dict[str, Any]
+) -> None:
+    """What falcon itself refuses: an unknown path, a wrong method, a malformed header."""
+    status = HTTPStatus(error.status_code)
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.NOT_FOUND:
+        detail = f"There is nothing at {req.path[:200]!r}; /openapi.json lists what there is."
+        problem = ProblemError(status, "unknown-path", detail)
+    elif status is HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{req.path[:200]!r} does not take {req.method}; it takes {headers.get('Allow', 'nothing')}."
+        problem = ProblemError(status, "method", detail, headers=headers)
+    else:
+        problem = ProblemError(status, "request", error.description or error.title, headers=headers)
+    _on_problem(req, resp, problem, params)
+
+
+def _on_refused(req: falcon.Request, resp: falcon.Response, error: Refused, params: dict[str, Any]) -> None:
+    more = {"problems": list(error.problems)} if error.problems else None
+    _on_problem(req, resp, ProblemError(HTTPStatus.CONFLICT, "refused", str(error), more=more), params)
+
+
+def _on_unavailable(req: falcon.Request, resp: falcon.Response, error: Unavailable, params: dict[str, Any]) -> None:
+    headers = {"Retry-After": "1"}
+    problem = ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error), headers=headers)
+    _on_problem(req, resp, problem, params)
+
+
+def _on_fault(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
+    """A fault of ours: the log gets everything, the client nothing that could help an attacker."""
+    _log.error("the API failed at a request", path=req.path, method=req.method, exc_info=error)
+    detail = "The daemon failed at this request; its log says why."
+    _on_problem(req, resp, ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "fault", detail), params)

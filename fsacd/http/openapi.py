@@ -1,0 +1,109 @@
+"""The OpenAPI document, generated from the table of routes and the models, so that it cannot disagree with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from fsacd import __version__
+from fsacd.http import models as m
+from fsacd.http.problem import CONTENT_TYPE
+from fsacd.http.routes import Route
+
+_REF = "#/components/schemas/{model}"
+
+_PARAMETERS = {
+    "agent_id": "The agent's id in the configuration.",
+    "queue_name": "The queue's name in the configuration.",
+    "call_id": "The call's id, or at least six of its first characters when no other call begins so.",
+}
+
+
+def document(routes: Sequence[Route]) -> bytes:
+    """The document as JSON."""
+    answers: set[type[BaseModel]] = {route.answer for route in routes if route.answer is not None}
+    bodies: set[type[BaseModel]] = {route.body for route in routes if route.body is not m.NoBody}
+    schemas = sorted(answers | bodies | {m.Problem}, key=lambda model: model.__name__)
+    _, definitions = models_json_schema(
+        [(model, "validation" if model in bodies else "serialization") for model in schemas],
+        ref_template=_REF,
+    )
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    whole = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "fsacd",
+            "version": __version__,
+            "description": "Queues, agents and calls of the fsacd call distributor.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": definitions["$defs"],
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+    return orjson.dumps(whole, option=orjson.OPT_INDENT_2)
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    name = re.sub(r"\W+", "_", f"{route.method.lower()}{route.path.removeprefix('/api/v1')}").strip("_")
+    operation: dict[str, Any] = {
+        "operationId": name,
+        "summary": route.summary,
+        "tags": [route.tag],
+        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "responses": _responses(route),
+    }
+    if route.role is None:
+        operation["security"] = []
+    else:
+        operation["security"] = [{"token": []}]
+        operation["description"] = f"Needs a token of the role {route.role.word} or above."
+    if route.body is not m.NoBody:
+        required = any(field.is_required() for field in route.body.model_fields.values())
+        operation["requestBody"] = {"required": required, "content": {"application/json": _schema(route.body)}}
+    return operation
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    answer = {route.content_type: _schema(route.answer) if route.answer else {}}
+    responses: dict[str, Any] = {"200": {"description": "Done.", "content": answer}}
+    codes = set(route.refusals)
+    if route.role is not None:
+        codes |= {401, 403}
+    if route.limited:
+        codes.add(429)
+    for code in sorted(codes):
+        # Health answers with its own document whether it is well or not.
+        own = route.tag == "health" and code == HTTPStatus.SERVICE_UNAVAILABLE and route.answer is not None
+        content = answer if own else {CONTENT_TYPE: _schema(m.Problem)}
+        responses[str(code)] = {"description": HTTPStatus(code).phrase, "content": content}
+    return responses
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return {"schema": {"$ref": _REF.format(model=model.__name__)}}
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "description": _PARAMETERS[name], "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+
+
+def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    properties = route.query.model_json_schema().get("properties", {})
+    return [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in properties.items()
+    ]

@@ -1,0 +1,162 @@
+"""From the engine's views to the API's models: wall-clock times, seconds, numbers only for those who may see them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypedDict, cast
+
+from fsacd.core.views import AgentView, CallView, QueueView, Snapshot
+from fsacd.http import models as m
+
+# Five digits or more in a row, as people write them, may be a telephone number wherever they stand.
+_LONG_NUMBER = re.compile(r"\+?\d(?:[ ()/.\-]{0,2}\d){4,}")
+
+
+def timestamp(wall_ms: int) -> str:
+    """Unix time in milliseconds as RFC 3339 in UTC."""
+    text = datetime.fromtimestamp(wall_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def seconds(ms: int) -> float:
+    """Milliseconds as seconds; a clock that was read a moment too early never shows as less than nothing."""
+    return max(0, ms) / 1000
+
+
+def well_formed(text: str) -> str:
+    """Text from a caller as valid Unicode: half a surrogate pair, which no JSON can carry, becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def redacted(text: str, digits: int) -> str:
+    """The text with every long number in it cut to its last digits."""
+
+    def cut(match: re.Match[str]) -> str:
+        plain = re.sub(r"\D", "", match.group())
+        if len(plain) <= digits:
+            return match.group()
+        return "***" + (plain[-digits:] if digits else "")
+
+    return _LONG_NUMBER.sub(cut, text)
+
+
+def by_arrival(calls: Iterable[CallView]) -> list[CallView]:
+    """Calls in the order of arrival."""
+    return sorted(calls, key=lambda call: (call.arrived_ms, call.call_id))
+
+
+def by_id(agents: Iterable[AgentView]) -> list[AgentView]:
+    """Agents in the order of their ids."""
+    return sorted(agents, key=lambda agent: agent.agent_id)
+
+
+class _QueueFields(TypedDict):
+    """What a queue's two models have in common."""
+
+    name: str
+    waiting: int
+    offered: int
+    talking: int
+    oldest_wait_seconds: float | None
+    agents_logged_in: int
+    agents_ready: int
+
+
+@dataclass(frozen=True, slots=True)
+class Presenter:
+    """One snapshot as one reader may see it. `digits`: how much of a number remains for those who may not see it."""
+
+    snapshot: Snapshot
+    wall_ms: Callable[[int], int]
+    reveal: bool
+    digits: int
+
+    def _at(self, engine_ms: int) -> str:
+        return timestamp(self.wall_ms(engine_ms))
+
+    def _caller_text(self, text: str) -> str:
+        text = well_formed(text)
+        return text if self.reveal else redacted(text, self.digits)
+
+    def call(self, view: CallView) -> m.Call:
+        """One call."""
+        return m.Call(
+            id=view.call_id,
+            queue=view.queue,
+            state=cast("m.CallStateName", view.state),  # pydantic checks it at run time
+            position=view.position,
+            priority=view.priority,
+            arrived_at=self._at(view.arrived_ms),
+            waited_seconds=seconds(view.waited_ms),
+            talked_seconds=seconds(view.talked_ms),
+            number=self._caller_text(view.number),
+            # Switches often repeat the number as the name, and some sites use it as the customer's key.
+            name=self._caller_text(view.name),
+            customer=self._caller_text(view.customer),
+            required_skills=dict(view.required),
+            agents=list(view.agent_ids),
+            offers=view.offers,
+            switch=view.leg.switch if view.leg else None,
+            leg_uuid=view.leg.uuid if view.leg else None,
+        )
+
+    def agent(self, view: AgentView) -> m.Agent:
+        """One agent."""
+        return m.Agent(
+            id=view.agent_id,
+            name=well_formed(view.name),
+            state=cast("m.AgentStateName", view.state),  # pydantic checks it at run time
+            reason=well_formed(view.reason),
+            since_at=self._at(view.since_ms),
+            state_seconds=seconds(self.snapshot.now_ms - view.since_ms),
+            until_at=None if view.until_ms is None else self._at(view.until_ms),
+            then=well_formed(view.then),
+            # A contact may be an agent's private telephone.
+            contact=self._caller_text(view.contact),
+            queues=[
+                m.Service(queue=name, rank=service.rank, delay_seconds=seconds(service.delay_ms))
+                for name, service in view.queues
+            ],
+            skills=dict(view.skills),
+            call_id=view.call_id,
+        )
+
+    def queue(self, view: QueueView) -> m.Queue:
+        """One queue."""
+        return m.Queue(**self._queue_fields(view))
+
+    def queue_detail(self, view: QueueView) -> m.QueueDetail:
+        """One queue with its calls and its agents."""
+        calls = by_arrival(call for call in self.snapshot.calls if call.queue == view.name)[: m.PAGE_MAX]
+        agents = [agent for agent in self.snapshot.agents if any(name == view.name for name, _ in agent.queues)]
+        return m.QueueDetail(
+            **self._queue_fields(view),
+            calls=[self.call(call) for call in calls],
+            agents=[self.agent(agent) for agent in by_id(agents)[: m.PAGE_MAX]],
+        )
+
+    def _queue_fields(self, view: QueueView) -> _QueueFields:
+        return {
+            "name": view.name,
+            "waiting": view.waiting,
+            "offered": view.offered,
+            "talking": view.talking,
+            "oldest_wait_seconds": None if view.oldest_wait_ms is None else seconds(view.oldest_wait_ms),
+            "agents_logged_in": view.agents_logged_in,
+            "agents_ready": view.agents_ready,
+        }
+
+    def call_states(self) -> dict[m.CallStateName, int]:
+        """How many calls are in each state, those with none included."""
+        counts = Counter(call.state for call in self.snapshot.calls)
+        states: tuple[m.CallStateName, ...] = ("waiting", "offered", "connecting", "talking")
+        return {state: counts[state] for state in states}
+
+    def agent_states(self) -> dict[m.AgentStateName, int]:
+        """How many agents are in each state."""
+        counts = Counter(agent.state for agent in self.snapshot.agents)
+        return {cast("m.AgentStateName", state): count for state, count in sorted(counts.items())}

@@ -1,0 +1,78 @@
+"""Errors on the wire: problem details as in RFC 9457, the same for a wrong name, a wrong token and a fault of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from http import HTTPStatus
+
+import orjson
+
+CONTENT_TYPE = "application/problem+json"
+
+# Looking for a near miss costs time in proportion to the names; beyond this the answer is not worth the wait.
+_NAMES_LIMIT = 2_000
+_NAME_LENGTH_LIMIT = 64
+
+
+class ProblemError(Exception):
+    """An answer other than success. `kind` is the stable word for programs, `detail` the sentence for people."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        kind: str,
+        detail: str,
+        *,
+        more: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.more = dict(more or {})
+        self.headers = dict(headers or {})
+
+    def body(self) -> bytes:
+        """The problem document as JSON."""
+        document = {
+            "type": f"urn:fsacd:problem:{self.kind}",
+            "title": self.status.phrase,
+            "status": int(self.status),
+            "detail": self.detail,
+            **self.more,
+        }
+        return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+
+    def response(self) -> bytes:
+        """A whole HTTP/1.1 response that ends the connection, for requests that never reach the application."""
+        body = self.body()
+        head = (
+            f"HTTP/1.1 {int(self.status)} {self.status.phrase}\r\n"
+            f"Content-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n"
+            "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+        )
+        return head.encode("ascii") + body
+
+
+def near(name: str, names: Iterable[str]) -> list[str]:
+    """Up to three of the names that the writer may have meant, best first."""
+    if len(name) > _NAME_LENGTH_LIMIT:
+        return []
+    folded: dict[str, str] = {}
+    for candidate in names:
+        if abs(len(candidate) - len(name)) <= 3:  # noqa: PLR2004 - farther off is another word, not a slip
+            folded.setdefault(candidate.lower(), candidate)
+            if len(folded) >= _NAMES_LIMIT:
+                break
+    return [folded[match] for match in get_close_matches(name.lower(), folded, n=3)]
+
+
+def unknown(what: str, name: str, names: Iterable[str], status: HTTPStatus = HTTPStatus.NOT_FOUND) -> ProblemError:
+    """The problem of a name that nobody has: `what` is agent, queue or call."""
+    matches = near(name, names)
+    shown = name if len(name) <= _NAME_LENGTH_LIMIT else name[:_NAME_LENGTH_LIMIT] + "…"
+    hint = f"; did you mean {matches[0]!r}?" if matches else "."
+    more = {"did_you_mean": matches} if matches else None
+    return ProblemError(status, f"unknown-{what}", f"There is no {what} {shown!r}{hint}", more=more)

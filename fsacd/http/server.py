@@ -1,0 +1,251 @@
+"""The HTTP server: gevent.pywsgi, made safe to leave alone.
+
+pywsgi has no deadline for a request and no limit on its headers or its body; a client that sends one byte a minute
+keeps it for ever. Here a request is read whole, within a deadline and within limits, before the application sees it.
+Chunked requests are refused: nobody needs them for bodies this small, and they are where request smuggling lives.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import io
+import os
+import re
+import socket
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import gevent
+import gevent.socket
+import structlog
+from gevent.pool import Pool
+from gevent.pywsgi import Input, WSGIHandler, WSGIServer
+
+from fsacd.errors import FsacdError
+from fsacd.http.api import ApiSettings
+from fsacd.http.problem import ProblemError
+
+_log = structlog.get_logger("fsacd.http")
+
+_LENGTH = re.compile(r"[0-9]{1,10}")
+_REQUEST_LINE_LIMIT = 8_192
+_BACKLOG = 128
+# What is still read from a client whose request was refused, so that the answer is not lost in a reset connection.
+_LINGER_BYTES = 1 << 20
+_LINGER_S = 1.0
+
+
+class _CappedHeaders:
+    """A reader that refuses to give out more than a limit. http.client allows 100 headers of 64 KiB each."""
+
+    def __init__(self, source: io.BufferedReader, limit: int) -> None:
+        self._source = source
+        self._left = limit
+
+    def readline(self, size: int = -1) -> bytes:
+        line = self._source.readline(min(size, self._left + 1) if size >= 0 else self._left + 1)
+        self._left -= len(line)
+        if self._left < 0:
+            raise _headers_too_large()
+        return line
+
+
+def _headers_too_large() -> ProblemError:
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    return ProblemError(status, "header-size", "The headers of the request are too large.")
+
+
+class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
+    """One connection. Every request on it gets a deadline of its own."""
+
+    server: _Server
+    _whole: bytes = b""
+    _refusal: ProblemError | None = None
+
+    def handle_one_request(self) -> object:
+        """Read one request within the deadline, answer it; None ends the connection."""
+        settings = self.server.settings
+        # The idle time limits waiting for the next request, and each send: a client that does not read is let go.
+        self.socket.settimeout(settings.idle_s)
+        try:
+            if not self.rfile.peek(1):
+                return None
+        except (OSError, ValueError):  # gone, idle for too long, or closed by us
+            return None
+        self._refusal = None
+        self._deadline = gevent.Timeout.start_new(settings.read_deadline_s)
+        try:
+            result: object = super().handle_one_request()
+        except gevent.Timeout as timeout:
+            if timeout is not self._deadline:
+                raise
+            detail = f"The request did not arrive whole within {settings.read_deadline_s:g} s."
+            self._refusal = ProblemError(HTTPStatus.REQUEST_TIMEOUT, "slow-request", detail)
+            result = ()
+        finally:
+            self._deadline.close()
+        if not isinstance(result, tuple):
+            return result
+        self._refuse(self._refusal or ProblemError(HTTPStatus.BAD_REQUEST, "request", "This is not an HTTP request."))
+        return None
+
+    def read_requestline(self) -> str:
+        """The first line. A longer one than the limit is refused here, with a body that says why."""
+        line: str = super().read_requestline()
+        if len(line) >= _REQUEST_LINE_LIMIT:
+            self._refusal = ProblemError(HTTPStatus.REQUEST_URI_TOO_LONG, "path-size", "The path is too long.")
+        return line
+
+    def read_request(self, raw_requestline: str) -> bool:
+        """Headers and body, within their limits. Raises ProblemError, which `_handle_client_error` keeps."""
+        if len(raw_requestline.split()) != 3:  # noqa: PLR2004 - method, path and version; HTTP/0.9 had no version
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "request", "This is not an HTTP/1 request.")
+        super().read_request(raw_requestline)
+        if self.headers.get_all("transfer-encoding"):
+            detail = "Send the body with a Content-Length, not in chunks."
+            raise ProblemError(HTTPStatus.LENGTH_REQUIRED, "length-required", detail)
+        lengths = self.headers.get_all("content-length") or ["0"]
+        if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0].strip()):
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "request", "The Content-Length is not one number.")
+        length = int(lengths[0])
+        limit = self.server.settings.body_limit
+        if length > limit:
+            detail = f"The body is larger than the limit of {limit} bytes."
+            raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-size", detail)
+        if length and self.headers.get("expect", "").lower() == "100-continue":
+            self.socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._whole = self.rfile.read(length) if length else b""
+        if len(self._whole) < length:
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "request", "The body ended before its Content-Length.")
+        self._deadline.close()
+        return True
+
+    def MessageClass(self, *args: Any) -> object:  # noqa: N802 - pywsgi's name
+        """The headers, capped in size."""
+        return super().MessageClass(_CappedHeaders(args[0], self.server.settings.header_limit), *args[1:])
+
+    def get_environ(self) -> dict[str, Any]:
+        """The WSGI environment, with the body that has already been read."""
+        environ: dict[str, Any] = super().get_environ()
+        environ["wsgi.input"] = io.BytesIO(self._whole)
+        environ.pop("HTTP_EXPECT", None)
+        # pywsgi discards what the application left unread; from here there is nothing left on the wire.
+        self.wsgi_input = Input(io.BytesIO(b""), 0)
+        return environ
+
+    def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
+        match ex:
+            case ProblemError():
+                self._refusal = ex
+            case http.client.HTTPException():  # more than 100 headers, or one line of more than 64 KiB
+                self._refusal = _headers_too_large()
+            case _:  # pywsgi's own complaints about grammar; the answer says so in one sentence for all of them
+                self._refusal = None
+        return ("", b"")
+
+    def _refuse(self, problem: ProblemError) -> None:
+        """Answer and end the connection, reading a little of what is still coming."""
+        try:
+            self.socket.sendall(problem.response())
+            self.socket.shutdown(socket.SHUT_WR)
+            with gevent.Timeout(_LINGER_S, False):
+                left = _LINGER_BYTES
+                while left > 0 and (data := self.socket.recv(65_536)):
+                    left -= len(data)
+        except OSError:
+            # The client has gone without waiting for its answer, which is its right.
+            return
+
+    def log_request(self) -> None:
+        """Nothing: actions are logged by the application, and reading happens many times a second."""
+
+    def handle_error(self, t: type[BaseException], v: BaseException, _tb: object) -> None:
+        """What escaped from the application or from sending; the connection ends with it."""
+        self.close_connection = True
+        if issubclass(t, gevent.GreenletExit):  # we are being stopped: pywsgi would stay and send another answer
+            raise v
+        if issubclass(t, OSError):  # the client has gone, or does not read; there is nobody to tell
+            return
+        _log.error("the API's server failed at a request", exc_info=v)
+        self._send_error_response_if_possible(500)
+
+
+class _Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
+    """pywsgi's server with our settings on it."""
+
+    settings: ApiSettings
+
+
+class ApiServer:
+    """The API on its address. `start` binds, `stop` ends open connections within `grace_s` seconds."""
+
+    def __init__(self, app: Callable[..., object], settings: ApiSettings) -> None:
+        self._app = app
+        self._settings = settings
+        self._server: _Server | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, the kernel's when port 0 was asked for. Valid after `start`."""
+        assert self._server is not None, "the server has not been started"
+        host, port = self._server.address[:2]
+        return str(host), int(port)
+
+    @property
+    def url(self) -> str:
+        """The base of every path, `http://127.0.0.1:8090`, say. Valid after `start`."""
+        host, port = self.address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open now."""
+        return 0 if self._server is None else len(self._server.pool)
+
+    def start(self) -> None:
+        """Bind and serve. Raises FsacdError when the address cannot be had."""
+        self._server = _Server(
+            _listen(self._settings.host, self._settings.port),
+            self._app,
+            spawn=Pool(self._settings.connection_limit),
+            handler_class=_Handler,
+            log=None,
+            error_log=None,
+            # Otherwise pywsgi asks the resolver for the machine's name, which can take seconds.
+            environ={"SERVER_NAME": self._settings.host},
+        )
+        self._server.settings = self._settings
+        self._server.start()
+
+    def stop(self, grace_s: float = 1.0) -> None:
+        """Stop listening; requests under way get `grace_s` seconds to finish."""
+        if self._server is not None:
+            self._server.stop(timeout=grace_s)
+
+
+def _listen(host: str, port: int) -> gevent.socket.socket:
+    # gevent's own way leaves the socket open when the address is taken.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = gevent.socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise FsacdError(f"The API cannot listen on {host}:{port}: {_why(error)}.") from error
+    return listener
+
+
+def _why(error: OSError) -> str:
+    match error:
+        case socket.gaierror():
+            return "there is no address of that name"
+        case OSError(errno=errno.EADDRINUSE):
+            return "another program listens there; end it, or set api.listen to another port"
+        case OSError(errno=int(number)):
+            return os.strerror(number).lower()
+        case _:
+            return str(error)

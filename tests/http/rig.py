@@ -1,0 +1,217 @@
+"""A daemon that is all data, served over real HTTP on a port of the kernel's choosing."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import gevent
+
+from fsacd.core.events import Event, Leg
+from fsacd.core.rules import Service
+from fsacd.core.views import AgentView, CallView, QueueView, Snapshot
+from fsacd.errors import Refused
+from fsacd.http.access import Role, Token
+from fsacd.http.api import ApiSettings, DaemonStatus, StoreStatus, SwitchStatus
+from fsacd.http.app import make_app
+from fsacd.http.server import ApiServer
+
+# The engine's clock reads 1,000,000 ms at noon on the first of March 2026.
+NOW_MS = 1_000_000
+NOON_MS = 1_772_366_400_000
+
+TOKENS = tuple(Token.of(role.word, role, f"secret-of-{role.word}") for role in Role)
+SETTINGS = ApiSettings(port=0, tokens=TOKENS, rate=10_000.0, burst=10_000.0)
+
+
+def call_view(call_id: str, **changes: Any) -> CallView:
+    """A call that has waited for 12.5 s."""
+    view = CallView(
+        call_id=call_id,
+        queue="support",
+        state="waiting",
+        position=1,
+        priority=2,
+        arrived_ms=NOW_MS - 12_500,
+        waited_ms=12_500,
+        talked_ms=0,
+        number="+493012345678",
+        name="Bob",
+        customer="c-1",
+        required=(("german", 3),),
+        agent_ids=(),
+        offers=0,
+        leg=Leg("fs1", "aaaaaaaa-0000-4000-8000-000000000001"),
+    )
+    return replace(view, **changes)
+
+
+def agent_view(agent_id: str, **changes: Any) -> AgentView:
+    """An agent who has been ready for a minute."""
+    view = AgentView(
+        agent_id=agent_id,
+        name="Anna",
+        state="ready",
+        reason="",
+        since_ms=NOW_MS - 60_000,
+        until_ms=None,
+        then="",
+        contact=f"user/{agent_id}",
+        queues=(("support", Service(rank=2, delay_ms=20_000)),),
+        skills=(("german", 8),),
+        call_id=None,
+    )
+    return replace(view, **changes)
+
+
+def queue_view(name: str, **changes: Any) -> QueueView:
+    """A queue in which one caller waits."""
+    view = QueueView(
+        name=name, waiting=1, offered=0, talking=0, oldest_wait_ms=12_500, agents_logged_in=2, agents_ready=1
+    )
+    return replace(view, **changes)
+
+
+def snapshot(**changes: Any) -> Snapshot:
+    """Two queues, two agents, two calls."""
+    whole = Snapshot(
+        now_ms=NOW_MS,
+        calls=(
+            call_view("c0ffee00-0000-4000-8000-000000000001"),
+            call_view("c0ffee11-0000-4000-8000-000000000002", queue="sales", state="talking", agent_ids=("1002",)),
+        ),
+        agents=(agent_view("1001"), agent_view("1002", state="talking", queues=(("sales", Service()),))),
+        queues=(queue_view("support"), queue_view("sales", waiting=0, oldest_wait_ms=None)),
+        offers=(),
+        switches=(("fs1", True),),
+    )
+    return replace(whole, **changes)
+
+
+def daemon_status(**changes: Any) -> DaemonStatus:
+    """A daemon that has run for an hour, in sync with its only switch."""
+    whole = DaemonStatus(
+        instance="main",
+        version="1.2.3",
+        started_ms=NOON_MS - 3_600_000,
+        configured_ms=NOON_MS - 3_600_000,
+        switches=(SwitchStatus("fs1", connected=True, since_ms=NOON_MS - 3_599_000, event_lag_ms=2.5),),
+        store=StoreStatus(configured=True, connected=True),
+    )
+    return replace(whole, **changes)
+
+
+@dataclass
+class FakeDaemon:
+    """Holds what it shows, keeps what it was asked, and says no when told to."""
+
+    shown: Snapshot = field(default_factory=snapshot)
+    state: DaemonStatus = field(default_factory=daemon_status)
+    asked: list[Event] = field(default_factory=list)
+    answer: Callable[[Event], None] = lambda _: None
+    reloads: Callable[[], str] = lambda: "The configuration was reloaded: 2 queues, 2 agents."
+
+    def ask(self, event: Event) -> None:
+        self.asked.append(event)
+        self.answer(event)
+
+    def snapshot(self) -> Snapshot:
+        return self.shown
+
+    def wall_ms(self, engine_ms: int) -> int:
+        return engine_ms - NOW_MS + NOON_MS
+
+    def reload(self) -> str:
+        return self.reloads()
+
+    def status(self) -> DaemonStatus:
+        return self.state
+
+    def refuse(self, sentence: str, *problems: str) -> None:
+        """Refuse everything from now on."""
+
+        def no(_: object = None) -> str:
+            raise Refused(sentence, problems)
+
+        self.answer = no  # type: ignore[assignment]  # the answer's value is not used
+        self.reloads = no
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Rig:
+    """A served fake and a client for it."""
+
+    daemon: FakeDaemon
+    server: ApiServer
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        role: Role | None = Role.ADMIN,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """One request on a connection of its own; `body` is sent as JSON unless it is bytes."""
+        sent = {} if role is None else {"Authorization": f"Bearer secret-of-{role.word}"}
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        sent.update(headers or {})
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        connection = http.client.HTTPConnection(*self.server.address, timeout=10)
+        try:
+            connection.request(method, path, data, sent)
+            response = connection.getresponse()
+            return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, role: Role | None = Role.ADMIN, **headers: str) -> Reply:
+        return self.ask("GET", path, role, headers=headers)
+
+    def post(self, path: str, body: object = None, role: Role | None = Role.ADMIN) -> Reply:
+        return self.ask("POST", path, role, body)
+
+    def connect(self) -> socket.socket:
+        """A bare connection, for what no decent client sends."""
+        return socket.create_connection(self.server.address, timeout=10)
+
+
+@contextmanager
+def serve(daemon: FakeDaemon | None = None, **settings: Any) -> Iterator[Rig]:
+    """Serve a fake daemon until the block ends."""
+    chosen = replace(SETTINGS, **settings)
+    fake = daemon or FakeDaemon()
+    server = ApiServer(make_app(fake, chosen, lambda: (b"fsacd_up 1\n", "text/plain; version=0.0.4")), chosen)
+    server.start()
+    try:
+        with gevent.Timeout(30):
+            yield Rig(fake, server)
+    finally:
+        server.stop(grace_s=0.1)
+
+
+def receive_all(sock: socket.socket) -> bytes:
+    """Everything until the other side closes."""
+    parts = []
+    while part := sock.recv(65_536):
+        parts.append(part)
+    return b"".join(parts)

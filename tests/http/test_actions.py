@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fsacd.core import events as e
+from fsacd.errors import Unavailable
+from fsacd.http.access import Role
+from tests.http.rig import FakeDaemon, serve
+
+CALL = "c0ffee00-0000-4000-8000-000000000001"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        ("agents/1001/login", None, e.AgentLoggedIn("1001", "api:admin", None, ready=True)),
+        ("agents/1001/login", {}, e.AgentLoggedIn("1001", "api:admin", None, ready=True)),
+        (
+            "agents/1001/login",
+            {"contact": "user/2001@example.org", "ready": False},
+            e.AgentLoggedIn("1001", "api:admin", "user/2001@example.org", ready=False),
+        ),
+        ("agents/1001/logout", None, e.AgentLoggedOut("1001", "api:admin")),
+        ("agents/1001/ready", {}, e.AgentSetReady("1001", "api:admin")),
+        ("agents/1001/not-ready", None, e.AgentSetNotReady("1001", "api:admin", "")),
+        ("agents/1001/not-ready", {"reason": "Mittag äöü"}, e.AgentSetNotReady("1001", "api:admin", "Mittag äöü")),
+        ("agents/1001/end-wrap-up", None, e.AgentEndedWrapUp("1001", "api:admin")),
+        ("calls/c0ffee00/requeue", None, e.CallRequeueAsked(CALL, "api:admin", None)),
+        ("calls/c0ffee00/requeue", {"queue": "sales"}, e.CallRequeueAsked(CALL, "api:admin", "sales")),
+        ("calls/c0ffee00/hangup", None, e.CallHangupAsked(CALL, "api:admin")),
+    ],
+)
+def test_an_action_posts_one_fact(path: str, body: Any, expected: e.Event) -> None:
+    """Every action is exactly one fact for the engine, with who asked for it."""
+    with serve() as rig:
+        reply = rig.post(f"/api/v1/{path}", body)
+        assert (reply.status, rig.daemon.asked) == (200, [expected])
+
+
+def test_the_cli_is_told_apart_from_other_programs() -> None:
+    """History says whether a person at a terminal or another program used the token."""
+    with serve() as rig:
+        rig.ask("POST", "/api/v1/agents/1001/ready", headers={"User-Agent": "fsacd-cli/1.0"})
+        assert rig.daemon.asked == [e.AgentSetReady("1001", "cli:admin")]
+
+
+def test_an_agents_action_answers_with_the_agent() -> None:
+    """The answer is the agent as he is after the action."""
+    with serve() as rig:
+        assert rig.post("/api/v1/agents/1002/not-ready").json == rig.get("/api/v1/agents/1002").json
+
+
+def test_what_the_engine_refuses_is_a_conflict() -> None:
+    """409 carries the engine's sentence."""
+    daemon = FakeDaemon()
+    daemon.refuse("Agent 1001 is not logged in.")
+    with serve(daemon) as rig:
+        reply = rig.post("/api/v1/agents/1001/ready")
+    assert reply.status == 409
+    assert reply.json == {
+        "type": "urn:fsacd:problem:refused",
+        "title": "Conflict",
+        "status": 409,
+        "detail": "Agent 1001 is not logged in.",
+    }
+
+
+def test_a_daemon_that_has_no_time_says_so() -> None:
+    """503 tells the client to come back."""
+    daemon = FakeDaemon()
+
+    def busy(_: e.Event) -> None:
+        raise Unavailable("fsacd is stopping")
+
+    daemon.answer = busy
+    with serve(daemon) as rig:
+        reply = rig.post("/api/v1/agents/1001/ready")
+    assert (reply.status, reply.headers["retry-after"], reply.json["detail"]) == (503, "1", "fsacd is stopping")
+
+
+def test_a_reload_says_what_it_did() -> None:
+    """POST /reload answers with the daemon's sentence."""
+    with serve() as rig:
+        reply = rig.post("/api/v1/reload")
+    assert (reply.status, reply.json) == (200, {"message": "The configuration was reloaded: 2 queues, 2 agents."})
+
+
+def test_a_bad_configuration_comes_back_with_all_its_problems() -> None:
+    """A refused reload carries every problem with its place."""
+    daemon = FakeDaemon()
+    daemon.refuse("The configuration has 2 problems; the old one stays.", "a.yaml:1:1: x", "a.yaml:2:1: y")
+    with serve(daemon) as rig:
+        reply = rig.post("/api/v1/reload")
+    assert (reply.status, reply.json["problems"]) == (409, ["a.yaml:1:1: x", "a.yaml:2:1: y"])
+
+
+@pytest.mark.parametrize("contact", ["sofia/gateway/carrier/+19005551234", "loopback/9000", "user", "USER/1001"])
+def test_an_agent_may_only_be_rung_at_a_user(contact: str) -> None:
+    """A token of role agent cannot make the switch dial a number; a supervisor's can."""
+    with serve() as rig:
+        refused = rig.post("/api/v1/agents/1001/login", {"contact": contact}, Role.AGENT)
+        allowed = rig.post("/api/v1/agents/1001/login", {"contact": contact}, Role.SUPERVISOR)
+        assert rig.daemon.asked == [e.AgentLoggedIn("1001", "api:supervisor", contact, ready=True)]
+    assert [refused.status, refused.json["type"], allowed.status] == [403, "urn:fsacd:problem:contact-not-allowed", 200]
+
+
+@pytest.mark.parametrize(
+    "contact",
+    ["", "user/1 &park()", "{a=b}user/1", "[a=b]user/1", "user/1,user/2", "user/1|user/2", "user/1\n\napi", "user/$x",
+     "user/'1'", 'user/"1"', "user/%41", "user/1\x00", "user/é", "a" * 201],
+)  # fmt: skip
+def test_a_contact_that_could_be_more_than_one_is_refused(contact: str) -> None:
+    """Nothing that separates dial strings, sets variables or ends a command gets into a contact."""
+    with serve() as rig:
+        reply = rig.post("/api/v1/agents/1001/login", {"contact": contact})
+        assert rig.daemon.asked == []
+    assert reply.status == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "problem"),
+    [
+        ("agents/1001/login", {"redy": True}, "redy: unknown field, did you mean 'ready'?"),
+        ("agents/1001/login", {"ready": "yes"}, "ready: should be a valid boolean"),
+        ("agents/1001/login", {"ready": 1}, "ready: should be a valid boolean"),
+        ("agents/1001/logout", {"reason": "x"}, "reason: unknown field"),
+        ("agents/1001/not-ready", {"reason": None}, "reason: should be a valid string"),
+        ("calls/c0ffee00/requeue", {"queue": 7}, "queue: should be a valid string"),
+    ],
+)
+def test_a_wrong_field_is_named(path: str, body: object, problem: str) -> None:
+    """422 says which field is wrong, and why; nothing is guessed."""
+    with serve() as rig:
+        reply = rig.post(f"/api/v1/{path}", body)
+        assert rig.daemon.asked == []
+    assert (reply.status, reply.json["problems"]) == (422, [problem])
+
+
+@pytest.mark.parametrize("reason", ["a\nb", "a\x1b[2J", "x" * 65, "a\u2028b", "\x85"])
+def test_a_reason_is_one_short_line(reason: str) -> None:
+    """A reason with control characters, or longer than 64 characters, is refused."""
+    with serve() as rig:
+        assert rig.post("/api/v1/agents/1001/not-ready", {"reason": reason}).status == 422
+
+
+def test_a_call_cannot_be_put_into_an_unknown_queue() -> None:
+    """The near miss is offered, and nothing is asked of the engine."""
+    with serve() as rig:
+        reply = rig.post("/api/v1/calls/c0ffee00/requeue", {"queue": "sale"})
+        assert rig.daemon.asked == []
+    assert (reply.status, reply.json["did_you_mean"]) == (422, ["sales"])
+
+
+@pytest.mark.parametrize("path", ["agents/1003/ready", "calls/deadbeef/hangup"])
+def test_an_action_on_nobody_is_not_found(path: str) -> None:
+    """404, and nothing is asked of the engine."""
+    with serve() as rig:
+        reply = rig.post(f"/api/v1/{path}")
+        assert rig.daemon.asked == []
+    assert reply.status == 404

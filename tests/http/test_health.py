@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
+from tests.http.rig import FakeDaemon, daemon_status, serve
+
+UP = SwitchStatus("fs1", connected=True)
+DOWN = SwitchStatus("fs2", connected=False, detail="connection refused.")
+NEW = SwitchStatus("fs1", connected=False)
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "reasons", "degraded"),
+    [
+        (daemon_status(), 200, [], []),
+        (daemon_status(switches=(NEW,)), 503, ["Switch fs1 is not in sync yet."], []),
+        (daemon_status(switches=(DOWN,)), 503, ["Switch fs2 is not in sync: connection refused."], []),
+        (daemon_status(switches=(UP, DOWN)), 200, [], ["Switch fs2 is not in sync: connection refused."]),
+        (daemon_status(switches=()), 503, ["No switch is configured."], []),
+        (daemon_status(stopping=True), 503, ["The daemon is stopping."], []),
+        (
+            daemon_status(failure="KeyError: '+493012345678'"),
+            503,
+            ["The engine has failed; the log says why."],
+            [],
+        ),
+        (
+            daemon_status(store=StoreStatus(configured=True, connected=False, detail="no route.", queued=7)),
+            200,
+            [],
+            ["The database is not connected, 7 rows wait for it: no route."],
+        ),
+        (
+            daemon_status(store=StoreStatus(configured=True, connected=True, dropped=3)),
+            200,
+            [],
+            ["The database has lost 3 rows of history since the start."],
+        ),
+        (daemon_status(store=StoreStatus(configured=False)), 200, [], []),
+    ],
+)
+def test_ready_means_that_calls_are_distributed(
+    state: DaemonStatus, status: int, reasons: list[str], degraded: list[str]
+) -> None:
+    """Not ready without a switch in sync; a missing database or a second switch only degrades."""
+    with serve(FakeDaemon(state=state)) as rig:
+        reply = rig.get("/readyz", None)
+    assert reply.status == status
+    assert reply.json == {"ready": status == 200, "reasons": reasons, "degraded": degraded}
+
+
+@pytest.mark.parametrize(("failure", "status"), [("", 200), ("AssertionError: x", 503)])
+def test_live_means_that_the_engine_turns(failure: str, status: int) -> None:
+    """A daemon whose engine has failed asks to be started again."""
+    with serve(FakeDaemon(state=daemon_status(failure=failure))) as rig:
+        reply = rig.get("/livez", None)
+    assert (reply.status, reply.json) == (status, {"live": status == 200})

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from fsacd.http.app import ROUTES
+from fsacd.http.openapi import document
+from tests.http.rig import serve
+
+
+@pytest.fixture(scope="module")
+def described() -> Any:
+    with serve() as rig:
+        return rig.get("/openapi.json", None).json
+
+
+def references(node: Any) -> set[str]:
+    """Every $ref below a node."""
+    if isinstance(node, list):
+        return set().union(*map(references, node)) if node else set()
+    if not isinstance(node, dict):
+        return set()
+    own = {node["$ref"]} if "$ref" in node else set()
+    return own.union(*(references(value) for value in node.values()))
+
+
+def test_every_route_is_described(described: Any) -> None:
+    """The document holds the table of routes, no more and no less."""
+    operations = {(method.upper(), path) for path, methods in described["paths"].items() for method in methods}
+    assert {(route.method, route.path) for route in ROUTES} == operations
+
+
+def test_every_reference_leads_somewhere(described: Any) -> None:
+    """No schema that is pointed at is missing."""
+    names = {reference.removeprefix("#/components/schemas/") for reference in references(described)}
+    assert names - set(described["components"]["schemas"]) == set()
+
+
+def test_every_path_parameter_is_described(described: Any) -> None:
+    """Each {name} in a path is a required parameter with a description."""
+    for path, methods in described["paths"].items():
+        for operation in methods.values():
+            inside = {p["name"] for p in operation["parameters"] if p["in"] == "path" and p["required"]}
+            assert set(re.findall(r"{(\w+)}", path)) == inside
+
+
+def test_operations_have_names_of_their_own(described: Any) -> None:
+    """Generators make one function of each operation."""
+    names = [operation["operationId"] for methods in described["paths"].values() for operation in methods.values()]
+    assert len(set(names)) == len(names) == len(ROUTES)
+
+
+def test_what_needs_a_token_says_so(described: Any) -> None:
+    """Security is stated for each operation, with 401 and 403 where it applies."""
+    for route in ROUTES:
+        operation = described["paths"][route.path][route.method.lower()]
+        assert operation["security"] == ([] if route.role is None else [{"token": []}])
+        assert ({"401", "403"} <= set(operation["responses"])) == (route.role is not None)
+
+
+def test_query_parameters_carry_their_limits(described: Any) -> None:
+    """The page size and its limit can be read from the document."""
+    parameters = {p["name"]: p["schema"] for p in described["paths"]["/api/v1/calls"]["get"]["parameters"]}
+    assert set(parameters) == {"queue", "state", "limit", "offset"}
+    assert (parameters["limit"]["default"], parameters["limit"]["maximum"]) == (1_000, 5_000)
+
+
+def test_the_document_is_the_same_each_time() -> None:
+    """Two builds of the document do not differ, so that a change of the API can be seen."""
+    assert document(ROUTES) == document(ROUTES)

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import pytest
+
+from fsacd.http.access import Role
+from tests.http.rig import NOW_MS, FakeDaemon, agent_view, call_view, serve, snapshot
+
+WAITING = "c0ffee00-0000-4000-8000-000000000001"
+TALKING = "c0ffee11-0000-4000-8000-000000000002"
+
+
+def test_status_shows_the_daemon_its_links_and_what_is_going_on() -> None:
+    """GET /status tells version, times, links, database, and how many calls and agents are in each state."""
+    with serve() as rig:
+        reply = rig.get("/api/v1/status", Role.READ)
+    assert reply.status == 200
+    assert reply.json == {
+        "instance": "main",
+        "version": "1.2.3",
+        "ready": True,
+        "at": "2026-03-01T12:00:00.000Z",
+        "started_at": "2026-03-01T11:00:00.000Z",
+        "uptime_seconds": 3600.0,
+        "configuration_loaded_at": "2026-03-01T11:00:00.000Z",
+        "switches": [
+            {
+                "name": "fs1",
+                "connected": True,
+                "detail": "",
+                "since_at": "2026-03-01T11:00:01.000Z",
+                "event_lag_seconds": 0.0025,
+                "events": 0,
+                "reconnects": 0,
+                "pending_commands": 0,
+            }
+        ],
+        "store": {"configured": True, "connected": True, "detail": "", "queued": 0, "written": 0, "dropped": 0},
+        "calls": {"waiting": 1, "offered": 0, "connecting": 0, "talking": 1},
+        "agents": {"ready": 1, "talking": 1},
+    }
+
+
+def test_a_call_is_shown_with_times_and_units() -> None:
+    """GET /calls/{id} gives times as RFC 3339 and durations in seconds."""
+    with serve() as rig:
+        reply = rig.get(f"/api/v1/calls/{WAITING}", Role.SUPERVISOR)
+    assert reply.json == {
+        "id": WAITING,
+        "queue": "support",
+        "state": "waiting",
+        "position": 1,
+        "priority": 2,
+        "arrived_at": "2026-03-01T11:59:47.500Z",
+        "waited_seconds": 12.5,
+        "talked_seconds": 0.0,
+        "number": "+493012345678",
+        "name": "Bob",
+        "customer": "c-1",
+        "required_skills": {"german": 3},
+        "agents": [],
+        "offers": 0,
+        "switch": "fs1",
+        "leg_uuid": "aaaaaaaa-0000-4000-8000-000000000001",
+    }
+
+
+def test_a_call_without_a_leg_is_shown_too() -> None:
+    """A waiting callback stands on no switch."""
+    with serve(FakeDaemon(snapshot(calls=(call_view(WAITING, leg=None),)))) as rig:
+        call = rig.get(f"/api/v1/calls/{WAITING}").json
+    assert [call["switch"], call["leg_uuid"]] == [None, None]
+
+
+def test_an_agent_is_shown_with_what_he_serves() -> None:
+    """GET /agents/{id} gives state, since when, queues with rank and delay, and skills."""
+    agent = agent_view("1001", state="wrapping_up", until_ms=NOW_MS + 5_000, then="logged_out")
+    with serve(FakeDaemon(snapshot(agents=(agent,)))) as rig:
+        reply = rig.get("/api/v1/agents/1001", Role.READ)
+    assert reply.json == {
+        "id": "1001",
+        "name": "Anna",
+        "state": "wrapping_up",
+        "reason": "",
+        "since_at": "2026-03-01T11:59:00.000Z",
+        "state_seconds": 60.0,
+        "until_at": "2026-03-01T12:00:05.000Z",
+        "then": "logged_out",
+        "contact": "user/1001",
+        "queues": [{"queue": "support", "rank": 2, "delay_seconds": 20.0}],
+        "skills": {"german": 8},
+        "call_id": None,
+    }
+
+
+def test_queues_are_listed_by_name() -> None:
+    """GET /queues gives every queue; nobody waiting means no oldest wait, not nought."""
+    with serve() as rig:
+        queues = rig.get("/api/v1/queues", Role.READ).json["queues"]
+    assert [(queue["name"], queue["waiting"], queue["oldest_wait_seconds"]) for queue in queues] == [
+        ("sales", 0, None),
+        ("support", 1, 12.5),
+    ]
+
+
+def test_one_queue_comes_with_its_calls_and_agents() -> None:
+    """GET /queues/{name} adds the calls in it and the agents who serve it."""
+    with serve() as rig:
+        queue = rig.get("/api/v1/queues/sales", Role.READ).json
+    assert queue["name"] == "sales"
+    assert [call["id"] for call in queue["calls"]] == [TALKING]
+    assert [agent["id"] for agent in queue["agents"]] == ["1002"]
+
+
+def test_agents_can_be_chosen_by_queue_and_state() -> None:
+    """GET /agents takes queue and state."""
+    with serve() as rig:
+        found = {
+            query: [agent["id"] for agent in rig.get(f"/api/v1/agents{query}").json["agents"]]
+            for query in ("", "?queue=sales", "?state=ready", "?queue=sales&state=ready")
+        }
+    assert found == {
+        "": ["1001", "1002"],
+        "?queue=sales": ["1002"],
+        "?state=ready": ["1001"],
+        "?queue=sales&state=ready": [],
+    }
+
+
+def test_calls_come_in_pages_in_the_order_of_arrival() -> None:
+    """GET /calls takes limit and offset, and says how many there are in all."""
+    calls = tuple(call_view(f"{place:08x}-call", arrived_ms=NOW_MS - place) for place in range(5))
+    with serve(FakeDaemon(snapshot(calls=calls))) as rig:
+        first = rig.get("/api/v1/calls?limit=2").json
+        last = rig.get("/api/v1/calls?limit=2&offset=4").json
+        none = rig.get("/api/v1/calls?queue=sales").json
+    assert ([call["id"][:8] for call in first["calls"]], first["total"]) == (["00000004", "00000003"], 5)
+    assert ([call["id"][:8] for call in last["calls"]], last["total"]) == (["00000000"], 5)
+    assert none == {"calls": [], "total": 0}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("?limit=0", "limit: should be greater than or equal to 1"),
+        ("?limit=5001", "limit: should be less than or equal to 5000"),
+        ("?limit=many", "limit: should be a valid integer, unable to parse string as an integer"),
+        ("?limit=1&limit=2", "limit: should be a valid integer"),
+        ("?quue=sales", "quue: unknown field, did you mean 'queue'?"),
+        ("?state=wating", "state: should be 'waiting', 'offered', 'connecting' or 'talking'"),
+    ],
+)
+def test_a_wrong_query_is_refused_with_the_reason(query: str, expected: str) -> None:
+    """422 names the parameter and what is wrong with it."""
+    with serve() as rig:
+        reply = rig.get(f"/api/v1/calls{query}")
+    assert (reply.status, reply.json["problems"]) == (422, [expected])
+
+
+def test_an_unknown_queue_in_a_query_is_an_error_not_an_empty_page() -> None:
+    """A slip in a filter is told, with a near miss."""
+    with serve() as rig:
+        replies = [rig.get(f"/api/v1/{kind}?queue=slaes") for kind in ("calls", "agents")]
+    assert [(reply.status, reply.json["did_you_mean"]) for reply in replies] == [(422, ["sales"])] * 2
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "detail"),
+    [
+        ("agents/1003", 404, "There is no agent '1003'; did you mean '1002'?"),
+        ("queues/suport", 404, "There is no queue 'suport'; did you mean 'support'?"),
+        ("queues/nothing-like-it", 404, "There is no queue 'nothing-like-it'."),
+        ("queues/a%2Fb", 404, "There is nothing at '/api/v1/queues/a/b'; /openapi.json lists what there is."),
+        ("calls/deadbeef", 404, "There is no call 'deadbeef'."),
+        ("calls/c0ffee", 409, "2 calls begin with 'c0ffee'; give more characters of the id."),
+        ("calls/c0ffe", 400, "Name a call by at least 6 characters of its id."),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_sentence(path: str, status: int, detail: str) -> None:
+    """Unknown names come with a near miss, ambiguous ids with their number."""
+    with serve() as rig:
+        reply = rig.get(f"/api/v1/{path}")
+    assert (reply.status, reply.json["detail"]) == (status, detail)
+
+
+def test_six_characters_name_a_call_when_no_other_begins_so() -> None:
+    """A prefix that one live call has is as good as its id."""
+    calls = (call_view("abcdef01-a"), call_view("abcdee01-b"))
+    with serve(FakeDaemon(snapshot(calls=calls))) as rig:
+        assert rig.get("/api/v1/calls/abcdef").json["id"] == "abcdef01-a"
+
+
+def test_a_whole_id_is_found_even_when_it_begins_another() -> None:
+    """An exact id is never ambiguous, however short."""
+    with serve(FakeDaemon(snapshot(calls=(call_view("abc"), call_view("abcdef"))))) as rig:
+        assert rig.get("/api/v1/calls/abc").json["id"] == "abc"
+
+
+@pytest.mark.parametrize(
+    ("role", "number"),
+    [
+        (Role.READ, "***5678"),
+        (Role.AGENT, "***5678"),
+        (Role.SUPERVISOR, "+493012345678"),
+        (Role.ADMIN, "+493012345678"),
+    ],
+)
+def test_only_supervisors_see_whole_numbers(role: Role, number: str) -> None:
+    """Below supervisor a number, and a name or customer or contact that is one, shows its last four digits."""
+    whole = "+493012345678"
+    shown = snapshot(
+        calls=(call_view(WAITING, number=whole, name=whole, customer=whole),),
+        agents=(agent_view("1001", contact=f"sofia/gateway/out/{whole}"),),
+    )
+    with serve(FakeDaemon(shown)) as rig:
+        call = rig.get(f"/api/v1/calls/{WAITING}", role).json
+        agent = rig.get("/api/v1/agents/1001", role).json
+        queue = rig.get("/api/v1/queues/support", role).json
+    assert [call["number"], call["name"], call["customer"]] == [number] * 3
+    assert agent["contact"] == f"sofia/gateway/out/{number}"
+    assert [queue["calls"][0]["number"], queue["agents"][0]["contact"]] == [number, f"sofia/gateway/out/{number}"]
+
+
+def test_a_hostile_name_arrives_as_text() -> None:
+    """Whatever a caller calls himself is data in the answer, and nothing else."""
+    name = '\x1b[2J\r\nSet-Cookie: a=b\x00"}<script>\u202e'
+    with serve(FakeDaemon(snapshot(calls=(call_view(WAITING, name=name),)))) as rig:
+        reply = rig.get(f"/api/v1/calls/{WAITING}")
+    assert reply.json["name"] == name
+    assert "set-cookie" not in reply.headers
