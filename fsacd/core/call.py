@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fsacd.core.events import Leg
+from fsacd.core.offer import Offer
 from fsacd.core.rules import SkillLevels
 
 
@@ -44,9 +45,14 @@ class Talking:
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """The agent's leg died when the talk had hardly begun: the caller either hangs up or returns to the music."""
+    """The agent's leg died when the talk had hardly begun: the caller either hangs up or returns to the music.
+
+    Only then is it known whether this was a talk, and what to write of the offer.
+    """
 
     until_ms: int
+    offer: Offer
+    talk_ms: int
 
 
 CallState = Waiting | Ringing | Connecting | Talking | Settling

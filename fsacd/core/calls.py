@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fsacd.core import call as c
+from fsacd.core import offer as o
 from fsacd.core import offers, skills
 from fsacd.core.commands import CancelReason, EndCall, SendCall
 from fsacd.core.events import (
@@ -14,7 +15,7 @@ from fsacd.core.events import (
     CallRequeueAsked,
     CallReturned,
 )
-from fsacd.core.records import CallEnded, CallJoined, CallMoved, CallOutcome
+from fsacd.core.records import CallEnded, CallJoined, CallMoved, CallOutcome, OfferOutcome
 from fsacd.core.rules import Target, ToExtension, ToHangup, ToQueue
 from fsacd.core.world import World
 
@@ -153,7 +154,8 @@ def returned(world: World, event: CallReturned) -> None:
             else:
                 _end_talk(world, call, talk, "agent_hung_up")
                 world.say_farewell(call.call_id)
-        case c.Settling():
+        case c.Settling(_, offer, _):
+            offers.write(world, offer, OfferOutcome.FAILED, str(CancelReason.BRIDGE_WINDOW))
             back_to_waiting(world, call)
         case c.Waiting() | c.Ringing():
             pass  # put back by us already, when the agent's leg ended
@@ -182,23 +184,33 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
             end(world, call, outcome, "bridge_window" if outcome is CallOutcome.ABANDONED else detail)
         case c.Talking() as talk:
             _end_talk(world, call, talk, "caller_hung_up" if outcome is CallOutcome.ABANDONED else detail)
-        case c.Settling():
-            _end_answered(world, call, "caller_hung_up" if outcome is CallOutcome.ABANDONED else detail)
+        case c.Settling() as settling:
+            # It was the agent who hung up, even if the caller's leg followed at once.
+            _was_talk(world, call, settling)
+            _end_answered(world, call, "agent_hung_up" if outcome is CallOutcome.ABANDONED else detail)
 
 
-def agent_hung_up(world: World, call: c.Call, talk: c.Talking) -> None:
+def agent_hung_up(world: World, call: c.Call, talk: c.Talking, offer: o.Offer) -> None:
     """The agent's leg ended during the talk."""
-    call.talked_ms += world.now_ms - talk.since_ms
-    settle_ms = world.rules.limits.settle_ms
-    if world.now_ms - talk.since_ms < settle_ms:
-        world.move_call(call, c.Settling(world.now_ms + settle_ms))
+    settling = c.Settling(world.now_ms + world.rules.limits.settle_ms, offer, world.now_ms - talk.since_ms)
+    if settling.talk_ms < world.rules.limits.settle_ms:
+        world.move_call(call, settling)
     else:
+        _was_talk(world, call, settling)
         _end_answered(world, call, "agent_hung_up")
+
+
+def _was_talk(world: World, call: c.Call, settling: c.Settling) -> None:
+    offers.write(world, settling.offer, OfferOutcome.ANSWERED, "talk")
+    call.talked_ms += settling.talk_ms
 
 
 def settled(world: World, call_id: str) -> None:
     """A very short talk after all: the caller did not come back."""
-    _end_answered(world, world.calls[call_id], "agent_hung_up")
+    call = world.calls[call_id]
+    assert isinstance(call.state, c.Settling)
+    _was_talk(world, call, call.state)
+    _end_answered(world, call, "agent_hung_up")
 
 
 def _end_talk(world: World, call: c.Call, talk: c.Talking, detail: str) -> None:
@@ -257,7 +269,8 @@ def hangup_asked(world: World, event: CallHangupAsked) -> str | None:
             offers.talk_over(world, talk.offer_id)
             call.talked_ms += world.now_ms - talk.since_ms
             outcome = CallOutcome.ANSWERED
-        case c.Settling():
+        case c.Settling() as settling:
+            _was_talk(world, call, settling)
             outcome = CallOutcome.ANSWERED
         case _:
             _take_offers_back(world, call, CancelReason.CALLER_GONE)
@@ -344,6 +357,7 @@ def switch_restarted(world: World, switch: str) -> None:
     """Every leg on the switch is gone: its calls are lost, or over if they were talking."""
     for call in [call for call in world.calls.values() if call.leg is not None and call.leg.switch == switch]:
         gone(world, CallLost(call.call_id, "switch_restarted"))
+    # Their calls stood on this switch, too, so none of these offers is wanted any more.
     for offer in [offer for offer in world.offers.values() if offer.switch == switch]:
         offers.ended_with_switch(world, offer)
 

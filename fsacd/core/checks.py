@@ -41,14 +41,17 @@ def _check_calls(world: World) -> None:
             case c.Talking(offer_id, agent_id, _):
                 assert isinstance(world.offers[offer_id].state, o.OfferTalking)
                 assert world.offers[offer_id].agent_id == agent_id
-            case c.Waiting() | c.Settling():
+            case c.Settling(_, offer, _):
+                assert not offer.closed, "what is written of a short talk is decided when it settles"
+                assert offer.offer_id not in world.offers
+            case c.Waiting():
                 pass
 
 
 def _check_offers(world: World) -> None:
     holders: dict[str, str] = {}
     for offer_id, offer in world.offers.items():
-        assert offer.closed == isinstance(offer.state, o.OfferEnding), "a record is written when an offer ends"
+        assert not offer.closed or isinstance(offer.state, o.OfferEnding), "a record is written when an offer ends"
         if isinstance(offer.state, o.OfferEnding):
             continue
         assert offer.agent_id not in holders, f"agent {offer.agent_id} has two live offers"

@@ -59,7 +59,8 @@ class Offer:
     rang_ms: int | None = None
     answered_ms: int | None = None
     connected_ms: int | None = None
-    closed: bool = False  # its record is written; only the leg's end is still awaited
+    ended_ms: int | None = None  # when the agent's leg ended
+    closed: bool = False  # its record is written
 
 
 def offer_id(call_id: str, attempt: int) -> str:

@@ -64,20 +64,18 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
 def withdraw(world: World, offer_id: str, reason: CancelReason) -> None:
     """End the agent's leg, ringing or answered; asked for again until the switch says that it has ended.
 
-    The agent is free only then: his phone may still ring.
+    The agent is free only then: his phone may still ring. And he may still answer, so only then is it known what to
+    write down.
     """
     offer = world.offers[offer_id]
-    write(world, offer, _OUTCOMES[reason], _reason(offer, reason))
+    if offer.answered_ms is not None:
+        # The agent had answered: his answer has no talk to show for it, and this says why.
+        caller_gone = reason is CancelReason.CALLER_GONE
+        write(world, offer, _OUTCOMES[reason], str(CancelReason.BRIDGE_WINDOW if caller_gone else reason))
     limits = world.rules.limits
     world.move_offer(offer, o.OfferEnding(reason, world.now_ms + limits.offer_grace_ms))
     world.timers.set("offer", offer_id, world.now_ms + limits.cancel_retry_ms)
     world.command(CancelOffer(offer_id, offer.switch, reason))
-
-
-def _reason(offer: o.Offer, reason: CancelReason) -> str:
-    if reason is CancelReason.CALLER_GONE and offer.answered_ms is not None:
-        return "bridge_window"  # the agent had answered: his 200 has no talk to show for it, and this says why
-    return str(reason)
 
 
 def talk_over(world: World, offer_id: str) -> None:
@@ -105,6 +103,7 @@ def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
     """The leg has still not ended: ask again (a kill can miss a leg that is just being made), or go on without it."""
     if world.now_ms >= ending.give_up_ms:
         world.anomaly("offer_unconfirmed", f"the leg of offer {offer.offer_id} did not end in time")
+        write_end(world, offer, OfferEnd.CANCELLED)
         over(world, offer, OfferEnd.CANCELLED)
         return
     world.timers.set("offer", offer.offer_id, world.now_ms + world.rules.limits.cancel_retry_ms)
@@ -112,7 +111,7 @@ def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
 
 
 def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
-    """The agent's leg is gone: let the agent go on, and forget the offer. Its record has been written."""
+    """The agent's leg is gone: let the agent go on, and forget the offer."""
     world.forget_offer(offer)
     agent = world.agents.get(offer.agent_id)
     if agent is None or not _holds(agent, offer):
@@ -120,7 +119,7 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
     match offer.state:
         case o.OfferTalking():
             agents.wrap_up(world, agent, _wrap_up_ms(world, offer))
-        case o.OfferEnding(CancelReason.NO_ANSWER, _):
+        case o.OfferEnding(CancelReason.NO_ANSWER, _) if offer.answered_ms is None:
             _hold_back(world, agent, offer, "no_answer")
         case o.OfferEnding():
             agents.become_free(world, agent)
@@ -158,24 +157,25 @@ _ENDED_AS: dict[OfferEnd, OfferOutcome] = {
 
 def ended_with_switch(world: World, offer: o.Offer) -> None:
     """The switch has restarted: the leg is gone, and nobody is to blame."""
-    if isinstance(offer.state, o.OfferTalking):
-        write(world, offer, OfferOutcome.ANSWERED, "talk")
-    else:
-        write(world, offer, OfferOutcome.FAILED, "switch_restarted")
+    write(world, offer, OfferOutcome.FAILED, "switch_restarted")
     over(world, offer, OfferEnd.NOT_SENT)
 
 
 def write_end(world: World, offer: o.Offer, end: OfferEnd) -> None:
-    """Write the record of an offer whose leg ended before we wanted it to."""
+    """Write the record of an offer whose leg has ended. Of a talk `calls` writes, where it is known if it was one."""
     match offer.state:
         case o.OfferRinging():
             write(world, offer, _ENDED_AS[end], str(end))
         case o.OfferConnecting():
             write(world, offer, OfferOutcome.FAILED, "bridge_window")
         case o.OfferTalking():
-            write(world, offer, OfferOutcome.ANSWERED, "talk")
-        case o.OfferEnding():
-            pass  # written when it began to end
+            pass
+        case o.OfferEnding(reason, _):
+            if offer.answered_ms is not None:
+                # He answered while we took the call away from him.
+                write(world, offer, OfferOutcome.WITHDRAWN, str(CancelReason.LOST_RACE))
+            else:
+                write(world, offer, _OUTCOMES[reason], str(reason))
 
 
 def write(world: World, offer: o.Offer, outcome: OfferOutcome, reason: str) -> None:
@@ -195,7 +195,7 @@ def write(world: World, offer: o.Offer, outcome: OfferOutcome, reason: str) -> N
             started_ms=offer.started_ms,
             answered_ms=offer.answered_ms,
             connected_ms=offer.connected_ms,
-            ended_ms=world.now_ms,
+            ended_ms=offer.ended_ms if offer.ended_ms is not None else world.now_ms,
         )
     )
 

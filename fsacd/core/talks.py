@@ -117,7 +117,7 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
         case o.OfferTalking():
             assert call is not None
             assert isinstance(call.state, c.Talking)
-            calls.agent_hung_up(world, call, call.state)
+            calls.agent_hung_up(world, call, call.state, offer)
         case o.OfferEnding():
             pass  # its call has gone its own way
 

@@ -213,7 +213,7 @@ class World:
 
     def forget_offer(self, offer: o.Offer) -> None:
         """The agent's leg is gone for good."""
-        assert offer.closed
+        offer.ended_ms = self.now_ms
         del self.offers[offer.offer_id]
         self.timers.clear("offer", offer.offer_id)
 
