@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any, ClassVar, Final, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
@@ -109,6 +110,13 @@ def block_at(root: type[Settings], loc: Loc) -> type[Settings] | None:
     return block if wrapped is None else None
 
 
+@cache
+def _inner_blocks(block: type[Settings]) -> tuple[tuple[str, type[Settings], type | None], ...]:
+    # Kept, because a file may hold ten thousand agents and the model does not change.
+    inner = ((name, *block_of(field.annotation)) for name, field in settings_of(block).items())
+    return tuple((name, inside, wrapped) for name, inside, wrapped in inner if inside is not None)
+
+
 def blocks_in(
     block: type[Settings], data: object, loc: Loc = ()
 ) -> Iterator[tuple[Loc, type[Settings], dict[str, Any]]]:
@@ -116,10 +124,9 @@ def blocks_in(
     if not isinstance(data, dict):
         return
     yield loc, block, data
-    for name, field in settings_of(block).items():
-        inner, wrapped = block_of(field.annotation)
+    for name, inner, wrapped in _inner_blocks(block):
         value = data.get(name)
-        if inner is None or value is None:
+        if value is None:
             continue
         if wrapped is dict and isinstance(value, dict):
             for key, item in value.items():

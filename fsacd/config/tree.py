@@ -170,29 +170,33 @@ class _Composer:
         self._documents = 0
 
     def take(self, event: yaml.Event) -> None:
+        # The most frequent events first: a file may hold hundreds of thousands.
         match event:
-            case yaml.DocumentStartEvent():
-                self._documents += 1
-                if self._documents > 1:
-                    raise self._stop(_mark(event), "the file has a second document (a line '---'); write one only")
+            case yaml.ScalarEvent():
+                self._scalar(event)
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
                 self._open(event)
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 self._close()
-            case yaml.ScalarEvent():
-                self._check_tag(event)
-                node = Scalar(_mark(event), event.value, event.style in {None, ""} and event.tag in {None, "!"})
-                if _SURROGATE.search(node.text):
-                    self._complain(node.mark, "half of a surrogate pair is not a character", broken=True)
-                    node.text = _SURROGATE.sub("?", node.text)
-                self._count(node)
-                if event.anchor:
-                    self._anchors[event.anchor] = node
-                self._place(node)
             case yaml.AliasEvent():
                 self._alias(event)
+            case yaml.DocumentStartEvent():
+                self._documents += 1
+                if self._documents > 1:
+                    raise self._stop(_mark(event), "the file has a second document (a line '---'); write one only")
             case _:  # the stream's and the document's ends carry nothing
                 pass
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        self._check_tag(event)
+        node = Scalar(_mark(event), event.value, event.style in {None, ""} and event.tag in {None, "!"})
+        if _SURROGATE.search(node.text):
+            self._complain(node.mark, "half of a surrogate pair is not a character", broken=True)
+            node.text = _SURROGATE.sub("?", node.text)
+        self._count(node)
+        if event.anchor:
+            self._anchors[event.anchor] = node
+        self._place(node)
 
     def _open(self, event: yaml.CollectionStartEvent) -> None:
         self._check_tag(event)

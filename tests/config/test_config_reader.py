@@ -89,6 +89,16 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     never_surprises(raw)
 
 
+MANY_MISTAKES = (Path(__file__).parent / "bad" / "everything.yaml").read_text(encoding="utf-8")
+
+
+@given(st.integers(0, len(MANY_MISTAKES)), st.integers(0, 12), st.text(alphabet="ab:-[]{},&*!|>'\"#? \t\n", max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_any_slip_of_the_pen_is_read_or_refused(start: int, dropped: int, typed: str) -> None:
+    """A file in which some characters were lost and others typed raises nothing but the list of problems."""
+    never_surprises((MANY_MISTAKES[:start] + typed + MANY_MISTAKES[start + dropped :]).encode())
+
+
 @pytest.mark.parametrize(
     "text",
     [
