@@ -8,7 +8,7 @@ import sys
 _GREEN = {"run", "sim", "demo"}
 
 
-def main() -> None:
+def main() -> int:
     """Run the command line; the console script `fsacd`."""
     if _GREEN.intersection(sys.argv[1:3]):
         from gevent import monkey  # noqa: PLC0415 - see above
@@ -16,8 +16,8 @@ def main() -> None:
         monkey.patch_all()
     from fsacd.cli import main as cli  # noqa: PLC0415 - see above
 
-    cli()
+    return cli()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -19,7 +19,7 @@ from fsacd.config.reader import load
 from fsacd.core.commands import CancelOffer, CancelReason, Command
 from fsacd.core.engine import Engine
 from fsacd.core.events import AgentLoggedIn, Event, RulesChanged
-from fsacd.core.records import Anomaly, Record
+from fsacd.core.records import Anomaly, CallEnded, Record
 from fsacd.core.views import Snapshot
 from fsacd.errors import FsacdError, Refused
 from fsacd.esl.control import CallControl
@@ -41,6 +41,7 @@ STRATEGIES: dict[str, Strategy] = {longest_idle.name: longest_idle}
 
 # How long a stopping daemon waits for the phones it rings to be told that the ring is over.
 _WITHDRAW_S = 1.0
+_MEASURE_S = 1.0
 
 
 def run(path: Path) -> int:
@@ -50,7 +51,7 @@ def run(path: Path) -> int:
     except ConfigErrors as errors:
         logs.complain(str(errors))
         return 2
-    logs.setup(config.log.level, config.log.format, config.log.number_digits)
+    logs.setup(config.log.level, "json" if config.log.format == "json" else "console", config.log.number_digits)
     try:
         daemon = Daemon(path, config)
         daemon.start()
@@ -71,8 +72,11 @@ class Daemon:
         self._config = config
         self._started_ms = self._configured_ms = _wall_ms()
         self._stopping = Signal()
-        self.runtime = Runtime(Engine(config.rules(), STRATEGIES), on_decision=self._decided)
-        self.metrics = Metrics(self.runtime.snapshot, tuple(config.queues))
+        rules = config.rules()
+        self.metrics = Metrics()
+        self.metrics.set_rules(rules)
+        self.runtime = Runtime(Engine(rules, STRATEGIES), on_decision=self.metrics.decided)
+        self.metrics.watch_snapshot(self.runtime.snapshot)
         self._desk = Desk(self.ask, monotonic_ms)
         self._desk.members = wiring.members(config)
         self._desk.may_act_for_others = config.allow_acting_for_others
@@ -81,7 +85,8 @@ class Daemon:
             for name, switch in config.switches.items()
         }
         self._store = Store(wiring.store_settings(config.store), self.runtime.wall_ms) if config.store else None
-        self.api = ApiServer(make_app(self, wiring.api_settings(config), self.metrics.render), wiring.api_settings(config))
+        api = wiring.api_settings(config)
+        self.api = ApiServer(make_app(self, api, self.metrics.exposition), api)
         self._notifier = Notifier()
         self._connect_parts()
 
@@ -89,12 +94,10 @@ class Daemon:
         self.runtime.set_sender(self._send)
         self.runtime.set_busy_listener(self._set_busy)
         self.runtime.add_sink(self.metrics.sink)
-        self.runtime.add_sink(_log_anomalies)
+        self.runtime.add_sink(_tell_log)
         if self._store is not None:
             self.runtime.add_sink(self._store.put)
             self.metrics.watch_store(self._store.state)
-        for name, control in self._controls.items():
-            self.metrics.watch_link(name, control.stats, lambda control=control: control.in_sync)
 
     # --- life ---
 
@@ -114,6 +117,7 @@ class Daemon:
     def serve(self) -> int:
         """Wait for the end; returns the exit code."""
         gevent.spawn(self._tell_ready)
+        gevent.spawn(self._measure_links)
         self._notifier.start_watchdog(self._is_sane)
         while not self._stopping.wait(0.5):
             if self.runtime.failure:
@@ -126,6 +130,21 @@ class Daemon:
         while not any(control.in_sync for control in self._controls.values()):
             gevent.sleep(0.05)
         self._notifier.ready("serving " + ", ".join(self._controls))
+
+    def _measure_links(self) -> None:
+        """Carry what the links have counted into the metrics."""
+        seen = {name: control.stats() for name, control in self._controls.items()}
+        while True:
+            gevent.sleep(_MEASURE_S)
+            for name, control in self._controls.items():
+                before, stats = seen[name], control.stats()
+                seen[name] = stats
+                if stats.probes != before.probes and stats.lag_ms is not None:
+                    self.metrics.event_lag(name, stats.lag_ms / 1000)
+                for _ in range(stats.reconnects - before.reconnects):
+                    self.metrics.reconnected(name)
+                for _ in range(stats.late_replies - before.late_replies):
+                    self.metrics.late_reply(name)
 
     def _stop(self) -> None:
         log.info("fsacd is stopping; talks go on, and callers keep waiting for the next daemon")
@@ -145,7 +164,9 @@ class Daemon:
             self._send(CancelOffer(offer.offer_id, offer.switch, CancelReason.WITHDRAWN))
         deadline = time.monotonic() + _WITHDRAW_S
         waiting_for = {offer.offer_id for offer in ringing}
-        while time.monotonic() < deadline and waiting_for & {offer.offer_id for offer in self.runtime.snapshot().offers}:
+        while time.monotonic() < deadline and waiting_for & {
+            offer.offer_id for offer in self.runtime.snapshot().offers
+        }:
             gevent.sleep(0.02)
 
     def ask_to_stop(self) -> None:
@@ -160,9 +181,6 @@ class Daemon:
     def _set_busy(self, busy: bool) -> None:  # noqa: FBT001 - a listener's one argument
         for control in self._controls.values():
             control.set_busy(busy=busy)
-
-    def _decided(self, seconds: float) -> None:
-        self.metrics.observe_decision(seconds)
 
     # --- what the API sees ---
 
@@ -190,9 +208,10 @@ class Daemon:
         self.runtime.ask(RulesChanged(config.rules()))
         self._desk.members = wiring.members(config)
         self._desk.may_act_for_others = config.allow_acting_for_others
-        self.metrics.set_queues(tuple(config.queues))
+        self.metrics.set_rules(config.rules())
         needs_restart = [
-            part for part in ("switches", "api", "store", "log", "lease_ms", "instance")
+            part
+            for part in ("switches", "api", "store", "log", "lease_ms", "instance")
             if getattr(config, part) != getattr(self._config, part)
         ]
         self._config, self._configured_ms = config, _wall_ms()
@@ -248,18 +267,29 @@ def _switch_status(name: str, control: CallControl) -> SwitchStatus:
         detail=control.detail,
         event_lag_ms=stats.lag_ms,
         events=stats.events,
-        reconnects=max(0, stats.connects - 1),
+        reconnects=stats.reconnects,
         pending=stats.pending,
     )
 
 
-def _log_anomalies(records: Sequence[Record]) -> None:
+def _tell_log(records: Sequence[Record]) -> None:
     for record in records:
-        if isinstance(record, Anomaly):
+        if isinstance(record, CallEnded):
+            log.info(
+                "call ended",
+                call=record.call_id,
+                queue=record.queue,
+                outcome=str(record.outcome),
+                detail=record.detail,
+                agent=record.agent_id,
+                waited_ms=record.waited_ms,
+                talked_ms=record.talked_ms,
+                offers=record.offers,
+                caller=logs.number(record.number),
+            )
+        elif isinstance(record, Anomaly):
             log.warning("anomaly", kind=record.kind, what=record.text)
 
 
 def _wall_ms() -> int:
     return time.time_ns() // 1_000_000
-
-

@@ -40,7 +40,15 @@ class CallControl:
         self._desk = desk
         self._clock = translate.SwitchClock(0, 0)
         self._reader = translate.Reader(name, self._warn)
-        self._link = SwitchLink(name, settings, on_event=self._on_event, on_state=self._on_state)
+        self._link = SwitchLink(
+            name,
+            settings,
+            self._on_event,
+            self._on_state,
+            events=translate.EVENTS,
+            subclasses=translate.SUBCLASSES,
+            filters=translate.FILTERS,
+        )
         self._lease: gevent.Greenlet | None = None
         self._sync: gevent.Greenlet | None = None
         self.detail = "not connected yet"
@@ -94,7 +102,9 @@ class CallControl:
                 pass
             case ConfirmTalk() | SendCall() | EndCall():
                 # The leg has ended meanwhile, and its hangup says so; or it will announce itself again.
-                log.info("the switch did not take a command", switch=self.name, what=type(command).__name__, why=reply.text)
+                log.info(
+                    "the switch did not take a command", switch=self.name, what=type(command).__name__, why=reply.text
+                )
 
     # --- facts in ---
 

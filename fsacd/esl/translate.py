@@ -31,6 +31,12 @@ from fsacd.esl import encoder
 from fsacd.esl.codec import Message
 from fsacd.esl.wire import Wire
 
+# What this module understands; the link subscribes to it.
+EVENTS = ("CHANNEL_PROGRESS", "CHANNEL_PROGRESS_MEDIA", "CHANNEL_PARK", "CHANNEL_BRIDGE", "CHANNEL_HANGUP")
+SUBCLASSES = ("fsacd::queued", "fsacd::waiting", "fsacd::returned", "fsacd::left", "fsacd::feature")
+# Channel events of other legs than ours stay in the switch.
+FILTERS = (("variable_fsacd_leg", "/^./"),)
+
 _JOB = "ring-"
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # The switch ends a ring by itself this much after we should have: only a daemon that died leaves it to the switch.

@@ -1,0 +1,229 @@
+"""Messages become facts, commands become wires."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from fsacd.core.commands import CancelOffer, CancelReason, Command, ConfirmTalk, Connect, EndCall, RingAgent, SendCall
+from fsacd.core.events import (
+    CallerGone,
+    CallLeft,
+    CallQueued,
+    CallReturned,
+    Leg,
+    OfferAnswered,
+    OfferConnected,
+    OfferEnd,
+    OfferEnded,
+    OfferRang,
+)
+from fsacd.core.rules import ToExtension
+from fsacd.esl.codec import HeaderValue, Kind, Message
+from fsacd.esl.translate import Feature, Reader, SwitchClock, end_of, to_wire
+
+CALL = "11111111-2222-4333-8444-555555555555"
+LEG = "aaaaaaaa-2222-4333-8444-555555555555"
+OFFER = "bbbbbbbb-2222-5333-8444-555555555555"
+CLOCK = SwitchClock(uptime_ms=100_000, at_ms=5_000)
+
+
+def event(name: str, **headers: str) -> Message:
+    all_headers: dict[str, HeaderValue] = {"Event-Name": name, "Unique-ID": LEG}
+    all_headers.update({key.replace("__", "-"): value for key, value in headers.items()})
+    return Message(Kind.EVENT, all_headers)
+
+
+def announcement(subclass: str, **headers: str) -> Message:
+    given = {"variable_fsacd_call": CALL, "variable_fsacd_leg": "caller", **headers}
+    return event("CUSTOM", Event__Subclass=subclass, **given)
+
+
+class Warnings(list[str]):
+    def __call__(self, sentence: str) -> None:
+        self.append(sentence)
+
+
+@pytest.fixture
+def warnings() -> Warnings:
+    return Warnings()
+
+
+@pytest.fixture
+def reader(warnings: Warnings) -> Reader:
+    return Reader("fs1", warnings)
+
+
+def test_an_announcement_says_when_the_caller_really_came(reader: Reader) -> None:
+    """A call that waited before we connected keeps its waiting time, told by the switch's uptime."""
+    message = announcement("fsacd::waiting", variable_fsacd_queue="sales", variable_fsacd_queued_at="93000\n")
+    assert reader.read(message, CLOCK, 6_000) == CallQueued(CALL, "sales", 6_000 - 8_000, Leg("fs1", LEG))
+
+
+@pytest.mark.parametrize(
+    ("queued_at", "arrived_ms"),
+    [
+        ("101050", 6_000),  # 50 ms ahead of our reading of the same clock
+        (str((1 << 32) - 1_000), 6_000 - 102_000),  # printed before the 32-bit counter wrapped
+        ("soon", 6_000),
+        ("", 6_000),
+    ],
+)
+def test_odd_arrival_times_never_lie_in_the_future(reader: Reader, queued_at: str, arrived_ms: int) -> None:
+    """The clock's jitter, the 32-bit wrap and nonsense all give a time that is not after now."""
+    message = announcement("fsacd::queued", variable_fsacd_queue="sales", variable_fsacd_queued_at=queued_at)
+    fact = reader.read(message, CLOCK, 6_000)
+    assert isinstance(fact, CallQueued)
+    assert fact.arrived_ms == arrived_ms
+
+
+def test_the_optional_variables_are_read(reader: Reader, warnings: Warnings) -> None:
+    """fsacd_priority, fsacd_skills and fsacd_customer reach the fact, as the caller's number and name do."""
+    message = announcement(
+        "fsacd::queued",
+        variable_fsacd_queue="sales",
+        variable_fsacd_priority="2",
+        variable_fsacd_skills="german:5, billing",
+        variable_fsacd_customer="ACME",
+        Caller__Caller__ID__Number="+4930123",
+        Caller__Caller__ID__Name="Ann",
+    )
+    assert reader.read(message, CLOCK, 6_000) == CallQueued(
+        CALL, "sales", 6_000, Leg("fs1", LEG), 2, 0, (("billing", 1), ("german", 5)), "+4930123", "Ann", "ACME"
+    )
+    assert warnings == []
+
+
+def test_nonsense_in_a_variable_is_named_and_the_call_is_queued_all_the_same(
+    reader: Reader, warnings: Warnings
+) -> None:
+    """A typing mistake in the dialplan must not cost a caller his place."""
+    message = announcement(
+        "fsacd::queued", variable_fsacd_queue="q", variable_fsacd_priority="high", variable_fsacd_skills="german:11,x:1"
+    )
+    fact = reader.read(message, CLOCK, 6_000)
+    assert isinstance(fact, CallQueued)
+    assert (fact.priority, fact.required) == (None, (("x", 1),))
+    assert warnings == [
+        f"call {CALL}: fsacd_priority 'high' is not a number; the queue's is used",
+        f"call {CALL}: fsacd_skills has 'german:11', which is no skill with a level 1 to 10",
+    ]
+
+
+def test_an_announcement_without_an_id_is_ignored_aloud(reader: Reader, warnings: Warnings) -> None:
+    """Without fsacd_call there is nothing to recognise the call by."""
+    message = announcement("fsacd::queued", variable_fsacd_call="x'; y")
+    assert reader.read(message, CLOCK, 6_000) is None
+    assert warnings == ['a call announced itself without a proper fsacd_call ("x\'; y"); it is ignored']
+
+
+AGENT = {"variable_fsacd_leg": "agent", "variable_fsacd_offer": OFFER, "variable_fsacd_call": CALL}
+CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
+
+
+@pytest.mark.parametrize(
+    ("message", "fact"),
+    [
+        (announcement("fsacd::returned"), CallReturned(CALL)),
+        (announcement("fsacd::left"), CallLeft(CALL)),
+        (event("CHANNEL_PROGRESS", **AGENT), OfferRang(OFFER)),
+        (event("CHANNEL_PROGRESS_MEDIA", **AGENT), OfferRang(OFFER)),
+        (event("CHANNEL_PARK", **AGENT), OfferAnswered(OFFER, "fs1")),
+        (event("CHANNEL_BRIDGE", **CALLER, Bridge__B__Unique__ID=OFFER), OfferConnected(OFFER)),
+        (event("CHANNEL_BRIDGE", **AGENT), OfferConnected(OFFER)),
+        (event("CHANNEL_HANGUP", **AGENT, Hangup__Cause="USER_BUSY"), OfferEnded(OFFER, OfferEnd.BUSY, "USER_BUSY")),
+        (event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING"), CallerGone(CALL, "NORMAL_CLEARING")),
+        (
+            event("BACKGROUND_JOB", Job__UUID=f"ring-{OFFER}", _body="-ERR USER_NOT_REGISTERED\n"),
+            OfferEnded(OFFER, OfferEnd.UNREACHABLE, "USER_NOT_REGISTERED"),
+        ),
+        # +OK means answered, which CHANNEL_PARK says better: only a parked leg can be bridged.
+        (event("BACKGROUND_JOB", Job__UUID=f"ring-{OFFER}", _body=f"+OK {OFFER}\n"), None),
+        (event("BACKGROUND_JOB", Job__UUID="somebody-elses", _body="-ERR NO_ANSWER\n"), None),
+        (event("CHANNEL_PARK", **CALLER), None),
+        (event("CHANNEL_HANGUP", Hangup__Cause="NORMAL_CLEARING"), None),
+        (event("HEARTBEAT"), None),
+        (event("CUSTOM", Event__Subclass="sofia::register"), None),
+    ],
+)
+def test_messages_become_facts(reader: Reader, message: Message, fact: object) -> None:
+    """Which leg an event is about is told from our variables on it, nothing is remembered."""
+    assert reader.read(message, CLOCK, 6_000) == fact
+
+
+def test_a_feature_code_names_phone_and_agent(reader: Reader) -> None:
+    """fsacd_user is who authenticated, fsacd_agent whom he acts for."""
+    message = event(
+        "CUSTOM",
+        Event__Subclass="fsacd::feature",
+        variable_fsacd_feature="not_ready",
+        variable_fsacd_user="1001",
+        variable_fsacd_reason="3",
+    )
+    assert reader.read(message, CLOCK, 0) == Feature("not_ready", Leg("fs1", LEG), "1001", "", "3", "")
+
+
+@pytest.mark.parametrize(
+    ("cause", "end"),
+    [
+        ("CALL_REJECTED", OfferEnd.REFUSED),
+        ("USER_BUSY", OfferEnd.BUSY),
+        ("NO_ANSWER", OfferEnd.NO_ANSWER),
+        ("NO_USER_RESPONSE", OfferEnd.UNREACHABLE),
+        ("SUBSCRIBER_ABSENT", OfferEnd.UNREACHABLE),
+        ("DESTINATION_OUT_OF_ORDER", OfferEnd.UNREACHABLE),
+        ("SOMETHING_NEW", OfferEnd.UNREACHABLE),
+        ("LOSE_RACE", OfferEnd.CANCELLED),
+        ("NORMAL_CLEARING", OfferEnd.HUNG_UP),
+    ],
+)
+def test_causes_say_what_the_agent_did(cause: str, end: OfferEnd) -> None:
+    """A cause that nobody thought of makes the phone unreachable, never refused: the agent is not blamed."""
+    assert end_of(cause) == end
+
+
+WIRES: Mapping[Command, bytes] = {
+    CancelOffer(OFFER, "fs1", CancelReason.CALLER_GONE): f"api uuid_kill {OFFER} ORIGINATOR_CANCEL\n\n".encode(),
+    CancelOffer(OFFER, "fs1", CancelReason.LOST_RACE): f"api uuid_kill {OFFER} LOSE_RACE\n\n".encode(),
+    Connect(OFFER, CALL, Leg("fs1", LEG)): f"api uuid_bridge {LEG} {OFFER}\n\n".encode(),
+    ConfirmTalk(CALL, Leg("fs1", LEG), None): f"api uuid_setvar {LEG} transfer_after_bridge\n\n".encode(),
+    ConfirmTalk(CALL, Leg("fs1", LEG), ToExtension("survey", "default")): (
+        f"api uuid_setvar {LEG} transfer_after_bridge survey:XML:default\n\n".encode()
+    ),
+    SendCall(
+        CALL, Leg("fs1", LEG), ToExtension("9000", "public")
+    ): f"api uuid_transfer {LEG} 9000 XML public\n\n".encode(),
+    EndCall(CALL, Leg("fs1", LEG), "USER_BUSY"): f"api uuid_kill {LEG} USER_BUSY\n\n".encode(),
+}
+
+
+@pytest.mark.parametrize("command", WIRES)
+def test_commands_become_wires(command: Command) -> None:
+    """Each command is one line of Event Socket."""
+    assert to_wire(command).data == WIRES[command]
+
+
+def test_the_caller_is_the_first_leg_of_the_bridge() -> None:
+    """Only the first leg's variables bring it back when the other one dies (swapped, the caller hangs in limbo)."""
+    assert to_wire(Connect(OFFER, CALL, Leg("fs1", LEG))).data.index(LEG.encode()) < 50
+
+
+def test_a_ring_can_outlive_neither_daemon_nor_caller() -> None:
+    """The switch ends the ring and the parked leg by itself a little after we should have; the job is named by us."""
+    wire = to_wire(RingAgent(OFFER, CALL, "1001", "sales", "user/1001@x", "fs1", "+4930", "Ann", 20_000))
+    assert wire.job == f"ring-{OFFER}"
+    head, job, *_ = wire.data.decode().split("\n")
+    assert job == f"Job-UUID: ring-{OFFER}"
+    variables = dict(pair.split("=") for pair in head[head.index("{") + 1 : head.index("}")].split(","))
+    assert variables == {
+        "origination_uuid": OFFER,
+        "fsacd_leg": "agent",
+        "fsacd_offer": OFFER,
+        "fsacd_call": CALL,
+        "fsacd_agent": "1001",
+        "ignore_early_media": "true",
+        "hangup_after_bridge": "true",
+        "park_timeout": "10",
+        "originate_timeout": "23",
+    }

@@ -1,0 +1,132 @@
+"""The loop around the engine: order, time, failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import gevent
+import pytest
+
+from fsacd.core.commands import Command, RingAgent
+from fsacd.core.engine import Engine
+from fsacd.core.events import (
+    AgentLoggedIn,
+    AgentSetReady,
+    CallQueued,
+    Leg,
+    OfferEnd,
+    OfferEnded,
+    SwitchConnected,
+)
+from fsacd.core.records import CallJoined, OfferClosed, Record
+from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
+from fsacd.errors import Refused, Unavailable
+from fsacd.runtime import Runtime
+from strategies import longest_idle
+
+RULES = Rules(
+    queues={"q": QueueRules("q", ring_timeout_ms=50)},
+    agents={"a": AgentRules("a", contact="user/a", queues={"q": Service()})},
+)
+
+
+class Rig:
+    """A runtime whose commands and records are kept, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.seen: list[Command | Record] = []
+        self.runtime = Runtime(Engine(RULES, {"longest_idle": longest_idle}))
+        self.runtime.set_sender(self.send)
+        self.runtime.add_sink(self.seen.extend)
+
+    def send(self, command: Command) -> None:
+        self.seen.append(command)
+
+    def serve_one(self) -> None:
+        self.runtime.post(SwitchConnected("s"))
+        self.runtime.post(AgentLoggedIn("a", "test"))
+        self.runtime.post(CallQueued("c", "q", 0, Leg("s", "u")))
+
+    def kinds(self) -> list[str]:
+        return [type(seen).__name__ for seen in self.seen]
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    rig = Rig()
+    yield rig
+    rig.runtime.stop()
+
+
+def test_commands_go_out_before_records(rig: Rig) -> None:
+    """History never delays a phone."""
+    rig.serve_one()
+    assert rig.kinds()[-3:] == ["RingAgent", "CallJoined", "AgentStateEnded"]
+
+
+def test_a_fact_that_a_command_causes_at_once_waits_for_the_end_of_the_step(rig: Rig) -> None:
+    """A command that could not be sent says so while the step still runs; the engine is not entered twice."""
+
+    def refuse(command: Command) -> None:
+        rig.seen.append(command)
+        if isinstance(command, RingAgent):
+            rig.runtime.post(OfferEnded(command.offer_id, OfferEnd.NOT_SENT))
+
+    rig.runtime.set_sender(refuse)
+    rig.serve_one()
+    kinds = rig.kinds()
+    assert kinds.index("CallJoined") < kinds.index("OfferClosed")
+    assert not rig.runtime.failure
+
+
+def test_a_deadline_is_acted_on_without_a_fact(rig: Rig) -> None:
+    """An agent who does not answer is given up although nothing comes from the switch."""
+    rig.runtime.start()
+    rig.serve_one()
+    with gevent.Timeout(5):
+        while not any(isinstance(seen, OfferClosed) for seen in rig.seen):
+            gevent.sleep(0.005)
+
+
+def test_a_deadline_that_comes_up_earlier_wakes_the_timer(rig: Rig) -> None:
+    """The timer sleeps for ever when there is nothing to wait for, and still acts on what comes later."""
+    rig.runtime.start()
+    gevent.sleep(0.01)
+    test_a_deadline_is_acted_on_without_a_fact(rig)
+
+
+def test_a_wish_is_refused_with_the_engines_reason(rig: Rig) -> None:
+    """What the API tells its caller is the engine's own sentence."""
+    with pytest.raises(Refused, match="agent a is logged out"):
+        rig.runtime.ask(AgentSetReady("a", "test"))
+
+
+def test_busy_is_told_when_it_changes(rig: Rig) -> None:
+    """The event connections are kept awake only while a call or a ready agent exists."""
+    told: list[bool] = []
+    rig.runtime.set_busy_listener(told.append)
+    rig.serve_one()
+    rig.runtime.post(AgentSetReady("a", "test"))
+    assert told == [True]
+
+
+def test_a_failing_engine_decides_nothing_any_more(rig: Rig) -> None:
+    """An engine in an unknown state must not go on; whoever watches the daemon starts it again."""
+
+    def fail(_command: Command) -> None:
+        raise RuntimeError("a fault of ours")
+
+    rig.runtime.set_sender(fail)
+    rig.serve_one()
+    assert rig.runtime.failure == "RuntimeError: a fault of ours"
+    with pytest.raises(Unavailable, match="a fault of ours"):
+        rig.runtime.ask(AgentSetReady("a", "test"))
+
+
+def test_the_snapshot_shows_the_state_after_the_last_step(rig: Rig) -> None:
+    """A reader never sees what was before his own change."""
+    before = rig.runtime.snapshot()
+    rig.serve_one()
+    after = rig.runtime.snapshot()
+    assert ([c.state for c in before.calls], [c.state for c in after.calls]) == ([], ["offered"])
+    assert any(isinstance(seen, CallJoined) for seen in rig.seen)
