@@ -50,9 +50,10 @@ class Talking:
 
 @dataclass(frozen=True, slots=True)
 class WrappingUp:
-    """After-call work."""
+    """After-call work. `leg` is the offer whose leg must still end: with it the work is over, if the queue has none."""
 
     until_ms: int
+    leg: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,12 +95,24 @@ def hold_back(world: World, agent: a.Agent, reason: str, for_ms: int) -> None:
 
 
 def wrap_up(world: World, agent: a.Agent, for_ms: int) -> None:
-    """A talk is over."""
+    """A talk is over, and the agent's leg has ended (or he has work to do until long after its end)."""
     agent.idle_since_ms = world.now_ms
     if for_ms <= 0 or agent.removed or isinstance(agent.then, a.LoggedOut):
         become_free(world, agent)
     else:
         world.move_agent(agent, a.WrappingUp(world.now_ms + for_ms))
+
+
+def wrap_up_until_leg_ends(world: World, agent: a.Agent, offer_id: str, give_up_ms: int) -> None:
+    """A talk is over and no work follows, but the agent's leg is still there: his phone would be busy."""
+    agent.idle_since_ms = world.now_ms
+    world.move_agent(agent, a.WrappingUp(give_up_ms, offer_id))
+
+
+def leg_ended(world: World, agent: a.Agent, offer_id: str) -> None:
+    """A leg of his has ended: he is free, if that is what he waited for."""
+    if isinstance(agent.state, a.WrappingUp) and agent.state.leg == offer_id:
+        become_free(world, agent)
 
 
 def pause_over(world: World, agent_id: str) -> None:

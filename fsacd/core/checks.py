@@ -83,7 +83,9 @@ def _check_agents(world: World) -> None:
             case a.Ready() | a.LoggedOut():
                 assert agent.then is None, "whoever is free has got what he asked for"
                 assert not agent.removed or isinstance(agent.state, a.LoggedOut)
-            case a.NotReady() | a.WrappingUp() | a.HeldBack():
+            case a.WrappingUp(_, leg):
+                assert not leg or world.offers[leg].agent_id == agent_id, "he waits for a leg that is no more"
+            case a.NotReady() | a.HeldBack():
                 pass
 
 

@@ -96,7 +96,11 @@ def _end_talk(world: World, offer_id: str, outcome: OfferOutcome, reason: str) -
     give_up_ms = world.now_ms + _TALK_OVER_GRACE_MS + world.rules.limits.offer_grace_ms
     world.move_offer(offer, o.OfferEnding(CancelReason.TALK_OVER, give_up_ms))
     world.timers.set("offer", offer_id, world.now_ms + _TALK_OVER_GRACE_MS)
-    agents.wrap_up(world, world.agents[offer.agent_id], _wrap_up_ms(world, offer))
+    agent, wrap_up_ms = world.agents[offer.agent_id], _wrap_up_ms(world, offer)
+    if wrap_up_ms > 0:
+        agents.wrap_up(world, agent, wrap_up_ms)
+    else:
+        agents.wrap_up_until_leg_ends(world, agent, offer_id, give_up_ms)
 
 
 def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
@@ -114,8 +118,12 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
     """The agent's leg is gone: let the agent go on, and forget the offer."""
     world.forget_offer(offer)
     agent = world.agents.get(offer.agent_id)
-    if agent is None or not _holds(agent, offer):
-        return  # he has been in wrap-up since the caller hung up, and may be anywhere by now
+    if agent is None:
+        return
+    if not _holds(agent, offer):
+        # He has been in wrap-up since the caller hung up, and may be anywhere by now.
+        agents.leg_ended(world, agent, offer.offer_id)
+        return
     match offer.state:
         case o.OfferTalking():
             agents.wrap_up(world, agent, _wrap_up_ms(world, offer))
