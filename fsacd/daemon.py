@@ -45,7 +45,7 @@ _MEASURE_S = 1.0
 
 
 def run(path: Path) -> int:
-    """Run the daemon until a signal ends it; returns the exit code. Problems go to standard error in whole sentences."""
+    """Run the daemon until a signal ends it; returns the exit code. Problems go to standard error, in sentences."""
     try:
         config = load(path)
     except ConfigErrors as errors:
@@ -178,7 +178,7 @@ class Daemon:
     def _send(self, command: Command) -> None:
         self._controls[switch_of(command)].send(command)
 
-    def _set_busy(self, busy: bool) -> None:  # noqa: FBT001 - a listener's one argument
+    def _set_busy(self, busy: bool) -> None:
         for control in self._controls.values():
             control.set_busy(busy=busy)
 
@@ -200,7 +200,8 @@ class Daemon:
         """Read the file again and swap the rules. Raises Refused and keeps the old ones if the file is wrong."""
         self._notifier.reloading()
         try:
-            config = load(self._path)
+            # In a real thread: ten thousand agents take seconds to read, and calls must not wait for that.
+            config = gevent.get_hub().threadpool.apply(load, (self._path,))
         except ConfigErrors as errors:
             self._notifier.ready("serving with the old configuration: the new one has errors")
             problems = tuple(str(problem) for problem in errors.problems)
@@ -225,9 +226,9 @@ class Daemon:
         try:
             log.info("reload", result=self.reload())
         except Refused as refused:
-            log.error("reload refused", why=str(refused), problems=list(refused.problems))
+            log.warning("reload refused", why=str(refused), problems=list(refused.problems))
         except FsacdError as error:
-            log.error("reload failed", why=str(error))
+            log.warning("reload failed", why=str(error))
 
     def status(self) -> DaemonStatus:
         """The daemon, its links and its database."""

@@ -1,4 +1,4 @@
-"""Call control of one switch: its link, translated both ways, with the lease and the sync that keep both sides honest."""
+"""Call control of one switch: its link, translated both ways, with the lease and the sync."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gevent
 import orjson
 import structlog
 
-from fsacd.core.commands import CancelOffer, Command, Connect, ConfirmTalk, EndCall, RingAgent, SendCall
+from fsacd.core.commands import CancelOffer, Command, ConfirmTalk, Connect, EndCall, RingAgent, SendCall
 from fsacd.core.events import (
     CallLost,
     ConnectFailed,
@@ -80,7 +80,7 @@ class CallControl:
         try:
             wire = translate.to_wire(command)
         except encoder.EncodeError as error:
-            log.error("a command has no safe form and was not sent", switch=self.name, why=str(error))
+            log.warning("a command has no safe form and was not sent", switch=self.name, why=str(error))
             self._failed(command, Reply(Outcome.NOT_SENT, str(error)))
             return
         self._link.submit(wire, lambda reply: self._on_reply(command, reply))
