@@ -28,6 +28,9 @@ def queued(world: World, event: CallQueued) -> str | None:
     call = _make_call(world, event)
     if not world.has_queue(event.queue):
         return _refuse(world, call, f"there is no queue {event.queue!r}")
+    if event.leg is None:
+        # Until callbacks are dialled nothing could connect it, and an agent would be rung for nobody.
+        return _refuse(world, call, "it has no leg to talk on")
     if len(world.calls) >= world.rules.limits.calls:
         return _refuse(world, call, f"the limit of {world.rules.limits.calls} calls is reached")
     rules = world.rules.queues[event.queue]
@@ -65,8 +68,8 @@ def _refuse(world: World, call: c.Call, why: str) -> str:
     """The call never stands in a queue; its caller takes the dialplan's fallback."""
     world.anomaly("call_refused", f"call {call.call_id} was refused: {why}")
     call.queue = call.queue if call.queue in world.rules.queues else ""
-    _write(world, call, CallOutcome.REFUSED, why)
-    farewell = SendCall(call.call_id, call.leg, world.rules.fallback) if call.leg else None
+    farewell = _farewell(call, world.rules.fallback)
+    _write(world, call, CallOutcome.REFUSED, why, after=_name(world.rules.fallback if farewell else None))
     world.remember_ended(call.call_id, farewell)
     if farewell is not None:
         world.command(farewell)

@@ -65,7 +65,7 @@ class _Book:
             case ["agent", agent_id, *entries]:
                 self.agents[agent_id] = _agent(agent_id, entries)
             case ["limits", *settings]:
-                self.limits = replace(self.limits, **{f"{k}_ms": _ms(v) for k, v in _pairs(settings).items()})
+                self.limits = _limits(self.limits, settings)
             case ["without", "queue", name]:
                 del self.queues[name]
                 self.agents = {i: _without(agent, name) for i, agent in self.agents.items()}
@@ -147,7 +147,7 @@ def _call_fact(at_ms: int, call_id: str, words: list[str]) -> e.Event:
                 call_id,
                 queue,
                 arrived_ms=_ms(given["arrived"]) if "arrived" in given else at_ms,
-                leg=e.Leg(given.get("switch", "fs1"), f"leg-{call_id}"),
+                leg=e.Leg(given["switch"], f"leg-{call_id}") if given.setdefault("switch", "fs1") != "none" else None,
                 priority=int(given["priority"]) if "priority" in given else None,
                 head_start_ms=_ms(given.get("head_start", "0")),
                 required=_levels(given.get("requires", "")),
@@ -218,6 +218,11 @@ def _queue(rules: QueueRules, settings: list[str]) -> QueueRules:
         else:
             raise StoryError(f"a queue has no {name}")
     return replace(rules, **changes)  # type: ignore[arg-type] # each value was made for its field
+
+
+def _limits(limits: Limits, settings: list[str]) -> Limits:
+    given = {name: int(value) if name == "calls" else _ms(value) for name, value in _pairs(settings).items()}
+    return replace(limits, **{name if name == "calls" else f"{name}_ms": value for name, value in given.items()})
 
 
 def _target(text: str) -> Target:
