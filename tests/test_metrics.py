@@ -271,3 +271,15 @@ def test_large_scrape_leaves_the_calls_alone(metrics: Metrics) -> None:
     assert turns > before, f"the hub stood still for {time.monotonic() - started:.3f} s"
     other.kill()
     assert sum(value for name, value in shown.items() if name.startswith("fsacd_talk_seconds_count")) >= 300
+
+
+@pytest.mark.parametrize("name", ["prometheus/fsacd.rules.yml", "grafana/fsacd.json"])
+def test_alerts_and_dashboard_ask_for_what_there_is(metrics: Metrics, name: str) -> None:
+    """Each metric that an alert or the dashboard names is one that we expose."""
+    metrics.watch_snapshot(lambda: Snapshot(0, (), (), (), (), ()))
+    metrics.watch_store(Stored)
+    exposed = {family.name for family in metrics.collect()}
+    text = (DEFINITIONS.parent.parent / name).read_text(encoding="utf-8")
+    named = {re.sub(r"_(total|bucket|sum|count)$", "", found) for found in re.findall(r"fsacd_\w+", text)}
+    assert named
+    assert named - exposed == set()

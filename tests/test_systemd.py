@@ -131,3 +131,12 @@ def test_socket_full(tmp_path: Path) -> None:
                     break
         assert [line["log_level"] for line in logs] == ["warning"]
         notifier.close()
+
+
+def test_unit_file() -> None:
+    """The unit waits for our READY, feeds on our watchdog, and lives on when the switch restarts."""
+    unit = Path(__file__).parent.parent / "config" / "systemd" / "fsacd.service"
+    lines = set(unit.read_text(encoding="utf-8").splitlines())
+    wanted = {"Type=notify", "KillMode=mixed", "WatchdogSec=20", "Restart=always", "NoNewPrivileges=yes"}
+    assert wanted - lines == set()
+    assert not any(line.startswith(("Requires=", "BindsTo=", "PartOf=")) for line in lines)

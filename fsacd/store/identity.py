@@ -10,6 +10,7 @@ from pathlib import Path
 
 # Tried in this order when we are root: a user made for us, PostgreSQL's own, everybody's nobody.
 UNPRIVILEGED = ("fsacd", "postgres", "nobody")
+_USUAL_OVERFLOW = 65_534
 
 
 class Mode(StrEnum):
@@ -45,8 +46,7 @@ def candidates(data: Path) -> list[Identity]:
     elif me is not None:
         found.append(Identity(Mode.PLAIN, uid, gid, (uid, gid), me.pw_name))
     # Root whose files only root can reach, or a user whom no passwd entry knows (PostgreSQL insists on one).
-    mapped = _mappable()
-    if mapped is not None and (uid == 0 or me is None):
+    if (uid == 0 or me is None) and (mapped := _mappable()) is not None:
         found.append(Identity(Mode.NAMESPACE, mapped.pw_uid, mapped.pw_gid, (uid, gid), mapped.pw_name))
     try:
         owner = data.lstat().st_uid
@@ -57,7 +57,10 @@ def candidates(data: Path) -> list[Identity]:
 
 def _mappable() -> pwd.struct_passwd | None:
     """Some ordinary passwd entry to appear as; not the overflow user, whom everybody unmapped appears as."""
-    overflow = int(Path("/proc/sys/kernel/overflowuid").read_text(encoding="ascii"))
+    try:
+        overflow = int(Path("/proc/sys/kernel/overflowuid").read_text(encoding="ascii"))
+    except OSError:
+        overflow = _USUAL_OVERFLOW  # systemd's ProcSubset=pid hides it
     return next((user for user in pwd.getpwall() if user.pw_uid not in {0, overflow}), None)
 
 
