@@ -5,12 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gevent
+from structlog.testing import capture_logs
 
 from fsacd.core.events import Event, Leg
 from fsacd.core.rules import Service
@@ -161,6 +162,7 @@ class Rig:
 
     daemon: FakeDaemon
     server: ApiServer
+    logs: list[MutableMapping[str, Any]]
 
     def ask(
         self,
@@ -203,8 +205,8 @@ def serve(daemon: FakeDaemon | None = None, **settings: Any) -> Iterator[Rig]:
     server = ApiServer(make_app(fake, chosen, lambda: (b"fsacd_up 1\n", "text/plain; version=0.0.4")), chosen)
     server.start()
     try:
-        with gevent.Timeout(30):
-            yield Rig(fake, server)
+        with gevent.Timeout(30), capture_logs() as logs:
+            yield Rig(fake, server, logs)
     finally:
         server.stop(grace_s=0.1)
 

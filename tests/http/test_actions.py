@@ -39,6 +39,16 @@ def test_an_action_posts_one_fact(path: str, body: Any, expected: e.Event) -> No
         assert (reply.status, rig.daemon.asked) == (200, [expected])
 
 
+def test_an_action_is_logged_with_who_asked_for_it() -> None:
+    """The log tells who did what; looking is not logged, and the token never."""
+    with serve() as rig:
+        rig.post("/api/v1/agents/1001/ready")
+        rig.get("/api/v1/agents/1001")
+        assert rig.logs == [
+            {"event": "api action", "by": "api:admin", "path": "/api/v1/agents/1001/ready", "log_level": "info"}
+        ]
+
+
 def test_the_cli_is_told_apart_from_other_programs() -> None:
     """History says whether a person at a terminal or another program used the token."""
     with serve() as rig:

@@ -214,6 +214,7 @@ def test_a_fault_of_ours_says_nothing_about_itself() -> None:
     daemon.reloads = broken
     with serve(daemon) as rig:
         reply = rig.post("/api/v1/reload")
+        assert [(log["log_level"], str(log["exc_info"])) for log in rig.logs] == [("error", "secret inside")]
     assert (reply.status, reply.json["detail"]) == (500, "The daemon failed at this request; its log says why.")
     assert b"secret inside" not in reply.body
 

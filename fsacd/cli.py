@@ -1,0 +1,118 @@
+"""The command line: `fsacd run`, `check`, `sim` and `demo` work here; everything else asks a running daemon.
+
+Exit codes: 0 done, 1 refused by the daemon, 2 wrong use or wrong configuration, 3 the daemon cannot be reached.
+Heavy imports are made by the command that needs them, so that `--help` and client commands start in a moment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from fsacd import __version__
+from fsacd.cli_client import BadUse, NotReachable
+from fsacd.cli_commands import COMMANDS
+from fsacd.cli_output import complain
+from fsacd.errors import FsacdError, Refused
+
+EXIT_OK = 0
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+EXIT_NOT_REACHABLE = 3
+# What a shell expects of a program that Ctrl-C has ended.
+EXIT_INTERRUPTED = 130
+
+_CONFIG = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="fsacd")
+def program() -> None:
+    """Automatic call distribution for FreeSWITCH."""
+
+
+@program.command()
+@click.option(
+    "--config", "-c", type=_CONFIG, envvar="FSACD_CONFIG", default=Path("/etc/fsacd/fsacd.yaml"), show_default=True,
+    help="Configuration file.",
+)  # fmt: skip
+def run(config: Path) -> int:
+    """Run the daemon in the foreground."""
+    from fsacd import daemon  # noqa: PLC0415 - see the top
+
+    return daemon.run(config)
+
+
+@program.command()
+@click.argument("file", type=_CONFIG)
+def check(file: Path) -> int:
+    """Check a configuration FILE: every problem with its place, or a summary."""
+    from fsacd.config.check import check as check_file  # noqa: PLC0415 - see the top
+
+    code, text = check_file(file)
+    (sys.stdout if code == EXIT_OK else sys.stderr).write(text.rstrip("\n") + "\n")
+    return code
+
+
+@program.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8021, show_default=True, help="0: any free port.")
+@click.option("--password", envvar="FSACD_SIM_PASSWORD", default="ClueCon", show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same callers.")
+def sim(host: str, port: int, password: str, seed: int) -> int:
+    """Run a simulated FreeSWITCH with callers and agents; it speaks Event Socket."""
+    from fsacd.sim.program import run_sim  # noqa: PLC0415 - see the top
+
+    return run_sim(host=host, port=port, password=password, seed=seed)
+
+
+@program.command()
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same callers.")
+def demo(seed: int) -> int:
+    """Show it all at work: the daemon, a simulated FreeSWITCH, a database, callers and agents."""
+    from fsacd.demo import run_demo  # noqa: PLC0415 - see the top
+
+    return run_demo(seed=seed)
+
+
+for _command in COMMANDS:
+    program.add_command(_command)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; `args` are those after the program's name."""
+    try:
+        code = program.main(args=None if args is None else list(args), prog_name="fsacd", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (KeyboardInterrupt, click.Abort):
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader, head or less, has seen enough. Python would complain again when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except FsacdError as error:
+        return _failed(error)
+    return code if isinstance(code, int) else EXIT_OK
+
+
+def _failed(error: FsacdError) -> int:
+    match error:
+        case Refused():
+            complain(str(error), error.problems)
+            return EXIT_REFUSED
+        case NotReachable():
+            complain(str(error))
+            return EXIT_NOT_REACHABLE
+        case BadUse():
+            complain(str(error))
+            return EXIT_USAGE
+        case _:
+            complain(str(error))
+            return EXIT_REFUSED

@@ -1,0 +1,242 @@
+"""The live table of queues and agents, from the API's JSON: for a terminal, or as plain lines for a pipe or a log.
+
+Nothing from a caller reaches the terminal as it is: escape sequences, control characters and marks that turn the
+writing direction are replaced, because a caller chooses his own name.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:  # rich takes a tenth of a second to import; plain lines do without it
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+    from rich.table import Table
+
+Document = Mapping[str, Any]
+
+_TEXT_LIMIT = 80
+# Control, format (direction marks, joiners), surrogate, private, and line and paragraph separators.
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+# The order in which agents are shown when there is no room for all: who is busy first.
+_STATE_ORDER = ("talking", "offered", "wrapping_up", "held_back", "ready", "not_ready", "leaving", "logged_out")
+_STATE_STYLES = {
+    "talking": "green",
+    "offered": "yellow",
+    "wrapping_up": "cyan",
+    "held_back": "magenta",
+    "ready": "bold green",
+    "not_ready": "red",
+    "leaving": "dim",
+    "logged_out": "dim",
+}
+
+
+def clean(value: object, limit: int = _TEXT_LIMIT) -> str:
+    """Text that is safe on a terminal: unprintable characters become `?`, and it is cut at `limit` characters."""
+    text = str(value)
+    shown = text[: limit + 1]
+    if not (shown.isascii() and shown.isprintable()):
+        shown = "".join("?" if unicodedata.category(char) in _UNSAFE else char for char in shown)
+    return shown if len(text) <= limit else shown[: limit - 1] + "…"
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal the text takes: two for most characters of Chinese, Japanese and Korean."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(char) in {"W", "F"} for char in text)
+    return len(text) + wide - sum(unicodedata.combining(char) != 0 for char in text)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them: 12s, 2m05s, 1h02m, 3d04h; nothing for None."""
+    if seconds is None:
+        return ""
+    whole = int(seconds)
+    minutes, rest = divmod(whole, 60)
+    if minutes == 0:
+        return f"{rest}s"
+    hours, minutes = divmod(minutes, 60)
+    if hours == 0:
+        return f"{minutes}m{rest:02}s"
+    days, hours = divmod(hours, 24)
+    if days == 0:
+        return f"{hours}h{minutes:02}m"
+    return f"{days}d{hours:02}h"
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One look at the daemon: `/status`, and the lists of `/queues` and `/agents`. `note` is shown above it."""
+
+    status: Document
+    queues: Sequence[Document] = ()
+    agents: Sequence[Document] = ()
+    note: str = ""
+
+    def by_state(self) -> list[Document]:
+        """The agents, the busy ones first."""
+        order = {state: place for place, state in enumerate(_STATE_ORDER)}
+        return sorted(self.agents, key=lambda agent: (order.get(agent["state"], len(order)), agent["id"]))
+
+    def states(self) -> list[tuple[str, int]]:
+        """How many agents are in each state, the busy states first."""
+        counts = Counter(agent["state"] for agent in self.agents)
+        return sorted(counts.items(), key=lambda item: _STATE_ORDER.index(item[0]) if item[0] in _STATE_ORDER else 99)
+
+
+def headline(board: Board) -> str:
+    """The daemon in one line."""
+    status = board.status
+    ready = "ready" if status["ready"] else "NOT READY"
+    switches = ", ".join(
+        f"{clean(switch['name'])} {'up' if switch['connected'] else 'DOWN'}" for switch in status["switches"]
+    )
+    parts = [f"fsacd {clean(status['version'])} {clean(status['instance'])}", ready]
+    if switches:
+        parts.append(f"switch {switches}")
+    if status["store"]["configured"]:
+        parts.append("database up" if status["store"]["connected"] else "database DOWN")
+    parts.append(f"up {duration(status['uptime_seconds'])}")
+    return " · ".join(parts)
+
+
+def lines(board: Board) -> list[str]:
+    """The board as plain lines, each beginning with the time, for a pipe or a log."""
+    at = str(board.status["at"])[11:19]
+    shown = [f"{at} {clean(board.note, 200)}"] if board.note else []
+    shown.append(f"{at} {headline(board)}")
+    widest = max((len(str(queue["name"])) for queue in board.queues), default=0)
+    for queue in board.queues:
+        oldest = queue["oldest_wait_seconds"]
+        waiting = f"waiting {queue['waiting']}" + ("" if oldest is None else f" (oldest {duration(oldest)})")
+        shown.append(
+            f"{at} {clean(queue['name']):{widest}}  {waiting}, offered {queue['offered']}, talking {queue['talking']}, "
+            f"agents ready {queue['agents_ready']} of {queue['agents_logged_in']}"
+        )
+    states = ", ".join(f"{clean(state)} {count}" for state, count in board.states())
+    shown.append(f"{at} agents: {states or 'none'}")
+    return shown
+
+
+def table(board: Board, *, height: int | None = None) -> RenderableType:
+    """The board for a terminal. `height` is the number of rows there is room for; None: all."""
+    from rich.console import Group  # noqa: PLC0415 - see the top
+    from rich.text import Text  # noqa: PLC0415 - see the top
+
+    head: list[RenderableType] = [Text(headline(board), style="bold" if board.status["ready"] else "bold red")]
+    if board.note:
+        head.append(Text(clean(board.note, 200), style="yellow"))
+    queues = _queue_table(board, None if height is None else max(3, (height - 10) // 2))
+    if height is None:
+        room = None
+    else:
+        shown_queues = min(len(board.queues), max(3, (height - 10) // 2))
+        room = max(3, height - shown_queues - len(head) - 6)
+    return Group(*head, queues, _agent_table(board, room))
+
+
+def _queue_table(board: Board, room: int | None) -> Table:
+    from rich.text import Text  # noqa: PLC0415 - see the top
+
+    grid = _grid("queue", "waiting>", "oldest>", "offered>", "talking>", "ready>", "logged in>")
+    for queue in board.queues[:room]:
+        oldest = queue["oldest_wait_seconds"]
+        grid.add_row(
+            Text(clean(queue["name"])),
+            Text(str(queue["waiting"]), style="bold yellow" if queue["waiting"] else "dim"),
+            Text(duration(oldest)),
+            Text(str(queue["offered"])),
+            Text(str(queue["talking"]), style="green" if queue["talking"] else "dim"),
+            Text(str(queue["agents_ready"])),
+            Text(str(queue["agents_logged_in"])),
+        )
+    _more(grid, len(board.queues), room)
+    return grid
+
+
+def _agent_table(board: Board, room: int | None) -> Table:
+    from rich.text import Text  # noqa: PLC0415 - see the top
+
+    grid = _grid("agent", "name", "state", "for>", "detail", "queues")
+    for agent in board.by_state()[:room]:
+        grid.add_row(
+            Text(clean(agent["id"])),
+            Text(clean(agent["name"], 24)),
+            Text(clean(agent["state"]), style=_STATE_STYLES.get(agent["state"], "")),
+            Text(duration(agent["state_seconds"])),
+            Text(agent_detail(agent)),
+            Text(clean(", ".join(service["queue"] for service in agent["queues"]), 40)),
+        )
+    _more(grid, len(board.agents), room)
+    return grid
+
+
+def agent_detail(agent: Document) -> str:
+    """What belongs to an agent's state: the call, the reason, what comes then."""
+    parts = []
+    if agent["call_id"]:
+        parts.append(f"call {clean(agent['call_id'], 9)}")
+    if agent["reason"]:
+        parts.append(clean(agent["reason"], 24))
+    if agent["then"]:
+        parts.append(f"then {clean(agent['then'], 24)}")
+    return ", ".join(parts)
+
+
+def _grid(*columns: str) -> Table:
+    from rich import box  # noqa: PLC0415 - see the top
+    from rich.table import Table  # noqa: PLC0415 - see the top
+
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        grid.add_column(
+            column.rstrip(">"), justify="right" if column.endswith(">") else "left", no_wrap=True, overflow="ellipsis"
+        )
+    return grid
+
+
+def _more(grid: Table, total: int, room: int | None) -> None:
+    if room is not None and total > room:
+        from rich.text import Text  # noqa: PLC0415 - see the top
+
+        grid.add_row(Text(f"… {total - room} more", style="dim"))
+
+
+@dataclass(slots=True)
+class Screen:
+    """Where boards are drawn: a table that is redrawn in place, or lines that follow each other."""
+
+    out: TextIO
+    _console: Console | None = field(default=None, repr=False)
+    _live: Live | None = field(default=None, repr=False)
+
+    def draw(self, board: Board) -> None:
+        """Show this board now."""
+        if self._live is None or self._console is None:
+            self.out.write("".join(f"{line}\n" for line in lines(board)))
+            self.out.flush()
+            return
+        self._live.update(table(board, height=self._console.size.height), refresh=True)
+
+
+@contextmanager
+def screen(out: TextIO, *, alternate: bool = False) -> Iterator[Screen]:
+    """A place to draw on until the block ends. `alternate`: use the terminal's second screen and leave no trace."""
+    if not out.isatty():
+        yield Screen(out)
+        return
+    from rich.console import Console  # noqa: PLC0415 - see the top
+    from rich.live import Live  # noqa: PLC0415 - see the top
+
+    console = Console(file=out, highlight=False, markup=False, emoji=False)
+    # No refreshing of its own: that would be a thread beside us, for nothing that moves between two boards.
+    with Live(console=console, auto_refresh=False, screen=alternate, transient=False) as live:
+        yield Screen(out, console, live)
