@@ -144,7 +144,7 @@ def _sched_del(switch: Switch, text: str) -> str:
 
 
 def _hupall(switch: Switch, text: str) -> str:
-    cause = text.split()[0] if text.split() else "MANAGER_REQUEST"
+    cause = text.split(maxsplit=1)[0] if text.split() else "MANAGER_REQUEST"
     for session in list(switch.sessions.values()):
         session.hangup(cause)
     return f"+OK hangup all channels with cause {cause}\n"

@@ -218,7 +218,7 @@ def _answer(switch: Switch, text: str) -> str:
     return "+OK\n"
 
 
-UUID_COMMANDS: dict[str, Callable[["Switch", str], str]] = {
+UUID_COMMANDS: dict[str, Callable[[Switch, str], str]] = {
     "uuid_answer": _answer,
     "uuid_break": _break,
     "uuid_bridge": _bridge,

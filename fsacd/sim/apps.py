@@ -1,4 +1,4 @@
-"""The dialplan applications that the model knows; any other one ends the leg, as an unknown one does on a real switch."""
+"""The dialplan applications that the model knows; any other one ends the leg, as an unknown one really does."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ LEAD_IN_US = 185 * MS
 FRAME_US = 20 * MS
 # What a sound file lasts whose real length the model cannot know.
 FILE_US = 3 * SECOND
+# How deep extensions may execute each other.
+MAX_DEPTH = 15
 _TONE = re.compile(r"%\((\d+),(\d+)")
 
 
@@ -82,6 +84,25 @@ def _transfer(session: Session, data: str) -> Thread:
     words = [*data.split(), "", "", ""]
     session.transfer(words[0], words[1], words[2])
     return _nothing()
+
+
+def _execute_extension(session: Session, data: str) -> Thread:
+    """Run another extension's applications as one of this extension's; it stops when the leg is wanted elsewhere."""
+    channel = session.channel
+    words = [*data.split(), "", "", ""]
+    profile = channel.profile.copy()
+    profile.destination = words[0]
+    profile.dialplan = words[1] or profile.dialplan
+    profile.context = words[2] or profile.context
+    state, depth = channel.state, session.depth
+    if depth >= MAX_DEPTH:
+        return
+    session.depth += 1
+    for app in session.switch.dialplan_for(profile.dialplan).hunt(session.switch, session, profile) or ():
+        if channel.state is not state:
+            break
+        yield from session.execute(app)
+    session.depth = depth
 
 
 def _event(session: Session, data: str) -> Thread:
@@ -149,7 +170,7 @@ def _playback(session: Session, data: str) -> Thread:
     channel, switch = session.channel, session.switch
     session.early_media()
     length_us, limit_us = sound_length_us(data), None
-    seconds = channel.variables.get("playback_timeout_sec", "")
+    seconds = switch.variable("playback_timeout_sec", session)
     if seconds.isdigit() and int(seconds) > 1:
         limit_us = int(seconds) * SECOND
     channel.break_asked = False
@@ -189,6 +210,7 @@ def sound_length_us(path: str) -> int | None:
 APPS: dict[str, Runner] = {
     "answer": _answer,
     "event": _event,
+    "execute_extension": _execute_extension,
     "export": _export,
     "hangup": _hangup,
     "info": _no_op,

@@ -1,4 +1,4 @@
-"""One leg of a call as FreeSWITCH keeps it: its state, its variables and who is on it. Data only; `session` moves it."""
+"""One leg of a call as FreeSWITCH keeps it: its state, its variables, who is on it. Data; `session` moves it."""
 
 from __future__ import annotations
 
@@ -97,6 +97,8 @@ class Channel:
     cause: str = ""
     call_uuid: str = ""
     variables: dict[str, str] = field(default_factory=dict)
+    # Variables that hold for the application being executed (`%[name=value]` before its data).
+    scope: dict[str, str] = field(default_factory=dict)
     # The other leg of a bridge as this one remembers it: "originator" or "originatee", and that leg's profile then.
     other_type: str = ""
     other: Profile | None = None

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
-from fsacd.sim.channel import App
+from fsacd.sim.channel import App, Profile
 
 if TYPE_CHECKING:
     from fsacd.sim.session import Session
@@ -51,35 +51,46 @@ class Dialplan:
 
     def __init__(self) -> None:
         self.contexts: dict[str, list[Extension]] = {}
+        # What the files set before the dialplan begins (X-PRE-PROCESS) is a global variable too.
+        self.globals: dict[str, str] = {}
 
-    def read(self, path: Path, settings: Mapping[str, str] | None = None) -> None:
-        """Add the contexts of a file. `settings` stand for `$${...}`. Raises DialplanError."""
+    def read(self, path: Path, settings: Mapping[str, str] | None = None, context: str = "default") -> None:
+        """Add a file's contexts; what stands in none goes into `context`. `settings` are `$${...}`. DialplanError."""
         try:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise DialplanError(f"the dialplan {path} cannot be read: {error.strerror}") from error
-        self.add(text, settings, str(path))
+        self.add(text, settings, context, str(path))
 
-    def add(self, text: str, settings: Mapping[str, str] | None = None, origin: str = "the dialplan") -> None:
-        """Add the contexts of an XML text. Raises DialplanError."""
+    def add(
+        self,
+        text: str,
+        settings: Mapping[str, str] | None = None,
+        context: str = "default",
+        origin: str = "the dialplan",
+    ) -> None:
+        """Add the contexts of an XML text, as `read` does. Raises DialplanError."""
         known = dict(settings or {})
         try:
-            root = ElementTree.fromstring(text)  # noqa: S314  our own file, not a stranger's
-        except ElementTree.ParseError as error:
+            root = ET.fromstring(text)  # noqa: S314  our own file, not a stranger's
+        except ET.ParseError as error:
             raise DialplanError(f"{origin} is no XML: {error}") from error
         for step in root.iter("X-PRE-PROCESS"):
             name, _, value = step.get("data", "").partition("=")
             if step.get("cmd") == "set":
                 known.setdefault(name, value)
-        for context in [root] if root.tag == "context" else root.iter("context"):
-            extensions = self.contexts.setdefault(context.get("name", "default"), [])
-            extensions += [_extension(item, known) for item in context.iter("extension")]
+                self.globals.setdefault(name, value)
+        loose = root.findall("extension") if root.tag != "context" else []
+        self.contexts.setdefault(context, []).extend(_extension(item, known) for item in loose)
+        for each in [root] if root.tag == "context" else root.iter("context"):
+            extensions = self.contexts.setdefault(each.get("name", "default"), [])
+            extensions += [_extension(item, known) for item in each.iter("extension")]
 
-    def hunt(self, switch: Switch, session: Session) -> list[App] | None:
-        """The apps for the leg's destination, or None when no extension takes it."""
+    def hunt(self, switch: Switch, session: Session, profile: Profile) -> list[App] | None:
+        """The apps for the profile's destination, or None when no extension takes it."""
         apps: list[App] = []
-        for extension in self.contexts.get(session.channel.profile.context, ()):
-            matched = _try(extension, switch, session, apps)
+        for extension in self.contexts.get(profile.context, ()):
+            matched = _try(extension, switch, session, profile, apps)
             if matched and not extension.goes_on:
                 break
         return apps or None
@@ -88,16 +99,16 @@ class Dialplan:
 class Inline:
     """The dialplan "inline": the destination itself lists the apps."""
 
-    def hunt(self, _switch: Switch, session: Session) -> list[App] | None:
+    def hunt(self, _switch: Switch, _session: Session, profile: Profile) -> list[App] | None:
         """`app:data,app:data`, or with `m:X:` another separator than the comma."""
-        text, separator = session.channel.profile.destination, ","
+        text, separator = profile.destination, ","
         if text.startswith("m:") and text[3:4] == ":":
             separator, text = text[2], text[4:]
         apps = [App(*item.split(":", 1)) for item in text.split(separator) if item]
         return apps or None
 
 
-def _extension(item: ElementTree.Element, settings: Mapping[str, str]) -> Extension:
+def _extension(item: ET.Element, settings: Mapping[str, str]) -> Extension:
     return Extension(
         name=item.get("name", ""),
         goes_on=item.get("continue") == "true",
@@ -105,15 +116,17 @@ def _extension(item: ElementTree.Element, settings: Mapping[str, str]) -> Extens
     )
 
 
-def _condition(item: ElementTree.Element, settings: Mapping[str, str]) -> Condition:
+def _condition(item: ET.Element, settings: Mapping[str, str]) -> Condition:
     def text(value: str) -> str:
         return _PREPROCESS.sub(lambda hit: settings.get(hit[1], ""), value)
 
     def apps(tag: str) -> tuple[tuple[App, bool], ...]:
-        return tuple(
-            (App(each.get("application", ""), text(each.get("data", "") or (each.text or ""))), each.get("inline") == "true")
-            for each in item.findall(tag)
-        )
+        found: list[tuple[App, bool]] = []
+        for each in item.findall(tag):
+            app = App(each.get("application", ""), text(each.get("data", "") or (each.text or "")))
+            loop = each.get("loop", "1")
+            found += [(app, each.get("inline") == "true")] * (int(loop) if loop.isdigit() else 0)
+        return tuple(found)
 
     return Condition(
         field=text(item.get("field", "")),
@@ -124,30 +137,30 @@ def _condition(item: ElementTree.Element, settings: Mapping[str, str]) -> Condit
     )
 
 
-def _try(extension: Extension, switch: Switch, session: Session, apps: list[App]) -> bool:
-    """Test an extension's conditions one by one; true if its actions were taken."""
-    matched = not extension.conditions
+def _try(extension: Extension, switch: Switch, session: Session, profile: Profile, apps: list[App]) -> bool:
+    """Test an extension's conditions one by one; true if the last one tested held or had something to do."""
+    matched = False
     for condition in extension.conditions:
         # A condition without a field always holds.
-        value = _field(condition.field, switch, session) if condition.field else ""
+        value = _field(condition.field, switch, session, profile) if condition.field else ""
         match = re.search(condition.expression if condition.field else "", value)
         chosen = condition.actions if match else condition.anti_actions
         groups = (match.group(), *match.groups("")) if match else ("",)
         for app, inline in chosen:
-            filled = App(app.name, _GROUP.sub(lambda hit: _group(groups, int(hit[1])), app.data))
+            filled = App(app.name, _fill(app.data, groups))
             if inline:
                 _run_inline(filled, switch, session)
             else:
                 apps.append(filled)
-        matched = matched or bool(match) or bool(chosen)
+        matched = bool(match) or bool(chosen)
         stop = {"on-false": not match, "on-true": bool(match), "always": True}.get(condition.on_break, False)
         if stop:
-            return bool(match) or bool(chosen)
+            break
     return matched
 
 
-def _group(groups: tuple[str, ...], number: int) -> str:
-    return groups[number] if number < len(groups) else ""
+def _fill(data: str, groups: tuple[str, ...]) -> str:
+    return _GROUP.sub(lambda hit: groups[int(hit[1])] if int(hit[1]) < len(groups) else "", data)
 
 
 def _run_inline(app: App, switch: Switch, session: Session) -> None:
@@ -158,10 +171,9 @@ def _run_inline(app: App, switch: Switch, session: Session) -> None:
         session.channel.set(app.data, None)
 
 
-def _field(field: str, switch: Switch, session: Session) -> str:
+def _field(field: str, switch: Switch, session: Session, profile: Profile) -> str:
     if "${" in field:
         return switch.expand(field, session)
-    profile = session.channel.profile
     known = {
         "destination_number": profile.destination,
         "caller_id_number": profile.cid_number,

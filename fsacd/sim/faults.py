@@ -36,7 +36,7 @@ class Faults:
         self.event_delay_us = int(delay_ms * MS)
 
     def kill(self, down_ms: float = 1_500) -> None:
-        """kill -9, and a new start after `down_ms`: another Core-UUID, no leg, no variable, nothing remembered."""
+        """Kill -9, and a new start after `down_ms`: another Core-UUID, no leg, no variable, nothing remembered."""
         self.refusing = True
         self.drop_connections()
         self._switch.wipe()

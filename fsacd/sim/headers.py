@@ -63,8 +63,8 @@ def base_headers(name: str, sequence: int, wall_us: int, core_uuid: str, hostnam
 
 
 def basic_headers(channel: Channel) -> dict[str, str]:
-    """What CHANNEL_STATE and CHANNEL_CALLSTATE say of a leg: no profile and no variables."""
-    return {
+    """What every event about a leg says: its states and who is on it, but none of its variables."""
+    headers = {
         "Channel-State": channel.running.label,
         "Channel-Call-State": channel.call_state,
         "Channel-State-Number": str(int(channel.state)),
@@ -78,6 +78,11 @@ def basic_headers(channel: Channel) -> dict[str, str]:
         **({"Hangup-Cause": channel.cause} if channel.cause else {}),
         **(_CODECS if channel.has_media else {}),
     }
+    headers |= profile_headers(channel.profile, "Caller")
+    if channel.other is not None:
+        headers["Other-Type"] = channel.other_type
+        headers |= profile_headers(channel.other, "Other-Leg")
+    return headers
 
 
 def profile_headers(profile: Profile, prefix: str) -> dict[str, str]:
@@ -116,10 +121,6 @@ def profile_headers(profile: Profile, prefix: str) -> dict[str, str]:
 def channel_headers(channel: Channel) -> dict[str, str]:
     """All that FreeSWITCH says of a leg in its full events."""
     headers = basic_headers(channel)
-    headers |= profile_headers(channel.profile, "Caller")
-    if channel.other is not None:
-        headers["Other-Type"] = channel.other_type
-        headers |= profile_headers(channel.other, "Other-Leg")
     for name, value in channel.variables.items():
         headers[f"variable_{name}"] = value
     return headers

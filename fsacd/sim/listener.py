@@ -40,6 +40,8 @@ class Listener:
         self.on_output = on_output
         self.out = bytearray()
         self.closed = False
+        # Called when the connection breaks off: what was not read yet is lost.
+        self.on_broken: Callable[[], object] = on_output
         self.authed = False
         self.user: User | None = None
         self.format = "plain"
@@ -77,7 +79,7 @@ class Listener:
 
     def send(self, data: bytes) -> None:
         """Write to the client."""
-        if not self.closed:
+        if not (self.closed or self.switch.faults.blackholed):
             self.out += data
             self.on_output()
 
@@ -91,6 +93,8 @@ class Listener:
         self._limit.cancel()
         self._queue.clear()
         self.switch.listeners.discard(self)
+        if notice is None:
+            self.on_broken()
         self.on_output()
 
     def _auth_late(self) -> None:

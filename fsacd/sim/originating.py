@@ -142,7 +142,8 @@ class Attempt:
         session.originating = True
         session.on_change = self._changed
         switch.adopt(session)
-        switch.fire("CHANNEL_OUTGOING", session.channel)
+        session.channel.state = State.INIT
+        switch.fire("CHANNEL_OUTGOING", session.channel, {"Channel-State": "CS_NONE"})
         session.start()
         invite_us = switch.agenda.between(*INVITE_US)
         if isinstance(self.target, Unreachable):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fsacd.sim import apps, bridging, causes
 from fsacd.sim.agenda import MS, SECOND, Timer
 from fsacd.sim.channel import App, Channel, Profile, State
+from fsacd.sim.dialstring import brackets
 from fsacd.sim.threads import Thread, Wait
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Session:
         self.bridge_armed = False
         self.talk: Talk | None = None
         self.recordings: list[str] = []
+        # How many extensions execute each other at present.
+        self.depth = 0
         self._thread: Thread | None = None
         self._wait: Wait | None = None
         self._timer: Timer | None = None
@@ -142,7 +145,7 @@ class Session:
             return
         profile = channel.profile
         channel.hit_dialplan = True
-        extension = self.switch.dialplan_for(profile.dialplan).hunt(self.switch, self)
+        extension = self.switch.dialplan_for(profile.dialplan).hunt(self.switch, self, profile)
         if extension is None:
             self.hangup(causes.NO_ROUTE_DESTINATION)
             return
@@ -168,6 +171,9 @@ class Session:
             self.hangup(causes.DESTINATION_OUT_OF_ORDER)
             return
         data = switch.expand(app.data, self)
+        if data.startswith("%["):
+            # Variables for this one application.
+            channel.scope, data = brackets(data[1:])
         channel.set("current_application_response", None)
         channel.set("current_application_data", data)
         channel.variables["current_application"] = app.name
@@ -175,6 +181,7 @@ class Session:
         number = {"Application-UUID": switch.agenda.uuid()}
         switch.fire("CHANNEL_EXECUTE", channel, about | number)
         yield from runner(self, data)
+        channel.scope = {}
         response = channel.variables.get("current_application_response", "_none_")
         switch.fire("CHANNEL_EXECUTE_COMPLETE", channel, about | {"Application-Response": response} | number)
 
@@ -297,6 +304,7 @@ class Session:
         self.step_profile(source)
         channel.profile.dialplan, channel.profile.context = dialplan, context
         channel.profile.rdnis, channel.profile.destination = profile.destination, destination
+        channel.other = None
         channel.set("signal_bond", None)
         self.bridge_armed = channel.bridge_originator = False
         self.originating = False

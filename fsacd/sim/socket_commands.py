@@ -172,9 +172,17 @@ def _bgapi(listener: Listener, text: str, headers: dict[str, str], _body: str) -
 def run(listener: Listener, command: str, argument: str, done: Callable[[str], None]) -> None:
     """Execute an API command; `done` gets the reply when it is there."""
     switch = listener.switch
+    about = {"API-Command": command, **({"API-Command-Argument": argument} if argument else {})}
     match command:
         case "originate":
-            originate(switch, argument, done)
+            # FreeSWITCH writes the API event when a command begins and sends it when the command has ended.
+            event = Event(switch.headers("API") | about)
+
+            def ended(reply: str) -> None:
+                switch.publish("API", event)
+                done(reply)
+
+            originate(switch, argument, ended)
         case "bgapi":
             inner, _, rest = argument.partition(" ")
             run(listener, inner, rest, lambda _reply: None)
@@ -183,8 +191,9 @@ def run(listener: Listener, command: str, argument: str, done: Callable[[str], N
             sleep_ms = min(int(argument) if argument.isdigit() else 0, MAX_SLEEP_MS)
             switch.agenda.after(sleep_ms * 1_000, lambda: done("+OK"))
         case _:
-            switch.fire("API", None, {"API-Command": command, **({"API-Command-Argument": argument} if argument else {})})
-            done(switch.api(command, argument.strip()))
+            reply = switch.api(command, argument.strip())
+            switch.fire("API", None, about)
+            done(reply)
 
 
 # FreeSWITCH compares prefixes in this order: "exit" is understood before anybody has proved who he is.

@@ -22,8 +22,8 @@ from fsacd.sim.listing import Listing
 from fsacd.sim.phones import Caller, Line, Phone
 from fsacd.sim.session import Session
 
-# These say little of a leg: no profile and no variables.
-_BARE = frozenset({"CHANNEL_STATE", "CHANNEL_CALLSTATE"})
+# These say nothing of a leg's variables.
+_BARE = frozenset({"CHANNEL_STATE", "CHANNEL_CALLSTATE", "CHANNEL_OUTGOING", "CODEC", "DTMF"})
 SETUP_US = (300, 1_500)
 
 
@@ -48,7 +48,7 @@ class User:
 class Settings:
     """What an operator would configure; times in seconds."""
 
-    password: str = "simulated"
+    password: str = "ClueCon"  # noqa: S105  what every fresh FreeSWITCH has, and no secret
     users: Mapping[str, User] = field(default_factory=dict)
     hostname: str = "sim.example.net"
     heartbeat_s: float = 20
@@ -88,6 +88,7 @@ class Switch:
         self.sequence = 0
         self.session_count = self.peak = 0
         self.globals: dict[str, str] = {"hostname": self.hostname, "local_ip_v4": "127.0.0.1", "domain": "127.0.0.1"}
+        self.globals |= self.dialplan.globals
         self.hash: dict[str, str] = {}
         self._beat_in(self.settings.heartbeat_s)
 
@@ -208,6 +209,8 @@ class Switch:
         """A variable as a dialplan sees it: the leg's, or something of its profile, or a global one."""
         if session is not None:
             channel = session.channel
+            if name in channel.scope:
+                return channel.scope[name]
             if name in channel.variables:
                 return channel.variables[name]
             profile = channel.profile

@@ -1,7 +1,7 @@
 """Turns what an Event Socket client received into a few comparable lines, and compares two such traces.
 
-A trace keeps what order and meaning depend on and drops what differs from run to run: uuids become caller1, caller2, ...
-and agent1, agent2, ..., times become milliseconds since the first line.
+A trace keeps what order and meaning depend on and drops what differs from run to run: uuids become caller1, caller2,
+... and agent1, agent2, ..., times become milliseconds since the first line.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MAX_REPLY = 60
 
 @dataclass(frozen=True, slots=True)
 class TraceLine:
-    """One event or reply. `who` is a leg ("caller1"), a job ("job originate") or "reply"; `at_ms` since the first line."""
+    """One event or reply. `who` is a leg ("caller1"), a job ("job originate") or "reply"."""
 
     at_ms: int
     who: str
@@ -122,6 +122,8 @@ def _reply(kind: str, head: dict[str, str], body: bytes, short: Callable[[str], 
     clean = short(text)
     if clean.startswith("+OK Job-UUID:"):
         return f"{kind} +OK Job-UUID"
+    if clean.startswith("UP "):
+        return f"{kind} UP"
     if clean.startswith("{"):
         return f"{kind} {{...}}"
     return f"{kind} {clean.splitlines()[0][:MAX_REPLY] if clean else ''}"
@@ -149,7 +151,7 @@ def read(text: str) -> list[TraceLine]:
 RACE_MS = 60
 
 
-def differences(expected: list[TraceLine], actual: list[TraceLine], slack_ms: int = 60) -> list[str]:
+def differences(expected: list[TraceLine], actual: list[TraceLine], slack_ms: int = 80) -> list[str]:
     """What a client could tell apart, in sentences; empty when the traces agree.
 
     Every leg and every kind of job must tell the same story in the same order; replies must come in the same order;

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import orjson
 
 # switch_url_encode writes these, controls and everything beyond ASCII as %XX ...
-_UNSAFE = frozenset(b"\r\n #%&+:;<=>?@[\\]^`{|}\"") | frozenset(range(33)) | frozenset(range(127, 256))
+_UNSAFE = frozenset(b'\r\n #%&+:;<=>?@[\\]^`{|}"') | frozenset(range(33)) | frozenset(range(127, 256))
 # ... but leaves alone what already looks like %XX, which is why a plain event cannot be decoded without doubt.
+_PERCENT = ord("%")
 _ENCODED = re.compile(rb"%[0-9A-F]{2}")
 
 
@@ -18,7 +19,7 @@ def url_encode(text: str) -> str:
     raw = text.encode("utf-8", "surrogateescape")
     out = bytearray()
     for at, byte in enumerate(raw):
-        if byte not in _UNSAFE or (byte == 0x25 and _ENCODED.match(raw, at)):
+        if byte not in _UNSAFE or (byte == _PERCENT and _ENCODED.match(raw, at)):
             out.append(byte)
         else:
             out += b"%%%02X" % byte

@@ -1,0 +1,142 @@
+"""Turns the switch's faults on and off from outside: one JSON object per line in, one per line out.
+
+`{"fault": "drop"}` breaks every Event Socket connection; `{"fault": "kill", "down_ms": 1500}` is kill -9 and a new
+start; `{"fault": "blackhole", "on": true}` swallows every byte; `{"fault": "delay", "ms": 200}` holds events back;
+`{"fault": "refuse", "on": true}` turns new connections away; `{"fault": "none"}` asks only for the state.
+`{"call": {"number": "...", "destination": "...", "hangs_up_ms": 5000}}` places a call,
+`{"phone": {"user": "1001", "answers_ms": 300, "talks_ms": 2000}}` connects a scripted phone,
+`{"hang_up": "<uuid>"}` lets the far end of a leg hang up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+from gevent import socket
+from gevent.server import StreamServer
+
+from fsacd.sim.agenda import MS
+from fsacd.sim.phones import Caller, ScriptedPhone
+from fsacd.sim.server import SwitchServer
+
+MAX_LINE_BYTES = 65_536
+CONTACT_PORT = 30_000
+
+
+class ControlError(ValueError):
+    """A control line that says nothing sensible."""
+
+
+class ControlServer:
+    """Listens for control lines; for tests and demonstrations on loopback only."""
+
+    def __init__(self, server: SwitchServer, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._switch_server = server
+        self._server = StreamServer((host, port), self._serve)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where to connect to."""
+        host, port = self._server.address[:2]
+        return str(host), int(port)
+
+    def start(self) -> None:
+        """Listen. Raises OSError when the port is taken."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._server.stop(timeout=0)
+
+    def _serve(self, client: socket.socket, _address: tuple[str, int]) -> None:
+        with client.makefile("rb") as lines:
+            while line := lines.readline(MAX_LINE_BYTES):
+                client.sendall(orjson.dumps(self._answer(line)) + b"\n")
+
+    def _answer(self, line: bytes) -> dict[str, object]:
+        replies: list[dict[str, object]] = []
+        try:
+            order = _object(orjson.loads(line))
+            self._switch_server.do(lambda: replies.append(self.obey(order)))
+        except (ControlError, TypeError, orjson.JSONDecodeError) as error:
+            return {"ok": False, "error": str(error)}
+        return replies[0]
+
+    def obey(self, order: Mapping[str, object]) -> dict[str, object]:
+        """Do what the line says and tell how things stand. Raises ControlError."""
+        switch = self._switch_server.switch
+        match order:
+            case {"fault": str(name)}:
+                self._fault(name, order)
+            case {"call": {"number": str(number), "destination": str(destination)}}:
+                self._call(number, destination, _object(order["call"]))
+            case {"phone": {"user": str(user)}}:
+                self._phone(user, _object(order["phone"]))
+            case {"hang_up": str(uuid)}:
+                session = switch.locate(uuid)
+                if session is None or session.line is None:
+                    raise ControlError("no such leg")
+                session.line.hang_up()
+            case _:
+                raise ControlError("neither a fault, a call, a phone nor hang_up")
+        legs, clients = len(switch.sessions), len(switch.listeners)
+        return {"ok": True, "core_uuid": switch.core_uuid, "legs": legs, "clients": clients}
+
+    def _fault(self, name: str, order: Mapping[str, object]) -> None:
+        faults = self._switch_server.switch.faults
+        match name:
+            case "drop":
+                faults.drop_connections()
+            case "kill":
+                faults.kill(_number(order, "down_ms", 1_500))
+            case "blackhole":
+                faults.blackhole(order.get("on") is True)
+            case "refuse":
+                faults.refusing = order.get("on") is True
+            case "delay":
+                faults.delay_events(_number(order, "ms", 0))
+            case "none":
+                pass
+            case _:
+                raise ControlError(f"there is no fault named {name}")
+
+    def _call(self, number: str, destination: str, rest: Mapping[str, object]) -> None:
+        switch = self._switch_server.switch
+        caller = Caller(
+            number,
+            destination,
+            name=str(rest.get("name", "")),
+            context=str(rest.get("context", "public")),
+            user=str(rest.get("user", "")),
+        )
+        line = switch.call(caller, ScriptedPhone())
+        if "hangs_up_ms" in rest:
+            switch.agenda.after(_number(rest, "hangs_up_ms", 0) * MS, line.hang_up)
+
+    def _phone(self, user: str, rest: Mapping[str, object]) -> None:
+        switch = self._switch_server.switch
+        if rest.get("registered") is False:
+            switch.directory[user] = ""
+            return
+        times = {
+            name: _number(rest, name, 0)
+            for name in ("rings_ms", "answers_ms", "rejects_ms", "early_ms", "hangs_up_ms", "talks_ms")
+            if name in rest
+        }
+        address = f"{user}@127.0.0.1:{CONTACT_PORT}"
+        switch.phones[address] = ScriptedPhone(**times, cause=str(rest.get("cause", "USER_BUSY")))
+        switch.directory[user] = f"sofia/internal/{address}"
+
+
+def _object(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise ControlError("a control line is a JSON object")
+    return value
+
+
+def _number(order: Mapping[str, object], name: str, default: float) -> float:
+    value = order.get(name, default)
+    if not isinstance(value, int | float):
+        raise ControlError(f"{name} must be a number")
+    return value
