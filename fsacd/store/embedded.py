@@ -296,7 +296,7 @@ class EmbeddedPostgres:
     @staticmethod
     def _own(place: Path, identity: Identity) -> None:
         place.mkdir(mode=0o700, exist_ok=True)
-        if identity.mode is Mode.USER:
+        if identity.is_other:
             os.chown(place, *identity.owner, follow_symlinks=False)
 
     def _log_tail(self) -> str:

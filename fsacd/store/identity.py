@@ -19,6 +19,7 @@ class Mode(StrEnum):
     PLAIN = "plain"
     USER = "user"
     NAMESPACE = "namespace"
+    PASSING = "passing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +32,35 @@ class Identity:
     owner: tuple[int, int]
     client: str
 
+    @property
+    def is_other(self) -> bool:
+        """Whether PostgreSQL's directories belong to another user than we are."""
+        return self.mode in {Mode.USER, Mode.PASSING}
+
 
 def candidates(data: Path) -> list[Identity]:
     """The ways worth trying, best first, without those that would not own the data that is already there."""
     uid, gid = os.geteuid(), os.getegid()
     found: list[Identity] = []
     me = _by_uid(uid)
-    if uid == 0:
-        found.extend(
-            Identity(Mode.USER, user.pw_uid, user.pw_gid, (user.pw_uid, user.pw_gid), _name(uid))
-            for user in map(_by_name, UNPRIVILEGED)
-            if user is not None
-        )
-    elif me is not None:
+    others = [user for user in map(_by_name, UNPRIVILEGED) if user is not None] if uid == 0 else []
+    found.extend(_become(user, Mode.USER, _name(uid)) for user in others)
+    if uid != 0 and me is not None:
         found.append(Identity(Mode.PLAIN, uid, gid, (uid, gid), me.pw_name))
     # Root whose files only root can reach, or a user whom no passwd entry knows (PostgreSQL insists on one).
     if (uid == 0 or me is None) and (mapped := _mappable()) is not None:
         found.append(Identity(Mode.NAMESPACE, mapped.pw_uid, mapped.pw_gid, (uid, gid), mapped.pw_name))
+    # Containers forbid user namespaces and have files below a closed /root all the same.
+    found.extend(_become(user, Mode.PASSING, _name(uid)) for user in others)
     try:
         owner = data.lstat().st_uid
     except FileNotFoundError:
         return found
     return [identity for identity in found if identity.owner[0] == owner]
+
+
+def _become(user: pwd.struct_passwd, mode: Mode, client: str) -> Identity:
+    return Identity(mode, user.pw_uid, user.pw_gid, (user.pw_uid, user.pw_gid), client)
 
 
 def _mappable() -> pwd.struct_passwd | None:

@@ -5,9 +5,10 @@ interpreter (`python -I -S`), so that nothing between fork and exec depends on g
 
     launch.py PARENT_PID MODE UID GID DIRECTORY PROGRAM [ARGUMENT…]
 
-MODE is `plain` (stay who we are), `user` (become UID and GID for good) or `namespace` (a user namespace of our own in
-which we appear as UID and GID; files stay ours, and PostgreSQL does not see root). DIRECTORY becomes the working
-directory after that, which proves that it can be reached.
+MODE is `plain` (stay who we are), `user` (become UID and GID for good), `namespace` (a user namespace of our own in
+which we appear as UID and GID; files stay ours, and PostgreSQL does not see root) or `passing` (as `user`, but keep the
+right to pass through directories that are closed to that user). DIRECTORY becomes the working directory after that,
+which proves that it can be reached.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ import sys
 
 CLONE_NEWUSER = 0x1000_0000
 PR_SET_PDEATHSIG = 1
+PR_SET_KEEPCAPS = 8
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 47, 2
+CAP_DAC_OVERRIDE = 1
+_CAPABILITY_VERSION_3 = 0x2008_0522
 # What a shell says for "found, but could not be executed": the caller tells it from PostgreSQL's own exit codes.
 CANNOT_RUN = 126
 
@@ -68,6 +73,20 @@ def become(uid: int, gid: int) -> None:
     os.setresuid(uid, uid, uid)
 
 
+def keep_passing() -> None:
+    """Of the rights kept over `become`, keep the one that opens files and directories, also over exec; drop the rest.
+
+    Raises:
+        OSError: this process does not have it, or may not hand it on.
+    """
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    kept = 1 << CAP_DAC_OVERRIDE
+    # Effective, permitted, inheritable: the lower and then the upper 32 capabilities.
+    sets = (ctypes.c_uint32 * 6)(kept, kept, kept, 0, 0, 0)
+    _require(_libc.capset(header, sets), "capset")
+    _require(_libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0), "prctl")
+
+
 def launch(arguments: list[str]) -> None:
     """Do as the module says; returns only by an exception.
 
@@ -80,6 +99,10 @@ def launch(arguments: list[str]) -> None:
             become(int(uid), int(gid))
         case "namespace":
             enter_namespace(int(uid), int(gid))
+        case "passing":
+            _require(_libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl")
+            become(int(uid), int(gid))
+            keep_passing()
         case _:
             pass
     # After the change of identity, because that change clears it. SIGQUIT is PostgreSQL's immediate shutdown: the

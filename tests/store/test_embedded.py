@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from fsacd.store import embedded, identity, programs
 from fsacd.store.embedded import EmbeddedPostgres
 from fsacd.store.identity import Mode
+from fsacd.store.launch import CAP_DAC_OVERRIDE
 from fsacd.store.programs import EmbeddedError
 
 pytestmark = pytest.mark.postgres
@@ -99,11 +101,11 @@ def test_directories_are_closed_to_others(cluster: Path) -> None:
 
 
 def test_never_runs_with_the_rights_of_root(cluster: Path) -> None:
-    """PostgreSQL's process holds no capability, whoever started it."""
+    """PostgreSQL's process holds no right but, where nothing else helps, that of opening files."""
     with EmbeddedPostgres(cluster, durable=False) as server:
         status = Path(f"/proc/{server.pid}/status").read_text(encoding="ascii")
     effective = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff"))
-    assert int(effective, 16) == 0
+    assert int(effective, 16) & ~(1 << CAP_DAC_OVERRIDE) == 0
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -119,8 +121,8 @@ def test_each_identity(open_place: Path, monkeypatch: pytest.MonkeyPatch, mode: 
             with EmbeddedPostgres(base, durable=False) as server:
                 assert answer(server.dsn, "SELECT 1") == 1
         except EmbeddedError as error:
-            if mode is Mode.NAMESPACE and "namespace is not allowed" in str(error):
-                pytest.skip("user namespaces are forbidden here")
+            if mode in {Mode.NAMESPACE, Mode.PASSING} and re.search(r"not (allowed|permitted)|denied", str(error)):
+                pytest.skip(f"forbidden here: {error}")
             raise
 
 
