@@ -31,7 +31,7 @@ from fsacd.esl.wire import Outcome, Reply, Wire
 
 _log = structlog.get_logger(__name__)
 
-_RECEIVE_BYTES: Final = 64 * 1024
+_RECEIVE_BYTES: Final = 32 * 1024
 _WRITE_BYTES: Final = 64 * 1024
 _STOP_S: Final = 1.0
 

@@ -88,6 +88,7 @@ class ProtocolError(Exception):
 # The order in which FreeSWITCH writes the two headers of every JSON event; a burst consists of nothing else.
 _LENGTH: Final = b"Content-Length: "
 _LENGTH_DIGITS: Final = 10
+_TOO_LONG: Final = f"FreeSWITCH announced a body of {{}} bytes; the limit is {MAX_BODY_BYTES}."
 _JSON_TAIL: Final = b"\nContent-Type: text/event-json\n\n"
 
 
@@ -95,7 +96,8 @@ class Decoder:
     """Bytes in any portions → whole messages in order. One decoder serves one connection."""
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._held: list[bytes] = []
+        self._held_bytes = 0
         # The whole length of the unfinished message, once its header block has been read; 0 before that. Until so
         # much is here nothing is looked at or copied again, so that a large body costs no more than its bytes.
         self._needed = 0
@@ -104,28 +106,26 @@ class Decoder:
     @property
     def partial_bytes(self) -> int:
         """How many bytes of an unfinished message are held; not 0 at the end of the stream means it was cut."""
-        return len(self._held)
+        return self._held_bytes
 
     def feed(self, data: bytes) -> list[Message]:
         """Take bytes, give the messages that are whole now. ProtocolError (also on every later call) for nonsense."""
         if self._error is not None:
             raise ProtocolError(self._error)
-        held = self._held
-        if held:
-            held += data
-            if len(held) < self._needed:
+        if self._held_bytes:
+            self._held.append(data)
+            self._held_bytes += len(data)
+            if self._held_bytes < self._needed:
                 return []
-            # Immutable bytes are searched and cut faster than a bytearray: one copy of a portion pays for it.
-            data = bytes(held)
-            held.clear()
+            data = b"".join(self._held)
         messages: list[Message] = []
         try:
             rest = self._split(data, messages)
         except ProtocolError as error:
             self._error = str(error)
             raise ProtocolError(self._error, tuple(messages)) from error
-        if rest < len(data):
-            held += data[rest:]
+        self._held = [data[rest:]]
+        self._held_bytes = len(data) - rest
         return messages
 
     def _split(self, data: bytes, messages: list[Message]) -> int:
@@ -137,9 +137,13 @@ class Decoder:
             if data.startswith(_LENGTH, start):
                 at = start + len(_LENGTH)
                 line_end = data.find(b"\n", at, at + _LENGTH_DIGITS)
-                if line_end > at and data.startswith(_JSON_TAIL, line_end) and data[at:line_end].isdigit():
+                digits = data[at:line_end]
+                if line_end > at and data.startswith(_JSON_TAIL, line_end) and digits.isdigit():
+                    length = int(digits)
+                    if length > MAX_BODY_BYTES:
+                        raise ProtocolError(_TOO_LONG.format(length))
                     body_at = line_end + len(_JSON_TAIL)
-                    end = body_at + _length(data[at:line_end].decode("ascii"))
+                    end = body_at + length
                     if end > size:
                         self._needed = end - start
                         return start
@@ -197,7 +201,7 @@ def _length(text: str) -> int:
         raise ProtocolError(f"FreeSWITCH sent a Content-Length that is no number: {text[:40]!r}.")
     # The number of digits first: int() of a million digits would take its time.
     if len(text) > _LENGTH_DIGITS or int(text) > MAX_BODY_BYTES:
-        raise ProtocolError(f"FreeSWITCH announced a body of {text[:20]} bytes; the limit is {MAX_BODY_BYTES}.")
+        raise ProtocolError(_TOO_LONG.format(text[:20]))
     return int(text)
 
 

@@ -32,8 +32,9 @@ class LinkSettings:
 
     # Commands on their way, written or not, late ones included; beyond, a command is not sent.
     pending_limit: int = 2_000
-    # Events between the reader and the handler; beyond, the reader pauses and TCP holds the rest back.
-    inbox_limit: int = 1_000
+    # Events between the reader and the handler; beyond, the reader pauses and TCP holds the rest back. Few, so that an
+    # event is handled while it is still in the processor's cache: 1,000 cost half as much again per event.
+    inbox_limit: int = 32
     # Still no room after so long: the connection is dropped, and the switch is read anew.
     inbox_stall_ms: int = 5_000
     # So long one part works before it lets the others work.
