@@ -63,11 +63,21 @@ def check(file: Path) -> int:
 @click.option("--port", type=click.IntRange(0, 65535), default=8021, show_default=True, help="0: any free port.")
 @click.option("--password", envvar="FSACD_SIM_PASSWORD", default="ClueCon", show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same callers.")
-def sim(host: str, port: int, password: str, seed: int) -> int:
+@click.option("--callers/--no-callers", default=True, help="With a call centre on it (the default), or empty.")
+@click.option("--control-port", type=click.IntRange(0, 65535), help="Take faults as JSON lines here; 0: any free port.")
+@click.option(
+    "--dialplan", type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Directory of fsacd's dialplan; by default the one that comes with fsacd.",
+)  # fmt: skip
+def sim(
+    host: str, port: int, password: str, seed: int, *, callers: bool, control_port: int | None, dialplan: Path | None
+) -> int:
     """Run a simulated FreeSWITCH with callers and agents; it speaks Event Socket."""
-    from fsacd.sim.program import run_sim  # noqa: PLC0415 - see the top
+    from fsacd.sim.program import DIALPLAN, run_sim  # noqa: PLC0415 - see the top
 
-    return run_sim(host=host, port=port, password=password, seed=seed)
+    return run_sim(
+        host, port, password, seed, callers=callers, control_port=control_port, dialplan=dialplan or DIALPLAN
+    )
 
 
 @program.command()

@@ -24,6 +24,10 @@ _TEXT_LIMIT = 80
 # Control, format (direction marks, joiners), surrogate, private, and line and paragraph separators.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
+# A table's heading, its rule, and an empty line above and below; and what is shown of it however low the terminal is.
+_FRAME_LINES = 4
+_ROWS_MIN = 3
+
 # The order in which agents are shown when there is no room for all: who is busy first.
 _STATE_ORDER = ("talking", "offered", "wrapping_up", "held_back", "ready", "not_ready", "leaving", "logged_out")
 _STATE_STYLES = {
@@ -134,20 +138,26 @@ def table(board: Board, *, height: int | None = None) -> RenderableType:
     head: list[RenderableType] = [Text(headline(board), style="bold" if board.status["ready"] else "bold red")]
     if board.note:
         head.append(Text(clean(board.note, 200), style="yellow"))
-    queues = _queue_table(board, None if height is None else max(3, (height - 10) // 2))
     if height is None:
-        room = None
-    else:
-        shown_queues = min(len(board.queues), max(3, (height - 10) // 2))
-        room = max(3, height - shown_queues - len(head) - 6)
-    return Group(*head, queues, _agent_table(board, room))
+        return Group(*head, _queue_table(board, None), _agent_table(board, None))
+    room = max(2 * _ROWS_MIN, height - len(head) - 2 * _FRAME_LINES)
+    queue_room = min(len(board.queues), room // 2)
+    return Group(*head, _queue_table(board, queue_room), _agent_table(board, room - queue_room))
+
+
+def _fit(rows: Sequence[Document], room: int | None) -> tuple[Sequence[Document], int]:
+    """The rows there is room for, and how many are left out; saying so takes a row of its own."""
+    if room is None or len(rows) <= room:
+        return rows, 0
+    return rows[: room - 1], len(rows) - (room - 1)
 
 
 def _queue_table(board: Board, room: int | None) -> Table:
     from rich.text import Text  # noqa: PLC0415 - see the top
 
     grid = _grid("queue", "waiting>", "oldest>", "offered>", "talking>", "ready>", "logged in>")
-    for queue in board.queues[:room]:
+    shown, left_out = _fit(board.queues, room)
+    for queue in shown:
         oldest = queue["oldest_wait_seconds"]
         grid.add_row(
             Text(clean(queue["name"])),
@@ -158,7 +168,7 @@ def _queue_table(board: Board, room: int | None) -> Table:
             Text(str(queue["agents_ready"])),
             Text(str(queue["agents_logged_in"])),
         )
-    _more(grid, len(board.queues), room)
+    _more(grid, left_out)
     return grid
 
 
@@ -166,7 +176,8 @@ def _agent_table(board: Board, room: int | None) -> Table:
     from rich.text import Text  # noqa: PLC0415 - see the top
 
     grid = _grid("agent", "name", "state", "for>", "detail", "queues")
-    for agent in board.by_state()[:room]:
+    shown, left_out = _fit(board.by_state(), room)
+    for agent in shown:
         grid.add_row(
             Text(clean(agent["id"])),
             Text(clean(agent["name"], 24)),
@@ -175,7 +186,7 @@ def _agent_table(board: Board, room: int | None) -> Table:
             Text(agent_detail(agent)),
             Text(clean(", ".join(service["queue"] for service in agent["queues"]), 40)),
         )
-    _more(grid, len(board.agents), room)
+    _more(grid, left_out)
     return grid
 
 
@@ -203,11 +214,11 @@ def _grid(*columns: str) -> Table:
     return grid
 
 
-def _more(grid: Table, total: int, room: int | None) -> None:
-    if room is not None and total > room:
+def _more(grid: Table, left_out: int) -> None:
+    if left_out:
         from rich.text import Text  # noqa: PLC0415 - see the top
 
-        grid.add_row(Text(f"… {total - room} more", style="dim"))
+        grid.add_row(Text(f"… {left_out} more", style="dim"))
 
 
 @dataclass(slots=True)
