@@ -1,0 +1,185 @@
+"""The engine against a hostile switch, judged by an oracle that shares no code with it.
+
+FSACD_LONG=1 looks much longer (minutes); HYPOTHESIS_SEED of pytest's --hypothesis-seed repeats a run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from fsacd.core import events as e
+from fsacd.core.records import CallOutcome, OfferOutcome
+from fsacd.core.views import Snapshot
+from fsacd.testing import Driver, replay
+from tests.core.adversary import ACTS, AGENTS, Adversary, Pick, build_rules
+from tests.core.oracle import Oracle
+
+LONG = bool(os.environ.get("FSACD_LONG"))
+NUMBERS = st.integers(min_value=0, max_value=2**24)
+RULES = st.integers(min_value=0, max_value=2**80)
+
+# The longest chain of deadlines: ring, cancel until given up, hold-back or wrap-up, with room to spare.
+QUIET_AFTER_MS = 120_000
+
+# How often each act is drawn in a random walk; all others once.
+WEIGHTS = {
+    "call_comes": 6,
+    "agent_reacts": 10,
+    "switch_works": 18,
+    "fact_arrives": 20,
+    "agent_asks": 4,
+    "caller_hangs_up": 2,
+    "all_goes_well": 4,
+    "switch_changes": 3,
+    "time_passes": 5,
+}
+
+
+def begin(rules_number: int) -> Adversary:
+    """An adversary with the oracle beside it, and all agents at work."""
+    rules = build_rules(Pick(rules_number))
+    oracle: Oracle | None = None
+
+    def watch(*step: object) -> None:
+        if oracle is not None:
+            oracle.watch(*step)  # type: ignore[arg-type] # handed through as it came
+
+    adversary = Adversary(rules, watch)
+    oracle = Oracle(adversary.driver, rules)
+    for agent_id in AGENTS:
+        adversary.tell(e.AgentLoggedIn(agent_id, "test"))
+    return adversary
+
+
+def transient(snapshot: Snapshot, driver: Driver) -> set[tuple[object, ...]]:
+    """Whatever must not last: each with what tells it from a later one of its kind."""
+    calls = {("call", c.call_id, c.state, c.offers) for c in snapshot.calls if c.state not in {"waiting", "talking"}}
+    agents = {
+        ("agent", a.agent_id, a.state, a.since_ms)
+        for a in snapshot.agents
+        if a.state in {"offered", "wrapping_up", "held_back"}
+    }
+    talking = {c.call_id for c in snapshot.calls if c.state == "talking"}
+    offers = {
+        ("offer", offer_id)
+        for offer_id, offer in driver.engine._world.offers.items()
+        if offer.call_id not in talking or offer.closed
+    }
+    return calls | agents | offers
+
+
+def finish(adversary: Adversary) -> None:
+    """All facts stop: each transient state ends, and with the agents gone home no deadline is left."""
+    driver = adversary.driver
+    before = transient(driver.engine.snapshot(driver.now_ms), driver)
+    adversary.wait(QUIET_AFTER_MS)
+    lasting = before & transient(driver.engine.snapshot(driver.now_ms), driver)
+    assert not lasting, f"still there after {QUIET_AFTER_MS} ms of silence: {lasting}"
+    for agent_id in AGENTS:
+        adversary.tell(e.AgentLoggedOut(agent_id, "test"))
+    adversary.wait(QUIET_AFTER_MS)
+    assert transient(driver.engine.snapshot(driver.now_ms), driver) == set()
+    assert replay(adversary.first_rules, driver.journal) == driver.steps
+
+
+class Machine(RuleBasedStateMachine):
+    """Each rule is one act of the adversary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.adversary: Adversary | None = None
+
+    @initialize(number=RULES)
+    def begin(self, number: int) -> None:
+        self.adversary = begin(number)
+
+    def _act(self, name: str, number: int) -> None:
+        assert self.adversary is not None
+        self.adversary.act(name, number)
+
+    def teardown(self) -> None:
+        if self.adversary is not None:
+            finish(self.adversary)
+
+
+def _rule(name: str) -> object:
+    def act(self: Machine, number: int) -> None:
+        self._act(name, number)
+
+    act.__name__ = act.__qualname__ = name
+    return rule(number=RULES if name == "rules_change" else NUMBERS)(act)
+
+
+for _name in ACTS:
+    setattr(Machine, _name, _rule(_name))
+    # Hypothesis draws rules evenly; what makes calls move on is needed more often.
+    for _copy in range(2, 1 + min(3, WEIGHTS.get(_name, 1))):
+        setattr(Machine, f"{_name}_{_copy}", _rule(_name))
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(
+    max_examples=20_000 if LONG else 60,
+    stateful_step_count=120 if LONG else 60,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+if LONG:
+    TestMachine = pytest.mark.timeout(7_200)(TestMachine)
+
+
+def walk(seed: int, acts: int) -> Adversary:
+    """A random walk, the same for the same seed."""
+    dice = random.Random(seed)
+    adversary = begin(dice.getrandbits(80))
+    names = [name for name in ACTS for _ in range(WEIGHTS.get(name, 1))]
+    for _ in range(acts):
+        adversary.act(dice.choice(names), dice.getrandbits(80))
+    return adversary
+
+
+@pytest.mark.timeout(7_200 if LONG else 60)
+@pytest.mark.parametrize("seed", range(2_000 if LONG else 8))
+def test_random_walk(seed: int) -> None:
+    """However facts come, every promise of the engine holds at each step."""
+    finish(walk(seed, acts=400))
+
+
+def test_the_walk_reaches_what_it_is_for() -> None:
+    """The adversary is not idle: calls and offers end in each way there is."""
+    adversaries = [walk(seed, acts=400) for seed in range(100, 116)]
+    records = [record for adversary in adversaries for step in adversary.driver.steps for record in step.records]
+    outcomes = {getattr(record, "outcome", None) for record in records}
+    assert {*CallOutcome, *OfferOutcome} <= outcomes
+    reasons = {str(getattr(record, "reason", "")) for record in records}
+    assert {"talk", "bridge_window", "lost_race", "caller_gone", "busy", "switch_restarted"} <= reasons
+
+
+def fingerprint(seed: int) -> str:
+    """Everything that came of a walk, as one number."""
+    return hashlib.sha256(repr(walk(seed, acts=250).driver.steps).encode()).hexdigest()
+
+
+def test_hash_seed_changes_nothing() -> None:
+    """The same facts give the same commands under two PYTHONHASHSEEDs."""
+    program = "from tests.core.test_machine import fingerprint; print(*(fingerprint(seed) for seed in range(3)))"
+    prints = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    ]
+    assert prints[0] == prints[1]
