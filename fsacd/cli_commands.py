@@ -40,11 +40,17 @@ def common_options(command: _Command) -> _Command:
     @click.option("--url", envvar="FSACD_URL", default=DEFAULT_URL, show_default=True, help="Address of the API.")
     @click.option("--token", envvar="FSACD_TOKEN", help="Token for the API; others can see it in the process list.")
     @click.option(
-        "--token-file", envvar="FSACD_TOKEN_FILE", type=click.Path(path_type=Path, dir_okay=False),
+        "--token-file",
+        envvar="FSACD_TOKEN_FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
         help="File that holds the token.",
     )
     @click.option(
-        "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True,
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json", "yaml"]),
+        default="table",
+        show_default=True,
         help="What the answer looks like.",
     )
     @functools.wraps(command)

@@ -159,9 +159,7 @@ def test_json_and_yaml_are_the_apis_document(command: list[str], capsys: pytest.
 
 
 @pytest.mark.parametrize("output", ["table", "json", "yaml"])
-@pytest.mark.parametrize(
-    "name", ["\x1b]0;owned\x07", "a\r\nb", "\x9b2J", "\u202egnp.exe", "\u2028", "\ue000", "\x00"]
-)
+@pytest.mark.parametrize("name", ["\x1b]0;owned\x07", "a\r\nb", "\x9b2J", "\u202egnp.exe", "\u2028", "\ue000", "\x00"])
 def test_a_callers_name_cannot_play_with_the_terminal(
     name: str, output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -243,9 +243,7 @@ def _on_problem(_req: falcon.Request, resp: falcon.Response, error: ProblemError
     resp.data = error.body()
 
 
-def _on_http_error(
-    req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: dict[str, Any]
-) -> None:
+def _on_http_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: dict[str, Any]) -> None:
     """What falcon itself refuses: an unknown path, a wrong method, a malformed header."""
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers or {})

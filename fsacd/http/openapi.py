@@ -103,7 +103,4 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
 
 def _query_parameters(route: Route) -> list[dict[str, Any]]:
     properties = route.query.model_json_schema().get("properties", {})
-    return [
-        {"name": name, "in": "query", "required": False, "schema": schema}
-        for name, schema in properties.items()
-    ]
+    return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in properties.items()]

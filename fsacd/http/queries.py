@@ -133,9 +133,7 @@ def calls(asked: Asked) -> m.Calls:
     if query.queue is not None:
         find_queue(now.snapshot, query.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
     views = by_arrival(
-        view
-        for view in now.snapshot.calls
-        if query.state in (None, view.state) and query.queue in (None, view.queue)
+        view for view in now.snapshot.calls if query.state in (None, view.state) and query.queue in (None, view.queue)
     )
     page = views[query.offset : query.offset + query.limit]
     return m.Calls(calls=[now.call(view) for view in page], total=len(views))
