@@ -136,9 +136,9 @@ def test_stop_leaves_no_process(cluster: Path) -> None:
         _ = server.dsn
 
 
-def test_killed_owner_takes_it_along(open_place: Path) -> None:
+def test_killed_owner_takes_it_along(cluster: Path) -> None:
     """SIGKILL of the process that started it ends it too, and what was written is there at the next start."""
-    base = open_place / "killed"
+    base = cluster
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(base)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
@@ -173,13 +173,14 @@ def test_stale_pid_of_a_stranger(cluster: Path) -> None:
         assert answer(server.dsn, "SELECT 1") == 1
 
 
-def test_long_path(open_place: Path) -> None:
+def test_long_path(open_place: Path, cluster: Path) -> None:
     """A directory too long for a unix socket gets its socket elsewhere, which is gone after stop()."""
-    base = open_place / ("long-" * 24)
+    base = cluster.rename(open_place / ("long-" * 24))
     with EmbeddedPostgres(base, durable=False) as server:
         socket = Path(psycopg.conninfo.conninfo_to_dict(server.dsn)["host"])  # type: ignore[arg-type]  # is a str here
         assert socket.parent == Path(tempfile.gettempdir())
         assert answer(server.dsn, "SELECT 1") == 1
+    base.rename(cluster)
     assert not socket.exists()
 
 
