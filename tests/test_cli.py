@@ -206,7 +206,7 @@ def test_a_refused_reload_shows_every_problem(capsys: pytest.CaptureFixture[str]
     with serve(daemon) as rig:
         assert run(rig, "reload") == 1
     assert capsys.readouterr().err.splitlines() == [
-        "fsacd: the configuration has errors; the old one stays in force",
+        "fsacd: The configuration has errors; the old one stays in force.",
         "  a.yaml:1:1: x",
         "  a.yaml:2:1: y",
     ]

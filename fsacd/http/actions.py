@@ -8,7 +8,7 @@ from typing import cast
 from fsacd.core import events as e
 from fsacd.http import models as m
 from fsacd.http.access import Role
-from fsacd.http.problem import ProblemError
+from fsacd.http.problem import ProblemError, sentence
 from fsacd.http.queries import find_agent, find_call, find_queue
 from fsacd.http.routes import V1, Asked, Route
 
@@ -75,7 +75,7 @@ def call_hangup(asked: Asked) -> m.Done:
 
 def reload(asked: Asked) -> m.Done:
     """The configuration is read again; a bad one is refused whole and the old one stays."""
-    return m.Done(message=asked.context.daemon.reload())
+    return m.Done(message=sentence(asked.context.daemon.reload()))
 
 
 _AGENT = f"{V1}/agents/{{agent_id}}"

@@ -24,7 +24,7 @@ from fsacd.http.access import Access, Role, Token
 from fsacd.http.api import ApiSettings, Context, Daemon, Metrics
 from fsacd.http.models import Body, Query
 from fsacd.http.openapi import document
-from fsacd.http.problem import CONTENT_TYPE, ProblemError, near
+from fsacd.http.problem import CONTENT_TYPE, ProblemError, near, sentence
 from fsacd.http.routes import Asked, Raw, Route, Unready
 
 _log = structlog.get_logger("fsacd.http")
@@ -260,12 +260,12 @@ def _on_http_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTT
 
 def _on_refused(req: falcon.Request, resp: falcon.Response, error: Refused, params: dict[str, Any]) -> None:
     more = {"problems": list(error.problems)} if error.problems else None
-    _on_problem(req, resp, ProblemError(HTTPStatus.CONFLICT, "refused", str(error), more=more), params)
+    _on_problem(req, resp, ProblemError(HTTPStatus.CONFLICT, "refused", sentence(str(error)), more=more), params)
 
 
 def _on_unavailable(req: falcon.Request, resp: falcon.Response, error: Unavailable, params: dict[str, Any]) -> None:
     headers = {"Retry-After": "1"}
-    problem = ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", str(error), headers=headers)
+    problem = ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", sentence(str(error)), headers=headers)
     _on_problem(req, resp, problem, params)
 
 

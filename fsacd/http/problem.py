@@ -56,6 +56,14 @@ class ProblemError(Exception):
         return head.encode("ascii") + body
 
 
+def sentence(text: str) -> str:
+    """The text as a sentence of its own; an id at its beginning keeps its letters as they are."""
+    first = text.partition(" ")[0]
+    if first.isalpha():
+        text = text[0].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else text + "."
+
+
 def near(name: str, names: Iterable[str]) -> list[str]:
     """Up to three of the names that the writer may have meant, best first."""
     if len(name) > _NAME_LENGTH_LIMIT:

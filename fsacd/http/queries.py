@@ -71,7 +71,9 @@ def status(asked: Asked) -> m.Status:
                 connected=switch.connected,
                 detail=well_formed(switch.detail),
                 since_at=None if switch.since_ms is None else timestamp(switch.since_ms),
-                event_lag_seconds=None if switch.event_lag_ms is None else max(0.0, switch.event_lag_ms) / 1000,
+                event_lag_seconds=None
+                if switch.event_lag_ms is None
+                else round(max(0.0, switch.event_lag_ms) / 1000, 6),
                 events=switch.events,
                 reconnects=switch.reconnects,
                 pending_commands=switch.pending,

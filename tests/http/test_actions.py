@@ -82,12 +82,12 @@ def test_a_daemon_that_has_no_time_says_so() -> None:
     daemon = FakeDaemon()
 
     def busy(_: e.Event) -> None:
-        raise Unavailable("fsacd is stopping")
+        raise Unavailable("the daemon is stopping")
 
     daemon.answer = busy
     with serve(daemon) as rig:
         reply = rig.post("/api/v1/agents/1001/ready")
-    assert (reply.status, reply.headers["retry-after"], reply.json["detail"]) == (503, "1", "fsacd is stopping")
+    assert (reply.status, reply.headers["retry-after"], reply.json["detail"]) == (503, "1", "The daemon is stopping.")
 
 
 def test_a_reload_says_what_it_did() -> None:

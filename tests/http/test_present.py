@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsacd.http.present import redacted, seconds, timestamp, well_formed
-from fsacd.http.problem import near
+from fsacd.http.problem import near, sentence
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,17 @@ def test_half_a_surrogate_pair_becomes_a_question_mark() -> None:
 def test_a_near_miss_finds_the_name_that_was_meant(name: str, expected: list[str]) -> None:
     """A slip or another case of letters finds the name; anything else finds nothing."""
     assert expected == near(name, ["sales", "support", "billing"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("agent 1001 is logged out", "Agent 1001 is logged out."),
+        ("The old one stays.", "The old one stays."),
+        ("c0ffee00 is gone", "c0ffee00 is gone."),
+        ("", "."),
+    ],
+)
+def test_a_reason_becomes_a_sentence(text: str, expected: str) -> None:
+    """A refusal reads as a sentence, and an id in it stays as it is."""
+    assert expected == sentence(text)
