@@ -372,7 +372,6 @@ def queue_removed(world: World, call: c.Call) -> None:
 
 
 def rearm(world: World) -> None:
-    """After a reload: the new rules' deadlines hold for the calls that wait already."""
-    for call in list(world.calls.values()):
-        if isinstance(call.state, c.Waiting | c.Ringing | c.Connecting):
-            _arm(world, call)
+    """After a reload: the new rules' deadlines hold for the calls that wait already, or may come back to waiting."""
+    for call in world.calls.values():
+        _arm(world, call)

@@ -70,8 +70,7 @@ def withdraw(world: World, offer_id: str, reason: CancelReason) -> None:
     offer = world.offers[offer_id]
     if offer.answered_ms is not None:
         # The agent had answered: his answer has no talk to show for it, and this says why.
-        caller_gone = reason is CancelReason.CALLER_GONE
-        write(world, offer, _OUTCOMES[reason], str(CancelReason.BRIDGE_WINDOW if caller_gone else reason))
+        write(world, offer, _OUTCOMES[reason], str(CancelReason.BRIDGE_WINDOW))
     limits = world.rules.limits
     world.move_offer(offer, o.OfferEnding(reason, world.now_ms + limits.offer_grace_ms))
     world.timers.set("offer", offer_id, world.now_ms + limits.cancel_retry_ms)
@@ -165,7 +164,9 @@ _ENDED_AS: dict[OfferEnd, OfferOutcome] = {
 
 def ended_with_switch(world: World, offer: o.Offer) -> None:
     """The switch has restarted: the leg is gone, and nobody is to blame."""
-    write(world, offer, OfferOutcome.FAILED, "switch_restarted")
+    if offer.answered_ms is None:
+        write(world, offer, OfferOutcome.FAILED, "switch_restarted")
+    write_end(world, offer, OfferEnd.NOT_SENT)
     over(world, offer, OfferEnd.NOT_SENT)
 
 
