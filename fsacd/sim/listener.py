@@ -131,7 +131,7 @@ class Listener:
         self._in = rest[length:]
         lines = head.decode("utf-8", "surrogateescape").split("\n")
         headers = {
-            name.strip().lower(): value.lstrip(" ") for name, _, value in (line.partition(":") for line in lines[1:])
+            name.strip(): value.lstrip(" ") for name, _, value in (line.partition(":") for line in lines[1:])
         }
         return lines[0], headers, bytes(rest[:length]).decode("utf-8", "surrogateescape")
 

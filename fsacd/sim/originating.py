@@ -23,7 +23,7 @@ USAGE = (
 )
 
 # From the command to the leg: a kill that comes earlier finds nothing to kill, and the phone rings on.
-BIRTH_US = (600, 2_200)
+BIRTH_US = (100, 1_200)
 # The originating thread looks at its leg in steps.
 POLL_US = (1 * MS, 20 * MS)
 # From the leg to the INVITE at the phone.

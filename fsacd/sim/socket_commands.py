@@ -123,8 +123,7 @@ def _sendevent(listener: Listener, text: str, headers: dict[str, str], body: str
     switch = listener.switch
     uuid = switch.agenda.uuid()
     name = text.upper() if text.upper() in NAMES else "SOCKET_DATA"
-    given = {"-".join(part.capitalize() for part in key.split("-")): value for key, value in headers.items()}
-    given["Event-UUID"] = uuid
+    given = {key: value for key, value in headers.items() if key.lower() != "content-length"} | {"Event-UUID": uuid}
     switch.publish(name, Event(switch.headers(name) | given, body or None), given.get("Event-Subclass", ""))
     listener.reply(f"+OK {uuid}")
 
@@ -157,7 +156,7 @@ def _bgapi(listener: Listener, text: str, headers: dict[str, str], _body: str) -
     if not _may(listener, command, argument):
         listener.reply("-ERR permission denied")
         return
-    job = headers.get("job-uuid") or switch.agenda.uuid()
+    job = next((value for key, value in headers.items() if key.lower() == "job-uuid"), "") or switch.agenda.uuid()
     start_us = switch.agenda.between(*JOB_START_US)
 
     def done(reply: str) -> None:

@@ -87,8 +87,13 @@ class Switch:
         self.started_us = self.agenda.now_us
         self.sequence = 0
         self.session_count = self.peak = 0
-        self.globals: dict[str, str] = {"hostname": self.hostname, "local_ip_v4": "127.0.0.1", "domain": "127.0.0.1"}
-        self.globals |= self.dialplan.globals
+        self.globals: dict[str, str] = {
+            "hostname": self.hostname,
+            "local_ip_v4": "127.0.0.1",
+            "domain": "127.0.0.1",
+            "core_uuid": self.core_uuid,
+            **self.dialplan.globals,
+        }
         self.hash: dict[str, str] = {}
         self._beat_in(self.settings.heartbeat_s)
 
