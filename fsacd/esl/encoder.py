@@ -304,4 +304,8 @@ def _wire(*lines: str, text: str | None = None, job: str | None = None) -> Wire:
     if _FATAL in lowered and ("unload" in lowered or "reload" in lowered):
         raise EncodeError("FreeSWITCH would take this command for the unloading of mod_event_socket.")
     assert all(line and _CONTROL.search(line) is None for line in lines), "an argument got past its type"
-    return Wire(f"{whole}\n\n".encode(), text if text is not None else redacted(lines[0]), job)
+    try:
+        data = f"{whole}\n\n".encode()
+    except UnicodeEncodeError as error:
+        raise EncodeError("A command holds half a character (a surrogate).") from error
+    return Wire(data, text if text is not None else redacted(lines[0]), job)
