@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
 from fsacd.sim import causes
@@ -48,6 +48,15 @@ def _multiset(session: Session, data: str) -> Thread:
 
 def _unset(session: Session, data: str) -> Thread:
     session.channel.set(data.strip(), None)
+    return _nothing()
+
+
+def _multiunset(session: Session, data: str) -> Thread:
+    separator = " "
+    if data.startswith("^^"):
+        separator, data = data[2], data[3:]
+    for name in data.split(separator):
+        session.channel.set(name.strip(), None)
     return _nothing()
 
 
@@ -192,6 +201,53 @@ def _playback(session: Session, data: str) -> Thread:
     channel.variables["current_application_response"] = response
 
 
+def _play_and_get_digits(session: Session, data: str) -> Thread:
+    """`min max tries timeout terminators file invalid_file variable regexp [digit_timeout]`; times in ms."""
+    words = [*data.split(), "", ""]
+    least, most, tries, timeout_ms = (int(word) if word.isdigit() else 0 for word in words[:4])
+    terminators, sound, wrong, variable, pattern, pause = words[4:10]
+    pause_ms = int(pause) if pause.isdigit() else timeout_ms
+    for _ in range(max(1, tries)):
+        yield from _play_until_digit(session, sound)
+        digits = yield from _collect(session, most, terminators, timeout_ms, pause_ms)
+        if len(digits) >= least and re.fullmatch(pattern, digits):
+            session.channel.set(variable, digits)
+            return
+        if session.channel.state is not State.EXECUTE:
+            return
+        yield from _play_until_digit(session, wrong)
+
+
+def _play_until_digit(session: Session, sound: str) -> Thread:
+    """A prompt is cut short by the first key."""
+    channel, agenda = session.channel, session.switch.agenda
+    length_us = sound_length_us(sound)
+    until_us = None if length_us is None else agenda.now_us + length_us
+    while channel.state is State.EXECUTE and not channel.digits and (until_us is None or agenda.now_us < until_us):
+        yield Wait(until_us)
+
+
+def _collect(
+    session: Session, most: int, terminators: str, timeout_ms: int, pause_ms: int
+) -> Generator[Wait, None, str]:
+    """The keys pressed until a terminator, the most there may be, or a pause."""
+    channel, agenda = session.channel, session.switch.agenda
+    digits = ""
+    until_us = agenda.now_us + timeout_ms * MS
+    while channel.state is State.EXECUTE and len(digits) < most:
+        if channel.digits:
+            digit = channel.digits.popleft()
+            if digit in terminators:
+                break
+            digits += digit
+            until_us = agenda.now_us + pause_ms * MS
+        elif agenda.now_us >= until_us:
+            break
+        else:
+            yield Wait(until_us)
+    return digits
+
+
 def sound_length_us(path: str) -> int | None:
     """How long a sound lasts (µs); None if it never ends by itself."""
     if path.startswith("local_stream://") or "loops=-1" in path:
@@ -216,7 +272,9 @@ APPS: dict[str, Runner] = {
     "info": _no_op,
     "log": _no_op,
     "multiset": _multiset,
+    "multiunset": _multiunset,
     "park": park,
+    "play_and_get_digits": _play_and_get_digits,
     "playback": _playback,
     "pre_answer": _pre_answer,
     "ring_ready": _ring_ready,

@@ -24,10 +24,13 @@ _PREPROCESS = re.compile(r"\$\$\{([^}]+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition of an extension with what to do when it holds and when it does not."""
+    """One condition of an extension with what to do when it holds and when it does not.
 
-    field: str
-    expression: str
+    `tests` are pairs of a field and a pattern; `need` says how many of them must hold: all, any, or xor (just one).
+    """
+
+    tests: tuple[tuple[str, str], ...]
+    need: str
     on_break: str
     actions: tuple[tuple[App, bool], ...]
     anti_actions: tuple[tuple[App, bool], ...]
@@ -128,9 +131,11 @@ def _condition(item: ET.Element, settings: Mapping[str, str]) -> Condition:
             found += [(app, each.get("inline") == "true")] * (int(loop) if loop.isdigit() else 0)
         return tuple(found)
 
+    # A condition without a field always holds.
+    sources = item.findall("regex") if item.get("regex") else [item] if item.get("field") else []
     return Condition(
-        field=text(item.get("field", "")),
-        expression=text(item.get("expression", "")),
+        tests=tuple((text(each.get("field", "")), text(each.get("expression", ""))) for each in sources),
+        need=item.get("regex", "all"),
         on_break=item.get("break", "on-false"),
         actions=apps("action"),
         anti_actions=apps("anti-action"),
@@ -141,22 +146,33 @@ def _try(extension: Extension, switch: Switch, session: Session, profile: Profil
     """Test an extension's conditions one by one; true if the last one tested held or had something to do."""
     matched = False
     for condition in extension.conditions:
-        # A condition without a field always holds.
-        value = _field(condition.field, switch, session, profile) if condition.field else ""
-        match = re.search(condition.expression if condition.field else "", value)
+        groups = _holds(condition, switch, session, profile)
+        match = groups is not None
         chosen = condition.actions if match else condition.anti_actions
-        groups = (match.group(), *match.groups("")) if match else ("",)
         for app, inline in chosen:
-            filled = App(app.name, _fill(app.data, groups))
+            filled = App(app.name, _fill(app.data, groups or ("",)))
             if inline:
                 _run_inline(filled, switch, session)
             else:
                 apps.append(filled)
-        matched = bool(match) or bool(chosen)
-        stop = {"on-false": not match, "on-true": bool(match), "always": True}.get(condition.on_break, False)
+        matched = match or bool(chosen)
+        stop = {"on-false": not match, "on-true": match, "always": True}.get(condition.on_break, False)
         if stop:
             break
     return matched
+
+
+def _holds(condition: Condition, switch: Switch, session: Session, profile: Profile) -> tuple[str, ...] | None:
+    """The groups of the last pattern that matched, or None when the condition does not hold."""
+    groups: tuple[str, ...] = ("",)
+    hits = 0
+    for field, pattern in condition.tests:
+        match = re.search(switch.expand(pattern, session), _field(field, switch, session, profile))
+        if match:
+            hits += 1
+            groups = (match.group(), *match.groups(""))
+    need = {"any": hits > 0, "xor": hits == 1}
+    return groups if need.get(condition.need, hits == len(condition.tests)) else None
 
 
 def _fill(data: str, groups: tuple[str, ...]) -> str:

@@ -130,9 +130,7 @@ class Listener:
             return None
         self._in = rest[length:]
         lines = head.decode("utf-8", "surrogateescape").split("\n")
-        headers = {
-            name.strip(): value.lstrip(" ") for name, _, value in (line.partition(":") for line in lines[1:])
-        }
+        headers = {name.strip(): value.lstrip(" ") for name, _, value in (line.partition(":") for line in lines[1:])}
         return lines[0], headers, bytes(rest[:length]).decode("utf-8", "surrogateescape")
 
     def _do(self, command: str, headers: dict[str, str], body: str) -> None:

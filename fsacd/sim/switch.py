@@ -191,6 +191,7 @@ class Switch:
         """A DTMF digit reached a leg."""
         if not session.channel.down:
             session.channel.digits.append(digit)
+            session.signal(1_000, 20_000)
             self.fire("DTMF", session.channel, {"DTMF-Digit": digit, "DTMF-Duration": "2000", "DTMF-Source": "APP"})
 
     def schedule(self, group: str, due_us: int, action: Callable[[], None]) -> None:

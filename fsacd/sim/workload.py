@@ -99,7 +99,14 @@ _NAMES = (
     "Willi",
     "Xenia",
 )
-_MANNERS = {3: Manner.FORGETFUL, 8: Manner.CHOOSY, 13: Manner.CHATTY, 18: Manner.OFFLINE, 21: Manner.FORGETFUL}
+_MANNERS = {
+    3: Manner.FORGETFUL,
+    5: Manner.CHOOSY,
+    8: Manner.CHOOSY,
+    13: Manner.CHATTY,
+    18: Manner.OFFLINE,
+    21: Manner.FORGETFUL,
+}
 _QUEUES = (("sales", "support"), ("support", "billing"), ("billing", "sales"), ("support",), ("sales",), ("support",))
 
 

@@ -88,6 +88,7 @@ class Client:
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        self._received: list[dict[str, str]] = []
         self.events_on = model.switch.connect(lambda: None)
         self.commands_on = model.switch.connect(lambda: None)
         for listener in (self.events_on, self.commands_on):
@@ -113,11 +114,14 @@ class Client:
 
     def received(self) -> list[dict[str, str]]:
         """All events so far."""
-        return [
-            orjson.loads(body)
-            for head, body in frames(bytes(self.events_on.out))
-            if head.get("Content-Type") == "text/event-json"
-        ]
+        if self.events_on.out:
+            self._received += [
+                orjson.loads(body)
+                for head, body in frames(bytes(self.events_on.out))
+                if head.get("Content-Type") == "text/event-json"
+            ]
+            self.events_on.sent(len(self.events_on.out))
+        return self._received
 
     def seen(self, name: str, uuid: str) -> list[dict[str, str]]:
         """The events of that name about that leg."""
