@@ -138,11 +138,15 @@ class ConnectFailed:
 
 @dataclass(frozen=True, slots=True)
 class OfferEnded:
-    """The agent's leg has ended or never came to be: a failed originate and a hangup are the same fact."""
+    """The agent's leg has ended or never came to be: a failed originate and a hangup are the same fact.
+
+    `answered`: the phone had been answered, though the leg may have ended before it could be bridged.
+    """
 
     offer_id: str
     end: OfferEnd
     cause: str = ""
+    answered: bool = False
 
 
 # --- agents --------------------------------------------------------------------------------------------------------

@@ -173,9 +173,9 @@ def ended_with_switch(world: World, offer: o.Offer) -> None:
 def write_end(world: World, offer: o.Offer, end: OfferEnd) -> None:
     """Write the record of an offer whose leg has ended. Of a talk `calls` writes, where it is known if it was one."""
     match offer.state:
-        case o.OfferRinging():
+        case o.OfferRinging() if offer.answered_ms is None:
             write(world, offer, _ENDED_AS[end], str(end))
-        case o.OfferConnecting():
+        case o.OfferRinging() | o.OfferConnecting():
             write(world, offer, OfferOutcome.FAILED, "bridge_window")
         case o.OfferTalking():
             pass

@@ -104,6 +104,8 @@ def _not_connected(world: World, offer: o.Offer) -> None:
 
 def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
     state = offer.state
+    if event.answered and offer.answered_ms is None:
+        offer.answered_ms = world.now_ms  # he picked up, and the leg ended before it could say so
     offers.write_end(world, offer, event.end)
     call = world.calls.get(offer.call_id)
     offers.over(world, offer, event.end)

@@ -78,12 +78,14 @@ class CallControl:
     def send(self, command: Command) -> None:
         """Carry out one command of the engine; what comes of it comes back as a fact."""
         try:
-            wire = translate.to_wire(command)
+            *first, last = translate.to_wires(command)
         except encoder.EncodeError as error:
             log.warning("a command has no safe form and was not sent", switch=self.name, why=str(error))
             self._failed(command, Reply(Outcome.NOT_SENT, str(error)))
             return
-        self._link.submit(wire, lambda reply: self._on_reply(command, reply))
+        for wire in first:
+            self._link.submit(wire)
+        self._link.submit(last, lambda reply: self._on_reply(command, reply))
 
     def _on_reply(self, command: Command, reply: Reply) -> None:
         if reply.outcome in (Outcome.ERR, Outcome.NOT_SENT):

@@ -165,7 +165,8 @@ class Reader:
                 return OfferConnected(offer_id)
             case "CHANNEL_HANGUP":
                 cause = message.get("Hangup-Cause")
-                return OfferEnded(offer_id, end_of(cause), cause)
+                answered = message.get("Caller-Channel-Answered-Time", "0") != "0"
+                return OfferEnded(offer_id, end_of(cause), cause, answered)
         return None
 
 
@@ -204,6 +205,9 @@ def end_of(cause: str) -> OfferEnd:
     return _END_OF.get(cause, OfferEnd.UNREACHABLE)
 
 
+# A leg that enters a queue once more, sent there by an agent or by the dialplan, is a new call from here on.
+_OVER = {"fsacd_over": "true"}
+
 _CAUSES = {
     CancelReason.CALLER_GONE: "ORIGINATOR_CANCEL",  # the phone shows a missed call
     CancelReason.LOST_RACE: "LOSE_RACE",  # "call completed elsewhere": it does not
@@ -215,21 +219,25 @@ _CAUSES = {
 }
 
 
-def to_wire(command: Command) -> Wire:
-    """The command for the switch. Raises encoder.EncodeError for what has no safe way into a command."""
+def to_wires(command: Command) -> tuple[Wire, ...]:
+    """The command for the switch, in one step or several; what matters is what becomes of the last.
+
+    Raises encoder.EncodeError for what has no safe way into a command.
+    """
     match command:
         case RingAgent():
-            return _ring(command)
+            return (_ring(command),)
         case CancelOffer(offer_id, _, reason):
-            return encoder.uuid_kill(offer_id, _CAUSES[reason])
+            return (encoder.uuid_kill(offer_id, _CAUSES[reason]),)
         case Connect(offer_id, _, leg):
-            return encoder.uuid_bridge(leg.uuid, offer_id)
+            return (encoder.uuid_bridge(leg.uuid, offer_id),)
         case ConfirmTalk(_, leg, then):
-            return encoder.uuid_setvar(leg.uuid, "transfer_after_bridge", _after(then))
+            return (encoder.uuid_setvar_multi(leg.uuid, {"transfer_after_bridge": _after(then), **_OVER}),)
         case SendCall(_, leg, target):
-            return encoder.uuid_transfer(leg.uuid, target.extension, target.context)
+            transfer = encoder.uuid_transfer(leg.uuid, target.extension, target.context)
+            return (encoder.uuid_setvar_multi(leg.uuid, _OVER), transfer)
         case EndCall(_, leg, cause):
-            return encoder.uuid_kill(leg.uuid, cause)
+            return (encoder.uuid_kill(leg.uuid, cause),)
         case _:
             assert_never(command)
 
@@ -260,6 +268,10 @@ def _ring(command: RingAgent) -> Wire:
             "hangup_after_bridge": "true",
             "park_timeout": str(_PARK_TIMEOUT_S),
             "originate_timeout": str(timeout_s),
+            # For the agent's phone or desk: which call this is, so that it can show what belongs to it.
+            "sip_h_X-Fsacd-Call": command.call_id,
+            "sip_h_X-Fsacd-Offer": command.offer_id,
+            "sip_h_X-Fsacd-Queue": command.queue,
         },
         name=command.caller_name,
         number=command.caller_number,

@@ -21,7 +21,7 @@ from fsacd.core.events import (
 )
 from fsacd.core.rules import ToExtension
 from fsacd.esl.codec import HeaderValue, Kind, Message
-from fsacd.esl.translate import Feature, Reader, SwitchClock, end_of, to_wire
+from fsacd.esl.translate import Feature, Reader, SwitchClock, end_of, to_wires
 
 CALL = "11111111-2222-4333-8444-555555555555"
 LEG = "aaaaaaaa-2222-4333-8444-555555555555"
@@ -133,6 +133,10 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
         (event("CHANNEL_BRIDGE", **CALLER, Bridge__B__Unique__ID=OFFER), OfferConnected(OFFER)),
         (event("CHANNEL_BRIDGE", **AGENT), OfferConnected(OFFER)),
         (event("CHANNEL_HANGUP", **AGENT, Hangup__Cause="USER_BUSY"), OfferEnded(OFFER, OfferEnd.BUSY, "USER_BUSY")),
+        (
+            event("CHANNEL_HANGUP", **AGENT, Hangup__Cause="LOSE_RACE", Caller__Channel__Answered__Time="1795332010"),
+            OfferEnded(OFFER, OfferEnd.CANCELLED, "LOSE_RACE", answered=True),
+        ),
         (event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING"), CallerGone(CALL, "NORMAL_CLEARING")),
         (
             event("BACKGROUND_JOB", Job__UUID=f"ring-{OFFER}", _body="-ERR USER_NOT_REGISTERED\n"),
@@ -187,9 +191,11 @@ WIRES: Mapping[Command, bytes] = {
     CancelOffer(OFFER, "fs1", CancelReason.CALLER_GONE): f"api uuid_kill {OFFER} ORIGINATOR_CANCEL\n\n".encode(),
     CancelOffer(OFFER, "fs1", CancelReason.LOST_RACE): f"api uuid_kill {OFFER} LOSE_RACE\n\n".encode(),
     Connect(OFFER, CALL, Leg("fs1", LEG)): f"api uuid_bridge {LEG} {OFFER}\n\n".encode(),
-    ConfirmTalk(CALL, Leg("fs1", LEG), None): f"api uuid_setvar {LEG} transfer_after_bridge\n\n".encode(),
+    ConfirmTalk(CALL, Leg("fs1", LEG), None): (
+        f"api uuid_setvar_multi {LEG} transfer_after_bridge=;fsacd_over=true\n\n".encode()
+    ),
     ConfirmTalk(CALL, Leg("fs1", LEG), ToExtension("survey", "default")): (
-        f"api uuid_setvar {LEG} transfer_after_bridge survey:XML:default\n\n".encode()
+        f"api uuid_setvar_multi {LEG} transfer_after_bridge=survey:XML:default;fsacd_over=true\n\n".encode()
     ),
     SendCall(
         CALL, Leg("fs1", LEG), ToExtension("9000", "public")
@@ -201,17 +207,18 @@ WIRES: Mapping[Command, bytes] = {
 @pytest.mark.parametrize("command", WIRES)
 def test_commands_become_wires(command: Command) -> None:
     """Each command is one line of Event Socket."""
-    assert to_wire(command).data == WIRES[command]
+    assert b"".join(wire.data for wire in to_wires(command)) == WIRES[command]
 
 
 def test_the_caller_is_the_first_leg_of_the_bridge() -> None:
     """Only the first leg's variables bring it back when the other one dies (swapped, the caller hangs in limbo)."""
-    assert to_wire(Connect(OFFER, CALL, Leg("fs1", LEG))).data.index(LEG.encode()) < 50
+    (wire,) = to_wires(Connect(OFFER, CALL, Leg("fs1", LEG)))
+    assert wire.data.index(LEG.encode()) < wire.data.index(OFFER.encode())
 
 
 def test_a_ring_can_outlive_neither_daemon_nor_caller() -> None:
     """The switch ends the ring and the parked leg by itself a little after we should have; the job is named by us."""
-    wire = to_wire(RingAgent(OFFER, CALL, "1001", "sales", "user/1001@x", "fs1", "+4930", "Ann", 20_000))
+    (wire,) = to_wires(RingAgent(OFFER, CALL, "1001", "sales", "user/1001@x", "fs1", "+4930", "Ann", 20_000))
     assert wire.job == f"ring-{OFFER}"
     head, job, *_ = wire.data.decode().split("\n")
     assert job == f"Job-UUID: ring-{OFFER}"
@@ -226,4 +233,7 @@ def test_a_ring_can_outlive_neither_daemon_nor_caller() -> None:
         "hangup_after_bridge": "true",
         "park_timeout": "10",
         "originate_timeout": "23",
+        "sip_h_X-Fsacd-Call": CALL,
+        "sip_h_X-Fsacd-Offer": OFFER,
+        "sip_h_X-Fsacd-Queue": "sales",
     }

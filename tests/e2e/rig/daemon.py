@@ -1,0 +1,121 @@
+"""The real daemon as a process of its own, and its API from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.e2e.rig.switch import PASSWORD, await_true, die_with_parent, free_port
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+_START_S = 30.0
+_STOP_S = 10.0
+
+
+@dataclass
+class Daemon:
+    """`fsacd run` with a configuration of the test's."""
+
+    directory: Path
+    config: dict[str, Any]
+    esl_port: int
+    _process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.port = free_port()
+
+    @property
+    def log(self) -> Path:
+        """What it wrote to standard error."""
+        return self.directory / "fsacd.log"
+
+    def start(self) -> None:
+        """Start it and wait until it is in sync with the switch."""
+        file = self.directory / "fsacd.yaml"
+        config = {
+            "switches": {"fs1": {"port": self.esl_port, "password": PASSWORD}},
+            "api": {
+                "listen": f"127.0.0.1:{self.port}",
+                "tokens": [{"name": "e2e", "role": "admin", "token": TOKEN}],
+            },
+            **self.config,
+        }
+        file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "fsacd", "run", "--config", str(file)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=dict(os.environ),
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - the tests' process runs no threads that hold locks here
+            )
+        await_true(self.is_ready, _START_S, "the daemon is in sync with the switch")
+
+    def is_ready(self) -> bool:
+        """What /readyz says."""
+        assert self._process is not None
+        assert self._process.poll() is None, f"the daemon ended:\n{self.log.read_text()[-2000:]}"
+        try:
+            self._fetch("/readyz")
+        except (OSError, urllib.error.URLError):
+            return False
+        return True
+
+    def get(self, path: str) -> Any:
+        """A document of the API."""
+        return json.loads(self._fetch(f"/api/v1/{path}"))
+
+    def post(self, path: str, **body: object) -> Any:
+        """Ask for something."""
+        return json.loads(self._fetch(f"/api/v1/{path}", json.dumps(body).encode()))
+
+    def agents(self) -> dict[str, dict[str, Any]]:
+        """Every agent by id."""
+        return {agent["id"]: agent for agent in self.get("agents?limit=1000")["agents"]}
+
+    def metrics(self) -> dict[str, float]:
+        """Every sample of /metrics by its name and labels."""
+        samples = {}
+        for line in self._fetch("/metrics").decode().splitlines():
+            if line and not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                samples[name] = float(value)
+        return samples
+
+    def _fetch(self, path: str, body: bytes | None = None) -> bytes:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}",
+            data=body,
+            headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:
+            content: bytes = response.read()
+        return content
+
+    def stop(self) -> int:
+        """End it as systemd would; its exit code."""
+        if self._process is None:
+            return 0
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait(_STOP_S)
+
+    def kill(self) -> None:
+        """As a crash would: -9."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(_STOP_S)

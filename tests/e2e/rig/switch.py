@@ -1,0 +1,190 @@
+"""A real FreeSWITCH for the tests: found, started on free loopback ports from freeswitch/lab, killed, started again."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+import wave
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+PASSWORD = "lab-password"
+DOMAIN = "lab.fsacd.test"
+_START_S = 30.0
+_PR_SET_PDEATHSIG = 1
+
+
+def find_freeswitch() -> str | None:
+    """The program, from FREESWITCH_PREFIX or PATH."""
+    prefix = os.environ.get("FREESWITCH_PREFIX")
+    if prefix:
+        found = shutil.which("freeswitch", path=f"{prefix}/bin")
+        if found:
+            return found
+    return shutil.which("freeswitch")
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of 127.0.0.1 that nobody has right now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def free_sip_port() -> int:
+    """A port free for UDP and TCP alike: FreeSWITCH binds both."""
+    while True:
+        port = free_port(socket.SOCK_DGRAM)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def die_with_parent() -> None:
+    """Run in a child before exec: whatever happens to the tests, nothing of theirs stays behind."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def await_true(condition: Callable[[], object], deadline_s: float, what: str) -> None:
+    """Wait until the condition holds; AssertionError naming `what` when it does not in time."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, f"{what}: not within {deadline_s:g} s"
+        time.sleep(0.02)
+
+
+class Esl:
+    """The simplest Event Socket client there is, for the tests' own questions; shares no code with fsacd's."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._file = self._socket.makefile("rb")
+        self._read()
+        self._socket.sendall(f"auth {PASSWORD}\n\n".encode())
+        headers, _ = self._read()
+        assert "+OK" in headers.get("Reply-Text", ""), headers
+
+    def _read(self) -> tuple[dict[str, str], str]:
+        headers: dict[str, str] = {}
+        while (line := self._file.readline().decode("utf-8", "replace").rstrip("\n")) or not headers:
+            assert line or headers, "FreeSWITCH closed the connection"
+            name, _, value = line.partition(": ")
+            headers[name] = value
+        length = int(headers.get("Content-Length", 0))
+        return headers, self._file.read(length).decode("utf-8", "replace") if length else ""
+
+    def api(self, command: str) -> str:
+        """One api command's answer."""
+        self._socket.sendall(f"api {command}\n\n".encode())
+        return self._read()[1].strip()
+
+    def close(self) -> None:
+        """Leave."""
+        self._file.close()
+        self._socket.close()
+
+
+@dataclass
+class RealSwitch:
+    """One FreeSWITCH process in a directory of its own; the ports stay the same over a restart."""
+
+    directory: Path
+    agents: tuple[str, ...]
+    esl_port: int = field(default_factory=free_port)
+    trunk_port: int = field(default_factory=free_sip_port)
+    agent_port: int = field(default_factory=free_sip_port)
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        program = find_freeswitch()
+        assert program is not None
+        places = {name: self.directory / name for name in ("log", "db", "run", "music", "temp")}
+        for place in places.values():
+            place.mkdir(parents=True, exist_ok=True)
+        _write_music(places["music"] / "music.wav")
+        users = self.directory / "users.xml"
+        users.write_text(_users(self.agents), encoding="utf-8")
+        environment = {
+            "FSACD_LAB_AGENT_PORT": str(self.agent_port),
+            "FSACD_LAB_TRUNK_PORT": str(self.trunk_port),
+            "FSACD_LAB_ESL_PORT": str(self.esl_port),
+            "FSACD_LAB_ESL_PASSWORD": PASSWORD,
+            "FSACD_LAB_RTP_START": "30000",
+            "FSACD_LAB_RTP_END": "36000",
+            "FSACD_LAB_USERS": str(users),
+            "FSACD_LAB_MUSIC": str(places["music"]),
+            "FSACD_LAB_DIALPLAN": str(REPOSITORY / "freeswitch" / "dialplan"),
+        }
+        words = ["-nf", "-nc", "-np", "-nonat", "-conf", str(REPOSITORY / "freeswitch" / "lab")]
+        for option in ("log", "db", "run", "temp"):
+            words += [f"-{option}", str(places[option])]
+        for option in ("storage", "recordings", "cache", "sounds", "scripts"):
+            words += [f"-{option}", str(places["temp"])]
+        with (self.directory / "freeswitch.out").open("ab") as out:
+            self._process = subprocess.Popen(
+                [program, *words],
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - the tests' process runs no threads that hold locks here
+            )
+        await_true(self._answers, _START_S, "FreeSWITCH answers on its Event Socket and both SIP ports")
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"FreeSWITCH ended: see {self.directory}"
+        try:
+            esl = Esl(self.esl_port)
+        except (OSError, AssertionError):
+            return False
+        status = esl.api("sofia status")
+        esl.close()
+        return status.count("RUNNING") == 2
+
+    def kill(self) -> None:
+        """As a crash would: -9."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(10)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def esl(self) -> Esl:
+        """A connection of the test's own."""
+        return Esl(self.esl_port)
+
+
+def _users(agents: tuple[str, ...]) -> str:
+    users = "".join(
+        f'<user id="{agent}"><params><param name="password" value="pw{agent}"/></params>'
+        f'<variables><variable name="user_context" value="agents"/></variables></user>\n'
+        for agent in agents
+    )
+    return f"<include>\n{users}</include>\n"
+
+
+def _write_music(path: Path) -> None:
+    """Five seconds of a tone."""
+    with wave.open(str(path), "wb") as music:
+        music.setnchannels(1)
+        music.setsampwidth(2)
+        music.setframerate(8000)
+        tone = (int(3000 * math.sin(2 * math.pi * 440 * sample / 8000)) for sample in range(5 * 8000))
+        music.writeframes(b"".join(struct.pack("<h", value) for value in tone))
