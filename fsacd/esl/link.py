@@ -9,6 +9,7 @@ import gevent
 import structlog
 from gevent.event import AsyncResult, Event
 
+from fsacd.esl.backoff import Backoff
 from fsacd.esl.codec import Message
 from fsacd.esl.encoder import EncodeError
 from fsacd.esl.errors import LinkError
@@ -127,17 +128,15 @@ class SwitchLink:
     # --- the supervisor ---
 
     def _supervise(self) -> None:
-        delay_ms = self._settings.reconnect_min_ms
+        backoff = Backoff(self._settings.reconnect_min_ms, self._settings.reconnect_max_ms, self._chance)
         while not self._stopping.is_set():
             self._tell(Connecting())
             connects = self._counters.connects
             reason = self._live_once()
             if self._counters.connects > connects:
-                delay_ms = self._settings.reconnect_min_ms
+                backoff.reset()
             self._tell(Down(reason))
-            # Half of the delay is chance, so that several daemons do not come back in step.
-            self._stopping.wait(delay_ms * (0.5 + self._chance() / 2) / 1000)
-            delay_ms = min(2 * delay_ms, self._settings.reconnect_max_ms)
+            self._stopping.wait(backoff.next_ms() / 1000)
 
     def _live_once(self) -> str:
         """One attempt and, if it succeeds, one life; the reason of its end."""

@@ -26,6 +26,7 @@ PROBE: Final = "fsacd::probe"
 _OWN_EVENTS: Final = ("BACKGROUND_JOB", "HEARTBEAT")
 _WRAP: Final = 1 << 32
 _DRAIN_S: Final = 2.0
+_GRACE_S: Final = 0.1
 _LONGEST_NUMBER: Final = 20
 
 
@@ -138,9 +139,17 @@ class Session:
                 next_probe = now + probe_s
             silence_ends = self.events.last_heard + self._settings.heartbeat_timeout_ms / 1000
             if now >= silence_ends:
-                self._end(f"FreeSWITCH sent nothing for {self._settings.heartbeat_timeout_ms / 1000:g} s")
+                self._end_if_silent()
+                continue
             self._over.wait(max(0.001, min(silence_ends, next_probe if probe_s else silence_ends) - now))
         return self._reason or "the link was closed"
+
+    def _end_if_silent(self) -> None:
+        # When this process stood still, not FreeSWITCH, the bytes are there and only need to be read.
+        before = self.events.last_heard
+        self._over.wait(_GRACE_S)
+        if self.events.last_heard == before:
+            self._end(f"FreeSWITCH sent nothing for {self._settings.heartbeat_timeout_ms / 1000:g} s")
 
     def _keep_awake(self) -> None:
         interval_s = self._settings.wake_up_ms / 1000
