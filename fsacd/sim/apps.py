@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Runner = Callable[["Session", str], Thread]
 
+TRANSFER_US = (500, 4 * MS)
 # A broadcast begins after ten frames of lead-in.
 LEAD_IN_US = 185 * MS
 FRAME_US = 20 * MS
@@ -90,9 +91,11 @@ def _hangup(session: Session, data: str) -> Thread:
 
 
 def _transfer(session: Session, data: str) -> Thread:
-    words = [*data.split(), "", "", ""]
-    session.transfer(words[0], words[1], words[2])
-    return _nothing()
+    """A transfer takes a moment, and a uuid_bridge in that moment is lost: the transfer sets its state over it."""
+    yield from session.sleep(session.switch.agenda.between(*TRANSFER_US))
+    if not session.channel.down:
+        words = [*data.split(), "", "", ""]
+        session.transfer(words[0], words[1], words[2])
 
 
 def _execute_extension(session: Session, data: str) -> Thread:

@@ -72,7 +72,7 @@ def run_sim(
         if control is not None:
             control.start()
     except OSError as error:
-        print(f"fsacd sim: cannot listen on {host}:{port}: {error.strerror}", file=sys.stderr)
+        print(f"fsacd sim: cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}", file=sys.stderr)
         return EXIT_FAILED
     if callers:
         server.do(CallCentre(switch).start)

@@ -164,3 +164,17 @@ def test_unanswered_legs_cannot_be_bridged() -> None:
     model = Model()
     caller = model.call().uuid
     assert model.client.api(f"uuid_bridge {caller} {AGENT_UUID}") == "-ERR Invalid uuid\n"
+
+
+def test_bridge_that_meets_a_transfer_is_lost() -> None:
+    """A uuid_bridge while the dialplan transfers the caller has no effect on him and leaves the agent in limbo."""
+    lost = 0
+    for seed in range(40):
+        model = Model(seed)
+        caller, agent = model.call("music").uuid, model.answered_agent()
+        model.client.api(f"uuid_break {caller}")
+        model.run(seed % 12)
+        assert model.client.api(f"uuid_bridge {caller} {agent}") == f"+OK {agent}\n"
+        model.run(200)
+        lost += model.switch.sessions[agent].channel.running is State.RESET
+    assert 0 < lost < 40

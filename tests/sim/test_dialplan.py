@@ -29,43 +29,59 @@ def variables(model: Model, uuid: str) -> dict[str, str]:
 
 
 CONDITION = '<condition field="destination_number" expression="^(te)(st)$"'
+PARK = '<action application="park"/>'
+THEN_PARK = f"<condition>{PARK}</condition>"
+PATTERNS = "<regex field='caller_id_number' expression='^33'/><regex field='caller_id_number' expression='^(4)'/>"
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (f'{CONDITION}><action application="set" data="got=$2$1"/><action application="park"/></condition>', "stte"),
-        (
-            f'{CONDITION}/><condition field="caller_id_number" expression="^49">'
-            '<action application="set" data="got=german"/><anti-action application="set" data="got=other"/>'
-            '</condition><condition><action application="park"/></condition>',
-            "german",
-        ),
-        (
-            f'{CONDITION}/><condition field="caller_id_number" expression="^33" break="never">'
-            '<action application="set" data="got=french"/><anti-action application="set" data="got=other"/>'
-            '</condition><condition><action application="park"/></condition>',
-            "other",
-        ),
-        (
-            f'{CONDITION}><action application="set" data="got=inline" inline="true"/></condition>'
-            '<condition field="${got}" expression="^inline$"><action application="park"/></condition>',
-            "inline",
-        ),
-        (
-            f'{CONDITION}><action application="multiset" data="^^;a=1;got=2"/><action application="park"/></condition>',
-            "2",
-        ),
-        (f'{CONDITION}><action application="export" data="got=3"/><action application="park"/></condition>', "3"),
-        (
-            f'{CONDITION}><action application="set" data="got=x"/><action application="set" data="got=${{got}}y" loop="2"/>'
-            '<action application="park"/></condition>',
-            "xyy",
-        ),
-    ],
-)
-def test_conditions_and_actions(body: str, expected: str) -> None:
+def put(value: str, tag: str = "action", more: str = "") -> str:
+    """An action that sets the variable `got`."""
+    return f'<{tag} application="set" data="got={value}" {more}/>'
+
+
+def ask(field: str, expression: str, inside: str, more: str = "") -> str:
+    """A condition."""
+    return f'<condition field="{field}" expression="{expression}" {more}>{inside}</condition>'
+
+
+OTHERWISE = put("other", "anti-action")
+CASES = {
+    "captures": (f"{CONDITION}>{put('$2$1')}{PARK}</condition>", "stte"),
+    "second condition holds": (
+        f"{CONDITION}/>{ask('caller_id_number', '^49', put('german') + put('other', 'anti-action'))}{THEN_PARK}",
+        "german",
+    ),
+    "anti-action": (
+        f"{CONDITION}/>{ask('caller_id_number', '^33', OTHERWISE, 'break=`never`')}{THEN_PARK}".replace("`", '"'),
+        "other",
+    ),
+    "inline": (
+        f"{CONDITION}>{put('now', more='inline=`true`')}</condition>{ask('${got}', '^now$', PARK)}".replace("`", '"'),
+        "now",
+    ),
+    "any pattern": (f"{CONDITION}/><condition regex='any'>{PATTERNS}{put('$1')}{PARK}</condition>", "4"),
+    "all patterns": (
+        f"{CONDITION}/><condition regex='all' break='never'>{PATTERNS}{OTHERWISE}</condition>{THEN_PARK}",
+        "other",
+    ),
+    "pattern with a variable": (
+        f"{CONDITION}/>{ask('caller_id_number', '^${caller_id_number}$', put('same') + PARK)}",
+        "same",
+    ),
+    "multiset": (f"{CONDITION}><action application='multiset' data='^^;a=1;got=2'/>{PARK}</condition>", "2"),
+    "multiunset": (
+        f"{CONDITION}>{put('x')}<action application='multiunset' data='^^;got;a'/>{put('[${got}]')}{PARK}</condition>",
+        "[]",
+    ),
+    "export": (f"{CONDITION}><action application='export' data='got=3'/>{PARK}</condition>", "3"),
+    "loop": (f"{CONDITION}>{put('x')}{put('${got}y', more='loop=`2`')}{PARK}</condition>".replace("`", '"'), "xyy"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_conditions_and_actions(case: str) -> None:
     """Captures, anti-actions, inline actions, loops and several conditions work as in FreeSWITCH."""
+    body, expected = CASES[case]
     model, uuid = run(body)
     assert variables(model, uuid)["got"] == expected
 
@@ -94,7 +110,7 @@ def test_execute_extension_stops_with_the_leg_and_goes_on_after_it() -> None:
     """What was interrupted is not finished later: the outer extension goes on with its next step."""
     body = (
         f'{CONDITION}><action application="answer"/><action application="execute_extension" data="inner XML public"/>'
-        '<action application="set" data="outer=done"/><action application="park"/></condition>'
+        f'<action application="set" data="outer=done"/>{PARK}</condition>'
         '</extension><extension name="y"><condition field="destination_number" expression="^inner$">'
         '<action application="playback" data="%[playback_timeout_sec=2]silence_stream://-1"/>'
         '<action application="set" data="inner=done"/></condition>'
@@ -134,6 +150,21 @@ def test_playback_lasts_as_long_as_its_sound_or_its_timeout(
     assert model.client.seen("CHANNEL_EXECUTE_COMPLETE", uuid)[-1]["Application-Response"] == response
 
 
+@pytest.mark.parametrize(("keys", "got"), [("1234#", "1234"), ("12345678", "12345678"), ("12", "")])
+def test_digits_are_collected_until_a_terminator_or_enough(keys: str, got: str) -> None:
+    """play_and_get_digits takes what fits its pattern and leaves the variable alone otherwise."""
+    digits = "3 8 1 3000 # silence_stream://100 silence_stream://100 got \\d+ 500"
+    body = (
+        f"{CONDITION}><action application='answer'/><action application='play_and_get_digits' data='{digits}'/>{PARK}"
+    )
+    model, uuid = run(f"{body}</condition>")
+    line = model.switch.sessions[uuid].line
+    assert line is not None
+    line.press(keys)
+    model.until(lambda: model.client.seen("CHANNEL_PARK", uuid))
+    assert variables(model, uuid).get("got", "") == got
+
+
 def test_scheduled_transfer_dies_with_its_group() -> None:
     """sched_transfer moves the leg when its time has come; sched_del forgets it."""
     model = Model()
@@ -150,7 +181,7 @@ def test_unreadable_dialplan_is_named(tmp_path: Path) -> None:
     """The message tells which file is missing or broken."""
     broken = tmp_path / "broken.xml"
     broken.write_text("<context>")
-    with pytest.raises(DialplanError, match="broken.xml is no XML"):
+    with pytest.raises(DialplanError, match=r"broken\.xml is no XML"):
         Dialplan().read(broken)
-    with pytest.raises(DialplanError, match="missing.xml cannot be read: No such file"):
+    with pytest.raises(DialplanError, match=r"missing\.xml cannot be read: No such file"):
         Dialplan().read(tmp_path / "missing.xml")

@@ -84,7 +84,7 @@ def test_exit_says_goodbye() -> None:
 
 
 def test_user_has_the_rights_of_the_directory() -> None:
-    """userauth limits commands, also inside bgapi and expand, and events."""
+    """The directory limits commands, also inside bgapi and expand, and events."""
     users = {"fsacd@local": User("pw", allowed_api="uptime", allowed_events="HEARTBEAT CUSTOM a::b")}
     switch = switch_with(users)
     listener = connect(
