@@ -23,7 +23,14 @@ from greenswitch.esl import InboundESL
 
 from fsacd.esl import encoder
 from fsacd.esl.codec import Decoder, Kind, Message, ProtocolError
-from fsacd.esl.errors import LinkError, NoReplyError, PasswordRefusedError
+from fsacd.esl.errors import (
+    LinkError,
+    NoReplyError,
+    PasswordRefusedError,
+    why_closed,
+    why_no_connection,
+    words,
+)
 from fsacd.esl.inbox import YIELD_S, Inbox, InboxStalledError
 from fsacd.esl.replies import Command, Replies
 from fsacd.esl.settings import Counters, LinkSettings
@@ -102,7 +109,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
             self._give_up(str(error))
             raise
         except OSError as error:
-            sentence = silent if isinstance(error, TimeoutError) else _why_no_connection(where, error)
+            sentence = silent if isinstance(error, TimeoutError) else why_no_connection(where, error)
             self._give_up(sentence)
             raise LinkError(sentence) from error
         except BaseException:
@@ -210,7 +217,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
                     self.sock.sendall(data)
         except OSError as error:
             # A part of a command may be out: the rest of the stream would be read as something else.
-            self.lose(f"the connection to FreeSWITCH broke while writing: {_words(error)}")
+            self.lose(f"the connection to FreeSWITCH broke while writing: {words(error)}")
 
     def _expire(self) -> None:
         while self.lost_reason is None:
@@ -231,7 +238,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         except (ProtocolError, InboxStalledError) as error:
             reason = str(error)
         except OSError as error:
-            reason = f"the connection to FreeSWITCH broke: {_words(error)}"
+            reason = f"the connection to FreeSWITCH broke: {words(error)}"
         self.lose(reason)
 
     def _read(self) -> str:
@@ -255,7 +262,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
                 until = time.monotonic() + slice_s
         if decoder.partial_bytes:
             return f"the connection to FreeSWITCH broke off {decoder.partial_bytes} bytes into a message"
-        return _why_closed(self._notice)
+        return why_closed(self._notice)
 
     def _take(self, messages: Sequence[Message]) -> None:
         put = self._inbox.put
@@ -384,21 +391,3 @@ def _finish(command: Command, reply: Reply) -> None:
 
 def _disconnect_notice(reason: str) -> Message:
     return Message(Kind.DISCONNECT, {"Content-Type": Kind.DISCONNECT.value}, reason.encode())
-
-
-def _why_no_connection(where: str, error: OSError) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return f"nothing listens at {where} (does FreeSWITCH run, with mod_event_socket loaded?)"
-    return f"FreeSWITCH at {where} cannot be reached: {_words(error)}"
-
-
-def _why_closed(notice: Message | None) -> str:
-    if notice is None:
-        return "FreeSWITCH closed the connection"
-    if notice.kind is Kind.RUDE_REJECTION:
-        return "FreeSWITCH refuses our address (apply-inbound-acl in event_socket.conf.xml)"
-    return f"FreeSWITCH closed the connection: {notice.text.strip().partition(chr(10))[0]}"
-
-
-def _words(error: OSError) -> str:
-    return error.strerror or str(error)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from greenswitch.esl import NotConnectedError
 
+from fsacd.esl.codec import Kind, Message
+
 
 class LinkError(NotConnectedError):  # type: ignore[misc]  # greenswitch is untyped; its users catch its exception
     """There is no connection, or there is none any more."""
@@ -15,3 +17,24 @@ class PasswordRefusedError(LinkError, ValueError):
 
 class NoReplyError(LinkError, TimeoutError):
     """A command was written and its answer did not come in time."""
+
+
+def why_no_connection(where: str, error: OSError) -> str:
+    """The sentence for an attempt that did not even connect."""
+    if isinstance(error, ConnectionRefusedError):
+        return f"nothing listens at {where} (does FreeSWITCH run, with mod_event_socket loaded?)"
+    return f"FreeSWITCH at {where} cannot be reached: {words(error)}"
+
+
+def why_closed(notice: Message | None) -> str:
+    """The sentence for an end that FreeSWITCH made, and perhaps announced."""
+    if notice is None:
+        return "FreeSWITCH closed the connection"
+    if notice.kind is Kind.RUDE_REJECTION:
+        return "FreeSWITCH refuses our address (apply-inbound-acl in event_socket.conf.xml)"
+    return f"FreeSWITCH closed the connection: {notice.text.strip().partition(chr(10))[0]}"
+
+
+def words(error: OSError) -> str:
+    """The system's own words for an error."""
+    return error.strerror or str(error)
