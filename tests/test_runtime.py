@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
-from fsacd.core.commands import Command, RingAgent
+from fsacd.core.commands import CancelOffer, Command, RingAgent
 from fsacd.core.engine import Engine
 from fsacd.core.events import (
     AgentLoggedIn,
@@ -18,7 +18,7 @@ from fsacd.core.events import (
     OfferEnded,
     SwitchConnected,
 )
-from fsacd.core.records import CallJoined, OfferClosed, Record
+from fsacd.core.records import CallJoined, Record
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
 from fsacd.errors import Refused, Unavailable
 from fsacd.runtime import Runtime
@@ -84,7 +84,7 @@ def test_a_deadline_is_acted_on_without_a_fact(rig: Rig) -> None:
     rig.runtime.start()
     rig.serve_one()
     with gevent.Timeout(5):
-        while not any(isinstance(seen, OfferClosed) for seen in rig.seen):
+        while not any(isinstance(seen, CancelOffer) for seen in rig.seen):
             gevent.sleep(0.005)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core import offers, skills
-from fsacd.core.commands import CancelReason, EndCall, SendCall
+from fsacd.core.commands import CancelReason, ConfirmTalk, EndCall, SendCall
 from fsacd.core.events import (
     CallerGone,
     CallHangupAsked,
@@ -209,11 +209,18 @@ def _was_talk(world: World, call: c.Call, settling: c.Settling) -> None:
 
 
 def settled(world: World, call_id: str) -> None:
-    """A very short talk after all: the caller did not come back."""
+    """The talk has lasted long enough to be one; or it broke at once, and the caller did not come back."""
     call = world.calls[call_id]
-    assert isinstance(call.state, c.Settling)
-    _was_talk(world, call, call.state)
-    _end_answered(world, call, "agent_hung_up")
+    match call.state:
+        case c.Talking():
+            assert call.leg is not None
+            # Not earlier: until now a caller whose agent's leg dies is sent back to the music by the switch itself.
+            world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
+        case c.Settling() as settling:
+            _was_talk(world, call, settling)
+            _end_answered(world, call, "agent_hung_up")
+        case c.Waiting() | c.Ringing() | c.Connecting():
+            raise AssertionError(f"a call in {call.state} has nothing to settle")
 
 
 def _end_talk(world: World, call: c.Call, talk: c.Talking, detail: str) -> None:

@@ -98,6 +98,7 @@ def _check_timers(world: World) -> None:
     }
     expected |= {TimerKey("settle", i) for i, call in world.calls.items() if isinstance(call.state, c.Settling)}
     optional = {TimerKey(kind, call_id) for kind in ("max_wait", "delay") for call_id in world.calls}
+    optional |= {TimerKey("settle", i) for i, call in world.calls.items() if isinstance(call.state, c.Talking)}
     keys = world.timers.keys()
     assert expected <= keys, f"no deadline for {expected - keys}"
     assert keys <= expected | optional, f"deadlines without an owner: {keys - expected - optional}"

@@ -96,8 +96,9 @@ class Limits:
     connect_ms: int = 1_500
     # How long a leg that we are ending may take to end before we go on without it.
     offer_grace_ms: int = 5_000
-    # A talk shorter than this may still fall back into the music, because the leg was not yet told that it talks.
-    settle_ms: int = 2_000
+    # An agent who is gone within this has not talked: his caller keeps his place. Until then the switch sends the
+    # caller back to the music by itself; only then the leg is told that it talks.
+    settle_ms: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)

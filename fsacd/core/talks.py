@@ -6,7 +6,7 @@ from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import calls, offers
 from fsacd.core import offer as o
-from fsacd.core.commands import CancelOffer, CancelReason, ConfirmTalk, Connect
+from fsacd.core.commands import CancelOffer, CancelReason, Connect
 from fsacd.core.events import ConnectFailed, OfferAnswered, OfferConnected, OfferEnded, OfferEvent, OfferRang
 from fsacd.core.records import CallConnected
 from fsacd.core.world import World
@@ -91,7 +91,6 @@ def _connected(world: World, offer: o.Offer) -> None:
     call.agent_id = offer.agent_id
     call.answered_after_ms = call.waited_ms(offer.answered_ms if offer.answered_ms is not None else world.now_ms)
     world.move_agent(world.agents[offer.agent_id], a.Talking(offer.offer_id, call.call_id))
-    world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
     waited_ms = call.answered_after_ms
     world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms))
 

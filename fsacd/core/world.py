@@ -88,10 +88,13 @@ class World:
         was_queued, is_queued = in_queue(call.state), in_queue(state)
         self.queue_lengths[call.queue] += is_queued - was_queued
         call.state = state
-        if isinstance(state, c.Settling):
-            self.timers.set("settle", call.call_id, state.until_ms)
-        else:
-            self.timers.clear("settle", call.call_id)
+        match state:
+            case c.Settling():
+                self.timers.set("settle", call.call_id, state.until_ms)
+            case c.Talking():
+                self.timers.set("settle", call.call_id, state.since_ms + self.rules.limits.settle_ms)
+            case c.Waiting() | c.Ringing() | c.Connecting():
+                self.timers.clear("settle", call.call_id)
         self._index_call(call)
 
     def requeue_call(self, call: c.Call, queue: str) -> None:
