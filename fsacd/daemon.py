@@ -75,7 +75,7 @@ class Daemon:
         rules = config.rules()
         self.metrics = Metrics()
         self.metrics.set_rules(rules)
-        self.runtime = Runtime(Engine(rules, STRATEGIES), on_decision=self.metrics.decided)
+        self.runtime = Runtime(Engine(rules, STRATEGIES, monotonic_ms()), on_decision=self.metrics.decided)
         self.metrics.watch_snapshot(self.runtime.snapshot)
         self._desk = Desk(self.ask, monotonic_ms)
         self._desk.members = wiring.members(config)
@@ -237,10 +237,23 @@ class Daemon:
             version=fsacd.__version__,
             started_ms=self._started_ms,
             configured_ms=self._configured_ms,
-            switches=tuple(_switch_status(name, control) for name, control in self._controls.items()),
+            switches=tuple(self._switch_status(name, control) for name, control in self._controls.items()),
             store=self._store_status(),
             stopping=self._stopping.is_set(),
             failure=self.runtime.failure,
+        )
+
+    def _switch_status(self, name: str, control: CallControl) -> SwitchStatus:
+        stats = control.stats()
+        return SwitchStatus(
+            name=name,
+            connected=control.in_sync,
+            detail=control.detail,
+            since_ms=self.runtime.wall_ms(control.since_ms),
+            event_lag_ms=stats.lag_ms,
+            events=stats.events,
+            reconnects=stats.reconnects,
+            pending=stats.pending,
         )
 
     def _store_status(self) -> StoreStatus:
@@ -258,19 +271,6 @@ class Daemon:
 
     def _is_sane(self) -> bool:
         return not self.runtime.failure
-
-
-def _switch_status(name: str, control: CallControl) -> SwitchStatus:
-    stats = control.stats()
-    return SwitchStatus(
-        name=name,
-        connected=control.in_sync,
-        detail=control.detail,
-        event_lag_ms=stats.lag_ms,
-        events=stats.events,
-        reconnects=stats.reconnects,
-        pending=stats.pending,
-    )
 
 
 def _tell_log(records: Sequence[Record]) -> None:

@@ -159,9 +159,9 @@ def _port_of(sim: subprocess.Popen[str]) -> int:
 
 
 def _first_line(stream: IO[str]) -> str:
-    with gevent.Timeout(_START_S, exception=False):
-        return stream.readline()
-    return ""
+    reader = gevent.spawn(stream.readline)
+    reader.join(_START_S)
+    return reader.value or ""
 
 
 def _last_words(directory: Path) -> str:

@@ -31,6 +31,8 @@ Sink = Callable[[Sequence[Record]], None]
 
 # A snapshot looks at everything: many readers within this time share one.
 _SNAPSHOT_MS = 50
+# The two clocks read one after the other differ by a little; beyond this, the wall clock was set.
+_WALL_STEP_MS = 100
 
 
 def monotonic_ms() -> int:
@@ -63,6 +65,7 @@ class Runtime:
         self._busy = False
         self._on_busy: Callable[[bool], None] | None = None
         self._stopped = False
+        self._wall_offset_ms = time.time_ns() // 1_000_000 - clock()
         self.failure = ""
 
     def set_sender(self, sender: Sender) -> None:
@@ -95,7 +98,9 @@ class Runtime:
     def ask(self, event: Event) -> None:
         """Take a wish. Raises Refused with the engine's reason, or Unavailable if the engine takes nothing any more."""
         if self._stopped or self.failure:
-            raise Unavailable("fsacd is stopping" if self._stopped else f"the engine has failed: {self.failure}")
+            raise Unavailable(
+                "fsacd is stopping" if self._stopped else "the engine has failed; fsacd is being restarted"
+            )
         # The API's greenlets are never inside a step, so this one runs now.
         assert not self._running
         refused = self._step(event)
@@ -111,8 +116,14 @@ class Runtime:
         return self._snapshot
 
     def wall_ms(self, engine_ms: int) -> int:
-        """The engine's clock as Unix time in ms, by the wall clock as it stands now."""
-        return time.time_ns() // 1_000_000 - (self._clock() - engine_ms)
+        """The engine's clock as Unix time in ms.
+
+        The same moment gives the same answer, unless somebody has set the wall clock.
+        """
+        offset_ms = time.time_ns() // 1_000_000 - self._clock()
+        if abs(offset_ms - self._wall_offset_ms) > _WALL_STEP_MS:
+            self._wall_offset_ms = offset_ms
+        return engine_ms + self._wall_offset_ms
 
     def _drain(self) -> None:
         if self._running:

@@ -84,12 +84,11 @@ class SwitchSettings(Settings):
     reconnect_max_ms: Annotated[int, Duration("100ms", "10m")] = Field(
         default=10_000, description="The longest wait between two tries to reconnect."
     )
-    inbox_limit: Annotated[int, Number(100, 1_000_000)] = Field(
-        default=20_000,
-        description="How many events may wait to be handled; beyond, fsacd reads no more, then reconnects.",
+    inbox_limit: Annotated[int, Number(8, 100_000)] = Field(
+        default=32, description="How many events are read ahead of their handling; many are slower than few."
     )
     pending_limit: Annotated[int, Number(10, 1_000_000)] = Field(
-        default=10_000, description="How many commands may await their answers; beyond, a command is not sent."
+        default=2_000, description="How many commands may await their answers; beyond, a command is not sent."
     )
     probe_interval_ms: Annotated[int, Duration("500ms", "5m")] = Field(
         default=5_000, description="How often the delay of events is measured."

@@ -43,10 +43,14 @@ from fsacd.strategy import Strategy
 
 
 class Engine:
-    """Distributes calls to agents by `rules`. Times are milliseconds of one monotonic clock that never goes back."""
+    """Distributes calls to agents by `rules`. Times are milliseconds of one monotonic clock that never goes back.
 
-    def __init__(self, rules: Rules, strategies: Mapping[str, Strategy]) -> None:
+    `now_ms` is when it begins: since then everybody is logged out.
+    """
+
+    def __init__(self, rules: Rules, strategies: Mapping[str, Strategy], now_ms: int = 0) -> None:
         self._world = World(rules, strategies)
+        self._world.now_ms = now_ms
         agents.configure(self._world, dict(rules.agents))
 
     def handle(self, event: Event, now_ms: int) -> Step:

@@ -53,6 +53,7 @@ class CallControl:
         self._sync: gevent.Greenlet | None = None
         self.detail = "not connected yet"
         self.in_sync = False
+        self.since_ms = monotonic_ms()  # when `in_sync` last changed
 
     def start(self) -> None:
         """Begin to connect, and to connect again for ever."""
@@ -128,6 +129,8 @@ class CallControl:
                 self._clock = translate.SwitchClock(state.uptime_ms, state.at_ms)
                 self._sync = gevent.spawn(self._synchronise, restarted=state.restarted)
             case Down(reason):
+                if self.in_sync:
+                    self.since_ms = monotonic_ms()
                 self.in_sync, self.detail = False, reason
                 if self._sync is not None:
                     self._sync.kill()
@@ -148,7 +151,7 @@ class CallControl:
             self._runtime.post(SwitchRestarted(self.name))
         else:
             self._find_the_gone()
-        self.in_sync, self.detail = True, ""
+        self.in_sync, self.detail, self.since_ms = True, "", monotonic_ms()
         self._runtime.post(SwitchConnected(self.name))
         log.info("in sync with the switch", switch=self.name)
         self._lease = gevent.spawn(self._keep_lease)
