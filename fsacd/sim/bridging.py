@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fsacd.sim import causes
 from fsacd.sim.agenda import MS, SECOND
-from fsacd.sim.channel import State
+from fsacd.sim.channel import App, State
 from fsacd.sim.threads import Thread, Wait
 
 if TYPE_CHECKING:
@@ -180,6 +180,7 @@ def _join(session: Session, other: Session) -> Thread:
     switch, a, b = session.switch, session.channel, other.channel
     for one, partner in ((a, b), (b, a)):
         switch.fire("CHANNEL_EXECUTE", one, {"Application": "uuid_bridge", "Application-Data": partner.uuid})
+        one.shown_app = App("uuid_bridge", partner.uuid)
         one.profile.bridged_us = switch.agenda.wall_us
     both = {"Bridge-A-Unique-ID": a.uuid, "Bridge-B-Unique-ID": b.uuid}
     switch.fire("CHANNEL_BRIDGE", a, both)

@@ -102,6 +102,8 @@ class Channel:
     # The other leg of a bridge as this one remembers it: "originator" or "originatee", and that leg's profile then.
     other_type: str = ""
     other: Profile | None = None
+    # What `show channels` says it does: the last CHANNEL_EXECUTE.
+    shown_app: App | None = None
     # The extension being executed; `step` is the next app, so an interrupted extension goes on after the interruption.
     extension: list[App] | None = None
     step: int = 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from fsacd.sim.agenda import SECOND
-from fsacd.sim.channel import Channel
+from fsacd.sim.channel import App, Channel
 from fsacd.sim.headers import strftime_utc
 
 if TYPE_CHECKING:
@@ -61,8 +61,14 @@ class Listing:
 
 
 def _row(channel: Channel, hostname: str) -> dict[str, str]:
+    """A leg as `show channels` prints it, column by column."""
     profile = channel.profile
     created = profile.created_us // SECOND
+    app = channel.shown_app or App("")
+    bridged = channel.variables.get("bridge_to", "")
+    codec = ("PCMU", "8000", "64000") if channel.has_media else ("", "", "")
+    shown = profile.callee_number if channel.other_type == "originatee" else ""
+    sent = (shown or channel.other.cid_number) if bridged and channel.other else ""
     return {
         "uuid": channel.uuid,
         "direction": channel.direction,
@@ -74,12 +80,12 @@ def _row(channel: Channel, hostname: str) -> dict[str, str]:
         "cid_num": profile.cid_number,
         "ip_addr": profile.network_addr,
         "dest": profile.destination,
-        "application": channel.variables.get("current_application", ""),
-        "application_data": channel.variables.get("current_application_data", ""),
+        "application": app.name,
+        "application_data": app.data,
         "dialplan": profile.dialplan,
         "context": profile.context,
-        "read_codec": "PCMU" if channel.has_media else "",
-        "read_rate": "8000" if channel.has_media else "",
+        **dict(zip(("read_codec", "read_rate", "read_bit_rate"), codec, strict=True)),
+        **dict(zip(("write_codec", "write_rate", "write_bit_rate"), codec, strict=True)),
         "secure": "",
         "hostname": hostname,
         "presence_id": channel.variables.get("presence_id", ""),
@@ -88,13 +94,25 @@ def _row(channel: Channel, hostname: str) -> dict[str, str]:
         "callstate": channel.call_state,
         "callee_name": profile.callee_name,
         "callee_num": profile.callee_number,
-        "callee_direction": "",
-        "call_uuid": channel.call_uuid if channel.other is not None else "",
+        "callee_direction": "SEND" if bridged else "",
+        "call_uuid": channel.call_uuid if bridged else "",
+        "sent_callee_name": sent,
+        "sent_callee_num": sent,
         "initial_cid_name": profile.orig_cid_name,
         "initial_cid_num": profile.orig_cid_number,
+        "initial_ip_addr": profile.network_addr,
         "initial_dest": channel.variables.get("original_destination_number", profile.destination),
+        "initial_dialplan": profile.dialplan,
         "initial_context": profile.context,
     }
+
+
+# `show calls` has these columns of the first leg, and under b_ those of the second one but for the two last.
+CALL_COLUMNS = (
+    *("uuid", "direction", "created", "created_epoch", "name", "state", "cid_name", "cid_num", "ip_addr", "dest"),
+    *("presence_id", "presence_data", "accountcode", "callstate", "callee_name", "callee_num", "callee_direction"),
+    *("sent_callee_name", "sent_callee_num", "call_uuid", "hostname"),
+)
 
 
 def channels(switch: Switch, as_json: bool) -> str:
@@ -103,17 +121,16 @@ def channels(switch: Switch, as_json: bool) -> str:
 
 
 def calls(switch: Switch, as_json: bool) -> str:
-    """`show calls`: bridged pairs as one row, with the second leg's columns under b_."""
+    """`show calls`: a bridged pair is one row, with the second leg's columns under b_."""
     visible = {channel.uuid: channel for channel in switch.listing.visible()}
-    partners = {c.variables["bridge_to"]: c.uuid for c in visible.values() if c.variables.get("bridge_to") in visible}
     rows = []
     for channel in visible.values():
-        row = _row(channel, switch.hostname)
         partner = visible.get(channel.variables.get("bridge_to", ""))
-        if channel.uuid in partners and channel.call_uuid != channel.uuid:
+        if partner is not None and channel.other_type == "originator":
             continue
-        other = _row(partner, switch.hostname) if partner else dict.fromkeys(row, "")
-        row |= {f"b_{name}": value for name, value in other.items()}
+        row = {name: value for name, value in _row(channel, switch.hostname).items() if name in CALL_COLUMNS}
+        other = _row(partner, switch.hostname) if partner else {}
+        row |= {f"b_{name}": other.get(name, "") for name in CALL_COLUMNS[:-2]}
         row["call_created_epoch"] = row["created_epoch"] if partner else ""
         rows.append(row)
     return _print(rows, as_json)
@@ -123,7 +140,7 @@ def _print(rows: list[dict[str, str]], as_json: bool) -> str:
     if as_json:
         if not rows:
             return '{"row_count": 0}\n'
-        return orjson.dumps({"row_count": len(rows), "rows": rows}).decode() + "\n"
+        return orjson.dumps({"row_count": len(rows), "rows": rows}).decode()
     lines = [",".join(rows[0])] if rows else []
     lines += [",".join(row.values()) for row in rows]
     return "\n".join([*lines, "", f"{len(rows)} total.", ""])

@@ -179,6 +179,7 @@ class Session:
         channel.variables["current_application"] = app.name
         about = {"Application": app.name, **({"Application-Data": data} if data else {})}
         number = {"Application-UUID": switch.agenda.uuid()}
+        channel.shown_app = App(app.name, data)
         switch.fire("CHANNEL_EXECUTE", channel, about | number)
         yield from runner(self, data)
         channel.scope = {}

@@ -88,3 +88,19 @@ def test_uptime_in_milliseconds_starts_again() -> None:
     model = Model()
     model.agenda.run(2**32 * 1_000 + 5_000_000)
     assert model.client.api("uptime ms") == "5000\n"
+
+
+def test_bridged_pair_is_one_call_and_two_channels() -> None:
+    """`show channels` names the bridge and the partner; `show calls` has both legs in one row."""
+    model = Model()
+    caller, agent = model.call().uuid, model.answered_agent()
+    model.client.api(f"uuid_bridge {caller} {agent}")
+    model.run(400)
+    rows = {row["uuid"]: row for row in orjson.loads(model.client.api("show channels as json"))["rows"]}
+    told = ("state", "application", "application_data", "call_uuid")
+    assert {uuid: tuple(row[name] for name in told) for uuid, row in rows.items()} == {
+        caller: ("CS_SOFT_EXECUTE", "uuid_bridge", agent, caller),
+        agent: ("CS_EXCHANGE_MEDIA", "uuid_bridge", caller, caller),
+    }
+    calls = orjson.loads(model.client.api("show calls as json"))["rows"]
+    assert [(row["uuid"], row["b_uuid"]) for row in calls] == [(caller, agent)]
