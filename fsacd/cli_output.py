@@ -119,6 +119,8 @@ QUEUE_COLUMNS = (
     Column("OLDEST", _duration("oldest_wait_seconds"), figure=True),
     Column("OFFERED", _field("offered"), figure=True),
     Column("TALKING", _field("talking"), figure=True),
+    Column("ANSWERED", _field("answered"), figure=True),
+    Column("ABANDONED", _field("abandoned"), figure=True),
     Column("READY", _field("agents_ready"), figure=True),
     Column("LOGGED IN", _field("agents_logged_in"), figure=True),
 )

@@ -123,6 +123,7 @@ def lines(board: Board) -> list[str]:
         waiting = f"waiting {queue['waiting']}" + ("" if oldest is None else f" (oldest {duration(oldest)})")
         shown.append(
             f"{at} {clean(queue['name']):{widest}}  {waiting}, offered {queue['offered']}, talking {queue['talking']}, "
+            f"answered {queue['answered']}, abandoned {queue['abandoned']}, "
             f"agents ready {queue['agents_ready']} of {queue['agents_logged_in']}"
         )
     states = ", ".join(f"{clean(state)} {count}" for state, count in board.states())
@@ -155,7 +156,7 @@ def _fit(rows: Sequence[Document], room: int | None) -> tuple[Sequence[Document]
 def _queue_table(board: Board, room: int | None) -> Table:
     from rich.text import Text  # noqa: PLC0415 - see the top
 
-    grid = _grid("queue", "waiting>", "oldest>", "offered>", "talking>", "ready>", "logged in>")
+    grid = _grid("queue", "waiting>", "oldest>", "offered>", "talking>", "answered>", "abandoned>", "ready>", "logged in>")
     shown, left_out = _fit(board.queues, room)
     for queue in shown:
         oldest = queue["oldest_wait_seconds"]
@@ -165,6 +166,8 @@ def _queue_table(board: Board, room: int | None) -> Table:
             Text(duration(oldest)),
             Text(str(queue["offered"])),
             Text(str(queue["talking"]), style="green" if queue["talking"] else "dim"),
+            Text(str(queue["answered"])),
+            Text(str(queue["abandoned"]), style="red" if queue["abandoned"] else "dim"),
             Text(str(queue["agents_ready"])),
             Text(str(queue["agents_logged_in"])),
         )

@@ -68,9 +68,9 @@ def test_the_list_of_queues(capsys: pytest.CaptureFixture[str]) -> None:
     with serve() as rig:
         assert run(rig, "queue", "list") == 0
     assert capsys.readouterr().out.splitlines() == [
-        "QUEUE    WAITING  OLDEST  OFFERED  TALKING  READY  LOGGED IN",
-        "sales          0                0        0      1          2",
-        "support        1     12s        0        0      1          2",
+        "QUEUE    WAITING  OLDEST  OFFERED  TALKING  ANSWERED  ABANDONED  READY  LOGGED IN",
+        "sales          0                0        0         7          3      1          2",
+        "support        1     12s        0        0         7          3      1          2",
     ]
 
 
@@ -140,8 +140,8 @@ def test_the_status_in_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
         assert run(rig, "status") == 0
     assert capsys.readouterr().out.splitlines() == [
         "12:00:00 fsacd 1.2.3 main · ready · switch fs1 up · database up · up 1h00m",
-        "12:00:00 sales    waiting 0, offered 0, talking 0, agents ready 1 of 2",
-        "12:00:00 support  waiting 1 (oldest 12s), offered 0, talking 0, agents ready 1 of 2",
+        "12:00:00 sales    waiting 0, offered 0, talking 0, answered 7, abandoned 3, agents ready 1 of 2",
+        "12:00:00 support  waiting 1 (oldest 12s), offered 0, talking 0, answered 7, abandoned 3, agents ready 1 of 2",
         "12:00:00 agents: talking 1, ready 1",
     ]
 

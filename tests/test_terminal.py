@@ -29,7 +29,7 @@ def queue(name: str, **changes: Any) -> dict[str, Any]:
     """A queue without callers."""
     return {
         "name": name, "waiting": 0, "offered": 0, "talking": 0, "oldest_wait_seconds": None,
-        "agents_ready": 1, "agents_logged_in": 2, **changes,
+        "agents_ready": 1, "agents_logged_in": 2, "answered": 4, "abandoned": 1, **changes,
     }  # fmt: skip
 
 
@@ -123,8 +123,8 @@ def test_plain_lines() -> None:
     """Each line begins with the time of day, so that a log of them can be read."""
     assert lines(BOARD) == [
         "12:00:00 fsacd 1.2.3 main · ready · switch fs1 up · up 1h02m",
-        "12:00:00 sales    waiting 0, offered 0, talking 0, agents ready 1 of 2",
-        "12:00:00 support  waiting 2 (oldest 1m15s), offered 1, talking 0, agents ready 1 of 2",
+        "12:00:00 sales    waiting 0, offered 0, talking 0, answered 4, abandoned 1, agents ready 1 of 2",
+        "12:00:00 support  waiting 2 (oldest 1m15s), offered 1, talking 0, answered 4, abandoned 1, agents ready 1 of 2",
         "12:00:00 agents: talking 1, ready 1, not_ready 1, logged_out 1",
     ]
 
@@ -141,7 +141,7 @@ def test_the_table_shows_queues_and_agents() -> None:
     shown = drawn(BOARD, 120)
     assert shown[0] == "fsacd 1.2.3 main · ready · switch fs1 up · up 1h02m"
     rows = [line.split() for line in shown if line]
-    assert ["support", "2", "1m15s", "1", "0", "1", "2"] in rows
+    assert ["support", "2", "1m15s", "1", "0", "4", "1", "1", "2"] in rows
     assert [row[0] for row in rows if row[0].startswith("100")] == ["1003", "1002", "1004", "1001"]
     assert "call c0ffee00…, then not_ready" in "\n".join(shown)
 

@@ -340,6 +340,7 @@ def _name(target: ToExtension | ToHangup | None) -> str:
 
 
 def _write(world: World, call: c.Call, outcome: CallOutcome, detail: str, after: str = "") -> None:
+    world.outcomes[call.queue, outcome] += 1
     world.record(
         CallEnded(
             call_id=call.call_id,

@@ -7,6 +7,7 @@ from collections import Counter
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
+from fsacd.core.records import CallOutcome
 from fsacd.core.views import AgentView, CallView, OfferView, QueueView, Snapshot
 from fsacd.core.world import World, in_queue
 
@@ -65,7 +66,7 @@ _CALL_NAMES: dict[type, str] = {
     c.Ringing: "offered",
     c.Connecting: "connecting",
     c.Talking: "talking",
-    c.Settling: "settling",
+    c.Settling: "talking",  # the talk has just broken, and it is not yet known what the caller does
 }
 
 
@@ -135,10 +136,12 @@ def _queues(world: World, calls: tuple[CallView, ...]) -> tuple[QueueView, ...]:
             name=name,
             waiting=states[name, "waiting"],
             offered=states[name, "offered"] + states[name, "connecting"],
-            talking=states[name, "talking"] + states[name, "settling"],
+            talking=states[name, "talking"],
             oldest_wait_ms=oldest.get(name),
             agents_logged_in=logged_in[name],
             agents_ready=ready[name],
+            answered=world.outcomes[name, CallOutcome.ANSWERED],
+            abandoned=world.outcomes[name, CallOutcome.ABANDONED],
         )
         for name in sorted(world.rules.queues)
     )

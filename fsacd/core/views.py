@@ -62,7 +62,7 @@ class AgentView:
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """One queue now. `oldest_wait_ms` is None when nobody waits."""
+    """One queue now. `oldest_wait_ms` is None when nobody waits; `answered` and `abandoned` count since the start."""
 
     name: str
     waiting: int
@@ -71,6 +71,8 @@ class QueueView:
     oldest_wait_ms: int | None
     agents_logged_in: int
     agents_ready: int
+    answered: int = 0
+    abandoned: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ every change in here, so they cannot disagree with it.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from fsacd.core import offer as o
 from fsacd.core import skills
 from fsacd.core.commands import Command, EndCall, SendCall
 from fsacd.core.index import Index
-from fsacd.core.records import AgentStateEnded, Anomaly, Record
+from fsacd.core.records import AgentStateEnded, Anomaly, CallOutcome, Record
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.timers import Timers
 from fsacd.strategy import Strategy
@@ -47,6 +47,8 @@ class World:
         # Queues that are gone from the configuration, but whose rules a talk that is going on still needs.
         self.retired: frozenset[str] = frozenset()
         self.queue_lengths: dict[str, int] = dict.fromkeys(rules.queues, 0)
+        # How calls have ended, by the queue they stood in last.
+        self.outcomes: Counter[tuple[str, CallOutcome]] = Counter()
         self.delays = _delays(rules)
         self.index = Index(rules, strategies)
         self.timers = Timers()

@@ -84,6 +84,8 @@ class Queue(Answer):
     oldest_wait_seconds: Seconds | None = Field(description="Null when nobody waits.")
     agents_logged_in: int
     agents_ready: int
+    answered: int = Field(description="Calls that ended after a talk, since the daemon's start.")
+    abandoned: int = Field(description="Calls whose callers gave up, since the daemon's start.")
 
 
 class QueueDetail(Queue):

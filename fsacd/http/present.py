@@ -64,6 +64,8 @@ class _QueueFields(TypedDict):
     oldest_wait_seconds: float | None
     agents_logged_in: int
     agents_ready: int
+    answered: int
+    abandoned: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,8 @@ class Presenter:
             "oldest_wait_seconds": None if view.oldest_wait_ms is None else seconds(view.oldest_wait_ms),
             "agents_logged_in": view.agents_logged_in,
             "agents_ready": view.agents_ready,
+            "answered": view.answered,
+            "abandoned": view.abandoned,
         }
 
     def call_states(self) -> dict[m.CallStateName, int]:

@@ -73,7 +73,15 @@ def agent_view(agent_id: str, **changes: Any) -> AgentView:
 def queue_view(name: str, **changes: Any) -> QueueView:
     """A queue in which one caller waits."""
     view = QueueView(
-        name=name, waiting=1, offered=0, talking=0, oldest_wait_ms=12_500, agents_logged_in=2, agents_ready=1
+        name=name,
+        waiting=1,
+        offered=0,
+        talking=0,
+        oldest_wait_ms=12_500,
+        agents_logged_in=2,
+        agents_ready=1,
+        answered=7,
+        abandoned=3,
     )
     return replace(view, **changes)
 
