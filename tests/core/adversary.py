@@ -27,10 +27,9 @@ from fsacd.core.rules import (
 )
 from fsacd.core.views import Step
 from fsacd.testing import Driver, agent, queue, rules_of
+from tests.core.oracle import Oracle
 
 T = TypeVar("T")
-# The fact (None: only time passed), what came of it, and whether all of it was decided at once.
-Watch = Callable[[e.Event | None, Step, bool], None]
 
 SWITCHES = ("fs1", "fs2")
 AGENTS = tuple(str(number) for number in range(1001, 1007))
@@ -101,12 +100,12 @@ def _build_agent(pick: Pick, agent_id: str, queues: Sequence[str]) -> AgentRules
 
 
 class Adversary:
-    """Drives an engine through `act`; `watch` sees each step."""
+    """Drives an engine through `act`; the oracle judges each step."""
 
-    def __init__(self, rules: Rules, watch: Watch | None = None) -> None:
+    def __init__(self, rules: Rules) -> None:
         self.driver = Driver(rules)
         self.first_rules = rules
-        self._watch = watch
+        self.oracle = Oracle(self.driver, rules)
         self.callers: dict[str, str] = {}  # callers' legs that are alive: call id → switch
         self.queued: dict[str, e.CallQueued] = {}
         self.legs: dict[str, AgentLeg] = {}
@@ -140,8 +139,7 @@ class Adversary:
     def _take(self, event: e.Event | None, step: Step, *, alone: bool) -> None:
         # A cancel that is repeated while the first one is still under way adds nothing but a longer line.
         self.orders.extend(command for command in step.commands if command not in self.orders)
-        if self._watch is not None:
-            self._watch(event, step, alone)
+        self.oracle.watch(event, step, alone)
 
     # --- acts ---
 

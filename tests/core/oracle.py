@@ -12,6 +12,9 @@ from fsacd.core.rules import Rules
 from fsacd.core.views import AgentView, CallView, Step
 from fsacd.testing import Driver
 
+# The shortest time after which a leg that is not heard of is not waited for: the adversary's offer grace.
+SHORTEST_MS = 1_000
+
 CallKey = tuple[int, int, int, str]
 AgentKey = tuple[int, int, int, str]
 
@@ -37,6 +40,8 @@ class Oracle:
     rung: dict[str, str] = field(default_factory=dict)  # every offer ever made → its agent
     closed: Counter[str] = field(default_factory=Counter)
     ringing: dict[str, str] = field(default_factory=dict)  # agent → his offer that is not closed
+    legs: dict[str, tuple[str, int]] = field(default_factory=dict)  # offers that are closed, but whose leg may be there
+    legs_ended: set[str] = field(default_factory=set)
     since: dict[str, int] = field(default_factory=dict)  # agent → when his present interval began
     idle_since: dict[str, int] = field(default_factory=dict)
     advanced_to: int = 0
@@ -50,6 +55,7 @@ class Oracle:
         if isinstance(event, e.OfferEnded):
             # His leg has ended, though what to write of a very short talk may not be known yet.
             self.ringing = {agent: offer for agent, offer in self.ringing.items() if offer != event.offer_id}
+        self._legs(event, step)
         self._books(step)
         rings = [command for command in step.commands if isinstance(command, k.RingAgent)]
         snapshot = self.driver.engine.snapshot(self.driver.now_ms)
@@ -66,6 +72,13 @@ class Oracle:
             self._best_pairs(rings, offerable, ready, calls, agents)
             self._nobody_overtaken(rings, offerable, calls)
         self._each_in_one_place(snapshot.calls, snapshot.agents)
+
+    def all_over(self) -> None:
+        """After a long silence: every offer was closed, but for those of the calls that talk."""
+        talking = {call.agent_ids for call in self.driver.engine.snapshot(self.driver.now_ms).calls if call.agent_ids}
+        left = {(agent_id,) for offer_id, agent_id in self.rung.items() if not self.closed[offer_id]}
+        assert left == talking, f"offers of {left} are not closed, calls talk with {talking}"
+        assert len(self.rung) - len(self.closed) == len(talking)
 
     # --- the books: everything ends exactly once ---
 
@@ -109,6 +122,30 @@ class Oracle:
                 self.rung[command.offer_id] = command.agent_id
                 if not self.closed[command.offer_id]:
                     self.ringing[command.agent_id] = command.offer_id
+
+    def _legs(self, event: e.Event | None, step: Step) -> None:
+        """Nobody is rung while his last leg is still there, unless he asks for it or it was waited for in vain."""
+        now_ms = self.driver.now_ms
+        closed = [record for record in step.records if isinstance(record, r.OfferClosed)]
+        self.legs |= {c.offer_id: (c.agent_id, now_ms) for c in closed if c.offer_id not in self.legs_ended}
+        if isinstance(event, e.OfferEnded):
+            self.legs_ended.add(event.offer_id)
+            self.legs.pop(event.offer_id, None)
+        if isinstance(event, e.SwitchRestarted):
+            self.legs.clear()
+        for record in step.records:
+            match record:
+                case r.Anomaly("offer_unconfirmed", text, _):
+                    self.legs = {offer_id: leg for offer_id, leg in self.legs.items() if offer_id not in text}
+                case r.AgentStateEnded(agent_id, "wrapping_up", by=by) if by:
+                    self.legs = {offer_id: leg for offer_id, leg in self.legs.items() if leg[0] != agent_id}
+                case _:
+                    pass
+        rung = {command.agent_id for command in step.commands if isinstance(command, k.RingAgent)}
+        for offer_id, (agent_id, closed_ms) in self.legs.items():
+            # An offer's grace, and the shortest wrap-up, of the adversary's rules.
+            waited = now_ms - closed_ms >= SHORTEST_MS
+            assert waited or agent_id not in rung, f"{agent_id} is rung while the leg of {offer_id} is there"
 
     def _each_in_one_place(self, calls: tuple[CallView, ...], agents: tuple[AgentView, ...]) -> None:
         live = [call.call_id for call in calls]

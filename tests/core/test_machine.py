@@ -21,7 +21,6 @@ from fsacd.core.records import CallOutcome, OfferOutcome
 from fsacd.core.views import Snapshot
 from fsacd.testing import Driver, replay
 from tests.core.adversary import ACTS, AGENTS, Adversary, Pick, build_rules
-from tests.core.oracle import Oracle
 
 LONG = bool(os.environ.get("FSACD_LONG"))
 NUMBERS = st.integers(min_value=0, max_value=2**24)
@@ -46,15 +45,7 @@ WEIGHTS = {
 
 def begin(rules_number: int) -> Adversary:
     """An adversary with the oracle beside it, and all agents at work."""
-    rules = build_rules(Pick(rules_number))
-    oracle: Oracle | None = None
-
-    def watch(*step: object) -> None:
-        if oracle is not None:
-            oracle.watch(*step)  # type: ignore[arg-type] # handed through as it came
-
-    adversary = Adversary(rules, watch)
-    oracle = Oracle(adversary.driver, rules)
+    adversary = Adversary(build_rules(Pick(rules_number)))
     for agent_id in AGENTS:
         adversary.tell(e.AgentLoggedIn(agent_id, "test"))
     return adversary
@@ -88,6 +79,7 @@ def finish(adversary: Adversary) -> None:
         adversary.tell(e.AgentLoggedOut(agent_id, "test"))
     adversary.wait(QUIET_AFTER_MS)
     assert transient(driver.engine.snapshot(driver.now_ms), driver) == set()
+    adversary.oracle.all_over()
     assert replay(adversary.first_rules, driver.journal) == driver.steps
 
 
@@ -126,14 +118,14 @@ for _name in ACTS:
         setattr(Machine, f"{_name}_{_copy}", _rule(_name))
 
 TestMachine = Machine.TestCase
+# Long enough for Hypothesis to find the shortest story of a fault.
+pytest.mark.timeout(7_200 if LONG else 300)(TestMachine)
 TestMachine.settings = settings(
     max_examples=20_000 if LONG else 60,
     stateful_step_count=120 if LONG else 60,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-if LONG:
-    TestMachine = pytest.mark.timeout(7_200)(TestMachine)
 
 
 def walk(seed: int, acts: int) -> Adversary:
