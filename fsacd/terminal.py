@@ -156,7 +156,9 @@ def _fit(rows: Sequence[Document], room: int | None) -> tuple[Sequence[Document]
 def _queue_table(board: Board, room: int | None) -> Table:
     from rich.text import Text  # noqa: PLC0415 - see the top
 
-    grid = _grid("queue", "waiting>", "oldest>", "offered>", "talking>", "answered>", "abandoned>", "ready>", "logged in>")
+    grid = _grid(
+        "queue", "waiting>", "oldest>", "offered>", "talking>", "answered>", "abandoned>", "ready>", "logged in>"
+    )
     shown, left_out = _fit(board.queues, room)
     for queue in shown:
         oldest = queue["oldest_wait_seconds"]

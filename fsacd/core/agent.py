@@ -1,11 +1,11 @@
 """An agent: exactly one state, and what was asked for meanwhile.
 
-    LoggedOut ──> Ready <──> NotReady
-                    │  ^
-                  offer │ ready again
-                    v  │
-                 Offered ──> Talking ──> WrappingUp ──> Ready (or what was asked for meanwhile)
-                    └──────> HeldBack ──> Ready
+LoggedOut ──> Ready <──> NotReady
+                │  ^
+              offer │ ready again
+                v  │
+             Offered ──> Talking ──> WrappingUp ──> Ready (or what was asked for meanwhile)
+                └──────> HeldBack ──> Ready
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A call: fsacd's own. It has exactly one state; the leg it stands on is an attribute that may be absent.
 
-    Waiting ──offer──> Ringing ──answer──> Connecting ──bridge──> Talking ──> (ended)
-       ^                  │                    │                     │
-       └── no answer ─────┘                    │                     v
-       └── bridge window, requeue ─────────────┴───────────────── Settling
+Waiting ──offer──> Ringing ──answer──> Connecting ──bridge──> Talking ──> (ended)
+   ^                  │                    │                     │
+   └── no answer ─────┘                    │                     v
+   └── bridge window, requeue ─────────────┴───────────────── Settling
 """
 
 from __future__ import annotations

@@ -68,9 +68,7 @@ class EmbeddedPostgres:
     `durable=False` is for tests: faster, and a power cut may lose everything.
     """
 
-    def __init__(
-        self, data_dir: Path, *, durable: bool = True, start_ms: int = 30_000, stop_ms: int = 3_000
-    ) -> None:
+    def __init__(self, data_dir: Path, *, durable: bool = True, start_ms: int = 30_000, stop_ms: int = 3_000) -> None:
         self._base = Path(data_dir).absolute()
         self._data = self._base / "data"
         self._durable = durable

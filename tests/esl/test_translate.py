@@ -197,9 +197,9 @@ WIRES: Mapping[Command, bytes] = {
     ConfirmTalk(CALL, Leg("fs1", LEG), ToExtension("survey", "default")): (
         f"api uuid_setvar_multi {LEG} transfer_after_bridge=survey:XML:default;fsacd_over=true\n\n".encode()
     ),
-    SendCall(
-        CALL, Leg("fs1", LEG), ToExtension("9000", "public")
-    ): f"api uuid_transfer {LEG} 9000 XML public\n\n".encode(),
+    SendCall(CALL, Leg("fs1", LEG), ToExtension("9000", "public")): (
+        f"api uuid_setvar_multi {LEG} fsacd_over=true\n\napi uuid_transfer {LEG} 9000 XML public\n\n".encode()
+    ),
     EndCall(CALL, Leg("fs1", LEG), "USER_BUSY"): f"api uuid_kill {LEG} USER_BUSY\n\n".encode(),
 }
 

@@ -1,8 +1,8 @@
 """The sound of many calls, in one process: proves who hears whom.
 
 Each caller has an RTP port of his own; all agents share one. A caller says his number ten times a second, from the
-first music until the switch closes its port; an agent answers what he hears, naming the same caller. Both legs carry PCMU and
-the switch hands the payload on untouched, so the number in it says exactly whose voice arrived.
+first music until the switch closes its port; an agent answers what he hears, naming the same caller. Both legs carry
+PCMU and the switch hands the payload on untouched, so the number in it says exactly whose voice arrived.
 
 Run as `python -m tests.e2e.rig.media FIRST_PORT CALLERS AGENT_PORT`; ends with its standard input and prints what was
 heard as JSON.
