@@ -54,7 +54,7 @@ class Plan:
     vip_share: float = 0.08
     patience_s: float = 75
     least_patience_s: float = 6
-    talk_s: tuple[float, float] = (8, 25)
+    talk_s: tuple[float, float] = (4, 24)
     pick_up_s: tuple[float, float] = (1, 5)
     login_s: tuple[float, float] = (0.3, 5)
     work_before_break_s: tuple[float, float] = (90, 300)

@@ -1,0 +1,242 @@
+"""The whole daemon as a process, against the simulated switch as another, over TCP, with a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from fsacd.sim.workload import configuration
+from tests.postgres import database, postgres
+
+__all__ = ["database", "postgres"]
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+PASSWORD = "simulated"
+AGENT = "1002"  # Bern serves support and billing
+SUPPORT = "7200"  # what callers dial
+DEADLINE_S = 20.0
+
+
+def await_true(condition: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, f"{what}: not within {DEADLINE_S:g} s"
+        time.sleep(0.02)
+
+
+class Sim:
+    """The simulated switch without its call centre; the test places the calls."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "fsacd.sim", "--port", "0", "--control-port", "0", "--no-callers"]
+        self.process = subprocess.Popen([*command, "--password", PASSWORD], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
+        control_port = int(self.process.stdout.readline().rsplit(":", 1)[1])
+        self._control = socket.create_connection(("127.0.0.1", control_port))
+        self._lines = self._control.makefile("rwb")
+
+    def tell(self, **order: object) -> dict[str, Any]:
+        self._lines.write(json.dumps(order).encode() + b"\n")
+        self._lines.flush()
+        answer: dict[str, Any] = json.loads(self._lines.readline())
+        assert answer["ok"], answer
+        return answer
+
+    def dial(self, destination: str, *, user: str = "", number: str = "4930123456", **rest: object) -> None:
+        context = "default" if user else "public"
+        call = {"number": user or number, "destination": destination, "context": context, "user": user, **rest}
+        self.tell(call=call)
+
+    def stop(self) -> None:
+        self._lines.close()
+        self._control.close()
+        self.process.kill()
+        self.process.communicate()
+
+
+class Daemon:
+    def __init__(self, directory: Path, sim: Sim, database: str) -> None:
+        self.file = directory / "fsacd.yaml"
+        self.config: dict[str, Any] = {
+            "switches": {"sim": {"port": sim.port, "password": PASSWORD, "reconnect_max": "300ms"}},
+            "api": {"listen": "127.0.0.1:0", "tokens": [{"name": "test", "role": "admin", "token": TOKEN}]},
+            "store": {"dsn": database},
+            "log": {"format": "json", "level": "info"},
+            **configuration(),
+        }
+        self.config["defaults"]["wrap_up"] = "100ms"
+        self.write()
+        self.log = directory / "log"
+        with self.log.open("wb") as log:
+            command = [sys.executable, "-m", "fsacd", "run", "--config", str(self.file)]
+            self.process = subprocess.Popen(command, stderr=log, stdout=log, stdin=subprocess.DEVNULL)
+        await_true(lambda: self.said("fsacd is up"), "the daemon starts")
+        self.url = next(line["api"] for line in self.lines() if line.get("event") == "fsacd is up")
+        await_true(lambda: self.said("in sync with the switch"), "the daemon is in sync")
+
+    def write(self, text: str | None = None) -> None:
+        self.file.write_text(text if text is not None else yaml.safe_dump(self.config), encoding="utf-8")
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def said(self, event: str, times: int = 1) -> bool:
+        return [line.get("event") for line in self.lines()].count(event) >= times
+
+    def get(self, path: str) -> dict[str, Any]:
+        request = urllib.request.Request(f"{self.url}/{path}", headers={"Authorization": f"Bearer {TOKEN}"})
+        with urllib.request.urlopen(request, timeout=10) as response:
+            document: dict[str, Any] = json.load(response)
+        return document
+
+    def agent(self) -> str:
+        return str(self.get(f"api/v1/agents/{AGENT}")["state"])
+
+
+@pytest.fixture
+def sim() -> Iterator[Sim]:
+    sim = Sim()
+    yield sim
+    sim.stop()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, sim: Sim, database: str) -> Iterator[Daemon]:
+    daemon = Daemon(tmp_path, sim, database)
+    yield daemon
+    daemon.process.kill()
+    daemon.process.wait(10)
+
+
+def log_in(sim: Sim, daemon: Daemon) -> None:
+    sim.tell(phone={"user": AGENT, "answers_ms": 100, "talks_ms": 1_300})
+    sim.dial("*31", user=AGENT)
+    await_true(lambda: daemon.agent() == "ready", "the agent is logged in by the feature code")
+
+
+def rows(database: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(database) as connection:
+        return connection.execute("SELECT number, queue, outcome, agent_id FROM calls ORDER BY arrived_at").fetchall()
+
+
+def serve_one(sim: Sim, database: str, number: str) -> None:
+    sim.dial(SUPPORT, number=number)
+    await_true(lambda: (number, "support", "answered", AGENT) in rows(database), f"the call of {number} is served")
+
+
+def test_a_call_from_the_announcement_to_its_row(sim: Sim, daemon: Daemon, database: str) -> None:
+    """An agent logs in from his phone, a caller waits, they talk, and the call is one row of history."""
+    log_in(sim, daemon)
+    serve_one(sim, database, "4930000001")
+    assert rows(database) == [("4930000001", "support", "answered", AGENT)]
+    await_true(lambda: sim.tell(fault="none")["legs"] == 0, "no leg is left in the switch")
+
+
+def test_a_restarted_switch_is_found_again(sim: Sim, daemon: Daemon, database: str) -> None:
+    """The switch is killed and comes back: the waiting call is lost and written down, the next one is served."""
+    sim.dial(SUPPORT, number="4930000002")
+    await_true(lambda: daemon.get("api/v1/calls")["calls"], "the call waits")
+    sim.tell(fault="kill", down_ms=500)
+    await_true(lambda: daemon.said("in sync with the switch", times=2), "the daemon is in sync again")
+    log_in(sim, daemon)
+    serve_one(sim, database, "4930000003")
+    assert [(number, outcome) for number, _, outcome, _ in rows(database)] == [
+        ("4930000002", "lost"),
+        ("4930000003", "answered"),
+    ]
+
+
+def test_a_cut_link_loses_no_waiting_caller(sim: Sim, daemon: Daemon, database: str) -> None:
+    """The connections break while a caller waits: he keeps his place and is served."""
+    sim.dial(SUPPORT, number="4930000004")
+    await_true(lambda: daemon.get("api/v1/calls")["calls"], "the call waits")
+    sim.tell(fault="drop")
+    await_true(lambda: daemon.said("in sync with the switch", times=2), "the daemon is in sync again")
+    log_in(sim, daemon)
+    await_true(lambda: ("4930000004", "support", "answered", AGENT) in rows(database), "the caller is served")
+
+
+def test_a_bad_file_changes_nothing_and_a_good_one_changes_the_rules(daemon: Daemon) -> None:
+    """SIGHUP keeps the old configuration when the new one is wrong, and says what is wrong."""
+    daemon.write("queues: {support: {ring_timeuot: 5s}}")
+    daemon.process.send_signal(signal.SIGHUP)
+    await_true(lambda: daemon.said("reload refused"), "the bad file is refused")
+    refusal = next(line for line in daemon.lines() if line.get("event") == "reload refused")
+    assert "did you mean 'ring_timeout'?" in " ".join(refusal["problems"])
+    assert {queue["name"] for queue in daemon.get("api/v1/queues")["queues"]} == {"sales", "support", "billing"}
+    daemon.config["queues"]["night"] = {}
+    daemon.write()
+    daemon.process.send_signal(signal.SIGHUP)
+    await_true(lambda: daemon.said("reload"), "the good file is taken")
+    assert "night" in {queue["name"] for queue in daemon.get("api/v1/queues")["queues"]}
+
+
+def test_sigterm_ends_it_in_order(sim: Sim, daemon: Daemon) -> None:
+    """A ringing phone is told to stop, and the exit code says that all is well."""
+    sim.tell(phone={"user": AGENT, "answers_ms": 600_000})
+    sim.dial("*31", user=AGENT)
+    await_true(lambda: daemon.agent() == "ready", "the agent is logged in")
+    sim.dial(SUPPORT)
+    await_true(lambda: daemon.agent() == "offered", "the phone rings")
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(10) == 0
+    await_true(lambda: sim.tell(fault="none")["legs"] == 1, "only the caller's leg is left")
+
+
+def test_make_run_shows_answered_calls_and_leaves_nothing_behind() -> None:
+    """The demonstration says that its switch is simulated, shows answered calls, and Ctrl-C ends all of it."""
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "fsacd", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert demo.stdout is not None
+    try:
+        said = [demo.stdout.readline()]
+        assert "simulated" in said[0]
+        while not any("answered" in line and "answered 0" not in line for line in said):
+            line = demo.stdout.readline()
+            assert line, "".join(said)
+            said.append(line)
+        assert any(line.startswith("Metrics: http://127.0.0.1:") for line in said)
+        children = children_of(demo.pid)
+        assert len(children) >= 3, "the switch, the daemon and the database are processes of their own"
+        asked = time.monotonic()
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(30) == 0
+        # A bound on our own behaviour, not a measurement: everything has a deadline that sums up to less.
+        assert time.monotonic() - asked < 30
+        await_true(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "no process is left")
+    finally:
+        demo.kill()
+        demo.communicate()
+
+
+def children_of(parent: int) -> set[int]:
+    """All descendants of a process."""
+    found: set[int] = set()
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, rest = status.read_text().split(" (", 1)
+        except OSError:
+            continue
+        if int(rest.rsplit(") ", 1)[1].split()[1]) == parent:
+            found |= {int(pid)} | children_of(int(pid))
+    return found
