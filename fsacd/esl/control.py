@@ -8,6 +8,7 @@ import structlog
 
 from fsacd.core.commands import CancelOffer, Command, ConfirmTalk, Connect, EndCall, RingAgent, SendCall
 from fsacd.core.events import (
+    CallerGone,
     CallLost,
     ConnectFailed,
     Event,
@@ -99,7 +100,7 @@ class CallControl:
                 end = OfferEnd.NOT_SENT if reply.outcome is Outcome.NOT_SENT else OfferEnd.UNREACHABLE
                 self._runtime.post(OfferEnded(command.offer_id, end, reply.text))
             case Connect():
-                self._runtime.post(ConnectFailed(command.offer_id, reply.text))
+                self._not_connected(command, reply)
             case CancelOffer():
                 # The leg may not exist yet, or not any more: the engine asks again until it hears of its end.
                 pass
@@ -108,6 +109,20 @@ class CallControl:
                 log.info(
                     "the switch did not take a command", switch=self.name, what=type(command).__name__, why=reply.text
                 )
+
+    def _not_connected(self, command: Connect, reply: Reply) -> None:
+        """One of the two legs has gone. If it is the caller's, no further agent shall be rung for him."""
+        if reply.outcome is Outcome.NOT_SENT:
+            self._runtime.post(ConnectFailed(command.offer_id, reply.text))
+            return
+
+        def tell(exists: Reply) -> None:
+            if exists.text.strip() == "false":
+                self._runtime.post(CallerGone(command.call_id, "no_such_leg"))
+            else:
+                self._runtime.post(ConnectFailed(command.offer_id, reply.text))
+
+        self._link.submit(encoder.uuid_exists(command.leg.uuid), tell)
 
     # --- facts in ---
 
