@@ -1,4 +1,4 @@
-"""One switch's call control: what becomes of commands that the switch does not take, and what it finds on its return."""
+"""One switch's call control: what becomes of commands that the switch does not take."""
 
 from __future__ import annotations
 
