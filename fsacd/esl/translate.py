@@ -207,6 +207,16 @@ def end_of(cause: str) -> OfferEnd:
 
 # A leg that enters a queue once more, sent there by an agent or by the dialplan, is a new call from here on.
 _OVER = {"fsacd_over": "true"}
+# What `fsacd_arm` sets. A leg that leaves the queue must lose it: still armed, it would come back to the music after
+# any bridge that the operator's dialplan makes for it, and be sent there again, and again.
+_DISARM = {
+    "transfer_after_bridge": "",
+    "hangup_after_bridge": "",
+    "uuid_bridge_continue_on_cancel": "",
+    "max_session_transfers": "",
+    "disable_app_log": "",
+    "force_transfer_context": "",
+}
 
 _CAUSES = {
     CancelReason.CALLER_GONE: "ORIGINATOR_CANCEL",  # the phone shows a missed call
@@ -232,10 +242,10 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
         case Connect(offer_id, _, leg):
             return (encoder.uuid_bridge(leg.uuid, offer_id),)
         case ConfirmTalk(_, leg, then):
-            return (encoder.uuid_setvar_multi(leg.uuid, {"transfer_after_bridge": _after(then), **_OVER}),)
+            return (encoder.uuid_setvar_multi(leg.uuid, _talking(then)),)
         case SendCall(_, leg, target):
             transfer = encoder.uuid_transfer(leg.uuid, target.extension, target.context)
-            return (encoder.uuid_setvar_multi(leg.uuid, _OVER), transfer)
+            return (encoder.uuid_setvar_multi(leg.uuid, {**_DISARM, **_OVER}), transfer)
         case EndCall(_, leg, cause):
             return (encoder.uuid_kill(leg.uuid, cause),)
         case _:
@@ -279,8 +289,12 @@ def _ring(command: RingAgent) -> Wire:
     )
 
 
-def _after(then: ToExtension | None) -> str:
-    return f"{then.extension}:XML:{then.context}" if then else ""
+def _talking(then: ToExtension | None) -> dict[str, str]:
+    """The variables of a caller who talks: after it he is released, or goes on elsewhere as an ordinary caller."""
+    if then is None:
+        return {"transfer_after_bridge": "", **_OVER}
+    after = f"{then.extension}:XML:{then.context}"
+    return {"transfer_after_bridge": after, "hangup_after_bridge": "", **_OVER}
 
 
 def _shown(text: str) -> str:

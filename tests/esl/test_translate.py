@@ -195,10 +195,14 @@ WIRES: Mapping[Command, bytes] = {
         f"api uuid_setvar_multi {LEG} transfer_after_bridge=;fsacd_over=true\n\n".encode()
     ),
     ConfirmTalk(CALL, Leg("fs1", LEG), ToExtension("survey", "default")): (
-        f"api uuid_setvar_multi {LEG} transfer_after_bridge=survey:XML:default;fsacd_over=true\n\n".encode()
+        f"api uuid_setvar_multi {LEG} transfer_after_bridge=survey:XML:default;"
+        f"hangup_after_bridge=;fsacd_over=true\n\n".encode()
     ),
     SendCall(CALL, Leg("fs1", LEG), ToExtension("9000", "public")): (
-        f"api uuid_setvar_multi {LEG} fsacd_over=true\n\napi uuid_transfer {LEG} 9000 XML public\n\n".encode()
+        # Disarmed first, or the dialplan there could make no bridge for it that does not end in our music.
+        f"api uuid_setvar_multi {LEG} transfer_after_bridge=;hangup_after_bridge=;uuid_bridge_continue_on_cancel=;"
+        f"max_session_transfers=;disable_app_log=;force_transfer_context=;fsacd_over=true\n\n"
+        f"api uuid_transfer {LEG} 9000 XML public\n\n".encode()
     ),
     EndCall(CALL, Leg("fs1", LEG), "USER_BUSY"): f"api uuid_kill {LEG} USER_BUSY\n\n".encode(),
 }
