@@ -30,6 +30,8 @@ from fsacd.http.problem import ProblemError
 _log = structlog.get_logger("fsacd.http")
 
 _LENGTH = re.compile(r"[0-9]{1,10}")
+# RFC 9112's field line, and nothing of what older texts allowed: no blank before the colon, no folding, no lone CR.
+_HEADER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\x00]*\r?\n|\r?\n")
 _REQUEST_LINE_LIMIT = 8_192
 _BACKLOG = 128
 # What is still read from a client whose request was refused, so that the answer is not lost in a reset connection.
@@ -37,8 +39,12 @@ _LINGER_BYTES = 1 << 20
 _LINGER_S = 1.0
 
 
-class _CappedHeaders:
-    """A reader that refuses to give out more than a limit. http.client allows 100 headers of 64 KiB each."""
+class _StrictHeaders:
+    """A reader of header lines that refuses more than a limit, and any line that is not one.
+
+    http.client allows 100 headers of 64 KiB each, and its parser takes a malformed line for the end of the headers: a
+    Content-Length or Host behind it would be seen by a proxy and not by us, which is how requests are smuggled.
+    """
 
     def __init__(self, source: io.BufferedReader, limit: int) -> None:
         self._source = source
@@ -49,6 +55,8 @@ class _CappedHeaders:
         self._left -= len(line)
         if self._left < 0:
             raise _headers_too_large()
+        if line and not _HEADER_LINE.fullmatch(line):
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "request", "A header of the request is malformed.")
         return line
 
 
@@ -123,8 +131,8 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         return True
 
     def MessageClass(self, *args: Any) -> object:  # noqa: N802 - pywsgi's name
-        """The headers, capped in size."""
-        return super().MessageClass(_CappedHeaders(args[0], self.server.settings.header_limit), *args[1:])
+        """The headers, each a proper one, and together within their limit."""
+        return super().MessageClass(_StrictHeaders(args[0], self.server.settings.header_limit), *args[1:])
 
     def get_environ(self) -> dict[str, Any]:
         """The WSGI environment, with the body that has already been read."""
