@@ -7,15 +7,19 @@ and calls that became free in it, so only these are looked at.
 from __future__ import annotations
 
 from fsacd.core import offers
+from fsacd.core.agent import Ready
 from fsacd.core.world import World
 
 
 def run(world: World) -> None:
     """Match what became free in this step until nothing more matches."""
-    while world.free_agents:
-        agent_id = next(iter(world.free_agents))
-        if not _offer_next(world, agent_id):
-            del world.free_agents[agent_id]
+    if len(world.free_agents) == 1 and not world.free_calls and _offer_at_once(world):
+        return
+    agents = list(world.free_agents)
+    world.index_free_agents()
+    for agent_id in agents:
+        while isinstance(world.agents[agent_id].state, Ready) and _offer_next(world, agent_id):
+            pass  # perhaps to another, who suits the call better
     for call_id in sorted(world.free_calls, key=lambda call_id: world.calls[call_id].order):
         while call_id in world.free_calls:
             best_id = world.index.best_agent(world.calls[call_id], world.now_ms)
@@ -24,6 +28,19 @@ def run(world: World) -> None:
             else:
                 offered = _offer_next(world, best_id)
                 assert offered, "an agent who suits a call must be suited by one"
+
+
+def _offer_at_once(world: World) -> bool:
+    """One agent became free and nothing else happened: his best call prefers him, for nobody else was ready for it.
+
+    Unless the queue has agents who help late: one of them may have become eligible since the last step.
+    """
+    (agent_id,) = world.free_agents
+    call_id = world.index.best_call(world.agents[agent_id], world.now_ms)
+    if call_id is None or world.calls[call_id].queue in world.delays:
+        return False
+    offers.make(world, world.calls[call_id], world.agents[agent_id])
+    return True
 
 
 def _offer_next(world: World, agent_id: str) -> bool:

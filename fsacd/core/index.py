@@ -137,14 +137,14 @@ class Index:
             in_use = {group[0] for group in queue.waiting}
             for unused in [known for known in queue.ready if known not in in_use]:
                 del queue.ready[unused]
-        by_delay = queue.ready[required] = {}
+        entries: dict[int, list[AgentEntry]] = {}
         for agent_id, key in queue.keys.items():
             agent = self._agents[agent_id]
             level = agent.fit(required)
             if level is not None:
                 service = agent.rules.queues[queue_name]
-                entry = AgentEntry(service.rank, -level, key, agent_id)
-                by_delay.setdefault(service.delay_ms, SortedList()).add(entry)
+                entries.setdefault(service.delay_ms, []).append(AgentEntry(service.rank, -level, key, agent_id))
+        by_delay = queue.ready[required] = {delay_ms: SortedList(found) for delay_ms, found in entries.items()}
         return by_delay
 
     # --- proof ---

@@ -55,7 +55,8 @@ class World:
         self.now_ms = 0
         self.commands: list[Command] = []
         self.records: list[Record] = []
-        # Waiting for the distribution at the end of the step, in the order in which they became free.
+        # Waiting for the distribution at the end of the step, in the order in which they became free. A free agent is
+        # not in the index yet: most are given a call at once, and would only be put in and taken out again.
         self.free_agents: dict[str, None] = {}
         self.free_calls: dict[str, None] = {}
         self._ended: OrderedDict[str, _Ended] = OrderedDict()
@@ -197,12 +198,13 @@ class World:
         name = a.STATE_NAMES[type(agent.state)]
         self.record(AgentStateEnded(agent.agent_id, name, agent.state_reason, agent.since_ms, self.now_ms, by))
         if isinstance(agent.state, a.Ready):
-            self.index.remove_agent(agent)
-            self.free_agents.pop(agent.agent_id, None)
+            if agent.agent_id in self.free_agents:
+                del self.free_agents[agent.agent_id]
+            else:
+                self.index.remove_agent(agent)
         agent.state = state
         agent.since_ms = self.now_ms
         if isinstance(state, a.Ready):
-            self.index.add_agent(agent)
             self.free_agents[agent.agent_id] = None
         if isinstance(state, a.WrappingUp | a.HeldBack):
             self.timers.set("agent", agent.agent_id, state.until_ms)
@@ -239,8 +241,13 @@ class World:
             self._index_call(call)
         for agent in self.agents.values():
             if isinstance(agent.state, a.Ready):
-                self.index.add_agent(agent)
                 self.free_agents[agent.agent_id] = None
+
+    def index_free_agents(self) -> None:
+        """Let calls find the agents who became free in this step."""
+        for agent_id in self.free_agents:
+            self.index.add_agent(self.agents[agent_id])
+        self.free_agents.clear()
 
 
 def in_queue(state: c.CallState) -> bool:
