@@ -12,11 +12,16 @@ from typing_extensions import override
 from fsacd.config.kinds import Kind, Word
 from fsacd.config.problems import did_you_mean, shown, wrong
 
+# FreeSWITCH replaces a command that holds this word and "reload" by the unloading of Event Socket (see esl/encoder).
+_FATAL: Final = "mod_event_socket"
+_NOT_FATAL: Final = rf"(?!(?i:.*{_FATAL}))"
 # Names and ids end up in channel variables, metric labels and URLs: one alphabet that needs escaping in none of them.
-NAME: Final = Word(r"[A-Za-z0-9_.-]{1,64}", "a name of up to 64 letters, digits, '_', '.' or '-'")
+NAME: Final = Word(_NOT_FATAL + r"[A-Za-z0-9_.-]{1,64}", "a name of up to 64 letters, digits, '_', '.' or '-'")
 NAME_OR_NULL: Final = Word(NAME.pattern, NAME.says, null=True)
+# uuid_transfer takes a leading dash for one of its options.
 EXTENSION: Final = Word(
-    r"[A-Za-z0-9_.*#+-]{1,64}", "an extension of up to 64 letters, digits, '*', '#', '+', '_', '.', '-'"
+    _NOT_FATAL + r"[A-Za-z0-9_.*#+][A-Za-z0-9_.*#+-]{0,63}",
+    "an extension of up to 64 letters, digits, '*', '#', '+', '_', '.', '-' (not first)",
 )
 EXTENSION_OR_NULL: Final = Word(EXTENSION.pattern, EXTENSION.says, null=True)
 DIRECTORY_USER: Final = Word(
@@ -48,8 +53,8 @@ CAUSES: Final = frozenset(
 
 
 def contact_is_safe(contact: str) -> bool:
-    """Say whether a contact is one endpoint and nothing that the switch would read as more."""
-    return _CONTACT.fullmatch(contact) is not None and ":_:" not in contact
+    """Say whether a contact is one endpoint and nothing that the switch would read as more, or as another command."""
+    return _CONTACT.fullmatch(contact) is not None and ":_:" not in contact and _FATAL not in contact.lower()
 
 
 @dataclass(frozen=True)

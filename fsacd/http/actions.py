@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import cast
 
@@ -13,7 +14,7 @@ from fsacd.http.queries import find_agent, find_call, find_queue
 from fsacd.http.routes import V1, Asked, Route
 
 # An agent may choose his desk; everything else a dial string can name may cost money.
-_HARMLESS_CONTACT = "user/"
+_DESK = re.compile(r"user/[A-Za-z0-9_.+-]+(@[A-Za-z0-9_.-]+)?")
 
 
 def _agent_after(asked: Asked, event: e.AgentEvent) -> m.Agent:
@@ -28,8 +29,8 @@ def agent_login(asked: Asked) -> m.Agent:
     """The agent comes to work."""
     body = cast("m.Login", asked.body)  # the route below says so
     contact = body.contact
-    if contact is not None and asked.role < Role.SUPERVISOR and not contact.startswith(_HARMLESS_CONTACT):
-        detail = f"A contact other than '{_HARMLESS_CONTACT}…' may be set by a supervisor only."
+    if contact is not None and asked.role < Role.SUPERVISOR and not _DESK.fullmatch(contact):
+        detail = "A contact other than 'user/ID' or 'user/ID@DOMAIN' may be set by a supervisor only."
         raise ProblemError(HTTPStatus.FORBIDDEN, "contact-not-allowed", detail)
     return _agent_after(asked, e.AgentLoggedIn(asked.params["agent_id"], asked.by, contact, body.ready))
 

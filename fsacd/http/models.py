@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from fsacd.config.forms import contact_is_safe
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-03-01T12:00:00.000Z"])]
 Seconds = Annotated[float, Field(ge=0)]
@@ -197,15 +200,21 @@ class NoBody(Body):
     """Nothing to say."""
 
 
+def _one_endpoint(contact: str) -> str:
+    if not contact_is_safe(contact):
+        raise PydanticCustomError("contact", "a contact is one endpoint like user/1001")
+    return contact
+
+
 class Login(Body):
     """Where and how the agent comes to work."""
 
     # A dial string goes into a command; whatever separates or sets variables there cannot be part of a contact.
-    contact: str | None = Field(
+    contact: Annotated[str, AfterValidator(_one_endpoint)] | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9_.@/:;=+*#~-]{1,200}$",
-        description="Overrides the configured contact until the agent logs out. Anything but `user/…` needs the "
-        "role supervisor, because it can be a number that costs money.",
+        pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,31}/[A-Za-z0-9_.@/:;=+*#~-]{1,200}$",
+        description="Overrides the configured contact until the agent logs out. Anything but `user/ID` or "
+        "`user/ID@DOMAIN` needs the role supervisor, because it can be a number that costs money.",
     )
     ready: bool = Field(default=True, description="False: log in not ready.")
 

@@ -106,7 +106,9 @@ def test_a_bad_configuration_comes_back_with_all_its_problems() -> None:
     assert (reply.status, reply.json["problems"]) == (409, ["a.yaml:1:1: x", "a.yaml:2:1: y"])
 
 
-@pytest.mark.parametrize("contact", ["sofia/gateway/carrier/+19005551234", "loopback/9000", "user", "USER/1001"])
+@pytest.mark.parametrize(
+    "contact", ["sofia/gateway/carrier/+19005551234", "loopback/9000", "USER/1001", "user/1001;a=b", "user/1001/0900"]
+)
 def test_an_agent_may_only_be_rung_at_a_user(contact: str) -> None:
     """A token of role agent cannot make the switch dial a number; a supervisor's can."""
     with serve() as rig:
@@ -118,8 +120,9 @@ def test_an_agent_may_only_be_rung_at_a_user(contact: str) -> None:
 
 @pytest.mark.parametrize(
     "contact",
-    ["", "user/1 &park()", "{a=b}user/1", "[a=b]user/1", "user/1,user/2", "user/1|user/2", "user/1\n\napi", "user/$x",
-     "user/'1'", 'user/"1"', "user/%41", "user/1\x00", "user/é", "a" * 201],
+    ["", "user", "user/", "1001", "user/1:_:sofia/gateway/x/0900", "user/unload_mod_event_socket", "user/1 &park()",
+     "{a=b}user/1", "[a=b]user/1", "user/1,user/2", "user/1|user/2", "user/1\n\napi", "user/$x", "user/'1'",
+     'user/"1"', "user/%41", "user/1\x00", "user/é", "user/" + "a" * 201],
 )  # fmt: skip
 def test_a_contact_that_could_be_more_than_one_is_refused(contact: str) -> None:
     """Nothing that separates dial strings, sets variables or ends a command gets into a contact."""

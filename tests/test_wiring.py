@@ -1,0 +1,43 @@
+"""What the configuration accepts, every part can work with."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fsacd.config import forms
+from fsacd.core.commands import ConfirmTalk, EndCall, RingAgent, SendCall
+from fsacd.core.events import Leg
+from fsacd.core.rules import ToExtension
+from fsacd.esl.translate import to_wires
+
+CALL = "11111111-2222-4333-8444-555555555555"
+LEG = Leg("fs1", "aaaaaaaa-2222-4333-8444-555555555555")
+
+names = st.from_regex(re.compile(forms.NAME.pattern, re.ASCII), fullmatch=True)
+extensions = st.from_regex(re.compile(forms.EXTENSION.pattern, re.ASCII), fullmatch=True)
+contacts = st.from_regex(forms._CONTACT, fullmatch=True).filter(forms.contact_is_safe)
+
+
+@given(names, names, contacts)
+def test_every_agent_and_queue_of_a_configuration_can_be_rung(queue: str, agent_id: str, contact: str) -> None:
+    """No accepted name or contact is refused by the encoder: its agent would never get a call."""
+    ring = RingAgent(CALL, CALL, agent_id, queue, contact, "fs1", "", "", 600_000)
+    assert len(to_wires(ring)) == 1
+
+
+@given(extensions, names)
+def test_a_caller_can_be_sent_to_every_target_of_a_configuration(extension: str, context: str) -> None:
+    """No accepted extension or context is refused by the encoder: its caller would wait for ever."""
+    target = ToExtension(extension, context)
+    assert (len(to_wires(SendCall(CALL, LEG, target))), len(to_wires(ConfirmTalk(CALL, LEG, target)))) == (2, 1)
+
+
+@pytest.mark.parametrize("cause", sorted(forms.CAUSES))
+def test_a_call_can_be_ended_with_every_cause_of_a_configuration(cause: str) -> None:
+    """Each accepted cause is a word of the command."""
+    (wire,) = to_wires(EndCall(CALL, LEG, cause))
+    assert wire.data.endswith(f" {cause}\n\n".encode())
