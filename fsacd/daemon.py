@@ -18,7 +18,7 @@ from fsacd.config.problems import ConfigErrors
 from fsacd.config.reader import load
 from fsacd.core.commands import CancelOffer, CancelReason, Command
 from fsacd.core.engine import Engine
-from fsacd.core.events import AgentLoggedIn, Event, RulesChanged
+from fsacd.core.events import AgentLoggedIn, Event, RulesChanged, SwitchLost
 from fsacd.core.records import Anomaly, CallEnded, Record
 from fsacd.core.views import Snapshot
 from fsacd.errors import FsacdError, Refused
@@ -41,6 +41,7 @@ STRATEGIES: dict[str, Strategy] = {longest_idle.name: longest_idle}
 
 # How long a stopping daemon waits for the phones it rings to be told that the ring is over.
 _WITHDRAW_S = 1.0
+_WITHDRAW_AGAIN_S = 0.05
 _MEASURE_S = 1.0
 
 
@@ -159,15 +160,20 @@ class Daemon:
 
     def _withdraw_rings(self) -> None:
         """No phone shall ring for a daemon that is gone."""
-        ringing = [offer for offer in self.runtime.snapshot().offers if offer.state == "ringing"]
-        for offer in ringing:
-            self._send(CancelOffer(offer.offer_id, offer.switch, CancelReason.WITHDRAWN))
+        # First, or the engine would ring another agent for every call whose ring is withdrawn.
+        for name in self._controls:
+            self.runtime.post(SwitchLost(name))
         deadline = time.monotonic() + _WITHDRAW_S
-        waiting_for = {offer.offer_id for offer in ringing}
-        while time.monotonic() < deadline and waiting_for & {
-            offer.offer_id for offer in self.runtime.snapshot().offers
-        }:
-            gevent.sleep(0.02)
+        while time.monotonic() < deadline:
+            live = [offer for offer in self.runtime.snapshot().offers if offer.state in ("ringing", "ending")]
+            if not live:
+                return
+            for offer in live:
+                # Again and again, because a kill misses a leg that is just being made. Those that the engine is
+                # ending already it repeats itself.
+                if offer.state == "ringing":
+                    self._send(CancelOffer(offer.offer_id, offer.switch, CancelReason.WITHDRAWN))
+            gevent.sleep(_WITHDRAW_AGAIN_S)
 
     def ask_to_stop(self) -> None:
         """End soon, in order."""

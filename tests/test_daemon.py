@@ -25,15 +25,15 @@ __all__ = ["database", "postgres"]
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 PASSWORD = "simulated"
-AGENT = "1002"  # Bern serves support and billing
+AGENT, COLLEAGUE = "1002", "1004"  # both serve support
 SUPPORT = "7200"  # what callers dial
 DEADLINE_S = 20.0
 
 
-def await_true(condition: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + DEADLINE_S
+def await_true(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
+    end = time.monotonic() + deadline_s
     while not condition():
-        assert time.monotonic() < end, f"{what}: not within {DEADLINE_S:g} s"
+        assert time.monotonic() < end, f"{what}: not within {deadline_s:g} s"
         time.sleep(0.02)
 
 
@@ -103,8 +103,8 @@ class Daemon:
             document: dict[str, Any] = json.load(response)
         return document
 
-    def agent(self) -> str:
-        return str(self.get(f"api/v1/agents/{AGENT}")["state"])
+    def agent(self, agent: str = AGENT) -> str:
+        return str(self.get(f"api/v1/agents/{agent}")["state"])
 
 
 @pytest.fixture
@@ -195,6 +195,19 @@ def test_sigterm_ends_it_in_order(sim: Sim, daemon: Daemon) -> None:
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.process.wait(10) == 0
     await_true(lambda: sim.tell(fault="none")["legs"] == 1, "only the caller's leg is left")
+
+
+def test_sigterm_rings_nobody_else(sim: Sim, daemon: Daemon) -> None:
+    """While it stops, a caller whose ring is withdrawn is not offered to the next agent."""
+    for user in (AGENT, COLLEAGUE):
+        sim.tell(phone={"user": user, "answers_ms": 600_000})
+        sim.dial("*31", user=user)
+    await_true(lambda: (daemon.agent(), daemon.agent(COLLEAGUE)) == ("ready", "ready"), "both agents are logged in")
+    sim.dial(SUPPORT)
+    await_true(lambda: "offered" in (daemon.agent(), daemon.agent(COLLEAGUE)), "a phone rings")
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(10) == 0
+    await_true(lambda: sim.tell(fault="none")["legs"] == 1, "only the caller's leg is left", 2)
 
 
 def test_make_run_shows_answered_calls_and_leaves_nothing_behind() -> None:
