@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tempfile
 from collections.abc import Iterator
@@ -49,5 +50,5 @@ def switch(workplace: Path) -> Iterator[RealSwitch]:
 
 @pytest.fixture
 def chance() -> random.Random:
-    """The test's dice: the same in every run."""
-    return random.Random(20261122)
+    """The test's dice: the same in every run, unless FSACD_E2E_SEED names others."""
+    return random.Random(int(os.environ.get("FSACD_E2E_SEED", "20261122")))
