@@ -120,10 +120,11 @@ def lines(board: Board) -> list[str]:
     widest = max((len(str(queue["name"])) for queue in board.queues), default=0)
     for queue in board.queues:
         oldest = queue["oldest_wait_seconds"]
-        waiting = f"waiting {queue['waiting']}" + ("" if oldest is None else f" (oldest {duration(oldest)})")
+        # A caller for whom a phone rings waits too, so this belongs to both numbers before it.
+        longest = "" if oldest is None else f" (oldest {duration(oldest)})"
         shown.append(
-            f"{at} {clean(queue['name']):{widest}}  {waiting}, offered {queue['offered']}, talking {queue['talking']}, "
-            f"answered {queue['answered']}, abandoned {queue['abandoned']}, "
+            f"{at} {clean(queue['name']):{widest}}  waiting {queue['waiting']}, offered {queue['offered']}{longest}, "
+            f"talking {queue['talking']}, answered {queue['answered']}, abandoned {queue['abandoned']}, "
             f"agents ready {queue['agents_ready']} of {queue['agents_logged_in']}"
         )
     states = ", ".join(f"{clean(state)} {count}" for state, count in board.states())

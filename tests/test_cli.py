@@ -141,7 +141,7 @@ def test_the_status_in_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [
         "12:00:00 fsacd 1.2.3 main · ready · switch fs1 up · database up · up 1h00m",
         "12:00:00 sales    waiting 0, offered 0, talking 0, answered 7, abandoned 3, agents ready 1 of 2",
-        "12:00:00 support  waiting 1 (oldest 12s), offered 0, talking 0, answered 7, abandoned 3, agents ready 1 of 2",
+        "12:00:00 support  waiting 1, offered 0 (oldest 12s), talking 0, answered 7, abandoned 3, agents ready 1 of 2",
         "12:00:00 agents: talking 1, ready 1",
     ]
 

@@ -125,7 +125,7 @@ def test_plain_lines() -> None:
         "12:00:00 fsacd 1.2.3 main · ready · switch fs1 up · up 1h02m",
         "12:00:00 sales    waiting 0, offered 0, talking 0, answered 4, abandoned 1, agents ready 1 of 2",
         (
-            "12:00:00 support  waiting 2 (oldest 1m15s), offered 1, talking 0, answered 4, abandoned 1, "
+            "12:00:00 support  waiting 2, offered 1 (oldest 1m15s), talking 0, answered 4, abandoned 1, "
             "agents ready 1 of 2"
         ),
         "12:00:00 agents: talking 1, ready 1, not_ready 1, logged_out 1",

@@ -140,7 +140,7 @@ def _queues(world: World, calls: tuple[CallView, ...]) -> tuple[QueueView, ...]:
             oldest_wait_ms=oldest.get(name),
             agents_logged_in=logged_in[name],
             agents_ready=ready[name],
-            answered=world.outcomes[name, CallOutcome.ANSWERED],
+            answered=world.outcomes[name, CallOutcome.ANSWERED] + states[name, "talking"],
             abandoned=world.outcomes[name, CallOutcome.ABANDONED],
         )
         for name in sorted(world.rules.queues)
