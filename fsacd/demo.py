@@ -58,12 +58,10 @@ def run_demo(seed: int = 1) -> int:
 def _show(directory: Path, seed: int, done: Event) -> None:
     print("This is a demonstration: the FreeSWITCH is simulated, and so are callers and agents.")
     print("The daemon, its API and its database are the real ones.", flush=True)
-    port = _free_port()
-    if port != _API_PORT:
-        print(f"Port {_API_PORT} is taken by another program, so the API has port {port}.")
     token = secrets.token_hex(16)
     password = secrets.token_hex(16)
     with (
+        _api_port() as port,
         EmbeddedPostgres(directory / "postgres", durable=False) as database,
         _child(
             directory, "sim", "sim", "--port", "0", "--seed", str(seed), env={"FSACD_SIM_PASSWORD": password}
@@ -169,14 +167,32 @@ def _last_words(directory: Path) -> str:
     return " | ".join(" ".join(text.split()) for text in words if text.strip()) or "it said nothing"
 
 
-def _free_port() -> int:
-    """The API's usual port, or another one if that is taken."""
-    for port in (_API_PORT, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise FsacdError("no TCP port is free on 127.0.0.1")
+@contextmanager
+def _api_port() -> Iterator[int]:
+    """The API's usual port, or another one, said, if that is taken.
+
+    The port is free until the daemon binds it, so demonstrations that start together agree on whose it is: by a name
+    that the kernel gives to one of them, and takes back when that one ends, however it does.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as claim:
+        port = _free_port(_API_PORT) if _bound(claim, f"\0fsacd-demo-{_API_PORT}") else None
+        if port is None:
+            port = _free_port(0)
+            if port is None:
+                raise FsacdError("no TCP port is free on 127.0.0.1")
+            print(f"Port {_API_PORT} is taken, so the API has port {port}.", flush=True)
+        yield port
+
+
+def _free_port(port: int) -> int | None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return int(probe.getsockname()[1]) if _bound(probe, ("127.0.0.1", port)) else None
+
+
+def _bound(probe: socket.socket, address: str | tuple[str, int]) -> bool:
+    try:
+        probe.bind(address)
+    except OSError:
+        return False
+    return True
