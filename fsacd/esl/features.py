@@ -21,9 +21,12 @@ from fsacd.esl.translate import Feature
 
 log = structlog.get_logger(__name__)
 
-# After this many wrong PINs for an agent, no PIN is taken for him for a while: four digits are soon tried through.
-_PIN_TRIES = 5
-_PIN_LOCK_MS = 300_000
+# Four digits are soon tried through: after this many wrong PINs none is taken from the phone for a while. The limit for
+# all phones together is higher, or one phone could keep everybody from acting for an agent.
+_TRIES_OF_PHONE = 5
+_TRIES_FOR_AGENT = 20
+_LOCK_MS = 300_000
+_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,25 @@ class Member:
     pin: str | None
 
 
-@dataclass(slots=True)
-class _Tries:
-    failed: int = 0
-    since_ms: int = 0
+class _WrongPins:
+    """How many wrong PINs came lately, by phone or by agent. A right one in between does not make them undone."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._wrong: dict[str, tuple[int, int]] = {}  # count, when the last one came; in the order of the last ones
+
+    def too_many(self, whose: str, now_ms: int) -> bool:
+        count, last_ms = self._wrong.get(whose, (0, 0))
+        if count and now_ms - last_ms >= _LOCK_MS:
+            del self._wrong[whose]
+            return False
+        return count >= self._limit
+
+    def one_more(self, whose: str, now_ms: int) -> None:
+        count, _ = self._wrong.pop(whose, (0, 0))
+        self._wrong[whose] = (count + 1, now_ms)
+        if len(self._wrong) > _REMEMBERED:
+            del self._wrong[next(iter(self._wrong))]
 
 
 class Desk:
@@ -47,7 +65,8 @@ class Desk:
     def __init__(self, ask: Callable[[AgentEvent], None], clock: Callable[[], int]) -> None:
         self._ask = ask
         self._clock = clock
-        self._tries: dict[str, _Tries] = {}
+        self._by_phone = _WrongPins(_TRIES_OF_PHONE)
+        self._for_agent = _WrongPins(_TRIES_FOR_AGENT)
         self.members: dict[str, Member] = {}
         self.may_act_for_others = True
 
@@ -60,7 +79,9 @@ class Desk:
         if refused is None:
             log.info("feature code", what=feature.what, agent=agent_id, phone=feature.user)
             return True
-        log.warning("feature code refused", what=feature.what, agent=agent_id[:64], phone=feature.user, why=refused)
+        log.warning(
+            "feature code refused", what=feature.what, agent=agent_id[:64], phone=feature.user[:64], why=refused
+        )
         return False
 
     def _forbidden(self, feature: Feature, agent_id: str) -> str | None:
@@ -73,20 +94,18 @@ class Desk:
             return None
         if not self.may_act_for_others or member.pin is None:
             return "nobody may act for this agent"
-        return self._wrong_pin(member.pin, feature.pin, agent_id)
+        return self._wrong_pin(feature, agent_id, member.pin)
 
-    def _wrong_pin(self, pin: str, given: str, agent_id: str) -> str | None:
+    def _wrong_pin(self, feature: Feature, agent_id: str, pin: str) -> str | None:
         now_ms = self._clock()
-        tries = self._tries.get(agent_id)
-        if tries is not None and now_ms - tries.since_ms >= _PIN_LOCK_MS:
-            tries = None
-        if tries is not None and tries.failed >= _PIN_TRIES:
-            return "too many wrong PINs; wait five minutes"
-        if hmac.compare_digest(pin.encode(), given.encode()):
-            self._tries.pop(agent_id, None)
+        if self._by_phone.too_many(feature.user, now_ms):
+            return "too many wrong PINs from this phone; wait five minutes"
+        if self._for_agent.too_many(agent_id, now_ms):
+            return "too many wrong PINs for this agent; wait five minutes"
+        if hmac.compare_digest(pin.encode(), feature.pin.encode("utf-8", "replace")):
             return None
-        self._tries[agent_id] = tries = tries or _Tries(since_ms=now_ms)
-        tries.failed += 1
+        self._by_phone.one_more(feature.user, now_ms)
+        self._for_agent.one_more(agent_id, now_ms)
         return "the PIN is wrong"
 
     def _do(self, feature: Feature, agent_id: str) -> str | None:

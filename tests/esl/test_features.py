@@ -14,6 +14,7 @@ from fsacd.core.events import (
     Leg,
 )
 from fsacd.errors import Refused
+from fsacd.esl import features
 from fsacd.esl.features import Desk, Member
 from fsacd.esl.translate import Feature
 
@@ -86,12 +87,48 @@ def test_nobody_acts_for_an_agent_without_a_pin(office: Office) -> None:
 
 
 def test_guessing_pins_is_stopped_for_five_minutes(office: Office) -> None:
-    """After five wrong PINs even the right one is refused, until the time has passed."""
+    """After five wrong PINs even the right one is refused from that phone, until five minutes after the last."""
+    for minute in range(5):
+        office.now_ms = minute * 60_000
+        assert office.dial("logout", agent="1002", pin="0000") is False
+    office.now_ms = 240_000 + 299_999
+    assert office.dial("logout", agent="1002", pin="4711") is False
+    office.now_ms = 240_000 + 300_000
+    assert office.dial("logout", agent="1002", pin="4711") is True
+
+
+def test_a_right_pin_does_not_buy_more_guesses(office: Office) -> None:
+    """Whoever knows one agent's PIN cannot guess another's without end."""
+    office.desk.members["1003"] = Member("1003", "user/1003", "0815")
     for _ in range(5):
+        assert office.dial("logout", agent="1003", pin="0815") is True
         assert office.dial("logout", agent="1002", pin="0000") is False
     assert office.dial("logout", agent="1002", pin="4711") is False
-    office.now_ms = 300_000
-    assert office.dial("logout", agent="1002", pin="4711") is True
+
+
+def test_a_guessing_phone_locks_nobody_else_out(office: Office) -> None:
+    """One phone's wrong PINs do not keep another from acting for the agent; those of four phones do."""
+    for phone in ("1001", "2001", "2002", "2003"):
+        assert office.dial("logout", user="3001", agent="1002", pin="4711") is True
+        for _ in range(6):
+            office.dial("logout", user=phone, agent="1002", pin="0000")
+    assert office.dial("logout", user="3001", agent="1002", pin="4711") is False
+
+
+def test_the_agent_himself_is_never_locked_out(office: Office) -> None:
+    """Nobody can take an agent's own phone away from him by guessing."""
+    for number in range(100):
+        office.dial("logout", user=str(number), agent="1002", pin="0000")
+    assert office.dial("ready", user="1002") is True
+
+
+def test_what_is_remembered_of_guesses_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guesses from very many phones do not fill the memory; the oldest are forgotten first."""
+    monkeypatch.setattr(features, "_REMEMBERED", 2)
+    wrong = features._WrongPins(limit=1)
+    for phone in ("a", "b", "a", "c"):
+        wrong.one_more(phone, 0)
+    assert [wrong.too_many(phone, 0) for phone in ("a", "b", "c")] == [True, False, True]
 
 
 def test_a_refusal_of_the_engine_is_heard(office: Office) -> None:
