@@ -122,8 +122,9 @@ class RealSwitch:
             "FSACD_LAB_TRUNK_PORT": str(self.trunk_port),
             "FSACD_LAB_ESL_PORT": str(self.esl_port),
             "FSACD_LAB_ESL_PASSWORD": PASSWORD,
-            "FSACD_LAB_RTP_START": "30000",
-            "FSACD_LAB_RTP_END": "36000",
+            # Below the ports that the kernel gives to other sockets: one of those taken is a call without sound.
+            "FSACD_LAB_RTP_START": "16384",
+            "FSACD_LAB_RTP_END": "32000",
             "FSACD_LAB_USERS": str(users),
             "FSACD_LAB_MUSIC": str(places["music"]),
             "FSACD_LAB_DIALPLAN": str(REPOSITORY / "freeswitch" / "dialplan"),
