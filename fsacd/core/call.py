@@ -88,6 +88,7 @@ class Call:
     answered_after_ms: int | None = None  # how long it had waited when it was answered; talks before do not count
     talked_ms: int = 0  # in the talks that are over
     overdue: bool = False  # its maximum wait passed while an agent was ringing
+    replaced: bool = False  # its leg has ended, and the agent goes on talking with the leg that took its place
 
     def waited_ms(self, now_ms: int) -> int:
         """How long it has waited: until now, or until it was answered. A talk that was put back is no waiting."""

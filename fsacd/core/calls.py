@@ -170,6 +170,12 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
     if call is None:
         return  # it ended by our doing, and this is the echo
     match event:
+        case CallerGone(_, _, transferred=True):
+            if isinstance(call.state, c.Talking):
+                # Ending the agent's leg now would cut a talk. It tells by its own end when the talk is over.
+                call.replaced = True
+                return
+            outcome, detail = CallOutcome.LEFT, "transferred"
         case CallerGone():
             outcome, detail = CallOutcome.ABANDONED, event.cause
         case CallLeft():
@@ -212,6 +218,8 @@ def settled(world: World, call_id: str) -> None:
     """The talk has lasted long enough to be one; or it broke at once, and the caller did not come back."""
     call = world.calls[call_id]
     match call.state:
+        case c.Talking() if call.replaced:
+            pass  # the leg that talks now is not ours to tell
         case c.Talking():
             assert call.leg is not None
             # Not earlier: until now a caller whose agent's leg dies is sent back to the music by the switch itself.
@@ -252,8 +260,8 @@ def requeue_asked(world: World, event: CallRequeueAsked) -> str | None:
         case c.Connecting() | c.Settling():
             return "the call is being connected; try again in a moment"
         case c.Talking(offer_id, _, since_ms):
-            if call.leg is None:
-                return "the call has no leg to put back"
+            if call.leg is None or call.replaced:
+                return "the caller was transferred to somebody else's call and has no leg to put back"
             world.command(SendCall(call.call_id, call.leg, world.rules.back))
             offers.talk_over(world, offer_id)
             call.talked_ms += world.now_ms - since_ms

@@ -65,10 +65,15 @@ class CallReturned:
 
 @dataclass(frozen=True, slots=True)
 class CallerGone:
-    """The caller's leg has ended."""
+    """The caller's leg has ended.
+
+    `transferred`: it has given its place to another leg, which goes on where it was (a consultation call is handed
+    over to the one it was about).
+    """
 
     call_id: str
     cause: str = ""
+    transferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
         required=call.required,
         agent_ids=agent_ids,
         offers=call.offers,
-        leg=call.leg,
+        leg=None if call.replaced else call.leg,
     )
 
 

@@ -170,6 +170,10 @@ class Reader:
         return None
 
 
+# So ends a leg whose user has transferred its partner: that one goes on, bridged to another leg or in the dialplan.
+_TRANSFERS = frozenset(("ATTENDED_TRANSFER", "BLIND_TRANSFER"))
+
+
 def _caller_leg(message: Message) -> Event | None:
     match message.name:
         case "CHANNEL_BRIDGE":
@@ -177,7 +181,9 @@ def _caller_leg(message: Message) -> Event | None:
             # has transferred the caller to, is no offer that anybody knows.
             return OfferConnected(message.get("Bridge-B-Unique-ID"))
         case "CHANNEL_HANGUP":
-            return CallerGone(message.get("variable_fsacd_call"), message.get("Hangup-Cause"))
+            # The cause tells it only if the leg was not bridged.
+            ways = (message.get("Hangup-Cause"), message.get("variable_endpoint_disposition"))
+            return CallerGone(message.get("variable_fsacd_call"), ways[0], transferred=not _TRANSFERS.isdisjoint(ways))
     return None
 
 
@@ -216,6 +222,7 @@ _DISARM = {
     "max_session_transfers": "",
     "disable_app_log": "",
     "force_transfer_context": "",
+    "inline_destination": "",
 }
 
 _CAUSES = {

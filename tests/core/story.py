@@ -6,7 +6,7 @@
 
     0     switch fs1 connected                  or lost, restarted
     0     agent 1001 logs_in                    logs_out, ready, not_ready REASON, ends_wrap_up
-    2     call anna queues support priority=1   gone, returned, left, lost, requeue, hangup
+    2     call anna queues support priority=1   gone, transferred, returned, left, lost, requeue, hangup
     3     offer anna/1 answered                 rang, connected, not_connected, ended END
     9     reload agent 1001 sales; without queue support
     9     show                                  the calls and agents as the engine shows them
@@ -157,6 +157,8 @@ def _call_fact(at_ms: int, call_id: str, words: list[str]) -> e.Event:
             )
         case ["gone", *cause]:
             return e.CallerGone(call_id, " ".join(cause) or "NORMAL_CLEARING")
+        case ["transferred"]:
+            return e.CallerGone(call_id, "ATTENDED_TRANSFER", transferred=True)
         case ["returned"]:
             return e.CallReturned(call_id)
         case ["left"]:

@@ -139,6 +139,19 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
         ),
         (event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING"), CallerGone(CALL, "NORMAL_CLEARING")),
         (
+            event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="ATTENDED_TRANSFER"),
+            CallerGone(CALL, "ATTENDED_TRANSFER", transferred=True),
+        ),
+        (
+            event(
+                "CHANNEL_HANGUP",
+                **CALLER,
+                Hangup__Cause="NORMAL_CLEARING",
+                variable_endpoint_disposition="ATTENDED_TRANSFER",
+            ),
+            CallerGone(CALL, "NORMAL_CLEARING", transferred=True),
+        ),
+        (
             event("BACKGROUND_JOB", Job__UUID=f"ring-{OFFER}", _body="-ERR USER_NOT_REGISTERED\n"),
             OfferEnded(OFFER, OfferEnd.UNREACHABLE, "USER_NOT_REGISTERED"),
         ),
@@ -201,7 +214,7 @@ WIRES: Mapping[Command, bytes] = {
     SendCall(CALL, Leg("fs1", LEG), ToExtension("9000", "public")): (
         # Disarmed first, or the dialplan there could make no bridge for it that does not end in our music.
         f"api uuid_setvar_multi {LEG} transfer_after_bridge=;hangup_after_bridge=;uuid_bridge_continue_on_cancel=;"
-        f"max_session_transfers=;disable_app_log=;force_transfer_context=;fsacd_over=true\n\n"
+        f"max_session_transfers=;disable_app_log=;force_transfer_context=;inline_destination=;fsacd_over=true\n\n"
         f"api uuid_transfer {LEG} 9000 XML public\n\n".encode()
     ),
     EndCall(CALL, Leg("fs1", LEG), "USER_BUSY"): f"api uuid_kill {LEG} USER_BUSY\n\n".encode(),
