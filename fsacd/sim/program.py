@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import sys
+import sysconfig
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +23,17 @@ from fsacd.sim.server import SwitchServer
 from fsacd.sim.switch import Settings, Switch
 from fsacd.sim.workload import PLAN, Plan, entry_dialplan
 
-# fsacd's own dialplan, as an operator installs it on a real switch.
-DIALPLAN = Path(__file__).resolve().parents[2] / "freeswitch" / "dialplan"
+
+def _shipped_dialplan() -> Path:
+    """Where fsacd's own dialplan is: in the repository, or where the installation put it (see setup.cfg)."""
+    beside = Path(__file__).resolve().parents[2]
+    places = [beside, beside / "share" / "fsacd", Path(sysconfig.get_path("data")) / "share" / "fsacd"]
+    found = [place / "freeswitch" / "dialplan" for place in places]
+    return next((directory for directory in found if (directory / "fsacd.xml").is_file()), found[0])
+
+
+# What an operator installs on a real switch.
+DIALPLAN = _shipped_dialplan()
 EXIT_OK, EXIT_FAILED = 0, 1
 _PR_SET_PDEATHSIG = 1
 
