@@ -45,7 +45,7 @@ _SECRET: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 # With "unload" or "reload" in the same command, the word that turns it into the unloading of Event Socket.
 _FATAL: Final = "mod_event_socket"
 _ENTERPRISE: Final = ":_:"
-_NAME_MARKS: Final = frozenset(".-+&()/\u2019")
+_NAME_MARKS: Final = frozenset(".-+&()\u2019")
 _NUMBER: Final = re.compile(r"[^0-9A-Za-z+*#.-]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 # A uuid is matched first, so that its digits stay as they are.
@@ -235,14 +235,14 @@ def caller_name(text: str) -> str:
     """What is left of a caller's name for an agent's phone: letters, digits, blanks, a few marks, at most 64 of them.
 
     Apostrophes become typographic ones, because the plain one quotes in FreeSWITCH. Underscores go: without them no
-    name can complete the word mod_event_socket.
+    name can complete the word mod_event_socket. Slashes go: FreeSWITCH shows only what follows the last one.
     """
     kept: list[str] = []
     # Cut first: a name of 64 KiB costs no more than one of 256 characters.
     for character in unicodedata.normalize("NFC", text[: 4 * NAME_LIMIT].replace("'", "\u2019")):
         if unicodedata.category(character)[0] in "LMN" or character in _NAME_MARKS:
             kept.append(character)
-        elif character.isspace() or character == "_":
+        elif character.isspace() or character in "_/":
             kept.append(" ")
     name = " ".join("".join(kept).split())[:NAME_LIMIT].strip()
     # FreeSWITCH takes the bare word undef for "no argument".

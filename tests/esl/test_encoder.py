@@ -104,6 +104,7 @@ def test_a_sanitised_name_is_short_and_plain(text: str) -> None:
         ("मोहन", "मोहन"),
         ("  a \t b\n", "a b"),
         ("undef", "undef."),
+        ("Müller/Schmidt", "Müller Schmidt"),
         ("mod_event_socket", "mod event socket"),
         ("\u202eevil\u200d", "evil"),
         ("x" * 100, "x" * 64),
