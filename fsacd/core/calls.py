@@ -14,6 +14,7 @@ from fsacd.core.events import (
     CallQueued,
     CallRequeueAsked,
     CallReturned,
+    Leg,
 )
 from fsacd.core.records import CallEnded, CallJoined, CallMoved, CallOutcome, OfferOutcome
 from fsacd.core.rules import Target, ToExtension, ToHangup, ToQueue
@@ -142,7 +143,7 @@ def overflow(world: World, call: c.Call, target: Target, why: str) -> None:
 
 def returned(world: World, event: CallReturned) -> None:
     """The caller hears music again. Ordinary after a broken bridge; also after a talk whose end we saw first."""
-    call = world.calls.get(event.call_id)
+    call = _call_of(world, event.call_id, event.leg)
     if call is None:
         world.say_farewell(event.call_id)
         return
@@ -164,13 +165,26 @@ def returned(world: World, event: CallReturned) -> None:
             pass  # put back by us already, when the agent's leg ended
 
 
+def _call_of(world: World, call_id: str, leg: Leg | None) -> c.Call | None:
+    """The live call that this leg may speak for.
+
+    FreeSWITCH copies variables from leg to leg in more places than one, and some of them can be reached from outside
+    (a REFER whose target carries headers); whoever has got hold of a call's id must not end it.
+    """
+    call = world.calls.get(call_id)
+    if call is None or leg is None or call.leg is None or leg == call.leg:
+        return call
+    world.anomaly("foreign_leg", f"leg {leg.uuid} on {leg.switch} claims to be that of call {call_id}")
+    return None
+
+
 def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
     """The caller's leg has ended, has taken the fallback, or is lost with its switch."""
-    call = world.calls.get(event.call_id)
+    call = _call_of(world, event.call_id, None if isinstance(event, CallLost) else event.leg)
     if call is None:
-        return  # it ended by our doing, and this is the echo
+        return  # it ended by our doing, and this is the echo; or it is not this leg's
     match event:
-        case CallerGone(_, _, transferred=True):
+        case CallerGone(transferred=True):
             if isinstance(call.state, c.Talking):
                 # Ending the agent's leg now would cut a talk. It tells by its own end when the talk is over.
                 call.replaced = True

@@ -58,9 +58,13 @@ class CallQueued:
 
 @dataclass(frozen=True, slots=True)
 class CallReturned:
-    """The caller's leg came back to the music by itself: the bridge to the agent broke before they could talk."""
+    """The caller's leg came back to the music by itself: the bridge to the agent broke before they could talk.
+
+    `leg`, here and below, is the leg that the fact is about: a fact about another one than the call's is not believed.
+    """
 
     call_id: str
+    leg: Leg | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class CallerGone:
     call_id: str
     cause: str = ""
     transferred: bool = False
+    leg: Leg | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class CallLeft:
     """The caller left the music loop for the dialplan's fallback, without our doing."""
 
     call_id: str
+    leg: Leg | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class Reader:
             case "agent":
                 return self._agent_leg(message)
             case "caller":
-                return _caller_leg(message)
+                return _caller_leg(message, self._leg(message))
         return None
 
     def _announcement(self, message: Message, clock: SwitchClock, now_ms: int) -> Event | Feature | None:
@@ -110,13 +110,20 @@ class Reader:
             case "fsacd::queued" | "fsacd::waiting":
                 return self._queued(message, call_id, clock, now_ms)
             case "fsacd::returned":
-                return CallReturned(call_id)
+                return CallReturned(call_id, self._leg(message))
             case "fsacd::left":
-                return CallLeft(call_id)
+                return CallLeft(call_id, self._leg(message))
         return None
 
     def _queued(self, message: Message, call_id: str, clock: SwitchClock, now_ms: int) -> CallQueued:
         queued_at = message.get("variable_fsacd_queued_at").strip()
+        leg: Leg | None = self._leg(message)
+        if not _UUID.fullmatch(message.get("Unique-ID")):
+            self.warn(
+                f"call {call_id}: its leg is called {_shown(message.get('Unique-ID'))}, which no command can name; "
+                "inbound-use-callid-as-uuid must be off in the SIP profile"
+            )
+            leg = None
         priority = message.get("variable_fsacd_priority").strip()
         if priority and not re.fullmatch(r"-?\d{1,3}", priority):
             self.warn(f"call {call_id}: fsacd_priority {_shown(priority)} is not a number; the queue's is used")
@@ -125,7 +132,7 @@ class Reader:
             call_id=call_id,
             queue=message.get("variable_fsacd_queue")[:_LONGEST_TEXT],
             arrived_ms=clock.ours(int(queued_at), now_ms) if re.fullmatch(r"\d{1,20}", queued_at) else now_ms,
-            leg=Leg(self.switch, message.get("Unique-ID")),
+            leg=leg,
             priority=int(priority) if priority else None,
             required=self._skills(message.get("variable_fsacd_skills"), call_id),
             number=message.get("Caller-Caller-ID-Number")[:_LONGEST_TEXT],
@@ -147,15 +154,22 @@ class Reader:
     def _feature(self, message: Message) -> Feature:
         return Feature(
             what=message.get("variable_fsacd_feature"),
-            leg=Leg(self.switch, message.get("Unique-ID")),
+            leg=self._leg(message),
             user=message.get("variable_fsacd_user"),
             agent=message.get("variable_fsacd_agent"),
             reason=message.get("variable_fsacd_reason"),
             pin=message.get("variable_fsacd_pin"),
         )
 
+    def _leg(self, message: Message) -> Leg:
+        return Leg(self.switch, message.get("Unique-ID"))
+
     def _agent_leg(self, message: Message) -> Event | None:
         offer_id = message.get("variable_fsacd_offer")
+        if message.get("Unique-ID") != offer_id:
+            # The variables were copied: the far side of a loopback contact carries them all, and it is parked or
+            # played to long before a person answers.
+            return None
         match message.name:
             case "CHANNEL_PROGRESS" | "CHANNEL_PROGRESS_MEDIA":
                 return OfferRang(offer_id)
@@ -174,7 +188,7 @@ class Reader:
 _TRANSFERS = frozenset(("ATTENDED_TRANSFER", "BLIND_TRANSFER"))
 
 
-def _caller_leg(message: Message) -> Event | None:
+def _caller_leg(message: Message, leg: Leg) -> Event | None:
     match message.name:
         case "CHANNEL_BRIDGE":
             # The agent's leg is the other one; its uuid is the offer's id. A bridge with somebody else, whom an agent
@@ -183,7 +197,8 @@ def _caller_leg(message: Message) -> Event | None:
         case "CHANNEL_HANGUP":
             # The cause tells it only if the leg was not bridged.
             ways = (message.get("Hangup-Cause"), message.get("variable_endpoint_disposition"))
-            return CallerGone(message.get("variable_fsacd_call"), ways[0], transferred=not _TRANSFERS.isdisjoint(ways))
+            transferred = not _TRANSFERS.isdisjoint(ways)
+            return CallerGone(message.get("variable_fsacd_call"), ways[0], transferred, leg)
     return None
 
 
@@ -284,6 +299,8 @@ def _ring(command: RingAgent) -> Wire:
             "ignore_early_media": "true",
             "hangup_after_bridge": "true",
             "park_timeout": str(_PARK_TIMEOUT_S),
+            # A loopback contact would bow out of the talk, and its leg's end would be taken for the talk's.
+            "loopback_bowout": "false",
             "originate_timeout": str(timeout_s),
             # For the agent's phone or desk: which call this is, so that it can show what belongs to it.
             "sip_h_X-Fsacd-Call": command.call_id,

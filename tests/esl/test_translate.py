@@ -111,6 +111,18 @@ def test_nonsense_in_a_variable_is_named_and_the_call_is_queued_all_the_same(
     ]
 
 
+def test_a_leg_that_no_command_can_name_is_not_queued(reader: Reader, warnings: Warnings) -> None:
+    """With the caller's own Call-ID as its uuid no agent could be connected with it: the engine refuses a call so."""
+    fact = reader.read(announcement("fsacd::queued", variable_fsacd_queue="q", Unique__ID="a b@evil"), CLOCK, 6_000)
+    assert isinstance(fact, CallQueued)
+    assert fact.leg is None
+    (warning,) = warnings
+    assert warning == (
+        f"call {CALL}: its leg is called 'a b@evil', which no command can name; "
+        "inbound-use-callid-as-uuid must be off in the SIP profile"
+    )
+
+
 def test_an_announcement_without_an_id_is_ignored_aloud(reader: Reader, warnings: Warnings) -> None:
     """Without fsacd_call there is nothing to recognise the call by."""
     message = announcement("fsacd::queued", variable_fsacd_call="x'; y")
@@ -118,15 +130,15 @@ def test_an_announcement_without_an_id_is_ignored_aloud(reader: Reader, warnings
     assert warnings == ['a call announced itself without a proper fsacd_call ("x\'; y"); it is ignored']
 
 
-AGENT = {"variable_fsacd_leg": "agent", "variable_fsacd_offer": OFFER, "variable_fsacd_call": CALL}
+AGENT = {"Unique__ID": OFFER, "variable_fsacd_leg": "agent", "variable_fsacd_offer": OFFER, "variable_fsacd_call": CALL}
 CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
 
 
 @pytest.mark.parametrize(
     ("message", "fact"),
     [
-        (announcement("fsacd::returned"), CallReturned(CALL)),
-        (announcement("fsacd::left"), CallLeft(CALL)),
+        (announcement("fsacd::returned"), CallReturned(CALL, Leg("fs1", LEG))),
+        (announcement("fsacd::left"), CallLeft(CALL, Leg("fs1", LEG))),
         (event("CHANNEL_PROGRESS", **AGENT), OfferRang(OFFER)),
         (event("CHANNEL_PROGRESS_MEDIA", **AGENT), OfferRang(OFFER)),
         (event("CHANNEL_PARK", **AGENT), OfferAnswered(OFFER, "fs1")),
@@ -137,10 +149,16 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
             event("CHANNEL_HANGUP", **AGENT, Hangup__Cause="LOSE_RACE", Caller__Channel__Answered__Time="1795332010"),
             OfferEnded(OFFER, OfferEnd.CANCELLED, "LOSE_RACE", answered=True),
         ),
-        (event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING"), CallerGone(CALL, "NORMAL_CLEARING")),
+        (
+            event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING"),
+            CallerGone(CALL, "NORMAL_CLEARING", leg=Leg("fs1", LEG)),
+        ),
+        # The far side of a loopback contact: it carries a copy of the agent leg's variables.
+        (event("CHANNEL_PARK", **{**AGENT, "Unique__ID": LEG}), None),
+        (event("CHANNEL_HANGUP", **{**AGENT, "Unique__ID": LEG}, Hangup__Cause="NORMAL_CLEARING"), None),
         (
             event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="ATTENDED_TRANSFER"),
-            CallerGone(CALL, "ATTENDED_TRANSFER", transferred=True),
+            CallerGone(CALL, "ATTENDED_TRANSFER", transferred=True, leg=Leg("fs1", LEG)),
         ),
         (
             event(
@@ -149,7 +167,7 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
                 Hangup__Cause="NORMAL_CLEARING",
                 variable_endpoint_disposition="ATTENDED_TRANSFER",
             ),
-            CallerGone(CALL, "NORMAL_CLEARING", transferred=True),
+            CallerGone(CALL, "NORMAL_CLEARING", transferred=True, leg=Leg("fs1", LEG)),
         ),
         (
             event("BACKGROUND_JOB", Job__UUID=f"ring-{OFFER}", _body="-ERR USER_NOT_REGISTERED\n"),
@@ -249,6 +267,7 @@ def test_a_ring_can_outlive_neither_daemon_nor_caller() -> None:
         "ignore_early_media": "true",
         "hangup_after_bridge": "true",
         "park_timeout": "10",
+        "loopback_bowout": "false",
         "originate_timeout": "23",
         "sip_h_X-Fsacd-Call": CALL,
         "sip_h_X-Fsacd-Offer": OFFER,
