@@ -87,7 +87,7 @@ class Queue(Answer):
     oldest_wait_seconds: Seconds | None = Field(description="Null when nobody waits.")
     agents_logged_in: int
     agents_ready: int
-    answered: int = Field(description="Calls that an agent has answered, since the daemon's start; talks under way count.")
+    answered: int = Field(description="Calls answered by an agent, since the daemon's start; talks under way count.")
     abandoned: int = Field(description="Calls whose callers gave up, since the daemon's start.")
 
 
