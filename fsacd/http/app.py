@@ -132,12 +132,13 @@ class _Resource:
         role = route.role
         if route.path == _METRICS_PATH and not self._context.settings.open_metrics:
             role = Role.READ
-        who = self._access.identify(req.auth) if role is not None else None
+        # Also where no token is needed: a scraper that shows one is not held back by strangers.
+        who = self._access.identify(req.auth)
         wait_s = self._access.admit(who) if route.limited else 0.0
         if wait_s > 0.0:
             raise _too_many(wait_s)
         if role is None:
-            return None
+            return who
         if who is None:
             raise _unauthorized(given=req.auth is not None, none_configured=self._access.empty)
         if who.role < role:

@@ -82,6 +82,14 @@ def test_metrics_can_be_kept_for_those_with_a_token() -> None:
         assert [rig.get("/metrics", role).status for role in (None, Role.READ)] == [401, 200]
 
 
+def test_strangers_cannot_blind_a_scraper_that_has_a_token() -> None:
+    """Requests without a token are limited together; open as /metrics is, who shows a token is counted apart."""
+    with serve(rate=0.001, burst=1.0) as rig:
+        strangers = [rig.get("/metrics", None).status for _ in range(3)]
+        scraper = rig.get("/metrics", Role.READ).status
+    assert (strangers, scraper) == ([200, 429, 429], 200)
+
+
 def test_metrics_come_as_the_daemon_gives_them() -> None:
     """/metrics hands on text and type unchanged."""
     with serve() as rig:
