@@ -39,6 +39,10 @@ def deadline(world: World, offer_id: str) -> None:
         case o.OfferRinging():
             offers.withdraw(world, offer_id, CancelReason.NO_ANSWER)
             _one_less(world, world.calls[offer.call_id], offer_id)
+        case o.OfferConnecting() if not world.switches.get(offer.switch, False):
+            # The bridge may have come and nobody could tell us. To end the agent's leg now might cut a talk; when the
+            # link is back, it says how things stand.
+            world.timers.set("offer", offer_id, world.now_ms + world.rules.limits.connect_ms)
         case o.OfferConnecting():
             world.anomaly("bridge_timeout", f"the bridge of offer {offer_id} did not come in time; the caller waits on")
             _not_connected(world, offer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gevent
-import orjson
 import structlog
 
 from fsacd.core.commands import CancelOffer, Command, ConfirmTalk, Connect, EndCall, RingAgent, SendCall
@@ -11,17 +10,16 @@ from fsacd.core.events import (
     CallerGone,
     CallLost,
     ConnectFailed,
-    Event,
     OfferEnd,
     OfferEnded,
     SwitchConnected,
     SwitchLost,
     SwitchRestarted,
 )
-from fsacd.esl import encoder, features, translate
+from fsacd.esl import encoder, features, sync, translate
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
-from fsacd.esl.wire import Outcome, Reply
+from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.runtime import Runtime, monotonic_ms
 
 log = structlog.get_logger(__name__)
@@ -159,43 +157,31 @@ class CallControl:
     # --- in sync ---
 
     def _synchronise(self, *, restarted: bool) -> None:
-        """Events are flowing already. Learn which of our legs have ended unseen; then serve."""
+        """Events are flowing already. Learn what has become of our legs unseen; then serve."""
         self._renew_lease()
         if restarted:
             log.warning("the switch has restarted: its calls are gone", switch=self.name)
             self._runtime.post(SwitchRestarted(self.name))
         else:
-            self._find_the_gone()
+            self._catch_up()
         self.in_sync, self.detail, self.since_ms = True, "", monotonic_ms()
         self._runtime.post(SwitchConnected(self.name))
         log.info("in sync with the switch", switch=self.name)
         self._lease = gevent.spawn(self._keep_lease)
 
-    def _find_the_gone(self) -> None:
+    def _catch_up(self) -> None:
         snapshot = self._runtime.snapshot()
-        legs: dict[str, Event] = {
-            call.leg.uuid: CallLost(call.call_id, "ended_unseen")
-            for call in snapshot.calls
-            if call.leg is not None and call.leg.switch == self.name
-        }
-        for offer in snapshot.offers:
-            if offer.switch == self.name:
-                legs[offer.offer_id] = OfferEnded(offer.offer_id, OfferEnd.HUNG_UP, "ended_unseen")
-        if not legs:
-            return
-        for leg in legs.keys() - self._listed():
-            # The list of channels lags behind the truth; only the question for this one leg is sure.
-            reply = self._link.call(encoder.uuid_exists(leg), _SYNC_DEADLINE_S)
-            if reply.text.strip() == "false":
-                self._runtime.post(legs[leg])
+        legs = {call.call_id: call.leg for call in snapshot.calls}
+        for fact in sync.missed(snapshot, self.name, self._ask):
+            if isinstance(fact, CallLost) and fact.cause == sync.TALKS_UNSEEN:
+                # He talks, and the talk is none that we know. After it he must not come back to wait for nobody.
+                leg = legs[fact.call_id]
+                assert leg is not None
+                self.send(ConfirmTalk(fact.call_id, leg, None))
+            self._runtime.post(fact)
 
-    def _listed(self) -> set[str]:
-        reply = self._link.call(encoder.show_channels(), _SYNC_DEADLINE_S)
-        try:
-            rows = orjson.loads(reply.text).get("rows", [])
-        except (orjson.JSONDecodeError, AttributeError):
-            return set()  # asked for one by one then
-        return {row.get("uuid", "") for row in rows}
+    def _ask(self, wire: Wire) -> Reply:
+        return self._link.call(wire, _SYNC_DEADLINE_S)
 
     def _keep_lease(self) -> None:
         while True:
