@@ -205,13 +205,12 @@ class Daemon:
     def reload(self) -> str:
         """Read the file again and swap the rules. Raises Refused and keeps the old ones if the file is wrong."""
         self._notifier.reloading()
-        try:
-            # In a real thread: ten thousand agents take seconds to read, and calls must not wait for that.
-            config = gevent.get_hub().threadpool.apply(load, (self._path,))
-        except ConfigErrors as errors:
+        # In a real thread: ten thousand agents take seconds to read, and calls must not wait for that.
+        config = gevent.get_hub().threadpool.apply(_read, (self._path,))
+        if isinstance(config, ConfigErrors):
             self._notifier.ready("serving with the old configuration: the new one has errors")
-            problems = tuple(str(problem) for problem in errors.problems)
-            raise Refused("the configuration has errors; the old one stays in force", problems) from errors
+            problems = tuple(str(problem) for problem in config.problems)
+            raise Refused("the configuration has errors; the old one stays in force", problems) from config
         self.runtime.ask(RulesChanged(config.rules()))
         self._desk.members = wiring.members(config)
         self._desk.may_act_for_others = config.allow_acting_for_others
@@ -277,6 +276,14 @@ class Daemon:
 
     def _is_sane(self) -> bool:
         return not self.runtime.failure
+
+
+def _read(path: Path) -> Config | ConfigErrors:
+    """The errors as a value: gevent prints a traceback of whatever is raised in a thread of its pool."""
+    try:
+        return load(path)
+    except ConfigErrors as errors:
+        return errors
 
 
 def _tell_log(records: Sequence[Record]) -> None:

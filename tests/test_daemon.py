@@ -177,6 +177,7 @@ def test_a_bad_file_changes_nothing_and_a_good_one_changes_the_rules(daemon: Dae
     await_true(lambda: daemon.said("reload refused"), "the bad file is refused")
     refusal = next(line for line in daemon.lines() if line.get("event") == "reload refused")
     assert "did you mean 'ring_timeout'?" in " ".join(refusal["problems"])
+    assert "Traceback" not in daemon.log.read_text()
     assert {queue["name"] for queue in daemon.get("api/v1/queues")["queues"]} == {"sales", "support", "billing"}
     daemon.config["queues"]["night"] = {}
     daemon.write()
