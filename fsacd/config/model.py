@@ -93,9 +93,6 @@ class SwitchSettings(Settings):
     probe_interval_ms: Annotated[int, Duration("500ms", "5m")] = Field(
         default=5_000, description="How often the delay of events is measured."
     )
-    context: Annotated[str, NAME] = Field(
-        default="fsacd", description="The dialplan context that fsacd's extensions are installed in."
-    )
 
 
 class TokenSettings(Settings):
