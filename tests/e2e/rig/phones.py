@@ -84,6 +84,11 @@ def run_rejecting_agents(directory: Path, status: str) -> Sipp:
     return _run(directory, "agent_rejects.xml", [], STATUS=status)
 
 
+def run_transferring_agents(directory: Path, target: str) -> Sipp:
+    """Phones that answer every call and, after a while, transfer the caller to this number."""
+    return _run(directory, "agent_transfers.xml", [], TARGET=target)
+
+
 def _write_csv(directory: Path, name: str, lines: Sequence[str]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / name).write_text("\n".join(["SEQUENTIAL", *lines]) + "\n", encoding="utf-8")
