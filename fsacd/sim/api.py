@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 Command = Callable[["Switch", str], str]
 
 VERSION = "1.10.12-release"
+SHOW_SYNTAX = (
+    "codec|endpoint|application|api|dialplan|file|timer|calls [count]|channels [count|like <match string>]|calls|"
+    "detailed_calls|bridged_calls|detailed_bridged_calls|aliases|complete|chat|management|modules|nat_map|say|"
+    "interfaces|interface_types|tasks|limits|status"
+)
 HASH_USAGE = "-ERR Usage: hash insert|insert_ifempty|select|delete|delete_ifmatch/realm/key[/value]\n"
 _SCALES = {
     1: ("microseconds", "us"),
@@ -110,13 +115,15 @@ def _status(switch: Switch, _text: str) -> str:
 def _show(switch: Switch, text: str) -> str:
     words = text.split()
     as_json = words[1:3] == ["as", "json"]
+    if words[1:2] == ["as"] and words[2:3] and words[2] not in {"json", "xml", "delim"}:
+        return f"-ERR Cannot find format {words[2]}\n"
     match words[:1]:
         case ["channels"]:
             return listing.channels(switch, as_json)
         case ["calls"]:
             return listing.calls(switch, as_json)
         case _:
-            return "-USAGE: show channels|calls [as json]\n"
+            return f"-USAGE: {SHOW_SYNTAX}\n"
 
 
 def _sched_transfer(switch: Switch, text: str) -> str:
@@ -150,8 +157,17 @@ def _hupall(switch: Switch, text: str) -> str:
     return f"+OK hangup all channels with cause {cause}\n"
 
 
-def _expand(switch: Switch, text: str) -> str:
+def _eval(switch: Switch, text: str) -> str:
     return switch.expand(text, None)
+
+
+def _expand(switch: Switch, text: str) -> str:
+    """Run a command whose argument is expanded first."""
+    command, _, argument = text.partition(" ")
+    if not command:
+        return "-ERR No input\n"
+    handler = COMMANDS.get(command.lower())
+    return handler(switch, switch.expand(argument, None)) if handler else "INVALID COMMAND!\n"
 
 
 def _create_uuid(switch: Switch, _text: str) -> str:
@@ -170,7 +186,7 @@ COMMANDS: dict[str, Command] = {
     "cond": lambda _switch, text: condition(text),
     "create_uuid": _create_uuid,
     "echo": lambda _switch, text: text,
-    "eval": _expand,
+    "eval": _eval,
     "expand": _expand,
     "global_getvar": _global_getvar,
     "global_setvar": _global_setvar,

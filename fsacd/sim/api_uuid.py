@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NO_CHANNEL = "-ERR No such channel!\n"
 MAX_VARIABLES = 64
+RECORD_USAGE = "-USAGE: <uuid> [start|stop|mask|unmask] <path> [<limit>] [<recording_vars>]\n"
 
 
 def _kill(switch: Switch, text: str) -> str:
@@ -56,18 +57,22 @@ def _setvar_multi(switch: Switch, text: str) -> str:
     usage = "-USAGE: <uuid> <var>=<value>;<var>=<value>...\n"
     uuid, found, pairs = text.partition(" ")
     if not found:
-        return usage
+        # Without a variable FreeSWITCH forgets to say anything.
+        return "" if uuid else usage
     session = switch.locate(uuid)
     if session is None:
         return NO_CHANNEL + usage
-    count = 0
+    names = 0
+    complaints = ""
     for item in pairs.split(";")[:MAX_VARIABLES]:
         name, _, value = item.partition("=")
-        # Other than uuid_setvar, this one refuses a value that FreeSWITCH would run when it is used.
-        if name and "${" not in value:
+        names += bool(name)
+        if not name:
+            complaints += "-ERR No variable specified\n"
+        elif "${" not in value:
+            # Other than uuid_setvar, this one refuses a value that FreeSWITCH would run when it is used.
             session.channel.set(name, value)
-        count += bool(name)
-    return "+OK\n" if count else usage
+    return complaints + ("+OK\n" if names else usage)
 
 
 def _getvar(switch: Switch, text: str) -> str:
@@ -123,12 +128,19 @@ def _park(switch: Switch, text: str) -> str:
 
 
 def _hold(switch: Switch, text: str) -> str:
+    failed = "-ERR Operation failed\n"
     words = text.split()
-    off = words[:1] == ["off"]
-    session = switch.locate(words[-1]) if words else None
-    if session is None or session.channel.held is not off or not session.channel.answered:
-        return "-ERR Operation failed\n"
+    if not words:
+        return f"-USAGE: [off|toggle] <uuid> [<display>]\n{failed}"
+    uuid = words[1] if words[0] in {"off", "toggle"} and words[1:] else words[0]
+    session = switch.locate(uuid)
+    if session is None:
+        # FreeSWITCH calls it a success that a leg which is not there was not put on hold.
+        return "+OK Success\n"
     channel = session.channel
+    off = channel.held if words[0] == "toggle" else words[0] == "off"
+    if channel.held is not off:
+        return failed
     channel.held = not off
     channel.profile.hold_us = switch.agenda.wall_us
     channel.call_state = "UNHELD" if off else "HELD"
@@ -157,6 +169,8 @@ def _broadcast(switch: Switch, text: str) -> str:
 
 
 def _break(switch: Switch, text: str) -> str:
+    if not text:
+        return "-USAGE: <uuid> [all]\n"
     uuid, _, flags = text.partition(" ")
     session = switch.locate(uuid)
     if session is None:
@@ -167,9 +181,8 @@ def _break(switch: Switch, text: str) -> str:
     for leg in legs:
         if "all" in flags:
             leg.channel.broadcasts.clear()
-        if leg.channel.playing:
-            leg.channel.break_asked = True
-            leg.signal(200, 20_000)
+        leg.channel.break_asked = True
+        leg.signal(200, 20_000)
     return "+OK\n"
 
 
@@ -177,7 +190,7 @@ def _record(switch: Switch, text: str) -> str:
     words = text.split()
     session = switch.locate(words[0]) if words else None
     if session is None or len(words) < 3:  # noqa: PLR2004  a leg, a verb and a file
-        return "-ERR Cannot locate session!\n" if words[2:] else "-USAGE: <uuid> [start|stop|mask|unmask] <path>\n"
+        return "-ERR Cannot locate session!\n" if words[2:] else RECORD_USAGE
     if words[1] == "start":
         session.recordings.append(words[2])
         switch.fire("RECORD_START", session.channel, {"Record-File-Path": words[2]})
@@ -213,7 +226,7 @@ def _recv_dtmf(switch: Switch, text: str) -> str:
 def _answer(switch: Switch, text: str) -> str:
     session = switch.locate(text)
     if session is None:
-        return NO_CHANNEL
+        return "-ERROR\n"
     session.answer()
     return "+OK\n"
 

@@ -22,6 +22,8 @@ LEAD_IN_US = 185 * MS
 FRAME_US = 20 * MS
 # What a sound file lasts whose real length the model cannot know.
 FILE_US = 3 * SECOND
+# How often a playback that a hang-up ends is reported as an error.
+BYE_IS_ERROR, KILL_IS_ERROR = 0.75, 0.25
 # How deep extensions may execute each other.
 MAX_DEPTH = 15
 _TONE = re.compile(r"%\((\d+),(\d+)")
@@ -135,14 +137,15 @@ def _no_op(_session: Session, _data: str) -> Thread:
 
 def _sleep(session: Session, data: str) -> Thread:
     yield from linger(session, int(data) * MS if data.isdigit() else 0)
+    session.channel.break_asked = False
 
 
-def linger(session: Session, duration_us: int | None) -> Thread:
-    """Stay in the present application for so long (None: for ever) or until the leg is wanted elsewhere."""
+def linger(session: Session, duration_us: int) -> Thread:
+    """Stay in the present application for so long, or until the leg is wanted elsewhere or asked to break."""
     channel, agenda = session.channel, session.switch.agenda
     state = channel.state
-    until_us = None if duration_us is None else agenda.now_us + duration_us
-    while channel.state is state and (until_us is None or agenda.now_us < until_us):
+    until_us = agenda.now_us + duration_us
+    while channel.state is state and not channel.break_asked and agenda.now_us < until_us:
         yield Wait(until_us)
 
 
@@ -196,7 +199,12 @@ def _playback(session: Session, data: str) -> Thread:
         yield Wait(until_us)
     channel.playing = False
     timed_out = limit_us is not None and switch.agenda.now_us - begun_us >= limit_us
-    ill = channel.state is not state or (timed_out and not channel.is_true("playback_timeout_as_success"))
+    if channel.down:
+        # The thread finds out in the middle of a read, which counts as played, or before the next one, as an error.
+        # The phone's own BYE is carried out by this thread itself, hardly ever in a read.
+        ill = switch.agenda.chance.random() < (BYE_IS_ERROR if channel.left else KILL_IS_ERROR)
+    else:
+        ill = channel.state is not state or (timed_out and not channel.is_true("playback_timeout_as_success"))
     response = "PLAYBACK ERROR" if ill and not channel.break_asked else "FILE PLAYED"
     status = {"Playback-Status": "break" if channel.break_asked else "done"}
     channel.break_asked = False

@@ -25,6 +25,8 @@ MAX_POLLS = 1_000
 LEAVE_US = (10 * MS, 22 * MS)
 # ... the partner nearly always first; when not, the window is one poll longer.
 LATER_US = (-150, 900)
+# The second leg tells its phone who is there with its first frames; a leg that is killed before never does.
+TOLD_US = (300, 20 * MS)
 # How long the leg that ends a talk waits for the other one's thread to end it too.
 LEAVING_US = 5 * SECOND
 
@@ -55,7 +57,7 @@ class Talk:
 def uuid_bridge(switch: Switch, first: str, second: str) -> bool:
     """Order two legs to be bridged; True means that it is scheduled, not that it will come to be."""
     a, b = switch.locate(first), switch.locate(second)
-    if a is None or b is None or a is b:
+    if a is None or b is None:
         return False
     if a.channel.direction == "outbound":
         if not a.channel.hit_dialplan:
@@ -77,8 +79,9 @@ def uuid_bridge(switch: Switch, first: str, second: str) -> bool:
     now, agenda = switch.agenda.wall_us // SECOND, switch.agenda
     for one, other in ((a, b), (b, a)):
         one.step_profile(f"{now}:{agenda.uuid()}:uuid_br:{other.channel.uuid}")
-    a.channel.other_type, a.channel.other = "originatee", b.channel.profile.copy()
+    # In this order: a leg that is bridged to itself, which FreeSWITCH does not refuse, has itself for its originatee.
     b.channel.other_type, b.channel.other = "originator", a.channel.profile.copy()
+    a.channel.other_type, a.channel.other = "originatee", b.channel.profile.copy()
     a.channel.profile.callee_number = b.channel.profile.callee_number
     a.channel.profile.callee_name = b.channel.profile.callee_name
     b.channel.profile.cid_name = a.channel.profile.cid_name
@@ -102,7 +105,9 @@ def _schedule(a: Session, b: Session) -> None:
         session.originating = False
         session.bridge_armed = True
         channel.state = State.CONSUME_MEDIA if channel.state is State.HIBERNATE else State.HIBERNATE
-    a.channel.bridge_originator, b.channel.bridge_originator = True, False
+    # The mark comes into force with the leg's next state: the end of a talk that is going on must not take it off.
+    a.channel.bridge_originator = b.channel.bridge_originator = b.channel.bridge_next = False
+    a.channel.bridge_next = True
     a.channel.bridge_to = b.channel.uuid
     b.signal(leave_us, leave_us)
     later_us = leave_us + agenda.between(*LATER_US)
@@ -156,12 +161,16 @@ def _fetch(session: Session, other: Session) -> Generator[Wait, None, bool]:
         else:
             polls = MAX_POLLS
         yield from session.sleep(POLL_US + session.switch.agenda.between(100, 900))
-    while not (partner.answered or partner.down or channel.down or channel.state is not State.SOFT_EXECUTE):
+    while not (partner.media_up or partner.down or channel.state is not State.SOFT_EXECUTE):
         yield from session.sleep(POLL_US)
     if partner.down or channel.down:
         _partner_died(session)
         return False
-    return channel.state is State.SOFT_EXECUTE
+    if channel.state is not State.SOFT_EXECUTE:
+        # It was sent elsewhere meanwhile: FreeSWITCH lets go of the partner.
+        other.hangup(causes.DESTINATION_OUT_OF_ORDER)
+        return False
+    return True
 
 
 def _partner_died(session: Session) -> None:
@@ -191,7 +200,7 @@ def _join(session: Session, other: Session) -> Thread:
         one.variables["bridge_to"] = one.variables["last_bridge_to"] = partner.uuid
     other.set_state(State.EXCHANGE_MEDIA)
     other.signal(50, 300)
-    switch.agenda.after(switch.agenda.between(200, 900), lambda: _tell_caller_ids(talk))
+    switch.agenda.after(switch.agenda.between(200, 900), lambda: _tell_caller_id(talk, session))
     for leg in (session, other):
         if leg.line is not None:
             leg.line.talk_began()
@@ -201,16 +210,21 @@ def _join(session: Session, other: Session) -> Thread:
     for one in (a, b):
         one.set("bridge_to", None)
         one.set("signal_bond", None)
-    if a.state is State.SOFT_EXECUTE:
+    # A leg that is hung up cannot go anywhere, but FreeSWITCH gives it the caller profile of where it would have gone.
+    if a.state is State.SOFT_EXECUTE or a.down:
         _after_talk(session, other)
 
 
-def _tell_caller_ids(talk: Talk) -> None:
-    for one, partner in ((talk.a, talk.b), (talk.b, talk.a)):
-        if not one.channel.down and one.talk is talk:
-            number = partner.channel.profile.cid_number
-            sent = {"Direction": "SEND", "Sent-Callee-ID-Number": number, "Bridged-To": partner.channel.uuid}
-            one.switch.fire("CALL_UPDATE", one.channel, sent)
+def _tell_caller_id(talk: Talk, session: Session) -> None:
+    """Tell a leg's phone whom it talks to, unless it was told the same before."""
+    partner = talk.partner(session)
+    profile = session.channel.profile
+    number = profile.callee_number if session is talk.a else profile.cid_number
+    if session.channel.down or session.talk is not talk or session.told_number == number:
+        return
+    session.told_number = number
+    sent = {"Sent-Callee-ID-Name": number, "Sent-Callee-ID-Number": number, "Bridged-To": partner.channel.uuid}
+    session.switch.fire("CALL_UPDATE", session.channel, {"Direction": "SEND"} | sent)
 
 
 def _carry(talk: Talk) -> Thread:
@@ -244,6 +258,8 @@ def on_exchange_media(session: Session) -> Thread:
     if talk is None:
         session.hangup(causes.DESTINATION_OUT_OF_ORDER)
         return
+    agenda = session.switch.agenda
+    agenda.after(agenda.between(*TOLD_US), lambda: _tell_caller_id(talk, session))
     while channel.state is State.EXCHANGE_MEDIA and not talk.over:
         yield Wait()
     talk.b_gone = True

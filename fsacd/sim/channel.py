@@ -95,6 +95,8 @@ class Channel:
     held: bool = False
     hit_dialplan: bool = False
     cause: str = ""
+    # It was the phone that hung up.
+    left: bool = False
     call_uuid: str = ""
     variables: dict[str, str] = field(default_factory=dict)
     # Variables that hold for the application being executed (`%[name=value]` before its data).
@@ -109,8 +111,9 @@ class Channel:
     step: int = 0
     # Set by uuid_bridge on the leg that will do the bridging, with the partner in `bridge_to`.
     bridge_originator: bool = False
+    bridge_next: bool = False
     bridge_to: str = ""
-    # Set while a broadcast or playback may be stopped by uuid_break.
+    # uuid_break: stops what is played or slept next, unless another application begins before that.
     break_asked: bool = False
     controlled: bool = False
     playing: bool = False

@@ -70,9 +70,8 @@ def condition(text: str) -> str:
     match = _CONDITION.match(text)
     if match is None:
         return "-ERR"
-    branches = [part.strip() for part in match["rest"].split(":")]
-    if not 1 <= len(branches) <= 2:  # noqa: PLR2004  "then" and "else"
-        return "-ERR"
+    # A third part belongs to the second.
+    branches = [part.strip() for part in match["rest"].split(":", 1)]
     result = _compare(match["a"], match["op"], match["b"])
     if result:
         return branches[0]

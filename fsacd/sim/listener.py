@@ -141,7 +141,9 @@ class Listener:
             return
         for verb, handler in (*VERBS, *(AFTER_AUTH if self.authed else BEFORE_AUTH)):
             if lowered.startswith(verb):
-                handler(self, command[len(verb) :].strip(), headers, body)
+                # Only what is asked of the API may begin with a blank, and is then no command.
+                text = command[len(verb) :]
+                handler(self, text.rstrip() if verb in {"api ", "bgapi "} else text.strip(), headers, body)
                 return
         self.reply("-ERR command not found")
 

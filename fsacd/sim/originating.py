@@ -144,8 +144,8 @@ class Attempt:
         switch.adopt(session)
         session.channel.state = State.INIT
         switch.fire("CHANNEL_OUTGOING", session.channel, {"Channel-State": "CS_NONE"})
-        session.start()
-        invite_us = switch.agenda.between(*INVITE_US)
+        # The leg's own thread sends the INVITE.
+        invite_us = session.start() + switch.agenda.between(*INVITE_US)
         if isinstance(self.target, Unreachable):
             cause = self.target.cause
             switch.agenda.after(invite_us, lambda: session.hangup(cause, by_far_end=True))

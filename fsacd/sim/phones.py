@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # A SIP message over loopback, there or back.
 TRANSIT_US = (200, 900)
+# A BYE until the leg's thread has come to it: a frame at most.
+NOTICED_US = (100, 20 * MS)
 
 
 class Phone(Protocol):
@@ -93,9 +95,11 @@ class Line:
         session.answer()
 
     def _hang_up(self, session: Session, cause: str) -> None:
+        """The leg's own thread carries it out: at once as a rule, but it may be in the middle of something."""
         if session.channel.direction == "inbound" and not session.channel.answered and cause == "NORMAL_CLEARING":
             cause = "ORIGINATOR_CANCEL"
-        session.hangup(cause, by_far_end=True)
+        delay_us = self.switch.agenda.between(*NOTICED_US) if session.channel.answered else 0
+        self.switch.agenda.after(delay_us, lambda: session.hangup(cause, by_far_end=True))
 
     def _press(self, session: Session, digits: str) -> None:
         for digit in digits:

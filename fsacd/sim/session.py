@@ -25,7 +25,9 @@ DEFAULT_TRANSFERS = 70
 # How long a thread takes to notice, in microseconds: a hang-up breaks its read at once, a new state costs it a frame.
 HANGUP_NOTICED_US = (200, 2 * MS)
 STATE_NOTICED_US = (2 * MS, 22 * MS)
-AT_ONCE_US = (50, 300)
+# A thread starts at once as a rule, but a kill may come before it.
+BIRTH_US = (*[(50, 300)] * 7, (300, 4 * MS))
+ROUTING_US = (*[(50, 300)] * 7, (300, 4 * MS))
 
 
 class Session:
@@ -42,6 +44,8 @@ class Session:
         self.bridge_armed = False
         self.talk: Talk | None = None
         self.recordings: list[str] = []
+        # The number of the other party that this leg's phone was told last.
+        self.told_number: str | None = None
         # How many extensions execute each other at present.
         self.depth = 0
         self._thread: Thread | None = None
@@ -50,10 +54,13 @@ class Session:
 
     # --- the thread ---------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Launch the thread."""
+    def start(self) -> int:
+        """Launch the thread. Returns how long it will take to begin (µs)."""
         self._thread = self._life()
-        self._timer = self.switch.agenda.after(self.switch.agenda.between(*AT_ONCE_US), self._resume)
+        agenda = self.switch.agenda
+        birth_us = agenda.between(*agenda.chance.choice(BIRTH_US))
+        self._timer = agenda.after(birth_us, self._resume)
+        return birth_us
 
     def stop(self) -> None:
         """The machine lost power: the thread is gone without a word."""
@@ -109,6 +116,8 @@ class Session:
     def _enter(self, state: State) -> None:
         channel = self.channel
         channel.running = state
+        if channel.bridge_next:
+            channel.bridge_next, channel.bridge_originator = False, True
         if channel.direction == "inbound" and state is State.ROUTING:
             self.set_call_state("RINGING")
         if state is State.EXECUTE and channel.answered:
@@ -123,6 +132,9 @@ class Session:
             if self.originating:
                 self.switch.fire("CHANNEL_ORIGINATE", channel)
         elif state is State.ROUTING:
+            if self.originating:
+                # A phone that is quick, or not there, is heard of before the thread has got any further.
+                yield from self.sleep(self.switch.agenda.between(*self.switch.agenda.chance.choice(ROUTING_US)))
             self._route()
         elif state is State.EXECUTE:
             yield from self._execute()
@@ -181,6 +193,7 @@ class Session:
         number = {"Application-UUID": switch.agenda.uuid()}
         channel.shown_app = App(app.name, data)
         switch.fire("CHANNEL_EXECUTE", channel, about | number)
+        channel.break_asked = False
         yield from runner(self, data)
         channel.scope = {}
         response = channel.variables.get("current_application_response", "_none_")
@@ -235,11 +248,13 @@ class Session:
             return
         if channel.held:
             channel.held = False
-        channel.state, channel.cause = State.HANGUP, cause
+        channel.state, channel.cause, channel.left = State.HANGUP, cause, by_far_end
         channel.profile.hangup_us = self.switch.agenda.wall_us
         if self.talk is not None:
             channel.set("last_bridge_role", "originator" if self.talk.a is self else "originatee")
-        self.switch.fire("CHANNEL_HANGUP", channel)
+        # A leg that is killed before its thread runs has no state to tell.
+        unborn = {"Channel-State": "CS_NONE"} if channel.running is State.NEW else None
+        self.switch.fire("CHANNEL_HANGUP", channel, unborn)
         self.signal(*HANGUP_NOTICED_US)
         if self.line is not None:
             self.line.leg_ended(cause, by_far_end)
@@ -307,7 +322,7 @@ class Session:
         channel.profile.rdnis, channel.profile.destination = profile.destination, destination
         channel.other = None
         channel.set("signal_bond", None)
-        self.bridge_armed = channel.bridge_originator = False
+        self.bridge_armed = channel.bridge_originator = channel.bridge_next = False
         self.originating = False
         self.set_state(State.ROUTING)
         return not channel.down

@@ -128,6 +128,28 @@ def _sendevent(listener: Listener, text: str, headers: dict[str, str], body: str
     listener.reply(f"+OK {uuid}")
 
 
+def _sendmsg(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+    # Messages to legs are not modelled: as far as they are concerned, there are none.
+    listener.reply(f"-ERR invalid session id [{text}]")
+
+
+def _log(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+    # The model's log is empty at every level.
+    listener.reply(f"+OK log level {text} [7]")
+
+
+def _nolog(listener: Listener, _text: str, _headers: dict[str, str], _body: str) -> None:
+    listener.reply("+OK no longer logging")
+
+
+def _linger(listener: Listener, _text: str, _headers: dict[str, str], _body: str) -> None:
+    listener.reply("-ERR not controlling a session")
+
+
+def _divert_events(listener: Listener, _text: str, _headers: dict[str, str], _body: str) -> None:
+    listener.reply("-ERR not controlling a session.")
+
+
 def _may(listener: Listener, command: str, argument: str) -> bool:
     """Whether the user may run the command; the one inside a wrapper counts."""
     allowed = listener.user.api_names() if listener.user else None
@@ -204,6 +226,11 @@ AFTER_AUTH: tuple[tuple[str, Verb], ...] = (
     ("api ", _api),
     ("bgapi ", _bgapi),
     ("event", _event),
+    ("sendmsg", _sendmsg),
+    ("log", _log),
+    ("nolog", _nolog),
+    ("linger", _linger),
+    ("divert_events", _divert_events),
     ("nixevent", _nixevent),
     ("noevents", _noevents),
 )

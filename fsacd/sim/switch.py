@@ -239,7 +239,7 @@ class Switch:
 
     def api(self, command: str, argument: str) -> str:
         """The reply of an API command that answers at once."""
-        handler = COMMANDS.get(command)
+        handler = COMMANDS.get(command.lower())
         return handler(self, argument) if handler else f"-ERR {command} Command not found!\n"
 
     # --- events -------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ A trace keeps what order and meaning depend on and drops what differs from run t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -73,8 +73,11 @@ def _event(kind: str, body: bytes) -> dict[str, str]:
     return event | ({"_body": rest} if rest else {})
 
 
-def trace(raw: bytes) -> list[TraceLine]:
-    """The comparable lines of a recording of all bytes that the switch sent, in `event plain` or `event json`."""
+def trace(raw: bytes, jobs: Mapping[str, str] | None = None) -> list[TraceLine]:
+    """The comparable lines of a recording of all bytes that the switch sent, in `event plain` or `event json`.
+
+    `jobs` names jobs by their Job-UUID; without a name a job goes by its command.
+    """
     received = [
         (kind, head, body, _event(kind, body) if kind.startswith("text/event-") else {})
         for kind, head, body in ((head.get("Content-Type", ""), head, body) for head, body in frames(raw))
@@ -94,12 +97,18 @@ def trace(raw: bytes) -> list[TraceLine]:
         now_us = int(event.get("Event-Date-Timestamp", now_us))
         start_us = now_us if start_us is None else start_us
         uuid = event.get("Unique-ID", "")
-        who = names[uuid] if uuid else f"job {event['Job-Command']}" if "Job-Command" in event else "switch"
+        who = names[uuid] if uuid else _job(event, jobs or {})
         about = tuple((label, short(event[header])) for header, label in HEADERS if header in event)
         if event.get("Event-Name") == "BACKGROUND_JOB":
             about += (("result", short(event.get("_body", ""))),)
         lines.append(TraceLine(_ms(now_us, start_us), who, event.get("Event-Name", "?"), about))
     return lines
+
+
+def _job(event: dict[str, str], jobs: Mapping[str, str]) -> str:
+    if "Job-Command" not in event:
+        return "switch"
+    return f"job {jobs.get(event.get('Job-UUID', ''), event['Job-Command'])}"
 
 
 def _legs(events: list[dict[str, str]]) -> dict[str, str]:
@@ -151,11 +160,13 @@ def read(text: str) -> list[TraceLine]:
 RACE_MS = 60
 
 
-def differences(expected: list[TraceLine], actual: list[TraceLine], slack_ms: int = 80) -> list[str]:
+def differences(
+    expected: list[TraceLine], actual: list[TraceLine], slack_ms: int = 80, race_ms: int = RACE_MS
+) -> list[str]:
     """What a client could tell apart, in sentences; empty when the traces agree.
 
     Every leg and every kind of job must tell the same story in the same order; replies must come in the same order;
-    lines of different legs that lie further apart than `RACE_MS` must not change places; and each line's time may be
+    lines of different legs that lie further apart than `race_ms` must not change places; and each line's time may be
     off by `slack_ms` at most.
     """
     found: list[str] = []
@@ -170,10 +181,10 @@ def differences(expected: list[TraceLine], actual: list[TraceLine], slack_ms: in
                 break
             if who != "reply" and abs(one.at_ms - other.at_ms) > slack_ms:
                 found.append(f"{who}, line {index + 1}: {one.what} at {other.at_ms} ms instead of {one.at_ms} ms")
-    return found + ([] if found else _swaps(expected, actual))
+    return found + ([] if found else _swaps(expected, actual, race_ms))
 
 
-def _swaps(expected: list[TraceLine], actual: list[TraceLine]) -> list[str]:
+def _swaps(expected: list[TraceLine], actual: list[TraceLine], race_ms: int) -> list[str]:
     """Lines that stand in another order although they were too far apart to race."""
     place: dict[tuple[str, int], int] = {}
     counts: dict[str, int] = {}
@@ -190,5 +201,5 @@ def _swaps(expected: list[TraceLine], actual: list[TraceLine]) -> list[str]:
         f"{late} stands before {early}"
         for at, (early, early_place) in enumerate(ranked)
         for late, late_place in ranked[at + 1 :]
-        if late.at_ms - early.at_ms > RACE_MS and late_place < early_place
+        if late.at_ms - early.at_ms > race_ms and late_place < early_place
     ]

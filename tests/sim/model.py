@@ -37,6 +37,11 @@ DIALPLAN = """
     <action application="playback" data="%[playback_timeout_sec=2]local_stream://moh"/>
     <action application="park"/>
   </condition></extension>
+  <extension name="asleep"><condition field="destination_number" expression="^asleep$">
+    <action application="answer"/>
+    <action application="sleep" data="60000"/>
+    <action application="park"/>
+  </condition></extension>
   <extension name="round"><condition field="destination_number" expression="^round$">
     <action application="transfer" data="round XML public"/>
   </condition></extension>

@@ -19,7 +19,17 @@ from tests.sim.model import Model
         ("uuid_getvar nobody x", "-ERR No such channel!\n"),
         ("uuid_exists nobody", "false"),
         ("uuid_dump nobody json", "-ERR No such channel!\n"),
-        ("uuid_hold nobody", "-ERR Operation failed\n"),
+        ("uuid_hold nobody", "+OK Success\n"),
+        ("uuid_hold", "-USAGE: [off|toggle] <uuid> [<display>]\n-ERR Operation failed\n"),
+        ("uuid_answer nobody", "-ERROR\n"),
+        ("uuid_break", "-USAGE: <uuid> [all]\n"),
+        ("uuid_setvar_multi nobody", "-ERR no reply\n"),
+        ("UUID_EXISTS nobody", "false"),
+        (" uuid_exists nobody", "-ERR  Command not found!\n"),
+        ("expand echo ${uptime(s)}", "0\n"),
+        ("expand ${nothing}", "INVALID COMMAND!\n"),
+        ("cond 1 == 2 ? a : b : c", "b : c"),
+        ("show channels as sculpture", "-ERR Cannot find format sculpture\n"),
         ("uuid_broadcast nobody x", "-ERR invalid uuid\n"),
         ("uuid_break nobody", "-ERR No such channel!\n"),
         ("uuid_record nobody start x", "-ERR Cannot locate session!\n"),
@@ -104,3 +114,19 @@ def test_bridged_pair_is_one_call_and_two_channels() -> None:
     }
     calls = orjson.loads(model.client.api("show calls as json"))["rows"]
     assert [(row["uuid"], row["b_uuid"]) for row in calls] == [(caller, agent)]
+
+
+def test_assignment_without_a_name_is_complained_of() -> None:
+    """uuid_setvar_multi says so for each, and sets the others."""
+    model = Model()
+    caller = model.call().uuid
+    assert model.client.api(f"uuid_setvar_multi {caller} a=1;=2") == "-ERR No variable specified\n+OK\n"
+    assert model.client.api(f"uuid_getvar {caller} a") == "1"
+
+
+def test_break_ends_a_sleep() -> None:
+    """uuid_break ends whatever the leg does at present, music or not."""
+    model = Model()
+    caller = model.call("asleep").uuid
+    model.client.api(f"uuid_break {caller}")
+    model.until(lambda: model.client.seen("CHANNEL_PARK", caller), 100)

@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 
 from fsacd.sim.channel import State
-from tests.sim.model import AGENT_UUID, Model
+from fsacd.sim.phones import ScriptedPhone
+from tests.sim.model import AGENT, AGENT_UUID, Model
 
 KILL_AFTER_MS = (1, 5, 9, 13, 17, 21, 25, 29, 33, 37)
 FOR_LATER = "park_after_bridge=true"
@@ -178,3 +179,79 @@ def test_bridge_that_meets_a_transfer_is_lost() -> None:
         model.run(200)
         lost += model.switch.sessions[agent].channel.running is State.RESET
     assert 0 < lost < 40
+
+
+SECOND_AGENT_UUID = "00000000-0000-4000-8000-0000000000a2"
+
+
+def test_leg_that_talks_is_bridged_to_another() -> None:
+    """The talk ends, the next one begins, and the first agent is released."""
+    model = Model()
+    caller, first = talk(model)
+    second = model.answered_agent(SECOND_AGENT_UUID)
+    model.client.api(f"uuid_bridge {caller} {second}")
+    model.until(lambda: len(model.client.seen("CHANNEL_BRIDGE", caller)) == 2, 200)
+    model.run(50)
+    assert outcome(model, first) == "NORMAL_CLEARING"
+    assert {model.switch.sessions[uuid].channel.running.name for uuid in (caller, second)} == {
+        "SOFT_EXECUTE",
+        "EXCHANGE_MEDIA",
+    }
+
+
+def test_phone_is_not_told_twice_whom_it_talks_to() -> None:
+    """The second agent's leg shows the same number as the first one's: the caller's phone hears nothing new."""
+    model = Model()
+    caller, _ = talk(model)
+    second = model.answered_agent(SECOND_AGENT_UUID)
+    model.client.api(f"uuid_bridge {caller} {second}")
+    model.until(lambda: model.client.seen("CALL_UPDATE", second)[1:], 200)
+    assert [event["Sent-Callee-ID-Number"] for event in model.client.seen("CALL_UPDATE", caller)] == ["0000000000"]
+
+
+def test_agent_with_early_media_is_bridged_before_he_answers() -> None:
+    """Sound is enough for a bridge."""
+    model = Model()
+    caller = model.call().uuid
+    model.switch.phones["1001@127.0.0.1:5070"] = ScriptedPhone(early_ms=5)
+    model.client.api(f"originate {{origination_uuid={AGENT_UUID}}}{AGENT} &park()")
+    model.client.api(f"uuid_bridge {caller} {AGENT_UUID}")
+    model.until(lambda: model.client.seen("CHANNEL_BRIDGE", caller), 200)
+    assert not model.switch.sessions[AGENT_UUID].channel.answered
+
+
+def test_agent_is_let_go_when_the_caller_is_sent_elsewhere_in_the_window() -> None:
+    """FreeSWITCH hangs up the leg that nobody will fetch, if it was about to be fetched."""
+    seen = set()
+    for seed in range(20):
+        model = Model(seed)
+        caller, agent = model.call("music").uuid, model.answered_agent()
+        model.client.api(f"uuid_bridge {caller} {agent}")
+        model.until(lambda m=model, u=caller: m.switch.sessions[u].channel.running is State.SOFT_EXECUTE, 60)  # type: ignore[misc]
+        model.client.api(f"uuid_transfer {caller} back XML public")
+        model.run(100)
+        if not model.client.seen("CHANNEL_BRIDGE", caller):
+            seen.add(outcome(model, agent))
+    assert seen == {"DESTINATION_OUT_OF_ORDER"}
+
+
+def test_caller_who_hangs_up_has_been_on_his_way_to_what_comes_after() -> None:
+    """His last events carry the caller profile of a transfer that cannot take place any more."""
+    model = Model()
+    caller, _ = talk(model)
+    model.client.api(f"uuid_setvar {caller} transfer_after_bridge back:XML:public")
+    model.client.api(f"uuid_kill {caller}")
+    model.until(lambda: model.client.seen("CHANNEL_HANGUP_COMPLETE", caller), 200)
+    last = model.client.seen("CHANNEL_HANGUP_COMPLETE", caller)[0]
+    assert (last.get("Other-Type"), last["Caller-Destination-Number"]) == (None, "back")
+
+
+def test_leg_bridged_to_itself_hangs_in_limbo() -> None:
+    """FreeSWITCH does not refuse it; only another command frees the leg."""
+    model = Model()
+    caller = model.call().uuid
+    assert model.client.api(f"uuid_bridge {caller} {caller}") == f"+OK {caller}\n"
+    model.run(500)
+    assert model.switch.sessions[caller].channel.running in {State.RESET, State.SOFT_EXECUTE}
+    assert model.client.api(f"uuid_park {caller}") == "+OK\n"
+    model.until(lambda: len(model.client.seen("CHANNEL_PARK", caller)) == 2, 100)

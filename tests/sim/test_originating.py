@@ -139,3 +139,29 @@ def test_caller_id_arguments_are_shown_to_the_phone() -> None:
     model.until(lambda: model.client.seen("CHANNEL_CREATE", AGENT_UUID))
     created = model.client.seen("CHANNEL_CREATE", AGENT_UUID)[0]
     assert (created["Caller-Caller-ID-Name"], created["Caller-Caller-ID-Number"]) == ("Doe, J}", "+4930123")
+
+
+def test_kill_can_come_before_the_leg_has_a_state() -> None:
+    """Such a leg ends without ever having been created, as far as events tell, and the job with its cause."""
+    for seed in range(200):
+        model = Model(seed)
+        model.switch.phones[PHONE] = ScriptedPhone()
+        model.client.bgapi(f"originate {{origination_uuid={AGENT_UUID}}}{AGENT} &park()", "job-1")
+        model.until(lambda m=model: AGENT_UUID in m.switch.sessions)  # type: ignore[misc]
+        model.client.api(f"uuid_kill {AGENT_UUID} LOSE_RACE")
+        model.until(lambda m=model: m.client.job("job-1"))  # type: ignore[misc]
+        if not model.client.seen("CHANNEL_CREATE", AGENT_UUID):
+            break
+    hung_up = model.client.seen("CHANNEL_HANGUP", AGENT_UUID)[0]
+    assert (hung_up["Channel-State"], model.client.job("job-1")) == ("CS_NONE", "-ERR LOSE_RACE\n")
+
+
+def test_quick_phone_can_be_heard_before_the_leg_waits_for_it() -> None:
+    """A refusal may find the leg in CS_ROUTING still, though as a rule it is in CS_CONSUME_MEDIA."""
+    states = set()
+    for seed in range(100):
+        model = Model(seed)
+        model.client.api(f"originate {{origination_uuid={AGENT_UUID}}}{AGENT} &park()")
+        model.until(lambda m=model: m.client.seen("CHANNEL_HANGUP", AGENT_UUID))  # type: ignore[misc]
+        states.add(model.client.seen("CHANNEL_HANGUP", AGENT_UUID)[0]["Channel-State"])
+    assert states == {"CS_ROUTING", "CS_CONSUME_MEDIA"}
