@@ -1,0 +1,234 @@
+"""Telephones to the millisecond: a small SIP user agent that plays the scripts of the simulated switch's phones.
+
+SIPp waits in steps of its scenario; where two switches are compared, a phone must do the same thing at the same moment
+on both. This one speaks just as much SIP as a phone on loopback needs: nothing is lost there, so nothing is repeated.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+
+import gevent
+from gevent import socket
+
+from fsacd.sim.phones import ScriptedPhone
+
+STATUS = {
+    "USER_BUSY": "486 Busy Here",
+    "CALL_REJECTED": "603 Decline",
+    "NO_USER_RESPONSE": "480 Temporarily Unavailable",
+    "UNALLOCATED_NUMBER": "404 Not Found",
+    "NORMAL_TEMPORARY_FAILURE": "503 Service Unavailable",
+}
+_USER = re.compile(r"sip:([^@;>]*)@")
+_URI = re.compile(r"<([^>]*)>")
+_SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
+
+
+@dataclass(frozen=True)
+class Message:
+    """A request or a response; `vias` are whole lines, header names are lower-case."""
+
+    start: str
+    headers: dict[str, str]
+    vias: tuple[str, ...]
+
+    @classmethod
+    def read(cls, raw: bytes) -> Message:
+        """Take a datagram apart."""
+        start, *lines = raw.decode("utf-8", "replace").split("\r\n\r\n")[0].split("\r\n")
+        pairs = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+        vias = tuple(value for name, value in pairs if name in {"via", "v"})
+        return cls(start, dict(reversed(pairs)), vias)
+
+    @property
+    def call_id(self) -> str:
+        return self.headers["call-id"]
+
+    def uri(self, header: str) -> str:
+        """The address in a header, without name and parameters."""
+        found = _URI.search(self.headers[header])
+        return found[1] if found else self.headers[header].split(";")[0]
+
+
+@dataclass
+class Dialog:
+    """One call as its phone has it."""
+
+    user: str
+    call_id: str
+    near: str  # our From (with tag) in requests that we send
+    far: str = ""
+    target: str = ""
+    invite: Message | None = None
+    script: ScriptedPhone | None = None
+    branch: str = ""
+    state: str = "calling"  # calling, ringing, talking, over
+    timers: list[gevent.Greenlet] = field(default_factory=list)
+    # When it rang, answered or refused (s, monotonic), by the name that the script has for it.
+    acts: dict[str, float] = field(default_factory=dict)
+
+
+class Telephones:
+    """All phones and callers of a test on one UDP port. `scripts` says by user what a phone does when it is rung."""
+
+    def __init__(self, trunk_port: int) -> None:
+        self.scripts: dict[str, ScriptedPhone] = {}
+        # By user, what his phone did, one entry for each time that it was rung.
+        self.acts: dict[str, list[dict[str, float]]] = {}
+        self._trunk_port = trunk_port
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = int(self._socket.getsockname()[1])
+        self._dialogs: dict[str, Dialog] = {}
+        self._branches = 0
+        self._reader = gevent.spawn(self._read)
+
+    def stop(self) -> None:
+        """Go silent."""
+        self._reader.kill()
+        for dialog in self._dialogs.values():
+            gevent.killall(dialog.timers)
+        self._socket.close()
+
+    # --- what a test does -----------------------------------------------------------------------------------------
+
+    def call(self, number: str, dials: str) -> None:
+        """A caller calls; he answers a BYE and hangs up by `hang_up`."""
+        call_id = f"{number}@{self.port}"
+        dialog = Dialog(number, call_id, f"<sip:{number}@127.0.0.1:{self.port}>;tag=c{number}")
+        dialog.target = f"sip:{dials}@127.0.0.1:{self._trunk_port}"
+        dialog.far = f"<{dialog.target}>"
+        self._dialogs[call_id] = dialog
+        dialog.branch = self._request(dialog, "INVITE", 1, _SDP)
+
+    def hang_up(self, user: str) -> None:
+        """The phone that talks hangs up; one that does not talk has nothing to hang up."""
+        for dialog in self._dialogs.values():
+            if dialog.user == user and dialog.state == "talking":
+                dialog.state = "over"
+                self._request(dialog, "BYE", 2)
+
+    # --- the wire ---------------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        while True:
+            raw, address = self._socket.recvfrom(65_536)
+            if raw.strip():
+                message = Message.read(raw)
+                if message.start.startswith("SIP/2.0 "):
+                    self._response(message)
+                else:
+                    self._asked(message, address)
+
+    def _request(self, dialog: Dialog, method: str, number: int, body: str = "", branch: str = "") -> str:
+        self._branches += 1
+        branch = branch or f"z9hG4bK{self.port}n{self._branches}"
+        here = f"127.0.0.1:{self.port}"
+        lines = [
+            f"{method} {dialog.target} SIP/2.0",
+            f"Via: SIP/2.0/UDP {here};branch={branch}",
+            f"From: {dialog.near}",
+            f"To: {dialog.far}",
+            f"Call-ID: {dialog.call_id}",
+            f"CSeq: {number} {method}",
+            f"Contact: <sip:{dialog.user}@{here}>",
+            "Max-Forwards: 70",
+        ]
+        self._send(lines, body, _address(dialog.target))
+        return branch
+
+    def _send(self, lines: list[str], body: str, to: tuple[str, int]) -> None:
+        if body:
+            lines = [*lines, "Content-Type: application/sdp"]
+        text = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body])
+        self._socket.sendto(text.encode(), to)
+
+    def _reply(self, message: Message, status: str, address: tuple[str, int], to: str = "", body: str = "") -> None:
+        headers = message.headers
+        contact = _USER.search(message.start)
+        lines = [
+            f"SIP/2.0 {status}",
+            *(f"Via: {via}" for via in message.vias),
+            f"From: {headers['from']}",
+            f"To: {to or headers['to']}",
+            f"Call-ID: {headers['call-id']}",
+            f"CSeq: {headers['cseq']}",
+            f"Contact: <sip:{contact[1] if contact else 'x'}@127.0.0.1:{self.port}>",
+        ]
+        self._send(lines, body, address)
+
+    # --- a caller ---------------------------------------------------------------------------------------------------
+
+    def _response(self, message: Message) -> None:
+        dialog = self._dialogs.get(message.call_id)
+        status = int(message.start.split()[1])
+        if dialog is None or status < 200 or not message.headers["cseq"].endswith("INVITE"):
+            return
+        dialog.far = message.headers["to"]
+        # A refusal is acknowledged inside the transaction of the INVITE.
+        refused = status >= 300
+        if not refused:
+            dialog.target = message.uri("contact")
+        self._request(dialog, "ACK", 1, branch=dialog.branch if refused else "")
+        if dialog.state == "calling":
+            dialog.state = "over" if refused else "talking"
+
+    # --- a phone ----------------------------------------------------------------------------------------------------
+
+    def _asked(self, message: Message, address: tuple[str, int]) -> None:
+        method = message.start.split()[0]
+        dialog = self._dialogs.get(message.call_id)
+        if method == "INVITE" and dialog is None:
+            self._ring(message, address)
+        elif method == "INVITE" and dialog is not None and dialog.state == "talking":
+            self._reply(message, "200 OK", address, body=_SDP)
+        elif method == "CANCEL":
+            self._reply(message, "200 OK", address)
+            if dialog is not None and dialog.state == "ringing" and dialog.invite is not None:
+                self._over(dialog)
+                self._reply(dialog.invite, "487 Request Terminated", address, dialog.near)
+        elif method in {"BYE", "UPDATE", "INFO", "OPTIONS"}:
+            self._reply(message, "200 OK", address)
+            if method == "BYE" and dialog is not None:
+                self._over(dialog)
+
+    def _ring(self, message: Message, address: tuple[str, int]) -> None:
+        found = _USER.search(message.start)
+        user = found[1] if found else ""
+        script = self.scripts[user]
+        near = f"{message.headers['to']};tag=a{len(self._dialogs)}"
+        dialog = Dialog(user, message.call_id, near, message.headers["from"], message.uri("contact"), message, script)
+        dialog.state = "ringing"
+        self._dialogs[message.call_id] = dialog
+        self._reply(message, "100 Trying", address)
+        self.acts.setdefault(user, []).append(dialog.acts)
+        self._later(dialog, "rings_ms", "180 Ringing", "ringing")
+        self._later(dialog, "early_ms", "183 Session Progress", "ringing", _SDP)
+        self._later(dialog, "rejects_ms", STATUS[script.cause], "over")
+        self._later(dialog, "answers_ms", "200 OK", "talking", _SDP)
+
+    def _later(self, dialog: Dialog, name: str, status: str, state: str, body: str = "") -> None:
+        delay_ms: float | None = getattr(dialog.script, name)
+        if delay_ms is None:
+            return
+
+        def act() -> None:
+            if dialog.state == "ringing" and dialog.invite is not None:
+                dialog.state = state
+                dialog.acts[name] = time.monotonic()
+                self._reply(dialog.invite, status, _address(dialog.target), dialog.near, body)
+
+        dialog.timers.append(gevent.spawn_later(delay_ms / 1_000, act))
+
+    @staticmethod
+    def _over(dialog: Dialog) -> None:
+        dialog.state = "over"
+
+
+def _address(uri: str) -> tuple[str, int]:
+    """Where a SIP address leads; everything here is on loopback."""
+    port = uri.partition("@")[2].partition(":")[2].partition(";")[0]
+    return "127.0.0.1", int(port) if port.isdigit() else 5060
