@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fsacd.core import call as c
+from fsacd.core import ending, offers, skills
 from fsacd.core import offer as o
-from fsacd.core import offers, skills
-from fsacd.core.commands import CancelReason, ConfirmTalk, EndCall, SendCall
+from fsacd.core.commands import CancelReason, ConfirmTalk, SendCall
 from fsacd.core.events import (
     CallerGone,
     CallHangupAsked,
@@ -16,8 +16,8 @@ from fsacd.core.events import (
     CallReturned,
     Leg,
 )
-from fsacd.core.records import CallEnded, CallJoined, CallMoved, CallOutcome, OfferOutcome
-from fsacd.core.rules import Target, ToExtension, ToHangup, ToQueue
+from fsacd.core.records import CallJoined, CallMoved, CallOutcome, OfferOutcome
+from fsacd.core.rules import Target, ToHangup, ToQueue
 from fsacd.core.world import World
 
 
@@ -69,8 +69,10 @@ def _refuse(world: World, call: c.Call, why: str) -> str:
     """The call never stands in a queue; its caller takes the dialplan's fallback."""
     world.anomaly("call_refused", f"call {call.call_id} was refused: {why}")
     call.queue = call.queue if call.queue in world.rules.queues else ""
-    farewell = _farewell(call, world.rules.fallback)
-    _write(world, call, CallOutcome.REFUSED, why, after=_name(world.rules.fallback if farewell else None))
+    farewell = ending.farewell_to(call, world.rules.fallback)
+    ending.write(
+        world, call, CallOutcome.REFUSED, why, after=ending.name_of(world.rules.fallback if farewell else None)
+    )
     world.remember_ended(call.call_id, farewell)
     if farewell is not None:
         world.command(farewell)
@@ -138,7 +140,7 @@ def overflow(world: World, call: c.Call, target: Target, why: str) -> None:
             _arm(world, call)
             return
         target, why = rules.when_full, "full"
-    end(world, call, CallOutcome.OVERFLOWED, why, send_to=target)
+    ending.end(world, call, CallOutcome.OVERFLOWED, why, send_to=target)
 
 
 def returned(world: World, event: CallReturned) -> None:
@@ -198,13 +200,13 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
             outcome, detail = CallOutcome.LOST, event.cause
     match call.state:
         case c.Waiting():
-            end(world, call, outcome, detail)
+            ending.end(world, call, outcome, detail)
         case c.Ringing():
             _take_offers_back(world, call, CancelReason.CALLER_GONE)
-            end(world, call, outcome, detail)
+            ending.end(world, call, outcome, detail)
         case c.Connecting():
             _take_offers_back(world, call, CancelReason.CALLER_GONE)
-            end(world, call, outcome, "bridge_window" if outcome is CallOutcome.ABANDONED else detail)
+            ending.end(world, call, outcome, "bridge_window" if outcome is CallOutcome.ABANDONED else detail)
         case c.Talking() as talk:
             _end_talk(world, call, talk, "caller_hung_up" if outcome is CallOutcome.ABANDONED else detail)
         case c.Settling() as settling:
@@ -253,7 +255,7 @@ def _end_talk(world: World, call: c.Call, talk: c.Talking, detail: str) -> None:
 
 
 def _end_answered(world: World, call: c.Call, detail: str) -> None:
-    end(world, call, CallOutcome.ANSWERED, detail, after=world.queue_rules(call).after_talk or ToHangup())
+    ending.end(world, call, CallOutcome.ANSWERED, detail, after=world.queue_rules(call).after_talk or ToHangup())
 
 
 def requeue_asked(world: World, event: CallRequeueAsked) -> str | None:
@@ -306,7 +308,7 @@ def hangup_asked(world: World, event: CallHangupAsked) -> str | None:
             outcome = CallOutcome.ANSWERED
         case _:
             _take_offers_back(world, call, CancelReason.CALLER_GONE)
-    end(world, call, outcome, f"by {event.by}", send_to=ToHangup())
+    ending.end(world, call, outcome, f"by {event.by}", send_to=ToHangup())
     return None
 
 
@@ -322,70 +324,6 @@ def _take_offers_back(world: World, call: c.Call, reason: CancelReason) -> None:
             pass
 
 
-def end(
-    world: World,
-    call: c.Call,
-    outcome: CallOutcome,
-    detail: str,
-    *,
-    send_to: ToExtension | ToHangup | None = None,
-    after: ToExtension | ToHangup | None = None,
-) -> None:
-    """The call is over: write it down and forget it.
-
-    `send_to` is ordered now; `after` is what the switch does by itself after a talk, and is ordered only if the leg
-    turns up in the music again.
-    """
-    farewell = _farewell(call, send_to or after)
-    if send_to is not None and farewell is not None:
-        world.command(farewell)
-    _write(world, call, outcome, detail, after=_name(send_to))
-    world.forget_call(call, farewell)
-
-
-def _farewell(call: c.Call, target: ToExtension | ToHangup | None) -> SendCall | EndCall | None:
-    if call.leg is None or target is None:
-        return None
-    if isinstance(target, ToExtension):
-        return SendCall(call.call_id, call.leg, target)
-    return EndCall(call.call_id, call.leg, target.cause)
-
-
-def _name(target: ToExtension | ToHangup | None) -> str:
-    match target:
-        case None:
-            return ""
-        case ToExtension(extension, context):
-            return f"extension {extension} {context}"
-        case ToHangup(cause):
-            return f"hangup {cause}"
-
-
-def _write(world: World, call: c.Call, outcome: CallOutcome, detail: str, after: str = "") -> None:
-    world.outcomes[call.queue, outcome] += 1
-    world.record(
-        CallEnded(
-            call_id=call.call_id,
-            queue=call.queue,
-            outcome=outcome,
-            detail=detail,
-            arrived_ms=call.arrived_ms,
-            ended_ms=world.now_ms,
-            waited_ms=call.waited_ms(world.now_ms),
-            talked_ms=call.talked_ms,
-            agent_id=call.agent_id,
-            offers=call.offers,
-            priority=call.priority,
-            number=call.number,
-            name=call.name,
-            customer=call.customer,
-            switch=call.leg.switch if call.leg else None,
-            leg_uuid=call.leg.uuid if call.leg else None,
-            after=after,
-        )
-    )
-
-
 def switch_restarted(world: World, switch: str) -> None:
     """Every leg on the switch is gone: its calls are lost, or over if they were talking."""
     for call in [call for call in world.calls.values() if call.leg is not None and call.leg.switch == switch]:
@@ -398,7 +336,7 @@ def switch_restarted(world: World, switch: str) -> None:
 def queue_removed(world: World, call: c.Call) -> None:
     """The call's queue is gone from the configuration, and it does not talk yet: it takes the fallback."""
     _take_offers_back(world, call, CancelReason.WITHDRAWN)
-    end(world, call, CallOutcome.OVERFLOWED, "queue_removed", send_to=world.rules.fallback)
+    ending.end(world, call, CallOutcome.OVERFLOWED, "queue_removed", send_to=world.rules.fallback)
 
 
 def rearm(world: World) -> None:

@@ -1,0 +1,76 @@
+"""A call's end: its row of history, and what its leg is told."""
+
+from __future__ import annotations
+
+from fsacd.core import call as c
+from fsacd.core.commands import EndCall, SendCall
+from fsacd.core.records import CallEnded, CallOutcome
+from fsacd.core.rules import ToExtension, ToHangup
+from fsacd.core.world import World
+
+
+def end(
+    world: World,
+    call: c.Call,
+    outcome: CallOutcome,
+    detail: str,
+    *,
+    send_to: ToExtension | ToHangup | None = None,
+    after: ToExtension | ToHangup | None = None,
+) -> None:
+    """The call is over: write it down and forget it.
+
+    `send_to` is ordered now; `after` is what the switch does by itself after a talk, and is ordered only if the leg
+    turns up in the music again.
+    """
+    farewell = farewell_to(call, send_to or after)
+    if send_to is not None and farewell is not None:
+        world.command(farewell)
+    write(world, call, outcome, detail, after=name_of(send_to))
+    world.forget_call(call, farewell)
+
+
+def farewell_to(call: c.Call, target: ToExtension | ToHangup | None) -> SendCall | EndCall | None:
+    """The command that sends the call's leg to its target; None for a call without a leg."""
+    if call.leg is None or target is None:
+        return None
+    if isinstance(target, ToExtension):
+        return SendCall(call.call_id, call.leg, target)
+    return EndCall(call.call_id, call.leg, target.cause)
+
+
+def name_of(target: ToExtension | ToHangup | None) -> str:
+    """The target as history has it."""
+    match target:
+        case None:
+            return ""
+        case ToExtension(extension, context):
+            return f"extension {extension} {context}"
+        case ToHangup(cause):
+            return f"hangup {cause}"
+
+
+def write(world: World, call: c.Call, outcome: CallOutcome, detail: str, after: str = "") -> None:
+    """Write the call's row of history, and count it."""
+    world.outcomes[call.queue, outcome] += 1
+    world.record(
+        CallEnded(
+            call_id=call.call_id,
+            queue=call.queue,
+            outcome=outcome,
+            detail=detail,
+            arrived_ms=call.arrived_ms,
+            ended_ms=world.now_ms,
+            waited_ms=call.waited_ms(world.now_ms),
+            talked_ms=call.talked_ms,
+            agent_id=call.agent_id,
+            offers=call.offers,
+            priority=call.priority,
+            number=call.number,
+            name=call.name,
+            customer=call.customer,
+            switch=call.leg.switch if call.leg else None,
+            leg_uuid=call.leg.uuid if call.leg else None,
+            after=after,
+        )
+    )
