@@ -72,7 +72,7 @@ AGENT_MOVES: dict[type, frozenset[type]] = {
     NotReady: _RESTING,
     Ready: frozenset({LoggedOut, NotReady, Offered}),
     Offered: _RESTING | {Talking, HeldBack},
-    Talking: _RESTING | {WrappingUp},
+    Talking: _RESTING | {WrappingUp, HeldBack},
     WrappingUp: _RESTING,
     HeldBack: _RESTING,
 }

@@ -124,6 +124,10 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
         agents.leg_ended(world, agent, offer.offer_id)
         return
     match offer.state:
+        case o.OfferTalking() if _broke_at_once(world, offer):
+            # Without a pause, an agent who always hangs up at once would be given the same caller again and again.
+            agent.idle_since_ms = world.now_ms
+            _hold_back(world, agent, offer, "refused")
         case o.OfferTalking():
             agents.wrap_up(world, agent, _wrap_up_ms(world, offer))
         case o.OfferEnding(CancelReason.NO_ANSWER, _) if offer.answered_ms is None:
@@ -138,6 +142,11 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
                 agents.hold_back(world, agent, "not_sent", _NOT_SENT_PAUSE_MS)
             else:
                 _hold_back(world, agent, offer, _HOLD_BACK_AS[end])
+
+
+def _broke_at_once(world: World, offer: o.Offer) -> bool:
+    assert offer.connected_ms is not None
+    return world.now_ms - offer.connected_ms < world.rules.limits.settle_ms
 
 
 _NOT_SENT_PAUSE_MS = 1_000
