@@ -240,3 +240,6 @@ def print_summary(centre: Centre, calls: list[dict[str, Any]], offers: list[dict
     print("offers:", dict(Counter((row["outcome"], row["reason"]) for row in offers)))
     forced = Counter("caller" if f.victim == f.caller else "agent" for f in centre.window.forced)
     print("peak:", centre.peak, "forced:", dict(forced))
+    for line in centre.daemon.log.read_text(encoding="utf-8").splitlines():
+        if '"level":"info"' not in line:
+            print("log:", line[:400])
