@@ -60,6 +60,7 @@ class Offer:
     answered_ms: int | None = None
     connected_ms: int | None = None
     ended_ms: int | None = None  # when the agent's leg ended
+    cancels: int = 0  # how often the leg's end has been asked for again
     closed: bool = False  # its record is written
 
 

@@ -14,6 +14,7 @@ from fsacd.core.world import World
 
 # A leg whose talk is over ends by itself; only if it has not by then, it is ended.
 _TALK_OVER_GRACE_MS = 1_000
+_LONGEST_CANCEL_PAUSE_MS = 1_000
 
 _OUTCOMES: dict[CancelReason, OfferOutcome] = {
     CancelReason.CALLER_GONE: OfferOutcome.WITHDRAWN,
@@ -109,7 +110,10 @@ def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
         write_end(world, offer, OfferEnd.CANCELLED)
         over(world, offer, OfferEnd.CANCELLED)
         return
-    world.timers.set("offer", offer.offer_id, world.now_ms + world.rules.limits.cancel_retry_ms)
+    # Twice as long each time: a switch that is slow to answer is not helped by being asked more often.
+    offer.cancels += 1
+    pause_ms = min(world.rules.limits.cancel_retry_ms << offer.cancels, _LONGEST_CANCEL_PAUSE_MS)
+    world.timers.set("offer", offer.offer_id, min(world.now_ms + pause_ms, ending.give_up_ms))
     world.command(CancelOffer(offer.offer_id, offer.switch, ending.reason))
 
 
