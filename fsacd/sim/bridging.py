@@ -25,7 +25,8 @@ MAX_POLLS = 1_000
 LEAVE_US = (10 * MS, 22 * MS)
 # ... the partner nearly always first; when not, the window is one poll longer.
 LATER_US = (-150, 900)
-# The second leg tells its phone who is there with its first frames; a leg that is killed before never does.
+# A leg tells its phone who is there with its first frames, and a leg that is killed before never does.
+FIRST_TOLD_US = (*[(200, 900)] * 4, (900, 20 * MS))
 TOLD_US = (300, 20 * MS)
 # How long the leg that ends a talk waits for the other one's thread to end it too.
 LEAVING_US = 5 * SECOND
@@ -61,7 +62,7 @@ def uuid_bridge(switch: Switch, first: str, second: str) -> bool:
         return False
     if a.channel.direction == "outbound":
         if not a.channel.hit_dialplan:
-            _flip_caller_id(a)
+            a.flip_caller_id()
         a.channel.hit_dialplan = True
     if not a.channel.media_up:
         if not b.channel.media_up:
@@ -69,6 +70,8 @@ def uuid_bridge(switch: Switch, first: str, second: str) -> bool:
         a, b = b, a
     if b.channel.direction == "outbound":
         b.channel.hit_dialplan = False
+    else:
+        b.channel.second = True
     for one, other in ((a, b), (b, a)):
         channel = one.channel
         channel.variables["bridge_channel"] = other.channel.name
@@ -90,19 +93,13 @@ def uuid_bridge(switch: Switch, first: str, second: str) -> bool:
     return True
 
 
-def _flip_caller_id(session: Session) -> None:
-    profile = session.channel.profile
-    profile.cid_name, profile.callee_name = profile.callee_name, profile.cid_name
-    profile.cid_number, profile.callee_number = profile.callee_number, profile.cid_number
-
-
 def _schedule(a: Session, b: Session) -> None:
     agenda = a.switch.agenda
     leave_us = agenda.between(*LEAVE_US)
     for session in (a, b):
         channel = session.channel
         channel.break_asked = False
-        session.originating = False
+        session.leave_originate()
         session.bridge_armed = True
         channel.state = State.CONSUME_MEDIA if channel.state is State.HIBERNATE else State.HIBERNATE
     # The mark comes into force with the leg's next state: the end of a talk that is going on must not take it off.
@@ -112,6 +109,10 @@ def _schedule(a: Session, b: Session) -> None:
     b.signal(leave_us, leave_us)
     later_us = leave_us + agenda.between(*LATER_US)
     a.signal(later_us, later_us)
+    for session in (a, b):
+        if session.talk is not None:
+            # A talk is left with its next frame.
+            session.signal(100, POLL_US)
 
 
 def on_soft_execute(session: Session) -> Thread:
@@ -200,7 +201,8 @@ def _join(session: Session, other: Session) -> Thread:
         one.variables["bridge_to"] = one.variables["last_bridge_to"] = partner.uuid
     other.set_state(State.EXCHANGE_MEDIA)
     other.signal(50, 300)
-    switch.agenda.after(switch.agenda.between(200, 900), lambda: _tell_caller_id(talk, session))
+    told_us = switch.agenda.between(*switch.agenda.chance.choice(FIRST_TOLD_US))
+    switch.agenda.after(told_us, lambda: _tell_caller_id(talk, session))
     for leg in (session, other):
         if leg.line is not None:
             leg.line.talk_began()
@@ -216,8 +218,11 @@ def _join(session: Session, other: Session) -> Thread:
 
 
 def _tell_caller_id(talk: Talk, session: Session) -> None:
-    """Tell a leg's phone whom it talks to, unless it was told the same before."""
+    """Tell a leg's phone whom it talks to when both have answered, unless it was told the same before."""
     partner = talk.partner(session)
+    if session.talk is talk and not (session.channel.answered and partner.channel.answered):
+        session.switch.agenda.after(POLL_US, lambda: _tell_caller_id(talk, session))
+        return
     profile = session.channel.profile
     number = profile.callee_number if session is talk.a else profile.cid_number
     if session.channel.down or session.talk is not talk or session.told_number == number:
@@ -242,7 +247,10 @@ def _after_talk(session: Session, other: Session) -> None:
     """What the first leg does when the talk is over and nobody has taken it elsewhere."""
     channel = session.channel
     cause = other.channel.cause or causes.NORMAL_CLEARING
-    if channel.is_true("park_after_bridge"):
+    if not other.channel.answered:
+        # It never was a talk: the variables for after the talk do not count.
+        session.set_state(State.EXECUTE)
+    elif channel.is_true("park_after_bridge"):
         session.park()
     elif where := channel.variables.pop("transfer_after_bridge", ""):
         transfer_to(session, where)
@@ -270,7 +278,7 @@ def on_exchange_media(session: Session) -> Thread:
         elif where := channel.variables.pop("transfer_after_bridge", ""):
             transfer_to(session, where)
         else:
-            session.hangup(causes.NORMAL_CLEARING)
+            session.hangup(causes.NORMAL_CLEARING if channel.answered else causes.ORIGINATOR_CANCEL)
     talk.a.signal(1 * MS if channel.down else 300, POLL_US if channel.down and not talk.over else 2 * MS)
 
 

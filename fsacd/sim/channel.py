@@ -94,6 +94,8 @@ class Channel:
     answered: bool = False
     held: bool = False
     hit_dialplan: bool = False
+    # An inbound leg that was bridged as the second one: its caller id is turned round if a dialplan gets it.
+    second: bool = False
     cause: str = ""
     # It was the phone that hung up.
     left: bool = False

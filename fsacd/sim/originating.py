@@ -181,16 +181,15 @@ class Attempt:
             return  # the switch died meanwhile, and this thread with it
         if channel.down:
             self._finish(f"-ERR {channel.cause}\n")
+        elif not self.session.originating:
+            self._finish(f"-ERR {causes.ORIGINATOR_CANCEL}\n")
         elif channel.answered or (channel.early and not channel.is_true("ignore_early_media")):
             self._succeed()
 
     def _succeed(self) -> None:
         channel, session = self.session.channel, self.session
-        profile = channel.profile
-        profile.cid_name, profile.callee_name = profile.callee_name, profile.cid_name
-        profile.cid_number, profile.callee_number = profile.callee_number, profile.cid_number
         channel.hit_dialplan = True
-        self.switch.fire("CALL_UPDATE", channel, {"Direction": "RECV"})
+        session.flip_caller_id()
         extension = self.order.extension
         self._finish(f"+OK {channel.uuid}\n")
         session.originating = False

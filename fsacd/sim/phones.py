@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 # A SIP message over loopback, there or back.
 TRANSIT_US = (200, 900)
-# A BYE until the leg's thread has come to it: a frame at most.
-NOTICED_US = (100, 20 * MS)
+# A BYE until the leg's thread has come to it: about a frame.
+NOTICED_US = (100, 30 * MS)
 
 
 class Phone(Protocol):

@@ -26,8 +26,10 @@ DEFAULT_TRANSFERS = 70
 HANGUP_NOTICED_US = (200, 2 * MS)
 STATE_NOTICED_US = (2 * MS, 22 * MS)
 # A thread starts at once as a rule, but a kill may come before it.
-BIRTH_US = (*[(50, 300)] * 7, (300, 4 * MS))
-ROUTING_US = (*[(50, 300)] * 7, (300, 4 * MS))
+BIRTH_US = (*[(50, 300)] * 4, (300, 4 * MS))
+ROUTING_US = (*[(50, 300)] * 4, (300, 4 * MS))
+# An answer is known before it is shown, sometimes long enough for the originating thread to be seen in between.
+SHOWN_US = (*[(0, 100)] * 4, (100, 20 * MS))
 
 
 class Session:
@@ -156,11 +158,13 @@ class Session:
             channel.state = State.CONSUME_MEDIA
             return
         profile = channel.profile
-        channel.hit_dialplan = True
         extension = self.switch.dialplan_for(profile.dialplan).hunt(self.switch, self, profile)
         if extension is None:
             self.hangup(causes.NO_ROUTE_DESTINATION)
             return
+        if channel.second or not channel.hit_dialplan:
+            channel.second, channel.hit_dialplan = False, True
+            self.flip_caller_id()
         channel.extension, channel.step = extension, 0
         if not channel.down:
             channel.state = State.EXECUTE
@@ -295,12 +299,20 @@ class Session:
         channel.answered = True
         channel.profile.answered_us = self.switch.agenda.wall_us
         self.switch.fire("CHANNEL_ANSWER", channel)
-        self.set_call_state("ACTIVE")
+        if channel.direction == "inbound":
+            self._show_answer()
+        else:
+            agenda = self.switch.agenda
+            agenda.after(agenda.between(*agenda.chance.choice(SHOWN_US)), self._show_answer)
         channel.variables["endpoint_disposition"] = "ANSWER"
         if channel.direction == "inbound" and self.line is not None:
             self.line.leg_answered()
         if self.on_change is not None:
             self.on_change()
+
+    def _show_answer(self) -> None:
+        if not self.channel.down and self.channel.call_state in {"DOWN", "RINGING", "EARLY"}:
+            self.set_call_state("ACTIVE")
 
     def transfer(self, destination: str, dialplan: str = "", context: str = "") -> bool:
         """Send the leg to a dialplan extension; False when it has been transferred too often and is hung up."""
@@ -323,9 +335,22 @@ class Session:
         channel.other = None
         channel.set("signal_bond", None)
         self.bridge_armed = channel.bridge_originator = channel.bridge_next = False
-        self.originating = False
+        self.leave_originate()
         self.set_state(State.ROUTING)
         return not channel.down
+
+    def leave_originate(self) -> None:
+        """Somebody else has a use for the leg: the originate that rings it gives it up."""
+        self.originating = False
+        if self.on_change is not None:
+            self.on_change()
+
+    def flip_caller_id(self) -> None:
+        """Who called and who was called change places."""
+        profile = self.channel.profile
+        profile.cid_name, profile.callee_name = profile.callee_name, profile.cid_name
+        profile.cid_number, profile.callee_number = profile.callee_number, profile.cid_number
+        self.switch.fire("CALL_UPDATE", self.channel, {"Direction": "RECV"})
 
     def step_profile(self, source: str) -> None:
         """A transfer or a bridge begins a new caller profile; the old one's times stay with it."""

@@ -255,3 +255,26 @@ def test_leg_bridged_to_itself_hangs_in_limbo() -> None:
     assert model.switch.sessions[caller].channel.running in {State.RESET, State.SOFT_EXECUTE}
     assert model.client.api(f"uuid_park {caller}") == "+OK\n"
     model.until(lambda: len(model.client.seen("CHANNEL_PARK", caller)) == 2, 100)
+
+
+def test_agent_who_is_sent_elsewhere_becomes_the_caller() -> None:
+    """A second leg that a dialplan gets has its caller id turned round, which an event tells."""
+    model = Model()
+    _, agent = talk(model)
+    model.client.api(f"uuid_transfer {agent} parked XML public")
+    model.until(lambda: model.client.seen("CALL_UPDATE", agent)[2:], 100)
+    last = model.client.seen("CALL_UPDATE", agent)[-1]
+    assert (last["Channel-State"], last["Direction"]) == ("CS_ROUTING", "RECV")
+
+
+def test_agent_who_never_answered_is_cancelled_at_the_end() -> None:
+    """His leg ends as a cancelled one when the caller leaves."""
+    model = Model()
+    caller = model.call().uuid
+    model.switch.phones["1001@127.0.0.1:5070"] = ScriptedPhone(early_ms=5)
+    model.client.api(f"originate {{origination_uuid={AGENT_UUID}}}{AGENT} &park()")
+    model.client.api(f"uuid_bridge {caller} {AGENT_UUID}")
+    model.until(lambda: model.client.seen("CHANNEL_BRIDGE", caller), 200)
+    model.client.api(f"uuid_kill {caller}")
+    model.until(lambda: model.client.seen("CHANNEL_HANGUP", AGENT_UUID), 200)
+    assert outcome(model, AGENT_UUID) == "ORIGINATOR_CANCEL"

@@ -165,3 +165,17 @@ def test_quick_phone_can_be_heard_before_the_leg_waits_for_it() -> None:
         model.until(lambda m=model: m.client.seen("CHANNEL_HANGUP", AGENT_UUID))  # type: ignore[misc]
         states.add(model.client.seen("CHANNEL_HANGUP", AGENT_UUID)[0]["Channel-State"])
     assert states == {"CS_ROUTING", "CS_CONSUME_MEDIA"}
+
+
+@pytest.mark.parametrize("deed", ["uuid_transfer {} parked XML public", "uuid_bridge {other} {}"])
+def test_originate_gives_up_a_leg_that_somebody_else_uses(deed: str) -> None:
+    """The job says ORIGINATOR_CANCEL, while the leg goes on ringing."""
+    model = Model()
+    model.switch.phones[PHONE] = ScriptedPhone()
+    other = model.call().uuid
+    model.client.bgapi(f"originate {{origination_uuid={AGENT_UUID}}}{AGENT} &park()", "job-1")
+    model.until(lambda: model.client.seen("CHANNEL_PROGRESS", AGENT_UUID))
+    model.client.api(deed.format(AGENT_UUID, other=other))
+    model.until(lambda: model.client.job("job-1"))
+    assert model.client.job("job-1") == "-ERR ORIGINATOR_CANCEL\n"
+    assert model.client.api(f"uuid_exists {AGENT_UUID}") == "true"
