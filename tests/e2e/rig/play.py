@@ -21,7 +21,10 @@ EVENTS = (
 
 @dataclass(frozen=True)
 class Cue:
-    """The `nth` event of that name at that leg or job; the event SENT is a command of that name being written."""
+    """The `nth` event of that name at that leg or job.
+
+    SENT is a command of that name being written, BRIDGED a CHANNEL_BRIDGE with that leg as the second one.
+    """
 
     event: str
     label: str
@@ -114,7 +117,6 @@ IDLE = (
     "api uuid_bridge",
     "api uuid_bridge @caller1@",
     "api uuid_bridge @caller1@ nobody",
-    "api uuid_bridge @caller1@ @caller1@",
     "api uuid_bridge nobody @caller1@",
     "api uuid_kill",
     "api uuid_kill nobody",
@@ -186,7 +188,11 @@ class _Author:
     def caller(self, label: str) -> None:
         """He arrives, waits, and perhaps loses his patience or dials what is not there."""
         dials = self.chance.choice(["queue-support", "queue-support", "queue-sales-p5", "queue-vip-p9-c77"])
-        self.add(Call(label, "nowhere" if label != "caller1" and self.likely(0.2) else dials), None, 20, 500)
+        # One after the other, so that the order in which they come, which gives them their names, is sure.
+        if label == "caller1":
+            self.add(Call(label, dials), None, 20, 200)
+        else:
+            self.add(Call(label, "nowhere" if self.likely(0.2) else dials), None, 400, 700)
         if self.likely(0.25):
             self.add(HangUp(label), Cue("fsacd::queued", label), 300, 3_500)
         if self.likely(0.15):
@@ -246,7 +252,7 @@ class _Author:
             self.say(f"api uuid_setvar_multi @{caller}@ note=1;fsacd_agent=1001", parked, max(0.0, delay_ms - 5))
         if self.likely(0.3):
             self.disturb(agent, caller, Cue("SENT", bridge))
-        bridged = Cue("CHANNEL_BRIDGE", caller)
+        bridged = Cue("BRIDGED", agent)
         if self.likely(0.8):
             after = self.chance.choice(["", "", " lab_fallback:XML:public"])
             self.say(f"api uuid_setvar @{caller}@ transfer_after_bridge{after}", bridged, 0)
