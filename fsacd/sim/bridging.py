@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from fsacd.sim.switch import Switch
 
 POLL_US = 20 * MS
+# With these causes of a partner who never answered, a leg goes on even when nothing tells it to.
+NO_REASON_TO_END = frozenset({"NO_ANSWER", "NO_USER_RESPONSE", causes.ORIGINATOR_CANCEL})
 # Twenty seconds of a partner that stays in a state of its own, and both are hung up.
 MAX_POLLS = 1_000
 # Both legs leave what they are doing within about one frame of the command ...
@@ -248,8 +250,11 @@ def _after_talk(session: Session, other: Session) -> None:
     channel = session.channel
     cause = other.channel.cause or causes.NORMAL_CLEARING
     if not other.channel.answered:
-        # It never was a talk: the variables for after the talk do not count.
-        session.set_state(State.EXECUTE)
+        # It never was a talk: the variables for after the talk do not count, but those for a failed call do.
+        if channel.is_true("continue_on_fail") or cause in NO_REASON_TO_END:
+            session.set_state(State.EXECUTE)
+        else:
+            session.hangup(cause)
     elif channel.is_true("park_after_bridge"):
         session.park()
     elif where := channel.variables.pop("transfer_after_bridge", ""):

@@ -278,3 +278,16 @@ def test_agent_who_never_answered_is_cancelled_at_the_end() -> None:
     model.client.api(f"uuid_kill {caller}")
     model.until(lambda: model.client.seen("CHANNEL_HANGUP", AGENT_UUID), 200)
     assert outcome(model, AGENT_UUID) == "ORIGINATOR_CANCEL"
+
+
+@pytest.mark.parametrize(("cause", "end"), [("CALL_REJECTED", "CALL_REJECTED"), ("NO_USER_RESPONSE", "went on")])
+def test_refusal_after_early_media_is_the_callers_end(cause: str, end: str) -> None:
+    """Unless nobody was there to answer: that is always a reason to go on."""
+    model = Model()
+    caller = model.call().uuid
+    model.switch.phones["1001@127.0.0.1:5070"] = ScriptedPhone(early_ms=5, rejects_ms=200, cause=cause)
+    model.client.api(f"originate {{origination_uuid={AGENT_UUID}}}{AGENT} &park()")
+    model.client.api(f"uuid_bridge {caller} {AGENT_UUID}")
+    model.until(lambda: model.client.seen("CHANNEL_UNBRIDGE", caller), 500)
+    model.run(50)
+    assert outcome(model, caller) == end
