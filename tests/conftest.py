@@ -6,6 +6,6 @@ monkey.patch_all()
 
 import signal  # noqa: E402 - see above
 
-# A run in the background of a shell is started with Ctrl-C ignored, and so would be every program that a test starts and
-# ends by Ctrl-C.
+# A run in the background of a shell is started with Ctrl-C ignored, and so would be every program that a test
+# starts and ends by Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
