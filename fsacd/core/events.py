@@ -7,10 +7,11 @@ while the daemon was away). Facts arrive late, doubled, out of order and about t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fsacd.core.rules import Rules, SkillLevels
+from fsacd.core.rules import Rules, Service, SkillLevels
 
 # Who asked for a change: "phone:1001", "api:wallboard", "cli:root". Recorded, never interpreted.
 By = str
@@ -54,6 +55,8 @@ class CallQueued:
     number: str = ""
     name: str = ""
     customer: str = ""
+    language: str = ""
+    named_agent: str = ""  # the agent who is this customer's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,35 @@ class CallHangupAsked:
 
     call_id: str
     by: By
+
+
+@dataclass(frozen=True, slots=True)
+class CallChangeAsked:
+    """An operator changes what a call is or requires; None leaves as it is."""
+
+    call_id: str
+    by: By
+    priority: int | None = None
+    required: SkillLevels | None = None
+    head_start_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallPromoteAsked:
+    """An operator lets a call go before all others of its queue, whatever their class."""
+
+    call_id: str
+    by: By
+
+
+@dataclass(frozen=True, slots=True)
+class CallSendAsked:
+    """An operator wants this agent to have the call: it waits for him alone for `for_ms`, then for all again."""
+
+    call_id: str
+    agent_id: str
+    by: By
+    for_ms: int = 60_000
 
 
 # --- offers --------------------------------------------------------------------------------------------------------
@@ -206,6 +238,35 @@ class AgentEndedWrapUp:
     by: By
 
 
+@dataclass(frozen=True, slots=True)
+class AgentChangeAsked:
+    """An operator changes what an agent can do or serves, until the configuration says something new of him.
+
+    None leaves as it is.
+    """
+
+    agent_id: str
+    by: By
+    skills: SkillLevels | None = None
+    queues: Mapping[str, Service] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideCallStarted:
+    """The agent's phone is in a call that is not ours: it rings, is answered, or he dials out himself."""
+
+    agent_id: str
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideCallEnded:
+    """That call's leg on the agent's side is over."""
+
+    agent_id: str
+    leg: Leg
+
+
 # --- the world -----------------------------------------------------------------------------------------------------
 
 
@@ -231,14 +292,32 @@ class SwitchRestarted:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueSetOpen:
+    """A queue opens or closes: by its hours, or because somebody wants it so."""
+
+    queue: str
+    open: bool
+    by: By
+
+
+@dataclass(frozen=True, slots=True)
+class LastAgentsKnown:
+    """Whom these callers talked with last, by history: (number, agent), the oldest first. What is known stays."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RulesChanged:
     """The configuration was reloaded."""
 
     rules: Rules
 
 
-CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | CallLost | CallRequeueAsked | CallHangupAsked
+CallWish = CallRequeueAsked | CallHangupAsked | CallChangeAsked | CallPromoteAsked | CallSendAsked
+CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | CallLost | CallWish
 OfferEvent = OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded
-AgentEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp
-WorldEvent = SwitchConnected | SwitchLost | SwitchRestarted | RulesChanged
-Event = CallEvent | OfferEvent | AgentEvent | WorldEvent
+AgentEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp | AgentChangeAsked
+OutsideEvent = OutsideCallStarted | OutsideCallEnded
+WorldEvent = SwitchConnected | SwitchLost | SwitchRestarted | QueueSetOpen | LastAgentsKnown | RulesChanged
+Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent

@@ -127,4 +127,48 @@ class Anomaly:
     at_ms: int
 
 
-Record = CallJoined | CallConnected | CallMoved | CallEnded | OfferClosed | AgentStateEnded | Anomaly
+@dataclass(frozen=True, slots=True)
+class DecisionMade:
+    """An agent was chosen for a call. `Engine.explain` tells why, for as long as it remembers."""
+
+    number: int
+    call_id: str
+    queue: str
+    agent_id: str
+    offer_id: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeMade:
+    """Somebody changed something by hand. `subject` is a call, an agent or a queue; `detail` says what was changed."""
+
+    kind: str  # call_priority, call_skills, call_head_start, call_promoted, call_moved, call_sent, call_ended, …
+    subject: str
+    detail: str
+    by: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyFailed:
+    """A plugin raised, stalled or answered nonsense; longest_idle, or the usual order, does its work from now on."""
+
+    queue: str
+    plugin: str
+    why: str
+    at_ms: int
+
+
+Record = (
+    CallJoined
+    | CallConnected
+    | CallMoved
+    | CallEnded
+    | OfferClosed
+    | AgentStateEnded
+    | DecisionMade
+    | ChangeMade
+    | StrategyFailed
+    | Anomaly
+)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
 
 # (skill, level 1..10), sorted by skill, no skill twice: what an agent can do, or at least what a call needs.
-SkillLevels = tuple[tuple[str, int], ...]
+from fsacd.strategy import SkillLevels as SkillLevels  # noqa: PLC0414 - the way to hand a name on
+
+# The values of a plugin's parameters, sorted by name.
+Parameters = tuple[tuple[str, int | float | str | bool], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,19 @@ Target = ToQueue | ToExtension | ToHangup
 
 
 @dataclass(frozen=True, slots=True)
+class Overflow:
+    """What becomes of calls while a condition holds: of those that come, and of those that wait.
+
+    `after_ms`: only once the condition has held for so long without a break.
+    """
+
+    target: Target
+    joining: bool = True
+    waiting: bool = True
+    after_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HoldBack:
     """How long an agent is not rung again after an offer that came to nothing, in milliseconds."""
 
@@ -45,33 +62,101 @@ class HoldBack:
     unreachable_ms: int = 30_000
 
 
+class WrapUp(StrEnum):
+    """How after-call work ends: by its time alone; by its time or earlier by the agent; only by the agent."""
+
+    FIXED = "fixed"
+    CAPPED = "capped"
+    UNTIL_READY = "until_ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change of what a waiting call requires, `after_ms` after it joined the queue it stands in.
+
+    Steps add up: all whose time has come hold together, the later ones last.
+    """
+
+    after_ms: int
+    lower: SkillLevels = ()  # these skills are required at no more than this level
+    drop: tuple[str, ...] = ()  # these skills are not required
+    backup: bool = False  # agents who serve the queue as backup may take it
+    ring_at_once: int | None = None  # at least so many agents ring at once
+    raise_by: int = 0  # priority classes
+    overflow: Target | None = None  # it leaves
+
+
+class StickyAgent(StrEnum):
+    """Who comes first: the agent the caller talked with last, the one named for the customer, or named, else last."""
+
+    LAST = "last"
+    NAMED = "named"
+    NAMED_OR_LAST = "named_or_last"
+
+
+@dataclass(frozen=True, slots=True)
+class Sticky:
+    """For `for_ms` after the call has joined, one agent comes first for it.
+
+    `wait`: nobody else gets it meanwhile, if he is logged in; otherwise it is his only if he is ready.
+    `any_queue`: even if he does not serve this queue.
+    """
+
+    agent: StickyAgent = StickyAgent.LAST
+    for_ms: int = 20_000
+    wait: bool = False
+    any_queue: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class QueueRules:
-    """One queue's rules. A limit of None means: no limit of the queue's own."""
+    """One queue's rules. A limit of None means: no limit of the queue's own; an overflow of None: there is none."""
 
     name: str
     strategy: str = "longest_idle"
+    strategy_parameters: Parameters = ()
+    call_order: str | None = None  # None: class, then virtual arrival
+    call_order_parameters: Parameters = ()
+    # Whether better skilled agents go before others of their rank; if not, the strategy decides between all who suit.
+    level_first: bool = True
     priority: int = 0
     required: SkillLevels = ()
     ring_timeout_ms: int = 20_000
+    ring_at_once: int = 1  # a strategy may ring more
     wrap_up_ms: int = 10_000
+    wrap_up: WrapUp = WrapUp.CAPPED
     max_length: int = 500
     when_full: Target = ToHangup("USER_BUSY")
     max_wait_ms: int | None = None
     when_max_wait: Target = ToHangup("NO_USER_RESPONSE")
+    when_nobody_logged_in: Overflow | None = None
+    when_nobody_ready: Overflow | None = None  # everybody logged in has asked for a break
+    max_estimated_wait_ms: int = 0
+    when_estimated_wait: Overflow | None = None
+    when_closed: Overflow | None = None
+    expected_handling_ms: int = 180_000  # talk and wrap-up, for the estimate, until enough calls are measured
+    steps: tuple[Step, ...] = ()  # by after_ms
+    sticky: Sticky | None = None
     # None: hang the caller up after the talk; a target: the caller goes on there (a survey, say).
     after_talk: ToExtension | None = None
     hold_back: HoldBack = HoldBack()
+    not_ready_after: int = 0  # so many offers in a row that he did not answer, and an agent is not ready; 0: never
     service_level_ms: int = 20_000
     short_abandon_ms: int = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How an agent serves one queue: rank 1 before rank 2; helps only with calls that have waited `delay_ms`."""
+    """How an agent serves one queue.
+
+    Rank 1 before rank 2; helps only with calls that have waited `delay_ms`; with `backup`, only with calls that a step
+    has opened to the backup; `weight` (1..100) is his share where the strategy gives shares.
+    """
 
     rank: int = 1
     delay_ms: int = 0
+    backup: bool = False
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +184,18 @@ class Limits:
     # An agent who is gone within this has not talked: his caller keeps his place. Until then the switch sends the
     # caller back to the music by itself; only then the leg is told that it talks.
     settle_ms: int = 1_000
+    # How many agents may ring at once for one call, whatever its strategy says.
+    ringing: int = 100
+    # How many candidates a rank strategy is shown.
+    rank_pool: int = 200
+    # Wrap-up that only the agent ends: after so long he is not ready.
+    longest_wrap_up_ms: int = 3_600_000
+    # What an agent has done counts half after so long on duty (fewest_calls, least_talk_time, least_occupied).
+    counters_half_life_ms: int = 4 * 3_600_000
+    # How many callers' last agents are remembered.
+    last_agents: int = 50_000
+    # How many decisions can be explained from memory.
+    decisions: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)

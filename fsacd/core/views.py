@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from fsacd.core.commands import Command
 from fsacd.core.events import Leg
 from fsacd.core.records import Record
 from fsacd.core.rules import Service, SkillLevels
+from fsacd.strategy import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class CallView:
-    """One live call. `state`: waiting, offered, connecting, talking. `position` is 1 for the next; 0 when talking."""
+    """One live call. `state`: waiting, offered, connecting, talking. `position` is 1 for the next; 0 when talking.
+
+    `required` and `priority` are what holds now, steps included. `reserved_for` is the agent whom it waits for.
+    """
 
     call_id: str
     queue: str
@@ -38,11 +43,14 @@ class CallView:
     agent_ids: tuple[str, ...]
     offers: int
     leg: Leg | None
+    head_start_ms: int = 0
+    language: str = ""
+    reserved_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """One configured agent. `state`: logged_out, not_ready, ready, offered, talking, wrapping_up, held_back, leaving.
+    """One configured agent. `state`: logged_out, not_ready, ready, offered, talking, wrapping_up, held_back, busy.
 
     `reason` says more (the not-ready reason, why held back); `then` is what was asked for meanwhile.
     """
@@ -73,6 +81,8 @@ class QueueView:
     agents_ready: int
     answered: int = 0
     abandoned: int = 0
+    is_open: bool = True
+    estimated_wait_ms: int | None = None  # what a call that joined now would wait; None: nobody is on duty
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,64 @@ class OfferView:
     switch: str
     state: str
     started_ms: int
+
+
+class WhyNot(StrEnum):
+    """The closed list of reasons why an agent of the queue is not rung for a call; the first that holds is told."""
+
+    RESERVED = "reserved"  # the call waits for another agent
+    SKILL = "skill"  # he lacks a required skill, or has too low a level
+    BACKUP = "backup"  # he is backup, and no step has opened the call to the backup
+    DELAY = "delay"  # he helps this queue only with calls that have waited longer
+    LOGGED_OUT = "logged_out"
+    NOT_READY = "not_ready"
+    HELD_BACK = "held_back"
+    BUSY = "busy"
+    OFFERED = "offered"
+    TALKING = "talking"
+    WRAPPING_UP = "wrapping_up"
+    SCOPE = "scope"  # the strategy rings the first rank and level alone
+
+
+@dataclass(frozen=True, slots=True)
+class RankedAgent:
+    """An eligible ready agent with his key, each part: smaller goes first."""
+
+    agent_id: str
+    let_pass: int  # how often he has let this very call pass
+    rank: int
+    level: int  # greater goes first; 0 where the queue leaves levels to the strategy
+    key: Key  # the strategy's; empty for one that ranks
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An agent of the queue who was not rung, and the one reason why not; `detail` says more."""
+
+    agent_id: str
+    why: WhyNot
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One decision, or (with `decision` None) why the call still waits at `at_ms`.
+
+    `eligible` is in the order in which the call would ring them; the first is `chosen`.
+    """
+
+    call_id: str
+    queue: str
+    at_ms: int
+    decision: int | None
+    chosen: str | None
+    strategy: str
+    required: SkillLevels
+    priority: int
+    waited_ms: int
+    eligible: tuple[RankedAgent, ...]
+    rejected: tuple[Rejected, ...]
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
