@@ -1,1 +1,1 @@
-"""Ring strategies: one file, one rule, one docstring that an operator can read."""
+"""Ring strategies and call orders: one file, one rule, one docstring that an operator can read."""
