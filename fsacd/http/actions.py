@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import cast
 
 from fsacd.core import events as e
+from fsacd.http import bodies as b
 from fsacd.http import models as m
 from fsacd.http.access import Role
 from fsacd.http.problem import ProblemError, sentence
@@ -17,7 +18,8 @@ from fsacd.http.routes import V1, Asked, Route
 _DESK = re.compile(r"user/[A-Za-z0-9_.+-]+(@[A-Za-z0-9_.-]+)?")
 
 
-def _agent_after(asked: Asked, event: e.AgentEvent) -> m.Agent:
+def agent_after(asked: Asked, event: e.AgentEvent) -> m.Agent:
+    """Ask this of the engine, and show the agent as he is then. Raises Refused, and the problem 404."""
     # Looking before asking turns a slip of the pen into 404 with a near miss, not into a refusal of the engine.
     find_agent(asked.context.daemon.snapshot(), event.agent_id)
     asked.context.daemon.ask(event)
@@ -27,38 +29,38 @@ def _agent_after(asked: Asked, event: e.AgentEvent) -> m.Agent:
 
 def agent_login(asked: Asked) -> m.Agent:
     """The agent comes to work."""
-    body = cast("m.Login", asked.body)  # the route below says so
+    body = cast("b.Login", asked.body)  # the route below says so
     contact = body.contact
     if contact is not None and asked.role < Role.SUPERVISOR and not _DESK.fullmatch(contact):
         detail = "A contact other than 'user/ID' or 'user/ID@DOMAIN' may be set by a supervisor only."
         raise ProblemError(HTTPStatus.FORBIDDEN, "contact-not-allowed", detail)
-    return _agent_after(asked, e.AgentLoggedIn(asked.params["agent_id"], asked.by, contact, body.ready))
+    return agent_after(asked, e.AgentLoggedIn(asked.params["agent_id"], asked.by, contact, body.ready))
 
 
 def agent_logout(asked: Asked) -> m.Agent:
     """The agent goes home."""
-    return _agent_after(asked, e.AgentLoggedOut(asked.params["agent_id"], asked.by))
+    return agent_after(asked, e.AgentLoggedOut(asked.params["agent_id"], asked.by))
 
 
 def agent_ready(asked: Asked) -> m.Agent:
     """The agent wants calls."""
-    return _agent_after(asked, e.AgentSetReady(asked.params["agent_id"], asked.by))
+    return agent_after(asked, e.AgentSetReady(asked.params["agent_id"], asked.by))
 
 
 def agent_not_ready(asked: Asked) -> m.Agent:
     """The agent wants no calls."""
-    body = cast("m.NotReady", asked.body)  # the route below says so
-    return _agent_after(asked, e.AgentSetNotReady(asked.params["agent_id"], asked.by, body.reason))
+    body = cast("b.NotReady", asked.body)  # the route below says so
+    return agent_after(asked, e.AgentSetNotReady(asked.params["agent_id"], asked.by, body.reason))
 
 
 def agent_end_wrap_up(asked: Asked) -> m.Agent:
     """The agent has finished his after-call work."""
-    return _agent_after(asked, e.AgentEndedWrapUp(asked.params["agent_id"], asked.by))
+    return agent_after(asked, e.AgentEndedWrapUp(asked.params["agent_id"], asked.by))
 
 
 def call_requeue(asked: Asked) -> m.Done:
     """The call goes back to a queue."""
-    body = cast("m.Requeue", asked.body)  # the route below says so
+    body = cast("b.Requeue", asked.body)  # the route below says so
     snapshot = asked.context.daemon.snapshot()
     call = find_call(snapshot, asked.params["call_id"])
     if body.queue is not None:
@@ -87,7 +89,7 @@ _CALL_REFUSALS = _AGENT_REFUSALS
 ROUTES = (
     Route(
         "POST", f"{_AGENT}/login", agent_login, Role.AGENT, "Log an agent in", m.Agent, "agents",
-        body=m.Login, refusals=_AGENT_REFUSALS,
+        body=b.Login, refusals=_AGENT_REFUSALS,
     ),
     Route(
         "POST", f"{_AGENT}/logout", agent_logout, Role.AGENT, "Log an agent out, after his call if he has one",
@@ -100,7 +102,7 @@ ROUTES = (
     Route(
         "POST", f"{_AGENT}/not-ready", agent_not_ready, Role.AGENT,
         "Make an agent not ready, after his call and wrap-up if he is busy",
-        m.Agent, "agents", body=m.NotReady, refusals=_AGENT_REFUSALS,
+        m.Agent, "agents", body=b.NotReady, refusals=_AGENT_REFUSALS,
     ),
     Route(
         "POST", f"{_AGENT}/end-wrap-up", agent_end_wrap_up, Role.AGENT, "End an agent's wrap-up before its time",
@@ -109,7 +111,7 @@ ROUTES = (
     Route(
         "POST", f"{_CALL}/requeue", call_requeue, Role.SUPERVISOR,
         "Put a call back into its queue, or into another, with the waiting time it has",
-        m.Done, "calls", body=m.Requeue, refusals=_CALL_REFUSALS,
+        m.Done, "calls", body=b.Requeue, refusals=_CALL_REFUSALS,
     ),
     Route(
         "POST", f"{_CALL}/hangup", call_hangup, Role.SUPERVISOR, "Hang a call up", m.Done, "calls",

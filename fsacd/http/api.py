@@ -6,16 +6,20 @@ The API owns nothing: it reads snapshots, and posts facts ("an agent logged in, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from fsacd.core.events import Event
-from fsacd.core.views import Snapshot
+from fsacd.core.views import Explanation, Snapshot
 from fsacd.http.access import Token
 
 # The text of /metrics and its content type.
 Metrics = Callable[[], tuple[bytes, str]]
+
+# (call, limit) -> the latest decisions about a call that history holds, as `fsacd.http.explain` reads them. May wait
+# for the database; raises Unavailable when it cannot be asked.
+StoredExplanations = Callable[[str, int], Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,10 @@ class Daemon(Protocol):
         """Everything the engine knows now."""
         ...
 
+    def explain(self, call_id: str) -> tuple[Explanation, ...]:
+        """The decisions about a call that are remembered, oldest first; if it waits, why it does, last."""
+        ...
+
     def wall_ms(self, engine_ms: int) -> int:
         """The engine's clock as Unix time in ms."""
         ...
@@ -117,3 +125,4 @@ class Context:
     settings: ApiSettings
     metrics: Metrics
     clock: Callable[[], float] = time.monotonic
+    explanations: StoredExplanations | None = None

@@ -19,10 +19,10 @@ from gevent import Timeout
 from pydantic import BaseModel, ValidationError
 
 from fsacd.errors import Refused, Unavailable
-from fsacd.http import actions, health, queries
+from fsacd.http import actions, changes, explain, health, queries
 from fsacd.http.access import Access, Role, Token
-from fsacd.http.api import ApiSettings, Context, Daemon, Metrics
-from fsacd.http.models import Body, Query
+from fsacd.http.api import ApiSettings, Context, Daemon, Metrics, StoredExplanations
+from fsacd.http.bodies import Body, Query
 from fsacd.http.openapi import document
 from fsacd.http.problem import CONTENT_TYPE, ProblemError, near, sentence
 from fsacd.http.routes import Asked, Raw, Route, Unready
@@ -41,15 +41,21 @@ ROUTES: tuple[Route, ...] = (
     *health.ROUTES,
     Route("GET", "/openapi.json", _openapi, None, "This document", None, "health"),
     *queries.ROUTES,
+    *explain.ROUTES,
     *actions.ROUTES,
+    *changes.ROUTES,
 )
 
 
 def make_app(
-    daemon: Daemon, settings: ApiSettings, metrics: Metrics, clock: Callable[[], float] = time.monotonic
+    daemon: Daemon,
+    settings: ApiSettings,
+    metrics: Metrics,
+    clock: Callable[[], float] = time.monotonic,
+    explanations: StoredExplanations | None = None,
 ) -> falcon.App[falcon.Request, falcon.Response]:
-    """The application, ready for a server. `clock` is monotonic, in seconds."""
-    context = Context(daemon, settings, metrics, clock)
+    """The application, ready for a server. `clock` is monotonic, in seconds; without a database no `explanations`."""
+    context = Context(daemon, settings, metrics, clock, explanations)
     access = Access(settings.tokens, rate=settings.rate, burst=settings.burst, clock=clock)
     app = falcon.App(middleware=[_Hosts(settings)])
     # A cut-off or odd query string is the caller's fault to fix, not ours to guess at.
@@ -216,7 +222,8 @@ def _validated(model: type[_Model], content: dict[str, Any], where: str) -> _Mod
 
 
 def _sentence(model: type[BaseModel], fault: dict[str, Any]) -> str:
-    field = ".".join(str(part)[:64] for part in fault["loc"]) or "it"
+    # pydantic says where in a mapping the fault is; the name itself says it better.
+    field = ".".join(str(part)[:64] for part in fault["loc"] if part != "[key]") or "it"
     if fault["type"] == "extra_forbidden":
         matches = near(field, model.model_fields)
         return f"{field}: unknown field" + (f", did you mean {matches[0]!r}?" if matches else "")

@@ -1,4 +1,4 @@
-"""What the API sends and takes: stable, documented, one unit per name.
+"""What the API sends: stable, documented, one unit per name. What it takes is in `bodies`.
 
 Times are RFC 3339 in UTC (`…_at`), durations are seconds (`…_seconds`). Fields are added, never renamed or re-used.
 """
@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
-
-from fsacd.config.forms import contact_is_safe
+from pydantic import BaseModel, ConfigDict, Field
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-03-01T12:00:00.000Z"])]
 Seconds = Annotated[float, Field(ge=0)]
 
 CallStateName = Literal["waiting", "offered", "connecting", "talking"]
 AgentStateName = Literal[
-    "logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back", "leaving"
+    "logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back", "busy", "leaving"
 ]
+
+WhyNotName = Literal[
+    "reserved", "skill", "backup", "delay", "logged_out", "not_ready", "held_back", "busy", "offered", "talking",
+    "wrapping_up", "scope",
+]  # fmt: skip
+# JSON has no number for "before all others".
+KeyPart = int | float | Literal["-infinity", "infinity"]
 
 # A limit on each answer: a page this long is still built within some ten milliseconds.
 PAGE_DEFAULT = 1_000
@@ -37,6 +41,8 @@ class Service(Answer):
     queue: str
     rank: int = Field(description="1 is served before 2.")
     delay_seconds: Seconds = Field(description="The agent helps only with calls that have waited this long.")
+    backup: bool = Field(description="He helps only with calls that a step has opened to the backup.")
+    weight: int = Field(description="His share where the strategy gives shares, 1 to 100.")
 
 
 class Call(Answer):
@@ -46,14 +52,17 @@ class Call(Answer):
     queue: str
     state: CallStateName
     position: int = Field(description="1 is the next; 0 when the caller talks.")
-    priority: int
+    priority: int = Field(description="Its class, higher goes first; what holds now, steps included.")
+    head_start_seconds: Seconds = Field(description="It counts as having arrived this much earlier.")
     arrived_at: Timestamp
     waited_seconds: Seconds
     talked_seconds: Seconds
     number: str
     name: str
     customer: str
-    required_skills: dict[str, int] = Field(description="Skill to least level, 1 to 10.")
+    language: str
+    required_skills: dict[str, int] = Field(description="Skill to least level, 1 to 10; what holds now.")
+    reserved_for: str | None = Field(description="The agent whom it waits for alone.")
     agents: list[str] = Field(description="The agents who are rung for it, or the one who talks with the caller.")
     offers: int = Field(description="How many times it has been offered to an agent.")
     switch: str | None
@@ -87,6 +96,10 @@ class Queue(Answer):
     oldest_wait_seconds: Seconds | None = Field(description="Null when nobody waits.")
     agents_logged_in: int
     agents_ready: int
+    open: bool = Field(description="Closed by its hours or by hand, a queue takes no calls.")
+    estimated_wait_seconds: Seconds | None = Field(
+        description="What a call that joined now would wait; null when nobody is on duty."
+    )
     answered: int = Field(description="Calls answered by an agent, since the daemon's start; talks under way count.")
     abandoned: int = Field(description="Calls whose callers gave up, since the daemon's start.")
 
@@ -158,6 +171,52 @@ class Status(Answer):
     agents: dict[AgentStateName, int] = Field(description="How many agents are in each state; only those there are.")
 
 
+class Eligible(Answer):
+    """A ready agent who could have the call, with his key: the call rings the least key first, part by part."""
+
+    agent: str
+    let_pass: int = Field(description="How often he has let this very call pass.")
+    rank: int = Field(description="His rank for the queue; 1 goes first.")
+    level: int = Field(description="The lowest of his levels in the required skills; the highest goes first.")
+    key: list[KeyPart] = Field(description="The strategy's key; empty when it ranks all together.")
+
+
+class NotRung(Answer):
+    """An agent of the queue who could not have the call, and the first reason why not."""
+
+    agent: str
+    why: WhyNotName
+    detail: str
+
+
+class Explanation(Answer):
+    """Why one agent was chosen for a call; or, with `decision` null, why nobody rings for it."""
+
+    decision: int | None = Field(description="The daemon counts its decisions.")
+    at: Timestamp
+    queue: str
+    chosen: str | None
+    strategy: str
+    sentence: str = Field(description="The whole in one sentence, for a person.")
+    priority: int = Field(description="The call's class at that moment.")
+    required_skills: dict[str, int] = Field(description="What the call needed at that moment.")
+    waited_seconds: Seconds
+    eligible: list[Eligible] = Field(description="In the order in which the call would ring them; at most `agents`.")
+    eligible_total: int
+    not_rung: list[NotRung] = Field(description="The other agents of the queue; at most `agents`.")
+    not_rung_total: int
+    reasons: dict[WhyNotName, int] = Field(description="How many were not rung for each reason.")
+
+
+class Explanations(Answer):
+    """A call's decisions."""
+
+    call_id: str
+    decisions: list[Explanation] = Field(description="The latest, the oldest of them first.")
+    waiting: Explanation | None = Field(description="Why the call still waits; null when it does not.")
+    note: str = Field(description="One sentence on what may be missing; empty when nothing is.")
+
+
 class Done(Answer):
     """It was done; `message` says what, in one sentence."""
 
@@ -188,72 +247,3 @@ class Problem(Answer):
     did_you_mean: list[str] | None = None
     problems: list[str] | None = Field(default=None, description="The single faults when there are several.")
     retry_after_seconds: float | None = None
-
-
-class Body(BaseModel):
-    """The base of everything the API takes: unknown fields and near-miss types are refused, not guessed at."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class NoBody(Body):
-    """Nothing to say."""
-
-
-def _one_endpoint(contact: str) -> str:
-    if not contact_is_safe(contact):
-        raise PydanticCustomError("contact", "a contact is one endpoint like user/1001")
-    return contact
-
-
-class Login(Body):
-    """Where and how the agent comes to work."""
-
-    # A dial string goes into a command; whatever separates or sets variables there cannot be part of a contact.
-    contact: Annotated[str, AfterValidator(_one_endpoint)] | None = Field(
-        default=None,
-        pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,31}/[A-Za-z0-9_.@/:;=+*#~-]{1,200}$",
-        description="Overrides the configured contact until the agent logs out. Anything but `user/ID` or "
-        "`user/ID@DOMAIN` needs the role supervisor, because it can be a number that costs money.",
-    )
-    ready: bool = Field(default=True, description="False: log in not ready.")
-
-
-class NotReady(Body):
-    """Why the agent wants no calls."""
-
-    reason: str = Field(default="", pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{0,64}$")
-
-
-class Requeue(Body):
-    """Where the call goes back to."""
-
-    queue: str | None = Field(default=None, max_length=64, description="Another queue; by default the call's own.")
-
-
-class Query(BaseModel):
-    """The base of query strings. Numbers arrive as text, so types are not strict here."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class NoQuery(Query):
-    """No query string."""
-
-
-class CallQuery(Query):
-    """Which calls."""
-
-    queue: str | None = Field(default=None, max_length=64)
-    state: CallStateName | None = None
-    limit: int = Field(default=PAGE_DEFAULT, ge=1, le=PAGE_MAX)
-    offset: int = Field(default=0, ge=0, le=10_000_000)
-
-
-class AgentQuery(Query):
-    """Which agents."""
-
-    queue: str | None = Field(default=None, max_length=64)
-    state: AgentStateName | None = None
-    limit: int = Field(default=PAGE_DEFAULT, ge=1, le=PAGE_MAX)
-    offset: int = Field(default=0, ge=0, le=10_000_000)

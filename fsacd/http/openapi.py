@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from fsacd import __version__
 from fsacd.http import models as m
+from fsacd.http.bodies import NoBody
 from fsacd.http.problem import CONTENT_TYPE
 from fsacd.http.routes import Route
 
@@ -28,7 +29,7 @@ _PARAMETERS = {
 def document(routes: Sequence[Route]) -> bytes:
     """The document as JSON."""
     answers: set[type[BaseModel]] = {route.answer for route in routes if route.answer is not None}
-    bodies: set[type[BaseModel]] = {route.body for route in routes if route.body is not m.NoBody}
+    bodies: set[type[BaseModel]] = {route.body for route in routes if route.body is not NoBody}
     schemas = sorted(answers | bodies | {m.Problem}, key=lambda model: model.__name__)
     _, definitions = models_json_schema(
         [(model, "validation" if model in bodies else "serialization") for model in schemas],
@@ -68,7 +69,7 @@ def _operation(route: Route) -> dict[str, Any]:
     else:
         operation["security"] = [{"token": []}]
         operation["description"] = f"Needs a token of the role {route.role.word} or above."
-    if route.body is not m.NoBody:
+    if route.body is not NoBody:
         required = any(field.is_required() for field in route.body.model_fields.values())
         operation["requestBody"] = {"required": required, "content": {"application/json": _schema(route.body)}}
     return operation

@@ -64,6 +64,8 @@ class _QueueFields(TypedDict):
     oldest_wait_seconds: float | None
     agents_logged_in: int
     agents_ready: int
+    open: bool
+    estimated_wait_seconds: float | None
     answered: int
     abandoned: int
 
@@ -77,7 +79,8 @@ class Presenter:
     reveal: bool
     digits: int
 
-    def _at(self, engine_ms: int) -> str:
+    def at(self, engine_ms: int) -> str:
+        """A moment of the engine's clock as RFC 3339."""
         return timestamp(self.wall_ms(engine_ms))
 
     def _caller_text(self, text: str) -> str:
@@ -92,14 +95,17 @@ class Presenter:
             state=cast("m.CallStateName", view.state),  # pydantic checks it at run time
             position=view.position,
             priority=view.priority,
-            arrived_at=self._at(view.arrived_ms),
+            head_start_seconds=seconds(view.head_start_ms),
+            arrived_at=self.at(view.arrived_ms),
             waited_seconds=seconds(view.waited_ms),
             talked_seconds=seconds(view.talked_ms),
             number=self._caller_text(view.number),
             # Switches often repeat the number as the name, and some sites use it as the customer's key.
             name=self._caller_text(view.name),
             customer=self._caller_text(view.customer),
+            language=well_formed(view.language),
             required_skills=dict(view.required),
+            reserved_for=view.reserved_for,
             agents=list(view.agent_ids),
             offers=view.offers,
             switch=view.leg.switch if view.leg else None,
@@ -113,14 +119,20 @@ class Presenter:
             name=well_formed(view.name),
             state=cast("m.AgentStateName", view.state),  # pydantic checks it at run time
             reason=well_formed(view.reason),
-            since_at=self._at(view.since_ms),
+            since_at=self.at(view.since_ms),
             state_seconds=seconds(self.snapshot.now_ms - view.since_ms),
-            until_at=None if view.until_ms is None else self._at(view.until_ms),
+            until_at=None if view.until_ms is None else self.at(view.until_ms),
             then=well_formed(view.then),
             # A contact may be an agent's private telephone.
             contact=self._caller_text(view.contact),
             queues=[
-                m.Service(queue=name, rank=service.rank, delay_seconds=seconds(service.delay_ms))
+                m.Service(
+                    queue=name,
+                    rank=service.rank,
+                    delay_seconds=seconds(service.delay_ms),
+                    backup=service.backup,
+                    weight=service.weight,
+                )
                 for name, service in view.queues
             ],
             skills=dict(view.skills),
@@ -150,6 +162,8 @@ class Presenter:
             "oldest_wait_seconds": None if view.oldest_wait_ms is None else seconds(view.oldest_wait_ms),
             "agents_logged_in": view.agents_logged_in,
             "agents_ready": view.agents_ready,
+            "open": view.is_open,
+            "estimated_wait_seconds": None if view.estimated_wait_ms is None else seconds(view.estimated_wait_ms),
             "answered": view.answered,
             "abandoned": view.abandoned,
         }

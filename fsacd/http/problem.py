@@ -77,10 +77,13 @@ def near(name: str, names: Iterable[str]) -> list[str]:
     return [folded[match] for match in get_close_matches(name.lower(), folded, n=3)]
 
 
-def unknown(what: str, name: str, names: Iterable[str], status: HTTPStatus = HTTPStatus.NOT_FOUND) -> ProblemError:
-    """The problem of a name that nobody has: `what` is agent, queue or call."""
+def unknown(
+    what: str, name: str, names: Iterable[str], status: HTTPStatus = HTTPStatus.NOT_FOUND, of: str = ""
+) -> ProblemError:
+    """The problem of a name that nobody has: `what` is agent, queue, call or skill; `of`: that this one has not."""
     matches = near(name, names)
     shown = name if len(name) <= _NAME_LENGTH_LIMIT else name[:_NAME_LENGTH_LIMIT] + "…"
     hint = f"; did you mean {matches[0]!r}?" if matches else "."
     more = {"did_you_mean": matches} if matches else None
-    return ProblemError(status, f"unknown-{what}", f"There is no {what} {shown!r}{hint}", more=more)
+    begins = f"{sentence(of)[:-1]} has" if of else "There is"
+    return ProblemError(status, f"unknown-{what}", f"{begins} no {what} {shown!r}{hint}", more=more)

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import cast
 
 from fsacd.core.views import AgentView, CallView, QueueView, Snapshot
+from fsacd.http import bodies as b
 from fsacd.http import models as m
 from fsacd.http.access import Role
 from fsacd.http.health import readiness
@@ -17,12 +18,12 @@ from fsacd.http.routes import V1, Asked, Route
 PREFIX_MIN = 6
 
 
-def find_agent(snapshot: Snapshot, agent_id: str) -> AgentView:
-    """The agent of this id. Raises the problem 404 with near misses."""
+def find_agent(snapshot: Snapshot, agent_id: str, status: HTTPStatus = HTTPStatus.NOT_FOUND) -> AgentView:
+    """The agent of this id. Raises the problem of that status with near misses."""
     for agent in snapshot.agents:
         if agent.agent_id == agent_id:
             return agent
-    raise unknown("agent", agent_id, (agent.agent_id for agent in snapshot.agents))
+    raise unknown("agent", agent_id, (agent.agent_id for agent in snapshot.agents), status)
 
 
 def find_queue(snapshot: Snapshot, name: str, status: HTTPStatus = HTTPStatus.NOT_FOUND) -> QueueView:
@@ -109,7 +110,7 @@ def queue(asked: Asked) -> m.QueueDetail:
 def agents(asked: Asked) -> m.Agents:
     """The agents, by id."""
     now = asked.presenter()
-    query = cast("m.AgentQuery", asked.query)  # the route below says so
+    query = cast("b.AgentQuery", asked.query)  # the route below says so
     if query.queue is not None:
         find_queue(now.snapshot, query.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
     views = by_id(
@@ -131,7 +132,7 @@ def agent(asked: Asked) -> m.Agent:
 def calls(asked: Asked) -> m.Calls:
     """The live calls, in the order of arrival."""
     now = asked.presenter()
-    query = cast("m.CallQuery", asked.query)  # the route below says so
+    query = cast("b.CallQuery", asked.query)  # the route below says so
     if query.queue is not None:
         find_queue(now.snapshot, query.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
     views = by_arrival(
@@ -156,12 +157,12 @@ ROUTES = (
     ),
     Route(
         "GET", f"{V1}/agents", agents, Role.READ, "The agents, by id", m.Agents, "agents",
-        query=m.AgentQuery, refusals=(422,),
+        query=b.AgentQuery, refusals=(422,),
     ),
     Route("GET", f"{V1}/agents/{{agent_id}}", agent, Role.READ, "One agent", m.Agent, "agents", refusals=(404,)),
     Route(
         "GET", f"{V1}/calls", calls, Role.READ, "The live calls, in the order of arrival", m.Calls, "calls",
-        query=m.CallQuery, refusals=(422,),
+        query=b.CallQuery, refusals=(422,),
     ),
     Route(
         "GET", f"{V1}/calls/{{call_id}}", call, Role.READ, "One live call", m.Call, "calls",

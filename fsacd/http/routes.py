@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from fsacd.http import models as m
 from fsacd.http.access import Role, Token
 from fsacd.http.api import Context
+from fsacd.http.bodies import Body, NoBody, NoQuery, Query
 from fsacd.http.present import Presenter
 
 V1 = "/api/v1"
@@ -70,8 +70,8 @@ class Route:
     summary: str
     answer: type[BaseModel] | None
     tag: str
-    body: type[m.Body] = m.NoBody
-    query: type[m.Query] = m.NoQuery
+    body: type[Body] = NoBody
+    query: type[Query] = NoQuery
     # Counted against a limit; health is not, so that a flood cannot make a healthy daemon look dead.
     limited: bool = True
     refusals: tuple[int, ...] = ()

@@ -15,10 +15,19 @@ from structlog.testing import capture_logs
 
 from fsacd.core.events import Event, Leg
 from fsacd.core.rules import Service
-from fsacd.core.views import AgentView, CallView, QueueView, Snapshot
+from fsacd.core.views import (
+    AgentView,
+    CallView,
+    Explanation,
+    QueueView,
+    RankedAgent,
+    Rejected,
+    Snapshot,
+    WhyNot,
+)
 from fsacd.errors import Refused
 from fsacd.http.access import Role, Token
-from fsacd.http.api import ApiSettings, DaemonStatus, StoreStatus, SwitchStatus
+from fsacd.http.api import ApiSettings, DaemonStatus, StoredExplanations, StoreStatus, SwitchStatus
 from fsacd.http.app import make_app
 from fsacd.http.server import ApiServer
 
@@ -82,8 +91,28 @@ def queue_view(name: str, **changes: Any) -> QueueView:
         agents_ready=1,
         answered=7,
         abandoned=3,
+        estimated_wait_ms=90_000,
     )
     return replace(view, **changes)
+
+
+def explanation(number: int | None = 812, **changes: Any) -> Explanation:
+    """Why 1001 was chosen five seconds ago, before 1004, and not 1002 or 1003."""
+    told = Explanation(
+        call_id="c0ffee00-0000-4000-8000-000000000001",
+        queue="support",
+        at_ms=NOW_MS - 5_000,
+        decision=number,
+        chosen=None if number is None else "1001",
+        strategy="longest_idle",
+        required=(("german", 3),),
+        priority=2,
+        waited_ms=7_500,
+        eligible=(RankedAgent("1001", 0, 1, 8, (940_000,)), RankedAgent("1004", 1, 1, 8, (900_000.5, float("-inf")))),
+        rejected=(Rejected("1002", WhyNot.TALKING, "c0ffee11"), Rejected("1003", WhyNot.SKILL, "german 2, needs 3")),
+        sentence="1001 was chosen of 2: he has not let the call pass.",
+    )
+    return replace(told, **changes)
 
 
 def snapshot(**changes: Any) -> Snapshot:
@@ -124,6 +153,7 @@ class FakeDaemon:
     asked: list[Event] = field(default_factory=list)
     answer: Callable[[Event], None] = lambda _: None
     reloads: Callable[[], str] = lambda: "The configuration was reloaded: 2 queues, 2 agents."
+    explanations: tuple[Explanation, ...] = (explanation(),)
 
     def ask(self, event: Event) -> None:
         self.asked.append(event)
@@ -131,6 +161,9 @@ class FakeDaemon:
 
     def snapshot(self) -> Snapshot:
         return self.shown
+
+    def explain(self, call_id: str) -> tuple[Explanation, ...]:
+        return tuple(told for told in self.explanations if told.call_id == call_id)
 
     def wall_ms(self, engine_ms: int) -> int:
         return engine_ms - NOW_MS + NOON_MS
@@ -206,11 +239,12 @@ class Rig:
 
 
 @contextmanager
-def serve(daemon: FakeDaemon | None = None, **settings: Any) -> Iterator[Rig]:
-    """Serve a fake daemon until the block ends."""
+def serve(daemon: FakeDaemon | None = None, stored: StoredExplanations | None = None, **settings: Any) -> Iterator[Rig]:
+    """Serve a fake daemon until the block ends; `stored` is what its database holds, None: it has none."""
     chosen = replace(SETTINGS, **settings)
     fake = daemon or FakeDaemon()
-    server = ApiServer(make_app(fake, chosen, lambda: (b"fsacd_up 1\n", "text/plain; version=0.0.4")), chosen)
+    app = make_app(fake, chosen, lambda: (b"fsacd_up 1\n", "text/plain; version=0.0.4"), explanations=stored)
+    server = ApiServer(app, chosen)
     server.start()
     try:
         with gevent.Timeout(30), capture_logs() as logs:

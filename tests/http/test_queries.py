@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fsacd.http.access import Role
-from tests.http.rig import NOW_MS, FakeDaemon, agent_view, call_view, serve, snapshot
+from tests.http.rig import NOW_MS, FakeDaemon, agent_view, call_view, queue_view, serve, snapshot
 
 WAITING = "c0ffee00-0000-4000-8000-000000000001"
 TALKING = "c0ffee11-0000-4000-8000-000000000002"
@@ -42,7 +42,8 @@ def test_status_shows_the_daemon_its_links_and_what_is_going_on() -> None:
 
 def test_a_call_is_shown_with_times_and_units() -> None:
     """GET /calls/{id} gives times as RFC 3339 and durations in seconds."""
-    with serve() as rig:
+    call = call_view(WAITING, head_start_ms=60_000, language="de", reserved_for="1002")
+    with serve(FakeDaemon(snapshot(calls=(call,)))) as rig:
         reply = rig.get(f"/api/v1/calls/{WAITING}", Role.SUPERVISOR)
     assert reply.json == {
         "id": WAITING,
@@ -50,13 +51,16 @@ def test_a_call_is_shown_with_times_and_units() -> None:
         "state": "waiting",
         "position": 1,
         "priority": 2,
+        "head_start_seconds": 60.0,
         "arrived_at": "2026-03-01T11:59:47.500Z",
         "waited_seconds": 12.5,
         "talked_seconds": 0.0,
         "number": "+493012345678",
         "name": "Bob",
         "customer": "c-1",
+        "language": "de",
         "required_skills": {"german": 3},
+        "reserved_for": "1002",
         "agents": [],
         "offers": 0,
         "switch": "fs1",
@@ -86,7 +90,7 @@ def test_an_agent_is_shown_with_what_he_serves() -> None:
         "until_at": "2026-03-01T12:00:05.000Z",
         "then": "logged_out",
         "contact": "user/1001",
-        "queues": [{"queue": "support", "rank": 2, "delay_seconds": 20.0}],
+        "queues": [{"queue": "support", "rank": 2, "delay_seconds": 20.0, "backup": False, "weight": 1}],
         "skills": {"german": 8},
         "call_id": None,
     }
@@ -100,6 +104,22 @@ def test_queues_are_listed_by_name() -> None:
         ("sales", 0, None),
         ("support", 1, 12.5),
     ]
+
+
+def test_a_queue_says_whether_it_is_open_and_what_a_call_would_wait() -> None:
+    """`open` and `estimated_wait_seconds`, which is null when nobody is on duty."""
+    closed = queue_view("support", is_open=False, estimated_wait_ms=None)
+    with serve(FakeDaemon(snapshot(queues=(closed, queue_view("sales"))))) as rig:
+        queues = rig.get("/api/v1/queues", Role.READ).json["queues"]
+    assert [(queue["open"], queue["estimated_wait_seconds"]) for queue in queues] == [(True, 90.0), (False, None)]
+
+
+def test_an_agent_in_a_call_of_his_own_is_busy() -> None:
+    """The state busy is shown, counted and can be asked for."""
+    with serve(FakeDaemon(snapshot(agents=(agent_view("1001", state="busy"), agent_view("1002"))))) as rig:
+        found = rig.get("/api/v1/agents?state=busy", Role.READ).json["agents"]
+        counts = rig.get("/api/v1/status", Role.READ).json["agents"]
+    assert ([agent["id"] for agent in found], counts) == (["1001"], {"busy": 1, "ready": 1})
 
 
 def test_one_queue_comes_with_its_calls_and_agents() -> None:

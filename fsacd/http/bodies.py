@@ -1,0 +1,174 @@
+"""What the API takes: bodies and query strings. Units and names are those of `models`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from fsacd.config.forms import NAME, contact_is_safe
+from fsacd.http.models import PAGE_DEFAULT, PAGE_MAX, AgentStateName, CallStateName
+
+_NAME_LENGTH = 64
+_SKILLS_MAX = 32
+_QUEUES_MAX = 64
+_DAY_S = 86_400
+
+QueueName = Annotated[str, Field(max_length=_NAME_LENGTH)]
+Level = Annotated[int, Field(ge=1, le=10)]
+
+
+class Body(BaseModel):
+    """The base of everything the API takes: unknown fields and near-miss types are refused, not guessed at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class NoBody(Body):
+    """Nothing to say."""
+
+
+def _one_endpoint(contact: str) -> str:
+    if not contact_is_safe(contact):
+        raise PydanticCustomError("contact", "a contact is one endpoint like user/1001")
+    return contact
+
+
+def _skill(name: str) -> str:
+    # The alphabet of the configuration, so that a skill given here can be written there, too.
+    if re.fullmatch(NAME.pattern, name) is None:
+        raise PydanticCustomError("skill", "a skill is {says}", {"says": NAME.says})
+    return name
+
+
+Skill = Annotated[str, AfterValidator(_skill)]
+
+
+class Login(Body):
+    """Where and how the agent comes to work."""
+
+    # A dial string goes into a command; whatever separates or sets variables there cannot be part of a contact.
+    contact: Annotated[str, AfterValidator(_one_endpoint)] | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,31}/[A-Za-z0-9_.@/:;=+*#~-]{1,200}$",
+        description="Overrides the configured contact until the agent logs out. Anything but `user/ID` or "
+        "`user/ID@DOMAIN` needs the role supervisor, because it can be a number that costs money.",
+    )
+    ready: bool = Field(default=True, description="False: log in not ready.")
+
+
+class NotReady(Body):
+    """Why the agent wants no calls."""
+
+    reason: str = Field(default="", pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{0,64}$")
+
+
+class ServiceChange(Body):
+    """How an agent shall serve one queue. What is left out stays as it is, or is usual if he did not serve it."""
+
+    rank: int | None = Field(default=None, ge=1, le=1_000, description="1 goes before 2; 1 is usual.")
+    delay_seconds: float | None = Field(
+        default=None, ge=0, le=_DAY_S, description="He helps only with calls that have waited this long; 0 is usual."
+    )
+    backup: bool | None = Field(default=None, description="Only for calls that a step has opened to the backup.")
+    weight: int | None = Field(
+        default=None, ge=1, le=100, description="His share where the strategy gives shares; 1 is usual."
+    )
+
+
+class AgentChange(Body):
+    """What an agent can do and serves, until the configuration says something new of him."""
+
+    skills: dict[Skill, Level | None] | None = Field(
+        default=None, max_length=_SKILLS_MAX, description="Skill to level, 1 to 10; null takes the skill away."
+    )
+    queues: dict[QueueName, ServiceChange | None] | None = Field(
+        default=None, max_length=_QUEUES_MAX, description="Queue to how he serves it; null takes the queue away."
+    )
+    only: bool = Field(
+        default=False,
+        description="True: `skills`, if given, is all that he can do, and `queues`, if given, all that he serves. "
+        "False: what is not named stays as it is.",
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.skills is None and self.queues is None:
+            raise PydanticCustomError("nothing", "should change something: skills or queues")
+        return self
+
+
+class Requeue(Body):
+    """Where the call goes back to."""
+
+    queue: QueueName | None = Field(default=None, description="Another queue; by default the call's own.")
+
+
+class CallChange(Body):
+    """What a call is or needs; what is left out stays as it is."""
+
+    priority: int | None = Field(default=None, ge=-100, le=100, description="Its class; higher goes first.")
+    required_skills: dict[Skill, Level] | None = Field(
+        default=None,
+        max_length=_SKILLS_MAX,
+        description="All that the call itself needs, skill to least level; what its queue requires is added.",
+    )
+    head_start_seconds: float | None = Field(
+        default=None, ge=0, le=_DAY_S, description="It counts as having arrived this much earlier."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.priority is None and self.required_skills is None and self.head_start_seconds is None:
+            raise PydanticCustomError(
+                "nothing", "should change something: priority, required_skills or head_start_seconds"
+            )
+        return self
+
+
+class CallSend(Body):
+    """Who shall have the call."""
+
+    agent: str = Field(max_length=_NAME_LENGTH, description="The agent's id; he need not serve the call's queue.")
+    for_seconds: float = Field(
+        default=60.0, ge=1, le=3_600, description="The call waits for him alone so long, then for all again."
+    )
+
+
+class Query(BaseModel):
+    """The base of query strings. Numbers arrive as text, so types are not strict here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NoQuery(Query):
+    """No query string."""
+
+
+class CallQuery(Query):
+    """Which calls."""
+
+    queue: QueueName | None = None
+    state: CallStateName | None = None
+    limit: int = Field(default=PAGE_DEFAULT, ge=1, le=PAGE_MAX)
+    offset: int = Field(default=0, ge=0, le=10_000_000)
+
+
+class AgentQuery(Query):
+    """Which agents."""
+
+    queue: QueueName | None = None
+    state: AgentStateName | None = None
+    limit: int = Field(default=PAGE_DEFAULT, ge=1, le=PAGE_MAX)
+    offset: int = Field(default=0, ge=0, le=10_000_000)
+
+
+class ExplainQuery(Query):
+    """How much is told of a call's decisions."""
+
+    limit: int = Field(default=20, ge=1, le=100, description="The latest so many decisions.")
+    agents: int = Field(
+        default=100, ge=1, le=1_000, description="Of each decision, so many eligible agents and so many others."
+    )

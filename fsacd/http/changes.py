@@ -1,0 +1,172 @@
+"""The routes by which a supervisor changes what is going on. Each posts one fact, and history says who asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import cast
+
+from fsacd.core import events as e
+from fsacd.core.rules import Service, SkillLevels
+from fsacd.core.views import AgentView, Snapshot
+from fsacd.http import bodies as b
+from fsacd.http import models as m
+from fsacd.http.access import Role
+from fsacd.http.actions import agent_after
+from fsacd.http.problem import unknown
+from fsacd.http.queries import find_agent, find_call, find_queue
+from fsacd.http.routes import V1, Asked, Route
+
+_WRONG = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def call_promote(asked: Asked) -> m.Done:
+    """The call goes before all others of its queue."""
+    call = find_call(asked.context.daemon.snapshot(), asked.params["call_id"])
+    asked.context.daemon.ask(e.CallPromoteAsked(call.call_id, asked.by))
+    return m.Done(message=f"Call {call.call_id} goes before all others of the queue {call.queue}.")
+
+
+def call_change(asked: Asked) -> m.Done:
+    """The call's class, head start or required skills are others."""
+    body = cast("b.CallChange", asked.body)  # the route below says so
+    snapshot = asked.context.daemon.snapshot()
+    call = find_call(snapshot, asked.params["call_id"])
+    required: SkillLevels | None = None
+    if body.required_skills is not None:
+        _check_skills(snapshot, body.required_skills)
+        required = tuple(sorted(body.required_skills.items()))
+    head_start_ms = None if body.head_start_seconds is None else round(body.head_start_seconds * 1000)
+    asked.context.daemon.ask(e.CallChangeAsked(call.call_id, asked.by, body.priority, required, head_start_ms))
+    return m.Done(message=f"Call {call.call_id} was changed: {_said(body)}.")
+
+
+def _check_skills(snapshot: Snapshot, skills: Iterable[str]) -> None:
+    # A skill that nobody has is a slip of the pen, and the call would wait for ever.
+    known = {skill for agent in snapshot.agents for skill, _ in agent.skills}
+    known.update(skill for call in snapshot.calls for skill, _ in call.required)
+    for skill in skills:
+        if skill not in known:
+            raise unknown("skill", skill, sorted(known), _WRONG)
+
+
+def _said(body: b.CallChange) -> str:
+    """What was changed, as a person would say it."""
+    said = [] if body.priority is None else [f"priority {body.priority}"]
+    if body.head_start_seconds is not None:
+        said.append(f"head start {body.head_start_seconds:g} s")
+    if body.required_skills is not None:
+        skills = " and ".join(f"{skill} {level}" for skill, level in sorted(body.required_skills.items()))
+        said.append(f"requires {skills or 'nothing'} of its own")
+    return ", ".join(said)
+
+
+def call_send(asked: Asked) -> m.Done:
+    """One agent shall have the call."""
+    body = cast("b.CallSend", asked.body)  # the route below says so
+    snapshot = asked.context.daemon.snapshot()
+    call = find_call(snapshot, asked.params["call_id"])
+    agent = find_agent(snapshot, body.agent, _WRONG)
+    asked.context.daemon.ask(e.CallSendAsked(call.call_id, agent.agent_id, asked.by, round(body.for_seconds * 1000)))
+    return m.Done(
+        message=f"Call {call.call_id} goes to agent {agent.agent_id}; for {body.for_seconds:g} s nobody else gets it."
+    )
+
+
+def agent_change(asked: Asked) -> m.Agent:
+    """The agent can do or serves something else, until the configuration says something new of him."""
+    body = cast("b.AgentChange", asked.body)  # the route below says so
+    # Nothing yields between this look and the engine's step, so that two changes at once cannot undo each other.
+    snapshot = asked.context.daemon.snapshot()
+    agent = find_agent(snapshot, asked.params["agent_id"])
+    skills = None if body.skills is None else _skills(agent, body.skills, only=body.only)
+    queues = None if body.queues is None else _queues(snapshot, agent, body.queues, only=body.only)
+    return agent_after(asked, e.AgentChangeAsked(agent.agent_id, asked.by, skills, queues))
+
+
+def _skills(agent: AgentView, wanted: Mapping[str, int | None], *, only: bool) -> SkillLevels:
+    has = dict(agent.skills)
+    for skill, level in wanted.items():
+        if level is None and skill not in has:
+            raise unknown("skill", skill, has, _WRONG, of=f"agent {agent.agent_id}")
+    levels = {skill: level for skill, level in wanted.items() if level is not None}
+    kept = {} if only else {skill: level for skill, level in has.items() if skill not in wanted}
+    return tuple(sorted({**kept, **levels}.items()))
+
+
+def _queues(
+    snapshot: Snapshot, agent: AgentView, wanted: Mapping[str, b.ServiceChange | None], *, only: bool
+) -> Mapping[str, Service]:
+    serves = dict(agent.queues)
+    queues = {} if only else {name: service for name, service in serves.items() if name not in wanted}
+    for name, change in wanted.items():
+        if change is None:
+            if name not in serves:
+                raise unknown("queue", name, serves, _WRONG, of=f"agent {agent.agent_id}")
+            continue
+        find_queue(snapshot, name, _WRONG)
+        queues[name] = _service(serves.get(name, Service()), change)
+    return MappingProxyType(queues)
+
+
+def _service(before: Service, change: b.ServiceChange) -> Service:
+    return Service(
+        rank=before.rank if change.rank is None else change.rank,
+        delay_ms=before.delay_ms if change.delay_seconds is None else round(change.delay_seconds * 1000),
+        backup=before.backup if change.backup is None else change.backup,
+        weight=before.weight if change.weight is None else change.weight,
+    )
+
+
+def queue_open(asked: Asked) -> m.Queue:
+    """The queue takes calls."""
+    return _queue_set(asked, is_open=True)
+
+
+def queue_close(asked: Asked) -> m.Queue:
+    """The queue takes no calls."""
+    return _queue_set(asked, is_open=False)
+
+
+def _queue_set(asked: Asked, *, is_open: bool) -> m.Queue:
+    name = find_queue(asked.context.daemon.snapshot(), asked.params["queue_name"]).name
+    asked.context.daemon.ask(e.QueueSetOpen(name, is_open, asked.by))
+    now = asked.presenter()
+    return now.queue(find_queue(now.snapshot, name))
+
+
+_AGENT = f"{V1}/agents/{{agent_id}}"
+_CALL = f"{V1}/calls/{{call_id}}"
+_QUEUE = f"{V1}/queues/{{queue_name}}"
+_REFUSALS = (400, 404, 409, 411, 413, 415, 422, 503)
+
+ROUTES = (
+    Route(
+        "POST", f"{_CALL}/promote", call_promote, Role.SUPERVISOR,
+        "Let a call go before all others of its queue, whatever their class", m.Done, "calls", refusals=_REFUSALS,
+    ),
+    Route(
+        "POST", f"{_CALL}/change", call_change, Role.SUPERVISOR,
+        "Change a call's priority, head start or required skills", m.Done, "calls",
+        body=b.CallChange, refusals=_REFUSALS,
+    ),
+    Route(
+        "POST", f"{_CALL}/send", call_send, Role.SUPERVISOR, "Send a call to one agent", m.Done, "calls",
+        body=b.CallSend, refusals=_REFUSALS,
+    ),
+    Route(
+        "POST", f"{_AGENT}/change", agent_change, Role.SUPERVISOR,
+        "Change an agent's skills and queues, until the configuration says something new of him", m.Agent, "agents",
+        body=b.AgentChange, refusals=_REFUSALS,
+    ),
+    Route(
+        "POST", f"{_QUEUE}/open", queue_open, Role.SUPERVISOR,
+        "Open a queue, until its hours change next", m.Queue, "queues", refusals=_REFUSALS,
+    ),
+    Route(
+        "POST", f"{_QUEUE}/close", queue_close, Role.SUPERVISOR,
+        "Close a queue, until its hours change next; calls take its overflow for that", m.Queue, "queues",
+        refusals=_REFUSALS,
+    ),
+)  # fmt: skip
