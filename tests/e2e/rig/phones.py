@@ -79,6 +79,12 @@ def run_agents(directory: Path, lines: Sequence[str]) -> Sipp:
     return _run(directory, "agent_answers.xml", ["-inf", "agents.csv", "-infindex", "agents.csv", "0"])
 
 
+def run_punctual_agents(directory: Path, answer_ms: int, talk_ms: int, rtp_port: int) -> Sipp:
+    """Phones that answer every call after the same time and hang up after the same talk, to the millisecond."""
+    fill = {"ANSWER_MS": str(answer_ms), "TALK_MS": str(talk_ms), "RTP_PORT": str(rtp_port)}
+    return _run(directory, "agent_punctual.xml", [], **fill)
+
+
 def run_rejecting_agents(directory: Path, status: str) -> Sipp:
     """Phones that answer every call with a status like `486 Busy Here`."""
     return _run(directory, "agent_rejects.xml", [], STATUS=status)

@@ -105,6 +105,7 @@ class RealSwitch:
     esl_port: int = field(default_factory=free_port)
     trunk_port: int = field(default_factory=free_sip_port)
     agent_port: int = field(default_factory=free_sip_port)
+    conf: Path = REPOSITORY / "freeswitch" / "lab"
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -129,7 +130,7 @@ class RealSwitch:
             "FSACD_LAB_MUSIC": str(places["music"]),
             "FSACD_LAB_DIALPLAN": str(REPOSITORY / "freeswitch" / "dialplan"),
         }
-        words = ["-nf", "-nc", "-np", "-nonat", "-conf", str(REPOSITORY / "freeswitch" / "lab")]
+        words = ["-nf", "-nc", "-np", "-nonat", "-conf", str(self.conf)]
         for option in ("log", "db", "run", "temp"):
             words += [f"-{option}", str(places[option])]
         for option in ("storage", "recordings", "cache", "sounds", "scripts"):

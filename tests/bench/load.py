@@ -1,0 +1,143 @@
+"""One run: a fresh FreeSWITCH, one distributor, agents' phones and callers by SIPp, and the packets between them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.bench import wire
+from tests.bench.distributors import Agents, Distributor, write_conf
+from tests.bench.wire import Packet, Ports
+from tests.e2e.rig import phones
+from tests.e2e.rig.phones import Caller
+from tests.e2e.rig.switch import RealSwitch
+
+ANSWER_MS: Final = 300
+TALK_MS: Final = 2000
+_QUIET_S: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """So many agents, so many callers, so many of these a second."""
+
+    agents: int
+    callers: int
+    rate: float
+    deadline_s: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run showed. CPU in seconds of user and system time, from the first call to the last one's end."""
+
+    offer_ms: list[float]
+    gap_ms: list[float]
+    served: int
+    again: int  # offers beyond the first for a call
+    span_s: float
+    switch_cpu_s: float
+    distributor_cpu_s: float
+    stolen: float  # the share of the processors' time that the host gave to others
+    packets: list[Packet]
+    ports: Ports
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def processors() -> tuple[int, int]:
+    """Ticks of all processors so far: stolen by the host, and all."""
+    ticks = [int(word) for word in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
+@contextmanager
+def deaf_port() -> Iterator[int]:
+    """A UDP port that takes every sound and reads none: a closed one would cost the switch an error each packet."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
+
+
+def run(distributor: Distributor, load: Load) -> Result:
+    """Measure once. CaptureError or AssertionError when the run itself failed."""
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fsacd-bench-")))
+        fast = _in_memory(stack, place)
+        sound = stack.enter_context(deaf_port())
+        answering = phones.run_punctual_agents(place / "agents", ANSWER_MS, TALK_MS, sound)
+        stack.callback(answering.stop)
+        agents = Agents(load.agents, answering.port)
+        conf = place / "conf"
+        write_conf(conf)
+        distributor.configure(conf, agents, fast)
+        switch = RealSwitch(place / "switch", (), conf=conf)
+        stack.callback(switch.stop)
+        switch.start()
+        stack.callback(distributor.stop)
+        distributor.start(switch, agents, place)
+        time.sleep(_QUIET_S)  # what starting up has stirred up settles
+        return _measure(distributor, load, switch, agents, sound, place, stack)
+
+
+def _measure(
+    distributor: Distributor,
+    load: Load,
+    switch: RealSwitch,
+    agents: Agents,
+    sound: int,
+    place: Path,
+    stack: ExitStack,
+) -> Result:
+    assert switch._process is not None
+    pids = (switch._process.pid, distributor.pid())
+    capture = wire.Capture(switch.trunk_port)
+    capture.start()
+    stolen, ticks = processors()
+    before = [cpu_s(pid) if pid else 0.0 for pid in pids]
+    callers = phones.run_callers(
+        place / "callers",
+        [Caller(f"4930{number:05}", distributor.dials, sound) for number in range(load.callers)],
+        switch.trunk_port,
+        load.rate,
+    )
+    stack.callback(callers.stop)
+    end = time.monotonic() + load.deadline_s
+    while callers.process.poll() is None and time.monotonic() < end:
+        time.sleep(0.1)
+    after = [cpu_s(pid) if pid else 0.0 for pid in pids]
+    stolen, ticks = (now - then for now, then in zip(processors(), (stolen, ticks), strict=True))
+    packets = capture.stop()
+    ports = Ports(callers.port, agents.port, switch.trunk_port)
+    rung = [caller for _, caller in wire.offers(packets, ports)]
+    return Result(
+        offer_ms=wire.offer_latencies(packets, ports),
+        gap_ms=wire.idle_gaps(packets, ports),
+        served=len(wire.served(packets, ports)),
+        again=len(rung) - len(set(rung)),
+        span_s=wire.span_s(packets, ports),
+        switch_cpu_s=after[0] - before[0],
+        distributor_cpu_s=after[1] - before[1],
+        stolen=stolen / max(1, ticks),
+        packets=packets,
+        ports=ports,
+    )
+
+
+def _in_memory(stack: ExitStack, place: Path) -> Path:
+    memory = Path("/dev/shm")
+    if not memory.is_dir():
+        return place
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fsacd-bench-", dir=memory)))

@@ -1,0 +1,225 @@
+"""How fast a call finds its agent on a real FreeSWITCH, from SIP packets: `python -m tests.bench.switch`.
+
+fsacd, mod_callcenter and a bare FIFO client (the floor) distribute in turn, each on a FreeSWITCH of its own that
+differs in nothing else, with the same callers, agents and music. Two figures:
+
+- offer latency: a caller's ACK -> the INVITE to the agent for that call, with 1,100 ready agents and 20 calls/s;
+- idle gap: an agent's BYE -> his next INVITE, with 50 agents who answer after 300 ms and talk for 2 s, and 600 callers
+  at 50/s.
+
+The runs are interleaved, because a machine is not the same from minute to minute. Runs in which the host took the
+processors away (steal) count only where there is no calmer one; there is one more try for these if time allows.
+It measures and judges, but asserts nothing: exit code 1 only when a run failed, 0 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.bench import wire
+from tests.bench.distributors import BareClient, CallCenter, Distributor, Fsacd
+from tests.bench.load import Load, Result, run
+from tests.bench.wire import CaptureError, percentile
+from tests.e2e.rig.phones import find_sipp
+from tests.e2e.rig.switch import find_freeswitch
+
+_TO_FLOOR: Final = 1.5
+_OFFER_TO_CALLCENTER: Final = 1 / 10
+_GAP_TO_CALLCENTER: Final = 1 / 12
+_CPU_TO_CALLCENTER: Final = 0.85
+# A run from which the host took more than this is done again.
+_CALM: Final = 0.03
+_BUDGET_S: Final = 330.0
+
+_KINDS: Final[tuple[Callable[[], Distributor], ...]] = (BareClient, Fsacd, CallCenter)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is measured, under which load, in how many rounds."""
+
+    name: str
+    meaning: str
+    load: Load
+    rounds: int
+    samples: Callable[[Result], list[float]]
+
+
+def scenarios(*, short: bool) -> tuple[Scenario, Scenario]:
+    """The two; short ones for a first look."""
+    return (
+        Scenario(
+            "offer latency",
+            "caller's ACK -> INVITE to the agent",
+            Load(agents=1100, callers=100 if short else 300, rate=20, deadline_s=60),
+            1 if short else 2,
+            lambda result: result.offer_ms,
+        ),
+        Scenario(
+            "idle gap",
+            "agent's BYE -> his next INVITE",
+            Load(agents=50, callers=200 if short else 600, rate=50, deadline_s=90),
+            1,
+            lambda result: result.gap_ms,
+        ),
+    )
+
+
+@dataclass
+class Series:
+    """All runs of one distributor in one scenario."""
+
+    runs: list[Result] = field(default_factory=list)
+
+    @property
+    def is_calm(self) -> bool:
+        return any(result.stolen <= _CALM for result in self.runs)
+
+    @property
+    def counted(self) -> list[Result]:
+        """The calm runs, or the calmest."""
+        calm = [result for result in self.runs if result.stolen <= _CALM]
+        return calm or sorted(self.runs, key=lambda result: result.stolen)[:1]
+
+    def milliseconds(self, scenario: Scenario, share: float) -> float:
+        return percentile([value for result in self.counted for value in scenario.samples(result)], share)
+
+    def cpu_s(self) -> float:
+        """FreeSWITCH and distributor, per run."""
+        return sum(result.switch_cpu_s + result.distributor_cpu_s for result in self.counted) / len(self.counted)
+
+
+Table = dict[tuple[str, str], Series]
+
+
+def measure(plan: Sequence[Scenario], names: Sequence[str], until: float) -> tuple[Table, list[str]]:
+    """Run everything, then the disturbed runs once more while there is time; the failures, each in a sentence."""
+    kinds = {kind().name: kind for kind in _KINDS}
+    rounds = range(max(scenario.rounds for scenario in plan))
+    todo = deque(
+        (scenario, name) for number in rounds for scenario in plan if number < scenario.rounds for name in names
+    )
+    again: list[tuple[Scenario, str]] = list(dict.fromkeys(todo))
+    table: Table = {(scenario.name, name): Series() for scenario, name in todo}
+    failures: list[str] = []
+    while todo:
+        scenario, name = todo.popleft()
+        _progress(f"{scenario.name}: {name}")
+        try:
+            result = run(kinds[name](), scenario.load)
+        except (AssertionError, CaptureError, OSError) as error:
+            failures.append(f"{scenario.name}, {name}: {error}")
+            continue
+        table[scenario.name, name].runs.append(result)
+        if result.served < scenario.load.callers:
+            failures.append(f"{scenario.name}, {name}: {scenario.load.callers - result.served} callers were not served")
+        if not todo and again:
+            disturbed = [pair for pair in again if not table[pair[0].name, pair[1]].is_calm]
+            todo.extend(pair for pair in disturbed if time.monotonic() < until)
+            again = []
+    _progress("")
+    return table, failures
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+# --- what is printed -----------------------------------------------------------------------------------------------
+
+
+def print_scenario(scenario: Scenario, table: Table, names: Sequence[str]) -> None:
+    load = scenario.load
+    print(f"\n{scenario.name}: {scenario.meaning}")
+    print(f"  {load.agents:,} agents, {load.callers} callers a run at {load.rate:g}/s")
+    heads = ("p50 ms", "p99 ms", "max ms", "served", "again", "within", "CPU switch", "CPU distr.", "stolen")
+    print(f"  {'':16}" + "".join(f"{head:>11}" for head in heads))
+    for name in names:
+        series = table[scenario.name, name]
+        if not series.runs:
+            print(f"  {name:16}  no run succeeded")
+            continue
+        figures = [f"{series.milliseconds(scenario, share):.1f}" for share in (0.5, 0.99, 1.0)]
+        last = series.counted
+        mean = len(last)
+        figures += [
+            f"{sum(result.served for result in last)}/{load.callers * mean}",
+            str(sum(result.again for result in last)),
+            f"{sum(result.span_s for result in last) / mean:.1f} s",
+            f"{sum(result.switch_cpu_s for result in last) / mean:.1f} s",
+            f"{sum(result.distributor_cpu_s for result in last) / mean:.1f} s" if name != "mod_callcenter" else "-",
+            " ".join(f"{result.stolen:.0%}" for result in series.runs),
+        ]
+        print(f"  {name:16}" + "".join(f"{figure:>11}" for figure in figures))
+
+
+def print_bars(plan: Sequence[Scenario], table: Table) -> None:
+    """Each ratio, its bar, and whether it is met."""
+    print("\nratios")
+    offer, gap = plan
+    for scenario, bar in ((offer, _OFFER_TO_CALLCENTER), (gap, _GAP_TO_CALLCENTER)):
+        for other, limit in (("floor", _TO_FLOOR), ("mod_callcenter", bar)):
+            for share, label in ((0.5, "p50"), (0.99, "p99")):
+                ours, theirs = table[scenario.name, "fsacd"], table[scenario.name, other]
+                if ours.runs and theirs.runs:
+                    ratio = ours.milliseconds(scenario, share) / theirs.milliseconds(scenario, share)
+                    _judge(f"{scenario.name} {label}: fsacd / {other}", ratio, limit)
+    ours, theirs = table[gap.name, "fsacd"], table[gap.name, "mod_callcenter"]
+    if ours.runs and theirs.runs:
+        what = f"CPU for {gap.load.callers} calls: FreeSWITCH + fsacd / FreeSWITCH with mod_callcenter"
+        _judge(what, ours.cpu_s() / theirs.cpu_s(), _CPU_TO_CALLCENTER)
+
+
+def _judge(what: str, ratio: float, bar: float) -> None:
+    print(f"  {what:80} {ratio:6.3f}   at most {bar:.3f}   {'met' if ratio <= bar else 'MISSED'}")
+
+
+def why_not() -> str | None:
+    """What is missing for a measurement, in one sentence."""
+    if find_freeswitch() is None:
+        return "no FreeSWITCH on PATH or in FREESWITCH_PREFIX"
+    if find_sipp() is None:
+        return "no SIPp on PATH"
+    try:
+        wire.open_capture(1).close()
+    except CaptureError as error:
+        return str(error)
+    return None
+
+
+def main() -> None:
+    started = time.monotonic()
+    names = [kind().name for kind in _KINDS]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", action="store_true", help="fewer calls: about two minutes instead of five")
+    parser.add_argument("--only", metavar="NAME", choices=names, action="append", help="one of " + ", ".join(names))
+    arguments = parser.parse_args()
+    missing = why_not()
+    if missing is not None:
+        print(f"The comparison on a real FreeSWITCH is left out: {missing}.")
+        return
+    chosen = arguments.only or names
+    plan = scenarios(short=arguments.short)
+    table, failures = measure(plan, chosen, started + _BUDGET_S)
+    print("fsacd and the floor: processes of their own, events woken every 3 ms; fsacd without a store.")
+    print("mod_callcenter: longest-idle-agent, its database in memory. No wrap-up anywhere; local_stream music.")
+    print("CPU: user + system seconds from the first call to the last one's end, SIPp not counted.")
+    for scenario in plan:
+        print_scenario(scenario, table, chosen)
+    if arguments.only is None:
+        print_bars(plan, table)
+    for failure in failures:
+        print(f"failed: {failure}")
+    print(f"\n{time.monotonic() - started:.0f} s in all")
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()
