@@ -43,21 +43,28 @@ def write_table(columns: Sequence[Column], rows: Sequence[Document], out: TextIO
     if out.isatty():
         _rich_table(columns, cells, out)
     else:
-        _plain_table(columns, cells, out)
+        out.write("".join(f"{line}\n" for line in _plain_lines(columns, cells)))
     if more > 0:
         out.write(f"… and {more} more\n")
     out.flush()
 
 
-def _plain_table(columns: Sequence[Column], cells: Sequence[Sequence[str]], out: TextIO) -> None:
+def table_lines(columns: Sequence[Column], rows: Sequence[Document]) -> list[str]:
+    """The rows in columns, plain, at full width."""
+    return _plain_lines(columns, [[column.cell(row) for column in columns] for row in rows])
+
+
+def _plain_lines(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[str]:
     headings = [column.heading for column in columns]
     widths = [max(map(width, column)) for column in zip(headings, *cells, strict=True)]
+    lines = []
     for row in (headings, *cells):
         aligned = []
         for column, cell, widest in zip(columns, row, widths, strict=True):
             space = " " * (widest - width(cell))
             aligned.append(space + cell if column.figure else cell + space)
-        out.write("  ".join(aligned).rstrip() + "\n")
+        lines.append("  ".join(aligned).rstrip())
+    return lines
 
 
 def _rich_table(columns: Sequence[Column], cells: Sequence[Sequence[str]], out: TextIO) -> None:
@@ -115,8 +122,10 @@ AGENT_COLUMNS = (
 )
 QUEUE_COLUMNS = (
     Column("QUEUE", _field("name")),
+    Column("STATE", lambda row: "open" if row["open"] else "closed"),
     Column("WAITING", _field("waiting"), figure=True),
     Column("OLDEST", _duration("oldest_wait_seconds"), figure=True),
+    Column("EWT", _duration("estimated_wait_seconds"), figure=True),
     Column("OFFERED", _field("offered"), figure=True),
     Column("TALKING", _field("talking"), figure=True),
     Column("ANSWERED", _field("answered"), figure=True),
@@ -134,17 +143,38 @@ CALL_COLUMNS = (
     Column("TALKED", lambda row: duration(row["talked_seconds"]) if row["state"] == "talking" else "", figure=True),
     Column("NUMBER", _field("number", 24)),
     Column("NAME", _field("name", 30)),
-    Column("AGENTS", lambda row: clean(", ".join(row["agents"]))),
+    Column("AGENTS", lambda row: clean(", ".join(row["agents"]) or _reserved(row))),
 )
+SKILL_COLUMNS = (
+    Column("SKILL", _field("skill")),
+    Column("LEVEL", _field("level"), figure=True),
+)
+SERVICE_COLUMNS = (
+    Column("QUEUE", _field("queue")),
+    Column("RANK", _field("rank"), figure=True),
+    Column("AFTER", lambda row: duration(row["delay_seconds"] or None), figure=True),
+    Column("BACKUP", lambda row: "backup" if row["backup"] else ""),
+    Column("WEIGHT", _field("weight"), figure=True),
+)
+
+
+def _reserved(call: Document) -> str:
+    return f"waits for {call['reserved_for']}" if call["reserved_for"] else ""
+
+
+def _service(service: Document) -> str:
+    parts = [f"rank {service['rank']}"]
+    if service["delay_seconds"]:
+        parts.append(f"after {duration(service['delay_seconds'])}")
+    if service["backup"]:
+        parts.append("backup")
+    if service["weight"] != 1:
+        parts.append(f"weight {service['weight']}")
+    return f"{service['queue']} ({', '.join(parts)})"
 
 
 def agent_fields(agent: Document) -> list[tuple[str, str]]:
     """One agent, field by field."""
-    services = (
-        f"{service['queue']} (rank {service['rank']}"
-        + (f", after {duration(service['delay_seconds'])})" if service["delay_seconds"] else ")")
-        for service in agent["queues"]
-    )
     return [
         ("agent", clean(agent["id"])),
         ("name", clean(agent["name"])),
@@ -154,7 +184,7 @@ def agent_fields(agent: Document) -> list[tuple[str, str]]:
         ("then", clean(agent["then"])),
         ("call", clean(agent["call_id"] or "")),
         ("contact", clean(agent["contact"], 200)),
-        ("queues", clean(", ".join(services), 1_000)),
+        ("queues", clean(", ".join(map(_service, agent["queues"])), 1_000)),
         ("skills", skills(agent)),
     ]
 
@@ -167,14 +197,17 @@ def call_fields(call: Document) -> list[tuple[str, str]]:
         ("state", clean(call["state"])),
         ("position", str(call["position"] or "")),
         ("priority", str(call["priority"])),
+        ("head start", duration(call["head_start_seconds"]) if call["head_start_seconds"] else ""),
         ("number", clean(call["number"])),
         ("name", clean(call["name"])),
         ("customer", clean(call["customer"])),
+        ("language", clean(call["language"])),
         ("arrived", clean(call["arrived_at"])),
         ("waited", duration(call["waited_seconds"])),
         ("talked", duration(call["talked_seconds"]) if call["talked_seconds"] else ""),
         ("needs", skills(call, "required_skills")),
         ("agents", clean(", ".join(call["agents"]))),
+        ("waits for", clean(call["reserved_for"] or "")),
         ("offers", str(call["offers"])),
         ("leg", clean(f"{call['leg_uuid']} on {call['switch']}") if call["leg_uuid"] else ""),
     ]

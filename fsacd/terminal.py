@@ -29,11 +29,14 @@ _FRAME_LINES = 4
 _ROWS_MIN = 3
 
 # The order in which agents are shown when there is no room for all: who is busy first.
-_STATE_ORDER = ("talking", "offered", "wrapping_up", "held_back", "ready", "not_ready", "leaving", "logged_out")
+_STATE_ORDER = (
+    "talking", "offered", "wrapping_up", "busy", "held_back", "ready", "not_ready", "leaving", "logged_out"
+)  # fmt: skip
 _STATE_STYLES = {
     "talking": "green",
     "offered": "yellow",
     "wrapping_up": "cyan",
+    "busy": "blue",
     "held_back": "magenta",
     "ready": "bold green",
     "not_ready": "red",
@@ -125,11 +128,18 @@ def lines(board: Board) -> list[str]:
         shown.append(
             f"{at} {clean(queue['name']):{widest}}  waiting {queue['waiting']}, offered {queue['offered']}{longest}, "
             f"talking {queue['talking']}, answered {queue['answered']}, abandoned {queue['abandoned']}, "
-            f"agents ready {queue['agents_ready']} of {queue['agents_logged_in']}"
+            f"agents ready {queue['agents_ready']} of {queue['agents_logged_in']}" + _outlook(queue)
         )
     states = ", ".join(f"{clean(state)} {count}" for state, count in board.states())
     shown.append(f"{at} agents: {states or 'none'}")
     return shown
+
+
+def _outlook(queue: Document) -> str:
+    """What a call that came now would find."""
+    estimate = queue["estimated_wait_seconds"]
+    wait = f", estimated wait {duration(estimate)}" if estimate else ""
+    return wait if queue["open"] else f"{wait}, closed"
 
 
 def table(board: Board, *, height: int | None = None) -> RenderableType:
@@ -158,15 +168,26 @@ def _queue_table(board: Board, room: int | None) -> Table:
     from rich.text import Text  # noqa: PLC0415 - see the top
 
     grid = _grid(
-        "queue", "waiting>", "oldest>", "offered>", "talking>", "answered>", "abandoned>", "ready>", "logged in>"
+        "queue",
+        "waiting>",
+        "oldest>",
+        "ewt>",
+        "offered>",
+        "talking>",
+        "answered>",
+        "abandoned>",
+        "ready>",
+        "logged in>",
     )
     shown, left_out = _fit(board.queues, room)
     for queue in shown:
         oldest = queue["oldest_wait_seconds"]
+        name = clean(queue["name"])
         grid.add_row(
-            Text(clean(queue["name"])),
+            Text(name) if queue["open"] else Text(f"{name} (closed)", style="red"),
             Text(str(queue["waiting"]), style="bold yellow" if queue["waiting"] else "dim"),
             Text(duration(oldest)),
+            Text(duration(queue["estimated_wait_seconds"])),
             Text(str(queue["offered"])),
             Text(str(queue["talking"]), style="green" if queue["talking"] else "dim"),
             Text(str(queue["answered"])),

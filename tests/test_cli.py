@@ -11,7 +11,7 @@ import yaml
 from fsacd.cli import main
 from fsacd.core import events as e
 from fsacd.http.access import Role
-from tests.http.rig import NOW_MS, FakeDaemon, Rig, agent_view, call_view, daemon_status, serve, snapshot
+from tests.http.rig import NOW_MS, FakeDaemon, Rig, agent_view, call_view, daemon_status, queue_view, serve, snapshot
 
 CALL = "c0ffee00-0000-4000-8000-000000000001"
 
@@ -65,12 +65,13 @@ def test_the_list_of_agents_is_plain_when_piped(capsys: pytest.CaptureFixture[st
 
 def test_the_list_of_queues(capsys: pytest.CaptureFixture[str]) -> None:
     """One line for each queue, figures to the right."""
-    with serve() as rig:
+    closed = queue_view("sales", waiting=0, oldest_wait_ms=None, is_open=False, estimated_wait_ms=None)
+    with serve(FakeDaemon(snapshot(queues=(queue_view("support"), closed)))) as rig:
         assert run(rig, "queue", "list") == 0
     assert capsys.readouterr().out.splitlines() == [
-        "QUEUE    WAITING  OLDEST  OFFERED  TALKING  ANSWERED  ABANDONED  READY  LOGGED IN",
-        "sales          0                0        0         7          3      1          2",
-        "support        1     12s        0        0         7          3      1          2",
+        "QUEUE    STATE   WAITING  OLDEST    EWT  OFFERED  TALKING  ANSWERED  ABANDONED  READY  LOGGED IN",
+        "sales    closed        0                       0        0         7          3      1          2",
+        "support  open          1     12s  1m30s        0        0         7          3      1          2",
     ]
 
 
@@ -136,12 +137,16 @@ def test_a_queue_shows_its_calls_and_agents(capsys: pytest.CaptureFixture[str]) 
 
 def test_the_status_in_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     """One line for the daemon, one for each queue, one for the agents' states."""
-    with serve() as rig:
+    sales = queue_view("sales", waiting=0, oldest_wait_ms=None, estimated_wait_ms=0)
+    with serve(FakeDaemon(snapshot(queues=(queue_view("support"), sales)))) as rig:
         assert run(rig, "status") == 0
     assert capsys.readouterr().out.splitlines() == [
         "12:00:00 fsacd 1.2.3 main · ready · switch fs1 up · database up · up 1h00m",
         "12:00:00 sales    waiting 0, offered 0, talking 0, answered 7, abandoned 3, agents ready 1 of 2",
-        "12:00:00 support  waiting 1, offered 0 (oldest 12s), talking 0, answered 7, abandoned 3, agents ready 1 of 2",
+        (
+            "12:00:00 support  waiting 1, offered 0 (oldest 12s), talking 0, answered 7, abandoned 3, "
+            "agents ready 1 of 2, estimated wait 1m30s"
+        ),
         "12:00:00 agents: talking 1, ready 1",
     ]
 

@@ -29,7 +29,8 @@ def queue(name: str, **changes: Any) -> dict[str, Any]:
     """A queue without callers."""
     return {
         "name": name, "waiting": 0, "offered": 0, "talking": 0, "oldest_wait_seconds": None,
-        "agents_ready": 1, "agents_logged_in": 2, "answered": 4, "abandoned": 1, **changes,
+        "agents_ready": 1, "agents_logged_in": 2, "answered": 4, "abandoned": 1, "open": True,
+        "estimated_wait_seconds": 0.0, **changes,
     }  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def agent(agent_id: str, state: str, **changes: Any) -> dict[str, Any]:
 
 BOARD = Board(
     status(),
-    [queue("sales"), queue("support", waiting=2, oldest_wait_seconds=75.0, offered=1)],
+    [queue("sales"), queue("support", waiting=2, oldest_wait_seconds=75.0, offered=1, estimated_wait_seconds=200.0)],
     [
         agent("1001", "logged_out"),
         agent("1002", "ready"),
@@ -126,7 +127,7 @@ def test_plain_lines() -> None:
         "12:00:00 sales    waiting 0, offered 0, talking 0, answered 4, abandoned 1, agents ready 1 of 2",
         (
             "12:00:00 support  waiting 2, offered 1 (oldest 1m15s), talking 0, answered 4, abandoned 1, "
-            "agents ready 1 of 2"
+            "agents ready 1 of 2, estimated wait 3m20s"
         ),
         "12:00:00 agents: talking 1, ready 1, not_ready 1, logged_out 1",
     ]
@@ -144,9 +145,23 @@ def test_the_table_shows_queues_and_agents() -> None:
     shown = drawn(BOARD, 120)
     assert shown[0] == "fsacd 1.2.3 main · ready · switch fs1 up · up 1h02m"
     rows = [line.split() for line in shown if line]
-    assert ["support", "2", "1m15s", "1", "0", "4", "1", "1", "2"] in rows
+    assert ["support", "2", "1m15s", "3m20s", "1", "0", "4", "1", "1", "2"] in rows
     assert [row[0] for row in rows if row[0].startswith("100")] == ["1003", "1002", "1004", "1001"]
     assert "call c0ffee00…, then not_ready" in "\n".join(shown)
+
+
+def test_a_closed_queue_is_told_apart() -> None:
+    """The table and the lines say that a queue is closed; nobody on duty means no estimate."""
+    board = Board(status(), [queue("night", open=False, estimated_wait_seconds=None)])
+    assert lines(board)[1].endswith("agents ready 1 of 2, closed")
+    assert any(line.split()[:2] == ["night", "(closed)"] for line in drawn(board, 120))
+
+
+def test_agents_in_calls_of_their_own_stand_by_the_busy_ones() -> None:
+    """Busy comes before ready, in the table and in the counts."""
+    board = Board(status(), (), [agent("1", "ready"), agent("2", "busy"), agent("3", "talking")])
+    assert [each["id"] for each in board.by_state()] == ["3", "2", "1"]
+    assert lines(board)[-1] == "12:00:00 agents: talking 1, busy 1, ready 1"
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80])

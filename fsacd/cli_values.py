@@ -1,0 +1,34 @@
+"""Values as they are written on the command line: durations, and skills with their levels. Callbacks for click."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+_LEVELS = range(1, 11)
+
+
+def seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """A duration such as 20s or 1h30m, as in the configuration, in seconds. Raises BadParameter when it is none."""
+    if value is None:
+        return None
+    from fsacd.config.kinds import duration_ms  # noqa: PLC0415 - only who gives a duration waits for pydantic
+
+    ms = duration_ms(value)
+    if ms is None:
+        raise click.BadParameter(f"{value!r} is not a duration like 20s or 1m30s.")
+    return ms / 1000
+
+
+def skill_levels(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, int]:
+    """Skills with their levels, such as french=5. Raises BadParameter for anything else, or a skill named twice."""
+    levels = {}
+    for value in values:
+        skill, _, level = value.rpartition("=")
+        if not skill or not (level.isascii() and level.isdigit() and int(level) in _LEVELS):
+            raise click.BadParameter(f"{value!r} is not a skill with a level from 1 to 10, like french=5.")
+        if skill in levels:
+            raise click.BadParameter(f"the skill {skill!r} is named twice.")
+        levels[skill] = int(level)
+    return levels
