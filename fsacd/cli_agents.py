@@ -125,7 +125,12 @@ def agent_skills(
 @click.argument("agent_id", metavar="AGENT")
 @click.argument("names", metavar="[QUEUE]...", nargs=-1)
 @click.option("--rank", type=click.IntRange(1, 1_000), help="1 goes before 2.")
-@click.option("--delay", callback=seconds, help="He helps only with calls that have waited this long, such as 20s.")
+@click.option(
+    "--delay",
+    callback=seconds,
+    metavar="DURATION",
+    help="He helps only with calls that have waited this long, such as 20s.",
+)
 @click.option("--backup/--no-backup", default=None, help="Only for calls that a step has opened to the backup.")
 @click.option("--weight", type=click.IntRange(1, 100), help="His share where the strategy gives shares.")
 @click.option("--remove", multiple=True, metavar="QUEUE", help="He serves this queue no more; may be repeated.")

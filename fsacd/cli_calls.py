@@ -74,7 +74,12 @@ def call_promote(session: Session, call_id: str) -> None:
 @call.command("change")
 @click.argument("call_id", metavar="CALL")
 @click.option("--priority", type=click.IntRange(-100, 100), help="Its class; higher goes first.")
-@click.option("--head-start", callback=seconds, help="It counts as having arrived this much earlier, such as 1m.")
+@click.option(
+    "--head-start",
+    callback=seconds,
+    metavar="DURATION",
+    help="It counts as having arrived this much earlier, such as 1m.",
+)
 @click.option(
     "--skill", "skills", multiple=True, callback=skill_levels, metavar="SKILL=LEVEL",
     help="What the call itself needs, instead of what it needed; may be repeated.",
@@ -107,7 +112,13 @@ def call_change(
 @call.command("send")
 @click.argument("call_id", metavar="CALL")
 @click.argument("agent_id", metavar="AGENT")
-@click.option("--for", "for_s", callback=seconds, help="It waits for him alone so long (1m), then for all again.")
+@click.option(
+    "--for",
+    "for_s",
+    callback=seconds,
+    metavar="DURATION",
+    help="It waits for him alone so long (1m), then for all again.",
+)
 @common_options
 def call_send(session: Session, call_id: str, agent_id: str, for_s: float | None) -> None:
     """Send a call to one agent, whether or not he serves its queue."""

@@ -65,7 +65,7 @@ def _stored(asked: Asked, call_id: str, query: b.ExplainQuery) -> tuple[list[m.E
     try:
         rows = read(call_id, query.limit)
     except Unavailable as error:
-        return [], f"the database cannot be asked: {error}"
+        return [], str(error)
     stored: list[m.Explanation] = []
     for row in rows:
         try:

@@ -177,8 +177,8 @@ def test_a_call_that_has_ended_is_explained_by_its_whole_id() -> None:
     [
         (None, "Older decisions may be missing, because there is no database."),
         (
-            History(failure="it is down"),
-            "Older decisions may be missing, because the database cannot be asked: it is down.",
+            History(failure="the database is down"),
+            "Older decisions may be missing, because the database is down.",
         ),
         (
             History([{"decision": 1}]),
@@ -208,9 +208,9 @@ def test_history_that_nobody_can_read_stops_nothing(at: Any) -> None:
         (None, 404, f"There is no call '{ENDED}'."),
         (History(), 404, f"There is no call '{ENDED}'."),
         (
-            History(failure="it does not answer"),
+            History(failure="the database does not answer"),
             503,
-            f"There is no live call '{ENDED}'; the database cannot be asked: it does not answer.",
+            f"There is no live call '{ENDED}'; the database does not answer.",
         ),
     ],
 )
