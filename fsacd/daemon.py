@@ -192,7 +192,8 @@ class Daemon:
 
     def ask(self, event: Event) -> None:
         """Take a wish. Raises Refused or Unavailable."""
-        self.runtime.ask(event)
+        with self._desk.phones.moving(event):
+            self.runtime.ask(event)
 
     def snapshot(self) -> Snapshot:
         """Everything the engine knows now."""

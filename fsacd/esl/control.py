@@ -19,6 +19,7 @@ from fsacd.core.events import (
 from fsacd.esl import encoder, features, sync, translate
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
+from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
 from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.runtime import Runtime, monotonic_ms
 
@@ -27,29 +28,46 @@ log = structlog.get_logger(__name__)
 # The lease is renewed four times within its length, so that three renewals may be lost.
 _RENEWALS = 4
 _SYNC_DEADLINE_S = 5.0
+# The switch's list of legs may show one this late: then it is read once more.
+_LIST_LAG_S = 1.0
+_VERIFY_S = 30.0
 
 
 class CallControl:
-    """Carries the engine's commands to one switch and its facts to the engine."""
+    """Carries the engine's commands to one switch and its facts to the engine.
 
-    def __init__(self, name: str, settings: LinkSettings, runtime: Runtime, lease_ms: int, desk: features.Desk) -> None:
+    `respect_outside_calls`: also hear of the calls that agents have without us.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: LinkSettings,
+        runtime: Runtime,
+        lease_ms: int,
+        desk: features.Desk,
+        *,
+        respect_outside_calls: bool = True,
+    ) -> None:
         self.name = name
         self._runtime = runtime
         self._lease_ms = lease_ms
         self._desk = desk
         self._clock = translate.SwitchClock(0, 0)
         self._reader = translate.Reader(name, self._warn)
+        self._outside = OutsideCalls(name, desk.phones, runtime.post) if respect_outside_calls else None
         self._link = SwitchLink(
             name,
             settings,
             self._on_event,
             self._on_state,
-            events=translate.EVENTS,
+            events=(*translate.EVENTS, *(EVENTS if respect_outside_calls else ())),
             subclasses=translate.SUBCLASSES,
-            filters=translate.FILTERS,
+            filters=(*translate.FILTERS, *(FILTERS if respect_outside_calls else ())),
         )
         self._lease: gevent.Greenlet | None = None
         self._sync: gevent.Greenlet | None = None
+        self._watch: gevent.Greenlet | None = None
         self.detail = "not connected yet"
         self.in_sync = False
         self.since_ms = monotonic_ms()  # when `in_sync` last changed
@@ -60,7 +78,7 @@ class CallControl:
 
     def stop(self) -> None:
         """Leave the switch alone. Calls on it go on."""
-        for greenlet in (self._lease, self._sync):
+        for greenlet in (self._lease, self._sync, self._watch):
             if greenlet is not None:
                 greenlet.kill()
         self._link.stop()
@@ -126,6 +144,8 @@ class CallControl:
 
     def _on_event(self, message: Message) -> None:
         now_ms = monotonic_ms()
+        if self._outside is not None and message.name.startswith("CHANNEL_"):
+            self._outside.hear(message)
         fact = self._reader.read(message, self._clock, now_ms)
         if isinstance(fact, translate.Feature):
             gevent.spawn(self._serve, fact)
@@ -145,10 +165,9 @@ class CallControl:
                 if self.in_sync:
                     self.since_ms = monotonic_ms()
                 self.in_sync, self.detail = False, reason
-                if self._sync is not None:
-                    self._sync.kill()
-                if self._lease is not None:
-                    self._lease.kill()
+                for greenlet in (self._sync, self._lease, self._watch):
+                    if greenlet is not None:
+                        greenlet.kill()
                 log.warning("the link to the switch is down", switch=self.name, why=reason)
                 self._runtime.post(SwitchLost(self.name))
             case _:
@@ -162,8 +181,14 @@ class CallControl:
         if restarted:
             log.warning("the switch has restarted: its calls are gone", switch=self.name)
             self._runtime.post(SwitchRestarted(self.name))
+            if self._outside is not None:
+                self._outside.forget()
         else:
             self._catch_up()
+        if self._outside is not None:
+            # Before the first ring: a leg of ours that the engine does not know now can only be an older daemon's.
+            self._sweep(self._outside, adopt=True)
+            self._watch = gevent.spawn(self._watch_outside, self._outside)
         self.in_sync, self.detail, self.since_ms = True, "", monotonic_ms()
         self._runtime.post(SwitchConnected(self.name))
         log.info("in sync with the switch", switch=self.name)
@@ -179,6 +204,16 @@ class CallControl:
                 assert leg is not None
                 self.send(ConfirmTalk(fact.call_id, leg, None))
             self._runtime.post(fact)
+
+    def _sweep(self, outside: OutsideCalls, *, adopt: bool) -> None:
+        outside.sweep(self._ask, [offer.offer_id for offer in self._runtime.snapshot().offers], adopt=adopt)
+
+    def _watch_outside(self, outside: OutsideCalls) -> None:
+        gevent.sleep(_LIST_LAG_S)
+        self._sweep(outside, adopt=False)
+        while True:
+            gevent.sleep(_VERIFY_S)
+            outside.verify(self._ask)
 
     def _ask(self, wire: Wire) -> Reply:
         return self._link.call(wire, _SYNC_DEADLINE_S)

@@ -17,6 +17,7 @@ from fsacd.core.events import (
     AgentSetReady,
 )
 from fsacd.errors import FsacdError
+from fsacd.esl.phones import Phones
 from fsacd.esl.translate import Feature
 
 log = structlog.get_logger(__name__)
@@ -60,15 +61,26 @@ class _WrongPins:
 
 
 class Desk:
-    """Turns feature codes into facts. `members` may be swapped whole by a reload."""
+    """Turns feature codes into facts, and knows who sits at which phone."""
 
     def __init__(self, ask: Callable[[AgentEvent], None], clock: Callable[[], int]) -> None:
         self._ask = ask
         self._clock = clock
         self._by_phone = _WrongPins(_TRIES_OF_PHONE)
         self._for_agent = _WrongPins(_TRIES_FOR_AGENT)
-        self.members: dict[str, Member] = {}
+        self._members: dict[str, Member] = {}
+        self.phones = Phones()
         self.may_act_for_others = True
+
+    @property
+    def members(self) -> dict[str, Member]:
+        """The configured agents; to be replaced whole."""
+        return self._members
+
+    @members.setter
+    def members(self, members: dict[str, Member]) -> None:
+        self._members = members
+        self.phones.configure({agent_id: member.contact for agent_id, member in members.items()})
 
     def serve(self, feature: Feature) -> bool:
         """Do what was dialled. False, with one line in the log, if it was refused."""

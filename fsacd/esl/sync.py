@@ -29,15 +29,15 @@ def missed(snapshot: Snapshot, switch: str, ask: Ask) -> Iterator[Event]:
     offers = {offer.offer_id: offer for offer in snapshot.offers if offer.switch == switch}
     if not calls and not offers:
         return
-    listed = _listed(ask)
+    listed = {row.get("uuid", "") for row in channels(ask)}
     connecting = {offer.offer_id for offer in offers.values() if offer.state == "connecting"}
     for leg, call in calls.items():
-        if leg not in listed and _has_ended(leg, ask):
+        if leg not in listed and has_ended(leg, ask):
             yield CallLost(call.call_id, "ended_unseen")
         elif call.state != "talking":
-            yield from _moved_on(call, _dump(leg, ask), connecting)
+            yield from _moved_on(call, dump(leg, ask), connecting)
     for leg, offer in offers.items():
-        if leg not in listed and _has_ended(leg, ask):
+        if leg not in listed and has_ended(leg, ask):
             yield OfferEnded(leg, OfferEnd.HUNG_UP, "ended_unseen")
         else:
             yield from _answered(offer, ask)
@@ -56,21 +56,24 @@ def _moved_on(call: CallView, leg: dict[str, Any], connecting: set[str]) -> Iter
 
 
 def _answered(offer: OfferView, ask: Ask) -> Iterator[Event]:
-    if offer.state == "ringing" and _dump(offer.offer_id, ask).get("Answer-State") == "answered":
+    if offer.state == "ringing" and dump(offer.offer_id, ask).get("Answer-State") == "answered":
         yield OfferAnswered(offer.offer_id, offer.switch)
 
 
-def _has_ended(leg: str, ask: Ask) -> bool:
+def has_ended(leg: str, ask: Ask) -> bool:
+    """Whether the switch says that there is no such leg; no answer is no."""
     # The list of channels lags behind the truth; only the question for this one leg is sure.
     return ask(encoder.uuid_exists(leg)).text.strip() == "false"
 
 
-def _listed(ask: Ask) -> set[str]:
+def channels(ask: Ask) -> list[dict[str, Any]]:
+    """The switch's list of legs, which lags up to 0.3 s behind the truth; empty when no answer comes."""
     rows = _json(ask(encoder.show_channels())).get("rows", [])
-    return {row.get("uuid", "") for row in rows}
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
-def _dump(leg: str, ask: Ask) -> dict[str, Any]:
+def dump(leg: str, ask: Ask) -> dict[str, Any]:
+    """Everything about a leg, as in its events; empty when it is gone or no answer comes."""
     return _json(ask(encoder.uuid_dump(leg)))
 
 

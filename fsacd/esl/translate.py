@@ -301,6 +301,8 @@ def _ring(command: RingAgent) -> Wire:
             "park_timeout": str(_PARK_TIMEOUT_S),
             # A loopback contact would bow out of the talk, and its leg's end would be taken for the talk's.
             "loopback_bowout": "false",
+            # It leads through a dialplan to the phone itself; that leg must not be taken for a call of the agent's own.
+            "export_vars": "fsacd_agent",
             "originate_timeout": str(timeout_s),
             # For the agent's phone or desk: which call this is, so that it can show what belongs to it.
             "sip_h_X-Fsacd-Call": command.call_id,

@@ -268,6 +268,7 @@ def test_a_ring_can_outlive_neither_daemon_nor_caller() -> None:
         "hangup_after_bridge": "true",
         "park_timeout": "10",
         "loopback_bowout": "false",
+        "export_vars": "fsacd_agent",
         "originate_timeout": "23",
         "sip_h_X-Fsacd-Call": CALL,
         "sip_h_X-Fsacd-Offer": OFFER,

@@ -1,0 +1,142 @@
+"""Agents' calls that are not ours, seen on one switch: told to the engine from a leg's first moment to its end.
+
+A leg that is missed here rings an agent who talks already; one that is kept after its end takes him out of work. So
+each leg that a lost event could have hidden is asked for: after a reconnect all of them, and every half minute those
+that we believe in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from fsacd.core.events import Event, Leg, OutsideCallEnded, OutsideCallStarted
+from fsacd.esl import sync
+from fsacd.esl.codec import Kind, Message
+from fsacd.esl.phones import Phone, Phones, far_end, rung_for
+
+log = structlog.get_logger(__name__)
+
+# What is needed beyond the events of the calls: a leg's beginning (its end is among those), of every outgoing leg and
+# of every incoming one whose caller is a user of the directory.
+EVENTS = ("CHANNEL_CREATE",)
+FILTERS = (("Call-Direction", "outbound"), ("variable_user_name", "/^./"), ("variable_verto_user", "/^./"))
+
+# Legs at agents' phones at once; beyond, a leg is not looked at and its agent not protected.
+_MOST_LEGS = 50_000
+# Legs that one sweep asks for in detail, those first that look like an agent's.
+_MOST_ASKED = 1_000
+
+
+@dataclass(slots=True)
+class _Open:
+    """A leg at an agent's phone. `rung_for`: whom we ring on it, for whom it is no outside call."""
+
+    phone: Phone
+    rung_for: str
+    told: set[str] = field(default_factory=set)
+
+
+class OutsideCalls:
+    """Follows the legs at agents' phones on one switch. `post` takes the facts and must not block."""
+
+    def __init__(self, switch: str, phones: Phones, post: Callable[[Event], None]) -> None:
+        self._switch = switch
+        self._phones = phones
+        self._post = post
+        self._open: dict[str, _Open] = {}
+        self._full = False
+        # Ends that were heard while a sweep runs: what the sweep was told of these legs is out of date.
+        self._ended: set[str] | None = None
+        phones.watch(self.reconsider)
+
+    def hear(self, message: Message) -> None:
+        """Take a channel's event."""
+        leg = message.get("Unique-ID")
+        if message.name == "CHANNEL_HANGUP" or message.get("Answer-State") == "hangup":
+            # A leg that is killed at birth tells of its end first and of its beginning afterwards.
+            self._end(leg)
+        elif leg not in self._open:
+            self._begin(leg, message, rung_for(message))
+
+    def reconsider(self) -> None:
+        """Agents have moved to other phones: tell whose calls the open ones are now."""
+        for leg in list(self._open):
+            self._tell(leg)
+
+    def forget(self) -> None:
+        """The switch has restarted: nothing is left, and the engine knows."""
+        self._open.clear()
+
+    def _begin(self, leg: str, message: Message, whom: str) -> None:
+        phone = far_end(message)
+        if phone is None or not self._phones.knows(phone):
+            return
+        if len(self._open) >= _MOST_LEGS:
+            if not self._full:
+                log.warning("too many legs at agents' phones; further ones are ignored", limit=_MOST_LEGS)
+            self._full = True
+            return
+        self._open[leg] = _Open(phone, whom)
+        self._tell(leg)
+
+    def _tell(self, leg: str) -> None:
+        known = self._open[leg]
+        there = self._phones.at(known.phone) - {known.rung_for}
+        where = Leg(self._switch, leg)
+        gone, come = sorted(known.told - there), sorted(there - known.told)
+        known.told = there
+        for agent_id in gone:
+            self._post(OutsideCallEnded(agent_id, where))
+        for agent_id in come:
+            self._post(OutsideCallStarted(agent_id, where))
+
+    def _end(self, leg: str) -> None:
+        if self._ended is not None:
+            self._ended.add(leg)
+        known = self._open.pop(leg, None)
+        if known is not None:
+            for agent_id in sorted(known.told):
+                self._post(OutsideCallEnded(agent_id, Leg(self._switch, leg)))
+
+    # --- asking the switch: these block for as long as `ask` does ---
+
+    def sweep(self, ask: sync.Ask, offers: Iterable[str], *, adopt: bool = False) -> None:
+        """Learn of every leg that is there, and of the end of those that are not.
+
+        `offers` are the legs that we ring; with `adopt` any other that was rung by fsacd is a call of its agent's: he
+        talks with a caller of whom a daemon before this one knew.
+        """
+        self._ended = set()
+        known = set(offers)
+        try:
+            rows = {row.get("uuid", ""): row for row in sync.channels(ask)}
+            unknown = [leg for leg in rows.keys() - self._open.keys() if leg]
+            unknown.sort(key=lambda leg: (not self._may_be_an_agents(rows[leg]), leg))
+            for leg in unknown[:_MOST_ASKED]:
+                dump = Message(Kind.EVENT, sync.dump(leg, ask))
+                if dump.get("Unique-ID") == leg and leg not in self._ended and leg not in self._open:
+                    orphan = adopt and dump.get("variable_fsacd_offer") == leg and leg not in known
+                    self._begin(leg, dump, "" if orphan else rung_for(dump))
+        finally:
+            self._ended = None
+        self._verify(list(self._open), ask)
+
+    def verify(self, ask: sync.Ask) -> None:
+        """End every outside call that the switch does not know any more."""
+        self._verify([leg for leg, known in self._open.items() if known.told], ask)
+
+    def _verify(self, legs: Iterable[str], ask: sync.Ask) -> None:
+        for leg in legs:
+            if leg in self._open and sync.has_ended(leg, ask):
+                self._end(leg)
+
+    def _may_be_an_agents(self, row: dict[str, Any]) -> bool:
+        # An incoming leg is listed with what it says about itself: good enough for a guess at whom to ask first.
+        name = str(row.get("name", "")).rpartition("/")[2]
+        presence = str(row.get("presence_id", ""))
+        words = (name, name.partition("@")[0], presence.partition("@")[0], str(row.get("cid_num", "")))
+        return any(self._phones.knows_name(word) for word in words)

@@ -1,0 +1,178 @@
+"""Whose phone is it? What FreeSWITCH vouches for about a leg's far end, and the agents who sit there now.
+
+Believed is what the switch itself has established: the user of the directory who authenticated (an incoming leg), the
+user or the address that was dialled (an outgoing one). What a call says about itself, its caller id above all, is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fsacd.core.events import AgentLoggedIn, Event
+from fsacd.errors import FsacdError
+from fsacd.esl.codec import Message
+
+# More agents than this at one contact share no phone: it is the way to all of theirs.
+_SHARED = 8
+_BRACKETED = re.compile(r"<([^>]*)>")
+_SCHEME = re.compile(r"^sips?:", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """The far end of a leg: a user of the directory, an address that was dialled, or both; never nothing."""
+
+    user: str = ""
+    address: str = ""
+
+
+def far_end(leg: Message) -> Phone | None:
+    """The phone at the far end of this leg; None for a loopback, and where nobody vouches."""
+    if leg.get("Call-Direction") == "inbound":
+        return _who_calls(leg)
+    called = leg.get("variable_dialed_user") or leg.get("variable_sip_local_url") or leg.get("Channel-Presence-ID")
+    user = (called or leg.get("variable_verto_user")).partition("@")[0]
+    address = _dialled(leg)
+    return Phone(user, address) if user or address else None
+
+
+def rung_for(leg: Message) -> str:
+    """The agent for whom we ring this phone, on the leg that we made or on one behind it; the empty text for nobody."""
+    # An incoming leg has this variable when a feature code was dialled there.
+    return leg.get("variable_fsacd_agent") if leg.get("Call-Direction") == "outbound" else ""
+
+
+def _who_calls(leg: Message) -> Phone | None:
+    if leg.get("Channel-Name").startswith("loopback/"):
+        return None
+    # Set from the directory: for the user whose password was right, or whose address the operator's list names.
+    user = leg.get("variable_user_name") or leg.get("variable_verto_user").partition("@")[0]
+    return Phone(user) if user else None
+
+
+def _dialled(leg: Message) -> str:
+    url = leg.get("variable_sip_destination_url")
+    if not url:
+        return ""
+    address = _bare(url)
+    gateway = leg.get("variable_sip_gateway_name")
+    return f"gateway/{gateway}/{address.partition('@')[0]}" if gateway else address
+
+
+def _bare(url: str) -> str:
+    """`"" <sip:1001@10.0.0.5:5060;ob>` → `1001@10.0.0.5:5060`."""
+    found = _BRACKETED.search(url)
+    return _SCHEME.sub("", found[1] if found else url).partition(";")[0]
+
+
+def phone_of(contact: str) -> Phone:
+    """The phone that a contact leads to, as `far_end` shows it. It may be nowhere to be recognised: an empty phone."""
+    kind, _, rest = contact.partition("/")
+    match kind:
+        case "user" | "verto.rtc":
+            return Phone(user=rest.partition("@")[0])
+        case "sofia":
+            profile, _, address = rest.partition("/")
+            if profile == "gateway":
+                gateway, _, number = address.partition("/")
+                return Phone(address=f"gateway/{gateway}/{_bare(number)}")
+            if "@" not in address:
+                # `sofia/internal/1001%domain`: wherever this user has registered.
+                return Phone(user=_bare(address).partition("%")[0])
+            return Phone(address=_bare(address))
+    return Phone()
+
+
+class Phones:
+    """Which agents sit at which phone now: at their own, or at the one where they have logged in."""
+
+    def __init__(self) -> None:
+        self._own: dict[str, str] = {}
+        self._moved: dict[str, str] = {}
+        self._owners: dict[str, list[str]] = {}
+        # Who is there; a phone that is known stands here also while nobody is.
+        self._users: dict[str, set[str]] = {}
+        self._addresses: dict[str, set[str]] = {}
+        self._listeners: list[Callable[[], object]] = []
+
+    def watch(self, listener: Callable[[], object]) -> None:
+        """Who is told when anybody has moved. Must neither block nor yield."""
+        self._listeners.append(listener)
+
+    def configure(self, contacts: Mapping[str, str]) -> None:
+        """Take every agent's own contact; where they have logged in meanwhile stays."""
+        self._own = dict(contacts)
+        self._owners = {}
+        for agent_id, contact in self._own.items():
+            self._owners.setdefault(contact, []).append(agent_id)
+        self._moved = {agent_id: contact for agent_id, contact in self._moved.items() if agent_id in self._own}
+        self._users, self._addresses = {}, {}
+        for agent_id, contact in self._own.items():
+            # His own phone is known also while he sits at another one.
+            for _ in self._places(agent_id, contact):
+                pass
+            self._seat(agent_id)
+        self._tell()
+
+    def at(self, phone: Phone) -> set[str]:
+        """The agents who sit at this phone now."""
+        return self._users.get(phone.user, set()) | self._addresses.get(phone.address, set())
+
+    def knows(self, phone: Phone) -> bool:
+        """Whether it is, or may become, an agent's."""
+        return phone.user in self._users or phone.address in self._addresses
+
+    def knows_name(self, name: str) -> bool:
+        """Whether a phone is called so, as user or as address."""
+        return name in self._users or name in self._addresses
+
+    @contextmanager
+    def moving(self, event: Event) -> Iterator[None]:
+        """Around the asking for `event`: a log-in takes the agent to a phone, unless it is refused (FsacdError)."""
+        if not isinstance(event, AgentLoggedIn) or event.agent_id not in self._own:
+            yield
+            return
+        before = self._moved.get(event.agent_id)
+        self._move(event.agent_id, event.contact)
+        try:
+            yield
+        except FsacdError:
+            self._move(event.agent_id, before)
+            raise
+
+    def _move(self, agent_id: str, contact: str | None) -> None:
+        for place in self._places(agent_id, self._contact(agent_id)):
+            place.discard(agent_id)
+        if contact is None:
+            self._moved.pop(agent_id, None)
+        else:
+            self._moved[agent_id] = contact
+        self._seat(agent_id)
+        self._tell()
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+    def _contact(self, agent_id: str) -> str:
+        return self._moved.get(agent_id, self._own[agent_id])
+
+    def _seat(self, agent_id: str) -> None:
+        for place in self._places(agent_id, self._contact(agent_id)):
+            place.add(agent_id)
+
+    def _places(self, agent_id: str, contact: str) -> Iterator[set[str]]:
+        """Under which names the phone of this contact is known; those who own it lend it their users."""
+        phone = phone_of(contact)
+        owners = self._owners.get(contact, [])
+        users = {phone.user, *(owners if len(owners) <= _SHARED else ())}
+        if contact == self._own[agent_id]:
+            # His id is the user as whom his phone authenticates, whatever its contact looks like.
+            users.add(agent_id)
+        for user in users - {""}:
+            yield self._users.setdefault(user, set())
+        if phone.address:
+            yield self._addresses.setdefault(phone.address, set())
