@@ -14,11 +14,14 @@ from fsacd.http import bodies as b
 from fsacd.http import models as m
 from fsacd.http.access import Role
 from fsacd.http.actions import agent_after
-from fsacd.http.problem import unknown
+from fsacd.http.problem import ProblemError, unknown
 from fsacd.http.queries import find_agent, find_call, find_queue
 from fsacd.http.routes import V1, Asked, Route
 
 _WRONG = HTTPStatus.UNPROCESSABLE_ENTITY
+# What the configuration allows an agent; many small changes must not add up to more.
+_SKILLS_MAX = 200
+_QUEUES_MAX = 500
 
 
 def call_promote(asked: Asked) -> m.Done:
@@ -92,7 +95,10 @@ def _skills(agent: AgentView, wanted: Mapping[str, int | None], *, only: bool) -
             raise unknown("skill", skill, has, _WRONG, of=f"agent {agent.agent_id}")
     levels = {skill: level for skill, level in wanted.items() if level is not None}
     kept = {} if only else {skill: level for skill, level in has.items() if skill not in wanted}
-    return tuple(sorted({**kept, **levels}.items()))
+    skills = {**kept, **levels}
+    if len(skills) > _SKILLS_MAX:
+        raise ProblemError(_WRONG, "too-many", f"Agent {agent.agent_id} cannot have more than {_SKILLS_MAX} skills.")
+    return tuple(sorted(skills.items()))
 
 
 def _queues(
@@ -107,6 +113,8 @@ def _queues(
             continue
         find_queue(snapshot, name, _WRONG)
         queues[name] = _service(serves.get(name, Service()), change)
+    if len(queues) > _QUEUES_MAX:
+        raise ProblemError(_WRONG, "too-many", f"Agent {agent.agent_id} cannot serve more than {_QUEUES_MAX} queues.")
     return MappingProxyType(queues)
 
 

@@ -10,7 +10,7 @@ from fsacd.core import events as e
 from fsacd.core.rules import Service, SkillLevels
 from fsacd.core.views import Snapshot
 from fsacd.http.access import Role
-from tests.http.rig import FakeDaemon, agent_view, call_view, serve, snapshot
+from tests.http.rig import FakeDaemon, agent_view, call_view, queue_view, serve, snapshot
 
 CALL = "c0ffee00-0000-4000-8000-000000000001"
 BY = "api:supervisor"
@@ -228,6 +228,29 @@ def test_what_is_not_there_is_not_asked_for(path: str, body: object, status: int
         reply = rig.post(f"/api/v1/{path}", body)
         assert rig.daemon.asked == []
     assert (reply.status, reply.json["detail"]) == (status, detail)
+
+
+def test_many_changes_do_not_add_up_beyond_the_limit() -> None:
+    """An agent who has as many skills and queues as the configuration allows gets no more."""
+    names = [f"q{n}" for n in range(501)]
+    full = agent_view(
+        "1001", skills=tuple((name, 1) for name in names[1:201]), queues=tuple((name, Service()) for name in names[1:])
+    )
+    shown = snapshot(agents=(full,), queues=tuple(queue_view(name) for name in names))
+    with serve(FakeDaemon(shown)) as rig:
+        details = [
+            rig.post("/api/v1/agents/1001/change", {what: value}).json.get("detail")
+            for what, value in (
+                ("skills", {"q0": 1}),
+                ("skills", {"q1": 2}),
+                ("queues", {"q0": {}}),
+                ("queues", {"q1": {}}),
+            )
+        ]
+        assert len(rig.daemon.asked) == 2
+    assert details == [
+        "Agent 1001 cannot have more than 200 skills.", None, "Agent 1001 cannot serve more than 500 queues.", None
+    ]  # fmt: skip
 
 
 def test_a_call_may_go_on_needing_what_nobody_has() -> None:
