@@ -51,13 +51,21 @@ def common_options(command: _Command) -> _Command:
         show_default=True,
         help="What the answer looks like.",
     )
+    @click.option("--json", "as_json", is_flag=True, help="The same as --output json.")
     @functools.wraps(command)
     def wrapped(
-        url: str, token: str | None, token_file: Path | None, output: str, watch: float | None = None, **rest: Any
+        url: str,
+        token: str | None,
+        token_file: Path | None,
+        output: str,
+        *,
+        as_json: bool,
+        watch: float | None = None,
+        **rest: Any,
     ) -> None:
         client = Client(url, _token(token, token_file))
         try:
-            command(Session(client, cast("o.Format", output), watch), **rest)
+            command(Session(client, "json" if as_json else cast("o.Format", output), watch), **rest)
         except KeyboardInterrupt:
             # Ctrl-C is how a person ends --watch; anything else it interrupts.
             if watch is None:

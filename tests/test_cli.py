@@ -153,10 +153,13 @@ def test_the_status_in_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("command", [["agent", "list"], ["call", "show", CALL], ["queue", "show", "sales"], ["status"]])
 def test_json_and_yaml_are_the_apis_document(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """`-o json` and `-o yaml` give the same document, whole."""
+    """`-o json`, its short form `--json` and `-o yaml` give the same document, whole."""
     with serve() as rig:
         assert run(rig, *command, "-o", "json") == 0
-        as_json = json.loads(capsys.readouterr().out)
+        written = capsys.readouterr().out
+        assert run(rig, *command, "--json") == 0
+        assert capsys.readouterr().out == written
+        as_json = json.loads(written)
         assert run(rig, *command, "-o", "yaml") == 0
         as_yaml = yaml.safe_load(capsys.readouterr().out)
         paths = {"agent": "agents", "call": f"calls/{CALL}", "queue": "queues/sales", "status": "status"}
