@@ -53,7 +53,7 @@ class DescribedParameter:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A plugin in an operator's words. `summary` is the first sentence of `text`."""
+    """A plugin in an operator's words. `summary` is the first sentence of its docstring, `text` all of it."""
 
     name: str
     kind: Kind
@@ -120,7 +120,7 @@ class Catalogue:
             name,
             plugin.kind,
             plugin.file,
-            plugin.text.partition("\n\n")[0].replace("\n", " "),
+            _summary(plugin),
             plugin.text,
             tuple(DescribedParameter(one.name, one.expects, one.show()) for one in plugin.parameters.values()),
         )
@@ -183,6 +183,14 @@ def shipped() -> Catalogue:
     catalogue, problems = Catalogue.load(installed=False)
     assert not problems, f"fsacd's own plugins must be fit: {problems[0]}"
     return catalogue
+
+
+def _summary(plugin: Plugin) -> str:
+    """The first sentence of a docstring, without the name that it may begin with."""
+    sentence = " ".join(plugin.text.partition("\n\n")[0].split()).partition(". ")[0]
+    if sentence.startswith(plugin.name):
+        sentence = sentence.partition(": ")[2] or sentence
+    return sentence.removesuffix(".")
 
 
 # --- where plugins are ---

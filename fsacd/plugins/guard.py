@@ -37,15 +37,17 @@ _Answer = TypeVar("_Answer")
 class Guard:
     """Calls into one instance of a plugin, and says what went wrong."""
 
-    __slots__ = ("_file", "_key_length", "_limit_s")
+    __slots__ = ("_calls", "_file", "_key_length", "_limit_s")
 
     def __init__(self, file: str, limit_s: float | None) -> None:
         self._file = file
         self._limit_s = limit_s
         self._key_length = 0
+        self._calls = 0
 
     def call(self, name: str, function: Callable[..., _Answer], *arguments: object) -> _Answer:
         """Call into the plugin. Raises PluginFailed for whatever it raises, and when it takes too long."""
+        self._calls += 1
         try:
             if self._limit_s is None:
                 return function(*arguments)
@@ -96,7 +98,7 @@ class Guard:
 
     def failed(self, what: str) -> PluginFailed:
         """The exception that says what the plugin did."""
-        return PluginFailed(f"{self._file}: {what}")
+        return PluginFailed(f"{self._file}: {what}", self._calls)
 
     def fail(self, what: str) -> NoReturn:
         """Say what the plugin did. Always raises PluginFailed."""
