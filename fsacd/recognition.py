@@ -1,0 +1,132 @@
+"""Recognition: who calls, told from his number, and what that means for his call.
+
+Two tables are looked into: the configuration's `customers`, and what PostgreSQL holds (`fsacd customer add`). A number
+that stands in both is the configuration's. Looking up is one dictionary access; nothing here waits for a database.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from fsacd.core.events import CallQueued
+from fsacd.core.rules import SkillLevels
+from fsacd.core.skills import merge
+
+# How many customers of each of the two tables are kept: about 60 MB.
+LIMIT: Final = 200_000
+
+_PUNCTUATION: Final = str.maketrans("", "", " \t\u00a0\u202f-\u2010\u2011\u2013()/.")
+_DIALLED: Final = re.compile(r"\+?[0-9*#]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """What is known of a caller by his number; what is left empty changes nothing.
+
+    `priority` None: the queue's own. `skills` are required in addition to the queue's, at the higher of two levels.
+    `agent` is the customer's own agent, whom a queue with sticky routing tries first.
+    """
+
+    number: str
+    priority: int | None = None
+    head_start_ms: int = 0
+    skills: SkillLevels = ()
+    agent: str = ""
+    language: str = ""
+    name: str = ""
+
+
+def normalised(number: str) -> str:
+    """Give a number as it is compared: without the spaces, dashes, dots, slashes and parentheses that people write.
+
+    What does not consist of digits then, like the SIP user `anna-b`, stays as it is but for spaces around it.
+    """
+    if number.isascii() and number.removeprefix("+").isdigit():  # nearly all are, and this is the quick way to see it
+        return number
+    bare = number.translate(_PUNCTUATION)
+    return bare if _DIALLED.fullmatch(bare) else number.strip()
+
+
+class Recognition:
+    """The table of customers. Both halves are replaced whole, so a call sees the old or the new, never a mixture.
+
+    `limit`: how many entries each half keeps.
+    """
+
+    def __init__(self, configured: Iterable[Customer] = (), *, limit: int = LIMIT) -> None:
+        self._limit = limit
+        self._configured: Mapping[str, Customer] = {}
+        self._stored: Mapping[str, Customer] = {}
+        self.replace_configured(configured)
+
+    def __len__(self) -> int:
+        """How many entries there are; a number that stands in both halves counts twice."""
+        return len(self._configured) + len(self._stored)
+
+    def replace_configured(self, entries: Iterable[Customer]) -> str:
+        """Take these in the place of the configuration's customers; gives one sentence if not all had a place."""
+        self._configured, refused = _table(entries, self._limit)
+        return self._sentence(refused, "configuration")
+
+    def replace_stored(self, entries: Iterable[Customer]) -> str:
+        """Take these in the place of the database's customers; gives one sentence if not all had a place.
+
+        200,000 of them take a second or two: a generator may let others run in between, because the new table counts
+        only when it is complete.
+        """
+        self._stored, refused = _table(entries, self._limit)
+        return self._sentence(refused, "database")
+
+    def find(self, number: str) -> Customer | None:
+        """Who has this number; None if nobody has."""
+        key = normalised(number)
+        return self._configured.get(key) or self._stored.get(key)
+
+    def recognise(self, event: CallQueued) -> CallQueued:
+        """Fill in what is known of the caller. What the dialplan has said of the call already stays."""
+        customer = self.find(event.number) if event.number else None
+        if customer is None:
+            return event
+        return replace(
+            event,
+            priority=customer.priority if event.priority is None else event.priority,
+            head_start_ms=event.head_start_ms or customer.head_start_ms,
+            required=merge(event.required, customer.skills),
+            customer=event.customer or customer.name or customer.number,
+            language=event.language or customer.language,
+            named_agent=event.named_agent or customer.agent,
+        )
+
+    def _sentence(self, refused: int, source: str) -> str:
+        if not refused:
+            return ""
+        return f"{refused} customers of the {source} are not recognised: only the first {self._limit} are kept"
+
+
+def _table(entries: Iterable[Customer], limit: int) -> tuple[Mapping[str, Customer], int]:
+    """Give the entries by their numbers (the first of those with the same number) and how many had no place."""
+    table: dict[str, Customer] = {}
+    # Thousands of customers share a few texts and sets of skills: each is kept once.
+    skills: dict[SkillLevels, SkillLevels] = {}
+    refused = 0
+    for entry in entries:
+        key = normalised(entry.number)
+        if key in table:
+            continue
+        if len(table) >= limit:
+            refused += 1
+            continue
+        table[key] = Customer(
+            key,
+            entry.priority,
+            entry.head_start_ms,
+            skills.setdefault(entry.skills, entry.skills),
+            sys.intern(entry.agent),
+            sys.intern(entry.language),
+            entry.name,
+        )
+    return table, refused

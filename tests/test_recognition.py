@@ -1,0 +1,130 @@
+"""Recognition: what a caller's number says of his call."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fsacd.core.events import CallQueued, Leg
+from fsacd.recognition import LIMIT, Customer, Recognition, normalised
+
+ACME = Customer("+49301234", 2, 60_000, (("french", 3),), "1001", "fr", "ACME")
+
+
+def call(number: str = "+49301234", **facts: Any) -> CallQueued:
+    return CallQueued("c1", "support", 7, Leg("fs1", "leg"), number=number, **facts)
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("+49 (30) 12-34", "+49301234"),
+        ("030/12.34", "0301234"),
+        ("+49\u00a030\u20131234", "+49301234"),
+        ("*31", "*31"),
+        ("anna-b", "anna-b"),
+        (" anna.b ", "anna.b"),
+        ("anonymous", "anonymous"),
+        ("()", "()"),
+        ("", ""),
+    ],
+)
+def test_a_number_is_its_digits(written: str, number: str) -> None:
+    """What people write between digits means nothing; a name stays as it is."""
+    assert normalised(written) == number
+
+
+@given(st.text(max_size=20))
+def test_a_normal_number_is_normal(text: str) -> None:
+    """Bringing a number into its form twice changes no more."""
+    assert normalised(normalised(text)) == normalised(text)
+
+
+def test_a_known_caller_gets_what_is_known() -> None:
+    """Each thing that is known of the customer is filled in."""
+    assert Recognition([ACME]).recognise(call("+49 30 1234")) == call(
+        "+49 30 1234",
+        priority=2,
+        head_start_ms=60_000,
+        required=(("french", 3),),
+        customer="ACME",
+        language="fr",
+        named_agent="1001",
+    )
+
+
+def test_the_dialplan_knows_better() -> None:
+    """What the call says itself stays; of two levels of a skill the higher counts."""
+    said: dict[str, Any] = {"priority": 0, "head_start_ms": 1, "customer": "x", "language": "de", "named_agent": "1002"}
+    given_call = call(required=(("french", 5), ("german", 1)), **said)
+    assert Recognition([ACME]).recognise(given_call) == given_call
+    lower = Recognition([ACME]).recognise(call(required=(("french", 1), ("german", 1))))
+    assert lower.required == (("french", 3), ("german", 1))
+
+
+@pytest.mark.parametrize("number", ["", "+49301235", "49301234", "anonymous"])
+def test_an_unknown_caller_is_left_as_he_is(number: str) -> None:
+    """Numbers are compared whole, a leading plus with them."""
+    event = call(number)
+    assert Recognition([ACME]).recognise(event) is event
+
+
+def test_a_customer_without_a_name_goes_by_his_number() -> None:
+    """So that views and history can tell him."""
+    event = Recognition([Customer("+49 30 1234")]).recognise(call())
+    assert (event.customer, event.priority, event.head_start_ms) == ("+49301234", None, 0)
+
+
+def test_the_configuration_goes_before_the_database() -> None:
+    """Both halves are replaced each by itself, and a number in both is the configuration's."""
+    known = Recognition([Customer("1", name="file")])
+    known.replace_stored([Customer("1", name="store"), Customer("2", name="store")])
+    names = [found.name for found in map(known.find, ("1", "2")) if found is not None]
+    assert (names, len(known)) == (["file", "store"], 3)
+    known.replace_configured([])
+    names = [found.name for found in map(known.find, ("1", "2")) if found is not None]
+    assert names == ["store", "store"]
+    known.replace_stored([])
+    assert (known.find("1"), len(known)) == (None, 0)
+
+
+def test_more_than_the_limit_are_said_and_left_out() -> None:
+    """The first have their place, each half for itself."""
+    many = [Customer(str(number)) for number in range(5)]
+    known = Recognition(limit=3)
+    said = [known.replace_stored([*many, many[0]]), known.replace_configured(many)]
+    assert said == [
+        "2 customers of the database are not recognised: only the first 3 are kept",
+        "2 customers of the configuration are not recognised: only the first 3 are kept",
+    ]
+    assert (len(known), known.replace_stored(many[:3])) == (6, "")
+    assert [known.find(str(number)) is not None for number in range(5)] == [True, True, True, False, False]
+
+
+def test_two_ways_to_write_a_number_are_one_customer() -> None:
+    """The first of them counts."""
+    known = Recognition([Customer("+1 2", name="first"), Customer("+12", name="second")])
+    assert (known.find("+1-2"), len(known)) == (Customer("+12", name="first"), 1)
+
+
+def test_a_customer_takes_few_bytes() -> None:
+    """A full table takes no more than a small daemon does: below 500 bytes for each, the texts with it."""
+    count = 5_000
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        known = Recognition()
+        known.replace_stored(
+            Customer(f"+49301{n:06}", n % 3, 60_000, (("fr" + "ench", 3),), f"{n % 9}", "fr", f"Customer number {n}")
+            for n in range(count)
+        )
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(known) == count
+    assert (after - before) / count < 500
+    assert LIMIT * 500 <= 100_000_000
