@@ -3,144 +3,93 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, SecretStr
 from typing_extensions import override
 
-from fsacd.config.blocks import NO_NAMES, Settings
+from fsacd.config.blocks import NO_LIST, NO_NAMES, Settings
 from fsacd.config.forms import (
     CREDENTIAL,
     ENVIRONMENT,
-    EXTENSION_OR_NULL,
     FILE,
     NAME,
     NAME_OR_NULL,
-    Cause,
     Contact,
 )
 from fsacd.config.kinds import Duration, Flag, Number, Secret, Text
+from fsacd.config.plugins import DEFAULT_STRATEGY, Chosen, Plugin
 from fsacd.config.problems import shown, wrong
-from fsacd.core.rules import (
-    AgentRules,
-    HoldBack,
-    QueueRules,
-    Service,
-    SkillLevels,
-    Target,
-    ToExtension,
-    ToHangup,
-    ToQueue,
+from fsacd.config.routing import (
+    HoldBackSettings,
+    Levels,
+    StepSettings,
+    StickySettings,
+    WrapUpSettings,
+    levels,
 )
-
-
-def _levels_alone(value: object) -> object:
-    if not isinstance(value, dict):
-        raise wrong(f"expected skills with their levels like {{german: 5}}, got {shown(value)}")
-    return value
-
-
-Levels = Annotated[dict[Annotated[str, NAME], Annotated[int, Number(1, 10)]], BeforeValidator(_levels_alone), NO_NAMES]
-
-
-class TargetSettings(Settings):
-    """Where a call goes: exactly one of a queue, an extension and the end."""
-
-    INLINE = True
-    EXPECTS = "one of {queue: NAME}, {extension: NUMBER, context: NAME} or {hangup: CAUSE}"
-
-    queue: Annotated[str | None, NAME_OR_NULL] = Field(
-        default=None, description="Into this queue, keeping the time already waited."
-    )
-    extension: Annotated[str | None, EXTENSION_OR_NULL] = Field(
-        default=None, description="To this extension of the dialplan."
-    )
-    context: Annotated[str | None, NAME_OR_NULL] = Field(
-        default=None, description="The extension's dialplan context; 'default' when it is not given."
-    )
-    hangup: Annotated[str | None, Cause()] = Field(
-        default=None, description="The call is ended with this cause, like USER_BUSY or NORMAL_CLEARING."
-    )
-
-    def given(self) -> tuple[str, ...]:
-        """Name the ways that are given; there must be one."""
-        ways = {"queue": self.queue, "extension": self.extension, "hangup": self.hangup}
-        return tuple(name for name, value in ways.items() if value is not None)
-
-    def target(self) -> Target:
-        """Give the target as the engine takes it."""
-        if self.queue is not None:
-            return ToQueue(self.queue)
-        if self.extension is not None:
-            return ToExtension(self.extension, self.context or "default")
-        return ToHangup(self.hangup) if self.hangup is not None else ToHangup()
-
-
-class AfterTalkSettings(Settings):
-    """Where the caller goes when the agent has hung up: the end, or an extension (a survey, say)."""
-
-    INLINE = True
-    EXPECTS = "hangup or {extension: NUMBER, context: NAME}"
-
-    extension: Annotated[str | None, EXTENSION_OR_NULL] = Field(
-        default=None, description="To this extension of the dialplan."
-    )
-    context: Annotated[str | None, NAME_OR_NULL] = Field(
-        default=None, description="The extension's dialplan context; 'default' when it is not given."
-    )
-
-    @classmethod
-    @override
-    def short_form(cls, value: object) -> object:
-        # `hangup` is the block without an extension.
-        return {} if value == "hangup" else value
-
-    @override
-    def written(self) -> str:
-        return "hangup" if self.extension is None else super().written()
-
-    def target(self) -> ToExtension | None:
-        """Give the target as the engine takes it; None ends the call."""
-        return None if self.extension is None else ToExtension(self.extension, self.context or "default")
-
-
-_HOLD: Final = Duration("100ms", "1h")
-
-
-class HoldBackSettings(Settings):
-    """How long an agent is not rung again after an offer that came to nothing."""
-
-    refused_ms: Annotated[int, _HOLD] = Field(default=5_000, description="The agent refused the call.")
-    busy_ms: Annotated[int, _HOLD] = Field(default=30_000, description="The agent's phone was busy.")
-    no_answer_ms: Annotated[int, _HOLD] = Field(default=10_000, description="The agent did not answer.")
-    unreachable_ms: Annotated[int, _HOLD] = Field(default=30_000, description="The agent's phone could not be reached.")
-
-    def hold_back(self) -> HoldBack:
-        """Give the times as the engine takes them."""
-        return HoldBack(self.refused_ms, self.busy_ms, self.no_answer_ms, self.unreachable_ms)
+from fsacd.config.targets import AfterTalkSettings, EstimatedWaitSettings, OverflowSettings, TargetSettings
+from fsacd.core.rules import AgentRules, Overflow, QueueRules, Service
 
 
 class QueueSettings(Settings):
     """One queue's rules."""
 
-    strategy: Annotated[str, NAME] = Field(
-        default="longest_idle",
-        description="Which of the ready agents is rung first: longest_idle, the one idle for the longest.",
+    strategy: Annotated[Chosen, Plugin("strategy")] = Field(
+        default=Chosen(DEFAULT_STRATEGY),
+        description="Which of the ready agents is rung first, and how many at once: the name of a strategy, or "
+        "{name: ring_progressive, every: 10s} where it has parameters; `fsacd strategy list` says what there is.",
     )
-    priority: Annotated[int, Number(0, 100)] = Field(
+    level_first: Annotated[bool, Flag()] = Field(
+        default=True,
+        description="Of agents with the same rank, those with a higher level in the required skills go first; "
+        "otherwise the strategy decides between all who have them.",
+    )
+    ring_at_once: Annotated[int, Number(1, 1_000)] = Field(
+        default=1, description="How many agents ring for one call at once; a strategy may ring more."
+    )
+    call_order: Annotated[Chosen | None, Plugin("call order", null=True)] = Field(
+        default=None,
+        description="Which of its calls goes first; null: the one of the highest class, then the one that came first.",
+    )
+    priority: Annotated[int, Number(-100, 100)] = Field(
         default=0,
         description="The class of its calls; of all calls that an agent may take the higher class goes first.",
     )
     required_skills: Levels = Field(
         default={},
-        max_length=50,
+        max_length=32,
         description="What an agent must have to take its calls: skill and least level, like {german: 5}.",
+    )
+    steps: Annotated[tuple[StepSettings, ...], NO_LIST] = Field(
+        default=(),
+        max_length=50,
+        description="What changes for a call while it waits, like [{after: 20s, lower: {german: 3}}, {after: 1m, "
+        "backup: true}]. Steps add up: all whose time has come hold together.",
+    )
+    sticky: StickySettings | None = Field(
+        default=None,
+        description="Which agent comes first for a caller, before any other rule: last, named, named_or_last, or "
+        "{agent: last, for: 20s}; null: none.",
     )
     ring_timeout_ms: Annotated[int, Duration("1s", "10m")] = Field(
         default=20_000, description="How long an agent's phone rings before the call goes to the next one."
     )
-    wrap_up_ms: Annotated[int, Duration("0s", "1h")] = Field(
-        default=10_000, description="After-call work: how long an agent gets no call after a talk."
+    hold_back: HoldBackSettings = Field(
+        default=HoldBackSettings(),
+        description="How long an agent is not rung again after an offer that came to nothing.",
+    )
+    not_ready_after: Annotated[int, Number(0, 100)] = Field(
+        default=0,
+        description="An agent who has not answered so many offers in a row is not ready any more; 0: never.",
+    )
+    wrap_up: WrapUpSettings = Field(
+        default=WrapUpSettings(),
+        description="After-call work, when an agent gets no call after a talk: 10s, or {time: 10s, ends: by_time}.",
+    )
+    after_talk: AfterTalkSettings = Field(
+        default=AfterTalkSettings(),
+        description="Where the caller goes after the talk: hangup, or {extension: NUMBER, context: NAME}.",
     )
     max_length: Annotated[int, Number(1, 200_000)] = Field(default=500, description="How many calls may wait.")
     when_full: TargetSettings = Field(
@@ -153,13 +102,30 @@ class QueueSettings(Settings):
         default=TargetSettings(hangup="NO_USER_RESPONSE"),
         description="Where a call goes that has waited as long as it may.",
     )
-    after_talk: AfterTalkSettings = Field(
-        default=AfterTalkSettings(),
-        description="Where the caller goes after the talk: hangup, or {extension: NUMBER, context: NAME}.",
+    hours: Annotated[str | None, NAME_OR_NULL] = Field(
+        default=None, description="Its opening hours, one of those under 'hours'; null: always open."
     )
-    hold_back: HoldBackSettings = Field(
-        default=HoldBackSettings(),
-        description="How long an agent is not rung again after an offer that came to nothing.",
+    when_closed: OverflowSettings | None = Field(
+        default=None,
+        description="Where calls go while the queue is closed, by its hours or by hand: a target as for when_full, and "
+        "perhaps which calls and after how long, like {queue: NAME, after: 30s}; null: they wait.",
+    )
+    when_nobody_logged_in: OverflowSettings | None = Field(
+        default=None, description="Where calls go while no agent of the queue is logged in; null: they wait."
+    )
+    when_nobody_ready: OverflowSettings | None = Field(
+        default=None,
+        description="Where calls go while every agent of the queue is away, on a break, or has asked for one; null: "
+        "they wait.",
+    )
+    when_estimated_wait: EstimatedWaitSettings | None = Field(
+        default=None,
+        description="Where calls go while the estimated wait is above a bound: {above: 5m, queue: NAME}; null: they "
+        "wait.",
+    )
+    expected_handling_ms: Annotated[int, Duration("1s", "1d")] = Field(
+        default=180_000,
+        description="Talk and wrap-up of one call, for the estimated wait until enough calls have been measured.",
     )
     service_level_ms: Annotated[int, Duration("1s", "1h")] = Field(
         default=20_000, description="A call answered within this time counts for the service level."
@@ -178,29 +144,49 @@ class QueueSettings(Settings):
 
     def rules(self, name: str) -> QueueRules:
         """Give the queue's rules as the engine takes them."""
+        estimated = self.when_estimated_wait
         return QueueRules(
             name=name,
-            strategy=self.strategy,
+            strategy=self.strategy.name,
+            strategy_parameters=self.strategy.parameters,
+            call_order=None if self.call_order is None else self.call_order.name,
+            call_order_parameters=() if self.call_order is None else self.call_order.parameters,
+            level_first=self.level_first,
             priority=self.priority,
-            required=_levels(self.required_skills),
+            required=levels(self.required_skills),
             ring_timeout_ms=self.ring_timeout_ms,
-            wrap_up_ms=self.wrap_up_ms,
+            ring_at_once=self.ring_at_once,
+            wrap_up_ms=self.wrap_up.time_ms,
+            wrap_up=self.wrap_up.mode(),
             max_length=self.max_length,
             when_full=self.when_full.target(),
             max_wait_ms=self.max_wait_ms,
             when_max_wait=self.when_max_wait.target(),
+            when_nobody_logged_in=_overflow(self.when_nobody_logged_in),
+            when_nobody_ready=_overflow(self.when_nobody_ready),
+            max_estimated_wait_ms=0 if estimated is None else estimated.above_ms or 0,
+            when_estimated_wait=_overflow(estimated),
+            when_closed=_overflow(self.when_closed),
+            expected_handling_ms=self.expected_handling_ms,
+            steps=tuple(step.step() for step in self.steps),
+            sticky=None if self.sticky is None else self.sticky.sticky(),
             after_talk=self.after_talk.target(),
             hold_back=self.hold_back.hold_back(),
+            not_ready_after=self.not_ready_after,
             service_level_ms=self.service_level_ms,
             short_abandon_ms=self.short_abandon_ms,
         )
+
+
+def _overflow(settings: OverflowSettings | None) -> Overflow | None:
+    return None if settings is None else settings.overflow()
 
 
 class ServiceSettings(Settings):
     """How an agent serves one queue."""
 
     INLINE = True
-    EXPECTS = "a rank like 1 or {rank: 1, delay: 20s}"
+    EXPECTS = "a rank like 1 or {rank: 1, delay: 20s, backup: true, weight: 3}"
 
     rank: Annotated[int, Number(1, 1_000)] = Field(
         default=1, description="The agent's order of preference; 1 before 2."
@@ -208,12 +194,22 @@ class ServiceSettings(Settings):
     delay_ms: Annotated[int, Duration("0s", "1d")] = Field(
         default=0, description="The agent helps the queue only with calls that have waited this long."
     )
+    backup: Annotated[bool, Flag()] = Field(
+        default=False, description="The agent helps only with calls that a step has opened to the backup."
+    )
+    weight: Annotated[int, Number(1, 100)] = Field(
+        default=1, description="The agent's share of the calls, for strategies that give shares."
+    )
 
     @classmethod
     @override
     def short_form(cls, value: object) -> object:
         # A number alone is the rank.
         return {"rank": value} if isinstance(value, str | int) else value
+
+    def service(self) -> Service:
+        """Give it as the engine takes it."""
+        return Service(self.rank, self.delay_ms, self.backup, self.weight)
 
 
 def _queues_of_agent(value: object) -> object:
@@ -256,7 +252,7 @@ class AgentSettings(Settings):
     queues: Annotated[dict[Annotated[str, NAME], ServiceSettings], BeforeValidator(_queues_of_agent), NO_NAMES] = Field(
         default={},
         max_length=500,
-        description="His queues: [support, sales], {support: 1, sales: 2} or {support: {rank: 1, delay: 9s}}.",
+        description="His queues, by rank: [support, sales], {support: 1, sales: 2} or {support: {rank: 1, delay: 9s}}.",
     )
     skills: Levels = Field(
         default={}, max_length=200, description="What he can do, with levels 1 to 10 (10 best), like {german: 8}."
@@ -267,16 +263,12 @@ class AgentSettings(Settings):
 
     def rules(self, agent_id: str, *, contact: str, switch: str) -> AgentRules:
         """Give the agent as the engine takes him."""
-        services = {name: Service(service.rank, service.delay_ms) for name, service in self.queues.items()}
+        services = {name: service.service() for name, service in self.queues.items()}
         return AgentRules(
             agent_id=agent_id,
             name=self.name,
             contact=contact,
             switch=switch,
             queues=MappingProxyType(services),
-            skills=_levels(self.skills),
+            skills=levels(self.skills),
         )
-
-
-def _levels(levels: dict[str, int]) -> SkillLevels:
-    return tuple(sorted(levels.items()))

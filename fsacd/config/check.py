@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final
 
-from fsacd.config.checks import STRATEGIES
 from fsacd.config.model import Config
+from fsacd.config.plugins import Loader, no_plugins
 from fsacd.config.problems import ConfigErrors
 from fsacd.config.reader import load
 
@@ -18,7 +17,7 @@ _NAMED: Final = 8
 
 
 def check(
-    path: Path | str, *, strategies: AbstractSet[str] = STRATEGIES, environ: Mapping[str, str] | None = None
+    path: Path | str, *, plugins: Loader = no_plugins, environ: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
     """Check a file for the command line.
 
@@ -26,7 +25,7 @@ def check(
         The exit code (0 good, 2 wrong) and what to print: one line for each problem, or a summary.
     """
     try:
-        config = load(Path(path), strategies=strategies, environ=environ)
+        config = load(Path(path), plugins=plugins, environ=environ)
     except ConfigErrors as errors:
         count = len(errors.problems)
         return WRONG, f"{errors}\n{path}: {count} problem{'s' if count > 1 else ''}"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from fsacd.config.centre import QueueSettings, TargetSettings
+from fsacd.config.customers import check_numbers
 from fsacd.config.forms import contact_for, contact_is_safe, is_loopback
 from fsacd.config.model import Config, SwitchSettings
-from fsacd.config.problems import Complaint, Loc, did_you_mean, shown
+from fsacd.config.opening import check_hours
+from fsacd.config.problems import Complaint, Loc, shown
+from fsacd.config.queue_checks import QueueChecks, check_circles, unknown, unknown_skills
 
 DEFAULT_PASSWORD: Final = "ClueCon"  # noqa: S105 - the password to refuse
-STRATEGIES: Final = frozenset({"longest_idle"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,8 @@ class Names:
 
     switches: AbstractSet[str] | None
     queues: AbstractSet[str] | None
-    strategies: AbstractSet[str]
-
-
-def _unknown(kind: str, name: str | None, known: AbstractSet[str] | None) -> str | None:
-    if name is None or known is None or name in known:
-        return None
-    return f"unknown {kind} {shown(name)}{did_you_mean(name, known)}"
+    hours: AbstractSet[str] | None
+    agents: AbstractSet[str] | None
 
 
 def check_config(config: Config, names: Names) -> Iterator[Complaint]:
@@ -45,12 +41,16 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
     yield from _api(config)
     if config.store is not None:
         yield from _store(config)
-    yield from _queue(("defaults",), config.defaults, config.defaults, config, names)
+    for name, hours in config.hours.items():
+        yield from check_hours(("hours", name), hours)
+    queues = QueueChecks(frozenset(config.skills), names.queues, names.hours)
+    yield from queues.block(("defaults",), config.defaults, config.defaults)
     for name, queue in config.queues.items():
-        yield from _queue(("queues", name), queue, config.queue(name), config, names)
-    yield from _circles(config)
+        yield from queues.block(("queues", name), queue, config.queue(name))
+    yield from check_circles({name: (queue, config.queue(name)) for name, queue in config.queues.items()})
     for agent_id in config.agents:
         yield from _agent(config, names, agent_id)
+    yield from _customers(config, names)
 
 
 def _switch(loc: Loc, switch: SwitchSettings) -> Iterator[Complaint]:
@@ -118,82 +118,23 @@ def _is_dsn(text: str) -> bool:
         return False
 
 
-def _queue(loc: Loc, own: QueueSettings, merged: QueueSettings, config: Config, names: Names) -> Iterator[Complaint]:
-    """Check what one block of queue settings says itself; `merged` has the defaults filled in."""
-    if own.strategy not in names.strategies:
-        known = f"; there is {', '.join(sorted(names.strategies))}"
-        hint = did_you_mean(own.strategy, names.strategies) or known
-        yield Complaint((*loc, "strategy"), f"unknown strategy {shown(own.strategy)}{hint}")
-    yield from _skills((*loc, "required_skills"), own.required_skills, config)
-    for setting, target in (("when_full", own.when_full), ("when_max_wait", own.when_max_wait)):
-        yield from _target((*loc, setting), target, names)
-    if own.after_talk.context is not None and own.after_talk.extension is None:
-        yield Complaint((*loc, "after_talk", "context"), "an extension is missing beside it")
-    if loc[0] == "queues" and "when_max_wait" in own.model_fields_set and merged.max_wait_ms is None:
-        yield Complaint((*loc, "when_max_wait"), "never happens: max_wait is not set")
-
-
-def _skills(loc: Loc, skills: Iterable[str], config: Config) -> Iterator[Complaint]:
-    known = frozenset(config.skills) or None
-    for skill in skills:
-        unknown = _unknown("skill", skill, known)
-        if unknown is not None:
-            yield Complaint((*loc, skill), unknown, at_key=True)
-
-
-def _target(loc: Loc, target: TargetSettings, names: Names) -> Iterator[Complaint]:
-    given = target.given()
-    if len(given) != 1:
-        what = f"got {' and '.join(given)} together" if given else "got none of them"
-        yield Complaint(loc, f"expected {TargetSettings.EXPECTS}, {what}", of_whole=not given)
-    elif target.context is not None and target.extension is None:
-        yield Complaint((*loc, "context"), "goes with an extension only", at_key=True)
-    unknown = _unknown("queue", target.queue, names.queues)
-    if unknown is not None:
-        yield Complaint((*loc, "queue"), unknown)
-
-
-def _circles(config: Config) -> Iterator[Complaint]:
-    """Complain of overflows that lead back to where they began, once for each circle."""
-    ways: dict[str, list[tuple[str, str]]] = {}
-    for name in config.queues:
-        queue = config.queue(name)
-        targets = [("when_full", queue.when_full.queue)]
-        if queue.max_wait_ms is not None:
-            targets.append(("when_max_wait", queue.when_max_wait.queue))
-        ways[name] = [(setting, target) for setting, target in targets if target in config.queues]
-    done: set[str] = set()
-    for start, onward in ways.items():
-        # An own stack: a chain of queues may be longer than Python's calls may be deep.
-        path: list[str] = [start]
-        rest = [list(onward)]
-        while path:
-            if path[-1] in done or not rest[-1]:
-                done.add(path.pop())
-                rest.pop()
-                continue
-            setting, target = rest[-1].pop(0)
-            if target in path:
-                circle = " → ".join([*path[path.index(target) :], target])
-                why = "" if setting in config.queues[path[-1]].model_fields_set else f" (by defaults.{setting})"
-                yield Complaint(("queues", path[-1], setting), f"overflow goes round in a circle: {circle}{why}")
-            else:
-                path.append(target)
-                rest.append(list(ways[target]))
-
-
 def _agent(config: Config, names: Names, agent_id: str) -> Iterator[Complaint]:
     agent = config.agents[agent_id]
     loc: Loc = ("agents", agent_id)
     for queue in agent.queues:
-        unknown = _unknown("queue", queue, names.queues)
-        if unknown is not None:
-            yield Complaint((*loc, "queues", queue), unknown, at_key=True)
-    yield from _skills((*loc, "skills"), agent.skills, config)
-    unknown = _unknown("switch", agent.switch, names.switches)
-    if unknown is not None:
-        yield Complaint((*loc, "switch"), unknown)
-    elif agent.switch is None and names.switches is not None and len(names.switches) > 1:
+        yield from unknown((*loc, "queues", queue), "queue", queue, names.queues, at_key=True)
+    yield from unknown_skills((*loc, "skills"), agent.skills, config.skills)
+    if agent.switch is not None:
+        yield from unknown((*loc, "switch"), "switch", agent.switch, names.switches)
+    elif names.switches is not None and len(names.switches) > 1:
         yield Complaint((*loc, "switch"), f"missing; there are several switches: {', '.join(sorted(names.switches))}")
     if agent.contact is None and not contact_is_safe(contact_for(config.agent_contact, agent_id)):
         yield Complaint((*loc, "contact"), f"agent_contact gives no usable contact for {shown(agent_id)}; set one")
+
+
+def _customers(config: Config, names: Names) -> Iterator[Complaint]:
+    yield from check_numbers(config.customers, ("customers",))
+    for number, customer in config.customers.items():
+        loc: Loc = ("customers", number)
+        yield from unknown_skills((*loc, "skills"), customer.skills, config.skills)
+        yield from unknown((*loc, "agent"), "agent", customer.agent, names.agents)

@@ -7,6 +7,7 @@ milliseconds here. What concerns more than one setting is checked in `checks`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, ClassVar
 
@@ -14,6 +15,7 @@ from pydantic import Field, SecretStr
 
 from fsacd.config.blocks import NO_LIST, NO_NAMES, Settings
 from fsacd.config.centre import AgentSettings, QueueSettings
+from fsacd.config.customers import CallerNumber, CustomerSettings
 from fsacd.config.forms import (
     CREDENTIAL,
     DIRECTORY_USER,
@@ -28,7 +30,10 @@ from fsacd.config.forms import (
     contact_for,
 )
 from fsacd.config.kinds import Choice, Duration, Flag, Number, Secret
+from fsacd.config.opening import HoursSettings
 from fsacd.core.rules import AgentRules, Limits, QueueRules, Rules
+from fsacd.hours import Hours
+from fsacd.recognition import Customer
 
 
 class SwitchSettings(Settings):
@@ -223,10 +228,48 @@ class LimitSettings(Settings):
     offer_grace_ms: Annotated[int, Duration("500ms", "1m")] = Field(
         default=5_000, description="How long after a ring's own timeout the switch may take to report its end."
     )
+    settle_ms: Annotated[int, Duration("100ms", "10s")] = Field(
+        default=1_000,
+        description="An agent who is gone within this time has not talked: his caller keeps his place in the queue.",
+    )
+    ringing: Annotated[int, Number(1, 1_000)] = Field(
+        default=100, description="Agents who ring at once for one call, whatever its strategy says."
+    )
+    rank_pool: Annotated[int, Number(1, 10_000)] = Field(
+        default=200, description="Agents who are shown to a strategy that compares them, those idle for longest."
+    )
+    longest_wrap_up_ms: Annotated[int, Duration("1m", "1d")] = Field(
+        default=3_600_000, description="Wrap-up that only the agent ends: after so long he is not ready."
+    )
+    counters_half_life_ms: Annotated[int, Duration("1m", "30d")] = Field(
+        default=4 * 3_600_000,
+        description="What an agent has done counts half after so long on duty, for strategies that go by it.",
+    )
+    last_agents: Annotated[int, Number(0, 1_000_000)] = Field(
+        default=50_000, description="Callers whose last agent is remembered."
+    )
+    decisions: Annotated[int, Number(0, 1_000_000)] = Field(
+        default=10_000, description="Decisions that can be explained without the database."
+    )
+    plugin_call_ms: Annotated[int, Duration("1ms", "1s")] = Field(
+        default=20, description="How long a strategy or call order of your own may think before it is interrupted."
+    )
 
     def limits(self) -> Limits:
         """Give the limits as the engine takes them."""
-        return Limits(self.calls, self.cancel_retry_ms, self.connect_ms, self.offer_grace_ms)
+        return Limits(
+            calls=self.calls,
+            cancel_retry_ms=self.cancel_retry_ms,
+            connect_ms=self.connect_ms,
+            offer_grace_ms=self.offer_grace_ms,
+            settle_ms=self.settle_ms,
+            ringing=self.ringing,
+            rank_pool=self.rank_pool,
+            longest_wrap_up_ms=self.longest_wrap_up_ms,
+            counters_half_life_ms=self.counters_half_life_ms,
+            last_agents=self.last_agents,
+            decisions=self.decisions,
+        )
 
 
 class Config(Settings):
@@ -253,6 +296,15 @@ class Config(Settings):
         max_length=1_000,
         description="The skills there are; when given, any other skill is taken for a slip of the pen.",
     )
+    strategy_path: Annotated[tuple[Annotated[str, FILE], ...], NO_LIST] = Field(
+        default=(),
+        max_length=20,
+        description="Directories with strategies and call orders of your own; a relative path starts at this file's "
+        "directory. They must belong to root or to fsacd's user, and nobody else may write to them.",
+    )
+    hours: Annotated[dict[Annotated[str, NAME], HoursSettings], NO_NAMES] = Field(
+        default={}, max_length=1_000, description="Opening hours, each by a name that queues use in their 'hours'."
+    )
     defaults: QueueSettings = Field(
         default=QueueSettings(), description="What holds for every queue that does not say otherwise."
     )
@@ -267,6 +319,12 @@ class Config(Settings):
     )
     agents: Annotated[dict[Annotated[str, NAME], AgentSettings], NO_NAMES] = Field(
         default={}, max_length=50_000, description="The agents, each by his id: the SIP user that he authenticates as."
+    )
+    customers: Annotated[dict[Annotated[str, CallerNumber()], CustomerSettings], NO_NAMES] = Field(
+        default={},
+        max_length=20_000,
+        description="Customers, each by his number (spaces and dashes in it mean nothing); more of them, and such as "
+        "come and go, are kept in the database: `fsacd customer add`.",
     )
     allow_acting_for_others: Annotated[bool, Flag()] = Field(
         default=True, description="Let an agent use a feature code for another agent who has a PIN, by that PIN."
@@ -286,6 +344,16 @@ class Config(Settings):
         contact = agent.contact if agent.contact is not None else contact_for(self.agent_contact, agent_id)
         switch = agent.switch if agent.switch is not None else next(iter(self.switches), "")
         return agent.rules(agent_id, contact=contact, switch=switch)
+
+    def opening_hours(self) -> Mapping[str, Hours]:
+        """Give the hours of every queue that has any, by queue."""
+        named = {name: hours.hours() for name, hours in self.hours.items()}
+        chosen = {name: self.queue(name).hours for name in self.queues}
+        return MappingProxyType({queue: named[name] for queue, name in chosen.items() if name is not None})
+
+    def known_customers(self) -> tuple[Customer, ...]:
+        """Give the customers as recognition takes them."""
+        return tuple(settings.customer(number) for number, settings in self.customers.items())
 
     def rules(self) -> Rules:
         """Give everything that the engine is told by this configuration."""

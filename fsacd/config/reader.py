@@ -12,12 +12,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from fsacd.config.blocks import block_at, places_of, settings_of
-from fsacd.config.checks import STRATEGIES, Names, check_config
+from fsacd.config.checks import Names, check_config
 from fsacd.config.model import Config
+from fsacd.config.plugins import Catalogue, Loader, no_plugins
 from fsacd.config.problems import WRONG, Complaint, ConfigErrors, Loc, Problem, did_you_mean, path_of, shown
 from fsacd.config.secrets import Sources, fill_secrets
 from fsacd.config.syntax import not_text
-from fsacd.config.tree import Node, Tree, UnreadableError, place_of, plain_data, read_tree
+from fsacd.config.tree import Node, Tree, UnreadableError, as_written, place_of, plain_data, read_tree
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 # Each round takes out what the one before found wrong; a block inside a block inside a block needs three.
@@ -25,12 +26,12 @@ _ROUNDS: Final = 40
 _PROBLEMS: Final = 1_000
 
 
-def load(path: Path, *, strategies: AbstractSet[str] = STRATEGIES, environ: Mapping[str, str] | None = None) -> Config:
+def load(path: Path, *, plugins: Loader = no_plugins, environ: Mapping[str, str] | None = None) -> Config:
     """Read a configuration file.
 
     Args:
         path: the YAML file; relative secret files start at its directory.
-        strategies: the ring strategies there are.
+        plugins: gives the strategies and call orders there are, those of the file's `strategy_path` with them.
         environ: where `…_env` and systemd's credentials are looked up; None is this process's environment.
 
     Raises:
@@ -42,12 +43,10 @@ def load(path: Path, *, strategies: AbstractSet[str] = STRATEGIES, environ: Mapp
     except OSError as error:
         text = f"cannot read the configuration: {(error.strerror or 'it failed').lower()}"
         raise ConfigErrors([Problem(str(path), 0, 0, "", text)]) from None
-    return parse(raw, path, strategies=strategies, environ=environ)
+    return parse(raw, path, plugins=plugins, environ=environ)
 
 
-def parse(
-    raw: bytes, path: Path, *, strategies: AbstractSet[str] = STRATEGIES, environ: Mapping[str, str] | None = None
-) -> Config:
+def parse(raw: bytes, path: Path, *, plugins: Loader = no_plugins, environ: Mapping[str, str] | None = None) -> Config:
     """Read a configuration from a file's bytes; `path` is where they are from. Arguments and errors as for `load`."""
     file = str(path)
     if len(raw) > MAX_BYTES:
@@ -60,46 +59,66 @@ def parse(
     except UnreadableError as error:
         raise ConfigErrors([*error.others, error.problem]) from None
     sources = Sources(path.parent, os.environ if environ is None else environ)
-    config, complaints = _understand(tree, strategies, sources)
+    config, complaints = _understand(tree, plugins, sources)
     found = [*tree.problems, *(_placed(complaint, tree.root, file) for complaint in complaints)]
     if config is None or found:
         raise ConfigErrors(_first(found, file))
     return config
 
 
-def _understand(tree: Tree, strategies: AbstractSet[str], sources: Sources) -> tuple[Config | None, list[Complaint]]:
+def _understand(tree: Tree, plugins: Loader, sources: Sources) -> tuple[Config | None, list[Complaint]]:
     data = plain_data(tree.root)
     data = {} if data is None else data
     if not isinstance(data, dict):
         return None, [Complaint((), f"expected settings like 'switches:', got {shown(data)}")]
-    names = Names(_keys(data.get("switches")), _keys(data.get("queues")), strategies)
+    names = Names(*(_keys(data.get(name)) for name in ("switches", "queues", "hours", "agents")))
     taken = set(tree.broken)
     for loc in tree.broken:
         _take_out(data, loc)
     complaints = [complaint for complaint in fill_secrets(Config, data, sources) if not _within(complaint.loc, taken)]
     taken |= {complaint.loc for complaint in complaints}
-    config = _validate(data, complaints, taken)
+    catalogue, refused = plugins(list(_strategy_path(data, sources.directory).values()))
+    complaints += [Complaint(_place_of_plugin(data, sources.directory, str(why)), str(why)) for why in refused]
+    config = _validate(data, catalogue, complaints, taken)
     if config is not None:
         complaints += [c for c in check_config(config, names) if not _said(c, taken)]
     return config, complaints
 
 
-def _validate(data: Any, complaints: list[Complaint], taken: set[Loc]) -> Config | None:
+def _strategy_path(data: dict[str, Any], directory: Path) -> dict[int, Path]:
+    """Give the directories that the file names, by their places; what is wrong with the setting the model says later."""
+    given = data.get("strategy_path")
+    names = given if isinstance(given, list) else []
+    return {index: directory / name for index, name in enumerate(names) if isinstance(name, str)}
+
+
+def _place_of_plugin(data: dict[str, Any], directory: Path, why: str) -> Loc:
+    """Tell in which of the directories a plugin was refused: the sentence begins with its file."""
+    for index, path in _strategy_path(data, directory).items():
+        if why.startswith(str(path)):
+            return ("strategy_path", index)
+    return ("strategy_path",)
+
+
+def _validate(data: Any, catalogue: Catalogue, complaints: list[Complaint], taken: set[Loc]) -> Config | None:
     """Read the model, taking out what is wrong until the rest is right, so that the rest can be checked too."""
     for _ in range(_ROUNDS):
         try:
-            return Config.model_validate(data)
+            return Config.model_validate(data, context=catalogue)
         except ValidationError as error:
+            now: set[Loc] = set()
             for details in error.errors(include_url=False, include_input=True):
                 complaint = _complaint(details)
                 loc = complaint.loc
-                if not _within(loc, taken):
+                if not _within(loc, taken) and not _within(loc, now):
                     complaints.append(complaint)
                 # Wrong again although taken out: the block around it cannot do without.
                 while loc and loc in taken:
                     loc = loc[:-1]
-                taken.add(loc)
-                _take_out(data, loc)
+                if not _within(loc, now):
+                    now.add(loc)
+                    _take_out(data, loc)
+            taken |= now
     return None
 
 
@@ -177,8 +196,10 @@ def _keys(value: object) -> AbstractSet[str] | None:
 
 
 def _placed(complaint: Complaint, root: Node | None, file: str) -> Problem:
-    mark = place_of(root, complaint.loc, at_key=complaint.at_key)
-    return Problem(file, mark.line, mark.column, path_of(complaint.loc), complaint.text)
+    loc = as_written(root, complaint.loc)
+    # A short form is one value: what is wrong inside it is wrong there, not at its name.
+    mark = place_of(root, loc, at_key=complaint.at_key and loc == complaint.loc)
+    return Problem(file, mark.line, mark.column, path_of(loc), complaint.text)
 
 
 def _first(problems: list[Problem], file: str) -> list[Problem]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic.fields import FieldInfo
 
 from fsacd.config.blocks import Settings, block_of, kind_of, settings_of
+from fsacd.config.kinds import Kind
 from fsacd.config.model import Config
 from fsacd.config.problems import Loc
 
@@ -31,6 +32,8 @@ EXAMPLES: Final[dict[Loc, str]] = {
     ("store", "dsn_env"): "FSACD_DSN",
     ("queues",): "support",
     ("agents",): '"1001"',
+    ("hours",): "office",
+    ("hours", "office", "zone"): "Europe/Berlin",
 }
 # What cannot be left out.
 ACTIVE: Final[frozenset[Loc]] = frozenset({("switches",), ("switches", "fs1"), ("switches", "fs1", "password_file")})
@@ -79,7 +82,7 @@ class _Writer:
             self.setting(loc, indent, f"{name}: {'{}' if isinstance(default, dict) else '[]'}")
         elif block.INLINE:
             self._explain(block, indent)
-            self.setting(loc, indent, f"{name}: {default.written() if isinstance(default, Settings) else '{}'}")
+            self.setting(loc, indent, f"{name}: {_inline(default)}")
         elif wrapped is tuple:
             self.setting(loc, indent, f"{name}:")
             self.block(block, None, (*loc, 0), indent + 4)
@@ -104,13 +107,33 @@ class _Writer:
         """Describe a block that is written in one line, where it first comes."""
         if block in self._explained:
             return
+        said = [base for base in self._explained if issubclass(block, base)]
         self._explained.add(block)
         for name, field in settings_of(block).items():
-            kind = kind_of(field)
-            default = f"; default {kind.show(field.default)}" if kind is not None and field.default is not None else ""
-            limits = f" ({kind.limits}{default})" if kind is not None and kind.limits else ""
-            text = f"{name}: {field.description}{limits}"
+            if any(name in settings_of(base) for base in said):
+                continue
+            limits = _limits(kind_of(field), field.default)
+            text = f"{name}: {field.description}" + (f" ({limits})" if limits else "")
             self.prose(textwrap.wrap(text, _WIDTH - indent, initial_indent="  ", subsequent_indent="    "), indent)
+
+
+def _limits(kind: Kind | None, default: Any) -> str:
+    if kind is None:
+        return ""
+    shown = "" if default in {None, ""} else f"default {kind.show(default)}"
+    return "; ".join(part for part in (kind.limits, shown) if part)
+
+
+def _inline(default: Any) -> str:
+    match default:
+        case None:
+            return "null"
+        case Settings():
+            return default.written()
+        case tuple():
+            return "[]"
+        case _:
+            return "{}"
 
 
 def _attribute(block: type[Settings], name: str) -> str:

@@ -125,6 +125,22 @@ def plain_data(node: Node | None) -> Any:
             return [plain_data(item) for item in node.items]
 
 
+def as_written(root: Node | None, loc: Loc) -> Loc:
+    """Cut a path where the file has a short form: what stands there is one value, whatever it stands for."""
+    node = root
+    for length, step in enumerate(loc):
+        match node:
+            case Block() if str(step) in node.entries:
+                node = node.entries[str(step)].node
+            case Listing() if isinstance(step, int) and step < len(node.items):
+                node = node.items[step]
+            case Scalar() if plain_data(node) is not None:
+                return loc[:length]
+            case _:
+                return loc
+    return loc
+
+
 def place_of(root: Node | None, loc: Loc, *, at_key: bool = False) -> Mark:
     """Find where a path stands: a plain value at the value, all else at its name; what is missing, at what lacks it."""
     mark, node = Mark(1, 1), root

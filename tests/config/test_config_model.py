@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -18,19 +20,31 @@ from fsacd.core.rules import (
     AgentRules,
     HoldBack,
     Limits,
+    Overflow,
     QueueRules,
     Rules,
     Service,
+    Step,
+    Sticky,
+    StickyAgent,
     ToExtension,
     ToHangup,
     ToQueue,
+    WrapUp,
 )
+from fsacd.hours import Hours
+from fsacd.recognition import Customer
+from tests.config.few_plugins import few_plugins
 
 SWITCH = "switches: {fs1: {password: fine}}\n"
 
 
+def read(text: str) -> Config:
+    return parse((SWITCH + text).encode(), Path("f.yaml"), plugins=few_plugins, environ={})
+
+
 def rules(text: str) -> Rules:
-    return parse((SWITCH + text).encode(), Path("f.yaml"), environ={}).rules()
+    return read(text).rules()
 
 
 @pytest.mark.parametrize(
@@ -78,11 +92,15 @@ def test_every_word_of_a_queue_reaches_the_engine() -> None:
 queues:
   other: {}
   support:
-    strategy: longest_idle
-    priority: 3
+    strategy: {name: ring_progressive, every: 10s}
+    call_order: newest_first
+    level_first: false
+    ring_at_once: 2
+    priority: -3
     required_skills: {german: 5, billing: 2}
     ring_timeout: 11s
-    wrap_up: 12s
+    wrap_up: {time: 12s, ends: by_time}
+    not_ready_after: 4
     max_length: 13
     when_full: {queue: other}
     max_wait: 14s
@@ -91,13 +109,29 @@ queues:
     hold_back: {refused: 1s, busy: 2s, no_answer: 3s, unreachable: 4s}
     service_level: 15s
     short_abandon: 16s
+    when_closed: {queue: other, joining: false, after: 17s}
+    when_nobody_logged_in: {hangup: SUBSCRIBER_ABSENT, waiting: false}
+    when_nobody_ready: {extension: voicemail, context: ivr}
+    when_estimated_wait: {above: 18s, queue: other, after: 19s}
+    expected_handling: 20s
+    sticky: {agent: named_or_last, for: 21s, wait: true, any_queue: true}
+    steps:
+      - {after: 1s, lower: {german: 3, billing: 1}, drop: [spanish, french]}
+      - {after: 2s, backup: true, ring_at_once: 3, raise_class: 4, overflow: {queue: other}}
 """
     expected = QueueRules(
         name="support",
-        priority=3,
+        strategy="ring_progressive",
+        strategy_parameters=(("every", 10_000),),
+        call_order="newest_first",
+        level_first=False,
+        ring_at_once=2,
+        priority=-3,
         required=(("billing", 2), ("german", 5)),
         ring_timeout_ms=11_000,
         wrap_up_ms=12_000,
+        wrap_up=WrapUp.FIXED,
+        not_ready_after=4,
         max_length=13,
         when_full=ToQueue("other"),
         max_wait_ms=14_000,
@@ -106,6 +140,17 @@ queues:
         hold_back=HoldBack(1_000, 2_000, 3_000, 4_000),
         service_level_ms=15_000,
         short_abandon_ms=16_000,
+        when_closed=Overflow(ToQueue("other"), joining=False, after_ms=17_000),
+        when_nobody_logged_in=Overflow(ToHangup("SUBSCRIBER_ABSENT"), waiting=False),
+        when_nobody_ready=Overflow(ToExtension("voicemail", "ivr")),
+        max_estimated_wait_ms=18_000,
+        when_estimated_wait=Overflow(ToQueue("other"), after_ms=19_000),
+        expected_handling_ms=20_000,
+        sticky=Sticky(StickyAgent.NAMED_OR_LAST, 21_000, wait=True, any_queue=True),
+        steps=(
+            Step(1_000, lower=(("billing", 1), ("german", 3)), drop=("french", "spanish")),
+            Step(2_000, backup=True, ring_at_once=3, raise_by=4, overflow=ToQueue("other")),
+        ),
     )
     assert rules(text).queues["support"] == expected
 
@@ -126,6 +171,85 @@ queues:
     assert (a.when_full, b.when_full) == (ToHangup("USER_BUSY"), ToHangup("CALL_REJECTED"))
 
 
+@pytest.mark.parametrize(
+    ("text", "wrap_up_ms", "mode"),
+    [
+        ("5s", 5_000, WrapUp.CAPPED),
+        ("{time: 5s}", 5_000, WrapUp.CAPPED),
+        ("{ends: by_time}", 10_000, WrapUp.FIXED),
+        ("{time: 0s, ends: by_time_or_agent}", 0, WrapUp.CAPPED),
+        ("{ends: by_agent}", 10_000, WrapUp.UNTIL_READY),
+    ],
+)
+def test_wrap_up_is_a_time_and_how_it_ends(text: str, wrap_up_ms: int, mode: WrapUp) -> None:
+    """A duration alone is a wrap-up that the agent may end earlier."""
+    queue = rules(f"queues: {{support: {{wrap_up: {text}}}}}").queues["support"]
+    assert (queue.wrap_up_ms, queue.wrap_up) == (wrap_up_ms, mode)
+
+
+def test_short_forms_mean_their_blocks() -> None:
+    """A word alone is the sticky agent, a name alone the strategy; null takes back what the defaults say."""
+    text = """
+defaults: {sticky: named, when_closed: {hangup: USER_BUSY}, call_order: newest_first, strategy: ring_progressive}
+queues:
+  a: {}
+  b: {sticky: null, when_closed: null, call_order: null, strategy: longest_idle}
+"""
+    queues = rules(text).queues
+    a, b = queues["a"], queues["b"]
+    assert (a.sticky, a.when_closed) == (Sticky(StickyAgent.NAMED), Overflow(ToHangup("USER_BUSY")))
+    assert (a.call_order, a.strategy) == ("newest_first", "ring_progressive")
+    assert (b.sticky, b.when_closed, b.call_order, b.strategy) == (None, None, None, "longest_idle")
+
+
+def test_every_limit_reaches_the_engine() -> None:
+    """Each limit of the engine can be set in the file."""
+    text = """
+limits:
+  {calls: 1, cancel_retry: 22ms, connect: 203ms, offer_grace: 504ms, settle: 105ms, ringing: 6, rank_pool: 7,
+   longest_wrap_up: 68s, counters_half_life: 69s, last_agents: 10, decisions: 11}
+"""
+    assert rules(text).limits == Limits(1, 22, 203, 504, 105, 6, 7, 68_000, 69_000, 10, 11)
+
+
+def test_queues_share_hours_by_name() -> None:
+    """Each queue that names hours gets them; those that name none are always open."""
+    text = """
+hours:
+  office:
+    zone: Europe/Berlin
+    open: {mon-tue: [13:00-24:00, 08:00-12:00], "fri,sun": 0:00-9:30, wed: }
+    closed_on: [2026-12-25]
+    open_on: {2026-12-24: 08:00-12:00}
+  never: {zone: UTC}
+defaults: {hours: office}
+queues: {a: , b: {hours: never}, c: {hours: null}, d: }
+"""
+    hours = read(text).opening_hours()
+    morning, day = (0, 570), ((480, 720), (780, 1440))
+    expected = Hours(
+        ZoneInfo("Europe/Berlin"),
+        (day, day, (), (), (morning,), (), (morning,)),
+        {date(2026, 12, 25): (), date(2026, 12, 24): ((480, 720),)},
+    )
+    assert hours == {"a": expected, "b": Hours(ZoneInfo("UTC"), ((),) * 7), "d": expected}
+    assert hours["a"] is hours["d"]
+
+
+def test_every_word_of_a_customer_reaches_recognition() -> None:
+    """A customer is found by the bare number, whatever way it is written in the file."""
+    text = """
+agents: {1001: }
+customers:
+  +49 (30) 12-34: {priority: -2, head_start: 1m, skills: {french: 3, german: 1}, agent: 1001, language: fr, name: ACME}
+  anna-b:
+"""
+    assert read(text).known_customers() == (
+        Customer("+49301234", -2, 60_000, (("french", 3), ("german", 1)), "1001", "fr", "ACME"),
+        Customer("anna-b"),
+    )
+
+
 def test_every_word_of_an_agent_reaches_the_engine() -> None:
     """Queues are a list, a map of ranks, or a map of blocks; the contact is his own or made from the template."""
     text = """
@@ -133,7 +257,7 @@ queues: {a: , b: , c: }
 agent_contact: sofia/internal/{agent}@10.0.0.1:5060;transport=tcp
 agents:
   1001: {name: Anna, queues: [b, a], skills: {french: 2, english: 10}}
-  1002: {contact: user/1002@example.com, queues: {a: 2, b: {rank: 3, delay: 20s}, c: }}
+  1002: {contact: user/1002@example.com, queues: {a: 2, b: {rank: 3, delay: 20s, backup: true, weight: 4}, c: }}
 """
     expected = {
         "1001": AgentRules(
@@ -148,7 +272,7 @@ agents:
             agent_id="1002",
             contact="user/1002@example.com",
             switch="fs1",
-            queues={"a": Service(2), "b": Service(3, 20_000), "c": Service()},
+            queues={"a": Service(2), "b": Service(3, 20_000, backup=True, weight=4), "c": Service()},
         ),
     }
     assert dict(rules(text).agents) == expected

@@ -9,13 +9,14 @@ import pytest
 
 from fsacd.config.problems import ConfigErrors
 from fsacd.config.reader import load
+from tests.config.few_plugins import few_plugins
 
 BAD = Path(__file__).parent / "bad"
 
 
 def problems_of(path: Path) -> str:
     with pytest.raises(ConfigErrors) as caught:
-        load(path, environ={})
+        load(path, plugins=few_plugins, environ={})
     return str(caught.value) + "\n"
 
 

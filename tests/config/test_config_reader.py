@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from hypothesis import strategies as st
 
 from fsacd.config.blocks import Settings, block_of, settings_of
 from fsacd.config.model import Config
+from fsacd.config.plugins import Catalogue, Chosen, PluginKind
 from fsacd.config.problems import ConfigErrors
 from fsacd.config.reader import MAX_BYTES, load, parse
 from fsacd.config.tree import MAX_DEPTH, MAX_VALUES
+from fsacd.core.rules import Parameters
+from tests.config.few_plugins import few_plugins
 
 SWITCH = "switches: {fs1: {password: fine}}\n"
 
@@ -48,6 +52,10 @@ WORDS = [
     "2m",
     "true",
     "7",
+    "mon-fri",
+    "08:00-18:00",
+    "2026-12-24",
+    "Europe/Berlin",
 ]
 TEXTS = st.one_of(st.sampled_from(WORDS), st.none(), st.integers(-5, 99), st.text(max_size=8))
 TREES: st.SearchStrategy[Any] = st.recursive(
@@ -65,6 +73,8 @@ def never_surprises(raw: bytes) -> None:
     else:
         count = 1
         config.rules()
+        config.opening_hours()
+        config.known_customers()
     assert count > 0
 
 
@@ -161,7 +171,7 @@ def test_aliases_and_merges_mean_what_they_say() -> None:
     config = read(
         f"{SWITCH}queues:\n  a: &a {{ring_timeout: 15s, wrap_up: 5s}}\n  b: *a\n  c:\n    <<: *a\n    wrap_up: 7s\n"
     )
-    times = {name: (queue.ring_timeout_ms, queue.wrap_up_ms) for name, queue in config.queues.items()}
+    times = {name: (queue.ring_timeout_ms, queue.wrap_up.time_ms) for name, queue in config.queues.items()}
     assert times == {"a": (15_000, 5_000), "b": (15_000, 5_000), "c": (15_000, 7_000)}
 
 
@@ -186,12 +196,47 @@ def test_a_file_with_a_byte_order_mark_is_read() -> None:
 
 def test_an_unknown_strategy_is_measured_against_those_there_are() -> None:
     """Which strategies exist is told to the reader, not built into it."""
-    text = f"{SWITCH}queues: {{support: {{strategy: round_robin}}}}\n"
-    config = parse(text.encode(), Path("f.yaml"), strategies={"round_robin", "longest_idle"}, environ={})
-    assert config.queues["support"].strategy == "round_robin"
+    text = f"{SWITCH}queues: {{support: {{strategy: ring_progressive}}}}\n"
+    config = parse(text.encode(), Path("f.yaml"), plugins=few_plugins, environ={})
+    assert config.queues["support"].strategy == Chosen("ring_progressive")
     assert problems(text) == [
-        "f.yaml:2:30: queues.support.strategy: unknown strategy 'round_robin'; there is longest_idle"
+        "f.yaml:2:30: queues.support.strategy: unknown strategy 'ring_progressive'; there is longest_idle"
     ]
+
+
+def test_plugins_are_looked_for_beside_the_file() -> None:
+    """Relative directories of plugins start at the configuration's directory."""
+    asked: list[Path] = []
+
+    def plugins(paths: Sequence[Path]) -> tuple[Catalogue, Sequence[object]]:
+        asked.extend(paths)
+        return few_plugins(())
+
+    parse(f"{SWITCH}strategy_path: [own, /srv/own]\n".encode(), Path("/etc/f/f.yaml"), plugins=plugins, environ={})
+    assert asked == [Path("/etc/f/own"), Path("/srv/own")]
+
+
+def test_a_parameter_that_spoils_the_whole_is_said_at_the_plugin() -> None:
+    """A complaint about no single parameter stands at the plugin's name."""
+    text = f"{SWITCH}queues:\n  a: {{strategy: {{name: ring_progressive, every: 0}}}}\n"
+    with pytest.raises(ConfigErrors) as caught:
+        parse(text.encode(), Path("f.yaml"), plugins=few_plugins, environ={})
+    assert str(caught.value) == "f.yaml:3:7: queues.a.strategy: every 0 s is all at once; take ring_all"
+
+
+def test_a_fault_of_the_catalogue_is_no_problem_of_the_file() -> None:
+    """An exception that is no complaint about a parameter comes through."""
+
+    class Broken:
+        def names(self, kind: PluginKind) -> Collection[str]:
+            return ("longest_idle",)
+
+        def read_parameters(self, kind: PluginKind, name: str, raw: Mapping[str, object]) -> Parameters:
+            raise RuntimeError("broken")
+
+    text = f"{SWITCH}queues: {{a: {{strategy: longest_idle}}}}\n"
+    with pytest.raises(RuntimeError, match="broken"):
+        parse(text.encode(), Path("f.yaml"), plugins=lambda paths: (Broken(), ()), environ={})
 
 
 class TestSecrets:

@@ -1,0 +1,76 @@
+"""The customers whom the configuration knows by their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import override
+
+from fsacd.config.blocks import Settings
+from fsacd.config.forms import NAME_OR_NULL
+from fsacd.config.kinds import Duration, Kind, Number, Text
+from fsacd.config.problems import Complaint, Loc, shown, wrong
+from fsacd.config.routing import Levels, levels
+from fsacd.recognition import Customer, normalised
+
+_LONGEST = 64
+
+
+@dataclass(frozen=True)
+class CallerNumber(Kind):
+    """A caller's number, kept as it is written."""
+
+    @property
+    @override
+    def expects(self) -> str:
+        return f"a caller's number of up to {_LONGEST} characters, like +4930123456"
+
+    @override
+    def read(self, text: str) -> str:
+        if not text.isprintable() or not 0 < len(normalised(text)) <= _LONGEST:
+            raise wrong(f"expected {self.expects}, got {shown(text)}")
+        return text
+
+
+class CustomerSettings(Settings):
+    """What becomes of a customer's calls. What the dialplan says of a call goes before it."""
+
+    INLINE = True
+    EXPECTS = "a block of settings like {priority: 2, head_start: 60s}"
+
+    priority: Annotated[int | None, Number(-100, 100, null=True)] = Field(
+        default=None, description="The class of his calls; null: the queue's."
+    )
+    head_start_ms: Annotated[int, Duration("0s", "1d")] = Field(
+        default=0, description="His calls count as having come so much earlier."
+    )
+    skills: Levels = Field(default={}, max_length=32, description="What his agents must have besides, {french: 3}.")
+    agent: Annotated[str | None, NAME_OR_NULL] = Field(
+        default=None, description="His own agent, who comes first in queues with sticky: named or named_or_last."
+    )
+    language: Annotated[str | None, NAME_OR_NULL] = Field(default=None, description="His language, like fr.")
+    name: Annotated[str, Text("a name")] = Field(default="", description="Who he is, in views and history.")
+
+    def customer(self, number: str) -> Customer:
+        """Give the customer as recognition takes him."""
+        return Customer(
+            number=normalised(number),
+            priority=self.priority,
+            head_start_ms=self.head_start_ms,
+            skills=levels(self.skills),
+            agent=self.agent or "",
+            language=self.language or "",
+            name=self.name,
+        )
+
+
+def check_numbers(customers: dict[str, CustomerSettings], loc: Loc) -> Iterator[Complaint]:
+    """Complain of numbers that are the same but for the way they are written."""
+    seen: dict[str, str] = {}
+    for number in customers:
+        first = seen.setdefault(normalised(number), number)
+        if first != number:
+            yield Complaint((*loc, number), f"the same number as {shown(first)}", at_key=True)

@@ -1,0 +1,153 @@
+"""How a queue's calls find their agents: skills, steps, who comes first, and the work after a talk."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field
+from typing_extensions import override
+
+from fsacd.config.blocks import NO_LIST, NO_NAMES, Settings
+from fsacd.config.forms import NAME
+from fsacd.config.kinds import Choice, Duration, Flag, Number
+from fsacd.config.problems import shown, wrong
+from fsacd.config.targets import TargetSettings
+from fsacd.core.rules import HoldBack, SkillLevels, Step, Sticky, StickyAgent, WrapUp
+
+
+def _levels_alone(value: object) -> object:
+    if not isinstance(value, dict):
+        raise wrong(f"expected skills with their levels like {{german: 5}}, got {shown(value)}")
+    return value
+
+
+# The order matters: a heading with nothing below it becomes an empty block before it is looked at.
+Levels = Annotated[dict[Annotated[str, NAME], Annotated[int, Number(1, 10)]], BeforeValidator(_levels_alone), NO_NAMES]
+
+
+def levels(given: dict[str, int]) -> SkillLevels:
+    """Give skills with levels as the engine takes them."""
+    return tuple(sorted(given.items()))
+
+
+class StepSettings(Settings):
+    """A change of what a waiting call requires."""
+
+    INLINE = True
+    EXPECTS = "a step like {after: 20s, lower: {german: 3}}"
+
+    after_ms: Annotated[int | None, Duration("0s", "1d", null=True)] = Field(
+        default=None, description="When: so long after the call came into this queue; each later than the one before."
+    )
+    lower: Levels = Field(default={}, description="Require these skills at no more than this level, {german: 3}.")
+    drop: Annotated[tuple[Annotated[str, NAME], ...], NO_LIST] = Field(
+        default=(), description="Require these skills no more, [german]."
+    )
+    backup: Annotated[bool, Flag()] = Field(default=False, description="Let agents who are its backup take the call.")
+    ring_at_once: Annotated[int | None, Number(1, 1_000, null=True)] = Field(
+        default=None, description="Ring at least so many agents at once."
+    )
+    raise_class: Annotated[int, Number(0, 100)] = Field(
+        default=0, description="Raise the call's priority by so many classes."
+    )
+    overflow: TargetSettings | None = Field(
+        default=None, description="Let the call leave: {queue: NAME}, {extension: NUMBER} or {hangup: CAUSE}."
+    )
+
+    def changes(self) -> bool:
+        """Say whether the step does anything."""
+        return bool(
+            self.lower
+            or self.drop
+            or self.backup
+            or self.ring_at_once is not None
+            or self.raise_class
+            or self.overflow is not None
+        )
+
+    def step(self) -> Step:
+        """Give the step as the engine takes it."""
+        return Step(
+            after_ms=self.after_ms or 0,
+            lower=levels(self.lower),
+            drop=tuple(sorted(set(self.drop))),
+            backup=self.backup,
+            ring_at_once=self.ring_at_once,
+            raise_by=self.raise_class,
+            overflow=None if self.overflow is None else self.overflow.target(),
+        )
+
+
+class StickySettings(Settings):
+    """Whether one agent comes first for a caller."""
+
+    INLINE = True
+    EXPECTS = "one of last, named, named_or_last, or {agent: last, for: 20s}"
+
+    agent: Annotated[str, Choice(tuple(StickyAgent))] = Field(
+        default="last",
+        description="The agent he talked with last, the one named for the customer, or named, else last.",
+    )
+    for_ms: Annotated[int, Duration("1s", "1d")] = Field(
+        default=20_000, description="For how long this agent comes first, from when the call came into the queue."
+    )
+    wait: Annotated[bool, Flag()] = Field(
+        default=False, description="Wait for him, if he is logged in: nobody else gets the call meanwhile."
+    )
+    any_queue: Annotated[bool, Flag()] = Field(default=False, description="Even if he does not serve this queue.")
+
+    @classmethod
+    @override
+    def short_form(cls, value: object) -> object:
+        # A word alone is whose turn it is.
+        return {"agent": value} if isinstance(value, str) else value
+
+    def sticky(self) -> Sticky:
+        """Give it as the engine takes it."""
+        return Sticky(StickyAgent(self.agent), self.for_ms, self.wait, self.any_queue)
+
+
+_ENDS: Final = {"by_time": WrapUp.FIXED, "by_time_or_agent": WrapUp.CAPPED, "by_agent": WrapUp.UNTIL_READY}
+
+
+class WrapUpSettings(Settings):
+    """After-call work."""
+
+    INLINE = True
+    EXPECTS = "a duration like 10s, or {time: 10s, ends: by_time}"
+
+    time_ms: Annotated[int, Duration("0s", "1h")] = Field(default=10_000, description="How long it takes at most.")
+    ends: Annotated[str, Choice(tuple(_ENDS))] = Field(
+        default="by_time_or_agent",
+        description="It takes its time whatever the agent says; or ends earlier when he says so; or only then.",
+    )
+
+    @classmethod
+    @override
+    def short_form(cls, value: object) -> object:
+        # A duration alone is the time.
+        return {"time": value} if isinstance(value, str) else value
+
+    @override
+    def written(self) -> str:
+        return Duration("0s", "1h").show(self.time_ms) if self.ends == "by_time_or_agent" else super().written()
+
+    def mode(self) -> WrapUp:
+        """Give how it ends as the engine takes it."""
+        return _ENDS[self.ends]
+
+
+_HOLD: Final = Duration("100ms", "1h")
+
+
+class HoldBackSettings(Settings):
+    """How long an agent is not rung again after an offer that came to nothing."""
+
+    refused_ms: Annotated[int, _HOLD] = Field(default=5_000, description="The agent refused the call.")
+    busy_ms: Annotated[int, _HOLD] = Field(default=30_000, description="The agent's phone was busy.")
+    no_answer_ms: Annotated[int, _HOLD] = Field(default=10_000, description="The agent did not answer.")
+    unreachable_ms: Annotated[int, _HOLD] = Field(default=30_000, description="The agent's phone could not be reached.")
+
+    def hold_back(self) -> HoldBack:
+        """Give the times as the engine takes them."""
+        return HoldBack(self.refused_ms, self.busy_ms, self.no_answer_ms, self.unreachable_ms)
