@@ -16,6 +16,7 @@ import click
 from fsacd import __version__
 from fsacd.cli_client import BadUse, NotReachable
 from fsacd.cli_commands import COMMANDS
+from fsacd.cli_customer import customer
 from fsacd.cli_output import complain
 from fsacd.errors import FsacdError, Refused
 
@@ -89,7 +90,7 @@ def demo(seed: int) -> int:
     return run_demo(seed=seed)
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, customer):
     program.add_command(_command)
 
 

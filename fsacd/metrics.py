@@ -29,16 +29,19 @@ from fsacd.core.records import (
     CallJoined,
     CallMoved,
     CallOutcome,
+    ChangeMade,
+    DecisionMade,
     OfferClosed,
     Record,
+    StrategyFailed,
 )
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.views import Snapshot
-from fsacd.series import Distribution, Series, Words, counter, gauge
+from fsacd.series import OTHER, Distribution, Series, Words, counter, gauge
 
 # The queue of calls that name one we do not know; no configured queue can have brackets in its name.
 UNKNOWN_QUEUE = "(unknown)"
-AGENT_STATES = ("logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back")
+AGENT_STATES = ("logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back", "busy")
 _WAIT_BUCKETS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800)
 _TALK_BUCKETS = (5, 10, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600)
 _DECISION_BUCKETS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.25)
@@ -62,6 +65,21 @@ class StoreCounts(Protocol):
     def dropped(self) -> int: ...  # noqa: D102
     @property
     def refused(self) -> int: ...  # noqa: D102
+
+
+class ExplainerCounts(Protocol):
+    """What we show of the explaining of decisions."""
+
+    @property
+    def queued(self) -> int: ...  # noqa: D102 - the names say it; fsacd.explaining.ExplainerState documents them
+    @property
+    def explained(self) -> int: ...  # noqa: D102
+    @property
+    def forgotten(self) -> int: ...  # noqa: D102
+    @property
+    def dropped(self) -> int: ...  # noqa: D102
+    @property
+    def failed(self) -> int: ...  # noqa: D102
 
 
 class _Calls:
@@ -92,17 +110,21 @@ class _Calls:
             _WAIT_BUCKETS, "wait_seconds", "Wait of finished calls, ringing included.", "queue", "outcome"
         )
         self.talk = Distribution(_TALK_BUCKETS, "talk_seconds", "Talk of finished calls.", "queue")
+        self.decisions = counter("decisions", "Decisions to ring an agent for a call.", "queue")
         self.offers = counter("offers", "Finished offers of a call to an agent.", "queue", "outcome", "reason")
+        self.failures = counter(
+            "strategy_failures", "Failures of a plugin, whose work another one has taken over.", "queue", "plugin"
+        )
 
     def by_queue(self) -> tuple[Series, ...]:
         """The counters whose only label is the queue, which begin at zero."""
         return (
             self.offered, self.connected, self.answered, self.answered_in_time,
-            self.abandoned, self.abandoned_short, self.abandoned_in_time, self.refused,
+            self.abandoned, self.abandoned_short, self.abandoned_in_time, self.refused, self.decisions,
         )  # fmt: skip
 
     def all(self) -> tuple[Series | Distribution, ...]:
-        return (*self.by_queue(), self.overflowed, self.ended, self.wait, self.talk, self.offers)
+        return (*self.by_queue(), self.overflowed, self.ended, self.wait, self.talk, self.offers, self.failures)
 
 
 class _Daemon:
@@ -110,6 +132,7 @@ class _Daemon:
 
     def __init__(self) -> None:
         self.agent_seconds = counter("agent_state_seconds", "Time agents spent in a state, as it ends.", "state")
+        self.changes = counter("changes", "Changes that somebody made by hand.", "kind")
         self.anomalies = counter("anomalies", "What should not have been, and was dealt with.", "kind")
         self.decision = Distribution(_DECISION_BUCKETS, "decision_seconds", "Time the engine took for one event.")
         self.lag = gauge("event_lag_seconds", "Age of the last probe event when it arrived.", "switch")
@@ -120,7 +143,8 @@ class _Daemon:
 
     def all(self) -> tuple[Series | Distribution, ...]:
         return (
-            self.agent_seconds, self.anomalies, self.decision, self.lag, self.reconnects, self.late_replies, self.build,
+            self.agent_seconds, self.changes, self.anomalies, self.decision, self.lag, self.reconnects,
+            self.late_replies, self.build,
         )  # fmt: skip
 
 
@@ -135,6 +159,7 @@ class Metrics(Collector):
         self._words: defaultdict[str, Words] = defaultdict(Words)
         self._snapshot: Callable[[], Snapshot] | None = None
         self._store: Callable[[], StoreCounts] | None = None
+        self._explainer: Callable[[], ExplainerCounts] | None = None
         self._prepared: list[Callable[[], Metric]] | None = None
         self._scrape = BoundedSemaphore()
         self.registry.register(self)
@@ -153,6 +178,21 @@ class Metrics(Collector):
             for outcome in (CallOutcome.ANSWERED, CallOutcome.ABANDONED):
                 _ = self._calls.ended.values[queue, outcome.value], self._calls.wait.values[queue, outcome.value]
             _ = self._calls.talk.values[queue,]
+        self._set_plugins()
+
+    def _set_plugins(self) -> None:
+        """For each queue the plugins it uses, from zero; those it has used before a reload are gone."""
+        failures = self._calls.failures.values
+        used = {
+            (queue, plugin)
+            for queue, rules in self._queues.items()
+            for plugin in (rules.strategy, rules.call_order)
+            if plugin is not None
+        }
+        for gone in [labels for labels in failures if labels not in used]:
+            del failures[gone]
+        for labels in used:
+            failures[labels] += 0
 
     def watch_snapshot(self, snapshot: Callable[[], Snapshot]) -> None:
         """Where gauges come from at a scrape."""
@@ -161,6 +201,10 @@ class Metrics(Collector):
     def watch_store(self, state: Callable[[], StoreCounts]) -> None:
         """Where the store's figures come from at a scrape."""
         self._store = state
+
+    def watch_explainer(self, state: Callable[[], ExplainerCounts]) -> None:
+        """Where the figures of the explained decisions come from at a scrape."""
+        self._explainer = state
 
     def decided(self, seconds: float) -> None:
         """The engine took this long for one event."""
@@ -202,6 +246,13 @@ class Metrics(Collector):
             case AgentStateEnded():
                 state = self._words["state"](record.state)
                 self._daemon.agent_seconds.values[state,] += (record.ended_ms - record.started_ms) / 1_000
+            case DecisionMade():
+                calls.decisions.values[self._queue(record.queue),] += 1
+            case StrategyFailed():
+                failures, labels = calls.failures.values, (self._queue(record.queue), record.plugin)
+                failures[labels if labels in failures else (labels[0], OTHER)] += 1
+            case ChangeMade():
+                self._daemon.changes.values[self._words["change"](record.kind),] += 1
             case Anomaly():
                 self._daemon.anomalies.values[self._words["kind"](record.kind),] += 1
             case _:
@@ -273,6 +324,8 @@ class Metrics(Collector):
             series.extend(_now(self._snapshot()))
         if self._store is not None:
             series.extend(_stored(self._store()))
+        if self._explainer is not None:
+            series.extend(_explained(self._explainer()))
         return [one.family() for one in series]
 
 
@@ -283,6 +336,8 @@ def _now(snapshot: Snapshot) -> list[Series]:
     oldest = gauge("oldest_wait_seconds", "Wait of the call that waits longest; 0 when none does.", "queue")
     ready = gauge("queue_agents_ready", "Agents of the queue who are ready.", "queue")
     logged_in = gauge("queue_agents_logged_in", "Agents of the queue who are logged in.", "queue")
+    is_open = gauge("queue_open", "1 while the queue is open.", "queue")
+    estimate = gauge("estimated_wait_seconds", "Wait of a call that joined now; absent: nobody is on duty.", "queue")
     for queue in snapshot.queues:
         waiting.values[queue.name,] = queue.waiting + queue.offered
         ringing.values[queue.name,] = queue.offered
@@ -290,13 +345,16 @@ def _now(snapshot: Snapshot) -> list[Series]:
         oldest.values[queue.name,] = (queue.oldest_wait_ms or 0) / 1_000
         ready.values[queue.name,] = queue.agents_ready
         logged_in.values[queue.name,] = queue.agents_logged_in
+        is_open.values[queue.name,] = queue.is_open
+        if queue.estimated_wait_ms is not None:
+            estimate.values[queue.name,] = queue.estimated_wait_ms / 1_000
     agents = gauge("agents", "Agents by state.", "state")
     agents.values.update({(state,): 0 for state in AGENT_STATES})
     for agent in snapshot.agents:
         agents.values[agent.state,] += 1
     switches = gauge("switch_up", "1 while the link to the switch is in sync.", "switch")
     switches.values.update({(name,): is_up for name, is_up in snapshot.switches})
-    return [waiting, ringing, talking, oldest, ready, logged_in, agents, switches]
+    return [waiting, ringing, talking, oldest, ready, logged_in, is_open, estimate, agents, switches]
 
 
 def _stored(state: StoreCounts) -> list[Series]:
@@ -312,3 +370,15 @@ def _stored(state: StoreCounts) -> list[Series]:
     ):  # fmt: skip
         series.values[()] = value
     return [up, queued, written, duplicates, dropped, refused]
+
+
+def _explained(state: ExplainerCounts) -> list[Series]:
+    queued = gauge("decisions_queued", "Decisions that wait to be explained.")
+    explained = counter("decisions_explained", "Decisions whose explanation went to the store.")
+    unexplained = counter("decisions_unexplained", "Decisions that are not kept with an explanation, by why.", "why")
+    queued.values[()] = state.queued
+    explained.values[()] = state.explained
+    unexplained.values["dropped",] = state.dropped
+    unexplained.values["forgotten",] = state.forgotten
+    unexplained.values["failed",] = state.failed
+    return [queued, explained, unexplained]

@@ -18,8 +18,11 @@ from fsacd.core.records import (
     CallJoined,
     CallMoved,
     CallOutcome,
+    ChangeMade,
+    DecisionMade,
     OfferClosed,
     OfferOutcome,
+    StrategyFailed,
 )
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.views import AgentView, QueueView, Snapshot
@@ -29,7 +32,7 @@ DEFINITIONS = Path(__file__).parent.parent / "config" / "prometheus" / "README.m
 RULES = Rules(
     {
         "support": QueueRules("support", service_level_ms=20_000, short_abandon_ms=5_000),
-        "sales": QueueRules("sales"),
+        "sales": QueueRules("sales", strategy="own", call_order="by_number"),
     },
     {},
 )
@@ -50,6 +53,15 @@ class Stored:
     duplicates: int = 3
     dropped: int = 4
     refused: int = 5
+
+
+@dataclass(frozen=True)
+class Explained:
+    queued: int = 1
+    explained: int = 2
+    forgotten: int = 3
+    dropped: int = 4
+    failed: int = 5
 
 
 @pytest.fixture
@@ -182,7 +194,10 @@ def test_gauges_from_a_snapshot(metrics: Metrics) -> None:
             now_ms=9,
             calls=(),
             agents=(ANNA, replace(ANNA, agent_id="ben", state="talking")),
-            queues=(QueueView("support", 3, 1, 2, 12_500, 4, 1), QueueView("sales", 0, 0, 0, None, 0, 0)),
+            queues=(
+                QueueView("support", 3, 1, 2, 12_500, 4, 1, estimated_wait_ms=90_500),
+                QueueView("sales", 0, 0, 0, None, 0, 0, is_open=False),
+            ),
             offers=(),
             switches=(("fs1", True), ("fs2", False)),
         )
@@ -199,10 +214,54 @@ def test_gauges_from_a_snapshot(metrics: Metrics) -> None:
         "fsacd_agents{state=ready}": 1.0,
         "fsacd_agents{state=talking}": 1.0,
         "fsacd_agents{state=logged_out}": 0.0,
+        "fsacd_agents{state=busy}": 0.0,
+        "fsacd_queue_open{queue=support}": 1.0,
+        "fsacd_queue_open{queue=sales}": 0.0,
+        "fsacd_estimated_wait_seconds{queue=support}": 90.5,
         "fsacd_switch_up{switch=fs1}": 1.0,
         "fsacd_switch_up{switch=fs2}": 0.0,
     }
     assert {name: shown[name] for name in wanted} == wanted
+    # Nobody is on duty there: no number would be true.
+    assert "fsacd_estimated_wait_seconds{queue=sales}" not in shown
+
+
+def test_decisions_and_changes(metrics: Metrics) -> None:
+    """Decisions are counted by queue and changes by hand by kind, without who and what."""
+    metrics.sink([DecisionMade(1, "c1", "support", "anna", "o1", 0), DecisionMade(2, "c1", "support", "ben", "o2", 9)])
+    metrics.sink([ChangeMade("call_moved", "c1", "to sales", "api:desk", 0), ChangeMade("+49301", "c1", "", "x", 0)])
+    assert counted(metrics, "fsacd_decisions_total") == {"queue=support": 2.0}
+    assert counted(metrics, "fsacd_changes_total") == {"kind=call_moved": 1.0, "kind=other": 1.0}
+
+
+def test_failures_of_plugins(metrics: Metrics) -> None:
+    """A failure is counted for the queue and its plugin; the plugins in use begin at zero, others are one."""
+    shown = scrape(metrics)
+    series = {sample: value for sample, value in shown.items() if "strategy_failures" in sample}
+    assert series == {
+        "fsacd_strategy_failures_total{plugin=longest_idle,queue=support}": 0.0,
+        "fsacd_strategy_failures_total{plugin=own,queue=sales}": 0.0,
+        "fsacd_strategy_failures_total{plugin=by_number,queue=sales}": 0.0,
+    }
+    metrics.sink(
+        [
+            StrategyFailed("sales", "own", "raised", calls=1, at_ms=0),
+            StrategyFailed("sales", "what is this", "raised", calls=1, at_ms=0),
+        ]
+    )
+    assert counted(metrics, "fsacd_strategy_failures_total") == {
+        "plugin=own,queue=sales": 1.0,
+        "plugin=other,queue=sales": 1.0,
+    }
+
+
+def test_plugin_that_is_no_longer_used(metrics: Metrics) -> None:
+    """A reload that gives a queue another strategy takes the old one's series away."""
+    metrics.sink([StrategyFailed("sales", "own", "raised", calls=1, at_ms=0)])
+    metrics.set_rules(Rules({"sales": QueueRules("sales", strategy="random")}, {}))
+    assert [sample for sample in scrape(metrics) if "strategy_failures" in sample] == [
+        "fsacd_strategy_failures_total{plugin=random,queue=sales}"
+    ]
 
 
 def test_links_and_decisions(metrics: Metrics) -> None:
@@ -227,6 +286,21 @@ def test_store_counts(metrics: Metrics) -> None:
     assert [shown[f"fsacd_{name}{{}}"] for name in (*names, *lost)] == [1.0, 1.0, 2.0, 3.0, 4.0, 5.0]
 
 
+def test_explained_decisions(metrics: Metrics) -> None:
+    """What became of the explanations is read at the scrape."""
+    metrics.watch_explainer(Explained)
+    shown = {
+        name: value for name, value in scrape(metrics).items() if "decisions_" in name and "total{queue" not in name
+    }
+    assert shown == {
+        "fsacd_decisions_queued{}": 1.0,
+        "fsacd_decisions_explained_total{}": 2.0,
+        "fsacd_decisions_unexplained_total{why=forgotten}": 3.0,
+        "fsacd_decisions_unexplained_total{why=dropped}": 4.0,
+        "fsacd_decisions_unexplained_total{why=failed}": 5.0,
+    }
+
+
 def test_nobody_in_the_labels(metrics: Metrics) -> None:
     """No number, name, call, leg or agent can be read from the metrics."""
     metrics.watch_snapshot(lambda: Snapshot(0, (), (ANNA,), (), (), ()))
@@ -240,6 +314,7 @@ def test_every_metric_is_defined(metrics: Metrics) -> None:
     """The document beside the alert rules defines each metric we expose, and none that we do not."""
     metrics.watch_snapshot(lambda: Snapshot(0, (), (), (), (), ()))
     metrics.watch_store(Stored)
+    metrics.watch_explainer(Explained)
     exposed = {
         f"{family.name}_total" if family.type == "counter" else family.name
         for family in metrics.collect()
@@ -278,6 +353,7 @@ def test_alerts_and_dashboard_ask_for_what_there_is(metrics: Metrics, name: str)
     """Each metric that an alert or the dashboard names is one that we expose."""
     metrics.watch_snapshot(lambda: Snapshot(0, (), (), (), (), ()))
     metrics.watch_store(Stored)
+    metrics.watch_explainer(Explained)
     exposed = {family.name for family in metrics.collect()}
     text = (DEFINITIONS.parent.parent / name).read_text(encoding="utf-8")
     named = {re.sub(r"_(total|bucket|sum|count)$", "", found) for found in re.findall(r"fsacd_\w+", text)}

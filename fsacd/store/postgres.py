@@ -28,14 +28,15 @@ from gevent.event import Event
 
 from fsacd.core.records import Record
 from fsacd.errors import FsacdError
+from fsacd.store.connecting import GRACE_MS, connect, limit_statements
 from fsacd.store.migrate import migrate
 from fsacd.store.rows import Row, Table, Wall, packed, row
+from fsacd.store.settings import StoreSettings as StoreSettings  # noqa: PLC0414 - the way to hand a name on
 
 _log = structlog.get_logger(__name__)
-_CONNECT_S = 5
-# Beyond the server's own statement_timeout, when even its refusal does not arrive.
-_GRACE_MS = 2_000
 _IDLE_CHECK_S = 30.0
+# Documents in one transaction: making one text of them holds every call up.
+_BATCH_BYTES = 512 * 1024
 _MIGRATION_S = 90.0
 # Classes of errors that are a row's fault: data, constraints, a check by a trigger, a program limit, a view's check.
 _ROW_FAULTS = {"22", "23", "P0", "54", "44"}
@@ -47,18 +48,6 @@ class StoreError(FsacdError):
 
 class _RowRefused(Exception):  # noqa: N818 - a verdict about the batch, handled within this module
     """The database, or the driver, refuses the batch for what is in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreSettings:
-    """Where history goes and what it may cost. Times in milliseconds, limits in rows."""
-
-    dsn: str
-    queue_limit: int = 100_000
-    batch: int = 200
-    retry_min_ms: int = 200
-    retry_max_ms: int = 10_000
-    statement_timeout_ms: int = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +76,14 @@ class Store:
         self._settings = settings
         self._wall = wall
         self._rows: deque[Row] = deque()
+        self._documents = 0  # bytes of the documents in these rows
         self._wake = Event()
         self._counts: Counter[str] = Counter()
         self._connection: psycopg.Connection | None = None
         self._writer: gevent.Greenlet[[], None] | None = None
         self._stopping = False
         self._overflowing = False
+        self._documents_full = False
         self._error: str | None = None
         # How many rows the next transaction takes: halved by a refused batch, doubled by a stored one.
         self._size = settings.batch
@@ -120,15 +111,44 @@ class Store:
         """Take records on their way; never blocks, never fails. A sink of the runtime."""
         for record in records:
             made = row(record, self._wall)
-            if made is None:
-                continue
-            if len(self._rows) >= self._settings.queue_limit:
-                self._drop()
-                continue
-            self._overflowing = False
-            self._rows.append(made)
+            if made is not None:
+                self._take(made)
         if self._rows and not self._wake.is_set():
             self._wake.set()
+
+    def put_rows(self, rows: Sequence[Row]) -> None:
+        """Take rows that somebody else has made; never blocks, never fails."""
+        for made in rows:
+            self._take(made)
+        if self._rows and not self._wake.is_set():
+            self._wake.set()
+
+    def _take(self, made: Row) -> None:
+        size = made.document_bytes
+        if size and not self._has_room_for_document(size):
+            self._counts["dropped"] += 1
+            return
+        if len(self._rows) >= self._settings.queue_limit:
+            self._drop()
+            return
+        self._overflowing = False
+        self._rows.append(made)
+        self._documents += size
+
+    def _has_room_for_document(self, size: int) -> bool:
+        """Beyond the limit no document is taken until half of them are written; other rows still find their place."""
+        limit = self._settings.documents_limit
+        if self._documents <= limit // 2:
+            self._documents_full = False
+        if not self._documents_full and self._documents + size > limit:
+            self._documents_full = True
+            _log.error("too many explanations wait for the database; new ones are dropped", bytes_limit=limit)
+        return not self._documents_full
+
+    def _leave(self, count: int) -> None:
+        """The oldest rows are done with."""
+        for _ in range(count):
+            self._documents -= self._rows.popleft().document_bytes
 
     def state(self) -> StoreState:
         """A picture for readiness and metrics."""
@@ -177,13 +197,7 @@ class Store:
     def _connect(self) -> None:
         if self._connection is not None:
             return
-        connection = psycopg.connect(
-            self._settings.dsn, connect_timeout=_CONNECT_S, client_encoding="utf8", application_name="fsacd",
-            keepalives_idle=10, keepalives_interval=5, keepalives_count=3,
-            tcp_user_timeout=self._settings.statement_timeout_ms + _GRACE_MS,
-            # A pooler that hands out another session per transaction knows nothing of ours.
-            prepare_threshold=None,
-        )  # fmt: skip
+        connection = connect(self._settings.dsn, self._settings.statement_timeout_ms)
         try:
             with gevent.Timeout(_MIGRATION_S):
                 applied = migrate(connection)
@@ -200,7 +214,7 @@ class Store:
 
     def _write_next(self) -> bool:
         """Write one batch and take it off the queue; True when something was stored."""
-        batch = list(islice(self._rows, self._size))
+        batch = self._next_batch()
         if not batch:
             return False
         try:
@@ -209,16 +223,26 @@ class Store:
             if len(batch) > 1:
                 self._size = len(batch) // 2
                 return True
-            self._rows.popleft()
+            self._leave(1)
             self._counts["refused"] += 1
             _log.error("the database refuses a row of history", table=batch[0].table.name, why=str(refusal))
             return True
-        for _ in batch:
-            self._rows.popleft()
+        self._leave(len(batch))
         self._counts["written"] += inserted
         self._counts["duplicates"] += len(batch) - inserted
         self._size = min(self._size * 2, self._settings.batch)
         return True
+
+    def _next_batch(self) -> list[Row]:
+        """The oldest rows, as many as fit into one transaction."""
+        batch: list[Row] = []
+        size = 0
+        for item in islice(self._rows, self._size):
+            size += item.document_bytes
+            if batch and size > _BATCH_BYTES:
+                break
+            batch.append(item)
+        return batch
 
     def _transaction(self, batch: list[Row]) -> int:
         """Store a batch, all or nothing, and return how many rows were new.
@@ -234,8 +258,7 @@ class Store:
         try:
             packages = [(table.insert, packed(items).decode()) for table, items in tables.items()]
             with self._bounded(), self._connection.cursor() as cursor:
-                timeout = str(self._settings.statement_timeout_ms)
-                cursor.execute("SELECT set_config('statement_timeout', %s, true)", (timeout,))
+                limit_statements(self._connection, self._settings.statement_timeout_ms)
                 inserted = 0
                 for statement, package in packages:
                     # Not executemany: its pipeline waits without a deadline when it is interrupted.
@@ -252,7 +275,7 @@ class Store:
         return inserted
 
     def _bounded(self) -> gevent.Timeout:
-        return gevent.Timeout((self._settings.statement_timeout_ms + _GRACE_MS) / 1_000)
+        return gevent.Timeout((self._settings.statement_timeout_ms + GRACE_MS) / 1_000)
 
     def _lose(self, error: BaseException) -> None:
         """Close what may be in the middle of a query, and say so once per outage."""

@@ -16,14 +16,18 @@ from fsacd.core.records import (
     CallEnded,
     CallJoined,
     CallMoved,
+    ChangeMade,
+    DecisionMade,
     OfferClosed,
     Record,
+    StrategyFailed,
 )
 
 # Engine milliseconds to Unix milliseconds.
 Wall = Callable[[int], int]
 # A moment waits as a number: turning a senseless one into a date fails, and must not fail where calls are decided.
-Value = str | int | None
+# Bytes are a document: JSON that is made already.
+Value = str | int | bytes | None
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # PostgreSQL's index entries end near 2,700 bytes; a caller may send 60,000.
 TEXT_LIMIT = 256
@@ -55,7 +59,7 @@ CALLS = _table(
     "calls",
     "call_id text, queue text, outcome text, detail text, arrived_at timestamptz, ended_at timestamptz, "
     "waited_ms bigint, talked_ms bigint, agent_id text, offers integer, priority integer, number text, name text, "
-    "customer text, switch text, leg_uuid text, after text",
+    "customer text, switch text, leg_uuid text, after text, language text",
 )
 OFFERS = _table(
     "offers",
@@ -66,6 +70,11 @@ AGENT_STATES = _table(
     "agent_states",
     "agent_id text, state text, reason text, started_at timestamptz, ended_at timestamptz, by text",
 )
+DECISIONS = _table(
+    "decisions",
+    "offer_id text, call_id text, number bigint, queue text, agent_id text, at timestamptz, explanation jsonb",
+)
+CHANGES = _table("changes", "kind text, subject text, detail text, by text, at timestamptz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,11 @@ class Row:
 
     table: Table
     values: tuple[Value, ...]
+
+    @property
+    def document_bytes(self) -> int:
+        """How long the documents in it are."""
+        return sum(len(value) for value in self.values if isinstance(value, bytes))
 
     def fields(self) -> dict[str, object]:
         """The values by column, ready for JSON.
@@ -98,7 +112,7 @@ def packed(rows: Sequence[Row]) -> bytes:
 
 
 def row(record: Record, wall: Wall) -> Row | None:
-    """The row a record becomes; None for those that only count."""
+    """The row a record becomes; None for those that only count, and for decisions, which `decision` makes rows of."""
     match record:
         case CallEnded():
             return Row(CALLS, _call(record, wall))
@@ -107,17 +121,27 @@ def row(record: Record, wall: Wall) -> Row | None:
         case AgentStateEnded():
             times = (wall(record.started_ms), wall(record.ended_ms))
             return Row(AGENT_STATES, (record.agent_id, record.state, record.reason, *times, record.by))
-        case CallJoined() | CallConnected() | CallMoved() | Anomaly():
+        case ChangeMade():
+            return Row(CHANGES, (record.kind, record.subject, record.detail, record.by, wall(record.at_ms)))
+        case CallJoined() | CallConnected() | CallMoved() | DecisionMade() | StrategyFailed() | Anomaly():
             return None
         case _:
             assert_never(record)
+
+
+def decision(made: DecisionMade, explanation: bytes, wall: Wall) -> Row:
+    """The row of a decision with its explanation as JSON."""
+    return Row(
+        DECISIONS,
+        (made.offer_id, made.call_id, made.number, made.queue, made.agent_id, wall(made.at_ms), explanation),
+    )
 
 
 def _call(call: CallEnded, wall: Wall) -> tuple[Value, ...]:
     return (
         call.call_id, call.queue, call.outcome.value, call.detail, wall(call.arrived_ms), wall(call.ended_ms),
         call.waited_ms, call.talked_ms, call.agent_id, call.offers, call.priority, call.number, call.name,
-        call.customer, call.switch, call.leg_uuid, call.after,
+        call.customer, call.switch, call.leg_uuid, call.after, call.language,
     )  # fmt: skip
 
 
@@ -135,15 +159,17 @@ def _field(kind: str, value: Value) -> object:
     match value:
         case str():
             return clean(value)
+        case bytes():
+            return orjson.Fragment(value)
         case int() if kind == "timestamptz":
             return _EPOCH + timedelta(milliseconds=value)
         case _:
             return value
 
 
-def clean(text: str) -> str:
-    """Text that PostgreSQL can hold: no NUL, no half of a surrogate pair, not longer than TEXT_LIMIT characters."""
-    short = text[:TEXT_LIMIT]
+def clean(text: str, limit: int = TEXT_LIMIT) -> str:
+    """Text that PostgreSQL can hold: no NUL, no half of a surrogate pair, not longer than `limit` characters."""
+    short = text[:limit]
     # Nearly every text is like this, and the translation below looks at each letter.
     if short.isascii() and "\0" not in short:
         return short

@@ -18,11 +18,19 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from fsacd.core.records import AgentStateEnded, CallEnded, CallOutcome, OfferClosed, OfferOutcome
+from fsacd.core.records import (
+    AgentStateEnded,
+    CallEnded,
+    CallOutcome,
+    ChangeMade,
+    DecisionMade,
+    OfferClosed,
+    OfferOutcome,
+)
 from fsacd.store.embedded import EmbeddedPostgres
 from fsacd.store.migrate import available, migrate
 from fsacd.store.postgres import Store, StoreSettings
-from fsacd.store.rows import CALLS
+from fsacd.store.rows import CALLS, decision
 
 pytestmark = pytest.mark.postgres
 
@@ -30,13 +38,15 @@ START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CALL = CallEnded(
     call_id="c1", queue="support", outcome=CallOutcome.ANSWERED, detail="NORMAL_CLEARING", arrived_ms=1_000,
     ended_ms=65_001, waited_ms=4_000, talked_ms=60_001, agent_id="anna", offers=2, priority=3, number="+4930123456",
-    name="Zoë 😀", customer="K-1", switch="fs1", leg_uuid="11-22", after="survey",
+    name="Zoë 😀", customer="K-1", switch="fs1", leg_uuid="11-22", after="survey", language="fr",
 )  # fmt: skip
 OFFER = OfferClosed(
     offer_id="o1", call_id="c1", queue="support", agent_id="anna", attempt=1, outcome=OfferOutcome.UNANSWERED,
     reason="no_answer", started_ms=1_500, answered_ms=None, connected_ms=None, ended_ms=3_000,
 )  # fmt: skip
 STATE = AgentStateEnded("anna", "not_ready", "lunch", 0, 1_000, "phone:1001")
+CHANGE = ChangeMade("call_changed", "c1", "priority 0 → 3", "api:wallboard", 1_234)
+DECISION = DecisionMade(7, "c1", "support", "anna", "o1", 1_500)
 
 
 def wall(ms: int) -> int:
@@ -105,19 +115,26 @@ def own_server() -> Iterator[EmbeddedPostgres]:
 
 
 def test_rows_are_exact(database: str) -> None:
-    """A finished call, an offer and an agent's interval become one row each, with every field."""
+    """A finished call, an offer, an agent's interval, a change and a decision become one row each, with every field."""
     with running(database) as store:
-        store.put([CALL, OFFER, STATE])
-        await_true(lambda: store.state().written == 3)
+        store.put([CALL, OFFER, STATE, CHANGE, DECISION])
+        store.put_rows([decision(DECISION, b'{"chosen":"anna","eligible":[]}', wall)])
+        await_true(lambda: store.state().written == 5)
     assert rows(database, "SELECT * FROM calls") == [(
         "c1", "support", "answered", "NORMAL_CLEARING", at(1_000), at(65_001), 4_000, 60_001, "anna", 2, 3,
-        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey",
+        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey", "fr",
     )]  # fmt: skip
     assert rows(database, "SELECT * FROM offers") == [
         ("o1", "c1", "support", "anna", 1, "unanswered", "no_answer", at(1_500), None, None, at(3_000))
     ]
     assert rows(database, "SELECT * FROM agent_states") == [
         ("anna", "not_ready", "lunch", at(0), at(1_000), "phone:1001")
+    ]
+    assert rows(database, "SELECT * FROM changes") == [
+        ("call_changed", "c1", "priority 0 → 3", "api:wallboard", at(1_234))
+    ]
+    assert rows(database, "SELECT * FROM decisions") == [
+        ("o1", "c1", 7, "support", "anna", at(1_500), {"chosen": "anna", "eligible": []})
     ]
 
 
@@ -129,12 +146,16 @@ def test_every_field_of_a_call_is_kept() -> None:
 
 def test_same_row_twice(database: str) -> None:
     """A row that comes again, now or after a restart, is stored once and counted as a duplicate."""
+    told = decision(DECISION, b"{}", wall)
     with running(database) as store:
-        store.put([CALL, OFFER, STATE, CALL])
+        store.put([CALL, OFFER, STATE, CALL, CHANGE, CHANGE])
+        store.put_rows([told, told])
         await_true(lambda: store.state().queued == 0)
+        assert (store.state().written, store.state().duplicates) == (5, 3)
     with running(database) as store:
-        store.put([CALL, OFFER, STATE])
-        await_true(lambda: store.state().duplicates == 3)
+        store.put([CALL, OFFER, STATE, CHANGE])
+        store.put_rows([told])
+        await_true(lambda: store.state().duplicates == 5)
         assert store.state().written == 0
     assert rows(database, "SELECT count(*) FROM calls") == [(1,)]
 
@@ -243,6 +264,33 @@ def test_full_queue(database: str) -> None:
     assert rows(database, "SELECT min(call_id), max(call_id), count(*) FROM calls") == [("c00", "c09", 10)]
 
 
+def test_too_many_documents(database: str) -> None:
+    """Explanations have a bound in bytes; beyond it they are dropped, and the other rows still find their place."""
+    store = Store(settings(database, documents_limit=1_000), wall)
+    with capture_logs() as logs:
+        for number in range(5):
+            store.put_rows([decision(replace(DECISION, offer_id=f"o{number}"), b'"' + b"x" * 398 + b'"', wall)])
+            store.put([replace(CALL, call_id=f"c{number}")])
+    assert [line["log_level"] for line in logs] == ["error"]
+    assert (store.state().queued, store.state().dropped) == (7, 3)
+    store.start()
+    await_true(lambda: store.state().written == 7)
+    store.put_rows([decision(replace(DECISION, offer_id="later"), b'"' + b"x" * 998 + b'"', wall)])
+    await_true(lambda: store.state().written == 8)
+    assert store.stop() == 0
+    assert rows(database, "SELECT offer_id FROM decisions ORDER BY 1") == [("later",), ("o0",), ("o1",)]
+
+
+def test_documents_of_a_whole_night(database: str) -> None:
+    """Long explanations are written in transactions of a bounded size, and none is lost."""
+    with running(database, batch=1_000) as store:
+        text = b'"' + b"x" * 20_000 + b'"'
+        store.put_rows([decision(replace(DECISION, offer_id=f"o{number}"), text, wall) for number in range(200)])
+        await_true(lambda: store.state().queued == 0)
+    assert rows(database, "SELECT count(*) FROM decisions") == [(200,)]
+    assert rows(database, "SELECT count(DISTINCT xmin::text) > 5 FROM decisions") == [(True,)]
+
+
 def test_stop_writes_what_is_queued(database: str) -> None:
     """stop() empties the queue into the database before it ends."""
     store = Store(settings(database, batch=50), wall)
@@ -289,7 +337,8 @@ def test_every_column_is_explained(database: str) -> None:
     bare = rows(
         database,
         "SELECT attrelid::regclass::text, attname FROM pg_attribute WHERE attnum > 0 "
-        "AND attrelid IN ('calls'::regclass, 'offers'::regclass, 'agent_states'::regclass) "
+        "AND attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace "
+        "AND relname <> 'schema_migrations') "
         "AND col_description(attrelid, attnum) IS NULL",
     )
     assert bare == []

@@ -4,7 +4,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fsacd.core.records import AgentStateEnded, Anomaly, CallConnected, CallJoined, CallMoved, Record
+from fsacd.core.records import (
+    AgentStateEnded,
+    Anomaly,
+    CallConnected,
+    CallJoined,
+    CallMoved,
+    DecisionMade,
+    Record,
+    StrategyFailed,
+)
 from fsacd.store.rows import AGENT_STATES, TEXT_LIMIT, Row, clean, row
 
 
@@ -14,6 +23,8 @@ from fsacd.store.rows import AGENT_STATES, TEXT_LIMIT, Row, clean, row
         CallJoined("c1", "support", 0),
         CallConnected("c1", "support", "anna", 0, 5),
         CallMoved("c1", "support", "sales", 0, "max_wait"),
+        DecisionMade(1, "c1", "support", "anna", "o1", 0),
+        StrategyFailed("support", "own", "it raised", calls=1, at_ms=0),
         Anomaly("late_reply", "a late reply", 0),
     ],
 )

@@ -1,0 +1,237 @@
+"""`fsacd customer`: callers who are known by their number, kept in the database that the configuration names.
+
+These commands write the table itself, so they work while the daemon is down; a running daemon sees a change within
+seconds. Customers that stand in the configuration file are not shown here, and go before those of the table.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from fsacd import cli_output as o
+from fsacd.cli_client import BadUse, Document, NotReachable
+from fsacd.errors import Refused
+from fsacd.terminal import clean, duration
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from fsacd.config.model import Config
+
+_STATEMENT_MS = 10_000
+_NUMBER_LIMIT = 64
+_HEAD_START_MS = 86_400_000
+_TEXT_LIMIT = 256
+# PostgreSQL's word for a role that may not do what it wants to do.
+_NO_RIGHT = "42501"
+
+CUSTOMER_COLUMNS = (
+    o.Column("NUMBER", lambda row: clean(row["number"])),
+    o.Column("PRIO", lambda row: "" if row["priority"] is None else str(row["priority"]), figure=True),
+    o.Column("HEAD START", lambda row: duration(row["head_start_seconds"] or None), figure=True),
+    o.Column("SKILLS", o.skills),
+    o.Column("AGENT", lambda row: clean(row["agent"])),
+    o.Column("LANGUAGE", lambda row: clean(row["language"])),
+    o.Column("NAME", lambda row: clean(row["name"], 30)),
+    o.Column("CHANGED", lambda row: clean(row["changed_at"])),
+    o.Column("BY", lambda row: clean(row["changed_by"])),
+)
+
+
+@click.group()
+@click.option(
+    "--config", "-c", type=click.Path(path_type=Path, dir_okay=False), envvar="FSACD_CONFIG",
+    default=Path("/etc/fsacd/fsacd.yaml"), show_default=True, help="Configuration file that names the database.",
+)  # fmt: skip
+@click.pass_context
+def customer(context: click.Context, config: Path) -> None:
+    """Customers: who is known by his number, and how his calls are treated."""
+    context.obj = config
+
+
+@customer.command("add")
+@click.argument("number")
+@click.option("--priority", type=click.IntRange(-100, 100), help="Class of his calls, instead of the queue's.")
+@click.option("--head-start", default="0s", metavar="DURATION", help="His calls count as having waited so long: 60s.")
+@click.option("--skill", "skills", multiple=True, metavar="SKILL=LEVEL", help="His calls require this; repeatable.")
+@click.option("--agent", default="", help="The agent who is his own.")
+@click.option("--language", default="", help="The language he speaks, such as fr.")
+@click.option("--name", default="", help="What he is called.")
+@click.pass_obj
+def customer_add(
+    config: Path,
+    number: str,
+    priority: int | None,
+    head_start: str,
+    skills: tuple[str, ...],
+    agent: str,
+    language: str,
+    name: str,
+) -> None:
+    """Add a customer, or say anew all that is known of one."""
+    from fsacd.recognition import Customer  # noqa: PLC0415 - heavy, and for this command only
+    from fsacd.store.customers import put, summary  # noqa: PLC0415 - the same
+
+    settings = _load(config)
+    entry = Customer(
+        _number(number),
+        priority,
+        _head_start_ms(head_start),
+        tuple(sorted(_skills(skills, settings).items())),
+        _agent(agent, settings),
+        _text("--language", language, _NUMBER_LIMIT),
+        _text("--name", name, _TEXT_LIMIT),
+    )
+    with _database(settings, config) as connection:
+        is_new = put(connection, entry, _who())
+    known = summary(entry) or "nothing but the number is known"
+    sys.stdout.write(f"{'added' if is_new else 'changed'} {clean(entry.number)}: {clean(known, 1_000)}\n")
+
+
+@customer.command("list")
+@click.option(
+    "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True,
+    help="What the answer looks like.",
+)  # fmt: skip
+@click.option("--json", "output", flag_value="json", help="The same as --output json.")
+@click.pass_obj
+def customer_list(config: Path, output: str) -> None:
+    """Show the customers in the database."""
+    from fsacd.store.customers import stored  # noqa: PLC0415 - heavy, and for this command only
+
+    with _database(_load(config), config) as connection:
+        rows: list[Document] = []
+        for entry in stored(connection):
+            row = asdict(entry)
+            row["head_start_seconds"] = row.pop("head_start_ms") / 1_000
+            rows.append(row)
+    if output == "table":
+        o.write_table(CUSTOMER_COLUMNS, rows, sys.stdout)
+    else:
+        o.write_document({"customers": rows}, cast("o.Format", output), sys.stdout)
+
+
+@customer.command("remove")
+@click.argument("number")
+@click.pass_obj
+def customer_remove(config: Path, number: str) -> None:
+    """Remove a customer."""
+    from fsacd.store.customers import remove  # noqa: PLC0415 - heavy, and for this command only
+
+    wanted = _number(number)
+    with _database(_load(config), config) as connection:
+        if not remove(connection, wanted, _who()):
+            raise Refused(f"there is no customer with the number {wanted} in the database")
+    sys.stdout.write(f"removed {clean(wanted)}\n")
+
+
+# --- what is given ---------------------------------------------------------------------------------------------------
+
+
+def _number(text: str) -> str:
+    from fsacd.recognition import normalised  # noqa: PLC0415 - heavy, and for these commands only
+
+    number = normalised(text)
+    if not any(map(str.isalnum, number)) or not number.isprintable() or len(number) > _NUMBER_LIMIT:
+        raise BadUse(f"{text!r} is no number: up to {_NUMBER_LIMIT} letters or digits as the switch shows the caller.")
+    return number
+
+
+def _head_start_ms(text: str) -> int:
+    from fsacd.config.kinds import duration_ms  # noqa: PLC0415 - heavy, and for this command only
+
+    length_ms = duration_ms(text)
+    if length_ms is None or length_ms > _HEAD_START_MS:
+        raise BadUse(f"--head-start: expected a duration like 60s or 2m, up to one day; got {text!r}.")
+    return length_ms
+
+
+def _skills(given: tuple[str, ...], settings: Config) -> dict[str, int]:
+    skills: dict[str, int] = {}
+    for text in given:
+        skill, _, level = text.partition("=")
+        if not level.isascii() or not level.isdigit() or not 1 <= int(level) <= 10:  # noqa: PLR2004 - levels are 1..10
+            raise BadUse(f"--skill: expected a skill with a level from 1 to 10 like french=3; got {text!r}.")
+        known = settings.skills or {name for agent in settings.agents.values() for name in agent.skills}
+        if skill not in known:
+            raise BadUse(f"--skill: {skill!r} is no skill of the configuration; there is {_some(known)}.")
+        if skill in skills:
+            raise BadUse(f"--skill: {skill!r} is given twice.")
+        skills[skill] = int(level)
+    return skills
+
+
+def _agent(agent_id: str, settings: Config) -> str:
+    if agent_id and agent_id not in settings.agents:
+        raise BadUse(f"--agent: there is no agent {agent_id!r} in the configuration.")
+    return agent_id
+
+
+def _text(option: str, text: str, longest: int) -> str:
+    if len(text) > longest or not text.isprintable():
+        raise BadUse(f"{option}: expected up to {longest} letters; got {text[:40]!r}.")
+    return text
+
+
+def _some(names: set[str] | tuple[str, ...]) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "") or "none"  # noqa: PLR2004 - enough to see a slip of the pen
+
+
+def _who() -> str:
+    """Who types this: whoever called sudo, or the user of the process."""
+    user = os.environ.get("SUDO_USER", "") if os.getuid() == 0 else ""
+    if not user:
+        try:
+            user = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            user = str(os.getuid())  # a container's user need not have a name
+    return f"cli:{clean(user, _NUMBER_LIMIT)}"
+
+
+# --- where it goes ---------------------------------------------------------------------------------------------------
+
+
+def _load(path: Path) -> Config:
+    from fsacd.config.problems import ConfigErrors  # noqa: PLC0415 - heavy, and for these commands only
+    from fsacd.config.reader import load  # noqa: PLC0415 - the same
+
+    try:
+        return load(path)
+    except ConfigErrors as errors:
+        raise BadUse(f"{path} cannot be used: {errors.problems[0]}") from None
+
+
+@contextmanager
+def _database(settings: Config, path: Path) -> Iterator[psycopg.Connection]:
+    """A connection to the configured database, with our tables.
+
+    Raises:
+        Refused: none is configured, or it refuses.
+        NotReachable: it is down.
+    """
+    if settings.store is None or settings.store.dsn is None:
+        raise Refused(f"{path} names no database (store.dsn); its own customers stand there under 'customers'")
+    import psycopg  # noqa: PLC0415 - heavy, and for these commands only
+
+    from fsacd.store.connecting import connect_migrated, limit_statements, sentence  # noqa: PLC0415 - the same
+
+    try:
+        dsn = settings.store.dsn.get_secret_value()
+        with closing(connect_migrated(dsn, _STATEMENT_MS, "fsacd customer")) as connection, connection.transaction():
+            limit_statements(connection, _STATEMENT_MS)
+            yield connection
+    except psycopg.OperationalError as error:
+        raise NotReachable(f"the database cannot be reached: {sentence(error)}") from error
+    except psycopg.Error as error:
+        right = " (the role lacks a right)" if error.sqlstate == _NO_RIGHT else ""
+        raise Refused(f"the database refuses{right}: {sentence(error)}") from error

@@ -1,0 +1,92 @@
+"""Whom callers talked with last, from history: told to the engine once, soon after the start, beside the calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+import gevent
+import structlog
+
+from fsacd.core.events import LastAgentsKnown
+from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
+from fsacd.store.retries import Retries
+from fsacd.store.settings import StoreSettings
+
+_log = structlog.get_logger(__name__)
+
+# Newest first along the index of `ended_at`: the work has an end, however long the history is.
+_QUERY = """
+    SELECT number, agent_id FROM calls
+    WHERE ended_at > now() - make_interval(days => %s) AND outcome = 'answered' AND number <> '' AND agent_id <> ''
+    ORDER BY ended_at DESC
+"""
+_FETCH = 500
+# A caller who calls every day fills many rows: so many are looked at for each caller who may be remembered.
+_ROWS_FOR_EACH = 20
+# One fact for the engine is no longer than this, so that no call waits for it.
+_PAIRS = 500
+
+Pairs = Sequence[tuple[str, str]]
+
+
+class LastAgents:
+    """Asks history once, in the background, for the last agents of at most `limit` callers, and posts them.
+
+    `post` gets facts with pairs of number and agent; the oldest come first, so that the newest stay.
+    """
+
+    def __init__(
+        self, settings: StoreSettings, post: Callable[[LastAgentsKnown], None], limit: int, *, days: int = 30
+    ) -> None:
+        self._settings = settings
+        self._post = post
+        self._limit = limit
+        self._days = days
+        self._worker: gevent.Greenlet[[], None] | None = None
+
+    def start(self) -> None:
+        """Begin to ask; when the database is away it is asked later."""
+        if self._worker is None and self._limit > 0:
+            self._worker = gevent.spawn(self._run)
+
+    def stop(self) -> None:
+        """End, whatever is known by now."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.kill(timeout=1)
+
+    def _run(self) -> None:
+        retries = Retries("callers' last agents cannot be read from history", self._settings)
+        while True:
+            try:
+                pairs = self._read()
+                break
+            except (Exception, gevent.Timeout) as error:  # noqa: BLE001 - Retries tells our faults from the database's
+                retries.failed(error)
+        for start in range(0, len(pairs), _PAIRS):
+            self._post(LastAgentsKnown(tuple(pairs[start : start + _PAIRS])))
+            gevent.sleep(0.001)
+        _log.info("callers' last agents are known from history", callers=len(pairs))
+
+    def _read(self) -> Pairs:
+        """The pairs, the oldest first.
+
+        Raises:
+            psycopg.Error, gevent.Timeout: the database is away or too slow.
+        """
+        timeout_ms = self._settings.statement_timeout_ms
+        with closing(connect_migrated(self._settings.dsn, timeout_ms, "fsacd last agents")) as connection:
+            limit_statements(connection, timeout_ms)
+            known: dict[str, str] = {}
+            with connection.cursor("last_agents") as cursor:
+                with gevent.Timeout((timeout_ms + GRACE_MS) / 1_000):
+                    cursor.execute(_QUERY, (self._days,))
+                for _ in range(0, _ROWS_FOR_EACH * self._limit, _FETCH):
+                    with gevent.Timeout((timeout_ms + GRACE_MS) / 1_000):
+                        rows = cursor.fetchmany(_FETCH)
+                    for number, agent_id in rows:
+                        known.setdefault(number, agent_id)
+                    if len(rows) < _FETCH or len(known) >= self._limit:
+                        break
+            return list(known.items())[: self._limit][::-1]

@@ -1,0 +1,40 @@
+"""How a part that works beside the calls goes on when the database is away: later, and ever later."""
+
+from __future__ import annotations
+
+import random
+
+import gevent
+import psycopg
+import structlog
+
+from fsacd.store.connecting import sentence
+from fsacd.store.settings import StoreSettings
+
+_log = structlog.get_logger(__name__)
+
+
+class Retries:
+    """The pauses between the tries of one work; `what` names it in the log: "the customers cannot be read"."""
+
+    def __init__(self, what: str, settings: StoreSettings) -> None:
+        self._what = what
+        self._settings = settings
+        self._pause_ms = settings.retry_min_ms
+        self._told = False
+        self._dice = random.Random()  # noqa: S311 - spreads the tries of many daemons, nothing secret
+
+    def succeeded(self) -> None:
+        """It went well: the next pause is short again."""
+        self._pause_ms = self._settings.retry_min_ms
+        self._told = False
+
+    def failed(self, error: BaseException) -> None:
+        """Say so, once per outage, and wait."""
+        if not isinstance(error, psycopg.Error | gevent.Timeout | OSError):
+            _log.error(f"{self._what}, by a fault of ours", exc_info=error)
+        elif not self._told:
+            _log.warning(f"{self._what}; it is tried again", why=sentence(error))
+        self._told = True
+        gevent.sleep(self._dice.uniform(0.5, 1.0) * self._pause_ms / 1_000)
+        self._pause_ms = min(self._pause_ms * 2, self._settings.retry_max_ms)

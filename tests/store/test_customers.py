@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import gevent
+import psycopg
+import pytest
+from structlog.testing import capture_logs
+
+from fsacd.core.events import CallQueued
+from fsacd.recognition import Customer, Recognition
+from fsacd.store.connecting import connect_migrated
+from fsacd.store.customers import CustomerFeed, put, remove, stored, summary
+from tests.store.rig import await_true, execute, quick, rows
+
+pytestmark = pytest.mark.postgres
+
+VIP = Customer("+4930123", 2, 60_000, (("french", 3), ("vip", 10)), "anna", "fr", "Zoë GmbH")
+PLAIN = Customer("+4930999")
+
+
+class Table:
+    """A table of customers that notes how often it was replaced."""
+
+    def __init__(self, sentence: str = "") -> None:
+        self.entries: list[Customer] = []
+        self.replaced = 0
+        self._sentence = sentence
+
+    def __call__(self, entries: Iterable[Customer]) -> str:
+        self.entries = list(entries)
+        self.replaced += 1
+        return self._sentence
+
+
+@pytest.fixture
+def table(database: str) -> str:
+    """An empty table of customers."""
+    connect_migrated(database, 5_000, "test").close()
+    return database
+
+
+@contextmanager
+def feeding(dsn: str, target: Table) -> Iterator[CustomerFeed]:
+    feed = CustomerFeed(quick(dsn), target, poll_ms=20)
+    feed.start()
+    try:
+        yield feed
+    finally:
+        feed.stop()
+
+
+def add(dsn: str, *customers: Customer) -> list[bool]:
+    with psycopg.connect(dsn) as connection:
+        return [put(connection, entry, "cli:root") for entry in customers]
+
+
+def test_what_is_written_is_read(table: str) -> None:
+    """Every field of a customer comes back as it was written."""
+    assert add(table, PLAIN, VIP) == [True, True]
+    target = Table()
+    with feeding(table, target):
+        await_true(lambda: target.replaced == 1)
+    assert target.entries == [VIP, PLAIN]
+
+
+def test_an_empty_table_is_told_once(database: str) -> None:
+    """On a database that nobody has used the tables are made, and that there is nobody is told once."""
+    target = Table()
+    with feeding(database, target):
+        await_true(lambda: target.replaced == 1)
+        gevent.sleep(0.1)
+    assert (target.entries, target.replaced) == ([], 1)
+
+
+def test_each_change_is_seen(table: str) -> None:
+    """Adding, changing and removing, and what others do to the table, is seen within the time of a poll."""
+    target = Table()
+    with feeding(table, target):
+        add(table, VIP)
+        await_true(lambda: target.entries == [VIP])
+        assert add(table, replace(VIP, priority=None, skills=())) == [False]
+        await_true(lambda: target.entries == [replace(VIP, priority=None, skills=())])
+        with psycopg.connect(table) as connection:
+            assert remove(connection, VIP.number, "cli:root") is True
+        await_true(lambda: target.entries == [])
+        execute(table, "INSERT INTO customers (number, priority) VALUES ('+491', 7)")
+        await_true(lambda: target.entries == [Customer("+491", 7)])
+        execute(table, "TRUNCATE customers")
+        await_true(lambda: target.entries == [])
+
+
+def test_a_transaction_that_ends_late(table: str) -> None:
+    """A change that began before another one and is committed after it is not missed."""
+    target = Table()
+    add(table, VIP, PLAIN)
+    with feeding(table, target), psycopg.connect(table) as slow:
+        slow.execute("SELECT now()")  # its changes carry the time of this moment
+        add(table, replace(VIP, name="later"))
+        await_true(lambda: replace(VIP, name="later") in target.entries)
+        slow.execute("UPDATE customers SET name = 'earlier', changed_at = now() WHERE number = %s", (PLAIN.number,))
+        slow.commit()
+        await_true(lambda: replace(PLAIN, name="earlier") in target.entries)
+
+
+def test_who_did_it(table: str) -> None:
+    """A change by the command stands in the changes, with who did it and what; removing nobody is no change."""
+    add(table, VIP, replace(VIP, agent=""))
+    with psycopg.connect(table) as connection:
+        assert remove(connection, VIP.number, "cli:anna") is True
+        assert remove(connection, VIP.number, "cli:anna") is False
+    known = "priority 2; head start 60 s; skills french 3, vip 10"
+    assert rows(table, "SELECT kind, subject, detail, by FROM changes ORDER BY at") == [
+        ("customer_set", "+4930123", f"{known}; agent anna; language fr; name Zoë GmbH", "cli:root"),
+        ("customer_set", "+4930123", f"{known}; language fr; name Zoë GmbH", "cli:root"),
+        ("customer_removed", "+4930123", "", "cli:anna"),
+    ]
+
+
+def test_the_list(table: str) -> None:
+    """The list shows every row with who wrote it, by number."""
+    add(table, PLAIN, VIP)
+    with psycopg.connect(table) as connection:
+        shown = list(stored(connection))
+    assert [(row.number, row.skills, row.changed_by) for row in shown] == [
+        ("+4930123", {"french": 3, "vip": 10}, "cli:root"),
+        ("+4930999", {}, "cli:root"),
+    ]
+    assert shown[0].changed_at.endswith("Z")
+
+
+def test_rows_that_make_no_sense(table: str) -> None:
+    """A row whose skills are no levels is left out and counted in the log; the others are read."""
+    for number, skills in (("1", '{"french": 11}'), ("2", '{"french": "3"}'), ("3", '{"french": true}')):
+        execute(table, "INSERT INTO customers (number, skills) VALUES (%s, %s)", number, skills)
+    add(table, VIP)
+    target = Table()
+    with capture_logs() as logs, feeding(table, target):
+        await_true(lambda: target.replaced == 1)
+        await_true(lambda: any(line["log_level"] == "error" for line in logs))
+    assert target.entries == [VIP]
+    assert [line["customers"] for line in logs if line["log_level"] == "error"] == [3]
+
+
+@pytest.mark.parametrize(
+    "values",
+    ["('', 0, '{}')", "(repeat('9', 65), 0, '{}')", "('1', 101, '{}')", "('1', 0, '[]')", "('1', 0, '3')"],
+)
+def test_the_table_refuses_nonsense(table: str, values: str) -> None:
+    """What no program of ours would write is refused by the table itself."""
+    with pytest.raises(psycopg.errors.CheckViolation):
+        execute(table, f"INSERT INTO customers (number, priority, skills) VALUES {values}")
+
+
+def test_what_is_not_taken_is_said(table: str) -> None:
+    """If the daemon cannot keep all entries, its sentence is logged."""
+    target = Table("3 customers of the database are not recognised")
+    with capture_logs() as logs, feeding(table, target):
+        await_true(lambda: any("not recognised" in line["event"] for line in logs))
+
+
+def test_a_lost_connection(table: str) -> None:
+    """While the database is lost what is known stays; afterwards a change made meanwhile is seen."""
+    add(table, VIP)
+    target = Table()
+    with capture_logs() as logs, feeding(table, target):
+        await_true(lambda: target.replaced == 1)
+        execute(
+            table, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%%customers'"
+        )
+        add(table, PLAIN)
+        await_true(lambda: target.entries == [VIP, PLAIN])
+        await_true(lambda: any(line["log_level"] == "warning" for line in logs))
+    assert target.replaced == 2
+
+
+def test_no_database(tmp_path: Path) -> None:
+    """A database that is not there changes nothing, and is told once."""
+    target = Table()
+    with capture_logs() as logs, feeding(f"host={tmp_path} dbname=none", target):
+        await_true(lambda: len(logs) == 1)
+        gevent.sleep(0.2)
+    assert target.replaced == 0
+    assert [line["log_level"] for line in logs] == ["warning"]
+
+
+def test_many_customers_hold_nobody_up(table: str) -> None:
+    """A long table is taken a little at a time: others get their turns meanwhile, and callers are then recognised."""
+    execute(
+        table,
+        "INSERT INTO customers (number, skills, name) "
+        "SELECT '+49' || n, '{\"french\": 3}', 'name ' || n FROM generate_series(1, 20000) AS n",
+    )
+    recognition = Recognition()
+    turns = 0
+
+    def decide() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            gevent.sleep(0.001)
+
+    other = gevent.spawn(decide)
+    feed = CustomerFeed(quick(table), recognition.replace_stored, poll_ms=20)
+    feed.start()
+    started = time.monotonic()
+    await_true(lambda: len(recognition) == 20_000)
+    other.kill()
+    feed.stop()
+    assert turns >= 20, f"the hub stood still for {time.monotonic() - started:.3f} s"
+    known = recognition.recognise(CallQueued("c1", "support", 0, number="+49 777"))
+    assert (known.required, known.customer) == ((("french", 3),), "name 777")
+
+
+def test_lost_in_the_middle(table: str) -> None:
+    """When the database is lost in the middle of the table, the entries known before stay whole."""
+    execute(table, "INSERT INTO customers (number) SELECT '+49' || n FROM generate_series(1, 3000) AS n")
+    seen: list[int] = []
+
+    def interrupted(entries: Iterable[Customer]) -> str:
+        taken = 0
+        for _ in entries:
+            taken += 1
+            if taken == 700 and not seen:
+                seen.append(taken)
+                execute(table, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE application_name LIKE '%%customers'")  # fmt: skip
+        seen.append(taken)
+        return ""
+
+    feed = CustomerFeed(quick(table), interrupted, poll_ms=20)
+    feed.start()
+    await_true(lambda: 3_000 in seen)
+    feed.stop()
+    assert seen == [700, 3_000]
+
+
+def test_a_summary() -> None:
+    """What is empty is left out of the sentence."""
+    assert summary(PLAIN) == ""
+    assert summary(replace(PLAIN, priority=0, head_start_ms=1_500)) == "priority 0; head start 1.5 s"
