@@ -19,10 +19,10 @@ _SENTENCE_LIMIT = 1_000
 @click.command()
 @click.argument("call_id", metavar="CALL")
 @click.option(
-    "--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="The latest so many decisions."
+    "--limit", type=click.IntRange(1, 50), default=20, show_default=True, help="The latest so many decisions."
 )
 @click.option(
-    "--agents", type=click.IntRange(1, 1_000), default=100, show_default=True,
+    "--agents", type=click.IntRange(1, 250), default=100, show_default=True,
     help="Of each decision, so many eligible agents and so many others.",
 )  # fmt: skip
 @watch_option

@@ -92,7 +92,7 @@ def test_a_command_asks_for_exactly_one_change(args: str, expected: e.Event) -> 
         ("agent queues 1001 sales --remove sales", "A queue is named twice."),
         ("agent queues 1001 --rank 2", "Name the queues that --rank, --delay, --backup and --weight are for."),
         ("agent queues 1001 sales --rank 0", "0 is not in the range 1<=x<=1000"),
-        ("explain c0ffee00 --limit 0", "0 is not in the range 1<=x<=100"),
+        ("explain c0ffee00 --limit 0", "0 is not in the range 1<=x<=50"),
     ],
 )
 def test_wrong_use_asks_for_nothing(args: str, complaint: str, capsys: pytest.CaptureFixture[str]) -> None:

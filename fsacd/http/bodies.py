@@ -168,7 +168,8 @@ class AgentQuery(Query):
 class ExplainQuery(Query):
     """How much is told of a call's decisions."""
 
-    limit: int = Field(default=20, ge=1, le=100, description="The latest so many decisions.")
+    # Together they bound how long the daemon writes at one answer: some tens of milliseconds, a few at a time.
+    limit: int = Field(default=20, ge=1, le=50, description="The latest so many decisions.")
     agents: int = Field(
-        default=100, ge=1, le=1_000, description="Of each decision, so many eligible agents and so many others."
+        default=100, ge=1, le=250, description="Of each decision, so many eligible agents and so many others."
     )

@@ -8,6 +8,8 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import cast
 
+import gevent
+
 from fsacd.core.views import CallView, Explanation, RankedAgent, WhyNot
 from fsacd.errors import Unavailable
 from fsacd.http import bodies as b
@@ -68,6 +70,7 @@ def _stored(asked: Asked, call_id: str, query: b.ExplainQuery) -> tuple[list[m.E
         return [], str(error)
     stored: list[m.Explanation] = []
     for row in rows:
+        gevent.sleep(0)
         try:
             whole = m.Explanation.model_validate(row)
             _moment(whole)
@@ -95,6 +98,8 @@ def _moment(told: m.Explanation) -> float:
 
 def _shown(asked: Asked, told: Explanation, agents: int) -> m.Explanation:
     """One explanation with at most so many agents of either kind."""
+    # A large one takes some milliseconds; a call that has just come goes before the next.
+    gevent.sleep(0)
     reasons = Counter(rejected.why for rejected in told.rejected)
     return m.Explanation(
         decision=told.decision,

@@ -107,7 +107,7 @@ def test_a_live_call_without_decisions_is_no_error() -> None:
         assert rig.get(PATH).json == {"call_id": CALL, "decisions": [], "waiting": None, "note": ""}
 
 
-@pytest.mark.parametrize(("query", "expected"), [("?limit=2", [2, 3]), ("?limit=100", [1, 2, 3])])
+@pytest.mark.parametrize(("query", "expected"), [("?limit=2", [2, 3]), ("?limit=50", [1, 2, 3])])
 def test_the_latest_decisions_are_told(query: str, expected: list[int]) -> None:
     """`limit` leaves out the oldest."""
     told = [explanation(number, at_ms=NOW_MS - 10_000 + number) for number in (1, 2, 3)]
@@ -128,7 +128,7 @@ def test_of_a_large_queue_so_many_agents_are_told() -> None:
     assert [few["eligible_total"], few["not_rung_total"], few["reasons"]] == [150, 2_000, {"logged_out": 2_000}]
 
 
-@pytest.mark.parametrize("query", ["?limit=0", "?limit=101", "?agents=0", "?agents=1001", "?limt=1"])
+@pytest.mark.parametrize("query", ["?limit=0", "?limit=51", "?agents=0", "?agents=251", "?limt=1"])
 def test_a_wrong_query_is_refused(query: str) -> None:
     """422, as everywhere."""
     with serve(daemon(explanation())) as rig:
