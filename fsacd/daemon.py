@@ -29,15 +29,12 @@ from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
 from fsacd.http.app import make_app
 from fsacd.http.server import ApiServer
 from fsacd.metrics import Metrics
+from fsacd.plugins import shipped
 from fsacd.runtime import Runtime, monotonic_ms
 from fsacd.store.postgres import Store
-from fsacd.strategy import Strategy
 from fsacd.systemd import Notifier
-from strategies import longest_idle
 
 log = structlog.get_logger(__name__)
-
-STRATEGIES: dict[str, Strategy] = {longest_idle.name: longest_idle}
 
 # How long a stopping daemon waits for the phones it rings to be told that the ring is over.
 _WITHDRAW_S = 1.0
@@ -76,7 +73,7 @@ class Daemon:
         rules = config.rules()
         self.metrics = Metrics()
         self.metrics.set_rules(rules)
-        self.runtime = Runtime(Engine(rules, STRATEGIES, monotonic_ms()), on_decision=self.metrics.decided)
+        self.runtime = Runtime(Engine(rules, shipped(), monotonic_ms()), on_decision=self.metrics.decided)
         self.metrics.watch_snapshot(self.runtime.snapshot)
         self._desk = Desk(self.ask, monotonic_ms)
         self._desk.members = wiring.members(config)

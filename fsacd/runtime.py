@@ -21,7 +21,7 @@ from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
 from fsacd.core.events import Event
 from fsacd.core.records import Record
-from fsacd.core.views import Snapshot, Step
+from fsacd.core.views import Explanation, Snapshot, Step
 from fsacd.errors import Refused, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -114,6 +114,14 @@ class Runtime:
         if self._snapshot is None or now_ms - self._snapshot.now_ms > _SNAPSHOT_MS:
             self._snapshot = self._engine.snapshot(now_ms)
         return self._snapshot
+
+    def explain(self, call_id: str) -> tuple[Explanation, ...]:
+        """Why this call's agents were chosen, and why it waits if it does; as far as it is remembered."""
+        return self._engine.explain(call_id, self._now())
+
+    def explain_decision(self, number: int) -> Explanation | None:
+        """One decision; None if it is not remembered any more."""
+        return self._engine.explain_decision(number)
 
     def wall_ms(self, engine_ms: int) -> int:
         """The engine's clock as Unix time in ms.

@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
 from fsacd.core.events import CallQueued, Event, Leg
+from fsacd.core.plugins import Plugins
 from fsacd.core.records import Record
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
 from fsacd.core.views import AgentView, CallView, Step
-from fsacd.strategy import Strategy
-from strategies import longest_idle
+from fsacd.plugins import shipped
 
-STRATEGIES: Mapping[str, Strategy] = MappingProxyType({longest_idle.name: longest_idle})
+PLUGINS: Plugins = shipped()
 
 # How many deadlines may come due in one `Driver.wait_until` before it is taken for an engine that goes in circles.
 _DEADLINES_LIMIT = 100_000
@@ -71,8 +71,8 @@ class Driver:
     (now_ms, None) where only time passed; `replay` takes it.
     """
 
-    def __init__(self, rules: Rules, strategies: Mapping[str, Strategy] = STRATEGIES, *, strict: bool = True) -> None:
-        self.engine = Engine(rules, strategies)
+    def __init__(self, rules: Rules, plugins: Plugins = PLUGINS, *, strict: bool = True) -> None:
+        self.engine = Engine(rules, plugins)
         self.now_ms = 0
         self.steps: list[Step] = []
         self.journal: list[tuple[int, Event | None]] = []
@@ -130,9 +130,7 @@ class Driver:
         return step
 
 
-def replay(
-    rules: Rules, journal: list[tuple[int, Event | None]], strategies: Mapping[str, Strategy] = STRATEGIES
-) -> list[Step]:
+def replay(rules: Rules, journal: list[tuple[int, Event | None]], plugins: Plugins = PLUGINS) -> list[Step]:
     """What a fresh engine makes of a journal: the same steps."""
-    engine = Engine(rules, strategies)
+    engine = Engine(rules, plugins)
     return [engine.advance(now_ms) if event is None else engine.handle(event, now_ms) for now_ms, event in journal]

@@ -5,15 +5,19 @@ LoggedOut ──> Ready <──> NotReady
               offer │ ready again
                 v  │
              Offered ──> Talking ──> WrappingUp ──> Ready (or what was asked for meanwhile)
-                └──────> HeldBack ──> Ready
+                └──────> HeldBack ──> Ready <──> Busy (with a call that is not ours)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from fsacd.core import skills
-from fsacd.core.rules import AgentRules, SkillLevels
+from fsacd.core.events import Leg
+from fsacd.core.load import Load
+from fsacd.core.rules import AgentRules, SkillLevels, WrapUp
+from fsacd.strategy import AgentFacts, ServiceFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,12 @@ class WrappingUp:
 
     until_ms: int
     leg: str = ""
+    ends: WrapUp = WrapUp.CAPPED
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """His phone is in a call that is not ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +74,18 @@ class HeldBack:
     until_ms: int
 
 
-AgentState = LoggedOut | NotReady | Ready | Offered | Talking | WrappingUp | HeldBack
+AgentState = LoggedOut | NotReady | Ready | Offered | Talking | WrappingUp | HeldBack | Busy
 
-_RESTING = frozenset({LoggedOut, NotReady, Ready})
+_RESTING = frozenset({LoggedOut, NotReady, Ready, Busy})
 AGENT_MOVES: dict[type, frozenset[type]] = {
-    LoggedOut: frozenset({Ready, NotReady}),
+    LoggedOut: frozenset({Ready, NotReady, Busy}),
     NotReady: _RESTING,
-    Ready: frozenset({LoggedOut, NotReady, Offered}),
+    Ready: frozenset({LoggedOut, NotReady, Offered, Busy}),
     Offered: _RESTING | {Talking, HeldBack},
     Talking: _RESTING | {WrappingUp, HeldBack},
     WrappingUp: _RESTING,
     HeldBack: _RESTING,
+    Busy: _RESTING,
 }
 
 STATE_NAMES: dict[type, str] = {
@@ -85,17 +96,38 @@ STATE_NAMES: dict[type, str] = {
     Talking: "talking",
     WrappingUp: "wrapping_up",
     HeldBack: "held_back",
+    Busy: "busy",
 }
+
+# Whoever is in one of these is paid to work, but does not: what he has done does not fade meanwhile.
+OFF_DUTY = (LoggedOut, NotReady)
+WORKING = (Offered, Talking, WrappingUp)
+NEVER_OFFERED_MS = -1
+
 
 # How many requirement sets an agent remembers his fit for; a bound, not a tuning knob.
 _MEMO_LIMIT = 256
 
 
+class Served(NamedTuple):
+    """One of the agent's queues, as the index needs it."""
+
+    queue: str
+    rank: int
+    delay_ms: int
+    backup: bool
+    facts: ServiceFacts
+
+
 @dataclass(slots=True)
 class Agent:
-    """One configured agent. `then` is a break or a log-out asked for while he could not take it."""
+    """One configured agent. `then` is a break or a log-out asked for while he could not take it.
+
+    `rules` hold now; `configured` is what the configuration said last, which somebody may have changed by hand since.
+    """
 
     rules: AgentRules
+    configured: AgentRules
     state: AgentState = field(default_factory=LoggedOut)
     since_ms: int = 0
     then: LoggedOut | NotReady | None = None
@@ -103,6 +135,13 @@ class Agent:
     # When his last talk ended, or when he logged in: what longest_idle orders by. A break does not change it,
     # so nobody moves to the back of the line, or to its front, by asking for one.
     idle_since_ms: int = 0
+    last_offered_ms: int = NEVER_OFFERED_MS
+    load: Load = field(default_factory=Load)
+    facts: AgentFacts | None = None  # as he became ready
+    serves: tuple[Served, ...] = ()
+    unanswered: int = 0  # offers in a row
+    outside: dict[Leg, None] = field(default_factory=dict)  # legs of his phone that are not ours
+    handling: tuple[str, int] | None = None  # the queue and the beginning of the call that he talks with or wraps up
     removed: bool = False  # gone from the configuration while he was busy
     levels: dict[str, int] = field(default_factory=dict)
     _fits: dict[SkillLevels, int | None] = field(default_factory=dict)
@@ -117,9 +156,15 @@ class Agent:
         """The reason that belongs to the state, or nothing."""
         return self.state.reason if isinstance(self.state, NotReady | HeldBack) else ""
 
-    def configure(self, rules: AgentRules) -> None:
+    @property
+    def on_duty(self) -> bool:
+        """Whether he wants calls, now or when he is done with what he does."""
+        return self.then is None and not isinstance(self.state, OFF_DUTY)
+
+    def configure(self, rules: AgentRules, serves: tuple[Served, ...]) -> None:
         """Take (new) rules."""
         self.rules = rules
+        self.serves = serves
         self.levels = dict(rules.skills)
         self._fits = {}
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fsacd.core import agent as a
+from fsacd.core import roster, wishes
 from fsacd.core.events import (
+    AgentChangeAsked,
     AgentEndedWrapUp,
     AgentEvent,
     AgentLoggedIn,
     AgentLoggedOut,
     AgentSetNotReady,
     AgentSetReady,
+    OutsideCallEnded,
+    OutsideCallStarted,
+    OutsideEvent,
 )
-from fsacd.core.rules import AgentRules
+from fsacd.core.rules import AgentRules, WrapUp
 from fsacd.core.world import World
 
 
@@ -20,6 +27,13 @@ def handle(world: World, event: AgentEvent) -> str | None:
     agent = world.agents.get(event.agent_id)
     if agent is None or agent.removed:
         return f"there is no agent {event.agent_id!r}"
+    refused = _handle(world, agent, event)
+    if event.agent_id in world.agents:
+        roster.recount(world, agent)  # a wish that is only remembered counts, too
+    return refused
+
+
+def _handle(world: World, agent: a.Agent, event: AgentEvent) -> str | None:
     match event:
         case AgentLoggedIn():
             return _log_in(world, agent, event)
@@ -32,8 +46,15 @@ def handle(world: World, event: AgentEvent) -> str | None:
         case AgentEndedWrapUp():
             if not isinstance(agent.state, a.WrappingUp):
                 return f"agent {agent.agent_id} is not in wrap-up"
+            if agent.state.ends is WrapUp.FIXED:
+                return _FIXED
             become_free(world, agent, event.by)
             return None
+        case AgentChangeAsked():
+            return wishes.of_agent(world, agent, event)
+
+
+_FIXED = "wrap-up takes its fixed time"
 
 
 def _log_in(world: World, agent: a.Agent, event: AgentLoggedIn) -> str | None:
@@ -42,7 +63,7 @@ def _log_in(world: World, agent: a.Agent, event: AgentLoggedIn) -> str | None:
         agent.then = None
     if isinstance(agent.state, a.LoggedOut):
         agent.idle_since_ms = world.now_ms
-        world.move_agent(agent, a.Ready() if event.ready else a.NotReady(), event.by)
+        roster.move(world, agent, _ready(agent) if event.ready else a.NotReady(), event.by)
     return None
 
 
@@ -50,12 +71,21 @@ def _set_ready(world: World, agent: a.Agent, by: str) -> str | None:
     match agent.state:
         case a.LoggedOut():
             return f"agent {agent.agent_id} is logged out"
-        case a.Ready() | a.Offered() | a.Talking():
+        case a.WrappingUp(ends=WrapUp.FIXED):
+            if agent.then is None:
+                return _FIXED
+            agent.then = None
+        case a.Ready() | a.Offered() | a.Talking() | a.Busy():
             agent.then = None
         case a.NotReady() | a.WrappingUp() | a.HeldBack():
             agent.then = None
-            world.move_agent(agent, a.Ready(), by)
+            roster.move(world, agent, _ready(agent), by)
     return None
+
+
+def _ready(agent: a.Agent) -> a.Ready | a.Busy:
+    """What he is who wants calls: ready, unless his phone is in a call that is not ours."""
+    return a.Busy() if agent.outside else a.Ready()
 
 
 def _ask_for(world: World, agent: a.Agent, wish: a.LoggedOut | a.NotReady, by: str) -> str | None:
@@ -69,19 +99,19 @@ def _ask_for(world: World, agent: a.Agent, wish: a.LoggedOut | a.NotReady, by: s
             # A break waits for the wrap-up; whoever goes home does not finish it.
             if isinstance(wish, a.LoggedOut):
                 agent.then = None
-                world.move_agent(agent, wish, by)
+                roster.move(world, agent, wish, by)
             else:
                 agent.then = wish
-        case a.Ready() | a.NotReady() | a.HeldBack():
+        case a.Ready() | a.NotReady() | a.HeldBack() | a.Busy():
             agent.then = None
-            world.move_agent(agent, wish, by)
+            roster.move(world, agent, wish, by)
     return None
 
 
 def become_free(world: World, agent: a.Agent, by: str = "") -> None:
     """Nothing holds the agent any more: he gets what he asked for meanwhile, or is ready."""
     wish, agent.then = agent.then, None
-    world.move_agent(agent, a.LoggedOut() if agent.removed else wish or a.Ready(), by)
+    roster.move(world, agent, a.LoggedOut() if agent.removed else wish or _ready(agent), by)
     if agent.removed:
         _drop(world, agent)
 
@@ -91,22 +121,32 @@ def hold_back(world: World, agent: a.Agent, reason: str, for_ms: int) -> None:
     if agent.then is not None or agent.removed or for_ms <= 0:
         become_free(world, agent)
     else:
-        world.move_agent(agent, a.HeldBack(reason, world.now_ms + for_ms))
+        roster.move(world, agent, a.HeldBack(reason, world.now_ms + for_ms))
 
 
-def wrap_up(world: World, agent: a.Agent, for_ms: int) -> None:
+def let_pass(world: World, agent: a.Agent, limit: int) -> bool:
+    """He did not answer. Whether that was once too often: then he is not ready, until he says that he is again."""
+    agent.unanswered += 1
+    if not limit or agent.unanswered < limit or agent.removed or agent.then is not None:
+        return False
+    agent.unanswered = 0
+    roster.move(world, agent, a.NotReady("no_answer"), "fsacd")
+    return True
+
+
+def wrap_up(world: World, agent: a.Agent, for_ms: int, ends: WrapUp) -> None:
     """A talk is over, and the agent's leg has ended (or he has work to do until long after its end)."""
     agent.idle_since_ms = world.now_ms
     if for_ms <= 0 or agent.removed or isinstance(agent.then, a.LoggedOut):
         become_free(world, agent)
     else:
-        world.move_agent(agent, a.WrappingUp(world.now_ms + for_ms))
+        roster.move(world, agent, a.WrappingUp(world.now_ms + for_ms, ends=ends))
 
 
 def wrap_up_until_leg_ends(world: World, agent: a.Agent, offer_id: str, give_up_ms: int) -> None:
     """A talk is over and no work follows, but the agent's leg is still there: his phone would be busy."""
     agent.idle_since_ms = world.now_ms
-    world.move_agent(agent, a.WrappingUp(give_up_ms, offer_id))
+    roster.move(world, agent, a.WrappingUp(give_up_ms, offer_id))
 
 
 def leg_ended(world: World, agent: a.Agent, offer_id: str) -> None:
@@ -117,7 +157,40 @@ def leg_ended(world: World, agent: a.Agent, offer_id: str) -> None:
 
 def pause_over(world: World, agent_id: str) -> None:
     """Wrap-up or hold-back has run out."""
-    become_free(world, world.agents[agent_id])
+    agent = world.agents[agent_id]
+    if isinstance(agent.state, a.WrappingUp) and agent.state.ends is WrapUp.UNTIL_READY and agent.then is None:
+        # Only he could end it, and he seems to have forgotten: nobody knows whether he is there.
+        roster.move(world, agent, a.NotReady("wrap_up_not_ended"), "fsacd")
+    else:
+        become_free(world, agent)
+
+
+def outside_call(world: World, event: OutsideEvent) -> None:
+    """The agent's phone is in a call that is not ours, or is not any more."""
+    agent = world.agents.get(event.agent_id)
+    if agent is None:
+        return  # the switch may know more phones than we have agents
+    match event:
+        case OutsideCallStarted():
+            if len(agent.outside) < _OUTSIDE_LIMIT:
+                agent.outside[event.leg] = None
+            if isinstance(agent.state, a.Ready):
+                roster.move(world, agent, a.Busy())
+        case OutsideCallEnded():
+            agent.outside.pop(event.leg, None)
+            if isinstance(agent.state, a.Busy) and not agent.outside:
+                become_free(world, agent)
+
+
+def switch_restarted(world: World, switch: str) -> None:
+    """Calls that are not ours have ended with it, too."""
+    for agent in world.agents.values():
+        for leg in [leg for leg in agent.outside if leg.switch == switch]:
+            outside_call(world, OutsideCallEnded(agent.agent_id, leg))
+
+
+# Legs that are not ours, per agent: a phone has a few lines.
+_OUTSIDE_LIMIT = 16
 
 
 def configure(world: World, rules: dict[str, AgentRules]) -> None:
@@ -129,16 +202,22 @@ def configure(world: World, rules: dict[str, AgentRules]) -> None:
         if agent_id in rules:
             if agent.contact == agent.rules.contact:
                 agent.contact = rules[agent_id].contact
-            agent.configure(rules[agent_id])
+            # What was changed by hand holds until the configuration has something new to say of him.
+            changed_by_hand = agent.rules != agent.configured
+            if rules[agent_id] != agent.configured or not changed_by_hand or agent.removed:
+                agent.configured = rules[agent_id]
+                roster.configure(world, agent, rules[agent_id])
+            else:
+                queues = {name: how for name, how in agent.rules.queues.items() if name in world.rules.queues}
+                roster.configure(world, agent, replace(agent.rules, queues=queues))
             agent.removed = False
         else:
-            agent.configure(AgentRules(agent_id, name=agent.rules.name, contact=agent.rules.contact))
+            agent.configured = AgentRules(agent_id, name=agent.rules.name, contact=agent.rules.contact)
+            roster.configure(world, agent, agent.configured)
             agent.removed = True
     for agent_id, agent_rules in rules.items():
         if agent_id not in world.agents:
-            agent = a.Agent(agent_rules, contact=agent_rules.contact)
-            agent.configure(agent_rules)
-            world.add_agent(agent)
+            roster.add(world, agent_rules)
 
 
 def drop_removed(world: World) -> None:
@@ -146,10 +225,9 @@ def drop_removed(world: World) -> None:
     for agent in list(world.agents.values()):
         if agent.removed and not isinstance(agent.state, a.Offered | a.Talking):
             if not isinstance(agent.state, a.LoggedOut):
-                world.move_agent(agent, a.LoggedOut(), "configuration")
+                roster.move(world, agent, a.LoggedOut(), "configuration")
             _drop(world, agent)
 
 
 def _drop(world: World, agent: a.Agent) -> None:
-    world.timers.clear("agent", agent.agent_id)
-    del world.agents[agent.agent_id]
+    roster.forget(world, agent)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from fsacd.core.events import Leg
 from fsacd.core.offer import Offer
-from fsacd.core.rules import SkillLevels
+from fsacd.core.rules import SkillLevels, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +66,52 @@ CALL_MOVES: dict[type, frozenset[type]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Preferred:
+    """One agent comes first for the call until then; `alone`: nobody else gets it meanwhile."""
+
+    agent_id: str
+    until_ms: int
+    alone: bool
+
+
 @dataclass(slots=True)
 class Call:
-    """One live call. `order` is its key within a queue: priority class first, then virtual arrival, then id."""
+    """One live call. `order` is its usual key within a queue: priority class first, then virtual arrival, then id.
+
+    `priority` and `required` are what holds now; `World.set_reach` computes them from what the call has of its own.
+    """
 
     call_id: str
     queue: str
     arrived_ms: int
     joined_ms: int  # when it joined the queue it stands in now, or was put back: the maximum wait counts from here
     head_start_ms: int
-    priority: int
-    required: SkillLevels
+    own_priority: int  # its class before any step has raised it
     asked: SkillLevels  # what the call itself requires, without what its queue adds
     leg: Leg | None
     number: str = ""
     name: str = ""
     customer: str = ""
+    language: str = ""
+    named_agent: str = ""
+    priority: int = 0
+    required: SkillLevels = ()
+    delay_ms: int = 0  # it can reach agents who help this late
+    backup: bool = False  # it can reach the backup
+    at_once: int = 1  # so many agents its queue and the steps let ring at once
+    more: int = 0  # and so many more, one by one, because they ring in vain
+    preferred: Preferred | None = None
+    let_pass: dict[str, int] = field(default_factory=dict)  # agent → how often he has not taken this call
+    last_place: int | None = None  # the place of the agent rung last, in this queue
+    bound: tuple[int, int] | None = None  # (rank, -level) of the first who rings, if only his like may join him
     state: CallState = field(default_factory=Waiting)
     offers: int = 0
     agent_id: str | None = None  # who talked with it last
     answered_after_ms: int | None = None  # how long it had waited when it was answered; talks before do not count
     talked_ms: int = 0  # in the talks that are over
-    overdue: bool = False  # its maximum wait passed while an agent was ringing
+    # Where it should have gone while an agent was ringing, and why: it goes when he does not answer.
+    overdue: tuple[Target, str] | None = None
     replaced: bool = False  # its leg has ended, and the agent goes on talking with the leg that took its place
 
     def waited_ms(self, now_ms: int) -> int:

@@ -1,30 +1,33 @@
-"""What becomes of a call: it joins, waits, is returned, overflows, ends. Offers to agents are in `offers`."""
+"""What becomes of a call: it joins, is returned, ends. When it leaves by rule is in `overflow`, offers in `offers`."""
 
 from __future__ import annotations
 
+from fsacd.core import agents, ending, offers, overflow
 from fsacd.core import call as c
-from fsacd.core import ending, offers, skills
 from fsacd.core import offer as o
-from fsacd.core.commands import CancelReason, ConfirmTalk, SendCall
+from fsacd.core.commands import CancelReason, ConfirmTalk
 from fsacd.core.events import (
     CallerGone,
-    CallHangupAsked,
     CallLeft,
     CallLost,
     CallQueued,
-    CallRequeueAsked,
     CallReturned,
     Leg,
 )
-from fsacd.core.records import CallJoined, CallMoved, CallOutcome, OfferOutcome
-from fsacd.core.rules import Target, ToHangup, ToQueue
-from fsacd.core.world import World
+from fsacd.core.records import CallJoined, CallOutcome, OfferOutcome
+from fsacd.core.rules import ToHangup
+from fsacd.core.world import World, in_queue
 
 
 def queued(world: World, event: CallQueued) -> str | None:
     """A caller announces himself, for the first time or again."""
-    if world.has_ended(event.call_id) or event.call_id in world.calls:
-        # The music loop announces its caller every few seconds, so a known call is the ordinary case.
+    # The music loop announces its caller every few seconds, so a known call is the ordinary case.
+    if event.call_id in world.calls:
+        return None
+    if event.call_id in world.ended:
+        farewell = world.ended.announced_again(event.call_id, world.now_ms)
+        if farewell is not None:
+            world.command(farewell)
         return None
     call = _make_call(world, event)
     if not world.has_queue(event.queue):
@@ -34,14 +37,9 @@ def queued(world: World, event: CallQueued) -> str | None:
         return _refuse(world, call, "it has no leg to talk on")
     if len(world.calls) >= world.rules.limits.calls:
         return _refuse(world, call, f"the limit of {world.rules.limits.calls} calls is reached")
-    rules = world.rules.queues[event.queue]
-    is_full = world.queue_lengths[event.queue] >= rules.max_length
     world.add_call(call)
     world.record(CallJoined(call.call_id, call.queue, world.now_ms))
-    if is_full:
-        overflow(world, call, rules.when_full, "full")
-    else:
-        _arm(world, call)
+    overflow.join(world, call)
     return None
 
 
@@ -55,13 +53,15 @@ def _make_call(world: World, event: CallQueued) -> c.Call:
         arrived_ms=arrived_ms,
         joined_ms=arrived_ms,
         head_start_ms=event.head_start_ms,
-        priority=priority,
-        required=skills.merge(rules.required if rules else (), event.required),
+        own_priority=priority,
         asked=event.required,
         leg=event.leg,
         number=event.number,
         name=event.name,
         customer=event.customer,
+        language=event.language,
+        named_agent=event.named_agent,
+        priority=priority,
     )
 
 
@@ -73,74 +73,23 @@ def _refuse(world: World, call: c.Call, why: str) -> str:
     ending.write(
         world, call, CallOutcome.REFUSED, why, after=ending.name_of(world.rules.fallback if farewell else None)
     )
-    world.remember_ended(call.call_id, farewell)
+    world.ended.remember(call.call_id, farewell, world.now_ms)
     if farewell is not None:
         world.command(farewell)
     return why
 
 
-def _arm(world: World, call: c.Call) -> None:
-    """Set the deadlines of a call that has just joined its queue."""
-    call.overdue = False
-    rules = world.queue_rules(call)
-    if rules.max_wait_ms is not None:
-        world.timers.set("max_wait", call.call_id, call.joined_ms + rules.max_wait_ms)
-    else:
-        world.timers.clear("max_wait", call.call_id)
-    arm_delay(world, call)
-
-
-def arm_delay(world: World, call: c.Call) -> None:
-    """Look at the call again when the next of the queue's delayed agents may help it."""
-    waited_ms = world.now_ms - call.virtual_ms
-    for delay_ms in world.delays.get(call.queue, ()):
-        if delay_ms > waited_ms:
-            world.timers.set("delay", call.call_id, call.virtual_ms + delay_ms)
-            return
-    world.timers.clear("delay", call.call_id)
-
-
-def delay_passed(world: World, call_id: str) -> None:
-    """Another of the queue's delays has passed: agents who help late may help now."""
-    call = world.calls[call_id]
-    if world.is_indexed(call):
-        world.free_calls[call_id] = None
-    arm_delay(world, call)
-
-
-def max_wait_passed(world: World, call_id: str) -> None:
-    """The maximum wait is over. A caller for whom an agent rings right now is not torn away from him."""
-    call = world.calls[call_id]
-    if isinstance(call.state, c.Waiting):
-        overflow(world, call, world.queue_rules(call).when_max_wait, "max_wait")
-    else:
-        call.overdue = True
-
-
 def back_to_waiting(world: World, call: c.Call) -> None:
-    """The call waits (again), with the place it had; or overflows, if its time came while an agent rang."""
+    """The call waits (again), with the place it had; or leaves, if its time came while an agent rang."""
     call.answered_after_ms = None
     world.move_call(call, c.Waiting())
+    target = world.set_reach(call)
     if call.queue in world.retired:
         queue_removed(world, call)
-    elif call.overdue:
-        call.overdue = False
-        overflow(world, call, world.queue_rules(call).when_max_wait, "max_wait")
-
-
-def overflow(world: World, call: c.Call, target: Target, why: str) -> None:
-    """The call leaves its queue by rule. A full queue on the way sends it on; the configuration excludes circles."""
-    while isinstance(target, ToQueue):
-        world.record(CallMoved(call.call_id, call.queue, target.queue, world.now_ms, why))
-        rules = world.rules.queues[target.queue]
-        is_full = world.queue_lengths[target.queue] >= rules.max_length
-        world.requeue_call(call, target.queue)
-        world.record(CallJoined(call.call_id, call.queue, world.now_ms, by_overflow=True))
-        if not is_full:
-            _arm(world, call)
-            return
-        target, why = rules.when_full, "full"
-    ending.end(world, call, CallOutcome.OVERFLOWED, why, send_to=target)
+    elif (reason := overflow.must_leave(world, call)) is not None:
+        overflow.send_on(world, call, *reason)
+    elif target is not None:
+        overflow.send_on(world, call, target, "step")
 
 
 def returned(world: World, event: CallReturned) -> None:
@@ -202,16 +151,16 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
         case c.Waiting():
             ending.end(world, call, outcome, detail)
         case c.Ringing():
-            _take_offers_back(world, call, CancelReason.CALLER_GONE)
+            take_offers_back(world, call, CancelReason.CALLER_GONE)
             ending.end(world, call, outcome, detail)
         case c.Connecting():
-            _take_offers_back(world, call, CancelReason.CALLER_GONE)
+            take_offers_back(world, call, CancelReason.CALLER_GONE)
             ending.end(world, call, outcome, "bridge_window" if outcome is CallOutcome.ABANDONED else detail)
         case c.Talking() as talk:
             _end_talk(world, call, talk, "caller_hung_up" if outcome is CallOutcome.ABANDONED else detail)
         case c.Settling() as settling:
             # It was the agent who hung up, even if the caller's leg followed at once.
-            _was_talk(world, call, settling)
+            was_talk(world, call, settling)
             _end_answered(world, call, "agent_hung_up" if outcome is CallOutcome.ABANDONED else detail)
 
 
@@ -221,11 +170,12 @@ def agent_hung_up(world: World, call: c.Call, talk: c.Talking, offer: o.Offer) -
     if settling.talk_ms < world.rules.limits.settle_ms:
         world.move_call(call, settling)
     else:
-        _was_talk(world, call, settling)
+        was_talk(world, call, settling)
         _end_answered(world, call, "agent_hung_up")
 
 
-def _was_talk(world: World, call: c.Call, settling: c.Settling) -> None:
+def was_talk(world: World, call: c.Call, settling: c.Settling) -> None:
+    """The talk was short, but it was one."""
     offers.write(world, settling.offer, OfferOutcome.ANSWERED, "talk")
     call.talked_ms += settling.talk_ms
 
@@ -241,7 +191,7 @@ def settled(world: World, call_id: str) -> None:
             # Not earlier: until now a caller whose agent's leg dies is sent back to the music by the switch itself.
             world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
         case c.Settling() as settling:
-            _was_talk(world, call, settling)
+            was_talk(world, call, settling)
             _end_answered(world, call, "agent_hung_up")
         case c.Waiting() | c.Ringing() | c.Connecting():
             raise AssertionError(f"a call in {call.state} has nothing to settle")
@@ -258,61 +208,7 @@ def _end_answered(world: World, call: c.Call, detail: str) -> None:
     ending.end(world, call, CallOutcome.ANSWERED, detail, after=world.queue_rules(call).after_talk or ToHangup())
 
 
-def requeue_asked(world: World, event: CallRequeueAsked) -> str | None:
-    """An operator puts a call back into its queue, or into another, with its arrival kept."""
-    call = world.calls.get(event.call_id)
-    if call is None:
-        return f"there is no call {event.call_id}"
-    queue = event.queue or call.queue
-    if not world.has_queue(queue):
-        return f"there is no queue {queue!r}"
-    match call.state:
-        case c.Waiting():
-            if queue == call.queue:
-                return "the call waits in that queue already"
-        case c.Ringing():
-            _take_offers_back(world, call, CancelReason.WITHDRAWN)
-            world.move_call(call, c.Waiting())
-        case c.Connecting() | c.Settling():
-            return "the call is being connected; try again in a moment"
-        case c.Talking(offer_id, _, since_ms):
-            if call.leg is None or call.replaced:
-                return "the caller was transferred to somebody else's call and has no leg to put back"
-            world.command(SendCall(call.call_id, call.leg, world.rules.back))
-            offers.talk_over(world, offer_id)
-            call.talked_ms += world.now_ms - since_ms
-            call.answered_after_ms = None
-            call.joined_ms = world.now_ms  # or the talk would count towards the maximum wait, and end the call now
-            world.move_call(call, c.Waiting())
-    if queue != call.queue:
-        world.record(CallMoved(call.call_id, call.queue, queue, world.now_ms, f"asked by {event.by}"))
-        world.requeue_call(call, queue)
-        world.record(CallJoined(call.call_id, queue, world.now_ms, by_overflow=True))
-    _arm(world, call)
-    return None
-
-
-def hangup_asked(world: World, event: CallHangupAsked) -> str | None:
-    """An operator ends a call."""
-    call = world.calls.get(event.call_id)
-    if call is None:
-        return f"there is no call {event.call_id}"
-    outcome = CallOutcome.HUNG_UP
-    match call.state:
-        case c.Talking() as talk:
-            offers.talk_over(world, talk.offer_id)
-            call.talked_ms += world.now_ms - talk.since_ms
-            outcome = CallOutcome.ANSWERED
-        case c.Settling() as settling:
-            _was_talk(world, call, settling)
-            outcome = CallOutcome.ANSWERED
-        case _:
-            _take_offers_back(world, call, CancelReason.CALLER_GONE)
-    ending.end(world, call, outcome, f"by {event.by}", send_to=ToHangup())
-    return None
-
-
-def _take_offers_back(world: World, call: c.Call, reason: CancelReason) -> None:
+def take_offers_back(world: World, call: c.Call, reason: CancelReason) -> None:
     """No agent shall ring for this call any more. The call's own state is the caller's to change."""
     match call.state:
         case c.Ringing(offer_ids):
@@ -328,6 +224,7 @@ def switch_restarted(world: World, switch: str) -> None:
     """Every leg on the switch is gone: its calls are lost, or over if they were talking."""
     for call in [call for call in world.calls.values() if call.leg is not None and call.leg.switch == switch]:
         gone(world, CallLost(call.call_id, "switch_restarted"))
+    agents.switch_restarted(world, switch)
     # Their calls stood on this switch, too, so none of these offers is wanted any more.
     for offer in [offer for offer in world.offers.values() if offer.switch == switch]:
         offers.ended_with_switch(world, offer)
@@ -335,11 +232,16 @@ def switch_restarted(world: World, switch: str) -> None:
 
 def queue_removed(world: World, call: c.Call) -> None:
     """The call's queue is gone from the configuration, and it does not talk yet: it takes the fallback."""
-    _take_offers_back(world, call, CancelReason.WITHDRAWN)
+    take_offers_back(world, call, CancelReason.WITHDRAWN)
     ending.end(world, call, CallOutcome.OVERFLOWED, "queue_removed", send_to=world.rules.fallback)
 
 
 def rearm(world: World) -> None:
-    """After a reload: the new rules' deadlines hold for the calls that wait already, or may come back to waiting."""
-    for call in world.calls.values():
-        _arm(world, call)
+    """After a reload: the new rules hold for the calls that wait already, or may come back to waiting."""
+    for call in list(world.calls.values()):
+        target = world.set_reach(call)
+        if not in_queue(call.state):
+            continue
+        overflow.arm(world, call)
+        if target is not None:
+            overflow.leave_or_remember(world, call, target, "step")

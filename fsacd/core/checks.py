@@ -5,6 +5,10 @@ from __future__ import annotations
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
+from fsacd.core import offers
+from fsacd.core.decisions import moment_of
+from fsacd.core.eligible import why_not
+from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
 from fsacd.core.world import World, in_queue
 
@@ -15,10 +19,11 @@ def check(world: World) -> None:
     _check_offers(world)
     _check_agents(world)
     _check_timers(world)
-    waiting = {call_id: call for call_id, call in world.calls.items() if world.is_indexed(call)}
+    _check_staffing(world)
+    seeking = {i: (call, isinstance(call.state, c.Ringing)) for i, call in world.calls.items() if world.seeks(call)}
     ready = {agent_id: agent for agent_id, agent in world.agents.items() if isinstance(agent.state, a.Ready)}
-    world.index.check(waiting, ready)
-    _check_nobody_idle(world, waiting, ready)
+    world.index.check(seeking, ready)
+    _check_nobody_idle(world, [call for call, _ in seeking.values()], ready)
     for queue, length in world.queue_lengths.items():
         true = sum(call.queue == queue and in_queue(call.state) for call in world.calls.values())
         assert length == true, f"queue {queue} holds {true} calls, not {length}"
@@ -85,8 +90,12 @@ def _check_agents(world: World) -> None:
                 assert not agent.removed or isinstance(agent.state, a.LoggedOut)
             case a.WrappingUp(_, leg):
                 assert not leg or world.offers[leg].agent_id == agent_id, "he waits for a leg that is no more"
+            case a.Busy():
+                assert agent.outside, "whoever is busy has a call that is not ours"
             case a.NotReady() | a.HeldBack():
                 pass
+        if isinstance(agent.state, a.Ready):
+            assert not agent.outside, "whoever has a call that is not ours is not rung"
 
 
 def _check_timers(world: World) -> None:
@@ -97,22 +106,35 @@ def _check_timers(world: World) -> None:
         TimerKey("agent", i) for i, agent in world.agents.items() if isinstance(agent.state, a.WrappingUp | a.HeldBack)
     }
     expected |= {TimerKey("settle", i) for i, call in world.calls.items() if isinstance(call.state, c.Settling)}
-    optional = {TimerKey(kind, call_id) for kind in ("max_wait", "delay") for call_id in world.calls}
+    expected |= {TimerKey("preferred", i) for i, call in world.calls.items() if call.preferred is not None}
+    optional = {TimerKey(kind, call_id) for kind in ("max_wait", "reach", "more") for call_id in world.calls}
     optional |= {TimerKey("settle", i) for i, call in world.calls.items() if isinstance(call.state, c.Talking)}
+    kinds = ("estimated_wait", *Condition)
+    optional |= {TimerKey(kind, queue) for kind in kinds for queue in world.staffing.logged_in}
     keys = world.timers.keys()
     assert expected <= keys, f"no deadline for {expected - keys}"
     assert keys <= expected | optional, f"deadlines without an owner: {keys - expected - optional}"
 
 
-def _check_nobody_idle(world: World, waiting: dict[str, c.Call], ready: dict[str, a.Agent]) -> None:
-    """No ready agent is idle while a call waits that he may take. Stated without the index, by looking at all pairs."""
-    timers = world.timers.keys()
-    for agent in ready.values():
-        for call in waiting.values():
-            service = agent.rules.queues.get(call.queue)
-            if service is None or agent.fit(call.required) is None:
-                continue
-            waited_ms = world.now_ms - call.virtual_ms
-            # A delay that has just passed is acted on by `advance`, at the deadline that was set for it.
-            may_help = waited_ms >= service.delay_ms and TimerKey("delay", call.call_id) not in timers
-            assert service.delay_ms and not may_help, f"agent {agent.agent_id} idles while {call.call_id} waits"
+def _check_staffing(world: World) -> None:
+    for queue in world.rules.queues:
+        serving = [agent for agent in world.agents.values() if _keeps_open(agent, queue)]
+        logged_in = sum(not isinstance(agent.state, a.LoggedOut) for agent in serving)
+        on_duty = sum(agent.on_duty for agent in serving)
+        assert world.staffing.logged_in[queue] == logged_in, f"{logged_in} agents of {queue} are logged in"
+        assert world.staffing.on_duty[queue] == on_duty, f"{on_duty} agents of {queue} are on duty"
+        assert ((Condition.NOBODY_READY, queue) in world.staffing.since) == (on_duty == 0)
+
+
+def _keeps_open(agent: a.Agent, queue: str) -> bool:
+    return queue in agent.rules.queues and not agent.rules.queues[queue].backup
+
+
+def _check_nobody_idle(world: World, seeking: list[c.Call], ready: dict[str, a.Agent]) -> None:
+    """No ready agent is idle while a call seeks whom he may take. Stated without the index, by looking at all pairs."""
+    for call in seeking:
+        moment = offers.moment_of_call(world, call)
+        for agent_id, agent in ready.items():
+            now = moment_of(agent)
+            why = why_not(moment, agent_id, now, now.service(call.queue))
+            assert why is not None, f"agent {agent_id} idles while {call.call_id} waits"

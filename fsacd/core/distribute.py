@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from fsacd.core import offers
 from fsacd.core.agent import Ready
+from fsacd.core.call import Waiting
+from fsacd.core.records import StrategyFailed
 from fsacd.core.world import World
 
 
 def run(world: World) -> None:
     """Match what became free in this step until nothing more matches."""
+    _match(world)
+    while world.failures:
+        _do_without(world)
+        _match(world)
+
+
+def _match(world: World) -> None:
     if len(world.free_agents) == 1 and not world.free_calls and _offer_at_once(world):
         return
     agents = list(world.free_agents)
@@ -20,27 +29,39 @@ def run(world: World) -> None:
     for agent_id in agents:
         while isinstance(world.agents[agent_id].state, Ready) and _offer_next(world, agent_id):
             pass  # perhaps to another, who suits the call better
-    for call_id in sorted(world.free_calls, key=lambda call_id: world.calls[call_id].order):
-        while call_id in world.free_calls:
-            best_id = world.index.best_agent(world.calls[call_id], world.now_ms)
-            if best_id is None:
-                del world.free_calls[call_id]
-            else:
-                offered = _offer_next(world, best_id)
-                assert offered, "an agent who suits a call must be suited by one"
+    while world.free_calls:
+        # Twice at most, unless several agents ring for one call: then it comes up again, behind those nobody rings for.
+        for call_id in sorted(world.free_calls, key=lambda call_id: _turn(world, call_id)):
+            _look_for_agent(world, call_id)
+
+
+def _turn(world: World, call_id: str) -> tuple[bool, tuple[int, int, str]]:
+    call = world.calls[call_id]
+    return not isinstance(call.state, Waiting), call.order
+
+
+def _look_for_agent(world: World, call_id: str) -> None:
+    while call_id in world.free_calls:
+        call = world.calls[call_id]
+        best_id = world.index.best_agent(call)
+        if best_id is None:
+            del world.free_calls[call_id]
+            return
+        was_waiting = isinstance(call.state, Waiting)
+        offered = _offer_next(world, best_id)
+        assert offered, "an agent who suits a call must be suited by one"
+        if was_waiting and not isinstance(call.state, Waiting):
+            return  # if it wants more agents, it takes its turn again
 
 
 def _offer_at_once(world: World) -> bool:
-    """One agent became free and nothing else happened: his best call prefers him, for nobody else was ready for it.
-
-    Unless the queue has agents who help late: one of them may have become eligible since the last step.
-    """
+    """One agent became free and nothing else happened: his best call prefers him, for nobody else was ready for it."""
     (agent_id,) = world.free_agents
-    call_id = world.index.best_call(world.agents[agent_id], world.now_ms)
-    if call_id is None or world.calls[call_id].queue in world.delays:
+    call_id = world.index.best_call(world.agents[agent_id])
+    if call_id is None:
         return False
     offers.make(world, world.calls[call_id], world.agents[agent_id])
-    return True
+    return not world.free_calls
 
 
 def _offer_next(world: World, agent_id: str) -> bool:
@@ -52,14 +73,25 @@ def _offer_next(world: World, agent_id: str) -> bool:
     """
     passed: set[str] = set()
     while True:
-        call_id = world.index.best_call(world.agents[agent_id], world.now_ms)
+        call_id = world.index.best_call(world.agents[agent_id])
         if call_id is None:
             assert not passed, "a call that prefers an agent must suit him"
             return False
-        preferred_id = world.index.best_agent(world.calls[call_id], world.now_ms)
+        call = world.calls[call_id]
+        preferred_id = world.index.best_agent(call)
         assert preferred_id is not None, "an agent whom a call suits must suit the call"
         if preferred_id == agent_id or agent_id in passed:
-            offers.make(world, world.calls[call_id], world.agents[agent_id])
+            offers.make(world, call, world.agents[agent_id])
             return True
         passed.add(agent_id)
         agent_id = preferred_id
+
+
+def _do_without(world: World) -> None:
+    """Plugins have failed: write it down, and let the calls of their queues look anew, by the rules that hold now."""
+    failures = list(world.failures)
+    world.failures.clear()
+    for queue, plugin, failed in failures:
+        world.record(StrategyFailed(queue, plugin, failed.why, failed.calls, world.now_ms))
+        for call in [call for call in world.calls.values() if call.queue == queue]:
+            world.refresh(call)

@@ -6,51 +6,73 @@ each of the modules behind it says at the place why that is ordinary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from fsacd.core import agents, calls, checks, distribute, snapshot, talks
+from fsacd.core import (
+    agents,
+    calls,
+    checks,
+    distribute,
+    explain,
+    offers,
+    overflow,
+    roster,
+    snapshot,
+    sticky,
+    talks,
+    wishes,
+)
 from fsacd.core.events import (
+    AgentChangeAsked,
     AgentEndedWrapUp,
     AgentLoggedIn,
     AgentLoggedOut,
     AgentSetNotReady,
     AgentSetReady,
+    CallChangeAsked,
     CallerGone,
     CallHangupAsked,
     CallLeft,
     CallLost,
+    CallPromoteAsked,
     CallQueued,
     CallRequeueAsked,
     CallReturned,
+    CallSendAsked,
     ConnectFailed,
     Event,
+    LastAgentsKnown,
     OfferAnswered,
     OfferConnected,
     OfferEnded,
     OfferRang,
+    OutsideCallEnded,
+    OutsideCallStarted,
+    QueueSetOpen,
     RulesChanged,
     SwitchConnected,
     SwitchLost,
     SwitchRestarted,
+    WorldEvent,
 )
+from fsacd.core.plugins import Plugins
 from fsacd.core.rules import Rules
+from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
-from fsacd.core.views import Snapshot, Step
+from fsacd.core.views import Explanation, Snapshot, Step
 from fsacd.core.world import World, in_queue
-from fsacd.strategy import Strategy
 
 
 class Engine:
     """Distributes calls to agents by `rules`. Times are milliseconds of one monotonic clock that never goes back.
 
-    `now_ms` is when it begins: since then everybody is logged out.
+    `now_ms` is when it begins: since then everybody is logged out. `plugins` makes what the rules name; it must know
+    longest_idle. `seed` is where strategies that throw dice get their luck from.
     """
 
-    def __init__(self, rules: Rules, strategies: Mapping[str, Strategy], now_ms: int = 0) -> None:
-        self._world = World(rules, strategies)
-        self._world.now_ms = now_ms
+    def __init__(self, rules: Rules, plugins: Plugins, now_ms: int = 0, seed: int = 0) -> None:
+        self._world = World(rules, plugins, now_ms, seed)
         agents.configure(self._world, dict(rules.agents))
 
     def handle(self, event: Event, now_ms: int) -> Step:
@@ -85,6 +107,16 @@ class Engine:
         """Everything, as frozen views."""
         return snapshot.take(self._world, now_ms)
 
+    def explain(self, call_id: str, now_ms: int) -> tuple[Explanation, ...]:
+        """What was decided about this call and why, oldest first; last, if it waits, why it still does."""
+        self._tick(now_ms)
+        return explain.of_call(self._world, call_id)
+
+    def explain_decision(self, number: int) -> Explanation | None:
+        """One decision, as numbered in `DecisionMade`; None if it is not remembered any more."""
+        decision = self._world.decisions.get(number)
+        return explain.of_decision(self._world, decision) if decision is not None else None
+
     def _tick(self, now_ms: int) -> None:
         assert now_ms >= self._world.now_ms, "the clock went back"
         self._world.now_ms = now_ms
@@ -99,33 +131,31 @@ class Engine:
 
     def _dispatch(self, event: Event) -> str | None:
         world = self._world
-        refused = None
         match event:
+            case OfferRang() | OfferAnswered() | OfferConnected() | ConnectFailed() | OfferEnded():
+                talks.handle(world, event)
             case CallQueued():
-                refused = calls.queued(world, event)
+                return calls.queued(world, event)
             case CallReturned():
                 calls.returned(world, event)
             case CallerGone() | CallLeft() | CallLost():
                 calls.gone(world, event)
-            case CallRequeueAsked():
-                refused = calls.requeue_asked(world, event)
-            case CallHangupAsked():
-                refused = calls.hangup_asked(world, event)
-            case OfferRang() | OfferAnswered() | OfferConnected() | ConnectFailed() | OfferEnded():
-                talks.handle(world, event)
-            case AgentLoggedIn() | AgentLoggedOut() | AgentSetReady() | AgentSetNotReady() | AgentEndedWrapUp():
-                refused = agents.handle(world, event)
-            case SwitchConnected(switch):
-                world.set_switch(switch, up=True)
-            case SwitchLost(switch):
-                world.set_switch(switch, up=False)
-            case SwitchRestarted(switch):
-                calls.switch_restarted(world, switch)
-            case RulesChanged(rules):
-                _change_rules(world, rules)
+            case CallRequeueAsked() | CallHangupAsked() | CallChangeAsked() | CallPromoteAsked() | CallSendAsked():
+                return wishes.of_call(world, event)
+            case (
+                AgentLoggedIn()
+                | AgentLoggedOut()
+                | AgentSetReady()
+                | AgentSetNotReady()
+                | AgentEndedWrapUp()
+                | AgentChangeAsked()
+            ):
+                return agents.handle(world, event)
+            case OutsideCallStarted() | OutsideCallEnded():
+                agents.outside_call(world, event)
             case _:
-                assert_never(event)
-        return refused
+                return _dispatch_world_event(world, event)
+        return None
 
     def _fire(self, key: TimerKey) -> None:
         world = self._world
@@ -135,13 +165,40 @@ class Engine:
             case "agent":
                 agents.pause_over(world, key.owner)
             case "max_wait":
-                calls.max_wait_passed(world, key.owner)
-            case "delay":
-                calls.delay_passed(world, key.owner)
+                overflow.max_wait_passed(world, key.owner)
+            case "reach":
+                overflow.reach_changed(world, key.owner)
+            case "more":
+                offers.one_more(world, key.owner)
+            case "preferred":
+                sticky.expired(world, key.owner)
             case "settle":
                 calls.settled(world, key.owner)
+            case "estimated_wait":
+                overflow.look_at_estimates(world, key.owner)
+            case Condition() as condition:
+                overflow.condition_held(world, condition, key.owner)
             case kind:
                 raise AssertionError(f"a timer of unknown kind {kind!r}")
+
+
+def _dispatch_world_event(world: World, event: WorldEvent) -> str | None:
+    match event:
+        case SwitchConnected(switch):
+            world.set_switch(switch, up=True)
+        case SwitchLost(switch):
+            world.set_switch(switch, up=False)
+        case SwitchRestarted(switch):
+            calls.switch_restarted(world, switch)
+        case QueueSetOpen():
+            return wishes.of_queue(world, event)
+        case LastAgentsKnown(pairs):
+            sticky.known_from_history(world, pairs)
+        case RulesChanged(rules):
+            _change_rules(world, rules)
+        case _:
+            assert_never(event)
+    return None
 
 
 def _change_rules(world: World, rules: Rules) -> None:
@@ -153,7 +210,15 @@ def _change_rules(world: World, rules: Rules) -> None:
             calls.queue_removed(world, call)
     # A queue with a talk going on keeps its rules until the next reload: the talk's end needs them.
     rules = replace(rules, queues={**rules.queues, **talking})
-    agents.configure(world, dict(rules.agents))
+    half_life_ms = world.rules.limits.counters_half_life_ms
     world.set_rules(rules, retired=frozenset(talking))
+    if half_life_ms != rules.limits.counters_half_life_ms:
+        for agent in world.agents.values():
+            agent.load.rescale(world.now_ms, half_life_ms, rules.limits.counters_half_life_ms)
+    roster.let_all_look(world)  # so that whoever is ready can be taken out again
+    agents.configure(world, dict(rules.agents))
     agents.drop_removed(world)
+    roster.let_all_look(world)
     calls.rearm(world)
+    for queue in sorted(world.staffing.logged_in):
+        world.arm_conditions(queue)

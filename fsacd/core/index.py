@@ -1,173 +1,385 @@
-"""Who waits and who is ready, kept in the order of the two keys. A copy of the truth that `World.check` proves.
+"""Who waits and who is ready, kept in the order of the two keys. A copy of the truth that `check` proves.
 
-Waiting calls of a queue are grouped by (requirement set, priority class): within a group the oldest virtual arrival is
-the best for every agent, so an agent looks at the heads of the groups alone. Ready agents of a queue are kept once
-for each requirement set in use there, and apart by their delay, so a call looks at the heads alone, too.
+Calls that ask the same of an agent stand in one group of their queue, best first: an agent looks at the heads of the
+groups alone. Ready agents of a queue are kept once for each requirement in use there, and apart by when they help, so
+a call looks at the heads alone, too. Sorted lists are plain lists: with ten thousand entries, to find a place by
+bisection and to move the rest takes C code a few microseconds, less than any cleverer structure written in Python.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Mapping
+from heapq import merge
+from typing import Any, NamedTuple
 
-from sortedcontainers import SortedList
-
-from fsacd.core.agent import Agent
+from fsacd.core.agent import Agent, Served
 from fsacd.core.call import Call
-from fsacd.core.rules import Rules, SkillLevels
-from fsacd.strategy import AgentFacts, Strategy
+from fsacd.core.circle import AgentEntry, row
+from fsacd.core.ordering import Ordering
+from fsacd.core.plugins import PluginFailed
+from fsacd.core.rules import SkillLevels
+from fsacd.strategy import Candidate, Key
 
-# How many requirement sets a queue keeps agents sorted for. Sets nobody waits with are dropped beyond it.
+# How many requirements a queue keeps agents sorted for. Those nobody waits with are dropped beyond it.
 REQUIREMENT_SETS = 64
 
 
 class CallEntry(NamedTuple):
-    """A waiting call within its group."""
+    """A waiting call within its group: the queue's order first; the rest is what queues compare their best calls by."""
 
-    virtual_ms: int
+    key: Key
     call_id: str
+    priority: int  # negated
+    virtual_ms: int
 
 
-class AgentEntry(NamedTuple):
-    """A ready agent's key within a queue and requirement set: smaller is better."""
+class _GroupKey(NamedTuple):
+    """What calls of one group have in common: all that decides whether an agent may take them.
 
-    rank: int
-    level: int  # negated: the better skilled first
-    key: tuple[float, ...]
-    agent_id: str
+    `extra`: somebody rings for them already, and they want more; `bound`: but only agents of this rank and level.
+    """
+
+    extra: bool
+    required: SkillLevels
+    delay_ms: int
+    backup: bool
+    bound: tuple[int, int] | None
 
 
-class _QueueIndex:
-    def __init__(self) -> None:
-        self.waiting: dict[tuple[SkillLevels, int], SortedList[CallEntry]] = {}
-        self.ready: dict[SkillLevels, dict[int, SortedList[AgentEntry]]] = {}
-        # Every ready agent with his strategy key, to sort them for a requirement set not seen before.
-        self.keys: dict[str, tuple[float, ...]] = {}
+class _Place(NamedTuple):
+    call: Call
+    group: _GroupKey | None
+    entry: CallEntry
+    preferred: str | None
+
+
+class _Queue:
+    def __init__(self, ordering: Ordering) -> None:
+        self.ordering = ordering
+        self.waiting: dict[_GroupKey, list[CallEntry]] = {}
+        self.ready: dict[SkillLevels, dict[tuple[int, bool], list[AgentEntry]]] = {}
+        self.members: dict[str, Served] = {}  # the ready ones
 
 
 class Index:
-    """Best call for an agent, best agent for a call, each in logarithmic time."""
+    """Best call for an agent, best agent for a call. `orderings` says how each queue sorts; `get_agent` knows all."""
 
-    def __init__(self, rules: Rules, strategies: Mapping[str, Strategy]) -> None:
-        self._rules = rules
-        self._strategies = strategies
-        self._queues = {name: _QueueIndex() for name in rules.queues}
-        self._agents: dict[str, Agent] = {}
+    def __init__(self, orderings: Mapping[str, Ordering], get_agent: Callable[[str], Agent], rank_pool: int) -> None:
+        self._queues = {name: _Queue(ordering) for name, ordering in orderings.items()}
+        self._get_agent = get_agent
+        self._rank_pool = rank_pool
+        self._calls: dict[str, _Place] = {}
+        self._preferred: dict[str, dict[str, CallEntry]] = {}  # agent → calls that prefer him
+        # Ready agent → the lists he stands in and his entries there, alternating: flat, for there are many.
+        self._agents: dict[str, list[Any]] = {}
+        # The call that a strategy ranked agents for last, and how; for the explanation.
+        self.last_ranked: tuple[str, tuple[str, ...]] = ("", ())
 
-    # --- changes ---
+    # --- calls ---
 
-    def add_call(self, call: Call) -> None:
-        """The call waits and may be offered."""
-        waiting = self._queues[call.queue].waiting
-        group = waiting.get((call.required, call.priority))
-        if group is None:
-            group = waiting[call.required, call.priority] = SortedList()
-        group.add(CallEntry(call.virtual_ms, call.call_id))
+    def add_call(self, call: Call, *, extra: bool) -> None:
+        """The call may be offered; `extra`: somebody rings for it already."""
+        queue = self._queues[call.queue]
+        try:
+            key = queue.ordering.call_key(call)
+        except PluginFailed as failure:
+            queue.ordering.fall_back_to_usual_order(failure)
+            key = queue.ordering.call_key(call)
+            self._order_anew(call.queue)
+        entry = CallEntry(key, call.call_id, -call.priority, call.virtual_ms)
+        preferred = call.preferred
+        if preferred is not None:
+            self._preferred.setdefault(preferred.agent_id, {})[call.call_id] = entry
+        group: _GroupKey | None = None
+        if preferred is None or not preferred.alone:
+            group = _GroupKey(extra, call.required, call.delay_ms, call.backup, call.bound if extra else None)
+            entries = queue.waiting.get(group)
+            if entries is None:
+                queue.waiting[group] = [entry]
+            else:
+                insort(entries, entry)
+        self._calls[call.call_id] = _Place(call, group, entry, preferred.agent_id if preferred else None)
 
-    def remove_call(self, call: Call) -> None:
-        """The call waits no more. Must be called before anything in its key changes."""
-        waiting = self._queues[call.queue].waiting
-        group = waiting[call.required, call.priority]
-        group.remove(CallEntry(call.virtual_ms, call.call_id))
-        if not group:
-            del waiting[call.required, call.priority]
+    def remove_call(self, call_id: str) -> None:
+        """The call may not be offered any more; nothing happens if it could not before."""
+        place = self._calls.pop(call_id, None)
+        if place is None:
+            return
+        if place.preferred is not None:
+            mine = self._preferred[place.preferred]
+            del mine[call_id]
+            if not mine:
+                del self._preferred[place.preferred]
+        if place.group is not None:
+            waiting = self._queues[place.call.queue].waiting
+            entries = waiting[place.group]
+            del entries[bisect_left(entries, place.entry)]
+            if not entries:
+                del waiting[place.group]
+
+    def _order_anew(self, queue: str) -> None:
+        for place in [place for place in self._calls.values() if place.call.queue == queue]:
+            extra = place.group is not None and place.group.extra
+            self.remove_call(place.call.call_id)
+            self.add_call(place.call, extra=extra)
+
+    def preferring(self, agent_id: str) -> list[str]:
+        """The calls that prefer this agent."""
+        return list(self._preferred.get(agent_id, ()))
+
+    def ahead_of(self, queue: str, key: Key) -> int:
+        """How many of the queue's calls that nobody rings for go before one with this key."""
+        waiting = self._queues[queue].waiting
+        return sum(bisect_left(entries, (key,)) for group, entries in waiting.items() if not group.extra)
+
+    def ahead_of_call(self, call: Call) -> int:
+        """How many of its queue's calls that nobody rings for go before this one, which is in the index."""
+        place = self._calls.get(call.call_id)
+        return self.ahead_of(call.queue, place.entry.key) if place is not None else 0
+
+    # --- agents ---
 
     def add_agent(self, agent: Agent) -> None:
         """The agent is ready, in all his queues."""
-        self._agents[agent.agent_id] = agent
-        facts = AgentFacts(agent.agent_id, agent.idle_since_ms)
-        for queue_name, service in agent.rules.queues.items():
-            queue = self._queues[queue_name]
-            key = self._strategies[self._rules.queues[queue_name].strategy].key(facts)
-            queue.keys[agent.agent_id] = key
-            for required, by_delay in queue.ready.items():
-                level = agent.fit(required)
-                if level is not None:
-                    entry = AgentEntry(service.rank, -level, key, agent.agent_id)
-                    by_delay.setdefault(service.delay_ms, SortedList()).add(entry)
+        self._agents[agent.agent_id] = []
+        for served in agent.serves:
+            queue = self._queues[served.queue]
+            queue.members[agent.agent_id] = served
+            try:
+                self._enter(queue, agent, served, queue.ready)
+            except PluginFailed as failure:
+                queue.ordering.fall_back(failure)
+                queue.ready = {}  # made again when it is asked for; what is left of him in the old lists harms nobody
+
+    def _enter(
+        self,
+        queue: _Queue,
+        agent: Agent,
+        served: Served,
+        ready: dict[SkillLevels, dict[tuple[int, bool], list[AgentEntry]]],
+    ) -> None:
+        """Put the agent into these lists of the queue. May raise PluginFailed."""
+        if not ready:
+            return
+        assert agent.facts is not None
+        ordering = queue.ordering
+        places = self._agents[agent.agent_id]
+        reach = (served.delay_ms, served.backup)
+        key = () if ordering.by_skill else ordering.key(agent.facts, served.facts, ())
+        for required, by_reach in ready.items():
+            level = agent.fit(required)
+            if level is None:
+                continue
+            if ordering.by_skill:
+                key = ordering.key(agent.facts, served.facts, required)
+            entry = (served.rank, -level if ordering.level_first else 0, key, agent.agent_id)
+            entries = by_reach.get(reach)
+            if entries is None:
+                entries = by_reach[reach] = []
+            insort(entries, entry)
+            places += (entries, entry)
 
     def remove_agent(self, agent: Agent) -> None:
         """The agent is not ready any more. Must be called before his rules or skills change."""
-        del self._agents[agent.agent_id]
-        for queue_name, service in agent.rules.queues.items():
-            queue = self._queues[queue_name]
-            key = queue.keys.pop(agent.agent_id)
-            for required, by_delay in queue.ready.items():
-                level = agent.fit(required)
-                if level is not None:
-                    by_delay[service.delay_ms].remove(AgentEntry(service.rank, -level, key, agent.agent_id))
+        places = iter(self._agents.pop(agent.agent_id))
+        for entries in places:
+            del entries[bisect_left(entries, next(places))]
+        for served in agent.serves:
+            del self._queues[served.queue].members[agent.agent_id]
 
-    # --- questions ---
+    def is_ready(self, agent_id: str) -> bool:
+        """Whether the agent is in the index."""
+        return agent_id in self._agents
+
+    def has_ready(self, queue: str) -> bool:
+        """Whether any agent of the queue is ready."""
+        return bool(self._queues[queue].members)
 
     @property
     def has_ready_agent(self) -> bool:
         """Whether anybody is ready."""
         return bool(self._agents)
 
-    def best_call(self, agent: Agent, now_ms: int) -> str | None:
-        """The call this agent should get: class, his rank for the queue, virtual arrival, id (design law 8)."""
-        best: tuple[int, int, int, str] | None = None
-        for queue_name, service in agent.rules.queues.items():
-            for (required, priority), group in self._queues[queue_name].waiting.items():
-                if best is not None and (-priority, service.rank) > best[:2]:
+    # --- the best call for an agent ---
+
+    def best_call(self, agent: Agent) -> str | None:
+        """The call this agent should get.
+
+        Calls nobody rings for go before those that want more to ring; then class, his rank for the queue, virtual
+        arrival, id (design law 8). Between calls of one queue its own order decides.
+        """
+        best: tuple[bool, int, int, int, str] | None = None
+        for served in agent.serves:
+            waiting = self._queues[served.queue].waiting
+            if not waiting:
+                continue
+            mine: tuple[bool, CallEntry] | None = None
+            for group, entries in waiting.items():
+                if served.delay_ms > group.delay_ms or (served.backup and not group.backup):
                     continue
-                head: CallEntry = group[0]
-                if now_ms - head.virtual_ms < service.delay_ms or agent.fit(required) is None:
+                level = agent.fit(group.required)
+                if level is None or not self._in_bound(group, served, level):
                     continue
-                key = (-priority, service.rank, head.virtual_ms, head.call_id)
+                head = (group.extra, entries[0])
+                if mine is None or head < mine:
+                    mine = head
+            if mine is not None:
+                extra, entry = mine
+                key = (extra, entry.priority, served.rank, entry.virtual_ms, entry.call_id)
                 if best is None or key < best:
                     best = key
-        return best[3] if best else None
+        if agent.agent_id in self._preferred:
+            best = self._best_preferring(agent, best)
+        return best[4] if best else None
 
-    def best_agent(self, call: Call, now_ms: int) -> str | None:
-        """The agent this call should get: his rank, his lowest required level, the strategy's key, id."""
-        best: AgentEntry | None = None
-        waited_ms = now_ms - call.virtual_ms
-        for delay_ms, entries in self._sorted_for(call.queue, call.required).items():
-            if delay_ms <= waited_ms and entries and (best is None or entries[0] < best):
-                best = entries[0]
-        return best.agent_id if best else None
+    def _in_bound(self, group: _GroupKey, served: Served, level: int) -> bool:
+        if group.bound is None:
+            return True
+        level_first = self._queues[served.queue].ordering.level_first
+        return group.bound == (served.rank, -level if level_first else 0)
 
-    def _sorted_for(self, queue_name: str, required: SkillLevels) -> dict[int, SortedList[AgentEntry]]:
-        queue = self._queues[queue_name]
-        by_delay = queue.ready.get(required)
-        if by_delay is not None:
-            return by_delay
+    def _best_preferring(
+        self, agent: Agent, best: tuple[bool, int, int, int, str] | None
+    ) -> tuple[bool, int, int, int, str] | None:
+        """The better of `best` and the calls that prefer this agent; few do."""
+        ranks = {served.queue: served.rank for served in agent.serves}
+        for call_id, entry in self._preferred[agent.agent_id].items():
+            place = self._calls[call_id]
+            extra = place.group is not None and place.group.extra
+            key = (extra, entry.priority, ranks.get(place.call.queue, 1), entry.virtual_ms, call_id)
+            if best is None or key < best:
+                best = key
+        return best
+
+    # --- the best agent for a call ---
+
+    def best_agent(self, call: Call) -> str | None:
+        """The agent this call should get: the preferred one, else by how often he has let it pass, then his key."""
+        preferred = call.preferred
+        if preferred is not None:
+            if preferred.agent_id in self._agents:
+                return preferred.agent_id
+            if preferred.alone:
+                return None
+        queue = self._queues[call.queue]
+        try:
+            if queue.ordering.ranks is not None:
+                return self._first_ranked(queue, call)
+            return self._first(queue, call)
+        except PluginFailed as failure:
+            queue.ordering.fall_back(failure)
+            queue.ready = {}
+            return self._first(queue, call)
+
+    def _first(self, queue: _Queue, call: Call) -> str | None:
+        passed = call.let_pass
+        fewest: tuple[int, str] | None = None
+        for entry in self._candidates(queue, call):
+            times = passed.get(entry[3], 0)
+            if not times:
+                return entry[3]
+            if fewest is None or times < fewest[0]:
+                fewest = (times, entry[3])
+        return fewest[1] if fewest else None
+
+    def _first_ranked(self, queue: _Queue, call: Call) -> str | None:
+        ranked = self._ranked(queue, call)
+        self.last_ranked = (call.call_id, tuple(ranked))
+        return ranked[0] if ranked else None
+
+    def _ranked(self, queue: _Queue, call: Call) -> list[str]:
+        """The pool in the strategy's order: of those who let the call pass least often, the first rank and level."""
+        best: tuple[int, int, int] | None = None
+        pool: list[AgentEntry] = []
+        for entry in self._candidates(queue, call):
+            group = (call.let_pass.get(entry[3], 0), entry[0], entry[1])
+            if best is None or group < best:
+                best, pool = group, []
+            if group == best and len(pool) < self._rank_pool:
+                pool.append(entry)
+            if best[0] == 0 and (entry[0], entry[1]) > best[1:]:
+                break  # whoever comes now is of a worse rank or level
+        if len(pool) < 2:
+            return [entry[3] for entry in pool]
+        return list(queue.ordering.rank(call, [self._candidate(queue, call, entry) for entry in pool]))
+
+    def _candidate(self, queue: _Queue, call: Call, entry: AgentEntry) -> Candidate:
+        agent = self._get_agent(entry[3])
+        level = agent.fit(call.required)
+        assert agent.facts is not None and level is not None
+        return Candidate(agent.facts, queue.members[entry[3]].facts, level)
+
+    def _candidates(self, queue: _Queue, call: Call) -> Iterator[AgentEntry]:
+        """The ready agents whom the call may have, lazily, in the order of their keys."""
+        start = queue.ordering.start(call.last_place)
+        rows = [
+            row(entries, call.bound, start)
+            for (delay_ms, backup), entries in self._sorted_for(queue, call.required).items()
+            if delay_ms <= call.delay_ms and (call.backup or not backup) and entries
+        ]
+        if len(rows) == 1:
+            return rows[0]
+        if start is None:
+            return merge(*rows)
+        return merge(*rows, key=lambda entry: (entry[0], entry[1], entry[2] <= start, entry[2], entry[3]))
+
+    def _sorted_for(self, queue: _Queue, required: SkillLevels) -> dict[tuple[int, bool], list[AgentEntry]]:
+        by_reach = queue.ready.get(required)
+        if by_reach is not None:
+            return by_reach
         if len(queue.ready) >= REQUIREMENT_SETS:
-            in_use = {group[0] for group in queue.waiting}
+            in_use = {group.required for group in queue.waiting}
             for unused in [known for known in queue.ready if known not in in_use]:
                 del queue.ready[unused]
-        entries: dict[int, list[AgentEntry]] = {}
-        for agent_id, key in queue.keys.items():
-            agent = self._agents[agent_id]
-            level = agent.fit(required)
-            if level is not None:
-                service = agent.rules.queues[queue_name]
-                entries.setdefault(service.delay_ms, []).append(AgentEntry(service.rank, -level, key, agent_id))
-        by_delay = queue.ready[required] = {delay_ms: SortedList(found) for delay_ms, found in entries.items()}
-        return by_delay
+        by_reach = {}
+        for agent_id, served in queue.members.items():
+            self._enter(queue, self._get_agent(agent_id), served, {required: by_reach})
+        queue.ready[required] = by_reach
+        return by_reach
 
     # --- proof ---
 
-    def check(self, waiting: Mapping[str, Call], ready: Mapping[str, Agent]) -> None:
-        """Prove that the index equals the truth. Raises AssertionError."""
-        indexed_calls = {
-            (name, *group, *entry)
-            for name, queue in self._queues.items()
-            for group, entries in queue.waiting.items()
-            for entry in entries
+    def check(self, calls: Mapping[str, tuple[Call, bool]], ready: Mapping[str, Agent]) -> None:
+        """Prove that the index equals the truth: calls that may be offered (and if extra), ready agents."""
+        assert self._calls.keys() == calls.keys(), f"calls differ from the index: {self._calls.keys() ^ calls.keys()}"
+        indexed = {
+            (name, *group, *e) for name, q in self._queues.items() for group, es in q.waiting.items() for e in es
         }
-        true_calls = {(c.queue, c.required, c.priority, c.virtual_ms, c.call_id) for c in waiting.values()}
-        assert indexed_calls == true_calls, f"waiting calls differ from the index: {indexed_calls ^ true_calls}"
+        true = set()
+        for call, extra in calls.values():
+            if call.preferred is not None:
+                assert call.call_id in self._preferred[call.preferred.agent_id], "a call is not where it is preferred"
+            if call.preferred is None or not call.preferred.alone:
+                key = self._queues[call.queue].ordering.call_key(call)
+                group = _GroupKey(extra, call.required, call.delay_ms, call.backup, call.bound if extra else None)
+                true.add((call.queue, *group, *CallEntry(key, call.call_id, -call.priority, call.virtual_ms)))
+        assert indexed == true, f"waiting calls differ from the index: {indexed ^ true}"
+        assert sum(map(len, self._preferred.values())) == sum(c.preferred is not None for c, _ in calls.values())
         assert self._agents.keys() == ready.keys(), "ready agents differ from the index"
         for name, queue in self._queues.items():
-            serving = {agent_id for agent_id, agent in ready.items() if name in agent.rules.queues}
-            assert queue.keys.keys() == serving, f"ready agents of {name} differ from the index"
-            for required, by_delay in queue.ready.items():
-                indexed = {(delay, e.agent_id, -e.level) for delay, entries in by_delay.items() for e in entries}
-                true = {
-                    (ready[agent_id].rules.queues[name].delay_ms, agent_id, ready[agent_id].fit(required))
-                    for agent_id in serving
-                    if ready[agent_id].fit(required) is not None
-                }
-                assert indexed == true, f"eligible agents of {name} for {required} differ: {indexed ^ true}"
+            serving = {i: s for i, agent in ready.items() for s in agent.serves if s.queue == name}
+            assert queue.members == serving, f"ready agents of {name} differ from the index"
+            for required, by_reach in queue.ready.items():
+                _check_ready(queue, required, by_reach, ready)
+
+
+def _check_ready(
+    queue: _Queue,
+    required: SkillLevels,
+    by_reach: Mapping[tuple[int, bool], list[AgentEntry]],
+    ready: Mapping[str, Agent],
+) -> None:
+    indexed = {(reach, *entry) for reach, entries in by_reach.items() for entry in entries}
+    true = set()
+    for agent_id, served in queue.members.items():
+        agent = ready[agent_id]
+        level = agent.fit(required)
+        if level is not None:
+            assert agent.facts is not None
+            key = queue.ordering.key(agent.facts, served.facts, required if queue.ordering.by_skill else ())
+            reach = (served.delay_ms, served.backup)
+            true.add((reach, served.rank, -level if queue.ordering.level_first else 0, key, agent_id))
+    assert indexed == true, f"eligible agents for {required} differ from the index: {indexed ^ true}"
+    for entries in by_reach.values():
+        assert entries == sorted(entries), "a list is out of order"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from fsacd.core import agent as a
-from fsacd.core import agents
+from fsacd.core import agents, roster
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
+from fsacd.core.decisions import CallMoment
 from fsacd.core.events import OfferEnd
-from fsacd.core.records import OfferClosed, OfferOutcome
-from fsacd.core.rules import HoldBack
+from fsacd.core.records import DecisionMade, OfferClosed, OfferOutcome
+from fsacd.core.rules import HoldBack, WrapUp
 from fsacd.core.world import World
+from fsacd.strategy import Start
 
 # A leg whose talk is over ends by itself; only if it has not by then, it is ended.
 _TALK_OVER_GRACE_MS = 1_000
@@ -30,7 +32,9 @@ _OUTCOMES: dict[CancelReason, OfferOutcome] = {
 def make(world: World, call: c.Call, agent: a.Agent) -> None:
     """Ring this agent for this call."""
     rules = world.queue_rules(call)
+    decision = _note(world, call, agent)
     call.offers += 1
+    _go_on_from(world, call, agent)
     switch = call.leg.switch if call.leg else agent.rules.switch
     offer = o.Offer(
         offer_id=o.offer_id(call.call_id, call.offers),
@@ -43,10 +47,11 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
         state=o.OfferRinging(),
     )
     world.offers[offer.offer_id] = offer
+    world.record(DecisionMade(decision, call.call_id, call.queue, agent.agent_id, offer.offer_id, world.now_ms))
     world.timers.set("offer", offer.offer_id, world.now_ms + rules.ring_timeout_ms)
     ringing = call.state.offer_ids if isinstance(call.state, c.Ringing) else ()
     world.move_call(call, c.Ringing((*ringing, offer.offer_id)))
-    world.move_agent(agent, a.Offered(offer.offer_id))
+    roster.move(world, agent, a.Offered(offer.offer_id))
     world.command(
         RingAgent(
             offer_id=offer.offer_id,
@@ -60,6 +65,77 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
             timeout_ms=rules.ring_timeout_ms,
         )
     )
+
+
+def _note(world: World, call: c.Call, agent: a.Agent) -> int:
+    """Remember the decision as it was made, before anything is done about it. Returns its number."""
+    ranked_for, ranked = world.index.last_ranked
+    world.index.last_ranked = ("", ())
+    if ranked_for != call.call_id or agent.agent_id not in ranked:
+        ranked = ()
+    moment = moment_of_call(world, call, ranked)
+    return world.decisions.add(moment, agent.agent_id, world.now_ms, world.rules.limits.decisions)
+
+
+def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = ()) -> CallMoment:
+    """What decides now who may be rung for the call, and in which order."""
+    ordering = world.orderings[call.queue]
+    return CallMoment(
+        call_id=call.call_id,
+        queue=ordering.rules,
+        ordering=ordering,
+        strategy=ordering.strategy_name,
+        required=call.required,
+        priority=call.priority,
+        delay_ms=call.delay_ms,
+        backup=call.backup,
+        waited_ms=call.waited_ms(world.now_ms),
+        preferred=call.preferred,
+        let_pass=call.let_pass.copy() if call.let_pass else _NOBODY,
+        bound=call.bound,
+        start=Start(ordering.last_place, call.last_place) if ordering.goes_round else None,
+        ranked=ranked,
+    )
+
+
+_NOBODY: dict[str, int] = {}
+
+
+def _go_on_from(world: World, call: c.Call, agent: a.Agent) -> None:
+    """What later offers go by: whom the queue and the call rang last, and of which rank and level the first one was."""
+    agent.last_offered_ms = world.now_ms
+    ordering = world.orderings[call.queue]
+    for served in agent.serves:
+        if served.queue == call.queue:
+            ordering.last_place = call.last_place = served.facts.place
+            if not ordering.ring.beyond_best and call.bound is None:
+                level = agent.fit(call.required)
+                call.bound = (served.rank, -(level or 0) if ordering.level_first else 0)
+    if ordering.ring.one_more_every_ms:
+        # The clock of the further ones begins with the first.
+        world.timers.set_unless_set("more", call.call_id, world.now_ms + ordering.ring.one_more_every_ms)
+
+
+def one_more(world: World, call_id: str) -> None:
+    """Nobody has answered for a while: one more agent may ring."""
+    call = world.calls[call_id]
+    every_ms = world.orderings[call.queue].ring.one_more_every_ms
+    if every_ms and world.wanted(call) < world.rules.limits.ringing:
+        call.more += 1
+        world.timers.set("more", call_id, world.now_ms + every_ms)
+        world.refresh(call)
+
+
+def let_pass(world: World, call: c.Call, agent_id: str) -> None:
+    """The agent has not taken the call: others come first for it from now on."""
+    if len(call.let_pass) >= _LET_PASS_LIMIT:
+        call.let_pass.clear()
+    call.let_pass[agent_id] = call.let_pass.get(agent_id, 0) + 1
+    if call.preferred is not None and call.preferred.agent_id == agent_id:
+        world.prefer(call, None)
+
+
+_LET_PASS_LIMIT = 256
 
 
 def withdraw(world: World, offer_id: str, reason: CancelReason) -> None:
@@ -96,9 +172,9 @@ def _end_talk(world: World, offer_id: str, outcome: OfferOutcome, reason: str) -
     give_up_ms = world.now_ms + _TALK_OVER_GRACE_MS + world.rules.limits.offer_grace_ms
     world.move_offer(offer, o.OfferEnding(CancelReason.TALK_OVER, give_up_ms))
     world.timers.set("offer", offer_id, world.now_ms + _TALK_OVER_GRACE_MS)
-    agent, wrap_up_ms = world.agents[offer.agent_id], _wrap_up_ms(world, offer)
+    agent, (wrap_up_ms, ends) = world.agents[offer.agent_id], _wrap_up(world, offer)
     if wrap_up_ms > 0:
-        agents.wrap_up(world, agent, wrap_up_ms)
+        agents.wrap_up(world, agent, wrap_up_ms, ends)
     else:
         agents.wrap_up_until_leg_ends(world, agent, offer_id, give_up_ms)
 
@@ -133,7 +209,7 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
             agent.idle_since_ms = world.now_ms
             _hold_back(world, agent, offer, "refused")
         case o.OfferTalking():
-            agents.wrap_up(world, agent, _wrap_up_ms(world, offer))
+            agents.wrap_up(world, agent, *_wrap_up(world, offer))
         case o.OfferEnding(CancelReason.NO_ANSWER, _) if offer.answered_ms is None:
             _hold_back(world, agent, offer, "no_answer")
         case o.OfferEnding():
@@ -232,6 +308,8 @@ def _holds(agent: a.Agent, offer: o.Offer) -> bool:
 
 def _hold_back(world: World, agent: a.Agent, offer: o.Offer, reason: str) -> None:
     rules = world.rules.queues.get(offer.queue)
+    if reason == "no_answer" and agents.let_pass(world, agent, rules.not_ready_after if rules else 0):
+        return
     times = rules.hold_back if rules else HoldBack()
     for_ms = {
         "refused": times.refused_ms,
@@ -242,6 +320,10 @@ def _hold_back(world: World, agent: a.Agent, offer: o.Offer, reason: str) -> Non
     agents.hold_back(world, agent, reason, for_ms)
 
 
-def _wrap_up_ms(world: World, offer: o.Offer) -> int:
+def _wrap_up(world: World, offer: o.Offer) -> tuple[int, WrapUp]:
     rules = world.rules.queues.get(offer.queue)
-    return rules.wrap_up_ms if rules else 0
+    if rules is None:
+        return 0, WrapUp.CAPPED
+    if rules.wrap_up is WrapUp.UNTIL_READY:
+        return world.rules.limits.longest_wrap_up_ms, rules.wrap_up
+    return rules.wrap_up_ms, rules.wrap_up

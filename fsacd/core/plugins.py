@@ -16,7 +16,13 @@ class PluginFailed(Exception):
     """A call into a plugin raised, took too long or returned nonsense; one sentence, which names the plugin.
 
     The only exception that the engine expects from a plugin. The queue goes on with longest_idle, or the usual order.
+    `calls` is how many calls had been made into this instance, this one included: a replay fails at the same one.
     """
+
+    def __init__(self, why: str, calls: int = 0) -> None:
+        super().__init__(why)
+        self.why = why
+        self.calls = calls
 
 
 class Plugins(Protocol):

@@ -84,6 +84,7 @@ class CallEnded:
     switch: str | None
     leg_uuid: str | None
     after: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ class StrategyFailed:
     queue: str
     plugin: str
     why: str
+    calls: int  # how many calls had been made into the plugin's instance, the failing one included
     at_ms: int
 
 

@@ -15,6 +15,12 @@ def merge(first: SkillLevels, second: SkillLevels) -> SkillLevels:
     return tuple(sorted(levels.items()))
 
 
+def relax(required: SkillLevels, lower: SkillLevels, drop: tuple[str, ...]) -> SkillLevels:
+    """The requirement with some skills at a lower level, and without others. A skill that is not required stays so."""
+    most = dict(lower)
+    return tuple((skill, min(level, most.get(skill, level))) for skill, level in required if skill not in drop)
+
+
 def fit(required: SkillLevels, skills: dict[str, int]) -> int | None:
     """The lowest of the agent's levels in the required skills; None when one is missing or too low.
 

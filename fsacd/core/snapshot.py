@@ -6,6 +6,7 @@ from collections import Counter
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
+from fsacd.core import estimate
 from fsacd.core import offer as o
 from fsacd.core.records import CallOutcome
 from fsacd.core.views import AgentView, CallView, OfferView, QueueView, Snapshot
@@ -58,6 +59,9 @@ def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
         agent_ids=agent_ids,
         offers=call.offers,
         leg=None if call.replaced else call.leg,
+        head_start_ms=call.head_start_ms,
+        language=call.language,
+        reserved_for=call.preferred.agent_id if call.preferred is not None and call.preferred.alone else None,
     )
 
 
@@ -142,6 +146,8 @@ def _queues(world: World, calls: tuple[CallView, ...]) -> tuple[QueueView, ...]:
             agents_ready=ready[name],
             answered=world.outcomes[name, CallOutcome.ANSWERED] + states[name, "talking"],
             abandoned=world.outcomes[name, CallOutcome.ABANDONED],
+            is_open=world.staffing.is_open(name),
+            estimated_wait_ms=estimate.for_newcomer(world, name),
         )
         for name in sorted(world.rules.queues)
     )

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
-from fsacd.core import calls, offers
+from fsacd.core import calls, offers, roster, sticky
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, Connect
-from fsacd.core.events import ConnectFailed, OfferAnswered, OfferConnected, OfferEnded, OfferEvent, OfferRang
+from fsacd.core.events import (
+    ConnectFailed,
+    OfferAnswered,
+    OfferConnected,
+    OfferEnd,
+    OfferEnded,
+    OfferEvent,
+    OfferRang,
+)
 from fsacd.core.records import CallConnected
 from fsacd.core.world import World
 
@@ -38,7 +46,9 @@ def deadline(world: World, offer_id: str) -> None:
     match offer.state:
         case o.OfferRinging():
             offers.withdraw(world, offer_id, CancelReason.NO_ANSWER)
-            _one_less(world, world.calls[offer.call_id], offer_id)
+            call = world.calls[offer.call_id]
+            offers.let_pass(world, call, offer.agent_id)
+            _one_less(world, call, offer_id)
         case o.OfferConnecting() if not world.switches.get(offer.switch, False):
             # The bridge may have come and nobody could tell us. To end the agent's leg now might cut a talk; when the
             # link is back, it says how things stand.
@@ -60,6 +70,8 @@ def _answered(world: World, offer: o.Offer | None, event: OfferAnswered) -> None
         return
     if offer.answered_ms is None:
         offer.answered_ms = world.now_ms
+    if offer.agent_id in world.agents:
+        world.agents[offer.agent_id].unanswered = 0
     match offer.state:
         case o.OfferEnding(reason, _):
             # Answered while we were taking the call away; a leg that exists can be ended at once.
@@ -94,7 +106,10 @@ def _connected(world: World, offer: o.Offer) -> None:
     world.move_call(call, c.Talking(offer.offer_id, offer.agent_id, world.now_ms))
     call.agent_id = offer.agent_id
     call.answered_after_ms = call.waited_ms(offer.answered_ms if offer.answered_ms is not None else world.now_ms)
-    world.move_agent(world.agents[offer.agent_id], a.Talking(offer.offer_id, call.call_id))
+    agent = world.agents[offer.agent_id]
+    roster.move(world, agent, a.Talking(offer.offer_id, call.call_id))
+    roster.answered(world, agent, offer.queue)
+    sticky.remember(world, call.number, offer.agent_id)
     waited_ms = call.answered_after_ms
     world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms))
 
@@ -115,6 +130,8 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
     match state:
         case o.OfferRinging():
             assert call is not None
+            if event.end is not OfferEnd.NOT_SENT:
+                offers.let_pass(world, call, offer.agent_id)
             _one_less(world, call, offer.offer_id)
         case o.OfferConnecting():
             assert call is not None

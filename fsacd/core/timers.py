@@ -35,6 +35,11 @@ class Timers:
             self._heap = [(at, live) for live, at in self._at.items()]
             heapq.heapify(self._heap)
 
+    def set_unless_set(self, kind: str, owner: str, at_ms: int) -> None:
+        """Set one deadline, unless it is set already."""
+        if TimerKey(kind, owner) not in self._at:
+            self.set(kind, owner, at_ms)
+
     def clear(self, kind: str, owner: str) -> None:
         """Forget one deadline; unknown ones are ignored."""
         self._at.pop(TimerKey(kind, owner), None)

@@ -1,45 +1,36 @@
 """The engine's state, and the only way to change it.
 
-One dict of calls, one of agents, one of offers, each thing with exactly one state object. Indexes and timers follow
-every change in here, so they cannot disagree with it.
+One dict of calls, one of agents, one of offers, each thing with exactly one state object. Indexes, counts and timers
+follow every change in here, so they cannot disagree with it.
 """
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
-from fsacd.core import skills
+from fsacd.core import reach
 from fsacd.core.commands import Command, EndCall, SendCall
+from fsacd.core.decisions import Decisions
+from fsacd.core.ended import EndedCalls
 from fsacd.core.index import Index
-from fsacd.core.records import AgentStateEnded, Anomaly, CallOutcome, Record
-from fsacd.core.rules import QueueRules, Rules
+from fsacd.core.ordering import Failure, Ordering
+from fsacd.core.plugins import Plugins
+from fsacd.core.records import Anomaly, CallOutcome, Record
+from fsacd.core.rules import QueueRules, Rules, Target
+from fsacd.core.staffing import Condition, Staffing, overflow_rules
 from fsacd.core.timers import Timers
-from fsacd.strategy import Strategy
-
-# Ended calls are remembered, so that a late announcement of one does not queue it a second time.
-_ENDED_LIMIT = 50_000
-_ENDED_FOR_MS = 600_000
-# An announcement later than this after the end means that the leg never got the farewell command.
-_FAREWELL_RETRY_MS = 3_000
-
-
-@dataclass(slots=True)
-class _Ended:
-    at_ms: int
-    farewell: SendCall | EndCall | None
+from fsacd.strategy import EVERYBODY
 
 
 class World:
     """Calls, agents, offers, their indexes and timers, and what the running step has produced so far."""
 
-    def __init__(self, rules: Rules, strategies: Mapping[str, Strategy]) -> None:
+    def __init__(self, rules: Rules, plugins: Plugins, now_ms: int, seed: int) -> None:
         self.rules = rules
-        self.strategies = strategies
+        self.now_ms = now_ms
         self.calls: dict[str, c.Call] = {}
         self.agents: dict[str, a.Agent] = {}
         self.offers: dict[str, o.Offer] = {}
@@ -49,17 +40,46 @@ class World:
         self.queue_lengths: dict[str, int] = dict.fromkeys(rules.queues, 0)
         # How calls have ended, by the queue they stood in last.
         self.outcomes: Counter[tuple[str, CallOutcome]] = Counter()
-        self.delays = _delays(rules)
-        self.index = Index(rules, strategies)
+        self.ended = EndedCalls()
         self.timers = Timers()
-        self.now_ms = 0
+        self.staffing = Staffing(rules.queues, now_ms)
+        self.decisions = Decisions()
+        self.handling: dict[str, float] = {}  # by queue: talk and wrap-up of its calls, smoothed, in ms
+        self.last_agents: OrderedDict[str, str] = OrderedDict()  # by caller's number, the latest last
         self.commands: list[Command] = []
         self.records: list[Record] = []
+        self.failures: list[Failure] = []
         # Waiting for the distribution at the end of the step, in the order in which they became free. A free agent is
         # not in the index yet: most are given a call at once, and would only be put in and taken out again.
         self.free_agents: dict[str, None] = {}
         self.free_calls: dict[str, None] = {}
-        self._ended: OrderedDict[str, _Ended] = OrderedDict()
+        self._plugins = plugins
+        self._seed = seed
+        self.places: dict[str, dict[str, int]] = {}  # by queue: agents in the configuration's order
+        self.delays: dict[str, tuple[int, ...]] = {}
+        self.orderings: dict[str, Ordering] = {}
+        self._order(rules)
+
+    def _order(self, rules: Rules) -> None:
+        """Make the orders of these rules: plugins, places and delays of agents, an empty index."""
+        self.orderings = {
+            name: Ordering(
+                queue,
+                self._plugins,
+                seed=self._seed,
+                failures=self.failures,
+                last_place=self.orderings[name].last_place if name in self.orderings else None,
+            )
+            for name, queue in rules.queues.items()
+        }
+        self.places, delays = {name: {} for name in rules.queues}, dict[str, set[int]]()
+        for agent in rules.agents.values():
+            for queue, service in agent.queues.items():
+                self.places[queue][agent.agent_id] = len(self.places[queue])
+                if service.delay_ms:
+                    delays.setdefault(queue, set()).add(service.delay_ms)
+        self.delays = {queue: tuple(sorted(found)) for queue, found in delays.items()}
+        self.index = Index(self.orderings, self.agents.__getitem__, rules.limits.rank_pool)
 
     # --- output of the step ---
 
@@ -82,14 +102,12 @@ class World:
         assert call.call_id not in self.calls
         self.calls[call.call_id] = call
         self.queue_lengths[call.queue] += 1
-        self._index_call(call)
+        self.set_reach(call)
 
     def move_call(self, call: c.Call, state: c.CallState) -> None:
         """Change a call's state. AssertionError for a move that the table forbids: an error of ours."""
         assert type(state) in c.CALL_MOVES[type(call.state)], f"call {call.state} -> {state}"
-        self._unindex_call(call)
-        was_queued, is_queued = in_queue(call.state), in_queue(state)
-        self.queue_lengths[call.queue] += is_queued - was_queued
+        self.queue_lengths[call.queue] += in_queue(state) - in_queue(call.state)
         call.state = state
         match state:
             case c.Settling():
@@ -98,52 +116,66 @@ class World:
                 self.timers.set("settle", call.call_id, state.since_ms + self.rules.limits.settle_ms)
             case c.Waiting() | c.Ringing() | c.Connecting():
                 self.timers.clear("settle", call.call_id)
-        self._index_call(call)
+        if isinstance(state, c.Waiting):
+            call.more, call.bound = 0, None
+        if not isinstance(state, c.Ringing):
+            self.timers.clear("more", call.call_id)
+        self.refresh(call)
+
+    def set_reach(self, call: c.Call) -> Target | None:
+        """Let the steps and delays whose time has come hold for the call. Returns where a step sends it, if one does."""
+        now = reach.of(
+            self.queue_rules(call),
+            self.delays.get(call.queue, ()),
+            asked=call.asked,
+            priority=call.own_priority,
+            joined_ms=call.joined_ms,
+            virtual_ms=call.virtual_ms,
+            now_ms=self.now_ms,
+        )
+        call.required, call.priority, call.delay_ms, call.backup, call.at_once = now[:5]
+        if now.next_ms is not None and in_queue(call.state):
+            self.timers.set("reach", call.call_id, now.next_ms)
+        else:
+            self.timers.clear("reach", call.call_id)
+        self.refresh(call)
+        return now.overflow
+
+    def prefer(self, call: c.Call, preferred: c.Preferred | None) -> None:
+        """Let one agent come first for the call, or nobody any more."""
+        call.preferred = preferred
+        if preferred is not None:
+            self.timers.set("preferred", call.call_id, preferred.until_ms)
+        else:
+            self.timers.clear("preferred", call.call_id)
+        self.refresh(call)
 
     def requeue_call(self, call: c.Call, queue: str) -> None:
-        """Move a waiting call into another queue: it requires what it asked for plus what that queue adds."""
-        self._unindex_call(call)
+        """Move a waiting call into another queue, where its steps begin anew."""
+        self.index.remove_call(call.call_id)
         self.queue_lengths[call.queue] -= 1
         call.queue = queue
         call.joined_ms = self.now_ms
-        call.required = skills.merge(self.rules.queues[queue].required, call.asked)
+        call.last_place = None
         self.queue_lengths[queue] += 1
-        self._index_call(call)
+        self.prefer(call, None)
+        self.set_reach(call)
 
     def forget_call(self, call: c.Call, farewell: SendCall | EndCall | None) -> None:
         """The call is over. The farewell is what its leg was told; it is told again if the leg is still here later."""
-        self._unindex_call(call)
+        self.index.remove_call(call.call_id)
         self.queue_lengths[call.queue] -= in_queue(call.state)
         del self.calls[call.call_id]
         self.free_calls.pop(call.call_id, None)
-        for kind in ("max_wait", "delay", "settle"):
+        for kind in ("max_wait", "reach", "settle", "preferred", "more"):
             self.timers.clear(kind, call.call_id)
-        self.remember_ended(call.call_id, farewell)
-
-    def remember_ended(self, call_id: str, farewell: SendCall | EndCall | None) -> None:
-        """Keep in mind, for a while, that this call is over."""
-        self._ended[call_id] = _Ended(self.now_ms, farewell)
-        while self._ended:
-            oldest_id, oldest = next(iter(self._ended.items()))
-            if len(self._ended) <= _ENDED_LIMIT and self.now_ms - oldest.at_ms < _ENDED_FOR_MS:
-                break
-            del self._ended[oldest_id]
-
-    def has_ended(self, call_id: str) -> bool:
-        """Whether the call was here and is over. Repeats the farewell to a leg that seems to have missed it."""
-        ended = self._ended.get(call_id)
-        if ended is None:
-            return False
-        if ended.farewell is not None and self.now_ms - ended.at_ms >= _FAREWELL_RETRY_MS:
-            ended.at_ms = self.now_ms
-            self.command(ended.farewell)
-        return True
+        self.ended.remember(call.call_id, farewell, self.now_ms)
 
     def say_farewell(self, call_id: str) -> None:
         """An ended call's leg is back in the music: tell it at once where to go."""
-        ended = self._ended.get(call_id)
-        if ended is not None and ended.farewell is not None:
-            self.command(ended.farewell)
+        farewell = self.ended.farewell(call_id)
+        if farewell is not None:
+            self.command(farewell)
 
     def has_queue(self, queue: str) -> bool:
         """Whether calls can join this queue."""
@@ -157,59 +189,58 @@ class World:
         """Whether the call's leg can be reached. Calls without a leg can (a callback is dialled)."""
         return call.leg is None or self.switches.get(call.leg.switch, False)
 
-    def is_indexed(self, call: c.Call) -> bool:
-        """Whether the call belongs among those offered to agents."""
-        return isinstance(call.state, c.Waiting) and self.may_offer(call)
+    def wanted(self, call: c.Call) -> int:
+        """How many agents should ring for the call at once."""
+        at_once, limit = self.orderings[call.queue].ring.at_once, self.rules.limits.ringing
+        if call.preferred is not None and call.preferred.alone:
+            return 1
+        return limit if at_once == EVERYBODY else min(limit, max(at_once, call.at_once) + call.more)
 
-    def _index_call(self, call: c.Call) -> None:
-        if self.is_indexed(call):
-            self.index.add_call(call)
+    def seeks(self, call: c.Call) -> bool:
+        """Whether the call should be offered to an agent, or to one more."""
+        match call.state:
+            case c.Waiting():
+                return self.may_offer(call)
+            case c.Ringing(offer_ids):
+                return self.may_offer(call) and len(offer_ids) < self.wanted(call)
+            case _:
+                return False
+
+    def refresh(self, call: c.Call) -> None:
+        """Something about the call has changed: put it where it belongs in the index, and let it look for agents."""
+        self.index.remove_call(call.call_id)
+        if self.seeks(call):
+            self.index.add_call(call, extra=isinstance(call.state, c.Ringing))
             self.free_calls[call.call_id] = None
-
-    def _unindex_call(self, call: c.Call) -> None:
-        if self.is_indexed(call):
-            self.index.remove_call(call)
+        else:
             self.free_calls.pop(call.call_id, None)
 
     def set_switch(self, switch: str, *, up: bool) -> None:
         """A switch came or went: its waiting calls can, or cannot, be offered."""
         if self.switches.get(switch, False) == up:
             return
-        mine = [call for call in self.calls.values() if call.leg is not None and call.leg.switch == switch]
-        for call in mine:
-            self._unindex_call(call)
         self.switches[switch] = up
-        for call in mine:
-            self._index_call(call)
+        for call in self.calls.values():
+            if call.leg is not None and call.leg.switch == switch:
+                self.refresh(call)
 
-    # --- agents ---
+    # --- queues ---
 
-    def add_agent(self, agent: a.Agent) -> None:
-        """A newly configured agent, LoggedOut."""
-        assert isinstance(agent.state, a.LoggedOut)
-        agent.since_ms = self.now_ms
-        self.agents[agent.agent_id] = agent
+    def handling_ms(self, queue: str) -> float:
+        """How long an agent is occupied by one of the queue's calls: talk and wrap-up, smoothed."""
+        return self.handling.get(queue, self.rules.queues[queue].expected_handling_ms)
 
-    def move_agent(self, agent: a.Agent, state: a.AgentState, by: str = "") -> None:
-        """Change an agent's state and write the interval down. AssertionError for a forbidden move."""
-        assert type(state) in a.AGENT_MOVES[type(agent.state)], f"agent {agent.state} -> {state}"
-        if state == agent.state:
-            return
-        name = a.STATE_NAMES[type(agent.state)]
-        self.record(AgentStateEnded(agent.agent_id, name, agent.state_reason, agent.since_ms, self.now_ms, by))
-        if isinstance(agent.state, a.Ready):
-            if agent.agent_id in self.free_agents:
-                del self.free_agents[agent.agent_id]
+    def arm_conditions(self, queue: str) -> None:
+        """Set the deadlines at which the queue's calls overflow because nobody is there for them, or it is closed."""
+        rules = self.rules.queues.get(queue)
+        for condition in Condition:
+            overflow = None if rules is None else overflow_rules(rules, condition)
+            since_ms = self.staffing.since.get((condition, queue))
+            if overflow is not None and overflow.waiting and since_ms is not None:
+                # It may have held for long when a reload makes it matter.
+                self.timers.set(condition, queue, max(since_ms + overflow.after_ms, self.now_ms))
             else:
-                self.index.remove_agent(agent)
-        agent.state = state
-        agent.since_ms = self.now_ms
-        if isinstance(state, a.Ready):
-            self.free_agents[agent.agent_id] = None
-        if isinstance(state, a.WrappingUp | a.HeldBack):
-            self.timers.set("agent", agent.agent_id, state.until_ms)
-        else:
-            self.timers.clear("agent", agent.agent_id)
+                self.timers.clear(condition, queue)
 
     # --- offers ---
 
@@ -228,20 +259,14 @@ class World:
 
     def set_rules(self, rules: Rules, retired: frozenset[str]) -> None:
         """Work by other rules. The caller has seen to it that no call stands in a queue that is no more."""
-        self.rules = rules
-        self.retired = retired
-        self.delays = _delays(rules)
-        self.index = Index(rules, self.strategies)
+        self.rules, self.retired = rules, retired
+        self._order(rules)
+        self.staffing.add_queues(rules.queues, self.now_ms)
         self.queue_lengths = dict.fromkeys(rules.queues, 0)
         self.free_agents.clear()
         self.free_calls.clear()
         for call in self.calls.values():
-            call.required = skills.merge(rules.queues[call.queue].required, call.asked)
             self.queue_lengths[call.queue] += in_queue(call.state)
-            self._index_call(call)
-        for agent in self.agents.values():
-            if isinstance(agent.state, a.Ready):
-                self.free_agents[agent.agent_id] = None
 
     def index_free_agents(self) -> None:
         """Let calls find the agents who became free in this step."""
@@ -253,13 +278,3 @@ class World:
 def in_queue(state: c.CallState) -> bool:
     """Whether a call in this state counts towards its queue's length."""
     return isinstance(state, c.Waiting | c.Ringing | c.Connecting)
-
-
-def _delays(rules: Rules) -> dict[str, tuple[int, ...]]:
-    """By queue, the delays after which more of its agents help, ascending; queues without any are left out."""
-    delays: dict[str, set[int]] = {}
-    for agent in rules.agents.values():
-        for queue, service in agent.queues.items():
-            if service.delay_ms:
-                delays.setdefault(queue, set()).add(service.delay_ms)
-    return {queue: tuple(sorted(found)) for queue, found in delays.items()}

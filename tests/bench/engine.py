@@ -23,7 +23,7 @@ from fsacd.core import commands as k
 from fsacd.core import events as e
 from fsacd.core.engine import Engine
 from fsacd.core.rules import Limits, Rules, Service, SkillLevels
-from fsacd.testing import STRATEGIES, agent, queue, queued, rules_of
+from fsacd.testing import PLUGINS, agent, queue, queued, rules_of
 
 QUEUES = 200
 SKILLS = 50
@@ -38,7 +38,7 @@ class Bench:
     """One engine with its clock and the time each kind of event has taken."""
 
     def __init__(self, rules: Rules) -> None:
-        self.engine = Engine(rules, STRATEGIES)
+        self.engine = Engine(rules, PLUGINS)
         self.now_ms = 0
         self.taken_ns: dict[str, list[int]] = defaultdict(list)
         self.calls: dict[str, e.CallQueued] = {}

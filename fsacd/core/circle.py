@@ -1,0 +1,37 @@
+"""Ready agents in the order of their keys, part by part: within bounds, and round in a circle where wanted."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from itertools import chain
+
+from fsacd.strategy import Key
+
+# A ready agent's key within a queue and requirement, smaller is better: rank, level (negated), strategy's key, id.
+# A plain tuple, since twenty are made each time an agent becomes ready.
+AgentEntry = tuple[int, int, Key, str]
+
+
+def row(entries: list[AgentEntry], bound: tuple[int, int] | None, start: Key | None) -> Iterator[AgentEntry]:
+    """The entries within the bound; each rank and level begins behind `start` and goes round."""
+    here, end = 0, len(entries)
+    if bound is not None:
+        rank, level = bound
+        here, end = bisect_left(entries, (rank, level)), bisect_left(entries, (rank, level + 1))
+    if start is None:
+        if (here, end) == (0, len(entries)):
+            return iter(entries)
+        return (entries[place] for place in range(here, end))
+    return _go_round(entries, here, end, start)
+
+
+def _go_round(entries: list[AgentEntry], here: int, end: int, start: Key) -> Iterator[AgentEntry]:
+    while here < end:
+        rank, level = entries[here][:2]
+        there = bisect_left(entries, (rank, level + 1), here, end)
+        # No id is greater than this character, so whoever has the key itself is behind the start, too.
+        middle = bisect_right(entries, (rank, level, start, "\U0010ffff"), here, there)
+        for place in chain(range(middle, there), range(here, middle)):
+            yield entries[place]
+        here = there

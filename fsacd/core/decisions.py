@@ -1,0 +1,116 @@
+"""What is remembered of decisions, so that they can be explained later without costing anything now.
+
+A decision is noted with what it knew of the call. What it knew of the agents is found by going back from the present:
+before an agent changes, what he was is noted with a number, and whoever explains decision n undoes all that was noted
+after it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from fsacd.core.agent import Agent, AgentState, Served
+from fsacd.core.call import Preferred
+from fsacd.core.ordering import Ordering
+from fsacd.core.rules import AgentRules, QueueRules, SkillLevels
+from fsacd.strategy import AgentFacts, Start
+
+# How many changes of agents can be undone: at a thousand a minute, about twenty minutes.
+_MOMENTS = 20_000
+
+
+class Moment(NamedTuple):
+    """What an agent was."""
+
+    state: AgentState
+    facts: AgentFacts | None
+    rules: AgentRules
+    serves: tuple[Served, ...]
+
+    def service(self, queue: str) -> Served | None:
+        """How he served this queue, if he did."""
+        return next((served for served in self.serves if served.queue == queue), None)
+
+
+def moment_of(agent: Agent) -> Moment:
+    """What the agent is now."""
+    return Moment(agent.state, agent.facts, agent.rules, agent.serves)
+
+
+class CallMoment(NamedTuple):
+    """What the call was, and how its queue ordered agents."""
+
+    call_id: str
+    queue: QueueRules
+    ordering: Ordering
+    strategy: str  # longest_idle instead of the queue's, if that has failed
+    required: SkillLevels
+    priority: int
+    delay_ms: int
+    backup: bool
+    waited_ms: int
+    preferred: Preferred | None
+    let_pass: Mapping[str, int]
+    bound: tuple[int, int] | None
+    start: Start | None  # of a strategy that goes round
+    ranked: tuple[str, ...]
+
+
+class Decision(NamedTuple):
+    """One agent chosen for one call."""
+
+    number: int
+    moment: int
+    at_ms: int
+    agent_id: str
+    call: CallMoment
+
+
+class Decisions:
+    """The latest decisions and changes of agents, both bounded."""
+
+    def __init__(self) -> None:
+        self._moment = 0
+        self._number = 0
+        self._moments: deque[tuple[int, str, Moment]] = deque(maxlen=_MOMENTS)
+        self._decisions: OrderedDict[int, Decision] = OrderedDict()
+        self._of_call: dict[str, list[int]] = {}
+
+    def remember(self, agent: Agent) -> None:
+        """The agent is about to change."""
+        self._moment += 1
+        self._moments.append((self._moment, agent.agent_id, moment_of(agent)))
+
+    def add(self, call: CallMoment, agent_id: str, now_ms: int, limit: int) -> int:
+        """A decision was made, and nothing has been done about it yet. Returns its number."""
+        self._number += 1
+        self._decisions[self._number] = Decision(self._number, self._moment, now_ms, agent_id, call)
+        self._of_call.setdefault(call.call_id, []).append(self._number)
+        while len(self._decisions) > limit:
+            number, oldest = self._decisions.popitem(last=False)
+            mine = self._of_call[oldest.call.call_id]
+            mine.remove(number)
+            if not mine:
+                del self._of_call[oldest.call.call_id]
+        return self._number
+
+    def get(self, number: int) -> Decision | None:
+        """One decision, or None if it is not remembered any more."""
+        return self._decisions.get(number)
+
+    def of_call(self, call_id: str) -> list[Decision]:
+        """The decisions about a call, oldest first."""
+        return [self._decisions[number] for number in self._of_call.get(call_id, ())]
+
+    def agents_at(self, decision: Decision) -> Mapping[str, Moment] | None:
+        """What those agents were who have changed since; None if that is not known any more."""
+        if self._moments and self._moments[0][0] > decision.moment + 1:
+            return None
+        was: dict[str, Moment] = {}
+        for number, agent_id, moment in reversed(self._moments):
+            if number <= decision.moment:
+                break
+            was[agent_id] = moment
+        return was

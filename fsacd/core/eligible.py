@@ -1,0 +1,74 @@
+"""Why an agent may not be rung for a call, said for one pair: for explanations and for the proof of the index."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from fsacd.core import agent as a
+from fsacd.core import skills
+from fsacd.core.agent import Served
+from fsacd.core.decisions import CallMoment, Moment
+from fsacd.core.rules import SkillLevels
+from fsacd.core.views import WhyNot
+
+# Why an agent is not rung, and more about it.
+Why = tuple[WhyNot, str]
+
+
+def why_not(call: CallMoment, agent_id: str, agent: Moment, service: Served | None) -> Why | None:
+    """The first reason that holds, in the order of `WhyNot`, and its detail; None for an eligible ready agent."""
+    preferred = call.preferred
+    if preferred is not None and preferred.agent_id == agent_id:
+        return _by_state(agent.state)
+    if preferred is not None and preferred.alone:
+        return WhyNot.RESERVED, f"waits for {preferred.agent_id}"
+    if service is None:
+        return WhyNot.SKILL, "does not serve the queue"
+    lacking = _lacking(call.required, dict(agent.rules.skills))
+    if lacking is not None:
+        return WhyNot.SKILL, lacking
+    if service.backup and not call.backup:
+        return WhyNot.BACKUP, "no step has called the backup yet"
+    if service.delay_ms > call.delay_ms:
+        return WhyNot.DELAY, f"helps after {service.delay_ms / 1000:g} s"
+    by_state = _by_state(agent.state)
+    if by_state is None and call.bound is not None and call.bound != group_of(call, agent, service):
+        return WhyNot.SCOPE, f"rank {call.bound[0]} rings" + (f", level {-call.bound[1]}" if call.bound[1] else "")
+    return by_state
+
+
+def group_of(call: CallMoment, agent: Moment, service: Served) -> tuple[int, int]:
+    """Rank and level (negated), as they stand in the agent's key."""
+    level = skills.fit(call.required, dict(agent.rules.skills)) or 0
+    return service.rank, -level if call.queue.level_first else 0
+
+
+def _lacking(required: SkillLevels, levels: dict[str, int]) -> str | None:
+    for skill, level in required:
+        if skill not in levels:
+            return f"has no {skill}"
+        if levels[skill] < level:
+            return f"{skill} {levels[skill]}, needs {level}"
+    return None
+
+
+def _by_state(state: a.AgentState) -> Why | None:
+    match state:
+        case a.Ready():
+            return None
+        case a.LoggedOut():
+            return WhyNot.LOGGED_OUT, ""
+        case a.NotReady(reason):
+            return WhyNot.NOT_READY, reason
+        case a.HeldBack(reason, _):
+            return WhyNot.HELD_BACK, reason
+        case a.Busy():
+            return WhyNot.BUSY, ""
+        case a.Offered(offer_id):
+            return WhyNot.OFFERED, f"offer {offer_id}"
+        case a.Talking(_, call_id):
+            return WhyNot.TALKING, f"call {call_id}"
+        case a.WrappingUp():
+            return WhyNot.WRAPPING_UP, ""
+        case _:
+            assert_never(state)

@@ -1,0 +1,51 @@
+"""Ended calls are remembered for a while: a late announcement of one must not queue it a second time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from fsacd.core.commands import EndCall, SendCall
+
+_LIMIT = 50_000
+_FOR_MS = 600_000
+# An announcement later than this after the end means that the leg never got the farewell command.
+_FAREWELL_RETRY_MS = 3_000
+
+
+@dataclass(slots=True)
+class _Ended:
+    at_ms: int
+    farewell: SendCall | EndCall | None
+
+
+class EndedCalls:
+    """The ids of calls that are over, and what their legs were told last: it is told again to a leg that missed it."""
+
+    def __init__(self) -> None:
+        self._calls: OrderedDict[str, _Ended] = OrderedDict()
+
+    def __contains__(self, call_id: str) -> bool:
+        return call_id in self._calls
+
+    def remember(self, call_id: str, farewell: SendCall | EndCall | None, now_ms: int) -> None:
+        """The call is over."""
+        self._calls[call_id] = _Ended(now_ms, farewell)
+        while self._calls:
+            oldest_id, oldest = next(iter(self._calls.items()))
+            if len(self._calls) <= _LIMIT and now_ms - oldest.at_ms < _FOR_MS:
+                break
+            del self._calls[oldest_id]
+
+    def announced_again(self, call_id: str, now_ms: int) -> SendCall | EndCall | None:
+        """What to tell the leg of an ended call that announces itself; None if it may still be on its way."""
+        ended = self._calls[call_id]
+        if ended.farewell is None or now_ms - ended.at_ms < _FAREWELL_RETRY_MS:
+            return None
+        ended.at_ms = now_ms
+        return ended.farewell
+
+    def farewell(self, call_id: str) -> SendCall | EndCall | None:
+        """What to tell the leg of an ended call that is back in the music; None for a call that is not remembered."""
+        ended = self._calls.get(call_id)
+        return ended.farewell if ended is not None else None

@@ -1,0 +1,44 @@
+"""What a caller would wait, in milliseconds.
+
+Calls ahead, and the call itself, times what one call occupies an agent for (talk and wrap-up, smoothed over the last
+calls), over the agents on duty: the rule of Mitel, Google CCAI and OpenSIPS. It takes agents of several queues for
+this queue's alone, so it is too low where they are busy elsewhere.
+"""
+
+from __future__ import annotations
+
+from fsacd.core.call import Call
+from fsacd.core.world import World
+from fsacd.strategy import Key
+
+
+def for_newcomer(world: World, queue: str) -> int | None:
+    """For a call that joined now with the queue's class; None if nobody is on duty."""
+    key: Key = (-world.rules.queues[queue].priority, world.now_ms)
+    # A call order of the queue's own gives other keys; then the newcomer counts as the last.
+    ordered = world.orderings[queue].call_order is not None
+    return _estimate(world, queue, world.index.ahead_of(queue, (float("inf"),) if ordered else key))
+
+
+def for_call(world: World, call: Call) -> int | None:
+    """For a call that waits, or has just joined; None if nobody is on duty."""
+    return _estimate(world, call.queue, world.index.ahead_of_call(call))
+
+
+def at_place(world: World, queue: str, ahead: int) -> int | None:
+    """For a call with so many ahead of it; None if nobody is on duty."""
+    return _estimate(world, queue, ahead)
+
+
+def _estimate(world: World, queue: str, ahead: int) -> int | None:
+    on_duty = world.staffing.on_duty[queue]
+    if not on_duty:
+        return None
+    if not ahead and (world.index.has_ready(queue) or _has_free(world, queue)):
+        return 0
+    return round((ahead + 1) * world.handling_ms(queue) / on_duty)
+
+
+def _has_free(world: World, queue: str) -> bool:
+    """Whether an agent of the queue became ready in this very step."""
+    return any(queue in world.agents[agent_id].rules.queues for agent_id in world.free_agents)

@@ -1,0 +1,129 @@
+"""How one queue orders its agents and its calls: by plugins, and by longest_idle and the usual order if they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+from fsacd.core.call import Call
+from fsacd.core.chance import Chance
+from fsacd.core.plugins import PluginFailed, Plugins
+from fsacd.core.rules import QueueRules, SkillLevels
+from fsacd.strategy import (
+    AgentFacts,
+    CallFacts,
+    CallOrder,
+    Candidate,
+    Key,
+    KeyStrategy,
+    RankStrategy,
+    Ring,
+    ServiceFacts,
+    Start,
+    Strategy,
+)
+
+FALLBACK = "longest_idle"
+
+
+class Failure(NamedTuple):
+    """A plugin that a queue does without from now on."""
+
+    queue: str
+    plugin: str
+    failed: PluginFailed
+
+
+class Ordering:
+    """One queue's strategy and call order. `last_place` is that of the agent whom the queue rang last."""
+
+    def __init__(
+        self, rules: QueueRules, plugins: Plugins, *, seed: int, failures: list[Failure], last_place: int | None
+    ) -> None:
+        self.rules = rules
+        self.level_first = rules.level_first
+        self.last_place = last_place
+        self._failures = failures
+        self._plugins = plugins
+        self._seed = seed
+        self._use(rules.strategy, plugins.strategy(rules.strategy, rules.strategy_parameters))
+        self.call_order: CallOrder | None = None
+        if rules.call_order is not None:
+            self.call_order = plugins.call_order(rules.call_order, rules.call_order_parameters)
+
+    def _use(self, name: str, strategy: Strategy) -> None:
+        self.strategy_name = name
+        self.ranks: RankStrategy | None = None
+        self.by_skill = self.goes_round = False
+        self.ring: Ring = strategy.ring
+        if hasattr(strategy, "rank"):
+            self.ranks = cast(RankStrategy, strategy)
+            # The candidates come longest idle first, and are kept so.
+            strategy = self._plugins.strategy(FALLBACK, ())
+        self._keys = cast(KeyStrategy, strategy)
+        if self.ranks is None:
+            self.by_skill, self.goes_round = self._keys.by_skill, self._keys.goes_round
+
+    # --- agents; each may raise PluginFailed, and `fall_back` is the answer ---
+
+    def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
+        """The strategy's part of the agent's key; of a strategy that ranks, the order of its pool."""
+        return self._keys.key(agent, service, required)
+
+    def start(self, call_last_place: int | None) -> Key | None:
+        """Behind which key the circle begins; None for a strategy that does not go round."""
+        if not self.goes_round:
+            return None
+        return self._keys.start(Start(self.last_place, call_last_place))
+
+    def key_then(
+        self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels, start: Start | None
+    ) -> tuple[Key, bool]:
+        """The key again, for an explanation, and whether it comes round only after the others; () if that fails."""
+        try:
+            key = self._keys.key(agent, service, required if self.by_skill else ())
+            behind = self._keys.start(start) if start is not None and self.goes_round else None
+        except PluginFailed:
+            return (), False
+        return key, behind is not None and key <= behind
+
+    def rank(self, call: Call, candidates: Sequence[Candidate]) -> Sequence[str]:
+        """The order of these candidates by a strategy that ranks."""
+        assert self.ranks is not None
+        return self.ranks.rank(facts_of(call), candidates, Chance(self._seed, call.call_id, call.offers))
+
+    def fall_back(self, failure: PluginFailed) -> None:
+        """The strategy has failed: longest_idle does its work."""
+        self._failures.append(Failure(self.rules.name, self.strategy_name, failure))
+        self._use(FALLBACK, self._plugins.strategy(FALLBACK, ()))
+
+    # --- calls ---
+
+    def call_key(self, call: Call) -> Key:
+        """The call's key among the calls of its queue; may raise PluginFailed."""
+        if self.call_order is None:
+            return (-call.priority, call.virtual_ms)
+        return self.call_order.key(facts_of(call))
+
+    def fall_back_to_usual_order(self, failure: PluginFailed) -> None:
+        """The call order has failed: class and virtual arrival decide."""
+        assert self.rules.call_order is not None
+        self._failures.append(Failure(self.rules.name, self.rules.call_order, failure))
+        self.call_order = None
+
+
+def facts_of(call: Call) -> CallFacts:
+    """What a plugin may know of a call."""
+    return CallFacts(
+        call_id=call.call_id,
+        queue=call.queue,
+        priority=call.priority,
+        arrived_ms=call.arrived_ms,
+        head_start_ms=call.head_start_ms,
+        required=call.required,
+        number=call.number,
+        customer=call.customer,
+        language=call.language,
+        offers=call.offers,
+        last_place=call.last_place,
+    )

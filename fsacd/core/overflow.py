@@ -1,0 +1,150 @@
+"""When a call leaves its queue by rule, at joining or while it waits, and where it goes."""
+
+from __future__ import annotations
+
+from fsacd.core import call as c
+from fsacd.core import ending, estimate, sticky
+from fsacd.core.records import CallJoined, CallMoved, CallOutcome
+from fsacd.core.rules import Target, ToQueue
+from fsacd.core.staffing import Condition, overflow_rules
+from fsacd.core.world import World
+
+Reason = tuple[Target, str]
+
+# How often the estimated wait of those who wait is looked at.
+_ESTIMATE_EVERY_MS = 5_000
+
+
+def join(world: World, call: c.Call) -> None:
+    """The call has just come into its queue: it stays, or is sent on at once."""
+    reason = _not_taken(world, call)
+    if reason is None:
+        arm(world, call)
+        sticky.at_joining(world, call)
+    else:
+        send_on(world, call, *reason)
+
+
+def send_on(world: World, call: c.Call, target: Target, why: str) -> None:
+    """The call, which waits, leaves its queue. A queue that does not take it sends it on."""
+    passed = {call.queue}
+    while isinstance(target, ToQueue):
+        if target.queue in passed:
+            # The configuration excludes circles; should one get here, no call goes round in it for ever.
+            target = world.rules.fallback
+            break
+        passed.add(target.queue)
+        world.record(CallMoved(call.call_id, call.queue, target.queue, world.now_ms, why))
+        world.requeue_call(call, target.queue)
+        world.record(CallJoined(call.call_id, call.queue, world.now_ms, by_overflow=True))
+        reason = _not_taken(world, call)
+        if reason is None:
+            arm(world, call)
+            sticky.at_joining(world, call)
+            return
+        target, why = reason
+    ending.end(world, call, CallOutcome.OVERFLOWED, why, send_to=target)
+
+
+def _not_taken(world: World, call: c.Call) -> Reason | None:
+    """Why the queue does not take the call that has just come."""
+    rules = world.queue_rules(call)
+    if (reason := _condition(world, call.queue, Condition.CLOSED)) is not None:
+        return reason
+    if world.queue_lengths[call.queue] > rules.max_length:
+        return rules.when_full, "full"
+    for condition in (Condition.NOBODY_LOGGED_IN, Condition.NOBODY_READY):
+        if (reason := _condition(world, call.queue, condition)) is not None:
+            return reason
+    overflow = rules.when_estimated_wait
+    if overflow is not None and overflow.joining:
+        wait_ms = estimate.for_call(world, call)
+        if wait_ms is not None and wait_ms > rules.max_estimated_wait_ms:
+            return overflow.target, "estimated_wait"
+    return None
+
+
+def _condition(world: World, queue: str, condition: Condition, *, waits: bool = False) -> Reason | None:
+    """Where the queue sends its calls because the condition has held long enough; None if it has not."""
+    overflow = overflow_rules(world.rules.queues[queue], condition)
+    since_ms = world.staffing.since.get((condition, queue))
+    # Whoever would have to leave as soon as he waits need not join, either.
+    if overflow is None or since_ms is None or not (overflow.waiting or (overflow.joining and not waits)):
+        return None
+    return (overflow.target, condition.value) if world.now_ms >= since_ms + overflow.after_ms else None
+
+
+def must_leave(world: World, call: c.Call) -> Reason | None:
+    """Why a call that waits again may not: what happened while an agent rang for it."""
+    if call.overdue is not None:
+        return call.overdue
+    for condition in Condition:
+        if (reason := _condition(world, call.queue, condition, waits=True)) is not None:
+            return reason
+    return None
+
+
+def arm(world: World, call: c.Call) -> None:
+    """Set the deadlines of a call that has just joined its queue, or whose rules have changed."""
+    call.overdue = None
+    rules = world.queue_rules(call)
+    if rules.max_wait_ms is not None:
+        world.timers.set("max_wait", call.call_id, call.joined_ms + rules.max_wait_ms)
+    else:
+        world.timers.clear("max_wait", call.call_id)
+    if rules.when_estimated_wait is not None and rules.when_estimated_wait.waiting:
+        world.timers.set_unless_set("estimated_wait", call.queue, world.now_ms + _ESTIMATE_EVERY_MS)
+
+
+def leave_or_remember(world: World, call: c.Call, target: Target, why: str) -> None:
+    """The call's time in this queue is over. A caller for whom an agent rings right now is not torn away from him."""
+    if isinstance(call.state, c.Waiting):
+        send_on(world, call, target, why)
+    else:
+        call.overdue = (target, why)
+
+
+def max_wait_passed(world: World, call_id: str) -> None:
+    """The maximum wait is over."""
+    call = world.calls[call_id]
+    leave_or_remember(world, call, world.queue_rules(call).when_max_wait, "max_wait")
+
+
+def reach_changed(world: World, call_id: str) -> None:
+    """A step's or a delay's time has come."""
+    call = world.calls[call_id]
+    target = world.set_reach(call)
+    if target is not None:
+        leave_or_remember(world, call, target, "step")
+
+
+def condition_held(world: World, condition: Condition, queue: str) -> None:
+    """The condition has held for as long as the queue's rules say: whoever waits leaves."""
+    if queue not in world.rules.queues:
+        return
+    for call in _waiting_in(world, queue):
+        reason = _condition(world, queue, condition, waits=True)
+        if reason is not None:
+            send_on(world, call, *reason)
+
+
+def look_at_estimates(world: World, queue: str) -> None:
+    """Whoever would still wait too long leaves."""
+    rules = world.rules.queues.get(queue)
+    calls = _waiting_in(world, queue)
+    if rules is None or rules.when_estimated_wait is None or not rules.when_estimated_wait.waiting or not calls:
+        return
+    world.timers.set("estimated_wait", queue, world.now_ms + _ESTIMATE_EVERY_MS)
+    ahead = 0
+    for call in calls:
+        wait_ms = estimate.at_place(world, queue, ahead)
+        if wait_ms is not None and wait_ms > rules.max_estimated_wait_ms:
+            send_on(world, call, rules.when_estimated_wait.target, "estimated_wait")
+        else:
+            ahead += 1
+
+
+def _waiting_in(world: World, queue: str) -> list[c.Call]:
+    """The queue's calls that nobody rings for, in their usual order."""
+    waiting = [call for call in world.calls.values() if call.queue == queue and isinstance(call.state, c.Waiting)]
+    return sorted(waiting, key=lambda call: call.order)

@@ -1,0 +1,142 @@
+"""The agents' side of the world: the only way to change an agent's state, rules or place in the index."""
+
+from __future__ import annotations
+
+from fsacd.core import agent as a
+from fsacd.core import sticky
+from fsacd.core.load import plus_call, plus_time
+from fsacd.core.records import AgentStateEnded
+from fsacd.core.rules import AgentRules
+from fsacd.core.world import World
+from fsacd.strategy import AgentFacts, ServiceFacts
+
+
+def add(world: World, rules: AgentRules) -> None:
+    """A newly configured agent, LoggedOut."""
+    agent = a.Agent(rules, rules, contact=rules.contact, since_ms=world.now_ms)
+    agent.load.away_since_ms = world.now_ms
+    world.agents[agent.agent_id] = agent
+    configure(world, agent, rules)
+
+
+def configure(world: World, agent: a.Agent, rules: AgentRules) -> None:
+    """Give the agent other rules. He must not be in the index."""
+    if rules != agent.rules:
+        world.decisions.remember(agent)
+    serves = []
+    for queue, service in rules.queues.items():
+        places = world.places[queue]
+        place = places.setdefault(agent.agent_id, len(places))
+        facts = ServiceFacts(place, service.rank, service.weight)
+        serves.append(a.Served(queue, service.rank, service.delay_ms, service.backup, facts))
+    agent.configure(rules, tuple(serves))
+    recount(world, agent)
+
+
+def change(world: World, agent: a.Agent, rules: AgentRules) -> None:
+    """Somebody changes by hand what an agent can do or serves."""
+    is_ready = isinstance(agent.state, a.Ready)
+    if is_ready:
+        _take_out(world, agent)
+    for queue, service in rules.queues.items():
+        known = world.delays.get(queue, ())
+        if service.delay_ms and service.delay_ms not in known:
+            world.delays[queue] = tuple(sorted((*known, service.delay_ms)))
+            for call in [call for call in world.calls.values() if call.queue == queue]:
+                world.set_reach(call)
+    configure(world, agent, rules)
+    if is_ready:
+        _let_look(world, agent)
+
+
+def move(world: World, agent: a.Agent, state: a.AgentState, by: str = "") -> None:
+    """Change an agent's state and write the interval down. AssertionError for a forbidden move."""
+    assert type(state) in a.AGENT_MOVES[type(agent.state)], f"agent {agent.state} -> {state}"
+    if state == agent.state:
+        return
+    name = a.STATE_NAMES[type(agent.state)]
+    world.record(AgentStateEnded(agent.agent_id, name, agent.state_reason, agent.since_ms, world.now_ms, by))
+    world.decisions.remember(agent)
+    if isinstance(agent.state, a.Ready):
+        _take_out(world, agent)
+    _count_work(world, agent, state)
+    agent.state = state
+    agent.since_ms = world.now_ms
+    if isinstance(state, a.Ready):
+        _let_look(world, agent)
+    if isinstance(state, a.WrappingUp | a.HeldBack):
+        world.timers.set("agent", agent.agent_id, state.until_ms)
+    else:
+        world.timers.clear("agent", agent.agent_id)
+    if isinstance(state, a.LoggedOut):
+        sticky.release(world, agent.agent_id)
+    recount(world, agent)
+
+
+def recount(world: World, agent: a.Agent) -> None:
+    """The agent's state or wish has changed: queues may have lost their last agent, or have one again."""
+    for queue in sorted(world.staffing.count(agent, world.now_ms)):
+        world.arm_conditions(queue)
+
+
+def answered(world: World, agent: a.Agent, queue: str) -> None:
+    """The agent begins to talk with a caller of this queue."""
+    agent.unanswered = 0
+    agent.handling = (queue, world.now_ms)
+    agent.load.calls = plus_call(agent.load.calls, world.now_ms, world.rules.limits.counters_half_life_ms)
+
+
+def forget(world: World, agent: a.Agent) -> None:
+    """The agent is gone from the configuration, and holds no call."""
+    world.timers.clear("agent", agent.agent_id)
+    sticky.release(world, agent.agent_id)
+    for queue in sorted(world.staffing.forget(agent, world.now_ms)):
+        world.arm_conditions(queue)
+    del world.agents[agent.agent_id]
+
+
+def let_all_look(world: World) -> None:
+    """After a change of the rules: every ready agent looks for a call anew."""
+    for agent in world.agents.values():
+        if isinstance(agent.state, a.Ready):
+            _let_look(world, agent)
+
+
+def _let_look(world: World, agent: a.Agent) -> None:
+    load = agent.load
+    agent.facts = AgentFacts(
+        agent.agent_id,
+        agent.idle_since_ms,
+        agent.last_offered_ms,
+        load.calls,
+        load.talk,
+        load.work,
+        agent.rules.skills,
+    )
+    world.free_agents[agent.agent_id] = None
+
+
+def _take_out(world: World, agent: a.Agent) -> None:
+    if agent.agent_id in world.free_agents:
+        del world.free_agents[agent.agent_id]
+    else:
+        world.index.remove_agent(agent)
+
+
+def _count_work(world: World, agent: a.Agent, state: a.AgentState) -> None:
+    """The agent leaves his state for this one: add the interval to what he has done."""
+    load, half_life_ms = agent.load, world.rules.limits.counters_half_life_ms
+    if isinstance(agent.state, a.WORKING):
+        load.work = plus_time(load.work, agent.since_ms, world.now_ms, half_life_ms)
+    if isinstance(agent.state, a.Talking):
+        load.talk = plus_time(load.talk, agent.since_ms, world.now_ms, half_life_ms)
+    if isinstance(state, a.OFF_DUTY):
+        load.leave(world.now_ms)
+    else:
+        load.come_back(world.now_ms, half_life_ms)
+    if agent.handling is not None and not isinstance(state, a.Talking | a.WrappingUp):
+        queue, began_ms = agent.handling
+        agent.handling = None
+        if queue in world.rules.queues:
+            mean_ms = world.handling_ms(queue)
+            world.handling[queue] = mean_ms + (world.now_ms - began_ms - mean_ms) / 8

@@ -1,0 +1,62 @@
+"""One agent first: the caller's last one, the customer's own, or the one an operator chose."""
+
+from __future__ import annotations
+
+from fsacd.core import agent as a
+from fsacd.core import call as c
+from fsacd.core.rules import Sticky, StickyAgent
+from fsacd.core.world import World
+
+
+def at_joining(world: World, call: c.Call) -> None:
+    """The call has come into its queue: if the queue says so, one agent comes first for it, for a while."""
+    rules = world.queue_rules(call).sticky
+    if rules is None or call.joined_ms + rules.for_ms <= world.now_ms:
+        return
+    agent = world.agents.get(_whom(world, call, rules))
+    if agent is None or isinstance(agent.state, a.LoggedOut):
+        return
+    serves = call.queue in agent.rules.queues and agent.fit(call.required) is not None
+    if serves or rules.any_queue:
+        world.prefer(call, c.Preferred(agent.agent_id, call.joined_ms + rules.for_ms, alone=rules.wait))
+
+
+def _whom(world: World, call: c.Call, rules: Sticky) -> str:
+    last = world.last_agents.get(call.number, "") if call.number else ""
+    match rules.agent:
+        case StickyAgent.LAST:
+            return last
+        case StickyAgent.NAMED:
+            return call.named_agent
+        case StickyAgent.NAMED_OR_LAST:
+            return call.named_agent or last
+
+
+def remember(world: World, number: str, agent_id: str) -> None:
+    """This caller has talked with this agent."""
+    if not number:
+        return
+    world.last_agents[number] = agent_id
+    world.last_agents.move_to_end(number)
+    while len(world.last_agents) > world.rules.limits.last_agents:
+        world.last_agents.popitem(last=False)
+
+
+def known_from_history(world: World, pairs: tuple[tuple[str, str], ...]) -> None:
+    """What history knows, as far as there is room; what has happened since goes before it."""
+    since = list(world.last_agents.items())
+    world.last_agents.clear()
+    for number, agent_id in (*pairs, *since):
+        remember(world, number, agent_id)
+
+
+def expired(world: World, call_id: str) -> None:
+    """The time is over in which one agent came first."""
+    world.prefer(world.calls[call_id], None)
+
+
+def release(world: World, agent_id: str) -> None:
+    """The agent goes home: nobody waits for him."""
+    for call in list(world.calls.values()):
+        if call.preferred is not None and call.preferred.agent_id == agent_id:
+            world.prefer(call, None)

@@ -1,0 +1,198 @@
+"""What somebody wants changed by hand. Each returns why it was refused, or None; what was done is recorded with who."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from fsacd.core import agent as a
+from fsacd.core import call as c
+from fsacd.core import calls, ending, offers, overflow, roster
+from fsacd.core.commands import CancelReason, SendCall
+from fsacd.core.events import (
+    AgentChangeAsked,
+    CallChangeAsked,
+    CallHangupAsked,
+    CallPromoteAsked,
+    CallRequeueAsked,
+    CallSendAsked,
+    CallWish,
+    QueueSetOpen,
+)
+from fsacd.core.records import CallJoined, CallMoved, CallOutcome, ChangeMade
+from fsacd.core.rules import SkillLevels, ToHangup
+from fsacd.core.world import World
+
+
+def of_call(world: World, event: CallWish) -> str | None:
+    """A wish about a call."""
+    call = world.calls.get(event.call_id)
+    if call is None:
+        return f"there is no call {event.call_id}"
+    match event:
+        case CallRequeueAsked():
+            return _requeue(world, call, event)
+        case CallHangupAsked():
+            return _hang_up(world, call, event)
+        case CallChangeAsked():
+            return _change(world, call, event)
+        case CallPromoteAsked():
+            return _promote(world, call, event)
+        case CallSendAsked():
+            return _send(world, call, event)
+        case _:
+            assert_never(event)
+
+
+def _record(world: World, kind: str, subject: str, detail: str, by: str) -> None:
+    world.record(ChangeMade(kind, subject, detail, by, world.now_ms))
+
+
+def _requeue(world: World, call: c.Call, event: CallRequeueAsked) -> str | None:
+    """Back into its queue, or into another, with its arrival kept."""
+    queue = event.queue or call.queue
+    if not world.has_queue(queue):
+        return f"there is no queue {queue!r}"
+    match call.state:
+        case c.Waiting():
+            if queue == call.queue:
+                return "the call waits in that queue already"
+        case c.Ringing():
+            calls.take_offers_back(world, call, CancelReason.WITHDRAWN)
+            world.move_call(call, c.Waiting())
+        case c.Connecting() | c.Settling():
+            return "the call is being connected; try again in a moment"
+        case c.Talking(offer_id, _, since_ms):
+            if call.leg is None or call.replaced:
+                return "the caller was transferred to somebody else's call and has no leg to put back"
+            world.command(SendCall(call.call_id, call.leg, world.rules.back))
+            offers.talk_over(world, offer_id)
+            call.talked_ms += world.now_ms - since_ms
+            call.answered_after_ms = None
+            call.joined_ms = world.now_ms  # or the talk would count towards the maximum wait, and end the call now
+            world.move_call(call, c.Waiting())
+    _record(world, "call_moved", call.call_id, f"{call.queue} to {queue}", event.by)
+    if queue != call.queue:
+        world.record(CallMoved(call.call_id, call.queue, queue, world.now_ms, f"asked by {event.by}"))
+        world.requeue_call(call, queue)
+        world.record(CallJoined(call.call_id, queue, world.now_ms, by_overflow=True))
+    else:
+        world.set_reach(call)
+    overflow.arm(world, call)
+    return None
+
+
+def _hang_up(world: World, call: c.Call, event: CallHangupAsked) -> str | None:
+    outcome = CallOutcome.HUNG_UP
+    match call.state:
+        case c.Talking() as talk:
+            offers.talk_over(world, talk.offer_id)
+            call.talked_ms += world.now_ms - talk.since_ms
+            outcome = CallOutcome.ANSWERED
+        case c.Settling() as settling:
+            calls.was_talk(world, call, settling)
+            outcome = CallOutcome.ANSWERED
+        case _:
+            calls.take_offers_back(world, call, CancelReason.CALLER_GONE)
+    _record(world, "call_ended", call.call_id, call.queue, event.by)
+    ending.end(world, call, outcome, f"by {event.by}", send_to=ToHangup())
+    return None
+
+
+def _change(world: World, call: c.Call, event: CallChangeAsked) -> str | None:
+    """Another class, other skills, another head start. Agents who ring already go on ringing."""
+    changes = []
+    if event.priority is not None:
+        changes.append(f"priority {call.own_priority} to {event.priority}")
+        call.own_priority = event.priority
+    if event.required is not None:
+        changes.append(f"skills {_told(call.asked)} to {_told(event.required)}")
+        call.asked = event.required
+    if event.head_start_ms is not None:
+        changes.append(f"head start {call.head_start_ms / 1000:g} s to {event.head_start_ms / 1000:g} s")
+        call.head_start_ms = event.head_start_ms
+    if not changes:
+        return "nothing was asked to be changed"
+    _record(world, "call_changed", call.call_id, ", ".join(changes), event.by)
+    world.set_reach(call)
+    return None
+
+
+def _promote(world: World, call: c.Call, event: CallPromoteAsked) -> str | None:
+    """Before all others of its queue, whatever their class."""
+    if not isinstance(call.state, c.Waiting | c.Ringing):
+        return "the call does not wait"
+    others = [
+        other
+        for other in world.calls.values()
+        if other.queue == call.queue and other is not call and isinstance(other.state, c.Waiting | c.Ringing)
+    ]
+    highest = max((other.priority for other in others), default=call.priority)
+    if highest > call.priority:
+        call.own_priority += highest - call.priority
+        call.priority = highest
+    first_ms = min((other.virtual_ms for other in others if other.priority == call.priority), default=None)
+    if first_ms is not None and call.virtual_ms >= first_ms:
+        call.head_start_ms = call.arrived_ms - first_ms + 1
+    _record(world, "call_promoted", call.call_id, call.queue, event.by)
+    world.set_reach(call)
+    return None
+
+
+def _send(world: World, call: c.Call, event: CallSendAsked) -> str | None:
+    """For one agent alone, for a while, then for all again."""
+    agent = world.agents.get(event.agent_id)
+    if agent is None or agent.removed:
+        return f"there is no agent {event.agent_id!r}"
+    if isinstance(agent.state, a.LoggedOut):
+        return f"agent {event.agent_id} is logged out"
+    match call.state:
+        case c.Waiting():
+            pass
+        case c.Ringing():
+            calls.take_offers_back(world, call, CancelReason.WITHDRAWN)
+            world.move_call(call, c.Waiting())
+        case c.Connecting() | c.Settling():
+            return "the call is being connected; try again in a moment"
+        case c.Talking():
+            return "the call talks with an agent; put it back into its queue first"
+    _record(world, "call_sent", call.call_id, f"to agent {event.agent_id}", event.by)
+    world.prefer(call, c.Preferred(event.agent_id, world.now_ms + event.for_ms, alone=True))
+    return None
+
+
+def of_agent(world: World, agent: a.Agent, event: AgentChangeAsked) -> str | None:
+    """Other skills, other queues."""
+    unknown = sorted(set(event.queues or ()) - set(world.rules.queues))
+    if unknown:
+        return f"there is no queue {unknown[0]!r}"
+    if event.skills is None and event.queues is None:
+        return "nothing was asked to be changed"
+    changes, rules = [], agent.rules
+    if event.skills is not None:
+        changes.append(f"skills {_told(rules.skills)} to {_told(event.skills)}")
+        rules = replace(rules, skills=event.skills)
+    if event.queues is not None:
+        changes.append(
+            f"queues {' '.join(sorted(rules.queues)) or 'none'} to {' '.join(sorted(event.queues)) or 'none'}"
+        )
+        rules = replace(rules, queues=event.queues)
+    _record(world, "agent_changed", agent.agent_id, ", ".join(changes), event.by)
+    roster.change(world, agent, rules)
+    return None
+
+
+def of_queue(world: World, event: QueueSetOpen) -> str | None:
+    """A queue opens or closes."""
+    if not world.has_queue(event.queue):
+        return f"there is no queue {event.queue!r}"
+    if world.staffing.is_open(event.queue) == event.open:
+        return None
+    world.staffing.set_open(event.queue, is_open=event.open, now_ms=world.now_ms)
+    _record(world, "queue_opened" if event.open else "queue_closed", event.queue, "", event.by)
+    world.arm_conditions(event.queue)
+    return None
+
+
+def _told(levels: SkillLevels) -> str:
+    return " ".join(f"{skill}={level}" for skill, level in levels) or "none"
