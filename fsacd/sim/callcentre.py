@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fsacd.sim.agenda import SECOND, Timer
 from fsacd.sim.phones import Caller, Line, ScriptedPhone
-from fsacd.sim.workload import PLAN, VIP_PREFIX, Manner, Plan, Worker
+from fsacd.sim.workload import OUTSIDE_LINE, PLAN, VIP_PREFIX, Manner, Plan, Worker
 
 if TYPE_CHECKING:
     from fsacd.sim.switch import Switch
@@ -37,6 +37,7 @@ class Tally:
     refused: int = 0
     logins: int = 0
     codes_refused: int = 0
+    private_calls: int = 0
 
 
 class AgentPhone:
@@ -53,6 +54,8 @@ class AgentPhone:
         """He comes to work and logs in."""
         self.register(True)
         self.centre.soon(self.centre.plan.login_s, self._log_in)
+        if self.worker.manner is Manner.CHATTY:
+            self._plan_private_call()
 
     def register(self, on: bool) -> None:
         """Plug the phone in, or pull the plug."""
@@ -90,6 +93,18 @@ class AgentPhone:
 
         self.centre.dial(self.worker, READY, back)
 
+    def _plan_private_call(self) -> None:
+        self.centre.soon(self.centre.plan.before_private_call_s, self._call_privately)
+
+    def _call_privately(self) -> None:
+        if self._line is not None:
+            # He talks; as soon as he has a moment he will.
+            self.centre.soon(RETRY_S, self._call_privately)
+            return
+        self.centre.tally.private_calls += 1
+        self._line = self.centre.dial_out(self.worker, self)
+        self._plan_private_call()
+
     # --- what a phone is asked to do ----------------------------------------------------------------------------
 
     def invited(self, line: Line) -> None:
@@ -97,7 +112,7 @@ class AgentPhone:
         centre, manner = self.centre, self.worker.manner
         centre.tally.rang += 1
         moody = manner is not Manner.DILIGENT and centre.chance.random() < MOOD
-        if self._line is not None or (moody and manner is Manner.CHATTY):
+        if self._line is not None:
             line.reject("USER_BUSY")
             return
         if moody and manner is Manner.OFFLINE:
@@ -113,12 +128,18 @@ class AgentPhone:
             centre.soon(centre.plan.pick_up_s, lambda: self._pick_up(line))
 
     def _pick_up(self, line: Line) -> None:
-        if line.open:
-            self._line = line
-            line.answer()
+        if not line.open:
+            return
+        if self._line is not None:
+            # He has dialled out since it began to ring.
+            line.reject("USER_BUSY")
+            return
+        self._line = line
+        line.answer()
 
     def answered(self, line: Line) -> None:
-        """Not asked: he places no calls but feature codes."""
+        """A private call is answered: he talks."""
+        self.centre.soon(self.centre.plan.talk_s, line.hang_up)
 
     def talking(self, line: Line) -> None:
         """He talks with the caller, and is the one who ends it more often than not."""
@@ -214,8 +235,15 @@ class CallCentre:
 
     def dial(self, worker: Worker, code: str, then: Callable[[bool], None]) -> None:
         """An agent dials a feature code; `then` gets whether the tone said yes."""
-        caller = Caller(worker.agent_id, code, worker.name, AGENTS_CONTEXT, user=worker.agent_id)
-        self.switch.call(caller, _CodeDialler(self, then))
+        self.switch.call(_from_desk(worker, code), _CodeDialler(self, then))
+
+    def dial_out(self, worker: Worker, phone: AgentPhone) -> Line:
+        """An agent calls somebody outside."""
+        return self.switch.call(_from_desk(worker, f"{OUTSIDE_LINE}30{self.chance.randrange(10**6):06d}"), phone)
+
+
+def _from_desk(worker: Worker, dials: str) -> Caller:
+    return Caller(worker.agent_id, dials, worker.name, AGENTS_CONTEXT, user=worker.agent_id)
 
 
 class _CodeDialler(ScriptedPhone):

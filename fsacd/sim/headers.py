@@ -64,6 +64,7 @@ def base_headers(name: str, sequence: int, wall_us: int, core_uuid: str, hostnam
 
 def basic_headers(channel: Channel) -> dict[str, str]:
     """What every event about a leg says: its states and who is on it, but none of its variables."""
+    presence = channel.variables.get("presence_id")
     headers = {
         "Channel-State": channel.running.label,
         "Channel-Call-State": channel.call_state,
@@ -73,6 +74,7 @@ def basic_headers(channel: Channel) -> dict[str, str]:
         "Call-Direction": channel.direction,
         "Presence-Call-Direction": channel.direction,
         "Channel-HIT-Dialplan": "true" if channel.hit_dialplan else "false",
+        **({"Channel-Presence-ID": presence} if presence else {}),
         "Channel-Call-UUID": channel.call_uuid,
         "Answer-State": channel.answer_state,
         **({"Hangup-Cause": channel.cause} if channel.cause else {}),

@@ -87,6 +87,17 @@ def find_phone(switch: Switch, endpoint: str) -> Phone | Unreachable:
     return switch.phones.get(address) or Unreachable("NORMAL_TEMPORARY_FAILURE", leg=True)
 
 
+def _user_dialled(switch: Switch, endpoint: str) -> tuple[str, dict[str, str]]:
+    """The endpoint where a user has registered, and what `user/` writes into the leg; others are left as they are."""
+    kind, _, rest = endpoint.partition("/")
+    if kind != "user":
+        return endpoint, {}
+    user, _, domain = rest.partition("@")
+    domain = domain or "127.0.0.1"
+    known = {"dialed_user": user, "dialed_domain": domain, "presence_id": f"{user}@{domain}"}
+    return switch.directory.get(user, ""), known
+
+
 class Attempt:
     """One phone being rung by the originating thread, which looks at it every 20 ms until it knows the outcome."""
 
@@ -107,7 +118,8 @@ class Attempt:
 
     def _channel(self, uuid: str) -> Channel:
         order, switch = self.order, self.switch
-        address = order.endpoint.removeprefix("sofia/").partition("/")[2] or order.endpoint.partition("/")[2]
+        endpoint, dialled = _user_dialled(switch, order.endpoint)
+        address = endpoint.removeprefix("sofia/").partition("/")[2] or endpoint.partition("/")[2]
         user = address.removeprefix("sip:").split("@")[0]
         number = order.variables.get("origination_caller_id_number") or order.cid_number or "0000000000"
         name = f"sofia/internal/{address.removeprefix('sip:')}"
@@ -133,7 +145,8 @@ class Attempt:
         )
         profile.orig_cid_name = profile.cid_name
         channel = Channel(uuid=uuid, name=name, direction="outbound", profile=profile, call_uuid=uuid)
-        channel.variables = outbound_variables(channel, switch.next_session_id(), address) | order.variables
+        channel.variables = outbound_variables(channel, switch.next_session_id(), address)
+        channel.variables |= order.variables | dialled
         return channel
 
     def begin(self) -> None:

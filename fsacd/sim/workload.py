@@ -11,6 +11,8 @@ from enum import StrEnum
 # Below this prefix are the numbers of very important callers; the entry dialplan knows them.
 VIP_PREFIX = "+4989555"
 VIP_PRIORITY = 10
+# What agents dial to reach somebody outside.
+OUTSIDE_LINE = "0"
 
 
 class Manner(StrEnum):
@@ -19,7 +21,7 @@ class Manner(StrEnum):
     DILIGENT = "diligent"
     FORGETFUL = "forgetful"  # lets every third call ring
     CHOOSY = "choosy"  # refuses every third call
-    CHATTY = "chatty"  # is busy with private calls every third time
+    CHATTY = "chatty"  # has private calls of his own
     OFFLINE = "offline"  # his phone is often not registered
 
 
@@ -59,6 +61,7 @@ class Plan:
     login_s: tuple[float, float] = (0.3, 5)
     work_before_break_s: tuple[float, float] = (90, 300)
     break_s: tuple[float, float] = (15, 45)
+    before_private_call_s: tuple[float, float] = (15, 60)
     # How many callers may be on the line at once: those beyond hear an engaged tone.
     most_callers: int = 300
     wrap_up_s: int = 5
@@ -182,6 +185,14 @@ def entry_dialplan(plan: Plan = PLAN, music: str = "local_stream://moh") -> str:
       <condition field="destination_number" expression="^nobody$">
         <action application="playback" data="tone_stream://%(500,0,300)"/>
         <action application="hangup" data="NORMAL_TEMPORARY_FAILURE"/>
+      </condition>
+    </extension>
+  </context>
+  <context name="default">
+    <extension name="outside_line">
+      <condition field="destination_number" expression="^{OUTSIDE_LINE}\\d+$">
+        <action application="answer"/>
+        <action application="playback" data="{music}"/>
       </condition>
     </extension>
   </context>
