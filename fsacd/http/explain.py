@@ -79,7 +79,11 @@ def _stored(asked: Asked, call_id: str, query: b.ExplainQuery) -> tuple[list[m.E
             return stored, "history holds some of them in a form unknown here"
         stored.append(
             whole.model_copy(
-                update={"eligible": whole.eligible[: query.agents], "not_rung": whole.not_rung[: query.agents]}
+                update={
+                    "sentence": sentence(whole.sentence),
+                    "eligible": whole.eligible[: query.agents],
+                    "not_rung": whole.not_rung[: query.agents],
+                }
             )
         )
     return stored, ""
@@ -107,7 +111,7 @@ def _shown(asked: Asked, told: Explanation, agents: int) -> m.Explanation:
         queue=told.queue,
         chosen=told.chosen,
         strategy=told.strategy,
-        sentence=well_formed(told.sentence),
+        sentence=sentence(well_formed(told.sentence)),
         priority=told.priority,
         required_skills=dict(told.required),
         waited_seconds=seconds(told.waited_ms),
