@@ -1,0 +1,157 @@
+"""The API on a real engine: what a supervisor asks for happens, and what it refuses comes back as a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from fsacd.core.commands import RingAgent
+from fsacd.core.events import AgentLoggedIn, Event, SwitchConnected
+from fsacd.core.records import ChangeMade
+from fsacd.core.rules import Service
+from fsacd.core.views import Explanation, Snapshot
+from fsacd.errors import Refused
+from fsacd.http.access import Role
+from fsacd.testing import Driver, agent, queue, queued, rules_of
+from tests.http.rig import FakeDaemon, Rig, serve
+
+BY = "api:supervisor"
+RULES = rules_of(
+    queue("support", required=(("german", 3),)),
+    queue("sales"),
+    agent("1001", "support", ("sales", Service(rank=2)), skills={"german": 8}),
+    agent("1002", "support", skills={"german": 2}),
+    agent("1003", "sales", skills={"french": 5}),
+)
+
+
+@dataclass
+class EngineDaemon(FakeDaemon):
+    """A daemon that is an engine with a clock to turn."""
+
+    driver: Driver = field(default_factory=lambda: Driver(RULES))
+
+    def ask(self, event: Event) -> None:
+        step = self.driver.tell(event)
+        if step.refused is not None:
+            raise Refused(step.refused)
+
+    def snapshot(self) -> Snapshot:
+        return self.driver.engine.snapshot(self.driver.now_ms)
+
+    def explain(self, call_id: str) -> tuple[Explanation, ...]:
+        return self.driver.engine.explain(call_id, self.driver.now_ms)
+
+
+@contextmanager
+def centre() -> Iterator[tuple[Rig, Driver]]:
+    """Two callers wait for support, where 1002 is at work, whose German is too poor for them."""
+    daemon = EngineDaemon()
+    driver = daemon.driver
+    driver.tell(SwitchConnected("fs1"))
+    driver.tell(AgentLoggedIn("1002", "test"))
+    driver.tell(queued("anna-000", "support"), at_ms=1_000)
+    driver.tell(queued("berta-000", "support", 2_000), at_ms=2_000)
+    driver.wait_until(10_000)
+    with serve(daemon) as rig:
+        yield rig, driver
+
+
+def change(rig: Rig, path: str, body: Any = None) -> int:
+    """The status of a change asked for by a supervisor."""
+    return rig.post(f"/api/v1/{path}", body, Role.SUPERVISOR).status
+
+
+def changes(driver: Driver) -> list[tuple[str, str, str]]:
+    """What history says of changes by hand: (kind, subject, by)."""
+    return [(record.kind, record.subject, record.by) for record in driver.records_of(ChangeMade)]
+
+
+def rung(driver: Driver) -> list[tuple[str, str]]:
+    """Who was rung for whom, in order."""
+    return [(ring.agent_id, ring.call_id) for ring in driver.commands_of(RingAgent)]
+
+
+def test_a_promoted_call_goes_first() -> None:
+    """The second caller overtakes the first."""
+    with centre() as (rig, driver):
+        assert change(rig, "calls/berta-000/promote") == 200
+        driver.tell(AgentLoggedIn("1001", "test"))
+    assert (rung(driver), changes(driver)) == ([("1001", "berta-000")], [("call_promoted", "berta-000", BY)])
+
+
+def test_a_call_that_needs_something_else_is_rung_at_once() -> None:
+    """Nobody at work speaks enough German; who is taught it gets the first caller at once."""
+    with centre() as (rig, driver):
+        assert change(rig, "agents/1002/change", {"skills": {"german": 3}}) == 200
+        assert rig.get("/api/v1/agents/1002").json["skills"] == {"german": 3}
+    assert (rung(driver), changes(driver)) == ([("1002", "anna-000")], [("agent_changed", "1002", BY)])
+
+
+def test_a_call_of_a_higher_class_goes_first() -> None:
+    """Priority and head start are shown and count from the moment of the change."""
+    with centre() as (rig, driver):
+        assert change(rig, "calls/berta-000/change", {"priority": 5, "head_start_seconds": 7}) == 200
+        call = rig.get("/api/v1/calls/berta-000").json
+        driver.tell(AgentLoggedIn("1001", "test"))
+    assert [call["priority"], call["head_start_seconds"]] == [5, 7.0]
+    assert (rung(driver), changes(driver)) == ([("1001", "berta-000")], [("call_changed", "berta-000", BY)])
+
+
+def test_a_call_is_sent_to_an_agent_who_does_not_serve_its_queue() -> None:
+    """It waits for him alone; he is rung as soon as he is ready."""
+    with centre() as (rig, driver):
+        driver.tell(AgentLoggedIn("1003", "test", ready=False))
+        assert change(rig, "calls/anna-000/send", {"agent": "1003", "for_seconds": 30}) == 200
+        assert rig.get("/api/v1/calls/anna-000").json["reserved_for"] == "1003"
+        assert change(rig, "agents/1003/ready") == 200
+    assert (rung(driver), changes(driver)) == ([("1003", "anna-000")], [("call_sent", "anna-000", BY)])
+
+
+def test_a_queue_is_closed_and_opened() -> None:
+    """The answer is the queue as it is then."""
+    with centre() as (rig, driver):
+        closed = rig.post("/api/v1/queues/sales/close", None, Role.SUPERVISOR).json["open"]
+        opened = rig.post("/api/v1/queues/sales/open", None, Role.SUPERVISOR).json["open"]
+    assert [closed, opened] == [False, True]
+    assert changes(driver) == [("queue_closed", "sales", BY), ("queue_opened", "sales", BY)]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "detail"),
+    [
+        ("calls/anna-000/requeue", {"queue": "support"}, "The call waits in that queue already."),
+        ("calls/anna-000/send", {"agent": "1003"}, "Agent 1003 is logged out."),
+        ("agents/1003/ready", None, "Agent 1003 is logged out."),
+    ],
+)
+def test_what_the_engine_refuses_is_told_in_its_words(path: str, body: Any, detail: str) -> None:
+    """409 with the reason; nothing is recorded as changed."""
+    with centre() as (rig, driver):
+        reply = rig.post(f"/api/v1/{path}", body, Role.SUPERVISOR)
+    assert (reply.status, reply.json["detail"], changes(driver)) == (409, detail, [])
+
+
+def test_why_a_call_waits_and_why_an_agent_was_rung() -> None:
+    """Reasons and keys as the engine had them, also after everything has changed."""
+    with centre() as (rig, driver):
+        waiting = rig.get("/api/v1/calls/anna-000/explain", Role.READ).json["waiting"]
+        driver.tell(AgentLoggedIn("1001", "test"))
+        told = rig.get("/api/v1/calls/anna-000/explain", Role.READ).json
+    assert waiting["chosen"] is None
+    assert waiting["sentence"].startswith("It waits")
+    assert [(agent["agent"], agent["why"]) for agent in waiting["not_rung"]] == [
+        ("1001", "logged_out"),
+        ("1002", "skill"),
+    ]
+    (decision,) = told["decisions"]
+    assert [decision["chosen"], decision["strategy"], decision["required_skills"]] == [
+        "1001", "longest_idle", {"german": 3},
+    ]  # fmt: skip
+    assert [(agent["agent"], agent["rank"], agent["level"]) for agent in decision["eligible"]] == [("1001", 1, 8)]
+    assert [(agent["agent"], agent["why"]) for agent in decision["not_rung"]] == [("1002", "skill")]
+    assert (told["waiting"], told["note"]) == (None, "")
