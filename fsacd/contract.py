@@ -34,7 +34,7 @@ from fsacd.plugins.guard import Guard, GuardedCallOrder, GuardedKeyStrategy, Gua
 from fsacd.plugins.parameters import ParameterProblem, read_parameters
 from fsacd.plugins.plugin import BadValue, Plugin, checked
 from fsacd.plugins.source import Unfit
-from fsacd.strategy import AgentFacts, BaseKeyStrategy, CallFacts, Candidate, ServiceFacts, SkillLevels, Start
+from fsacd.strategy import AgentFacts, BaseKeyStrategy, CallFacts, Candidate, Chance, ServiceFacts, SkillLevels, Start
 
 _DECISIONS: Final = 300
 _POOLS: Final = (1, 2, 3, 5, 8, 13, 40, 200)
@@ -100,7 +100,7 @@ def ring_order(
     *,
     waiting: CallFacts | None = None,
     queue_last_place: int | None = None,
-    seed: int = 0,
+    chance: Chance | int = 0,
     parameters: Mapping[str, object] | None = None,
 ) -> list[str]:
     """The ids of these agents, all of one rank and level, in the order in which a call would ring them.
@@ -110,7 +110,7 @@ def ring_order(
         candidates: Eligible ready agents.
         waiting: The call; by default one of which nothing is known.
         queue_last_place: The place of the agent whom the queue rang last, for a strategy that goes round.
-        seed: Of the die, for a strategy that draws.
+        chance: The die for a strategy that draws, or the seed of one.
         parameters: The strategy's.
 
     Raises:
@@ -121,7 +121,8 @@ def ring_order(
     strategy = _guarded(_plugin(what), parameters or {})
     waiting = waiting or call()
     if isinstance(strategy, GuardedRankStrategy):
-        return list(strategy.rank(waiting, candidates, random.Random(seed)))  # noqa: S311 - a die, not a secret
+        die = random.Random(chance) if isinstance(chance, int) else chance  # noqa: S311 - a die, not a secret
+        return list(strategy.rank(waiting, candidates, die))
     if not isinstance(strategy, GuardedKeyStrategy):
         raise TypeError("this is a call order; ask call_order for what it says")
     required = waiting.required if strategy.by_skill else ()
@@ -146,15 +147,18 @@ def call_order(
     return [call_id for _, call_id in sorted((order.key(one), one.call_id) for one in calls)]
 
 
-def check_strategy(what: Path | type, parameters: Mapping[str, object] | None = None) -> list[str]:
+def check_strategy(
+    what: Path | type, parameters: Mapping[str, object] | None = None, *, elsewhere: bool = True
+) -> list[str]:
     """What a strategy or call order does against the contract, in sentences; empty if it keeps it.
 
     It is loaded as the daemon would (but for a look at who owns the file) and asked for a few hundred decisions, always
-    the same ones: several times, in several orders, and in another process.
+    the same ones: several times, in several orders, and (a file, if `elsewhere`) in another process.
     """
     try:
         plugin = _plugin(what)
-        return _Trial(plugin, parameters or {}, what if isinstance(what, Path) else None).complaints()
+        path = what if elsewhere and isinstance(what, Path) else None
+        return _Trial(plugin, parameters or {}, path).complaints()
     except (PluginFailed, ValueError) as error:
         return [str(error)]
 
@@ -261,7 +265,7 @@ class _Trial:
     def _why_other_elsewhere(self, digest: str) -> str:
         """Ask a new interpreter, whose sets of texts have another order, as those of the next daemon will."""
         seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
-        command = [sys.executable, "-m", "fsacd.contract", str(self._path), json.dumps(dict(self._raw), default=str)]
+        command = [sys.executable, "-m", "fsacd.contract", json.dumps(dict(self._raw), default=str), str(self._path)]
         try:
             done = subprocess.run(  # noqa: S603 - this very module, with the file that was asked about
                 command,
@@ -362,6 +366,11 @@ def _candidate(die: random.Random, agent_id: str, place: int, required: Mapping[
     )
 
 
+def _main(raw: str, *files: str) -> None:
+    """Print what stands for each file's answers, a line each."""
+    for file in files:
+        sys.stdout.write(_Trial(load_file(Path(file)), json.loads(raw), None).digest() + "\n")
+
+
 if __name__ == "__main__":
-    _path = Path(sys.argv[1])
-    sys.stdout.write(_Trial(load_file(_path), json.loads(sys.argv[2]), _path).digest())
+    _main(*sys.argv[1:])

@@ -109,6 +109,10 @@ class Catalogue:
                 problems.append(PluginProblem(found.file, unfit.line, unfit.text))
         return cls(plugins.values(), limit_ms), tuple(problems)
 
+    def with_limit(self, limit_ms: int) -> Catalogue:
+        """The same plugins, whose calls may take so long."""
+        return Catalogue(self._plugins.values(), limit_ms)
+
     def names(self, kind: Kind) -> tuple[str, ...]:
         """The plugins of one kind, sorted."""
         return tuple(sorted(name for name, plugin in self._plugins.items() if plugin.kind == kind))

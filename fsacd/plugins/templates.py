@@ -104,7 +104,7 @@ def test_it_keeps_the_contract() -> None:
 
 def test_chance_decides_between_the_first_two() -> None:
     """Either of them comes first now and then, and the third is always last."""
-    orders = {tuple(ring_order(PLUGIN, AGENTS, seed=seed)) for seed in range(20)}
+    orders = {tuple(ring_order(PLUGIN, AGENTS, chance=seed)) for seed in range(20)}
     assert orders == {("anna", "ben", "cara"), ("ben", "anna", "cara")}
 '''
 
