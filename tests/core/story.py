@@ -1,15 +1,28 @@
 """The language of the golden stories: rules, then lines of a time and a fact; below each, indented, what came of it.
 
     queue support ring_timeout=20s              any field of QueueRules; targets: queue:x, extension:x, hangup:CAUSE
-    agent 1001 support sales:2+30s german=5     queues (rank 1, or :rank and +delay), then skills
+    queue support strategy=ring_progressive(every=10s) wrap_up=fixed:10s sticky=last:20s:wait
+    queue support when_nobody_ready=queue:sales@waiting,after:30s
+    step support 20s lower=french:3 backup=yes  any field of Step
+    agent 1001 support sales:2+30s german=5     queues (rank 1, or :rank and +delay, `,backup`, `,x3`), then skills
     limits connect=1.5s                         any field of Limits
+    tell rings calls                            which outcomes are told from here on (telling.KINDS)
+    cancelled legs end                          from here on each cancel is followed at once by the leg's end
 
     0     switch fs1 connected                  or lost, restarted
-    0     agent 1001 logs_in                    logs_out, ready, not_ready REASON, ends_wrap_up
-    2     call anna queues support priority=1   gone, transferred, returned, left, lost, requeue, hangup
+    0     agent 1001 logs_in                    logs_out, ready, not_ready REASON, ends_wrap_up, dials, hangs_up
+    2     call anna queues support priority=1   gone, transferred, returned, left, lost
+    2     call anna requeue by=cli:root         or hangup, promote, change priority=2, send 1001 for=30s
+    3     agent 1001 change support:2 german=5  no_skills, no_queues
+    3     queue support closes                  or opens
+    3     last_agents +4912=1001                by history
     3     offer anna/1 answered                 rang, connected, not_connected, ended END
+    3     offer anna/1 talks                    answered and connected
+    9     call anna over                        the caller hangs up, and the agent's leg ends
+    9     history 1001 desk calls=2 rings=2s talks=30s     calls to a queue that is his alone, one after the other
     9     reload agent 1001 sales; without queue support
-    9     show                                  the calls and agents as the engine shows them
+    9     show                                  the calls and agents as the engine shows them; or of one: show anna
+    9     explain anna                          each decision about the call, and why it still waits
     20    wait                                  nothing happens but time
 
 Times are seconds. In the outcome `>` is a command, `.` a record, `!` a refusal, `=` a view; `@t` is the time of a
@@ -18,67 +31,26 @@ deadline that came due before the line's own time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
 from types import MappingProxyType
 
 from fsacd.core import events as e
 from fsacd.core import offer
-from fsacd.core.rules import (
-    AgentRules,
-    HoldBack,
-    Limits,
-    QueueRules,
-    Rules,
-    Service,
-    Target,
-    ToExtension,
-    ToHangup,
-    ToQueue,
-)
+from fsacd.core.commands import CancelOffer, RingAgent
+from fsacd.core.rules import Limits
+from fsacd.core.views import Step
 from fsacd.testing import Driver
-from tests.core.telling import Names, tell_snapshot, tell_step
+from tests.core.breaking import PLUGINS
+from tests.core.story_rules import Book, StoryError, agent_entries, levels, milliseconds, pairs
+from tests.core.telling import EVERYTHING, KINDS, Names, tell_explanation, tell_one, tell_snapshot, tell_step
 
 OUTCOME_INDENT = "          "
 BY = "test"
 
 
-class StoryError(Exception):
-    """A line that the language does not know."""
-
-
-@dataclass
-class _Book:
-    """The rules as they stand in the story so far."""
-
-    queues: dict[str, QueueRules]
-    agents: dict[str, AgentRules]
-    limits: Limits
-
-    def rules(self) -> Rules:
-        return Rules(MappingProxyType(dict(self.queues)), MappingProxyType(dict(self.agents)), self.limits)
-
-    def take(self, words: list[str]) -> None:
-        match words:
-            case ["queue", name, *settings]:
-                self.queues[name] = _queue(self.queues.get(name, QueueRules(name)), settings)
-            case ["agent", agent_id, *entries]:
-                self.agents[agent_id] = _agent(agent_id, entries)
-            case ["limits", *settings]:
-                self.limits = _limits(self.limits, settings)
-            case ["without", "queue", name]:
-                del self.queues[name]
-                self.agents = {i: _without(agent, name) for i, agent in self.agents.items()}
-            case ["without", "agent", agent_id]:
-                del self.agents[agent_id]
-            case _:
-                raise StoryError(f"no rule: {' '.join(words)}")
-
-
 def retell(text: str) -> str:
     """The same story with the outcome that the engine gives now."""
-    book = _Book({}, {}, Limits())
-    teller: _Teller | None = None
+    teller = _Teller()
     told: list[str] = []
     for line in text.splitlines():
         if line.startswith(" "):
@@ -88,48 +60,135 @@ def retell(text: str) -> str:
         if not words:
             continue
         if words[0][0].isdigit():
-            teller = teller or _Teller(book)
-            told.extend(OUTCOME_INDENT + outcome for outcome in teller.tell(_ms(words[0]), words[1:]))
+            told.extend(OUTCOME_INDENT + outcome for outcome in teller.tell(milliseconds(words[0]), words[1:]))
         else:
-            book.take(words)
+            teller.take(words)
     return "\n".join(told) + "\n"
 
 
 class _Teller:
-    def __init__(self, book: _Book) -> None:
-        self._book = book
+    def __init__(self) -> None:
+        self._book = Book({}, {}, Limits())
         self._names = Names()
-        self.driver = Driver(book.rules())
+        self._aloud = EVERYTHING
+        self._legs_end = False
+        self._driver: Driver | None = None
+
+    @property
+    def driver(self) -> Driver:
+        if self._driver is None:
+            self._driver = Driver(self._book.rules(), PLUGINS)
+        return self._driver
+
+    def take(self, words: list[str]) -> None:
+        """A line without a time: a rule, or how the story is told."""
+        match words:
+            case ["tell", *kinds]:
+                if unknown := frozenset(kinds) - KINDS:
+                    raise StoryError(f"not to be told: {' '.join(sorted(unknown))}")
+                self._aloud = frozenset(kinds)
+            case ["cancelled", "legs", "end"]:
+                self._legs_end = True
+            case _ if self._driver is not None:
+                raise StoryError(f"the story has begun, rules change by reload: {' '.join(words)}")
+            case _:
+                self._book.take(words)
 
     def tell(self, at_ms: int, words: list[str]) -> Iterator[str]:
-        for came_ms, step in self.driver.wait_until(at_ms):
-            prefix = "" if came_ms == at_ms else f"@{came_ms / 1000:g} "
-            yield from (prefix + line for line in tell_step(step, self._names))
+        yield from self._pass(at_ms, at_ms)
         match words:
             case ["wait"]:
                 pass
-            case ["show"]:
-                yield from tell_snapshot(self.driver.engine.snapshot(at_ms))
+            case [("show" | "explain") as verb, *subject]:
+                yield from self._view(at_ms, verb, subject)
+            case ["history", agent_id, queue, *settings]:
+                yield from self._history(at_ms, agent_id, queue, pairs(settings))
             case ["reload", *rest]:
                 for part in " ".join(rest).split(";"):
                     if part.strip():
                         self._book.take(part.split())
-                yield from tell_step(self.driver.tell(e.RulesChanged(self._book.rules())), self._names)
+                yield from self._lines(self.driver.tell(e.RulesChanged(self._book.rules())))
+            case ["offer", name, "talks"]:
+                yield from self._facts(at_ms, f"offer {name} answered", f"offer {name} connected")
+            case ["call", call_id, "over"]:
+                offers = self.driver.engine.snapshot(at_ms).offers
+                talk = next((o for o in offers if (o.call_id, o.state) == (call_id, "talking")), None)
+                yield from self._facts(at_ms, f"call {call_id} gone")
+                if talk is not None:
+                    yield from self._lines(self.driver.tell(e.OfferEnded(talk.offer_id, e.OfferEnd.HUNG_UP)))
             case _:
-                fact = _fact(at_ms, words)
-                if isinstance(fact, e.CallQueued):
-                    self._names.learn(fact.call_id)
-                yield from tell_step(self.driver.tell(fact), self._names)
+                yield from self._facts(at_ms, " ".join(words))
+
+    def _view(self, at_ms: int, verb: str, subject: list[str]) -> Iterator[str]:
+        match verb, subject:
+            case ["show", []]:
+                yield from tell_snapshot(self.driver.engine.snapshot(at_ms))
+            case ["show", [name]]:
+                yield from tell_one(self.driver.engine.snapshot(at_ms), name)
+            case ["explain", [call_id]]:
+                for explanation in self.driver.engine.explain(call_id, at_ms):
+                    yield from tell_explanation(explanation)
+            case _:
+                raise StoryError(f"no view: {verb} {' '.join(subject)}")
+
+    def _facts(self, at_ms: int, *lines: str) -> Iterator[str]:
+        for line in lines:
+            fact = _fact(at_ms, line.split())
+            if isinstance(fact, e.CallQueued):
+                self._names.learn(fact.call_id)
+            yield from self._lines(self.driver.tell(fact))
+
+    def _history(self, at_ms: int, agent_id: str, queue: str, given: dict[str, str]) -> Iterator[str]:
+        """Some calls that the agent has taken before the story begins, from `at_ms` on, back to back."""
+        for number in range(int(given.get("calls", "1"))):
+            call_id = f"{queue}-{at_ms}-{number}"
+            yield from self._facts(at_ms, f"call {call_id} queues {queue}")
+            rings = [k.agent_id for k in self.driver.steps[-1].commands if isinstance(k, RingAgent)]
+            assert [agent_id] == rings, f"{queue} is not the desk of {agent_id} alone, or he is not ready: {rings}"
+            at_ms += milliseconds(given["rings"])
+            yield from self._pass(at_ms, at_ms)
+            if "talks" in given:
+                yield from self.tell(at_ms, ["offer", f"{call_id}/1", "talks"])
+                at_ms += milliseconds(given["talks"])
+                yield from self._pass(at_ms, at_ms)
+                yield from self.tell(at_ms, ["call", call_id, "over"])
+                at_ms += milliseconds(given.get("wraps_up", "0"))
+                yield from self._pass(at_ms, at_ms)
+            else:
+                # He refuses it, and the caller gives up.
+                yield from self._facts(at_ms, f"offer {call_id}/1 ended refused", f"call {call_id} gone")
+
+    def _pass(self, at_ms: int, line_ms: int) -> Iterator[str]:
+        """Let the time pass until `at_ms`, the time of the line being `line_ms`."""
+        while (due_ms := self.driver.engine.next_deadline_ms()) is not None and due_ms <= at_ms:
+            for came_ms, step in self.driver.wait_until(max(due_ms, self.driver.now_ms)):
+                prefix = "" if came_ms == line_ms else f"@{came_ms / 1000:g} "
+                yield from (prefix + line for line in self._lines(step))
+        self.driver.wait_until(at_ms)
+
+    def _lines(self, step: Step) -> Iterator[str]:
+        yield from tell_step(step, self._names, self._aloud)
+        if self._legs_end:
+            for command in step.commands:
+                if isinstance(command, CancelOffer):
+                    yield from self._lines(self.driver.tell(e.OfferEnded(command.offer_id, e.OfferEnd.CANCELLED)))
 
 
 def _fact(at_ms: int, words: list[str]) -> e.Event:
-    match words:
+    by = next((word.removeprefix("by=") for word in words if word.startswith("by=")), BY)
+    match [word for word in words if not word.startswith("by=")]:
+        case ["call", call_id, "queues", queue, *settings]:
+            return _queued(at_ms, call_id, queue, pairs(settings))
         case ["call", call_id, *rest]:
-            return _call_fact(at_ms, call_id, rest)
+            return _call_wish(call_id, rest, by) or _call_fact(call_id, rest)
         case ["offer", name, *rest]:
             return _offer_fact(name, rest)
         case ["agent", agent_id, *rest]:
-            return _agent_fact(agent_id, rest)
+            return _agent_fact(agent_id, rest, by)
+        case ["queue", queue, ("opens" | "closes") as word]:
+            return e.QueueSetOpen(queue, word == "opens", by)
+        case ["last_agents", *known]:
+            return e.LastAgentsKnown(tuple(pairs(known).items()))
         case ["switch", switch, "connected"]:
             return e.SwitchConnected(switch)
         case ["switch", switch, "lost"]:
@@ -139,22 +198,51 @@ def _fact(at_ms: int, words: list[str]) -> e.Event:
     raise StoryError(f"no fact: {' '.join(words)}")
 
 
-def _call_fact(at_ms: int, call_id: str, words: list[str]) -> e.Event:
+def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.CallQueued:
+    return e.CallQueued(
+        call_id,
+        queue,
+        arrived_ms=milliseconds(given["arrived"]) if "arrived" in given else at_ms,
+        leg=e.Leg(given["switch"], f"leg-{call_id}") if given.setdefault("switch", "fs1") != "none" else None,
+        priority=int(given["priority"]) if "priority" in given else None,
+        head_start_ms=milliseconds(given.get("head_start", "0")),
+        required=levels(given.get("requires", "")),
+        number=given.get("number", ""),
+        name=given.get("name", ""),
+        customer=given.get("customer", ""),
+        language=given.get("language", ""),
+        named_agent=given.get("named_agent", ""),
+    )
+
+
+def _call_wish(call_id: str, words: list[str], by: str) -> e.Event | None:
     match words:
-        case ["queues", queue, *settings]:
-            given = _pairs(settings)
-            return e.CallQueued(
+        case ["requeue"]:
+            return e.CallRequeueAsked(call_id, by)
+        case ["requeue", queue]:
+            return e.CallRequeueAsked(call_id, by, queue)
+        case ["hangup"]:
+            return e.CallHangupAsked(call_id, by)
+        case ["promote"]:
+            return e.CallPromoteAsked(call_id, by)
+        case ["send", agent_id]:
+            return e.CallSendAsked(call_id, agent_id, by)
+        case ["send", agent_id, time] if time.startswith("for="):
+            return e.CallSendAsked(call_id, agent_id, by, milliseconds(time.removeprefix("for=")))
+        case ["change", *settings]:
+            given = pairs(settings)
+            return e.CallChangeAsked(
                 call_id,
-                queue,
-                arrived_ms=_ms(given["arrived"]) if "arrived" in given else at_ms,
-                leg=e.Leg(given["switch"], f"leg-{call_id}") if given.setdefault("switch", "fs1") != "none" else None,
+                by,
                 priority=int(given["priority"]) if "priority" in given else None,
-                head_start_ms=_ms(given.get("head_start", "0")),
-                required=_levels(given.get("requires", "")),
-                number=given.get("number", ""),
-                name=given.get("name", ""),
-                customer=given.get("customer", ""),
+                required=levels(given["requires"]) if "requires" in given else None,
+                head_start_ms=milliseconds(given["head_start"]) if "head_start" in given else None,
             )
+    return None
+
+
+def _call_fact(call_id: str, words: list[str]) -> e.Event:
+    match words:
         case ["gone", *cause]:
             return e.CallerGone(call_id, " ".join(cause) or "NORMAL_CLEARING")
         case ["transferred"]:
@@ -165,12 +253,6 @@ def _call_fact(at_ms: int, call_id: str, words: list[str]) -> e.Event:
             return e.CallLeft(call_id)
         case ["lost", *cause]:
             return e.CallLost(call_id, " ".join(cause))
-        case ["requeue"]:
-            return e.CallRequeueAsked(call_id, BY)
-        case ["requeue", queue]:
-            return e.CallRequeueAsked(call_id, BY, queue)
-        case ["hangup"]:
-            return e.CallHangupAsked(call_id, BY)
     raise StoryError(f"no fact about a call: {' '.join(words)}")
 
 
@@ -191,104 +273,25 @@ def _offer_fact(name: str, words: list[str]) -> e.Event:
     raise StoryError(f"no fact about an offer: {' '.join(words)}")
 
 
-def _agent_fact(agent_id: str, words: list[str]) -> e.Event:
+def _agent_fact(agent_id: str, words: list[str], by: str) -> e.Event:
     match words:
         case ["logs_in", *settings]:
-            given = _pairs(settings)
-            return e.AgentLoggedIn(agent_id, BY, given.get("contact"), given.get("ready", "yes") == "yes")
+            given = pairs(settings)
+            return e.AgentLoggedIn(agent_id, by, given.get("contact"), given.get("ready", "yes") == "yes")
         case ["logs_out"]:
-            return e.AgentLoggedOut(agent_id, BY)
+            return e.AgentLoggedOut(agent_id, by)
         case ["ready"]:
-            return e.AgentSetReady(agent_id, BY)
+            return e.AgentSetReady(agent_id, by)
         case ["not_ready", *reason]:
-            return e.AgentSetNotReady(agent_id, BY, " ".join(reason))
+            return e.AgentSetNotReady(agent_id, by, " ".join(reason))
         case ["ends_wrap_up"]:
-            return e.AgentEndedWrapUp(agent_id, BY)
+            return e.AgentEndedWrapUp(agent_id, by)
+        case ["change", *entries]:
+            skills, queues = agent_entries(entries)
+            return e.AgentChangeAsked(agent_id, by, skills, None if queues is None else MappingProxyType(queues))
+        case [("dials" | "hangs_up") as word, *rest]:
+            # `dials home@fs2`: which of his own calls, and on which switch.
+            uuid, _, switch = (rest[0] if rest else "home").partition("@")
+            leg = e.Leg(switch or "fs1", f"leg-{agent_id}-{uuid}")
+            return e.OutsideCallStarted(agent_id, leg) if word == "dials" else e.OutsideCallEnded(agent_id, leg)
     raise StoryError(f"no fact about an agent: {' '.join(words)}")
-
-
-def _queue(rules: QueueRules, settings: list[str]) -> QueueRules:
-    given = _pairs(settings)
-    changes: dict[str, object] = {}
-    for name, value in given.items():
-        if name in _QUEUE_SETTINGS:
-            changes[name] = _QUEUE_SETTINGS[name](value)
-        elif f"{name}_ms" in _QUEUE_FIELDS:
-            changes[f"{name}_ms"] = _ms(value)
-        elif f"{name}_ms" in _HOLD_BACK_FIELDS:
-            changes["hold_back"] = replace(changes.get("hold_back", rules.hold_back), **{f"{name}_ms": _ms(value)})  # type: ignore[type-var] # what this key holds is a HoldBack
-        else:
-            raise StoryError(f"a queue has no {name}")
-    return replace(rules, **changes)  # type: ignore[arg-type] # each value was made for its field
-
-
-def _limits(limits: Limits, settings: list[str]) -> Limits:
-    given = {name: int(value) if name == "calls" else _ms(value) for name, value in _pairs(settings).items()}
-    return replace(limits, **{name if name == "calls" else f"{name}_ms": value for name, value in given.items()})
-
-
-def _target(text: str) -> Target:
-    match text.partition(":"):
-        case ["queue", _, where]:
-            return ToQueue(where)
-        case ["extension", _, where]:
-            return ToExtension(where)
-        case ["hangup", _, where]:
-            return ToHangup(where)
-    raise StoryError(f"not a target: {text}")
-
-
-def _levels(text: str) -> tuple[tuple[str, int], ...]:
-    """`german:5,english:1`."""
-    pairs = (one.partition(":") for one in text.split(",") if one)
-    return tuple(sorted((skill, int(level)) for skill, _, level in pairs))
-
-
-_QUEUE_FIELDS = frozenset(field.name for field in fields(QueueRules))
-_HOLD_BACK_FIELDS = frozenset(field.name for field in fields(HoldBack))
-_QUEUE_SETTINGS: dict[str, Callable[[str], object]] = {
-    "priority": int,
-    "max_length": int,
-    "required": _levels,
-    "strategy": str,
-    "when_full": _target,
-    "when_max_wait": _target,
-    "after_talk": _target,
-}
-
-
-def _agent(agent_id: str, entries: list[str]) -> AgentRules:
-    queues: dict[str, Service] = {}
-    skills: dict[str, int] = {}
-    for entry in entries:
-        if "=" in entry:
-            skill, _, level = entry.partition("=")
-            skills[skill] = int(level)
-        else:
-            name, _, service = entry.partition(":")
-            rank, _, delay = service.partition("+")
-            queues[name] = Service(int(rank or 1), _ms(delay or "0"))
-    return AgentRules(
-        agent_id,
-        contact=f"user/{agent_id}",
-        queues=MappingProxyType(queues),
-        skills=tuple(sorted(skills.items())),
-    )
-
-
-def _without(agent: AgentRules, queue: str) -> AgentRules:
-    return replace(agent, queues=MappingProxyType({name: s for name, s in agent.queues.items() if name != queue}))
-
-
-def _pairs(words: list[str]) -> dict[str, str]:
-    pairs = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise StoryError(f"not name=value: {word}")
-        pairs[name] = value
-    return pairs
-
-
-def _ms(text: str) -> int:
-    return round(float(text.removesuffix("s")) * 1000)

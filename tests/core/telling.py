@@ -8,11 +8,16 @@ from typing import assert_never
 from fsacd.core import commands as k
 from fsacd.core import offer
 from fsacd.core import records as r
-from fsacd.core.rules import ToExtension
-from fsacd.core.views import Snapshot, Step
+from fsacd.core.rules import Service, SkillLevels, ToExtension
+from fsacd.core.views import AgentView, CallView, Explanation, QueueView, Snapshot, Step
 
 # A story that offers one call more often than this is not a story any more.
 _ATTEMPTS = 50
+
+# What can be told of an outcome; refusals, failures and views always are. `rings` are the commands to ring alone.
+KINDS = frozenset({"commands", "rings", "calls", "offers", "agents", "changes", "decisions", "nothing"})
+# What is told if a story does not say: a decision is seen by its ring.
+EVERYTHING = KINDS - {"decisions", "nothing"}
 
 
 class Names:
@@ -35,29 +40,107 @@ class Names:
         return " ".join(self.of(word) for word in text.split())
 
 
-def tell_step(step: Step, names: Names) -> Iterator[str]:
-    """Commands, records and the refusal."""
+def tell_step(step: Step, names: Names, aloud: frozenset[str] = EVERYTHING) -> Iterator[str]:
+    """The refusal, commands and records, of the kinds that are to be told."""
     if step.refused is not None:
         yield f"! {step.refused}"
     for command in step.commands:
-        yield f"> {_command(command, names)}"
+        if "commands" in aloud or ("rings" in aloud and isinstance(command, k.RingAgent)):
+            yield f"> {_command(command, names)}"
     for record in step.records:
-        yield f". {_record(record, names)}"
+        if _KIND_OF.get(type(record)) in aloud or type(record) not in _KIND_OF:
+            yield f". {_record(record, names)}"
 
 
 def tell_snapshot(snapshot: Snapshot) -> Iterator[str]:
     """Each call and each agent in a line."""
     for call in snapshot.calls:
-        agents = f" with {','.join(call.agent_ids)}" if call.agent_ids else ""
-        yield (
-            f"= call {call.call_id} {call.state} in {call.queue} position {call.position}{agents},"
-            f" waited {_s(call.waited_ms)}, talked {_s(call.talked_ms)}"
-        )
+        yield _call(call)
     for agent in snapshot.agents:
-        reason = f" {agent.reason}" if agent.reason else ""
-        until = f" until {_at(agent.until_ms)}" if agent.until_ms is not None else ""
-        then = f", then {agent.then}" if agent.then else ""
-        yield f"= agent {agent.agent_id} {agent.state}{reason} since {_at(agent.since_ms)}{until}{then}"
+        yield _agent(agent)
+
+
+def tell_one(snapshot: Snapshot, subject: str) -> Iterator[str]:
+    """All about a call, an agent or a queue; nothing if it is not there."""
+    for call in snapshot.calls:
+        if call.call_id == subject:
+            yield f"{_call(call)}, {_wants(call.priority, call.required)}, head start {_s(call.head_start_ms)}"
+    for agent in snapshot.agents:
+        if agent.agent_id == subject:
+            queues = " ".join(_service(name, service) for name, service in agent.queues)
+            yield f"{_agent(agent)}; serves {queues or 'no queue'}; can {_levels(agent.skills)}"
+    for queue in snapshot.queues:
+        if queue.name == subject:
+            yield _queue(queue)
+
+
+def tell_explanation(explanation: Explanation) -> Iterator[str]:
+    """One decision, or why the call still waits: who was eligible, in order, who was not, and why."""
+    x = explanation
+    what = "waits" if x.decision is None else f"got {x.chosen}"
+    yield (
+        f"= at {_at(x.at_ms)} {x.call_id} in {x.queue} {what} after {_s(x.waited_ms)},"
+        f" by {x.strategy}, {_wants(x.priority, x.required)}"
+    )
+    for place, one in enumerate(x.eligible, 1):
+        let_pass = f" let pass {one.let_pass}" if one.let_pass else ""
+        key = f" key {','.join(f'{part:g}' for part in one.key)}" if one.key else ""
+        yield f"=   {place}. {one.agent_id}{let_pass} rank {one.rank} level {one.level}{key}"
+    for other in x.rejected:
+        yield f"=   not {other.agent_id}: {other.why}" + (f" ({other.detail})" if other.detail else "")
+    yield f"=   {x.sentence}"
+
+
+def _call(call: CallView) -> str:
+    agents = f" with {','.join(call.agent_ids)}" if call.agent_ids else ""
+    reserved = f", reserved for {call.reserved_for}" if call.reserved_for else ""
+    return (
+        f"= call {call.call_id} {call.state} in {call.queue} position {call.position}{agents},"
+        f" waited {_s(call.waited_ms)}, talked {_s(call.talked_ms)}{reserved}"
+    )
+
+
+def _agent(agent: AgentView) -> str:
+    reason = f" {agent.reason}" if agent.reason else ""
+    until = f" until {_at(agent.until_ms)}" if agent.until_ms is not None else ""
+    then = f", then {agent.then}" if agent.then else ""
+    return f"= agent {agent.agent_id} {agent.state}{reason} since {_at(agent.since_ms)}{until}{then}"
+
+
+def _queue(queue: QueueView) -> str:
+    estimated = "unknown" if queue.estimated_wait_ms is None else _s(queue.estimated_wait_ms)
+    return (
+        f"= queue {queue.name} {'open' if queue.is_open else 'closed'}, waiting {queue.waiting},"
+        f" offered {queue.offered}, talking {queue.talking}, estimated wait {estimated},"
+        f" agents logged in {queue.agents_logged_in}, ready {queue.agents_ready}"
+    )
+
+
+def _wants(priority: int, required: SkillLevels) -> str:
+    return f"class {priority}, requires {_levels(required)}"
+
+
+def _levels(skills: SkillLevels) -> str:
+    return ",".join(f"{skill}:{level}" for skill, level in skills) or "nothing"
+
+
+def _service(queue: str, service: Service) -> str:
+    delay = f"+{_s(service.delay_ms)}" if service.delay_ms else ""
+    backup = ",backup" if service.backup else ""
+    weight = f",x{service.weight}" if service.weight != 1 else ""
+    return f"{queue}:{service.rank}{delay}{backup}{weight}"
+
+
+_KIND_OF: dict[type, str] = {
+    r.CallJoined: "calls",
+    r.CallConnected: "calls",
+    r.CallMoved: "calls",
+    r.CallEnded: "calls",
+    r.OfferClosed: "offers",
+    r.AgentStateEnded: "agents",
+    r.ChangeMade: "changes",
+    r.DecisionMade: "decisions",
+}
 
 
 def _command(command: k.Command, names: Names) -> str:
@@ -101,6 +184,13 @@ def _record(record: r.Record, names: Names) -> str:
             reason = f" ({record.reason})" if record.reason else ""
             by = f", ended by {record.by}" if record.by else ""
             return f"{record.agent_id} was {record.state}{reason} {_at(record.started_ms)}..{_at(record.ended_ms)}{by}"
+        case r.DecisionMade():
+            return f"decision {record.number}: {record.call_id} to {record.agent_id} as {names.of(record.offer_id)}"
+        case r.ChangeMade():
+            detail = f": {record.detail}" if record.detail else ""
+            return f"CHANGE {record.kind} of {record.subject} by {record.by}{detail}"
+        case r.StrategyFailed():
+            return f"STRATEGY FAILED {record.plugin} in {record.queue}: {record.why}"
         case r.Anomaly(kind, text, _):
             return f"ANOMALY {kind}: {names.inside(text)}"
         case _:
