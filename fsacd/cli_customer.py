@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
+from typing_extensions import override
 
 from fsacd import cli_output as o
 from fsacd.cli_client import BadUse, Document, NotReachable
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
     import psycopg
 
     from fsacd.config.model import Config
+    from fsacd.core.rules import Parameters
 
 _STATEMENT_MS = 10_000
 _NUMBER_LIMIT = 64
 _HEAD_START_MS = 86_400_000
 _TEXT_LIMIT = 256
+_SKILLS_LIMIT = 32
 # PostgreSQL's word for a role that may not do what it wants to do.
 _NO_RIGHT = "42501"
 
@@ -88,7 +92,7 @@ def customer_add(
         _head_start_ms(head_start),
         tuple(sorted(_skills(skills, settings).items())),
         _agent(agent, settings),
-        _text("--language", language, _NUMBER_LIMIT),
+        _language(language),
         _text("--name", name, _TEXT_LIMIT),
     )
     with _database(settings, config) as connection:
@@ -157,6 +161,8 @@ def _head_start_ms(text: str) -> int:
 
 def _skills(given: tuple[str, ...], settings: Config) -> dict[str, int]:
     skills: dict[str, int] = {}
+    if len(given) > _SKILLS_LIMIT:
+        raise BadUse(f"--skill: at most {_SKILLS_LIMIT} are allowed.")
     for text in given:
         skill, _, level = text.partition("=")
         if not level.isascii() or not level.isdigit() or not 1 <= int(level) <= 10:  # noqa: PLR2004 - levels are 1..10
@@ -174,6 +180,14 @@ def _agent(agent_id: str, settings: Config) -> str:
     if agent_id and agent_id not in settings.agents:
         raise BadUse(f"--agent: there is no agent {agent_id!r} in the configuration.")
     return agent_id
+
+
+def _language(text: str) -> str:
+    from fsacd.config.forms import NAME  # noqa: PLC0415 - heavy, and for this command only
+
+    if text and re.fullmatch(NAME.pattern, text) is None:
+        raise BadUse(f"--language: expected {NAME.says}; got {text[:40]!r}.")
+    return text
 
 
 def _text(option: str, text: str, longest: int) -> str:
@@ -201,12 +215,32 @@ def _who() -> str:
 # --- where it goes ---------------------------------------------------------------------------------------------------
 
 
+class _Every(frozenset[str]):
+    """Holds every name."""
+
+    @override
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+class _Unread:
+    """The plugins, unread: no command here needs one, and whoever gives it need not be trusted with their code."""
+
+    def names(self, kind: str) -> frozenset[str]:  # noqa: ARG002 - the names of fsacd.config.plugins.Catalogue
+        """Any name."""
+        return _Every()
+
+    def read_parameters(self, kind: str, name: str, raw: Mapping[str, object]) -> Parameters:  # noqa: ARG002 - the same
+        """No parameter at all."""
+        return ()
+
+
 def _load(path: Path) -> Config:
     from fsacd.config.problems import ConfigErrors  # noqa: PLC0415 - heavy, and for these commands only
     from fsacd.config.reader import load  # noqa: PLC0415 - the same
 
     try:
-        return load(path)
+        return load(path, plugins=lambda _directories: (_Unread(), ()))
     except ConfigErrors as errors:
         raise BadUse(f"{path} cannot be used: {errors.problems[0]}") from None
 

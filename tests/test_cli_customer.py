@@ -146,6 +146,8 @@ def test_the_list_as_a_table(config: Path, capsys: pytest.CaptureFixture[str]) -
         (["add", "1", "--skill", "frnech=3"], "'frnech' is no skill of the configuration; there is french"),
         (["add", "1", "--skill", "french=3", "--skill", "french=4"], "--skill: 'french' is given twice"),
         (["add", "1", "--agent", "1002"], "--agent: there is no agent '1002' in the configuration"),
+        (["add", "1", "--skill", "french=3"] + ["--skill", "french=3"] * 32, "--skill: at most 32 are allowed"),
+        (["add", "1", "--language", "très français"], "--language: expected a name of up to 64 letters"),
         (["add", "1", "--name", "x" * 257], "--name: expected up to 256 letters"),
         (["add", "1", "--name", "a\nb"], "--name: expected up to 256 letters"),
     ],
@@ -155,6 +157,17 @@ def test_slips_of_the_pen(config: Path, args: list[str], sentence: str, capsys: 
     assert run(config, *args) == 2
     assert sentence in capsys.readouterr().err
     assert listed(config, capsys) == []
+
+
+def test_plugins_are_not_run(tmp_path: Path, database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A configuration that names an operator's own strategies can be used without running their code."""
+    directory = tmp_path / "strategies"
+    directory.mkdir()
+    (directory / "own.py").write_text("raise SystemExit('it ran')\n", encoding="utf-8")
+    queues = {"support": {"strategy": {"name": "own", "every": "10s"}}}
+    file = write(tmp_path, store={"dsn": database}, strategy_path=[str(directory)], queues=queues)
+    assert run(file, "add", "0301234") == 0
+    assert "added 0301234" in capsys.readouterr().out
 
 
 def test_without_a_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
