@@ -18,6 +18,7 @@ from fsacd.cli_client import BadUse, NotReachable
 from fsacd.cli_commands import COMMANDS
 from fsacd.cli_customer import customer
 from fsacd.cli_output import complain
+from fsacd.cli_strategy import strategy
 from fsacd.errors import FsacdError, Refused
 
 EXIT_OK = 0
@@ -53,8 +54,9 @@ def run(config: Path) -> int:
 def check(file: Path) -> int:
     """Check a configuration FILE: every problem with its place, or a summary."""
     from fsacd.config.check import check as check_file  # noqa: PLC0415 - see the top
+    from fsacd.plugins import Catalogue  # noqa: PLC0415 - see the top
 
-    code, text = check_file(file)
+    code, text = check_file(file, plugins=Catalogue.load)
     (sys.stdout if code == EXIT_OK else sys.stderr).write(text.rstrip("\n") + "\n")
     return code
 
@@ -90,7 +92,7 @@ def demo(seed: int) -> int:
     return run_demo(seed=seed)
 
 
-for _command in (*COMMANDS, customer):
+for _command in (*COMMANDS, customer, strategy):
     program.add_command(_command)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from fsacd.config.centre import QueueSettings
 from fsacd.config.model import Config
-from fsacd.config.plugins import Loader, no_plugins
+from fsacd.config.plugins import Loader
 from fsacd.config.problems import ConfigErrors
 from fsacd.config.reader import load
 
@@ -16,9 +17,7 @@ WRONG: Final = 2
 _NAMED: Final = 8
 
 
-def check(
-    path: Path | str, *, plugins: Loader = no_plugins, environ: Mapping[str, str] | None = None
-) -> tuple[int, str]:
+def check(path: Path | str, *, plugins: Loader, environ: Mapping[str, str] | None = None) -> tuple[int, str]:
     """Check a file for the command line.
 
     Returns:
@@ -35,9 +34,10 @@ def check(
 def summary(config: Config) -> str:
     """Say in a few sentences what a configuration describes; no secret is in it."""
     switches = ", ".join(f"{name} at {switch.host}:{switch.port}" for name, switch in config.switches.items())
+    customers = f", {_count(len(config.customers), 'customer')}" if config.customers else ""
     return (
         f"{_count(len(config.switches), 'switch', 'switches')} ({switches}), "
-        f"{_count(len(config.queues), 'queue')}, {_count(len(config.agents), 'agent')}. "
+        f"{_count(len(config.queues), 'queue')}, {_count(len(config.agents), 'agent')}{customers}. "
         f"The API listens on {config.api.listen} with {_count(len(config.api.tokens), 'token')}; "
         f"{'history goes to PostgreSQL' if config.store is not None else 'no history is kept'}."
     )
@@ -52,7 +52,8 @@ def notes(config: Config) -> Iterator[str]:
     idle = [agent_id for agent_id, agent in config.agents.items() if not agent.queues]
     if idle:
         yield f"no queue is served by {_some(idle, 'agent')}"
-    required = {name: config.queue(name).required_skills for name in config.queues}
+    queues = {name: config.queue(name) for name in config.queues}
+    required = {name: _required_at_last(queue) for name, queue in queues.items()}
     able = {
         name
         for agent in config.agents.values()
@@ -62,8 +63,40 @@ def notes(config: Config) -> Iterator[str]:
     unable = [name for name in config.queues if name in served and name not in able]
     if unable:
         yield f"no agent has the skills that are required by {_some(unable)}"
+    yield from _notes_of_routing(config, queues)
     if not config.api.tokens:
         yield "without a token in api.tokens nobody can use the API or the fsacd commands that need it"
+
+
+def _required_at_last(queue: QueueSettings) -> dict[str, int]:
+    """Give what a call requires when every step has been taken."""
+    required = dict(queue.required_skills)
+    for step in queue.steps:
+        required = {
+            skill: min(level, step.lower.get(skill, level))
+            for skill, level in required.items()
+            if skill not in step.drop
+        }
+    return required
+
+
+def _notes_of_routing(config: Config, queues: Mapping[str, QueueSettings]) -> Iterator[str]:
+    backed = {name for agent in config.agents.values() for name, service in agent.queues.items() if service.backup}
+    opened = {name for name, queue in queues.items() if any(step.backup for step in queue.steps)}
+    if backed - opened:
+        yield f"backup agents never help: no step opens {_some(sorted(backed - opened))} to them"
+    if opened - backed:
+        yield f"a step opens {_some(sorted(opened - backed))} to backup agents, and there are none"
+    used = {queue.hours for queue in queues.values()}
+    unused = [name for name in config.hours if name not in used]
+    if unused:
+        yield f"no queue has the hours {', '.join(unused[:_NAMED])}"
+    never = [name for name, hours in config.hours.items() if name in used and not hours.ever_open()]
+    if never:
+        yield f"never open: the hours {', '.join(never[:_NAMED])}"
+    sticky = {queue.sticky.agent for queue in queues.values() if queue.sticky is not None}
+    if sticky <= {"last"} and any(customer.agent for customer in config.customers.values()):
+        yield "no queue has sticky: named or named_or_last, so a customer's own agent does not come first"
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from pydantic import GetCoreSchemaHandler, SecretStr
@@ -30,6 +31,7 @@ _NUMBER_DIGITS: Final = 18
 _PLAIN: Final = re.compile(r"[A-Za-z/][A-Za-z0-9_./:-]*|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+(?::[0-9]+)?")
 
 
+@lru_cache(maxsize=1_000)  # a file of many agents and customers holds the same few durations again and again
 def duration_ms(text: str) -> int | None:
     """Read a duration such as 15s, 1h30m or 300ms into milliseconds; None when it is not one."""
     if text == "0":

@@ -322,7 +322,7 @@ class Config(Settings):
     )
     customers: Annotated[dict[Annotated[str, CallerNumber()], CustomerSettings], NO_NAMES] = Field(
         default={},
-        max_length=20_000,
+        max_length=10_000,
         description="Customers, each by his number (spaces and dashes in it mean nothing); more of them, and such as "
         "come and go, are kept in the database: `fsacd customer add`.",
     )

@@ -164,6 +164,10 @@ class HoursSettings(Settings):
         default={}, max_length=1_000, description="Dates with hours of their own: {2026-12-24: 08:00-12:00}."
     )
 
+    def ever_open(self) -> bool:
+        """Say whether there is any span."""
+        return any(self.open.values()) or any(self.open_on.values())
+
     def hours(self) -> Hours:
         """Give the hours; the reader refuses them without a zone."""
         assert self.zone is not None, "the reader refuses hours without a zone"

@@ -112,30 +112,3 @@ def _at(loc: tuple[str, ...], text: str) -> Exception:
     if not loc:
         return wrong(text)
     return ValidationError.from_exception_data("plugin", [InitErrorDetails(type=wrong(text), loc=loc, input=None)])
-
-
-class OnlyLongestIdle:
-    """The catalogue of who has no plugins: the engine's own strategy, and no call order but the usual."""
-
-    def names(self, kind: PluginKind) -> Collection[str]:
-        """Give the one name there is."""
-        return (DEFAULT_STRATEGY,) if kind == "strategy" else ()
-
-    def read_parameters(self, kind: PluginKind, name: str, raw: Mapping[str, object]) -> Parameters:
-        """Refuse every parameter."""
-        for parameter in raw:
-            raise NoParameterError(parameter, f"the {kind} {name} takes no parameters")
-        return ()
-
-
-class NoParameterError(Exception):
-    """A parameter where there is none."""
-
-    def __init__(self, parameter: str, text: str) -> None:
-        super().__init__(text)
-        self.parameter = parameter
-
-
-def no_plugins(paths: Sequence[Path]) -> tuple[Catalogue, Sequence[object]]:
-    """Load nothing: for reading a file where no plugin is at hand."""
-    return OnlyLongestIdle(), tuple(f"{path}: no plugins are read here" for path in paths)

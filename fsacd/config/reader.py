@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from fsacd.config.blocks import block_at, places_of, settings_of
 from fsacd.config.checks import Names, check_config
 from fsacd.config.model import Config
-from fsacd.config.plugins import Catalogue, Loader, no_plugins
+from fsacd.config.plugins import Catalogue, Loader
 from fsacd.config.problems import WRONG, Complaint, ConfigErrors, Loc, Problem, did_you_mean, path_of, shown
 from fsacd.config.secrets import Sources, fill_secrets
 from fsacd.config.syntax import not_text
@@ -26,7 +26,7 @@ _ROUNDS: Final = 40
 _PROBLEMS: Final = 1_000
 
 
-def load(path: Path, *, plugins: Loader = no_plugins, environ: Mapping[str, str] | None = None) -> Config:
+def load(path: Path, *, plugins: Loader, environ: Mapping[str, str] | None = None) -> Config:
     """Read a configuration file.
 
     Args:
@@ -46,7 +46,7 @@ def load(path: Path, *, plugins: Loader = no_plugins, environ: Mapping[str, str]
     return parse(raw, path, plugins=plugins, environ=environ)
 
 
-def parse(raw: bytes, path: Path, *, plugins: Loader = no_plugins, environ: Mapping[str, str] | None = None) -> Config:
+def parse(raw: bytes, path: Path, *, plugins: Loader, environ: Mapping[str, str] | None = None) -> Config:
     """Read a configuration from a file's bytes; `path` is where they are from. Arguments and errors as for `load`."""
     file = str(path)
     if len(raw) > MAX_BYTES:
@@ -86,7 +86,7 @@ def _understand(tree: Tree, plugins: Loader, sources: Sources) -> tuple[Config |
 
 
 def _strategy_path(data: dict[str, Any], directory: Path) -> dict[int, Path]:
-    """Give the directories that the file names, by their places; what is wrong with the setting the model says later."""
+    """Give the directories that the file names, by their places; the model says what is wrong with the setting."""
     given = data.get("strategy_path")
     names = given if isinstance(given, list) else []
     return {index: directory / name for index, name in enumerate(names) if isinstance(name, str)}

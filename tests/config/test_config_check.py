@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from fsacd.config.check import check
+from tests.config.few_plugins import few_plugins
 
 
 def test_a_wrong_file_exits_with_two_and_every_problem(tmp_path: Path) -> None:
     """Each problem is one line, and the last line counts them."""
     path = tmp_path / "f.yaml"
     path.write_text("switches: {fs1: {password: fine, prot: 1}}\nlease: 1\n", encoding="utf-8")
-    code, text = check(path, environ={})
+    code, text = check(path, plugins=few_plugins, environ={})
     assert code == 2
     assert text.splitlines() == [
         f"{path}:1:34: switches.fs1.prot: unknown setting; did you mean 'port'?",
@@ -29,7 +30,7 @@ def test_a_good_file_exits_with_zero_a_summary_and_notes(tmp_path: Path) -> None
         "agents: {1001: {queues: [sales, german], skills: {german: 4}}, 1002: }\n",
         encoding="utf-8",
     )
-    code, text = check(str(path), environ={})
+    code, text = check(str(path), plugins=few_plugins, environ={})
     assert code == 0
     assert text.splitlines() == [
         (
@@ -40,4 +41,29 @@ def test_a_good_file_exits_with_zero_a_summary_and_notes(tmp_path: Path) -> None
         f"{path}: note: no queue is served by agent 1002",
         f"{path}: note: no agent has the skills that are required by queue german",
         f"{path}: note: without a token in api.tokens nobody can use the API or the fsacd commands that need it",
+    ]
+
+
+def test_what_of_the_routing_is_seldom_meant_is_noted(tmp_path: Path) -> None:
+    """Backup without a step, a step without backup, hours that nobody has or that never come, agents never first."""
+    path = tmp_path / "f.yaml"
+    path.write_text(
+        "switches: {fs1: {password: fine}}\n"
+        "api: {tokens: [{name: a, token: 0123456789abcdef}]}\n"
+        "hours: {a: {zone: UTC}, b: {zone: UTC, open: {mon: 08:00-09:00}}}\n"
+        "queues:\n"
+        "  opened: {hours: a, steps: [{after: 20s, backup: true}]}\n"
+        "  backed: {required_skills: {german: 5, french: 1}, steps: [{after: 1s, drop: [french]}]}\n"
+        "agents: {1001: {queues: {opened: 1, backed: {backup: true}}, skills: {german: 5}}}\n"
+        "customers: {1: {agent: 1001}}\n",
+        encoding="utf-8",
+    )
+    code, text = check(path, plugins=few_plugins, environ={})
+    assert code == 0
+    assert text.splitlines()[1:] == [
+        f"{path}: note: backup agents never help: no step opens queue backed to them",
+        f"{path}: note: a step opens queue opened to backup agents, and there are none",
+        f"{path}: note: no queue has the hours b",
+        f"{path}: note: never open: the hours a",
+        f"{path}: note: no queue has sticky: named or named_or_last, so a customer's own agent does not come first",
     ]

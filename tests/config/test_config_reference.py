@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from fsacd.config.model import Config
 from fsacd.config.problems import Loc
 from fsacd.config.reader import parse
 from fsacd.config.reference import EXAMPLES, reference
+from fsacd.plugins import Catalogue
 
 CONFIG = Path(__file__).parents[2] / "config"
 ENVIRON = {
@@ -23,6 +24,10 @@ ENVIRON = {
     "FSACD_TOKEN": "0123456789abcdef",
     "FSACD_DSN": "host=localhost dbname=fsacd",
 }
+
+
+def shipped_plugins(paths: Sequence[Path]) -> tuple[Catalogue, Sequence[object]]:
+    return Catalogue.load(paths, installed=False)
 
 
 def blocks(block: type[Settings] = Config, loc: Loc = ()) -> Iterator[tuple[Loc, type[Settings]]]:
@@ -86,8 +91,13 @@ def test_every_default_is_within_its_own_limits() -> None:
 def test_the_reference_loads(text: str, tmp_path: Path) -> None:
     """As it is and with every '#' removed, the reference means the defaults."""
     (tmp_path / "switch.password").write_text("fine\n", encoding="utf-8")
-    config = parse(text.encode(), tmp_path / "fsacd.yaml", environ=ENVIRON)
-    bare = parse(b"switches: {fs1: {password_file: switch.password}}", tmp_path / "fsacd.yaml", environ={})
+    config = parse(text.encode(), tmp_path / "fsacd.yaml", plugins=shipped_plugins, environ=ENVIRON)
+    bare = parse(
+        b"switches: {fs1: {password_file: switch.password}}",
+        tmp_path / "fsacd.yaml",
+        plugins=shipped_plugins,
+        environ={},
+    )
     same = set(Config.model_fields) - {"api", "store", "queues", "agents", "hours"}
     assert {name: getattr(config, name) for name in same} == {name: getattr(bare, name) for name in same}
     assert config.api.model_copy(update={"tokens": ()}) == bare.api
@@ -96,6 +106,6 @@ def test_the_reference_loads(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((CONFIG / "examples").glob("*.yaml")), ids=lambda path: path.name)
 def test_the_examples_are_good(path: Path) -> None:
     """Each example can be started with, and leaves nothing to note."""
-    code, text = check(path, environ=ENVIRON)
+    code, text = check(path, plugins=shipped_plugins, environ=ENVIRON)
     assert code == 0, text
     assert ": note: " not in text
