@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 import pytest
 
+from fsacd import explaining
 from fsacd.core.views import RankedAgent, Rejected, WhyNot
 from fsacd.errors import Unavailable
 from fsacd.http.access import Role
@@ -150,6 +153,16 @@ def test_forgotten_decisions_come_from_history() -> None:
         told = rig.get(f"{PATH}?agents=1").json
     assert [(each["decision"], len(each["eligible"])) for each in told["decisions"]] == [(700, 1), (812, 1)]
     assert (told["note"], history.asked) == ("", [(CALL, 20)])
+
+
+def test_what_history_keeps_is_what_the_api_shows() -> None:
+    """The same decision reads the same from memory and from the database."""
+    fake = daemon(explanation())
+    row = json.loads(orjson.dumps(explaining.document(explanation(), fake.wall_ms)))
+    with serve(fake, stored=History([row])) as rig:
+        remembered = rig.get(PATH).json["decisions"]
+        fake.explanations = ()
+        assert rig.get(PATH).json["decisions"] == remembered
 
 
 def test_the_same_number_of_another_daemon_is_another_decision() -> None:
