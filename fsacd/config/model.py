@@ -70,6 +70,10 @@ class SwitchSettings(Settings):
     allow_default_password: Annotated[bool, Flag()] = Field(
         default=False, description="Accept the password that every fresh FreeSWITCH has (ClueCon)."
     )
+    respect_outside_calls: Annotated[bool, Flag()] = Field(
+        default=True,
+        description="Do not ring agents who are in a call of their own there, be it that they dial out or are called.",
+    )
     wake_up_ms: Annotated[int, Duration("0s", "20ms")] = Field(
         default=3,
         description="How often to wake the event connection during calls, so that events come at once; 0s: never.",

@@ -136,9 +136,9 @@ def _complaint(details: ErrorDetails) -> Complaint:
         case "list_type" | "tuple_type":
             return Complaint(loc, f"expected a list, got {shown(details['input'])}")
         case "too_long":
-            return Complaint(
-                loc, f"at most {context['max_length']} entries are allowed, got {context['actual_length']}"
-            )
+            # Of names with settings, pydantic does not say how many there are.
+            got = f", got {context['actual_length']}" if context["actual_length"] is not None else ""
+            return Complaint(loc, f"at most {context['max_length']} entries are allowed{got}")
         case _:
             return Complaint(loc, details["msg"])
 

@@ -6,12 +6,15 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic_core import PydanticCustomError
 
+from fsacd.config import opening
 from fsacd.config.blocks import Settings, block_of, settings_of
 from fsacd.config.model import Config
 from fsacd.config.plugins import Catalogue, Chosen, PluginKind
@@ -151,6 +154,29 @@ def test_depth_is_bounded() -> None:
 def test_size_is_bounded() -> None:
     """A file beyond the limit is refused before it is read as YAML."""
     assert problems(b"#" * (MAX_BYTES + 1)) == ["f.yaml: larger than 4 MiB"]
+
+
+def test_the_number_of_entries_is_bounded() -> None:
+    """A list or a table longer than it may be is refused as one problem."""
+    many = ", ".join(f"s{n}" for n in range(33))
+    assert problems(f"{SWITCH}queues: {{a: {{required_skills: {{{many.replace(',', ': 1,')}: 1}}}}}}\n") == [
+        "f.yaml:2:14: queues.a.required_skills: at most 32 entries are allowed"
+    ]
+    paths = ", ".join(f"d{n}" for n in range(21))
+    said = problems(f"{SWITCH}strategy_path: [{paths}]\n")
+    assert said[0] == "f.yaml:2:1: strategy_path: at most 20 entries are allowed, got 21"
+
+
+def test_a_machine_without_time_zones_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no time zone data, the sentence says what to install and not that the name is wrong."""
+
+    def nothing(key: str) -> ZoneInfo:
+        raise ZoneInfoNotFoundError(key)
+
+    monkeypatch.setattr(opening, "ZoneInfo", nothing)
+    monkeypatch.setattr(opening, "available_timezones", set)
+    with pytest.raises(PydanticCustomError, match="this machine has no time zone data; install"):
+        opening.Zone().read("Europe/Berlin")
 
 
 def test_problems_are_bounded() -> None:
