@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,15 +25,19 @@ from fsacd.store.rows import Row, Wall, clean, decision
 
 log = structlog.get_logger(__name__)
 
-# (number of a decision) -> what the engine knows of it, or None when it has forgotten; takes no more than a moment.
-Explain = Callable[[int], Explanation | None]
+# In parts: between them the calls go first. The end is the explanation, or None when the engine has forgotten.
+InParts = Generator[None, None, Explanation | None]
+# (number of a decision) -> what the engine knows of it, told at once or in parts.
+Explain = Callable[[int], Explanation | InParts | None]
 Keep = Callable[[Sequence[Row]], None]
 
 # Of the agents of a large queue so many are written out; the others are counted, by reason.
 AGENTS = 100
 _SENTENCE = 1_000
-# Explaining holds calls up for about this long at a time, and then lets them go first.
+# Explaining holds calls up for about this long at a time, and then rests so many times as long: a queue of a thousand
+# agents takes milliseconds for each decision.
 _TURN_S = 0.001
+_REST = 4
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -65,6 +69,7 @@ class Explainer:
         self._overflowing = False
         self._stopping = False
         self._wake = Event()
+        self._turn_began = 0.0
         self._worker: gevent.Greenlet[[], None] | None = None
 
     def sink(self, records: Sequence[Record]) -> None:
@@ -91,6 +96,10 @@ class Explainer:
         if worker is not None:
             worker.join(patience_ms / 1_000)
             worker.kill(timeout=1)
+        if self._decisions:
+            log.warning(
+                "decisions are not kept in history: there was no time to explain them", decisions=len(self._decisions)
+            )
         return len(self._decisions)
 
     def state(self) -> ExplainerState:
@@ -114,33 +123,28 @@ class Explainer:
 
     def _run(self) -> None:
         while True:
-            self._turn()
-            if self._decisions:
-                # A timer and not sleep(0): it lets the loop look at the sockets in between.
-                gevent.sleep(_TURN_S)
-                continue
+            self._turn_began = time.perf_counter()
+            while self._decisions:
+                made = self._row(self._decisions.popleft())
+                if made is not None:
+                    self._keep((made,))
+                self._rest_if_due()
             self._overflowing = False
             if self._stopping:
                 return
             self._wake.clear()
             self._wake.wait()
 
-    def _turn(self) -> None:
-        """Explain one decision, and more while the time for it lasts."""
-        rows = []
-        until = time.perf_counter() + _TURN_S
-        while self._decisions:
-            made = self._row(self._decisions.popleft())
-            if made is not None:
-                rows.append(made)
-            if time.perf_counter() >= until:
-                break
-        if rows:
-            self._keep(rows)
+    def _rest_if_due(self) -> None:
+        spent_s = time.perf_counter() - self._turn_began
+        if spent_s >= _TURN_S:
+            # A timer and not sleep(0): it lets the loop look at the sockets in between.
+            gevent.sleep(spent_s * _REST)
+            self._turn_began = time.perf_counter()
 
     def _row(self, made: DecisionMade) -> Row | None:
         try:
-            told = self._explain(made.number)
+            told = self._told(made.number)
             if told is None:
                 self._counts["forgotten"] += 1
                 return None
@@ -153,6 +157,18 @@ class Explainer:
             return None
         self._counts["explained"] += 1
         return row
+
+    def _told(self, number: int) -> Explanation | None:
+        told = self._explain(number)
+        if not isinstance(told, Generator):
+            return told
+        while True:
+            try:
+                next(told)
+            except StopIteration as end:
+                whole: Explanation | None = end.value
+                return whole
+            self._rest_if_due()
 
 
 def document(told: Explanation, wall: Wall) -> dict[str, Any]:

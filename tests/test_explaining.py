@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from fsacd.core.records import CallJoined, DecisionMade
 from fsacd.core.views import Explanation, RankedAgent, Rejected, WhyNot
-from fsacd.explaining import AGENTS, Explain, Explainer, document
+from fsacd.explaining import AGENTS, Explain, Explainer, InParts, document
 from fsacd.http import models
 from fsacd.store.rows import DECISIONS, Row
 
@@ -189,6 +189,36 @@ def test_calls_go_first() -> None:
     assert turns >= 20
 
 
+def test_an_explanation_in_parts() -> None:
+    """An explanation that is told in parts lets others go first between them, and is kept as a whole."""
+    kept = Kept()
+    parts = turns = 0
+
+    def explain(number: int) -> InParts:
+        nonlocal parts
+        for _ in range(20):
+            until = time.perf_counter() + 0.001
+            while time.perf_counter() < until:
+                pass
+            parts += 1
+            yield
+        return TOLD if number else None
+
+    def decide() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            gevent.sleep(0.001)
+
+    with explaining(explain, kept) as explainer:
+        explainer.sink([made(0), made(1)])
+        other = gevent.spawn(decide)
+        await_true(lambda: explainer.state().explained == 1)
+        other.kill()
+    assert (parts, kept.numbers(), explainer.state().forgotten) == (40, [1], 1)
+    assert turns >= 40
+
+
 def test_stop_explains_what_waits() -> None:
     """The end explains what waits, for a limited time, and says what stays unexplained."""
     kept = Kept()
@@ -199,7 +229,9 @@ def test_stop_explains_what_waits() -> None:
     assert len(kept) == 50
     never_started = Explainer(lambda number: TOLD, kept, wall)
     never_started.sink([made(1)])
-    assert never_started.stop(10) == 1
+    with capture_logs() as logs:
+        assert never_started.stop(10) == 1
+    assert [(line["log_level"], line["decisions"]) for line in logs] == [("warning", 1)]
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "half \ud83d pair"])
