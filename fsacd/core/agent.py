@@ -15,36 +15,38 @@ from typing import NamedTuple
 
 from fsacd.core import skills
 from fsacd.core.events import Leg
+from fsacd.core.fact import fact
 from fsacd.core.load import Load
 from fsacd.core.rules import AgentRules, SkillLevels, WrapUp
 from fsacd.strategy import AgentFacts, ServiceFacts
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class LoggedOut:
     """Not at work."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class NotReady:
     """At work, wants no calls."""
 
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Ready:
     """Wants calls."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Offered:
     """His phone rings, or is being connected."""
 
     offer_id: str
+    call_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Talking:
     """Talks with a caller."""
 
@@ -52,7 +54,7 @@ class Talking:
     call_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class WrappingUp:
     """After-call work. `leg` is the offer whose leg must still end: with it the work is over, if the queue has none."""
 
@@ -61,12 +63,12 @@ class WrappingUp:
     ends: WrapUp = WrapUp.CAPPED
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Busy:
     """His phone is in a call that is not ours."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class HeldBack:
     """Not rung for a while after an offer that came to nothing; the reason is the offer's."""
 
@@ -85,7 +87,7 @@ AGENT_MOVES: dict[type, frozenset[type]] = {
     Talking: _RESTING | {WrappingUp, HeldBack},
     WrappingUp: _RESTING,
     HeldBack: _RESTING,
-    Busy: _RESTING,
+    Busy: _RESTING - {Busy},
 }
 
 STATE_NAMES: dict[type, str] = {
@@ -126,6 +128,7 @@ class Agent:
     `rules` hold now; `configured` is what the configuration said last, which somebody may have changed by hand since.
     """
 
+    agent_id: str  # the id in the configuration, which is also his SIP user
     rules: AgentRules
     configured: AgentRules
     state: AgentState = field(default_factory=LoggedOut)
@@ -136,6 +139,7 @@ class Agent:
     # so nobody moves to the back of the line, or to its front, by asking for one.
     idle_since_ms: int = 0
     last_offered_ms: int = NEVER_OFFERED_MS
+    working_since_ms: int = 0
     load: Load = field(default_factory=Load)
     facts: AgentFacts | None = None  # as he became ready
     serves: tuple[Served, ...] = ()
@@ -145,11 +149,6 @@ class Agent:
     removed: bool = False  # gone from the configuration while he was busy
     levels: dict[str, int] = field(default_factory=dict)
     _fits: dict[SkillLevels, int | None] = field(default_factory=dict)
-
-    @property
-    def agent_id(self) -> str:
-        """The id in the configuration, which is also his SIP user."""
-        return self.rules.agent_id
 
     @property
     def state_reason(self) -> str:

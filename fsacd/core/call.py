@@ -11,30 +11,31 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fsacd.core.events import Leg
+from fsacd.core.fact import fact
 from fsacd.core.offer import Offer
 from fsacd.core.rules import SkillLevels, Target
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Waiting:
     """Stands in the queue, ready to be offered (while its switch is connected)."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Ringing:
     """One agent rings for it, or several."""
 
     offer_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Connecting:
     """An agent answered; the switch has been told to bridge. Ends by the bridge or by its deadline."""
 
     offer_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Talking:
     """Bridged with an agent."""
 
@@ -43,7 +44,7 @@ class Talking:
     since_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Settling:
     """The agent's leg died when the talk had hardly begun: the caller either hangs up or returns to the music.
 
@@ -66,7 +67,7 @@ CALL_MOVES: dict[type, frozenset[type]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Preferred:
     """One agent comes first for the call until then; `alone`: nobody else gets it meanwhile."""
 
@@ -99,6 +100,7 @@ class Call:
     required: SkillLevels = ()
     delay_ms: int = 0  # it can reach agents who help this late
     backup: bool = False  # it can reach the backup
+    step_overflow: Target | None = None  # where a step whose time has come sends it
     at_once: int = 1  # so many agents its queue and the steps let ring at once
     more: int = 0  # and so many more, one by one, because they ring in vain
     preferred: Preferred | None = None

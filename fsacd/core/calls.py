@@ -83,13 +83,11 @@ def back_to_waiting(world: World, call: c.Call) -> None:
     """The call waits (again), with the place it had; or leaves, if its time came while an agent rang."""
     call.answered_after_ms = None
     world.move_call(call, c.Waiting())
-    target = world.set_reach(call)
+    world.set_reach(call)
     if call.queue in world.retired:
         queue_removed(world, call)
     elif (reason := overflow.must_leave(world, call)) is not None:
         overflow.send_on(world, call, *reason)
-    elif target is not None:
-        overflow.send_on(world, call, target, "step")
 
 
 def returned(world: World, event: CallReturned) -> None:
@@ -239,9 +237,7 @@ def queue_removed(world: World, call: c.Call) -> None:
 def rearm(world: World) -> None:
     """After a reload: the new rules hold for the calls that wait already, or may come back to waiting."""
     for call in list(world.calls.values()):
-        target = world.set_reach(call)
-        if not in_queue(call.state):
-            continue
-        overflow.arm(world, call)
-        if target is not None:
-            overflow.leave_or_remember(world, call, target, "step")
+        world.set_reach(call)
+        if in_queue(call.state):
+            overflow.arm(world, call)
+            overflow.leave_by_step(world, call)

@@ -66,10 +66,10 @@ def _check_offers(world: World) -> None:
             case o.OfferRinging():
                 assert isinstance(state, c.Ringing)
                 assert offer_id in state.offer_ids
-                assert world.agents[offer.agent_id].state == a.Offered(offer_id)
+                assert world.agents[offer.agent_id].state == a.Offered(offer_id, offer.call_id)
             case o.OfferConnecting():
                 assert state == c.Connecting(offer_id)
-                assert world.agents[offer.agent_id].state == a.Offered(offer_id)
+                assert world.agents[offer.agent_id].state == a.Offered(offer_id, offer.call_id)
             case o.OfferTalking():
                 assert isinstance(state, c.Talking)
                 assert world.agents[offer.agent_id].state == a.Talking(offer_id, offer.call_id)
@@ -79,7 +79,7 @@ def _check_agents(world: World) -> None:
     for agent_id, agent in world.agents.items():
         assert agent.agent_id == agent_id
         match agent.state:
-            case a.Offered(offer_id):
+            case a.Offered(offer_id, _):
                 assert world.offers[offer_id].agent_id == agent_id
                 assert not isinstance(world.offers[offer_id].state, o.OfferTalking)
             case a.Talking(offer_id, call_id):

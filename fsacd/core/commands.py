@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from fsacd.core.events import Leg
+from fsacd.core.fact import fact
 from fsacd.core.rules import ToExtension
 
 
@@ -21,7 +21,7 @@ class CancelReason(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class RingAgent:
     """Ring the agent at his contact. `offer_id` is a UUID made from call and attempt: ringing twice is impossible."""
 
@@ -36,7 +36,7 @@ class RingAgent:
     timeout_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CancelOffer:
     """End the agent's leg, ringing or answered. Repeated by the engine until `OfferEnded` comes."""
 
@@ -45,7 +45,7 @@ class CancelOffer:
     reason: CancelReason
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Connect:
     """Bridge the caller to the agent's answered leg."""
 
@@ -54,7 +54,7 @@ class Connect:
     leg: Leg
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ConfirmTalk:
     """They talk: the caller's leg need not return to the music any more; after the talk it goes to `then`."""
 
@@ -63,7 +63,7 @@ class ConfirmTalk:
     then: ToExtension | None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SendCall:
     """Send the caller's leg into the dialplan."""
 
@@ -72,7 +72,7 @@ class SendCall:
     target: ToExtension
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class EndCall:
     """Hang the caller's leg up."""
 

@@ -22,17 +22,20 @@ def run(world: World) -> None:
 
 
 def _match(world: World) -> None:
-    if len(world.free_agents) == 1 and not world.free_calls and _offer_at_once(world):
+    if not world.free_agents and not world.free_calls:
+        return
+    if len(world.free_agents) + len(world.free_calls) == 1 and _offer_at_once(world):
         return
     agents = list(world.free_agents)
     world.index_free_agents()
+    looking = dict.fromkeys(world.index_free_calls())
     for agent_id in agents:
-        while isinstance(world.agents[agent_id].state, Ready) and _offer_next(world, agent_id):
+        while isinstance(world.agents[agent_id].state, Ready) and _offer_next(world, agent_id, looking):
             pass  # perhaps to another, who suits the call better
-    while world.free_calls:
+    while looking:
         # Twice at most, unless several agents ring for one call: then it comes up again, behind those nobody rings for.
-        for call_id in sorted(world.free_calls, key=lambda call_id: _turn(world, call_id)):
-            _look_for_agent(world, call_id)
+        for call_id in sorted(looking, key=lambda call_id: _turn(world, call_id)):
+            _look_for_agent(world, call_id, looking)
 
 
 def _turn(world: World, call_id: str) -> tuple[bool, tuple[int, int, str]]:
@@ -40,31 +43,47 @@ def _turn(world: World, call_id: str) -> tuple[bool, tuple[int, int, str]]:
     return not isinstance(call.state, Waiting), call.order
 
 
-def _look_for_agent(world: World, call_id: str) -> None:
-    while call_id in world.free_calls:
+def _look_for_agent(world: World, call_id: str, looking: dict[str, None]) -> None:
+    """Offer the call until it has who it wants, or nobody is there. Whoever else is offered on the way is so, too."""
+    while call_id in looking:
         call = world.calls[call_id]
         best_id = world.index.best_agent(call)
         if best_id is None:
-            del world.free_calls[call_id]
+            del looking[call_id]
             return
         was_waiting = isinstance(call.state, Waiting)
-        offered = _offer_next(world, best_id)
+        offered = _offer_next(world, best_id, looking)
         assert offered, "an agent who suits a call must be suited by one"
         if was_waiting and not isinstance(call.state, Waiting):
             return  # if it wants more agents, it takes its turn again
 
 
 def _offer_at_once(world: World) -> bool:
-    """One agent became free and nothing else happened: his best call prefers him, for nobody else was ready for it."""
-    (agent_id,) = world.free_agents
-    call_id = world.index.best_call(world.agents[agent_id])
-    if call_id is None:
-        return False
-    offers.make(world, world.calls[call_id], world.agents[agent_id])
+    """One agent, or one call, became free and nothing else happened: the best for it prefers it, having had nobody.
+
+    Returns whether all is done.
+    """
+    if world.free_agents:
+        (agent_id,) = world.free_agents
+        best_call = world.index.best_call(world.agents[agent_id])
+        call = world.calls[best_call] if best_call is not None else None
+        agent = world.agents[agent_id]
+    else:
+        (call_id,) = world.free_calls
+        call = world.calls[call_id]
+        best_agent = world.index.best_agent(call)
+        if best_agent is None:
+            world.index_free_calls()
+            return True
+        agent = world.agents[best_agent]
+    if call is None:
+        world.index_free_agents()
+        return True
+    offers.make(world, call, agent)
     return not world.free_calls
 
 
-def _offer_next(world: World, agent_id: str) -> bool:
+def _offer_next(world: World, agent_id: str, looking: dict[str, None]) -> bool:
     """Make one offer between two who prefer each other, found by following the preferences from this agent on.
 
     Usually that is this agent and his best call. If several became free at once, his best call may prefer another
@@ -82,6 +101,8 @@ def _offer_next(world: World, agent_id: str) -> bool:
         assert preferred_id is not None, "an agent whom a call suits must suit the call"
         if preferred_id == agent_id or agent_id in passed:
             offers.make(world, call, world.agents[agent_id])
+            looking.pop(call_id, None)
+            looking.update(dict.fromkeys(world.index_free_calls()))  # itself, if it wants more agents to ring
             return True
         passed.add(agent_id)
         agent_id = preferred_id

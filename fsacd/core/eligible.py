@@ -64,8 +64,8 @@ def _by_state(state: a.AgentState) -> Why | None:
             return WhyNot.HELD_BACK, reason
         case a.Busy():
             return WhyNot.BUSY, ""
-        case a.Offered(offer_id):
-            return WhyNot.OFFERED, f"offer {offer_id}"
+        case a.Offered(_, call_id):
+            return WhyNot.OFFERED, f"call {call_id}"
         case a.Talking(_, call_id):
             return WhyNot.TALKING, f"call {call_id}"
         case a.WrappingUp():

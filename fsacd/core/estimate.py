@@ -11,13 +11,17 @@ from fsacd.core.call import Call
 from fsacd.core.world import World
 from fsacd.strategy import Key
 
+# Greater than any call's id: of two calls with the same key, the newcomer is the later.
+_LAST = "\U0010ffff"
 
-def for_newcomer(world: World, queue: str) -> int | None:
+
+def for_newcomer(world: World, queue: str, now_ms: int) -> int | None:
     """For a call that joined now with the queue's class; None if nobody is on duty."""
-    key: Key = (-world.rules.queues[queue].priority, world.now_ms)
+    key: Key = (-world.rules.queues[queue].priority, now_ms)
     # A call order of the queue's own gives other keys; then the newcomer counts as the last.
-    ordered = world.orderings[queue].call_order is not None
-    return _estimate(world, queue, world.index.ahead_of(queue, (float("inf"),) if ordered else key))
+    if world.orderings[queue].call_order is not None:
+        key = (float("inf"),)
+    return _estimate(world, queue, world.index.ahead_of(queue, key, _LAST))
 
 
 def for_call(world: World, call: Call) -> int | None:
@@ -41,4 +45,5 @@ def _estimate(world: World, queue: str, ahead: int) -> int | None:
 
 def _has_free(world: World, queue: str) -> bool:
     """Whether an agent of the queue became ready in this very step."""
-    return any(queue in world.agents[agent_id].rules.queues for agent_id in world.free_agents)
+    serving = (served for agent_id in world.free_agents for served in world.agents[agent_id].serves)
+    return any(served.queue == queue and not served.backup for served in serving)

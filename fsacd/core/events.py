@@ -8,16 +8,16 @@ while the daemon was away). Facts arrive late, doubled, out of order and about t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from fsacd.core.fact import fact
 from fsacd.core.rules import Rules, Service, SkillLevels
 
 # Who asked for a change: "phone:1001", "api:wallboard", "cli:root". Recorded, never interpreted.
 By = str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Leg:
     """Where a caller can be reached: one channel on one switch."""
 
@@ -41,7 +41,7 @@ class OfferEnd(StrEnum):
 # --- calls ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallQueued:
     """A caller stands in a queue. Announced again every few seconds, so a lost announcement heals itself."""
 
@@ -59,7 +59,7 @@ class CallQueued:
     named_agent: str = ""  # the agent who is this customer's own
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallReturned:
     """The caller's leg came back to the music by itself: the bridge to the agent broke before they could talk.
 
@@ -70,7 +70,7 @@ class CallReturned:
     leg: Leg | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallerGone:
     """The caller's leg has ended.
 
@@ -84,7 +84,7 @@ class CallerGone:
     leg: Leg | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallLeft:
     """The caller left the music loop for the dialplan's fallback, without our doing."""
 
@@ -92,7 +92,7 @@ class CallLeft:
     leg: Leg | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallLost:
     """The switch the leg stood on has restarted, or no longer knows the leg: nobody saw it end."""
 
@@ -100,7 +100,7 @@ class CallLost:
     cause: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallRequeueAsked:
     """An operator wants the call back in its queue (or in another), with the waiting time it has."""
 
@@ -109,7 +109,7 @@ class CallRequeueAsked:
     queue: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallHangupAsked:
     """An operator wants the call ended."""
 
@@ -117,7 +117,7 @@ class CallHangupAsked:
     by: By
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallChangeAsked:
     """An operator changes what a call is or requires; None leaves as it is."""
 
@@ -128,7 +128,7 @@ class CallChangeAsked:
     head_start_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallPromoteAsked:
     """An operator lets a call go before all others of its queue, whatever their class."""
 
@@ -136,7 +136,7 @@ class CallPromoteAsked:
     by: By
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallSendAsked:
     """An operator wants this agent to have the call: it waits for him alone for `for_ms`, then for all again."""
 
@@ -149,14 +149,14 @@ class CallSendAsked:
 # --- offers --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OfferRang:
     """The agent's phone rings."""
 
     offer_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OfferAnswered:
     """The agent's leg is answered and parked: it can be bridged. `switch` lets a leg nobody knows be ended."""
 
@@ -164,14 +164,14 @@ class OfferAnswered:
     switch: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OfferConnected:
     """Caller and agent are bridged: they talk."""
 
     offer_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ConnectFailed:
     """The switch refused to bridge, or the order never reached it."""
 
@@ -179,7 +179,7 @@ class ConnectFailed:
     cause: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OfferEnded:
     """The agent's leg has ended or never came to be: a failed originate and a hangup are the same fact.
 
@@ -195,7 +195,7 @@ class OfferEnded:
 # --- agents --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AgentLoggedIn:
     """The agent is at work, reachable at his contact; `contact` overrides the configured one until he logs out."""
 
@@ -205,7 +205,7 @@ class AgentLoggedIn:
     ready: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AgentLoggedOut:
     """The agent goes home. During a call it takes effect after the call."""
 
@@ -213,7 +213,7 @@ class AgentLoggedOut:
     by: By
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AgentSetReady:
     """The agent wants calls. During wrap-up it ends the wrap-up."""
 
@@ -221,7 +221,7 @@ class AgentSetReady:
     by: By
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AgentSetNotReady:
     """The agent wants no calls, for a reason. During a call it is remembered and takes effect after wrap-up."""
 
@@ -230,7 +230,7 @@ class AgentSetNotReady:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AgentEndedWrapUp:
     """The agent has finished his after-call work before its time."""
 
@@ -238,7 +238,7 @@ class AgentEndedWrapUp:
     by: By
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AgentChangeAsked:
     """An operator changes what an agent can do or serves, until the configuration says something new of him.
 
@@ -251,7 +251,7 @@ class AgentChangeAsked:
     queues: Mapping[str, Service] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OutsideCallStarted:
     """The agent's phone is in a call that is not ours: it rings, is answered, or he dials out himself."""
 
@@ -259,7 +259,7 @@ class OutsideCallStarted:
     leg: Leg
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OutsideCallEnded:
     """That call's leg on the agent's side is over."""
 
@@ -270,28 +270,28 @@ class OutsideCallEnded:
 # --- the world -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SwitchConnected:
     """The switch is there, in sync, and takes commands."""
 
     switch: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SwitchLost:
     """The link to the switch is down: its calls go on without us, and no new offer can be made there."""
 
     switch: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SwitchRestarted:
     """The switch has started anew (its Core-UUID changed): every leg on it is gone."""
 
     switch: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class QueueSetOpen:
     """A queue opens or closes: by its hours, or because somebody wants it so."""
 
@@ -300,14 +300,14 @@ class QueueSetOpen:
     by: By
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class LastAgentsKnown:
     """Whom these callers talked with last, by history: (number, agent), the oldest first. What is known stays."""
 
     pairs: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class RulesChanged:
     """The configuration was reloaded."""
 

@@ -1,4 +1,4 @@
-"""Why this agent, why not that one, and why a call still waits: rendered when somebody asks, from what is remembered."""
+"""Why this agent, why not that one, why a call still waits: rendered when somebody asks, from what is remembered."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _look(world: World, call: CallMoment, was: Mapping[str, Moment]) -> tuple[li
         if why is not None:
             rejected.append(Rejected(agent_id, *why))
             continue
-        rank, level = eligible.group_of(call, moment, service) if service is not None else (0, 0)
+        rank, level = eligible.group_of(call, moment, service) if service is not None else (1, 0)
         key, wrapped = _key(call, moment, service)
         passed = call.let_pass.get(agent_id, 0)
         turn = (agent_id != preferred_id, passed, rank, level, wrapped, key, agent_id)

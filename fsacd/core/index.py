@@ -81,12 +81,7 @@ class Index:
     def add_call(self, call: Call, *, extra: bool) -> None:
         """The call may be offered; `extra`: somebody rings for it already."""
         queue = self._queues[call.queue]
-        try:
-            key = queue.ordering.call_key(call)
-        except PluginFailed as failure:
-            queue.ordering.fall_back_to_usual_order(failure)
-            key = queue.ordering.call_key(call)
-            self._order_anew(call.queue)
+        key = self._call_key(queue, call)
         entry = CallEntry(key, call.call_id, -call.priority, call.virtual_ms)
         preferred = call.preferred
         if preferred is not None:
@@ -118,25 +113,28 @@ class Index:
             if not entries:
                 del waiting[place.group]
 
+    def _call_key(self, queue: _Queue, call: Call) -> Key:
+        try:
+            return queue.ordering.call_key(call)
+        except PluginFailed as failure:
+            queue.ordering.fall_back_to_usual_order(failure)
+            self._order_anew(call.queue)
+            return queue.ordering.call_key(call)
+
     def _order_anew(self, queue: str) -> None:
         for place in [place for place in self._calls.values() if place.call.queue == queue]:
             extra = place.group is not None and place.group.extra
             self.remove_call(place.call.call_id)
             self.add_call(place.call, extra=extra)
 
-    def preferring(self, agent_id: str) -> list[str]:
-        """The calls that prefer this agent."""
-        return list(self._preferred.get(agent_id, ()))
-
-    def ahead_of(self, queue: str, key: Key) -> int:
-        """How many of the queue's calls that nobody rings for go before one with this key."""
+    def ahead_of(self, queue: str, key: Key, call_id: str) -> int:
+        """How many of the queue's calls that nobody rings for go before one with this key and id."""
         waiting = self._queues[queue].waiting
-        return sum(bisect_left(entries, (key,)) for group, entries in waiting.items() if not group.extra)
+        return sum(bisect_left(entries, (key, call_id)) for group, entries in waiting.items() if not group.extra)
 
     def ahead_of_call(self, call: Call) -> int:
-        """How many of its queue's calls that nobody rings for go before this one, which is in the index."""
-        place = self._calls.get(call.call_id)
-        return self.ahead_of(call.queue, place.entry.key) if place is not None else 0
+        """How many of its queue's calls that nobody rings for go before this one."""
+        return self.ahead_of(call.queue, self._call_key(self._queues[call.queue], call), call.call_id)
 
     # --- agents ---
 
@@ -188,13 +186,9 @@ class Index:
         for served in agent.serves:
             del self._queues[served.queue].members[agent.agent_id]
 
-    def is_ready(self, agent_id: str) -> bool:
-        """Whether the agent is in the index."""
-        return agent_id in self._agents
-
     def has_ready(self, queue: str) -> bool:
-        """Whether any agent of the queue is ready."""
-        return bool(self._queues[queue].members)
+        """Whether any agent of the queue is ready who does not serve it as backup."""
+        return any(not served.backup for served in self._queues[queue].members.values())
 
     @property
     def has_ready_agent(self) -> bool:
@@ -300,7 +294,7 @@ class Index:
                 pool.append(entry)
             if best[0] == 0 and (entry[0], entry[1]) > best[1:]:
                 break  # whoever comes now is of a worse rank or level
-        if len(pool) < 2:
+        if not pool[1:]:
             return [entry[3] for entry in pool]
         return list(queue.ordering.rank(call, [self._candidate(queue, call, entry) for entry in pool]))
 

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from hashlib import sha1
 
 from fsacd.core.commands import CancelReason
+from fsacd.core.fact import fact
 
 # The name space of leg UUIDs. Never change it: a restarted daemon must compute the same ones.
 _NAMESPACE = uuid.UUID("8a6e4e0c-5f43-4b06-9a5e-6f7361636400")
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OfferRinging:
     """The agent's phone has been told to ring."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OfferConnecting:
     """The agent's leg is answered and about to be bridged."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OfferTalking:
     """Bridged with the caller."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OfferEnding:
     """The leg is being ended by us, or must end by itself after the talk; repeated until it has."""
 
@@ -66,4 +68,7 @@ class Offer:
 
 def offer_id(call_id: str, attempt: int) -> str:
     """The UUID of the leg of this attempt: the same after a restart, so an agent cannot be rung twice for it."""
-    return str(uuid.uuid5(_NAMESPACE, f"{call_id}/{attempt}"))
+    # uuid.uuid5, written out: that goes through integers and takes four times as long.
+    digits = sha1(_NAMESPACE.bytes + f"{call_id}/{attempt}".encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"

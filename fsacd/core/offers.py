@@ -51,7 +51,7 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
     world.timers.set("offer", offer.offer_id, world.now_ms + rules.ring_timeout_ms)
     ringing = call.state.offer_ids if isinstance(call.state, c.Ringing) else ()
     world.move_call(call, c.Ringing((*ringing, offer.offer_id)))
-    roster.move(world, agent, a.Offered(offer.offer_id))
+    roster.move(world, agent, a.Offered(offer.offer_id, call.call_id))
     world.command(
         RingAgent(
             offer_id=offer.offer_id,
@@ -300,7 +300,7 @@ def write(world: World, offer: o.Offer, outcome: OfferOutcome, reason: str) -> N
 
 def _holds(agent: a.Agent, offer: o.Offer) -> bool:
     match agent.state:
-        case a.Offered(offer_id) | a.Talking(offer_id, _):
+        case a.Offered(offer_id, _) | a.Talking(offer_id, _):
             return offer_id == offer.offer_id
         case _:
             return False

@@ -105,6 +105,13 @@ class Ordering:
             return (-call.priority, call.virtual_ms)
         return self.call_order.key(facts_of(call))
 
+    def place_key(self, call: Call) -> tuple[Key, str]:
+        """What the calls of the queue stand in order by; if the call order fails, the usual one."""
+        try:
+            return self.call_key(call), call.call_id
+        except PluginFailed:
+            return (-call.priority, call.virtual_ms), call.call_id
+
     def fall_back_to_usual_order(self, failure: PluginFailed) -> None:
         """The call order has failed: class and virtual arrival decide."""
         assert self.rules.call_order is not None

@@ -49,6 +49,10 @@ def send_on(world: World, call: c.Call, target: Target, why: str) -> None:
 def _not_taken(world: World, call: c.Call) -> Reason | None:
     """Why the queue does not take the call that has just come."""
     rules = world.queue_rules(call)
+    if rules.is_unconditional:
+        if world.queue_lengths[call.queue] > rules.max_length:
+            return rules.when_full, "full"
+        return _by_step(call)
     if (reason := _condition(world, call.queue, Condition.CLOSED)) is not None:
         return reason
     if world.queue_lengths[call.queue] > rules.max_length:
@@ -61,7 +65,11 @@ def _not_taken(world: World, call: c.Call) -> Reason | None:
         wait_ms = estimate.for_call(world, call)
         if wait_ms is not None and wait_ms > rules.max_estimated_wait_ms:
             return overflow.target, "estimated_wait"
-    return None
+    return _by_step(call)
+
+
+def _by_step(call: c.Call) -> Reason | None:
+    return (call.step_overflow, "step") if call.step_overflow is not None else None
 
 
 def _condition(world: World, queue: str, condition: Condition, *, waits: bool = False) -> Reason | None:
@@ -81,7 +89,7 @@ def must_leave(world: World, call: c.Call) -> Reason | None:
     for condition in Condition:
         if (reason := _condition(world, call.queue, condition, waits=True)) is not None:
             return reason
-    return None
+    return _by_step(call)
 
 
 def arm(world: World, call: c.Call) -> None:
@@ -113,9 +121,14 @@ def max_wait_passed(world: World, call_id: str) -> None:
 def reach_changed(world: World, call_id: str) -> None:
     """A step's or a delay's time has come."""
     call = world.calls[call_id]
-    target = world.set_reach(call)
-    if target is not None:
-        leave_or_remember(world, call, target, "step")
+    world.set_reach(call)
+    leave_by_step(world, call)
+
+
+def leave_by_step(world: World, call: c.Call) -> None:
+    """The call leaves if a step whose time has come sends it away."""
+    if call.step_overflow is not None:
+        leave_or_remember(world, call, call.step_overflow, "step")
 
 
 def condition_held(world: World, condition: Condition, queue: str) -> None:
@@ -147,4 +160,4 @@ def look_at_estimates(world: World, queue: str) -> None:
 def _waiting_in(world: World, queue: str) -> list[c.Call]:
     """The queue's calls that nobody rings for, in their usual order."""
     waiting = [call for call in world.calls.values() if call.queue == queue and isinstance(call.state, c.Waiting)]
-    return sorted(waiting, key=lambda call: call.order)
+    return sorted(waiting, key=world.orderings[queue].place_key)

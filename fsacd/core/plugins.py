@@ -12,7 +12,7 @@ class PluginError(Exception):
     """There is no such plugin, or its parameters are wrong; one sentence."""
 
 
-class PluginFailed(Exception):
+class PluginFailed(Exception):  # noqa: N818 - a fact, not a fault of ours
     """A call into a plugin raised, took too long or returned nonsense; one sentence, which names the plugin.
 
     The only exception that the engine expects from a plugin. The queue goes on with longest_idle, or the usual order.

@@ -5,8 +5,9 @@ Times are milliseconds of the engine's monotonic clock; whoever writes them down
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from fsacd.core.fact import fact
 
 
 class CallOutcome(StrEnum):
@@ -31,7 +32,7 @@ class OfferOutcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallJoined:
     """A call joined a queue: it is offered, in the field's sense of the word, to that queue."""
 
@@ -41,7 +42,7 @@ class CallJoined:
     by_overflow: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallConnected:
     """Caller and agent began to talk. `waited_ms` is queued → answered, the ringing included."""
 
@@ -52,7 +53,7 @@ class CallConnected:
     waited_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallMoved:
     """A call overflowed from one queue into another."""
 
@@ -63,7 +64,7 @@ class CallMoved:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallEnded:
     """A finished call: one row of history."""
 
@@ -87,7 +88,7 @@ class CallEnded:
     language: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OfferClosed:
     """A finished offer. `reason`: talk, refused, busy, no_answer, unreachable, caller_gone, lost_race, bridge_window.
 
@@ -107,7 +108,7 @@ class OfferClosed:
     ended_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AgentStateEnded:
     """An interval an agent spent in one state."""
 
@@ -119,7 +120,7 @@ class AgentStateEnded:
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Anomaly:
     """Something that should not have been, seen and dealt with: counted by kind, logged in one sentence."""
 
@@ -128,7 +129,7 @@ class Anomaly:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class DecisionMade:
     """An agent was chosen for a call. `Engine.explain` tells why, for as long as it remembers."""
 
@@ -140,7 +141,7 @@ class DecisionMade:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ChangeMade:
     """Somebody changed something by hand. `subject` is a call, an agent or a queue; `detail` says what was changed."""
 
@@ -151,7 +152,7 @@ class ChangeMade:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class StrategyFailed:
     """A plugin raised, stalled or answered nonsense; longest_idle, or the usual order, does its work from now on."""
 

@@ -13,7 +13,7 @@ from fsacd.strategy import AgentFacts, ServiceFacts
 
 def add(world: World, rules: AgentRules) -> None:
     """A newly configured agent, LoggedOut."""
-    agent = a.Agent(rules, rules, contact=rules.contact, since_ms=world.now_ms)
+    agent = a.Agent(rules.agent_id, rules, rules, contact=rules.contact, since_ms=world.now_ms)
     agent.load.away_since_ms = world.now_ms
     world.agents[agent.agent_id] = agent
     configure(world, agent, rules)
@@ -54,23 +54,28 @@ def move(world: World, agent: a.Agent, state: a.AgentState, by: str = "") -> Non
     assert type(state) in a.AGENT_MOVES[type(agent.state)], f"agent {agent.state} -> {state}"
     if state == agent.state:
         return
-    name = a.STATE_NAMES[type(agent.state)]
+    old = agent.state
+    name = a.STATE_NAMES[type(old)]
     world.record(AgentStateEnded(agent.agent_id, name, agent.state_reason, agent.since_ms, world.now_ms, by))
     world.decisions.remember(agent)
-    if isinstance(agent.state, a.Ready):
+    if isinstance(old, a.Ready):
         _take_out(world, agent)
     _count_work(world, agent, state)
     agent.state = state
     agent.since_ms = world.now_ms
     if isinstance(state, a.Ready):
         _let_look(world, agent)
-    if isinstance(state, a.WrappingUp | a.HeldBack):
+    if isinstance(state, _PAUSES):
         world.timers.set("agent", agent.agent_id, state.until_ms)
-    else:
+    elif isinstance(old, _PAUSES):
         world.timers.clear("agent", agent.agent_id)
     if isinstance(state, a.LoggedOut):
         sticky.release(world, agent.agent_id)
-    recount(world, agent)
+    if isinstance(old, a.OFF_DUTY) or isinstance(state, a.OFF_DUTY):
+        recount(world, agent)
+
+
+_PAUSES = (a.WrappingUp, a.HeldBack)
 
 
 def recount(world: World, agent: a.Agent) -> None:
@@ -126,13 +131,16 @@ def _take_out(world: World, agent: a.Agent) -> None:
 def _count_work(world: World, agent: a.Agent, state: a.AgentState) -> None:
     """The agent leaves his state for this one: add the interval to what he has done."""
     load, half_life_ms = agent.load, world.rules.limits.counters_half_life_ms
-    if isinstance(agent.state, a.WORKING):
-        load.work = plus_time(load.work, agent.since_ms, world.now_ms, half_life_ms)
+    if isinstance(state, a.WORKING):
+        if not isinstance(agent.state, a.WORKING):
+            agent.working_since_ms = world.now_ms
+    elif isinstance(agent.state, a.WORKING):
+        load.work = plus_time(load.work, agent.working_since_ms, world.now_ms, half_life_ms)
     if isinstance(agent.state, a.Talking):
         load.talk = plus_time(load.talk, agent.since_ms, world.now_ms, half_life_ms)
     if isinstance(state, a.OFF_DUTY):
         load.leave(world.now_ms)
-    else:
+    elif load.away_since_ms is not None:
         load.come_back(world.now_ms, half_life_ms)
     if agent.handling is not None and not isinstance(state, a.Talking | a.WrappingUp):
         queue, began_ms = agent.handling

@@ -144,6 +144,16 @@ class QueueRules:
     service_level_ms: int = 20_000
     short_abandon_ms: int = 5_000
 
+    @property
+    def is_unconditional(self) -> bool:
+        """Whether calls may always join, up to the maximum length."""
+        return (
+            self.when_nobody_logged_in is None
+            and self.when_nobody_ready is None
+            and self.when_estimated_wait is None
+            and self.when_closed is None
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Service:

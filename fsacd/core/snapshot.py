@@ -18,13 +18,15 @@ def take(world: World, now_ms: int) -> Snapshot:
     calls = _calls(world, now_ms)
     agents = tuple(_agent(agent) for agent in sorted(world.agents.values(), key=lambda agent: agent.agent_id))
     switches = tuple(sorted(world.switches.items()))
-    return Snapshot(now_ms, calls, agents, _queues(world, calls), _offers(world), switches)
+    return Snapshot(now_ms, calls, agents, _queues(world, calls, now_ms), _offers(world), switches)
 
 
 def _calls(world: World, now_ms: int) -> tuple[CallView, ...]:
     position: Counter[str] = Counter()
     views = []
-    for call in sorted(world.calls.values(), key=lambda call: (call.queue, *call.order)):
+    for call in sorted(
+        world.calls.values(), key=lambda call: (call.queue, world.orderings[call.queue].place_key(call))
+    ):
         if in_queue(call.state):
             position[call.queue] += 1
         views.append(_call(world, call, position[call.queue] if in_queue(call.state) else 0, now_ms))
@@ -123,7 +125,7 @@ def _wish(then: a.LoggedOut | a.NotReady | None) -> str:
             return f"not_ready {reason}".rstrip()
 
 
-def _queues(world: World, calls: tuple[CallView, ...]) -> tuple[QueueView, ...]:
+def _queues(world: World, calls: tuple[CallView, ...], now_ms: int) -> tuple[QueueView, ...]:
     states = Counter((call.queue, call.state) for call in calls)
     oldest: dict[str, int] = {}
     for call in calls:
@@ -147,7 +149,7 @@ def _queues(world: World, calls: tuple[CallView, ...]) -> tuple[QueueView, ...]:
             answered=world.outcomes[name, CallOutcome.ANSWERED] + states[name, "talking"],
             abandoned=world.outcomes[name, CallOutcome.ABANDONED],
             is_open=world.staffing.is_open(name),
-            estimated_wait_ms=estimate.for_newcomer(world, name),
+            estimated_wait_ms=estimate.for_newcomer(world, name, now_ms),
         )
         for name in sorted(world.rules.queues)
     )

@@ -29,7 +29,7 @@ def _whom(world: World, call: c.Call, rules: Sticky) -> str:
         case StickyAgent.NAMED:
             return call.named_agent
         case StickyAgent.NAMED_OR_LAST:
-            return call.named_agent or last
+            return call.named_agent if call.named_agent in world.agents else last
 
 
 def remember(world: World, number: str, agent_id: str) -> None:

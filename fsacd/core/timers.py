@@ -17,15 +17,15 @@ class Timers:
     """Deadlines by key, in milliseconds of the engine's clock. Cancelled entries leave the heap lazily."""
 
     def __init__(self) -> None:
-        self._at: dict[TimerKey, int] = {}
-        self._heap: list[tuple[int, TimerKey]] = []
+        self._at: dict[tuple[str, str], int] = {}
+        self._heap: list[tuple[int, tuple[str, str]]] = []
 
     def __len__(self) -> int:
         return len(self._at)
 
     def set(self, kind: str, owner: str, at_ms: int) -> None:
         """Set or move one deadline."""
-        key = TimerKey(kind, owner)
+        key = (kind, owner)
         if self._at.get(key) == at_ms:
             return
         self._at[key] = at_ms
@@ -37,12 +37,12 @@ class Timers:
 
     def set_unless_set(self, kind: str, owner: str, at_ms: int) -> None:
         """Set one deadline, unless it is set already."""
-        if TimerKey(kind, owner) not in self._at:
+        if (kind, owner) not in self._at:
             self.set(kind, owner, at_ms)
 
     def clear(self, kind: str, owner: str) -> None:
         """Forget one deadline; unknown ones are ignored."""
-        self._at.pop(TimerKey(kind, owner), None)
+        self._at.pop((kind, owner), None)
 
     def next_ms(self) -> int | None:
         """The earliest deadline, or None."""
@@ -57,8 +57,8 @@ class Timers:
             return None
         _, key = heapq.heappop(self._heap)
         del self._at[key]
-        return key
+        return TimerKey(*key)
 
     def keys(self) -> frozenset[TimerKey]:
         """All live keys, for `Engine.check`."""
-        return frozenset(self._at)
+        return frozenset(TimerKey(*key) for key in self._at)

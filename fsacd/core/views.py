@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from fsacd.core.commands import Command
 from fsacd.core.events import Leg
+from fsacd.core.fact import fact
 from fsacd.core.records import Record
 from fsacd.core.rules import Service, SkillLevels
 from fsacd.strategy import Key
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Step:
     """The outcome of one fact: commands to send, records to hand on, and why the fact was refused, if it was."""
 
@@ -21,7 +21,7 @@ class Step:
     refused: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CallView:
     """One live call. `state`: waiting, offered, connecting, talking. `position` is 1 for the next; 0 when talking.
 
@@ -48,7 +48,7 @@ class CallView:
     reserved_for: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AgentView:
     """One configured agent. `state`: logged_out, not_ready, ready, offered, talking, wrapping_up, held_back, busy.
 
@@ -68,7 +68,7 @@ class AgentView:
     call_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class QueueView:
     """One queue now. `oldest_wait_ms` is None when nobody waits; `answered` and `abandoned` count since the start."""
 
@@ -85,7 +85,7 @@ class QueueView:
     estimated_wait_ms: int | None = None  # what a call that joined now would wait; None: nobody is on duty
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OfferView:
     """One live offer, or one whose leg is still being ended (`state` ending). `offer_id` is the leg's UUID, too."""
 
@@ -114,7 +114,7 @@ class WhyNot(StrEnum):
     SCOPE = "scope"  # the strategy rings the first rank and level alone
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class RankedAgent:
     """An eligible ready agent with his key, each part: smaller goes first."""
 
@@ -125,7 +125,7 @@ class RankedAgent:
     key: Key  # the strategy's; empty for one that ranks
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Rejected:
     """An agent of the queue who was not rung, and the one reason why not; `detail` says more."""
 
@@ -134,7 +134,7 @@ class Rejected:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Explanation:
     """One decision, or (with `decision` None) why the call still waits at `at_ms`.
 
@@ -155,7 +155,7 @@ class Explanation:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Snapshot:
     """Everything the engine knows at one moment, in milliseconds of its own clock."""
 

@@ -19,7 +19,7 @@ from fsacd.core.index import Index
 from fsacd.core.ordering import Failure, Ordering
 from fsacd.core.plugins import Plugins
 from fsacd.core.records import Anomaly, CallOutcome, Record
-from fsacd.core.rules import QueueRules, Rules, Target
+from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.staffing import Condition, Staffing, overflow_rules
 from fsacd.core.timers import Timers
 from fsacd.strategy import EVERYBODY
@@ -49,8 +49,8 @@ class World:
         self.commands: list[Command] = []
         self.records: list[Record] = []
         self.failures: list[Failure] = []
-        # Waiting for the distribution at the end of the step, in the order in which they became free. A free agent is
-        # not in the index yet: most are given a call at once, and would only be put in and taken out again.
+        # Waiting for the distribution at the end of the step, in the order in which they became free. They are not in
+        # the index yet: most are matched at once, and would only be put in and taken out again.
         self.free_agents: dict[str, None] = {}
         self.free_calls: dict[str, None] = {}
         self._plugins = plugins
@@ -107,39 +107,39 @@ class World:
     def move_call(self, call: c.Call, state: c.CallState) -> None:
         """Change a call's state. AssertionError for a move that the table forbids: an error of ours."""
         assert type(state) in c.CALL_MOVES[type(call.state)], f"call {call.state} -> {state}"
-        self.queue_lengths[call.queue] += in_queue(state) - in_queue(call.state)
+        old = call.state
+        self.queue_lengths[call.queue] += in_queue(state) - in_queue(old)
         call.state = state
-        match state:
-            case c.Settling():
-                self.timers.set("settle", call.call_id, state.until_ms)
-            case c.Talking():
-                self.timers.set("settle", call.call_id, state.since_ms + self.rules.limits.settle_ms)
-            case c.Waiting() | c.Ringing() | c.Connecting():
-                self.timers.clear("settle", call.call_id)
+        if isinstance(state, c.Settling):
+            self.timers.set("settle", call.call_id, state.until_ms)
+        elif isinstance(state, c.Talking):
+            self.timers.set("settle", call.call_id, state.since_ms + self.rules.limits.settle_ms)
+        elif isinstance(old, c.Settling | c.Talking):
+            self.timers.clear("settle", call.call_id)
         if isinstance(state, c.Waiting):
             call.more, call.bound = 0, None
-        if not isinstance(state, c.Ringing):
+        if isinstance(old, c.Ringing) and not isinstance(state, c.Ringing):
             self.timers.clear("more", call.call_id)
         self.refresh(call)
 
-    def set_reach(self, call: c.Call) -> Target | None:
-        """Let the steps and delays whose time has come hold for the call. Returns where a step sends it, if one does."""
+    def set_reach(self, call: c.Call) -> None:
+        """Let the steps and delays whose time has come hold for the call."""
+        rules, delays = self.queue_rules(call), self.delays.get(call.queue, ())
         now = reach.of(
-            self.queue_rules(call),
-            self.delays.get(call.queue, ()),
+            rules,
+            delays,
             asked=call.asked,
             priority=call.own_priority,
             joined_ms=call.joined_ms,
             virtual_ms=call.virtual_ms,
             now_ms=self.now_ms,
         )
-        call.required, call.priority, call.delay_ms, call.backup, call.at_once = now[:5]
+        call.required, call.priority, call.delay_ms, call.backup, call.at_once, call.step_overflow = now[:6]
         if now.next_ms is not None and in_queue(call.state):
             self.timers.set("reach", call.call_id, now.next_ms)
         else:
             self.timers.clear("reach", call.call_id)
         self.refresh(call)
-        return now.overflow
 
     def prefer(self, call: c.Call, preferred: c.Preferred | None) -> None:
         """Let one agent come first for the call, or nobody any more."""
@@ -207,10 +207,9 @@ class World:
                 return False
 
     def refresh(self, call: c.Call) -> None:
-        """Something about the call has changed: put it where it belongs in the index, and let it look for agents."""
+        """Something about the call has changed: let it look for agents, if it should, by what it is now."""
         self.index.remove_call(call.call_id)
         if self.seeks(call):
-            self.index.add_call(call, extra=isinstance(call.state, c.Ringing))
             self.free_calls[call.call_id] = None
         else:
             self.free_calls.pop(call.call_id, None)
@@ -268,6 +267,15 @@ class World:
         for call in self.calls.values():
             self.queue_lengths[call.queue] += in_queue(call.state)
 
+    def index_free_calls(self) -> list[str]:
+        """Let agents find the calls that became free in this step, and return them."""
+        free = list(self.free_calls)
+        for call_id in free:
+            call = self.calls[call_id]
+            self.index.add_call(call, extra=isinstance(call.state, c.Ringing))
+        self.free_calls.clear()
+        return free
+
     def index_free_agents(self) -> None:
         """Let calls find the agents who became free in this step."""
         for agent_id in self.free_agents:
@@ -277,4 +285,7 @@ class World:
 
 def in_queue(state: c.CallState) -> bool:
     """Whether a call in this state counts towards its queue's length."""
-    return isinstance(state, c.Waiting | c.Ringing | c.Connecting)
+    return type(state) in _IN_QUEUE
+
+
+_IN_QUEUE = frozenset({c.Waiting, c.Ringing, c.Connecting})

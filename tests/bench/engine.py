@@ -17,7 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count
+from itertools import count, islice
 
 from fsacd.core import commands as k
 from fsacd.core import events as e
@@ -155,13 +155,12 @@ def end_to_end() -> None:
     bench.tell("", e.SwitchConnected("fs1"))
     for number in range(END_TO_END_AGENTS):
         bench.tell("", e.AgentLoggedIn(f"a{number}", "bench"))
-    callers_of = callers(random.Random(2), 0)
+    coming = list(islice(callers(random.Random(2), 0), END_TO_END_CALLS))
     gc.collect()
     gc.freeze()
     answered = 0
     begin = time.perf_counter()
-    for _ in range(END_TO_END_CALLS):
-        event = next(callers_of)
+    for event in coming:
         for ring in _rings(bench.tell("", event)):
             answered += 1
             bench.tell("", e.OfferAnswered(ring.offer_id))
