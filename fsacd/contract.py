@@ -212,15 +212,17 @@ class _Trial:
 
     def complaints(self) -> list[str]:
         """All that is wrong. Raises PluginFailed at the first thing that the daemon would not survive without."""
-        found = self._about_attributes()
         instance = self._new()
         first = self._answers(instance)
+        found = []
         if self._answers(instance, backwards=True) != first:
             found.append("it answers differently when it is asked again; an answer must depend on the arguments alone")
         elif self._answers(self._new(), backwards=True) != first:
             found.append("a new instance answers differently; an answer must depend on the arguments alone")
         elif self._path is not None and (why := self._why_other_elsewhere(_digest(first))):
             found.append(why)
+        else:
+            found += self._about_attributes()
         found += self._about_time()
         return [f"{self._plugin.file}: {complaint}" for complaint in found]
 

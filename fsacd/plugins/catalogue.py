@@ -87,8 +87,6 @@ class Catalogue:
     ) -> tuple[Catalogue, tuple[PluginProblem, ...]]:
         """Load fsacd's own plugins, those in the directories and (if `installed`) those of installed packages.
 
-        Call it in the main thread: in any other, a file that runs for ever would not be interrupted.
-
         Args:
             paths: Directories; each file NAME.py in them is a plugin, but for test_….py, conftest.py and _….py.
             limit_ms: How long one call into a user's plugin may take.

@@ -59,8 +59,7 @@ class Guard:
             raise  # meant for us, not for the plugin
         except BaseException as error:
             line = line_of(error.__traceback__, self._file)
-            where = f" in line {line}" if line else ""
-            raise self.failed(f"{name}() raised {said(error)}{where}") from error
+            raise self.failed(f"{name}() raised {said(error, f' in line {line}' if line else '')}") from error
 
     def key(self, name: str, key: object) -> Key:
         """What the plugin returned, if it is a key as long as those before. Raises PluginFailed if not."""
@@ -71,7 +70,7 @@ class Guard:
                 self.fail(f"{name}() returned {shown_answer(key)}; a tuple of numbers was expected")
             if part != part:  # noqa: PLR0124 - NaN alone differs from itself
                 self.fail(f"{name}() returned {shown_answer(key)}; NaN has no place in an order")
-        if len(key) != self._key_length:
+        if not key or len(key) != self._key_length:
             if not 1 <= len(key) <= LONGEST_KEY:
                 self.fail(f"{name}() returned {len(key)} numbers; 1 to {LONGEST_KEY} were expected")
             if self._key_length:

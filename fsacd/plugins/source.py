@@ -239,12 +239,12 @@ def line_of(traceback: TracebackType | None, file: str) -> int:
 _SAID_CHARACTERS: Final = 200
 
 
-def said(error: BaseException) -> str:
-    """An exception's class and text, on one line that is not too long."""
+def said(error: BaseException, where: str = "") -> str:
+    """An exception's class, where it was raised, and its text, on one line that is not too long."""
     try:
         text = " ".join(str(error).split())
     except Exception:  # noqa: BLE001 - the text of a plugin's own exception may be anything, even another exception
         text = ""
     text = "".join(char if char.isprintable() else "?" for char in text[: _SAID_CHARACTERS + 1])
     cut = text if len(text) <= _SAID_CHARACTERS else f"{text[: _SAID_CHARACTERS - 1]}…"
-    return f"{type(error).__name__}: {cut}" if cut else type(error).__name__
+    return f"{type(error).__name__}{where}: {cut}" if cut else f"{type(error).__name__}{where}"

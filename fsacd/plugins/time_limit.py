@@ -5,11 +5,12 @@ collection, a machine that was held up) count as one, so a plugin does not pay f
 each of them. What cannot be interrupted is a single long operation of the interpreter (a sum over a billion numbers):
 it is noticed when it ends.
 
-Works in the main thread only; calls from other threads are not limited, for signals reach the main thread alone.
+Signals reach the main thread alone. In another thread, where plugins are only loaded, a third thread keeps the time.
 """
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, Final, TypeVar
 
-from gevent import get_hub, getcurrent
+from gevent import get_hub, getcurrent, monkey
 
 _Answer = TypeVar("_Answer")
 
@@ -27,6 +28,8 @@ _ALARM: Final = int(signal.SIGALRM)
 _TICKS: Final = 4
 # Once the limit is reached, the interruption is repeated so often: the code may have caught the first.
 _AGAIN_S: Final = 0.001
+# The same in another thread, which needs the time to leave the call.
+_AGAIN_ELSEWHERE_S: Final = 0.05
 # A call that took so many times its limit is late even if it met hardly a tick.
 _MUCH_TOO_LONG: Final = 50
 
@@ -82,8 +85,8 @@ def within(limit_s: float, call: Callable[..., _Answer], *arguments: object) -> 
     watch = _Watch(limit_s)
     try:
         previous = _set_handler(_ALARM, watch.tick)
-    except ValueError:
-        return call(*arguments)  # not in the main thread
+    except ValueError:  # not in the main thread
+        return _watched(limit_s, call, *arguments)
     tick_s = limit_s / _TICKS
     left_s = interval_s = 0.0
     try:
@@ -103,3 +106,64 @@ def within(limit_s: float, call: Callable[..., _Answer], *arguments: object) -> 
 def _rest_s(left_s: float, started_s: float) -> float:
     """What is left of a timer; one that should have rung meanwhile rings at once."""
     return max(left_s - (time.monotonic() - started_s), 1e-6)
+
+
+# --- in other threads ---
+
+# The system's own threads: under gevent, the module `threading` gives greenlets.
+_thread: Final = {
+    name: monkey.get_original("_thread", name) for name in ("allocate_lock", "get_ident", "start_new_thread")
+}
+# So often at most is a thread interrupted that does not listen.
+_THROWS: Final = 10_000
+
+
+class _Guarded:
+    """One limited call in a thread. `lock` keeps the interruption and the call's end apart."""
+
+    __slots__ = ("ended", "lock", "over", "thread")
+
+    def __init__(self) -> None:
+        self.thread: int = _thread["get_ident"]()
+        self.lock = _thread["allocate_lock"]()
+        self.ended = _thread["allocate_lock"]()
+        self.ended.acquire()
+        self.over = False
+
+    def watch(self, limit_s: float) -> None:
+        """Interrupt the thread when its time is over, until it has left the call. Runs in a thread of its own."""
+        wait_s = limit_s
+        for _ in range(_THROWS):
+            if self.ended.acquire(timeout=wait_s):
+                return
+            with self.lock:
+                if not self.over:
+                    _throw(self.thread, TookTooLong)
+            wait_s = _AGAIN_ELSEWHERE_S
+
+    def end(self) -> None:
+        """The call is over: from now on it is not interrupted, not even by what was on its way."""
+        with self.lock:
+            self.over = True
+            _throw(self.thread, None)
+        self.ended.release()
+
+
+def _watched(limit_s: float, call: Callable[..., _Answer], *arguments: object) -> _Answer:
+    guarded = _Guarded()
+    _thread["start_new_thread"](guarded.watch, (limit_s,))
+    try:
+        try:
+            return call(*arguments)
+        finally:
+            guarded.over = True
+    finally:
+        # Reached even if the interruption came just when the call had ended by itself.
+        guarded.end()
+
+
+def _throw(thread: int, error: type[BaseException] | None) -> None:
+    """Have the interpreter raise this in the thread, at its next step; None takes back what has not been raised yet."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
+    )
