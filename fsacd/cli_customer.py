@@ -51,15 +51,15 @@ CUSTOMER_COLUMNS = (
 )
 
 
-@click.group()
-@click.option(
+_config_option = click.option(
     "--config", "-c", type=click.Path(path_type=Path, dir_okay=False), envvar="FSACD_CONFIG",
     default=Path("/etc/fsacd/fsacd.yaml"), show_default=True, help="Configuration file that names the database.",
 )  # fmt: skip
-@click.pass_context
-def customer(context: click.Context, config: Path) -> None:
+
+
+@click.group()
+def customer() -> None:
     """Customers: who is known by his number, and how his calls are treated."""
-    context.obj = config
 
 
 @customer.command("add")
@@ -70,7 +70,7 @@ def customer(context: click.Context, config: Path) -> None:
 @click.option("--agent", default="", help="The agent who is his own.")
 @click.option("--language", default="", help="The language he speaks, such as fr.")
 @click.option("--name", default="", help="What he is called.")
-@click.pass_obj
+@_config_option
 def customer_add(
     config: Path,
     number: str,
@@ -107,7 +107,7 @@ def customer_add(
     help="What the answer looks like.",
 )  # fmt: skip
 @click.option("--json", "output", flag_value="json", help="The same as --output json.")
-@click.pass_obj
+@_config_option
 def customer_list(config: Path, output: str) -> None:
     """Show the customers in the database."""
     from fsacd.store.customers import stored  # noqa: PLC0415 - heavy, and for this command only
@@ -126,7 +126,7 @@ def customer_list(config: Path, output: str) -> None:
 
 @customer.command("remove")
 @click.argument("number")
-@click.pass_obj
+@_config_option
 def customer_remove(config: Path, number: str) -> None:
     """Remove a customer."""
     from fsacd.store.customers import remove  # noqa: PLC0415 - heavy, and for this command only

@@ -45,7 +45,7 @@ def write(directory: Path, **more: Any) -> Path:
 
 
 def run(config: Path, *args: str) -> int:
-    return main(["customer", "--config", str(config), *args])
+    return main(["customer", *args, "--config", str(config)])
 
 
 def listed(config: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -205,8 +205,8 @@ def test_the_database_refuses(tmp_path: Path, database: str, capsys: pytest.Capt
 def test_the_program_itself(config: Path) -> None:
     """The command works in a process of its own, where nothing is patched for greenlets."""
     told = subprocess.run(
-        [sys.executable, "-m", "fsacd", "customer", "--config", str(config), "add", "0301234", "--priority", "-1"],
+        [sys.executable, "-m", "fsacd", "customer", "add", "0301234", "--priority", "-1"],
         capture_output=True, text=True, timeout=30, check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "FSACD_CONFIG": str(config)},
     )  # fmt: skip
     assert (told.stdout, told.stderr, told.returncode) == ("added 0301234: priority -1\n", "", 0)
