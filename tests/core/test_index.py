@@ -54,6 +54,7 @@ class Built:
         }
         self.index = Index(self.orderings, self.agents.__getitem__, rank_pool=200)
         self.calls: dict[str, tuple[Call, bool]] = {}
+        self.ready = dict(self.agents)
         for one in self.agents.values():
             self.index.add_agent(one)
 
@@ -66,18 +67,21 @@ class Built:
         self.index.remove_call(call.call_id)
         del self.calls[call.call_id]
 
+    def take_out(self, agent_id: str) -> None:
+        self.index.remove_agent(self.ready.pop(agent_id))
+
     def best_call(self, agent_id: str) -> str | None:
         return self.index.best_call(self.agents[agent_id])
 
     def check(self) -> None:
-        self.index.check(self.calls, {i: one for i, one in self.agents.items() if self.index.is_ready(i)})
+        self.index.check(self.calls, self.ready)
 
     def order(self, call: Call) -> list[str]:
         """All agents whom the call would ring, one after the other; they are taken out."""
         found = []
         while (agent_id := self.index.best_agent(call)) is not None:
             found.append(agent_id)
-            self.index.remove_agent(self.agents[agent_id])
+            self.take_out(agent_id)
         return found
 
 
@@ -178,7 +182,7 @@ def test_a_reserved_call() -> None:
     built.check()
     built.remove(built.calls["older"][0])
     assert built.best_call("b") == "reserved"
-    built.index.remove_agent(built.agents["b"])
+    built.take_out("b")
     assert built.index.best_agent(reserved) is None
 
 

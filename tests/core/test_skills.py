@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsacd.core.rules import SkillLevels
-from fsacd.core.skills import fit, merge
+from fsacd.core.skills import fit, merge, relax
 
 LEVELS = st.dictionaries(st.sampled_from(("de", "en", "fr")), st.integers(min_value=1, max_value=10)).map(
     lambda levels: tuple(sorted(levels.items()))
@@ -43,3 +43,12 @@ def test_merge(first: SkillLevels, second: SkillLevels) -> None:
     assert dict(merged).keys() == dict(first).keys() | dict(second).keys()
     for skill, level in merged:
         assert level == max(dict(first).get(skill, 0), dict(second).get(skill, 0))
+
+
+@given(LEVELS, LEVELS, st.sets(st.sampled_from(("de", "en", "fr"))))
+def test_relax(required: SkillLevels, lower: SkillLevels, drop: set[str]) -> None:
+    """Relaxing asks for no skill anew and for none at a higher level, and dropped skills are gone."""
+    relaxed = dict(relax(required, lower, tuple(sorted(drop))))
+    assert relaxed.keys() == dict(required).keys() - drop
+    for skill, level in relaxed.items():
+        assert level == min(dict(required)[skill], dict(lower).get(skill, 10))

@@ -1,0 +1,83 @@
+"""All stories, read once: which moves they make, what is told in them, and by which rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fsacd.core import roster
+from fsacd.core.events import RulesChanged
+from fsacd.core.rules import Rules
+from fsacd.core.views import Explanation
+from fsacd.core.world import World
+from fsacd.testing import Driver
+from tests.core import story
+
+STORIES = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
+
+# Where each is moved: the only way to change a state.
+MOVERS: dict[str, tuple[Any, str]] = {
+    "call": (World, "move_call"),
+    "agent": (roster, "move"),
+    "offer": (World, "move_offer"),
+}
+
+Move = tuple[str, str, str]
+
+
+@dataclass
+class Reading:
+    """What the stories say."""
+
+    moves: set[Move] = field(default_factory=set)
+    drivers: list[Driver] = field(default_factory=list)
+    explanations: list[Explanation] = field(default_factory=list)
+
+    def rules(self) -> list[Rules]:
+        """All rules of all stories, before and after each reload."""
+        reloads = [
+            fact.rules for driver in self.drivers for _, fact in driver.journal if isinstance(fact, RulesChanged)
+        ]
+        return [*(driver.first_rules for driver in self.drivers if isinstance(driver, _Noted)), *reloads]
+
+
+class _Noted(Driver):
+    first_rules: Rules
+
+
+@cache
+def read_all() -> Reading:
+    """Every story, told once."""
+    reading = Reading()
+    with pytest.MonkeyPatch.context() as patch:
+        for thing, (place, name) in MOVERS.items():
+            patch.setattr(place, name, _noting_moves(reading, thing, getattr(place, name)))
+
+        class Noted(_Noted):
+            def __init__(self, rules: Rules, *rest: Any) -> None:
+                super().__init__(rules, *rest)
+                self.first_rules = rules
+                reading.drivers.append(self)
+
+        def explained(explanation: Explanation) -> Any:
+            reading.explanations.append(explanation)
+            return ()
+
+        patch.setattr(story, "Driver", Noted)
+        patch.setattr(story, "tell_explanation", explained)
+        for path in STORIES:
+            story.retell(path.read_text())
+    return reading
+
+
+def _noting_moves(reading: Reading, thing: str, original: Any) -> Any:
+    def noting(world: World, owner: Any, state: Any, *rest: Any) -> None:
+        before = type(owner.state).__name__
+        original(world, owner, state, *rest)
+        reading.moves.add((thing, before, type(state).__name__))
+
+    return noting
