@@ -327,7 +327,7 @@ def _decisions() -> Iterator[_Decision]:
     """Always the same decisions: ordinary ones, and such with everybody alike, nobody rung yet, nothing required."""
     die = random.Random(1)  # noqa: S311 - a die, not a secret
     for number in range(_DECISIONS):
-        pool = _POOLS[min(int(die.expovariate(0.6)), len(_POOLS) - 1)] if number else _POOLS[-1]
+        pool = _POOLS[-1] if number == 1 else _POOLS[min(int(die.expovariate(0.6)), len(_POOLS) - 1)]
         skills = tuple(sorted(die.sample(("english", "french", "german", "billing", "vip"), die.randint(0, 3))))
         required = {skill: die.randint(1, 10) for skill in skills}
         waiting = call(

@@ -91,7 +91,7 @@ def test_what_is_found_in_a_key_strategy(tmp_path: Path, body: str, top: str, ex
     [
         (f"return {IDS}", []),
         (f"return sorted({IDS}, key=lambda _: chance.random())", []),
-        (f"return {IDS}[:-1]", ["odd.py: rank() left out 'agent-0199'; all candidates were expected"]),
+        (f"return {IDS}[:-1]", ["odd.py: rank() left out 'agent-0000'; all candidates were expected"]),
         (f"return {IDS} + ['zoe']", ["odd.py: rank() returned 'zoe', who is no candidate"]),
         (f"return {IDS} + {IDS}", ["odd.py: rank() returned 'agent-0000' twice"]),
         (f"self.n = getattr(self, 'n', 0) + 1; return {IDS}[::1 if self.n % 3 else -1]", [AGAIN]),
