@@ -7,6 +7,7 @@ are, for they are on its shortest path, and only what they rank is looked at aga
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, NoReturn, TypeVar
 
 from gevent import GreenletExit
@@ -82,17 +83,12 @@ class Guard:
         """What the plugin returned, if it is each candidate once. Raises PluginFailed if not."""
         if not isinstance(ranked, list | tuple):
             self.fail(f"rank() returned {shown_answer(ranked)}; the ids of all candidates were expected")
-        left = {candidate.agent.agent_id for candidate in candidates}
+        known = {candidate.agent.agent_id for candidate in candidates}
         for agent_id in ranked:
             if type(agent_id) is not str:
                 self.fail(f"rank() returned {shown_answer(agent_id)} among the ids; a text was expected")
-            if agent_id not in left:
-                known = any(candidate.agent.agent_id == agent_id for candidate in candidates)
-                what = "twice" if known else "who is no candidate"
-                self.fail(f"rank() returned {shown_answer(agent_id)}{' ' if known else ', '}{what}")
-            left.discard(agent_id)
-        if left:
-            self.fail(f"rank() left out {shown_answer(min(left))}; all candidates were expected")
+        if len(ranked) != len(known) or known.symmetric_difference(ranked):
+            self.fail(f"rank() {_difference(ranked, known)}")
         return ranked
 
     def failed(self, what: str) -> PluginFailed:
@@ -156,6 +152,18 @@ class GuardedCallOrder:
     def key(self, call: CallFacts) -> Key:
         """The plugin's key. Raises PluginFailed."""
         return self._guard.key("key", self._guard.call("key", self._key, call))
+
+
+def _difference(ranked: Sequence[str], known: AbstractSet[str]) -> str:
+    """Why these are not the known ids, each once: the first that is wrong."""
+    seen: set[str] = set()
+    for agent_id in ranked:
+        if agent_id not in known:
+            return f"returned {shown_answer(agent_id)}, who is no candidate"
+        if agent_id in seen:
+            return f"returned {shown_answer(agent_id)} twice"
+        seen.add(agent_id)
+    return f"left out {shown_answer(min(known - seen))}; all candidates were expected"
 
 
 def why_not_ring(ring: object) -> str:
