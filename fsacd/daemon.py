@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 import time
 from collections.abc import Sequence
@@ -13,14 +14,12 @@ from gevent.event import Event as Signal
 
 import fsacd
 from fsacd import logs, wiring
-from fsacd.config.model import Config
 from fsacd.config.problems import ConfigErrors
-from fsacd.config.reader import load
 from fsacd.core.commands import CancelOffer, CancelReason, Command
 from fsacd.core.engine import Engine
 from fsacd.core.events import AgentLoggedIn, Event, RulesChanged, SwitchLost
-from fsacd.core.records import Anomaly, CallEnded, Record
-from fsacd.core.views import Snapshot
+from fsacd.core.records import Anomaly, CallEnded, Record, StrategyFailed
+from fsacd.core.views import Explanation, Snapshot
 from fsacd.errors import FsacdError, Refused
 from fsacd.esl.control import CallControl
 from fsacd.esl.features import Desk
@@ -29,10 +28,11 @@ from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
 from fsacd.http.app import make_app
 from fsacd.http.server import ApiServer
 from fsacd.metrics import Metrics
-from fsacd.plugins import shipped
-from fsacd.runtime import Runtime, monotonic_ms
-from fsacd.store.postgres import Store
+from fsacd.plugging import CurrentPlugins, Reading, read
+from fsacd.recognition import Recognition
+from fsacd.runtime import Runtime, monotonic_ms, settle_memory
 from fsacd.systemd import Notifier
+from fsacd.timetable import Timetable
 
 log = structlog.get_logger(__name__)
 
@@ -45,13 +45,14 @@ _MEASURE_S = 1.0
 def run(path: Path) -> int:
     """Run the daemon until a signal ends it; returns the exit code. Problems go to standard error, in sentences."""
     try:
-        config = load(path)
+        reading = read(path)
     except ConfigErrors as errors:
         logs.complain(str(errors))
         return 2
-    logs.setup(config.log.level, "json" if config.log.format == "json" else "console", config.log.number_digits)
+    log_config = reading.config.log
+    logs.setup(log_config.level, "json" if log_config.format == "json" else "console", log_config.number_digits)
     try:
-        daemon = Daemon(path, config)
+        daemon = Daemon(path, reading)
         daemon.start()
     except FsacdError as error:
         logs.complain(str(error))
@@ -65,26 +66,38 @@ def run(path: Path) -> int:
 class Daemon:
     """The whole daemon. Also what the API sees of it (fsacd.http.api.Daemon)."""
 
-    def __init__(self, path: Path, config: Config) -> None:
+    def __init__(self, path: Path, reading: Reading) -> None:
         self._path = path
-        self._config = config
+        self._config = config = reading.config
         self._started_ms = self._configured_ms = _wall_ms()
         self._stopping = Signal()
         rules = config.rules()
         self.metrics = Metrics()
         self.metrics.set_rules(rules)
-        self.runtime = Runtime(Engine(rules, shipped(), monotonic_ms()), on_decision=self.metrics.decided)
+        self._plugins = CurrentPlugins(reading.catalogue)
+        engine = Engine(rules, self._plugins, monotonic_ms(), seed=secrets.randbits(63))
+        self.runtime = Runtime(engine, on_decision=self.metrics.decided)
+        self._recognition = Recognition()
+        self._timetable = Timetable(config.opening_hours(), self.runtime.post)
         self.metrics.watch_snapshot(self.runtime.snapshot)
         self._desk = Desk(self.ask, monotonic_ms)
         self._desk.members = wiring.members(config)
         self._desk.may_act_for_others = config.allow_acting_for_others
         self._controls = {
-            name: CallControl(name, wiring.link_settings(switch), self.runtime, config.lease_ms, self._desk)
+            name: CallControl(
+                name,
+                wiring.link_settings(switch),
+                self.runtime,
+                config.lease_ms,
+                self._desk,
+                respect_outside_calls=switch.respect_outside_calls,
+            )
             for name, switch in config.switches.items()
         }
-        self._store = Store(wiring.store_settings(config.store), self.runtime.wall_ms) if config.store else None
+        self._history = wiring.history(config, self.runtime, self._recognition) if config.store else None
         api = wiring.api_settings(config)
-        self.api = ApiServer(make_app(self, api, self.metrics.exposition), api)
+        explanations = self._history.explanations if self._history is not None else None
+        self.api = ApiServer(make_app(self, api, self.metrics.exposition, explanations=explanations), api)
         self._notifier = Notifier()
         self._connect_parts()
 
@@ -93,23 +106,29 @@ class Daemon:
         self.runtime.set_busy_listener(self._set_busy)
         self.runtime.add_sink(self.metrics.sink)
         self.runtime.add_sink(_tell_log)
-        if self._store is not None:
-            self.runtime.add_sink(self._store.put)
-            self.metrics.watch_store(self._store.state)
+        self.runtime.set_recognition(self._recognition.recognise)
+        if self._history is not None:
+            for sink in self._history.sinks:
+                self.runtime.add_sink(sink)
+            self.metrics.watch_store(self._history.store.state)
+            self.metrics.watch_explainer(self._history.explainer.state)
 
     # --- life ---
 
     def start(self) -> None:
         """Bind the API and begin to connect. Raises FsacdError when an address is taken."""
         self.api.start()
-        if self._store is not None:
-            self._store.start()
+        if self._history is not None:
+            self._history.start()
+        self._recognise_configured()
         self.runtime.start()
+        self._timetable.start()
         for agent_id, agent in self._config.agents.items():
             if agent.login_at_start:
                 self.runtime.post(AgentLoggedIn(agent_id, "configuration"))
         for control in self._controls.values():
             control.start()
+        settle_memory()
         log.info("fsacd is up", version=fsacd.__version__, api=self.api.url, switches=list(self._controls))
 
     def serve(self) -> int:
@@ -152,8 +171,9 @@ class Daemon:
         self.api.stop()
         for control in self._controls.values():
             control.stop()
-        if self._store is not None:
-            self._store.stop()
+        self._timetable.stop()
+        if self._history is not None:
+            self._history.stop()
 
     def _withdraw_rings(self) -> None:
         """No phone shall ring for a daemon that is gone."""
@@ -196,6 +216,10 @@ class Daemon:
         """Everything the engine knows now."""
         return self.runtime.snapshot()
 
+    def explain(self, call_id: str) -> tuple[Explanation, ...]:
+        """Why this call's agents were chosen, and why it waits if it does; as far as it is remembered."""
+        return self.runtime.explain(call_id)
+
     def wall_ms(self, engine_ms: int) -> int:
         """The engine's clock as Unix time in ms."""
         return self.runtime.wall_ms(engine_ms)
@@ -204,12 +228,15 @@ class Daemon:
         """Read the file again and swap the rules. Raises Refused and keeps the old ones if the file is wrong."""
         self._notifier.reloading()
         # In a real thread: ten thousand agents take seconds to read, and calls must not wait for that.
-        config = gevent.get_hub().threadpool.apply(_read, (self._path,))
-        if isinstance(config, ConfigErrors):
+        reading = gevent.get_hub().threadpool.apply(_read, (self._path,))
+        if isinstance(reading, ConfigErrors):
             self._notifier.ready("serving with the old configuration: the new one has errors")
-            problems = tuple(str(problem) for problem in config.problems)
-            raise Refused("the configuration has errors; the old one stays in force", problems) from config
+            problems = tuple(str(problem) for problem in reading.problems)
+            raise Refused("the configuration has errors; the old one stays in force", problems) from reading
+        config = reading.config
+        self._plugins.catalogue = reading.catalogue
         self.runtime.ask(RulesChanged(config.rules()))
+        self._timetable.replace(config.opening_hours())
         self._desk.members = wiring.members(config)
         self._desk.may_act_for_others = config.allow_acting_for_others
         self.metrics.set_rules(config.rules())
@@ -219,10 +246,17 @@ class Daemon:
             if getattr(config, part) != getattr(self._config, part)
         ]
         self._config, self._configured_ms = config, _wall_ms()
+        self._recognise_configured()
+        settle_memory()
         self._notifier.ready("serving")
         if needs_restart:
             return f"queues and agents are in force; changes in {', '.join(needs_restart)} need a restart"
         return "the new configuration is in force"
+
+    def _recognise_configured(self) -> None:
+        left_out = self._recognition.replace_configured(self._config.known_customers())
+        if left_out:
+            log.warning("customers", what=left_out)
 
     def reload_on_signal(self) -> None:
         """SIGHUP."""
@@ -260,9 +294,9 @@ class Daemon:
         )
 
     def _store_status(self) -> StoreStatus:
-        if self._store is None:
+        if self._history is None:
             return StoreStatus()
-        state = self._store.state()
+        state = self._history.store.state()
         return StoreStatus(
             configured=True,
             connected=state.connected,
@@ -276,10 +310,10 @@ class Daemon:
         return not self.runtime.failure
 
 
-def _read(path: Path) -> Config | ConfigErrors:
+def _read(path: Path) -> Reading | ConfigErrors:
     """The errors as a value: gevent prints a traceback of whatever is raised in a thread of its pool."""
     try:
-        return load(path)
+        return read(path)
     except ConfigErrors as errors:
         return errors
 
@@ -301,6 +335,8 @@ def _tell_log(records: Sequence[Record]) -> None:
             )
         elif isinstance(record, Anomaly):
             log.warning("anomaly", kind=record.kind, what=record.text)
+        elif isinstance(record, StrategyFailed):
+            log.error("a plugin failed; the queue goes on without it", queue=record.queue, what=record.why)
 
 
 def _wall_ms() -> int:

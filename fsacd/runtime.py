@@ -9,6 +9,7 @@ The order, stated here and changed nowhere else: handle, send commands, hand rec
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,7 +20,8 @@ from gevent.event import Event as Signal
 
 from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
-from fsacd.core.events import Event
+from fsacd.core.events import CallQueued, Event
+from fsacd.core.explain import InParts
 from fsacd.core.records import Record
 from fsacd.core.views import Explanation, Snapshot, Step
 from fsacd.errors import Refused, Unavailable
@@ -29,6 +31,8 @@ log = structlog.get_logger(__name__)
 Sender = Callable[[Command], None]
 Sink = Callable[[Sequence[Record]], None]
 
+# So many objects may be made before the collector looks at the youngest; the default, 700, is for small programs.
+_GC_THRESHOLD = 20_000
 # A snapshot looks at everything: many readers within this time share one.
 _SNAPSHOT_MS = 50
 # The two clocks read one after the other differ by a little; beyond this, the wall clock was set.
@@ -38,6 +42,13 @@ _WALL_STEP_MS = 100
 def monotonic_ms() -> int:
     """The engine's clock."""
     return time.monotonic_ns() // 1_000_000
+
+
+def settle_memory() -> None:
+    """What has been made by now stays: the collector need not look at it again, which would hold calls up for long."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD, 20, 20)
 
 
 class Runtime:
@@ -56,6 +67,7 @@ class Runtime:
         self._last_ms = clock()
         self._sender: Sender = _nobody
         self._sinks: list[Sink] = []
+        self._recognise: Callable[[CallQueued], CallQueued] = _as_it_is
         self._pending: deque[Event] = deque()
         self._running = False
         self._wake = Signal()
@@ -76,6 +88,10 @@ class Runtime:
         """Who wants the records. Must neither block nor yield."""
         self._sinks.append(sink)
 
+    def set_recognition(self, recognise: Callable[[CallQueued], CallQueued]) -> None:
+        """Who knows more of a caller than the switch says. Must neither block nor yield."""
+        self._recognise = recognise
+
     def set_busy_listener(self, listener: Callable[[bool], None]) -> None:
         """Who is told whether there is a call or a ready agent, each time it changes. Must neither block nor yield."""
         self._on_busy = listener
@@ -92,7 +108,8 @@ class Runtime:
 
     def post(self, event: Event) -> None:
         """Take a fact. It is handled before this returns, unless a step is running right now."""
-        self._pending.append(event)
+        # Before it enters the engine: what went in must be enough to decide the same again.
+        self._pending.append(self._recognise(event) if isinstance(event, CallQueued) else event)
         self._drain()
 
     def ask(self, event: Event) -> None:
@@ -119,9 +136,9 @@ class Runtime:
         """Why this call's agents were chosen, and why it waits if it does; as far as it is remembered."""
         return self._engine.explain(call_id, self._now())
 
-    def explain_decision(self, number: int) -> Explanation | None:
-        """One decision; None if it is not remembered any more."""
-        return self._engine.explain_decision(number)
+    def explain_decision(self, number: int) -> InParts | None:
+        """One decision, in parts between which calls go first; None if it is not remembered any more."""
+        return self._engine.explain_decision_in_parts(number)
 
     def wall_ms(self, engine_ms: int) -> int:
         """The engine's clock as Unix time in ms.
@@ -201,6 +218,10 @@ class Runtime:
                 gevent.sleep(0)
             if self.failure:
                 return
+
+
+def _as_it_is(event: CallQueued) -> CallQueued:
+    return event
 
 
 def _nobody(command: Command) -> None:

@@ -6,9 +6,16 @@ from fsacd.config.model import Config, SwitchSettings
 from fsacd.config.model import StoreSettings as StoreConfig
 from fsacd.esl.features import Member
 from fsacd.esl.settings import LinkSettings
+from fsacd.explaining import Explainer
 from fsacd.http.access import Role, Token
 from fsacd.http.api import ApiSettings
-from fsacd.store.postgres import StoreSettings
+from fsacd.recognition import Recognition
+from fsacd.runtime import Runtime
+from fsacd.store.customers import CustomerFeed
+from fsacd.store.last_agents import LastAgents
+from fsacd.store.postgres import Store
+from fsacd.store.reading import History
+from fsacd.store.settings import StoreSettings
 
 
 def link_settings(switch: SwitchSettings) -> LinkSettings:
@@ -65,6 +72,38 @@ def store_settings(store: StoreConfig) -> StoreSettings:
         retry_max_ms=store.retry_max_ms,
         statement_timeout_ms=store.statement_timeout_ms,
     )
+
+
+class HistoryParts:
+    """All that reads from and writes to the database, behind the calls."""
+
+    def __init__(self, settings: StoreSettings, runtime: Runtime, recognition: Recognition, last_agents: int) -> None:
+        self.store = Store(settings, runtime.wall_ms)
+        self.explainer = Explainer(runtime.explain_decision, self.store.put_rows, runtime.wall_ms)
+        self.sinks = (self.store.put, self.explainer.sink)
+        self.explanations = History(settings).explanations
+        self._customers = CustomerFeed(settings, recognition.replace_stored)
+        self._last_agents = LastAgents(settings, runtime.post, last_agents)
+
+    def start(self) -> None:
+        """Begin to connect; nothing waits for it."""
+        self.store.start()
+        self.explainer.start()
+        self._customers.start()
+        self._last_agents.start()
+
+    def stop(self) -> None:
+        """Write what can be written in a few seconds, and end."""
+        self._last_agents.stop()
+        self._customers.stop()
+        self.explainer.stop()
+        self.store.stop()
+
+
+def history(config: Config, runtime: Runtime, recognition: Recognition) -> HistoryParts:
+    """History, customers and last agents, in the configured database."""
+    assert config.store is not None, "who has no store has no history"
+    return HistoryParts(store_settings(config.store), runtime, recognition, config.limits.last_agents)
 
 
 def members(config: Config) -> dict[str, Member]:

@@ -21,8 +21,8 @@ from fsacd.core.events import (
 from fsacd.core.records import CallJoined, Record
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
 from fsacd.errors import Refused, Unavailable
+from fsacd.plugins import shipped
 from fsacd.runtime import Runtime
-from strategies import longest_idle
 
 RULES = Rules(
     queues={"q": QueueRules("q", ring_timeout_ms=50)},
@@ -35,7 +35,7 @@ class Rig:
 
     def __init__(self) -> None:
         self.seen: list[Command | Record] = []
-        self.runtime = Runtime(Engine(RULES, {"longest_idle": longest_idle}))
+        self.runtime = Runtime(Engine(RULES, shipped()))
         self.runtime.set_sender(self.send)
         self.runtime.add_sink(self.seen.extend)
 
@@ -61,7 +61,7 @@ def rig() -> Iterator[Rig]:
 def test_commands_go_out_before_records(rig: Rig) -> None:
     """History never delays a phone."""
     rig.serve_one()
-    assert rig.kinds()[-3:] == ["RingAgent", "CallJoined", "AgentStateEnded"]
+    assert rig.kinds()[-4:] == ["RingAgent", "CallJoined", "DecisionMade", "AgentStateEnded"]
 
 
 def test_a_fact_that_a_command_causes_at_once_waits_for_the_end_of_the_step(rig: Rig) -> None:

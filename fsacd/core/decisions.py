@@ -31,7 +31,10 @@ class Moment(NamedTuple):
 
     def service(self, queue: str) -> Served | None:
         """How he served this queue, if he did."""
-        return next((served for served in self.serves if served.queue == queue), None)
+        for served in self.serves:
+            if served.queue == queue:
+                return served
+        return None
 
 
 def moment_of(agent: Agent) -> Moment:

@@ -69,6 +69,7 @@ def write(world: World, call: c.Call, outcome: CallOutcome, detail: str, after: 
             number=call.number,
             name=call.name,
             customer=call.customer,
+            language=call.language,
             switch=call.leg.switch if call.leg else None,
             leg_uuid=call.leg.uuid if call.leg else None,
             after=after,

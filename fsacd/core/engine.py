@@ -56,6 +56,7 @@ from fsacd.core.events import (
     SwitchRestarted,
     WorldEvent,
 )
+from fsacd.core.explain import InParts
 from fsacd.core.plugins import Plugins
 from fsacd.core.rules import Rules
 from fsacd.core.staffing import Condition
@@ -114,6 +115,11 @@ class Engine:
 
     def explain_decision(self, number: int) -> Explanation | None:
         """One decision, as numbered in `DecisionMade`; None if it is not remembered any more."""
+        parts = self.explain_decision_in_parts(number)
+        return explain.whole(parts) if parts is not None else None
+
+    def explain_decision_in_parts(self, number: int) -> InParts | None:
+        """The same, in parts of less than a millisecond: facts may be handled between them."""
         decision = self._world.decisions.get(number)
         return explain.of_decision(self._world, decision) if decision is not None else None
 

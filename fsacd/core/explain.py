@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 
 from fsacd.core import call as c
 from fsacd.core import eligible, offers
@@ -12,22 +12,38 @@ from fsacd.core.views import Explanation, RankedAgent, Rejected
 from fsacd.core.world import World
 from fsacd.strategy import Key
 
+# An explanation, computed in parts: between them, calls go first. It tells of the moment at which it was begun.
+InParts = Generator[None, None, Explanation | None]
+
+# How many agents are looked at in one part.
+_PART = 64
+
 
 def of_call(world: World, call_id: str) -> tuple[Explanation, ...]:
     """The call's remembered decisions, oldest first; last, if it is still looking for an agent, why it waits."""
-    found = [of_decision(world, decision) for decision in world.decisions.of_call(call_id)]
+    found = [whole(of_decision(world, decision)) for decision in world.decisions.of_call(call_id)]
     call = world.calls.get(call_id)
     if call is not None and isinstance(call.state, c.Waiting):
-        found.append(_of_waiting(world, call))
+        found.append(whole(_of_waiting(world, call)))
     return tuple(explanation for explanation in found if explanation is not None)
 
 
-def of_decision(world: World, decision: Decision) -> Explanation | None:
+def whole(parts: InParts) -> Explanation | None:
+    """All parts at once."""
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            told: Explanation | None = end.value
+            return told
+
+
+def of_decision(world: World, decision: Decision) -> InParts:
     """One decision; None if too much has happened since."""
     was = world.decisions.agents_at(decision)
     if was is None:
         return None
-    eligible_, rejected = _look(world, decision.call, was)
+    eligible_, rejected = yield from _look(world, decision.call, was)
     # Those whom a strategy ranked: in its order. Rank and level decide before any strategy.
     if decision.call.ranked:
         turn = {agent_id: place for place, agent_id in enumerate(decision.call.ranked)}
@@ -35,17 +51,16 @@ def of_decision(world: World, decision: Decision) -> Explanation | None:
     chosen = decision.agent_id
     if eligible_ and eligible_[0].agent_id == chosen:
         count = len(eligible_)
-        sentence = f"{chosen} was rung: " + (
-            f"the first of {count} eligible agents" if count > 1 else "no other could be"
-        )
+        told = f"the first of {count} eligible agents" if count > 1 else "no other could be"
+        sentence = f"{chosen} was rung: {told}"
     else:
         sentence = f"{chosen} was rung: those before were wanted by other calls, which came first for them"
     return _explanation(decision.call, decision.at_ms, eligible_, rejected, sentence, decision)
 
 
-def _of_waiting(world: World, call: c.Call) -> Explanation:
+def _of_waiting(world: World, call: c.Call) -> InParts:
     moment = offers.moment_of_call(world, call)
-    eligible_, rejected = _look(world, moment, {})
+    eligible_, rejected = yield from _look(world, moment, {})
     if not world.may_offer(call):
         sentence = "it waits: its switch is not connected"
     elif call.preferred is not None and call.preferred.alone:
@@ -62,23 +77,16 @@ def _of_waiting(world: World, call: c.Call) -> Explanation:
     return _explanation(moment, world.now_ms, eligible_, rejected, sentence, None)
 
 
-def _look(world: World, call: CallMoment, was: Mapping[str, Moment]) -> tuple[list[RankedAgent], list[Rejected]]:
-    """Everybody who serves the queue, or is preferred, as he was: who was eligible, in order, and why the rest not."""
+def _look(
+    world: World, call: CallMoment, was: Mapping[str, Moment]
+) -> Generator[None, None, tuple[list[RankedAgent], list[Rejected]]]:
+    """Everybody who served the queue, or was preferred: who was eligible, in order, and why the rest not."""
     preferred_id = call.preferred.agent_id if call.preferred is not None else None
-    queue = call.queue.name
-    serving = {*world.places.get(queue, ()), *(agent_id for agent_id, moment in was.items() if moment.service(queue))}
-    if preferred_id is not None:
-        serving.add(preferred_id)
     ranked: list[tuple[tuple[bool, int, int, int, bool, Key, str], RankedAgent]] = []
     rejected: list[Rejected] = []
-    for agent_id in sorted(serving):
-        agent = world.agents.get(agent_id)
-        moment = was.get(agent_id) or (moment_of(agent) if agent is not None else None)
-        if moment is None:
-            continue
-        service = moment.service(queue)
-        if service is None and agent_id != preferred_id:
-            continue
+    for looked_at, (agent_id, moment, service) in enumerate(_cast(world, call, was, preferred_id), 1):
+        if looked_at % _PART == 0:
+            yield
         why = eligible.why_not(call, agent_id, moment, service)
         if why is not None:
             rejected.append(Rejected(agent_id, *why))
@@ -91,6 +99,25 @@ def _look(world: World, call: CallMoment, was: Mapping[str, Moment]) -> tuple[li
         ranked.append((turn, RankedAgent(agent_id, passed, rank, -level, shown)))
     ranked.sort(key=lambda item: item[0])
     return [agent for _, agent in ranked], rejected
+
+
+def _cast(
+    world: World, call: CallMoment, was: Mapping[str, Moment], preferred_id: str | None
+) -> list[tuple[str, Moment, Served | None]]:
+    """The agents as they were, read at once: whoever judges them later looks at what does not change any more."""
+    queue = call.queue.name
+    cast = []
+    for agent_id in {*world.places.get(queue, ()), *was, preferred_id}:
+        agent = world.agents.get(agent_id) if agent_id is not None else None
+        moment = was.get(agent_id) if agent_id is not None else None
+        if moment is None and agent is not None:
+            moment = moment_of(agent)
+        if agent_id is None or moment is None:
+            continue
+        service = moment.service(queue)
+        if service is not None or agent_id == preferred_id:
+            cast.append((agent_id, moment, service))
+    return sorted(cast, key=lambda entry: entry[0])
 
 
 def _key(call: CallMoment, agent: Moment, service: Served | None) -> tuple[Key, bool]:

@@ -43,11 +43,10 @@ def remember(world: World, number: str, agent_id: str) -> None:
 
 
 def known_from_history(world: World, pairs: tuple[tuple[str, str], ...]) -> None:
-    """What history knows, as far as there is room; what has happened since goes before it."""
-    since = list(world.last_agents.items())
-    world.last_agents.clear()
-    for number, agent_id in (*pairs, *since):
-        remember(world, number, agent_id)
+    """What history knows, told in parts; what has happened since is newer."""
+    for number, agent_id in pairs:
+        if number not in world.last_agents:
+            remember(world, number, agent_id)
 
 
 def expired(world: World, call_id: str) -> None:

@@ -79,6 +79,9 @@ def _requeue(world: World, call: c.Call, event: CallRequeueAsked) -> str | None:
     else:
         world.set_reach(call)
     overflow.arm(world, call)
+    if (reason := overflow.must_leave(world, call)) is not None:
+        # It may be moved into a full queue, but not into one that whoever waits in has to leave.
+        overflow.send_on(world, call, *reason)
     return None
 
 

@@ -23,6 +23,7 @@ from fsacd.core import commands as k
 from fsacd.core import events as e
 from fsacd.core.engine import Engine
 from fsacd.core.rules import Limits, Rules, Service, SkillLevels
+from fsacd.runtime import settle_memory
 from fsacd.testing import PLUGINS, agent, queue, queued, rules_of
 
 QUEUES = 200
@@ -103,8 +104,7 @@ def measure(agents: int) -> None:
         for _ in range(agents - waiting):
             _talk(bench, talking, bench.tell("", next(busy_side)))
     bench.now_ms += 3_600_000
-    gc.collect()
-    gc.freeze()
+    settle_memory()
     rss = _rss_mb() - rss_before
     bench.taken_ns.clear()
     for _ in range(ROUNDS):
@@ -156,8 +156,7 @@ def end_to_end() -> None:
     for number in range(END_TO_END_AGENTS):
         bench.tell("", e.AgentLoggedIn(f"a{number}", "bench"))
     coming = list(islice(callers(random.Random(2), 0), END_TO_END_CALLS))
-    gc.collect()
-    gc.freeze()
+    settle_memory()
     answered = 0
     begin = time.perf_counter()
     for event in coming:
