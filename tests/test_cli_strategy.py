@@ -60,7 +60,7 @@ def test_pytest_finds_the_written_test(directory: Path) -> None:
     run("new", "by_region", "--dir", directory)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(directory / "test_by_region.py")],
-        cwd=directory, capture_output=True, text=True, timeout=50, check=False,
+        capture_output=True, text=True, timeout=50, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout.splitlines()[-1].split(" in ")[0]) == (0, "3 passed")
 
