@@ -14,7 +14,7 @@ TIMES = st.lists(st.integers(min_value=0, max_value=100 * HOUR_MS), min_size=1, 
 
 def worth(counter: float, now_ms: int, half_life_ms: int = HOUR_MS) -> float:
     """What a counter says now: calls, or (of time) half-lives times ln 2."""
-    return 2.0 ** (counter - now_ms / half_life_ms)
+    return float(2.0 ** (counter - now_ms / half_life_ms))
 
 
 @given(TIMES)
