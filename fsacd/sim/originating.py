@@ -28,6 +28,8 @@ BIRTH_US = (100, 1_200)
 POLL_US = (1 * MS, 20 * MS)
 # From the leg to the INVITE at the phone.
 INVITE_US = (500, 1_500)
+# From the leg to the news that nobody listens there; the machine itself knows.
+REFUSED_US = (200, 1_200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,8 @@ class Attempt:
         session.channel.state = State.INIT
         switch.fire("CHANNEL_OUTGOING", session.channel, {"Channel-State": "CS_NONE"})
         # The leg's own thread sends the INVITE.
-        invite_us = session.start() + switch.agenda.between(*INVITE_US)
+        span_us = REFUSED_US if isinstance(self.target, Unreachable) else INVITE_US
+        invite_us = session.start() + switch.agenda.between(*span_us)
         if isinstance(self.target, Unreachable):
             cause = self.target.cause
             switch.agenda.after(invite_us, lambda: session.hangup(cause, by_far_end=True))

@@ -27,9 +27,10 @@ HANGUP_NOTICED_US = (200, 2 * MS)
 STATE_NOTICED_US = (2 * MS, 22 * MS)
 # A thread starts at once as a rule, but a kill may come before it.
 BIRTH_US = (*[(50, 300)] * 4, (300, 4 * MS))
-ROUTING_US = (*[(50, 300)] * 4, (300, 4 * MS))
+INIT_US = (*[(10, 50)] * 30, (50, 1 * MS))
+ROUTING_US = (*[(50, 150)] * 5, (300, 4 * MS))
 # An answer is known before it is shown, sometimes long enough for the originating thread to be seen in between.
-SHOWN_US = (*[(0, 100)] * 4, (100, 20 * MS))
+SHOWN_US = (*[(0, 100)] * 30, (100, 20 * MS))
 
 
 class Session:
@@ -129,10 +130,7 @@ class Session:
     def _run(self, state: State) -> Thread:
         channel = self.channel
         if state is State.INIT:
-            channel.state = State.ROUTING
-            self.switch.fire("CHANNEL_CREATE", channel)
-            if self.originating:
-                self.switch.fire("CHANNEL_ORIGINATE", channel)
+            yield from self._init()
         elif state is State.ROUTING:
             if self.originating:
                 # A phone that is quick, or not there, is heard of before the thread has got any further.
@@ -152,8 +150,21 @@ class Session:
         elif state is State.RESET and self.bridge_armed and channel.bridge_originator:
             channel.state = State.SOFT_EXECUTE
 
+    def _init(self) -> Thread:
+        channel = self.channel
+        if self.originating:
+            yield from self.sleep(self.switch.agenda.between(*self.switch.agenda.chance.choice(INIT_US)))
+        if not channel.down:
+            channel.state = State.ROUTING
+        # FreeSWITCH tells of a new leg also when it was killed meanwhile.
+        self.switch.fire("CHANNEL_CREATE", channel)
+        if self.originating:
+            self.switch.fire("CHANNEL_ORIGINATE", channel)
+
     def _route(self) -> None:
         channel = self.channel
+        if channel.down:
+            return
         if self.originating:
             channel.state = State.CONSUME_MEDIA
             return

@@ -261,6 +261,7 @@ def test_agent_who_is_sent_elsewhere_becomes_the_caller() -> None:
     """A second leg that a dialplan gets has its caller id turned round, which an event tells."""
     model = Model()
     _, agent = talk(model)
+    model.run(50)
     model.client.api(f"uuid_transfer {agent} parked XML public")
     model.until(lambda: model.client.seen("CALL_UPDATE", agent)[2:], 100)
     last = model.client.seen("CALL_UPDATE", agent)[-1]

@@ -157,14 +157,14 @@ def test_kill_can_come_before_the_leg_has_a_state() -> None:
 
 
 def test_quick_phone_can_be_heard_before_the_leg_waits_for_it() -> None:
-    """A refusal may find the leg in CS_ROUTING still, though as a rule it is in CS_CONSUME_MEDIA."""
+    """A refusal may find the leg in CS_ROUTING still, though as a rule it is in CS_CONSUME_MEDIA; both legs end."""
     states = set()
     for seed in range(100):
         model = Model(seed)
         model.client.api(f"originate {{origination_uuid={AGENT_UUID}}}{AGENT} &park()")
-        model.until(lambda m=model: m.client.seen("CHANNEL_HANGUP", AGENT_UUID))  # type: ignore[misc]
+        model.until(lambda m=model: m.client.seen("CHANNEL_DESTROY", AGENT_UUID))  # type: ignore[misc]
         states.add(model.client.seen("CHANNEL_HANGUP", AGENT_UUID)[0]["Channel-State"])
-    assert states == {"CS_ROUTING", "CS_CONSUME_MEDIA"}
+    assert states >= {"CS_ROUTING", "CS_CONSUME_MEDIA"}
 
 
 @pytest.mark.parametrize("deed", ["uuid_transfer {} parked XML public", "uuid_bridge {other} {}"])
