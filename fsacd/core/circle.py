@@ -5,12 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import chain
+from typing import Any
 
 from fsacd.strategy import Key
 
-# A ready agent's key within a queue and requirement, smaller is better: rank, level (negated), strategy's key, id.
-# A plain tuple, since twenty are made each time an agent becomes ready.
-AgentEntry = tuple[int, int, Key, str]
+# A ready agent's key within a queue and requirement, smaller is better: rank, level (negated), the parts of the
+# strategy's key, id. A plain, flat tuple, since twenty are made and compared each time an agent becomes ready.
+AgentEntry = tuple[Any, ...]
 
 
 def row(entries: list[AgentEntry], bound: tuple[int, int] | None, start: Key | None) -> Iterator[AgentEntry]:
@@ -31,7 +32,7 @@ def _go_round(entries: list[AgentEntry], here: int, end: int, start: Key) -> Ite
         rank, level = entries[here][:2]
         there = bisect_left(entries, (rank, level + 1), here, end)
         # No id is greater than this character, so whoever has the key itself is behind the start, too.
-        middle = bisect_right(entries, (rank, level, start, "\U0010ffff"), here, there)
+        middle = bisect_right(entries, (rank, level, *start, "\U0010ffff"), here, there)
         for place in chain(range(middle, there), range(here, middle)):
             yield entries[place]
         here = there

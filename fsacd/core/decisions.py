@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fsacd.core.agent import Agent, AgentState, Served
 from fsacd.core.call import Preferred
@@ -77,14 +77,17 @@ class Decisions:
     def __init__(self) -> None:
         self._moment = 0
         self._number = 0
-        self._moments: deque[tuple[int, str, Moment]] = deque(maxlen=_MOMENTS)
+        # Number, agent, and the fields of his moment.
+        self._moments: deque[tuple[Any, ...]] = deque(maxlen=_MOMENTS)
         self._decisions: OrderedDict[int, Decision] = OrderedDict()
         self._of_call: dict[str, list[int]] = {}
 
     def remember(self, agent: Agent) -> None:
         """The agent is about to change."""
+        if not self._number:
+            return  # nothing was decided yet that could be explained
         self._moment += 1
-        self._moments.append((self._moment, agent.agent_id, moment_of(agent)))
+        self._moments.append((self._moment, agent.agent_id, agent.state, agent.facts, agent.rules, agent.serves))
 
     def add(self, call: CallMoment, agent_id: str, now_ms: int, limit: int) -> int:
         """A decision was made, and nothing has been done about it yet. Returns its number."""
@@ -112,8 +115,8 @@ class Decisions:
         if self._moments and self._moments[0][0] > decision.moment + 1:
             return None
         was: dict[str, Moment] = {}
-        for number, agent_id, moment in reversed(self._moments):
+        for number, agent_id, *moment in reversed(self._moments):
             if number <= decision.moment:
                 break
-            was[agent_id] = moment
+            was[agent_id] = Moment(*moment)
         return was

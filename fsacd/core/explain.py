@@ -51,7 +51,10 @@ def of_decision(world: World, decision: Decision) -> InParts:
     chosen = decision.agent_id
     if eligible_ and eligible_[0].agent_id == chosen:
         count = len(eligible_)
+        preferred = decision.call.preferred
         told = f"the first of {count} eligible agents" if count > 1 else "no other could be"
+        if preferred is not None and preferred.agent_id == chosen:
+            told = "the call waits for him alone" if preferred.alone else "he comes first for this caller"
         sentence = f"{chosen} was rung: {told}"
     else:
         sentence = f"{chosen} was rung: those before were wanted by other calls, which came first for them"
@@ -73,8 +76,12 @@ def _of_waiting(world: World, call: c.Call) -> InParts:
             reasons[agent.why.value] = reasons.get(agent.why.value, 0) + 1
         most = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
         told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in most)
-        sentence = f"it waits: of {len(rejected)} agents none can be rung ({told})"
+        sentence = f"it waits: {_nobody(len(rejected))} ({told})"
     return _explanation(moment, world.now_ms, eligible_, rejected, sentence, None)
+
+
+def _nobody(agents: int) -> str:
+    return f"of {agents} agents none can be rung" if agents > 1 else "its only agent cannot be rung"
 
 
 def _look(

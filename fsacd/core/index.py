@@ -54,12 +54,24 @@ class _Place(NamedTuple):
     preferred: str | None
 
 
+# The ready agents of a queue who have the required skills, apart by when they help: (delay, backup).
+_Row = dict[tuple[int, bool], list[AgentEntry]]
+# Where an agent belongs in a queue whenever he is ready: the list, his level (negated) and what is required there.
+_Fitting = list[tuple[list[AgentEntry], int, SkillLevels]]
+
+
 class _Queue:
     def __init__(self, ordering: Ordering) -> None:
         self.ordering = ordering
         self.waiting: dict[_GroupKey, list[CallEntry]] = {}
-        self.ready: dict[SkillLevels, dict[tuple[int, bool], list[AgentEntry]]] = {}
+        self.ready: dict[SkillLevels, _Row] = {}
+        self.version = 0  # of the requirements that agents are sorted for
         self.members: dict[str, Served] = {}  # the ready ones
+
+    def forget_rows(self) -> None:
+        """They are made again when they are asked for. What is left of agents in the old lists harms nobody."""
+        self.ready = {}
+        self.version += 1
 
 
 class Index:
@@ -73,6 +85,8 @@ class Index:
         self._preferred: dict[str, dict[str, CallEntry]] = {}  # agent → calls that prefer him
         # Ready agent → the lists he stands in and his entries there, alternating: flat, for there are many.
         self._agents: dict[str, list[Any]] = {}
+        # Agent → queue → where he belongs, by the version of the queue's rows.
+        self._fitting: dict[str, dict[str, tuple[int, _Fitting]]] = {}
         # The call that a strategy ranked agents for last, and how; for the explanation.
         self.last_ranked: tuple[str, tuple[str, ...]] = ("", ())
 
@@ -140,43 +154,38 @@ class Index:
 
     def add_agent(self, agent: Agent) -> None:
         """The agent is ready, in all his queues."""
-        self._agents[agent.agent_id] = []
+        places = self._agents[agent.agent_id] = []
+        known = self._fitting.setdefault(agent.agent_id, {})
         for served in agent.serves:
             queue = self._queues[served.queue]
             queue.members[agent.agent_id] = served
+            version, fitting = known.get(served.queue, (-1, []))
+            if version != queue.version:
+                fitting = [place for required in queue.ready if (place := _place(queue, required, agent, served))]
+                known[served.queue] = queue.version, fitting
             try:
-                self._enter(queue, agent, served, queue.ready)
+                self._enter(queue, agent, served, fitting, places)
             except PluginFailed as failure:
                 queue.ordering.fall_back(failure)
-                queue.ready = {}  # made again when it is asked for; what is left of him in the old lists harms nobody
+                queue.forget_rows()
 
-    def _enter(
-        self,
-        queue: _Queue,
-        agent: Agent,
-        served: Served,
-        ready: dict[SkillLevels, dict[tuple[int, bool], list[AgentEntry]]],
-    ) -> None:
+    def _enter(self, queue: _Queue, agent: Agent, served: Served, fitting: _Fitting, places: list[Any]) -> None:
         """Put the agent into these lists of the queue. May raise PluginFailed."""
-        if not ready:
+        if not fitting:
             return
         assert agent.facts is not None
-        ordering = queue.ordering
-        places = self._agents[agent.agent_id]
-        reach = (served.delay_ms, served.backup)
+        ordering, rank, agent_id = queue.ordering, served.rank, agent.agent_id
         key = () if ordering.by_skill else ordering.key(agent.facts, served.facts, ())
-        for required, by_reach in ready.items():
-            level = agent.fit(required)
-            if level is None:
-                continue
+        for entries, level, required in fitting:
             if ordering.by_skill:
                 key = ordering.key(agent.facts, served.facts, required)
-            entry = (served.rank, -level if ordering.level_first else 0, key, agent.agent_id)
-            entries = by_reach.get(reach)
-            if entries is None:
-                entries = by_reach[reach] = []
+            entry = (rank, level, *key, agent_id)
             insort(entries, entry)
             places += (entries, entry)
+
+    def forget_fitting(self, agent_id: str) -> None:
+        """The agent's skills or queues have changed, or he is gone."""
+        self._fitting.pop(agent_id, None)
 
     def remove_agent(self, agent: Agent) -> None:
         """The agent is not ready any more. Must be called before his rules or skills change."""
@@ -263,18 +272,18 @@ class Index:
             return self._first(queue, call)
         except PluginFailed as failure:
             queue.ordering.fall_back(failure)
-            queue.ready = {}
+            queue.forget_rows()
             return self._first(queue, call)
 
     def _first(self, queue: _Queue, call: Call) -> str | None:
         passed = call.let_pass
         fewest: tuple[int, str] | None = None
         for entry in self._candidates(queue, call):
-            times = passed.get(entry[3], 0)
+            times = passed.get(entry[-1], 0)
             if not times:
-                return entry[3]
+                return str(entry[-1])
             if fewest is None or times < fewest[0]:
-                fewest = (times, entry[3])
+                fewest = (times, entry[-1])
         return fewest[1] if fewest else None
 
     def _first_ranked(self, queue: _Queue, call: Call) -> str | None:
@@ -287,7 +296,7 @@ class Index:
         best: tuple[int, int, int] | None = None
         pool: list[AgentEntry] = []
         for entry in self._candidates(queue, call):
-            group = (call.let_pass.get(entry[3], 0), entry[0], entry[1])
+            group = (call.let_pass.get(entry[-1], 0), entry[0], entry[1])
             if best is None or group < best:
                 best, pool = group, []
             if group == best and len(pool) < self._rank_pool:
@@ -295,14 +304,14 @@ class Index:
             if best[0] == 0 and (entry[0], entry[1]) > best[1:]:
                 break  # whoever comes now is of a worse rank or level
         if not pool[1:]:
-            return [entry[3] for entry in pool]
+            return [entry[-1] for entry in pool]
         return list(queue.ordering.rank(call, [self._candidate(queue, call, entry) for entry in pool]))
 
     def _candidate(self, queue: _Queue, call: Call, entry: AgentEntry) -> Candidate:
-        agent = self._get_agent(entry[3])
+        agent = self._get_agent(entry[-1])
         level = agent.fit(call.required)
         assert agent.facts is not None and level is not None
-        return Candidate(agent.facts, queue.members[entry[3]].facts, level)
+        return Candidate(agent.facts, queue.members[entry[-1]].facts, level)
 
     def _candidates(self, queue: _Queue, call: Call) -> Iterator[AgentEntry]:
         """The ready agents whom the call may have, lazily, in the order of their keys."""
@@ -316,21 +325,24 @@ class Index:
             return rows[0]
         if start is None:
             return merge(*rows)
-        return merge(*rows, key=lambda entry: (entry[0], entry[1], entry[2] <= start, entry[2], entry[3]))
+        return merge(*rows, key=lambda entry: (*entry[:2], entry[2:-1] <= start, *entry[2:]))
 
-    def _sorted_for(self, queue: _Queue, required: SkillLevels) -> dict[tuple[int, bool], list[AgentEntry]]:
-        by_reach = queue.ready.get(required)
-        if by_reach is not None:
-            return by_reach
+    def _sorted_for(self, queue: _Queue, required: SkillLevels) -> _Row:
+        row = queue.ready.get(required)
+        if row is not None:
+            return row
+        queue.version += 1
         if len(queue.ready) >= REQUIREMENT_SETS:
             in_use = {group.required for group in queue.waiting}
             for unused in [known for known in queue.ready if known not in in_use]:
                 del queue.ready[unused]
-        by_reach = {}
+        row = queue.ready[required] = {}
         for agent_id, served in queue.members.items():
-            self._enter(queue, self._get_agent(agent_id), served, {required: by_reach})
-        queue.ready[required] = by_reach
-        return by_reach
+            agent = self._get_agent(agent_id)
+            place = _place(queue, required, agent, served)
+            if place is not None:
+                self._enter(queue, agent, served, [place], self._agents[agent_id])
+        return row
 
     # --- proof ---
 
@@ -358,6 +370,17 @@ class Index:
                 _check_ready(queue, required, by_reach, ready)
 
 
+def _place(
+    queue: _Queue, required: SkillLevels, agent: Agent, served: Served
+) -> tuple[list[AgentEntry], int, SkillLevels] | None:
+    """Where the agent belongs among those sorted for this requirement; None if he does not have the skills."""
+    level = agent.fit(required)
+    if level is None:
+        return None
+    entries = queue.ready[required].setdefault((served.delay_ms, served.backup), [])
+    return entries, -level if queue.ordering.level_first else 0, required
+
+
 def _check_ready(
     queue: _Queue,
     required: SkillLevels,
@@ -373,7 +396,7 @@ def _check_ready(
             assert agent.facts is not None
             key = queue.ordering.key(agent.facts, served.facts, required if queue.ordering.by_skill else ())
             reach = (served.delay_ms, served.backup)
-            true.add((reach, served.rank, -level if queue.ordering.level_first else 0, key, agent_id))
+            true.add((reach, served.rank, -level if queue.ordering.level_first else 0, *key, agent_id))
     assert indexed == true, f"eligible agents for {required} differ from the index: {indexed ^ true}"
     for entries in by_reach.values():
         assert entries == sorted(entries), "a list is out of order"

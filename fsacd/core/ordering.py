@@ -53,6 +53,7 @@ class Ordering:
 
     def _use(self, name: str, strategy: Strategy) -> None:
         self.strategy_name = name
+        self._for_explaining: KeyStrategy | None = None
         self.ranks: RankStrategy | None = None
         self.by_skill = self.goes_round = False
         self.ring: Ring = strategy.ring
@@ -80,9 +81,15 @@ class Ordering:
         self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels, start: Start | None
     ) -> tuple[Key, bool]:
         """The key again, for an explanation, and whether it comes round only after the others; () if that fails."""
+        if self._for_explaining is None:
+            # Of its own, so that a replay, in which nobody asks, finds the same number of calls into the other one.
+            name = FALLBACK if self.ranks is not None else self.strategy_name
+            parameters = self.rules.strategy_parameters if name == self.rules.strategy else ()
+            self._for_explaining = cast(KeyStrategy, self._plugins.strategy(name, parameters))
+        keys = self._for_explaining
         try:
-            key = self._keys.key(agent, service, required if self.by_skill else ())
-            behind = self._keys.start(start) if start is not None and self.goes_round else None
+            key = keys.key(agent, service, required if self.by_skill else ())
+            behind = keys.start(start) if start is not None and self.goes_round else None
         except PluginFailed:
             return (), False
         return key, behind is not None and key <= behind

@@ -144,8 +144,10 @@ def condition_held(world: World, condition: Condition, queue: str) -> None:
 def look_at_estimates(world: World, queue: str) -> None:
     """Whoever would still wait too long leaves."""
     rules = world.rules.queues.get(queue)
+    if rules is None or rules.when_estimated_wait is None or not rules.when_estimated_wait.waiting:
+        return  # a reload has taken it away
     calls = _waiting_in(world, queue)
-    if rules is None or rules.when_estimated_wait is None or not rules.when_estimated_wait.waiting or not calls:
+    if not calls:
         return
     world.timers.set("estimated_wait", queue, world.now_ms + _ESTIMATE_EVERY_MS)
     ahead = 0

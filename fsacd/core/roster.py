@@ -16,19 +16,21 @@ def add(world: World, rules: AgentRules) -> None:
     agent = a.Agent(rules.agent_id, rules, rules, contact=rules.contact, since_ms=world.now_ms)
     agent.load.away_since_ms = world.now_ms
     world.agents[agent.agent_id] = agent
+    world.decisions.remember(agent)  # that he served nobody until now
     configure(world, agent, rules)
 
 
 def configure(world: World, agent: a.Agent, rules: AgentRules) -> None:
     """Give the agent other rules. He must not be in the index."""
-    if rules != agent.rules:
-        world.decisions.remember(agent)
     serves = []
     for queue, service in rules.queues.items():
         places = world.places[queue]
         place = places.setdefault(agent.agent_id, len(places))
         facts = ServiceFacts(place, service.rank, service.weight)
         serves.append(a.Served(queue, service.rank, service.delay_ms, service.backup, facts))
+    if rules != agent.rules or tuple(serves) != agent.serves:
+        world.decisions.remember(agent)
+        world.index.forget_fitting(agent.agent_id)
     agent.configure(rules, tuple(serves))
     recount(world, agent)
 
@@ -97,6 +99,7 @@ def forget(world: World, agent: a.Agent) -> None:
     sticky.release(world, agent.agent_id)
     for queue in sorted(world.staffing.forget(agent, world.now_ms)):
         world.arm_conditions(queue)
+    world.index.forget_fitting(agent.agent_id)
     del world.agents[agent.agent_id]
 
 

@@ -125,6 +125,9 @@ def _promote(world: World, call: c.Call, event: CallPromoteAsked) -> str | None:
     """Before all others of its queue, whatever their class."""
     if not isinstance(call.state, c.Waiting | c.Ringing):
         return "the call does not wait"
+    order = world.queue_rules(call).call_order
+    if order is not None:
+        return f"the queue orders its calls by {order}, which a promotion cannot change"
     others = [
         other
         for other in world.calls.values()

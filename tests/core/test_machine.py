@@ -19,28 +19,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from fsacd.core import events as e
 from fsacd.core.records import CallOutcome, OfferOutcome
 from fsacd.core.views import Snapshot
-from fsacd.testing import Driver, replay
-from tests.core.adversary import ACTS, AGENTS, Adversary, Pick, build_rules
+from fsacd.testing import replay
+from tests.core.acts import ACTS, WEIGHTS, act
+from tests.core.adversary import Adversary
+from tests.core.centres import AGENTS, Pick, build_rules
+from tests.core.plugins import TestPlugins
 
 LONG = int(os.environ.get("FSACD_LONG", "0"))
-NUMBERS = st.integers(min_value=0, max_value=2**24)
-RULES = st.integers(min_value=0, max_value=2**80)
+# What a number must hold for all that rules may say to be drawn from it.
+RULES_BITS = 512
+NUMBERS = st.integers(min_value=0, max_value=2**40)
+RULES = st.integers(min_value=0, max_value=2**RULES_BITS)
 
 # The longest chain of deadlines: ring, cancel until given up, hold-back or wrap-up, with room to spare.
 QUIET_AFTER_MS = 120_000
-
-# How often each act is drawn in a random walk; all others once.
-WEIGHTS = {
-    "call_comes": 6,
-    "agent_reacts": 10,
-    "switch_works": 18,
-    "fact_arrives": 20,
-    "agent_asks": 4,
-    "caller_hangs_up": 2,
-    "all_goes_well": 4,
-    "switch_changes": 3,
-    "time_passes": 5,
-}
 
 
 def begin(rules_number: int) -> Adversary:
@@ -51,36 +43,31 @@ def begin(rules_number: int) -> Adversary:
     return adversary
 
 
-def transient(snapshot: Snapshot, driver: Driver) -> set[tuple[object, ...]]:
+def transient(snapshot: Snapshot) -> set[tuple[object, ...]]:
     """Whatever must not last: each with what tells it from a later one of its kind."""
-    calls = {("call", c.call_id, c.state, c.offers) for c in snapshot.calls if c.state not in {"waiting", "talking"}}
+    calls = {("call", c.call_id, c.state, c.offers) for c in snapshot.calls if c.state in {"offered", "connecting"}}
     agents = {
         ("agent", a.agent_id, a.state, a.since_ms)
         for a in snapshot.agents
         if a.state in {"offered", "wrapping_up", "held_back"}
     }
-    talking = {c.call_id for c in snapshot.calls if c.state == "talking"}
-    offers = {
-        ("offer", offer_id)
-        for offer_id, offer in driver.engine._world.offers.items()
-        if offer.call_id not in talking or offer.closed
-    }
+    offers = {("offer", one.offer_id) for one in snapshot.offers if one.state != "talking"}
     return calls | agents | offers
 
 
 def finish(adversary: Adversary) -> None:
     """All facts stop: each transient state ends, and with the agents gone home no deadline is left."""
     driver = adversary.driver
-    before = transient(driver.engine.snapshot(driver.now_ms), driver)
+    before = transient(driver.engine.snapshot(driver.now_ms))
     adversary.wait(QUIET_AFTER_MS)
-    lasting = before & transient(driver.engine.snapshot(driver.now_ms), driver)
+    lasting = before & transient(driver.engine.snapshot(driver.now_ms))
     assert not lasting, f"still there after {QUIET_AFTER_MS} ms of silence: {lasting}"
     for agent_id in AGENTS:
         adversary.tell(e.AgentLoggedOut(agent_id, "test"))
     adversary.wait(QUIET_AFTER_MS)
-    assert transient(driver.engine.snapshot(driver.now_ms), driver) == set()
+    assert transient(driver.engine.snapshot(driver.now_ms)) == set()
     adversary.oracle.all_over()
-    assert replay(adversary.first_rules, driver.journal) == driver.steps
+    assert replay(adversary.first_rules, driver.journal, TestPlugins()) == driver.steps
 
 
 class Machine(RuleBasedStateMachine):
@@ -96,7 +83,7 @@ class Machine(RuleBasedStateMachine):
 
     def _act(self, name: str, number: int) -> None:
         assert self.adversary is not None
-        self.adversary.act(name, number)
+        act(self.adversary, name, number)
 
     def teardown(self) -> None:
         if self.adversary is not None:
@@ -104,17 +91,17 @@ class Machine(RuleBasedStateMachine):
 
 
 def _rule(name: str) -> object:
-    def act(self: Machine, number: int) -> None:
+    def doing(self: Machine, number: int) -> None:
         self._act(name, number)
 
-    act.__name__ = act.__qualname__ = name
-    return rule(number=RULES if name == "rules_change" else NUMBERS)(act)
+    doing.__name__ = doing.__qualname__ = name
+    return rule(number=RULES if name == "rules_change" else NUMBERS)(doing)
 
 
 for _name in ACTS:
     setattr(Machine, _name, _rule(_name))
     # Hypothesis draws rules evenly; what makes calls move on is needed more often.
-    for _copy in range(2, 1 + min(3, WEIGHTS.get(_name, 1))):
+    for _copy in range(2, 1 + min(3, WEIGHTS[ACTS[_name]])):
         setattr(Machine, f"{_name}_{_copy}", _rule(_name))
 
 TestMachine = Machine.TestCase
@@ -131,10 +118,11 @@ TestMachine.settings = settings(
 def walk(seed: int, acts: int) -> Adversary:
     """A random walk, the same for the same seed."""
     dice = random.Random(seed)
-    adversary = begin(dice.getrandbits(80))
-    names = [name for name in ACTS for _ in range(WEIGHTS.get(name, 1))]
+    adversary = begin(dice.getrandbits(RULES_BITS))
+    names = [name for name, done in ACTS.items() for _ in range(WEIGHTS[done])]
     for _ in range(acts):
-        adversary.act(dice.choice(names), dice.getrandbits(80))
+        name = dice.choice(names)
+        act(adversary, name, dice.getrandbits(RULES_BITS if name == "rules_change" else 40))
     return adversary
 
 
