@@ -22,8 +22,6 @@ def run(world: World) -> None:
 
 
 def _match(world: World) -> None:
-    if not world.free_agents and not world.free_calls:
-        return
     if len(world.free_agents) + len(world.free_calls) == 1 and _offer_at_once(world):
         return
     agents = list(world.free_agents)

@@ -64,6 +64,8 @@ from fsacd.core.timers import TimerKey
 from fsacd.core.views import Explanation, Snapshot, Step
 from fsacd.core.world import World, in_queue
 
+_NOTHING = Step()
+
 
 class Engine:
     """Distributes calls to agents by `rules`. Times are milliseconds of one monotonic clock that never goes back.
@@ -129,7 +131,10 @@ class Engine:
 
     def _finish(self, refused: str | None) -> Step:
         world = self._world
-        distribute.run(world)
+        if world.free_agents or world.free_calls:
+            distribute.run(world)
+        if not world.commands and not world.records and refused is None:
+            return _NOTHING
         step = Step(tuple(world.commands), tuple(world.records), refused)
         world.commands.clear()
         world.records.clear()

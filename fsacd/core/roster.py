@@ -58,7 +58,8 @@ def move(world: World, agent: a.Agent, state: a.AgentState, by: str = "") -> Non
         return
     old = agent.state
     name = a.STATE_NAMES[type(old)]
-    world.record(AgentStateEnded(agent.agent_id, name, agent.state_reason, agent.since_ms, world.now_ms, by))
+    reason = old.reason if isinstance(old, a.NotReady | a.HeldBack) else ""
+    world.record(AgentStateEnded(agent.agent_id, name, reason, agent.since_ms, world.now_ms, by))
     world.decisions.remember(agent)
     if isinstance(old, a.Ready):
         _take_out(world, agent)

@@ -9,6 +9,8 @@ def merge(first: SkillLevels, second: SkillLevels) -> SkillLevels:
     """Both requirements together: for a skill named twice the higher level counts. Sorted by skill."""
     if not second:
         return first
+    if not first:
+        return second
     levels = dict(first)
     for skill, level in second:
         levels[skill] = max(level, levels.get(skill, 0))

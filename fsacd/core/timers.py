@@ -26,8 +26,6 @@ class Timers:
     def set(self, kind: str, owner: str, at_ms: int) -> None:
         """Set or move one deadline."""
         key = (kind, owner)
-        if self._at.get(key) == at_ms:
-            return
         self._at[key] = at_ms
         heapq.heappush(self._heap, (at_ms, key))
         # Without this bound, deadlines that are moved often and far ahead would pile up until they come due.
