@@ -238,6 +238,6 @@ def rearm(world: World) -> None:
     """After a reload: the new rules hold for the calls that wait already, or may come back to waiting."""
     for call in list(world.calls.values()):
         world.set_reach(call)
+        overflow.arm(world, call)
         if in_queue(call.state):
-            overflow.arm(world, call)
             overflow.leave_by_step(world, call)

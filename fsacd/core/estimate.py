@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from fsacd.core.call import Call
 from fsacd.core.world import World
-from fsacd.strategy import Key
 
-# Greater than any call's id: of two calls with the same key, the newcomer is the later.
+# Greater than any call's id: of two calls with the same key, the newcomer is the later one.
 _LAST = "\U0010ffff"
 
 
 def for_newcomer(world: World, queue: str, now_ms: int) -> int | None:
     """For a call that joined now with the queue's class; None if nobody is on duty."""
-    key: Key = (-world.rules.queues[queue].priority, now_ms)
-    # A call order of the queue's own gives other keys; then the newcomer counts as the last.
-    if world.orderings[queue].call_order is not None:
-        key = (float("inf"),)
-    return _estimate(world, queue, world.index.ahead_of(queue, key, _LAST))
+    rules = world.rules.queues[queue]
+    newcomer = Call(_LAST, queue, now_ms, now_ms, 0, rules.priority, (), None, priority=rules.priority)
+    return _estimate(world, queue, world.index.ahead_of(queue, *world.orderings[queue].place_key(newcomer)))
 
 
 def for_call(world: World, call: Call) -> int | None:

@@ -48,6 +48,8 @@ class Ordering:
         self._seed = seed
         self._use(rules.strategy, plugins.strategy(rules.strategy, rules.strategy_parameters))
         self.call_order: CallOrder | None = None
+        # Whoever looks on asks an instance of its own, too.
+        self._order_for_views: CallOrder | None = None
         if rules.call_order is not None:
             self.call_order = plugins.call_order(rules.call_order, rules.call_order_parameters)
 
@@ -113,9 +115,13 @@ class Ordering:
         return self.call_order.key(facts_of(call))
 
     def place_key(self, call: Call) -> tuple[Key, str]:
-        """What the calls of the queue stand in order by; if the call order fails, the usual one."""
+        """What the calls of the queue stand in order by, for whoever looks on; if the call order fails, the usual."""
+        if self.call_order is None or self.rules.call_order is None:
+            return (-call.priority, call.virtual_ms), call.call_id
+        if self._order_for_views is None:
+            self._order_for_views = self._plugins.call_order(self.rules.call_order, self.rules.call_order_parameters)
         try:
-            return self.call_key(call), call.call_id
+            return self._order_for_views.key(facts_of(call)), call.call_id
         except PluginFailed:
             return (-call.priority, call.virtual_ms), call.call_id
 

@@ -27,6 +27,10 @@ def configure(world: World, agent: a.Agent, rules: AgentRules) -> None:
         places = world.places[queue]
         place = places.setdefault(agent.agent_id, len(places))
         facts = ServiceFacts(place, service.rank, service.weight)
+        known = world.delays.get(queue, ())
+        if service.delay_ms and service.delay_ms not in known:
+            # Somebody has changed the agent by hand; calls must be looked at again when this delay is over, too.
+            world.delays[queue] = tuple(sorted((*known, service.delay_ms)))
         serves.append(a.Served(queue, service.rank, service.delay_ms, service.backup, facts))
     if rules != agent.rules or tuple(serves) != agent.serves:
         world.decisions.remember(agent)
@@ -40,13 +44,10 @@ def change(world: World, agent: a.Agent, rules: AgentRules) -> None:
     is_ready = isinstance(agent.state, a.Ready)
     if is_ready:
         _take_out(world, agent)
-    for queue, service in rules.queues.items():
-        known = world.delays.get(queue, ())
-        if service.delay_ms and service.delay_ms not in known:
-            world.delays[queue] = tuple(sorted((*known, service.delay_ms)))
-            for call in [call for call in world.calls.values() if call.queue == queue]:
-                world.set_reach(call)
+    delays = dict(world.delays)
     configure(world, agent, rules)
+    for call in [call for call in world.calls.values() if delays.get(call.queue) != world.delays.get(call.queue)]:
+        world.set_reach(call)
     if is_ready:
         _let_look(world, agent)
 

@@ -44,7 +44,7 @@ def remember(world: World, number: str, agent_id: str) -> None:
 
 def known_from_history(world: World, pairs: tuple[tuple[str, str], ...]) -> None:
     """What history knows, told in parts; what has happened since is newer."""
-    for number, agent_id in pairs:
+    for number, agent_id in dict(pairs).items():
         if number not in world.last_agents:
             remember(world, number, agent_id)
 
