@@ -111,9 +111,10 @@ class Phones:
         self._moved = {agent_id: contact for agent_id, contact in self._moved.items() if agent_id in self._own}
         self._users, self._addresses = {}, {}
         for agent_id, contact in self._own.items():
-            # His own phone is known also while he sits at another one.
-            for _ in self._places(agent_id, contact):
-                pass
+            if agent_id in self._moved:
+                # His own phone is known also while he sits at another one.
+                for _ in self._places(agent_id, contact):
+                    pass
             self._seat(agent_id)
         self._tell()
 
