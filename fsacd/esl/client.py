@@ -18,7 +18,6 @@ import gevent
 import gevent.socket
 import structlog
 from gevent.event import AsyncResult, Event
-from gevent.lock import BoundedSemaphore
 from greenswitch.esl import InboundESL
 
 from fsacd.esl import encoder
@@ -35,11 +34,11 @@ from fsacd.esl.inbox import YIELD_S, Inbox, InboxStalledError
 from fsacd.esl.replies import Command, Replies
 from fsacd.esl.settings import Counters, LinkSettings
 from fsacd.esl.wire import Outcome, Reply, Wire
+from fsacd.esl.writer import Writer
 
 _log = structlog.get_logger(__name__)
 
 _RECEIVE_BYTES: Final = 32 * 1024
-_WRITE_BYTES: Final = 64 * 1024
 _STOP_S: Final = 1.0
 
 OnReply = Callable[[Reply], object]
@@ -78,10 +77,9 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
             counters=self.counters,
         )
         self._replies = Replies(self._settings.pending_limit)
-        self._outgoing_ready = Event()
+        self._writer = Writer(self._replies, self._settings.write_timeout_ms / 1000, self.lose)
         self._deadline_set = Event()
         self._next_deadline = float("inf")
-        self._write_lock = BoundedSemaphore(1)
         # Set when the last handler has seen the last event: nothing of this connection comes any more.
         self.ended = Event()
         self._greenlets: list[gevent.Greenlet] = []
@@ -99,6 +97,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         try:
             self.sock = gevent.socket.create_connection((self.host, self.port), timeout=self.timeout)
             self._tune(self.sock)
+            self._writer.sock = self.sock
             self.connected = True
             self.start_event_handlers()
             with gevent.Timeout(self.timeout, LinkError(silent)):
@@ -131,7 +130,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
 
     def start_event_handlers(self) -> None:
         """Start the greenlets of this connection."""
-        for work in (self.receive_events, self._write, self._expire, self.process_events):
+        for work in (self.receive_events, self._writer.run, self._expire, self.process_events):
             self._greenlets.append(gevent.spawn(work))
 
     def authenticate(self) -> None:
@@ -181,7 +180,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
             text = f"{self._settings.pending_limit} commands wait for FreeSWITCH's answer already"
             gevent.spawn(_finish, command, Reply(Outcome.NOT_SENT, text))
         else:
-            self._outgoing_ready.set()
+            self._writer.write()
             if command.deadline < self._next_deadline:
                 self._deadline_set.set()
 
@@ -196,28 +195,9 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         return len(self._inbox)
 
     def wake(self) -> None:
-        """Write one bare newline, so that FreeSWITCH looks at its events at once."""
-        # Whatever else is being written wakes it as well.
-        if self.connected and not self._write_lock.locked():
+        """Write one bare newline, so that FreeSWITCH looks at its events at once. Neither blocks nor yields."""
+        if self.connected and self._writer.wake(encoder.WAKE_UP):
             self.counters.wake_ups += 1
-            self._send_all(encoder.WAKE_UP)
-
-    def _write(self) -> None:
-        while self.lost_reason is None:
-            self._outgoing_ready.wait()
-            self._outgoing_ready.clear()
-            while self._replies.has_outgoing and self.lost_reason is None:
-                self._send_all(self._replies.take(_WRITE_BYTES))
-
-    def _send_all(self, data: bytes) -> None:
-        limit_s = self._settings.write_timeout_ms / 1000
-        try:
-            with self._write_lock, gevent.Timeout(limit_s, TimeoutError(f"it took no bytes for {limit_s:g} s")):
-                if self.sock is not None:
-                    self.sock.sendall(data)
-        except OSError as error:
-            # A part of a command may be out: the rest of the stream would be read as something else.
-            self.lose(f"the connection to FreeSWITCH broke while writing: {words(error)}")
 
     def _expire(self) -> None:
         while self.lost_reason is None:
@@ -337,7 +317,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         """Leave: what was lined up is not sent any more, what was sent is unconfirmed. Returns within a second."""
         if self.connected:
             with gevent.Timeout(_STOP_S, False):
-                self._send_all(encoder.leave().data)
+                self._writer.finish(encoder.leave().data)
         self.lose("the connection was closed by us")
         self._join()
 
@@ -361,7 +341,8 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         self._close_socket()
         for command, outcome in self._replies.fail():
             gevent.spawn(_finish, command, Reply(outcome, reason))
-        for event in (self._hello, self._outgoing_ready, self._deadline_set):
+        self._writer.stop()
+        for event in (self._hello, self._deadline_set):
             event.set()
         self._inbox.close()
         if not self._greenlets:

@@ -220,6 +220,38 @@ def test_a_wake_up_is_one_newline() -> None:
     assert client.counters.wake_ups == 2
 
 
+def test_nothing_is_written_into_the_middle_of_a_command() -> None:
+    """What the kernel does not take at once is written before anything else: commands, wake-ups, the good-bye."""
+    raw = bytearray()
+    release = Event()
+
+    def script(peer: Peer) -> None:
+        peer.log_in()
+        release.wait(5)
+        while data := peer.sock.recv(1 << 20):
+            raw.extend(data)
+
+    commands = [encoder.raw(f"api {number} " + "x" * 500_000) for number in range(30)]
+    with FakeSwitch(script) as switch:
+        client = make(switch)
+        client.connect()
+        for command in commands:
+            client.submit(command)
+            client.wake()
+        release.set()
+        until(lambda: len(raw) >= sum(len(command.data) for command in commands), 5)
+        client.stop()
+        until(lambda: raw.endswith(b"exit\n\n"), 5)
+    assert raw.replace(b"\n\n\n", b"\n\n") == b"".join(command.data for command in commands) + b"exit\n\n"
+
+
+def test_a_command_is_written_before_submit_returns(connect: Connect) -> None:
+    """A command leaves at once, before other greenlets have their turn: who waits for it waits on a caller's phone."""
+    client = connect(Peer.answer_all)
+    client.submit(encoder.raw("api x"))
+    assert not client._replies.has_outgoing
+
+
 # --- the end -------------------------------------------------------------------------------------------------------
 
 
