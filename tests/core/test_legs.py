@@ -8,7 +8,7 @@ from fsacd.core.engine import Engine
 from fsacd.core.events import CallerGone, CallLeft, CallQueued, CallReturned, Event, Leg, SwitchConnected
 from fsacd.core.records import Anomaly
 from fsacd.core.rules import QueueRules, Rules
-from strategies import longest_idle
+from fsacd.plugins import shipped
 
 CALL = "11111111-2222-4333-8444-555555555555"
 OWN, OTHER = Leg("fs1", "own"), Leg("fs1", "other")
@@ -16,7 +16,7 @@ OWN, OTHER = Leg("fs1", "own"), Leg("fs1", "other")
 
 @pytest.fixture
 def engine() -> Engine:
-    engine = Engine(Rules({"support": QueueRules("support")}, {}), {longest_idle.name: longest_idle})
+    engine = Engine(Rules({"support": QueueRules("support")}, {}), shipped())
     engine.handle(SwitchConnected("fs1"), 0)
     engine.handle(CallQueued(CALL, "support", 0, OWN), 0)
     return engine
