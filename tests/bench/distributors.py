@@ -60,6 +60,12 @@ def write_conf(conf: Path) -> None:
         conf / "dialplan.xml",
         '<context name="public">',
         f"""<context name="public">
+    <extension name="bench_fsacd">
+      <condition field="destination_number" expression="^fsacd$">
+        <action application="set" data="fsacd_queue={QUEUE}"/>
+        <action application="transfer" data="fsacd_enter XML fsacd"/>
+      </condition>
+    </extension>
     <extension name="bench_callcenter">
       <condition field="destination_number" expression="^callcenter$">
         <action application="callcenter" data="{QUEUE}"/>
@@ -88,7 +94,7 @@ class Fsacd:
     """The daemon of this tree, as installed: no history, everything else at its default."""
 
     name: str = "fsacd"
-    dials: str = f"queue-{QUEUE}"
+    dials: str = "fsacd"
     _daemon: Daemon | None = None
 
     def configure(self, conf: Path, agents: Agents, fast: Path) -> None:
