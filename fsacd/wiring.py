@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+from fsacd.config.history import StoreSettings as StoreConfig
 from fsacd.config.model import Config, SwitchSettings
-from fsacd.config.model import StoreSettings as StoreConfig
 from fsacd.esl.features import Member
 from fsacd.esl.settings import LinkSettings
 from fsacd.explaining import Explainer
@@ -15,7 +18,8 @@ from fsacd.store.customers import CustomerFeed
 from fsacd.store.last_agents import LastAgents
 from fsacd.store.postgres import Store
 from fsacd.store.reading import History
-from fsacd.store.settings import StoreSettings
+from fsacd.store.retention import Retention
+from fsacd.store.settings import Keep, StoreSettings
 
 
 def link_settings(switch: SwitchSettings) -> LinkSettings:
@@ -33,6 +37,10 @@ def link_settings(switch: SwitchSettings) -> LinkSettings:
         command_timeout_ms=switch.command_timeout_ms,
         reconnect_min_ms=switch.reconnect_min_ms,
         reconnect_max_ms=switch.reconnect_max_ms,
+        silence_timeout_ms=switch.silence_timeout_ms,
+        fence_term_ms=switch.fence_term_ms,
+        fence_renewal_ms=switch.fence_renewal_ms,
+        reconcile_interval_ms=switch.reconcile_interval_ms,
         pending_limit=switch.pending_limit,
         inbox_limit=switch.inbox_limit,
     )
@@ -71,7 +79,19 @@ def store_settings(store: StoreConfig) -> StoreSettings:
         retry_min_ms=store.retry_min_ms,
         retry_max_ms=store.retry_max_ms,
         statement_timeout_ms=store.statement_timeout_ms,
+        spool=spool_directory(store),
+        spool_limit=store.spool.limit,
+        keep=Keep(store.keep.calls_ms, store.keep.decisions_ms, store.keep.changes_ms, store.keep.agent_states_ms),
     )
+
+
+def spool_directory(store: StoreConfig) -> Path | None:
+    """Where history waits on disk; None: nowhere."""
+    if store.spool.directory is not None:
+        return Path(store.spool.directory)
+    # systemd may name several, with colons between; the first is the service's own.
+    state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(state) / "spool" if state else None
 
 
 class HistoryParts:
@@ -84,6 +104,7 @@ class HistoryParts:
         self.explanations = History(settings).explanations
         self._customers = CustomerFeed(settings, recognition.replace_stored)
         self._last_agents = LastAgents(settings, runtime.post, last_agents)
+        self._retention = Retention(settings)
 
     def start(self) -> None:
         """Begin to connect; nothing waits for it."""
@@ -91,9 +112,11 @@ class HistoryParts:
         self.explainer.start()
         self._customers.start()
         self._last_agents.start()
+        self._retention.start()
 
     def stop(self) -> None:
         """Write what can be written in a few seconds, and end."""
+        self._retention.stop()
         self._last_agents.stop()
         self._customers.stop()
         self.explainer.stop()

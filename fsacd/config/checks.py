@@ -14,6 +14,7 @@ from fsacd.config.opening import check_hours
 from fsacd.config.problems import Complaint, Loc, shown
 from fsacd.config.queue_checks import QueueChecks, check_circles, unknown, unknown_skills
 
+FENCE_RENEWALS: Final = 3
 DEFAULT_PASSWORD: Final = "ClueCon"  # noqa: S105 - the password to refuse
 
 
@@ -54,6 +55,11 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
 
 
 def _switch(loc: Loc, switch: SwitchSettings) -> Iterator[Complaint]:
+    if 0 < switch.fence_term_ms < FENCE_RENEWALS * switch.fence_renewal_ms:
+        yield Complaint(
+            (*loc, "fence_term"),
+            f"must be at least {FENCE_RENEWALS} times fence_renewal, so that one renewal may be lost; or 0s for no fence",
+        )
     if not switch.allow_remote and not is_loopback(switch.host):
         yield Complaint(
             (*loc, "host"),
@@ -100,6 +106,10 @@ def _store(config: Config) -> Iterator[Complaint]:
     if store is None:
         return
     yield from _ordered(("store",), "retry_min", store.retry_min_ms, "retry_max", store.retry_max_ms)
+    if store.spool.directory is not None and not store.spool.directory.startswith("/"):
+        yield Complaint(
+            ("store", "spool", "directory"), "not an absolute path; write it from the root, like /var/spool/fsacd"
+        )
     if store.dsn is not None and not _is_dsn(store.dsn.get_secret_value()):
         yield Complaint(
             ("store", "dsn"),

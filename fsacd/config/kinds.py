@@ -18,7 +18,8 @@ from typing_extensions import override
 
 from fsacd.config.problems import did_you_mean, shown, wrong
 
-_UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
+DAY_MS: Final = 86_400_000
+_UNITS: Final = (("d", DAY_MS), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 _DURATION: Final = re.compile(
     r"(?:([0-9]{1,6})d)?(?:([0-9]{1,8})h)?(?:([0-9]{1,9})m(?!s))?(?:([0-9]{1,9})s)?(?:([0-9]{1,12})ms)?"
 )
@@ -26,6 +27,8 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,15}(?:_[0-9]{1,15})*")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _TRUE: Final = frozenset({"true", "yes", "on"})
 _FALSE: Final = frozenset({"false", "no", "off"})
+_SIZE: Final = re.compile(r"([0-9]{1,9})(kB|MB|GB)")
+_SIZE_UNITS: Final = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 _NUMBER_DIGITS: Final = 18
 # A word, a path, or an IPv4 address: nothing that some reader of YAML takes for a number, a time or a flag.
 _PLAIN: Final = re.compile(r"[A-Za-z/][A-Za-z0-9_./:-]*|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+(?::[0-9]+)?")
@@ -136,6 +139,46 @@ class Duration(Kind):
         if not low_ms <= value_ms <= high_ms:
             raise wrong(f"expected a duration from {self.low} to {self.high}, got {shown(text)}")
         return value_ms
+
+
+def size_bytes(text: str) -> int | None:
+    """Read a size such as 256MB into bytes; None when it is not one."""
+    found = _SIZE.fullmatch(text)
+    return None if found is None else int(found[1]) * dict(_SIZE_UNITS)[found[2]]
+
+
+def size_text(value: int) -> str:
+    """Write bytes as a size in the largest unit that fits: 256000000 is 256MB."""
+    return next(f"{value // unit}{name}" for name, unit in _SIZE_UNITS if value % unit == 0)
+
+
+@dataclass(frozen=True)
+class Size(Kind):
+    """An amount of storage, kept in bytes; bounds are written as sizes."""
+
+    low: str
+    high: str
+
+    @property
+    @override
+    def expects(self) -> str:
+        return f"a size from {self.low} to {self.high} like 64MB"
+
+    @property
+    @override
+    def limits(self) -> str:
+        return f"{self.low} to {self.high}"
+
+    @override
+    def show(self, value: Any) -> str:
+        return size_text(value)
+
+    @override
+    def read(self, text: str) -> int:
+        value = size_bytes(text)
+        if value is None or not (size_bytes(self.low) or 0) <= value <= (size_bytes(self.high) or 0):
+            raise wrong(f"expected {self.expects}, got {shown(text)}")
+        return value
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from fsacd.config.forms import (
     Listen,
     contact_for,
 )
+from fsacd.config.history import StoreSettings
 from fsacd.config.kinds import Choice, Duration, Flag, Number, Secret
 from fsacd.config.opening import HoursSettings
 from fsacd.core.rules import AgentRules, Limits, QueueRules, Rules
@@ -85,13 +86,13 @@ class SwitchSettings(Settings):
         default=5_000, description="How long a command may stay unanswered."
     )
     connect_timeout_ms: Annotated[int, Duration("100ms", "1m")] = Field(
-        default=5_000, description="How long connecting and logging in may take."
+        default=2_000, description="How long connecting and logging in may take."
     )
     reconnect_min_ms: Annotated[int, Duration("10ms", "1m")] = Field(
         default=200, description="The wait before the first try to reconnect; each further wait is longer."
     )
     reconnect_max_ms: Annotated[int, Duration("100ms", "10m")] = Field(
-        default=10_000, description="The longest wait between two tries to reconnect."
+        default=1_000, description="The longest wait between two tries to reconnect."
     )
     inbox_limit: Annotated[int, Number(8, 100_000)] = Field(
         default=32, description="How many events are read ahead of their handling; many are slower than few."
@@ -100,7 +101,21 @@ class SwitchSettings(Settings):
         default=2_000, description="How many commands may await their answers; beyond, a command is not sent."
     )
     probe_interval_ms: Annotated[int, Duration("500ms", "5m")] = Field(
-        default=5_000, description="How often the delay of events is measured."
+        default=1_000, description="How often FreeSWITCH is made to speak; it measures the delay of events, too."
+    )
+    silence_timeout_ms: Annotated[int, Duration("1s", "5m")] = Field(
+        default=3_500, description="Reconnect when FreeSWITCH, made to speak, has said nothing at all for so long."
+    )
+    fence_term_ms: Annotated[int, Duration("0s", "5m")] = Field(
+        default=10_000,
+        description="How long after its last renewal this daemon's right to serve the switch holds; then another daemon "
+        "may take over. 0s: no such right is asked for, and there must never be a second daemon.",
+    )
+    fence_renewal_ms: Annotated[int, Duration("200ms", "1m")] = Field(
+        default=2_500, description="How often that right is renewed; a third of its term at most."
+    )
+    reconcile_interval_ms: Annotated[int, Duration("1s", "1h")] = Field(
+        default=30_000, description="How often fsacd compares what it believes with what the switch says."
     )
 
 
@@ -164,41 +179,6 @@ class ApiSettings(Settings):
     open_metrics: Annotated[bool, Flag()] = Field(
         default=True,
         description="Serve /metrics without a token; otherwise it needs one of role read. Health never needs one.",
-    )
-
-
-class StoreSettings(Settings):
-    """The PostgreSQL database that keeps the history; calls never wait for it."""
-
-    SECRETS: ClassVar[dict[str, tuple[str, ...]]] = {"dsn": ("dsn", "dsn_file", "dsn_env", "dsn_credential")}
-    NEEDS = ("dsn",)
-
-    dsn: Annotated[SecretStr | None, Secret("a PostgreSQL connection string", longest=2_048)] = Field(
-        default=None,
-        description="The connection, like postgresql://fsacd@localhost/fsacd; needed in one of the four ways.",
-    )
-    dsn_file: Annotated[str | None, FILE] = Field(default=None, description="A file that holds the connection string.")
-    dsn_env: Annotated[str | None, ENVIRONMENT] = Field(
-        default=None, description="An environment variable that holds the connection string."
-    )
-    dsn_credential: Annotated[str | None, CREDENTIAL] = Field(
-        default=None, description="A systemd credential (LoadCredential=) that holds the connection string."
-    )
-    queue_limit: Annotated[int, Number(100, 10_000_000)] = Field(
-        default=100_000,
-        description="How many rows may wait for the database; beyond, new rows are dropped and counted.",
-    )
-    batch: Annotated[int, Number(1, 10_000)] = Field(
-        default=500, description="How many rows go into one transaction at most."
-    )
-    retry_min_ms: Annotated[int, Duration("10ms", "1m")] = Field(
-        default=200, description="The wait before the first try again."
-    )
-    retry_max_ms: Annotated[int, Duration("100ms", "10m")] = Field(
-        default=30_000, description="The longest wait between two tries."
-    )
-    statement_timeout_ms: Annotated[int, Duration("100ms", "5m")] = Field(
-        default=10_000, description="How long the database may take for one statement."
     )
 
 

@@ -31,6 +31,7 @@ def connect_migrated(dsn: str, statement_timeout_ms: int, name: str) -> psycopg.
 
     Raises:
         psycopg.Error: the database is away, or refused.
+        SchemaError: a newer fsacd has changed its tables.
     """
     connection = connect(dsn, statement_timeout_ms, name)
     try:

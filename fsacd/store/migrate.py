@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib import resources
 from typing import NamedTuple
 
 import psycopg
+
+from fsacd.errors import FsacdError
 
 # One key for every fsacd, so that two daemons that start together do not both create the tables ("fsacd" in ASCII).
 _LOCK_KEY = 0x6673616364
@@ -19,6 +22,10 @@ _LEDGER = """
         applied_at timestamptz NOT NULL DEFAULT now()
     )
 """
+
+
+class SchemaError(FsacdError):
+    """The database has tables that this fsacd does not know."""
 
 
 class Migration(NamedTuple):
@@ -40,25 +47,40 @@ def available() -> list[Migration]:
 
 
 def migrate(connection: psycopg.Connection) -> list[str]:
-    """Apply what is missing in one transaction, and return the names; versions from a newer fsacd are left alone.
+    """Apply what is missing, each file in a transaction of its own, and return the names of those applied.
+
+    On a connection that is not in a transaction. Daemons that start together wait for each other here.
 
     Raises:
-        psycopg.Error: the database refused, and nothing was changed.
+        psycopg.Error: the database refused; the files before the one that it refused are applied.
+        SchemaError: a newer fsacd has changed the tables.
     """
+    known = available()
     applied: list[str] = []
-    with connection.transaction():
-        connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(_MIGRATION_MS),))
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
-        # Asked first: CREATE TABLE needs a right on the schema that a role which only writes rows may not have.
-        if connection.execute("SELECT to_regclass('schema_migrations') IS NULL").fetchone() == (True,):
-            connection.execute(_LEDGER)
-        present = {row[0] for row in connection.execute("SELECT version FROM schema_migrations")}
-        for migration in available():
-            if migration.version not in present:
-                connection.execute(migration.text)
-                connection.execute(
-                    "INSERT INTO schema_migrations (version, name) VALUES (%s, %s)",
-                    (migration.version, migration.name),
-                )
-                applied.append(migration.name)
-    return applied
+    while True:
+        with connection.transaction():
+            missing = _missing(connection, known)
+            if not missing:
+                return applied
+            connection.execute(missing[0].text)
+            connection.execute(
+                "INSERT INTO schema_migrations (version, name) VALUES (%s, %s)", (missing[0].version, missing[0].name)
+            )
+        applied.append(missing[0].name)
+
+
+def _missing(connection: psycopg.Connection, known: Sequence[Migration]) -> list[Migration]:
+    """What is to be applied; nobody else can apply it until the transaction ends."""
+    connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(_MIGRATION_MS),))
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
+    # Asked first: CREATE TABLE needs a right on the schema that a role which only writes rows may not have.
+    if connection.execute("SELECT to_regclass('schema_migrations') IS NULL").fetchone() == (True,):
+        connection.execute(_LEDGER)
+    present = {row[0] for row in connection.execute("SELECT version FROM schema_migrations")}
+    newest = known[-1].version
+    if max(present, default=0) > newest:
+        raise SchemaError(
+            f"the database was changed by a newer fsacd (its tables have version {max(present)}, this fsacd knows "
+            f"{newest}): start that newer fsacd, or name another database in store.dsn"
+        )
+    return [migration for migration in known if migration.version not in present]

@@ -1,24 +1,22 @@
 """Writes history to PostgreSQL behind the calls.
 
-`put` only appends to a queue; one greenlet writes. What happens when the database is away, slow, full of errors or
-gone for good, is decided here and nowhere else:
+`put` only appends to a backlog, in memory and on disk (`fsacd.store.backlog`); one greenlet writes to the database.
+What happens when the database is away, slow, full of errors or gone for good, is decided here and nowhere else:
 
-- rows wait in the queue, up to its limit; at the limit the NEWEST rows are dropped and counted, and one error is logged
-  until there is room again, so what is stored stays without holes up to a moment that can be named;
 - a connection is made anew with growing pauses; a query that was interrupted closes its connection;
-- rows are written in batches, one transaction each, and leave the queue after its commit; a row sent twice
+- rows are written in batches, one transaction each, and leave the backlog after its commit; a row sent twice
   is stored once;
+- a batch that took too long is tried again with half of its rows;
 - a row that the database refuses for itself is found by halving the batch, counted, logged, dropped.
 """
 
 from __future__ import annotations
 
 import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 
 import gevent
 import orjson
@@ -28,15 +26,17 @@ from gevent.event import Event
 
 from fsacd.core.records import Record
 from fsacd.errors import FsacdError
+from fsacd.store.backlog import Backlog
 from fsacd.store.connecting import GRACE_MS, connect, limit_statements
+from fsacd.store.erasure import Requests
 from fsacd.store.migrate import migrate
 from fsacd.store.rows import Row, Table, Wall, packed, row
 from fsacd.store.settings import StoreSettings as StoreSettings  # noqa: PLC0414 - the way to hand a name on
 
 _log = structlog.get_logger(__name__)
 _IDLE_CHECK_S = 30.0
-# Documents in one transaction: making one text of them holds every call up.
-_BATCH_BYTES = 512 * 1024
+# How often the spool is brought to the disk, and looked into for what is to be erased.
+_TEND_S = 1.0
 _MIGRATION_S = 90.0
 # Classes of errors that are a row's fault: data, constraints, a check by a trigger, a program limit, a view's check.
 _ROW_FAULTS = {"22", "23", "P0", "54", "44"}
@@ -61,6 +61,12 @@ class StoreState:
     dropped: int
     refused: int
     error: str | None
+    # Of the spool: whether rows survive the end of the process, its bytes, rows that were in memory alone for a while
+    # because it could not be written, and lines that could not be read.
+    safe: bool = False
+    spooled_bytes: int = 0
+    unspooled: int = 0
+    corrupt: int = 0
 
 
 class Store:
@@ -75,15 +81,14 @@ class Store:
             raise StoreError("psycopg was imported before gevent's monkey-patching and would stop every other greenlet")
         self._settings = settings
         self._wall = wall
-        self._rows: deque[Row] = deque()
-        self._documents = 0  # bytes of the documents in these rows
         self._wake = Event()
         self._counts: Counter[str] = Counter()
+        self._backlog = Backlog(settings, self._counts)
+        self._requests = Requests(settings.spool)
         self._connection: psycopg.Connection | None = None
         self._writer: gevent.Greenlet[[], None] | None = None
+        self._tender: gevent.Greenlet[[], None] | None = None
         self._stopping = False
-        self._overflowing = False
-        self._documents_full = False
         self._error: str | None = None
         # How many rows the next transaction takes: halved by a refused batch, doubled by a stored one.
         self._size = settings.batch
@@ -93,90 +98,70 @@ class Store:
         """Begin to write; rows put before wait in the queue."""
         if self._writer is None:
             self._writer = gevent.spawn(self._run)
+            if self._settings.spool is None:
+                _log.warning("history waits for the database in memory alone; give it a place in store.spool.directory")
+            else:
+                self._tender = gevent.spawn(self._tend)
 
     def stop(self, patience_ms: int = 3_000) -> int:
-        """Write what is queued for at most `patience_ms`, end, and return how many rows are lost by that."""
+        """Write what is queued for at most `patience_ms`, end, and return how many rows are lost by that.
+
+        What is in the spool is not lost: it waits for the next start.
+        """
         self._stopping = True
         self._wake.set()
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.join(patience_ms / 1_000)
             writer.kill(timeout=1)
+        tender, self._tender = self._tender, None
+        if tender is not None:
+            tender.kill(timeout=1)
         self._disconnect()
-        if self._rows:
-            _log.error("history is lost: the database did not take it before the end", rows=len(self._rows))
-        return len(self._rows)
+        self._backlog.sync()
+        lost, waiting = self._backlog.unsafe, len(self._backlog)
+        self._backlog.close()
+        if lost:
+            _log.error("history is lost: the database did not take it before the end", rows=lost)
+        if waiting > lost:
+            _log.info("history waits on disk for the next start", rows=waiting - lost)
+        return lost
 
     def put(self, records: Sequence[Record]) -> None:
-        """Take records on their way; never blocks, never fails. A sink of the runtime."""
-        for record in records:
-            made = row(record, self._wall)
-            if made is not None:
-                self._take(made)
-        if self._rows and not self._wake.is_set():
-            self._wake.set()
+        """Take records on their way; never waits, never fails. A sink of the runtime."""
+        rows = [made for record in records if (made := row(record, self._wall)) is not None]
+        if rows:
+            self.put_rows(rows)
 
     def put_rows(self, rows: Sequence[Row]) -> None:
-        """Take rows that somebody else has made; never blocks, never fails."""
-        for made in rows:
-            self._take(made)
-        if self._rows and not self._wake.is_set():
+        """Take rows that somebody else has made; never waits, never fails."""
+        self._backlog.take(rows)
+        if not self._wake.is_set():
             self._wake.set()
-
-    def _take(self, made: Row) -> None:
-        size = made.document_bytes
-        if size and not self._has_room_for_document(size):
-            self._counts["dropped"] += 1
-            return
-        if len(self._rows) >= self._settings.queue_limit:
-            self._drop()
-            return
-        self._overflowing = False
-        self._rows.append(made)
-        self._documents += size
-
-    def _has_room_for_document(self, size: int) -> bool:
-        """Beyond the limit no document is taken until half of them are written; other rows still find their place."""
-        limit = self._settings.documents_limit
-        if self._documents <= limit // 2:
-            self._documents_full = False
-        if not self._documents_full and self._documents + size > limit:
-            self._documents_full = True
-            _log.error("too many explanations wait for the database; new ones are dropped", bytes_limit=limit)
-        return not self._documents_full
-
-    def _leave(self, count: int) -> None:
-        """The oldest rows are done with."""
-        for _ in range(count):
-            self._documents -= self._rows.popleft().document_bytes
 
     def state(self) -> StoreState:
         """A picture for readiness and metrics."""
         counts = self._counts
         return StoreState(
-            connected=self._connection is not None, queued=len(self._rows), error=self._error,
+            connected=self._connection is not None, queued=len(self._backlog), error=self._error,
             written=counts["written"], duplicates=counts["duplicates"],
             dropped=counts["dropped"], refused=counts["refused"],
+            safe=self._backlog.is_safe, spooled_bytes=self._backlog.spooled_bytes,
+            unspooled=counts["unspooled"], corrupt=self._backlog.corrupt,
         )  # fmt: skip
-
-    def _drop(self) -> None:
-        self._counts["dropped"] += 1
-        if not self._overflowing:
-            self._overflowing = True
-            _log.error(
-                "the queue to the database is full; new history is dropped until there is room",
-                queue_limit=self._settings.queue_limit,
-            )
 
     def _run(self) -> None:
         pause_ms = self._settings.retry_min_ms
         while True:
             try:
+                # Before the database, which may be away for long: what comes now shall survive us.
+                self._backlog.mend()
+                self._requests.fulfil(self._backlog)
                 self._connect()
                 # A connection alone proves nothing: a database that accepts it and fails each write is still away.
                 if self._write_next():
                     pause_ms = self._settings.retry_min_ms
-                if self._stopping and not self._rows:
+                if self._stopping and not len(self._backlog):
                     return
                 self._await_rows()
             except (Exception, gevent.Timeout) as error:  # noqa: BLE001 - a fault of ours must not end history for good
@@ -184,8 +169,15 @@ class Store:
                 gevent.sleep(self._dice.uniform(0.5, 1.0) * pause_ms / 1_000)
                 pause_ms = min(pause_ms * 2, self._settings.retry_max_ms)
 
+    def _tend(self) -> None:
+        while True:
+            gevent.sleep(_TEND_S)
+            self._backlog.sync()
+            if self._requests.waiting():
+                self._wake.set()
+
     def _await_rows(self) -> None:
-        if self._rows:
+        if len(self._backlog):
             return
         self._wake.clear()
         if not self._wake.wait(_IDLE_CHECK_S) and self._connection is not None:
@@ -210,11 +202,11 @@ class Store:
         encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             _log.warning("the database is not UTF8; rows with other letters than it knows are refused", is_=encoding)
-        _log.info("connected to the database", migrations=applied, queued=len(self._rows))
+        _log.info("connected to the database", migrations=applied, queued=len(self._backlog))
 
     def _write_next(self) -> bool:
         """Write one batch and take it off the queue; True when something was stored."""
-        batch = self._next_batch()
+        batch = self._backlog.first(self._size)
         if not batch:
             return False
         try:
@@ -223,26 +215,15 @@ class Store:
             if len(batch) > 1:
                 self._size = len(batch) // 2
                 return True
-            self._leave(1)
+            self._backlog.leave(1)
             self._counts["refused"] += 1
             _log.error("the database refuses a row of history", table=batch[0].table.name, why=str(refusal))
             return True
-        self._leave(len(batch))
+        self._backlog.leave(len(batch))
         self._counts["written"] += inserted
         self._counts["duplicates"] += len(batch) - inserted
         self._size = min(self._size * 2, self._settings.batch)
         return True
-
-    def _next_batch(self) -> list[Row]:
-        """The oldest rows, as many as fit into one transaction."""
-        batch: list[Row] = []
-        size = 0
-        for item in islice(self._rows, self._size):
-            size += item.document_bytes
-            if batch and size > _BATCH_BYTES:
-                break
-            batch.append(item)
-        return batch
 
     def _transaction(self, batch: list[Row]) -> int:
         """Store a batch, all or nothing, and return how many rows were new.
@@ -281,10 +262,13 @@ class Store:
         """Close what may be in the middle of a query, and say so once per outage."""
         self._disconnect()
         text = " ".join(str(error).split()) or type(error).__name__
-        if not isinstance(error, psycopg.Error | gevent.Timeout | OSError):
+        if isinstance(error, psycopg.errors.QueryCanceled | gevent.Timeout):
+            # A database that takes its time for each row may still manage fewer of them.
+            self._size = max(1, self._size // 2)
+        if not isinstance(error, psycopg.Error | gevent.Timeout | OSError | FsacdError):
             _log.error("the writer of history stumbled over a fault of its own", exc_info=error)
         elif self._error is None:
-            _log.error("the database is away; history waits", why=text, queued=len(self._rows))
+            _log.error("the database is away; history waits", why=text, queued=len(self._backlog))
         self._error = text
 
     def _disconnect(self) -> None:

@@ -8,6 +8,7 @@ import gevent
 import psycopg
 import structlog
 
+from fsacd.errors import FsacdError
 from fsacd.store.connecting import sentence
 from fsacd.store.settings import StoreSettings
 
@@ -31,7 +32,7 @@ class Retries:
 
     def failed(self, error: BaseException) -> None:
         """Say so, once per outage, and wait."""
-        if not isinstance(error, psycopg.Error | gevent.Timeout | OSError):
+        if not isinstance(error, psycopg.Error | gevent.Timeout | OSError | FsacdError):
             _log.error(f"{self._what}, by a fault of ours", exc_info=error)
         elif not self._told:
             _log.warning(f"{self._what}; it is tried again", why=sentence(error))

@@ -1,0 +1,312 @@
+"""Rows of history that wait for the database: the first of them in memory, all of them in the spool if there is one.
+
+`take` is called where calls are decided, so it neither waits nor fails; everything else belongs to the one greenlet
+that writes to the database.
+
+With a spool a row is on disk before it is anywhere else. Memory then holds the oldest rows, up to its limits, and is
+filled up from the disk again. At the spool's limit the NEWEST rows are dropped and counted, so that what is stored
+stays without holes up to a moment that can be named; dropping the oldest would only move the hole, and needs room on
+a disk that may be full. Explanations, which are nearly all of the bytes, may take half of it. When the disk fails, or
+without a spool, rows wait in memory alone, with the same rule at its limits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import gevent
+import orjson
+import structlog
+from gevent.hub import get_hub
+
+from fsacd.store import lines
+from fsacd.store.rows import Row
+from fsacd.store.settings import StoreSettings
+from fsacd.store.spool import Place, Spool, SpoolError
+
+_log = structlog.get_logger(__name__)
+
+# How long a disk that failed, or a directory that another process uses, is left alone.
+_MEND_S = 5.0
+# Documents in one transaction: making one text of them holds every call up.
+_BATCH_BYTES = 512 * 1024
+# Rows that are brought to a spool that is back, before the calls go on.
+_MOVED_AT_ONCE = 100
+
+
+@dataclass(slots=True)
+class _Item:
+    row: Row
+    after: Place | None  # where the spool goes on after this row; None: it is in memory alone
+
+
+class Backlog:
+    """The queue to the database. `counts` gets dropped, refused, unspooled and erased."""
+
+    def __init__(self, settings: StoreSettings, counts: Counter[str]) -> None:
+        self._settings = settings
+        self._counts = counts
+        self._items: deque[_Item] = deque()
+        self._documents = 0  # bytes of the documents in memory
+        self._on_disk = 0  # rows in the spool that are not in memory
+        self._spool: Spool | None = None
+        self._next = Place(0, 0)  # from where the spool is not in memory
+        self._confirmed: Place | None = None
+        self._moving: deque[Row] = deque()  # on their way from memory to the spool
+        self._tried_s = -_MEND_S
+        self._broken = False
+        self._overflowing = False
+        self._documents_full = False
+
+    def __len__(self) -> int:
+        """How many rows wait, in memory or on disk."""
+        return len(self._items) + len(self._moving) + self._on_disk
+
+    @property
+    def spooled_bytes(self) -> int:
+        """How much of the disk is in use."""
+        return 0 if self._spool is None else self._spool.size
+
+    @property
+    def corrupt(self) -> int:
+        """Lines of the spool that could not be used."""
+        return 0 if self._spool is None else self._spool.corrupt
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether what comes now survives the end of this process."""
+        return self._spool is not None and not self._broken
+
+    @property
+    def unsafe(self) -> int:
+        """How many rows an end of this process would lose."""
+        return len(self._moving) + sum(item.after is None for item in self._items)
+
+    # --- in ---
+
+    def take(self, rows: Sequence[Row]) -> None:
+        """Take rows; never waits, never fails."""
+        spool = self._spool
+        if spool is None or self._broken:
+            for row in rows:
+                self._take_unsafe(row)
+            return
+        kept, texts = self._with_room(spool, rows)
+        if not kept:
+            return
+        is_all_in_memory = self._next == spool.end
+        try:
+            place = spool.append(b"".join(texts))
+        except OSError as error:
+            self._fail(error)
+            for row in kept:
+                self._take_unsafe(row)
+            return
+        self._overflowing = False
+        size = sum(row.document_bytes for row in kept)
+        if is_all_in_memory and self._has_memory(len(kept), size):
+            offset = place.offset
+            for row, text in zip(kept, texts, strict=True):
+                offset += len(text)
+                self._items.append(_Item(row, Place(place.segment, offset)))
+            self._documents += size
+            self._next = spool.end
+        else:
+            if is_all_in_memory:
+                self._next = place
+            self._on_disk += len(kept)
+
+    def _with_room(self, spool: Spool, rows: Sequence[Row]) -> tuple[list[Row], list[bytes]]:
+        """Those of the rows that the spool has room for, with their lines."""
+        kept, texts = [], []
+        used = spool.size
+        for row in rows:
+            try:
+                text = lines.line(lines.encoded(row))
+            except (orjson.JSONEncodeError, OverflowError) as error:
+                self._counts["refused"] += 1
+                _log.error("a row of history cannot be written", table=row.table.name, why=str(error))
+                continue
+            if used + len(text) > (spool.limit // 2 if row.document_bytes else spool.limit):
+                self._drop("the spool is full; new history is dropped until the database takes the old one")
+                continue
+            used += len(text)
+            kept.append(row)
+            texts.append(text)
+        return kept, texts
+
+    def _has_memory(self, count: int, size: int) -> bool:
+        return (
+            len(self._items) + count <= self._settings.queue_limit
+            and self._documents + size <= self._settings.documents_limit
+        )
+
+    def _take_unsafe(self, row: Row) -> None:
+        """Keep a row in memory alone, or drop it."""
+        size = row.document_bytes
+        if size and not self._has_room_for_document(size):
+            self._counts["dropped"] += 1
+            return
+        if len(self._items) >= self._settings.queue_limit:
+            self._drop("the queue to the database is full; new history is dropped until there is room")
+            return
+        self._overflowing = False
+        self._items.append(_Item(row, None))
+        self._documents += size
+        if self._settings.spool is not None:
+            self._counts["unspooled"] += 1
+
+    def _has_room_for_document(self, size: int) -> bool:
+        """Beyond the limit no document is taken until half of them are written; other rows still find their place."""
+        limit = self._settings.documents_limit
+        if self._documents <= limit // 2:
+            self._documents_full = False
+        if not self._documents_full and self._documents + size > limit:
+            self._documents_full = True
+            _log.error("too many explanations wait for the database; new ones are dropped", bytes_limit=limit)
+        return not self._documents_full
+
+    def _drop(self, sentence: str) -> None:
+        self._counts["dropped"] += 1
+        if not self._overflowing:
+            self._overflowing = True
+            _log.error(sentence, waiting=len(self), spool_bytes=self.spooled_bytes)
+
+    def _fail(self, error: OSError) -> None:
+        self._broken = True
+        self._tried_s = time.monotonic()
+        _log.error(
+            "the spool cannot be written; history that waits for the database is in memory alone",
+            why=error.strerror or "it failed", directory=str(self._settings.spool),
+        )  # fmt: skip
+
+    # --- out, for the one who writes to the database ---
+
+    def first(self, count: int) -> list[Row]:
+        """The oldest rows, at most so many and as many as fit into one transaction; waits for the disk."""
+        self._fill_up()
+        batch: list[Row] = []
+        size = 0
+        for item in islice(self._items, count):
+            size += item.row.document_bytes
+            if batch and size > _BATCH_BYTES:
+                break
+            batch.append(item.row)
+        return batch
+
+    def leave(self, count: int) -> None:
+        """The oldest rows are done with: the database has them, or refuses them for good."""
+        for _ in range(count):
+            item = self._items.popleft()
+            self._documents -= item.row.document_bytes
+            self._confirmed = item.after or self._confirmed
+        if self._spool is None:
+            return
+        if not self._items and self._next == self._spool.end:
+            self._confirmed = self._spool.end  # also past a line that was left out
+        if self._confirmed is not None:
+            self._spool.confirm(self._confirmed)
+            self._confirmed = None
+
+    def mend(self) -> None:
+        """Open the spool, at first or after a failure; rows that are in memory alone go to it. Waits for the disk."""
+        if self._settings.spool is None or self.is_safe or time.monotonic() < self._tried_s + _MEND_S:
+            return
+        is_first = self._tried_s < 0
+        self._tried_s = time.monotonic()
+        if self._spool is None:
+            try:
+                self._open(Spool(self._settings.spool, self._settings.spool_limit))
+            except SpoolError as error:
+                if is_first:
+                    _log.error("history that waits for the database is in memory alone", why=str(error))
+                return
+        if self._move() and not is_first:
+            _log.info("the spool can be written again", directory=str(self._settings.spool))
+
+    def _move(self) -> bool:
+        """Bring to the spool what is in memory alone, a little at a time; False when the disk fails again."""
+        self._broken = False
+        self._moving.extend(item.row for item in self._items if item.after is None)
+        self._items = deque(item for item in self._items if item.after is not None)
+        self._documents = sum(item.row.document_bytes for item in self._items)
+        while self._moving:
+            self.take([self._moving.popleft() for _ in range(min(_MOVED_AT_ONCE, len(self._moving)))])
+            gevent.sleep(0)
+        return self.is_safe
+
+    def _open(self, spool: Spool) -> None:
+        self._spool = spool
+        self._next = spool.start
+        if spool.size:
+            try:
+                # Rows that come meanwhile are counted by themselves.
+                self._on_disk += get_hub().threadpool.apply(spool.count, (spool.start, spool.end))
+            except OSError as error:
+                _log.error("the spool cannot be read", why=error.strerror or "it failed")
+            _log.info("history from before the start waits for the database", rows=self._on_disk)
+
+    def _fill_up(self) -> None:
+        """Take rows from the disk into memory while less than half of it is in use."""
+        spool = self._spool
+        while spool is not None and self._next != spool.end and self._has_half():
+            try:
+                data: bytes = get_hub().threadpool.apply(spool.chunk, (self._next,))
+                entries, self._next = spool.understood(self._next, data)
+            except OSError as error:
+                # A part of a disk that cannot be read seldom can later, and what came after it shall not wait for it.
+                entries, self._next = [], spool.unreadable(self._next, error.strerror or "it failed")
+            self._items.extend(_Item(entry.row, entry.after) for entry in entries)
+            self._documents += sum(entry.row.document_bytes for entry in entries)
+            self._on_disk -= len(entries)
+        if spool is not None and self._next == spool.end:
+            self._on_disk = 0  # what was counted without a look may have been no row
+
+    def _has_half(self) -> bool:
+        return (
+            len(self._items) <= self._settings.queue_limit // 2
+            and self._documents <= self._settings.documents_limit // 2
+        )
+
+    # --- beside ---
+
+    def sync(self) -> None:
+        """Bring to the disk what a power cut would lose, in a thread. Not to be called by two at once."""
+        try:
+            work = None if self._spool is None else self._spool.to_sync()
+            if work is not None:
+                get_hub().threadpool.apply(work)
+        except OSError as error:
+            if not self._broken:
+                self._fail(error)
+
+    def change(self, change: Callable[[Row], Row | None]) -> int:
+        """Put other rows in the place of those for which `change` gives one; returns how many. Waits for the disk.
+
+        Not while the first rows are on their way to the database: they would arrive as they were.
+
+        Raises:
+            OSError: the disk fails, and some rows may be as they were.
+        """
+        spool = self._spool
+        written = 0
+        if spool is not None:
+            written = get_hub().threadpool.apply(spool.rewrite, (change,))
+        alone = 0
+        for item in self._items:
+            new = change(item.row)
+            if new is not None:
+                alone += item.after is None
+                item.row = new
+        self._documents = sum(item.row.document_bytes for item in self._items)
+        return int(written) + alone
+
+    def close(self) -> None:
+        """Let go of the spool; what is in it stays."""
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None

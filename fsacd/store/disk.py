@@ -1,0 +1,42 @@
+"""The few things that the spool asks of a file system, in one place, so that a test can end the world between two."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+
+class Disk:
+    """The real one. Every method raises OSError when the file system refuses."""
+
+    def create(self, path: Path) -> int:
+        """A new file that is only ever written at its end; returns its descriptor."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def append(self, descriptor: int, data: bytes) -> None:
+        """Write all of it; when that fails, a part of it may stand in the file."""
+        if os.write(descriptor, data) != len(data):
+            # A short write has no error of its own: the next one would say that the disk is full.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Take back what a failed `append` has left."""
+        os.ftruncate(descriptor, size)
+
+    def overwrite(self, path: Path, data: bytes, offset: int = 0) -> None:
+        """Write over a part of a file; the file is made when it is missing."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(descriptor, data, offset)
+        finally:
+            os.close(descriptor)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file; that it is gone already is fine."""
+        path.unlink(missing_ok=True)
+
+    def read(self, path: Path, offset: int, size: int) -> bytes:
+        """At most `size` bytes from there."""
+        with path.open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), size, offset)

@@ -1,0 +1,103 @@
+"""Deletes history that is older than it may be kept: beside the calls, a few rows at a time, and never two at once.
+
+Several daemons on one database do not disturb each other: each takes rows that no other is just deleting.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import closing
+
+import gevent
+import psycopg
+import structlog
+
+from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
+from fsacd.store.retries import Retries
+from fsacd.store.settings import Keep, StoreSettings
+
+_log = structlog.get_logger(__name__)
+
+# How often old rows are looked for, and how long after a start: the start has more urgent things to ask.
+_EVERY_S = 3_600.0
+_FIRST_S = 60.0
+# Rows in one transaction, and the rest between two, so that the database has time for others: 50,000 rows a minute.
+_ROWS = 500
+_REST_S = 0.6
+
+
+class Retention:
+    """One greenlet that deletes. `first_s` and `every_s` are seconds, until the first time and between two."""
+
+    def __init__(self, settings: StoreSettings, *, first_s: float = _FIRST_S, every_s: float = _EVERY_S) -> None:
+        self._settings = settings
+        self._first_s = first_s
+        self._every_s = every_s
+        self._worker: gevent.Greenlet[[], None] | None = None
+
+    def start(self) -> None:
+        """Begin, if anything is not to be kept for ever."""
+        if self._worker is None and self._settings.keep != Keep():
+            self._worker = gevent.spawn(self._run)
+
+    def stop(self) -> None:
+        """End."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.kill(timeout=1)
+
+    def _run(self) -> None:
+        retries = Retries("history that is too old cannot be deleted", self._settings)
+        gevent.sleep(self._first_s)
+        while True:
+            try:
+                deleted = self._delete()
+                retries.succeeded()
+            except (Exception, gevent.Timeout) as error:  # noqa: BLE001 - Retries tells our faults from the database's
+                retries.failed(error)
+                continue
+            if deleted.total():
+                _log.info("history that was too old is deleted", **deleted)
+            gevent.sleep(self._every_s)
+
+    def _delete(self) -> Counter[str]:
+        """Delete all that is too old by now, and return how many rows of which table.
+
+        Raises:
+            psycopg.Error, gevent.Timeout: the database is away or too slow; what was deleted by then stays so.
+        """
+        keep = self._settings.keep
+        deleted: Counter[str] = Counter()
+        timeout_ms = self._settings.statement_timeout_ms
+        with closing(connect_migrated(self._settings.dsn, timeout_ms, "fsacd retention")) as connection:
+            for table, moment, age_ms in (
+                ("decisions", "at", keep.decisions_ms),
+                ("agent_states", "ended_at", keep.agent_states_ms),
+                ("changes", "at", keep.changes_ms),
+                ("offers", "ended_at", keep.calls_ms),
+                ("calls", "ended_at", keep.calls_ms),
+            ):
+                while age_ms is not None:
+                    with gevent.Timeout((timeout_ms + GRACE_MS) / 1_000):
+                        count = delete_some(connection, table, moment, age_ms, timeout_ms)
+                    deleted[table] += count
+                    if count < _ROWS:
+                        break
+                    gevent.sleep(_REST_S)
+        return +deleted
+
+
+def delete_some(connection: psycopg.Connection, table: str, moment: str, age_ms: int, timeout_ms: int) -> int:
+    """Delete at most a few hundred rows whose `moment` is older, and return how many. Names are the program's own.
+
+    Raises:
+        psycopg.Error: the database refused; nothing was deleted.
+    """
+    with connection.transaction():
+        limit_statements(connection, timeout_ms)
+        # By ctid: it serves every table, whatever its key is, and the rows are locked until they are gone.
+        query = (
+            f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} "  # noqa: S608 - see above
+            f"WHERE {moment} < now() - make_interval(secs => %s / 1000.0) LIMIT {_ROWS} FOR UPDATE SKIP LOCKED))"
+        )
+        return connection.execute(query.encode(), (age_ms,)).rowcount

@@ -1,0 +1,356 @@
+"""History on its way, on disk: what the database has not confirmed yet survives the death of this process.
+
+Under the directory, which belongs to one daemon at a time:
+
+    lock            held while a daemon uses the directory
+    done            up to where the database has confirmed: SEGMENT OFFSET CHECKSUM
+    000000000007    segments, each with lines as `fsacd.store.lines` makes them; the newest is written at its end
+
+A row is written here, with one write() for the rows of a step, before anything else is done with it; so whatever the
+process dies of, the next one finds it. A power cut may cost what came since the last `sync`. Old segments are never
+written to again: whatever the end of one looks like, that end was cut off, and only the part of a line is lost.
+Whether `done` lags behind does not matter, because the database takes a row only once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from fsacd.errors import FsacdError
+from fsacd.store import lines
+from fsacd.store.disk import Disk
+from fsacd.store.rows import Row
+
+_log = structlog.get_logger(__name__)
+
+_SEGMENT_BYTES: Final = 4 * 1024 * 1024
+# A segment of which all is confirmed is given up when it is this long; below, a new one for each row would cost more.
+_GIVE_UP_BYTES: Final = 256 * 1024
+_CHUNK_BYTES: Final = 128 * 1024
+# No row is longer: an explanation names at most a few hundred agents.
+_LINE_BYTES: Final = 16 * 1024 * 1024
+_NAME_DIGITS: Final = 12
+
+
+class SpoolError(FsacdError):
+    """The directory cannot be used."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A place between two lines."""
+
+    segment: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row, and the place after it."""
+
+    row: Row
+    after: Place
+
+
+class Spool:
+    """One daemon's spool of at most about `limit` bytes.
+
+    Raises:
+        SpoolError: the directory cannot be made, belongs to somebody else, or another process uses it.
+    """
+
+    def __init__(self, directory: Path, limit: int, disk: Disk | None = None) -> None:
+        self.directory = directory
+        self.limit = limit
+        self.corrupt = 0  # lines that could not be used since the start
+        self._disk = disk or Disk()
+        self._columns: tuple[int, lines.Columns] = (-1, lines.CURRENT)
+        self._descriptor: int | None = None
+        self._unsynced: list[int] = []
+        self._dirty = False
+        self._largest = max(64 * 1024, min(_SEGMENT_BYTES, limit // 16))
+        self._lock = _locked(directory)
+        try:
+            self._sizes = {
+                int(path.name): path.stat().st_size
+                for path in sorted(directory.iterdir())
+                if len(path.name) == _NAME_DIGITS and path.name.isdecimal()
+            }
+        except OSError as error:
+            os.close(self._lock)
+            raise _unusable(directory, error) from error
+        self._done = self._read_done()
+        self._bytes = sum(self._sizes.values())
+        # Always a new segment: the end of an old one may be cut off.
+        self.end = Place(max([self._done.segment, *self._sizes]) + 1, 0)
+        self._forget_before(self._done.segment)
+        self.start = max(self._done, Place(min(self._sizes, default=self.end.segment), 0))
+
+    @property
+    def size(self) -> int:
+        """How many bytes the segments have together."""
+        return self._bytes
+
+    def close(self) -> None:
+        """Let go of the directory; what is in it stays."""
+        for descriptor in (self._descriptor, *self._unsynced, self._lock):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._descriptor, self._unsynced = None, []
+
+    # --- writing ---
+
+    def append(self, data: bytes) -> Place:
+        """Write whole lines with one write(), and return the place before the first of them.
+
+        Raises:
+            OSError: the disk refuses; nothing of it counts as written.
+        """
+        if self._descriptor is not None and self.end.offset >= self._largest:
+            self._rotate()
+        if self._descriptor is None:
+            self._descriptor = self._disk.create(self._path(self.end.segment))
+        head = lines.header() if self.end.offset == 0 else b""
+        before = Place(self.end.segment, self.end.offset + len(head))
+        try:
+            self._disk.append(self._descriptor, head + data)
+        except OSError:
+            self._take_back()
+            raise
+        self._grow(len(head) + len(data))
+        self._dirty = True
+        return before
+
+    def _grow(self, size: int) -> None:
+        self.end = Place(self.end.segment, self.end.offset + size)
+        self._sizes[self.end.segment] = self.end.offset
+        self._bytes += size
+
+    def _take_back(self) -> None:
+        """Cut off what a failed write has left; if even that fails, leave it as the cut end of an old segment."""
+        assert self._descriptor is not None
+        try:
+            self._disk.truncate(self._descriptor, self.end.offset)
+        except OSError:
+            self._rotate()
+
+    def _rotate(self) -> None:
+        assert self._descriptor is not None
+        self._sizes.setdefault(self.end.segment, 0)
+        self._unsynced.append(self._descriptor)
+        self._descriptor = None
+        self.end = Place(self.end.segment + 1, 0)
+
+    def to_sync(self) -> Callable[[], None] | None:
+        """What to do, in a thread, so that a power cut loses nothing written by now; None when nothing is new.
+
+        The returned function raises OSError when the disk fails.
+        """
+        rotated, self._unsynced = self._unsynced, []
+        if not self._dirty and not rotated:
+            return None
+        self._dirty = False
+        descriptors = [*rotated, *([] if self._descriptor is None else [os.dup(self._descriptor)])]
+        return lambda: _sync(descriptors, self.directory)
+
+    # --- what the database has confirmed ---
+
+    def confirm(self, place: Place) -> None:
+        """All before this place is in the database. A failing disk only means that some rows will be sent again."""
+        self._done = place
+        text = b"%012d %012d" % (place.segment, place.offset)
+        with suppress(OSError):  # said above
+            self._disk.overwrite(self.directory / "done", b"%b %08x\n" % (text, zlib.crc32(text)))
+        if place == self.end and place.offset >= _GIVE_UP_BYTES:
+            self._rotate()
+            self._forget_before(self.end.segment)
+        else:
+            self._forget_before(place.segment)
+
+    def _forget_before(self, segment: int) -> None:
+        for number in [number for number in self._sizes if number < segment]:
+            with suppress(OSError):  # it is removed at the next start; nothing in it is read again
+                self._disk.remove(self._path(number))
+            self._bytes -= self._sizes.pop(number)
+
+    def _read_done(self) -> Place:
+        try:
+            text, _, checksum = (self.directory / "done").read_bytes().strip().rpartition(b" ")
+            if checksum == b"%08x" % zlib.crc32(text):
+                return Place(*map(int, text.split()))
+        except (OSError, ValueError):
+            pass  # none yet, or cut off by a power cut: everything is sent again, and the database has it once
+        return Place(0, 0)
+
+    # --- reading ---
+
+    def chunk(self, place: Place) -> bytes:
+        """The lines after this place, some of them, whole; a thread may do this. Empty: the segment has no more.
+
+        Raises:
+            OSError: the disk fails.
+        """
+        end = self.end
+        length = (end.offset if place.segment == end.segment else self._sizes.get(place.segment, 0)) - place.offset
+        size = _CHUNK_BYTES
+        while length > 0:
+            data = self._disk.read(self._path(place.segment), place.offset, min(size, length))
+            cut = data.rfind(b"\n") + 1
+            if cut or len(data) < size or size > _LINE_BYTES:
+                return data[:cut]
+            size *= 2
+        return b""
+
+    def understood(self, place: Place, data: bytes) -> tuple[list[Entry], Place]:
+        """The rows in a chunk that begins at this place, and the place after it; corrupt lines are reported."""
+        if not data:
+            return [], self.beyond(place)
+        named = self._columns_of(place.segment)
+        entries = []
+        offset = place.offset
+        for text in data[:-1].split(b"\n"):
+            begin, offset = offset, offset + len(text) + 1
+            body = lines.payload(text)
+            row = None if body is None else lines.decoded(body, named)
+            if row is not None:
+                entries.append(Entry(row, Place(place.segment, offset)))
+            elif begin != 0 and text.strip():  # not the header, and not what `rewrite` has made empty
+                self._report(place.segment, begin)
+        return entries, Place(place.segment, offset)
+
+    def beyond(self, place: Place) -> Place:
+        """Where the next segment begins, or the end."""
+        if place.segment >= self.end.segment:
+            return self.end
+        following = [number for number in self._sizes if number > place.segment]
+        return Place(min(following), 0) if following else Place(self.end.segment, 0)
+
+    def unreadable(self, place: Place, why: str) -> Place:
+        """Give up what the disk does not give back, and return where it goes on."""
+        self.corrupt += 1
+        _log.error(
+            "a part of the spool cannot be read and is left out; the rest is used",
+            file=str(self._path(place.segment)), offset=place.offset, why=why,
+        )  # fmt: skip
+        return self.beyond(place)
+
+    def _columns_of(self, segment: int) -> lines.Columns:
+        if self._columns[0] != segment:
+            first, _, _ = self._disk.read(self._path(segment), 0, _CHUNK_BYTES).partition(b"\n")
+            named = lines.columns(first)
+            if named is None:
+                self._report(segment, 0)
+            self._columns = (segment, lines.CURRENT if named is None else named)
+        return self._columns[1]
+
+    def _report(self, segment: int, offset: int) -> None:
+        self.corrupt += 1
+        _log.error(
+            "a line of the spool is corrupt and left out; the rest is used",
+            file=str(self._path(segment)), offset=offset,
+        )  # fmt: skip
+
+    def count(self, place: Place, end: Place) -> int:
+        """About how many rows there are between two places, without looking into them; a thread may do this.
+
+        Raises:
+            OSError: the disk fails.
+        """
+        found = 0
+        for number, size in list(self._sizes.items()):
+            offset = place.offset if number == place.segment else 0
+            stop = end.offset if number == end.segment else size
+            if not place.segment <= number <= end.segment or offset >= stop:
+                continue
+            found -= offset == 0  # the header
+            while offset < stop:
+                data = self._disk.read(self._path(number), offset, min(_LINE_BYTES, stop - offset))
+                if not data:
+                    break
+                found += data.count(b"\n")
+                offset += len(data)
+        return max(0, found)
+
+    # --- erasing ---
+
+    def rewrite(self, change: Callable[[Row], Row | None]) -> int:
+        """Write over every row for which `change` gives another one, in place; returns how many. A thread may do this.
+
+        What is confirmed already but still on disk is looked at as well. The new row must not be longer.
+
+        Raises:
+            OSError: the disk fails.
+        """
+        changed = 0
+        for number, size in list(self._sizes.items()):
+            try:
+                data = self._disk.read(self._path(number), 0, size)
+            except FileNotFoundError:
+                continue  # confirmed and removed meanwhile
+            first = data.partition(b"\n")[0]
+            named = lines.columns(first) or lines.CURRENT
+            for offset, text in _lines(data):
+                body = lines.payload(text)
+                row = None if body is None else lines.decoded(body, named)
+                new = None if row is None else change(row)
+                if new is not None:
+                    self._write_over(number, offset, len(text) + 1, new, named)
+                    changed += 1
+        return changed
+
+    def _write_over(self, segment: int, offset: int, length: int, row: Row, named: lines.Columns) -> None:
+        values = dict(zip(lines.CURRENT[row.table.name], row.values, strict=True))
+        # In the order of the columns that this segment's header names.
+        inside = lines.encoded_values(row.table.name, [values.get(name) for name in named[row.table.name]])
+        text = lines.line(inside, length)
+        if len(text) != length:
+            text = b" " * (length - 1) + b"\n"
+        self._disk.overwrite(self._path(segment), text, offset)
+
+    def _path(self, segment: int) -> Path:
+        return self.directory / f"{segment:0{_NAME_DIGITS}}"
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The whole lines with their offsets."""
+    offset = 0
+    for text in data.split(b"\n")[:-1]:
+        yield offset, text
+        offset += len(text) + 1
+
+
+def _sync(descriptors: list[int], directory: Path) -> None:
+    try:
+        descriptors.append(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        for descriptor in descriptors:
+            os.fsync(descriptor)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _locked(directory: Path) -> int:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(directory, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise SpoolError(f"the spool {directory} is used by another process") from error
+    return descriptor
+
+
+def _unusable(directory: Path, error: OSError) -> SpoolError:
+    return SpoolError(f"the spool {directory} cannot be used: {(error.strerror or 'it failed').lower()}")
