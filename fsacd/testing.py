@@ -10,7 +10,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
 from fsacd.core.events import CallQueued, Event, Leg
 from fsacd.core.plugins import Plugins
-from fsacd.core.records import Record
+from fsacd.core.records import Record, StrategyFailed
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
 from fsacd.core.views import AgentView, CallView, Step
 from fsacd.plugins import shipped
@@ -73,6 +73,7 @@ class Driver:
 
     def __init__(self, rules: Rules, plugins: Plugins = PLUGINS, *, strict: bool = True) -> None:
         self.engine = Engine(rules, plugins)
+        self.rules = rules
         self.now_ms = 0
         self.steps: list[Step] = []
         self.journal: list[tuple[int, Event | None]] = []
@@ -121,6 +122,10 @@ class Driver:
         """One configured agent, or None."""
         return next((view for view in self.engine.snapshot(self.now_ms).agents if view.agent_id == agent_id), None)
 
+    def failures(self, place: int) -> list[StrategyFailed]:
+        """The plugins that failed in the step at this place of the journal."""
+        return _failures(self.steps[place])
+
     def _take(self, event: Event | None) -> Step:
         self.journal.append((self.now_ms, event))
         step = self.engine.advance(self.now_ms) if event is None else self.engine.handle(event, self.now_ms)
@@ -130,7 +135,22 @@ class Driver:
         return step
 
 
-def replay(rules: Rules, journal: list[tuple[int, Event | None]], plugins: Plugins = PLUGINS) -> list[Step]:
-    """What a fresh engine makes of a journal: the same steps."""
+def replay(
+    rules: Rules, journal: list[tuple[int, Event | None]], plugins: Plugins = PLUGINS, steps: Sequence[Step] = ()
+) -> list[Step]:
+    """What a fresh engine makes of a journal: the same steps.
+
+    `steps` are those that were taken first: a plugin that failed in one of them is made to fail there again, though it
+    would not by itself (it took too long then, say).
+    """
     engine = Engine(rules, plugins)
-    return [engine.advance(now_ms) if event is None else engine.handle(event, now_ms) for now_ms, event in journal]
+    taken = []
+    for place, (now_ms, event) in enumerate(journal):
+        for failure in _failures(steps[place]) if steps else ():
+            engine.expect_failure(failure)
+        taken.append(engine.advance(now_ms) if event is None else engine.handle(event, now_ms))
+    return taken
+
+
+def _failures(step: Step) -> list[StrategyFailed]:
+    return [record for record in step.records if isinstance(record, StrategyFailed)]

@@ -82,6 +82,15 @@ class Decisions:
         self._decisions: OrderedDict[int, Decision] = OrderedDict()
         self._of_call: dict[str, list[int]] = {}
 
+    @property
+    def number(self) -> int:
+        """Of the latest decision; 0 before the first."""
+        return self._number
+
+    def go_on_from(self, number: int) -> None:
+        """The next decision comes after this one."""
+        self._number = number
+
     def remember(self, agent: Agent) -> None:
         """The agent is about to change."""
         if not self._number:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fsacd.core.commands import EndCall, SendCall
@@ -36,6 +37,15 @@ class EndedCalls:
             if len(self._calls) <= _LIMIT and now_ms - oldest.at_ms < _FOR_MS:
                 break
             del self._calls[oldest_id]
+
+    def all(self) -> Iterator[tuple[str, int, SendCall | EndCall | None]]:
+        """Each call that is remembered, when it ended, and its farewell; the first to be forgotten comes first."""
+        for call_id, ended in self._calls.items():
+            yield call_id, ended.at_ms, ended.farewell
+
+    def restore(self, call_id: str, at_ms: int, farewell: SendCall | EndCall | None) -> None:
+        """One of `all` again."""
+        self._calls[call_id] = _Ended(at_ms, farewell)
 
     def announced_again(self, call_id: str, now_ms: int) -> SendCall | EndCall | None:
         """What to tell the leg of an ended call that announces itself; None if it may still be on its way."""

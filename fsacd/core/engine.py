@@ -6,8 +6,9 @@ each of the modules behind it says at the place why that is ordinary.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import assert_never
+from typing import Any, assert_never
 
 from fsacd.core import (
     agents,
@@ -15,6 +16,7 @@ from fsacd.core import (
     checks,
     distribute,
     explain,
+    memory,
     offers,
     overflow,
     roster,
@@ -43,6 +45,7 @@ from fsacd.core.events import (
     ConnectFailed,
     Event,
     LastAgentsKnown,
+    Leg,
     OfferAnswered,
     OfferConnected,
     OfferEnded,
@@ -58,6 +61,7 @@ from fsacd.core.events import (
 )
 from fsacd.core.explain import InParts
 from fsacd.core.plugins import Plugins
+from fsacd.core.records import StrategyFailed
 from fsacd.core.rules import Rules
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
@@ -81,8 +85,7 @@ class Engine:
     def handle(self, event: Event, now_ms: int) -> Step:
         """Take one fact; return what is to be done and written down, and why the fact was refused, if it was."""
         self._tick(now_ms)
-        refused = self._dispatch(event)
-        return self._finish(refused)
+        return self._finish(self._dispatch(event))
 
     def advance(self, now_ms: int) -> Step:
         """Let the time pass: act on every deadline that has come."""
@@ -109,6 +112,47 @@ class Engine:
     def snapshot(self, now_ms: int) -> Snapshot:
         """Everything, as frozen views."""
         return snapshot.take(self._world, now_ms)
+
+    def dump(self) -> dict[str, Any]:
+        """Everything that decisions depend on, as plain data fit for JSON. Costs a look at everything."""
+        return memory.dump(self._world)
+
+    @classmethod
+    def restore(cls, plain: Mapping[str, Any], plugins: Plugins) -> Engine:
+        """An engine that goes on exactly as the one that was dumped. Raises Unreadable, or PluginError."""
+        engine = cls.__new__(cls)
+        engine._world = memory.restore(plain, plugins)  # noqa: SLF001 - it is one of ours
+        return engine
+
+    def changes_nothing(self, event: Event) -> bool:
+        """Whether the fact surely changes nothing, now: what need not be remembered. Most announcements are so."""
+        world = self._world
+        match event:
+            case CallQueued():
+                return event.call_id in world.calls
+            case OfferRang() | OfferConnected() | ConnectFailed() | OfferEnded():
+                return event.offer_id not in world.offers
+            case OutsideCallStarted() | OutsideCallEnded():
+                return event.agent_id not in world.agents
+            case _:
+                return False
+
+    def expect_failure(self, failure: StrategyFailed) -> None:
+        """Let a plugin fail in the next step where it failed when the step was taken first."""
+        ordering = self._world.orderings.get(failure.queue)
+        # A failure that does not say where it was follows from what the plugin was asked: it will come by itself.
+        if ordering is not None and failure.calls:
+            ordering.fail_at(failure.plugin, failure.why, failure.calls)
+
+    def outside_legs(self, switch: str) -> tuple[tuple[str, Leg], ...]:
+        """The calls on this switch that agents have without us: (agent, leg)."""
+        agents_ = self._world.agents.items()
+        return tuple((agent_id, leg) for agent_id, agent in agents_ for leg in agent.outside if leg.switch == switch)
+
+    @property
+    def now_ms(self) -> int:
+        """When it was told something last."""
+        return self._world.now_ms
 
     def explain(self, call_id: str, now_ms: int) -> tuple[Explanation, ...]:
         """What was decided about this call and why, oldest first; last, if it waits, why it still does."""

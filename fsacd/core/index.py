@@ -9,7 +9,7 @@ bisection and to move the rest takes C code a few microseconds, less than any cl
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import merge
 from typing import Any, NamedTuple
 
@@ -343,6 +343,17 @@ class Index:
             if place is not None:
                 self._enter(queue, agent, served, [place], self._agents[agent_id])
         return row
+
+    # --- for an engine that goes on where another stopped ---
+
+    def sorted_for(self, queue: str) -> tuple[SkillLevels, ...]:
+        """The requirements that the queue's agents are sorted for now."""
+        return tuple(self._queues[queue].ready)
+
+    def sort_for(self, queue: str, requirements: Iterable[SkillLevels]) -> None:
+        """Sort the queue's agents, who come later, for these requirements."""
+        self._queues[queue].ready = {required: {} for required in requirements}
+        self._queues[queue].version += 1
 
     # --- proof ---
 

@@ -7,6 +7,7 @@ from typing import NamedTuple, cast
 
 from fsacd.core.call import Call
 from fsacd.core.chance import Chance
+from fsacd.core.failing import failing_keys, failing_order, failing_ranks
 from fsacd.core.plugins import PluginFailed, Plugins
 from fsacd.core.rules import QueueRules, SkillLevels
 from fsacd.strategy import (
@@ -46,6 +47,8 @@ class Ordering:
         self._failures = failures
         self._plugins = plugins
         self._seed = seed
+        # Calls into strategy and call order before a restart, less those that the restart itself has made.
+        self._calls_before = (0, 0)
         self._use(rules.strategy, plugins.strategy(rules.strategy, rules.strategy_parameters))
         self.call_order: CallOrder | None = None
         # Whoever looks on asks an instance of its own, too.
@@ -103,7 +106,7 @@ class Ordering:
 
     def fall_back(self, failure: PluginFailed) -> None:
         """The strategy has failed: longest_idle does its work."""
-        self._failures.append(Failure(self.rules.name, self.strategy_name, failure))
+        self._note(self.strategy_name, failure, self._calls_before[0])
         self._use(FALLBACK, self._plugins.strategy(FALLBACK, ()))
 
     # --- calls ---
@@ -128,8 +131,47 @@ class Ordering:
     def fall_back_to_usual_order(self, failure: PluginFailed) -> None:
         """The call order has failed: class and virtual arrival decide."""
         assert self.rules.call_order is not None
-        self._failures.append(Failure(self.rules.name, self.rules.call_order, failure))
+        self._note(self.rules.call_order, failure, self._calls_before[1])
         self.call_order = None
+
+    def _note(self, plugin: str, failure: PluginFailed, calls_before: int) -> None:
+        if failure.calls:
+            failure.calls += calls_before
+        self._failures.append(Failure(self.rules.name, plugin, failure))
+
+    # --- for an engine that goes on where another stopped ---
+
+    def go_on(self, last_place: int | None, *, strategy_failed: bool, call_order_failed: bool) -> None:
+        """Order as another ordering of the same queue did."""
+        self.last_place = last_place
+        if strategy_failed:
+            self._use(FALLBACK, self._plugins.strategy(FALLBACK, ()))
+        if call_order_failed:
+            self.call_order = None
+
+    def calls(self) -> tuple[int, int]:
+        """How often strategy and call order have been called since the rules hold; 0 for one that is not counted."""
+        before, instance = self._calls_before, self.ranks or self._keys
+        return before[0] + getattr(instance, "calls", 0), before[1] + getattr(self.call_order, "calls", 0)
+
+    def count_from(self, strategy_calls: int, call_order_calls: int) -> None:
+        """From now on `calls` goes on from here."""
+        self._calls_before = (0, 0)
+        strategy, call_order = self.calls()
+        self._calls_before = (strategy_calls - strategy, call_order_calls - call_order)
+
+    def fail_at(self, plugin: str, why: str, calls: int) -> None:
+        """Let the plugin fail at this call, counted as `calls` does."""
+        strategy, call_order = self.calls()
+        if plugin == self.strategy_name:
+            said = calls - self._calls_before[0]
+            if self.ranks is not None:
+                self.ranks = failing_ranks(self.ranks, why, calls - strategy, said)
+            else:
+                self._keys = failing_keys(self._keys, why, calls - strategy, said)
+        elif plugin == self.rules.call_order and self.call_order is not None:
+            said = calls - self._calls_before[1]
+            self.call_order = failing_order(self.call_order, why, calls - call_order, said)
 
 
 def facts_of(call: Call) -> CallFacts:

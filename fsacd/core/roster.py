@@ -113,6 +113,12 @@ def let_all_look(world: World) -> None:
 
 
 def _let_look(world: World, agent: a.Agent) -> None:
+    show(agent)
+    world.free_agents[agent.agent_id] = None
+
+
+def show(agent: a.Agent) -> None:
+    """Let strategies see the agent as he is now that he becomes ready."""
     load = agent.load
     agent.facts = AgentFacts(
         agent.agent_id,
@@ -123,7 +129,6 @@ def _let_look(world: World, agent: a.Agent) -> None:
         load.work,
         agent.rules.skills,
     )
-    world.free_agents[agent.agent_id] = None
 
 
 def _take_out(world: World, agent: a.Agent) -> None:

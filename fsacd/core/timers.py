@@ -42,6 +42,11 @@ class Timers:
         """Forget one deadline; unknown ones are ignored."""
         self._at.pop((kind, owner), None)
 
+    def clear_all(self, kinds: tuple[str, ...], owner: str) -> None:
+        """Forget what these kinds of deadlines the owner has."""
+        for kind in kinds:
+            self._at.pop((kind, owner), None)
+
     def next_ms(self) -> int | None:
         """The earliest deadline, or None."""
         while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:
@@ -56,6 +61,10 @@ class Timers:
         _, key = heapq.heappop(self._heap)
         del self._at[key]
         return TimerKey(*key)
+
+    def all(self) -> tuple[tuple[str, str, int], ...]:
+        """All live deadlines: kind, owner, when."""
+        return tuple((kind, owner, at_ms) for (kind, owner), at_ms in self._at.items())
 
     def keys(self) -> frozenset[TimerKey]:
         """All live keys, for `Engine.check`."""

@@ -7,6 +7,7 @@ follow every change in here, so they cannot disagree with it.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
@@ -48,6 +49,9 @@ class World:
         self.last_agents: OrderedDict[str, str] = OrderedDict()  # by caller's number, the latest last
         self.commands: list[Command] = []
         self.records: list[Record] = []
+        # Want something done on a switch; write history. The lists stay the same ones, so these are their own methods.
+        self.command: Callable[[Command], None] = self.commands.append
+        self.record: Callable[[Record], None] = self.records.append
         self.failures: list[Failure] = []
         # Waiting for the distribution at the end of the step, in the order in which they became free. They are not in
         # the index yet: most are matched at once, and would only be put in and taken out again.
@@ -81,19 +85,14 @@ class World:
         self.delays = {queue: tuple(sorted(found)) for queue, found in delays.items()}
         self.index = Index(self.orderings, self.agents.__getitem__, rules.limits.rank_pool)
 
-    # --- output of the step ---
-
-    def command(self, command: Command) -> None:
-        """Want something done on a switch."""
-        self.commands.append(command)
-
-    def record(self, record: Record) -> None:
-        """Write history."""
-        self.records.append(record)
+    @property
+    def seed(self) -> int:
+        """Where strategies that throw dice get their luck from."""
+        return self._seed
 
     def anomaly(self, kind: str, text: str) -> None:
         """Count and tell what should not have been."""
-        self.records.append(Anomaly(kind, text, self.now_ms))
+        self.record(Anomaly(kind, text, self.now_ms))
 
     # --- calls ---
 
@@ -106,19 +105,19 @@ class World:
 
     def move_call(self, call: c.Call, state: c.CallState) -> None:
         """Change a call's state. AssertionError for a move that the table forbids: an error of ours."""
-        assert type(state) in c.CALL_MOVES[type(call.state)], f"call {call.state} -> {state}"
-        old = call.state
-        self.queue_lengths[call.queue] += in_queue(state) - in_queue(old)
+        old, new = type(call.state), type(state)
+        assert new in c.CALL_MOVES[old], f"call {call.state} -> {state}"
+        self.queue_lengths[call.queue] += (new in _IN_QUEUE) - (old in _IN_QUEUE)
         call.state = state
         if isinstance(state, c.Settling):
             self.timers.set("settle", call.call_id, state.until_ms)
         elif isinstance(state, c.Talking):
             self.timers.set("settle", call.call_id, state.since_ms + self.rules.limits.settle_ms)
-        elif isinstance(old, c.Settling | c.Talking):
+        elif old is c.Settling or old is c.Talking:
             self.timers.clear("settle", call.call_id)
-        if isinstance(state, c.Waiting):
+        if new is c.Waiting:
             call.more, call.bound = 0, None
-        if isinstance(old, c.Ringing) and not isinstance(state, c.Ringing):
+        if old is c.Ringing and new is not c.Ringing:
             self.timers.clear("more", call.call_id)
         self.refresh(call)
 
@@ -167,8 +166,7 @@ class World:
         self.queue_lengths[call.queue] -= in_queue(call.state)
         del self.calls[call.call_id]
         self.free_calls.pop(call.call_id, None)
-        for kind in ("max_wait", "reach", "settle", "preferred", "more"):
-            self.timers.clear(kind, call.call_id)
+        self.timers.clear_all(_TIMERS_OF_CALL, call.call_id)
         self.ended.remember(call.call_id, farewell, self.now_ms)
 
     def say_farewell(self, call_id: str) -> None:
@@ -198,13 +196,10 @@ class World:
 
     def seeks(self, call: c.Call) -> bool:
         """Whether the call should be offered to an agent, or to one more."""
-        match call.state:
-            case c.Waiting():
-                return self.may_offer(call)
-            case c.Ringing(offer_ids):
-                return self.may_offer(call) and len(offer_ids) < self.wanted(call)
-            case _:
-                return False
+        state = call.state
+        if isinstance(state, c.Ringing):
+            return len(state.offer_ids) < self.wanted(call) and self.may_offer(call)
+        return isinstance(state, c.Waiting) and self.may_offer(call)
 
     def refresh(self, call: c.Call) -> None:
         """Something about the call has changed: let it look for agents, if it should, by what it is now."""
@@ -289,3 +284,4 @@ def in_queue(state: c.CallState) -> bool:
 
 
 _IN_QUEUE = frozenset({c.Waiting, c.Ringing, c.Connecting})
+_TIMERS_OF_CALL = ("max_wait", "reach", "settle", "preferred", "more")

@@ -38,17 +38,17 @@ _Answer = TypeVar("_Answer")
 class Guard:
     """Calls into one instance of a plugin, and says what went wrong."""
 
-    __slots__ = ("_calls", "_file", "_key_length", "_limit_s")
+    __slots__ = ("_file", "_key_length", "_limit_s", "calls")
 
     def __init__(self, file: str, limit_s: float | None) -> None:
         self._file = file
         self._limit_s = limit_s
         self._key_length = 0
-        self._calls = 0
+        self.calls = 0
 
     def call(self, name: str, function: Callable[..., _Answer], *arguments: object) -> _Answer:
         """Call into the plugin. Raises PluginFailed for whatever it raises, and when it takes too long."""
-        self._calls += 1
+        self.calls += 1
         try:
             if self._limit_s is None:
                 return function(*arguments)
@@ -93,7 +93,7 @@ class Guard:
 
     def failed(self, what: str) -> PluginFailed:
         """The exception that says what the plugin did."""
-        return PluginFailed(f"{self._file}: {what}", self._calls)
+        return PluginFailed(f"{self._file}: {what}", self.calls)
 
     def fail(self, what: str) -> NoReturn:
         """Say what the plugin did. Always raises PluginFailed."""
@@ -112,6 +112,11 @@ class GuardedKeyStrategy:
         self.ring = strategy.ring
         self.by_skill = strategy.by_skill
         self.goes_round = strategy.goes_round
+
+    @property
+    def calls(self) -> int:
+        """How often the plugin was called."""
+        return self._guard.calls
 
     def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
         """The plugin's key. Raises PluginFailed."""
@@ -133,6 +138,11 @@ class GuardedRankStrategy:
         self._rank = strategy.rank
         self.ring = strategy.ring
 
+    @property
+    def calls(self) -> int:
+        """How often the plugin was called."""
+        return self._guard.calls
+
     def rank(self, call: CallFacts, candidates: Sequence[Candidate], chance: Chance) -> Sequence[str]:
         """The plugin's ranking. Raises PluginFailed."""
         # The plugin gets a sequence that it cannot change under the engine's hands.
@@ -148,6 +158,11 @@ class GuardedCallOrder:
     def __init__(self, order: CallOrder, guard: Guard) -> None:
         self._guard = guard
         self._key = order.key
+
+    @property
+    def calls(self) -> int:
+        """How often the plugin was called."""
+        return self._guard.calls
 
     def key(self, call: CallFacts) -> Key:
         """The plugin's key. Raises PluginFailed."""

@@ -1,0 +1,248 @@
+"""The engine's memory as plain data, and an engine made of it that goes on exactly as the first one would have.
+
+Written down is what decisions depend on. What follows from it is made anew: the index, the counts, what an agent
+serves. What only tells of the past, the decisions that can be explained, is left out; their numbers go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fsacd.core import agent as a
+from fsacd.core import call as c
+from fsacd.core import offer as o
+from fsacd.core import roster
+from fsacd.core.commands import EndCall, SendCall
+from fsacd.core.events import Leg
+from fsacd.core.fact import fact
+from fsacd.core.load import Load
+from fsacd.core.ordering import Ordering
+from fsacd.core.plain import from_plain, to_plain
+from fsacd.core.plugins import Plugins
+from fsacd.core.records import CallOutcome
+from fsacd.core.rules import AgentRules, Rules, SkillLevels
+from fsacd.core.staffing import Condition
+from fsacd.core.timers import Timers
+from fsacd.core.world import World, in_queue
+
+
+@fact
+class AgentMemory:
+    """An agent. Rules of None are those that the configuration has for him."""
+
+    agent_id: str
+    state: a.AgentState
+    since_ms: int
+    then: a.LoggedOut | a.NotReady | None
+    contact: str
+    idle_since_ms: int
+    last_offered_ms: int
+    working_since_ms: int
+    load: Load
+    rules: AgentRules | None = None
+    configured: AgentRules | None = None
+    unanswered: int = 0
+    outside: tuple[Leg, ...] = ()
+    handling: tuple[str, int] | None = None
+    removed: bool = False
+
+
+@fact
+class OrderMemory:
+    """How a queue orders. A replay must find plugins as they were: failed, or called so many times."""
+
+    queue: str
+    last_place: int | None = None
+    strategy_failed: bool = False
+    call_order_failed: bool = False
+    strategy_calls: int = 0
+    call_order_calls: int = 0
+    sorted_for: tuple[SkillLevels, ...] = ()
+
+
+@fact
+class EndedMemory:
+    """An ended call that is remembered, and what its leg was told."""
+
+    call_id: str
+    at_ms: int
+    farewell: SendCall | EndCall | None = None
+
+
+@fact
+class Memory:
+    """All of it. Pairs and triples stand in the order in which the engine holds them."""
+
+    now_ms: int
+    seed: int
+    rules: Rules
+    retired: tuple[str, ...] = ()
+    switches: dict[str, bool] | None = None
+    agents: tuple[AgentMemory, ...] = ()
+    calls: tuple[c.Call, ...] = ()
+    offers: tuple[o.Offer, ...] = ()
+    ended: tuple[EndedMemory, ...] = ()
+    timers: tuple[tuple[str, str, int], ...] = ()  # kind, owner, when
+    staffed: tuple[str, ...] = ()  # queues, also those that are gone
+    conditions: tuple[tuple[Condition, str, int], ...] = ()  # since when each holds
+    handling: dict[str, float] | None = None
+    last_agents: tuple[tuple[str, str], ...] = ()
+    outcomes: tuple[tuple[str, CallOutcome, int], ...] = ()
+    places: dict[str, dict[str, int]] | None = None
+    delays: dict[str, tuple[int, ...]] | None = None
+    orders: tuple[OrderMemory, ...] = ()
+    decisions: int = 0
+
+
+def dump(world: World) -> dict[str, Any]:
+    """Everything, as plain data. Costs a look at everything; nothing may be handled meanwhile."""
+    memory = Memory(
+        now_ms=world.now_ms,
+        seed=world.seed,
+        rules=world.rules,
+        retired=tuple(sorted(world.retired)),
+        switches=world.switches,
+        agents=tuple(_agent(world, agent) for agent in world.agents.values()),
+        calls=tuple(world.calls.values()),
+        offers=tuple(world.offers.values()),
+        ended=tuple(EndedMemory(*ended) for ended in world.ended.all()),
+        timers=world.timers.all(),
+        staffed=tuple(sorted(world.staffing.logged_in)),
+        conditions=tuple((condition, queue, at_ms) for (condition, queue), at_ms in world.staffing.since.items()),
+        handling=world.handling,
+        last_agents=tuple(world.last_agents.items()),
+        outcomes=tuple((queue, outcome, count) for (queue, outcome), count in world.outcomes.items()),
+        places=world.places,
+        delays=world.delays,
+        orders=tuple(_order(world, name, ordering) for name, ordering in world.orderings.items()),
+        decisions=world.decisions.number,
+    )
+    plain: dict[str, Any] = to_plain(memory, Memory)
+    return plain
+
+
+def _agent(world: World, agent: a.Agent) -> AgentMemory:
+    usual = world.rules.agents.get(agent.agent_id)
+    return AgentMemory(
+        agent_id=agent.agent_id,
+        state=agent.state,
+        since_ms=agent.since_ms,
+        then=agent.then,
+        contact=agent.contact,
+        idle_since_ms=agent.idle_since_ms,
+        last_offered_ms=agent.last_offered_ms,
+        working_since_ms=agent.working_since_ms,
+        load=agent.load,
+        rules=agent.rules if agent.rules != usual else None,
+        configured=agent.configured if agent.configured != usual else None,
+        unanswered=agent.unanswered,
+        outside=tuple(agent.outside),
+        handling=agent.handling,
+        removed=agent.removed,
+    )
+
+
+def _order(world: World, name: str, ordering: Ordering) -> OrderMemory:
+    strategy_calls, call_order_calls = ordering.calls()
+    return OrderMemory(
+        name,
+        ordering.last_place,
+        strategy_failed=ordering.strategy_name != ordering.rules.strategy,
+        call_order_failed=ordering.call_order is None and ordering.rules.call_order is not None,
+        strategy_calls=strategy_calls,
+        call_order_calls=call_order_calls,
+        sorted_for=world.index.sorted_for(name),
+    )
+
+
+def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
+    """A world that goes on from there.
+
+    Raises:
+        Unreadable: the data is no memory.
+        PluginError: the rules in it name a plugin that is not there.
+    """
+    memory: Memory = from_plain(dict(plain), Memory)
+    world = World(memory.rules, plugins, memory.now_ms, memory.seed)
+    world.retired = frozenset(memory.retired)
+    world.switches = memory.switches or {}
+    if memory.places is not None and memory.delays is not None:
+        # Those of agents who were changed by hand stand in no rules.
+        world.places, world.delays = memory.places, memory.delays
+    for order in memory.orders:
+        if order.queue in world.orderings:
+            world.orderings[order.queue].go_on(
+                order.last_place, strategy_failed=order.strategy_failed, call_order_failed=order.call_order_failed
+            )
+    world.staffing.add_queues(memory.staffed, memory.now_ms)
+    for remembered in memory.agents:
+        _restore_agent(world, remembered)
+    # Counting the agents has set these by the time of now; when each began is known better.
+    world.staffing.since = {(condition, queue): at_ms for condition, queue, at_ms in memory.conditions}
+    _restore_calls(world, memory)
+    world.timers = Timers()
+    for kind, owner, at_ms in memory.timers:
+        world.timers.set(_TIMER_KINDS.get(kind, kind), owner, at_ms)
+    world.handling = memory.handling or {}
+    world.last_agents.update(memory.last_agents)
+    for queue, outcome, count in memory.outcomes:
+        world.outcomes[queue, outcome] = count
+    world.decisions.go_on_from(memory.decisions)
+    _restore_index(world, memory)
+    return world
+
+
+_TIMER_KINDS: dict[str, str] = {condition.value: condition for condition in Condition}
+
+
+def _restore_agent(world: World, memory: AgentMemory) -> None:
+    usual = world.rules.agents.get(memory.agent_id, AgentRules(memory.agent_id))
+    agent = a.Agent(
+        agent_id=memory.agent_id,
+        rules=memory.rules or usual,
+        configured=memory.configured or usual,
+        state=memory.state,
+        since_ms=memory.since_ms,
+        then=memory.then,
+        contact=memory.contact,
+        idle_since_ms=memory.idle_since_ms,
+        last_offered_ms=memory.last_offered_ms,
+        working_since_ms=memory.working_since_ms,
+        load=memory.load,
+        unanswered=memory.unanswered,
+        outside=dict.fromkeys(memory.outside),
+        handling=memory.handling,
+        removed=memory.removed,
+    )
+    world.agents[agent.agent_id] = agent
+    roster.configure(world, agent, agent.rules)
+
+
+def _restore_calls(world: World, memory: Memory) -> None:
+    world.calls.update((call.call_id, call) for call in memory.calls)
+    world.offers.update((offer.offer_id, offer) for offer in memory.offers)
+    for call in memory.calls:
+        world.queue_lengths[call.queue] += in_queue(call.state)
+    for ended in memory.ended:
+        world.ended.restore(ended.call_id, ended.at_ms, ended.farewell)
+
+
+def _restore_index(world: World, memory: Memory) -> None:
+    """Let calls and agents find each other as they could before. Nobody is matched by that: nobody was left to be."""
+    for order in memory.orders:
+        if order.queue in world.orderings:
+            world.index.sort_for(order.queue, order.sorted_for)
+    for agent in world.agents.values():
+        if isinstance(agent.state, a.Ready):
+            roster.show(agent)
+            world.index.add_agent(agent)
+    for call in world.calls.values():
+        if world.seeks(call):
+            world.index.add_call(call, extra=isinstance(call.state, c.Ringing))
+    world.free_agents.clear()
+    world.free_calls.clear()
+    for order in memory.orders:
+        if order.queue in world.orderings:
+            # Making the index has called the plugins anew: their count goes on from where it was.
+            world.orderings[order.queue].count_from(order.strategy_calls, order.call_order_calls)

@@ -1,0 +1,187 @@
+"""An engine made of another's memory goes on exactly as that one: whatever the story, wherever it is cut."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from fsacd.core import events as e
+from fsacd.core.engine import Engine
+from fsacd.core.plugins import PluginFailed
+from fsacd.core.rules import Parameters
+from fsacd.core.views import Step
+from fsacd.strategy import AgentFacts, BaseKeyStrategy, CallOrder, Key, ServiceFacts, SkillLevels, Strategy
+from fsacd.testing import PLUGINS, Driver, agent, queue, queued, replay, rules_of
+from tests.core.acts import ACTS, WEIGHTS, act
+from tests.core.adversary import Adversary
+from tests.core.centres import AGENTS, Pick, build_rules
+from tests.core.plugins import TestPlugins
+
+RULES_BITS = 512
+SEEDS = range(6)
+
+
+class Unjudged(Adversary):
+    """The hostile switch alone: whether the engine is right is proved elsewhere."""
+
+    def _take(self, event: e.Event | None, step: Step, *, alone: bool, overdue: bool) -> None:
+        self.orders.extend(command for command in step.commands if command not in self.orders)
+
+
+def told(seed: int, acts: int = 200) -> Adversary:
+    """A random walk."""
+    dice = random.Random(seed)
+    adversary = Unjudged(build_rules(Pick(dice.getrandbits(RULES_BITS))), proved=False)
+    for agent_id in AGENTS:
+        adversary.tell(e.AgentLoggedIn(agent_id, "test"))
+    names = [name for name, done in ACTS.items() for _ in range(WEIGHTS[done])]
+    for _ in range(acts):
+        name = dice.choice(names)
+        act(adversary, name, dice.getrandbits(RULES_BITS if name == "rules_change" else 40))
+    return adversary
+
+
+def take(engine: Engine, now_ms: int, event: e.Event | None) -> Step:
+    return engine.advance(now_ms) if event is None else engine.handle(event, now_ms)
+
+
+def twin(engine: Engine, plugins: Any = None) -> Engine:
+    """Another engine with its memory, which has been JSON between."""
+    return Engine.restore(orjson.loads(orjson.dumps(engine.dump())), plugins or TestPlugins())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_twin_goes_on_like_the_original(seed: int) -> None:
+    """Cut anywhere, and more than once, the rest of the story has the same commands, records and refusals."""
+    adversary = told(seed)
+    journal, expected = adversary.driver.journal, adversary.driver.steps
+    engine = Engine(adversary.first_rules, TestPlugins())
+    dice = random.Random(seed)
+    for number, ((now_ms, event), step) in enumerate(zip(journal, expected, strict=True)):
+        if dice.random() < 0.05:
+            engine = twin(engine)
+            engine.check()
+        assert step == take(engine, now_ms, event), f"entry {number} of the journal"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_twin_remembers_the_same(seed: int) -> None:
+    """What is dumped, restored and dumped again is the same; and so is what the engine shows."""
+    engine = told(seed).driver.engine
+    other = twin(engine)
+    assert engine.dump() == other.dump()
+    assert engine.snapshot(engine.now_ms) == other.snapshot(engine.now_ms)
+
+
+def test_facts_that_change_nothing_change_nothing() -> None:
+    """A fact that is taken for idle leaves the memory as it was, but for the time."""
+    adversary = told(3)
+    engine = Engine(adversary.first_rules, TestPlugins())
+    idle = 0
+    for now_ms, event in adversary.driver.journal:
+        if event is None or not engine.changes_nothing(event):
+            take(engine, now_ms, event)
+            continue
+        idle += 1
+        before = engine.dump()
+        assert take(engine, now_ms, event) == Step()
+        assert {**before, "now_ms": now_ms} == engine.dump()
+    assert idle
+
+
+def test_a_memory_without_later_fields_is_read() -> None:
+    """An older fsacd has written less, a newer one more: what is missing takes its default, what is new is ignored."""
+    driver = Driver(rules_of(queue("q"), agent("a", "q")))
+    driver.tell(e.SwitchConnected("fs1"))
+    driver.tell(queued("c", "q"))
+    plain = driver.engine.dump()
+    for call in plain["calls"]:
+        del call["language"]
+        call["mood"] = "good"
+    for name in ("decisions", "outcomes", "last_agents"):
+        del plain[name]
+    engine = Engine.restore(plain, PLUGINS)
+    assert [call.call_id for call in engine.snapshot(0).calls] == ["c"]
+
+
+class Tired(BaseKeyStrategy):
+    """Longest idle, until it has been called often enough; counts its calls, as the guard does."""
+
+    def __init__(self, left: int | None) -> None:
+        self.calls = 0
+        self._left = left
+
+    def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
+        """The opposite of longest idle, so that it matters whether it has failed."""
+        self.calls += 1
+        if self._left is not None and self.calls >= self._left:
+            raise PluginFailed("tired", self.calls)
+        return (-agent.idle_since_ms,)
+
+
+class TiredPlugins:
+    """`left` says how often the strategy may be called; None: a replay, in which it would never fail by itself."""
+
+    def __init__(self, left: int | None) -> None:
+        self.left = left
+
+    def strategy(self, name: str, parameters: Parameters) -> Strategy:
+        """The tired one, or a shipped one."""
+        return Tired(self.left) if name == "tired" else PLUGINS.strategy(name, parameters)
+
+    def call_order(self, name: str, parameters: Parameters) -> CallOrder:
+        """None of ours."""
+        return PLUGINS.call_order(name, parameters)
+
+
+def tire(left: int) -> Driver:
+    """Two agents log in and out and take calls, until the strategy fails on the way."""
+    driver = Driver(
+        rules_of(queue("q", strategy="tired"), agent("a", "q"), agent("b", "q")), TiredPlugins(left), strict=False
+    )
+    driver.tell(e.SwitchConnected("fs1"))
+    for number in range(6):
+        driver.tell(e.AgentLoggedIn("a", "test"))
+        driver.wait(10)
+        driver.tell(e.AgentLoggedIn("b", "test"))
+        driver.tell(queued(f"c{number}", "q", driver.now_ms))
+        driver.tell(e.CallerGone(f"c{number}"))
+        driver.wait(10_000)
+        driver.tell(e.AgentLoggedOut("a", "test"))
+        driver.tell(e.AgentLoggedOut("b", "test"))
+    return driver
+
+
+@pytest.mark.parametrize("left", range(1, 14))
+def test_a_replay_fails_where_the_plugin_failed(left: int) -> None:
+    """A plugin that failed by the clock or by chance fails in the replay at the same call into it."""
+    driver = tire(left)
+    assert replay(driver.rules, driver.journal, TiredPlugins(None), driver.steps) == driver.steps
+
+
+@pytest.mark.parametrize("left", range(4, 14))
+def test_a_replay_from_a_memory_fails_there_too(left: int) -> None:
+    """Plugins are made anew for a restored engine; the calls into them are counted on."""
+    driver = tire(left)
+    for cut in range(0, len(driver.journal), 3):
+        engine = Engine(driver.rules, TiredPlugins(None))
+        for place, (now_ms, entry) in enumerate(driver.journal):
+            if place == cut:
+                engine = twin(engine, TiredPlugins(None))
+            failures = driver.failures(place)
+            for failure in failures:
+                engine.expect_failure(failure)
+            assert driver.steps[place] == take(engine, now_ms, entry)
+
+
+def test_a_failure_that_happened_before_stays() -> None:
+    """A queue that had to do without its plugin does without it after a restart, until the rules are read anew."""
+    driver = tire(5)
+    engine = twin(driver.engine, TiredPlugins(None))
+    assert [order["strategy_failed"] for order in engine.dump()["orders"]] == [True]
+    engine.handle(e.RulesChanged(replace(driver.rules)), driver.now_ms)
+    assert [order["strategy_failed"] for order in engine.dump()["orders"]] == [False]
