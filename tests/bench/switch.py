@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections import deque
@@ -220,6 +221,8 @@ def main() -> None:
     if missing is not None:
         print(f"The comparison on a real FreeSWITCH is left out: {missing}.")
         return
+    # Ended from outside it tidies up as ever.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     chosen = arguments.only or names
     plan = scenarios(short=arguments.short)
     first = not arguments.ordinary and take_precedence()
