@@ -17,6 +17,7 @@ from fsacd import __version__
 from fsacd.cli_client import BadUse, NotReachable
 from fsacd.cli_commands import COMMANDS
 from fsacd.cli_customer import customer
+from fsacd.cli_history import history
 from fsacd.cli_output import complain
 from fsacd.cli_strategy import strategy
 from fsacd.errors import FsacdError, Refused
@@ -92,7 +93,7 @@ def demo(seed: int) -> int:
     return run_demo(seed=seed)
 
 
-for _command in (*COMMANDS, customer, strategy):
+for _command in (*COMMANDS, customer, history, strategy):
     program.add_command(_command)
 
 

@@ -51,7 +51,7 @@ CUSTOMER_COLUMNS = (
 )
 
 
-_config_option = click.option(
+config_option = click.option(
     "--config", "-c", type=click.Path(path_type=Path, dir_okay=False), envvar="FSACD_CONFIG",
     default=Path("/etc/fsacd/fsacd.yaml"), show_default=True, help="Configuration file that names the database.",
 )  # fmt: skip
@@ -70,7 +70,7 @@ def customer() -> None:
 @click.option("--agent", default="", help="The agent who is his own.")
 @click.option("--language", default="", help="The language he speaks, such as fr.")
 @click.option("--name", default="", help="What he is called.")
-@_config_option
+@config_option
 def customer_add(
     config: Path,
     number: str,
@@ -85,9 +85,9 @@ def customer_add(
     from fsacd.recognition import Customer  # noqa: PLC0415 - heavy, and for this command only
     from fsacd.store.customers import put, summary  # noqa: PLC0415 - the same
 
-    settings = _load(config)
+    settings = load_config(config)
     entry = Customer(
-        _number(number),
+        given_number(number),
         priority,
         _head_start_ms(head_start),
         tuple(sorted(_skills(skills, settings).items())),
@@ -95,8 +95,8 @@ def customer_add(
         _language(language),
         _text("--name", name, _TEXT_LIMIT),
     )
-    with _database(settings, config) as connection:
-        is_new = put(connection, entry, _who())
+    with database(settings, config) as connection:
+        is_new = put(connection, entry, who())
     known = summary(entry) or "nothing but the number is known"
     sys.stdout.write(f"{'added' if is_new else 'changed'} {clean(entry.number)}: {clean(known, 1_000)}\n")
 
@@ -107,12 +107,12 @@ def customer_add(
     help="What the answer looks like.",
 )  # fmt: skip
 @click.option("--json", "output", flag_value="json", help="The same as --output json.")
-@_config_option
+@config_option
 def customer_list(config: Path, output: str) -> None:
     """Show the customers in the database."""
     from fsacd.store.customers import stored  # noqa: PLC0415 - heavy, and for this command only
 
-    with _database(_load(config), config) as connection:
+    with database(load_config(config), config) as connection:
         rows: list[Document] = []
         for entry in stored(connection):
             row = asdict(entry)
@@ -126,14 +126,14 @@ def customer_list(config: Path, output: str) -> None:
 
 @customer.command("remove")
 @click.argument("number")
-@_config_option
+@config_option
 def customer_remove(config: Path, number: str) -> None:
     """Remove a customer."""
     from fsacd.store.customers import remove  # noqa: PLC0415 - heavy, and for this command only
 
-    wanted = _number(number)
-    with _database(_load(config), config) as connection:
-        if not remove(connection, wanted, _who()):
+    wanted = given_number(number)
+    with database(load_config(config), config) as connection:
+        if not remove(connection, wanted, who()):
             raise Refused(f"there is no customer with the number {wanted} in the database")
     sys.stdout.write(f"removed {clean(wanted)}\n")
 
@@ -141,7 +141,8 @@ def customer_remove(config: Path, number: str) -> None:
 # --- what is given ---------------------------------------------------------------------------------------------------
 
 
-def _number(text: str) -> str:
+def given_number(text: str) -> str:
+    """A number as it is compared. Raises BadUse for what is none."""
     from fsacd.recognition import normalised  # noqa: PLC0415 - heavy, and for these commands only
 
     number = normalised(text)
@@ -201,7 +202,7 @@ def _some(names: set[str] | tuple[str, ...]) -> str:
     return ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "") or "none"  # noqa: PLR2004 - enough to see a slip of the pen
 
 
-def _who() -> str:
+def who() -> str:
     """Who types this: whoever called sudo, or the user of the process."""
     user = os.environ.get("SUDO_USER", "") if os.getuid() == 0 else ""
     if not user:
@@ -235,7 +236,8 @@ class _Unread:
         return ()
 
 
-def _load(path: Path) -> Config:
+def load_config(path: Path) -> Config:
+    """The configuration, its plugins unread. Raises BadUse with the first problem."""
     from fsacd.config.problems import ConfigErrors  # noqa: PLC0415 - heavy, and for these commands only
     from fsacd.config.reader import load  # noqa: PLC0415 - the same
 
@@ -246,8 +248,10 @@ def _load(path: Path) -> Config:
 
 
 @contextmanager
-def _database(settings: Config, path: Path) -> Iterator[psycopg.Connection]:
-    """A connection to the configured database, with our tables.
+def database(
+    settings: Config, path: Path, statement_ms: int = _STATEMENT_MS, name: str = "fsacd customer"
+) -> Iterator[psycopg.Connection]:
+    """A connection to the configured database, with our tables, in one transaction.
 
     Raises:
         Refused: none is configured, or it refuses.
@@ -261,8 +265,8 @@ def _database(settings: Config, path: Path) -> Iterator[psycopg.Connection]:
 
     try:
         dsn = settings.store.dsn.get_secret_value()
-        with closing(connect_migrated(dsn, _STATEMENT_MS, "fsacd customer")) as connection, connection.transaction():
-            limit_statements(connection, _STATEMENT_MS)
+        with closing(connect_migrated(dsn, statement_ms, name)) as connection, connection.transaction():
+            limit_statements(connection, statement_ms)
             yield connection
     except psycopg.OperationalError as error:
         raise NotReachable(f"the database cannot be reached: {sentence(error)}") from error

@@ -7,7 +7,10 @@ with its answer and removes. So the numbers stand nowhere afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
@@ -16,8 +19,10 @@ from typing import Any, Final, Protocol
 import orjson
 import structlog
 
+from fsacd.errors import Unavailable
 from fsacd.recognition import normalised
 from fsacd.store.rows import CALLS, CHANGES, DECISIONS, Row, Value
+from fsacd.store.spool import Spool, SpoolBusy, SpoolError, is_in_use
 
 _log = structlog.get_logger(__name__)
 
@@ -28,6 +33,7 @@ CUSTOMER_CHANGES: Final = ("customer_set", "customer_removed")
 # In the texts of explanations shorter numbers would be found where they are none.
 _TELLING_DIGITS: Final = 5
 _REQUEST_BYTES: Final = 65_536
+_ASKING_S: Final = 0.05
 _CALL_BLANKS: Final = {"number": "", "name": "", "customer": "", "leg_uuid": None}
 
 
@@ -110,6 +116,64 @@ class Requests:
             yield from (path for path in self._directory.iterdir() if path.name.startswith(REQUEST))
         except OSError:
             return  # no directory, no request
+
+
+def erase_waiting(directory: Path, numbers: Sequence[str], patience_s: float) -> int:
+    """Erase callers in a daemon's spool, by the daemon if it runs; returns how many rows were changed.
+
+    Raises:
+        Unavailable: a daemon runs and does not do it in time.
+        SpoolError: the directory cannot be used.
+    """
+    wanted = frozenset(map(normalised, numbers))
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return _rewritten(directory, wanted)
+        except SpoolBusy:
+            answer = _ask(directory, wanted, deadline)
+        if answer is not None:
+            return answer
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"the daemon that uses {directory} has not erased the caller from what waits for the database within "
+                f"{patience_s:g} s; nothing is changed"
+            )
+
+
+def _rewritten(directory: Path, numbers: AbstractSet[str]) -> int:
+    spool = Spool(directory, 0)
+    try:
+        return spool.rewrite(partial(erased, numbers=numbers))
+    except OSError as error:
+        raise SpoolError(
+            f"the spool {directory} cannot be changed: {(error.strerror or 'it failed').lower()}"
+        ) from error
+    finally:
+        spool.close()
+
+
+def _ask(directory: Path, numbers: AbstractSet[str], deadline: float) -> int | None:
+    """Put a request, and return the answer; None when there is none, because the daemon has ended or is too slow."""
+    path = directory / f"{REQUEST}{secrets.token_hex(8)}"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "r+b", buffering=0) as file:
+            # The daemon need not be root, as we may be; the directory is its own.
+            owner = directory.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            file.write(orjson.dumps({"numbers": sorted(numbers)}))
+            while os.fstat(descriptor).st_nlink and time.monotonic() < deadline:
+                if not is_in_use(directory):
+                    break
+                time.sleep(_ASKING_S)
+            path.unlink(missing_ok=True)
+            file.seek(0)
+            answer = orjson.loads(file.read())
+    except OSError as error:
+        raise SpoolError(f"the spool {directory} cannot be used: {(error.strerror or 'it failed').lower()}") from error
+    rows = answer.get("rows")
+    return rows if isinstance(rows, int) else None
 
 
 def _numbers(text: bytes) -> frozenset[str] | None:

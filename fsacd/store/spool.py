@@ -45,6 +45,10 @@ class SpoolError(FsacdError):
     """The directory cannot be used."""
 
 
+class SpoolBusy(SpoolError):  # noqa: N818 - a state of the directory, which passes
+    """Another process uses the directory."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
     """A place between two lines."""
@@ -65,7 +69,8 @@ class Spool:
     """One daemon's spool of at most about `limit` bytes.
 
     Raises:
-        SpoolError: the directory cannot be made, belongs to somebody else, or another process uses it.
+        SpoolError: the directory cannot be made or belongs to somebody else.
+        SpoolBusy: another process uses it.
     """
 
     def __init__(self, directory: Path, limit: int, disk: Disk | None = None) -> None:
@@ -338,6 +343,15 @@ def _sync(descriptors: list[int], directory: Path) -> None:
             os.close(descriptor)
 
 
+def is_in_use(directory: Path) -> bool:
+    """Whether a process uses the directory. Raises SpoolError."""
+    try:
+        os.close(_locked(directory))
+    except SpoolBusy:
+        return True
+    return False
+
+
 def _locked(directory: Path) -> int:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -345,10 +359,14 @@ def _locked(directory: Path) -> int:
     except OSError as error:
         raise _unusable(directory, error) from error
     try:
+        if os.geteuid() == 0:
+            # Whoever erases a caller as root must not lock the daemon, who need not be root, out for good.
+            owner = directory.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        raise SpoolError(f"the spool {directory} is used by another process") from error
+        raise SpoolBusy(f"the spool {directory} is used by another process") from error
     return descriptor
 
 

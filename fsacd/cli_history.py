@@ -1,0 +1,166 @@
+"""`fsacd history`: what the database keeps of callers and agents, given out or erased.
+
+These commands ask the database that the configuration names, so they work while the daemon is down. What a daemon on
+this machine has not written yet is erased as well, in its spool.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import click
+import orjson
+
+from fsacd.cli_client import BadUse
+from fsacd.cli_customer import config_option, database, given_number, load_config, who
+from fsacd.errors import Refused
+from fsacd.terminal import clean
+
+if TYPE_CHECKING:
+    from fsacd.config.model import Config
+
+TABLES: Final = ("customers", "calls", "offers", "decisions", "changes", "agent_states")
+# Where systemd keeps the daemon's own directory; it tells the daemon alone.
+_STATE_DIRECTORY: Final = Path("/var/lib/fsacd/spool")
+_STATEMENT_MS: Final = 600_000
+# What a spreadsheet would take for a formula; a caller chooses his own name.
+_FORMULA: Final = frozenset("=+-@\t\r")
+_NUMERAL: Final = frozenset("+-0123456789.*#: ")
+_DAEMON_S: Final = 15.0
+
+
+@click.group()
+def history() -> None:
+    """History: give out or erase what is kept of callers and agents."""
+
+
+@history.command("export")
+@click.option("--number", "numbers", multiple=True, help="All that is kept of the caller with this number; repeatable.")
+@click.option("--from", "begin", metavar="TIME", help="What began at this moment or later: 2026-01-31, or with a time.")
+@click.option("--to", "end", metavar="TIME", help="What began before this moment.")
+@click.option("--table", type=click.Choice(TABLES), help="Of this table alone; csv without it: calls.")
+@click.option(
+    "--format", "style", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True,
+    help="One JSON object a line, or one table with a heading.",
+)  # fmt: skip
+@config_option
+def history_export(
+    config: Path, numbers: tuple[str, ...], begin: str | None, end: str | None, table: str | None, style: str
+) -> None:
+    """Write history to standard output."""
+    from fsacd.store.persons import columns, forms, of_person, of_span  # noqa: PLC0415 - heavy, and for this command only
+
+    if bool(numbers) == bool(begin or end):
+        raise BadUse("either --number, or --from and --to (or one of them), say what to export.")
+    begin, end = _moment("--from", begin), _moment("--to", end)
+    wanted = [given_number(text) for text in numbers]
+    tables = (table,) if table is not None else ("calls",) if style == "csv" else TABLES
+    with database(load_config(config), config, _STATEMENT_MS, "fsacd history") as connection:
+        his = forms(connection, wanted) if wanted else []
+        for name in tables:
+            rows = of_person(connection, name, his) if wanted else of_span(connection, name, begin, end)
+            if style == "csv":
+                _write_csv(columns(connection, name), rows, sys.stdout)
+            else:
+                _write_lines(name, rows, sys.stdout)
+
+
+@history.command("erase")
+@click.argument("numbers", metavar="NUMBER…", nargs=-1, required=True)
+@click.option(
+    "--spool", type=click.Path(path_type=Path, file_okay=False),
+    help="The daemon's spool, where neither the configuration nor systemd's usual place says where it is.",
+)  # fmt: skip
+@config_option
+def history_erase(config: Path, numbers: tuple[str, ...], spool: Path | None) -> None:
+    """Erase the caller with this NUMBER.
+
+    Calls stay, without number, name, customer and the switch's id of the call; the entry among the customers goes.
+    Name every form of the number that the switch may have shown (+4930123 and 030123), and begin one that starts with
+    a dash after '--'.
+
+    Other places know callers too: the switch's own records and log, fsacd's journal of the last minutes, backups.
+    """
+    from fsacd.store.persons import erase  # noqa: PLC0415 - heavy, and for this command only
+
+    wanted = [given_number(text) for text in numbers]
+    settings = load_config(config)
+    waiting = _erase_waiting(_spool(settings, spool), wanted)
+    with database(settings, config, _STATEMENT_MS, "fsacd history") as connection:
+        done = erase(connection, wanted, who())
+    if waiting is not None:
+        done["rows that waited for the database"] = waiting
+    told = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in done.items() if count)
+    sys.stdout.write(f"erased; changed are {told}\n" if told else "nothing of this caller was there\n")
+    configured = [text for text in wanted if text in _configured(settings)]
+    if configured:
+        sys.stdout.write(f"still in {config}, under 'customers': {clean(', '.join(configured))}\n")
+
+
+def _configured(settings: Config) -> frozenset[str]:
+    from fsacd.recognition import normalised  # noqa: PLC0415 - heavy, and for this command only
+
+    return frozenset(normalised(text) for text in settings.customers)
+
+
+def _spool(settings: Config, given: Path | None) -> Path | None:
+    """Where the daemon of this configuration keeps what waits; None: nowhere that is known here."""
+    from fsacd.wiring import spool_directory  # noqa: PLC0415 - heavy, and for this command only
+
+    if given is None and settings.store is not None:
+        given = spool_directory(settings.store) or _STATE_DIRECTORY
+    try:
+        return given if given is not None and given.is_dir() else None
+    except PermissionError:
+        raise Refused(
+            f"{given}, where history waits, cannot be looked into; do it as root or as fsacd's user"
+        ) from None
+
+
+def _erase_waiting(directory: Path | None, numbers: list[str]) -> int | None:
+    from fsacd.store.erasure import erase_waiting  # noqa: PLC0415 - heavy, and for this command only
+
+    return None if directory is None else erase_waiting(directory, numbers, _DAEMON_S)
+
+
+def _moment(option: str, text: str | None) -> str | None:
+    """A moment as PostgreSQL takes it; without a zone it is meant in this machine's."""
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except (ValueError, OverflowError):
+        raise BadUse(f"{option}: expected a moment like 2026-01-31 or 2026-01-31T08:00; got {text[:40]!r}.") from None
+
+
+# --- how it is written -----------------------------------------------------------------------------------------------
+
+
+def _write_lines(table: str, rows: Iterable[Mapping[str, Any]], out: TextIO) -> None:
+    out.writelines(orjson.dumps({"table": table, **row}, option=orjson.OPT_UTC_Z).decode() + "\n" for row in rows)
+
+
+def _write_csv(columns: list[str], rows: Iterable[Mapping[str, Any]], out: TextIO) -> None:
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(list(_cells(row)) for row in rows)
+
+
+def _cells(row: Mapping[str, Any]) -> Iterator[str]:
+    for value in row.values():
+        match value:
+            case None:
+                yield ""
+            case str():
+                yield f"'{value}" if value[:1] in _FORMULA and not _NUMERAL.issuperset(value) else value
+            case datetime():
+                yield value.isoformat()
+            case int():
+                yield str(value)
+            case _:
+                yield orjson.dumps(value).decode()

@@ -1,0 +1,150 @@
+"""What history knows of a caller by his number: given out, or erased. For the command line, never on a call's path.
+
+A number is compared without the punctuation that people write (`fsacd.recognition.normalised`); that +4930123 and
+030123 are the same caller nobody knows here, so whoever asks names both.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import orjson
+import psycopg
+from psycopg import sql
+
+from fsacd.recognition import normalised
+from fsacd.store.erasure import CUSTOMER_CHANGES, scrub
+from fsacd.store.rows import clean
+
+_FETCH: Final = 500
+# In this order, what belongs together stays so for a reader: the person, his calls, what was decided about them.
+TABLES: Final = ("customers", "calls", "offers", "decisions", "changes", "agent_states")
+# Table → (the moment that a span of time is about, the order).
+_MOMENTS: Final = {
+    "calls": "arrived_at",
+    "offers": "started_at",
+    "decisions": "at",
+    "changes": "at",
+    "agent_states": "started_at",
+    "customers": "changed_at",
+}
+# Which rows of a table are a person's, by the forms in which his numbers stand in history.
+_HIS: Final = {
+    "customers": "number = ANY(%(forms)s)",
+    "calls": "number = ANY(%(forms)s)",
+    "offers": "call_id IN (SELECT call_id FROM calls WHERE number = ANY(%(forms)s))",
+    "decisions": "call_id IN (SELECT call_id FROM calls WHERE number = ANY(%(forms)s))",
+    "changes": "subject IN (SELECT call_id FROM calls WHERE number = ANY(%(forms)s)) "
+    "OR (kind = ANY(%(kinds)s) AND subject = ANY(%(forms)s))",
+}
+# Every number that stands anywhere. Along the index of calls; whether it is the one in question is told in Python,
+# so that numbers are compared in one way everywhere.
+_NUMBERS: Final = """
+    SELECT DISTINCT number FROM calls WHERE number <> ''
+    UNION SELECT number FROM customers
+    UNION SELECT subject FROM changes WHERE kind = ANY(%s)
+"""
+# Written anew: without its subject a change may be the same as another, which is then there already.
+_BLANK_CHANGES: Final = """
+    WITH gone AS (
+        DELETE FROM changes WHERE kind = ANY(%(kinds)s) AND subject = ANY(%(forms)s) RETURNING kind, by, at
+    )
+    INSERT INTO changes (kind, subject, detail, by, at) SELECT kind, '', '', by, at FROM gone ON CONFLICT DO NOTHING
+"""
+_NOTE: Final = """
+    INSERT INTO changes (kind, subject, detail, by, at) VALUES ('caller_erased', '', %s, %s, clock_timestamp())
+"""
+
+
+def forms(connection: psycopg.Connection, numbers: Sequence[str]) -> list[str]:
+    """The forms in which these numbers stand in history: '+49 30/123' for +4930123.
+
+    Raises:
+        psycopg.Error: the database cannot be read.
+    """
+    wanted = {normalised(number) for number in numbers}
+    with connection.cursor("numbers") as cursor:
+        cursor.itersize = _FETCH
+        cursor.execute(_NUMBERS, (list(CUSTOMER_CHANGES),))
+        return [number for (number,) in cursor if number and normalised(number) in wanted]
+
+
+def of_person(connection: psycopg.Connection, table: str, his_forms: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of a table that are about the callers with these `forms`; agents' states are about no caller.
+
+    Raises:
+        psycopg.Error: the database cannot be read.
+    """
+    if table in _HIS:
+        yield from _read(connection, table, _HIS[table], _values(his_forms))
+
+
+def _values(his_forms: Sequence[str]) -> dict[str, Any]:
+    return {"forms": list(his_forms), "kinds": list(CUSTOMER_CHANGES)}
+
+
+def of_span(connection: psycopg.Connection, table: str, begin: str | None, end: str | None) -> Iterator[dict[str, Any]]:
+    """The rows of a table from a moment on (None: the first) and before another (None: all), as the server reads them.
+
+    Raises:
+        psycopg.Error: the database cannot be read, or knows no such moment.
+    """
+    moment = _MOMENTS[table]
+    parts = [f"{moment} >= %(begin)s::timestamptz"] * (begin is not None) + [f"{moment} < %(end)s::timestamptz"] * (
+        end is not None
+    )
+    yield from _read(connection, table, " AND ".join(parts) or "true", {"begin": begin, "end": end})
+
+
+def columns(connection: psycopg.Connection, table: str) -> list[str]:
+    """The names of a table's columns. Raises psycopg.Error."""
+    found = connection.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(sql.Identifier(table)))
+    return [column.name for column in found.description or ()]
+
+
+def _read(connection: psycopg.Connection, table: str, where: str, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    query = f"SELECT * FROM {table} WHERE {where} ORDER BY {_MOMENTS[table]}"  # noqa: S608 - texts of this module
+    names = columns(connection, table)
+    with connection.cursor("export") as cursor:
+        cursor.itersize = _FETCH
+        cursor.execute(query.encode(), values)
+        for row in cursor:
+            yield dict(zip(names, row, strict=True))
+
+
+def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str) -> Counter[str]:
+    """Erase the callers with these numbers and return how many rows of which table were changed; all or nothing.
+
+    Calls stay without number, name, customer and leg; of changes to the customer who, when and what kind stay; his
+    entry among the customers goes. That it was done, and by whom, is noted in `changes`, without a number.
+
+    Raises:
+        psycopg.Error: the database refused, and nothing was changed.
+    """
+    done: Counter[str] = Counter()
+    with connection.transaction():
+        values = _values(forms(connection, numbers))
+        done["customers"] = connection.execute("DELETE FROM customers WHERE number = ANY(%(forms)s)", values).rowcount
+        done["decisions"] = _scrub(connection, values, frozenset(map(normalised, numbers)))
+        done["changes"] = connection.execute(_BLANK_CHANGES, values).rowcount
+        done["calls"] = connection.execute(
+            "UPDATE calls SET number = '', name = '', customer = '', leg_uuid = NULL WHERE number = ANY(%(forms)s)",
+            values,
+        ).rowcount
+        detail = ", ".join(f"{table} {count}" for table, count in sorted((+done).items())) or "nothing was there"
+        connection.execute(_NOTE, (clean(detail), by))
+    return +done
+
+
+def _scrub(connection: psycopg.Connection, values: dict[str, Any], numbers: frozenset[str]) -> int:
+    """Take the numbers out of the explanations of their calls, where there are any; returns how many were changed."""
+    changed = []
+    for row in _read(connection, "decisions", _HIS["decisions"], values):
+        scrubbed = scrub(row["explanation"], numbers)
+        if scrubbed != row["explanation"]:
+            changed.append((orjson.dumps(scrubbed).decode(), row["offer_id"]))
+    for document, offer_id in changed:
+        connection.execute("UPDATE decisions SET explanation = %s::jsonb WHERE offer_id = %s", (document, offer_id))
+    return len(changed)
