@@ -48,20 +48,20 @@ def _make_call(world: World, event: CallQueued) -> c.Call:
     priority = event.priority if event.priority is not None else (rules.priority if rules else 0)
     arrived_ms = min(event.arrived_ms, world.now_ms)  # a leg cannot come from the future, but two clocks can differ
     return c.Call(
-        call_id=event.call_id,
-        queue=event.queue,
-        arrived_ms=arrived_ms,
-        joined_ms=arrived_ms,
-        head_start_ms=event.head_start_ms,
-        own_priority=priority,
-        asked=event.required,
-        leg=event.leg,
-        number=event.number,
-        name=event.name,
-        customer=event.customer,
-        language=event.language,
-        named_agent=event.named_agent,
-        priority=priority,
+        event.call_id,
+        event.queue,
+        arrived_ms,
+        arrived_ms,
+        event.head_start_ms,
+        priority,
+        event.required,
+        event.leg,
+        event.number,
+        event.name,
+        event.customer,
+        event.language,
+        event.named_agent,
+        priority,
     )
 
 
@@ -203,7 +203,10 @@ def _end_talk(world: World, call: c.Call, talk: c.Talking, detail: str) -> None:
 
 
 def _end_answered(world: World, call: c.Call, detail: str) -> None:
-    ending.end(world, call, CallOutcome.ANSWERED, detail, after=world.queue_rules(call).after_talk or ToHangup())
+    ending.end(world, call, CallOutcome.ANSWERED, detail, after=world.queue_rules(call).after_talk or _HANGUP)
+
+
+_HANGUP = ToHangup()
 
 
 def take_offers_back(world: World, call: c.Call, reason: CancelReason) -> None:

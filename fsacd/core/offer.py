@@ -10,7 +10,7 @@ from fsacd.core.commands import CancelReason
 from fsacd.core.fact import fact
 
 # The name space of leg UUIDs. Never change it: a restarted daemon must compute the same ones.
-_NAMESPACE = uuid.UUID("8a6e4e0c-5f43-4b06-9a5e-6f7361636400")
+_NAMESPACE = uuid.UUID("8a6e4e0c-5f43-4b06-9a5e-6f7361636400").bytes
 
 
 @fact
@@ -35,6 +35,9 @@ class OfferEnding:
     reason: CancelReason
     give_up_ms: int
 
+
+# A state without fields is made once: there is nothing in it to tell two of them apart.
+RINGING, CONNECTING, TALKING = OfferRinging(), OfferConnecting(), OfferTalking()
 
 OfferState = OfferRinging | OfferConnecting | OfferTalking | OfferEnding
 
@@ -69,6 +72,6 @@ class Offer:
 def offer_id(call_id: str, attempt: int) -> str:
     """The UUID of the leg of this attempt: the same after a restart, so an agent cannot be rung twice for it."""
     # uuid.uuid5, written out: that goes through integers and takes four times as long.
-    digits = sha1(_NAMESPACE.bytes + f"{call_id}/{attempt}".encode(), usedforsecurity=False).hexdigest()
+    digits = sha1(_NAMESPACE + f"{call_id}/{attempt}".encode(), usedforsecurity=False).hexdigest()
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"

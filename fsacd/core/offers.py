@@ -36,33 +36,26 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
     call.offers += 1
     _go_on_from(world, call, agent)
     switch = call.leg.switch if call.leg else agent.rules.switch
-    offer = o.Offer(
-        offer_id=o.offer_id(call.call_id, call.offers),
-        call_id=call.call_id,
-        queue=call.queue,
-        agent_id=agent.agent_id,
-        switch=switch,
-        attempt=call.offers,
-        started_ms=world.now_ms,
-        state=o.OfferRinging(),
-    )
-    world.offers[offer.offer_id] = offer
-    world.record(DecisionMade(decision, call.call_id, call.queue, agent.agent_id, offer.offer_id, world.now_ms))
-    world.timers.set("offer", offer.offer_id, world.now_ms + rules.ring_timeout_ms)
+    call_id, queue, agent_id, now_ms = call.call_id, call.queue, agent.agent_id, world.now_ms
+    offer_id = o.offer_id(call_id, call.offers)
+    # By position, here and below: by name, an object of many fields takes three times as long to make.
+    world.offers[offer_id] = o.Offer(offer_id, call_id, queue, agent_id, switch, call.offers, now_ms, o.RINGING)
+    world.record(DecisionMade(decision, call_id, queue, agent_id, offer_id, now_ms))
+    world.timers.set("offer", offer_id, now_ms + rules.ring_timeout_ms)
     ringing = call.state.offer_ids if isinstance(call.state, c.Ringing) else ()
-    world.move_call(call, c.Ringing((*ringing, offer.offer_id)))
-    roster.move(world, agent, a.Offered(offer.offer_id, call.call_id))
+    world.move_call(call, c.Ringing((*ringing, offer_id)))
+    roster.move(world, agent, a.Offered(offer_id, call_id))
     world.command(
         RingAgent(
-            offer_id=offer.offer_id,
-            call_id=call.call_id,
-            agent_id=agent.agent_id,
-            queue=call.queue,
-            contact=agent.contact,
-            switch=switch,
-            caller_number=call.number,
-            caller_name=call.name,
-            timeout_ms=rules.ring_timeout_ms,
+            offer_id,
+            call_id,
+            agent_id,
+            queue,
+            agent.contact,
+            switch,
+            call.number,
+            call.name,
+            rules.ring_timeout_ms,
         )
     )
 
@@ -81,20 +74,20 @@ def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = ()) -> 
     """What decides now who may be rung for the call, and in which order."""
     ordering = world.orderings[call.queue]
     return CallMoment(
-        call_id=call.call_id,
-        queue=ordering.rules,
-        ordering=ordering,
-        strategy=ordering.strategy_name,
-        required=call.required,
-        priority=call.priority,
-        delay_ms=call.delay_ms,
-        backup=call.backup,
-        waited_ms=call.waited_ms(world.now_ms),
-        preferred=call.preferred,
-        let_pass=call.let_pass.copy() if call.let_pass else _NOBODY,
-        bound=call.bound,
-        start=Start(ordering.last_place, call.last_place) if ordering.goes_round else None,
-        ranked=ranked,
+        call.call_id,
+        ordering.rules,
+        ordering,
+        ordering.strategy_name,
+        call.required,
+        call.priority,
+        call.delay_ms,
+        call.backup,
+        call.waited_ms(world.now_ms),
+        call.preferred,
+        call.let_pass.copy() if call.let_pass else _NOBODY,
+        call.bound,
+        Start(ordering.last_place, call.last_place) if ordering.goes_round else None,
+        ranked,
     )
 
 
@@ -283,17 +276,17 @@ def write(world: World, offer: o.Offer, outcome: OfferOutcome, reason: str) -> N
     offer.closed = True
     world.record(
         OfferClosed(
-            offer_id=offer.offer_id,
-            call_id=offer.call_id,
-            queue=offer.queue,
-            agent_id=offer.agent_id,
-            attempt=offer.attempt,
-            outcome=outcome,
-            reason=reason,
-            started_ms=offer.started_ms,
-            answered_ms=offer.answered_ms,
-            connected_ms=offer.connected_ms,
-            ended_ms=offer.ended_ms if offer.ended_ms is not None else world.now_ms,
+            offer.offer_id,
+            offer.call_id,
+            offer.queue,
+            offer.agent_id,
+            offer.attempt,
+            outcome,
+            reason,
+            offer.started_ms,
+            offer.answered_ms,
+            offer.connected_ms,
+            offer.ended_ms if offer.ended_ms is not None else world.now_ms,
         )
     )
 

@@ -89,7 +89,7 @@ def _answered(world: World, offer: o.Offer | None, event: OfferAnswered) -> None
 
 def _connect(world: World, offer: o.Offer, call: c.Call) -> None:
     assert call.leg is not None, "a call without a leg is dialled before it is offered"
-    world.move_offer(offer, o.OfferConnecting())
+    world.move_offer(offer, o.CONNECTING)
     world.timers.set("offer", offer.offer_id, world.now_ms + world.rules.limits.connect_ms)
     world.move_call(call, c.Connecting(offer.offer_id))
     world.command(Connect(offer.offer_id, call.call_id, call.leg))
@@ -101,7 +101,7 @@ def _connected(world: World, offer: o.Offer) -> None:
     call = world.calls[offer.call_id]
     assert call.leg is not None
     offer.connected_ms = world.now_ms
-    world.move_offer(offer, o.OfferTalking())
+    world.move_offer(offer, o.TALKING)
     world.timers.clear("offer", offer.offer_id)
     world.move_call(call, c.Talking(offer.offer_id, offer.agent_id, world.now_ms))
     call.agent_id = offer.agent_id
