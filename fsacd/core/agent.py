@@ -104,6 +104,7 @@ STATE_NAMES: dict[type, str] = {
 # Whoever is in one of these is paid to work, but does not: what he has done does not fade meanwhile.
 OFF_DUTY = (LoggedOut, NotReady)
 WORKING = (Offered, Talking, WrappingUp)
+_WITH_REASON = (NotReady, HeldBack)
 NEVER_OFFERED_MS = -1
 
 
@@ -153,7 +154,7 @@ class Agent:
     @property
     def state_reason(self) -> str:
         """The reason that belongs to the state, or nothing."""
-        return self.state.reason if isinstance(self.state, NotReady | HeldBack) else ""
+        return self.state.reason if isinstance(self.state, _WITH_REASON) else ""
 
     @property
     def on_duty(self) -> bool:

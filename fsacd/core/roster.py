@@ -34,7 +34,7 @@ def configure(world: World, agent: a.Agent, rules: AgentRules) -> None:
         serves.append(a.Served(queue, service.rank, service.delay_ms, service.backup, facts))
     if rules != agent.rules or tuple(serves) != agent.serves:
         world.decisions.remember(agent)
-        world.index.forget_fitting(agent.agent_id)
+        world.index.forget_seats(agent.agent_id)
     agent.configure(rules, tuple(serves))
     recount(world, agent)
 
@@ -54,28 +54,28 @@ def change(world: World, agent: a.Agent, rules: AgentRules) -> None:
 
 def move(world: World, agent: a.Agent, state: a.AgentState, by: str = "") -> None:
     """Change an agent's state and write the interval down. AssertionError for a forbidden move."""
-    assert type(state) in a.AGENT_MOVES[type(agent.state)], f"agent {agent.state} -> {state}"
-    if state == agent.state:
+    old, new = type(agent.state), type(state)
+    assert new in a.AGENT_MOVES[old], f"agent {agent.state} -> {state}"
+    if new is old and state == agent.state:
         return
-    old = agent.state
-    name = a.STATE_NAMES[type(old)]
-    reason = old.reason if isinstance(old, a.NotReady | a.HeldBack) else ""
-    world.record(AgentStateEnded(agent.agent_id, name, reason, agent.since_ms, world.now_ms, by))
+    world.record(
+        AgentStateEnded(agent.agent_id, a.STATE_NAMES[old], agent.state_reason, agent.since_ms, world.now_ms, by)
+    )
     world.decisions.remember(agent)
-    if isinstance(old, a.Ready):
+    if old is a.Ready:
         _take_out(world, agent)
-    _count_work(world, agent, state)
+    _count_work(world, agent, new)
     agent.state = state
     agent.since_ms = world.now_ms
-    if isinstance(state, a.Ready):
+    if new is a.Ready:
         _let_look(world, agent)
     if isinstance(state, _PAUSES):
         world.timers.set("agent", agent.agent_id, state.until_ms)
-    elif isinstance(old, _PAUSES):
+    elif old in _PAUSES:
         world.timers.clear("agent", agent.agent_id)
-    if isinstance(state, a.LoggedOut):
+    if new is a.LoggedOut:
         sticky.release(world, agent.agent_id)
-    if isinstance(old, a.OFF_DUTY) or isinstance(state, a.OFF_DUTY):
+    if old in a.OFF_DUTY or new in a.OFF_DUTY:
         recount(world, agent)
 
 
@@ -101,7 +101,7 @@ def forget(world: World, agent: a.Agent) -> None:
     sticky.release(world, agent.agent_id)
     for queue in sorted(world.staffing.forget(agent, world.now_ms)):
         world.arm_conditions(queue)
-    world.index.forget_fitting(agent.agent_id)
+    world.index.forget_seats(agent.agent_id)
     del world.agents[agent.agent_id]
 
 
@@ -138,21 +138,21 @@ def _take_out(world: World, agent: a.Agent) -> None:
         world.index.remove_agent(agent)
 
 
-def _count_work(world: World, agent: a.Agent, state: a.AgentState) -> None:
-    """The agent leaves his state for this one: add the interval to what he has done."""
-    load, half_life_ms = agent.load, world.rules.limits.counters_half_life_ms
-    if isinstance(state, a.WORKING):
-        if not isinstance(agent.state, a.WORKING):
+def _count_work(world: World, agent: a.Agent, new: type[a.AgentState]) -> None:
+    """The agent leaves his state for one of this kind: add the interval to what he has done."""
+    old, load, half_life_ms = type(agent.state), agent.load, world.rules.limits.counters_half_life_ms
+    if new in a.WORKING:
+        if old not in a.WORKING:
             agent.working_since_ms = world.now_ms
-    elif isinstance(agent.state, a.WORKING):
+    elif old in a.WORKING:
         load.work = plus_time(load.work, agent.working_since_ms, world.now_ms, half_life_ms)
-    if isinstance(agent.state, a.Talking):
+    if old is a.Talking:
         load.talk = plus_time(load.talk, agent.since_ms, world.now_ms, half_life_ms)
-    if isinstance(state, a.OFF_DUTY):
+    if new in a.OFF_DUTY:
         load.leave(world.now_ms)
     elif load.away_since_ms is not None:
         load.come_back(world.now_ms, half_life_ms)
-    if agent.handling is not None and not isinstance(state, a.Talking | a.WrappingUp):
+    if agent.handling is not None and new is not a.Talking and new is not a.WrappingUp:
         queue, began_ms = agent.handling
         agent.handling = None
         if queue in world.rules.queues:
