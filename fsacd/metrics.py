@@ -65,6 +65,14 @@ class StoreCounts(Protocol):
     def dropped(self) -> int: ...  # noqa: D102
     @property
     def refused(self) -> int: ...  # noqa: D102
+    @property
+    def safe(self) -> bool: ...  # noqa: D102
+    @property
+    def spooled_bytes(self) -> int: ...  # noqa: D102
+    @property
+    def unspooled(self) -> int: ...  # noqa: D102
+    @property
+    def corrupt(self) -> int: ...  # noqa: D102
 
 
 class ExplainerCounts(Protocol):
@@ -138,13 +146,15 @@ class _Daemon:
         self.lag = gauge("event_lag_seconds", "Age of the last probe event when it arrived.", "switch")
         self.reconnects = counter("link_reconnects", "Connections to a switch after the first.", "switch")
         self.late_replies = counter("link_late_replies", "Replies that came after their deadline.", "switch")
+        self.standing_by = gauge("switch_standing_by", "1 while another daemon serves the switch.", "switch")
+        self.reconciled = counter("reconciled", "Differences between engine and switch that were repaired.", "kind")
         self.build = gauge("build_info", "What runs.", "version", "python")
         self.build.values[__version__, platform.python_version()] = 1
 
     def all(self) -> tuple[Series | Distribution, ...]:
         return (
             self.agent_seconds, self.changes, self.anomalies, self.decision, self.lag, self.reconnects,
-            self.late_replies, self.build,
+            self.late_replies, self.standing_by, self.reconciled, self.build,
         )  # fmt: skip
 
 
@@ -221,6 +231,14 @@ class Metrics(Collector):
     def late_reply(self, switch: str) -> None:
         """A reply came when nobody waited for it any more."""
         self._daemon.late_replies.values[switch,] += 1
+
+    def stands_by(self, switch: str, stands_by: bool) -> None:
+        """Whether another daemon serves this switch."""
+        self._daemon.standing_by.values[switch,] = stands_by
+
+    def reconciled(self, kind: str) -> None:
+        """Engine and switch differed in this way, and the difference was repaired."""
+        self._daemon.reconciled.values[kind,] += 1
 
     def sink(self, records: Sequence[Record]) -> None:
         """Count records; a sink of the runtime."""
@@ -364,12 +382,17 @@ def _stored(state: StoreCounts) -> list[Series]:
     duplicates = counter("store_duplicate_rows", "Rows that were there already.")
     dropped = counter("store_dropped_rows", "Rows lost because the queue to the database was full.")
     refused = counter("store_refused_rows", "Rows that the database refused.")
+    safe = gauge("store_spool_up", "1 while rows that wait survive the end of the daemon, on disk.")
+    spooled = gauge("store_spool_bytes", "Disk that the spool uses.")
+    unspooled = counter("store_unspooled_rows", "Rows that could not be written to the spool, and waited in memory.")
+    corrupt = counter("store_corrupt_lines", "Lines of the spool that could not be used.")
     for series, value in (
         (up, state.connected), (queued, state.queued), (written, state.written),
         (duplicates, state.duplicates), (dropped, state.dropped), (refused, state.refused),
+        (safe, state.safe), (spooled, state.spooled_bytes), (unspooled, state.unspooled), (corrupt, state.corrupt),
     ):  # fmt: skip
         series.values[()] = value
-    return [up, queued, written, duplicates, dropped, refused]
+    return [up, queued, written, duplicates, dropped, refused, safe, spooled, unspooled, corrupt]
 
 
 def _explained(state: ExplainerCounts) -> list[Series]:

@@ -53,6 +53,10 @@ class Stored:
     duplicates: int = 3
     dropped: int = 4
     refused: int = 5
+    safe: bool = True
+    spooled_bytes: int = 6
+    unspooled: int = 7
+    corrupt: int = 8
 
 
 @dataclass(frozen=True)
@@ -284,6 +288,8 @@ def test_store_counts(metrics: Metrics) -> None:
     names = ("store_up", "store_queued_rows", "store_written_rows_total", "store_duplicate_rows_total")
     lost = ("store_dropped_rows_total", "store_refused_rows_total")
     assert [shown[f"fsacd_{name}{{}}"] for name in (*names, *lost)] == [1.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    spool = ("store_spool_up", "store_spool_bytes", "store_unspooled_rows_total", "store_corrupt_lines_total")
+    assert [shown[f"fsacd_{name}{{}}"] for name in spool] == [1.0, 6.0, 7.0, 8.0]
 
 
 def test_explained_decisions(metrics: Metrics) -> None:

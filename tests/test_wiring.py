@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsacd import wiring
 from fsacd.config import forms
+from fsacd.config.history import StoreSettings
 from fsacd.core.commands import ConfirmTalk, EndCall, RingAgent, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.rules import ToExtension
 from fsacd.esl.translate import to_wires
+from fsacd.store.settings import Keep
 
 CALL = "11111111-2222-4333-8444-555555555555"
 LEG = Leg("fs1", "aaaaaaaa-2222-4333-8444-555555555555")
@@ -41,3 +45,34 @@ def test_a_call_can_be_ended_with_every_cause_of_a_configuration(cause: str) -> 
     """Each accepted cause is a word of the command."""
     (wire,) = to_wires(EndCall(CALL, LEG, cause))
     assert wire.data.endswith(f" {cause}\n\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("given_directory", "state", "expected"),
+    [
+        (None, None, None),
+        (None, "/var/lib/fsacd", "/var/lib/fsacd/spool"),
+        (None, "/var/lib/fsacd:/var/lib/more", "/var/lib/fsacd/spool"),
+        ("/srv/spool", "/var/lib/fsacd", "/srv/spool"),
+    ],
+)
+def test_where_history_waits(
+    given_directory: str | None, state: str | None, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """History waits where the configuration says, else in the service's own directory, else nowhere on disk."""
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    if state is not None:
+        monkeypatch.setenv("STATE_DIRECTORY", state)
+    store = StoreSettings.model_validate({"dsn": "dbname=x", "spool": {"directory": given_directory, "limit": "3MB"}})
+    settings = wiring.store_settings(store)
+    assert settings.spool == (None if expected is None else Path(expected))
+    assert settings.spool_limit == 3_000_000
+
+
+def test_how_long_history_is_kept() -> None:
+    """Each table has its own time, and null means for ever."""
+    day_ms = 86_400_000
+    usual = wiring.store_settings(StoreSettings.model_validate({"dsn": "dbname=x"}))
+    assert usual.keep == Keep(400 * day_ms, 30 * day_ms, 400 * day_ms, 90 * day_ms)
+    other = StoreSettings.model_validate({"dsn": "dbname=x", "keep": {"calls": None, "decisions": "2d"}})
+    assert wiring.store_settings(other).keep == Keep(None, 2 * day_ms, 400 * day_ms, 90 * day_ms)

@@ -36,6 +36,8 @@ _MEND_S = 5.0
 _BATCH_BYTES = 512 * 1024
 # Rows that are brought to a spool that is back, before the calls go on.
 _MOVED_AT_ONCE = 100
+# What a row takes about, until they have been counted.
+_ROW_BYTES = 200
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class Backlog:
         self._items: deque[_Item] = deque()
         self._documents = 0  # bytes of the documents in memory
         self._on_disk = 0  # rows in the spool that are not in memory
+        self._uncounted = 0  # of these, how many are only an estimate
         self._spool: Spool | None = None
         self._next = Place(0, 0)  # from where the spool is not in memory
         self._confirmed: Place | None = None
@@ -157,7 +160,7 @@ class Backlog:
         self._overflowing = False
         self._items.append(_Item(row, None))
         self._documents += size
-        if self._settings.spool is not None:
+        if self._settings.spool is not None and self._tried_s >= 0:
             self._counts["unspooled"] += 1
 
     def _has_room_for_document(self, size: int) -> bool:
@@ -213,7 +216,7 @@ class Backlog:
             self._confirmed = None
 
     def mend(self) -> None:
-        """Open the spool, at first or after a failure; rows that are in memory alone go to it. Waits for the disk."""
+        """Open the spool, at first or after a failure; rows that are in memory alone go to it, others run meanwhile."""
         if self._settings.spool is None or self.is_safe or time.monotonic() < self._tried_s + _MEND_S:
             return
         is_first = self._tried_s < 0
@@ -242,17 +245,27 @@ class Backlog:
     def _open(self, spool: Spool) -> None:
         self._spool = spool
         self._next = spool.start
-        if spool.size:
-            try:
-                # Rows that come meanwhile are counted by themselves.
-                self._on_disk += get_hub().threadpool.apply(spool.count, (spool.start, spool.end))
-            except OSError as error:
-                _log.error("the spool cannot be read", why=error.strerror or "it failed")
-            _log.info("history from before the start waits for the database", rows=self._on_disk)
+        if spool.start != spool.end:
+            # Looked at closely by the writer, because that may take a second.
+            self._uncounted = max(1, spool.size // _ROW_BYTES)
+            self._on_disk += self._uncounted
+
+    def _count(self, spool: Spool) -> None:
+        """Put the number of rows that were found at the start in the place of the estimate."""
+        estimate, self._uncounted = self._uncounted, 0
+        try:
+            counted: int = get_hub().threadpool.apply(spool.count, (spool.start, spool.first_end))
+        except OSError:
+            return  # whoever reads them reports it
+        self._on_disk += counted - estimate
+        if counted:
+            _log.info("history from before the start waits for the database", rows=counted)
 
     def _fill_up(self) -> None:
         """Take rows from the disk into memory while less than half of it is in use."""
         spool = self._spool
+        if spool is not None and self._uncounted:
+            self._count(spool)
         while spool is not None and self._next != spool.end and self._has_half():
             try:
                 data: bytes = get_hub().threadpool.apply(spool.chunk, (self._next,))

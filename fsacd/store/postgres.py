@@ -38,6 +38,7 @@ _IDLE_CHECK_S = 30.0
 # How often the spool is brought to the disk, and looked into for what is to be erased.
 _TEND_S = 1.0
 _MIGRATION_S = 90.0
+_ON_DISK = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
 # Classes of errors that are a row's fault: data, constraints, a check by a trigger, a program limit, a view's check.
 _ROW_FAULTS = {"22", "23", "P0", "54", "44"}
 
@@ -95,8 +96,9 @@ class Store:
         self._dice = random.Random()  # noqa: S311 - spreads the reconnects of many daemons, nothing secret
 
     def start(self) -> None:
-        """Begin to write; rows put before wait in the queue."""
+        """Open the spool and begin to write; rows put before have waited in memory."""
         if self._writer is None:
+            self._backlog.mend()
             self._writer = gevent.spawn(self._run)
             if self._settings.spool is None:
                 _log.warning("history waits for the database in memory alone; give it a place in store.spool.directory")
@@ -118,7 +120,8 @@ class Store:
         if tender is not None:
             tender.kill(timeout=1)
         self._disconnect()
-        self._backlog.sync()
+        with gevent.Timeout(1, False):  # a disk that hangs shall not hang the end
+            self._backlog.sync()
         lost, waiting = self._backlog.unsafe, len(self._backlog)
         self._backlog.close()
         if lost:
@@ -240,6 +243,8 @@ class Store:
             packages = [(table.insert, packed(items).decode()) for table, items in tables.items()]
             with self._bounded(), self._connection.cursor() as cursor:
                 limit_statements(self._connection, self._settings.statement_timeout_ms)
+                # What is confirmed leaves our disk, so it must be on the database's.
+                self._connection.execute(_ON_DISK)
                 inserted = 0
                 for statement, package in packages:
                     # Not executemany: its pipeline waits without a deadline when it is interrupted.

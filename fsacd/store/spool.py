@@ -96,8 +96,9 @@ class Spool:
         self._done = self._read_done()
         self._bytes = sum(self._sizes.values())
         # Always a new segment: the end of an old one may be cut off.
-        self.end = Place(max([self._done.segment, *self._sizes]) + 1, 0)
+        self.end = self.first_end = Place(max([self._done.segment, *self._sizes]) + 1, 0)
         self._forget_before(self._done.segment)
+        # What was there at the start is between this and `first_end`.
         self.start = max(self._done, Place(min(self._sizes, default=self.end.segment), 0))
 
     @property

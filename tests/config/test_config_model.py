@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from fsacd.config.centre import QueueSettings
 from fsacd.config.forms import Address, contact_is_safe, is_loopback
-from fsacd.config.kinds import duration_ms, duration_text
+from fsacd.config.history import StoreSettings
+from fsacd.config.kinds import duration_ms, duration_text, size_bytes, size_text
 from fsacd.config.model import Config
 from fsacd.config.reader import parse
 from fsacd.core.rules import (
@@ -78,6 +79,21 @@ def test_durations_are_written_with_their_unit(text: str, value_ms: int | None) 
 def test_a_duration_is_read_as_it_is_written(value_ms: int) -> None:
     """What the reference shows can be read again."""
     assert duration_ms(duration_text(value_ms)) == value_ms
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("256MB", 256_000_000), ("1kB", 1_000), ("1500kB", 1_500_000), ("1GB", 10**9)]
+)
+def test_sizes_are_written_with_their_unit(text: str, value: int) -> None:
+    """A size is a number with its unit, and is written as it is read."""
+    assert (size_bytes(text), size_text(value)) == (value, text)
+
+
+@pytest.mark.parametrize("text", ["", "256", "MB", "-1MB", "1.5GB", "1 MB", "1mb", "1TB", "999kB", "1001GB"])
+def test_what_is_no_size(text: str) -> None:
+    """Anything else, and what is out of bounds, is refused in a sentence that shows how a size is written."""
+    with pytest.raises(ValueError, match="expected a size from 1MB to 1000GB like 64MB"):
+        StoreSettings.model_validate({"spool": {"limit": text}})
 
 
 def test_a_queue_of_defaults_is_the_engine_s_own_default() -> None:

@@ -1,0 +1,336 @@
+"""Whatever the database does, calls go on, and afterwards each row is there once.
+
+No clock is asserted here. While the database does nothing at all, and will not until the test lets it, the test goes
+on to hand over rows and to run other greenlets: if anything waited for the database, the test would wait for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import gevent
+import psycopg
+import pytest
+
+from fsacd.core.commands import CancelOffer, Command, RingAgent
+from fsacd.core.engine import Engine
+from fsacd.core.events import AgentLoggedIn, CallerGone, CallQueued, Leg, OfferEnd, OfferEnded, SwitchConnected
+from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
+from fsacd.plugins import Catalogue
+from fsacd.runtime import Runtime
+from fsacd.store.embedded import EmbeddedPostgres
+from fsacd.store.migrate import migrate
+from fsacd.store.postgres import Store
+from fsacd.store.retention import Retention
+from fsacd.store.settings import Keep, StoreSettings
+from tests.store.rig import await_true, execute, rows
+
+pytestmark = pytest.mark.postgres
+
+# The database's own patience is so long that a test which waited for it would not end in its time.
+PATIENCE_MS = 300_000
+STEPS = 300
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedPostgres]:
+    """A server that a test may stop, freeze and kill; each test leaves it running."""
+    with tempfile.TemporaryDirectory(prefix="fsacd-f-", ignore_cleanup_errors=True) as place:
+        Path(place).chmod(0o711)
+        with EmbeddedPostgres(Path(place) / "pg", durable=False) as running:
+            yield running
+
+
+@pytest.fixture
+def dsn(server: EmbeddedPostgres, request: pytest.FixtureRequest) -> str:
+    name = "t" + str(abs(hash(request.node.name)))
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return server.dsn_of(name)
+
+
+class Centre:
+    """A runtime with an engine and the store behind it; each call rings the one agent, and its caller hangs up."""
+
+    def __init__(self, dsn: str, spool: Path, timeout_ms: int = PATIENCE_MS) -> None:
+        self.settings = StoreSettings(
+            dsn, retry_min_ms=10, retry_max_ms=50, statement_timeout_ms=timeout_ms, spool=spool, queue_limit=200
+        )
+        rules = Rules(
+            {"support": QueueRules("support")},
+            {"anna": AgentRules("anna", contact="user/anna", switch="fs1", queues={"support": Service()})},
+        )
+        self.runtime = Runtime(Engine(rules, Catalogue.load([])[0]))
+        self.store = Store(self.settings, self.runtime.wall_ms)
+        self.rung = 0
+        self.calls = 0
+        self.runtime.set_sender(self._send)
+        self.runtime.add_sink(self.store.put)
+        self.runtime.post(SwitchConnected("fs1"))
+        self.runtime.post(AgentLoggedIn("anna", "test"))
+
+    def _send(self, command: Command) -> None:
+        if isinstance(command, RingAgent):
+            self.rung += 1
+        elif isinstance(command, CancelOffer):
+            self.runtime.post(OfferEnded(command.offer_id, OfferEnd.CANCELLED))
+
+    def go_on(self, steps: int = STEPS) -> None:
+        """Calls come, are offered at once, and go; other greenlets run in between."""
+        rung = self.rung
+        for _ in range(steps):
+            call_id = f"c{self.calls}"
+            self.calls += 1
+            leg = Leg("fs1", f"u{call_id}")
+            self.runtime.post(CallQueued(call_id, "support", 0, leg=leg, number="+491"))
+            self.runtime.post(CallerGone(call_id, "ORIGINATOR_CANCEL"))
+            gevent.sleep(0)
+        assert self.rung - rung == steps
+
+
+@contextmanager
+def centre(dsn: str, spool: Path, timeout_ms: int = PATIENCE_MS) -> Iterator[Centre]:
+    made = Centre(dsn, spool, timeout_ms)
+    made.store.start()
+    made.go_on(10)
+    await_true(lambda: made.store.state().queued == 0 and made.store.state().written > 0)
+    try:
+        yield made
+    finally:
+        made.runtime.stop()
+        made.store.stop(0)
+
+
+def arrived(made: Centre) -> None:
+    """Every call's record is there, once."""
+    await_true(lambda: made.store.state().queued == 0)
+    assert rows(made.settings.dsn, "SELECT count(*), count(DISTINCT call_id) FROM calls") == [(made.calls, made.calls)]
+    state = made.store.state()
+    assert (state.dropped, state.refused, state.unspooled, state.corrupt) == (0, 0, 0, 0)
+
+
+def backends(server: EmbeddedPostgres) -> list[int]:
+    """The processes of the server, the first one first."""
+    assert server.pid is not None
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text(encoding="utf-8")
+    return [server.pid, *map(int, children.split())]
+
+
+def is_waiting(dsn: str, what: str) -> Callable[[], bool]:
+    query = f"SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'fsacd' AND wait_event = '{what}'"
+    return lambda: rows(dsn, query) == [(True,)]
+
+
+def test_frozen(server: EmbeddedPostgres, dsn: str, tmp_path: Path) -> None:
+    """A server that is stopped by a signal, with a statement of ours in it, holds no call up."""
+    with centre(dsn, tmp_path / "spool") as made:
+        frozen = backends(server)
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            written = made.store.state().written
+            made.go_on()
+            assert made.store.state().written == written
+            assert made.store.state().queued >= STEPS
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+        arrived(made)
+
+
+def test_locked(dsn: str, tmp_path: Path) -> None:
+    """A statement that does not end, because somebody else locks the table, holds no call up."""
+    with centre(dsn, tmp_path / "spool") as made:
+        with psycopg.connect(dsn) as rival:
+            rival.execute("LOCK TABLE calls IN ACCESS EXCLUSIVE MODE")
+            made.go_on(5)
+            await_true(is_waiting(dsn, "relation"))
+            made.go_on()
+            assert made.store.state().queued >= STEPS
+        arrived(made)
+
+
+def test_slow(dsn: str, tmp_path: Path) -> None:
+    """A database that takes longer for each row than a whole batch may take is written to in smaller batches."""
+    with centre(dsn, tmp_path / "spool", timeout_ms=400) as made:
+        execute(dsn, _trigger("PERFORM pg_sleep(0.05)"))
+        made.go_on(60)
+        await_true(lambda: "statement timeout" in (made.store.state().error or ""))
+        made.go_on(20)
+        await_true(lambda: rows(dsn, "SELECT count(*) > 10 FROM calls") == [(True,)])
+        execute(dsn, "DROP TRIGGER fault ON calls")
+        arrived(made)
+
+
+def test_full(dsn: str, tmp_path: Path) -> None:
+    """A database whose disk is full keeps every row waiting, and refuses none for good."""
+    with centre(dsn, tmp_path / "spool") as made:
+        execute(dsn, _trigger("RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100'"))
+        made.go_on()
+        await_true(lambda: "No space left" in (made.store.state().error or ""))
+        made.go_on()
+        assert made.store.state().queued >= 2 * STEPS
+        execute(dsn, "DROP TRIGGER fault ON calls")
+        arrived(made)
+
+
+def _trigger(body: str) -> str:
+    return (
+        f"CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN NEW; END $$; "
+        "CREATE TRIGGER fault BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION fault()"
+    )
+
+
+def test_killed(server: EmbeddedPostgres, dsn: str, tmp_path: Path) -> None:
+    """A server that is killed with a statement of ours in it, and comes back later, has each row once."""
+    with centre(dsn, tmp_path / "spool") as made:
+        assert server.pid is not None
+        made.go_on(20)
+        os.kill(server.pid, signal.SIGKILL)
+        try:
+            made.go_on()
+            await_true(lambda: not made.store.state().connected)
+            made.go_on()
+        finally:
+            server.stop()
+            server.start()
+        arrived(made)
+
+
+def test_a_port_that_accepts_and_says_nothing(dsn: str, tmp_path: Path) -> None:
+    """A connection that is taken and never answered, and one that is refused, hold no call up; rows wait on disk."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(5)
+        port = silent.getsockname()[1]
+        made = Centre(f"host=127.0.0.1 port={port} dbname=none user=none password=none", tmp_path / "spool")
+        made.store.start()
+        peer, _ = silent.accept()
+        made.go_on()
+        peer.close()
+    await_true(lambda: made.store.state().error is not None)
+    made.go_on()
+    assert made.store.state().queued >= 2 * STEPS
+    assert made.store.stop(0) == 0
+    made.runtime.stop()
+    after = Store(replace(made.settings, dsn=dsn), made.runtime.wall_ms)
+    after.start()
+    await_true(lambda: after.state().queued == 0)
+    assert rows(dsn, "SELECT count(*), count(DISTINCT call_id) FROM calls") == [(made.calls, made.calls)]
+    after.stop(0)
+
+
+# --- the end of the daemon -------------------------------------------------------------------------------------------
+
+# Hands over numbered intervals for ever, and says of each that it was taken.
+_PROGRAM = """
+    from gevent import monkey
+    monkey.patch_all()
+    import sys
+    from pathlib import Path
+    import gevent
+    from fsacd.core.records import AgentStateEnded
+    from fsacd.store.postgres import Store
+    from fsacd.store.settings import StoreSettings
+    dsn, spool, start = sys.argv[1:]
+    store = Store(StoreSettings(dsn, spool=Path(spool), batch=20, retry_min_ms=10, retry_max_ms=20), lambda ms: ms)
+    store.start()
+    while not store.state().safe:
+        gevent.sleep(0.005)
+    for number in range(int(start), int(start) + 100_000):
+        store.put([AgentStateEnded("anna", "ready", "", number, number + 1)])
+        print("taken", number, flush=True)
+        gevent.sleep(0.001)
+"""
+
+
+def test_daemon_killed(dsn: str, tmp_path: Path) -> None:
+    """Of what the store has taken nothing is lost and nothing is twice, whenever the daemon is killed."""
+    taken: list[int] = []
+    for round_ in range(3):
+        with subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(_PROGRAM), dsn, str(tmp_path / "spool"), str(round_ * 1_000_000)],
+            stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        ) as daemon:  # fmt: skip
+            assert daemon.stdout is not None
+            told = 0
+            for line in daemon.stdout:
+                if line.startswith("taken "):
+                    taken.append(int(line.removeprefix("taken ")))
+                    told += 1
+                if told == 70 + 37 * round_:
+                    break
+            daemon.send_signal(signal.SIGKILL)
+            whole = [line for line in daemon.stdout if line.startswith("taken ") and line.endswith("\n")]
+            taken += [int(line.removeprefix("taken ")) for line in whole]
+    store = Store(StoreSettings(dsn, spool=tmp_path / "spool", retry_min_ms=10), lambda ms: ms)
+    store.start()
+    await_true(lambda: store.state().safe and store.state().queued == 0)
+    assert store.state().corrupt == 0
+    store.stop(0)
+    stored = [
+        number for (number,) in rows(dsn, "SELECT (extract(epoch FROM started_at) * 1000)::bigint FROM agent_states")
+    ]
+    assert len(taken) >= 200
+    assert len(set(stored)) == len(stored)
+    assert set(taken) <= set(stored)
+    # The last one of each round may have been taken without anybody having been told.
+    assert len(set(stored) - set(taken)) <= 3
+
+
+# --- what is too old -------------------------------------------------------------------------------------------------
+
+
+# Table → the column of its moment, and what its other columns may hold; n counts days.
+_OLD = {
+    "calls": (
+        "ended_at",
+        "call_id,queue,outcome,detail,arrived_at,waited_ms,talked_ms,offers,priority,number,name,customer,after",
+        "'x' || n, '', '', '', now(), 0, 0, 0, 0, '', '', '', ''",
+    ),
+    "offers": (
+        "ended_at",
+        "offer_id, call_id, queue, agent_id, attempt, outcome, reason, started_at",
+        "'x' || n, '', '', '', 0, '', '', now()",
+    ),
+    "decisions": ("at", "offer_id, call_id, number, queue, agent_id, explanation", "'x' || n, '', 0, '', '', '{}'"),
+    "changes": ("at", "kind, subject, detail, by", "'k' || n, '', '', ''"),
+    "agent_states": ("ended_at", "agent_id, state, reason, started_at, by", "'x' || n, '', '', now(), ''"),
+}
+
+
+def test_retention(dsn: str) -> None:
+    """What is older than its table may keep is deleted, and nothing else; a table to be kept for ever stays."""
+    with psycopg.connect(dsn) as connection:
+        migrate(connection)
+    for table, (moment, columns, values) in _OLD.items():
+        days = f"SELECT {values}, now() - n * interval '1 day' FROM generate_series(0, 699) n"
+        execute(dsn, f"INSERT INTO {table} ({columns}, {moment}) {days}")
+    day_ms = 86_400_000
+    settings = StoreSettings(
+        dsn, keep=Keep(calls_ms=400 * day_ms, decisions_ms=30 * day_ms, agent_states_ms=day_ms // 2)
+    )
+    retention = Retention(settings, first_s=0.0)
+    retention.start()
+    expected = {"calls": 400, "offers": 400, "decisions": 30, "changes": 700, "agent_states": 1}
+    try:
+        await_true(lambda: {table: rows(dsn, f"SELECT count(*) FROM {table}")[0][0] for table in expected} == expected)
+    finally:
+        retention.stop()
+
+
+def test_nothing_is_deleted_that_is_kept_for_ever(dsn: str) -> None:
+    """With nothing to delete there is nobody who looks for it."""
+    retention = Retention(StoreSettings(dsn, keep=Keep()), first_s=0.0)
+    retention.start()
+    assert retention._worker is None
