@@ -4,7 +4,7 @@ A step is handled at once, in the greenlet that brought the fact. Nothing in a s
 hand on to queues of their own), so under gevent a step is atomic, and no inbox is needed: back-pressure stays in the
 sockets. A fact that comes up while a step runs (a command that could not be sent says so at once) waits for its end.
 
-The order, stated here and changed nowhere else: handle, send commands, hand records on.
+The order, stated here and changed nowhere else: journal, handle, send commands, hand records on.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import gc
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import gevent
 import structlog
@@ -22,7 +23,7 @@ from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
 from fsacd.core.events import CallQueued, Event
 from fsacd.core.explain import InParts
-from fsacd.core.records import Record
+from fsacd.core.records import Record, StrategyFailed
 from fsacd.core.views import Explanation, Snapshot, Step
 from fsacd.errors import Refused, Unavailable
 
@@ -51,8 +52,27 @@ def settle_memory() -> None:
     gc.set_threshold(_GC_THRESHOLD, 20, 20)
 
 
+class Journal(Protocol):
+    """What keeps the facts for the next daemon (fsacd.journal). Nothing here may block, yield or raise."""
+
+    def put(self, now_ms: int, event: Event | None) -> None:
+        """A fact is about to enter the engine; None: only time passes."""
+        ...
+
+    def put_plugin_failures(self, now_ms: int, failures: Sequence[StrategyFailed]) -> None:
+        """Plugins have failed in this step: to decide the same again, they must fail again."""
+        ...
+
+    def put_engine_failure(self, now_ms: int) -> None:
+        """The engine has failed in this step: what entered must not enter again."""
+        ...
+
+
 class Runtime:
-    """Owns the engine. `on_decision` is told how long each step took, in seconds."""
+    """Owns the engine. `on_decision` is told how long each step took, in seconds.
+
+    `clock` is the engine's: milliseconds that never go back.
+    """
 
     def __init__(
         self,
@@ -60,8 +80,11 @@ class Runtime:
         *,
         clock: Callable[[], int] = monotonic_ms,
         on_decision: Callable[[float], None] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self._engine = engine
+        self._journal = journal
+        self.clock = clock
         self._clock = clock
         self._on_decision = on_decision
         self._last_ms = clock()
@@ -161,13 +184,9 @@ class Runtime:
         if self._stopped or self.failure:
             return None
         self._running = True
-        started = time.perf_counter()
+        now_ms = self._now()
         try:
-            now_ms = self._now()
-            step = self._engine.advance(now_ms) if event is None else self._engine.handle(event, now_ms)
-            self._snapshot = None
-            if self._on_decision is not None:
-                self._on_decision(time.perf_counter() - started)
+            step = self._decide(event, now_ms)
             self._hand_on(step)
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine must not go on in an unknown state
             self._fail(event, error)
@@ -177,6 +196,26 @@ class Runtime:
         finally:
             self._running = False
             self._wake_if_earlier()
+
+    def _decide(self, event: Event | None, now_ms: int) -> Step:
+        started = time.perf_counter()
+        engine, journal = self._engine, self._journal
+        if journal is not None and (event is None or not engine.changes_nothing(event)):
+            journal.put(now_ms, event)
+        try:
+            step = engine.advance(now_ms) if event is None else engine.handle(event, now_ms)
+        except Exception:
+            if journal is not None:
+                journal.put_engine_failure(now_ms)
+            raise
+        self._snapshot = None
+        if journal is not None and step.records:
+            failures = [record for record in step.records if type(record) is StrategyFailed]
+            if failures:
+                journal.put_plugin_failures(now_ms, failures)
+        if self._on_decision is not None:
+            self._on_decision(time.perf_counter() - started)
+        return step
 
     def _hand_on(self, step: Step) -> None:
         for command in step.commands:

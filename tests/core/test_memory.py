@@ -11,15 +11,13 @@ import pytest
 
 from fsacd.core import events as e
 from fsacd.core.engine import Engine
-from fsacd.core.plugins import PluginFailed
-from fsacd.core.rules import Parameters
 from fsacd.core.views import Step
-from fsacd.strategy import AgentFacts, BaseKeyStrategy, CallOrder, Key, ServiceFacts, SkillLevels, Strategy
 from fsacd.testing import PLUGINS, Driver, agent, queue, queued, replay, rules_of
 from tests.core.acts import ACTS, WEIGHTS, act
 from tests.core.adversary import Adversary
 from tests.core.centres import AGENTS, Pick, build_rules
 from tests.core.plugins import TestPlugins
+from tests.core.tired import TiredPlugins
 
 RULES_BITS = 512
 SEEDS = range(6)
@@ -106,36 +104,6 @@ def test_a_memory_without_later_fields_is_read() -> None:
         del plain[name]
     engine = Engine.restore(plain, PLUGINS)
     assert [call.call_id for call in engine.snapshot(0).calls] == ["c"]
-
-
-class Tired(BaseKeyStrategy):
-    """Longest idle, until it has been called often enough; counts its calls, as the guard does."""
-
-    def __init__(self, left: int | None) -> None:
-        self.calls = 0
-        self._left = left
-
-    def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
-        """The opposite of longest idle, so that it matters whether it has failed."""
-        self.calls += 1
-        if self._left is not None and self.calls >= self._left:
-            raise PluginFailed("tired", self.calls)
-        return (-agent.idle_since_ms,)
-
-
-class TiredPlugins:
-    """`left` says how often the strategy may be called; None: a replay, in which it would never fail by itself."""
-
-    def __init__(self, left: int | None) -> None:
-        self.left = left
-
-    def strategy(self, name: str, parameters: Parameters) -> Strategy:
-        """The tired one, or a shipped one."""
-        return Tired(self.left) if name == "tired" else PLUGINS.strategy(name, parameters)
-
-    def call_order(self, name: str, parameters: Parameters) -> CallOrder:
-        """None of ours."""
-        return PLUGINS.call_order(name, parameters)
 
 
 def tire(left: int) -> Driver:

@@ -1,0 +1,326 @@
+"""The journal: every fact is written before it is handled, so that a killed daemon has lost nothing it acted on.
+
+One write per step, to the operating system: a process that is killed loses nothing. A thread takes it to the disk
+within some tens of milliseconds: that much a power cut costs. A disk that is full or broken never holds a call up: the
+daemon goes on without a journal, says so once, and tries again every few seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import gevent
+import structlog
+
+from fsacd.core.engine import Engine
+from fsacd.core.events import Event, QueueSetOpen
+from fsacd.core.plain import to_plain
+from fsacd.core.plugins import Plugins
+from fsacd.core.records import Record, StrategyFailed
+from fsacd.journal import lines
+from fsacd.journal.child import Copy
+from fsacd.journal.clock import EngineClock, clocks, go_on_after
+from fsacd.journal.files import Directory
+from fsacd.journal.recovery import HopelessError, Notes, Recovered, recover
+from fsacd.journal.syncer import Syncer
+
+log = structlog.get_logger(__name__)
+
+_LOOK_S = 0.25
+# A snapshot that failed is tried again after this.
+_SNAPSHOT_RETRY_S = 60.0
+_CLOCK_STEP_MS = 100
+# Without a good snapshot nothing can be removed; beyond this the disk is not filled further.
+_LIMIT_BYTES = 2 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSettings:
+    """A snapshot is made after so many entries, or so many seconds with any, but not sooner than after the pause.
+
+    `retry_s`: how soon a journal that could not be written is tried again.
+    """
+
+    directory: Path
+    snapshot_entries: int = 20_000
+    snapshot_s: float = 300.0
+    snapshot_pause_s: float = 15.0
+    retry_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """What the journal has done since the start. Lags are seconds from a write to the disk."""
+
+    writing: bool
+    entries: int
+    bytes: int
+    lost: int
+    errors: int
+    syncs: int
+    sync_lag_s: float
+    longest_sync_lag_s: float
+    snapshots: int
+    snapshot_failures: int
+    snapshot_s: float
+
+
+class Journal:
+    """One daemon's journal. `hours` is who opens and closes queues by their hours.
+
+    Raises:
+        FsacdError: the directory cannot be used, or another fsacd has it.
+    """
+
+    def __init__(self, settings: JournalSettings, *, hours: str = "hours") -> None:
+        self._settings = settings
+        self._hours = hours
+        self._directory = Directory(settings.directory)
+        self._syncer = Syncer()
+        self._clock = EngineClock()
+        self._engine: Engine | None = None
+        self._notes = Notes(self._clock.anchor())
+        self._fd = -1
+        self._number = 0
+        self._good = 0  # the newest snapshot that is on the disk
+        self._copy: gevent.Greenlet | None = None
+        self._watch: gevent.Greenlet | None = None
+        self._next_try = 0.0
+        self._next_snapshot = 0.0
+        self._since_snapshot = 0
+        self._entries = self._bytes = self._lost = self._errors = 0
+        self._snapshots = self._snapshot_failures = 0
+        self._snapshot_s = 0.0
+
+    # --- before the engine ---
+
+    def recover(
+        self, plugins: Plugins, on_records: Callable[[Sequence[Record]], None] | None = None
+    ) -> Recovered | None:
+        """The engine as it was when the last daemon ended, or None if there is nothing to go on from."""
+        try:
+            recovered = recover(self._directory, plugins, self._hours, on_records)
+        except HopelessError as error:
+            aside = self._directory.set_aside()
+            log.critical(
+                "the journal cannot be used and was set aside; this is a first start", why=str(error), to=aside
+            )
+            return None
+        if recovered is not None:
+            for sentence in recovered.damage:
+                log.error("the journal is damaged", what=sentence)
+            self._notes = recovered.notes
+            self._clock = EngineClock(go_on_after(recovered.notes.anchor, recovered.last_ms, clocks()))
+            self._good = recovered.number
+        return recovered
+
+    @property
+    def clock(self) -> EngineClock:
+        """The engine's clock: it goes on after `recover`."""
+        return self._clock
+
+    @property
+    def hours(self) -> dict[str, bool]:
+        """What the hours said last of each queue."""
+        return self._notes.hours
+
+    def begin(self, engine: Engine) -> None:
+        """Write from now on what enters this engine."""
+        self._engine = engine
+        self._number = self._directory.last()
+        self._syncer.start()
+        self._open(after_gap=False)
+        if self._fd < 0:
+            pass  # it is tried again soon
+        elif not self._good:
+            # Nothing is served yet, and without a snapshot the first segment has nothing to begin with.
+            self._snapshot_here()
+        else:
+            self._snapshot_beside()
+        self._watch = gevent.spawn(self._look_after)
+
+    def close(self) -> None:
+        """Bring everything to the disk, and let another daemon have the directory."""
+        for greenlet in (self._watch, self._copy):
+            if greenlet is not None:
+                greenlet.kill()
+        self._fd = -1
+        self._syncer.stop()
+        self._directory.close()
+
+    # --- within a step: nothing here yields, and nothing raises ---
+
+    def put(self, now_ms: int, event: Event | None) -> None:
+        """A fact (None: the time) is about to enter the engine."""
+        if self._fd < 0:
+            self._lost += 1
+            return
+        if isinstance(event, QueueSetOpen) and event.by == self._hours:
+            self._notes.hours[event.queue] = event.open
+        self._entries += 1
+        self._since_snapshot += 1
+        self._write(lines.of_entry(now_ms, event))
+
+    def put_plugin_failures(self, now_ms: int, failures: Sequence[StrategyFailed]) -> None:
+        """In this step plugins have failed."""
+        for failure in failures:
+            self._write(lines.of_plugin_failure(now_ms, failure))
+
+    def put_engine_failure(self, now_ms: int) -> None:
+        """This step was never finished: what entered must not enter again."""
+        self._write(lines.of_engine_failure(now_ms))
+
+    def _write(self, line: bytes) -> None:
+        if self._fd < 0:
+            return
+        try:
+            written = os.write(self._fd, line)
+        except OSError as error:
+            self._broken(error.strerror or str(error))
+            return
+        self._bytes += written
+        if written != len(line):
+            self._broken("the disk took only a part of an entry")
+            return
+        self._syncer.written()
+
+    def _broken(self, why: str) -> None:
+        """Go on without: what enters the engine from now on is lost to a restart, until there is a new snapshot."""
+        self._errors += 1
+        self._fd = -1
+        self._syncer.follow(-1)
+        self._next_try = monotonic() + self._settings.retry_s
+        log.error("the journal cannot be written; calls go on, a restart would forget", why=why)
+
+    # --- between steps ---
+
+    def state(self) -> JournalState:
+        """A picture for the metrics."""
+        return JournalState(
+            writing=self._fd >= 0,
+            entries=self._entries,
+            bytes=self._bytes,
+            lost=self._lost,
+            errors=self._errors,
+            syncs=self._syncer.syncs,
+            sync_lag_s=max(self._syncer.lag_ms, self._syncer.unsynced_ms()) / 1_000,
+            longest_sync_lag_s=self._syncer.longest_lag_ms / 1_000,
+            snapshots=self._snapshots,
+            snapshot_failures=self._snapshot_failures,
+            snapshot_s=self._snapshot_s,
+        )
+
+    def _look_after(self) -> None:
+        while True:
+            gevent.sleep(_LOOK_S)
+            if self._syncer.error and self._fd >= 0:
+                self._broken(f"what was written does not reach the disk: {self._syncer.error}")
+            if self._fd < 0:
+                if monotonic() >= self._next_try:
+                    self._next_try = monotonic() + self._settings.retry_s
+                    self._begin_anew()
+            elif self._copy is None and self._is_time():
+                self._open(after_gap=False)
+                self._snapshot_beside()
+            self._tell_clocks()
+
+    def _is_time(self) -> bool:
+        if not self._since_snapshot or monotonic() < self._next_snapshot:
+            return False
+        overdue_s = monotonic() - self._next_snapshot + self._settings.snapshot_pause_s
+        return self._since_snapshot >= self._settings.snapshot_entries or overdue_s >= self._settings.snapshot_s
+
+    def _tell_clocks(self) -> None:
+        """Somebody has set the wall clock: over a reboot it must be known by how much."""
+        anchor, known = self._clock.anchor(), self._notes.anchor
+        stepped_ms = (anchor.wall_ms - anchor.engine_ms) - (known.wall_ms - known.engine_ms)
+        if abs(stepped_ms) > _CLOCK_STEP_MS and self._fd >= 0:
+            self._notes.anchor = anchor
+            self._write(lines.of_clocks(anchor))
+
+    def _begin_anew(self) -> None:
+        """After an error: a new segment, which counts only with a snapshot of its own."""
+        if self._copy is not None:
+            return
+        self._open(after_gap=True)
+        if self._fd >= 0:
+            log.info("the journal can be written again", segment=self._number)
+            self._snapshot_beside()
+
+    def _open(self, *, after_gap: bool) -> None:
+        """Begin the next segment. If that cannot be, the old one is written to no more, either."""
+        number = self._number + 1
+        self._notes.anchor = self._clock.anchor()
+        try:
+            has_grown = self._directory.size() > _LIMIT_BYTES
+            fd = self._directory.create_segment(number) if not has_grown else -1
+        except OSError as error:
+            self._broken(error.strerror or str(error))
+            return
+        if has_grown:
+            self._broken(f"it has grown to {_LIMIT_BYTES >> 30} GiB, and no snapshot can be made")
+            return
+        self._number, self._fd = number, fd
+        self._syncer.follow(fd)
+        self._syncer.do(self._directory.sync)
+        self._write(lines.of_object({**self._head("journal"), "after_gap": after_gap}))
+
+    def _head(self, kind: str) -> dict[str, object]:
+        return {
+            "fsacd": kind,
+            "version": lines.VERSION,
+            "number": self._number,
+            "notes": to_plain(self._notes, Notes),
+        }
+
+    # --- snapshots ---
+
+    def _content(self) -> bytes:
+        assert self._engine is not None, "begin comes first"
+        return lines.of_object(self._head("snapshot")) + lines.of_object(self._engine.dump())
+
+    def _snapshot_here(self) -> None:
+        """In this process, while nothing else is to be done."""
+        began = monotonic()
+        try:
+            self._directory.write_snapshot(self._number, self._content())
+        except OSError as error:
+            self._broken(error.strerror or str(error))
+            return
+        self._snapshot_done(self._number, began, "")
+
+    def _snapshot_beside(self) -> None:
+        """In a copy of this process, which sees the engine as it is now. The segment has just begun."""
+        if self._fd < 0:
+            return
+        number, began = self._number, monotonic()
+        self._since_snapshot = 0
+        try:
+            copy = Copy.start(lambda: self._directory.write_snapshot(number, self._content()))
+        except OSError as error:
+            self._snapshot_done(number, began, error.strerror or str(error))
+            return
+        self._copy = gevent.spawn(self._await_copy, copy, number, began)
+
+    def _await_copy(self, copy: Copy, number: int, began: float) -> None:
+        failed = copy.wait()
+        self._copy = None
+        self._snapshot_done(number, began, failed)
+
+    def _snapshot_done(self, number: int, began: float, failed: str) -> None:
+        self._snapshot_s = monotonic() - began
+        if failed:
+            self._snapshot_failures += 1
+            self._since_snapshot = max(self._since_snapshot, 1)
+            self._next_snapshot = monotonic() + _SNAPSHOT_RETRY_S
+            log.error("no snapshot could be made; the journal grows until one can", why=failed)
+            return
+        self._snapshots += 1
+        self._next_snapshot = monotonic() + self._settings.snapshot_pause_s
+        before, self._good = self._good, number
+        # The snapshot before this one stays, with what came after it: should this one be unreadable, that one is not.
+        self._syncer.do(lambda: self._directory.forget_before(before))

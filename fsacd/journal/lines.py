@@ -1,0 +1,158 @@
+"""The journal's lines: a CRC-32 in eight hexadecimal digits, a space, one JSON object.
+
+    {"t": 81234, "f": "CallQueued", "d": {…}}     a fact, and when it entered the engine
+    {"t": 81240}                                  time passed
+    {"t": 81240, "n": "plugin_failed", "d": {…}}  in the step above a plugin failed, and this is how
+    {"t": 81240, "n": "engine_failed"}            the step above was never finished: the engine broke
+    {"t": 81250, "n": "clocks", "d": {…}}         what the machine's clocks said then
+
+A newer fsacd reads what an older one has written (`fsacd.core.plain`). Nothing is ever changed in a line.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, get_args
+from zlib import crc32
+
+import orjson
+
+from fsacd.core import events
+from fsacd.core.events import Event
+from fsacd.core.plain import Unreadable, from_plain, is_plain_as_it_is, to_plain
+from fsacd.core.records import StrategyFailed
+from fsacd.journal.clock import Anchor
+
+VERSION = 1
+
+_CRC_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A fact entered the engine; None: only time passed."""
+
+    at_ms: int
+    event: Event | None
+
+
+@dataclass(frozen=True, slots=True)
+class PluginFailedThere:
+    """In the step before, this plugin failed."""
+
+    at_ms: int
+    failure: StrategyFailed
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFailedThere:
+    """The step before was never finished."""
+
+    at_ms: int
+
+
+Entry = Entered | PluginFailedThere | EngineFailedThere | Anchor
+
+
+class Damaged(Exception):  # noqa: N818 - what was found in the file, not a fault of ours
+    """A line is not as it was written; one sentence."""
+
+
+def _classes(union: Any) -> list[type]:
+    return [cls for part in get_args(union) for cls in (_classes(part) if isinstance(part, UnionType) else [part])]
+
+
+_EVENTS: dict[str, type] = {cls.__name__: cls for cls in _classes(events.Event)}
+# Most facts JSON's writer takes as they are, which is five times as fast.
+_WITH_HELP = frozenset(cls for cls in _EVENTS.values() if not is_plain_as_it_is(cls))
+
+
+def of_entry(now_ms: int, event: Event | None) -> bytes:
+    """The line of a fact, or of time that passed."""
+    if event is None:
+        return sealed(b'{"t":%d}' % now_ms)
+    kind = type(event)
+    given = to_plain(event, kind) if kind in _WITH_HELP else event
+    try:
+        return sealed(orjson.dumps({"t": now_ms, "f": kind.__name__, "d": given}))
+    except TypeError:
+        # A number of more than 64 bits, or a text with half a character: rare, and taken by the slower writer.
+        return sealed(json.dumps({"t": now_ms, "f": kind.__name__, "d": to_plain(event, kind)}).encode())
+
+
+def of_plugin_failure(now_ms: int, failure: StrategyFailed) -> bytes:
+    """The line that says how a plugin failed in the step above."""
+    return of_object({"t": now_ms, "n": "plugin_failed", "d": to_plain(failure, StrategyFailed)})
+
+
+def of_engine_failure(now_ms: int) -> bytes:
+    """The line that says that the step above was never finished."""
+    return of_object({"t": now_ms, "n": "engine_failed"})
+
+
+def of_clocks(anchor: Anchor) -> bytes:
+    """The line that says what the machine's clocks showed."""
+    return of_object({"t": anchor.engine_ms, "n": "clocks", "d": to_plain(anchor, Anchor)})
+
+
+def of_object(content: dict[str, Any]) -> bytes:
+    """The line of any JSON object."""
+    try:
+        return sealed(orjson.dumps(content))
+    except TypeError:
+        return sealed(json.dumps(content).encode())
+
+
+def sealed(content: bytes) -> bytes:
+    """A line of this content."""
+    return b"%08x %b\n" % (crc32(content), content)
+
+
+def opened(line: bytes) -> dict[str, Any]:
+    """The JSON object in a line (without its line end). Raises Damaged."""
+    content = line[_CRC_DIGITS + 1 :]
+    if line[: _CRC_DIGITS + 1] != b"%08x " % crc32(content):
+        raise Damaged("its check sum is wrong")
+    try:
+        found = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        found = json.loads(content)  # written by the slower writer; the check sum says that it is whole
+    if not isinstance(found, dict):
+        raise Damaged("it is no JSON object")
+    return found
+
+
+def read(line: bytes) -> Entry | None:
+    """The entry in a line; None for a kind of entry that only a newer fsacd writes. Raises Damaged."""
+    found = opened(line)
+    try:
+        return _entry(found)
+    except Unreadable as first:
+        try:
+            # What has more than 64 bits is no whole number any more to the faster reader.
+            return _entry(json.loads(line[_CRC_DIGITS + 1 :]))
+        except Unreadable:
+            raise Damaged(f"it is not understood: {first}") from first
+
+
+def _entry(found: dict[str, Any]) -> Entry | None:
+    at_ms = found.get("t")
+    if type(at_ms) is not int:
+        raise Unreadable("it has no time")
+    if "f" in found:
+        kind = _EVENTS.get(found["f"])
+        return Entered(at_ms, from_plain(found.get("d"), kind)) if kind is not None else None
+    match found.get("n"):
+        case None:
+            return Entered(at_ms, None)
+        case "plugin_failed":
+            return PluginFailedThere(at_ms, from_plain(found.get("d"), StrategyFailed))
+        case "engine_failed":
+            return EngineFailedThere(at_ms)
+        case "clocks":
+            anchor: Anchor = from_plain(found.get("d"), Anchor)
+            return anchor
+        case _:
+            return None
