@@ -128,4 +128,11 @@ def reload(session: Session) -> None:
     done(session, session.client.post("reload"))
 
 
-COMMANDS = (agent, queue, call, explain, status, reload)
+@click.command()
+@common_options
+def resync(session: Session) -> None:
+    """Make the daemon compare itself with the switches now, and repair what differs."""
+    done(session, session.client.post("resync"))
+
+
+COMMANDS = (agent, queue, call, explain, status, reload, resync)

@@ -22,6 +22,7 @@ from fsacd.core.records import Anomaly, CallEnded, Record, StrategyFailed
 from fsacd.core.views import Explanation, Snapshot
 from fsacd.errors import FsacdError, Refused
 from fsacd.esl.control import CallControl
+from fsacd.esl.fence import instance_name
 from fsacd.esl.features import Desk
 from fsacd.esl.translate import switch_of
 from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
@@ -91,6 +92,8 @@ class Daemon:
                 config.lease_ms,
                 self._desk,
                 respect_outside_calls=switch.respect_outside_calls,
+                instance=instance_name(config.instance),
+                on_repair=self.metrics.reconciled,
             )
             for name, switch in config.switches.items()
         }
@@ -144,7 +147,7 @@ class Daemon:
 
     def _tell_ready(self) -> None:
         """READY once every switch that answers is in sync: at least one of them."""
-        while not any(control.in_sync for control in self._controls.values()):
+        while not any(control.in_sync or control.standing_by for control in self._controls.values()):
             gevent.sleep(0.05)
         self._notifier.ready("serving " + ", ".join(self._controls))
 
@@ -156,6 +159,7 @@ class Daemon:
             for name, control in self._controls.items():
                 before, stats = seen[name], control.stats()
                 seen[name] = stats
+                self.metrics.stands_by(name, control.standing_by)
                 if stats.probes != before.probes and stats.lag_ms is not None:
                     self.metrics.event_lag(name, stats.lag_ms / 1000)
                 for _ in range(stats.reconnects - before.reconnects):
@@ -258,6 +262,13 @@ class Daemon:
         if left_out:
             log.warning("customers", what=left_out)
 
+    def resync(self) -> str:
+        """Compare engine and switches now, in the background. Raises Refused when no switch is ours to ask."""
+        asked = [name for name, control in self._controls.items() if control.resync()]
+        if not asked:
+            raise Refused("this daemon serves no switch now")
+        return f"comparing with {', '.join(asked)}; what has to be repaired is counted and logged"
+
     def reload_on_signal(self) -> None:
         """SIGHUP."""
         try:
@@ -285,6 +296,7 @@ class Daemon:
         return SwitchStatus(
             name=name,
             connected=control.in_sync,
+            standing_by=control.standing_by,
             detail=control.detail,
             since_ms=self.runtime.wall_ms(control.since_ms),
             event_lag_ms=stats.lag_ms,

@@ -99,13 +99,17 @@ class Board:
         return sorted(counts.items(), key=lambda item: _STATE_ORDER.index(item[0]) if item[0] in _STATE_ORDER else 99)
 
 
+def _link_state(switch: Document) -> str:
+    if switch["connected"]:
+        return "up"
+    return "standing by" if switch.get("standing_by") else "DOWN"
+
+
 def headline(board: Board) -> str:
     """The daemon in one line."""
     status = board.status
     ready = "ready" if status["ready"] else "NOT READY"
-    switches = ", ".join(
-        f"{clean(switch['name'])} {'up' if switch['connected'] else 'DOWN'}" for switch in status["switches"]
-    )
+    switches = ", ".join(f"{clean(switch['name'])} {_link_state(switch)}" for switch in status["switches"])
     parts = [f"fsacd {clean(status['version'])} {clean(status['instance'])}", ready]
     if switches:
         parts.append(f"switch {switches}")

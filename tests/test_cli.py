@@ -227,6 +227,16 @@ def test_a_reload_tells_what_happened(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == "The configuration was reloaded: 2 queues, 2 agents.\n"
 
 
+def test_a_resync_tells_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
+    """The daemon's sentence is shown; a daemon that serves no switch says so."""
+    daemon = FakeDaemon()
+    with serve(daemon) as rig:
+        assert run(rig, "resync") == 0
+        daemon.refuse("this daemon serves no switch now")
+        assert run(rig, "resync") == 1
+    assert capsys.readouterr() == ("Comparing with fs1.\n", "fsacd: This daemon serves no switch now.\n")
+
+
 @pytest.mark.parametrize(
     ("args", "complaint"),
     [

@@ -58,7 +58,7 @@ def _switch(loc: Loc, switch: SwitchSettings) -> Iterator[Complaint]:
     if 0 < switch.fence_term_ms < FENCE_RENEWALS * switch.fence_renewal_ms:
         yield Complaint(
             (*loc, "fence_term"),
-            f"must be at least {FENCE_RENEWALS} times fence_renewal, so that one renewal may be lost; or 0s for no fence",
+            f"must be at least {FENCE_RENEWALS} times fence_renewal, so that one may be lost; or 0s for no fence",
         )
     if not switch.allow_remote and not is_loopback(switch.host):
         yield Complaint(

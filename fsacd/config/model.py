@@ -108,8 +108,8 @@ class SwitchSettings(Settings):
     )
     fence_term_ms: Annotated[int, Duration("0s", "5m")] = Field(
         default=10_000,
-        description="How long after its last renewal this daemon's right to serve the switch holds; then another daemon "
-        "may take over. 0s: no such right is asked for, and there must never be a second daemon.",
+        description="How long after its last renewal this daemon's right to serve the switch holds; then another "
+        "daemon may take over. 0s: no such right is asked for, and there must never be a second daemon.",
     )
     fence_renewal_ms: Annotated[int, Duration("200ms", "1m")] = Field(
         default=2_500, description="How often that right is renewed; a third of its term at most."

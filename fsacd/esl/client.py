@@ -9,6 +9,9 @@ are framed by our codec, answers have deadlines, a lost connection fails everyth
 
 from __future__ import annotations
 
+import fcntl
+import struct
+import termios
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -122,10 +125,12 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         self._close_socket()
         self._join()
 
-    @staticmethod
-    def _tune(sock: gevent.socket.socket) -> None:
+    def _tune(self, sock: gevent.socket.socket) -> None:
         sock.settimeout(None)
         sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
+        # What the kernel could not deliver in this time it must not deliver later: a command to ring would be obeyed
+        # when nobody waits any more, or when another daemon serves the switch.
+        sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_USER_TIMEOUT, self._settings.write_timeout_ms)
         sock.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_KEEPALIVE, 1)
 
     def start_event_handlers(self) -> None:
@@ -193,6 +198,13 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
     def waiting_events(self) -> int:
         """How many events wait for their handler."""
         return len(self._inbox)
+
+    def has_unread(self) -> bool:
+        """Whether bytes have come that nobody has looked at yet."""
+        if self.sock is None or not self.connected:
+            return False
+        (count,) = struct.unpack("i", fcntl.ioctl(self.sock.fileno(), termios.FIONREAD, bytes(4)))
+        return bool(count)
 
     def wake(self) -> None:
         """Write one bare newline, so that FreeSWITCH looks at its events at once. Neither blocks nor yields."""

@@ -1,42 +1,30 @@
-"""Call control of one switch: its link, translated both ways, with the lease and the sync."""
+"""Call control of one switch: its link, translated both ways. When it may act is decided by the watch (`watch`)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import gevent
 import structlog
 
 from fsacd.core.commands import CancelOffer, Command, ConfirmTalk, Connect, EndCall, RingAgent, SendCall
-from fsacd.core.events import (
-    CallerGone,
-    CallLost,
-    ConnectFailed,
-    OfferEnd,
-    OfferEnded,
-    SwitchConnected,
-    SwitchLost,
-    SwitchRestarted,
-)
-from fsacd.esl import encoder, features, sync, translate
+from fsacd.core.events import CallerGone, ConnectFailed, OfferEnd, OfferEnded
+from fsacd.esl import encoder, features, translate
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
+from fsacd.esl.watch import Watch
 from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.runtime import Runtime, monotonic_ms
 
 log = structlog.get_logger(__name__)
 
-# The lease is renewed four times within its length, so that three renewals may be lost.
-_RENEWALS = 4
-_SYNC_DEADLINE_S = 5.0
-# The switch's list of legs may show one this late: then it is read once more.
-_LIST_LAG_S = 1.0
-_VERIFY_S = 30.0
-
 
 class CallControl:
     """Carries the engine's commands to one switch and its facts to the engine.
 
-    `respect_outside_calls`: also hear of the calls that agents have without us.
+    `respect_outside_calls`: also hear of the calls that agents have without us. `instance`: our name at the fence.
+    `on_repair` is told the kind of everything that had to be repaired.
     """
 
     def __init__(
@@ -48,12 +36,12 @@ class CallControl:
         desk: features.Desk,
         *,
         respect_outside_calls: bool = True,
+        instance: str = "fsacd",
+        on_repair: Callable[[str], None] | None = None,
     ) -> None:
         self.name = name
         self._runtime = runtime
-        self._lease_ms = lease_ms
         self._desk = desk
-        self._clock = translate.SwitchClock(0, 0)
         self._reader = translate.Reader(name, self._warn)
         self._outside = OutsideCalls(name, desk.phones, runtime.post) if respect_outside_calls else None
         self._link = SwitchLink(
@@ -65,23 +53,51 @@ class CallControl:
             subclasses=translate.SUBCLASSES,
             filters=(*translate.FILTERS, *(FILTERS if respect_outside_calls else ())),
         )
-        self._lease: gevent.Greenlet | None = None
-        self._sync: gevent.Greenlet | None = None
-        self._watch: gevent.Greenlet | None = None
-        self.detail = "not connected yet"
-        self.in_sync = False
-        self.since_ms = monotonic_ms()  # when `in_sync` last changed
+        self._watch = Watch(
+            name,
+            settings,
+            instance,
+            lease_ms,
+            runtime,
+            self._reader,
+            self._outside,
+            submit=self._submit,
+            act=lambda wire: self._act(wire, _nobody),
+            on_repair=on_repair or (lambda _kind: None),
+        )
 
     def start(self) -> None:
         """Begin to connect, and to connect again for ever."""
         self._link.start()
 
     def stop(self) -> None:
-        """Leave the switch alone. Calls on it go on."""
-        for greenlet in (self._lease, self._sync, self._watch):
-            if greenlet is not None:
-                greenlet.kill()
+        """Leave the switch alone, to whoever comes next. Calls on it go on."""
+        self._watch.stop()
         self._link.stop()
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether this daemon serves the switch."""
+        return self._watch.in_sync
+
+    @property
+    def standing_by(self) -> bool:
+        """Whether another daemon serves it, and this one waits for its end."""
+        return self._watch.standing_by
+
+    @property
+    def detail(self) -> str:
+        """Why it is not in sync."""
+        return self._watch.detail
+
+    @property
+    def since_ms(self) -> int:
+        """When `in_sync` last changed."""
+        return self._watch.since_ms
+
+    def resync(self) -> bool:
+        """Compare engine and switch now and repair what differs; False when the switch is not ours to ask."""
+        return self._watch.reconcile_now()
 
     def set_busy(self, *, busy: bool) -> None:
         """Whether an event would matter at once: then the event connection is kept awake."""
@@ -102,8 +118,19 @@ class CallControl:
             self._failed(command, Reply(Outcome.NOT_SENT, str(error)))
             return
         for wire in first:
-            self._link.submit(wire)
-        self._link.submit(last, lambda reply: self._on_reply(command, reply))
+            self._act(wire, _nobody)
+        self._act(last, lambda reply: self._on_reply(command, reply))
+
+    def _submit(self, wire: Wire, on_reply: Callable[[Reply], object], timeout_s: float) -> None:
+        self._link.submit(wire, on_reply, timeout_s)
+
+    def _act(self, wire: Wire, on_reply: Callable[[Reply], object]) -> None:
+        """Send what changes something: never without the fence, and never after its end."""
+        left_s = self._watch.may_act_for_s()
+        if left_s > 0:
+            self._link.submit(wire, on_reply, left_s)
+        else:
+            gevent.spawn(on_reply, Reply(Outcome.NOT_SENT, f"the switch is not ours now: {self.detail}"))
 
     def _on_reply(self, command: Command, reply: Reply) -> None:
         if reply.outcome in (Outcome.ERR, Outcome.NOT_SENT):
@@ -143,10 +170,12 @@ class CallControl:
     # --- facts in ---
 
     def _on_event(self, message: Message) -> None:
+        if not self._watch.listens:
+            return  # another daemon serves this switch; what matters will be asked for when it is ours
         now_ms = monotonic_ms()
         if self._outside is not None and message.name.startswith("CHANNEL_"):
             self._outside.hear(message)
-        fact = self._reader.read(message, self._clock, now_ms)
+        fact = self._reader.read(message, self._watch.clock, now_ms)
         if isinstance(fact, translate.Feature):
             gevent.spawn(self._serve, fact)
         elif fact is not None:
@@ -154,78 +183,21 @@ class CallControl:
 
     def _serve(self, feature: translate.Feature) -> None:
         done = self._desk.serve(feature)
-        self._link.submit(encoder.uuid_transfer(feature.leg.uuid, "fsacd_yes" if done else "fsacd_no", "fsacd"), None)
+        self._act(encoder.uuid_transfer(feature.leg.uuid, "fsacd_yes" if done else "fsacd_no", "fsacd"), _nobody)
 
     def _on_state(self, state: LinkState) -> None:
         match state:
             case Up():
-                self._clock = translate.SwitchClock(state.uptime_ms, state.at_ms)
-                self._sync = gevent.spawn(self._synchronise, restarted=state.restarted)
+                self._watch.link_up(state)
             case Down(reason):
-                if self.in_sync:
-                    self.since_ms = monotonic_ms()
-                self.in_sync, self.detail = False, reason
-                for greenlet in (self._sync, self._lease, self._watch):
-                    if greenlet is not None:
-                        greenlet.kill()
                 log.warning("the link to the switch is down", switch=self.name, why=reason)
-                self._runtime.post(SwitchLost(self.name))
+                self._watch.link_down(reason)
             case _:
                 pass
 
-    # --- in sync ---
-
-    def _synchronise(self, *, restarted: bool) -> None:
-        """Events are flowing already. Learn what has become of our legs unseen; then serve."""
-        self._renew_lease()
-        if restarted:
-            log.warning("the switch has restarted: its calls are gone", switch=self.name)
-            self._runtime.post(SwitchRestarted(self.name))
-            if self._outside is not None:
-                self._outside.forget()
-        else:
-            self._catch_up()
-        if self._outside is not None:
-            # Before the first ring: a leg of ours that the engine does not know now can only be an older daemon's.
-            self._sweep(self._outside, adopt=True)
-            self._watch = gevent.spawn(self._watch_outside, self._outside)
-        self.in_sync, self.detail, self.since_ms = True, "", monotonic_ms()
-        self._runtime.post(SwitchConnected(self.name))
-        log.info("in sync with the switch", switch=self.name)
-        self._lease = gevent.spawn(self._keep_lease)
-
-    def _catch_up(self) -> None:
-        snapshot = self._runtime.snapshot()
-        legs = {call.call_id: call.leg for call in snapshot.calls}
-        for fact in sync.missed(snapshot, self.name, self._ask):
-            if isinstance(fact, CallLost) and fact.cause == sync.TALKS_UNSEEN:
-                # He talks, and the talk is none that we know. After it he must not come back to wait for nobody.
-                leg = legs[fact.call_id]
-                assert leg is not None
-                self.send(ConfirmTalk(fact.call_id, leg, None))
-            self._runtime.post(fact)
-
-    def _sweep(self, outside: OutsideCalls, *, adopt: bool) -> None:
-        outside.sweep(self._ask, [offer.offer_id for offer in self._runtime.snapshot().offers], adopt=adopt)
-
-    def _watch_outside(self, outside: OutsideCalls) -> None:
-        gevent.sleep(_LIST_LAG_S)
-        self._sweep(outside, adopt=False)
-        while True:
-            gevent.sleep(_VERIFY_S)
-            outside.verify(self._ask)
-
-    def _ask(self, wire: Wire) -> Reply:
-        return self._link.call(wire, _SYNC_DEADLINE_S)
-
-    def _keep_lease(self) -> None:
-        while True:
-            gevent.sleep(self._lease_ms / 1000 / _RENEWALS)
-            self._renew_lease()
-
-    def _renew_lease(self) -> None:
-        until_s = (self._clock.uptime_at(monotonic_ms()) + self._lease_ms) // 1000
-        self._link.submit(encoder.global_setvar("fsacd_lease", str(until_s)), None)
-
     def _warn(self, sentence: str) -> None:
         log.warning("an announcement makes no sense", switch=self.name, what=sentence)
+
+
+def _nobody(_reply: Reply) -> None:
+    """Nobody waits for this answer."""

@@ -40,6 +40,8 @@ _SUBCLASS: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}(::?[0-9A-Za-z_.-]{1,64}){0,
 _CONTACT: Final = re.compile(r"[A-Za-z][0-9A-Za-z_.]{0,31}/[0-9A-Za-z_.*#+@:/%~;=-]{1,250}")
 _PATTERN: Final = re.compile(r"[\x21-\x7e]{1,256}")
 _USER: Final = re.compile(r"[0-9A-Za-z_.+-]{1,128}@[0-9A-Za-z_.-]{1,128}")
+# What stands in the switch's hash table is parted from the words before it by slashes.
+_HASHED: Final = re.compile(r"[0-9A-Za-z_.@:-]{1,200}")
 _SECRET: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 
 # With "unload" or "reload" in the same command, the word that turns it into the unloading of Event Socket.
@@ -208,6 +210,24 @@ def global_getvar(variable: str) -> Wire:
     return api("global_getvar", _typed(_VARIABLE, variable, "a variable's name"))
 
 
+def hash_select(key: str) -> Wire:
+    """Ask for an entry of the switch's hash table (mod_hash); an entry that is not there is answered by -ERR."""
+    return api("hash", f"select/fsacd/{_hashed(key)}")
+
+
+def hash_insert(key: str, value: str, *, if_empty: bool = False) -> Wire:
+    """Write an entry of the switch's hash table; with `if_empty` of all who try at once one alone gets +OK."""
+    verb = "insert_ifempty" if if_empty else "insert"
+    return api("hash", f"{verb}/fsacd/{_hashed(key)}/{_hashed(value)}")
+
+
+def hash_delete(key: str, value: str | None = None) -> Wire:
+    """Delete an entry of the switch's hash table; given a value, only if that is what stands there."""
+    if value is None:
+        return api("hash", f"delete/fsacd/{_hashed(key)}")
+    return api("hash", f"delete_ifmatch/fsacd/{_hashed(key)}/{_hashed(value)}")
+
+
 def show_channels() -> Wire:
     """Ask for all legs, as JSON; the list is up to 0.3 s old in both directions."""
     return api("show", "channels", "as", "json")
@@ -271,6 +291,10 @@ def _contact(value: str) -> str:
     if _ENTERPRISE in value or _FATAL in value.lower():
         raise EncodeError("the contact holds a word that FreeSWITCH takes for something else.")
     return value
+
+
+def _hashed(value: str) -> str:
+    return _typed(_HASHED, value, "a key or a value of the hash table")
 
 
 def _word(value: str) -> str:

@@ -1,13 +1,13 @@
 """Agents' calls that are not ours, seen on one switch: told to the engine from a leg's first moment to its end.
 
 A leg that is missed here rings an agent who talks already; one that is kept after its end takes him out of work. So
-each leg that a lost event could have hidden is asked for: after a reconnect all of them, and every half minute those
-that we believe in.
+each leg that a lost event could have hidden is asked for, after a reconnect and whenever engine and switch are
+compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,10 @@ class OutsideCalls:
         self._full = False
         # Ends that were heard while a sweep runs: what the sweep was told of these legs is out of date.
         self._ended: set[str] | None = None
+        # Legs that a sweep has asked for and found to be at no agent's phone: the next one need not ask again.
+        self._no_agents: set[str] = set()
+        # How many facts were told.
+        self._told = 0
         phones.watch(self.reconsider)
 
     def hear(self, message: Message) -> None:
@@ -64,6 +68,7 @@ class OutsideCalls:
 
     def reconsider(self) -> None:
         """Agents have moved to other phones: tell whose calls the open ones are now."""
+        self._no_agents.clear()
         for leg in list(self._open):
             self._tell(leg)
 
@@ -89,6 +94,7 @@ class OutsideCalls:
         where = Leg(self._switch, leg)
         gone, come = sorted(known.told - there), sorted(there - known.told)
         known.told = there
+        self._told += len(gone) + len(come)
         for agent_id in gone:
             self._post(OutsideCallEnded(agent_id, where))
         for agent_id in come:
@@ -99,35 +105,40 @@ class OutsideCalls:
             self._ended.add(leg)
         known = self._open.pop(leg, None)
         if known is not None:
+            self._told += len(known.told)
             for agent_id in sorted(known.told):
                 self._post(OutsideCallEnded(agent_id, Leg(self._switch, leg)))
 
     # --- asking the switch: these block for as long as `ask` does ---
 
-    def sweep(self, ask: sync.Ask, offers: Iterable[str], *, adopt: bool = False) -> None:
-        """Learn of every leg that is there, and of the end of those that are not.
+    def sweep(
+        self, ask: sync.Ask, offers: Iterable[str], *, adopt: bool = False, rows: Mapping[str, sync.Row] | None = None
+    ) -> int:
+        """Learn of every leg that is there, and of the end of those that are not; gives how many legs that were.
 
         `offers` are the legs that we ring; with `adopt` any other that was rung by fsacd is a call of its agent's: he
-        talks with a caller of whom a daemon before this one knew.
+        talks with a caller of whom a daemon before this one knew. `rows` is the switch's list, if it was read already.
         """
         self._ended = set()
-        known = set(offers)
+        known, before = set(offers), self._told
         try:
-            rows = {row.get("uuid", ""): row for row in sync.channels(ask)}
-            unknown = [leg for leg in rows.keys() - self._open.keys() if leg]
+            rows = sync.channels(ask) if rows is None else rows
+            if rows is None:
+                return 0
+            self._no_agents &= rows.keys()
+            unknown = list(rows.keys() - self._open.keys() - self._no_agents)
             unknown.sort(key=lambda leg: (not self._may_be_an_agents(rows[leg]), leg))
             for leg in unknown[:_MOST_ASKED]:
                 dump = Message(Kind.EVENT, sync.dump(leg, ask))
                 if dump.get("Unique-ID") == leg and leg not in self._ended and leg not in self._open:
                     orphan = adopt and dump.get("variable_fsacd_offer") == leg and leg not in known
                     self._begin(leg, dump, "" if orphan else rung_for(dump))
+                    if leg not in self._open:
+                        self._no_agents.add(leg)
         finally:
             self._ended = None
-        self._verify(list(self._open), ask)
-
-    def verify(self, ask: sync.Ask) -> None:
-        """End every outside call that the switch does not know any more."""
-        self._verify([leg for leg, known in self._open.items() if known.told], ask)
+        self._verify([leg for leg in self._open if leg not in rows], ask)
+        return self._told - before
 
     def _verify(self, legs: Iterable[str], ask: sync.Ask) -> None:
         for leg in legs:

@@ -35,9 +35,10 @@ class Replies:
         self._limit = limit
         self._outgoing: deque[Command] = deque()
         self._pending: deque[Command] = deque()
+        self._late: list[Command] = []
 
     def __len__(self) -> int:
-        return len(self._outgoing) + len(self._pending)
+        return len(self._outgoing) + len(self._pending) + len(self._late)
 
     @property
     def has_outgoing(self) -> bool:
@@ -51,11 +52,17 @@ class Replies:
         self._outgoing.append(command)
         return True
 
-    def take(self, max_bytes: int) -> bytes:
-        """What to write next, at least one command, more while they fit; from here on they count as written."""
+    def take(self, max_bytes: int, now: float = 0.0) -> bytes:
+        """What to write next, at least one command, more while they fit; from here on they count as written.
+
+        Nothing is written after its deadline, be it that this process stood still: `expire` will tell of it.
+        """
         data = bytearray()
         while self._outgoing and (not data or len(data) + len(self._outgoing[0].wire.data) <= max_bytes):
             command = self._outgoing.popleft()
+            if command.deadline <= now:
+                self._late.append(command)
+                continue
             self._pending.append(command)
             data += command.wire.data
         return bytes(data)
@@ -66,12 +73,14 @@ class Replies:
 
     def next_deadline(self) -> float | None:
         """The earliest deadline of the commands that still wait for an answer."""
-        waiting = (command for queue in (self._outgoing, self._pending) for command in queue if not command.done)
+        queues = (self._late, self._outgoing, self._pending)
+        waiting = (command for queue in queues for command in queue if not command.done)
         return min((command.deadline for command in waiting), default=None)
 
     def expire(self, now: float) -> list[tuple[Command, Outcome]]:
         """Commands whose deadline has come: unwritten ones leave, written ones become tombstones."""
-        late = [command for command in self._outgoing if command.deadline <= now]
+        late = self._late + [command for command in self._outgoing if command.deadline <= now]
+        self._late = []
         if late:
             self._outgoing = deque(command for command in self._outgoing if command.deadline > now)
         expired = [(command, Outcome.NOT_SENT) for command in late]
@@ -83,7 +92,8 @@ class Replies:
     def fail(self) -> list[tuple[Command, Outcome]]:
         """The connection is gone: everything that still waits, with what is known of it, in order."""
         failed = [(command, Outcome.UNCONFIRMED) for command in self._pending if not command.done]
-        failed += [(command, Outcome.NOT_SENT) for command in self._outgoing]
+        failed += [(command, Outcome.NOT_SENT) for command in (*self._late, *self._outgoing)]
+        self._late.clear()
         self._pending.clear()
         self._outgoing.clear()
         for command, _ in failed:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from typing import Final
 
 import gevent
@@ -53,6 +54,7 @@ class Session:
         self._token = uuid.uuid4().hex
         self._probe_number = 0
         self._probes_out: dict[str, float] = {}
+        self._asked: dict[EslClient, float] = {}
         self._running = False
         self.core_uuid = self.hostname = ""
         self.uptime_ms = self.read_at_ms = 0
@@ -131,25 +133,33 @@ class Session:
         self.events.resume_handlers()
         self._waker = gevent.spawn(self._keep_awake) if self._settings.wake_up_ms else None
         probe_s = self._settings.probe_interval_ms / 1000
-        next_probe = time.monotonic()
+        next_probe = time.monotonic() if probe_s else float("inf")
         while not self._over.is_set():
             now = time.monotonic()
-            if probe_s and now >= next_probe:
+            if now >= next_probe:
                 self._probe(now)
                 next_probe = now + probe_s
-            silence_ends = self.events.last_heard + self._settings.heartbeat_timeout_ms / 1000
-            if now >= silence_ends:
-                self._end_if_silent()
+            client, ends = min(self._silences(), key=itemgetter(1))
+            if now >= ends:
+                self._end_if_silent(client)
                 continue
-            self._over.wait(max(0.001, min(silence_ends, next_probe if probe_s else silence_ends) - now))
+            self._over.wait(max(0.001, min(ends, next_probe) - now))
         return self._reason or "the link was closed"
 
-    def _end_if_silent(self) -> None:
+    def _silences(self) -> Iterator[tuple[EslClient, float]]:
+        """When each connection will have been silent for too long."""
+        yield self.events, self.events.last_heard + self._settings.heartbeat_timeout_ms / 1000
+        for client, asked in self._asked.items():
+            if client.last_heard < asked:
+                yield client, asked + self._settings.silence_timeout_ms / 1000
+
+    def _end_if_silent(self, client: EslClient) -> None:
         # When this process stood still, not FreeSWITCH, the bytes are there and only need to be read.
-        before = self.events.last_heard
+        before = client.last_heard
         self._over.wait(_GRACE_S)
-        if self.events.last_heard == before:
-            self._end(f"FreeSWITCH sent nothing for {self._settings.heartbeat_timeout_ms / 1000:g} s")
+        if client.last_heard == before and not client.has_unread():
+            silent_s = time.monotonic() - max(before, self._asked.get(client, before))
+            self._end(f"FreeSWITCH sent nothing for {silent_s:.1f} s")
 
     def _keep_awake(self) -> None:
         # A timer that repeats costs the loop a tenth of a greenlet that sleeps, and this is most of what an idle call
@@ -178,13 +188,18 @@ class Session:
     def _probe(self, now: float) -> None:
         if self._probes_out:
             self._counters.probes_missed += 1
-            if len(self._probes_out) >= self._settings.probe_misses:
-                self._end(f"FreeSWITCH did not echo {len(self._probes_out)} probe events in a row")
+            late_s = now - next(iter(self._probes_out.values()))
+            if late_s >= self._settings.heartbeat_timeout_ms / 1000:
+                self._end(f"FreeSWITCH has echoed no probe event for {late_s:.1f} s")
                 return
         self._counters.probes += 1
         self._probe_number += 1
         probe = f"{self._token}-{self._probe_number}"
         self._probes_out[probe] = now
+        for client in (self.events, self.commands):
+            # The first probe after its last word: each of the two must say something because of it.
+            if client.last_heard >= self._asked.get(client, 0.0):
+                self._asked[client] = now
         self.commands.submit(encoder.send_event(PROBE, {"fsacd_probe": probe}))
 
     def _on_message(self, message: Message) -> None:

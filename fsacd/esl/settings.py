@@ -17,18 +17,25 @@ class LinkSettings:
 
     # While busy, one newline to the event connection so often: FreeSWITCH looks only every 20 ms by itself. 0: never.
     wake_up_ms: int = 3
-    # An own event makes the round trip so often; it measures the event lag and proves both connections. 0: never.
-    probe_interval_ms: int = 5_000
-    # So many probes in a row without a trace, and the switch is taken for dead.
-    probe_misses: int = 3
-    # Nothing at all came on the event connection for so long: it is dead. HEARTBEAT comes every 20 s.
+    # An own event makes the round trip so often; it measures the event lag and makes both connections speak. 0: never.
+    probe_interval_ms: int = 1_000
+    # A probe was sent, and for so long nothing at all has come on one of the two connections: it is dead. A probe that
+    # is late among other events is no sign of death, only of work.
+    silence_timeout_ms: int = 3_500
+    # Without probes: nothing at all came on the event connection for so long. HEARTBEAT comes every 20 s.
     heartbeat_timeout_ms: int = 50_000
-    connect_timeout_ms: int = 5_000
+    connect_timeout_ms: int = 2_000
     command_timeout_ms: int = 5_000
     # FreeSWITCH does not take our bytes for so long: it is dead.
     write_timeout_ms: int = 5_000
     reconnect_min_ms: int = 200
-    reconnect_max_ms: int = 10_000
+    reconnect_max_ms: int = 1_000
+
+    # Nobody else can take a switch from us for so long after the last renewal. 0: there is no fence.
+    fence_term_ms: int = 10_000
+    fence_renewal_ms: int = 2_500
+    # So often engine and switch are compared.
+    reconcile_interval_ms: int = 30_000
 
     # Commands on their way, written or not, late ones included; beyond, a command is not sent.
     pending_limit: int = 2_000

@@ -1,63 +1,217 @@
-"""What has become of our legs while the link was away: asked leg by leg, told as the facts that were missed.
+"""What the engine believes and what the switch says, compared: told as the facts that were missed.
 
-Without this an agent could be rung for a caller who talks already: the bridge would take him out of his talk.
+Without this an agent could be rung for a caller who talks already (the bridge would take him out of his talk), a caller
+of whom nobody knows would wait for his next announcement, and a leg that lost its daemon would ring on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import orjson
 
-from fsacd.core.events import CallLeft, CallLost, Event, OfferAnswered, OfferConnected, OfferEnd, OfferEnded
+from fsacd.core.events import (
+    CallerGone,
+    CallLeft,
+    CallLost,
+    CallQueued,
+    Event,
+    OfferAnswered,
+    OfferConnected,
+    OfferEnd,
+    OfferEnded,
+)
 from fsacd.core.views import CallView, OfferView, Snapshot
 from fsacd.esl import encoder
-from fsacd.esl.wire import Reply, Wire
+from fsacd.esl.codec import Kind, Message
+from fsacd.esl.wire import Outcome, Reply, Wire
 
 Ask = Callable[[Wire], Reply]
+Row = dict[str, Any]
 
 TALKS_UNSEEN = "talks_unseen"
+# Where callers wait (freeswitch/dialplan/fsacd.xml).
+CONTEXT = "fsacd"
+# Such a leg is between two things that it does; one that stays there hears nothing and does nothing for ever.
+_BETWEEN = frozenset(("CS_RESET", "CS_SOFT_EXECUTE", "CS_HIBERNATE"))
+_VERSION_AT = 14  # where a UUID says which version it is; ours are made from call and attempt, the switch's of chance
+_OURS = "5"
 
 
-def missed(snapshot: Snapshot, switch: str, ask: Ask) -> Iterator[Event]:
-    """The facts about this switch's legs that nobody has told the engine, in the order in which to tell them.
+class Difference(StrEnum):
+    """The closed list of what can be wrong between engine and switch."""
 
-    Blocks for as long as `ask` does, two or three questions for each leg that has ended or may have moved on.
+    CALL_WITHOUT_LEG = "call_without_leg"
+    CALL_ELSEWHERE = "call_elsewhere"
+    BRIDGE_UNHEARD = "bridge_unheard"
+    ANSWER_UNHEARD = "answer_unheard"
+    OFFER_WITHOUT_LEG = "offer_without_leg"
+    UNKNOWN_CALLER = "unknown_caller"
+    UNKNOWN_AGENT_LEG = "unknown_agent_leg"
+    UNKNOWN_TALK = "unknown_talk"
+    CALLER_IN_LIMBO = "caller_in_limbo"
+    OUTSIDE_CALL = "outside_call"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One difference: what is wrong with which leg, and what makes it right: a fact for the engine, or a command."""
+
+    kind: Difference
+    leg: str
+    fact: Event | None = None
+    remedy: Wire | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """What is known of the time in which we did not listen.
+
+    `lease_ended`: waiting callers may have taken the fallback.
+    """
+
+    restarted: bool = False
+    lease_ended: bool = False
+
+
+HERE = Away()
+
+
+# --- what we know, there -----------------------------------------------------------------------------------------
+
+
+def missed(
+    snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask, away: Away = HERE, *, hinted: bool = False
+) -> Iterator[Finding]:
+    """What nobody has told the engine of the legs that it knows on this switch, in the order in which to tell it.
+
+    Blocks for as long as `ask` does, two or three questions for each leg that has ended or may have moved on. `hinted`:
+    only legs that look suspicious in the list are asked, which is enough where events have not been lost.
     """
     calls = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
     offers = {offer.offer_id: offer for offer in snapshot.offers if offer.switch == switch}
-    if not calls and not offers:
-        return
-    listed = {row.get("uuid", "") for row in channels(ask)}
     connecting = {offer.offer_id for offer in offers.values() if offer.state == "connecting"}
     for leg, call in calls.items():
-        if leg not in listed and has_ended(leg, ask):
-            yield CallLost(call.call_id, "ended_unseen")
-        elif call.state != "talking":
-            yield from _moved_on(call, dump(leg, ask), connecting)
+        if leg not in rows and has_ended(leg, ask):
+            yield Finding(Difference.CALL_WITHOUT_LEG, leg, _end_of(call, away))
+        elif call.state != "talking" and not (hinted and _seems_to_wait(rows.get(leg))):
+            yield from _moved_on(call, leg, dump(leg, ask), connecting)
     for leg, offer in offers.items():
-        if leg not in listed and has_ended(leg, ask):
-            yield OfferEnded(leg, OfferEnd.HUNG_UP, "ended_unseen")
-        else:
+        if leg not in rows and has_ended(leg, ask):
+            yield Finding(Difference.OFFER_WITHOUT_LEG, leg, _end_of_offer(offer, away))
+        elif offer.state == "ringing" and not (hinted and not _seems_answered(rows.get(leg))):
             yield from _answered(offer, ask)
 
 
-def _moved_on(call: CallView, leg: dict[str, Any], connecting: set[str]) -> Iterator[Event]:
-    if not leg:
+def asked_for(snapshot: Snapshot, switch: str) -> list[Wire]:
+    """The questions about known legs that `missed` is going to ask."""
+    legs = [c.leg.uuid for c in snapshot.calls if c.state != "talking" and c.leg is not None and c.leg.switch == switch]
+    legs += [offer.offer_id for offer in snapshot.offers if offer.switch == switch and offer.state == "ringing"]
+    return [encoder.uuid_dump(leg) for leg in legs]
+
+
+def _end_of(call: CallView, away: Away) -> Event:
+    if away.restarted:
+        return CallLost(call.call_id, "switch_restarted")
+    if away.lease_ended and call.state != "talking":
+        return CallLost(call.call_id, "ended_unseen")  # perhaps by the fallback: nobody knows
+    return CallerGone(call.call_id, "ended_unseen", leg=call.leg)
+
+
+def _end_of_offer(offer: OfferView, away: Away) -> Event:
+    if away.restarted and offer.state != "talking":
+        return OfferEnded(offer.offer_id, OfferEnd.NOT_SENT, "switch_restarted")  # nobody is to blame
+    return OfferEnded(offer.offer_id, OfferEnd.HUNG_UP, "switch_restarted" if away.restarted else "ended_unseen")
+
+
+def _seems_to_wait(row: Row | None) -> bool:
+    return row is not None and row.get("context") == CONTEXT and not row.get("call_uuid")
+
+
+def _seems_answered(row: Row | None) -> bool:
+    return row is None or row.get("callstate") == "ACTIVE"
+
+
+def _moved_on(call: CallView, leg: str, channel: Row, connecting: Collection[str]) -> Iterator[Finding]:
+    if not channel:
         return  # no answer: what we know of the call is the best there is
-    partner = leg.get("variable_signal_bond", "")
-    if leg.get("variable_fsacd_call") != call.call_id or leg.get("variable_fsacd_over") == "true":
-        yield CallLeft(call.call_id)
+    partner = channel.get("variable_signal_bond", "")
+    if channel.get("variable_fsacd_call") != call.call_id or channel.get("variable_fsacd_over") == "true":
+        yield Finding(Difference.CALL_ELSEWHERE, leg, CallLeft(call.call_id))
     elif partner in connecting:
-        yield OfferConnected(partner)
+        yield Finding(Difference.BRIDGE_UNHEARD, leg, OfferConnected(partner))
     elif partner:
-        yield CallLost(call.call_id, TALKS_UNSEEN)
+        # He talks, and the talk is none that we know. After it he must not come back to wait for nobody.
+        yield Finding(Difference.CALL_ELSEWHERE, leg, CallLost(call.call_id, TALKS_UNSEEN), disarmed(leg))
 
 
-def _answered(offer: OfferView, ask: Ask) -> Iterator[Event]:
-    if offer.state == "ringing" and dump(offer.offer_id, ask).get("Answer-State") == "answered":
-        yield OfferAnswered(offer.offer_id, offer.switch)
+def _answered(offer: OfferView, ask: Ask) -> Iterator[Finding]:
+    if dump(offer.offer_id, ask).get("Answer-State") == "answered":
+        yield Finding(Difference.ANSWER_UNHEARD, offer.offer_id, OfferAnswered(offer.offer_id, offer.switch))
+
+
+def in_limbo(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> Iterator[Finding]:
+    """Waiting callers whose leg is stuck between two things: they hear nothing, and are put into the music again."""
+    for call in snapshot.calls:
+        if call.leg is None or call.leg.switch != switch or call.state != "waiting":
+            continue
+        row = rows.get(call.leg.uuid, {})
+        if row.get("state") in _BETWEEN and not row.get("call_uuid"):
+            remedy = encoder.uuid_transfer(call.leg.uuid, "fsacd_wait", CONTEXT)
+            yield Finding(Difference.CALLER_IN_LIMBO, call.leg.uuid, remedy=remedy)
+
+
+# --- what is there, and we do not know ---------------------------------------------------------------------------
+
+
+def strangers(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> list[str]:
+    """Legs that may be ours and that the engine does not know: in the context of the waiting, or with an offer's id."""
+    known = {call.leg.uuid for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
+    known |= {offer.offer_id for offer in snapshot.offers if offer.switch == switch}
+    found = [leg for leg, row in rows.items() if leg not in known and (row.get("context") == CONTEXT or _is_ours(leg))]
+    # Those that came first shall be found first when there are too many.
+    return sorted(found, key=lambda leg: str(rows[leg].get("created_epoch", "")))
+
+
+def _is_ours(leg: str) -> bool:
+    return leg[_VERSION_AT : _VERSION_AT + 1] == _OURS
+
+
+def unknown(legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | None]) -> list[Finding]:
+    """What these strangers are: callers who wait (in the order of their arrival), rings, talks of which nobody knows.
+
+    `queued` reads a waiting caller's leg as his announcement is read.
+    """
+    callers: list[tuple[int, Finding]] = []
+    others: list[Finding] = []
+    for leg in legs:
+        channel = Message(Kind.EVENT, dump(leg, ask))
+        if channel.get("Unique-ID") != leg or channel.get("Answer-State") == "hangup":
+            continue
+        bridged = bool(channel.get("variable_signal_bond"))
+        match channel.get("variable_fsacd_leg"):
+            case "caller" if channel.get("variable_fsacd_over") == "false":
+                if bridged:
+                    others.append(Finding(Difference.UNKNOWN_TALK, leg, remedy=disarmed(leg)))
+                elif isinstance(fact := queued(channel), CallQueued):
+                    callers.append((fact.arrived_ms, Finding(Difference.UNKNOWN_CALLER, leg, fact)))
+            case "agent" if channel.get("variable_fsacd_offer") == leg and not bridged:
+                remedy = encoder.uuid_kill(leg, "NORMAL_CLEARING")
+                others.append(Finding(Difference.UNKNOWN_AGENT_LEG, leg, remedy=remedy))
+            case _:
+                pass  # a feature code, a talk that goes on, somebody who has left the queue
+    return others + [finding for _, finding in sorted(callers, key=lambda pair: pair[0])]
+
+
+def disarmed(leg: str) -> Wire:
+    """After the talk he is released by the switch, whatever becomes of us."""
+    return encoder.uuid_setvar_multi(leg, {"transfer_after_bridge": "", "fsacd_over": "true"})
+
+
+# --- asking ------------------------------------------------------------------------------------------------------
 
 
 def has_ended(leg: str, ask: Ask) -> bool:
@@ -66,18 +220,31 @@ def has_ended(leg: str, ask: Ask) -> bool:
     return ask(encoder.uuid_exists(leg)).text.strip() == "false"
 
 
-def channels(ask: Ask) -> list[dict[str, Any]]:
-    """The switch's list of legs, which lags up to 0.3 s behind the truth; empty when no answer comes."""
-    rows = _json(ask(encoder.show_channels())).get("rows", [])
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+def channels(ask: Ask) -> dict[str, Row] | None:
+    """The switch's list of legs, which lags up to 0.3 s behind the truth; None when no answer comes."""
+    reply = ask(encoder.show_channels())
+    if reply.outcome is not Outcome.OK:
+        return None
+    rows = _json(reply).get("rows", [])
+    listed = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return {leg: row for row in listed if (leg := str(row.get("uuid", "")))}
 
 
-def dump(leg: str, ask: Ask) -> dict[str, Any]:
+def dump(leg: str, ask: Ask) -> Row:
     """Everything about a leg, as in its events; empty when it is gone or no answer comes."""
-    return _json(ask(encoder.uuid_dump(leg)))
+    wire = question(leg)
+    return {} if wire is None else _json(ask(wire))
 
 
-def _json(reply: Reply) -> dict[str, Any]:
+def question(leg: str) -> Wire | None:
+    """The question for everything about a leg; None for one whose name no command can carry: it is none of ours."""
+    try:
+        return encoder.uuid_dump(leg)
+    except encoder.EncodeError:
+        return None
+
+
+def _json(reply: Reply) -> Row:
     try:
         content = orjson.loads(reply.text)
     except orjson.JSONDecodeError:

@@ -99,6 +99,11 @@ class Reader:
                 return _caller_leg(message, self._leg(message))
         return None
 
+    def waiting(self, leg: Message, clock: SwitchClock, now_ms: int) -> CallQueued | None:
+        """What a waiting caller's announcement would say, read from all that the switch knows of his leg."""
+        call_id = leg.get("variable_fsacd_call")
+        return self._queued(leg, call_id, clock, now_ms) if _UUID.fullmatch(call_id) else None
+
     def _announcement(self, message: Message, clock: SwitchClock, now_ms: int) -> Event | Feature | None:
         call_id = message.get("variable_fsacd_call")
         match message.subclass:
@@ -138,7 +143,15 @@ class Reader:
             number=message.get("Caller-Caller-ID-Number")[:_LONGEST_TEXT],
             name=message.get("Caller-Caller-ID-Name")[:_LONGEST_TEXT],
             customer=message.get("variable_fsacd_customer")[:_LONGEST_TEXT],
+            head_start_ms=self._head_start_ms(message.get("variable_fsacd_head_start").strip(), call_id),
+            language=message.get("variable_fsacd_language")[:_LONGEST_TEXT],
         )
+
+    def _head_start_ms(self, text: str, call_id: str) -> int:
+        if re.fullmatch(r"\d{0,5}", text):
+            return int(text or 0) * 1_000
+        self.warn(f"call {call_id}: fsacd_head_start {_shown(text)} is no number of seconds; none is given")
+        return 0
 
     def _skills(self, text: str, call_id: str) -> SkillLevels:
         """`german:5,billing` → levels; a skill without a level needs level 1."""

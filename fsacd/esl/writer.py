@@ -6,6 +6,7 @@ it arrives. Only what the kernel does not take now is left to the greenlet; unti
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -42,7 +43,7 @@ class Writer:
     def write(self) -> None:
         """Write what is lined up, as far as it goes at once. Neither blocks nor yields."""
         if not self.is_writing:
-            self._try(self._replies.take(_WRITE_BYTES))
+            self._try(self._take())
         if self._unsent or self._replies.has_outgoing:
             self._work.set()
 
@@ -71,8 +72,12 @@ class Writer:
             self._work.wait()
             self._work.clear()
             while (self._unsent or self._replies.has_outgoing) and not self._stopped:
-                data, self._unsent = self._unsent or self._replies.take(_WRITE_BYTES), b""
-                self._send_all(data)
+                data, self._unsent = self._unsent or self._take(), b""
+                if data:
+                    self._send_all(data)
+
+    def _take(self) -> bytes:
+        return self._replies.take(_WRITE_BYTES, time.monotonic())
 
     def _try(self, data: bytes) -> None:
         assert self.sock is not None

@@ -81,6 +81,11 @@ def reload(asked: Asked) -> m.Done:
     return m.Done(message=sentence(asked.context.daemon.reload()))
 
 
+def resync(asked: Asked) -> m.Done:
+    """What fsacd believes is compared with what the switches say, and repaired."""
+    return m.Done(message=sentence(asked.context.daemon.resync()))
+
+
 _AGENT = f"{V1}/agents/{{agent_id}}"
 _CALL = f"{V1}/calls/{{call_id}}"
 _AGENT_REFUSALS = (400, 404, 409, 411, 413, 415, 422, 503)
@@ -119,6 +124,10 @@ ROUTES = (
     ),
     Route(
         "POST", f"{V1}/reload", reload, Role.ADMIN, "Read the configuration again; a bad one changes nothing",
+        m.Done, "status", refusals=(400, 409, 411, 413, 415, 422, 503),
+    ),
+    Route(
+        "POST", f"{V1}/resync", resync, Role.ADMIN, "Compare with the switches now, and repair what differs",
         m.Done, "status", refusals=(400, 409, 411, 413, 415, 422, 503),
     ),
 )  # fmt: skip

@@ -24,11 +24,12 @@ StoredExplanations = Callable[[str, int], Sequence[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class SwitchStatus:
-    """One link. `connected`: in sync. `since_ms` is Unix time in ms; `event_lag_ms` is None before the first probe."""
+    """One link. `connected`: in sync; `standing_by`: another daemon serves the switch. `since_ms` is Unix time in ms; `event_lag_ms` is None before the first probe."""
 
     name: str
     connected: bool
     detail: str = ""
+    standing_by: bool = False
     since_ms: int | None = None
     event_lag_ms: float | None = None
     events: int = 0
@@ -86,6 +87,10 @@ class Daemon(Protocol):
 
     def reload(self) -> str:
         """Swap the configuration; what happened, in one sentence. Raises Refused with the problems of a bad file."""
+        ...
+
+    def resync(self) -> str:
+        """Compare engine and switches now; what happens, in one sentence. Raises Refused when none is ours to ask."""
         ...
 
     def status(self) -> DaemonStatus:

@@ -137,6 +137,7 @@ class Switch(Answer):
     name: str
     connected: bool = Field(description="In sync and taking commands.")
     detail: str = Field(description="One sentence on why it is not connected; empty when it is.")
+    standing_by: bool = Field(description="Another daemon serves the switch, and this one waits for its end.")
     since_at: Timestamp | None
     event_lag_seconds: Seconds | None = Field(description="Measured with an event of our own; null before the first.")
     events: int

@@ -71,6 +71,7 @@ def status(asked: Asked) -> m.Status:
                 name=switch.name,
                 connected=switch.connected,
                 detail=well_formed(switch.detail),
+                standing_by=switch.standing_by,
                 since_at=None if switch.since_ms is None else timestamp(switch.since_ms),
                 event_lag_seconds=None
                 if switch.event_lag_ms is None

@@ -6,9 +6,20 @@ import json
 
 import pytest
 
-from fsacd.core.events import CallLeft, CallLost, Event, Leg, OfferAnswered, OfferConnected, OfferEnd, OfferEnded
+from fsacd.core.events import (
+    CallerGone,
+    CallLeft,
+    CallLost,
+    CallQueued,
+    Event,
+    Leg,
+    OfferAnswered,
+    OfferConnected,
+    OfferEnd,
+    OfferEnded,
+)
 from fsacd.core.views import CallView, OfferView, Snapshot
-from fsacd.esl import sync
+from fsacd.esl import sync, translate
 from fsacd.esl.wire import Outcome, Reply, Wire
 
 CALL = "11111111-2222-4333-8444-555555555555"
@@ -26,6 +37,7 @@ class Switch:
 
     def __init__(self, legs: Legs, unlisted: frozenset[str] = frozenset()) -> None:
         self.legs, self.unlisted = legs, unlisted
+        self.dumped: list[str] = []
 
     def ask(self, wire: Wire) -> Reply:
         words = wire.data.decode().split()
@@ -36,6 +48,7 @@ class Switch:
             case "uuid_exists":
                 return Reply(Outcome.OK, "true" if words[2] in self.legs else "false")
             case "uuid_dump" if words[2] in self.legs:
+                self.dumped.append(words[2])
                 return Reply(Outcome.OK, json.dumps(self.legs[words[2]]))
         return Reply(Outcome.ERR, "-ERR No such channel!")
 
@@ -46,9 +59,16 @@ def view(call: str, offer: str | None) -> Snapshot:
     return Snapshot(0, (who,), (), (), offers, ())
 
 
+def facts(switch: Switch, snapshot: Snapshot, *, away: sync.Away = sync.HERE) -> list[Event]:
+    rows = sync.channels(switch.ask)
+    assert rows is not None
+    findings = sync.missed(snapshot, "fs1", rows, switch.ask, away)
+    return [finding.fact for finding in findings if finding.fact is not None]
+
+
 CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
     "the caller waits on": ("waiting", None, {LEG: WAITS}, []),
-    "the caller hung up": ("waiting", None, {}, [CallLost(CALL, "ended_unseen")]),
+    "the caller hung up": ("waiting", None, {}, [CallerGone(CALL, "ended_unseen", leg=Leg("fs1", LEG))]),
     "the caller took the fallback": (
         "waiting",
         None,
@@ -80,21 +100,120 @@ CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
 def test_what_was_missed(what: str) -> None:
     """Each leg is asked what has become of it, and what changed is told as the fact that was missed."""
     call, offer, legs, expected = CASES[what]
-    assert expected == list(sync.missed(view(call, offer), "fs1", Switch(legs).ask))
+    assert facts(Switch(legs), view(call, offer)) == expected
 
 
 def test_the_list_of_channels_may_lag() -> None:
     """A leg that the list does not show is gone only if the switch says so for this very leg."""
     switch = Switch({LEG: WAITS}, unlisted=frozenset({LEG}))
-    assert list(sync.missed(view("waiting", None), "fs1", switch.ask)) == []
+    assert facts(switch, view("waiting", None)) == []
 
 
 def test_no_answer_is_no_fact() -> None:
     """When the link breaks again meanwhile, nothing is told that nobody knows."""
     lost = Reply(Outcome.UNCONFIRMED, "the link was closed")
-    assert list(sync.missed(view("waiting", "ringing"), "fs1", lambda _: lost)) == []
+    assert sync.channels(lambda _: lost) is None
+    assert list(sync.missed(view("waiting", "ringing"), "fs1", {}, lambda _: lost)) == []
 
 
 def test_legs_of_another_switch_are_not_asked_for() -> None:
     """Each switch is asked for its own legs alone."""
-    assert list(sync.missed(view("waiting", "ringing"), "fs2", Switch({}).ask)) == []
+    assert list(sync.missed(view("waiting", "ringing"), "fs2", {}, Switch({}).ask)) == []
+
+
+def test_after_a_restart_of_the_switch_a_leg_is_lost_and_nobody_to_blame() -> None:
+    """What has gone with the switch is lost with this cause; an agent who was ringing has not let the call pass."""
+    assert facts(Switch({}), view("offered", "ringing"), away=sync.Away(restarted=True)) == [
+        CallLost(CALL, "switch_restarted"),
+        OfferEnded(OFFER, OfferEnd.NOT_SENT, "switch_restarted"),
+    ]
+
+
+def test_what_was_recovered_goes_on() -> None:
+    """A leg that the switch has brought back after its crash is no reason to lose a call."""
+    assert facts(Switch({LEG: WAITS}), view("waiting", None), away=sync.Away(restarted=True)) == []
+
+
+def test_a_caller_who_may_have_taken_the_fallback_is_lost() -> None:
+    """When the lease had ended meanwhile, nobody knows whether he hung up."""
+    assert facts(Switch({}), view("waiting", None), away=sync.Away(lease_ended=True)) == [
+        CallLost(CALL, "ended_unseen")
+    ]
+
+
+def test_who_waits_quietly_is_not_asked() -> None:
+    """Where no events were lost, only legs that look suspicious in the list cost a question."""
+    switch = Switch({LEG: WAITS, OFFER: RINGS})
+    rows = {LEG: {"context": "fsacd", "call_uuid": ""}, OFFER: {"callstate": "RINGING"}}
+    assert list(sync.missed(view("waiting", "ringing"), "fs1", rows, switch.ask, hinted=True)) == []
+    assert switch.dumped == []
+    rows = {LEG: {"context": "fsacd", "call_uuid": OTHER}, OFFER: {"callstate": "ACTIVE"}}
+    list(sync.missed(view("waiting", "ringing"), "fs1", rows, switch.ask, hinted=True))
+    assert switch.dumped == [LEG, OFFER]
+
+
+# --- legs that nobody knows ------------------------------------------------------------------------------------------
+
+UNHEARD = "dddddddd-2222-4333-8444-555555555555"
+
+
+def caller(leg: str, queued_at: int, **more: str) -> dict[str, str]:
+    call = leg.replace("2222", "3333")
+    variables = {"leg": "caller", "over": "false", "call": call, "queue": "sales", "queued_at": str(queued_at)}
+    return {"Unique-ID": leg, **{f"variable_fsacd_{name}": value for name, value in (variables | more).items()}}
+
+
+def found(legs: Legs) -> list[tuple[str, str, int | None, bool]]:
+    reader, clock = translate.Reader("fs1", lambda _: None), translate.SwitchClock(100_000, 500_000)
+    findings = sync.unknown(legs, Switch(legs).ask, lambda leg: reader.waiting(leg, clock, 500_000))
+    return [
+        (
+            str(finding.kind),
+            finding.leg,
+            finding.fact.arrived_ms if isinstance(finding.fact, CallQueued) else None,
+            finding.remedy is not None,
+        )
+        for finding in findings
+    ]
+
+
+def test_waiting_callers_are_found_in_the_order_of_their_arrival() -> None:
+    """After a lost disk nothing but the legs says who waits, and since when."""
+    assert found({LEG: caller(LEG, 90_000), OTHER: caller(OTHER, 80_000), UNHEARD: caller(UNHEARD, 99_000)}) == [
+        ("unknown_caller", OTHER, 480_000, False),
+        ("unknown_caller", LEG, 490_000, False),
+        ("unknown_caller", UNHEARD, 499_000, False),
+    ]
+
+
+def test_what_else_may_be_found() -> None:
+    """A ring of nobody is ended, a talk of nobody releases its caller afterwards, all else is none of our business."""
+    ring = {"Unique-ID": OFFER, "variable_fsacd_leg": "agent", "variable_fsacd_offer": OFFER}
+    assert found({OFFER: ring}) == [("unknown_agent_leg", OFFER, None, True)]
+    assert found({OFFER: ring | {"variable_signal_bond": LEG}}) == []
+    assert found({OFFER: ring | {"Unique-ID": OTHER}}) == []  # copied variables on the far side of a loopback
+    assert found({LEG: caller(LEG, 1) | {"variable_signal_bond": OTHER}}) == [("unknown_talk", LEG, None, True)]
+    assert found({LEG: caller(LEG, 1, over="true")}) == []
+    assert found({LEG: caller(LEG, 1) | {"Answer-State": "hangup"}}) == []
+    assert found({LEG: {"Unique-ID": LEG, "variable_fsacd_leg": "feature"}}) == []
+
+
+def test_who_may_be_one_of_ours() -> None:
+    """Asked for are legs in the context of the waiting, and those whose name only we can have given."""
+    rows = {
+        LEG: {"context": "fsacd", "created_epoch": "2"},
+        OTHER: {"context": "public", "created_epoch": "1"},
+        OFFER: {"context": "default", "created_epoch": "3"},
+        UNHEARD: {"context": "fsacd", "created_epoch": "1"},
+    }
+    assert sync.strangers(Snapshot(0, (), (), (), (), ()), "fs1", rows) == [UNHEARD, LEG, OFFER]
+    assert sync.strangers(view("waiting", "ringing"), "fs1", rows) == [UNHEARD]
+
+
+def test_a_caller_who_hears_nothing_is_put_into_the_music() -> None:
+    """A waiting caller's leg that hangs between two states is sent into the loop; one that is bridged is not."""
+    stuck = {"state": "CS_SOFT_EXECUTE", "call_uuid": ""}
+    assert [finding.leg for finding in sync.in_limbo(view("waiting", None), "fs1", {LEG: stuck})] == [LEG]
+    for row in (stuck | {"call_uuid": OTHER}, stuck | {"state": "CS_EXECUTE"}):
+        assert list(sync.in_limbo(view("waiting", None), "fs1", {LEG: row})) == []
+    assert list(sync.in_limbo(view("connecting", "connecting"), "fs1", {LEG: stuck})) == []

@@ -152,6 +152,7 @@ class FakeDaemon:
     state: DaemonStatus = field(default_factory=daemon_status)
     asked: list[Event] = field(default_factory=list)
     answer: Callable[[Event], None] = lambda _: None
+    resyncs: Callable[[], str] = lambda: "comparing with fs1"
     reloads: Callable[[], str] = lambda: "The configuration was reloaded: 2 queues, 2 agents."
     explanations: tuple[Explanation, ...] = (explanation(),)
 
@@ -171,6 +172,9 @@ class FakeDaemon:
     def reload(self) -> str:
         return self.reloads()
 
+    def resync(self) -> str:
+        return self.resyncs()
+
     def status(self) -> DaemonStatus:
         return self.state
 
@@ -182,6 +186,7 @@ class FakeDaemon:
 
         self.answer = no  # type: ignore[assignment]  # the answer's value is not used
         self.reloads = no
+        self.resyncs = no
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,82 @@
+"""Asking the switch many things at once: questions are pipelined, and what was answered is remembered for one look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import gevent
+from gevent.event import Event
+
+from fsacd.esl.wire import Outcome, Reply, Wire
+
+Ask = Callable[[Wire], Reply]
+Submit = Callable[[Wire, Callable[[Reply], object], float], None]
+
+# On their way at once; the switch's answers about a leg are some ten kilobytes each.
+_WINDOW: Final = 64
+
+
+class Asker:
+    """Asks by `submit` (as SwitchLink's); waits `limit_s` for an answer at most. Blocks the greenlet, nobody else."""
+
+    def __init__(self, submit: Submit, limit_s: float) -> None:
+        self._submit = submit
+        self._limit_s = limit_s
+
+    def __call__(self, wire: Wire) -> Reply:
+        """One question."""
+        return self.all((wire,))[0]
+
+    def all(self, wires: Sequence[Wire]) -> list[Reply]:
+        """Many, in order; those for which the time does not suffice are answered by NOT_SENT."""
+        replies = [Reply(Outcome.NOT_SENT, "there was no time to ask")] * len(wires)
+        waiting, answered = [0], Event()
+
+        def on_reply(index: int, reply: Reply) -> None:
+            replies[index] = reply
+            waiting[0] -= 1
+            answered.set()
+
+        def one(index: int) -> Callable[[Reply], None]:
+            return lambda reply: on_reply(index, reply)
+
+        timeout = gevent.Timeout.start_new(self._limit_s)
+        try:
+            for index, wire in enumerate(wires):
+                waiting[0] += 1
+                self._submit(wire, one(index), self._limit_s)
+                while waiting[0] >= _WINDOW:
+                    answered.clear()
+                    answered.wait()
+            while waiting[0]:
+                answered.clear()
+                answered.wait()
+        except gevent.Timeout as late:
+            if late is not timeout:
+                raise
+        finally:
+            timeout.close()
+        return list(replies)
+
+
+class Look:
+    """One look at the switch: each question is asked once, and answered from memory after that."""
+
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+        self._replies: dict[bytes, Reply] = {}
+
+    def __call__(self, wire: Wire) -> Reply:
+        """One question."""
+        known = self._replies.get(wire.data)
+        if known is None:
+            known = self._replies[wire.data] = self._asker(wire)
+        return known
+
+    def ahead(self, wires: Iterable[Wire]) -> None:
+        """Ask at once what will be asked one by one."""
+        asked = [wire for wire in wires if wire.data not in self._replies]
+        for wire, reply in zip(asked, self._asker.all(asked), strict=True):
+            if reply.outcome in (Outcome.OK, Outcome.ERR):
+                self._replies[wire.data] = reply

@@ -1,0 +1,238 @@
+"""One daemon at a time on a switch: the fence, which stands in the switch itself (mod_hash), where the deeds are done.
+
+Two entries of the switch's hash table:
+
+    fsacd/leader                INSTANCE:EPOCH:UNTIL:TOKEN   who holds the fence; written by insert_ifempty alone, so of
+                                                             all who try at once one gets it
+    fsacd/renewed-TOKEN.EPOCH   UNTIL                        written anew at each renewal by the one whom it belongs to
+
+UNTIL is the switch's uptime in ms: no clock of anybody else's matters. After it another instance may take the fence,
+never before. The holder acts only while its last renewal that the switch has confirmed is younger than the term less a
+margin, by its own monotonic clock, which runs on while the process is stopped. A confirmation counts only if it comes
+before that end: what was under way for longer may have reached the switch when somebody else held the fence already.
+Then the fence is acquired anew, with a higher epoch, or not at all.
+
+The same instance (a daemon that is started again after a crash) need not wait. One who finds himself replaced by the
+same instance was forgotten, not crashed: he has to wait as a stranger would, or the two would take turns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from fsacd.esl import encoder
+from fsacd.esl.wire import Outcome, Reply, Wire
+
+_KEY: Final = "leader"
+# A part of the term in which the holder does not act any more, although nobody may take the fence from it yet.
+_MARGIN: Final = 5
+_VALUE: Final = re.compile(r"([0-9A-Za-z_.@-]{1,100}):(\d{1,15}):(\d{1,18}):([0-9a-f]{1,32})")
+_LONGEST_NUMBER: Final = 18
+
+
+def instance_name(configured: str) -> str:
+    """Give our name at the fence: the configured one and a mark of this machine.
+
+    Two machines whose daemons have the same name, be it the default, are two instances all the same.
+    """
+    try:
+        machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        machine = ""  # a system without systemd: the host's name must do
+    mark = hashlib.sha256(f"{machine} {socket.gethostname()}".encode()).hexdigest()[:8]
+    return f"{configured}@{mark}"
+
+
+class FenceError(Exception):
+    """The switch offers no fence; the sentence says what to do."""
+
+
+class Asking(Protocol):
+    """What the fence needs of the link."""
+
+    def all(self, wires: Sequence[Wire]) -> list[Reply]:
+        """Ask all of these, in this order, over one connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The fence is ours. `from_whom` held it before: another instance, we ourselves, or nobody (empty)."""
+
+    epoch: int
+    from_whom: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Somebody else has it, for so long at least if he is gone; `known` is False when the switch did not answer."""
+
+    by: str
+    for_ms: int
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """The leader's entry, read."""
+
+    text: str
+    instance: str
+    epoch: int
+    until_ms: int
+    token: str
+
+    @property
+    def renewals(self) -> str:
+        return f"renewed-{self.token}.{self.epoch}"
+
+
+class Fence:
+    """The fence of one switch, as one process sees it. `token` is the process's own; times in ms.
+
+    `clock` is monotonic and goes on while the process is stopped; `uptime` is the switch's uptime at a moment of it.
+    """
+
+    def __init__(
+        self,
+        instance: str,
+        token: str,
+        term_ms: int,
+        ask: Asking,
+        clock: Callable[[], int],
+        uptime: Callable[[int], int],
+    ) -> None:
+        self._instance = instance
+        self._token = token
+        self._term_ms = term_ms
+        self._margin_ms = term_ms // _MARGIN
+        self._ask = ask
+        self._clock = clock
+        self._uptime = uptime
+        self._mine: _Holder | None = None
+        self._good_until_ms = 0
+        self._replaced = False
+        self.epoch = 0
+
+    def holds(self) -> bool:
+        """Whether we may act at this very moment."""
+        return self._mine is not None and self._clock() < self._good_until_ms
+
+    def left_ms(self) -> int:
+        """For how long we may act without another renewal."""
+        return max(0, self._good_until_ms - self._clock()) if self._mine is not None else 0
+
+    # --- getting it ---
+
+    def acquire(self) -> Held | Taken:
+        """Try once. FenceError when the switch cannot hold a fence or does not let us have one."""
+        (reply,) = self._ask.all((encoder.hash_select(_KEY),))
+        _raise_if_impossible(reply)
+        if not _is_answer(reply):
+            return Taken("", 0, known=False)
+        holder = _read(reply)
+        if holder is not None:
+            left_ms = self._left_to(holder)
+            if left_ms > 0:
+                return Taken(holder.instance, left_ms)
+            # If it has gone on to somebody else meanwhile, this does nothing, and our writing below fails.
+            text = holder.text if holder.instance else None
+            self._ask.all((encoder.hash_delete(_KEY, text), encoder.hash_delete(holder.renewals)))
+        return self._write(holder)
+
+    def _left_to(self, holder: _Holder) -> int:
+        """For how long this one still has it, as far as we are concerned; at most nought: it can be taken."""
+        if holder.token == self._token:
+            return 0
+        if holder.instance == self._instance and not self._replaced:
+            return 0
+        (reply,) = self._ask.all((encoder.hash_select(holder.renewals),))
+        if reply.outcome not in (Outcome.OK, Outcome.ERR):
+            return 1  # nobody knows: it is his
+        until_ms = max(holder.until_ms, _number(reply))
+        return until_ms - self._uptime(self._clock())
+
+    def _write(self, before: _Holder | None) -> Held | Taken:
+        sent_ms = self._clock()
+        epoch = max(before.epoch if before else 0, self.epoch) + 1
+        until_ms = self._uptime(sent_ms) + self._term_ms
+        text = f"{self._instance}:{epoch}:{until_ms}:{self._token}"
+        mine = _Holder(text, self._instance, epoch, until_ms, self._token)
+        written, stands = self._ask.all((encoder.hash_insert(_KEY, text, if_empty=True), encoder.hash_select(_KEY)))
+        _raise_if_impossible(written)
+        # The second answer decides: it is ours if, and only if, it is what stands there.
+        if not (stands.ok and stands.text == text):
+            now = _read(stands)
+            return Taken(now.instance if now else "", 0, known=now is not None)
+        self._mine, self.epoch, self._replaced = mine, epoch, False
+        self._good_until_ms = sent_ms + self._term_ms - self._margin_ms
+        return Held(epoch, before.instance if before else "")
+
+    # --- keeping it ---
+
+    def renew(self) -> bool:
+        """Make it last for another term; False when it is ours no more. No answer changes nothing: try again."""
+        mine = self._mine
+        if mine is None or not self.holds():
+            return False
+        sent_ms = self._clock()
+        until = str(self._uptime(sent_ms) + self._term_ms)
+        reply = self._ask.all((encoder.hash_insert(mine.renewals, until), encoder.hash_select(_KEY)))[1]
+        if not self.holds():
+            return False
+        if not _is_answer(reply):
+            return True
+        if not (reply.ok and reply.text == mine.text):
+            now = _read(reply)
+            self._replaced = now is not None and now.instance == self._instance and now.token != self._token
+            self._mine = None
+            self._ask.all((encoder.hash_delete(mine.renewals),))
+            return False
+        self._good_until_ms = sent_ms + self._term_ms - self._margin_ms
+        return True
+
+    def release(self) -> None:
+        """Give it up, so that whoever waits need not wait for its end."""
+        mine, self._mine = self._mine, None
+        if mine is not None:
+            self._ask.all((encoder.hash_delete(_KEY, mine.text), encoder.hash_delete(mine.renewals)))
+
+
+def _is_answer(reply: Reply) -> bool:
+    return reply.outcome in (Outcome.OK, Outcome.ERR)
+
+
+def _raise_if_impossible(reply: Reply) -> None:
+    if reply.outcome is not Outcome.ERR:
+        return
+    if "ommand not found" in reply.text:
+        raise FenceError(
+            "FreeSWITCH has no module hash, in which the fence against a second daemon stands: load mod_hash "
+            "(modules.conf.xml), or set fence_term to 0s if there will never be a second daemon"
+        )
+    if "permission denied" in reply.text:
+        raise FenceError(
+            "the Event Socket user may not use 'hash', in which the fence against a second daemon stands: add hash to "
+            "its esl-allowed-api"
+        )
+
+
+def _read(reply: Reply) -> _Holder | None:
+    """The holder whom the switch names; None for nobody. What is no entry of ours is nobody's: it can be replaced."""
+    if not reply.ok:
+        return None
+    found = _VALUE.fullmatch(reply.text)
+    if found is None:
+        return _Holder(reply.text, "", 0, 0, "0")
+    return _Holder(reply.text, found[1], int(found[2]), int(found[3]), found[4])
+
+
+def _number(reply: Reply) -> int:
+    text = reply.text.strip()
+    return int(text) if reply.ok and text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else 0

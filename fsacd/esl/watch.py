@@ -1,0 +1,326 @@
+"""Who serves a switch, and from when: the fence, the lease, what was missed, and the comparing that goes on.
+
+One life for each time the link is up:
+
+    link up ──> acquire the fence ──> catch up ──> in service ──> compare engine and switch, again and again
+                 ^   (stand by)                        │
+                 └────── the fence is lost <───────────┘         link down ends all of it
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+import gevent
+import structlog
+from gevent.event import Event as Signal
+
+from fsacd.core.events import SwitchConnected, SwitchLost
+from fsacd.esl import encoder, sync, translate
+from fsacd.esl.asking import Asker, Look, Submit
+from fsacd.esl.fence import Fence, FenceError, Held, Taken
+from fsacd.esl.outside import OutsideCalls
+from fsacd.esl.settings import LinkSettings
+from fsacd.esl.states import Up
+from fsacd.esl.sync import Away, Finding
+from fsacd.esl.wire import Outcome, Wire
+from fsacd.runtime import Runtime, monotonic_ms
+
+log = structlog.get_logger(__name__)
+
+# The lease is renewed four times within its length, so that three renewals may be lost.
+_LEASE_RENEWALS: Final = 4
+_ANSWER_S: Final = 5.0
+# The fence asks little, and asks again.
+_FENCE_ANSWER_S: Final = 1.0
+# Who stands by looks so often.
+_STAND_BY_S: Final = 0.5
+# The switch's list of legs may show one this late: then it is read once more.
+_LIST_LAG_S: Final = 1.0
+# All legs are asked at once when a link comes up; callers for whom the time does not suffice announce themselves.
+_CATCH_UP_S: Final = 2.0
+_MOST_STRANGERS: Final = 5_000
+# Uptimes read over a slower round trip would say less than the clock that we have.
+_QUICK_MS: Final = 100
+_WRAP: Final = 1 << 32
+_RELEASE_S: Final = 1.0
+
+
+class Watch:
+    """Keeps watch over one switch. `act` sends what changes something there."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: LinkSettings,
+        instance: str,
+        lease_ms: int,
+        runtime: Runtime,
+        reader: translate.Reader,
+        outside: OutsideCalls | None,
+        *,
+        submit: Submit,
+        act: Callable[[Wire], None],
+        on_repair: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self._settings = settings
+        self._lease_ms = lease_ms
+        self._runtime = runtime
+        self._reader = reader
+        self._outside = outside
+        self._act = act
+        self._on_repair = on_repair
+        self._asker = Asker(submit, _ANSWER_S)
+        self._catch_up_asker = Asker(submit, _CATCH_UP_S)
+        self._fence: Fence | None = None
+        if settings.fence_term_ms:
+            asker = Asker(submit, _FENCE_ANSWER_S)
+            token = secrets.token_hex(8)
+            self._fence = Fence(instance, token, settings.fence_term_ms, asker, monotonic_ms, self._uptime)
+        self._life: gevent.Greenlet | None = None
+        self._keeper: gevent.Greenlet | None = None
+        self._stir = Signal()
+        self._fence_lost = False
+        self._reconcile_asked = False
+        self.clock = translate.SwitchClock(0, 0)
+        self.detail = "not connected yet"
+        self.listens = False
+        self.standing_by = False
+        self.in_sync = False
+        self.since_ms = monotonic_ms()
+
+    def _uptime(self, now_ms: int) -> int:
+        return self.clock.uptime_at(now_ms)
+
+    # --- for the control; nothing here blocks but `stop` ---
+
+    def link_up(self, state: Up) -> None:
+        """The link has come up: events flow."""
+        self.clock = translate.SwitchClock(state.uptime_ms, state.at_ms)
+        self._life = gevent.spawn(self._live, restarted=state.restarted)
+
+    def link_down(self, reason: str) -> None:
+        """There is no link any more."""
+        self._end_life()
+        self._out_of_service(reason)
+        self.standing_by = False
+        self._runtime.post(SwitchLost(self.name))
+
+    def stop(self) -> None:
+        """Serve no more, and let the next one in at once."""
+        self._end_life()
+        if self._fence is not None and self._fence.holds():
+            with gevent.Timeout(_RELEASE_S, False):
+                self._fence.release()
+
+    def may_act_for_s(self) -> float:
+        """For how long from now a command may leave for the switch; nought when it may not."""
+        most_s = self._settings.command_timeout_ms / 1000
+        if self._fence is None:
+            return most_s
+        left_s = self._fence.left_ms() / 1000
+        if left_s <= 0 and self.in_sync:
+            self._lose_fence()
+        return min(most_s, left_s)
+
+    def reconcile_now(self) -> bool:
+        """Compare engine and switch without waiting for the time; False when we do not serve it."""
+        self._reconcile_asked = self.in_sync
+        self._stir.set()
+        return self.in_sync
+
+    # --- one life of the link ---
+
+    def _live(self, *, restarted: bool) -> None:
+        away: Away | None = None
+        while True:
+            if self._fence is not None:
+                self._acquire(self._fence)
+            self.listens, self.standing_by, self._fence_lost = True, False, False
+            if away is None:
+                away = self._how_it_was(restarted=restarted)
+            self._keeper = gevent.spawn(self._keep)
+            self._catch_up(away)
+            away = sync.HERE
+            if not self._fence_lost:
+                self._into_service()
+                self._compare_again_and_again()
+            self._keeper.kill()
+
+    def _acquire(self, fence: Fence) -> None:
+        said = ""
+        while True:
+            wait_s = _STAND_BY_S
+            try:
+                got = fence.acquire()
+            except FenceError as error:
+                self.detail = str(error)
+            else:
+                match got:
+                    case Held(epoch, before):
+                        log.info("this daemon serves the switch", switch=self.name, epoch=epoch, before=before)
+                        return
+                    case Taken(known=False):
+                        self.detail = "FreeSWITCH did not say who serves it"
+                    case Taken(by, for_ms):
+                        self.listens, self.standing_by = False, True
+                        self.detail = f"standing by: instance {by} serves this switch" if by else "standing by"
+                        wait_s = min(_STAND_BY_S, max(0.02, for_ms / 1000))
+            if self.detail != said:
+                said = self.detail
+                log.warning("not serving the switch", switch=self.name, why=said)
+            gevent.sleep(wait_s)
+            self._read_clock()
+
+    def _how_it_was(self, *, restarted: bool) -> Away:
+        """What may have happened while nobody listened, told by the lease that the switch remembers."""
+        lease = self._asker(encoder.global_getvar("fsacd_lease"))
+        text = lease.text.strip()
+        if lease.ok and text.isascii() and text.isdigit():
+            return Away(restarted, lease_ended=self._uptime(monotonic_ms()) >= int(text[:18]) * 1_000)
+        # A switch that has never had a lease, yet we know calls on it: it was started anew while nobody looked.
+        forgotten = lease.outcome in (Outcome.OK, Outcome.ERR)
+        knows = any(call.leg is not None and call.leg.switch == self.name for call in self._runtime.snapshot().calls)
+        return Away(restarted or (forgotten and knows), lease_ended=forgotten)
+
+    def _into_service(self) -> None:
+        self.in_sync, self.detail, self.since_ms = True, "", monotonic_ms()
+        self._runtime.post(SwitchConnected(self.name))
+        log.info("in sync with the switch", switch=self.name)
+
+    def _out_of_service(self, why: str) -> None:
+        if self.in_sync:
+            self.since_ms = monotonic_ms()
+        self.in_sync, self.detail = False, why
+
+    def _lose_fence(self) -> None:
+        """Nothing may leave any more until the fence is ours again."""
+        self._fence_lost = True
+        why = "the fence was not renewed in time, or another daemon has taken it"
+        self._out_of_service(why)
+        log.warning("not serving the switch any more", switch=self.name, why=why)
+        self._runtime.post(SwitchLost(self.name))
+        self._stir.set()
+
+    def _end_life(self) -> None:
+        for greenlet in (self._keeper, self._life):
+            if greenlet is not None and greenlet is not gevent.getcurrent():
+                greenlet.kill()
+
+    # --- keeping what we have ---
+
+    def _keep(self) -> None:
+        """Renew fence and lease until the fence is lost."""
+        lease_s = self._lease_ms / 1000 / _LEASE_RENEWALS
+        renewal_s = self._settings.fence_renewal_ms / 1000 if self._fence is not None else lease_s
+        next_lease = 0.0
+        while True:
+            if self._fence is not None and not self._fence.renew():
+                if not self._fence_lost:
+                    self._lose_fence()
+                return
+            if time.monotonic() >= next_lease:
+                next_lease = time.monotonic() + lease_s
+                self._read_clock()
+                self._renew_lease()
+            gevent.sleep(min(renewal_s, max(0.0, next_lease - time.monotonic())))
+
+    def _renew_lease(self) -> None:
+        until_s = (self._uptime(monotonic_ms()) + self._lease_ms) // 1000
+        self._act(encoder.global_setvar("fsacd_lease", str(until_s)))
+
+    def _read_clock(self) -> None:
+        """Set our idea of the switch's uptime right: over weeks, the clocks of two machines drift by seconds."""
+        before_ms = monotonic_ms()
+        reply = self._asker(encoder.uptime("ms"))
+        text, now_ms = reply.text.strip(), monotonic_ms()
+        if reply.ok and text.isascii() and text.isdigit() and now_ms - before_ms <= _QUICK_MS:
+            at_ms = (before_ms + now_ms) // 2
+            expected_ms = self._uptime(at_ms)
+            # It is printed modulo 2^32.
+            rounds = round((expected_ms - int(text[:18])) / _WRAP)
+            self.clock = translate.SwitchClock(int(text[:18]) + rounds * _WRAP, at_ms)
+
+    # --- comparing ---
+
+    def _catch_up(self, away: Away) -> None:
+        """Events were lost: ask for every leg, and tell what is learned, before anybody is rung."""
+        if away.restarted:
+            log.warning("the switch has been started anew", switch=self.name)
+        look = Look(self._catch_up_asker)
+        rows = sync.channels(look)
+        if rows is None:
+            return  # the link is about to be taken for dead; if not, the comparing finds it all a little later
+        snapshot = self._runtime.snapshot()
+        look.ahead(sync.asked_for(snapshot, self.name))
+        found = list(sync.missed(snapshot, self.name, rows, look, away))
+        found += self._strangers(look, rows)
+        for finding in found:
+            self._repair(finding)
+        self._sweep_outside(look, rows, adopt=True)
+        if found:
+            kinds = Counter(str(finding.kind) for finding in found)
+            log.info("caught up with the switch", switch=self.name, **kinds)
+
+    def _strangers(self, look: Look, rows: dict[str, sync.Row]) -> list[Finding]:
+        legs = sync.strangers(self._runtime.snapshot(), self.name, rows)[:_MOST_STRANGERS]
+        look.ahead([wire for leg in legs if (wire := sync.question(leg)) is not None])
+        now_ms = monotonic_ms()
+        return sync.unknown(legs, look, lambda leg: self._reader.waiting(leg, self.clock, now_ms))
+
+    def _sweep_outside(self, look: Look, rows: dict[str, sync.Row], *, adopt: bool) -> int:
+        if self._outside is None:
+            return 0
+        offers = [offer.offer_id for offer in self._runtime.snapshot().offers]
+        return self._outside.sweep(look, offers, adopt=adopt, rows=rows)
+
+    def _repair(self, finding: Finding) -> None:
+        if finding.fact is not None:
+            self._runtime.post(finding.fact)
+        if finding.remedy is not None:
+            self._act(finding.remedy)
+
+    def _compare_again_and_again(self) -> None:
+        """Until the fence is lost: soon after the catching up, then now and then, and when somebody asks for it."""
+        wait_s = _LIST_LAG_S
+        while self._goes_on(wait_s):
+            self._compare()
+            wait_s = self._settings.reconcile_interval_ms / 1000
+
+    def _goes_on(self, wait_s: float) -> bool:
+        """Wait for the time, or for somebody who asks; False when the fence is lost."""
+        self._stir.clear()
+        if not (self._reconcile_asked or self._fence_lost):
+            self._stir.wait(wait_s)
+        self._reconcile_asked = False
+        return not self._fence_lost
+
+    def _compare(self) -> None:
+        """Twice, because the list lags and facts are on their way: what is wrong both times is repaired."""
+        first = self._differences()
+        if not first:
+            return
+        gevent.sleep(_LIST_LAG_S)
+        known = {(finding.kind, finding.leg) for finding in first}
+        for finding in self._differences():
+            if (finding.kind, finding.leg) in known and not self._fence_lost:
+                log.warning("engine and switch differed", switch=self.name, what=str(finding.kind), leg=finding.leg)
+                self._on_repair(str(finding.kind))
+                self._repair(finding)
+
+    def _differences(self) -> list[Finding]:
+        look = Look(self._asker)
+        rows = sync.channels(look)
+        if rows is None:
+            return []
+        for _ in range(self._sweep_outside(look, rows, adopt=False)):
+            self._on_repair(str(sync.Difference.OUTSIDE_CALL))
+        snapshot = self._runtime.snapshot()
+        found = list(sync.missed(snapshot, self.name, rows, look, hinted=True))
+        found += sync.in_limbo(snapshot, self.name, rows)
+        return found + self._strangers(look, rows)
