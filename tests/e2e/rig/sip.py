@@ -2,11 +2,13 @@
 
 SIPp waits in steps of its scenario; where two switches are compared, a phone must do the same thing at the same moment
 on both. This one speaks just as much SIP as a phone on loopback needs: nothing is lost there, so nothing is repeated.
+A test can also play the phones by hand: `rung` shows who is rung for whom, `answer` and `refuse` do something about it.
 """
 
 from __future__ import annotations
 
 import re
+import struct
 import time
 from dataclasses import dataclass, field
 
@@ -23,6 +25,9 @@ STATUS = {
     "NORMAL_TEMPORARY_FAILURE": "503 Service Unavailable",
 }
 _USER = re.compile(r"sip:([^@;>]*)@")
+_ANCILLARY_BYTES = 64
+# A Linux constant that Python's socket module does not name.
+_SO_TIMESTAMPNS = 35
 _URI = re.compile(r"<([^>]*)>")
 _SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
 
@@ -69,21 +74,45 @@ class Dialog:
     timers: list[gevent.Greenlet] = field(default_factory=list)
     # When it rang, answered or refused (s, monotonic), by the name that the script has for it.
     acts: dict[str, float] = field(default_factory=dict)
+    # Unix times (s) by the kernel's clock: the INVITE or, for a caller, the 200 came; our 200 went; the CANCEL came.
+    began_s: float = 0.0
+    answered_s: float = 0.0
+    cancelled_s: float = 0.0
+    # What the CANCEL gave as its reason.
+    reason: str = ""
+
+    @property
+    def caller(self) -> str:
+        """Whose number the phone shows."""
+        found = _USER.search(self.far)
+        return found[1] if found else ""
 
 
 class Telephones:
-    """All phones and callers of a test on one UDP port. `scripts` says by user what a phone does when it is rung."""
+    """All phones and callers of a test on one UDP port. `scripts` says by user what a phone does when it is rung.
+
+    One without a script rings until the test does something.
+    """
 
     def __init__(self, trunk_port: int) -> None:
         self.scripts: dict[str, ScriptedPhone] = {}
+        # Every ring of every phone, in the order of the INVITEs.
+        self.rung: list[Dialog] = []
         # By user, what his phone did, one entry for each time that it was rung.
         self.acts: dict[str, list[dict[str, float]]] = {}
+        # How long a phone that has fallen silent waits before it says so. Many at once would else take from the switch
+        # the processor that, anywhere but here, it need not share with them.
+        self.pause_s = 0.0
         self._trunk_port = trunk_port
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket.bind(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
         self._dialogs: dict[str, Dialog] = {}
         self._branches = 0
+        self._calls = 0
+        # When the message that is being read came to the kernel.
+        self._came_s = 0.0
         self._reader = gevent.spawn(self._read)
 
     def stop(self) -> None:
@@ -95,14 +124,29 @@ class Telephones:
 
     # --- what a test does -----------------------------------------------------------------------------------------
 
-    def call(self, number: str, dials: str) -> None:
+    def call(self, number: str, dials: str) -> Dialog:
         """A caller calls; he answers a BYE and hangs up by `hang_up`."""
-        call_id = f"{number}@{self.port}"
-        dialog = Dialog(number, call_id, f"<sip:{number}@127.0.0.1:{self.port}>;tag=c{number}")
+        self._calls += 1
+        call_id = f"{number}-{self._calls}@{self.port}"
+        dialog = Dialog(number, call_id, f"<sip:{number}@127.0.0.1:{self.port}>;tag=c{self._calls}")
         dialog.target = f"sip:{dials}@127.0.0.1:{self._trunk_port}"
         dialog.far = f"<{dialog.target}>"
         self._dialogs[call_id] = dialog
         dialog.branch = self._request(dialog, "INVITE", 1, _SDP)
+        return dialog
+
+    def answer(self, dialog: Dialog) -> None:
+        """The phone that rings answers."""
+        assert dialog.state == "ringing" and dialog.invite is not None, f"{dialog.user} does not ring"
+        dialog.state = "talking"
+        dialog.answered_s = time.time()
+        self._reply(dialog.invite, "200 OK", _address(dialog.target), dialog.near, _SDP)
+
+    def refuse(self, dialog: Dialog, cause: str = "CALL_REJECTED") -> None:
+        """The phone that rings refuses."""
+        assert dialog.state == "ringing" and dialog.invite is not None, f"{dialog.user} does not ring"
+        dialog.state = "over"
+        self._reply(dialog.invite, STATUS[cause], _address(dialog.target), dialog.near)
 
     def hang_up(self, user: str) -> None:
         """The phone that talks hangs up; one that does not talk has nothing to hang up."""
@@ -115,7 +159,8 @@ class Telephones:
 
     def _read(self) -> None:
         while True:
-            raw, address = self._socket.recvfrom(65_536)
+            raw, ancillary, _, address = self._socket.recvmsg(65_536, _ANCILLARY_BYTES)
+            self._came_s = _kernel_time_s(ancillary)
             if raw.strip():
                 message = Message.read(raw)
                 if message.start.startswith("SIP/2.0 "):
@@ -174,6 +219,7 @@ class Telephones:
             dialog.target = message.uri("contact")
         self._request(dialog, "ACK", 1, branch=dialog.branch if refused else "")
         if dialog.state == "calling":
+            dialog.began_s = self._came_s
             dialog.state = "over" if refused else "talking"
 
     # --- a phone ----------------------------------------------------------------------------------------------------
@@ -186,10 +232,12 @@ class Telephones:
         elif method == "INVITE" and dialog is not None and dialog.state == "talking":
             self._reply(message, "200 OK", address, body=_SDP)
         elif method == "CANCEL":
-            self._reply(message, "200 OK", address)
-            if dialog is not None and dialog.state == "ringing" and dialog.invite is not None:
+            invite = None
+            if dialog is not None and dialog.state == "ringing":
                 self._over(dialog)
-                self._reply(dialog.invite, "487 Request Terminated", address, dialog.near)
+                dialog.cancelled_s, dialog.reason = self._came_s, message.headers.get("reason", "")
+                invite = dialog
+            gevent.spawn_later(self.pause_s, self._cancelled, message, invite, address)
         elif method in {"BYE", "UPDATE", "INFO", "OPTIONS"}:
             self._reply(message, "200 OK", address)
             if method == "BYE" and dialog is not None:
@@ -198,11 +246,13 @@ class Telephones:
     def _ring(self, message: Message, address: tuple[str, int]) -> None:
         found = _USER.search(message.start)
         user = found[1] if found else ""
-        script = self.scripts[user]
+        script = self.scripts.get(user, _WAITS)
         near = f"{message.headers['to']};tag=a{len(self._dialogs)}"
         dialog = Dialog(user, message.call_id, near, message.headers["from"], message.uri("contact"), message, script)
         dialog.state = "ringing"
+        dialog.began_s = self._came_s
         self._dialogs[message.call_id] = dialog
+        self.rung.append(dialog)
         self._reply(message, "100 Trying", address)
         self.acts.setdefault(user, []).append(dialog.acts)
         self._later(dialog, "rings_ms", "180 Ringing", "ringing")
@@ -223,9 +273,26 @@ class Telephones:
 
         dialog.timers.append(gevent.spawn_later(delay_ms / 1_000, act))
 
+    def _cancelled(self, message: Message, dialog: Dialog | None, address: tuple[str, int]) -> None:
+        self._reply(message, "200 OK", address)
+        if dialog is not None and dialog.invite is not None:
+            self._reply(dialog.invite, "487 Request Terminated", address, dialog.near)
+
     @staticmethod
     def _over(dialog: Dialog) -> None:
         dialog.state = "over"
+
+
+_WAITS = ScriptedPhone(rings_ms=0)
+
+
+def _kernel_time_s(ancillary: list[tuple[int, int, bytes]]) -> float:
+    """When the kernel got the datagram: what a test measures does not depend on when it is read."""
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
+            seconds, nanoseconds = struct.unpack("@ll", data[:16])
+            return float(seconds + nanoseconds / 1e9)
+    return time.time()
 
 
 def _address(uri: str) -> tuple[str, int]:
