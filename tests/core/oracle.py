@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fsacd.core import events as e
 from fsacd.core import records as r
@@ -35,8 +35,9 @@ class Oracle:
     driver: Driver
     rules: Rules
     plugins: TestPlugins
-    # Explain every decision, and one in so many steps every waiting call.
+    # In one of so many steps, every waiting call is explained.
     explain_waiting_one_in: int = 4
+    only_decisions: bool = False  # judge nothing but decisions and their explanations
     queued: dict[str, e.CallQueued] = field(default_factory=dict)
     advanced_to: int = 0
     explained: dict[int, Explanation] = field(default_factory=dict)
@@ -64,26 +65,32 @@ class Oracle:
         `alone`: of one fact or one deadline, so that what it gave can be judged as one. `overdue`: deadlines had come
         before the fact and were not acted on yet.
         """
-        before, after = self.before, self._look()
-        self.before = after
+        before = self.before
+        nothing = self.only_decisions and event is None and not step.commands and not step.records
+        after = self.before = replace(before, now_ms=self.driver.now_ms) if nothing else self._look()
         if event is None:
             self.advanced_to = self.driver.now_ms
         self._announced(event)
-        self.ledger.take(event, step, after, self.queued)
+        if not self.only_decisions:
+            self.ledger.take(event, step, after, self.queued)
         self.clerk.take(event, step, before, after)
-        self.duties.take(event, step, before, after)
+        if not self.only_decisions:
+            self.duties.take(event, step, before, after)
         due_ms = self.driver.engine.next_deadline_ms()
         late = overdue or (due_ms is not None and due_ms <= self.driver.now_ms)
         strict = not late
         if isinstance(event, e.RulesChanged | e.AgentChangeAsked):
             self.order.forget_scopes()
-        decisions = self._decide(step, after, judged=alone and not overdue)
-        if strict:
+        rang = set() if alone else {call.call_id for call in before.calls if call.state == "offered"}
+        decisions = self._decide(step, after, rang, judged=alone and not overdue)
+        if strict and not nothing:
             self.clerk.compare(after)
-        self.departures.take(event, step, before, after, strict and alone)
+        if not self.only_decisions:
+            self.departures.take(event, step, before, after, strict and alone)
         now = self.order.scene(after, [])
-        self.order.nobody_idle(now, self.order.scene(after, [], self.advanced_to) if late else now)
-        if alone and not overdue:
+        if not self.only_decisions:
+            self.order.nobody_idle(now, self.order.scene(after, [], self.advanced_to) if late else now)
+        if alone and not overdue and decisions:
             self.order.nobody_overtaken(decisions, now)
         if strict and self.dice.randrange(self.explain_waiting_one_in) == 0:
             self._why_waiting(now)
@@ -105,8 +112,10 @@ class Oracle:
             dict(event.required),
         )
 
-    def _decide(self, step: Step, after: Snapshot, *, judged: bool) -> list[Decision]:
+    def _decide(self, step: Step, after: Snapshot, rang: set[str], *, judged: bool) -> list[Decision]:
         broken = {record.queue for record in step.records if isinstance(record, r.StrategyFailed)}
+        # What has broken is not asked again, and so cannot say later what it said.
+        self.explained = {number: told for number, told in self.explained.items() if told.queue not in broken}
         decisions = self.order.decisions(step, after)
         for decision in decisions:
             plain = decision.record.queue not in broken
@@ -119,10 +128,10 @@ class Oracle:
             if plain:
                 call = self.books.calls[decision.call_id]
                 strategy, preferred = self.books.strategy(call.queue), self.books.preferred(call, after.now_ms)
-                assert call.unsure_preferred or keys_in_order(told, strategy, preferred), f"keys out of order: {told}"
+                assert keys_in_order(told, strategy, preferred), f"keys out of order: {told}"
             if judged and not broken:
                 self.reasons.judge(told, decision.scene, decision.agent_id, self.plugins.given)
-            self.order.made(decision)
+            self.order.made(decision, goes_on=decision.call_id in rang)
         return decisions
 
     def _why_waiting(self, scene: Scene) -> None:
@@ -136,9 +145,10 @@ class Oracle:
             numbers = [one.decision for one in told[:-1]]
             assert numbers == self.books.calls[call.call_id].decisions
 
-    def all_over(self) -> None:
-        """After a long silence: every offer was closed, and what was explained is explained in the same words."""
-        self.ledger.all_over(self.driver.engine.snapshot(self.driver.now_ms))
+    def all_over(self, *, quiet: bool = True) -> None:
+        """What was explained is explained in the same words; after a long silence (`quiet`), every offer is closed."""
+        if quiet:
+            self.ledger.all_over(self.driver.engine.snapshot(self.driver.now_ms))
         for number in list(self.explained)[-ASKED_AGAIN:]:
             again = self.driver.engine.explain_decision(number)
             assert again == self.explained[number], f"explained later: {again}, at first {self.explained[number]}"

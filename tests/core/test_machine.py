@@ -22,7 +22,7 @@ from fsacd.core.views import Snapshot
 from fsacd.testing import replay
 from tests.core.acts import ACTS, WEIGHTS, act
 from tests.core.adversary import Adversary
-from tests.core.centres import AGENTS, Pick, build_rules
+from tests.core.centres import AGENTS, SWITCHES, Pick, build_rules
 from tests.core.plugins import TestPlugins
 
 LONG = int(os.environ.get("FSACD_LONG", "0"))
@@ -58,6 +58,8 @@ def transient(snapshot: Snapshot) -> set[tuple[object, ...]]:
 def finish(adversary: Adversary) -> None:
     """All facts stop: each transient state ends, and with the agents gone home no deadline is left."""
     driver = adversary.driver
+    for switch in SWITCHES:
+        adversary.tell(e.SwitchConnected(switch))
     before = transient(driver.engine.snapshot(driver.now_ms))
     adversary.wait(QUIET_AFTER_MS)
     lasting = before & transient(driver.engine.snapshot(driver.now_ms))

@@ -1,0 +1,205 @@
+"""What the oracle knows: kept from the facts that were told and the records that came out, by the words of the rules.
+
+Where the rules leave something open, the books say so (`unsure`), take what the engine shows, and judge nothing by it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+
+from fsacd.core import events as e
+from fsacd.core import records as r
+from fsacd.core.rules import QueueRules, Rules, Sticky, StickyAgent
+from fsacd.core.views import AgentView, CallView
+from tests.core.tally import Tally
+
+# How an offer ended that he let pass: his phone rang, and nothing was taken from him.
+LET_PASS = frozenset({"refused", "busy", "no_answer", "unreachable", "hung_up", "cancelled"})
+
+
+@dataclass
+class CallBook:
+    """One call, from its announcement to its end."""
+
+    event: e.CallQueued
+    queue: str
+    arrived_ms: int
+    joined_ms: int
+    priority: int  # without what steps add
+    head_start_ms: int
+    asked: dict[str, int]
+    let_pass: Counter[str] = field(default_factory=Counter)
+    preferred: str | None = None
+    reserved: str | None = None
+    until_ms: int = 0  # of both
+    sent: bool = False  # to him, by an operator
+    last_rung: str | None = None  # whom it rang last in this queue
+    unsure_last: bool = False
+    offers: int = 0
+    ring_began_ms: int = 0
+    first_scope: tuple[int, int] | None = None  # rank and level of the first who rings in this round
+    first_required: dict[str, int] | None = None  # by what he was chosen; None: that has changed under his ringing
+    decisions: list[int] = field(default_factory=list)
+
+    @property
+    def virtual_ms(self) -> int:
+        """Arrival minus head start."""
+        return self.arrived_ms - self.head_start_ms
+
+
+@dataclass
+class AgentBook:
+    """One agent, for as long as he is configured."""
+
+    idle_since_ms: int = 0
+    last_offered_ms: float = -math.inf
+    since_ms: int = 0
+    state: str = "logged_out"
+    tally: Tally = field(default_factory=Tally)
+    legs: set[e.Leg] = field(default_factory=set)
+    # Offers in a row that he did not answer: since the last answer, and since anything that may begin a new count.
+    no_answers_most: int = 0
+    no_answers_least: int = 0
+
+
+@dataclass
+class QueueBook:
+    """One queue."""
+
+    last_rung: str | None = None
+    unsure_last: bool = False
+    failed: bool = False  # its strategy: longest_idle does its work
+    order_failed: bool = False
+    is_open: bool = True
+
+
+@dataclass
+class Books:
+    """All of it. `last_agents`: number → agent, the one talked with longest ago first."""
+
+    rules: Rules
+    calls: dict[str, CallBook] = field(default_factory=dict)
+    agents: dict[str, AgentBook] = field(default_factory=dict)
+    queues: dict[str, QueueBook] = field(default_factory=dict)
+    last_agents: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    numbers: dict[int, r.DecisionMade] = field(default_factory=dict)
+    talks: Counter[str] = field(default_factory=Counter)
+
+    def queue(self, name: str) -> QueueBook:
+        """This queue's book."""
+        return self.queues.setdefault(name, QueueBook())
+
+    def agent(self, agent_id: str) -> AgentBook:
+        """This agent's book."""
+        return self.agents.setdefault(agent_id, AgentBook())
+
+    def queue_rules(self, name: str) -> QueueRules:
+        """The rules of a queue; an empty one's for a queue that is gone while a call of it talks."""
+        return self.rules.queues.get(name) or QueueRules(name)
+
+    def strategy(self, queue: str) -> str:
+        """By which strategy a queue works now."""
+        return "longest_idle" if self.queue(queue).failed else self.queue_rules(queue).strategy
+
+    def place(self, agent_id: str, queue: str) -> int:
+        """Where he stands in the configuration's list; who serves the queue by a live change stands behind it."""
+        line_up = list(self.rules.agents)
+        configured = agent_id in self.rules.agents and queue in self.rules.agents[agent_id].queues
+        return line_up.index(agent_id) + (0 if configured else len(line_up))
+
+    # --- what holds for a call at a time ---
+
+    def due(self, call: CallBook, at_ms: int) -> list[int]:
+        """Which of its queue's steps hold: their places in the list."""
+        steps = self.queue_rules(call.queue).steps
+        return [place for place, step in enumerate(steps) if at_ms - call.joined_ms >= step.after_ms]
+
+    def required(self, call: CallBook, at_ms: int) -> dict[str, int]:
+        """What an agent must be able to do for it."""
+        rules = self.queue_rules(call.queue)
+        wanted = dict(rules.required)
+        for skill, level in call.asked.items():
+            wanted[skill] = max(level, wanted.get(skill, level))
+        for place in self.due(call, at_ms):
+            for skill, level in rules.steps[place].lower:
+                if skill in wanted:
+                    wanted[skill] = min(level, wanted[skill])
+            for skill in rules.steps[place].drop:
+                wanted.pop(skill, None)
+        return wanted
+
+    def priority(self, call: CallBook, at_ms: int) -> int:
+        """Its class, what steps have raised it by included."""
+        steps = self.queue_rules(call.queue).steps
+        return call.priority + sum(steps[place].raise_by for place in self.due(call, at_ms))
+
+    def backup_open(self, call: CallBook, at_ms: int) -> bool:
+        """Whether agents who serve the queue as backup may take it."""
+        steps = self.queue_rules(call.queue).steps
+        return any(steps[place].backup for place in self.due(call, at_ms))
+
+    def reserved(self, call: CallBook, at_ms: int) -> str | None:
+        """The only agent who may have it."""
+        return call.reserved if at_ms < call.until_ms else None
+
+    def preferred(self, call: CallBook, at_ms: int) -> str | None:
+        """The agent who comes first for it."""
+        return call.preferred if at_ms < call.until_ms else None
+
+    # --- joining ---
+
+    def join(self, call: CallBook, queue: str, joined_ms: int, agents: dict[str, AgentView], *, by_hand: bool) -> None:
+        """The call stands in this queue from now on: steps and stickiness begin anew.
+
+        Whoever is moved by hand is moved for a reason: nobody comes first for him.
+        """
+        if queue != call.queue:
+            call.last_rung = None
+            call.unsure_last = False
+        call.queue, call.joined_ms = queue, joined_ms
+        call.preferred = call.reserved = None
+        call.sent = False
+        sticky = self.queue_rules(queue).sticky
+        if sticky is None or by_hand:
+            return
+        agent_id = self._found(call, sticky, agents)
+        if agent_id is None or agents[agent_id].state == "logged_out":
+            return
+        view = agents[agent_id]
+        fits = queue in dict(view.queues) and lacks(dict(view.skills), self.required(call, joined_ms)) is None
+        if fits or sticky.any_queue:
+            call.preferred = agent_id
+            call.reserved = agent_id if sticky.wait else None
+            call.until_ms = joined_ms + sticky.for_ms
+
+    def _found(self, call: CallBook, sticky: Sticky, agents: dict[str, AgentView]) -> str | None:
+        named = call.event.named_agent if call.event.named_agent in agents else None
+        last = self.last_agents.get(call.event.number) if call.event.number else None
+        match sticky.agent:
+            case StickyAgent.NAMED:
+                found = named
+            case StickyAgent.LAST:
+                found = last
+            case StickyAgent.NAMED_OR_LAST:
+                found = named or last
+        return found if found in agents else None
+
+    def talked(self, number: str, agent_id: str) -> None:
+        """The caller of this number has talked with this agent."""
+        if number:
+            self.last_agents[number] = agent_id
+            self.last_agents.move_to_end(number)
+            while len(self.last_agents) > self.rules.limits.last_agents:
+                self.last_agents.popitem(last=False)
+
+
+def lacks(levels: dict[str, int], required: dict[str, int]) -> set[str] | None:
+    """The required skills that he has not, or not well enough; None if there are none."""
+    return {skill for skill, level in required.items() if levels.get(skill, 0) < max(level, 1)} or None
+
+
+def shown(call: CallView) -> tuple[str, int, dict[str, int]]:
+    """What the engine shows of a call and the books know, too."""
+    return call.queue, call.priority, dict(call.required)

@@ -1,0 +1,233 @@
+"""Keeps the oracle's books: what each fact and each record means for them, and that the engine shows the same."""
+
+from __future__ import annotations
+
+from fsacd.core import commands as k
+from fsacd.core import events as e
+from fsacd.core import records as r
+from fsacd.core.views import AgentView, Snapshot, Step
+from tests.core.books import LET_PASS, AgentBook, Books, CallBook, shown
+
+IN_QUEUE = frozenset({"waiting", "offered", "connecting"})
+
+
+class Clerk:
+    """Writes the books, step by step."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+        self.offers: dict[str, k.RingAgent] = {}
+        # Offers that were let pass, and those not answered: how their legs end may be told later.
+        self._let_pass: set[str] = set()
+        self._unanswered: set[str] = set()
+        self._closed_offers: set[str] = set()
+
+    def take(self, event: e.Event | None, step: Step, before: Snapshot, after: Snapshot) -> None:
+        """One step: the fact, the records, and what is shown after it. Decisions are left to the judge of order."""
+        agents = {agent.agent_id: agent for agent in after.agents}
+        for command in step.commands:
+            if isinstance(command, k.RingAgent):
+                self.offers[command.offer_id] = command
+            elif isinstance(command, k.CancelOffer) and command.reason is k.CancelReason.NO_ANSWER:
+                self._lets_pass(command.offer_id)
+                self._not_answered(command.offer_id)
+        if event is not None and step.refused is None:
+            self._fact(event, before, after)
+        for record in step.records:
+            self._record(record, agents, after.now_ms, by_hand=isinstance(event, e.CallRequeueAsked))
+        for record in step.records:
+            if isinstance(record, r.CallConnected):
+                self._connected(record)
+        self._agents(after)
+        self._leave(agents)
+        self._forget(after)
+
+    # --- facts ---
+
+    def _fact(self, event: e.Event, before: Snapshot, after: Snapshot) -> None:
+        books, now_ms = self.books, after.now_ms
+        match event:
+            case e.LastAgentsKnown(pairs):
+                for number, agent_id in dict(pairs).items():
+                    books.last_agents.setdefault(number, agent_id)
+            case e.QueueSetOpen(queue, is_open, _):
+                books.queue(queue).is_open = is_open
+            case e.OutsideCallStarted() | e.OutsideCallEnded() | e.SwitchRestarted():
+                self._outside(event)
+            case e.RulesChanged(rules):
+                self._rules(event)
+                books.rules = rules
+            case e.AgentLoggedIn(agent_id) | e.AgentSetReady(agent_id) | e.AgentSetNotReady(agent_id):
+                books.agent(agent_id).no_answers_least = 0
+            case e.AgentChangeAsked(_, _, _, queues) if queues is not None:
+                self._places_moved()
+            case e.OfferAnswered(offer_id) | e.OfferEnded(offer_id, answered=True) if offer_id in self.offers:
+                self._picked_up(offer_id)
+            case e.CallRequeueAsked() | e.CallChangeAsked() | e.CallSendAsked() if event.call_id in books.calls:
+                self._wish(event, before, now_ms)
+            case e.CallPromoteAsked(call_id) if call_id in books.calls:
+                self._promoted(books.calls[call_id], after)
+            case _:
+                pass
+
+    def _outside(self, event: e.OutsideEvent | e.SwitchRestarted) -> None:
+        """Agents' own calls."""
+        books = self.books
+        match event:
+            case e.OutsideCallStarted(agent_id, leg) if agent_id in books.agents:
+                books.agent(agent_id).legs.add(leg)
+            case e.OutsideCallEnded(agent_id, leg) if agent_id in books.agents:
+                books.agent(agent_id).legs.discard(leg)
+            case e.SwitchRestarted(switch):
+                for book in books.agents.values():
+                    book.legs = {leg for leg in book.legs if leg.switch != switch}
+            case _:
+                pass
+
+    def _wish(
+        self, event: e.CallRequeueAsked | e.CallChangeAsked | e.CallSendAsked, before: Snapshot, now_ms: int
+    ) -> None:
+        call = self.books.calls[event.call_id]
+        match event:
+            case e.CallRequeueAsked():
+                talked = any(view.call_id == event.call_id and view.state == "talking" for view in before.calls)
+                if talked:
+                    call.joined_ms = now_ms  # put back after a talk: it joins anew
+            case e.CallChangeAsked():
+                call.priority = call.priority if event.priority is None else event.priority
+                call.head_start_ms = call.head_start_ms if event.head_start_ms is None else event.head_start_ms
+                call.asked = call.asked if event.required is None else dict(event.required)
+            case e.CallSendAsked():
+                call.preferred = call.reserved = event.agent_id
+                call.until_ms = now_ms + event.for_ms
+                call.sent = True
+
+    def _promoted(self, call: CallBook, after: Snapshot) -> None:
+        view = next(view for view in after.calls if view.call_id == call.event.call_id)
+        call.head_start_ms = view.head_start_ms
+        call.priority = view.priority - (self.books.priority(call, after.now_ms) - call.priority)
+        others = [other for other in after.calls if other.queue == view.queue and other.state == "waiting"]
+        for other in others:
+            mine = (-view.priority, view.arrived_ms - view.head_start_ms)
+            theirs = (-other.priority, other.arrived_ms - other.head_start_ms)
+            assert other is view or mine < theirs, f"{view.call_id} was promoted, and {other.call_id} goes before it"
+
+    def _rules(self, event: e.RulesChanged) -> None:
+        for queue in self.books.queues.values():
+            queue.failed = queue.order_failed = False
+        if list(event.rules.agents) != list(self.books.rules.agents) or any(
+            event.rules.agents[agent_id].queues != one.queues for agent_id, one in self.books.rules.agents.items()
+        ):
+            self._places_moved()
+
+    def _places_moved(self) -> None:
+        """Places are numbers in a list: what one of them said of the last agent rung is no more sure."""
+        for queue in self.books.queues.values():
+            queue.unsure_last = queue.last_rung is not None
+        for call in self.books.calls.values():
+            call.unsure_last = call.last_rung is not None
+
+    # --- records ---
+
+    def _record(self, record: r.Record, agents: dict[str, AgentView], now_ms: int, *, by_hand: bool) -> None:
+        books = self.books
+        match record:
+            case r.CallJoined(call_id, queue, _, by_overflow) if call_id in books.calls:
+                call = books.calls[call_id]
+                books.join(call, queue, now_ms if by_overflow else call.arrived_ms, agents, by_hand=by_hand)
+            case r.AgentStateEnded(agent_id, state, _, started_ms, ended_ms, _):
+                book = books.agent(agent_id)
+                book.tally.spent(state, ended_ms - started_ms)
+                book.since_ms = ended_ms
+                if state in {"talking", "logged_out"}:
+                    book.idle_since_ms = ended_ms
+            case r.OfferClosed():
+                self._closed(record)
+            case r.StrategyFailed(queue, plugin):
+                is_order = "order" in plugin
+                books.queue(queue).order_failed |= is_order
+                books.queue(queue).failed |= not is_order
+            case _:
+                pass
+
+    def _closed(self, record: r.OfferClosed) -> None:
+        self._closed_offers.add(record.offer_id)
+        if record.answered_ms is None and record.reason == "no_answer":
+            self._not_answered(record.offer_id)
+        if record.reason in LET_PASS:
+            self._lets_pass(record.offer_id)
+
+    def _picked_up(self, offer_id: str) -> None:
+        agent = self.books.agent(self.offers[offer_id].agent_id)
+        agent.no_answers_least = 0
+        if offer_id not in self._unanswered | self._closed_offers:
+            agent.no_answers_most = 0
+
+    def _not_answered(self, offer_id: str) -> None:
+        if offer_id not in self._unanswered:
+            self._unanswered.add(offer_id)
+            agent = self.books.agent(self.offers[offer_id].agent_id)
+            agent.no_answers_most += 1
+            agent.no_answers_least += 1
+
+    def _lets_pass(self, offer_id: str) -> None:
+        call = self.books.calls.get(self.offers[offer_id].call_id)
+        if call is None or offer_id in self._let_pass:
+            return
+        self._let_pass.add(offer_id)
+        agent_id = self.offers[offer_id].agent_id
+        call.let_pass[agent_id] += 1
+        if call.preferred == agent_id:
+            call.preferred = call.reserved = None
+
+    def _connected(self, record: r.CallConnected) -> None:
+        self.books.agent(record.agent_id).tally.answered()
+        self.books.talked(self.books.calls[record.call_id].event.number, record.agent_id)
+
+    # --- what is shown ---
+
+    def _agents(self, after: Snapshot) -> None:
+        live = {agent.agent_id for agent in after.agents}
+        self.books.agents = {agent_id: book for agent_id, book in self.books.agents.items() if agent_id in live}
+        for view in after.agents:
+            if view.agent_id not in self.books.agents:
+                self.books.agents[view.agent_id] = AgentBook(since_ms=view.since_ms)
+            book = self.books.agents[view.agent_id]
+            assert book.since_ms == view.since_ms, f"{view.agent_id} has a gap in his history"
+            self._state(book, view)
+            book.state = view.state
+
+    def _state(self, book: AgentBook, view: AgentView) -> None:
+        if view.state == "ready":
+            assert not book.legs, f"{view.agent_id} is ready while his phone is in a call of his own"
+            assert not view.then, f"{view.agent_id} is ready, though he asked for {view.then}"
+        if view.state == "busy":
+            assert book.legs, f"{view.agent_id} is busy without a call of his own"
+        if book.state == "wrapping_up" and view.state != "wrapping_up" and view.reason == "wrap_up_not_ended":
+            assert view.state == "not_ready"
+
+    def _leave(self, agents: dict[str, AgentView]) -> None:
+        """Nobody's call waits for an agent who has gone home."""
+        for call in self.books.calls.values():
+            if call.preferred is not None and (
+                call.preferred not in agents or agents[call.preferred].state == "logged_out"
+            ):
+                call.preferred = call.reserved = None
+
+    def _forget(self, after: Snapshot) -> None:
+        live = {view.call_id for view in after.calls}
+        self.books.calls = {call_id: call for call_id, call in self.books.calls.items() if call_id in live}
+
+    def compare(self, after: Snapshot) -> None:
+        """What the engine shows of the calls is what the books say; only if no deadline is overdue."""
+        for view in after.calls:
+            if view.state not in IN_QUEUE:
+                continue
+            call = self.books.calls[view.call_id]
+            now_ms = after.now_ms
+            known = call.queue, self.books.priority(call, now_ms), self.books.required(call, now_ms)
+            assert known == shown(view), f"{view.call_id}: {known} by the books, the engine shows {shown(view)}"
+            assert call.head_start_ms == view.head_start_ms
+            expected = self.books.reserved(call, now_ms)
+            told = f"{view.call_id} is shown as reserved for {view.reserved_for}, not {expected}"
+            assert view.reserved_for == expected, told
