@@ -27,6 +27,7 @@ def test_status_shows_the_daemon_its_links_and_what_is_going_on() -> None:
                 "name": "fs1",
                 "connected": True,
                 "detail": "",
+                "standing_by": False,
                 "since_at": "2026-03-01T11:00:01.000Z",
                 "event_lag_seconds": 0.0025,
                 "events": 0,

@@ -39,11 +39,16 @@ class Daemon:
         """What it wrote to standard error."""
         return self.directory / "fsacd.log"
 
-    def start(self) -> None:
-        """Start it and wait until it is in sync with the switch."""
+    @property
+    def switch(self) -> dict[str, Any]:
+        """The settings of its switch, unless the test gives others."""
+        return {"port": self.esl_port, "password": PASSWORD}
+
+    def start(self, *, ready: bool = True) -> None:
+        """Start it and wait until it is in sync with the switch, or else until it answers."""
         file = self.directory / "fsacd.yaml"
         config = {
-            "switches": {"fs1": {"port": self.esl_port, "password": PASSWORD}},
+            "switches": {"fs1": self.switch},
             "api": {
                 "listen": f"127.0.0.1:{self.port}",
                 "tokens": [{"name": "e2e", "role": "admin", "token": TOKEN}],
@@ -60,7 +65,17 @@ class Daemon:
                 env=dict(os.environ),
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - the tests' process runs no threads that hold locks here
             )
-        await_true(self.is_ready, _START_S, "the daemon is in sync with the switch")
+        if ready:
+            await_true(self.is_ready, _START_S, "the daemon is in sync with the switch")
+        else:
+            await_true(self._answers, _START_S, "the daemon answers")
+
+    def _answers(self) -> bool:
+        try:
+            self._fetch("/livez")
+        except (OSError, urllib.error.URLError):
+            return False
+        return True
 
     def is_ready(self) -> bool:
         """What /readyz says."""
@@ -113,6 +128,11 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait(_STOP_S)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal; one that has ended hears nothing."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
 
     def kill(self) -> None:
         """As a crash would: -9."""
