@@ -85,6 +85,11 @@ class Backlog:
         return self._spool is not None and not self._broken
 
     @property
+    def owns_spool(self) -> bool:
+        """Whether the spool's directory is ours and not, for now, another process's."""
+        return self._spool is not None
+
+    @property
     def unsafe(self) -> int:
         """How many rows an end of this process would lose."""
         return len(self._moving) + sum(item.after is None for item in self._items)

@@ -40,6 +40,10 @@ _CALL_BLANKS: Final = {"number": "", "name": "", "customer": "", "leg_uuid": Non
 class Changeable(Protocol):
     """Rows on their way."""
 
+    @property
+    def owns_spool(self) -> bool:
+        """Whether requests in the spool's directory are meant for us."""
+
     def change(self, change: Callable[[Row], Row | None]) -> int:
         """Put other rows in the place of those for which `change` gives one. Raises OSError."""
 
@@ -93,7 +97,7 @@ class Requests:
 
     def fulfil(self, rows: Changeable) -> None:
         """Do what is asked for; not while rows are on their way to the database. Waits for the disk."""
-        for path in list(self._files()):
+        for path in list(self._files()) if rows.owns_spool else ():
             try:
                 with path.open("r+b", buffering=0) as file:
                     numbers = _numbers(file.read(_REQUEST_BYTES) or b"")

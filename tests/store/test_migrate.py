@@ -28,6 +28,21 @@ def test_history_of_an_older_fsacd(database: str, monkeypatch: pytest.MonkeyPatc
     assert rows(database, "SELECT call_id, customer, language FROM calls") == [("c1", "K-1", "")]
 
 
+def test_a_migration_that_fails(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that the database refuses changes nothing, those before it stay applied, and a later try goes on there."""
+    whole = available()
+    broken = [*whole[:-1], whole[-1]._replace(text="CREATE TABLE half (n integer); SELECT 1 / 0")]
+    with psycopg.connect(database) as connection:
+        with monkeypatch.context() as patched:
+            patched.setattr(migrating, "available", lambda: broken)
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                migrate(connection)
+        assert connection.execute("SELECT to_regclass('half') IS NULL").fetchone() == (True,)
+        assert connection.execute("SELECT max(version) FROM schema_migrations").fetchone() == (len(whole) - 1,)
+        connection.commit()
+        assert migrate(connection) == [whole[-1].name]
+
+
 def test_migrations_are_numbered_without_a_gap() -> None:
     """Each file of the schema has the number after the one before; none is overlooked for its name."""
     directory = Path(migrating.__file__).parent / "schema"
