@@ -35,7 +35,8 @@ _log = structlog.get_logger(__name__)
 _SEGMENT_BYTES: Final = 4 * 1024 * 1024
 # A segment of which all is confirmed is given up when it is this long; below, a new one for each row would cost more.
 _GIVE_UP_BYTES: Final = 256 * 1024
-_CHUNK_BYTES: Final = 128 * 1024
+# Making rows of so much holds calls up for a millisecond or less.
+_CHUNK_BYTES: Final = 16 * 1024
 # No row is longer: an explanation names at most a few hundred agents.
 _LINE_BYTES: Final = 16 * 1024 * 1024
 _NAME_DIGITS: Final = 12
