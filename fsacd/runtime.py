@@ -32,8 +32,9 @@ log = structlog.get_logger(__name__)
 Sender = Callable[[Command], None]
 Sink = Callable[[Sequence[Record]], None]
 
-# So many objects may be made before the collector looks at the youngest; the default, 700, is for small programs.
-_GC_THRESHOLD = 20_000
+# So many objects may be made before the collector looks at the youngest, so many times before it looks at the younger
+# ones, and so many times at these before it looks at all. A look at 10,000 objects holds calls up for about 5 ms.
+_GC_THRESHOLDS = (1_000, 8, 1_000)
 # A snapshot looks at everything: many readers within this time share one.
 _SNAPSHOT_MS = 50
 # The two clocks read one after the other differ by a little; beyond this, the wall clock was set.
@@ -49,7 +50,7 @@ def settle_memory() -> None:
     """What has been made by now stays: the collector need not look at it again, which would hold calls up for long."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD, 20, 20)
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 class Journal(Protocol):

@@ -30,7 +30,8 @@ class Timers:
         heapq.heappush(self._heap, (at_ms, key))
         # Without this bound, deadlines that are moved often and far ahead would pile up until they come due.
         if len(self._heap) > 2 * len(self._at) + 64:
-            self._heap = [(at, live) for live, at in self._at.items()]
+            # Entries and list are kept, not made anew: ten thousand young objects take the garbage collector long.
+            self._heap[:] = {entry for entry in self._heap if self._at.get(entry[1]) == entry[0]}
             heapq.heapify(self._heap)
 
     def set_unless_set(self, kind: str, owner: str, at_ms: int) -> None:
