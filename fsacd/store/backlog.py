@@ -35,7 +35,7 @@ _MEND_S = 5.0
 # Documents in one transaction: making one text of them holds every call up.
 _BATCH_BYTES = 512 * 1024
 # Rows that are brought to a spool that is back, before the calls go on.
-_MOVED_AT_ONCE = 100
+_MOVED_AT_ONCE = 50
 # What a row takes about, until they have been counted.
 _ROW_BYTES = 200
 
@@ -244,7 +244,7 @@ class Backlog:
         self._documents = sum(item.row.document_bytes for item in self._items)
         while self._moving:
             self.take([self._moving.popleft() for _ in range(min(_MOVED_AT_ONCE, len(self._moving)))])
-            gevent.sleep(0)
+            gevent.sleep(0.0005)
         return self.is_safe
 
     def _open(self, spool: Spool) -> None:
