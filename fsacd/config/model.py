@@ -114,6 +114,11 @@ class SwitchSettings(Settings):
     fence_renewal_ms: Annotated[int, Duration("200ms", "1m")] = Field(
         default=2_500, description="How often that right is renewed; a third of its term at most."
     )
+    recovery_wait_ms: Annotated[int, Duration("0s", "30s")] = Field(
+        default=2_000,
+        description="When the switch has crashed, how long to wait for the calls that it recovers (its start must run "
+        "sofia recover) before the others are counted as lost.",
+    )
     reconcile_interval_ms: Annotated[int, Duration("1s", "1h")] = Field(
         default=30_000, description="How often fsacd compares what it believes with what the switch says."
     )

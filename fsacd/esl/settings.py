@@ -34,6 +34,8 @@ class LinkSettings:
     # Nobody else can take a switch from us for so long after the last renewal. 0: there is no fence.
     fence_term_ms: int = 10_000
     fence_renewal_ms: int = 2_500
+    # The switch was started anew: so long its recovery of calls may take before those that are missing are lost.
+    recovery_wait_ms: int = 2_000
     # So often engine and switch are compared.
     reconcile_interval_ms: int = 30_000
 

@@ -93,6 +93,8 @@ def missed(
     """
     calls = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
     offers = {offer.offer_id: offer for offer in snapshot.offers if offer.switch == switch}
+    if away.restarted:
+        rows = {}  # for a while the list still shows the legs of before the crash: only each leg's own answer counts
     connecting = {offer.offer_id for offer in offers.values() if offer.state == "connecting"}
     for leg, call in calls.items():
         if leg not in rows and has_ended(leg, ask):
@@ -106,11 +108,19 @@ def missed(
             yield from _answered(offer, ask)
 
 
-def asked_for(snapshot: Snapshot, switch: str) -> list[Wire]:
+def asked_for(snapshot: Snapshot, switch: str, away: Away = HERE) -> list[Wire]:
     """The questions about known legs that `missed` is going to ask."""
+    exist = recoverable(snapshot, switch) if away.restarted else []
     legs = [c.leg.uuid for c in snapshot.calls if c.state != "talking" and c.leg is not None and c.leg.switch == switch]
     legs += [offer.offer_id for offer in snapshot.offers if offer.switch == switch and offer.state == "ringing"]
-    return [encoder.uuid_dump(leg) for leg in legs]
+    return exist + [encoder.uuid_dump(leg) for leg in legs]
+
+
+def recoverable(snapshot: Snapshot, switch: str) -> list[Wire]:
+    """The question for each leg that a crash of the switch need not end: those that are answered."""
+    legs = [*known_legs(snapshot, switch)]
+    legs += [offer.offer_id for offer in snapshot.offers if offer.switch == switch and offer.state == "talking"]
+    return [encoder.uuid_exists(leg) for leg in legs]
 
 
 def _end_of(call: CallView, away: Away) -> Event:
@@ -169,11 +179,16 @@ def in_limbo(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> Iterat
 
 def strangers(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> list[str]:
     """Legs that may be ours and that the engine does not know: in the context of the waiting, or with an offer's id."""
-    known = {call.leg.uuid for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
+    known = known_legs(snapshot, switch)
     known |= {offer.offer_id for offer in snapshot.offers if offer.switch == switch}
     found = [leg for leg, row in rows.items() if leg not in known and (row.get("context") == CONTEXT or _is_ours(leg))]
     # Those that came first shall be found first when there are too many.
     return sorted(found, key=lambda leg: str(rows[leg].get("created_epoch", "")))
+
+
+def known_legs(snapshot: Snapshot, switch: str) -> set[str]:
+    """The callers' legs that the engine knows on this switch."""
+    return {call.leg.uuid for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
 
 
 def _is_ours(leg: str) -> bool:
@@ -217,7 +232,12 @@ def disarmed(leg: str) -> Wire:
 def has_ended(leg: str, ask: Ask) -> bool:
     """Whether the switch says that there is no such leg; no answer is no."""
     # The list of channels lags behind the truth; only the question for this one leg is sure.
-    return ask(encoder.uuid_exists(leg)).text.strip() == "false"
+    return is_gone(ask(encoder.uuid_exists(leg)))
+
+
+def is_gone(reply: Reply) -> bool:
+    """Whether this answer says that there is no such leg."""
+    return reply.text.strip() == "false"
 
 
 def channels(ask: Ask) -> dict[str, Row] | None:

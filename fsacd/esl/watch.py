@@ -44,6 +44,7 @@ _LIST_LAG_S: Final = 1.0
 # All legs are asked at once when a link comes up; callers for whom the time does not suffice announce themselves.
 _CATCH_UP_S: Final = 2.0
 _MOST_STRANGERS: Final = 5_000
+_RECOVERY_LOOK_S: Final = 0.2
 # Uptimes read over a slower round trip would say less than the clock that we have.
 _QUICK_MS: Final = 100
 _WRAP: Final = 1 << 32
@@ -252,12 +253,13 @@ class Watch:
         """Events were lost: ask for every leg, and tell what is learned, before anybody is rung."""
         if away.restarted:
             log.warning("the switch has been started anew", switch=self.name)
+            self._await_recovery()
         look = Look(self._catch_up_asker)
         rows = sync.channels(look)
         if rows is None:
             return  # the link is about to be taken for dead; if not, the comparing finds it all a little later
         snapshot = self._runtime.snapshot()
-        look.ahead(sync.asked_for(snapshot, self.name))
+        look.ahead(sync.asked_for(snapshot, self.name, away))
         found = list(sync.missed(snapshot, self.name, rows, look, away))
         found += self._strangers(look, rows)
         for finding in found:
@@ -266,6 +268,15 @@ class Watch:
         if found:
             kinds = Counter(str(finding.kind) for finding in found)
             log.info("caught up with the switch", switch=self.name, **kinds)
+
+    def _await_recovery(self) -> None:
+        """Let the switch bring back the calls of before its crash, if it does; those that are missing then are lost."""
+        until = time.monotonic() + self._settings.recovery_wait_ms / 1000
+        legs = sync.recoverable(self._runtime.snapshot(), self.name)
+        while time.monotonic() < until and not self._fence_lost:
+            if not any(sync.is_gone(reply) for reply in self._asker.all(legs)):
+                return
+            gevent.sleep(_RECOVERY_LOOK_S)
 
     def _strangers(self, look: Look, rows: dict[str, sync.Row]) -> list[Finding]:
         legs = sync.strangers(self._runtime.snapshot(), self.name, rows)[:_MOST_STRANGERS]

@@ -134,6 +134,12 @@ def test_what_was_recovered_goes_on() -> None:
     assert facts(Switch({LEG: WAITS}), view("waiting", None), away=sync.Away(restarted=True)) == []
 
 
+def test_the_list_of_a_switch_that_has_crashed_is_not_believed() -> None:
+    """For a while it shows the legs of before; each is asked for."""
+    found = sync.missed(view("waiting", None), "fs1", {LEG: {}}, Switch({}).ask, sync.Away(restarted=True))
+    assert [finding.fact for finding in found] == [CallLost(CALL, "switch_restarted")]
+
+
 def test_a_caller_who_may_have_taken_the_fallback_is_lost() -> None:
     """When the lease had ended meanwhile, nobody knows whether he hung up."""
     assert facts(Switch({}), view("waiting", None), away=sync.Away(lease_ended=True)) == [

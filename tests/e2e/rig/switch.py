@@ -106,6 +106,7 @@ class RealSwitch:
     trunk_port: int = field(default_factory=free_sip_port)
     agent_port: int = field(default_factory=free_sip_port)
     conf: Path = REPOSITORY / "freeswitch" / "lab"
+    track_calls: bool = False
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -126,6 +127,8 @@ class RealSwitch:
             # Below the ports that the kernel gives to other sockets: one of those taken is a call without sound.
             "FSACD_LAB_RTP_START": "16384",
             "FSACD_LAB_RTP_END": "32000",
+            # What a crash needs to be survived; without it each call costs the switch less.
+            "FSACD_LAB_TRACK_CALLS": "true" if self.track_calls else "false",
             "FSACD_LAB_USERS": str(users),
             "FSACD_LAB_MUSIC": str(places["music"]),
             "FSACD_LAB_DIALPLAN": str(REPOSITORY / "freeswitch" / "dialplan"),
