@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,12 @@ def state(floor: Floor) -> str:
     return str(floor.daemon.agents()["1001"]["state"])
 
 
+def tracked(switch: RealSwitch) -> int:
+    """The legs that the switch could recover now; it writes them down a little after their events."""
+    with closing(sqlite3.connect(f"file:{switch.directory}/db/core.db?mode=ro", uri=True, timeout=5)) as database:
+        return int(database.execute("SELECT count(*) FROM recovery").fetchone()[0])
+
+
 def test_without_a_memory_all_callers_are_found_in_order(workplace: Path, switch: RealSwitch) -> None:
     """Killed and started with nothing on disk: the daemon has every caller at its first look, in order of arrival."""
     floor = opened(workplace, switch)
@@ -74,7 +82,7 @@ def test_a_ring_that_nobody_wants_is_ended(workplace: Path, switch: RealSwitch) 
         variables = f"origination_uuid={leg},fsacd_leg=agent,fsacd_offer={leg},fsacd_agent=1002,fsacd_call={leg}"
         esl = switch.esl()
         esl.api(f"bgapi originate {{{variables}}}sofia/trunk/1002@127.0.0.1:{floor.phones.port} &park()")
-        await_true(lambda: esl.api(f"uuid_exists {leg}") == "true", 5, "the leg rings")
+        await_true(lambda: leg in esl.api("show channels"), 5, "the leg rings and is listed")
         floor.daemon.post("resync")
         await_true(lambda: esl.api(f"uuid_exists {leg}") == "false", 5, "the leg is ended")
         esl.close()
@@ -94,6 +102,7 @@ def test_a_crash_of_the_switch_costs_recovered_callers_nothing(workplace: Path, 
         for number in ("4930202", "4930203", "4930204"):
             floor.call(number, "nobody")
         await_true(lambda: len(waiting(floor)) == 3, 10, "three wait")
+        await_true(lambda: tracked(tracking) == 5, 5, "the switch has written all five legs down")
         before = {number: floor.call_of(number)["id"] for number in ("4930201", *waiting(floor))}
         tracking.kill()
         tracking.start()
