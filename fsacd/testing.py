@@ -20,6 +20,7 @@ from fsacd.core.events import CallQueued, Event, Leg
 from fsacd.core.plugins import Plugins
 from fsacd.core.records import Record, StrategyFailed
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
+from fsacd.core.skills import levels_of
 from fsacd.core.views import AgentView, CallView, Step
 from fsacd.plugins import shipped
 
@@ -44,7 +45,7 @@ def agent(agent_id: str, *queues: str | tuple[str, Service], skills: Mapping[str
         name=f"Agent {agent_id}",
         contact=f"user/{agent_id}",
         queues=MappingProxyType(dict((entry, Service()) if isinstance(entry, str) else entry for entry in queues)),
-        skills=tuple(sorted((skills or {}).items())),
+        skills=levels_of(skills or {}),
     )
 
 

@@ -26,10 +26,10 @@ from fsacd.config.routing import (
     StepSettings,
     StickySettings,
     WrapUpSettings,
-    levels,
 )
 from fsacd.config.targets import AfterTalkSettings, EstimatedWaitSettings, OverflowSettings, TargetSettings
 from fsacd.core.rules import AgentRules, Overflow, QueueRules, Service
+from fsacd.core.skills import levels_of
 
 
 class QueueSettings(Settings):
@@ -153,7 +153,7 @@ class QueueSettings(Settings):
             call_order_parameters=() if self.call_order is None else self.call_order.parameters,
             level_first=self.level_first,
             priority=self.priority,
-            required=levels(self.required_skills),
+            required=levels_of(self.required_skills),
             ring_timeout_ms=self.ring_timeout_ms,
             ring_at_once=self.ring_at_once,
             wrap_up_ms=self.wrap_up.time_ms,
@@ -270,5 +270,5 @@ class AgentSettings(Settings):
             contact=contact,
             switch=switch,
             queues=MappingProxyType(services),
-            skills=levels(self.skills),
+            skills=levels_of(self.skills),
         )

@@ -13,7 +13,8 @@ from fsacd.config.blocks import Settings
 from fsacd.config.forms import NAME_OR_NULL
 from fsacd.config.kinds import Duration, Kind, Number, Text
 from fsacd.config.problems import Complaint, Loc, shown, wrong
-from fsacd.config.routing import Levels, levels
+from fsacd.config.routing import Levels
+from fsacd.core.skills import levels_of
 from fsacd.recognition import Customer, normalised
 
 _LONGEST = 64
@@ -60,7 +61,7 @@ class CustomerSettings(Settings):
             number=normalised(number),
             priority=self.priority,
             head_start_ms=self.head_start_ms,
-            skills=levels(self.skills),
+            skills=levels_of(self.skills),
             agent=self.agent or "",
             language=self.language or "",
             name=self.name,

@@ -12,7 +12,8 @@ from fsacd.config.forms import NAME
 from fsacd.config.kinds import Choice, Duration, Flag, Number
 from fsacd.config.problems import shown, wrong
 from fsacd.config.targets import TargetSettings
-from fsacd.core.rules import HoldBack, SkillLevels, Step, Sticky, StickyAgent, WrapUp
+from fsacd.core.rules import HoldBack, Step, Sticky, StickyAgent, WrapUp
+from fsacd.core.skills import levels_of
 
 
 def _levels_alone(value: object) -> object:
@@ -23,11 +24,6 @@ def _levels_alone(value: object) -> object:
 
 # The order matters: a heading with nothing below it becomes an empty block before it is looked at.
 Levels = Annotated[dict[Annotated[str, NAME], Annotated[int, Number(1, 10)]], BeforeValidator(_levels_alone), NO_NAMES]
-
-
-def levels(given: dict[str, int]) -> SkillLevels:
-    """Give skills with levels as the engine takes them."""
-    return tuple(sorted(given.items()))
 
 
 class StepSettings(Settings):
@@ -69,7 +65,7 @@ class StepSettings(Settings):
         """Give the step as the engine takes it."""
         return Step(
             after_ms=self.after_ms or 0,
-            lower=levels(self.lower),
+            lower=levels_of(self.lower),
             drop=tuple(sorted(set(self.drop))),
             backup=self.backup,
             ring_at_once=self.ring_at_once,

@@ -148,7 +148,6 @@ class Agent:
     outside: dict[Leg, None] = field(default_factory=dict)  # legs of his phone that are not ours
     handling: tuple[str, int] | None = None  # the queue and the beginning of the call that he talks with or wraps up
     removed: bool = False  # gone from the configuration while he was busy
-    levels: dict[str, int] = field(default_factory=dict)
     _fits: dict[SkillLevels, int | None] = field(default_factory=dict)
 
     @property
@@ -165,7 +164,6 @@ class Agent:
         """Take (new) rules."""
         self.rules = rules
         self.serves = serves
-        self.levels = dict(rules.skills)
         self._fits = {}
 
     def fit(self, required: SkillLevels) -> int | None:
@@ -177,5 +175,5 @@ class Agent:
         except KeyError:
             if len(self._fits) >= _MEMO_LIMIT:
                 self._fits.clear()
-            level = self._fits[required] = skills.fit(required, self.levels)
+            level = self._fits[required] = skills.fit(required, dict(self.rules.skills))
             return level

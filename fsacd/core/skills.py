@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+
 from fsacd.core.rules import SkillLevels
+
+
+def levels_of(levels: Mapping[str, int]) -> SkillLevels:
+    """Skills with their levels, sorted. Ten thousand agents share a few hundred pairs of a skill and a level."""
+    return tuple(_pair(skill, levels[skill]) for skill in sorted(levels))
+
+
+@lru_cache(maxsize=4_096)
+def _pair(skill: str, level: int) -> tuple[str, int]:
+    return sys.intern(skill), level
 
 
 def merge(first: SkillLevels, second: SkillLevels) -> SkillLevels:
