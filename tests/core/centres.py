@@ -134,7 +134,7 @@ def build_queue(pick: Pick, name: str, later: Sequence[str]) -> QueueRules:
         sticky=_sticky(pick),
         after_talk=pick.of((None, None, ToExtension("survey"))),
         hold_back=pick.of((HoldBack(0, 0, 0, 0), HoldBack(0, 2_000, 0, 3_000), HoldBack(), HoldBack(0, 0, 1_000, 0))),
-        not_ready_after=pick.of((0, 0, 0, 1, 2)),
+        not_ready_after=pick.of((0, 0, 0, 1, 2, 2)),
     )
 
 

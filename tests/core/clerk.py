@@ -34,7 +34,8 @@ class Clerk:
         if event is not None and step.refused is None:
             self._fact(event, before, after)
         for record in step.records:
-            self._record(record, agents, after.now_ms, by_hand=isinstance(event, e.CallRequeueAsked))
+            moved_to = event.queue if isinstance(event, e.CallRequeueAsked) else None
+            self._record(record, agents, after.now_ms, moved_to)
         for record in step.records:
             if isinstance(record, r.CallConnected):
                 self._connected(record)
@@ -129,12 +130,12 @@ class Clerk:
 
     # --- records ---
 
-    def _record(self, record: r.Record, agents: dict[str, AgentView], now_ms: int, *, by_hand: bool) -> None:
+    def _record(self, record: r.Record, agents: dict[str, AgentView], now_ms: int, moved_to: str | None) -> None:
         books = self.books
         match record:
             case r.CallJoined(call_id, queue, _, by_overflow) if call_id in books.calls:
                 call = books.calls[call_id]
-                books.join(call, queue, now_ms if by_overflow else call.arrived_ms, agents, by_hand=by_hand)
+                books.join(call, queue, now_ms if by_overflow else call.arrived_ms, agents, by_hand=queue == moved_to)
             case r.AgentStateEnded(agent_id, state, _, started_ms, ended_ms, _):
                 book = books.agent(agent_id)
                 book.tally.spent(state, ended_ms - started_ms)

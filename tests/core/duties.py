@@ -13,6 +13,9 @@ from tests.core.books import Books
 
 NOT_SENT_MS = 1_000
 
+# What becomes of an agent who wants calls, and may be given one at once, or has one of his own.
+AT_WORK = frozenset({"ready", "offered", "busy"})
+
 
 @dataclass(frozen=True)
 class Work:
@@ -108,7 +111,9 @@ class Duties:
 
     def _asked(self, event: e.Event | None, step: Step, was: dict[str, AgentView], after: Snapshot) -> None:
         """What an agent asks for happens at once if he is free for it, is remembered, or is refused."""
-        if not isinstance(event, e.AgentSetReady | e.AgentSetNotReady | e.AgentLoggedOut | e.AgentEndedWrapUp):
+        if not isinstance(
+            event, e.AgentLoggedIn | e.AgentSetReady | e.AgentSetNotReady | e.AgentLoggedOut | e.AgentEndedWrapUp
+        ):
             return
         before = was.get(event.agent_id)
         now = next((agent for agent in after.agents if agent.agent_id == event.agent_id), None)
@@ -125,6 +130,11 @@ class Duties:
                     assert reconsidered or "fixed" in (step.refused or ""), f"{event} was not refused"
                 elif same and work.mode is not WrapUp.FIXED:
                     assert step.refused is None
+                    assert now.state != "wrapping_up", f"{event} ended nothing"
+            case e.AgentLoggedIn() if before.state == "logged_out":
+                assert now.state in (AT_WORK if event.ready else {"not_ready"}), f"{event} led to {now.state}"
+            case e.AgentSetReady() if before.state in {"not_ready", "held_back"}:
+                assert now.state in AT_WORK, f"{event} led to {now.state}"
             case e.AgentEndedWrapUp() if before.state != "wrapping_up":
                 assert step.refused
             case e.AgentSetNotReady(_, _, reason) if before.state in {"ready", "busy", "held_back", "not_ready"}:

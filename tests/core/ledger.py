@@ -34,6 +34,8 @@ class Ledger:
             self.ringing = {agent: offer for agent, offer in self.ringing.items() if offer != event.offer_id}
         self._legs(event, step, after.now_ms)
         self._records(step, after.now_ms, queued)
+        if step.refused is None:
+            self._by_hand(event, [record for record in step.records if isinstance(record, r.ChangeMade)])
         self._each_in_one_place(after.calls, after.agents, queued)
 
     def all_over(self, shown: Snapshot) -> None:
@@ -65,6 +67,27 @@ class Ledger:
                 self.rung[command.offer_id] = command.agent_id
                 if not self.closed[command.offer_id]:
                     self.ringing[command.agent_id] = command.offer_id
+
+    def _by_hand(self, event: e.Event | None, made: list[r.ChangeMade]) -> None:
+        """What somebody changes by hand is written down with who did it; what changes nothing may be left out."""
+        told = [(record.kind, record.subject, record.by) for record in made]
+        match event:
+            case e.CallRequeueAsked():
+                assert told == [("call_moved", event.call_id, event.by)]
+            case e.CallPromoteAsked():
+                assert told == [("call_promoted", event.call_id, event.by)]
+            case e.CallSendAsked():
+                assert told == [("call_sent", event.call_id, event.by)]
+            case e.CallHangupAsked():
+                assert told == [("call_ended", event.call_id, event.by)]
+            case e.CallChangeAsked():
+                assert told in ([], [("call_changed", event.call_id, event.by)])
+            case e.AgentChangeAsked():
+                assert told in ([], [("agent_changed", event.agent_id, event.by)])
+            case e.QueueSetOpen():
+                assert told in ([], [("queue_opened" if event.open else "queue_closed", event.queue, event.by)])
+            case _:
+                assert told == [], f"{event} changed something by hand: {told}"
 
     def _call_ended(self, record: r.CallEnded, queued: Mapping[str, e.CallQueued]) -> None:
         self.ended[record.call_id] += 1

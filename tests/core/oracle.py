@@ -80,8 +80,11 @@ class Oracle:
         late = overdue or (due_ms is not None and due_ms <= self.driver.now_ms)
         strict = not late
         if isinstance(event, e.RulesChanged | e.AgentChangeAsked):
-            self.order.forget_scopes()
+            self.order.forget_scopes(self.books.calls)
         rang = set() if alone else {call.call_id for call in before.calls if call.state == "offered"}
+        if event is None:
+            # Acted on late: how often a progressive ring has grown by now is open.
+            self.order.forget_scopes(rang)
         decisions = self._decide(step, after, rang, judged=alone and not overdue)
         if strict and not nothing:
             self.clerk.compare(after)

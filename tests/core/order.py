@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from fsacd.core import commands as k
@@ -109,10 +109,11 @@ class Order:
         self.books.numbers[decision.record.number] = decision.record
         call.decisions.append(decision.record.number)
 
-    def forget_scopes(self) -> None:
+    def forget_scopes(self, call_ids: Iterable[str]) -> None:
         """Agents or rules have changed: what those who ring now were chosen by may not hold any more."""
-        for call in self.books.calls.values():
-            call.first_required = None
+        for call_id in call_ids:
+            if call_id in self.books.calls:
+                self.books.calls[call_id].first_required = None
 
     # --- judging ---
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 
 from fsacd.core import events as e
+from fsacd.core.rules import Rules
 from fsacd.core.views import WhyNot
 from tests.core import acts
 from tests.core.adversary import Adversary
@@ -19,6 +22,8 @@ from tests.core.centres import AGENTS, Pick, build_rules
 from tests.core.test_machine import RULES_BITS
 
 DECISIONS = 10_000
+# On some days all queues work by what agents have done, and most calls are answered.
+COUNTING = ("fewest_calls", "least_talk_time", "least_occupied")
 # In so many parts, so that a machine with more cores may do them at the same time.
 PARTS = 4
 ACTS_OF_A_DAY = 200
@@ -33,11 +38,22 @@ class Day:
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
-        self.adversary = Adversary(build_rules(Pick(self.dice.getrandbits(RULES_BITS))), proved=False)
+        self.counting = self.dice.randrange(3) == 0
+        self.adversary = Adversary(self._rules(), proved=False)
         self.adversary.oracle.only_decisions = True
         self.adversary.oracle.explain_waiting_one_in = 12
         for agent_id in AGENTS:
             self.adversary.tell(e.AgentLoggedIn(agent_id, "test"))
+
+    def _rules(self) -> Rules:
+        rules = build_rules(Pick(self.dice.getrandbits(RULES_BITS)))
+        if not self.counting:
+            return rules
+        queues = {
+            name: replace(one, strategy=self.dice.choice(COUNTING), strategy_parameters=(), level_first=False)
+            for name, one in rules.queues.items()
+        }
+        return replace(rules, queues=MappingProxyType(queues))
 
     def work(self) -> None:
         """The whole of it."""
@@ -59,7 +75,7 @@ class Day:
             return
         offer = pick.of(offers)
         match offer.state:
-            case "ringing" if pick.below(6):
+            case "ringing" if pick.below(6) > (3 if self.counting else 0):
                 self.adversary.tell(e.OfferEnded(offer.offer_id, pick.of(REFUSALS)))
             case "ringing":
                 self.adversary.tell(e.OfferAnswered(offer.offer_id, offer.switch))
@@ -98,7 +114,7 @@ class Day:
             case 6:
                 acts.history_is_read(self.adversary, pick)
             case _:
-                acts.rules_change(self.adversary, Pick(self.dice.getrandbits(RULES_BITS)))
+                self.adversary.tell(e.RulesChanged(self._rules()))
 
 
 WEIGHTS: dict[Callable[[Day, Pick], None], int] = {
