@@ -18,6 +18,9 @@ from gevent import monkey
 from gevent.socket import wait_read
 
 _fork = monkey.get_original("os", "fork")
+# gevent's own closes a pipe only when its loop comes round.
+_close = monkey.get_original("os", "close")
+_set_signal = monkey.get_original("signal", "signal")
 
 _NICE = 10
 # A copy that hangs, whatever the reason, is ended by the kernel.
@@ -34,6 +37,7 @@ class Copy:
     def __init__(self, pid: int, pipe: int) -> None:
         self.pid = pid
         self._pipe = pipe
+        self._ended = False
 
     @classmethod
     def start(cls, work: Callable[[], None]) -> Copy:
@@ -45,12 +49,12 @@ class Copy:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 pid = _fork()
         except OSError:
-            os.close(reading)
-            os.close(writing)
+            _close(reading)
+            _close(writing)
             raise
         if pid == 0:
             _live(work, writing)
-        os.close(writing)
+        _close(writing)
         return cls(pid, reading)
 
     def wait(self) -> str:
@@ -64,11 +68,18 @@ class Copy:
                     break
                 said += part
         finally:
-            os.close(self._pipe)
+            self._ended = True
+            _close(self._pipe)
             self._bury()
         if said == _DONE:
             return ""
         return said.decode("utf-8", "replace") or "the process that writes it was killed"
+
+    def end(self) -> None:
+        """Nobody wants its work any more. `wait` returns soon."""
+        if not self._ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def _bury(self) -> None:
         # It has closed its end of the pipe, so it is ending; whoever else waits for children may have met it before.
@@ -86,7 +97,7 @@ def _live(work: Callable[[], None], pipe: int) -> None:
         os.closerange(3, pipe)
         os.closerange(pipe + 1, _MOST_DESCRIPTORS)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
+            _set_signal(number, signal.SIG_DFL)
         signal.alarm(_DEADLINE_S)
         os.nice(_NICE)
         work()

@@ -35,7 +35,8 @@ class Directory:
         except OSError as error:
             raise FsacdError(f"the journal's directory {path} cannot be used: {error.strerror}") from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Of the process and not of the descriptor: a copy of the process that lives longer does not hold it.
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self.close()
             raise FsacdError(f"the journal in {path} is another running fsacd's; each needs a directory") from error

@@ -34,6 +34,7 @@ _LOOK_S = 0.25
 # A snapshot that failed is tried again after this.
 _SNAPSHOT_RETRY_S = 60.0
 _CLOCK_STEP_MS = 100
+_END_S = 2.0
 # Without a good snapshot nothing can be removed; beyond this the disk is not filled further.
 _LIMIT_BYTES = 2 << 30
 
@@ -87,6 +88,7 @@ class Journal:
         self._fd = -1
         self._number = 0
         self._good = 0  # the newest snapshot that is on the disk
+        self._child: Copy | None = None
         self._copy: gevent.Greenlet | None = None
         self._watch: gevent.Greenlet | None = None
         self._next_try = 0.0
@@ -145,9 +147,12 @@ class Journal:
 
     def close(self) -> None:
         """Bring everything to the disk, and let another daemon have the directory."""
-        for greenlet in (self._watch, self._copy):
-            if greenlet is not None:
-                greenlet.kill()
+        if self._watch is not None:
+            self._watch.kill()
+        if self._child is not None:
+            self._child.end()
+        if self._copy is not None:
+            self._copy.join(_END_S)
         self._fd = -1
         self._syncer.stop()
         self._directory.close()
@@ -300,7 +305,7 @@ class Journal:
         number, began = self._number, monotonic()
         self._since_snapshot = 0
         try:
-            copy = Copy.start(lambda: self._directory.write_snapshot(number, self._content()))
+            self._child = copy = Copy.start(lambda: self._directory.write_snapshot(number, self._content()))
         except OSError as error:
             self._snapshot_done(number, began, error.strerror or str(error))
             return
@@ -308,7 +313,7 @@ class Journal:
 
     def _await_copy(self, copy: Copy, number: int, began: float) -> None:
         failed = copy.wait()
-        self._copy = None
+        self._child = self._copy = None
         self._snapshot_done(number, began, failed)
 
     def _snapshot_done(self, number: int, began: float, failed: str) -> None:

@@ -20,6 +20,7 @@ _END_S = 2.0
 _POLL_S = 0.005
 
 _start_thread = monkey.get_original("_thread", "start_new_thread")
+_close = monkey.get_original("os", "close")
 _sleep = monkey.get_original("time", "sleep")
 
 
@@ -75,7 +76,7 @@ class Syncer:
         while not self._ended and time.monotonic() < deadline:
             gevent.sleep(_POLL_S)
         if self._ended:
-            os.close(self._bell)
+            _close(self._bell)
 
     # --- in the thread: nothing here may touch gevent, or anything that does (locks, logs) ---
 
@@ -113,4 +114,4 @@ def _sync_and_close(fd: int) -> None:
     try:
         os.fdatasync(fd)
     finally:
-        os.close(fd)
+        _close(fd)

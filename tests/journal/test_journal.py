@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,11 +156,21 @@ def test_snapshots_bound_the_journal(tmp_path: Path) -> None:
 
 
 def test_two_daemons_do_not_share_a_journal(tmp_path: Path) -> None:
-    """A second fsacd is told that the directory is taken."""
+    """A second fsacd is told that the directory is taken, until the first has ended."""
     centre = Centre(tmp_path)
-    with pytest.raises(FsacdError, match="is another running fsacd's"):
-        Journal(JournalSettings(tmp_path))
+    program = "import sys, pathlib; from fsacd.journal.files import Directory; Directory(pathlib.Path(sys.argv[1]))"
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+    assert "is another running fsacd's" in refused.stderr
     centre.kill()
+    subprocess.run(command, check=True, timeout=DEADLINE_S)
+
+
+def test_a_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    """A path that is a file, say, is refused in one sentence at the start."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FsacdError, match=r"the journal's directory .*/file cannot be used: File exists"):
+        Journal(JournalSettings(tmp_path / "file"))
 
 
 def test_callers_are_nobody_elses_business(tmp_path: Path) -> None:
@@ -263,7 +275,7 @@ def test_a_memory_that_breaks_every_engine_is_set_aside(tmp_path: Path, monkeypa
     fresh = Centre(tmp_path)
     assert fresh.recovered is None
     assert fresh.engine.snapshot(fresh.engine.now_ms).calls == ()
-    assert segment(tmp_path / "set-aside").exists()
+    assert list((tmp_path / "set-aside").glob("journal-*"))
     fresh.kill()
 
 
