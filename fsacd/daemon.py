@@ -15,15 +15,16 @@ from gevent.event import Event as Signal
 import fsacd
 from fsacd import logs, wiring
 from fsacd.config.problems import ConfigErrors
-from fsacd.core.commands import CancelOffer, CancelReason, Command
+from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
-from fsacd.core.events import AgentLoggedIn, Event, RulesChanged, SwitchLost
+from fsacd.core.events import AgentLoggedIn, Event, RulesChanged
 from fsacd.core.records import Anomaly, CallEnded, Record, StrategyFailed
 from fsacd.core.views import Explanation, Snapshot
+from fsacd.draining import drain
 from fsacd.errors import FsacdError, Refused
 from fsacd.esl.control import CallControl
-from fsacd.esl.fence import instance_name
 from fsacd.esl.features import Desk
+from fsacd.esl.fence import instance_name
 from fsacd.esl.translate import switch_of
 from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
 from fsacd.http.app import make_app
@@ -37,9 +38,6 @@ from fsacd.timetable import Timetable
 
 log = structlog.get_logger(__name__)
 
-# How long a stopping daemon waits for the phones it rings to be told that the ring is over.
-_WITHDRAW_S = 1.0
-_WITHDRAW_AGAIN_S = 0.05
 _MEASURE_S = 1.0
 
 
@@ -170,7 +168,7 @@ class Daemon:
     def _stop(self) -> None:
         log.info("fsacd is stopping; talks go on, and callers keep waiting for the next daemon")
         self._notifier.stopping()
-        self._withdraw_rings()
+        drain(self.runtime, self._controls, self._send, self._config.stop_ring_ms)
         self.runtime.stop()
         self.api.stop()
         for control in self._controls.values():
@@ -178,23 +176,6 @@ class Daemon:
         self._timetable.stop()
         if self._history is not None:
             self._history.stop()
-
-    def _withdraw_rings(self) -> None:
-        """No phone shall ring for a daemon that is gone."""
-        # First, or the engine would ring another agent for every call whose ring is withdrawn.
-        for name in self._controls:
-            self.runtime.post(SwitchLost(name))
-        deadline = time.monotonic() + _WITHDRAW_S
-        while time.monotonic() < deadline:
-            live = [offer for offer in self.runtime.snapshot().offers if offer.state in ("ringing", "ending")]
-            if not live:
-                return
-            for offer in live:
-                # Again and again, because a kill misses a leg that is just being made. Those that the engine is
-                # ending already it repeats itself.
-                if offer.state == "ringing":
-                    self._send(CancelOffer(offer.offer_id, offer.switch, CancelReason.WITHDRAWN))
-            gevent.sleep(_WITHDRAW_AGAIN_S)
 
     def ask_to_stop(self) -> None:
         """End soon, in order."""

@@ -274,6 +274,11 @@ class Config(Settings):
         default=60_000,
         description="How long callers go on waiting when the daemon is gone, before they take the dialplan's fallback.",
     )
+    stop_ring_ms: Annotated[int, Duration("0s", "10s")] = Field(
+        default=0,
+        description="When fsacd is stopped, how long phones that ring may go on ringing for an answer; 0s: not at all. "
+        "Its callers wait for the next daemon in any case.",
+    )
     api: ApiSettings = Field(default=ApiSettings(), description="The HTTP API, the metrics and the health pages.")
     store: StoreSettings | None = Field(
         default=None, description="The PostgreSQL database that keeps the history; null: none is kept."

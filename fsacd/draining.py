@@ -1,0 +1,60 @@
+"""The end of a daemon that is asked to stop: no new ring, an end for those there are, the rest for whoever comes next.
+
+Waiting callers and talks are left as they are: the switch plays on, and the next daemon finds them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+import gevent
+
+from fsacd.core.commands import CancelOffer, CancelReason, Command
+from fsacd.core.events import Event, SwitchLost
+from fsacd.core.views import OfferView, Snapshot
+
+# How long a stopping daemon waits for the phones it rings to be told that the ring is over.
+_WITHDRAW_S: Final = 1.0
+_LOOK_S: Final = 0.05
+
+
+class Deciding(Protocol):
+    """What is needed of the runtime."""
+
+    def post(self, event: Event) -> None:
+        """Take a fact."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Everything the engine knows now."""
+        ...
+
+
+def drain(runtime: Deciding, switches: Iterable[str], send: Callable[[Command], None], ring_ms: int) -> None:
+    """Offer nothing more, let phones ring on for at most `ring_ms`, then withdraw them. Ends within a second after."""
+    # First, or the engine would ring another agent for every call whose ring has ended.
+    for switch in switches:
+        runtime.post(SwitchLost(switch))
+    _wait(runtime, ring_ms / 1000, lambda _live: None)
+
+    def withdraw(live: list[OfferView]) -> None:
+        for offer in live:
+            # Again and again, because a kill misses a leg that is just being made. Those that the engine is ending
+            # already it repeats itself, and one that is answered is being connected.
+            if offer.state == "ringing":
+                send(CancelOffer(offer.offer_id, offer.switch, CancelReason.WITHDRAWN))
+
+    _wait(runtime, _WITHDRAW_S, withdraw)
+
+
+def _wait(runtime: Deciding, limit_s: float, look: Callable[[list[OfferView]], None]) -> None:
+    """Until no phone rings any more and nobody is being connected, at most so long."""
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until:
+        live = [offer for offer in runtime.snapshot().offers if offer.state != "talking"]
+        if not live:
+            return
+        look(live)
+        gevent.sleep(_LOOK_S)
