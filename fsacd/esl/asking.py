@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -28,8 +29,9 @@ class Asker:
         """One question."""
         return self.all((wire,))[0]
 
-    def all(self, wires: Sequence[Wire]) -> list[Reply]:
-        """Many, in order; those for which the time does not suffice are answered by NOT_SENT."""
+    def all(self, wires: Sequence[Wire], limit_s: float | None = None) -> list[Reply]:
+        """Many, in order, in `limit_s` at most; those for which the time does not suffice are answered by NOT_SENT."""
+        limit_s = self._limit_s if limit_s is None else min(limit_s, self._limit_s)
         replies = [Reply(Outcome.NOT_SENT, "there was no time to ask")] * len(wires)
         waiting, answered = [0], Event()
 
@@ -41,11 +43,13 @@ class Asker:
         def one(index: int) -> Callable[[Reply], None]:
             return lambda reply: on_reply(index, reply)
 
-        timeout = gevent.Timeout.start_new(self._limit_s)
+        if limit_s <= 0:
+            return replies
+        timeout = gevent.Timeout.start_new(limit_s)
         try:
             for index, wire in enumerate(wires):
                 waiting[0] += 1
-                self._submit(wire, one(index), self._limit_s)
+                self._submit(wire, one(index), limit_s)
                 while waiting[0] >= _WINDOW:
                     answered.clear()
                     answered.wait()
@@ -61,22 +65,29 @@ class Asker:
 
 
 class Look:
-    """One look at the switch: each question is asked once, and answered from memory after that."""
+    """One look at the switch: each question is asked once, and answered from memory after that.
 
-    def __init__(self, asker: Asker) -> None:
+    After `limit_s` nothing more is asked: a switch that is slow leaves questions open, it does not hold us up.
+    """
+
+    def __init__(self, asker: Asker, limit_s: float) -> None:
         self._asker = asker
+        self._until = time.monotonic() + limit_s
         self._replies: dict[bytes, Reply] = {}
 
     def __call__(self, wire: Wire) -> Reply:
         """One question."""
         known = self._replies.get(wire.data)
         if known is None:
-            known = self._replies[wire.data] = self._asker(wire)
+            (known,) = self._asker.all((wire,), self._left_s())
+            self._replies[wire.data] = known
         return known
 
     def ahead(self, wires: Iterable[Wire]) -> None:
         """Ask at once what will be asked one by one."""
         asked = [wire for wire in wires if wire.data not in self._replies]
-        for wire, reply in zip(asked, self._asker.all(asked), strict=True):
-            if reply.outcome in (Outcome.OK, Outcome.ERR):
-                self._replies[wire.data] = reply
+        for wire, reply in zip(asked, self._asker.all(asked, self._left_s()), strict=True):
+            self._replies[wire.data] = reply
+
+    def _left_s(self) -> float:
+        return max(0.0, self._until - time.monotonic())

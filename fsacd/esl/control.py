@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import gevent
 import structlog
 
 from fsacd.core.commands import CancelOffer, Command, ConfirmTalk, Connect, EndCall, RingAgent, SendCall
-from fsacd.core.events import CallerGone, ConnectFailed, OfferEnd, OfferEnded
+from fsacd.core.events import CallerGone, ConnectFailed, Leg, OfferEnd, OfferEnded
 from fsacd.esl import encoder, features, translate
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
@@ -65,6 +65,11 @@ class CallControl:
             act=lambda wire: self._act(wire, _nobody),
             on_repair=on_repair or (lambda _kind: None),
         )
+
+    def remember_outside(self, legs: Iterable[tuple[str, Leg]]) -> None:
+        """Calls that agents had without us when the daemon before this one ended; before `start`."""
+        if self._outside is not None:
+            self._outside.remember(legs)
 
     def start(self) -> None:
         """Begin to connect, and to connect again for ever."""

@@ -53,9 +53,16 @@ class OutsideCalls:
         self._ended: set[str] | None = None
         # Legs that a sweep has asked for and found to be at no agent's phone: the next one need not ask again.
         self._no_agents: set[str] = set()
+        # Legs of which only the engine knows: it was told by a daemon before this one.
+        self._remembered: dict[str, set[str]] = {}
         # How many facts were told.
         self._told = 0
         phones.watch(self.reconsider)
+
+    def remember(self, legs: Iterable[tuple[str, Leg]]) -> None:
+        """What the engine was told before we came: (agent, leg). The next sweep finds out what is left of it."""
+        for agent_id, leg in legs:
+            self._remembered.setdefault(leg.uuid, set()).add(agent_id)
 
     def hear(self, message: Message) -> None:
         """Take a channel's event."""
@@ -75,6 +82,7 @@ class OutsideCalls:
     def forget(self) -> None:
         """The switch has restarted: nothing is left, and the engine knows."""
         self._open.clear()
+        self._remembered.clear()
 
     def _begin(self, leg: str, message: Message, whom: str) -> None:
         phone = far_end(message)
@@ -85,7 +93,7 @@ class OutsideCalls:
                 log.warning("too many legs at agents' phones; further ones are ignored", limit=_MOST_LEGS)
             self._full = True
             return
-        self._open[leg] = _Open(phone, whom)
+        self._open[leg] = _Open(phone, whom, self._remembered.pop(leg, set()))
         self._tell(leg)
 
     def _tell(self, leg: str) -> None:
@@ -104,10 +112,10 @@ class OutsideCalls:
         if self._ended is not None:
             self._ended.add(leg)
         known = self._open.pop(leg, None)
-        if known is not None:
-            self._told += len(known.told)
-            for agent_id in sorted(known.told):
-                self._post(OutsideCallEnded(agent_id, Leg(self._switch, leg)))
+        told = known.told if known is not None else self._remembered.pop(leg, set())
+        self._told += len(told)
+        for agent_id in sorted(told):
+            self._post(OutsideCallEnded(agent_id, Leg(self._switch, leg)))
 
     # --- asking the switch: these block for as long as `ask` does ---
 
@@ -127,7 +135,7 @@ class OutsideCalls:
                 return 0
             self._no_agents &= rows.keys()
             unknown = list(rows.keys() - self._open.keys() - self._no_agents)
-            unknown.sort(key=lambda leg: (not self._may_be_an_agents(rows[leg]), leg))
+            unknown.sort(key=lambda leg: (leg not in self._remembered, not self._may_be_an_agents(rows[leg]), leg))
             for leg in unknown[:_MOST_ASKED]:
                 dump = Message(Kind.EVENT, sync.dump(leg, ask))
                 if dump.get("Unique-ID") == leg and leg not in self._ended and leg not in self._open:
@@ -138,11 +146,18 @@ class OutsideCalls:
         finally:
             self._ended = None
         self._verify([leg for leg in self._open if leg not in rows], ask)
+        self._verify_remembered(ask)
         return self._told - before
 
     def _verify(self, legs: Iterable[str], ask: sync.Ask) -> None:
         for leg in legs:
             if leg in self._open and sync.has_ended(leg, ask):
+                self._end(leg)
+
+    def _verify_remembered(self, ask: sync.Ask) -> None:
+        """Those that are at no agent's phone as far as we see: gone, or for whom they were moved away."""
+        for leg in list(self._remembered):
+            if leg in self._no_agents or sync.has_ended(leg, ask):
                 self._end(leg)
 
     def _may_be_an_agents(self, row: dict[str, Any]) -> bool:

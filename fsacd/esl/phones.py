@@ -144,6 +144,12 @@ class Phones:
             self._move(event.agent_id, before)
             raise
 
+    def sit(self, contacts: Mapping[str, str]) -> None:
+        """Where agents sit who have logged in before we came; those who are not configured are passed over."""
+        for agent_id, contact in contacts.items():
+            if contact != self._own.get(agent_id, contact):
+                self._move(agent_id, contact)
+
     def _move(self, agent_id: str, contact: str | None) -> None:
         for place in self._places(agent_id, self._contact(agent_id)):
             place.discard(agent_id)

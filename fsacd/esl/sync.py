@@ -83,13 +83,11 @@ HERE = Away()
 # --- what we know, there -----------------------------------------------------------------------------------------
 
 
-def missed(
-    snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask, away: Away = HERE, *, hinted: bool = False
-) -> Iterator[Finding]:
+def missed(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask, away: Away = HERE) -> Iterator[Finding]:
     """What nobody has told the engine of the legs that it knows on this switch, in the order in which to tell it.
 
-    Blocks for as long as `ask` does, two or three questions for each leg that has ended or may have moved on. `hinted`:
-    only legs that look suspicious in the list are asked, which is enough where events have not been lost.
+    Blocks for as long as `ask` does, two or three questions for each leg that has ended or may have moved on. Whoever
+    waits in the list as he does in the engine is not asked: without us nobody bridges him.
     """
     calls = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
     offers = {offer.offer_id: offer for offer in snapshot.offers if offer.switch == switch}
@@ -99,20 +97,26 @@ def missed(
     for leg, call in calls.items():
         if leg not in rows and has_ended(leg, ask):
             yield Finding(Difference.CALL_WITHOUT_LEG, leg, _end_of(call, away))
-        elif call.state != "talking" and not (hinted and _seems_to_wait(rows.get(leg))):
+        elif _is_in_doubt(call, rows.get(leg)):
             yield from _moved_on(call, leg, dump(leg, ask), connecting)
     for leg, offer in offers.items():
         if leg not in rows and has_ended(leg, ask):
             yield Finding(Difference.OFFER_WITHOUT_LEG, leg, _end_of_offer(offer, away))
-        elif offer.state == "ringing" and not (hinted and not _seems_answered(rows.get(leg))):
+        elif offer.state == "ringing" and _seems_answered(rows.get(leg)):
             yield from _answered(offer, ask)
 
 
-def asked_for(snapshot: Snapshot, switch: str, away: Away = HERE) -> list[Wire]:
+def asked_for(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], away: Away = HERE) -> list[Wire]:
     """The questions about known legs that `missed` is going to ask."""
     exist = recoverable(snapshot, switch) if away.restarted else []
-    legs = [c.leg.uuid for c in snapshot.calls if c.state != "talking" and c.leg is not None and c.leg.switch == switch]
-    legs += [offer.offer_id for offer in snapshot.offers if offer.switch == switch and offer.state == "ringing"]
+    rows = {} if away.restarted else rows
+    legs = [
+        call.leg.uuid
+        for call in snapshot.calls
+        if call.leg is not None and call.leg.switch == switch and _is_in_doubt(call, rows.get(call.leg.uuid))
+    ]
+    ringing = [offer.offer_id for offer in snapshot.offers if offer.switch == switch and offer.state == "ringing"]
+    legs += [leg for leg in ringing if _seems_answered(rows.get(leg))]
     return exist + [encoder.uuid_dump(leg) for leg in legs]
 
 
@@ -137,12 +141,15 @@ def _end_of_offer(offer: OfferView, away: Away) -> Event:
     return OfferEnded(offer.offer_id, OfferEnd.HUNG_UP, "switch_restarted" if away.restarted else "ended_unseen")
 
 
-def _seems_to_wait(row: Row | None) -> bool:
-    return row is not None and row.get("context") == CONTEXT and not row.get("call_uuid")
+def _is_in_doubt(call: CallView, row: Row | None) -> bool:
+    """Whether the list leaves it open what has become of this call's leg."""
+    if call.state in ("talking", "connecting"):
+        return call.state == "connecting"
+    return row is None or row.get("context") != CONTEXT or bool(row.get("call_uuid"))
 
 
 def _seems_answered(row: Row | None) -> bool:
-    return row is None or row.get("callstate") == "ACTIVE"
+    return row is None or row.get("callstate") not in ("RINGING", "EARLY")
 
 
 def _moved_on(call: CallView, leg: str, channel: Row, connecting: Collection[str]) -> Iterator[Finding]:

@@ -41,7 +41,8 @@ _FENCE_ANSWER_S: Final = 1.0
 _STAND_BY_S: Final = 0.5
 # The switch's list of legs may show one this late: then it is read once more.
 _LIST_LAG_S: Final = 1.0
-# All legs are asked at once when a link comes up; callers for whom the time does not suffice announce themselves.
+# All of it together, when a link has come up. What a slow switch leaves open is found by the comparing that follows,
+# and callers announce themselves.
 _CATCH_UP_S: Final = 2.0
 _MOST_STRANGERS: Final = 5_000
 _RECOVERY_LOOK_S: Final = 0.2
@@ -77,7 +78,6 @@ class Watch:
         self._act = act
         self._on_repair = on_repair
         self._asker = Asker(submit, _ANSWER_S)
-        self._catch_up_asker = Asker(submit, _CATCH_UP_S)
         self._fence: Fence | None = None
         if settings.fence_term_ms:
             asker = Asker(submit, _FENCE_ANSWER_S)
@@ -254,12 +254,12 @@ class Watch:
         if away.restarted:
             log.warning("the switch has been started anew", switch=self.name)
             self._await_recovery()
-        look = Look(self._catch_up_asker)
+        look = Look(self._asker, _CATCH_UP_S)
         rows = sync.channels(look)
         if rows is None:
             return  # the link is about to be taken for dead; if not, the comparing finds it all a little later
         snapshot = self._runtime.snapshot()
-        look.ahead(sync.asked_for(snapshot, self.name, away))
+        look.ahead(sync.asked_for(snapshot, self.name, rows, away))
         found = list(sync.missed(snapshot, self.name, rows, look, away))
         found += self._strangers(look, rows)
         for finding in found:
@@ -325,13 +325,13 @@ class Watch:
                 self._repair(finding)
 
     def _differences(self) -> list[Finding]:
-        look = Look(self._asker)
+        look = Look(self._asker, _ANSWER_S)
         rows = sync.channels(look)
         if rows is None:
             return []
         for _ in range(self._sweep_outside(look, rows, adopt=False)):
             self._on_repair(str(sync.Difference.OUTSIDE_CALL))
         snapshot = self._runtime.snapshot()
-        found = list(sync.missed(snapshot, self.name, rows, look, hinted=True))
+        found = list(sync.missed(snapshot, self.name, rows, look))
         found += sync.in_limbo(snapshot, self.name, rows)
         return found + self._strangers(look, rows)
