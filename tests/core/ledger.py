@@ -124,7 +124,7 @@ class Ledger:
             match record:
                 case r.Anomaly("offer_unconfirmed", text, _):
                     self.legs = {offer_id: leg for offer_id, leg in self.legs.items() if offer_id not in text}
-                case r.AgentStateEnded(agent_id, "wrapping_up", by=by) if by:
+                case r.AgentStateEnded(agent_id, "wrapping_up" | "logged_out" | "not_ready", by=by) if by:
                     self.legs = {offer_id: leg for offer_id, leg in self.legs.items() if leg[0] != agent_id}
                 case _:
                     pass
