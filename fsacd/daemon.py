@@ -15,9 +15,9 @@ from gevent.event import Event as Signal
 import fsacd
 from fsacd import logs, wiring
 from fsacd.config.problems import ConfigErrors
+from fsacd.continuing import Continuation
 from fsacd.core.commands import Command
-from fsacd.core.engine import Engine
-from fsacd.core.events import AgentLoggedIn, Event, RulesChanged
+from fsacd.core.events import Event, RulesChanged
 from fsacd.core.records import Anomaly, CallEnded, Record, StrategyFailed
 from fsacd.core.views import Explanation, Snapshot
 from fsacd.draining import drain
@@ -74,10 +74,17 @@ class Daemon:
         self.metrics = Metrics()
         self.metrics.set_rules(rules)
         self._plugins = CurrentPlugins(reading.catalogue)
-        engine = Engine(rules, self._plugins, monotonic_ms(), seed=secrets.randbits(63))
-        self.runtime = Runtime(engine, on_decision=self.metrics.decided)
+        self._journal = wiring.journal(config)
+        self._continuation = last = Continuation(self._journal, rules, self._plugins, secrets.randbits(63))
+        self.runtime = Runtime(
+            last.engine,
+            clock=last.clock,
+            on_decision=self.metrics.decided,
+            journal=self._journal,
+            ahead_ms=last.ahead_ms,
+        )
         self._recognition = Recognition()
-        self._timetable = Timetable(config.opening_hours(), self.runtime.post)
+        self._timetable = Timetable(config.opening_hours(), self.runtime.post, told=last.hours)
         self.metrics.watch_snapshot(self.runtime.snapshot)
         self._desk = Desk(self.ask, monotonic_ms)
         self._desk.members = wiring.members(config)
@@ -108,6 +115,8 @@ class Daemon:
         self.runtime.add_sink(self.metrics.sink)
         self.runtime.add_sink(_tell_log)
         self.runtime.set_recognition(self._recognition.recognise)
+        if self._journal is not None:
+            self.metrics.watch_journal(self._journal.state)
         if self._history is not None:
             for sink in self._history.sinks:
                 self.runtime.add_sink(sink)
@@ -122,13 +131,15 @@ class Daemon:
         if self._history is not None:
             self._history.start()
         self._recognise_configured()
-        self.runtime.start()
+        if self._journal is not None:
+            self._journal.begin(self._continuation.engine)
+        log_in = [agent_id for agent_id, agent in self._config.agents.items() if agent.login_at_start]
+        self._continuation.tell(self.runtime, self._controls, log_in)
+        self._desk.phones.sit(self._continuation.contacts())
         self._timetable.start()
-        for agent_id, agent in self._config.agents.items():
-            if agent.login_at_start:
-                self.runtime.post(AgentLoggedIn(agent_id, "configuration"))
         for control in self._controls.values():
             control.start()
+        self._continuation.keep_time(self.runtime, self._controls.values())
         settle_memory()
         log.info("fsacd is up", version=fsacd.__version__, api=self.api.url, switches=list(self._controls))
 
@@ -176,6 +187,8 @@ class Daemon:
         self._timetable.stop()
         if self._history is not None:
             self._history.stop()
+        if self._journal is not None:
+            self._journal.close()
 
     def ask_to_stop(self) -> None:
         """End soon, in order."""
@@ -184,7 +197,11 @@ class Daemon:
     # --- within a step: nothing here yields ---
 
     def _send(self, command: Command) -> None:
-        self._controls[switch_of(command)].send(command)
+        control = self._controls.get(switch_of(command))
+        # A switch that was taken out of the configuration while there were calls on it: the engine hears no answer, and
+        # its deadlines do the rest.
+        if control is not None:
+            control.send(command)
 
     def _set_busy(self, busy: bool) -> None:
         for control in self._controls.values():
@@ -227,7 +244,7 @@ class Daemon:
         self.metrics.set_rules(config.rules())
         needs_restart = [
             part
-            for part in ("switches", "api", "store", "log", "lease_ms", "instance")
+            for part in ("switches", "api", "store", "journal", "log", "lease_ms", "instance")
             if getattr(config, part) != getattr(self._config, part)
         ]
         self._config, self._configured_ms = config, _wall_ms()
@@ -279,7 +296,7 @@ class Daemon:
             connected=control.in_sync,
             standing_by=control.standing_by,
             detail=control.detail,
-            since_ms=self.runtime.wall_ms(control.since_ms),
+            since_ms=self.runtime.wall_ms(self.runtime.engine_ms(control.since_ms)),
             event_lag_ms=stats.lag_ms,
             events=stats.events,
             reconnects=stats.reconnects,

@@ -72,6 +72,7 @@ def _show(directory: Path, seed: int, done: Event) -> None:
             "switches": {"simulated": {"port": _port_of(sim), "password": password}},
             "api": {"listen": f"127.0.0.1:{port}", "tokens": [{"name": "demo", "role": "admin", "token": token}]},
             "store": {"dsn": database.dsn},
+            "journal": {"directory": str(directory / "journal")},
             **configuration(),
         }
         file = directory / "fsacd.yaml"

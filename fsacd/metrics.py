@@ -75,6 +75,27 @@ class StoreCounts(Protocol):
     def corrupt(self) -> int: ...  # noqa: D102
 
 
+class JournalCounts(Protocol):
+    """What we show of the journal."""
+
+    @property
+    def writing(self) -> bool: ...  # noqa: D102 - the names say it; fsacd.journal.journal.JournalState documents them
+    @property
+    def entries(self) -> int: ...  # noqa: D102
+    @property
+    def bytes(self) -> int: ...  # noqa: D102
+    @property
+    def lost(self) -> int: ...  # noqa: D102
+    @property
+    def errors(self) -> int: ...  # noqa: D102
+    @property
+    def sync_lag_s(self) -> float: ...  # noqa: D102
+    @property
+    def snapshots(self) -> int: ...  # noqa: D102
+    @property
+    def snapshot_failures(self) -> int: ...  # noqa: D102
+
+
 class ExplainerCounts(Protocol):
     """What we show of the explaining of decisions."""
 
@@ -170,6 +191,7 @@ class Metrics(Collector):
         self._snapshot: Callable[[], Snapshot] | None = None
         self._store: Callable[[], StoreCounts] | None = None
         self._explainer: Callable[[], ExplainerCounts] | None = None
+        self._journal: Callable[[], JournalCounts] | None = None
         self._prepared: list[Callable[[], Metric]] | None = None
         self._scrape = BoundedSemaphore()
         self.registry.register(self)
@@ -211,6 +233,10 @@ class Metrics(Collector):
     def watch_store(self, state: Callable[[], StoreCounts]) -> None:
         """Where the store's figures come from at a scrape."""
         self._store = state
+
+    def watch_journal(self, state: Callable[[], JournalCounts]) -> None:
+        """Where the journal's figures come from at a scrape."""
+        self._journal = state
 
     def watch_explainer(self, state: Callable[[], ExplainerCounts]) -> None:
         """Where the figures of the explained decisions come from at a scrape."""
@@ -344,6 +370,8 @@ class Metrics(Collector):
             series.extend(_stored(self._store()))
         if self._explainer is not None:
             series.extend(_explained(self._explainer()))
+        if self._journal is not None:
+            series.extend(_journaled(self._journal()))
         return [one.family() for one in series]
 
 
@@ -405,3 +433,20 @@ def _explained(state: ExplainerCounts) -> list[Series]:
     unexplained.values["forgotten",] = state.forgotten
     unexplained.values["failed",] = state.failed
     return [queued, explained, unexplained]
+
+
+def _journaled(state: JournalCounts) -> list[Series]:
+    up = gauge("journal_up", "1 while what enters the engine is written to the journal.")
+    lag = gauge("journal_sync_lag_seconds", "From a write to the disk: of the last batch, or of one that still waits.")
+    entries = counter("journal_entries", "Entries written to the journal.")
+    written = counter("journal_bytes", "Bytes written to the journal.")
+    lost = counter("journal_lost_entries", "Entries that a restart would not know, because the disk took none.")
+    errors = counter("journal_errors", "How often the journal could not be written.")
+    snapshots = counter("journal_snapshots", "Snapshots made.")
+    failed = counter("journal_failed_snapshots", "Snapshots that could not be made.")
+    for series, value in (
+        (up, state.writing), (lag, state.sync_lag_s), (entries, state.entries), (written, state.bytes),
+        (lost, state.lost), (errors, state.errors), (snapshots, state.snapshots), (failed, state.snapshot_failures),
+    ):  # fmt: skip
+        series.values[()] = value
+    return [up, lag, entries, written, lost, errors, snapshots, failed]

@@ -13,6 +13,7 @@ import gc
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import gevent
@@ -72,7 +73,8 @@ class Journal(Protocol):
 class Runtime:
     """Owns the engine. `on_decision` is told how long each step took, in seconds.
 
-    `clock` is the engine's: milliseconds that never go back.
+    `clock` is the engine's: milliseconds that never go back. It is `ahead_ms` ahead of the machine's monotonic clock,
+    by which facts say when a caller came.
     """
 
     def __init__(
@@ -82,10 +84,11 @@ class Runtime:
         clock: Callable[[], int] = monotonic_ms,
         on_decision: Callable[[float], None] | None = None,
         journal: Journal | None = None,
+        ahead_ms: int = 0,
     ) -> None:
         self._engine = engine
         self._journal = journal
-        self.clock = clock
+        self._ahead_ms = ahead_ms
         self._clock = clock
         self._on_decision = on_decision
         self._last_ms = clock()
@@ -132,8 +135,12 @@ class Runtime:
 
     def post(self, event: Event) -> None:
         """Take a fact. It is handled before this returns, unless a step is running right now."""
-        # Before it enters the engine: what went in must be enough to decide the same again.
-        self._pending.append(self._recognise(event) if isinstance(event, CallQueued) else event)
+        if isinstance(event, CallQueued):
+            if self._ahead_ms:
+                event = replace(event, arrived_ms=event.arrived_ms + self._ahead_ms)
+            # Before it enters the engine: what went in must be enough to decide the same again.
+            event = self._recognise(event)
+        self._pending.append(event)
         self._drain()
 
     def ask(self, event: Event) -> None:
@@ -163,6 +170,10 @@ class Runtime:
     def explain_decision(self, number: int) -> InParts | None:
         """One decision, in parts between which calls go first; None if it is not remembered any more."""
         return self._engine.explain_decision_in_parts(number)
+
+    def engine_ms(self, machine_ms: int) -> int:
+        """A moment of the machine's monotonic clock on the engine's."""
+        return machine_ms + self._ahead_ms
 
     def wall_ms(self, engine_ms: int) -> int:
         """The engine's clock as Unix time in ms.

@@ -23,7 +23,7 @@ class Timetable:
     """Tells at the start and at each change of the hours which queues are open.
 
     Only changes are told: a queue that somebody opens or closes by hand stays so until its hours change next. A queue
-    without hours is open.
+    without hours is open. `told` is what a timetable before this one has told last.
     """
 
     def __init__(
@@ -32,17 +32,18 @@ class Timetable:
         post: Callable[[QueueSetOpen], None],
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        told: Mapping[str, bool] | None = None,
     ) -> None:
         self._hours = dict(hours)
         self._post = post
         self._clock = clock
-        self._told: dict[str, bool] = {}
+        self._told = dict(told or {})
         self._wake = Signal()
         self._greenlet: gevent.Greenlet | None = None
 
     def start(self) -> None:
         """Tell the state of every queue that has hours, before this returns, and go on to tell its changes."""
-        self.look()
+        self.replace(self._hours)
         self._greenlet = gevent.spawn(self._run)
 
     def stop(self) -> None:

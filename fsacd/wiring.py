@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import structlog
+
+from fsacd import timetable
 from fsacd.config.history import StoreSettings as StoreConfig
 from fsacd.config.model import Config, SwitchSettings
 from fsacd.esl.features import Member
@@ -12,6 +15,7 @@ from fsacd.esl.settings import LinkSettings
 from fsacd.explaining import Explainer
 from fsacd.http.access import Role, Token
 from fsacd.http.api import ApiSettings
+from fsacd.journal.journal import Journal, JournalSettings
 from fsacd.recognition import Recognition
 from fsacd.runtime import Runtime
 from fsacd.store.customers import CustomerFeed
@@ -20,6 +24,8 @@ from fsacd.store.postgres import Store
 from fsacd.store.reading import History
 from fsacd.store.retention import Retention
 from fsacd.store.settings import Keep, StoreSettings
+
+log = structlog.get_logger(__name__)
 
 
 def link_settings(switch: SwitchSettings) -> LinkSettings:
@@ -88,11 +94,30 @@ def store_settings(store: StoreConfig) -> StoreSettings:
 
 def spool_directory(store: StoreConfig) -> Path | None:
     """Where history waits on disk; None: nowhere."""
-    if store.spool.directory is not None:
-        return Path(store.spool.directory)
+    return _own_directory(store.spool.directory, "spool")
+
+
+def _own_directory(given: str | None, name: str) -> Path | None:
+    """The directory given in the configuration, else one in the service's own, if it has any."""
+    if given is not None:
+        return Path(given)
     # systemd may name several, with colons between; the first is the service's own.
     state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    return Path(state) / "spool" if state else None
+    return Path(state) / name if state else None
+
+
+def journal(config: Config) -> Journal | None:
+    """The journal, in its directory; None if there is none. Raises FsacdError if it cannot be used."""
+    directory = _own_directory(config.journal.directory, "journal")
+    if directory is None:
+        log.warning("there is no journal: a restart forgets who waits and who is logged in", why="no journal.directory")
+        return None
+    settings = JournalSettings(
+        directory,
+        snapshot_entries=config.journal.snapshot_entries,
+        snapshot_s=config.journal.snapshot_interval_ms / 1000,
+    )
+    return Journal(settings, hours=timetable.BY)
 
 
 class HistoryParts:

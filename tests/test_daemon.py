@@ -69,7 +69,7 @@ class Sim:
 
 
 class Daemon:
-    def __init__(self, directory: Path, sim: Sim, database: str) -> None:
+    def __init__(self, directory: Path, sim: Sim, database: str, **settings: object) -> None:
         self.file = directory / "fsacd.yaml"
         self.config: dict[str, Any] = {
             "switches": {"sim": {"port": sim.port, "password": PASSWORD, "reconnect_max": "300ms"}},
@@ -77,16 +77,27 @@ class Daemon:
             "store": {"dsn": database},
             "log": {"format": "json", "level": "info"},
             **configuration(),
+            **settings,
         }
         self.config["defaults"]["wrap_up"] = "100ms"
         self.write()
         self.log = directory / "log"
-        with self.log.open("wb") as log:
+        self.log.touch()
+        self.start()
+
+    def start(self) -> None:
+        """Start it (again), and wait until it serves."""
+        before = len(self.lines())
+        with self.log.open("ab") as log:
             command = [sys.executable, "-m", "fsacd", "run", "--config", str(self.file)]
             self.process = subprocess.Popen(command, stderr=log, stdout=log, stdin=subprocess.DEVNULL)
-        await_true(lambda: self.said("fsacd is up"), "the daemon starts")
-        self.url = next(line["api"] for line in self.lines() if line.get("event") == "fsacd is up")
-        await_true(lambda: self.said("in sync with the switch"), "the daemon is in sync")
+
+        def said(event: str) -> dict[str, Any] | None:
+            return next((line for line in self.lines()[before:] if line.get("event") == event), None)
+
+        await_true(lambda: said("fsacd is up"), "the daemon starts")
+        self.url = (said("fsacd is up") or {})["api"]
+        await_true(lambda: said("in sync with the switch"), "the daemon is in sync")
 
     def write(self, text: str | None = None) -> None:
         self.file.write_text(text if text is not None else yaml.safe_dump(self.config), encoding="utf-8")

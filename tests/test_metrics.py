@@ -26,6 +26,7 @@ from fsacd.core.records import (
 )
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.views import AgentView, QueueView, Snapshot
+from fsacd.journal.journal import JournalState
 from fsacd.metrics import UNKNOWN_QUEUE, Metrics
 
 DEFINITIONS = Path(__file__).parent.parent / "config" / "prometheus" / "README.md"
@@ -307,6 +308,37 @@ def test_explained_decisions(metrics: Metrics) -> None:
     }
 
 
+JOURNALED = JournalState(
+    writing=True,
+    entries=2,
+    bytes=3,
+    lost=4,
+    errors=5,
+    syncs=6,
+    sync_lag_s=0.007,
+    longest_sync_lag_s=0.008,
+    snapshots=9,
+    snapshot_failures=10,
+    snapshot_s=11.0,
+)
+
+
+def test_the_journal(metrics: Metrics) -> None:
+    """What the journal has done is read at the scrape."""
+    metrics.watch_journal(lambda: JOURNALED)
+    shown = {name: value for name, value in scrape(metrics).items() if "journal" in name}
+    assert shown == {
+        "fsacd_journal_up{}": 1.0,
+        "fsacd_journal_sync_lag_seconds{}": 0.007,
+        "fsacd_journal_entries_total{}": 2.0,
+        "fsacd_journal_bytes_total{}": 3.0,
+        "fsacd_journal_lost_entries_total{}": 4.0,
+        "fsacd_journal_errors_total{}": 5.0,
+        "fsacd_journal_snapshots_total{}": 9.0,
+        "fsacd_journal_failed_snapshots_total{}": 10.0,
+    }
+
+
 def test_nobody_in_the_labels(metrics: Metrics) -> None:
     """No number, name, call, leg or agent can be read from the metrics."""
     metrics.watch_snapshot(lambda: Snapshot(0, (), (ANNA,), (), (), ()))
@@ -321,6 +353,7 @@ def test_every_metric_is_defined(metrics: Metrics) -> None:
     metrics.watch_snapshot(lambda: Snapshot(0, (), (), (), (), ()))
     metrics.watch_store(Stored)
     metrics.watch_explainer(Explained)
+    metrics.watch_journal(lambda: JOURNALED)
     exposed = {
         f"{family.name}_total" if family.type == "counter" else family.name
         for family in metrics.collect()
@@ -360,6 +393,7 @@ def test_alerts_and_dashboard_ask_for_what_there_is(metrics: Metrics, name: str)
     metrics.watch_snapshot(lambda: Snapshot(0, (), (), (), (), ()))
     metrics.watch_store(Stored)
     metrics.watch_explainer(Explained)
+    metrics.watch_journal(lambda: JOURNALED)
     exposed = {family.name for family in metrics.collect()}
     text = (DEFINITIONS.parent.parent / name).read_text(encoding="utf-8")
     named = {re.sub(r"_(total|bucket|sum|count)$", "", found) for found in re.findall(r"fsacd_\w+", text)}

@@ -40,6 +40,10 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
     for name, switch in config.switches.items():
         yield from _switch(("switches", name), switch)
     yield from _api(config)
+    if config.journal.directory is not None and not config.journal.directory.startswith("/"):
+        yield Complaint(
+            ("journal", "directory"), "not an absolute path; write it from the root, like /var/lib/fsacd/journal"
+        )
     if config.store is not None:
         yield from _store(config)
     for name, hours in config.hours.items():

@@ -30,6 +30,7 @@ from fsacd.config.forms import (
     contact_for,
 )
 from fsacd.config.history import StoreSettings
+from fsacd.config.keeping import JournalSettings
 from fsacd.config.kinds import Choice, Duration, Flag, Number, Secret
 from fsacd.config.opening import HoursSettings
 from fsacd.core.rules import AgentRules, Limits, QueueRules, Rules
@@ -282,6 +283,9 @@ class Config(Settings):
     api: ApiSettings = Field(default=ApiSettings(), description="The HTTP API, the metrics and the health pages.")
     store: StoreSettings | None = Field(
         default=None, description="The PostgreSQL database that keeps the history; null: none is kept."
+    )
+    journal: JournalSettings = Field(
+        default=JournalSettings(), description="The local directory that holds what entered the engine."
     )
     log: LogSettings = Field(default=LogSettings(), description="What fsacd writes to its standard error.")
     limits: LimitSettings = Field(default=LimitSettings(), description="Bounds over all queues.")

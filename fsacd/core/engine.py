@@ -144,6 +144,12 @@ class Engine:
         if ordering is not None and failure.calls:
             ordering.fail_at(failure.plugin, failure.why, failure.calls)
 
+    def works_by(self, rules: Rules) -> bool:
+        """Whether these rules are in force, and no plugin that they name has failed since."""
+        world = self._world
+        orders = world.orderings.values()
+        return world.rules == rules and not any(ordering.has_failed for ordering in orders)
+
     def outside_legs(self, switch: str) -> tuple[tuple[str, Leg], ...]:
         """The calls on this switch that agents have without us: (agent, leg)."""
         agents_ = self._world.agents.items()

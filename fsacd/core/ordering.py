@@ -149,6 +149,12 @@ class Ordering:
         if call_order_failed:
             self.call_order = None
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the queue does without a plugin that its rules name."""
+        no_order = self.call_order is None and self.rules.call_order is not None
+        return no_order or self.strategy_name != self.rules.strategy
+
     def calls(self) -> tuple[int, int]:
         """How often strategy and call order have been called since the rules hold; 0 for one that is not counted."""
         before, instance = self._calls_before, self.ranks or self._keys

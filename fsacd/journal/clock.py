@@ -66,6 +66,11 @@ class EngineClock:
         """The engine's time, now."""
         return time.monotonic_ns() // 1_000_000 + self._offset_ms
 
+    @property
+    def ahead_ms(self) -> int:
+        """How far it is ahead of the monotonic clock: more than nothing after a reboot."""
+        return self._offset_ms
+
     def anchor(self) -> Anchor:
         """The engine's time, and the machine's."""
         now = self._read()

@@ -1,0 +1,107 @@
+"""A daemon that goes on where another one stopped: to it, the time between is a cut of every link.
+
+The engine comes back as it was. What has happened to its legs meanwhile is found out as after any cut, and until then
+no deadline is acted on: a phone that was ringing may have been answered long ago.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final, Protocol
+
+import gevent
+import structlog
+
+from fsacd.core.engine import Engine
+from fsacd.core.events import AgentLoggedIn, Event, Leg, RulesChanged, SwitchLost, SwitchRestarted
+from fsacd.core.plugins import Plugins
+from fsacd.core.rules import Rules
+from fsacd.journal.journal import Journal
+from fsacd.runtime import Runtime, monotonic_ms
+
+log = structlog.get_logger(__name__)
+
+# Deadlines wait for the switches, but not for one that does not come.
+_WAIT_FOR_SYNC_S: Final = 5.0
+_LOOK_S: Final = 0.02
+
+
+class Control(Protocol):
+    """What is needed of a switch's call control."""
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether engine and switch agree."""
+        ...
+
+    def remember_outside(self, legs: Iterable[tuple[str, Leg]]) -> None:
+        """Calls of agents without us that were there before."""
+        ...
+
+
+class Continuation:
+    """The engine of a first start, or of one that goes on; `journal` None: every start is a first one."""
+
+    def __init__(self, journal: Journal | None, rules: Rules, plugins: Plugins, seed: int) -> None:
+        recovered = journal.recover(plugins) if journal is not None else None
+        self.clock: Callable[[], int] = journal.clock if journal is not None else monotonic_ms
+        self.ahead_ms = journal.clock.ahead_ms if journal is not None else 0
+        self.hours: Mapping[str, bool] = journal.hours if journal is not None else {}
+        self._rules = rules
+        self._goes_on = recovered is not None
+        # Whom the daemon before knew: they are as they were, and nobody logs them in anew.
+        self._known: frozenset[str] = frozenset()
+        if recovered is None:
+            self.engine = Engine(rules, plugins, self.clock(), seed=seed)
+            return
+        self.engine = recovered.engine
+        view = self.engine.snapshot(recovered.last_ms)
+        self._known = frozenset(agent.agent_id for agent in view.agents)
+        log.info(
+            "going on where the last daemon stopped",
+            calls=len(view.calls),
+            agents_logged_in=sum(agent.state != "logged_out" for agent in view.agents),
+            entries=recovered.entries,
+            away_s=round((self.clock() - recovered.last_ms) / 1_000, 1),
+        )
+
+    def contacts(self) -> dict[str, str]:
+        """Where each agent can be reached, by what he said at his log-in."""
+        return {agent.agent_id: agent.contact for agent in self.engine.snapshot(self.engine.now_ms).agents}
+
+    def tell(self, runtime: Runtime, controls: Mapping[str, Control], log_in: Collection[str]) -> None:
+        """Tell the engine what is new: no link is up, the configuration as it is now, and who is logged in by it."""
+        if self._goes_on:
+            self._tell_changes(runtime, controls)
+        for agent_id in log_in:
+            if agent_id not in self._known:
+                runtime.post(AgentLoggedIn(agent_id, "configuration"))
+
+    def _tell_changes(self, runtime: Runtime, controls: Mapping[str, Control]) -> None:
+        facts: list[Event] = []
+        for switch, _ in self.engine.snapshot(self.engine.now_ms).switches:
+            facts.append(SwitchLost(switch))
+            if switch not in controls:
+                # It is not configured any more: what was on it cannot be reached.
+                facts.append(SwitchRestarted(switch))
+        for fact in facts:
+            runtime.post(fact)
+        for name, control in controls.items():
+            control.remember_outside(self.engine.outside_legs(name))
+        if not self.engine.works_by(self._rules):
+            runtime.post(RulesChanged(self._rules))
+
+    def keep_time(self, runtime: Runtime, controls: Collection[Control]) -> None:
+        """Begin to act on deadlines: at once, or when the switches have said what has happened meanwhile."""
+        if self._goes_on:
+            gevent.spawn(_keep_time_in_sync, runtime, controls)
+        else:
+            runtime.start()
+
+
+def _keep_time_in_sync(runtime: Runtime, controls: Collection[Control]) -> None:
+    until = time.monotonic() + _WAIT_FOR_SYNC_S
+    while time.monotonic() < until and not all(control.in_sync for control in controls):
+        gevent.sleep(_LOOK_S)
+    runtime.start()

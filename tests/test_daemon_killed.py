@@ -1,0 +1,134 @@
+"""The daemon is killed with calls waiting, ringing and talking; the next one goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.postgres import database, postgres
+from tests.test_daemon import AGENT, COLLEAGUE, SUPPORT, Daemon, Sim, await_true
+
+__all__ = ["database", "postgres"]
+
+RESTING = "1006"  # serves support, too
+WAITING = 4
+
+
+@pytest.fixture
+def sim() -> Iterator[Sim]:
+    sim = Sim()
+    yield sim
+    sim.stop()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, sim: Sim, database: str) -> Iterator[Daemon]:
+    daemon = Daemon(tmp_path, sim, database, journal={"directory": str(tmp_path / "journal")})
+    yield daemon
+    daemon.process.kill()
+    daemon.process.wait(10)
+
+
+def calls(daemon: Daemon) -> list[dict[str, Any]]:
+    """Every call as the API shows it, but for what changes as time goes by."""
+    passing = {"waited_seconds", "talked_seconds", "arrived_at"}
+    shown = [{k: v for k, v in call.items() if k not in passing} for call in daemon.get("api/v1/calls")["calls"]]
+    return sorted(shown, key=lambda call: str(call["id"]))
+
+
+def states(daemon: Daemon) -> dict[str, tuple[str, str]]:
+    agents = daemon.get("api/v1/agents")["agents"]
+    return {agent["id"]: (agent["state"], agent["reason"]) for agent in agents}
+
+
+def waits(daemon: Daemon) -> dict[str, float]:
+    return {call["id"]: call["waited_seconds"] for call in daemon.get("api/v1/calls")["calls"]}
+
+
+def at_work(sim: Sim, daemon: Daemon) -> None:
+    """One agent talks, the phone of one rings, one has a break, and callers wait."""
+    sim.tell(phone={"user": AGENT, "answers_ms": 100, "talks_ms": 600_000})
+    sim.tell(phone={"user": COLLEAGUE, "answers_ms": 600_000})
+    sim.dial("*31", user=AGENT)
+    await_true(lambda: daemon.agent() == "ready", "an agent is logged in")
+    sim.dial(SUPPORT, number="4930000001")
+    await_true(lambda: daemon.agent() == "talking", "they talk")
+    sim.tell(phone={"user": RESTING, "answers_ms": 600_000})
+    sim.dial("*31", user=RESTING)
+    await_true(lambda: daemon.agent(RESTING) == "ready", "another is logged in")
+    sim.dial("*341", user=RESTING)
+    await_true(lambda: daemon.agent(RESTING) == "not_ready", "he has a break")
+    sim.dial("*31", user=COLLEAGUE)
+    await_true(lambda: daemon.agent(COLLEAGUE) == "ready", "a third is logged in")
+    sim.dial(SUPPORT, number="4930000002")
+    await_true(lambda: daemon.agent(COLLEAGUE) == "offered", "his phone rings")
+    for number in range(WAITING):
+        sim.dial(SUPPORT, number=f"493000001{number}")
+        expected = number + 3
+        await_true(lambda: len(calls(daemon)) == expected, "one more waits")  # noqa: B023 - awaited at once
+
+
+def test_nothing_is_lost(sim: Sim, daemon: Daemon) -> None:
+    """Places, waits, offers, talks and agents' states are after the kill what they were before it."""
+    at_work(sim, daemon)
+    time.sleep(1.2)  # the talk has lasted: its leg is told that it talks
+    legs = sim.tell(fault="none")["legs"]
+    before, agents, waited, at = calls(daemon), states(daemon), waits(daemon), time.monotonic()
+    daemon.process.send_signal(signal.SIGKILL)
+    daemon.process.wait(10)
+    daemon.start()
+    assert before == calls(daemon)
+    assert agents == states(daemon)
+    passed_s = time.monotonic() - at
+    assert legs == sim.tell(fault="none")["legs"]
+    for call_id, now_s in waits(daemon).items():
+        expected_s = waited[call_id] + (passed_s if waited[call_id] else 0)
+        assert abs(now_s - expected_s) < 2 or now_s == waited[call_id], call_id
+    assert not [line for line in daemon.lines() if line["event"] in ("anomaly", "the journal is damaged")]
+
+
+def test_it_goes_on_serving(sim: Sim, daemon: Daemon) -> None:
+    """What happens after the kill is understood: the ring is answered, the talk ends, the next in line is rung."""
+    at_work(sim, daemon)
+    first, second = ([call["id"] for call in calls(daemon) if call["position"] == place] for place in (1, 2))
+    daemon.process.send_signal(signal.SIGKILL)
+    daemon.process.wait(10)
+    daemon.start()
+    ringing = next(call for call in calls(daemon) if call["state"] == "offered")
+    assert [ringing["id"]] == first
+    sim.dial("*33", user=RESTING)
+    await_true(lambda: daemon.agent(RESTING) == "offered", "who comes back from his break is rung")
+    offered = [call["id"] for call in calls(daemon) if RESTING in call["agents"]]
+    assert offered == second
+
+
+def test_what_happened_meanwhile_is_found_out(sim: Sim, daemon: Daemon) -> None:
+    """An agent who answers while nobody listens, is connected by the next daemon; a caller who hangs up is gone."""
+    sim.tell(phone={"user": AGENT, "answers_ms": 1_500, "talks_ms": 600_000})
+    sim.dial("*31", user=AGENT)
+    await_true(lambda: daemon.agent() == "ready", "an agent is logged in")
+    sim.dial(SUPPORT, number="4930000001")
+    await_true(lambda: daemon.agent() == "offered", "his phone rings")
+    sim.dial(SUPPORT, number="4930000002", hangs_up_ms=500)
+    await_true(lambda: len(calls(daemon)) == 2, "another waits")
+    daemon.process.send_signal(signal.SIGKILL)
+    daemon.process.wait(10)
+    await_true(lambda: sim.tell(fault="none")["legs"] == 2, "the other has hung up")
+    time.sleep(1.5)  # the agent answers, and hears nobody
+    daemon.start()
+    await_true(lambda: daemon.agent() == "talking", "they talk")
+    assert [call["state"] for call in calls(daemon)] == ["talking"]
+
+
+def test_a_first_start_says_that_nothing_is_kept(sim: Sim, tmp_path: Path, database: str) -> None:
+    """Without a directory a restart forgets, and the log says so."""
+    daemon = Daemon(tmp_path, sim, database)
+    warned = [line for line in daemon.lines() if line["event"].startswith("there is no journal")]
+    assert [line["level"] for line in warned] == ["warning"]
+    daemon.process.kill()
+    daemon.process.wait(10)
