@@ -106,7 +106,9 @@ class Session:
         seconds = self._demand_number(encoder.uptime("s"))
         before = time.monotonic()
         low = self._demand_number(encoder.uptime("ms"))
-        self.read_at_ms = int((before + time.monotonic()) * 500)
+        # Its beginning, not the middle of the round trip: so our idea of the uptime is never behind the truth, and no
+        # caller seems to come from the future. Clamped to now, he would change places with the next one.
+        self.read_at_ms = int(before * 1000) - 1
         # FreeSWITCH prints milliseconds modulo 2^32, which is 49 days; the seconds tell how often it went round.
         self.uptime_ms = low + round((seconds * 1000 - low) / _WRAP) * _WRAP
 

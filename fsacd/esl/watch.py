@@ -48,6 +48,7 @@ _MOST_STRANGERS: Final = 5_000
 _RECOVERY_LOOK_S: Final = 0.2
 # Uptimes read over a slower round trip would say less than the clock that we have.
 _QUICK_MS: Final = 100
+_DRIFT_MS: Final = 500
 _WRAP: Final = 1 << 32
 _RELEASE_S: Final = 1.0
 
@@ -102,7 +103,7 @@ class Watch:
 
     def link_up(self, state: Up) -> None:
         """The link has come up: events flow."""
-        self.clock = translate.SwitchClock(state.uptime_ms, state.at_ms)
+        self._set_clock(state.uptime_ms, state.at_ms)
         self._life = gevent.spawn(self._live, restarted=state.restarted)
 
     def link_down(self, reason: str) -> None:
@@ -236,16 +237,24 @@ class Watch:
         self._act(encoder.global_setvar("fsacd_lease", str(until_s)))
 
     def _read_clock(self) -> None:
-        """Set our idea of the switch's uptime right: over weeks, the clocks of two machines drift by seconds."""
+        """Look whether our idea of the switch's uptime is still right."""
         before_ms = monotonic_ms()
         reply = self._asker(encoder.uptime("ms"))
         text, now_ms = reply.text.strip(), monotonic_ms()
         if reply.ok and text.isascii() and text.isdigit() and now_ms - before_ms <= _QUICK_MS:
-            at_ms = (before_ms + now_ms) // 2
+            at_ms = before_ms - 1  # as at the beginning: see Session
             expected_ms = self._uptime(at_ms)
             # It is printed modulo 2^32.
             rounds = round((expected_ms - int(text[:18])) / _WRAP)
-            self.clock = translate.SwitchClock(int(text[:18]) + rounds * _WRAP, at_ms)
+            self._set_clock(int(text[:18]) + rounds * _WRAP, at_ms)
+
+    def _set_clock(self, uptime_ms: int, at_ms: int) -> None:
+        """Take this for the switch's uptime, if what we had is wrong: over weeks, two machines' clocks drift apart.
+
+        A little wrong is better than changed: two callers who came one after the other must not change places.
+        """
+        if abs(self._uptime(at_ms) - uptime_ms) > _DRIFT_MS:
+            self.clock = translate.SwitchClock(uptime_ms, at_ms)
 
     # --- comparing ---
 

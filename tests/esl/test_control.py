@@ -330,3 +330,11 @@ def test_a_caller_of_whom_nobody_told_is_found(rig: Rig) -> None:
     until(lambda: any(isinstance(fact, CallQueued) for fact in rig.runtime.facts))
     rig.control._on_state(Down("the test is over"))
     assert repaired == ["unknown_caller"]
+
+
+def test_callers_keep_their_order_when_the_clock_is_looked_at(rig: Rig) -> None:
+    """A round trip that takes longer than the last one is no reason to shift what the next caller has waited."""
+    watch = rig.control._watch
+    for uptime_ms, expected in ((900_000, 900_000), (900_040, 900_000), (899_700, 900_000), (950_000, 950_000)):
+        watch._set_clock(uptime_ms, 1_000)
+        assert watch.clock.uptime_at(1_000) == expected
