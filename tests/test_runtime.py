@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import gevent
 import pytest
@@ -13,16 +14,20 @@ from fsacd.core.events import (
     AgentLoggedIn,
     AgentSetReady,
     CallQueued,
+    Event,
     Leg,
     OfferEnd,
     OfferEnded,
+    RulesChanged,
     SwitchConnected,
 )
-from fsacd.core.records import CallJoined, Record
+from fsacd.core.plugins import Plugins
+from fsacd.core.records import CallJoined, Record, StrategyFailed
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
 from fsacd.errors import Refused, Unavailable
 from fsacd.plugins import shipped
 from fsacd.runtime import Runtime
+from tests.core.tired import TiredPlugins
 
 RULES = Rules(
     queues={"q": QueueRules("q", ring_timeout_ms=50)},
@@ -130,3 +135,67 @@ def test_the_snapshot_shows_the_state_after_the_last_step(rig: Rig) -> None:
     after = rig.runtime.snapshot()
     assert ([c.state for c in before.calls], [c.state for c in after.calls]) == ([], ["offered"])
     assert any(isinstance(seen, CallJoined) for seen in rig.seen)
+
+
+class Pages:
+    """A journal that notes when it was written to."""
+
+    def __init__(self, seen: list[object]) -> None:
+        self._seen = seen
+
+    def put(self, now_ms: int, event: Event | None) -> None:
+        assert now_ms
+        self._seen.append(event)
+
+    def put_plugin_failures(self, now_ms: int, failures: Sequence[StrategyFailed]) -> None:
+        assert now_ms
+        self._seen.append(failures[0].plugin)
+
+    def put_engine_failure(self, now_ms: int) -> None:
+        assert now_ms
+        self._seen.append("engine failed")
+
+
+def journaled(plugins: Plugins | None = None, ahead_ms: int = 0) -> tuple[Runtime, list[object]]:
+    seen: list[object] = []
+    engine = Engine(RULES, plugins or shipped())
+    runtime = Runtime(engine, clock=lambda: 1_000, journal=Pages(seen), ahead_ms=ahead_ms)
+    runtime.set_sender(seen.append)
+    return runtime, seen
+
+
+def test_a_fact_is_written_before_anything_is_done_about_it() -> None:
+    """Killed at any moment, whatever was ordered follows from what is written."""
+    runtime, seen = journaled()
+    for event in (SwitchConnected("s"), AgentLoggedIn("a", "test"), CallQueued("c", "q", 0, Leg("s", "u"))):
+        runtime.post(event)
+    assert [type(one).__name__ for one in seen] == ["SwitchConnected", "AgentLoggedIn", "CallQueued", "RingAgent"]
+
+
+def test_a_failed_plugin_is_written_before_what_was_decided_without_it() -> None:
+    """A replay decides the same only if it knows of the failure."""
+    runtime, seen = journaled(TiredPlugins(1))
+    runtime.post(RulesChanged(replace(RULES, queues={"q": QueueRules("q", strategy="tired")})))
+    for event in (SwitchConnected("s"), AgentLoggedIn("a", "test"), CallQueued("c", "q", 0, Leg("s", "u"))):
+        runtime.post(event)
+    assert [one if isinstance(one, str) else type(one).__name__ for one in seen[-3:]] == [
+        "CallQueued",
+        "tired",
+        "RingAgent",
+    ]
+
+
+def test_a_failing_engine_is_noted() -> None:
+    """The next daemon must not fail at the same fact; a failing sender is another matter."""
+    runtime, seen = journaled()
+    runtime.post(object())  # type: ignore[arg-type] # no fact at all
+    assert seen[-1] == "engine failed"
+    assert runtime.failure
+
+
+def test_a_caller_came_when_he_came_whatever_the_engines_clock() -> None:
+    """After a reboot the engine's clock is ahead of the machine's, by which switches tell when a caller came."""
+    runtime, seen = journaled(ahead_ms=500)
+    runtime.post(CallQueued("c", "q", 100, Leg("s", "u")))
+    assert seen == [CallQueued("c", "q", 600, Leg("s", "u"))]
+    assert runtime.engine_ms(100) == 600

@@ -31,10 +31,10 @@ class Clock:
 class Room:
     """A timetable with its clock, and what it has told since the last look."""
 
-    def __init__(self, hours: Mapping[str, Hours], time: str) -> None:
+    def __init__(self, hours: Mapping[str, Hours], time: str, told: Mapping[str, bool] | None = None) -> None:
         self._told: list[QueueSetOpen] = []
         self.clock = Clock(time)
-        self.timetable = Timetable(hours, self._told.append, clock=self.clock)
+        self.timetable = Timetable(hours, self._told.append, clock=self.clock, told=told)
 
     def told(self) -> list[tuple[str, bool]]:
         assert all(event.by == "hours" for event in self._told)
@@ -115,3 +115,11 @@ def test_a_change_is_told_when_it_comes() -> None:
             assert told.get() == QueueSetOpen("night", open=False, by="hours")
     finally:
         timetable.stop()
+
+
+def test_a_restart_tells_only_what_the_hours_have_changed_since() -> None:
+    """A queue that was opened by hand out of hours stays open; one whose hours are gone opens if they had closed it."""
+    room = Room({"day": DAY, "night": NIGHT}, "20:00", told={"day": False, "night": True, "gone": False, "was": True})
+    room.timetable.start()
+    room.timetable.stop()
+    assert room.told() == [("gone", True), ("night", False)]

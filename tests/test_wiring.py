@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fsacd import wiring
 from fsacd.config import forms
 from fsacd.config.history import StoreSettings
+from fsacd.config.model import Config
 from fsacd.core.commands import ConfirmTalk, EndCall, RingAgent, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.rules import ToExtension
@@ -76,3 +77,26 @@ def test_how_long_history_is_kept() -> None:
     assert usual.keep == Keep(400 * day_ms, 30 * day_ms, 400 * day_ms, 90 * day_ms)
     other = StoreSettings.model_validate({"dsn": "dbname=x", "keep": {"calls": None, "decisions": "2d"}})
     assert wiring.store_settings(other).keep == Keep(None, 2 * day_ms, 400 * day_ms, 90 * day_ms)
+
+
+@pytest.mark.parametrize(
+    ("given_directory", "state", "expected"),
+    [(None, None, None), (None, "state", "state/journal"), ("given", "state", "given")],
+)
+def test_where_the_journal_is(
+    given_directory: str | None,
+    state: str | None,
+    expected: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The journal is where the configuration says, else in the service's own directory; else there is none."""
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    if state is not None:
+        monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / state))
+    directory = None if given_directory is None else str(tmp_path / given_directory)
+    journal = wiring.journal(Config.model_validate({"journal": {"directory": directory}}))
+    assert (journal is None) == (expected is None)
+    if journal is not None and expected is not None:
+        assert (tmp_path / expected / "lock").exists()
+        journal.close()

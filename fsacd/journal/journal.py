@@ -219,6 +219,12 @@ class Journal:
             snapshot_s=self._snapshot_s,
         )
 
+    def snapshot(self) -> None:
+        """Begin a new segment, and let a snapshot be made of the engine as it is now; returns before that is done."""
+        if self._copy is None:
+            self._open(after_gap=False)
+            self._snapshot_beside()
+
     def _look_after(self) -> None:
         while True:
             gevent.sleep(_LOOK_S)
@@ -229,8 +235,7 @@ class Journal:
                     self._next_try = monotonic() + self._settings.retry_s
                     self._begin_anew()
             elif self._copy is None and self._is_time():
-                self._open(after_gap=False)
-                self._snapshot_beside()
+                self.snapshot()
             self._tell_clocks()
 
     def _is_time(self) -> bool:

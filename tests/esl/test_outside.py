@@ -244,3 +244,28 @@ def test_no_answer_ends_nothing(rig: Rig) -> None:
     rig.hear("CHANNEL_CREATE", **IN, variable_user_name="1001")
     rig.calls.sweep(lambda _: Reply(Outcome.UNCONFIRMED, "the link was closed"), ())
     assert rig.story() == ["1001+1"]
+
+
+def test_what_a_daemon_before_has_told_is_looked_after(rig: Rig) -> None:
+    """A call that still goes on is told nothing of, one that has ended ends, and later ends are heard."""
+    rig.calls.remember([("1001", Leg("fs1", LEG)), ("1002", Leg("fs1", OTHER))])
+    switch = Switch({LEG: IN | {"variable_user_name": "1001"}})
+    rig.calls.sweep(switch.ask, (), adopt=True)
+    assert rig.facts == [OutsideCallEnded("1002", Leg("fs1", OTHER))]
+    rig.hear("CHANNEL_HANGUP", LEG, **IN)
+    assert rig.facts[1:] == [OutsideCallEnded("1001", Leg("fs1", LEG))]
+
+
+def test_an_end_before_the_sweep_is_heard_for_a_remembered_call(rig: Rig) -> None:
+    """Events flow before the sweep has asked: the end of a call that only the engine knows is told at once."""
+    rig.calls.remember([("1001", Leg("fs1", LEG))])
+    rig.hear("CHANNEL_HANGUP", LEG, **IN)
+    rig.calls.sweep(Switch({}).ask, ())
+    assert rig.facts == [OutsideCallEnded("1001", Leg("fs1", LEG))]
+
+
+def test_a_remembered_call_of_an_agent_who_sits_elsewhere_now_ends(rig: Rig) -> None:
+    """The leg goes on at a phone where he is not any more: it is no call of his, but of whoever sits there."""
+    rig.calls.remember([("1003", Leg("fs1", LEG))])
+    rig.calls.sweep(Switch({LEG: IN | {"variable_user_name": "1001"}}).ask, ())
+    assert rig.facts == [OutsideCallEnded("1003", Leg("fs1", LEG)), OutsideCallStarted("1001", Leg("fs1", LEG))]

@@ -165,3 +165,12 @@ def test_who_watches_is_told_of_moves(phones: Phones) -> None:
         pass
     phones.configure({"1003": "user/2003"})
     assert seen == [{"1001", "1003"}, {"1003"}]
+
+
+def test_agents_sit_where_they_sat_before_a_restart() -> None:
+    """Who had logged in at another's phone still sits there; who sits at his own, or is not configured, is left."""
+    phones = Phones()
+    phones.configure({agent: f"user/{agent}" for agent in ("1001", "1002")})
+    phones.sit({"1001": "user/1001", "1002": "user/1001", "1009": "user/1001"})
+    assert phones.at(Phone("1001")) == {"1001", "1002"}
+    assert phones.at(Phone("1002")) == set()

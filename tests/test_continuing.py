@@ -1,0 +1,157 @@
+"""What a daemon tells its engine when it goes on where another one stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import gevent
+
+from fsacd.continuing import Continuation
+from fsacd.core import events as e
+from fsacd.core.rules import Rules
+from fsacd.core.views import Snapshot
+from fsacd.journal.journal import Journal, JournalSettings
+from fsacd.runtime import Runtime
+from fsacd.testing import PLUGINS, agent, queue, queued, rules_of
+
+RULES = rules_of(queue("q"), agent("a", "q"), agent("b", "q"))
+
+
+class Control:
+    """A switch's control that is told what is remembered."""
+
+    def __init__(self) -> None:
+        self.in_sync = False
+        self.remembered: list[tuple[str, e.Leg]] = []
+
+    def remember_outside(self, legs: Iterable[tuple[str, e.Leg]]) -> None:
+        """Keep it."""
+        self.remembered.extend(legs)
+
+
+class Life:
+    """One daemon, as far as it matters here."""
+
+    def __init__(self, directory: Path, rules: Rules = RULES, *, log_in: tuple[str, ...] = ("a",)) -> None:
+        self.journal = Journal(JournalSettings(directory))
+        self.continuation = Continuation(self.journal, rules, PLUGINS, seed=1)
+        self.runtime = Runtime(self.continuation.engine, clock=self.continuation.clock, journal=self.journal)
+        self.sent: list[object] = []
+        self.runtime.set_sender(self.sent.append)
+        self.control = Control()
+        self.controls = {"fs1": self.control}
+        self.journal.begin(self.continuation.engine)
+        self.continuation.tell(self.runtime, self.controls, log_in)
+
+    def shown(self) -> Snapshot:
+        """What the engine shows now."""
+        return self.runtime.snapshot()
+
+    def states(self) -> dict[str, str]:
+        """Each agent's state."""
+        return {one.agent_id: one.state for one in self.shown().agents}
+
+    def end(self) -> None:
+        """End it."""
+        self.runtime.stop()
+        self.journal.close()
+
+
+def test_agents_are_logged_in_at_the_first_start_alone(tmp_path: Path) -> None:
+    """Who went home stays there over a restart; who is new in the configuration is logged in as it says."""
+    first = Life(tmp_path)
+    assert first.states() == {"a": "ready", "b": "logged_out"}
+    first.runtime.post(e.AgentLoggedOut("a", "phone:a"))
+    first.end()
+    second = Life(tmp_path, rules_of(queue("q"), agent("a", "q"), agent("c", "q")), log_in=("a", "c"))
+    assert second.states() == {"a": "logged_out", "c": "ready"}
+    second.end()
+
+
+def test_no_link_is_up_after_a_restart(tmp_path: Path) -> None:
+    """Nobody is rung before the switch has said what has happened meanwhile."""
+    first = Life(tmp_path)
+    first.runtime.post(e.SwitchConnected("fs1"))
+    first.end()
+    second = Life(tmp_path)
+    assert second.shown().switches == (("fs1", False),)
+    second.runtime.post(queued("c", "q", 0))
+    assert second.sent == []
+    second.runtime.post(e.SwitchConnected("fs1"))
+    assert len(second.sent) == 1
+    second.end()
+
+
+def test_calls_on_a_switch_that_is_not_configured_any_more_are_lost(tmp_path: Path) -> None:
+    """Nothing could reach them, and no command is ever sent there."""
+    first = Life(tmp_path)
+    first.runtime.post(e.SwitchConnected("old"))
+    first.runtime.post(queued("c", "q", 0, "old"))
+    first.end()
+    second = Life(tmp_path)
+    assert second.shown().calls == ()
+    assert second.states()["a"] == "ready"
+    second.end()
+
+
+def test_a_configuration_that_has_changed_meanwhile_holds(tmp_path: Path) -> None:
+    """The rules of the file are in force after the start, whatever the journal says."""
+    Life(tmp_path).end()
+    second = Life(tmp_path, rules_of(queue("q"), queue("new"), agent("a", "q")))
+    assert [one.name for one in second.shown().queues] == ["new", "q"]
+    second.end()
+
+
+def test_rules_that_are_the_same_are_not_read_again(tmp_path: Path) -> None:
+    """A restart with the same file is no reload: nothing but the links has changed."""
+    Life(tmp_path).end()
+    second = Life(tmp_path)
+    assert second.continuation.engine.works_by(RULES)
+    assert second.journal.state().entries == 0
+    second.end()
+
+
+def test_calls_of_agents_without_us_are_handed_on(tmp_path: Path) -> None:
+    """The switch's control learns of them, or nobody would hear their end."""
+    first = Life(tmp_path)
+    first.runtime.post(e.OutsideCallStarted("a", e.Leg("fs1", "u")))
+    first.end()
+    second = Life(tmp_path)
+    assert second.control.remembered == [("a", e.Leg("fs1", "u"))]
+    assert second.states()["a"] == "busy"
+    second.end()
+
+
+def test_deadlines_wait_for_the_switches(tmp_path: Path) -> None:
+    """A ring that was due to end meanwhile may have been answered: first the switch is asked."""
+    first = Life(tmp_path, rules_of(queue("q", ring_timeout_ms=1), agent("a", "q")))
+    first.runtime.post(e.SwitchConnected("fs1"))
+    first.runtime.post(queued("c", "q", 0))
+    first.end()
+    second = Life(tmp_path, rules_of(queue("q", ring_timeout_ms=1), agent("a", "q")))
+    second.continuation.keep_time(second.runtime, second.controls.values())
+    gevent.sleep(0.1)
+    assert [offer.state for offer in second.shown().offers] == ["ringing"]
+    second.control.in_sync = True
+    with gevent.Timeout(5):
+        while [offer.state for offer in second.shown().offers] != ["ending"]:
+            gevent.sleep(0.01)
+    second.end()
+
+
+def test_contacts_are_what_agents_said(tmp_path: Path) -> None:
+    """Who had logged in at another phone is reached there after the restart."""
+    first = Life(tmp_path, log_in=())
+    first.runtime.post(e.AgentLoggedIn("a", "phone:b", contact="user/b"))
+    first.end()
+    second = Life(tmp_path, log_in=())
+    assert second.continuation.contacts() == {"a": "user/b", "b": "user/b"}
+    second.end()
+
+
+def test_without_a_journal_every_start_is_a_first_one() -> None:
+    """The engine is a fresh one, by the machine's clock."""
+    continuation = Continuation(None, RULES, PLUGINS, seed=1)
+    assert (continuation.ahead_ms, dict(continuation.hours)) == (0, {})
+    assert continuation.engine.works_by(RULES)
