@@ -99,7 +99,8 @@ def _live(work: Callable[[], None], pipe: int) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD):
             _set_signal(number, signal.SIG_DFL)
         signal.alarm(_DEADLINE_S)
-        os.nice(_NICE)
+        with contextlib.suppress(OSError):
+            os.nice(_NICE)  # a service may be forbidden to
         work()
         said = _DONE
     except BaseException as error:  # noqa: BLE001 - whatever it is, it must not go on as if it were the original

@@ -10,7 +10,9 @@ import orjson
 import pytest
 
 from fsacd.core import events as e
+from fsacd.core.commands import RingAgent
 from fsacd.core.engine import Engine
+from fsacd.core.rules import Service
 from fsacd.core.views import Step
 from fsacd.testing import PLUGINS, Driver, agent, queue, queued, replay, rules_of
 from tests.core.acts import ACTS, WEIGHTS, act
@@ -153,3 +155,31 @@ def test_a_failure_that_happened_before_stays() -> None:
     assert [order["strategy_failed"] for order in engine.dump()["orders"]] == [True]
     engine.handle(e.RulesChanged(replace(driver.rules)), driver.now_ms)
     assert [order["strategy_failed"] for order in engine.dump()["orders"]] == [False]
+
+
+def test_a_queue_that_is_gone_stays_gone() -> None:
+    """A queue whose last talk goes on after a reload has removed it takes no new calls after a restart, either."""
+    driver = Driver(rules_of(queue("q"), queue("other"), agent("a", "q")))
+    driver.tell(e.SwitchConnected("fs1"))
+    driver.tell(e.AgentLoggedIn("a", "test"))
+    ring = driver.tell(queued("c", "q")).commands[0]
+    assert isinstance(ring, RingAgent)
+    driver.tell(e.OfferAnswered(ring.offer_id))
+    driver.tell(e.OfferConnected(ring.offer_id))
+    driver.tell(e.RulesChanged(rules_of(queue("other"), agent("a"))))
+    engine = twin(driver.engine, PLUGINS)
+    assert [call.queue for call in engine.snapshot(0).calls] == ["q"]
+    assert engine.handle(queued("late", "q"), 0).refused == "there is no queue 'q'"
+
+
+def test_agents_who_were_given_a_queue_by_hand_keep_their_places() -> None:
+    """The round goes on in the order in which they were given it, not in that of the configuration."""
+    driver = Driver(rules_of(queue("q", strategy="round_robin"), agent("a"), agent("b")))
+    for agent_id in ("b", "a"):
+        driver.tell(e.AgentChangeAsked(agent_id, "test", queues={"q": Service()}))
+    engine = twin(driver.engine, PLUGINS)
+    for event in (e.SwitchConnected("fs1"), e.AgentLoggedIn("a", "test"), e.AgentLoggedIn("b", "test")):
+        engine.handle(event, 0)
+    ring = engine.handle(queued("c", "q"), 0).commands[0]
+    assert isinstance(ring, RingAgent)
+    assert ring.agent_id == "b"

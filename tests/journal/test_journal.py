@@ -19,6 +19,8 @@ from fsacd.journal import lines
 from fsacd.journal.clock import EngineClock
 from fsacd.journal.journal import Journal, JournalSettings
 from fsacd.testing import agent, queue, queued, rules_of
+from tests.core.plugins import TestPlugins
+from tests.core.test_memory import told
 from tests.core.tired import TiredPlugins
 from tests.journal.rig import Centre
 
@@ -316,3 +318,29 @@ def test_a_plugin_that_failed_by_the_clock_fails_in_the_replay(tmp_path: Path) -
     second = Centre(tmp_path, rules, plugins=TiredPlugins(None))
     assert expected == second.shown()
     second.kill()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_snapshot_and_the_rest_are_the_whole(tmp_path: Path, seed: int) -> None:
+    """Whatever the story: from the last snapshot, or from the one before, the same engine is reached."""
+    adversary = told(seed)
+    engine = Engine(adversary.first_rules, TestPlugins())
+    journal = Journal(JournalSettings(tmp_path))
+    journal.begin(engine)
+    entries = adversary.driver.journal
+    for place, (now_ms, event) in enumerate(entries):
+        if place in (len(entries) // 3, 2 * len(entries) // 3):
+            journal.snapshot()
+            made = journal.state().snapshots + 1
+            await_true(lambda: journal.state().snapshots == made, "a snapshot")  # noqa: B023 - awaited at once
+        journal.put(now_ms, event)
+        _ = engine.advance(now_ms) if event is None else engine.handle(event, now_ms)
+    journal.close()
+    for snapshot in (3, 2):
+        again = Journal(JournalSettings(tmp_path))
+        recovered = again.recover(TestPlugins())
+        again.close()
+        assert recovered is not None
+        assert (recovered.number, recovered.damage) == (snapshot, ())
+        assert engine.dump() == recovered.engine.dump()
+        (tmp_path / f"snapshot-{snapshot:08d}.json").unlink()
