@@ -115,8 +115,9 @@ def recover(
             damage.append(f"{directory.snapshot(number)} cannot be used: {error}")
             continue
         return _Replay(directory, number, plugins, hours, on_records).run(plain, notes, damage)
-    if directory.segments():
-        raise HopelessError("; ".join(damage) or f"the journal in {directory.path} has no snapshot to begin with")
+    if damage:
+        raise HopelessError("; ".join(damage))
+    # A daemon that was killed before its first snapshot had served nobody: it began with that.
     return None
 
 

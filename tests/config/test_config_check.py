@@ -67,3 +67,12 @@ def test_what_of_the_routing_is_seldom_meant_is_noted(tmp_path: Path) -> None:
         f"{path}: note: never open: the hours a",
         f"{path}: note: no queue has sticky: named or named_or_last, so a customer's own agent does not come first",
     ]
+
+
+def test_a_journal_is_named_from_the_root(tmp_path: Path) -> None:
+    """A relative directory would be another one for each way of starting the daemon, and a restart would forget."""
+    path = tmp_path / "f.yaml"
+    path.write_text("switches: {fs1: {password: hunter2}}\njournal: {directory: here}\n", encoding="utf-8")
+    code, text = check(str(path), plugins=few_plugins, environ={})
+    sentence = "journal.directory: not an absolute path; write it from the root, like /var/lib/fsacd/journal"
+    assert (code, text.splitlines()[0]) == (2, f"{path}:2:22: {sentence}")

@@ -142,6 +142,26 @@ def test_a_damaged_snapshot_is_replaced_by_the_one_before(tmp_path: Path) -> Non
     third.kill()
 
 
+def test_killed_before_the_first_snapshot(tmp_path: Path) -> None:
+    """A daemon that has served nobody has left nothing to go on from: the next one makes its first start."""
+    Centre(tmp_path).kill()
+    (tmp_path / "snapshot-00000001.json").unlink()
+    second = Centre(tmp_path)
+    assert second.recovered is None
+    assert not (tmp_path / "set-aside").exists()
+    second.kill()
+
+
+def test_no_snapshot_can_be_read(tmp_path: Path) -> None:
+    """A journal of which nothing can be made is set aside, and the daemon starts all the same."""
+    busy(tmp_path).kill()
+    (tmp_path / "snapshot-00000001.json").write_bytes(b"nonsense")
+    second = Centre(tmp_path)
+    assert second.recovered is None
+    assert (tmp_path / "set-aside" / "snapshot-00000001.json").exists()
+    second.kill()
+
+
 def test_snapshots_bound_the_journal(tmp_path: Path) -> None:
     """What a good snapshot holds is removed, but for one generation; and snapshot plus rest equals the whole."""
     centre = Centre(tmp_path, snapshot_entries=5, snapshot_pause_s=0)
