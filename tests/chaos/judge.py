@@ -1,0 +1,195 @@
+"""Looks on from outside and says what is wrong: at the switch, at the engine, and between the two."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+
+from fsacd.core.records import CallEnded, Record
+from fsacd.sim.agenda import MS, SECOND
+from fsacd.sim.session import Session
+from fsacd.sim.switch import Switch
+from tests.chaos.life import LEASE_MS, Life
+from tests.chaos.people import BYE_MS, TALK_MS, Floor
+
+LOOK_US = 200 * MS
+# What is wrong for longer, while somebody serves and nothing is broken, is wrong.
+LIMBO_US = 5 * SECOND
+RING_FOR_NOBODY_US = 2 * SECOND
+# The arrival is read from the switch's uptime: two readings differ by the way of the bytes.
+CLOCK_MS = 150
+
+
+class Judge:
+    """Everything that is wrong is in `faults`, each a sentence."""
+
+    def __init__(self, switch: Switch, floor: Floor, serving: Callable[[], Life | None]) -> None:
+        self._switch = switch
+        self._floor = floor
+        self._serving = serving
+        self.faults: list[str] = []
+        self._kinds: Counter[str] = Counter()
+        self._outcomes: dict[str, set[str]] = defaultdict(set)
+        self.known: set[str] = set()
+        self.forgiven: set[str] = set()
+        self.ended_by_hand: set[str] = set()
+        self.outcomes_count = True  # one engine, or its heirs, has seen every call to its end
+        self._keys: dict[tuple[str, str], tuple[int, int]] = {}
+        self._since: dict[tuple[str, str], int] = {}
+        self._next_look_us = 0
+        self._calm_since_us: int | None = None
+        self._ends_judged = 0
+        self.unserved_since_us: int | None = 0
+        self.longest_unserved_us = 0
+        self.switch_restarts_us: list[int] = []
+        self.broken = False  # a fault is on
+
+    def wrong(self, kind: str, sentence: str) -> None:
+        """Note it; of each kind a few are enough."""
+        self._kinds[kind] += 1
+        if self._kinds[kind] <= 3:
+            self.faults.append(f"{self._switch.agenda.now_us / SECOND:.3f} s: {kind}: {sentence}")
+
+    # --- what daemons write ---
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Records of any life; a replay writes again what was written."""
+        for record in records:
+            if isinstance(record, CallEnded):
+                self._outcomes[record.call_id].add(f"{record.outcome} after {record.waited_ms} ms")
+                one = len(self._outcomes[record.call_id]) == 1 or record.call_id in self.forgiven
+                if not one and self.outcomes_count:
+                    self.wrong("two outcomes", f"call {record.call_id}: {sorted(self._outcomes[record.call_id])}")
+
+    # --- while it goes on ---
+
+    def look(self) -> None:
+        """After every moment at which something happened."""
+        self._one_ring_each()
+        self._lost_callers()
+        now_us = self._switch.agenda.now_us
+        if now_us >= self._next_look_us:
+            self._next_look_us = now_us + LOOK_US
+            self._compare(now_us)
+
+    def _agent_legs(self) -> list[Session]:
+        return [
+            session
+            for session in self._switch.sessions.values()
+            if session.channel.variables.get("fsacd_leg") == "agent" and not session.channel.down
+        ]
+
+    def _one_ring_each(self) -> None:
+        legs = Counter(leg.channel.variables.get("fsacd_agent", "") for leg in self._agent_legs())
+        for agent_id, count in legs.items():
+            if count > 1:
+                uuids = [
+                    f"{leg.channel.uuid} ({leg.channel.answer_state})"
+                    for leg in self._agent_legs()
+                    if leg.channel.variables.get("fsacd_agent") == agent_id
+                ]
+                self.wrong("two offers", f"agent {agent_id} has the legs {', '.join(uuids)}")
+
+    def _lost_callers(self) -> None:
+        ends = self._floor.ends
+        while self._ends_judged < len(ends):
+            end = ends[self._ends_judged]
+            self._ends_judged += 1
+            if not end.call_id:
+                continue
+            restarted = any(abs(end.at_us - at_us) < SECOND for at_us in self.switch_restarts_us)
+            left = end.extension in {"nobody", "fsacd_fallback"} and self._may_leave()
+            if restarted or left or end.call_id in self.ended_by_hand:
+                continue
+            if not end.since_talk_ms or end.since_talk_ms < TALK_MS - BYE_MS:
+                self.wrong(
+                    "lost caller",
+                    f"{end.number} (call {end.call_id}) was hung up ({end.cause}) in {end.extension},"
+                    f" {end.since_talk_ms} ms into a talk",
+                )
+
+    def _may_leave(self) -> bool:
+        away_us = self.longest_unserved_us
+        if self.unserved_since_us is not None:
+            away_us = max(away_us, self._switch.agenda.now_us - self.unserved_since_us)
+        return away_us >= (LEASE_MS * 3 // 4) * MS or bool(self.switch_restarts_us)
+
+    def _compare(self, now_us: int) -> None:
+        life = self._serving()
+        if life is None:
+            if self.unserved_since_us is None:
+                self.unserved_since_us = now_us
+        elif self.unserved_since_us is not None:
+            self.longest_unserved_us = max(self.longest_unserved_us, now_us - self.unserved_since_us)
+            self.unserved_since_us = None
+        if life is None or self.broken:
+            self._since.clear()
+        if life is None:
+            return
+        snapshot = life.engine.snapshot(life.engine.now_ms)
+        for call in snapshot.calls:
+            self.known.add(call.call_id)
+            key = (-call.priority, call.arrived_ms - call.head_start_ms)
+            first = self._keys.setdefault((call.call_id, call.queue), key)
+            if first[0] != key[0] or abs(first[1] - key[1]) > CLOCK_MS:
+                self.wrong("order", f"call {call.call_id} had the key {first} and has {key}")
+        if not self.broken:
+            found = self._limbo(life)
+            for thing in [thing for thing in self._since if thing not in found]:
+                del self._since[thing]
+            for thing in found:
+                age_us = now_us - self._since.setdefault(thing, now_us)
+                if age_us > (RING_FOR_NOBODY_US if thing[0] == "ring for nobody" else LIMBO_US):
+                    self.wrong(thing[0], f"{thing[1]} for {age_us / SECOND:.1f} s")
+                    self._since[thing] = now_us + 3_600 * SECOND
+
+    def _limbo(self, life: Life) -> set[tuple[str, str]]:
+        """What does not fit together at this moment."""
+        world = life.engine._world
+        found: set[tuple[str, str]] = set()
+        sessions = self._switch.sessions
+        live_calls = set()
+        for session in sessions.values():
+            channel = session.channel
+            leg, call_id = channel.variables.get("fsacd_leg"), channel.variables.get("fsacd_call", "")
+            if channel.down or leg != "caller":
+                continue
+            live_calls.add(call_id)
+            over = channel.variables.get("fsacd_over") == "true"
+            if not over and call_id not in world.calls and channel.profile.context == "fsacd":
+                found.add(("unknown caller", f"leg {channel.uuid} of call {call_id} waits, and no engine knows it"))
+        for leg_session in self._agent_legs():
+            channel = leg_session.channel
+            offer_id, call_id = channel.uuid, channel.variables.get("fsacd_call", "")
+            if offer_id not in world.offers:
+                found.add(("unknown agent leg", f"leg {offer_id}, {channel.answer_state}"))
+            if call_id not in live_calls and not channel.answered:
+                found.add(("ring for nobody", f"leg {offer_id} rings for call {call_id}, whose caller has gone"))
+        for call in world.calls.values():
+            if call.leg is not None and call.leg.uuid not in sessions:
+                found.add(("call without a leg", f"call {call.call_id}, {type(call.state).__name__}"))
+        for offer in world.offers.values():
+            if offer.offer_id not in sessions:
+                found.add(("offer without a leg", f"offer {offer.offer_id}, {type(offer.state).__name__}"))
+        return found
+
+    # --- at the end ---
+
+    def conclude(self) -> None:
+        """All callers have gone: every call has one outcome, and nobody and nothing is left."""
+        life = self._serving()
+        if life is None:
+            self.wrong("nobody serves", "at the end no daemon serves the switch")
+            return
+        for call_id in sorted(self.known - self.forgiven):
+            if not self._outcomes[call_id] and self.outcomes_count:
+                self.wrong("no outcome", f"call {call_id} has none")
+        world = life.engine._world
+        for call in world.calls.values():
+            self.wrong("left over", f"call {call.call_id} is {type(call.state).__name__} when all have gone")
+        for offer in world.offers.values():
+            self.wrong("left over", f"offer {offer.offer_id} is {type(offer.state).__name__} when all have gone")
+        for session in self._switch.sessions.values():
+            if session.channel.variables.get("fsacd_leg") in {"caller", "agent"}:
+                self.wrong("left over", f"leg {session.channel.uuid} is on the switch when all have gone")
+        life.engine.check()

@@ -1,0 +1,161 @@
+"""The people of a schedule: the simulated call centre's, with agents who hang up at once; it notes how calls ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fsacd.core.rules import AgentRules, Rules, Service
+from fsacd.sim.agenda import MS
+from fsacd.sim.callcentre import AgentPhone, CallCentre, Customer
+from fsacd.sim.phones import Caller, Line
+from fsacd.sim.switch import Switch
+from fsacd.sim.workload import LINES, PLAN, VIP_PREFIX, Plan, Worker
+from fsacd.testing import agent, queue, rules_of
+
+# The share of agents who put the receiver down as soon as they have taken it up, and how soon (ms).
+NERVOUS = 0.15
+NERVOUS_MS = (0, 300)
+# A talk that is shorter than this was none: the caller is put back.
+TALK_MS = 1_000
+# From a BYE on one side to the BYE on the other.
+BYE_MS = 200
+
+
+def plan_of(workers: int, calls_per_s: float) -> Plan:
+    """A small centre in which more calls come than can be taken."""
+    return replace(
+        PLAN,
+        workers=PLAN.workers[:workers],
+        lines=LINES,
+        calls_per_s=calls_per_s,
+        patience_s=40,
+        least_patience_s=5,
+        talk_s=(3, 9),
+        pick_up_s=(0.3, 4),
+        login_s=(0.3, 2),
+        work_before_break_s=(15, 60),
+        break_s=(3, 10),
+        before_private_call_s=(10, 40),
+        most_callers=60,
+        wrap_up_s=1,
+    )
+
+
+def rules_for(plan: Plan) -> Rules:
+    """The daemon's rules that fit it."""
+    names = sorted({line.queue for line in plan.lines})
+    workers = [_agent(worker) for worker in plan.workers]
+    return rules_of(*(queue(name, ring_timeout_ms=6_000) for name in names), *workers)
+
+
+def _agent(worker: Worker) -> AgentRules:
+    services = [(name, Service(rank=rank)) for rank, name in enumerate(worker.queues, 1)]
+    return agent(worker.agent_id, *services, skills=dict(worker.skills))
+
+
+@dataclass(slots=True)
+class Ring:
+    """One ring of an agent's phone, as he saw it."""
+
+    agent_id: str
+    uuid: str
+    call_id: str
+    began_us: int
+
+
+class Hand(AgentPhone):
+    """An agent, who may be nervous."""
+
+    centre: Floor
+
+    def invited(self, line: Line) -> None:
+        variables = line.variables
+        call_id, now_us = variables.get("fsacd_call", ""), line.switch.agenda.now_us
+        self.centre.rings.append(Ring(self.worker.agent_id, line.uuid, call_id, now_us))
+        super().invited(line)
+
+    def _pick_up(self, line: Line) -> None:
+        super()._pick_up(line)
+        if self._line is line and self.centre.chance.random() < NERVOUS:
+            self.centre.switch.agenda.after(self.centre.chance.uniform(*NERVOUS_MS) * MS, line.hang_up)
+
+
+@dataclass(slots=True)
+class Person(Customer):
+    """A caller, who knows how his call ended."""
+
+    number: str = ""
+    line: Line | None = None
+    left: bool = False
+    began_talk_us: int = 0
+    last_agent_talk_us: int = 0
+
+    def answered(self, line: Line) -> None:
+        self.line = line
+        Customer.answered(self, line)
+
+    def talking(self, line: Line) -> None:
+        self.began_talk_us = line.switch.agenda.now_us
+        Customer.talking(self, line)
+
+    def ended(self, line: Line, cause: str) -> None:
+        Customer.ended(self, line, cause)
+        channel = line.session.channel if line.session is not None else None
+        centre = self.centre
+        assert isinstance(centre, Floor)
+        if channel is None or channel.left:
+            return
+        talked_us = centre.switch.agenda.now_us - self.began_talk_us if self.began_talk_us else 0
+        centre.ends.append(
+            End(
+                self.number,
+                channel.variables.get("fsacd_call", ""),
+                cause,
+                channel.profile.destination,
+                talked_us // MS,
+                centre.switch.agenda.now_us,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A caller's call that the switch ended, and not he."""
+
+    number: str
+    call_id: str
+    cause: str
+    extension: str
+    since_talk_ms: int  # since he began to talk last; 0: he never did
+    at_us: int
+
+
+class Floor(CallCentre):
+    """All of them."""
+
+    def __init__(self, switch: Switch, plan: Plan) -> None:
+        super().__init__(switch, plan)
+        self.rings: list[Ring] = []
+        self.ends: list[End] = []
+        self.open = True
+        self.agents: list[AgentPhone] = [
+            Hand(self, phone.worker, int(phone.address.rpartition(":")[2])) for phone in self.agents
+        ]
+
+    def close(self) -> None:
+        """Nobody calls any more."""
+        self.open = False
+
+    def _arrive(self) -> None:
+        if not self.open:
+            return
+        self._next_caller()
+        self.tally.called += 1
+        if self.on_the_line >= self.plan.most_callers:
+            return
+        lines = self.plan.lines
+        line = self.chance.choices(lines, [each.share for each in lines])[0]
+        vip = self.chance.random() < self.plan.vip_share
+        number = f"{VIP_PREFIX if vip else '+4930'}{self.tally.called:06d}"
+        self.on_the_line += 1
+        self.switch.call(Caller(number, line.number, "Customer"), Person(self, number=number))
