@@ -1,7 +1,7 @@
 """Virtual time for whole daemons: gevent's timers and the clocks follow the simulated switch's agenda.
 
-Nothing here waits: when no greenlet can go on, the time jumps to whatever is due next. Each timer belongs to the life of
-the daemon that made it, so one daemon can stand still, or be dead, while everybody else goes on.
+Nothing here waits: when no greenlet can go on, the time jumps to whatever is due next. Each timer belongs to the life
+of the daemon that made it, so one daemon can stand still, or be dead, while everybody else goes on.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import heapq
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 from unittest.mock import patch
 
 import gevent
@@ -62,7 +62,7 @@ class Timer:
 
     pending = False
 
-    def __enter__(self) -> Timer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
