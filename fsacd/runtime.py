@@ -35,7 +35,7 @@ Sink = Callable[[Sequence[Record]], None]
 
 # So many objects may be made before the collector looks at the youngest, so many times before it looks at the younger
 # ones, and so many times at these before it looks at all. A look takes about 1 µs for each object, and holds calls up.
-_GC_THRESHOLDS = (700, 4, 3_000)
+_GC_THRESHOLDS = (700, 2, 6_000)
 # A snapshot looks at everything: many readers within this time share one.
 _SNAPSHOT_MS = 50
 # The two clocks read one after the other differ by a little; beyond this, the wall clock was set.

@@ -83,9 +83,12 @@ def _set_ready(world: World, agent: a.Agent, by: str) -> str | None:
     return None
 
 
+_READY, _BUSY = a.Ready(), a.Busy()
+
+
 def _ready(agent: a.Agent) -> a.Ready | a.Busy:
     """What he is who wants calls: ready, unless his phone is in a call that is not ours."""
-    return a.Busy() if agent.outside else a.Ready()
+    return _BUSY if agent.outside else _READY
 
 
 def _ask_for(world: World, agent: a.Agent, wish: a.LoggedOut | a.NotReady, by: str) -> str | None:

@@ -19,6 +19,7 @@ from fsacd.strategy import AgentFacts, Start
 
 # How many changes of agents can be undone: at a thousand a minute, about twenty minutes.
 _MOMENTS = 20_000
+_PARTS = 6
 
 
 class Moment(NamedTuple):
@@ -77,8 +78,9 @@ class Decisions:
     def __init__(self) -> None:
         self._moment = 0
         self._number = 0
-        # Number, agent, and the fields of his moment.
-        self._moments: deque[tuple[Any, ...]] = deque(maxlen=_MOMENTS)
+        # Number, agent, and the fields of his moment, one after the other: a tuple for each would live long enough to
+        # cost the garbage collector more than it costs to make.
+        self._moments: deque[Any] = deque(maxlen=_MOMENTS * _PARTS)
         self._decisions: OrderedDict[int, Decision] = OrderedDict()
         self._of_call: dict[str, list[int]] = {}
 
@@ -96,7 +98,7 @@ class Decisions:
         if not self._number:
             return  # nothing was decided yet that could be explained
         self._moment += 1
-        self._moments.append((self._moment, agent.agent_id, agent.state, agent.facts, agent.rules, agent.serves))
+        self._moments.extend((self._moment, agent.agent_id, agent.state, agent.facts, agent.rules, agent.serves))
 
     def add(self, call: CallMoment, agent_id: str, now_ms: int, limit: int) -> int:
         """A decision was made, and nothing has been done about it yet. Returns its number."""
@@ -121,11 +123,12 @@ class Decisions:
 
     def agents_at(self, decision: Decision) -> Mapping[str, Moment] | None:
         """What those agents were who have changed since; None if that is not known any more."""
-        if self._moments and self._moments[0][0] > decision.moment + 1:
+        if self._moments and self._moments[0] > decision.moment + 1:
             return None
         was: dict[str, Moment] = {}
-        for number, agent_id, *moment in reversed(self._moments):
+        parts = reversed(self._moments)
+        for serves, rules, facts, state, agent_id, number in zip(*[parts] * _PARTS, strict=True):
             if number <= decision.moment:
                 break
-            was[agent_id] = Moment(*moment)
+            was[agent_id] = Moment(state, facts, rules, serves)
         return was

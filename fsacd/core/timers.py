@@ -31,7 +31,10 @@ class Timers:
         # Without this bound, deadlines that are moved often and far ahead would pile up until they come due.
         if len(self._heap) > 2 * len(self._at) + 64:
             # Entries and list are kept, not made anew: ten thousand young objects take the garbage collector long.
-            self._heap[:] = {entry for entry in self._heap if self._at.get(entry[1]) == entry[0]}
+            live = [entry for entry in self._heap if self._at.get(entry[1]) == entry[0]]
+            if len(live) > len(self._at):
+                live = list(set(live))  # some were moved away and back: only then it is worth its time
+            self._heap[:] = live
             heapq.heapify(self._heap)
 
     def set_unless_set(self, kind: str, owner: str, at_ms: int) -> None:
