@@ -37,6 +37,7 @@ e2e: $(STAMP) ## run the tests on a real FreeSWITCH (on PATH or FREESWITCH_PREFI
 bench: $(STAMP) ## measure: ratios within one run
 	$(BIN)/python -m tests.bench.link
 	$(BIN)/python -m tests.bench.engine
+	$(BIN)/python -m tests.bench.journal
 	$(BIN)/python -m tests.bench.switch
 
 format: $(STAMP) ## format the code

@@ -12,7 +12,7 @@ import platform
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from gevent.hub import get_hub
 from gevent.lock import BoundedSemaphore
@@ -20,7 +20,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCol
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from fsacd import __version__
+from fsacd import __version__, gauges
 from fsacd.core.records import (
     AgentStateEnded,
     Anomaly,
@@ -37,78 +37,17 @@ from fsacd.core.records import (
 )
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.views import Snapshot
+from fsacd.gauges import ExplainerCounts, JournalCounts, StoreCounts
 from fsacd.series import OTHER, Distribution, Series, Words, counter, gauge
 
 # The queue of calls that name one we do not know; no configured queue can have brackets in its name.
 UNKNOWN_QUEUE = "(unknown)"
-AGENT_STATES = ("logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back", "busy")
 _WAIT_BUCKETS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800)
 _TALK_BUCKETS = (5, 10, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600)
 _DECISION_BUCKETS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.25)
 # Beyond this many values a scrape is rendered in a thread: below, the hand-over costs more than it spares.
 _LARGE = 1_000
 _SWITCH_INTERVAL_S = 0.001
-
-
-class StoreCounts(Protocol):
-    """What we show of the store."""
-
-    @property
-    def connected(self) -> bool: ...  # noqa: D102 - the names say it; fsacd.store.postgres.StoreState documents them
-    @property
-    def queued(self) -> int: ...  # noqa: D102
-    @property
-    def written(self) -> int: ...  # noqa: D102
-    @property
-    def duplicates(self) -> int: ...  # noqa: D102
-    @property
-    def dropped(self) -> int: ...  # noqa: D102
-    @property
-    def refused(self) -> int: ...  # noqa: D102
-    @property
-    def safe(self) -> bool: ...  # noqa: D102
-    @property
-    def spooled_bytes(self) -> int: ...  # noqa: D102
-    @property
-    def unspooled(self) -> int: ...  # noqa: D102
-    @property
-    def corrupt(self) -> int: ...  # noqa: D102
-
-
-class JournalCounts(Protocol):
-    """What we show of the journal."""
-
-    @property
-    def writing(self) -> bool: ...  # noqa: D102 - the names say it; fsacd.journal.journal.JournalState documents them
-    @property
-    def entries(self) -> int: ...  # noqa: D102
-    @property
-    def bytes(self) -> int: ...  # noqa: D102
-    @property
-    def lost(self) -> int: ...  # noqa: D102
-    @property
-    def errors(self) -> int: ...  # noqa: D102
-    @property
-    def sync_lag_s(self) -> float: ...  # noqa: D102
-    @property
-    def snapshots(self) -> int: ...  # noqa: D102
-    @property
-    def snapshot_failures(self) -> int: ...  # noqa: D102
-
-
-class ExplainerCounts(Protocol):
-    """What we show of the explaining of decisions."""
-
-    @property
-    def queued(self) -> int: ...  # noqa: D102 - the names say it; fsacd.explaining.ExplainerState documents them
-    @property
-    def explained(self) -> int: ...  # noqa: D102
-    @property
-    def forgotten(self) -> int: ...  # noqa: D102
-    @property
-    def dropped(self) -> int: ...  # noqa: D102
-    @property
-    def failed(self) -> int: ...  # noqa: D102
 
 
 class _Calls:
@@ -365,88 +304,11 @@ class Metrics(Collector):
     def _freeze(self) -> list[Callable[[], Metric]]:
         series = list(self._all())
         if self._snapshot is not None:
-            series.extend(_now(self._snapshot()))
+            series.extend(gauges.now(self._snapshot()))
         if self._store is not None:
-            series.extend(_stored(self._store()))
+            series.extend(gauges.stored(self._store()))
         if self._explainer is not None:
-            series.extend(_explained(self._explainer()))
+            series.extend(gauges.explained(self._explainer()))
         if self._journal is not None:
-            series.extend(_journaled(self._journal()))
+            series.extend(gauges.journaled(self._journal()))
         return [one.family() for one in series]
-
-
-def _now(snapshot: Snapshot) -> list[Series]:
-    waiting = gauge("calls_waiting", "Calls that no agent has answered yet.", "queue")
-    ringing = gauge("calls_ringing", "Of these, those for whom an agent's phone rings.", "queue")
-    talking = gauge("calls_talking", "Calls in talk.", "queue")
-    oldest = gauge("oldest_wait_seconds", "Wait of the call that waits longest; 0 when none does.", "queue")
-    ready = gauge("queue_agents_ready", "Agents of the queue who are ready.", "queue")
-    logged_in = gauge("queue_agents_logged_in", "Agents of the queue who are logged in.", "queue")
-    is_open = gauge("queue_open", "1 while the queue is open.", "queue")
-    estimate = gauge("estimated_wait_seconds", "Wait of a call that joined now; absent: nobody is on duty.", "queue")
-    for queue in snapshot.queues:
-        waiting.values[queue.name,] = queue.waiting + queue.offered
-        ringing.values[queue.name,] = queue.offered
-        talking.values[queue.name,] = queue.talking
-        oldest.values[queue.name,] = (queue.oldest_wait_ms or 0) / 1_000
-        ready.values[queue.name,] = queue.agents_ready
-        logged_in.values[queue.name,] = queue.agents_logged_in
-        is_open.values[queue.name,] = queue.is_open
-        if queue.estimated_wait_ms is not None:
-            estimate.values[queue.name,] = queue.estimated_wait_ms / 1_000
-    agents = gauge("agents", "Agents by state.", "state")
-    agents.values.update({(state,): 0 for state in AGENT_STATES})
-    for agent in snapshot.agents:
-        agents.values[agent.state,] += 1
-    switches = gauge("switch_up", "1 while the link to the switch is in sync.", "switch")
-    switches.values.update({(name,): is_up for name, is_up in snapshot.switches})
-    return [waiting, ringing, talking, oldest, ready, logged_in, is_open, estimate, agents, switches]
-
-
-def _stored(state: StoreCounts) -> list[Series]:
-    up = gauge("store_up", "1 while there is a connection to the database.")
-    queued = gauge("store_queued_rows", "Rows of history that wait to be written.")
-    written = counter("store_written_rows", "Rows of history written.")
-    duplicates = counter("store_duplicate_rows", "Rows that were there already.")
-    dropped = counter("store_dropped_rows", "Rows lost because the queue to the database was full.")
-    refused = counter("store_refused_rows", "Rows that the database refused.")
-    safe = gauge("store_spool_up", "1 while rows that wait survive the end of the daemon, on disk.")
-    spooled = gauge("store_spool_bytes", "Disk that the spool uses.")
-    unspooled = counter("store_unspooled_rows", "Rows that could not be written to the spool, and waited in memory.")
-    corrupt = counter("store_corrupt_lines", "Lines of the spool that could not be used.")
-    for series, value in (
-        (up, state.connected), (queued, state.queued), (written, state.written),
-        (duplicates, state.duplicates), (dropped, state.dropped), (refused, state.refused),
-        (safe, state.safe), (spooled, state.spooled_bytes), (unspooled, state.unspooled), (corrupt, state.corrupt),
-    ):  # fmt: skip
-        series.values[()] = value
-    return [up, queued, written, duplicates, dropped, refused, safe, spooled, unspooled, corrupt]
-
-
-def _explained(state: ExplainerCounts) -> list[Series]:
-    queued = gauge("decisions_queued", "Decisions that wait to be explained.")
-    explained = counter("decisions_explained", "Decisions whose explanation went to the store.")
-    unexplained = counter("decisions_unexplained", "Decisions that are not kept with an explanation, by why.", "why")
-    queued.values[()] = state.queued
-    explained.values[()] = state.explained
-    unexplained.values["dropped",] = state.dropped
-    unexplained.values["forgotten",] = state.forgotten
-    unexplained.values["failed",] = state.failed
-    return [queued, explained, unexplained]
-
-
-def _journaled(state: JournalCounts) -> list[Series]:
-    up = gauge("journal_up", "1 while what enters the engine is written to the journal.")
-    lag = gauge("journal_sync_lag_seconds", "From a write to the disk: of the last batch, or of one that still waits.")
-    entries = counter("journal_entries", "Entries written to the journal.")
-    written = counter("journal_bytes", "Bytes written to the journal.")
-    lost = counter("journal_lost_entries", "Entries that a restart would not know, because the disk took none.")
-    errors = counter("journal_errors", "How often the journal could not be written.")
-    snapshots = counter("journal_snapshots", "Snapshots made.")
-    failed = counter("journal_failed_snapshots", "Snapshots that could not be made.")
-    for series, value in (
-        (up, state.writing), (lag, state.sync_lag_s), (entries, state.entries), (written, state.bytes),
-        (lost, state.lost), (errors, state.errors), (snapshots, state.snapshots), (failed, state.snapshot_failures),
-    ):  # fmt: skip
-        series.values[()] = value
-    return [up, lag, entries, written, lost, errors, snapshots, failed]

@@ -24,7 +24,10 @@ StoredExplanations = Callable[[str, int], Sequence[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class SwitchStatus:
-    """One link. `connected`: in sync; `standing_by`: another daemon serves the switch. `since_ms` is Unix time in ms; `event_lag_ms` is None before the first probe."""
+    """One link. `connected`: in sync; `standing_by`: another daemon serves the switch.
+
+    `since_ms` is Unix time in ms; `event_lag_ms` is None before the first probe.
+    """
 
     name: str
     connected: bool
