@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check e2e bench format clean
+.PHONY: help install run test chaos check e2e bench format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -22,8 +22,19 @@ $(STAMP): setup.cfg pyproject.toml config/constraints.txt
 run: $(STAMP) ## run fsacd against a simulated FreeSWITCH, with synthetic callers and agents
 	@$(BIN)/fsacd demo
 
+# In two halves at the same time: both take about as long, and most machines have two cores.
+HALF := tests/core tests/chaos tests/journal tests/strategies tests/store tests/config tests/sim
+
 test: $(STAMP) ## run every test that needs no FreeSWITCH
-	$(BIN)/python -m pytest -m 'not e2e'
+	@log=$$(mktemp); \
+	$(BIN)/python -m pytest -m 'not e2e' $(HALF) >$$log 2>&1 & half=$$!; \
+	trap 'kill $$half; rm -f $$log' INT TERM; \
+	$(BIN)/python -m pytest -m 'not e2e' $(addprefix --ignore=,$(HALF)); other=$$?; \
+	wait $$half; failed=$$?; cat $$log; rm -f $$log; \
+	exit $$((failed > other ? failed : other))
+
+chaos: $(STAMP) ## run random faults on the simulated switch: make chaos SEED=1 N=200
+	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --schedules $(or $(N),50)
 
 check: $(STAMP) ## run the linters, the type checker and the layer contracts
 	$(BIN)/ruff check
