@@ -43,7 +43,7 @@ check: $(STAMP) ## run the linters, the type checker and the layer contracts
 	$(BIN)/lint-imports --config setup.cfg --no-cache
 
 e2e: $(STAMP) ## run the tests on a real FreeSWITCH (on PATH or FREESWITCH_PREFIX) with SIPp
-	$(BIN)/python -m pytest -m e2e tests/e2e
+	$(BIN)/python -m pytest -m e2e tests/e2e tests/chaos
 
 bench: $(STAMP) ## measure: ratios within one run
 	$(BIN)/python -m tests.bench.link

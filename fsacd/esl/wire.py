@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from fsacd.esl.codec import Message
+
+UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# A uuid is matched first, so that its digits stay as they are.
+_LONG_NUMBER: Final = re.compile(rf"({UUID.pattern})|\d{{3,}}(?=\d{{4}}(?!\d))")
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """One command, ready for the wire. Made by the encoder alone; `text` is safe for logs (no secret, no number)."""
+    """One command, ready for the wire. Made by the encoder alone; `shown` holds no secret and no name."""
 
     data: bytes
-    text: str
+    shown: str = field(repr=False)
     # The BACKGROUND_JOB event that ends the command carries this Job-UUID; None for a command that ends with its reply.
     job: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The command as it may be logged: every long number is cut to its last four digits.
+
+        Made when somebody asks: to look for numbers takes longer than all the rest of encoding a command.
+        """
+        return _LONG_NUMBER.sub(lambda match: match[1] or "…", self.shown)
 
 
 class Outcome(StrEnum):
