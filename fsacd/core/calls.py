@@ -162,9 +162,9 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
             _end_answered(world, call, "agent_hung_up" if outcome is CallOutcome.ABANDONED else detail)
 
 
-def agent_hung_up(world: World, call: c.Call, talk: c.Talking, offer: o.Offer) -> None:
+def agent_hung_up(world: World, call: c.Call, offer: o.Offer) -> None:
     """The agent's leg ended during the talk."""
-    settling = c.Settling(world.now_ms + world.rules.limits.settle_ms, offer, world.now_ms - talk.since_ms)
+    settling = c.Settling(world.now_ms + world.rules.limits.settle_ms, offer, offer.talk_ms(world.now_ms))
     if settling.talk_ms < world.rules.limits.settle_ms:
         world.move_call(call, settling)
     else:

@@ -183,13 +183,15 @@ class ConnectFailed:
 class OfferEnded:
     """The agent's leg has ended or never came to be: a failed originate and a hangup are the same fact.
 
-    `answered`: the phone had been answered, though the leg may have ended before it could be bridged.
+    `answered`: the phone had been answered, though the leg may have ended before it could be bridged. `talked_ms`: how
+    long it was bridged, by the switch's own clock; 0 if it was not, or nobody knows.
     """
 
     offer_id: str
     end: OfferEnd
     cause: str = ""
     answered: bool = False
+    talked_ms: int = 0
 
 
 # --- agents --------------------------------------------------------------------------------------------------------

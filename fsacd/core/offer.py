@@ -67,6 +67,15 @@ class Offer:
     ended_ms: int | None = None  # when the agent's leg ended
     cancels: int = 0  # how often the leg's end has been asked for again
     closed: bool = False  # its record is written
+    talked_ms: int = 0  # how long it was bridged, as the switch said at its end
+
+    def talk_ms(self, now_ms: int) -> int:
+        """How long caller and agent were connected, once the talk is over.
+
+        We may have heard of the bridge late: when both of its processors are busy, a second after the talk has begun.
+        """
+        assert self.connected_ms is not None
+        return max(now_ms - self.connected_ms, self.talked_ms)
 
 
 def offer_id(call_id: str, attempt: int) -> str:

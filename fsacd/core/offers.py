@@ -218,8 +218,7 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
 
 
 def _broke_at_once(world: World, offer: o.Offer) -> bool:
-    assert offer.connected_ms is not None
-    return world.now_ms - offer.connected_ms < world.rules.limits.settle_ms
+    return offer.talk_ms(world.now_ms) < world.rules.limits.settle_ms
 
 
 _NOT_SENT_PAUSE_MS = 1_000

@@ -124,6 +124,7 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
     state = offer.state
     if event.answered and offer.answered_ms is None:
         offer.answered_ms = world.now_ms  # he picked up, and the leg ended before it could say so
+    offer.talked_ms = event.talked_ms
     offers.write_end(world, offer, event.end)
     call = world.calls.get(offer.call_id)
     offers.over(world, offer, event.end)
@@ -139,7 +140,7 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
         case o.OfferTalking():
             assert call is not None
             assert isinstance(call.state, c.Talking)
-            calls.agent_hung_up(world, call, call.state, offer)
+            calls.agent_hung_up(world, call, offer)
         case o.OfferEnding():
             pass  # its call has gone its own way
 

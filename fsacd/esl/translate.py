@@ -193,8 +193,19 @@ class Reader:
             case "CHANNEL_HANGUP":
                 cause = message.get("Hangup-Cause")
                 answered = message.get("Caller-Channel-Answered-Time", "0") != "0"
-                return OfferEnded(offer_id, end_of(cause), cause, answered)
+                return OfferEnded(offer_id, end_of(cause), cause, answered, _talked_ms(message))
         return None
+
+
+def _talked_ms(hangup: Message) -> int:
+    """How long the leg was bridged until this moment, by the switch's clock: we may have heard of the bridge late."""
+    began_us, ended_us = hangup.get("Caller-Channel-Bridged-Time"), hangup.get("Event-Date-Timestamp")
+    if not (_MICROSECONDS.fullmatch(began_us) and _MICROSECONDS.fullmatch(ended_us)):
+        return 0  # it was never bridged
+    return max(0, int(ended_us) - int(began_us)) // 1_000
+
+
+_MICROSECONDS = re.compile(r"[1-9][0-9]{0,18}")
 
 
 # So ends a leg whose user has transferred its partner: that one goes on, bridged to another leg or in the dialplan.

@@ -150,6 +150,17 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
             OfferEnded(OFFER, OfferEnd.CANCELLED, "LOSE_RACE", answered=True),
         ),
         (
+            # We may have heard of the bridge late; the switch knows how long they talked.
+            event(
+                "CHANNEL_HANGUP",
+                **AGENT,
+                Hangup__Cause="NORMAL_CLEARING",
+                Caller__Channel__Bridged__Time="1795312083386308",
+                Event__Date__Timestamp="1795312085326311",
+            ),
+            OfferEnded(OFFER, OfferEnd.HUNG_UP, "NORMAL_CLEARING", talked_ms=1_940),
+        ),
+        (
             event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING"),
             CallerGone(CALL, "NORMAL_CLEARING", leg=Leg("fs1", LEG)),
         ),
