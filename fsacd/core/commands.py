@@ -55,6 +55,14 @@ class Connect:
 
 
 @fact
+class AskConnected:
+    """Ask whether the bridge stands, not heard of so far; answered by `OfferConnected` or `ConnectFailed`."""
+
+    offer_id: str
+    switch: str
+
+
+@fact
 class ConfirmTalk:
     """They talk: the caller's leg need not return to the music any more; after the talk it goes to `then`."""
 
@@ -81,4 +89,4 @@ class EndCall:
     cause: str
 
 
-Command = RingAgent | CancelOffer | Connect | ConfirmTalk | SendCall | EndCall
+Command = RingAgent | CancelOffer | Connect | AskConnected | ConfirmTalk | SendCall | EndCall

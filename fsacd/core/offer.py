@@ -67,6 +67,7 @@ class Offer:
     ended_ms: int | None = None  # when the agent's leg ended
     cancels: int = 0  # how often the leg's end has been asked for again
     closed: bool = False  # its record is written
+    asked: bool = False  # whether it is connected: nothing had been heard of its bridge in time
     talked_ms: int = 0  # how long it was bridged, as the switch said at its end
 
     def talk_ms(self, now_ms: int) -> int:

@@ -188,6 +188,7 @@ class Limits:
     calls: int = 20_000
     # How often the engine repeats a command that has not been confirmed, and when it gives up waiting.
     cancel_retry_ms: int = 100
+    # After so long without a bridge the switch is asked for it, and after as long again it is given up.
     connect_ms: int = 1_500
     # How long a leg that we are ending may take to end before we go on without it.
     offer_grace_ms: int = 5_000

@@ -6,7 +6,7 @@ from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import calls, offers, roster, sticky
 from fsacd.core import offer as o
-from fsacd.core.commands import CancelOffer, CancelReason, Connect
+from fsacd.core.commands import AskConnected, CancelOffer, CancelReason, Connect
 from fsacd.core.events import (
     ConnectFailed,
     OfferAnswered,
@@ -53,6 +53,11 @@ def deadline(world: World, offer_id: str) -> None:
             # The bridge may have come and nobody could tell us. To end the agent's leg now might cut a talk; when the
             # link is back, it says how things stand.
             world.timers.set("offer", offer_id, world.now_ms + world.rules.limits.connect_ms)
+        case o.OfferConnecting() if not offer.asked:
+            # A busy switch tells of its bridges late: to end the agent's leg at once might cut a talk.
+            offer.asked = True
+            world.timers.set("offer", offer_id, world.now_ms + world.rules.limits.connect_ms)
+            world.command(AskConnected(offer_id, offer.switch))
         case o.OfferConnecting():
             world.anomaly("bridge_timeout", f"the bridge of offer {offer_id} did not come in time; the caller waits on")
             _not_connected(world, offer)

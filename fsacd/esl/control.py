@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterable
 import gevent
 import structlog
 
-from fsacd.core.commands import CancelOffer, Command, ConfirmTalk, Connect, EndCall, RingAgent, SendCall
+from fsacd.core.commands import (
+    AskConnected,
+    CancelOffer,
+    Command,
+    ConfirmTalk,
+    Connect,
+    EndCall,
+    RingAgent,
+    SendCall,
+)
 from fsacd.core.events import CallerGone, ConnectFailed, Leg, OfferEnd, OfferEnded
 from fsacd.esl import encoder, features, translate
 from fsacd.esl.codec import Message
@@ -140,6 +149,8 @@ class CallControl:
     def _on_reply(self, command: Command, reply: Reply) -> None:
         if reply.outcome in (Outcome.ERR, Outcome.NOT_SENT):
             self._failed(command, reply)
+        elif isinstance(command, AskConnected) and (fact := translate.answer(command, reply.text)) is not None:
+            self._runtime.post(fact)
         # UNCONFIRMED: the switch may have done it. The engine's deadline decides; doing it twice would be worse.
 
     def _failed(self, command: Command, reply: Reply) -> None:
@@ -149,6 +160,9 @@ class CallControl:
                 self._runtime.post(OfferEnded(command.offer_id, end, reply.text))
             case Connect():
                 self._not_connected(command, reply)
+            case AskConnected():
+                # Its end, or that of the link, is told by itself; if not, the engine's deadline comes.
+                pass
             case CancelOffer():
                 # The leg may not exist yet, or not any more: the engine asks again until it hears of its end.
                 pass

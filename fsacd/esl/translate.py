@@ -12,12 +12,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from fsacd.core.commands import CancelOffer, CancelReason, Command, ConfirmTalk, Connect, EndCall, RingAgent, SendCall
+import orjson
+
+from fsacd.core.commands import (
+    AskConnected,
+    CancelOffer,
+    CancelReason,
+    Command,
+    ConfirmTalk,
+    Connect,
+    EndCall,
+    RingAgent,
+    SendCall,
+)
 from fsacd.core.events import (
     CallerGone,
     CallLeft,
     CallQueued,
     CallReturned,
+    ConnectFailed,
     Event,
     Leg,
     OfferAnswered,
@@ -287,6 +300,8 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
             return (encoder.uuid_kill(offer_id, _CAUSES[reason]),)
         case Connect(offer_id, _, leg):
             return (encoder.uuid_bridge(leg.uuid, offer_id),)
+        case AskConnected(offer_id, _):
+            return (encoder.uuid_dump(offer_id),)
         case ConfirmTalk(_, leg, then):
             return (encoder.uuid_setvar_multi(leg.uuid, _talking(then)),)
         case SendCall(_, leg, target):
@@ -298,10 +313,21 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
             assert_never(command)
 
 
+def answer(command: AskConnected, dump: str) -> OfferConnected | ConnectFailed | None:
+    """What all that the switch knows of an agent's leg says of its bridge; None: nothing that can be understood."""
+    try:
+        leg = orjson.loads(dump)
+    except orjson.JSONDecodeError:
+        return None
+    # Not signal_bond: that is there from the moment at which the bridge is ordered.
+    bridged = isinstance(leg, dict) and _MICROSECONDS.fullmatch(str(leg.get("Caller-Channel-Bridged-Time")))
+    return OfferConnected(command.offer_id) if bridged else ConnectFailed(command.offer_id, "there is no bridge")
+
+
 def switch_of(command: Command) -> str:
     """The switch that the command is for."""
     match command:
-        case RingAgent() | CancelOffer():
+        case RingAgent() | CancelOffer() | AskConnected():
             return command.switch
         case Connect() | ConfirmTalk() | SendCall() | EndCall():
             return command.leg.switch

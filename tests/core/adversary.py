@@ -98,6 +98,11 @@ class Adversary:
                 else:
                     leg.bridged = True
                     self.facts.append(e.OfferConnected(order.offer_id))
+            case k.AskConnected():
+                leg = self.legs.get(order.offer_id)
+                if leg is not None:
+                    told = e.OfferConnected if leg.bridged else e.ConnectFailed
+                    self.facts.append(told(order.offer_id))
             case k.ConfirmTalk():
                 pass
             case k.SendCall() | k.EndCall():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import gevent
 import pytest
 
-from fsacd.core.commands import Command, ConfirmTalk, Connect, RingAgent
+from fsacd.core.commands import AskConnected, Command, ConfirmTalk, Connect, RingAgent
 from fsacd.core.engine import Engine
 from fsacd.core.events import (
     CallerGone,
@@ -16,6 +16,7 @@ from fsacd.core.events import (
     ConnectFailed,
     Event,
     Leg,
+    OfferConnected,
     OfferEnd,
     OfferEnded,
     OutsideCallEnded,
@@ -139,6 +140,22 @@ def test_a_bridge_that_was_not_sent_failed(rig: Rig) -> None:
     """There is nobody to ask."""
     assert rig.send(Connect(OFFER, CALL, LEG), uuid_bridge=NOT_SENT) == [ConnectFailed(OFFER, "the link is down")]
     assert rig.link.sent == ["uuid_bridge"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "facts"),
+    [
+        (Reply(Outcome.OK, '{"Caller-Channel-Bridged-Time": "1795312083386308"}'), [OfferConnected(OFFER)]),
+        (Reply(Outcome.OK, '{"Caller-Channel-Bridged-Time": "0"}'), [ConnectFailed(OFFER, "there is no bridge")]),
+        (Reply(Outcome.OK, "nonsense"), []),
+        (REFUSED, []),
+        (NOT_SENT, []),
+        (UNKNOWN, []),
+    ],
+)
+def test_the_switch_is_asked_for_a_bridge_it_has_not_told_of(rig: Rig, answer: Reply, facts: list[Event]) -> None:
+    """What it cannot say is left to the engine's deadline."""
+    assert rig.send(AskConnected(OFFER, "fs1"), uuid_dump=answer) == facts
 
 
 def test_a_talk_that_could_not_be_confirmed_is_no_fact(rig: Rig) -> None:

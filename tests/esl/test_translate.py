@@ -6,7 +6,17 @@ from collections.abc import Mapping
 
 import pytest
 
-from fsacd.core.commands import CancelOffer, CancelReason, Command, ConfirmTalk, Connect, EndCall, RingAgent, SendCall
+from fsacd.core.commands import (
+    AskConnected,
+    CancelOffer,
+    CancelReason,
+    Command,
+    ConfirmTalk,
+    Connect,
+    EndCall,
+    RingAgent,
+    SendCall,
+)
 from fsacd.core.events import (
     CallerGone,
     CallLeft,
@@ -233,6 +243,7 @@ WIRES: Mapping[Command, bytes] = {
     CancelOffer(OFFER, "fs1", CancelReason.CALLER_GONE): f"api uuid_kill {OFFER} ORIGINATOR_CANCEL\n\n".encode(),
     CancelOffer(OFFER, "fs1", CancelReason.LOST_RACE): f"api uuid_kill {OFFER} LOSE_RACE\n\n".encode(),
     Connect(OFFER, CALL, Leg("fs1", LEG)): f"api uuid_bridge {LEG} {OFFER}\n\n".encode(),
+    AskConnected(OFFER, "fs1"): f"api uuid_dump {OFFER} json\n\n".encode(),
     ConfirmTalk(CALL, Leg("fs1", LEG), None): (
         f"api uuid_setvar_multi {LEG} transfer_after_bridge=;fsacd_over=true\n\n".encode()
     ),
