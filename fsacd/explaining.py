@@ -7,7 +7,6 @@ never waits for its explanation.
 
 from __future__ import annotations
 
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from gevent.event import Event
 
 from fsacd.core.records import DecisionMade, Record
 from fsacd.core.views import Explanation, RankedAgent
+from fsacd.pacing import Pace
 from fsacd.store.rows import Row, Wall, clean, decision
 
 log = structlog.get_logger(__name__)
@@ -34,10 +34,6 @@ Keep = Callable[[Sequence[Row]], None]
 # Of the agents of a large queue so many are written out; the others are counted, by reason.
 AGENTS = 100
 _SENTENCE = 1_000
-# Explaining holds calls up for about this long at a time, and then rests so many times as long: a queue of a thousand
-# agents takes milliseconds for each decision.
-_TURN_S = 0.001
-_REST = 4
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -69,7 +65,7 @@ class Explainer:
         self._overflowing = False
         self._stopping = False
         self._wake = Event()
-        self._turn_began = 0.0
+        self._pace = Pace()
         self._worker: gevent.Greenlet[[], None] | None = None
 
     def sink(self, records: Sequence[Record]) -> None:
@@ -123,24 +119,17 @@ class Explainer:
 
     def _run(self) -> None:
         while True:
-            self._turn_began = time.perf_counter()
+            self._pace = Pace()
             while self._decisions:
                 made = self._row(self._decisions.popleft())
                 if made is not None:
                     self._keep((made,))
-                self._rest_if_due()
+                self._pace.rest_if_due()
             self._overflowing = False
             if self._stopping:
                 return
             self._wake.clear()
             self._wake.wait()
-
-    def _rest_if_due(self) -> None:
-        spent_s = time.perf_counter() - self._turn_began
-        if spent_s >= _TURN_S:
-            # A timer and not sleep(0): it lets the loop look at the sockets in between.
-            gevent.sleep(spent_s * _REST)
-            self._turn_began = time.perf_counter()
 
     def _row(self, made: DecisionMade) -> Row | None:
         try:
@@ -160,15 +149,7 @@ class Explainer:
 
     def _told(self, number: int) -> Explanation | None:
         told = self._explain(number)
-        if not isinstance(told, Generator):
-            return told
-        while True:
-            try:
-                next(told)
-            except StopIteration as end:
-                whole: Explanation | None = end.value
-                return whole
-            self._rest_if_due()
+        return self._pace.whole(told) if isinstance(told, Generator) else told
 
 
 def document(told: Explanation, wall: Wall) -> dict[str, Any]:

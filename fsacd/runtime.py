@@ -27,6 +27,7 @@ from fsacd.core.explain import InParts
 from fsacd.core.records import Record, StrategyFailed
 from fsacd.core.views import Explanation, Snapshot, Step
 from fsacd.errors import Refused, Unavailable
+from fsacd.pacing import Pace
 
 log = structlog.get_logger(__name__)
 
@@ -164,10 +165,13 @@ class Runtime:
         return self._snapshot
 
     def explain(self, call_id: str) -> tuple[Explanation, ...]:
-        """Why this call's agents were chosen, and why it waits if it does; as far as it is remembered."""
-        return self._engine.explain(call_id, self._now())
+        """Why this call's agents were chosen, and why it waits if it does; as far as it is remembered.
 
-    def explain_decision(self, number: int) -> InParts | None:
+        Takes its time: calls go first.
+        """
+        return Pace().whole(self._engine.explain_in_parts(call_id, self._now()))
+
+    def explain_decision(self, number: int) -> InParts[Explanation | None] | None:
         """One decision, in parts between which calls go first; None if it is not remembered any more."""
         return self._engine.explain_decision_in_parts(number)
 

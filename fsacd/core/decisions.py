@@ -95,8 +95,6 @@ class Decisions:
 
     def remember(self, agent: Agent) -> None:
         """The agent is about to change."""
-        if not self._number:
-            return  # nothing was decided yet that could be explained
         self._moment += 1
         self._moments.extend((self._moment, agent.agent_id, agent.state, agent.facts, agent.rules, agent.serves))
 
@@ -121,14 +119,35 @@ class Decisions:
         """The decisions about a call, oldest first."""
         return [self._decisions[number] for number in self._of_call.get(call_id, ())]
 
-    def agents_at(self, decision: Decision) -> Mapping[str, Moment] | None:
-        """What those agents were who have changed since; None if that is not known any more."""
-        if self._moments and self._moments[0] > decision.moment + 1:
-            return None
-        was: dict[str, Moment] = {}
-        parts = reversed(self._moments)
-        for serves, rules, facts, state, agent_id, number in zip(*[parts] * _PARTS, strict=True):
-            if number <= decision.moment:
-                break
-            was[agent_id] = Moment(state, facts, rules, serves)
-        return was
+    def past(self, decision: Decision | None = None) -> Past:
+        """The agents as they were when this was decided, or as they are now."""
+        return Past(self._moments, decision.moment if decision is not None else self._moment)
+
+
+class Past:
+    """What agents were at one moment, however much happens while somebody looks at them."""
+
+    def __init__(self, moments: deque[Any], at: int) -> None:
+        self._moments = moments
+        self._seen = at
+        self.changed: dict[str, Moment] = {}
+
+    def catch_up(self) -> bool:
+        """Take in what has changed meanwhile; False when that is not remembered any more."""
+        moments, seen = self._moments, self._seen
+        if not moments:
+            return True
+        if moments[0] > seen + 1:
+            return False
+        newest = moments[-_PARTS]
+        fresh: dict[str, Moment] = {}
+        if newest > seen:
+            parts = reversed(moments)
+            for serves, rules, facts, state, agent_id, number in zip(*[parts] * _PARTS, strict=True):
+                if number <= seen:
+                    break
+                fresh[agent_id] = Moment(state, facts, rules, serves)
+        self._seen = newest
+        # What was known of an agent before is older.
+        self.changed = {**fresh, **self.changed}
+        return True

@@ -162,6 +162,10 @@ class Engine:
 
     def explain(self, call_id: str, now_ms: int) -> tuple[Explanation, ...]:
         """What was decided about this call and why, oldest first; last, if it waits, why it still does."""
+        return explain.whole(self.explain_in_parts(call_id, now_ms))
+
+    def explain_in_parts(self, call_id: str, now_ms: int) -> InParts[tuple[Explanation, ...]]:
+        """The same, in parts of less than a millisecond: facts may be handled between them."""
         self._tick(now_ms)
         return explain.of_call(self._world, call_id)
 
@@ -170,7 +174,7 @@ class Engine:
         parts = self.explain_decision_in_parts(number)
         return explain.whole(parts) if parts is not None else None
 
-    def explain_decision_in_parts(self, number: int) -> InParts | None:
+    def explain_decision_in_parts(self, number: int) -> InParts[Explanation | None] | None:
         """The same, in parts of less than a millisecond: facts may be handled between them."""
         decision = self._world.decisions.get(number)
         return explain.of_decision(self._world, decision) if decision is not None else None

@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator
+from heapq import merge
+from itertools import islice
+from typing import TypeVar
 
 from fsacd.core import call as c
 from fsacd.core import eligible, offers
 from fsacd.core.agent import Served
-from fsacd.core.decisions import CallMoment, Decision, Moment, moment_of
+from fsacd.core.decisions import CallMoment, Decision, Moment, Past, moment_of
 from fsacd.core.views import Explanation, RankedAgent, Rejected
 from fsacd.core.world import World
 from fsacd.strategy import Key
 
-# An explanation, computed in parts: between them, calls go first. It tells of the moment at which it was begun.
-InParts = Generator[None, None, Explanation | None]
+T = TypeVar("T")
+# What is computed in parts: between them, calls go first. It tells of the moment at which it was begun.
+InParts = Generator[None, None, T]
 
 # How many agents are looked at in one part.
 _PART = 64
+_Ranked = tuple[tuple[bool, int, int, int, bool, Key, str], RankedAgent]
+_Looked = tuple[list[RankedAgent], list[Rejected]]
 
 
-def of_call(world: World, call_id: str) -> tuple[Explanation, ...]:
+def of_call(world: World, call_id: str) -> InParts[tuple[Explanation, ...]]:
     """The call's remembered decisions, oldest first; last, if it is still looking for an agent, why it waits."""
-    found = [whole(of_decision(world, decision)) for decision in world.decisions.of_call(call_id)]
+    found: list[Explanation] = []
+    for decision in world.decisions.of_call(call_id):
+        made = yield from of_decision(world, decision)
+        found += [made] if made is not None else []
     call = world.calls.get(call_id)
     if call is not None and isinstance(call.state, c.Waiting):
-        found.append(whole(_of_waiting(world, call)))
-    return tuple(explanation for explanation in found if explanation is not None)
+        waits = yield from _of_waiting(world, call)
+        found += [waits] if waits is not None else []
+    return tuple(found)
 
 
-def whole(parts: InParts) -> Explanation | None:
+def whole(parts: InParts[T]) -> T:
     """All parts at once."""
     while True:
         try:
             next(parts)
         except StopIteration as end:
-            told: Explanation | None = end.value
+            told: T = end.value
             return told
 
 
-def of_decision(world: World, decision: Decision) -> InParts:
+def of_decision(world: World, decision: Decision) -> InParts[Explanation | None]:
     """One decision; None if too much has happened since."""
-    was = world.decisions.agents_at(decision)
-    if was is None:
+    looked = yield from _look(world, decision.call, world.decisions.past(decision))
+    if looked is None:
         return None
-    eligible_, rejected = yield from _look(world, decision.call, was)
+    eligible_, rejected = looked
     # Those whom a strategy ranked: in its order. Rank and level decide before any strategy.
     if decision.call.ranked:
         turn = {agent_id: place for place, agent_id in enumerate(decision.call.ranked)}
@@ -61,13 +71,16 @@ def of_decision(world: World, decision: Decision) -> InParts:
     return _explanation(decision.call, decision.at_ms, eligible_, rejected, sentence, decision)
 
 
-def _of_waiting(world: World, call: c.Call) -> InParts:
-    moment = offers.moment_of_call(world, call)
-    eligible_, rejected = yield from _look(world, moment, {})
-    if not world.may_offer(call):
+def _of_waiting(world: World, call: c.Call) -> InParts[Explanation | None]:
+    moment, now_ms, may_offer = offers.moment_of_call(world, call), world.now_ms, world.may_offer(call)
+    looked = yield from _look(world, moment, world.decisions.past())
+    if looked is None:
+        return None
+    eligible_, rejected = looked
+    if not may_offer:
         sentence = "it waits: its switch is not connected"
-    elif call.preferred is not None and call.preferred.alone:
-        sentence = f"it waits for {call.preferred.agent_id} alone"
+    elif moment.preferred is not None and moment.preferred.alone:
+        sentence = f"it waits for {moment.preferred.agent_id} alone"
     elif not rejected:
         sentence = "it waits: no agent serves the queue"
     else:
@@ -77,54 +90,71 @@ def _of_waiting(world: World, call: c.Call) -> InParts:
         most = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
         told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in most)
         sentence = f"it waits: {_nobody(len(rejected))} ({told})"
-    return _explanation(moment, world.now_ms, eligible_, rejected, sentence, None)
+    return _explanation(moment, now_ms, eligible_, rejected, sentence, None)
 
 
 def _nobody(agents: int) -> str:
     return f"of {agents} agents none can be rung" if agents > 1 else "its only agent cannot be rung"
 
 
-def _look(
-    world: World, call: CallMoment, was: Mapping[str, Moment]
-) -> Generator[None, None, tuple[list[RankedAgent], list[Rejected]]]:
-    """Everybody who served the queue, or was preferred: who was eligible, in order, and why the rest not."""
-    preferred_id = call.preferred.agent_id if call.preferred is not None else None
-    ranked: list[tuple[tuple[bool, int, int, int, bool, Key, str], RankedAgent]] = []
+def _look(world: World, call: CallMoment, past: Past) -> InParts[_Looked | None]:
+    """Everybody who served the queue, or was preferred: who was eligible, in order, and why the rest not.
+
+    None when it is not remembered any more what they were.
+    """
+    ranked: list[_Ranked] = []
     rejected: list[Rejected] = []
-    for looked_at, (agent_id, moment, service) in enumerate(_cast(world, call, was, preferred_id), 1):
+    if not past.catch_up():
+        return None
+    preferred_id = call.preferred.agent_id if call.preferred is not None else None
+    names = {*world.places.get(call.queue.name, ()), *past.changed}
+    if preferred_id is not None:
+        names.add(preferred_id)
+    for looked_at, agent_id in enumerate(sorted(names), 1):
         if looked_at % _PART == 0:
             yield
+            if not past.catch_up():
+                return None
+        moment = past.changed.get(agent_id)
+        if moment is None and agent_id in world.agents:
+            moment = moment_of(world.agents[agent_id])
+        service = moment.service(call.queue.name) if moment is not None else None
+        if moment is None or (service is None and agent_id != preferred_id):
+            continue
         why = eligible.why_not(call, agent_id, moment, service)
         if why is not None:
             rejected.append(Rejected(agent_id, *why))
-            continue
-        rank, level = eligible.group_of(call, moment, service) if service is not None else (1, 0)
-        key, wrapped = _key(call, moment, service)
-        passed = call.let_pass.get(agent_id, 0)
-        turn = (agent_id != preferred_id, passed, rank, level, wrapped, key, agent_id)
-        shown = () if call.ordering.ranks is not None else key
-        ranked.append((turn, RankedAgent(agent_id, passed, rank, -level, shown)))
-    ranked.sort(key=lambda item: item[0])
-    return [agent for _, agent in ranked], rejected
+        else:
+            ranked.append(_rank(call, agent_id, moment, service))
+    return (yield from _in_order(ranked)), rejected
 
 
-def _cast(
-    world: World, call: CallMoment, was: Mapping[str, Moment], preferred_id: str | None
-) -> list[tuple[str, Moment, Served | None]]:
-    """The agents as they were, read at once: whoever judges them later looks at what does not change any more."""
-    queue = call.queue.name
-    cast = []
-    for agent_id in {*world.places.get(queue, ()), *was, preferred_id}:
-        agent = world.agents.get(agent_id) if agent_id is not None else None
-        moment = was.get(agent_id) if agent_id is not None else None
-        if moment is None and agent is not None:
-            moment = moment_of(agent)
-        if agent_id is None or moment is None:
-            continue
-        service = moment.service(queue)
-        if service is not None or agent_id == preferred_id:
-            cast.append((agent_id, moment, service))
-    return sorted(cast, key=lambda entry: entry[0])
+def _rank(call: CallMoment, agent_id: str, moment: Moment, service: Served | None) -> _Ranked:
+    """What an eligible agent was ordered by, and what is shown of it."""
+    rank, level = eligible.group_of(call, moment, service) if service is not None else (1, 0)
+    key, wrapped = _key(call, moment, service)
+    passed = call.let_pass.get(agent_id, 0)
+    is_other = call.preferred is None or call.preferred.agent_id != agent_id
+    shown = () if call.ordering.ranks is not None else key
+    return (is_other, passed, rank, level, wrapped, key, agent_id), RankedAgent(agent_id, passed, rank, -level, shown)
+
+
+def _in_order(ranked: list[_Ranked]) -> InParts[list[RankedAgent]]:
+    """Sort them, in parts."""
+    runs: list[list[_Ranked]] = []
+    for begin in range(0, len(ranked), _PART):
+        runs.append(sorted(ranked[begin : begin + _PART], key=_turn))
+        yield
+    merged: Iterator[_Ranked] = merge(*runs, key=_turn)
+    ordered: list[RankedAgent] = []
+    while part := [agent for _, agent in islice(merged, _PART)]:
+        ordered += part
+        yield
+    return ordered
+
+
+def _turn(ranked: _Ranked) -> tuple[bool, int, int, int, bool, Key, str]:
+    return ranked[0]
 
 
 def _key(call: CallMoment, agent: Moment, service: Served | None) -> tuple[Key, bool]:

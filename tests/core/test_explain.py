@@ -14,7 +14,7 @@ import pytest
 from fsacd.core import events as e
 from fsacd.core.rules import Limits, WrapUp
 from fsacd.core.views import WhyNot
-from fsacd.testing import agent, queue, queued, rules_of
+from fsacd.testing import Driver, agent, queue, queued, rules_of
 from tests.core import acts
 from tests.core.adversary import Adversary
 from tests.core.centres import AGENTS, Pick, build_rules
@@ -171,3 +171,35 @@ def _turn_away(adversary: Adversary, dice: random.Random) -> None:
         elif view.state == "ready" and dice.randrange(8) == 0:
             wish = dice.choice((e.AgentSetNotReady, e.AgentLoggedOut))
             adversary.tell(wish(view.agent_id, "phone"))
+
+
+WISHES = (e.AgentLoggedIn, e.AgentSetReady, e.AgentSetNotReady, e.AgentLoggedOut)
+
+
+def test_an_explanation_in_parts_tells_of_its_beginning() -> None:
+    """However much happens between its parts, it is what it would have been at once."""
+    dice = random.Random(1)
+    everybody = [str(number) for number in range(1000, 1400)]
+    driver = Driver(rules_of(queue("support"), *(agent(who, "support") for who in everybody)))
+    driver.tell(e.SwitchConnected("fs1"))
+    for who in dice.sample(everybody, 300):
+        driver.tell(e.AgentLoggedIn(who, "test"))
+    for number in range(5):
+        driver.tell(queued(f"c{number}", "support", driver.now_ms))
+    at_once = driver.engine.explain("c3", driver.now_ms)
+    parts = driver.engine.explain_in_parts("c3", driver.now_ms)
+    count, told = 0, None
+    while told is None:
+        try:
+            next(parts)
+        except StopIteration as end:
+            told = end.value
+        count += 1
+        for who in dice.sample(everybody, 40):
+            driver.tell(
+                dice.choice((e.AgentLoggedIn, e.AgentSetReady, e.AgentSetNotReady, e.AgentLoggedOut))(who, "test")
+            )
+        driver.tell(queued(f"later{count}", "support", driver.now_ms))
+    assert count > 10, "there were parts"
+    assert told == at_once
+    assert driver.engine.explain("c3", driver.now_ms) == at_once, "and whoever asks later is told the same"
