@@ -155,7 +155,7 @@ def _seems_answered(row: Row | None) -> bool:
 def _moved_on(call: CallView, leg: str, channel: Row, connecting: Collection[str]) -> Iterator[Finding]:
     if not channel:
         return  # no answer: what we know of the call is the best there is
-    partner = channel.get("variable_signal_bond", "")
+    partner = _partner(channel)
     if channel.get("variable_fsacd_call") != call.call_id or channel.get("variable_fsacd_over") == "true":
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLeft(call.call_id))
     elif partner in connecting:
@@ -165,8 +165,16 @@ def _moved_on(call: CallView, leg: str, channel: Row, connecting: Collection[str
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLost(call.call_id, TALKS_UNSEEN), disarmed(leg))
 
 
+def _partner(channel: Mapping[str, Any]) -> str:
+    """The leg that this one talks with now; empty when it talks with none."""
+    # Not signal_bond: that is set when the bridge is ordered, and stays if it never comes to be.
+    return str(channel.get("variable_bridge_to") or "")
+
+
 def _answered(offer: OfferView, ask: Ask) -> Iterator[Finding]:
-    if dump(offer.offer_id, ask).get("Answer-State") == "answered":
+    # A leg that is answered and not parked yet would lose the bridge. Its parking is an event, and we listen already.
+    channel = dump(offer.offer_id, ask)
+    if channel.get("Answer-State") == "answered" and channel.get("variable_current_application") == "park":
         yield Finding(Difference.ANSWER_UNHEARD, offer.offer_id, OfferAnswered(offer.offer_id, offer.switch))
 
 
@@ -213,7 +221,7 @@ def unknown(legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | N
         channel = Message(Kind.EVENT, dump(leg, ask))
         if channel.get("Unique-ID") != leg or channel.get("Answer-State") == "hangup":
             continue
-        bridged = bool(channel.get("variable_signal_bond"))
+        bridged = bool(_partner(channel))
         match channel.get("variable_fsacd_leg"):
             case "caller" if channel.get("variable_fsacd_over") == "false":
                 if bridged:

@@ -27,7 +27,10 @@ LEG = "aaaaaaaa-2222-4333-8444-555555555555"
 OFFER = "bbbbbbbb-2222-5333-8444-555555555555"
 OTHER = "cccccccc-2222-4333-8444-555555555555"
 WAITS = {"variable_fsacd_call": CALL, "variable_fsacd_over": "false", "Answer-State": "answered"}
-PARKED, RINGS = {"Answer-State": "answered"}, {"Answer-State": "ringing"}
+ANSWERED, RINGS = {"Answer-State": "answered"}, {"Answer-State": "ringing"}
+PARKED = ANSWERED | {"variable_current_application": "park"}
+# What a bridge that was ordered leaves on the leg, whether or not it comes to be.
+ORDERED = {"variable_signal_bond": OFFER}
 
 Legs = dict[str, dict[str, str]]
 
@@ -72,26 +75,27 @@ CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
     "the caller took the fallback": (
         "waiting",
         None,
-        {LEG: {**WAITS, "variable_fsacd_over": "true", "variable_signal_bond": OTHER}},
+        {LEG: {**WAITS, "variable_fsacd_over": "true", "variable_bridge_to": OTHER}},
         [CallLeft(CALL)],
     ),
     "the leg is another call now": ("waiting", None, {LEG: {**WAITS, "variable_fsacd_call": OTHER}}, [CallLeft(CALL)]),
     "he talks with somebody we did not give him": (
         "waiting",
         None,
-        {LEG: {**WAITS, "variable_signal_bond": OTHER}},
+        {LEG: {**WAITS, "variable_bridge_to": OTHER}},
         [CallLost(CALL, sync.TALKS_UNSEEN)],
     ),
     "the bridge came": (
         "connecting",
         "connecting",
-        {LEG: {**WAITS, "variable_signal_bond": OFFER}, OFFER: PARKED},
+        {LEG: {**WAITS, "variable_bridge_to": OFFER}, OFFER: PARKED},
         [OfferConnected(OFFER)],
     ),
-    "the bridge did not come yet": ("connecting", "connecting", {LEG: WAITS, OFFER: PARKED}, []),
-    "they talk on": ("talking", "talking", {LEG: WAITS | {"variable_signal_bond": OFFER}, OFFER: PARKED}, []),
+    "the bridge did not come yet": ("connecting", "connecting", {LEG: WAITS | ORDERED, OFFER: PARKED}, []),
+    "they talk on": ("talking", "talking", {LEG: WAITS | {"variable_bridge_to": OFFER}, OFFER: PARKED}, []),
     "the agent hung up": ("talking", "talking", {LEG: WAITS}, [OfferEnded(OFFER, OfferEnd.HUNG_UP, "ended_unseen")]),
     "the agent answered": ("offered", "ringing", {LEG: WAITS, OFFER: PARKED}, [OfferAnswered(OFFER, "fs1")]),
+    "the agent's leg is about to be parked": ("offered", "ringing", {LEG: WAITS, OFFER: ANSWERED}, []),
     "the phone rings on": ("offered", "ringing", {LEG: WAITS, OFFER: RINGS}, []),
 }
 
@@ -199,9 +203,10 @@ def test_what_else_may_be_found() -> None:
     """A ring of nobody is ended, a talk of nobody releases its caller afterwards, all else is none of our business."""
     ring = {"Unique-ID": OFFER, "variable_fsacd_leg": "agent", "variable_fsacd_offer": OFFER}
     assert found({OFFER: ring}) == [("unknown_agent_leg", OFFER, None, True)]
-    assert found({OFFER: ring | {"variable_signal_bond": LEG}}) == []
+    assert found({OFFER: ring | {"variable_bridge_to": LEG}}) == []
     assert found({OFFER: ring | {"Unique-ID": OTHER}}) == []  # copied variables on the far side of a loopback
-    assert found({LEG: caller(LEG, 1) | {"variable_signal_bond": OTHER}}) == [("unknown_talk", LEG, None, True)]
+    assert found({LEG: caller(LEG, 1) | {"variable_bridge_to": OTHER}}) == [("unknown_talk", LEG, None, True)]
+    assert found({LEG: caller(LEG, 1) | ORDERED}) == [("unknown_caller", LEG, 400_001, False)]
     assert found({LEG: caller(LEG, 1, over="true")}) == []
     assert found({LEG: caller(LEG, 1) | {"Answer-State": "hangup"}}) == []
     assert found({LEG: {"Unique-ID": LEG, "variable_fsacd_leg": "feature"}}) == []
