@@ -130,6 +130,7 @@ class Daemon:
         self.api.start()
         if self._history is not None:
             self._history.start()
+            self._history.store.put(self._continuation.unwritten)
         self._recognise_configured()
         if self._journal is not None:
             self._journal.begin(self._continuation.engine)

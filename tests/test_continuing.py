@@ -150,6 +150,22 @@ def test_contacts_are_what_agents_said(tmp_path: Path) -> None:
     second.end()
 
 
+def test_what_the_last_step_had_to_write_is_written_again(tmp_path: Path) -> None:
+    """Who was killed before he wrote leaves it to the next one; the tables' keys make one row of two."""
+    first = Life(tmp_path)
+    first.runtime.post(e.SwitchConnected("fs1"))
+    first.runtime.post(queued("c", "q", 0))
+    first.runtime.post(e.CallerGone("c"))
+    first.end()
+    second = Life(tmp_path)
+    assert [type(record).__name__ for record in second.continuation.unwritten] == ["CallEnded"]
+    second.runtime.post(e.AgentLoggedOut("b", "test"))
+    second.end()
+    third = Life(tmp_path)
+    assert third.continuation.unwritten == ()
+    third.end()
+
+
 def test_without_a_journal_every_start_is_a_first_one() -> None:
     """The engine is a fresh one, by the machine's clock."""
     continuation = Continuation(None, RULES, PLUGINS, seed=1)

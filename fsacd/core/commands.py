@@ -23,7 +23,7 @@ class CancelReason(StrEnum):
 
 @fact
 class RingAgent:
-    """Ring the agent at his contact. `offer_id` is a UUID made from call and attempt: ringing twice is impossible."""
+    """Ring the agent at his contact. `offer_id` is a UUID made of call and attempt: ringing twice is impossible."""
 
     offer_id: str
     call_id: str

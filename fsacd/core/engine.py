@@ -75,7 +75,8 @@ class Engine:
     """Distributes calls to agents by `rules`. Times are milliseconds of one monotonic clock that never goes back.
 
     `now_ms` is when it begins: since then everybody is logged out. `plugins` makes what the rules name; it must know
-    longest_idle. `seed` is where strategies that throw dice get their luck from.
+    longest_idle. `seed` is where strategies that throw dice get their luck from, and what
+    tells the names of its legs from those of an engine before it: each engine that begins anew needs another one.
     """
 
     def __init__(self, rules: Rules, plugins: Plugins, now_ms: int = 0, seed: int = 0) -> None:

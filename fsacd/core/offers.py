@@ -37,7 +37,7 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
     _go_on_from(world, call, agent)
     switch = call.leg.switch if call.leg else agent.rules.switch
     call_id, queue, agent_id, now_ms = call.call_id, call.queue, agent.agent_id, world.now_ms
-    offer_id = o.offer_id(call_id, call.offers)
+    offer_id = o.offer_id(world.seed, call_id, call.offers)
     # By position, here and below: by name, an object of many fields takes three times as long to make.
     world.offers[offer_id] = o.Offer(offer_id, call_id, queue, agent_id, switch, call.offers, now_ms, o.RINGING)
     world.record(DecisionMade(decision, call_id, queue, agent_id, offer_id, now_ms))

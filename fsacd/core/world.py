@@ -87,7 +87,7 @@ class World:
 
     @property
     def seed(self) -> int:
-        """Where strategies that throw dice get their luck from."""
+        """Where strategies that throw dice get their luck from, and the names of agents' legs what is their own."""
         return self._seed
 
     def anomaly(self, kind: str, text: str) -> None:

@@ -37,6 +37,8 @@ TALKS_UNSEEN = "talks_unseen"
 CONTEXT = "fsacd"
 # Such a leg is between two things that it does; one that stays there hears nothing and does nothing for ever.
 _BETWEEN = frozenset(("CS_RESET", "CS_SOFT_EXECUTE", "CS_HIBERNATE"))
+# Whom a leg talks with now. Not signal_bond: that is set when a bridge is ordered, and stays if it never comes to be.
+_PARTNER = "variable_bridge_to"
 _VERSION_AT = 14  # where a UUID says which version it is; ours are made from call and attempt, the switch's of chance
 _OURS = "5"
 
@@ -155,7 +157,7 @@ def _seems_answered(row: Row | None) -> bool:
 def _moved_on(call: CallView, leg: str, channel: Row, connecting: Collection[str]) -> Iterator[Finding]:
     if not channel:
         return  # no answer: what we know of the call is the best there is
-    partner = _partner(channel)
+    partner = channel.get(_PARTNER, "")
     if channel.get("variable_fsacd_call") != call.call_id or channel.get("variable_fsacd_over") == "true":
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLeft(call.call_id))
     elif partner in connecting:
@@ -163,12 +165,6 @@ def _moved_on(call: CallView, leg: str, channel: Row, connecting: Collection[str
     elif partner:
         # He talks, and the talk is none that we know. After it he must not come back to wait for nobody.
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLost(call.call_id, TALKS_UNSEEN), disarmed(leg))
-
-
-def _partner(channel: Mapping[str, Any]) -> str:
-    """The leg that this one talks with now; empty when it talks with none."""
-    # Not signal_bond: that is set when the bridge is ordered, and stays if it never comes to be.
-    return str(channel.get("variable_bridge_to") or "")
 
 
 def _answered(offer: OfferView, ask: Ask) -> Iterator[Finding]:
@@ -221,7 +217,7 @@ def unknown(legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | N
         channel = Message(Kind.EVENT, dump(leg, ask))
         if channel.get("Unique-ID") != leg or channel.get("Answer-State") == "hangup":
             continue
-        bridged = bool(_partner(channel))
+        bridged = bool(channel.get(_PARTNER))
         match channel.get("variable_fsacd_leg"):
             case "caller" if channel.get("variable_fsacd_over") == "false":
                 if bridged:

@@ -8,7 +8,7 @@ daemon goes on without a journal, says so once, and tries again every few second
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -20,7 +20,7 @@ from fsacd.core.engine import Engine
 from fsacd.core.events import Event, QueueSetOpen
 from fsacd.core.plain import to_plain
 from fsacd.core.plugins import Plugins
-from fsacd.core.records import Record, StrategyFailed
+from fsacd.core.records import StrategyFailed
 from fsacd.journal import lines
 from fsacd.journal.child import Copy
 from fsacd.journal.clock import EngineClock, clocks, go_on_after
@@ -100,12 +100,10 @@ class Journal:
 
     # --- before the engine ---
 
-    def recover(
-        self, plugins: Plugins, on_records: Callable[[Sequence[Record]], None] | None = None
-    ) -> Recovered | None:
+    def recover(self, plugins: Plugins) -> Recovered | None:
         """The engine as it was when the last daemon ended, or None if there is nothing to go on from."""
         try:
-            recovered = recover(self._directory, plugins, self._hours, on_records)
+            recovered = recover(self._directory, plugins, self._hours)
         except HopelessError as error:
             aside = self._directory.set_aside()
             log.critical(

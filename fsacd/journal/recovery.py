@@ -5,7 +5,7 @@ The commands of the second time are thrown away: they were sent the first time, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -50,6 +50,8 @@ class Recovered:
     last_ms: int
     entries: int
     damage: tuple[str, ...]
+    # Of the last step, in which the process may have died before it handed them on.
+    last_records: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +95,13 @@ class _UsualOrder:
         return (-call.priority, call.arrived_ms - call.head_start_ms)
 
 
-def recover(
-    directory: Directory, plugins: Plugins, hours: str, on_records: Callable[[Sequence[Record]], None] | None = None
-) -> Recovered | None:
+def recover(directory: Directory, plugins: Plugins, hours: str) -> Recovered | None:
     """The engine as it was, or None if there is no journal yet.
 
     Args:
         directory: Where the journal is.
         plugins: Makes the plugins that the rules name.
         hours: Who opens and closes queues by their hours.
-        on_records: Gets the records of the replay again.
 
     Raises:
         HopelessError: there is a journal, and nothing can be made of it.
@@ -114,7 +113,7 @@ def recover(
         except (lines.Damaged, Unreadable, OSError) as error:
             damage.append(f"{directory.snapshot(number)} cannot be used: {error}")
             continue
-        return _Replay(directory, number, plugins, hours, on_records).run(plain, notes, damage)
+        return _Replay(directory, number, plugins, hours).run(plain, notes, damage)
     if damage:
         raise HopelessError("; ".join(damage))
     # A daemon that was killed before its first snapshot had served nobody: it began with that.
@@ -140,19 +139,12 @@ def read_notes(head: dict[str, object]) -> Notes:
 
 
 class _Replay:
-    def __init__(
-        self,
-        directory: Directory,
-        number: int,
-        plugins: Plugins,
-        hours: str,
-        on_records: Callable[[Sequence[Record]], None] | None,
-    ) -> None:
+    def __init__(self, directory: Directory, number: int, plugins: Plugins, hours: str) -> None:
         self._directory = directory
         self._number = number
         self._plugins = plugins
         self._hours = hours
-        self._on_records = on_records
+        self._last: tuple[Record, ...] = ()
         self._damage: dict[str, None] = {}
 
     def run(self, plain: dict[str, object], notes: Notes, damage: list[str]) -> Recovered:
@@ -168,7 +160,8 @@ class _Replay:
             if broken is None:
                 plugins.strict = True
                 self._judge(now, engine)
-                return Recovered(engine, now, self._number, engine.now_ms, entries, (*damage, *self._damage))
+                told = (*damage, *self._damage)
+                return Recovered(engine, now, self._number, engine.now_ms, entries, told, self._last)
             skip.add(broken)
         raise HopelessError(f"the engine breaks at {_TRIES} entries of the journal")
 
@@ -198,8 +191,7 @@ class _Replay:
             except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the journal shall be used
                 self._damage[f"{self._told(group.place)} breaks the engine and is left out: {error!r}"] = None
                 return group.place, entries
-            if self._on_records is not None and step.records:
-                self._on_records(step.records)
+            self._last = step.records
         return None, entries
 
     def _told(self, place: tuple[int, int]) -> str:

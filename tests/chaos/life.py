@@ -10,16 +10,17 @@ from typing import Any
 
 from gevent import GreenletExit
 
+from fsacd.continuing import Continuation
 from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
-from fsacd.core.events import AgentEvent, AgentLoggedIn, Event, RulesChanged, SwitchLost
+from fsacd.core.events import AgentEvent, Event
 from fsacd.core.records import Record
 from fsacd.core.rules import Rules
 from fsacd.esl.control import CallControl
 from fsacd.esl.features import Desk, Member
 from fsacd.esl.settings import LinkSettings
 from fsacd.journal.journal import Journal, JournalSettings
-from fsacd.runtime import Runtime
+from fsacd.runtime import Runtime, monotonic_ms
 from fsacd.testing import PLUGINS
 from tests.chaos.net import Net
 from tests.chaos.virtual import Frozen, spawn_for
@@ -121,8 +122,7 @@ class Life(Frozen):
         self._seed = seed
         self.alive = True
         self.doom: str | None = None
-        self.recovered = False
-        self.damage: tuple[str, ...] = ()
+        self.began = False
         self.control: CallControl | None = None
         self.root = spawn_for(self, self._run)
 
@@ -130,17 +130,12 @@ class Life(Frozen):
         settings = JournalSettings(self.directory, snapshot_entries=60, snapshot_pause_s=2.0, retry_s=1.0)
         self.journal = VirtualJournal(settings)
         self.journal.disk = self._disk
-        found = self.journal.recover(PLUGINS, self._on_records)
-        if found is None:
-            self.engine = Engine(self.rules, PLUGINS, self.journal.clock(), seed=self._seed)
-        else:
-            self.engine, self.recovered, self.damage = found.engine, True, found.damage
-        self.restored = shown(self.engine)
-        self.journal.begin(self.engine)
-        self.runtime = Runtime(self.engine, clock=self.journal.clock, journal=Doomed(self))
+        last = Continuation(self.journal, self.rules, PLUGINS, self._seed)
+        self.engine = last.engine
+        self.runtime = Runtime(self.engine, clock=last.clock, journal=Doomed(self), ahead_ms=last.ahead_ms)
         self.runtime.set_sender(self._send)
         self.runtime.add_sink(self._on_records)
-        desk = Desk(self._ask, self.journal.clock)
+        desk = Desk(self._ask, monotonic_ms)
         desk.members = {agent_id: Member(agent_id, rule.contact, None) for agent_id, rule in self.rules.agents.items()}
         link = LinkSettings(
             password="ClueCon",
@@ -149,15 +144,13 @@ class Life(Frozen):
             host=self.instance,
         )
         self.control = CallControl(SWITCH, link, self.runtime, LEASE_MS, desk, instance=self.instance)
-        self.runtime.set_busy_listener(lambda busy: None)
-        if self.recovered:
-            self.runtime.post(SwitchLost(SWITCH))
-            self.runtime.post(RulesChanged(self.rules))
-        self.runtime.start()
-        if self._logs_in and not self.recovered:
-            for agent_id in self.rules.agents:
-                self.runtime.post(AgentLoggedIn(agent_id, "configuration"))
+        self._on_records(last.unwritten)
+        self.journal.begin(self.engine)
+        self.began = True
+        last.tell(self.runtime, {SWITCH: self.control}, list(self.rules.agents) if self._logs_in else [])
+        desk.phones.sit(last.contacts())
         self.control.start()
+        last.keep_time(self.runtime, [self.control])
 
     def _ask(self, event: AgentEvent) -> None:
         self.runtime.ask(event)

@@ -133,7 +133,7 @@ class Schedule:
             self._died,
             self._commanded,
             logs_in=logs_in,
-            seed=self.seed,
+            seed=self.chance.getrandbits(63),
         )
         self.lives.append(life)
 
@@ -151,7 +151,7 @@ class Schedule:
 
     def _died(self, life: Life) -> None:
         """Nobody sees a dying daemon's memory but we: the next one must have the same."""
-        if not hasattr(life, "runtime") or not hasattr(life, "restored") or self.forgot:
+        if not life.began or self.forgot:
             return
         if life.doom == "journaled":
             return  # the engine has not seen what the journal has

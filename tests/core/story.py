@@ -258,7 +258,7 @@ def _call_fact(call_id: str, words: list[str]) -> e.Event:
 
 def _offer_fact(name: str, words: list[str]) -> e.Event:
     call_id, _, attempt = name.partition("/")
-    offer_id = offer.offer_id(call_id, int(attempt)) if attempt else name
+    offer_id = offer.offer_id(0, call_id, int(attempt)) if attempt else name
     match words:
         case ["rang"]:
             return e.OfferRang(offer_id)

@@ -29,7 +29,7 @@ class Names:
     def learn(self, call_id: str) -> None:
         """A call whose offers are to be named."""
         for attempt in range(1, _ATTEMPTS + 1):
-            self._names[offer.offer_id(call_id, attempt)] = f"{call_id}/{attempt}"
+            self._names[offer.offer_id(0, call_id, attempt)] = f"{call_id}/{attempt}"
 
     def of(self, offer_id: str) -> str:
         """The readable name, or the id itself."""

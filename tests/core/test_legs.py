@@ -1,14 +1,27 @@
-"""A fact about a call is believed from the call's own leg alone."""
+"""Legs: whose word about a call is believed, and what an agent's leg is called."""
 
 from __future__ import annotations
 
 import pytest
 
+from fsacd.core.commands import RingAgent
 from fsacd.core.engine import Engine
-from fsacd.core.events import CallerGone, CallLeft, CallQueued, CallReturned, Event, Leg, SwitchConnected
+from fsacd.core.events import (
+    AgentLoggedIn,
+    CallerGone,
+    CallLeft,
+    CallQueued,
+    CallReturned,
+    Event,
+    Leg,
+    OfferEnd,
+    OfferEnded,
+    SwitchConnected,
+)
 from fsacd.core.records import Anomaly
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.plugins import shipped
+from fsacd.testing import agent, queue, rules_of
 
 CALL = "11111111-2222-4333-8444-555555555555"
 OWN, OTHER = Leg("fs1", "own"), Leg("fs1", "other")
@@ -36,3 +49,32 @@ def test_the_calls_own_leg_ends_it(engine: Engine, fact: Event) -> None:
     """The caller's own hangup is believed, and what the link found out without a leg's word."""
     engine.handle(fact, 10)
     assert engine.snapshot(10).calls == ()
+
+
+def _first_ring(engine: Engine) -> str:
+    """The name of the leg that rings first for the call."""
+    engine.handle(SwitchConnected("fs1"), 0)
+    engine.handle(AgentLoggedIn("1001", "test"), 0)
+    (ring,) = engine.handle(CallQueued(CALL, "support", 0, OWN), 0).commands
+    assert isinstance(ring, RingAgent)
+    return ring.offer_id
+
+
+def test_an_engine_that_begins_anew_uses_no_name_twice() -> None:
+    """It knows nothing of the attempts before it, whose legs may still ring: its first one is called otherwise."""
+    rules = rules_of(queue("support"), agent("1001", "support"))
+    names = [_first_ring(Engine(rules, shipped(), seed=seed)) for seed in (1, 2)]
+    assert len(set(names)) == 2
+
+
+def test_an_engine_that_goes_on_uses_the_same_names() -> None:
+    """The switch refuses a second leg of the same name: that is why no agent rings twice for one attempt."""
+    rules = rules_of(queue("support"), agent("1001", "support"))
+    first = Engine(rules, shipped(), seed=1)
+    name = _first_ring(first)
+    heirs = [Engine.restore(first.dump(), shipped()) for _ in range(2)]
+    for heir in heirs:
+        heir.handle(OfferEnded(name, OfferEnd.NOT_SENT), 10)
+    rings = [command for heir in heirs for command in heir.advance(10_000).commands]
+    assert [type(ring) for ring in rings] == [RingAgent, RingAgent]
+    assert rings[0] == rings[1]
