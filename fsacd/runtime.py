@@ -22,7 +22,7 @@ from gevent.event import Event as Signal
 
 from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
-from fsacd.core.events import CallQueued, Event
+from fsacd.core.events import CallQueued, CallReturned, Event
 from fsacd.core.explain import InParts
 from fsacd.core.records import Record, StrategyFailed
 from fsacd.core.views import Explanation, Snapshot, Step
@@ -141,6 +141,8 @@ class Runtime:
                 event = replace(event, arrived_ms=event.arrived_ms + self._ahead_ms)
             # Before it enters the engine: what went in must be enough to decide the same again.
             event = self._recognise(event)
+        elif self._ahead_ms and isinstance(event, CallReturned) and event.at_ms is not None:
+            event = replace(event, at_ms=event.at_ms + self._ahead_ms)
         self._pending.append(event)
         self._drain()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fsacd.core import agents, ending, offers, overflow
 from fsacd.core import call as c
 from fsacd.core import offer as o
-from fsacd.core.commands import CancelReason, ConfirmTalk
+from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk
 from fsacd.core.events import (
     CallerGone,
     CallLeft,
@@ -101,17 +101,26 @@ def returned(world: World, event: CallReturned) -> None:
             offers.withdraw(world, offer_id, CancelReason.BRIDGE_WINDOW)
             back_to_waiting(world, call)
         case c.Talking() as talk:
-            if world.now_ms - talk.since_ms < world.rules.limits.settle_ms:
-                offers.talk_broken(world, talk.offer_id)
-                back_to_waiting(world, call)
-            else:
-                _end_talk(world, call, talk, "agent_hung_up")
-                world.say_farewell(call.call_id)
+            _back_from_talk(world, call, talk, event.at_ms if event.at_ms is not None else world.now_ms)
         case c.Settling(_, offer, _):
             offers.write(world, offer, OfferOutcome.FAILED, str(CancelReason.BRIDGE_WINDOW))
             back_to_waiting(world, call)
         case c.Waiting() | c.Ringing():
             pass  # put back by us already, when the agent's leg ended
+
+
+def _back_from_talk(world: World, call: c.Call, talk: c.Talking, back_ms: int) -> None:
+    settle_ms = world.rules.limits.settle_ms
+    if back_ms - talk.since_ms >= settle_ms:
+        _end_talk(world, call, talk, "agent_hung_up", back_ms)
+        world.say_farewell(call.call_id)
+        return
+    if world.now_ms - talk.since_ms >= settle_ms:
+        # The fact came late: the leg may have been disarmed meanwhile, in the music.
+        assert call.leg is not None
+        world.command(ArmCall(call.call_id, call.leg))
+    offers.talk_broken(world, talk.offer_id)
+    back_to_waiting(world, call)
 
 
 def _call_of(world: World, call_id: str, leg: Leg | None) -> c.Call | None:
@@ -155,7 +164,8 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
             take_offers_back(world, call, CancelReason.CALLER_GONE)
             ending.end(world, call, outcome, "bridge_window" if outcome is CallOutcome.ABANDONED else detail)
         case c.Talking() as talk:
-            _end_talk(world, call, talk, "caller_hung_up" if outcome is CallOutcome.ABANDONED else detail)
+            by = "caller_hung_up" if outcome is CallOutcome.ABANDONED else detail
+            _end_talk(world, call, talk, by, world.now_ms)
         case c.Settling() as settling:
             # It was the agent who hung up, even if the caller's leg followed at once.
             was_talk(world, call, settling)
@@ -181,6 +191,10 @@ def was_talk(world: World, call: c.Call, settling: c.Settling) -> None:
 def settled(world: World, call_id: str) -> None:
     """The talk has lasted long enough to be one; or it broke at once, and the caller did not come back."""
     call = world.calls[call_id]
+    if not world.may_offer(call):
+        # Nobody could tell us that it broke, nor the switch that it did not. When the link is back, we are told first.
+        world.timers.set("settle", call_id, world.now_ms + world.rules.limits.settle_ms)
+        return
     match call.state:
         case c.Talking() if call.replaced:
             pass  # the leg that talks now is not ours to tell
@@ -195,10 +209,10 @@ def settled(world: World, call_id: str) -> None:
             raise AssertionError(f"a call in {call.state} has nothing to settle")
 
 
-def _end_talk(world: World, call: c.Call, talk: c.Talking, detail: str) -> None:
-    """The caller's side of the talk is over."""
+def _end_talk(world: World, call: c.Call, talk: c.Talking, detail: str, at_ms: int) -> None:
+    """The caller's side of the talk is over, since `at_ms`."""
     offers.talk_over(world, talk.offer_id)
-    call.talked_ms += world.now_ms - talk.since_ms
+    call.talked_ms += at_ms - talk.since_ms
     _end_answered(world, call, detail)
 
 

@@ -72,6 +72,14 @@ class ConfirmTalk:
 
 
 @fact
+class ArmCall:
+    """The caller waits on after all: his leg shall return to the music again when a bridge breaks."""
+
+    call_id: str
+    leg: Leg
+
+
+@fact
 class SendCall:
     """Send the caller's leg into the dialplan."""
 
@@ -89,4 +97,4 @@ class EndCall:
     cause: str
 
 
-Command = RingAgent | CancelOffer | Connect | AskConnected | ConfirmTalk | SendCall | EndCall
+Command = RingAgent | CancelOffer | Connect | AskConnected | ConfirmTalk | ArmCall | SendCall | EndCall

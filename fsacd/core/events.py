@@ -64,10 +64,12 @@ class CallReturned:
     """The caller's leg came back to the music by itself: the bridge to the agent broke before they could talk.
 
     `leg`, here and below, is the leg that the fact is about: a fact about another one than the call's is not believed.
+    `at_ms` is when it came back, if that is known: the fact may come late.
     """
 
     call_id: str
     leg: Leg | None = None
+    at_ms: int | None = None
 
 
 @fact

@@ -8,6 +8,7 @@ import gevent
 import structlog
 
 from fsacd.core.commands import (
+    ArmCall,
     AskConnected,
     CancelOffer,
     Command,
@@ -166,7 +167,7 @@ class CallControl:
             case CancelOffer():
                 # The leg may not exist yet, or not any more: the engine asks again until it hears of its end.
                 pass
-            case ConfirmTalk() | SendCall() | EndCall():
+            case ConfirmTalk() | ArmCall() | SendCall() | EndCall():
                 # The leg has ended meanwhile, and its hangup says so; or it will announce itself again.
                 log.info(
                     "the switch did not take a command", switch=self.name, what=type(command).__name__, why=reply.text

@@ -18,6 +18,7 @@ from fsacd.core.events import (
     CallLeft,
     CallLost,
     CallQueued,
+    CallReturned,
     Event,
     OfferAnswered,
     OfferConnected,
@@ -31,10 +32,12 @@ from fsacd.esl.wire import Outcome, Reply, Wire
 
 Ask = Callable[[Wire], Reply]
 Row = dict[str, Any]
+Returned = Callable[[Message], CallReturned]
 
 TALKS_UNSEEN = "talks_unseen"
 # Where callers wait (freeswitch/dialplan/fsacd.xml).
 CONTEXT = "fsacd"
+_MUSIC = frozenset(("fsacd_back", "fsacd_wait"))
 # Such a leg is between two things that it does; one that stays there hears nothing and does nothing for ever.
 _BETWEEN = frozenset(("CS_RESET", "CS_SOFT_EXECUTE", "CS_HIBERNATE"))
 # Whom a leg talks with now. Not signal_bond: that is set when a bridge is ordered, and stays if it never comes to be.
@@ -48,6 +51,7 @@ class Difference(StrEnum):
 
     CALL_WITHOUT_LEG = "call_without_leg"
     CALL_ELSEWHERE = "call_elsewhere"
+    CALL_RETURNED = "call_returned"
     BRIDGE_UNHEARD = "bridge_unheard"
     ANSWER_UNHEARD = "answer_unheard"
     OFFER_WITHOUT_LEG = "offer_without_leg"
@@ -85,11 +89,14 @@ HERE = Away()
 # --- what we know, there -----------------------------------------------------------------------------------------
 
 
-def missed(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask, away: Away = HERE) -> Iterator[Finding]:
+def missed(
+    snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask, returned: Returned, away: Away = HERE
+) -> Iterator[Finding]:
     """What nobody has told the engine of the legs that it knows on this switch, in the order in which to tell it.
 
     Blocks for as long as `ask` does, two or three questions for each leg that has ended or may have moved on. Whoever
-    waits in the list as he does in the engine is not asked: without us nobody bridges him.
+    waits in the list as he does in the engine is not asked: without us nobody bridges him. `returned` reads the leg of
+    a caller who is back in the music.
     """
     calls = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
     offers = {offer.offer_id: offer for offer in snapshot.offers if offer.switch == switch}
@@ -100,7 +107,11 @@ def missed(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask, a
         if leg not in rows and has_ended(leg, ask):
             yield Finding(Difference.CALL_WITHOUT_LEG, leg, _end_of(call, away))
         elif _is_in_doubt(call, rows.get(leg)):
-            yield from _moved_on(call, leg, dump(leg, ask), connecting)
+            channel = Message(Kind.EVENT, dump(leg, ask))
+            if call.state == "talking":
+                yield from _broken(leg, channel, returned)
+            else:
+                yield from _moved_on(call, leg, channel, connecting)
     for leg, offer in offers.items():
         if leg not in rows and has_ended(leg, ask):
             yield Finding(Difference.OFFER_WITHOUT_LEG, leg, _end_of_offer(offer, away))
@@ -145,17 +156,25 @@ def _end_of_offer(offer: OfferView, away: Away) -> Event:
 
 def _is_in_doubt(call: CallView, row: Row | None) -> bool:
     """Whether the list leaves it open what has become of this call's leg."""
-    if call.state in ("talking", "connecting"):
-        return call.state == "connecting"
-    return row is None or row.get("context") != CONTEXT or bool(row.get("call_uuid"))
+    if call.state == "talking":
+        return row is None or row.get("application") != "uuid_bridge"
+    return call.state == "connecting" or row is None or row.get("context") != CONTEXT or bool(row.get("call_uuid"))
 
 
 def _seems_answered(row: Row | None) -> bool:
     return row is None or row.get("callstate") not in ("RINGING", "EARLY")
 
 
-def _moved_on(call: CallView, leg: str, channel: Row, connecting: Collection[str]) -> Iterator[Finding]:
-    if not channel:
+def _broken(leg: str, channel: Message, returned: Returned) -> Iterator[Finding]:
+    """A talk of which the caller's side is over, and he is back in the music. Where else he may be, is none of ours."""
+    if channel.get("Unique-ID") != leg or channel.get(_PARTNER) or channel.get("Answer-State") == "hangup":
+        return
+    if channel.get("Caller-Context") == CONTEXT and channel.get("Caller-Destination-Number") in _MUSIC:
+        yield Finding(Difference.CALL_RETURNED, leg, returned(channel))
+
+
+def _moved_on(call: CallView, leg: str, channel: Message, connecting: Collection[str]) -> Iterator[Finding]:
+    if channel.get("Unique-ID") != leg:
         return  # no answer: what we know of the call is the best there is
     partner = channel.get(_PARTNER, "")
     if channel.get("variable_fsacd_call") != call.call_id or channel.get("variable_fsacd_over") == "true":

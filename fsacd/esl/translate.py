@@ -15,6 +15,7 @@ from typing import assert_never
 import orjson
 
 from fsacd.core.commands import (
+    ArmCall,
     AskConnected,
     CancelOffer,
     CancelReason,
@@ -59,6 +60,7 @@ _PARK_TIMEOUT_S = 10
 # `${uptime(ms)}` is printed as an unsigned 32-bit number.
 _UPTIME_WRAP = 1 << 32
 _LONGEST_TEXT = 256
+_NUMBER = re.compile(r"[0-9]{1,20}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,12 @@ class Reader:
         call_id = leg.get("variable_fsacd_call")
         return self._queued(leg, call_id, clock, now_ms) if _UUID.fullmatch(call_id) else None
 
+    def returned(self, leg: Message, clock: SwitchClock, now_ms: int) -> CallReturned:
+        """That a caller is back in the music, and since when, read from what the switch knows of his leg."""
+        back_at = leg.get("variable_fsacd_back_at").strip()
+        at_ms = clock.ours(int(back_at), now_ms) if _NUMBER.fullmatch(back_at) else None
+        return CallReturned(leg.get("variable_fsacd_call"), self._leg(leg), at_ms)
+
     def _announcement(self, message: Message, clock: SwitchClock, now_ms: int) -> Event | Feature | None:
         call_id = message.get("variable_fsacd_call")
         match message.subclass:
@@ -128,7 +136,7 @@ class Reader:
             case "fsacd::queued" | "fsacd::waiting":
                 return self._queued(message, call_id, clock, now_ms)
             case "fsacd::returned":
-                return CallReturned(call_id, self._leg(message))
+                return self.returned(message, clock, now_ms)
             case "fsacd::left":
                 return CallLeft(call_id, self._leg(message))
         return None
@@ -149,7 +157,7 @@ class Reader:
         return CallQueued(
             call_id=call_id,
             queue=message.get("variable_fsacd_queue")[:_LONGEST_TEXT],
-            arrived_ms=clock.ours(int(queued_at), now_ms) if re.fullmatch(r"\d{1,20}", queued_at) else now_ms,
+            arrived_ms=clock.ours(int(queued_at), now_ms) if _NUMBER.fullmatch(queued_at) else now_ms,
             leg=leg,
             priority=int(priority) if priority else None,
             required=self._skills(message.get("variable_fsacd_skills"), call_id),
@@ -265,6 +273,8 @@ def end_of(cause: str) -> OfferEnd:
 
 # A leg that enters a queue once more, sent there by an agent or by the dialplan, is a new call from here on.
 _OVER = {"fsacd_over": "true"}
+# What takes back `_talking`, as `fsacd_arm` has it.
+_WAITING = {"transfer_after_bridge": "fsacd_back:XML:fsacd", "hangup_after_bridge": "true", "fsacd_over": "false"}
 # What `fsacd_arm` sets. A leg that leaves the queue must lose it: still armed, it would come back to the music after
 # any bridge that the operator's dialplan makes for it, and be sent there again, and again.
 _DISARM = {
@@ -304,6 +314,8 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
             return (encoder.uuid_dump(offer_id),)
         case ConfirmTalk(_, leg, then):
             return (encoder.uuid_setvar_multi(leg.uuid, _talking(then)),)
+        case ArmCall(_, leg):
+            return (encoder.uuid_setvar_multi(leg.uuid, _WAITING),)
         case SendCall(_, leg, target):
             transfer = encoder.uuid_transfer(leg.uuid, target.extension, target.context)
             return (encoder.uuid_setvar_multi(leg.uuid, {**_DISARM, **_OVER}), transfer)
@@ -329,7 +341,7 @@ def switch_of(command: Command) -> str:
     match command:
         case RingAgent() | CancelOffer() | AskConnected():
             return command.switch
-        case Connect() | ConfirmTalk() | SendCall() | EndCall():
+        case Connect() | ConfirmTalk() | ArmCall() | SendCall() | EndCall():
             return command.leg.switch
         case _:
             assert_never(command)

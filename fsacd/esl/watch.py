@@ -19,9 +19,10 @@ import gevent
 import structlog
 from gevent.event import Event as Signal
 
-from fsacd.core.events import SwitchConnected, SwitchLost
+from fsacd.core.events import CallReturned, SwitchConnected, SwitchLost
 from fsacd.esl import encoder, sync, translate
 from fsacd.esl.asking import Asker, Look, Submit
+from fsacd.esl.codec import Message
 from fsacd.esl.fence import Fence, FenceError, Held, Taken
 from fsacd.esl.outside import OutsideCalls
 from fsacd.esl.settings import LinkSettings
@@ -269,7 +270,7 @@ class Watch:
             return  # the link is about to be taken for dead; if not, the comparing finds it all a little later
         snapshot = self._runtime.snapshot()
         look.ahead(sync.asked_for(snapshot, self.name, rows, away))
-        found = list(sync.missed(snapshot, self.name, rows, look, away))
+        found = list(sync.missed(snapshot, self.name, rows, look, self._returned, away))
         found += self._strangers(look, rows)
         for finding in found:
             self._repair(finding)
@@ -292,6 +293,9 @@ class Watch:
         look.ahead([wire for leg in legs if (wire := sync.question(leg)) is not None])
         now_ms = monotonic_ms()
         return sync.unknown(legs, look, lambda leg: self._reader.waiting(leg, self.clock, now_ms))
+
+    def _returned(self, leg: Message) -> CallReturned:
+        return self._reader.returned(leg, self.clock, monotonic_ms())
 
     def _sweep_outside(self, look: Look, rows: dict[str, sync.Row], *, adopt: bool) -> int:
         if self._outside is None:
@@ -341,6 +345,6 @@ class Watch:
         for _ in range(self._sweep_outside(look, rows, adopt=False)):
             self._on_repair(str(sync.Difference.OUTSIDE_CALL))
         snapshot = self._runtime.snapshot()
-        found = list(sync.missed(snapshot, self.name, rows, look))
+        found = list(sync.missed(snapshot, self.name, rows, look, self._returned))
         found += sync.in_limbo(snapshot, self.name, rows)
         return found + self._strangers(look, rows)

@@ -103,7 +103,7 @@ class Adversary:
                 if leg is not None:
                     told = e.OfferConnected if leg.bridged else e.ConnectFailed
                     self.facts.append(told(order.offer_id))
-            case k.ConfirmTalk():
+            case k.ConfirmTalk() | k.ArmCall():
                 pass
             case k.SendCall() | k.EndCall():
                 self._move_caller(order)
@@ -121,7 +121,7 @@ class Adversary:
         leg = self.legs.pop(offer_id)
         self.facts.append(e.OfferEnded(offer_id, end))
         if leg.bridged and leg.ring.call_id in self.callers:
-            self.facts.append(e.CallReturned(leg.ring.call_id))
+            self.facts.append(e.CallReturned(leg.ring.call_id, at_ms=self.driver.now_ms))
 
     def end_caller(self, call_id: str, cause: str, *, transferred: bool = False) -> None:
         """A caller's leg ends, and with it the talk; unless another leg has taken its place."""

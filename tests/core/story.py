@@ -249,6 +249,8 @@ def _call_fact(call_id: str, words: list[str]) -> e.Event:
             return e.CallerGone(call_id, "ATTENDED_TRANSFER", transferred=True)
         case ["returned"]:
             return e.CallReturned(call_id)
+        case ["returned", at] if at.startswith("at="):
+            return e.CallReturned(call_id, at_ms=milliseconds(at.removeprefix("at=")))
         case ["left"]:
             return e.CallLeft(call_id)
         case ["lost", *cause]:

@@ -156,6 +156,8 @@ def _command(command: k.Command, names: Names) -> str:
             return f"connect {call_id} to {names.of(offer_id)}"
         case k.AskConnected(offer_id, _):
             return f"ask whether {names.of(offer_id)} is connected"
+        case k.ArmCall(call_id, _):
+            return f"arm {call_id}"
         case k.ConfirmTalk(call_id, _, then):
             return f"confirm talk of {call_id}" + (f", then {_extension(then)}" if then else "")
         case k.SendCall(call_id, _, target):

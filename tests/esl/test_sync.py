@@ -11,6 +11,7 @@ from fsacd.core.events import (
     CallLeft,
     CallLost,
     CallQueued,
+    CallReturned,
     Event,
     Leg,
     OfferAnswered,
@@ -20,6 +21,7 @@ from fsacd.core.events import (
 )
 from fsacd.core.views import CallView, OfferView, Snapshot
 from fsacd.esl import sync, translate
+from fsacd.esl.codec import Message
 from fsacd.esl.wire import Outcome, Reply, Wire
 
 CALL = "11111111-2222-4333-8444-555555555555"
@@ -31,6 +33,8 @@ ANSWERED, RINGS = {"Answer-State": "answered"}, {"Answer-State": "ringing"}
 PARKED = ANSWERED | {"variable_current_application": "park"}
 # What a bridge that was ordered leaves on the leg, whether or not it comes to be.
 ORDERED = {"variable_signal_bond": OFFER}
+
+BACK = WAITS | {"Caller-Context": "fsacd", "Caller-Destination-Number": "fsacd_back", "variable_fsacd_back_at": "90000"}
 
 Legs = dict[str, dict[str, str]]
 
@@ -52,8 +56,12 @@ class Switch:
                 return Reply(Outcome.OK, "true" if words[2] in self.legs else "false")
             case "uuid_dump" if words[2] in self.legs:
                 self.dumped.append(words[2])
-                return Reply(Outcome.OK, json.dumps(self.legs[words[2]]))
+                return Reply(Outcome.OK, json.dumps({"Unique-ID": words[2]} | self.legs[words[2]]))
         return Reply(Outcome.ERR, "-ERR No such channel!")
+
+
+def returned(leg: Message) -> CallReturned:
+    return translate.Reader("fs1", lambda _: None).returned(leg, translate.SwitchClock(100_000, 500_000), 500_000)
 
 
 def view(call: str, offer: str | None) -> Snapshot:
@@ -65,7 +73,7 @@ def view(call: str, offer: str | None) -> Snapshot:
 def facts(switch: Switch, snapshot: Snapshot, *, away: sync.Away = sync.HERE) -> list[Event]:
     rows = sync.channels(switch.ask)
     assert rows is not None
-    findings = sync.missed(snapshot, "fs1", rows, switch.ask, away)
+    findings = sync.missed(snapshot, "fs1", rows, switch.ask, returned, away)
     return [finding.fact for finding in findings if finding.fact is not None]
 
 
@@ -93,6 +101,24 @@ CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
     ),
     "the bridge did not come yet": ("connecting", "connecting", {LEG: WAITS | ORDERED, OFFER: PARKED}, []),
     "they talk on": ("talking", "talking", {LEG: WAITS | {"variable_bridge_to": OFFER}, OFFER: PARKED}, []),
+    "he talked, and is back in the music": (
+        "talking",
+        "talking",
+        {LEG: BACK},
+        [CallReturned(CALL, Leg("fs1", LEG), 490_000), OfferEnded(OFFER, OfferEnd.HUNG_UP, "ended_unseen")],
+    ),
+    "his talk broke, the agent's end is known, and he is back": (
+        "talking",
+        None,
+        {LEG: BACK | {"Caller-Destination-Number": "fsacd_wait"}},
+        [CallReturned(CALL, Leg("fs1", LEG), 490_000)],
+    ),
+    "after the talk he was sent elsewhere": (
+        "talking",
+        None,
+        {LEG: BACK | {"Caller-Context": "public", "Caller-Destination-Number": "survey"}},
+        [],
+    ),
     "the agent hung up": ("talking", "talking", {LEG: WAITS}, [OfferEnded(OFFER, OfferEnd.HUNG_UP, "ended_unseen")]),
     "the agent answered": ("offered", "ringing", {LEG: WAITS, OFFER: PARKED}, [OfferAnswered(OFFER, "fs1")]),
     "the agent's leg is about to be parked": ("offered", "ringing", {LEG: WAITS, OFFER: ANSWERED}, []),
@@ -117,12 +143,12 @@ def test_no_answer_is_no_fact() -> None:
     """When the link breaks again meanwhile, nothing is told that nobody knows."""
     lost = Reply(Outcome.UNCONFIRMED, "the link was closed")
     assert sync.channels(lambda _: lost) is None
-    assert list(sync.missed(view("waiting", "ringing"), "fs1", {}, lambda _: lost)) == []
+    assert list(sync.missed(view("waiting", "ringing"), "fs1", {}, lambda _: lost, returned)) == []
 
 
 def test_legs_of_another_switch_are_not_asked_for() -> None:
     """Each switch is asked for its own legs alone."""
-    assert list(sync.missed(view("waiting", "ringing"), "fs2", {}, Switch({}).ask)) == []
+    assert list(sync.missed(view("waiting", "ringing"), "fs2", {}, Switch({}).ask, returned)) == []
 
 
 def test_after_a_restart_of_the_switch_a_leg_is_lost_and_nobody_to_blame() -> None:
@@ -140,7 +166,7 @@ def test_what_was_recovered_goes_on() -> None:
 
 def test_the_list_of_a_switch_that_has_crashed_is_not_believed() -> None:
     """For a while it shows the legs of before; each is asked for."""
-    found = sync.missed(view("waiting", None), "fs1", {LEG: {}}, Switch({}).ask, sync.Away(restarted=True))
+    found = sync.missed(view("waiting", None), "fs1", {LEG: {}}, Switch({}).ask, returned, sync.Away(restarted=True))
     assert [finding.fact for finding in found] == [CallLost(CALL, "switch_restarted")]
 
 
@@ -155,11 +181,11 @@ def test_who_waits_quietly_is_not_asked() -> None:
     """Only legs that look suspicious in the list cost a question."""
     switch = Switch({LEG: WAITS, OFFER: RINGS})
     rows = {LEG: {"context": "fsacd", "call_uuid": ""}, OFFER: {"callstate": "RINGING"}}
-    assert list(sync.missed(view("waiting", "ringing"), "fs1", rows, switch.ask)) == []
+    assert list(sync.missed(view("waiting", "ringing"), "fs1", rows, switch.ask, returned)) == []
     assert sync.asked_for(view("waiting", "ringing"), "fs1", rows) == []
     assert switch.dumped == []
     rows = {LEG: {"context": "fsacd", "call_uuid": OTHER}, OFFER: {"callstate": "ACTIVE"}}
-    list(sync.missed(view("waiting", "ringing"), "fs1", rows, switch.ask))
+    list(sync.missed(view("waiting", "ringing"), "fs1", rows, switch.ask, returned))
     asked = sync.asked_for(view("waiting", "ringing"), "fs1", rows)
     assert [wire.data.decode().split()[2] for wire in asked] == [LEG, OFFER]
     assert switch.dumped == [LEG, OFFER]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from fsacd.core.commands import (
+    ArmCall,
     AskConnected,
     CancelOffer,
     CancelReason,
@@ -148,6 +149,10 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
     ("message", "fact"),
     [
         (announcement("fsacd::returned"), CallReturned(CALL, Leg("fs1", LEG))),
+        (
+            announcement("fsacd::returned", variable_fsacd_back_at="93000\n"),
+            CallReturned(CALL, Leg("fs1", LEG), -2_000),
+        ),
         (announcement("fsacd::left"), CallLeft(CALL, Leg("fs1", LEG))),
         (event("CHANNEL_PROGRESS", **AGENT), OfferRang(OFFER)),
         (event("CHANNEL_PROGRESS_MEDIA", **AGENT), OfferRang(OFFER)),
@@ -244,6 +249,10 @@ WIRES: Mapping[Command, bytes] = {
     CancelOffer(OFFER, "fs1", CancelReason.LOST_RACE): f"api uuid_kill {OFFER} LOSE_RACE\n\n".encode(),
     Connect(OFFER, CALL, Leg("fs1", LEG)): f"api uuid_bridge {LEG} {OFFER}\n\n".encode(),
     AskConnected(OFFER, "fs1"): f"api uuid_dump {OFFER} json\n\n".encode(),
+    ArmCall(CALL, Leg("fs1", LEG)): (
+        f"api uuid_setvar_multi {LEG} transfer_after_bridge=fsacd_back:XML:fsacd;hangup_after_bridge=true;"
+        f"fsacd_over=false\n\n".encode()
+    ),
     ConfirmTalk(CALL, Leg("fs1", LEG), None): (
         f"api uuid_setvar_multi {LEG} transfer_after_bridge=;fsacd_over=true\n\n".encode()
     ),
