@@ -40,6 +40,10 @@ class Control(Protocol):
         """Calls of agents without us that were there before."""
         ...
 
+    def check_fence(self) -> None:
+        """Tell the engine if the switch is not ours any more."""
+        ...
+
 
 class Continuation:
     """The engine of a first start, or of one that goes on; `journal` None: every start is a first one."""
@@ -101,11 +105,19 @@ class Continuation:
         if self._goes_on:
             gevent.spawn(_keep_time_in_sync, runtime, controls)
         else:
-            runtime.start()
+            _keep_time(runtime, controls)
 
 
 def _keep_time_in_sync(runtime: Runtime, controls: Collection[Control]) -> None:
     until = time.monotonic() + _WAIT_FOR_SYNC_S
     while time.monotonic() < until and not all(control.in_sync for control in controls):
         gevent.sleep(_LOOK_S)
-    runtime.start()
+    _keep_time(runtime, controls)
+
+
+def _keep_time(runtime: Runtime, controls: Collection[Control]) -> None:
+    def check_fences() -> None:
+        for control in controls:
+            control.check_fence()
+
+    runtime.start(check_fences)

@@ -31,6 +31,7 @@ from fsacd.core.records import (
     CallOutcome,
     ChangeMade,
     DecisionMade,
+    Elsewhere,
     OfferClosed,
     Record,
     StrategyFailed,
@@ -74,6 +75,7 @@ class _Calls:
         )
         self.refused = counter("calls_refused", "Calls that never stood in a queue.", "queue")
         self.ended = counter("calls_ended", "Finished calls, each once.", "queue", "outcome")
+        self.lost = counter("lost_callers", "Callers whose end nobody saw, or whose switch crashed.", "queue")
         self.wait = Distribution(
             _WAIT_BUCKETS, "wait_seconds", "Wait of finished calls, ringing included.", "queue", "outcome"
         )
@@ -88,7 +90,7 @@ class _Calls:
         """The counters whose only label is the queue, which begin at zero."""
         return (
             self.offered, self.connected, self.answered, self.answered_in_time,
-            self.abandoned, self.abandoned_short, self.abandoned_in_time, self.refused, self.decisions,
+            self.abandoned, self.abandoned_short, self.abandoned_in_time, self.refused, self.lost, self.decisions,
         )  # fmt: skip
 
     def all(self) -> tuple[Series | Distribution, ...]:
@@ -263,7 +265,9 @@ class Metrics(Collector):
                 calls.abandoned_in_time.values[queue,] += in_time and not is_short
             case CallOutcome.OVERFLOWED:
                 calls.overflowed.values[queue, self._words["why"](call.detail)] += 1
-            case CallOutcome.HUNG_UP | CallOutcome.LEFT | CallOutcome.LOST:
+            case CallOutcome.LOST:
+                calls.lost.values[queue,] += call.detail not in tuple(Elsewhere)
+            case CallOutcome.HUNG_UP | CallOutcome.LEFT:
                 pass  # counted as ended
 
     def _queue(self, name: str) -> str:

@@ -101,6 +101,7 @@ class Runtime:
         self._wake = Signal()
         self._sleeping_until: int | None = None
         self._timer: gevent.Greenlet | None = None
+        self._before_deadlines: Callable[[], None] = lambda: None
         self._snapshot: Snapshot | None = None
         self._busy = False
         self._on_busy: Callable[[bool], None] | None = None
@@ -124,8 +125,10 @@ class Runtime:
         """Who is told whether there is a call or a ready agent, each time it changes. Must neither block nor yield."""
         self._on_busy = listener
 
-    def start(self) -> None:
-        """Begin to act on deadlines."""
+    def start(self, before: Callable[[], None] | None = None) -> None:
+        """Begin to act on deadlines; `before` is called first each time, and may tell what makes them void."""
+        if before is not None:
+            self._before_deadlines = before
         self._timer = gevent.spawn(self._keep_time)
 
     def stop(self) -> None:
@@ -270,6 +273,7 @@ class Runtime:
                 self._wake.clear()
             deadline_ms = self._engine.next_deadline_ms()
             if deadline_ms is not None and deadline_ms <= self._clock():
+                self._before_deadlines()
                 self._step(None)
                 self._drain()
                 gevent.sleep(0)

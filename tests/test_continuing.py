@@ -25,6 +25,9 @@ class Control:
         self.in_sync = False
         self.remembered: list[tuple[str, e.Leg]] = []
 
+    def check_fence(self) -> None:
+        """It is ours."""
+
     def remember_outside(self, legs: Iterable[tuple[str, e.Leg]]) -> None:
         """Keep it."""
         self.remembered.extend(legs)

@@ -8,11 +8,12 @@ from dataclasses import replace
 import gevent
 import pytest
 
-from fsacd.core.commands import CancelOffer, Command, RingAgent
+from fsacd.core.commands import CancelOffer, CancelReason, Command, RingAgent
 from fsacd.core.engine import Engine
 from fsacd.core.events import (
     AgentLoggedIn,
     AgentSetReady,
+    CallerGone,
     CallQueued,
     Event,
     Leg,
@@ -98,6 +99,16 @@ def test_a_deadline_that_comes_up_earlier_wakes_the_timer(rig: Rig) -> None:
     rig.runtime.start()
     gevent.sleep(0.01)
     test_a_deadline_is_acted_on_without_a_fact(rig)
+
+
+def test_what_makes_a_deadline_void_is_told_first(rig: Rig) -> None:
+    """After a long stop the switch may be another daemon's: the engine hears of it before it acts on what was due."""
+    rig.serve_one()
+    rig.runtime.start(lambda: rig.runtime.post(CallerGone("c")))
+    with gevent.Timeout(5):
+        while not any(isinstance(seen, CancelOffer) for seen in rig.seen):
+            gevent.sleep(0.005)
+    assert [seen.reason for seen in rig.seen if isinstance(seen, CancelOffer)][:1] == [CancelReason.CALLER_GONE]
 
 
 def test_a_wish_is_refused_with_the_engines_reason(rig: Rig) -> None:

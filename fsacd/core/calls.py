@@ -14,7 +14,7 @@ from fsacd.core.events import (
     CallReturned,
     Leg,
 )
-from fsacd.core.records import CallJoined, CallOutcome, OfferOutcome
+from fsacd.core.records import CallJoined, CallOutcome, Elsewhere, OfferOutcome
 from fsacd.core.rules import ToHangup
 from fsacd.core.world import World, in_queue
 
@@ -235,14 +235,28 @@ def take_offers_back(world: World, call: c.Call, reason: CancelReason) -> None:
             pass
 
 
-def switch_restarted(world: World, switch: str) -> None:
+def switch_restarted(world: World, switch: str, why: str = "switch_restarted") -> None:
     """Every leg on the switch is gone: its calls are lost, or over if they were talking."""
-    for call in [call for call in world.calls.values() if call.leg is not None and call.leg.switch == switch]:
-        gone(world, CallLost(call.call_id, "switch_restarted"))
+    for call in _on_switch(world, switch):
+        gone(world, CallLost(call.call_id, why))
     agents.switch_restarted(world, switch)
     # Their calls stood on this switch, too, so none of these offers is wanted any more.
     for offer in [offer for offer in world.offers.values() if offer.switch == switch]:
-        offers.ended_with_switch(world, offer)
+        offers.ended_with_switch(world, offer, why)
+
+
+def switch_taken(world: World, switch: str) -> None:
+    """Another daemon has the calls on the switch. Those that are still there when it is ours again are new to us."""
+    world.set_switch(switch, up=False)
+    taken = [call.call_id for call in _on_switch(world, switch)]
+    switch_restarted(world, switch, Elsewhere.SERVED_ELSEWHERE)
+    for call_id in taken:
+        world.ended.forget(call_id)
+    world.takeovers += 1
+
+
+def _on_switch(world: World, switch: str) -> list[c.Call]:
+    return [call for call in world.calls.values() if call.leg is not None and call.leg.switch == switch]
 
 
 def queue_removed(world: World, call: c.Call) -> None:

@@ -43,6 +43,10 @@ class EndedCalls:
         for call_id, ended in self._calls.items():
             yield call_id, ended.at_ms, ended.farewell
 
+    def forget(self, call_id: str) -> None:
+        """Should it turn up again, it is a new call."""
+        self._calls.pop(call_id, None)
+
     def restore(self, call_id: str, at_ms: int, farewell: SendCall | EndCall | None) -> None:
         """One of `all` again."""
         self._calls[call_id] = _Ended(at_ms, farewell)

@@ -73,5 +73,6 @@ def write(world: World, call: c.Call, outcome: CallOutcome, detail: str, after: 
             call.leg.uuid if call.leg else None,
             after,
             call.language,
+            world.may_offer(call),
         )
     )

@@ -57,6 +57,7 @@ from fsacd.core.events import (
     SwitchConnected,
     SwitchLost,
     SwitchRestarted,
+    SwitchTaken,
     WorldEvent,
 )
 from fsacd.core.explain import InParts
@@ -256,6 +257,8 @@ def _dispatch_world_event(world: World, event: WorldEvent) -> str | None:
             world.set_switch(switch, up=False)
         case SwitchRestarted(switch):
             calls.switch_restarted(world, switch)
+        case SwitchTaken(switch):
+            calls.switch_taken(world, switch)
         case QueueSetOpen():
             return wishes.of_queue(world, event)
         case LastAgentsKnown(pairs):

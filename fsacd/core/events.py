@@ -296,6 +296,13 @@ class SwitchRestarted:
 
 
 @fact
+class SwitchTaken:
+    """Another daemon serves the switch: the calls there are that one's now, and it writes how they end."""
+
+    switch: str
+
+
+@fact
 class QueueSetOpen:
     """A queue opens or closes: by its hours, or because somebody wants it so."""
 
@@ -323,5 +330,6 @@ CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | CallLost | CallW
 OfferEvent = OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded
 AgentEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp | AgentChangeAsked
 OutsideEvent = OutsideCallStarted | OutsideCallEnded
-WorldEvent = SwitchConnected | SwitchLost | SwitchRestarted | QueueSetOpen | LastAgentsKnown | RulesChanged
+SwitchEvent = SwitchConnected | SwitchLost | SwitchRestarted | SwitchTaken
+WorldEvent = SwitchEvent | QueueSetOpen | LastAgentsKnown | RulesChanged
 Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent

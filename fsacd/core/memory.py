@@ -93,6 +93,7 @@ class Memory:
     delays: dict[str, tuple[int, ...]] | None = None
     orders: tuple[OrderMemory, ...] = ()
     decisions: int = 0
+    takeovers: int = 0
 
 
 def dump(world: World) -> dict[str, Any]:
@@ -117,6 +118,7 @@ def dump(world: World) -> dict[str, Any]:
         delays=world.delays,
         orders=tuple(_order(world, name, ordering) for name, ordering in world.orderings.items()),
         decisions=world.decisions.number,
+        takeovers=world.takeovers,
     )
     plain: dict[str, Any] = to_plain(memory, Memory)
     return plain
@@ -166,7 +168,7 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
     memory: Memory = from_plain(dict(plain), Memory)
     world = World(memory.rules, plugins, memory.now_ms, memory.seed)
     world.retired = frozenset(memory.retired)
-    world.switches = memory.switches or {}
+    world.switches, world.takeovers = memory.switches or {}, memory.takeovers
     if memory.places is not None and memory.delays is not None:
         # Those of agents who were changed by hand stand in no rules.
         world.places, world.delays = memory.places, memory.delays

@@ -37,7 +37,7 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
     _go_on_from(world, call, agent)
     switch = call.leg.switch if call.leg else agent.rules.switch
     call_id, queue, agent_id, now_ms = call.call_id, call.queue, agent.agent_id, world.now_ms
-    offer_id = o.offer_id(world.seed, call_id, call.offers)
+    offer_id = o.offer_id(world.seed + world.takeovers, call_id, call.offers)
     # By position, here and below: by name, an object of many fields takes three times as long to make.
     world.offers[offer_id] = o.Offer(offer_id, call_id, queue, agent_id, switch, call.offers, now_ms, o.RINGING)
     world.record(DecisionMade(decision, call_id, queue, agent_id, offer_id, now_ms))
@@ -243,10 +243,10 @@ _ENDED_AS: dict[OfferEnd, OfferOutcome] = {
 }
 
 
-def ended_with_switch(world: World, offer: o.Offer) -> None:
-    """The switch has restarted: the leg is gone, and nobody is to blame."""
+def ended_with_switch(world: World, offer: o.Offer, why: str) -> None:
+    """The switch has restarted, or is not ours any more: the leg is gone for us, and nobody is to blame."""
     if offer.answered_ms is None:
-        write(world, offer, OfferOutcome.FAILED, "switch_restarted")
+        write(world, offer, OfferOutcome.FAILED, why)
     write_end(world, offer, OfferEnd.NOT_SENT)
     over(world, offer, OfferEnd.NOT_SENT)
 

@@ -19,7 +19,14 @@ class CallOutcome(StrEnum):
     REFUSED = "refused"  # never stood in the queue: unknown queue, or a limit of the daemon
     HUNG_UP = "hung_up"  # by an operator
     LEFT = "left"  # took the dialplan's fallback by itself
-    LOST = "lost"  # its switch crashed or forgot it
+    LOST = "lost"  # its switch crashed or forgot it, or nobody saw its end
+
+
+class Elsewhere(StrEnum):
+    """Details of a lost call whose caller is not: we lost sight of him, and somebody else has him."""
+
+    TALKS_UNSEEN = "talks_unseen"
+    SERVED_ELSEWHERE = "served_elsewhere"
 
 
 class OfferOutcome(StrEnum):
@@ -66,7 +73,10 @@ class CallMoved:
 
 @fact
 class CallEnded:
-    """A finished call: one row of history."""
+    """A finished call: one row of history.
+
+    `seen`: we served its switch at that moment. Otherwise it is a guess, and yields to the row of one who saw the end.
+    """
 
     call_id: str
     queue: str
@@ -86,6 +96,7 @@ class CallEnded:
     leg_uuid: str | None
     after: str = ""
     language: str = ""
+    seen: bool = True
 
 
 @fact

@@ -36,6 +36,7 @@ class World:
         self.agents: dict[str, a.Agent] = {}
         self.offers: dict[str, o.Offer] = {}
         self.switches: dict[str, bool] = {}
+        self.takeovers = 0  # how often another daemon has taken a switch: calls that are adopted after it begin anew
         # Queues that are gone from the configuration, but whose rules a talk that is going on still needs.
         self.retired: frozenset[str] = frozenset()
         self.queue_lengths: dict[str, int] = dict.fromkeys(rules.queues, 0)

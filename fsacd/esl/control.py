@@ -95,6 +95,10 @@ class CallControl:
         """Whether this daemon serves the switch."""
         return self._watch.in_sync
 
+    def check_fence(self) -> None:
+        """Before anything is decided: if we were stopped for long, the switch may be another daemon's by now."""
+        self._watch.check_fence()
+
     @property
     def standing_by(self) -> bool:
         """Whether another daemon serves it, and this one waits for its end."""
@@ -190,7 +194,7 @@ class CallControl:
     # --- facts in ---
 
     def _on_event(self, message: Message) -> None:
-        if not self._watch.listens:
+        if not self._watch.hears():
             return  # another daemon serves this switch; what matters will be asked for when it is ours
         now_ms = monotonic_ms()
         if self._outside is not None and message.name.startswith("CHANNEL_"):

@@ -25,6 +25,7 @@ from fsacd.core.events import (
     OfferEnd,
     OfferEnded,
 )
+from fsacd.core.records import Elsewhere
 from fsacd.core.views import CallView, OfferView, Snapshot
 from fsacd.esl import encoder
 from fsacd.esl.codec import Kind, Message
@@ -34,7 +35,6 @@ Ask = Callable[[Wire], Reply]
 Row = dict[str, Any]
 Returned = Callable[[Message], CallReturned]
 
-TALKS_UNSEEN = "talks_unseen"
 # Where callers wait (freeswitch/dialplan/fsacd.xml).
 CONTEXT = "fsacd"
 _MUSIC = frozenset(("fsacd_back", "fsacd_wait"))
@@ -183,7 +183,7 @@ def _moved_on(call: CallView, leg: str, channel: Message, connecting: Collection
         yield Finding(Difference.BRIDGE_UNHEARD, leg, OfferConnected(partner))
     elif partner:
         # He talks, and the talk is none that we know. After it he must not come back to wait for nobody.
-        yield Finding(Difference.CALL_ELSEWHERE, leg, CallLost(call.call_id, TALKS_UNSEEN), disarmed(leg))
+        yield Finding(Difference.CALL_ELSEWHERE, leg, CallLost(call.call_id, Elsewhere.TALKS_UNSEEN), disarmed(leg))
 
 
 def _answered(offer: OfferView, ask: Ask) -> Iterator[Finding]:

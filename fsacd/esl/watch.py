@@ -19,7 +19,7 @@ import gevent
 import structlog
 from gevent.event import Event as Signal
 
-from fsacd.core.events import CallReturned, SwitchConnected, SwitchLost
+from fsacd.core.events import CallReturned, SwitchConnected, SwitchLost, SwitchTaken
 from fsacd.esl import encoder, sync, translate
 from fsacd.esl.asking import Asker, Look, Submit
 from fsacd.esl.codec import Message
@@ -80,6 +80,8 @@ class Watch:
         self._act = act
         self._on_repair = on_repair
         self._asker = Asker(submit, _ANSWER_S)
+        self._instance = instance
+        self._taken = False  # another daemon serves it, and the engine knows
         self._fence: Fence | None = None
         if settings.fence_term_ms:
             asker = Asker(submit, _FENCE_ANSWER_S)
@@ -126,10 +128,19 @@ class Watch:
         most_s = self._settings.command_timeout_ms / 1000
         if self._fence is None:
             return most_s
-        left_s = self._fence.left_ms() / 1000
-        if left_s <= 0 and self.in_sync:
+        return min(most_s, self._fence.left_ms() / 1000) if self.check_fence() else 0.0
+
+    def check_fence(self) -> bool:
+        """Whether the fence is ours at this very moment; when it has run out, another one may decide what we would."""
+        if self._fence is None or self._fence.holds():
+            return True
+        if self.listens:
             self._lose_fence()
-        return min(most_s, left_s)
+        return False
+
+    def hears(self) -> bool:
+        """Whether what the switch tells is ours to believe."""
+        return self.listens and self.check_fence()
 
     def reconcile_now(self) -> bool:
         """Compare engine and switch without waiting for the time; False when we do not serve it."""
@@ -166,12 +177,17 @@ class Watch:
             else:
                 match got:
                     case Held(epoch, before):
+                        if before not in ("", self._instance):
+                            self._tell_taken()
+                        self._taken = False
                         log.info("this daemon serves the switch", switch=self.name, epoch=epoch, before=before)
                         return
                     case Taken(known=False):
                         self.detail = "FreeSWITCH did not say who serves it"
                     case Taken(by, for_ms):
                         self.listens, self.standing_by = False, True
+                        if by:
+                            self._tell_taken()
                         self.detail = f"standing by: instance {by} serves this switch" if by else "standing by"
                         wait_s = min(_STAND_BY_S, max(0.02, for_ms / 1000))
             if self.detail != said:
@@ -179,6 +195,11 @@ class Watch:
                 log.warning("not serving the switch", switch=self.name, why=said)
             gevent.sleep(wait_s)
             self._read_clock()
+
+    def _tell_taken(self) -> None:
+        if not self._taken:
+            self._taken = True
+            self._runtime.post(SwitchTaken(self.name))
 
     def _how_it_was(self, *, restarted: bool) -> Away:
         """What may have happened while nobody listened, told by the lease that the switch remembers."""
@@ -202,8 +223,8 @@ class Watch:
         self.in_sync, self.detail = False, why
 
     def _lose_fence(self) -> None:
-        """Nothing may leave any more until the fence is ours again."""
-        self._fence_lost = True
+        """Nothing may leave, and nothing is believed, until the fence is ours again."""
+        self._fence_lost, self.listens = True, False
         why = "the fence was not renewed in time, or another daemon has taken it"
         self._out_of_service(why)
         log.warning("not serving the switch any more", switch=self.name, why=why)

@@ -31,35 +31,60 @@ Value = str | int | bytes | None
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # PostgreSQL's index entries end near 2,700 bytes; a caller may send 60,000.
 TEXT_LIMIT = 256
-_ONCE = "ON CONFLICT DO NOTHING"
 _UNSTORABLE = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
 @dataclass(frozen=True, slots=True)
+class Better:
+    """Of several rows with this key, the one that comes `first` is taken; it `replaces` that of the table, or not."""
+
+    key: str
+    first: str
+    replaces: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its columns in the order of a row's values, each with its type."""
+    """A table: its columns in the order of a row's values, each with its type.
+
+    `better` is for a table whose row can be written by two who know differently much: which one replaces the other.
+    """
 
     name: str
     columns: tuple[tuple[str, str], ...]
+    better: Better | None = None
 
     @property
     def insert(self) -> str:
-        """The statement that takes many rows as one JSON array; a row that is there already stays as it is."""
+        """The statement that takes many rows as one JSON array; a row that is there stays, unless it is the worse."""
         names = ", ".join(name for name, _ in self.columns)
         typed = ", ".join(f"{name} {kind}" for name, kind in self.columns)
-        return f"INSERT INTO {self.name} ({names}) SELECT * FROM json_to_recordset(%s) AS t ({typed}) {_ONCE}"  # noqa: S608 - constants of this module
+        select, order, conflict = "SELECT *", "", "DO NOTHING"
+        if (better := self.better) is not None:
+            # One of each key: no statement may change a row twice.
+            select, order = f"SELECT DISTINCT ON ({better.key}) *", f"ORDER BY {better.key}, {better.first}"
+            new = ", ".join(f"EXCLUDED.{name}" for name, _ in self.columns)
+            conflict = f"({better.key}) DO UPDATE SET ({names}) = ROW({new}) WHERE {better.replaces}"
+        source = f"{select} FROM json_to_recordset(%s) AS t ({typed}) {order}"
+        return f"INSERT INTO {self.name} ({names}) {source} ON CONFLICT {conflict}"
 
 
-def _table(name: str, columns: str) -> Table:
+def _table(name: str, columns: str, better: Better | None = None) -> Table:
     pairs = (column.split() for column in columns.split(","))
-    return Table(name, tuple((column, kind) for column, kind in pairs))
+    return Table(name, tuple((column, kind) for column, kind in pairs), better)
 
 
 CALLS = _table(
     "calls",
     "call_id text, queue text, outcome text, detail text, arrived_at timestamptz, ended_at timestamptz, "
     "waited_ms bigint, talked_ms bigint, agent_id text, offers integer, priority integer, number text, name text, "
-    "customer text, switch text, leg_uuid text, after text, language text",
+    "customer text, switch text, leg_uuid text, after text, language text, seen boolean",
+    # Who saw the end knows better than who found the call gone; and of two of those, the later one.
+    Better(
+        "call_id",
+        first="seen IS FALSE, ended_at DESC",
+        replaces="EXCLUDED.seen AND (calls.seen IS FALSE OR EXCLUDED.ended_at > calls.ended_at)",
+    ),
 )
 OFFERS = _table(
     "offers",
@@ -141,7 +166,7 @@ def _call(call: CallEnded, wall: Wall) -> tuple[Value, ...]:
     return (
         call.call_id, call.queue, call.outcome.value, call.detail, wall(call.arrived_ms), wall(call.ended_ms),
         call.waited_ms, call.talked_ms, call.agent_id, call.offers, call.priority, call.number, call.name,
-        call.customer, call.switch, call.leg_uuid, call.after, call.language,
+        call.customer, call.switch, call.leg_uuid, call.after, call.language, call.seen,
     )  # fmt: skip
 
 

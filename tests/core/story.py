@@ -195,6 +195,8 @@ def _fact(at_ms: int, words: list[str]) -> e.Event:
             return e.SwitchLost(switch)
         case ["switch", switch, "restarted"]:
             return e.SwitchRestarted(switch)
+        case ["switch", switch, "taken"]:
+            return e.SwitchTaken(switch)
     raise StoryError(f"no fact: {' '.join(words)}")
 
 
@@ -260,7 +262,8 @@ def _call_fact(call_id: str, words: list[str]) -> e.Event:
 
 def _offer_fact(name: str, words: list[str]) -> e.Event:
     call_id, _, attempt = name.partition("/")
-    offer_id = offer.offer_id(0, call_id, int(attempt)) if attempt else name
+    takeovers = call_id.count("'")
+    offer_id = offer.offer_id(takeovers, call_id.rstrip("'"), int(attempt)) if attempt else name
     match words:
         case ["rang"]:
             return e.OfferRang(offer_id)

@@ -21,15 +21,16 @@ EVERYTHING = KINDS - {"decisions", "nothing"}
 
 
 class Names:
-    """Offers by readable names: `anna/1` is the first offer of the call anna."""
+    """Offers by readable names: `anna/1` is the first offer of the call anna, `anna'/1` that after a takeover."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
 
     def learn(self, call_id: str) -> None:
         """A call whose offers are to be named."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            self._names[offer.offer_id(0, call_id, attempt)] = f"{call_id}/{attempt}"
+        for takeovers, mark in enumerate(("", "'")):
+            for attempt in range(1, _ATTEMPTS + 1):
+                self._names[offer.offer_id(takeovers, call_id, attempt)] = f"{call_id}{mark}/{attempt}"
 
     def of(self, offer_id: str) -> str:
         """The readable name, or the id itself."""
@@ -206,6 +207,7 @@ def _call_ended(record: r.CallEnded) -> str:
     queue = f" in {record.queue}" if record.queue else ""
     agent = f", last with {record.agent_id}" if record.agent_id else ""
     after = f", then {record.after}" if record.after else ""
+    after += "" if record.seen else ", unseen"
     return (
         f"{record.call_id} ENDS {record.outcome}{detail}{queue}, waited {_s(record.waited_ms)},"
         f" talked {_s(record.talked_ms)}, offers {record.offers}{agent}{after}"

@@ -23,6 +23,7 @@ from fsacd.core.events import (
     OutsideCallStarted,
     SwitchConnected,
     SwitchLost,
+    SwitchTaken,
 )
 from fsacd.core.rules import Rules
 from fsacd.esl.codec import Kind, Message
@@ -303,6 +304,23 @@ def test_a_process_that_stood_still_finds_out_at_its_first_command(fenced: Fence
     assert rig.runtime.facts[-1] == SwitchConnected("fs1")
 
 
+@pytest.mark.parametrize("first", ["an event", "a deadline"])
+def test_a_process_that_stood_still_neither_believes_nor_decides(fenced: Fenced, first: str) -> None:
+    """What the switch told it, and what came due meanwhile, may be another daemon's by now: first the fence is ours."""
+    rig, _ = fenced
+    until(lambda: rig.control.in_sync)
+    rig.runtime.facts.clear()
+    fence = rig.control._watch._fence
+    assert fence is not None
+    fence._good_until_ms = monotonic_ms()
+    if first == "an event":
+        rig.control._on_event(Message(Kind.EVENT, DIALS))
+    else:
+        rig.control.check_fence()
+    assert rig.runtime.facts == [SwitchLost("fs1")]
+    until(lambda: rig.control.in_sync)
+
+
 def test_who_stands_by_says_so_and_listens_to_nothing(fenced: Fenced) -> None:
     """Another daemon takes over: its calls are not ours to hear of, until it is gone."""
     rig, table = fenced
@@ -310,6 +328,7 @@ def test_who_stands_by_says_so_and_listens_to_nothing(fenced: Fenced) -> None:
     table.table["leader"] = "other:7:1000:abcdef"  # by the switch's uptime: a second after the link came up
     until(lambda: rig.control.standing_by)
     assert rig.control.detail == "standing by: instance other serves this switch"
+    assert rig.runtime.facts[-2:] == [SwitchLost("fs1"), SwitchTaken("fs1")]
     rig.runtime.facts.clear()
     rig.control._on_event(Message(Kind.EVENT, DIALS))
     assert rig.runtime.facts == []

@@ -19,6 +19,7 @@ from fsacd.core.events import (
     OfferEnd,
     OfferEnded,
 )
+from fsacd.core.records import Elsewhere
 from fsacd.core.views import CallView, OfferView, Snapshot
 from fsacd.esl import sync, translate
 from fsacd.esl.codec import Message
@@ -91,7 +92,7 @@ CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
         "waiting",
         None,
         {LEG: {**WAITS, "variable_bridge_to": OTHER}},
-        [CallLost(CALL, sync.TALKS_UNSEEN)],
+        [CallLost(CALL, Elsewhere.TALKS_UNSEEN)],
     ),
     "the bridge came": (
         "connecting",

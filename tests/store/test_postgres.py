@@ -123,7 +123,7 @@ def test_rows_are_exact(database: str) -> None:
         await_true(lambda: store.state().written == 5)
     assert rows(database, "SELECT * FROM calls") == [(
         "c1", "support", "answered", "NORMAL_CLEARING", at(1_000), at(65_001), 4_000, 60_001, "anna", 2, 3,
-        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey", "fr",
+        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey", "fr", True,
     )]  # fmt: skip
     assert rows(database, "SELECT * FROM offers") == [
         ("o1", "c1", "support", "anna", 1, "unanswered", "no_answer", at(1_500), None, None, at(3_000))
@@ -159,6 +159,22 @@ def test_same_row_twice(database: str) -> None:
         await_true(lambda: store.state().duplicates == 5)
         assert store.state().written == 0
     assert rows(database, "SELECT count(*) FROM calls") == [(1,)]
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one by one"])
+def test_who_saw_the_end_knows_better(database: str, *, together: bool) -> None:
+    """Of two rows for one call, the one that is no guess stays, whichever comes first; of two such, the later."""
+    guess = replace(CALL, outcome=CallOutcome.LOST, ended_ms=CALL.ended_ms + 9_000, seen=False)
+    later = replace(CALL, outcome=CallOutcome.HUNG_UP, ended_ms=CALL.ended_ms + 1)
+    told = [guess, CALL, guess], [later, CALL], [guess, replace(guess, outcome=CallOutcome.LEFT, ended_ms=0)]
+    for number, versions in enumerate(told):
+        mine = [replace(version, call_id=f"c{number}") for version in versions]
+        with running(database) as store:
+            for portion in [mine] if together else [[version] for version in mine]:
+                store.put(portion)
+                await_true(lambda: store.state().queued == 0)
+    stored = rows(database, "SELECT outcome, seen FROM calls ORDER BY call_id")
+    assert stored == [("answered", True), ("hung_up", True), ("lost", False)]
 
 
 def test_states_within_one_millisecond(database: str) -> None:
