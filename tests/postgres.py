@@ -6,8 +6,12 @@ One server for the whole run, one database per test.
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -36,3 +40,46 @@ def database(postgres: EmbeddedPostgres) -> str:
     with psycopg.connect(postgres.dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     return postgres.dsn_of(name)
+
+
+def freeze(server: EmbeddedPostgres) -> list[int]:
+    """Stop every process of a server by a signal, so that its connections stay open and say nothing; who was stopped.
+
+    The first one first: it makes no more of them then.
+    """
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGSTOP)
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text(encoding="ascii")
+    frozen = [server.pid, *map(int, children.split())]
+    for pid in frozen[1:]:
+        os.kill(pid, signal.SIGSTOP)
+    return frozen
+
+
+def thaw(frozen: list[int]) -> None:
+    """Let them go on; some may have been killed meanwhile."""
+    for pid in frozen:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def take_away(server: EmbeddedPostgres, manner: str) -> Callable[[], None]:
+    """End a server by `stop`, `freeze` or `kill`; what is returned brings it back under the same address."""
+    match manner:
+        case "stop":
+            server.stop()
+            return server.start
+        case "freeze":
+            frozen = freeze(server)
+            return lambda: thaw(frozen)
+        case "kill":
+            assert server.pid is not None
+            os.kill(server.pid, signal.SIGKILL)
+            return partial(_start_again, server)
+        case _:
+            raise ValueError(f"a server can be stopped, frozen or killed, and not {manner}")
+
+
+def _start_again(server: EmbeddedPostgres) -> None:
+    server.stop()
+    server.start()

@@ -62,7 +62,7 @@ class Backlog:
         self._moving: deque[Row] = deque()  # on their way from memory to the spool
         self._tried_s = -_MEND_S
         self._broken = False
-        self._overflowing = False
+        self._told: set[str] = set()  # what was said of rows that are dropped; said again when there was room meanwhile
         self._documents_full = False
 
     def __len__(self) -> int:
@@ -114,7 +114,6 @@ class Backlog:
             for row in kept:
                 self._take_unsafe(row)
             return
-        self._overflowing = False
         size = sum(row.document_bytes for row in kept)
         if is_all_in_memory and self._has_memory(len(kept), size):
             offset = place.offset
@@ -139,7 +138,10 @@ class Backlog:
                 self._counts["refused"] += 1
                 _log.error("a row of history cannot be written", table=row.table.name, why=str(error))
                 continue
-            if used + len(text) > (spool.limit // 2 if row.document_bytes else spool.limit):
+            if row.document_bytes and used + len(text) > spool.limit // 2:
+                self._drop("the spool is half full; new explanations are dropped until the database takes the old ones")
+                continue
+            if used + len(text) > spool.limit:
                 self._drop("the spool is full; new history is dropped until the database takes the old one")
                 continue
             used += len(text)
@@ -162,7 +164,6 @@ class Backlog:
         if len(self._items) >= self._settings.queue_limit:
             self._drop("the queue to the database is full; new history is dropped until there is room")
             return
-        self._overflowing = False
         self._items.append(_Item(row, None))
         self._documents += size
         if self._settings.spool is not None and self._tried_s >= 0:
@@ -180,8 +181,8 @@ class Backlog:
 
     def _drop(self, sentence: str) -> None:
         self._counts["dropped"] += 1
-        if not self._overflowing:
-            self._overflowing = True
+        if sentence not in self._told:
+            self._told.add(sentence)
             _log.error(sentence, waiting=len(self), spool_bytes=self.spooled_bytes)
 
     def _fail(self, error: OSError) -> None:
@@ -212,6 +213,8 @@ class Backlog:
             item = self._items.popleft()
             self._documents -= item.row.document_bytes
             self._confirmed = item.after or self._confirmed
+        if self._told and self._has_half() and self.spooled_bytes <= self._settings.spool_limit // 4:
+            self._told.clear()
         if self._spool is None:
             return
         if not self._items and self._next == self._spool.end:
@@ -219,6 +222,11 @@ class Backlog:
         if self._confirmed is not None:
             self._spool.confirm(self._confirmed)
             self._confirmed = None
+
+    def put_last(self) -> None:
+        """The first row goes behind all others; before it leaves its place it stands in the new one."""
+        self.take([self._items[0].row])
+        self.leave(1)
 
     def mend(self) -> None:
         """Open the spool, at first or after a failure; rows that are in memory alone go to it, others run meanwhile."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gevent
 import psycopg
 
 from fsacd.store.migrate import migrate
@@ -9,6 +10,8 @@ from fsacd.store.migrate import migrate
 CONNECT_S = 5
 # Beyond the server's own statement_timeout, when even its refusal does not arrive.
 GRACE_MS = 2_000
+# New tables may take a while; a database that says nothing any more shall not keep anybody for ever.
+MIGRATION_S = 90.0
 
 
 def connect(dsn: str, statement_timeout_ms: int, name: str = "fsacd") -> psycopg.Connection:
@@ -35,26 +38,34 @@ def connect_migrated(dsn: str, statement_timeout_ms: int, name: str) -> psycopg.
     """
     connection = connect(dsn, statement_timeout_ms, name)
     try:
-        migrate(connection)
-        connection.commit()
+        with gevent.Timeout(
+            MIGRATION_S, psycopg.OperationalError("the database took the connection, and says nothing")
+        ):
+            migrate(connection)
+            connection.commit()
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def limit_statements(connection: psycopg.Connection, timeout_ms: int) -> None:
-    """Let no statement of the transaction that begins here take longer.
+def limit_statements(connection: psycopg.Connection, timeout_ms: int, idle_ms: int = 0) -> None:
+    """Let no statement of the transaction that begins here take longer, and none be awaited for longer (0: for ever).
 
     Raises:
         psycopg.Error: the connection is dead.
     """
     # By transaction and not by session: a pooler hands sessions out anew.
-    connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(timeout_ms),))
+    connection.execute(
+        "SELECT set_config('statement_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true)",
+        (str(timeout_ms), str(idle_ms)),
+    )
 
 
 def sentence(error: BaseException) -> str:
     """What went wrong on one line, without values of rows (the server's primary message has none of ours)."""
+    if isinstance(error, gevent.Timeout):
+        return f"it did not answer within {error.seconds:g} s"
     if isinstance(error, psycopg.Error) and error.diag.message_primary:
         return error.diag.message_primary
     return " ".join(str(error).split()) or type(error).__name__

@@ -6,8 +6,9 @@ What happens when the database is away, slow, full of errors or gone for good, i
 - a connection is made anew with growing pauses; a query that was interrupted closes its connection;
 - rows are written in batches, one transaction each, and leave the backlog after its commit; a row sent twice
   is stored once;
-- a batch that took too long is tried again with half of its rows;
-- a row that the database refuses for itself is found by halving the batch, counted, logged, dropped.
+- a batch that failed is tried again with half of its rows;
+- a row that the database refuses for itself is found by halving the batch, counted, logged, dropped;
+- a row that fails alone again and again, while the one behind it is stored, goes to the end and keeps nobody waiting.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from gevent.event import Event
 from fsacd.core.records import Record
 from fsacd.errors import FsacdError
 from fsacd.store.backlog import Backlog
-from fsacd.store.connecting import GRACE_MS, connect, limit_statements
+from fsacd.store.connecting import GRACE_MS, MIGRATION_S, connect, limit_statements, sentence
 from fsacd.store.erasure import Requests
 from fsacd.store.migrate import migrate
 from fsacd.store.rows import Row, Table, Wall, packed, row
@@ -37,12 +38,13 @@ _log = structlog.get_logger(__name__)
 _IDLE_CHECK_S = 30.0
 # How often the spool is brought to the disk, and looked into for what is to be erased.
 _TEND_S = 1.0
-_MIGRATION_S = 90.0
 # So many rows become text in half a millisecond; then the calls go first. A timer and not sleep(0): it lets the loop
 # look at the sockets in between.
 _PACKED_AT_ONCE = 50
 _BREATH_S = 0.0005
 _ON_DISK = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+# So often a row fails alone, for whatever reason, before the one behind it is tried.
+_SUSPECT_AFTER = 3
 # Classes of errors that are a row's fault: data, constraints, a check by a trigger, a program limit, a view's check.
 _ROW_FAULTS = {"22", "23", "P0", "54", "44"}
 
@@ -97,6 +99,8 @@ class Store:
         self._error: str | None = None
         # How many rows the next transaction takes: halved by a refused batch, doubled by a stored one.
         self._size = settings.batch
+        # How often in a row a transaction with the first row alone has failed.
+        self._vain = 0
         self._dice = random.Random()  # noqa: S311 - spreads the reconnects of many daemons, nothing secret
 
     def start(self) -> None:
@@ -198,7 +202,7 @@ class Store:
             return
         connection = connect(self._settings.dsn, self._settings.statement_timeout_ms)
         try:
-            with gevent.Timeout(_MIGRATION_S):
+            with gevent.Timeout(MIGRATION_S):
                 applied = migrate(connection)
                 connection.commit()
         except BaseException:
@@ -213,24 +217,45 @@ class Store:
 
     def _write_next(self) -> bool:
         """Write one batch and take it off the queue; True when something was stored."""
+        if self._vain >= _SUSPECT_AFTER:
+            self._pass_over()
         batch = self._backlog.first(self._size)
         if not batch:
             return False
+        # Until it is stored the next try is with half of it: what is slow for many rows may manage fewer of them, and
+        # what one row causes is found.
+        self._size = max(1, len(batch) // 2)
         try:
             inserted = self._transaction(batch)
         except _RowRefused as refusal:
-            if len(batch) > 1:
-                self._size = len(batch) // 2
-                return True
-            self._backlog.leave(1)
-            self._counts["refused"] += 1
-            _log.error("the database refuses a row of history", table=batch[0].table.name, why=str(refusal))
+            if len(batch) == 1:
+                self._backlog.leave(1)
+                self._counts["refused"] += 1
+                _log.error("the database refuses a row of history", table=batch[0].table.name, why=str(refusal))
             return True
+        except (psycopg.Error, gevent.Timeout):
+            self._vain = self._vain + 1 if len(batch) == 1 else 0
+            raise
         self._backlog.leave(len(batch))
+        self._vain = 0
         self._counts["written"] += inserted
         self._counts["duplicates"] += len(batch) - inserted
-        self._size = min(self._size * 2, self._settings.batch)
+        self._size = min(len(batch) * 2, self._settings.batch)
         return True
+
+    def _pass_over(self) -> None:
+        """Let the first row go behind all others if the database stores the second one. Raises as `_transaction`.
+
+        It may be the row's own fault, by an error that says otherwise: a broken page of an index, a trigger that never
+        ends. It is not dropped, because the database may just have come back. The second row is sent twice.
+        """
+        self._vain = 0
+        both = self._backlog.first(2)
+        if len(both) > 1:
+            with suppress(_RowRefused):  # whatever can refuse a row for itself works
+                self._transaction(both[1:])
+            self._backlog.put_last()
+            _log.error("a row of history keeps failing, and goes behind the others", table=both[0].table.name)
 
     def _transaction(self, batch: list[Row]) -> int:
         """Store a batch, all or nothing, and return how many rows were new.
@@ -246,7 +271,10 @@ class Store:
         try:
             packages = [(table.insert, _package(items).decode()) for table, items in tables.items()]
             with self._bounded(), self._connection.cursor() as cursor:
-                limit_statements(self._connection, self._settings.statement_timeout_ms)
+                # And no pause: where a cut leaves the server's side of this connection open, its locks would keep
+                # the next try from the same rows for hours.
+                timeout_ms = self._settings.statement_timeout_ms
+                limit_statements(self._connection, timeout_ms, idle_ms=timeout_ms + GRACE_MS)
                 # What is confirmed leaves our disk, so it must be on the database's.
                 self._connection.execute(_ON_DISK)
                 inserted = 0
@@ -270,10 +298,7 @@ class Store:
     def _lose(self, error: BaseException) -> None:
         """Close what may be in the middle of a query, and say so once per outage."""
         self._disconnect()
-        text = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, psycopg.errors.QueryCanceled | gevent.Timeout):
-            # A database that takes its time for each row may still manage fewer of them.
-            self._size = max(1, self._size // 2)
+        text = sentence(error)
         if not isinstance(error, psycopg.Error | gevent.Timeout | OSError | FsacdError):
             _log.error("the writer of history stumbled over a fault of its own", exc_info=error)
         elif self._error is None:

@@ -11,119 +11,26 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import gevent
 import psycopg
 import pytest
 
-from fsacd.core.commands import CancelOffer, Command, RingAgent
-from fsacd.core.engine import Engine
-from fsacd.core.events import AgentLoggedIn, CallerGone, CallQueued, Leg, OfferEnd, OfferEnded, SwitchConnected
-from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
-from fsacd.plugins import Catalogue
-from fsacd.runtime import Runtime
 from fsacd.store.embedded import EmbeddedPostgres
 from fsacd.store.migrate import migrate
 from fsacd.store.postgres import Store
 from fsacd.store.retention import Retention
 from fsacd.store.settings import Keep, StoreSettings
+from tests.postgres import freeze, thaw
+from tests.store.centre import STEPS, Centre, Line, arrived, centre, dsn, server
 from tests.store.rig import await_true, execute, rows
 
+__all__ = ["dsn", "server"]
+
 pytestmark = pytest.mark.postgres
-
-# The database's own patience is so long that a test which waited for it would not end in its time.
-PATIENCE_MS = 300_000
-STEPS = 300
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedPostgres]:
-    """A server that a test may stop, freeze and kill; each test leaves it running."""
-    with tempfile.TemporaryDirectory(prefix="fsacd-f-", ignore_cleanup_errors=True) as place:
-        Path(place).chmod(0o711)
-        with EmbeddedPostgres(Path(place) / "pg", durable=False) as running:
-            yield running
-
-
-@pytest.fixture
-def dsn(server: EmbeddedPostgres, request: pytest.FixtureRequest) -> str:
-    name = "t" + str(abs(hash(request.node.name)))
-    with psycopg.connect(server.dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return server.dsn_of(name)
-
-
-class Centre:
-    """A runtime with an engine and the store behind it; each call rings the one agent, and its caller hangs up."""
-
-    def __init__(self, dsn: str, spool: Path, timeout_ms: int = PATIENCE_MS) -> None:
-        self.settings = StoreSettings(
-            dsn, retry_min_ms=10, retry_max_ms=50, statement_timeout_ms=timeout_ms, spool=spool, queue_limit=200
-        )
-        rules = Rules(
-            {"support": QueueRules("support")},
-            {"anna": AgentRules("anna", contact="user/anna", switch="fs1", queues={"support": Service()})},
-        )
-        self.runtime = Runtime(Engine(rules, Catalogue.load([])[0]))
-        self.store = Store(self.settings, self.runtime.wall_ms)
-        self.rung = 0
-        self.calls = 0
-        self.runtime.set_sender(self._send)
-        self.runtime.add_sink(self.store.put)
-        self.runtime.post(SwitchConnected("fs1"))
-        self.runtime.post(AgentLoggedIn("anna", "test"))
-
-    def _send(self, command: Command) -> None:
-        if isinstance(command, RingAgent):
-            self.rung += 1
-        elif isinstance(command, CancelOffer):
-            self.runtime.post(OfferEnded(command.offer_id, OfferEnd.CANCELLED))
-
-    def go_on(self, steps: int = STEPS) -> None:
-        """Calls come, are offered at once, and go; other greenlets run in between."""
-        rung = self.rung
-        for _ in range(steps):
-            call_id = f"c{self.calls}"
-            self.calls += 1
-            leg = Leg("fs1", f"u{call_id}")
-            self.runtime.post(CallQueued(call_id, "support", 0, leg=leg, number="+491"))
-            self.runtime.post(CallerGone(call_id, "ORIGINATOR_CANCEL"))
-            gevent.sleep(0)
-        assert self.rung - rung == steps
-
-
-@contextmanager
-def centre(dsn: str, spool: Path, timeout_ms: int = PATIENCE_MS) -> Iterator[Centre]:
-    made = Centre(dsn, spool, timeout_ms)
-    made.store.start()
-    made.go_on(10)
-    await_true(lambda: made.store.state().queued == 0 and made.store.state().written > 0)
-    try:
-        yield made
-    finally:
-        made.runtime.stop()
-        made.store.stop(0)
-
-
-def arrived(made: Centre) -> None:
-    """Every call's record is there, once."""
-    await_true(lambda: made.store.state().queued == 0)
-    assert rows(made.settings.dsn, "SELECT count(*), count(DISTINCT call_id) FROM calls") == [(made.calls, made.calls)]
-    state = made.store.state()
-    assert (state.dropped, state.refused, state.unspooled, state.corrupt) == (0, 0, 0, 0)
-
-
-def backends(server: EmbeddedPostgres) -> list[int]:
-    """The processes of the server, the first one first."""
-    assert server.pid is not None
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text(encoding="utf-8")
-    return [server.pid, *map(int, children.split())]
 
 
 def is_waiting(dsn: str, what: str) -> Callable[[], bool]:
@@ -134,17 +41,14 @@ def is_waiting(dsn: str, what: str) -> Callable[[], bool]:
 def test_frozen(server: EmbeddedPostgres, dsn: str, tmp_path: Path) -> None:
     """A server that is stopped by a signal, with a statement of ours in it, holds no call up."""
     with centre(dsn, tmp_path / "spool") as made:
-        frozen = backends(server)
-        for pid in frozen:
-            os.kill(pid, signal.SIGSTOP)
+        frozen = freeze(server)
         try:
             written = made.store.state().written
             made.go_on()
             assert made.store.state().written == written
             assert made.store.state().queued >= STEPS
         finally:
-            for pid in frozen:
-                os.kill(pid, signal.SIGCONT)
+            thaw(frozen)
         arrived(made)
 
 
@@ -189,6 +93,56 @@ def _trigger(body: str) -> str:
         f"CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN NEW; END $$; "
         "CREATE TRIGGER fault BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION fault()"
     )
+
+
+def test_read_only(dsn: str, tmp_path: Path) -> None:
+    """A database that lets nobody write, as a standby does, keeps every row waiting, and refuses none for good."""
+    with centre(dsn, tmp_path / "spool") as made:
+        name = dsn.partition("dbname=")[2].split()[0]
+        execute(dsn, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        execute(dsn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fsacd'")
+        made.go_on()
+        await_true(lambda: "read-only" in (made.store.state().error or ""))
+        made.go_on()
+        assert made.store.state().queued >= 2 * STEPS
+        with psycopg.connect(dsn, options="-c default_transaction_read_only=off") as connection:
+            connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
+        arrived(made)
+
+
+@pytest.mark.parametrize("lost", ["commit", "word"])
+def test_commit_lost(dsn: str, tmp_path: Path, lost: str) -> None:
+    """A commit, or the word that it was done, is lost on a line that both sides take for open: each row is there once.
+
+    The server's side holds its locks meanwhile; it must not keep the next try from the same rows.
+    """
+    line = Line(dsn, tmp_path, lost)
+    try:
+        with centre(line.dsn, tmp_path / "spool", timeout_ms=400) as made:
+            before = rows(dsn, "SELECT count(*) FROM calls")
+            line.is_armed = True
+            made.go_on()
+            await_true(lambda: line.commits_lost == 1)
+            if lost == "word":
+                await_true(lambda: rows(dsn, "SELECT count(*) FROM calls") > before)
+            assert (rows(dsn, "SELECT count(*) FROM calls") == before) == (lost == "commit")
+            made.go_on(20)
+            arrived(made)
+    finally:
+        line.stop()
+
+
+@pytest.mark.parametrize("poison", ["PERFORM pg_sleep(100)", "RAISE 'invalid page in block 7' USING ERRCODE = 'XX001'"])
+def test_a_row_that_is_never_taken(dsn: str, tmp_path: Path, poison: str) -> None:
+    """A row that the database never stores, by an error that is not the row's, keeps no row behind it waiting."""
+    with centre(dsn, tmp_path / "spool", timeout_ms=200) as made:
+        execute(dsn, _trigger(f"IF NEW.call_id = 'c12' THEN {poison}; END IF"))
+        made.go_on(30)
+        await_true(lambda: rows(dsn, "SELECT count(*) FROM calls") == [(made.calls - 1,)])
+        made.go_on(5)
+        await_true(lambda: rows(dsn, "SELECT count(*) FROM calls") == [(made.calls - 1,)])
+        execute(dsn, "DROP TRIGGER fault ON calls")
+        arrived(made)
 
 
 def test_killed(server: EmbeddedPostgres, dsn: str, tmp_path: Path) -> None:
