@@ -34,6 +34,7 @@ from fsacd.esl.errors import (
     words,
 )
 from fsacd.esl.inbox import YIELD_S, Inbox, InboxStalledError
+from fsacd.esl.opening import opened
 from fsacd.esl.replies import Command, Replies
 from fsacd.esl.settings import Counters, LinkSettings
 from fsacd.esl.wire import Outcome, Reply, Wire
@@ -98,7 +99,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         where = f"{self.host}:{self.port}"
         silent = f"FreeSWITCH at {where} did not answer in {self.timeout:g} s"
         try:
-            self.sock = gevent.socket.create_connection((self.host, self.port), timeout=self.timeout)
+            self.sock = opened(self.host, self.port, self.timeout)
             self._tune(self.sock)
             self._writer.sock = self.sock
             self.connected = True

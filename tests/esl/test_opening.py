@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import gevent
+import pytest
+from gevent.event import Event
+from gevent.hub import get_hub
+
+from fsacd.esl.opening import opened
+from tests.esl.fake_switch import FakeSwitch
+
+
+def test_an_address_waits_for_no_name() -> None:
+    """While every thread that looks names up hangs, a switch that is given by its address is reached."""
+    hub, answered = get_hub(), Event()
+    hang = gevent.monkey.get_original("threading", "Event")()
+    lookups = [hub.threadpool.spawn(hang.wait, 30) for _ in range(hub.threadpool.maxsize)]
+    try:
+        with FakeSwitch(lambda _: answered.set()) as switch, gevent.Timeout(5):
+            sock = opened(switch.host, switch.port, 5.0)
+            answered.wait()
+            sock.close()
+    finally:
+        hang.set()
+        gevent.joinall(lookups, timeout=5)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_nobody_listens(host: str) -> None:
+    """A closed port is an OSError, for an address and for a name."""
+    with pytest.raises(OSError, match="refused"):
+        opened(host, 1, 2.0)
