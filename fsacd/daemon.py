@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +40,9 @@ from fsacd.timetable import Timetable
 log = structlog.get_logger(__name__)
 
 _MEASURE_S = 1.0
+# A thread that computes (metrics, a file that is read, the spool searched) gives the interpreter up this often, and
+# delays a decision by no more.
+_SWITCH_INTERVAL_S = 0.001
 
 
 def run(path: Path) -> int:
@@ -50,6 +54,7 @@ def run(path: Path) -> int:
         return 2
     log_config = reading.config.log
     logs.setup(log_config.level, "json" if log_config.format == "json" else "console", log_config.number_digits)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
         daemon = Daemon(path, reading)
         daemon.start()

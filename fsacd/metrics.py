@@ -9,7 +9,6 @@ A scrape copies the numbers where calls are decided, in one go, and renders the 
 from __future__ import annotations
 
 import platform
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import assert_never
@@ -48,7 +47,6 @@ _TALK_BUCKETS = (5, 10, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600)
 _DECISION_BUCKETS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.25)
 # Beyond this many values a scrape is rendered in a thread: below, the hand-over costs more than it spares.
 _LARGE = 1_000
-_SWITCH_INTERVAL_S = 0.001
 
 
 class _Calls:
@@ -281,13 +279,7 @@ class Metrics(Collector):
                 size = sum(len(series.values) for series in self._all())
                 if size < _LARGE:
                     return generate_latest(self.registry), CONTENT_TYPE_LATEST
-                # A thread that computes gives the interpreter up this often, and so delays a decision by no more.
-                usual = sys.getswitchinterval()
-                sys.setswitchinterval(_SWITCH_INTERVAL_S)
-                try:
-                    text: bytes = get_hub().threadpool.apply(generate_latest, (self.registry,))
-                finally:
-                    sys.setswitchinterval(usual)
+                text: bytes = get_hub().threadpool.apply(generate_latest, (self.registry,))
                 return text, CONTENT_TYPE_LATEST
             finally:
                 self._prepared = None
