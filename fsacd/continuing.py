@@ -16,7 +16,7 @@ import structlog
 from fsacd.core.engine import Engine
 from fsacd.core.events import AgentLoggedIn, Event, Leg, RulesChanged, SwitchLost, SwitchRestarted
 from fsacd.core.plugins import Plugins
-from fsacd.core.records import CallEnded, OfferClosed, Record
+from fsacd.core.records import Record
 from fsacd.core.rules import Rules
 from fsacd.journal.journal import Journal
 from fsacd.runtime import Runtime, monotonic_ms
@@ -57,13 +57,13 @@ class Continuation:
         self._goes_on = recovered is not None
         # Whom the daemon before knew: they are as they were, and nobody logs them in anew.
         self._known: frozenset[str] = frozenset()
-        # The daemon before may have died within its last step. Of rows that have a key, two are one.
+        # Calls and offers whose rows of history may be missing; those that are there already do no harm.
         self.unwritten: tuple[Record, ...] = ()
         if recovered is None:
             self.engine = Engine(rules, plugins, self.clock(), seed=seed)
             return
         self.engine = recovered.engine
-        self.unwritten = tuple(one for one in recovered.last_records if isinstance(one, CallEnded | OfferClosed))
+        self.unwritten = recovered.lately_ended
         view = self.engine.snapshot(recovered.last_ms)
         self._known = frozenset(agent.agent_id for agent in view.agents)
         log.info(

@@ -9,6 +9,7 @@ import gevent
 
 from fsacd.continuing import Continuation
 from fsacd.core import events as e
+from fsacd.core.records import CallEnded
 from fsacd.core.rules import Rules
 from fsacd.core.views import Snapshot
 from fsacd.journal.journal import Journal, JournalSettings
@@ -153,24 +154,31 @@ def test_contacts_are_what_agents_said(tmp_path: Path) -> None:
     second.end()
 
 
-def test_what_the_last_step_had_to_write_is_written_again(tmp_path: Path) -> None:
-    """Who was killed before he wrote leaves it to the next one; the tables' keys make one row of two."""
-    first = Life(tmp_path)
-    first.runtime.post(e.SwitchConnected("fs1"))
-    first.runtime.post(queued("c", "q", 0))
-    first.runtime.post(e.CallerGone("c"))
-    first.end()
-    second = Life(tmp_path)
-    assert [type(record).__name__ for record in second.continuation.unwritten] == ["CallEnded"]
-    second.runtime.post(e.AgentLoggedOut("b", "test"))
-    second.end()
-    third = Life(tmp_path)
-    assert third.continuation.unwritten == ()
-    third.end()
-
-
 def test_without_a_journal_every_start_is_a_first_one() -> None:
     """The engine is a fresh one, by the machine's clock."""
     continuation = Continuation(None, RULES, PLUGINS, seed=1)
     assert (continuation.ahead_ms, dict(continuation.hours)) == (0, {})
     assert continuation.engine.works_by(RULES)
+
+
+def test_what_ended_last_is_handed_to_history_again(tmp_path: Path) -> None:
+    """Of the last seconds before a death rows may be missing; they come again, and what is older does not."""
+    first = Life(tmp_path)
+    now_ms = 0
+
+    def clock() -> int:
+        return now_ms
+
+    first.runtime = Runtime(first.continuation.engine, clock=clock, journal=first.journal)
+    first.runtime.set_sender(first.sent.append)
+    now_ms = began_ms = first.continuation.engine.now_ms
+    first.runtime.post(e.SwitchConnected("fs1"))
+    for number, at_ms in enumerate((0, 3_000, 7_900, 8_000, 8_000)):
+        now_ms = began_ms + at_ms
+        first.runtime.post(queued(f"c{number}", "q", now_ms))
+        first.runtime.post(e.CallerGone(f"c{number}", ""))
+    first.end()
+    second = Life(tmp_path)
+    unwritten = [record.call_id for record in second.continuation.unwritten if isinstance(record, CallEnded)]
+    assert unwritten == ["c2", "c3", "c4"]
+    second.end()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.postgres import database, postgres
+from tests.store.rig import execute, rows
 from tests.test_daemon import AGENT, COLLEAGUE, SUPPORT, Daemon, Sim, await_true
 
 __all__ = ["database", "postgres"]
@@ -132,3 +133,19 @@ def test_a_first_start_says_that_nothing_is_kept(sim: Sim, tmp_path: Path, datab
     assert [line["level"] for line in warned] == ["warning"]
     daemon.process.kill()
     daemon.process.wait(10)
+
+
+def test_a_row_that_died_with_the_daemon_is_written(sim: Sim, daemon: Daemon, database: str) -> None:
+    """Who was killed between a call's end and its row has left the end in the journal: the next one writes the row."""
+    for number in (1, 2):
+        sim.dial(SUPPORT, number=f"493000000{number}", hangs_up_ms=300)
+    await_true(lambda: len(rows(database, "SELECT FROM calls")) == 2, "both calls have a row")
+    daemon.process.send_signal(signal.SIGKILL)
+    daemon.process.wait(10)
+    execute(database, "DELETE FROM calls WHERE number = '4930000001'")  # as if it had never been written
+    daemon.start()
+    await_true(lambda: len(rows(database, "SELECT FROM calls")) == 2, "both calls have a row again")
+    assert rows(database, "SELECT number, outcome FROM calls ORDER BY number") == [
+        ("4930000001", "abandoned"),
+        ("4930000002", "abandoned"),
+    ]

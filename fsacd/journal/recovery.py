@@ -5,6 +5,7 @@ The commands of the second time are thrown away: they were sent the first time, 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,7 +14,7 @@ from fsacd.core.engine import Engine
 from fsacd.core.events import QueueSetOpen
 from fsacd.core.plain import Unreadable, from_plain
 from fsacd.core.plugins import PluginError, Plugins
-from fsacd.core.records import Record, StrategyFailed
+from fsacd.core.records import CallEnded, OfferClosed, StrategyFailed
 from fsacd.core.rules import Parameters
 from fsacd.journal import lines
 from fsacd.journal.clock import Anchor
@@ -25,6 +26,8 @@ _TRIES = 16
 # An engine that has broken so often within so short a time breaks again: the memory itself is at fault.
 _FAULTS = 3
 _FAULTS_WITHIN_MS = 120_000
+_LATELY_MS = 5_000
+_MOST_ENDED = 10_000
 
 
 class HopelessError(Exception):
@@ -50,8 +53,9 @@ class Recovered:
     last_ms: int
     entries: int
     damage: tuple[str, ...]
-    # Of the last step, in which the process may have died before it handed them on.
-    last_records: tuple[Record, ...] = ()
+    # What ended shortly before. Rows of history follow their facts and are on the disk a second later, so these may be
+    # missing; of two rows with one key history makes one.
+    lately_ended: tuple[CallEnded | OfferClosed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,7 @@ class _Replay:
         self._number = number
         self._plugins = plugins
         self._hours = hours
-        self._last: tuple[Record, ...] = ()
+        self._ended: deque[CallEnded | OfferClosed] = deque(maxlen=_MOST_ENDED)
         self._damage: dict[str, None] = {}
 
     def run(self, plain: dict[str, object], notes: Notes, damage: list[str]) -> Recovered:
@@ -161,7 +165,8 @@ class _Replay:
                 plugins.strict = True
                 self._judge(now, engine)
                 told = (*damage, *self._damage)
-                return Recovered(engine, now, self._number, engine.now_ms, entries, told, self._last)
+                ended = tuple(record for record in self._ended if record.ended_ms > engine.now_ms - _LATELY_MS)
+                return Recovered(engine, now, self._number, engine.now_ms, entries, told, ended)
             skip.add(broken)
         raise HopelessError(f"the engine breaks at {_TRIES} entries of the journal")
 
@@ -191,7 +196,7 @@ class _Replay:
             except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the journal shall be used
                 self._damage[f"{self._told(group.place)} breaks the engine and is left out: {error!r}"] = None
                 return group.place, entries
-            self._last = step.records
+            self._ended.extend(record for record in step.records if isinstance(record, CallEnded | OfferClosed))
         return None, entries
 
     def _told(self, place: tuple[int, int]) -> str:
