@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TABLES: Final = ("customers", "calls", "offers", "decisions", "changes", "agent_states")
 # Where systemd keeps the daemon's own directory; it tells the daemon alone.
-_STATE_DIRECTORY: Final = Path("/var/lib/fsacd/spool")
+_STATE_DIRECTORY: Final = Path("/var/lib/fsacd")
 _STATEMENT_MS: Final = 600_000
 # What a spreadsheet would take for a formula; a caller chooses his own name.
 _FORMULA: Final = frozenset("=+-@\t\r")
@@ -76,15 +76,19 @@ def history_export(
     "--spool", type=click.Path(path_type=Path, file_okay=False),
     help="The daemon's spool, where neither the configuration nor systemd's usual place says where it is.",
 )  # fmt: skip
+@click.option(
+    "--journal", type=click.Path(path_type=Path, file_okay=False), help="The daemon's journal, likewise.",
+)  # fmt: skip
 @config_option
-def history_erase(config: Path, numbers: tuple[str, ...], spool: Path | None) -> None:
+def history_erase(config: Path, numbers: tuple[str, ...], spool: Path | None, journal: Path | None) -> None:
     """Erase the caller with this NUMBER.
 
     Calls stay, without number, name, customer and the switch's id of the call; the entry among the customers goes.
     Name every form of the number that the switch may have shown (+4930123 and 030123), and begin one that starts with
     a dash after '--'.
 
-    Other places know callers too: the switch's own records and log, fsacd's journal of the last minutes, backups.
+    The daemon's journal is left behind for a new one as soon as the caller is in no call. Other places know callers
+    too: the switch's own records and log, backups.
     """
     from fsacd.store.persons import erase  # noqa: PLC0415 - heavy, and for this command only
 
@@ -97,6 +101,7 @@ def history_erase(config: Path, numbers: tuple[str, ...], spool: Path | None) ->
         done["rows that waited for the database"] = waiting
     told = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in done.items() if count)
     sys.stdout.write(f"erased; changed are {told}\n" if told else "nothing of this caller was there\n")
+    sys.stdout.write(_erase_in_journal(settings, journal, wanted))
     configured = [text for text in wanted if text in _configured(settings)]
     if configured:
         sys.stdout.write(f"still in {config}, under 'customers': {clean(', '.join(configured))}\n")
@@ -113,13 +118,32 @@ def _spool(settings: Config, given: Path | None) -> Path | None:
     from fsacd.wiring import spool_directory  # noqa: PLC0415 - heavy, and for this command only
 
     if given is None and settings.store is not None:
-        given = spool_directory(settings.store) or _STATE_DIRECTORY
+        given = spool_directory(settings.store) or _STATE_DIRECTORY / "spool"
+    return _existing(given, "where history waits")
+
+
+def _existing(directory: Path | None, what: str) -> Path | None:
     try:
-        return given if given is not None and given.is_dir() else None
+        return directory if directory is not None and directory.is_dir() else None
     except PermissionError:
-        raise Refused(
-            f"{given}, where history waits, cannot be looked into; do it as root or as fsacd's user"
-        ) from None
+        raise Refused(f"{directory}, {what}, cannot be looked into; do it as root or as fsacd's user") from None
+
+
+def _erase_in_journal(settings: Config, given: Path | None, numbers: list[str]) -> str:
+    """Ask for it, and say what has become of it."""
+    from fsacd.journal.erasure import Outcome, ask  # noqa: PLC0415 - heavy, and for this command only
+    from fsacd.wiring import journal_directory  # noqa: PLC0415 - the same
+
+    directory = _existing(given or journal_directory(settings) or _STATE_DIRECTORY / "journal", "where the journal is")
+    if directory is None:
+        return ""
+    match ask(directory, numbers, _DAEMON_S):
+        case Outcome.DONE:
+            return "the daemon has begun a new journal without the caller\n"
+        case Outcome.WAITS_FOR_CALL:
+            return f"still in the journal, {directory}: the daemon leaves it behind when the caller's call has ended\n"
+        case Outcome.WAITS_FOR_DAEMON:
+            return f"still in the journal, {directory}: no daemon uses it; the next one leaves it behind\n"
 
 
 def _erase_waiting(directory: Path | None, numbers: list[str]) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Final, Protocol
 
 import gevent
@@ -16,9 +17,10 @@ import structlog
 from fsacd.core.engine import Engine
 from fsacd.core.events import AgentLoggedIn, Event, Leg, RulesChanged, SwitchLost, SwitchRestarted
 from fsacd.core.plugins import Plugins
-from fsacd.core.records import Record
+from fsacd.core.records import CallEnded, OfferClosed, Record
 from fsacd.core.rules import Rules
 from fsacd.journal.journal import Journal
+from fsacd.recognition import normalised
 from fsacd.runtime import Runtime, monotonic_ms
 
 log = structlog.get_logger(__name__)
@@ -63,7 +65,9 @@ class Continuation:
             self.engine = Engine(rules, plugins, self.clock(), seed=seed)
             return
         self.engine = recovered.engine
-        self.unwritten = recovered.lately_ended
+        assert journal is not None
+        erased = journal.to_be_erased()
+        self.unwritten = tuple(_without_erased(record, erased) for record in recovered.lately_ended)
         view = self.engine.snapshot(recovered.last_ms)
         self._known = frozenset(agent.agent_id for agent in view.agents)
         log.info(
@@ -106,6 +110,13 @@ class Continuation:
             gevent.spawn(_keep_time_in_sync, runtime, controls)
         else:
             _keep_time(runtime, controls)
+
+
+def _without_erased(record: CallEnded | OfferClosed, erased: Collection[str]) -> Record:
+    """Who was to be erased meanwhile is not brought back."""
+    if isinstance(record, CallEnded) and normalised(record.number) in erased:
+        return replace(record, number="", name="", customer="", leg_uuid=None)
+    return record
 
 
 def _keep_time_in_sync(runtime: Runtime, controls: Collection[Control]) -> None:

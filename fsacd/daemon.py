@@ -138,7 +138,7 @@ class Daemon:
             self._history.store.put(self._continuation.unwritten)
         self._recognise_configured()
         if self._journal is not None:
-            self._journal.begin(self._continuation.engine)
+            self._journal.begin(self._continuation.engine, self.runtime.post)
         log_in = [agent_id for agent_id, agent in self._config.agents.items() if agent.login_at_start]
         self._continuation.tell(self.runtime, self._controls, log_in)
         self._desk.phones.sit(self._continuation.contacts())

@@ -106,9 +106,14 @@ def _own_directory(given: str | None, name: str) -> Path | None:
     return Path(state) / name if state else None
 
 
+def journal_directory(config: Config) -> Path | None:
+    """Where the journal is; None: there is none."""
+    return _own_directory(config.journal.directory, "journal")
+
+
 def journal(config: Config) -> Journal | None:
     """The journal, in its directory; None if there is none. Raises FsacdError if it cannot be used."""
-    directory = _own_directory(config.journal.directory, "journal")
+    directory = journal_directory(config)
     if directory is None:
         log.warning("there is no journal: a restart forgets who waits and who is logged in", why="no journal.directory")
         return None

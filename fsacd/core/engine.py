@@ -34,6 +34,7 @@ from fsacd.core.events import (
     AgentSetReady,
     CallChangeAsked,
     CallerGone,
+    CallersForgotten,
     CallHangupAsked,
     CallLeft,
     CallLost,
@@ -157,6 +158,14 @@ class Engine:
         agents_ = self._world.agents.items()
         return tuple((agent_id, leg) for agent_id, agent in agents_ for leg in agent.outside if leg.switch == switch)
 
+    def numbers_in_calls(self) -> set[str]:
+        """The numbers of those who are waiting or talking."""
+        return {call.number for call in self._world.calls.values()}
+
+    def numbers_remembered(self) -> list[str]:
+        """The numbers of those whose last agent is known."""
+        return list(self._world.last_agents)
+
     @property
     def now_ms(self) -> int:
         """When it was told something last."""
@@ -263,6 +272,8 @@ def _dispatch_world_event(world: World, event: WorldEvent) -> str | None:
             return wishes.of_queue(world, event)
         case LastAgentsKnown(pairs):
             sticky.known_from_history(world, pairs)
+        case CallersForgotten(numbers):
+            sticky.forget(world, numbers)
         case RulesChanged(rules):
             _change_rules(world, rules)
         case _:

@@ -319,6 +319,13 @@ class LastAgentsKnown:
 
 
 @fact
+class CallersForgotten:
+    """Nobody shall know any more whom the callers with these numbers talked with; calls that go on do so unchanged."""
+
+    numbers: tuple[str, ...]
+
+
+@fact
 class RulesChanged:
     """The configuration was reloaded."""
 
@@ -331,5 +338,6 @@ OfferEvent = OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferE
 AgentEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp | AgentChangeAsked
 OutsideEvent = OutsideCallStarted | OutsideCallEnded
 SwitchEvent = SwitchConnected | SwitchLost | SwitchRestarted | SwitchTaken
-WorldEvent = SwitchEvent | QueueSetOpen | LastAgentsKnown | RulesChanged
+CallerEvent = LastAgentsKnown | CallersForgotten
+WorldEvent = SwitchEvent | QueueSetOpen | CallerEvent | RulesChanged
 Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent

@@ -49,6 +49,12 @@ def known_from_history(world: World, pairs: tuple[tuple[str, str], ...]) -> None
             remember(world, number, agent_id)
 
 
+def forget(world: World, numbers: tuple[str, ...]) -> None:
+    """Nobody knows any more whom these callers talked with."""
+    for number in numbers:
+        world.last_agents.pop(number, None)
+
+
 def expired(world: World, call_id: str) -> None:
     """The time is over in which one agent came first."""
     world.prefer(world.calls[call_id], None)

@@ -112,6 +112,12 @@ class Directory:
         for path in gone:
             path.unlink(missing_ok=True)
 
+    def forget_aside(self) -> None:
+        """Remove what was set aside."""
+        aside = self.path / _SET_ASIDE
+        for old in aside.iterdir() if aside.is_dir() else ():
+            old.unlink(missing_ok=True)
+
     def set_aside(self) -> Path:
         """Move everything out of the way, in the place of what was there before; returns where to."""
         aside = self.path / _SET_ASIDE
@@ -119,6 +125,6 @@ class Directory:
         for old in aside.iterdir():
             old.unlink()
         for path in self.path.iterdir():
-            if path.is_file() and path.name != "lock":
+            if _NUMBERED.fullmatch(path.name) or path.suffix == ".draft":
                 path.rename(aside / path.name)
         return aside

@@ -21,7 +21,7 @@ from fsacd.core.events import Event, QueueSetOpen
 from fsacd.core.plain import to_plain
 from fsacd.core.plugins import Plugins
 from fsacd.core.records import StrategyFailed
-from fsacd.journal import lines
+from fsacd.journal import erasure, lines
 from fsacd.journal.child import Copy
 from fsacd.journal.clock import EngineClock, clocks, go_on_after
 from fsacd.journal.files import Directory
@@ -85,6 +85,9 @@ class Journal:
         self._clock = EngineClock()
         self._engine: Engine | None = None
         self._notes = Notes(self._clock.anchor())
+        self._post: Callable[[Event], None] | None = None
+        self._erasing: list[Path] = []  # requests that the snapshot which is being made fulfils
+        self._next_erasure = 0.0
         self._fd = -1
         self._number = 0
         self._good = 0  # the newest snapshot that is on the disk
@@ -128,9 +131,14 @@ class Journal:
         """What the hours said last of each queue."""
         return self._notes.hours
 
-    def begin(self, engine: Engine) -> None:
-        """Write from now on what enters this engine."""
+    def to_be_erased(self) -> frozenset[str]:
+        """The numbers of callers who are to be erased, as they are compared."""
+        return frozenset().union(*self._requests().values())
+
+    def begin(self, engine: Engine, post: Callable[[Event], None] | None = None) -> None:
+        """Write from now on what enters this engine. `post` lets a fact enter it; without it nobody can be erased."""
         self._engine = engine
+        self._post = post
         self._number = self._directory.last()
         self._syncer.start()
         self._open(after_gap=False)
@@ -232,7 +240,7 @@ class Journal:
                 if monotonic() >= self._next_try:
                     self._next_try = monotonic() + self._settings.retry_s
                     self._begin_anew()
-            elif self._copy is None and self._is_time():
+            elif self._copy is None and not self._erase() and self._is_time():
                 self.snapshot()
             self._tell_clocks()
 
@@ -241,6 +249,30 @@ class Journal:
             return False
         overdue_s = monotonic() - self._next_snapshot + self._settings.snapshot_pause_s
         return self._since_snapshot >= self._settings.snapshot_entries or overdue_s >= self._settings.snapshot_s
+
+    def _erase(self) -> bool:
+        """If callers are to be erased, and the engine knows nothing of them any more, begin to leave all behind."""
+        engine, post = self._engine, self._post
+        if engine is None or post is None or monotonic() < self._next_erasure:
+            return False
+        wanted = self._requests().items()
+        self._erasing = [path for path, numbers in wanted if erasure.forgotten(engine, post, numbers)]
+        if self._erasing:
+            self.snapshot()
+        return bool(self._erasing)
+
+    def _requests(self) -> dict[Path, frozenset[str]]:
+        try:
+            return erasure.requests(self._directory.path)
+        except OSError:
+            return {}  # whoever writes here tells of it
+
+    def _erased(self, number: int, requests: Sequence[Path]) -> None:
+        """In the thread: nothing before this snapshot stays, neither what was set aside, nor the requests."""
+        self._directory.forget_before(number)
+        self._directory.forget_aside()
+        for path in requests:
+            path.unlink(missing_ok=True)
 
     def _tell_clocks(self) -> None:
         """Somebody has set the wall clock: over a reboot it must be known by how much."""
@@ -321,7 +353,9 @@ class Journal:
 
     def _snapshot_done(self, number: int, began: float, failed: str) -> None:
         self._snapshot_s = monotonic() - began
+        erasing, self._erasing = self._erasing, []
         if failed:
+            self._next_erasure = monotonic() + _SNAPSHOT_RETRY_S
             self._snapshot_failures += 1
             self._since_snapshot = max(self._since_snapshot, 1)
             self._next_snapshot = monotonic() + _SNAPSHOT_RETRY_S
@@ -330,5 +364,9 @@ class Journal:
         self._snapshots += 1
         self._next_snapshot = monotonic() + self._settings.snapshot_pause_s
         before, self._good = self._good, number
+        if erasing:
+            self._syncer.do(lambda: self._erased(number, erasing))
+            log.info("callers were erased from the journal", requests=len(erasing))
+            return
         # The snapshot before this one stays, with what came after it: should this one be unreadable, that one is not.
         self._syncer.do(lambda: self._directory.forget_before(before))

@@ -186,6 +186,11 @@ def history_is_read(adversary: Adversary, pick: Pick) -> None:
     adversary.tell(e.LastAgentsKnown(((pick.of(NUMBERS[1:3]), pick.of(AGENTS)), ("+1", pick.of(AGENTS)))))
 
 
+def callers_are_erased(adversary: Adversary, pick: Pick) -> None:
+    """Somebody erases callers, who may never have called, or be in a call."""
+    adversary.tell(e.CallersForgotten((pick.of(NUMBERS[1:3]), "+9")))
+
+
 # --- the switch ----------------------------------------------------------------------------------------------------
 
 
@@ -306,6 +311,7 @@ WEIGHTS: dict[Act, int] = {
     rules_change: 1,
     rules_are_read_again: 1,
     history_is_read: 1,
+    callers_are_erased: 1,
     switch_works: 18,
     fact_arrives: 20,
     all_goes_well: 4,

@@ -48,9 +48,8 @@ class Clerk:
     def _fact(self, event: e.Event, before: Snapshot, after: Snapshot) -> None:
         books, now_ms = self.books, after.now_ms
         match event:
-            case e.LastAgentsKnown(pairs):
-                for number, agent_id in dict(pairs).items():
-                    books.last_agents.setdefault(number, agent_id)
+            case e.LastAgentsKnown() | e.CallersForgotten():
+                self._last_agents(event)
             case e.QueueSetOpen(queue, is_open, _):
                 books.queue(queue).is_open = is_open
             case e.OutsideCallStarted() | e.OutsideCallEnded() | e.SwitchRestarted():
@@ -70,6 +69,17 @@ class Clerk:
                 self._promoted(books.calls[call_id], after)
             case _:
                 pass
+
+    def _last_agents(self, event: e.LastAgentsKnown | e.CallersForgotten) -> None:
+        """What history knows of callers, and whom nobody may know any more."""
+        known = self.books.last_agents
+        match event:
+            case e.LastAgentsKnown(pairs):
+                for number, agent_id in dict(pairs).items():
+                    known.setdefault(number, agent_id)
+            case e.CallersForgotten(numbers):
+                for number in numbers:
+                    known.pop(number, None)
 
     def _outside(self, event: e.OutsideEvent | e.SwitchRestarted) -> None:
         """Agents' own calls."""

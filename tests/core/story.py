@@ -15,7 +15,7 @@
     2     call anna requeue by=cli:root         or hangup, promote, change priority=2, send 1001 for=30s
     3     agent 1001 change support:2 german=5  no_skills, no_queues
     3     queue support closes                  or opens
-    3     last_agents +4912=1001                by history
+    3     last_agents +4912=1001                by history; and `forget +4912`
     3     offer anna/1 answered                 rang, connected, not_connected, ended END (after_talk_of 3s)
     3     offer anna/1 talks                    answered and connected
     9     call anna over                        the caller hangs up, and the agent's leg ends
@@ -189,6 +189,8 @@ def _fact(at_ms: int, words: list[str]) -> e.Event:
             return e.QueueSetOpen(queue, word == "opens", by)
         case ["last_agents", *known]:
             return e.LastAgentsKnown(tuple(pairs(known).items()))
+        case ["forget", *numbers]:
+            return e.CallersForgotten(tuple(numbers))
         case ["switch", switch, "connected"]:
             return e.SwitchConnected(switch)
         case ["switch", switch, "lost"]:

@@ -26,8 +26,8 @@ class Centre:
             self.engine = self.recovered.engine
         else:
             self.engine = Engine(rules, plugins, self.journal.clock(), seed=7)
-        self.journal.begin(self.engine)
         self.runtime = Runtime(self.engine, clock=self.journal.clock, journal=self.journal)
+        self.journal.begin(self.engine, self.runtime.post)
         self.runtime.set_sender(lambda _: None)
 
     def tell(self, *events: e.Event) -> None:

@@ -19,6 +19,7 @@ FACTS: list[e.Event | None] = [
     e.AgentChangeAsked("a", "api:x", skills=(), queues={"q": Service(2, backup=True)}),
     e.RulesChanged(rules_of(queue("q"), agent("a", "q", skills={"german": 3}))),
     e.LastAgentsKnown((("1", "a"),)),
+    e.CallersForgotten(("1", "+49 2")),
     e.CallChangeAsked("c", "by", priority=2**70),
     e.AgentSetNotReady("a", "phone:1", "half a \ud83d character"),
     None,
