@@ -105,6 +105,13 @@ def _link_state(switch: Document) -> str:
     return "standing by" if switch.get("standing_by") else "DOWN"
 
 
+def _database_state(store: Document) -> str:
+    state = "up" if store["connected"] else "DOWN"
+    if not store["connected"] and store["queued"]:
+        state += f", {store['queued']} rows wait"
+    return state + (f", {store['dropped']} rows LOST" if store["dropped"] else "")
+
+
 def headline(board: Board) -> str:
     """The daemon in one line."""
     status = board.status
@@ -114,7 +121,7 @@ def headline(board: Board) -> str:
     if switches:
         parts.append(f"switch {switches}")
     if status["store"]["configured"]:
-        parts.append("database up" if status["store"]["connected"] else "database DOWN")
+        parts.append(f"database {_database_state(status['store'])}")
     parts.append(f"up {duration(status['uptime_seconds'])}")
     return " · ".join(parts)
 

@@ -110,8 +110,16 @@ def test_width_counts_columns() -> None:
             "fsacd 1.2.3 main · NOT READY · switch fs1 DOWN · up 1h02m",
         ),
         (
-            {"store": {"configured": True, "connected": False}},
+            {"store": {"configured": True, "connected": False, "queued": 0, "dropped": 0}},
             "fsacd 1.2.3 main · ready · switch fs1 up · database DOWN · up 1h02m",
+        ),
+        (
+            {"store": {"configured": True, "connected": False, "queued": 1234, "dropped": 5}},
+            "fsacd 1.2.3 main · ready · switch fs1 up · database DOWN, 1234 rows wait, 5 rows LOST · up 1h02m",
+        ),
+        (
+            {"store": {"configured": True, "connected": True, "queued": 3, "dropped": 0}},
+            "fsacd 1.2.3 main · ready · switch fs1 up · database up · up 1h02m",
         ),
     ],
 )

@@ -208,9 +208,14 @@ _PROGRAM = """
 """
 
 
-def test_daemon_killed(dsn: str, tmp_path: Path) -> None:
-    """Of what the store has taken nothing is lost and nothing is twice, whenever the daemon is killed."""
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_daemon_killed(server: EmbeddedPostgres, dsn: str, tmp_path: Path, is_frozen: bool) -> None:
+    """Of what the store has taken nothing is lost and nothing is twice, whenever the daemon is killed.
+
+    Also when the database is frozen at that time, with a statement of the daemon's in it.
+    """
     taken: list[int] = []
+    frozen: list[int] = []
     for round_ in range(3):
         with subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(_PROGRAM), dsn, str(tmp_path / "spool"), str(round_ * 1_000_000)],
@@ -222,9 +227,12 @@ def test_daemon_killed(dsn: str, tmp_path: Path) -> None:
                 if line.startswith("taken "):
                     taken.append(int(line.removeprefix("taken ")))
                     told += 1
+                    if is_frozen and told == 30:
+                        frozen = freeze(server)
                 if told == 70 + 37 * round_:
                     break
             daemon.send_signal(signal.SIGKILL)
+            thaw(frozen)
             whole = [line for line in daemon.stdout if line.startswith("taken ") and line.endswith("\n")]
             taken += [int(line.removeprefix("taken ")) for line in whole]
     store = Store(StoreSettings(dsn, spool=tmp_path / "spool", retry_min_ms=10), lambda ms: ms)
