@@ -50,6 +50,7 @@ bench: $(STAMP) ## measure: ratios within one run
 	$(BIN)/python -m tests.bench.engine
 	$(BIN)/python -m tests.bench.journal
 	$(BIN)/python -m tests.bench.switch
+	$(BIN)/python -m tests.bench.outage
 
 format: $(STAMP) ## format the code
 	$(BIN)/ruff format

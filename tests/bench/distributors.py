@@ -10,7 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tests.e2e.rig.daemon import Daemon
 from tests.e2e.rig.switch import PASSWORD, REPOSITORY, RealSwitch, await_true, die_with_parent
@@ -91,10 +91,11 @@ def edit(file: Path, old: str, new: str) -> None:
 
 @dataclass
 class Fsacd:
-    """The daemon of this tree, as installed: no history, everything else at its default."""
+    """The daemon of this tree, as installed: everything at its default, so no history, unless `extra` says more."""
 
     name: str = "fsacd"
     dials: str = "fsacd"
+    extra: dict[str, Any] = field(default_factory=dict)
     _daemon: Daemon | None = None
 
     def configure(self, conf: Path, agents: Agents, fast: Path) -> None:
@@ -108,14 +109,20 @@ class Fsacd:
             "agents": {
                 user: {"contact": contact, "queues": [QUEUE], "login_at_start": True} for user, contact in contacts
             },
+            **self.extra,
         }
         self._daemon = Daemon(directory, config, switch.esl_port)
         self._daemon.start()
 
-    def pid(self) -> int | None:
+    @property
+    def daemon(self) -> Daemon:
+        """The running one."""
         assert self._daemon is not None
-        assert self._daemon._process is not None
-        return self._daemon._process.pid
+        return self._daemon
+
+    def pid(self) -> int | None:
+        assert self.daemon._process is not None
+        return self.daemon._process.pid
 
     def stop(self) -> None:
         if self._daemon is not None:

@@ -6,7 +6,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from tests.e2e.rig.switch import RealSwitch
 ANSWER_MS: Final = 300
 TALK_MS: Final = 2000
 _QUIET_S: Final = 1.0
+_LOOK_S: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,18 @@ class Load:
     callers: int
     rate: float
     deadline_s: float
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What goes on beside the calls.
+
+    `during` is told again and again how many seconds they have lasted by now; `after` runs when all are over and the
+    distributor still works.
+    """
+
+    during: Callable[[float], None] = lambda _: None
+    after: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,7 @@ def deaf_port() -> Iterator[int]:
         yield sock.getsockname()[1]
 
 
-def run(distributor: Distributor, load: Load) -> Result:
+def run(distributor: Distributor, load: Load, beside: Beside = Beside()) -> Result:
     """Measure once. CaptureError or AssertionError when the run itself failed."""
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fsacd-bench-")))
@@ -89,7 +102,7 @@ def run(distributor: Distributor, load: Load) -> Result:
         stack.callback(distributor.stop)
         distributor.start(switch, agents, place)
         time.sleep(_QUIET_S)  # what starting up has stirred up settles
-        return _measure(distributor, load, switch, agents, sound, place, stack)
+        return _measure(distributor, load, switch, agents, sound, place, stack, beside)
 
 
 def _measure(
@@ -100,6 +113,7 @@ def _measure(
     sound: int,
     place: Path,
     stack: ExitStack,
+    beside: Beside,
 ) -> Result:
     assert switch._process is not None
     pids = (switch._process.pid, distributor.pid())
@@ -114,12 +128,14 @@ def _measure(
         load.rate,
     )
     stack.callback(callers.stop)
-    end = time.monotonic() + load.deadline_s
-    while callers.process.poll() is None and time.monotonic() < end:
-        time.sleep(0.1)
+    began = time.monotonic()
+    while callers.process.poll() is None and time.monotonic() < began + load.deadline_s:
+        time.sleep(_LOOK_S)
+        beside.during(time.monotonic() - began)
     after = [cpu_s(pid) if pid else 0.0 for pid in pids]
     stolen, ticks = (now - then for now, then in zip(processors(), (stolen, ticks), strict=True))
     packets = capture.stop()
+    beside.after()
     ports = Ports(callers.port, agents.port, switch.trunk_port)
     rung = [caller for _, caller in wire.offers(packets, ports)]
     return Result(

@@ -181,6 +181,11 @@ class Ports:
 
 def offer_latencies(packets: Iterable[Packet], ports: Ports) -> list[float]:
     """For each call, ms from the caller's ACK to the first INVITE to an agent that names him."""
+    return [latency for _, latency in offer_moments(packets, ports)]
+
+
+def offer_moments(packets: Iterable[Packet], ports: Ports) -> list[tuple[int, float]]:
+    """The same, each with the moment of the ACK in Unix nanoseconds."""
     acked: dict[str, int] = {}
     offered: dict[str, int] = {}
     for packet in packets:
@@ -188,7 +193,7 @@ def offer_latencies(packets: Iterable[Packet], ports: Ports) -> list[float]:
             acked.setdefault(packet.from_user, packet.at_ns)
         elif packet.target == ports.agents and packet.is_request("INVITE"):
             offered.setdefault(packet.from_user, packet.at_ns)
-    return [(offered[number] - at_ns) / 1e6 for number, at_ns in acked.items() if number in offered]
+    return [(at_ns, (offered[number] - at_ns) / 1e6) for number, at_ns in acked.items() if number in offered]
 
 
 def idle_gaps(packets: Iterable[Packet], ports: Ports) -> list[float]:
