@@ -8,7 +8,7 @@ daemon goes on without a journal, says so once, and tries again every few second
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
