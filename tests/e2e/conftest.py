@@ -6,6 +6,7 @@ import os
 import random
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(300))
 
 
-@pytest.fixture
-def workplace() -> Iterator[Path]:
+@contextmanager
+def a_place() -> Iterator[Path]:
     """A directory for everything that a test starts; a short path, for the sockets in it."""
     if find_freeswitch() is None:
         pytest.skip("no FreeSWITCH on PATH or in FREESWITCH_PREFIX")
@@ -37,6 +38,13 @@ def workplace() -> Iterator[Path]:
         pytest.skip("no SIPp on PATH")
     with tempfile.TemporaryDirectory(prefix="fsacd-e2e-", ignore_cleanup_errors=True) as place:
         yield Path(place)
+
+
+@pytest.fixture
+def workplace() -> Iterator[Path]:
+    """The same for one test."""
+    with a_place() as place:
+        yield place
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ class Daemon:
     directory: Path
     config: dict[str, Any]
     esl_port: int
+    # The module that is run, and what its environment holds beside the test's own.
+    program: str = "fsacd"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    # Stopped by SIGSTOP: it answers nobody.
+    stopped: bool = False
     _process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -46,6 +52,14 @@ class Daemon:
 
     def start(self, *, ready: bool = True) -> None:
         """Start it and wait until it is in sync with the switch, or else until it answers."""
+        self.launch()
+        if ready:
+            await_true(self.is_ready, _START_S, "the daemon is in sync with the switch")
+        else:
+            await_true(self._answers, _START_S, "the daemon answers")
+
+    def launch(self) -> None:
+        """Start it and wait for nothing."""
         file = self.directory / "fsacd.yaml"
         config = {
             "switches": {"fs1": self.switch},
@@ -58,17 +72,13 @@ class Daemon:
         file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "fsacd", "run", "--config", str(file)],
+                [sys.executable, "-m", self.program, "run", "--config", str(file)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=dict(os.environ),
+                env={**os.environ, **self.environment},
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - the tests' process runs no threads that hold locks here
             )
-        if ready:
-            await_true(self.is_ready, _START_S, "the daemon is in sync with the switch")
-        else:
-            await_true(self._answers, _START_S, "the daemon answers")
 
     def _answers(self) -> bool:
         try:
@@ -129,13 +139,25 @@ class Daemon:
             self._process.kill()
             return self._process.wait(_STOP_S)
 
+    @property
+    def pid(self) -> int:
+        """Its process id; nought while there is none."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else 0
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal; one that has ended hears nothing."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
+            self.stopped = number == signal.SIGSTOP or (self.stopped and number != signal.SIGCONT)
 
     def kill(self) -> None:
         """As a crash would: -9."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(_STOP_S)
+        self.stopped = False
+
+    def end(self) -> None:
+        """Whatever it does: it is there no more."""
+        if self.pid:
+            self.kill()

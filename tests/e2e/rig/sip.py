@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import gevent
@@ -80,6 +81,11 @@ class Dialog:
     cancelled_s: float = 0.0
     # What the CANCEL gave as its reason.
     reason: str = ""
+    # When it was over (Unix time, s), and by whose doing: the switch's or the phone's own.
+    over_s: float = 0.0
+    by_switch: bool = False
+    # When it was last heard of: a switch that has recovered a leg asks for it anew.
+    heard_s: float = 0.0
 
     @property
     def caller(self) -> str:
@@ -98,6 +104,8 @@ class Telephones:
         self.scripts: dict[str, ScriptedPhone] = {}
         # Every ring of every phone, in the order of the INVITEs.
         self.rung: list[Dialog] = []
+        # Told of every ring, at once; must not wait.
+        self.on_ring: Callable[[Dialog], object] = lambda _ring: None
         # By user, what his phone did, one entry for each time that it was rung.
         self.acts: dict[str, list[dict[str, float]]] = {}
         # How long a phone that has fallen silent waits before it says so. Many at once would else take from the switch
@@ -145,15 +153,27 @@ class Telephones:
     def refuse(self, dialog: Dialog, cause: str = "CALL_REJECTED") -> None:
         """The phone that rings refuses."""
         assert dialog.state == "ringing" and dialog.invite is not None, f"{dialog.user} does not ring"
-        dialog.state = "over"
+        self._over(dialog)
         self._reply(dialog.invite, STATUS[cause], _address(dialog.target), dialog.near)
 
     def hang_up(self, user: str) -> None:
         """The phone that talks hangs up; one that does not talk has nothing to hang up."""
         for dialog in self._dialogs.values():
             if dialog.user == user and dialog.state == "talking":
-                dialog.state = "over"
+                self._over(dialog)
                 self._request(dialog, "BYE", 2)
+
+    def switch_died(self) -> None:
+        """No ring survives a crash of the switch, and no message ends it: as a phone's own timer would, end it now."""
+        for dialog in self._dialogs.values():
+            if dialog.state in {"calling", "ringing"}:
+                self._over(dialog, by_switch=True)
+
+    def forget_unheard(self, since_s: float) -> None:
+        """End the talks of which the switch has not said a word since then: it has not recovered them."""
+        for dialog in self._dialogs.values():
+            if dialog.state == "talking" and dialog.heard_s < since_s:
+                self._over(dialog, by_switch=True)
 
     # --- the wire ---------------------------------------------------------------------------------------------------
 
@@ -218,15 +238,21 @@ class Telephones:
         if not refused:
             dialog.target = message.uri("contact")
         self._request(dialog, "ACK", 1, branch=dialog.branch if refused else "")
+        dialog.heard_s = self._came_s
         if dialog.state == "calling":
             dialog.began_s = self._came_s
-            dialog.state = "over" if refused else "talking"
+            if refused:
+                self._over(dialog, by_switch=True)
+            else:
+                dialog.state = "talking"
 
     # --- a phone ----------------------------------------------------------------------------------------------------
 
     def _asked(self, message: Message, address: tuple[str, int]) -> None:
         method = message.start.split()[0]
         dialog = self._dialogs.get(message.call_id)
+        if dialog is not None:
+            dialog.heard_s = self._came_s
         if method == "INVITE" and dialog is None:
             self._ring(message, address)
         elif method == "INVITE" and dialog is not None and dialog.state == "talking":
@@ -234,14 +260,14 @@ class Telephones:
         elif method == "CANCEL":
             invite = None
             if dialog is not None and dialog.state == "ringing":
-                self._over(dialog)
+                self._over(dialog, by_switch=True)
                 dialog.cancelled_s, dialog.reason = self._came_s, message.headers.get("reason", "")
                 invite = dialog
             gevent.spawn_later(self.pause_s, self._cancelled, message, invite, address)
         elif method in {"BYE", "UPDATE", "INFO", "OPTIONS"}:
             self._reply(message, "200 OK", address)
             if method == "BYE" and dialog is not None:
-                self._over(dialog)
+                self._over(dialog, by_switch=True)
 
     def _ring(self, message: Message, address: tuple[str, int]) -> None:
         found = _USER.search(message.start)
@@ -250,9 +276,10 @@ class Telephones:
         near = f"{message.headers['to']};tag=a{len(self._dialogs)}"
         dialog = Dialog(user, message.call_id, near, message.headers["from"], message.uri("contact"), message, script)
         dialog.state = "ringing"
-        dialog.began_s = self._came_s
+        dialog.began_s = dialog.heard_s = self._came_s
         self._dialogs[message.call_id] = dialog
         self.rung.append(dialog)
+        self.on_ring(dialog)
         self._reply(message, "100 Trying", address)
         self.acts.setdefault(user, []).append(dialog.acts)
         self._later(dialog, "rings_ms", "180 Ringing", "ringing")
@@ -267,6 +294,8 @@ class Telephones:
 
         def act() -> None:
             if dialog.state == "ringing" and dialog.invite is not None:
+                if state == "over":
+                    self._over(dialog)
                 dialog.state = state
                 dialog.acts[name] = time.monotonic()
                 self._reply(dialog.invite, status, _address(dialog.target), dialog.near, body)
@@ -279,8 +308,9 @@ class Telephones:
             self._reply(dialog.invite, "487 Request Terminated", address, dialog.near)
 
     @staticmethod
-    def _over(dialog: Dialog) -> None:
-        dialog.state = "over"
+    def _over(dialog: Dialog, *, by_switch: bool = False) -> None:
+        if dialog.state != "over":
+            dialog.state, dialog.over_s, dialog.by_switch = "over", time.time(), by_switch
 
 
 _WAITS = ScriptedPhone(rings_ms=0)
