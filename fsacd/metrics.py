@@ -73,7 +73,6 @@ class _Calls:
         )
         self.refused = counter("calls_refused", "Calls that never stood in a queue.", "queue")
         self.ended = counter("calls_ended", "Finished calls, each once.", "queue", "outcome")
-        self.lost = counter("lost_callers", "Callers whose end nobody saw, or whose switch crashed.", "queue")
         self.wait = Distribution(
             _WAIT_BUCKETS, "wait_seconds", "Wait of finished calls, ringing included.", "queue", "outcome"
         )
@@ -88,7 +87,7 @@ class _Calls:
         """The counters whose only label is the queue, which begin at zero."""
         return (
             self.offered, self.connected, self.answered, self.answered_in_time,
-            self.abandoned, self.abandoned_short, self.abandoned_in_time, self.refused, self.lost, self.decisions,
+            self.abandoned, self.abandoned_short, self.abandoned_in_time, self.refused, self.decisions,
         )  # fmt: skip
 
     def all(self) -> tuple[Series | Distribution, ...]:
@@ -101,6 +100,10 @@ class _Daemon:
     def __init__(self) -> None:
         self.agent_seconds = counter("agent_state_seconds", "Time agents spent in a state, as it ends.", "state")
         self.changes = counter("changes", "Changes that somebody made by hand.", "kind")
+        self.lost = counter(
+            "lost_callers", "Callers lost by no wish of their own: their switch crashed or forgot them."
+        )
+        self.lost.values[()] = 0
         self.anomalies = counter("anomalies", "What should not have been, and was dealt with.", "kind")
         self.decision = Distribution(_DECISION_BUCKETS, "decision_seconds", "Time the engine took for one event.")
         self.lag = gauge("event_lag_seconds", "Age of the last probe event when it arrived.", "switch")
@@ -113,7 +116,7 @@ class _Daemon:
 
     def all(self) -> tuple[Series | Distribution, ...]:
         return (
-            self.agent_seconds, self.changes, self.anomalies, self.decision, self.lag, self.reconnects,
+            self.agent_seconds, self.changes, self.lost, self.anomalies, self.decision, self.lag, self.reconnects,
             self.late_replies, self.standing_by, self.reconciled, self.build,
         )  # fmt: skip
 
@@ -264,7 +267,7 @@ class Metrics(Collector):
             case CallOutcome.OVERFLOWED:
                 calls.overflowed.values[queue, self._words["why"](call.detail)] += 1
             case CallOutcome.LOST:
-                calls.lost.values[queue,] += call.detail not in tuple(Elsewhere)
+                self._daemon.lost.values[()] += call.detail not in tuple(Elsewhere)
             case CallOutcome.HUNG_UP | CallOutcome.LEFT:
                 pass  # counted as ended
 
