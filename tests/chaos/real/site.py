@@ -1,4 +1,4 @@
-"""A call centre on a real FreeSWITCH that can be broken everywhere: the switch, the wires to it, daemons, all phones."""
+"""A call centre on a real FreeSWITCH that can be broken everywhere: switch, wires, daemons; and all its phones."""
 
 from __future__ import annotations
 

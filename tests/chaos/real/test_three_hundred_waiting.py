@@ -128,7 +128,7 @@ def test_an_absence_costs_nobody_anything(centre: Centre, fault: str) -> None:
     assert len(untouched) == TALKING - 5, "no talk is cut while the daemon is away"
 
     until_s = back_s + PROMISED_S
-    await_true(lambda: site.daemon.is_ready(), SOON_S, "the daemon serves again")
+    await_true(site.daemon.is_ready, SOON_S, "the daemon serves again")
     ready_s = time.time() - back_s
     await_true(lambda: len(rung_since(site, back_s)) >= len(deeds.free), SOON_S, "those who are free are rung")
     time.sleep(by(until_s))
