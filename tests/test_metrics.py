@@ -153,6 +153,7 @@ def test_a_lost_caller(metrics: Metrics, detail: str, lost: int) -> None:
     """It begins at nought, so that an alert can tell its first step. Whoever is in others' hands is not lost."""
     assert scrape(metrics)["fsacd_lost_callers_total{}"] == 0
     metrics.sink([ended(CallOutcome.LOST, 9, detail), ended(CallOutcome.ABANDONED, 9), ended(CallOutcome.LEFT, 9)])
+    assert scrape(metrics)["fsacd_lost_callers_total{}"] == lost
 
 
 def test_wait_and_talk(metrics: Metrics) -> None:
