@@ -213,7 +213,8 @@ class LimitSettings(Settings):
     )
     connect_ms: Annotated[int, Duration("200ms", "30s")] = Field(
         default=1_500,
-        description="How long connecting caller and agent may take before the caller goes back to the queue.",
+        description="How long connecting caller and agent may take before the switch is asked for it; "
+        "after as long again the caller goes back to the queue.",
     )
     offer_grace_ms: Annotated[int, Duration("500ms", "1m")] = Field(
         default=5_000, description="How long after a ring's own timeout the switch may take to report its end."
