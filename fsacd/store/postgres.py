@@ -222,25 +222,27 @@ class Store:
         batch = self._backlog.first(self._size)
         if not batch:
             return False
-        # Until it is stored the next try is with half of it: what is slow for many rows may manage fewer of them, and
-        # what one row causes is found.
-        self._size = max(1, len(batch) // 2)
+        # If it fails the next try is with half of it: what is slow for many rows may manage fewer of them, and what one
+        # row causes is found.
+        half = max(1, len(batch) // 2)
         try:
             inserted = self._transaction(batch)
         except _RowRefused as refusal:
+            self._size = half
             if len(batch) == 1:
                 self._backlog.leave(1)
                 self._counts["refused"] += 1
                 _log.error("the database refuses a row of history", table=batch[0].table.name, why=str(refusal))
             return True
         except (psycopg.Error, gevent.Timeout):
+            self._size = half
             self._vain = self._vain + 1 if len(batch) == 1 else 0
             raise
         self._backlog.leave(len(batch))
         self._vain = 0
         self._counts["written"] += inserted
         self._counts["duplicates"] += len(batch) - inserted
-        self._size = min(len(batch) * 2, self._settings.batch)
+        self._size = min(self._size * 2, self._settings.batch)
         return True
 
     def _pass_over(self) -> None:
@@ -270,27 +272,36 @@ class Store:
             tables.setdefault(item.table, []).append(item)
         try:
             packages = [(table.insert, _package(items).decode()) for table, items in tables.items()]
-            with self._bounded(), self._connection.cursor() as cursor:
-                # And no pause: where a cut leaves the server's side of this connection open, its locks would keep
-                # the next try from the same rows for hours.
-                timeout_ms = self._settings.statement_timeout_ms
-                limit_statements(self._connection, timeout_ms, idle_ms=timeout_ms + GRACE_MS)
-                # What is confirmed leaves our disk, so it must be on the database's.
-                self._connection.execute(_ON_DISK)
+            with self._connection.cursor() as cursor:
+                self._begin(self._connection)
                 inserted = 0
                 for statement, package in packages:
-                    # Not executemany: its pipeline waits without a deadline when it is interrupted.
-                    cursor.execute(statement, (package,))
+                    with self._bounded():
+                        # Not executemany: its pipeline waits without a deadline when it is interrupted.
+                        cursor.execute(statement, (package,))
                     inserted += cursor.rowcount
-                self._connection.commit()
+                with self._bounded():
+                    self._connection.commit()
         except (OverflowError, orjson.JSONEncodeError) as error:
             raise _RowRefused(f"a moment outside the calendar, or a number beyond 64 bits: {error}") from error
         except psycopg.Error as error:
             if not _is_row_fault(error):
                 raise
-            self._connection.rollback()
+            with self._bounded():
+                self._connection.rollback()
             raise _RowRefused(f"{error.sqlstate or 'driver'}: {error.diag.message_primary or error}") from error
         return inserted
+
+    def _begin(self, connection: psycopg.Connection) -> None:
+        """Begin a transaction in which each statement has its own time."""
+        timeout_ms = self._settings.statement_timeout_ms
+        with self._bounded():
+            # And no pause: where a cut leaves the server's side of this connection open, its locks would keep the next
+            # try from the same rows for hours.
+            limit_statements(connection, timeout_ms, idle_ms=timeout_ms + GRACE_MS)
+        with self._bounded():
+            # What is confirmed leaves our disk, so it must be on the database's.
+            connection.execute(_ON_DISK)
 
     def _bounded(self) -> gevent.Timeout:
         return gevent.Timeout((self._settings.statement_timeout_ms + GRACE_MS) / 1_000)

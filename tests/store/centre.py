@@ -109,7 +109,7 @@ def arrived(made: Centre) -> None:
 
 
 class Line:
-    """The way to a database, by which a commit may get lost: the first one itself, or the word that it was done.
+    """The way to a database, by which a commit may get lost (the first one itself, or the word that it was done).
 
     What is lost is lost without a sign: neither side ever hears that the connection is dead.
     """
@@ -127,7 +127,9 @@ class Line:
         self._listener.bind(os.fspath(place / self.SOCKET))
         self._listener.listen(5)
         self._workers = [gevent.spawn(self._accept)]
+        self.is_armed = False
         self.commits_lost = 0
+        self.delay_s = 0.0  # in each direction
 
     def stop(self) -> None:
         gevent.killall(self._workers)
@@ -153,9 +155,8 @@ class Line:
                 self._dead |= {source, target}
                 if self._lost == "word":
                     target.sendall(data)
+            gevent.sleep(self.delay_s)
             if source not in self._dead:
                 target.sendall(data)
         if source not in self._dead:
             target.close()
-
-    is_armed = False

@@ -132,6 +132,21 @@ def test_commit_lost(dsn: str, tmp_path: Path, lost: str) -> None:
         line.stop()
 
 
+def test_each_query_is_slow(dsn: str, tmp_path: Path) -> None:
+    """A database that answers each query in its time, but takes longer for all of a transaction, is written to."""
+    line = Line(dsn, tmp_path, "")
+    try:
+        with centre(line.dsn, tmp_path / "spool", timeout_ms=400) as made:
+            line.delay_s = 0.2
+            made.go_on(20)
+            await_true(lambda: rows(dsn, "SELECT count(*) FROM calls") == [(made.calls,)])
+            line.delay_s = 0.0
+            arrived(made)
+            assert made.store.state().error is None
+    finally:
+        line.stop()
+
+
 @pytest.mark.parametrize("poison", ["PERFORM pg_sleep(100)", "RAISE 'invalid page in block 7' USING ERRCODE = 'XX001'"])
 def test_a_row_that_is_never_taken(dsn: str, tmp_path: Path, poison: str) -> None:
     """A row that the database never stores, by an error that is not the row's, keeps no row behind it waiting."""
