@@ -42,7 +42,7 @@ class Outcome(Enum):
 
 
 def ask(directory: Path, numbers: Sequence[str], patience_s: float) -> Outcome:
-    """Ask that callers be erased, and wait for it for a while; later it is done all the same.
+    """Ask that callers be erased, and wait for it for a while; later it is done all the same. Not within the daemon.
 
     Raises:
         FsacdError: the directory cannot be used.
@@ -75,7 +75,12 @@ def _write(directory: Path, numbers: Sequence[str]) -> Path:
 
 
 def _is_in_use(directory: Path) -> bool:
-    """Whether a daemon has the journal; it holds the lock of fsacd.journal.files."""
+    """Whether a daemon has the journal; it holds the lock of fsacd.journal.files.
+
+    Not to be asked within that daemon: closing the file would let its own lock go.
+    """
+    if not (directory / "lock").exists():
+        return False
     with (directory / "lock").open("r+b") as lock:
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

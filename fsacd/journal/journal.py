@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 _LOOK_S = 0.25
 # A snapshot that failed is tried again after this.
 _SNAPSHOT_RETRY_S = 60.0
+# So long the thread has for removing what was erased, before requests are looked for again.
+_ERASURE_PAUSE_S = 2.0
 _CLOCK_STEP_MS = 100
 _END_S = 2.0
 # Without a good snapshot nothing can be removed; beyond this the disk is not filled further.
@@ -365,6 +367,7 @@ class Journal:
         self._next_snapshot = monotonic() + self._settings.snapshot_pause_s
         before, self._good = self._good, number
         if erasing:
+            self._next_erasure = monotonic() + _ERASURE_PAUSE_S
             self._syncer.do(lambda: self._erased(number, erasing))
             log.info("callers were erased from the journal", requests=len(erasing))
             return

@@ -19,7 +19,7 @@ from fsacd.store.backlog import Backlog
 from fsacd.store.disk import Disk
 from fsacd.store.rows import AGENT_STATES, DECISIONS, Row
 from fsacd.store.settings import StoreSettings
-from fsacd.store.spool import Place, Spool, SpoolError
+from fsacd.store.spool import Spool, SpoolError
 
 LIMIT = 1_000_000
 
@@ -215,6 +215,38 @@ def test_full_disk(directory: Path, part: int) -> None:
     again.close()
 
 
+def test_full_disk_and_no_database(directory: Path) -> None:
+    """With nowhere to go, rows stay within the limit of memory; what is dropped is counted, and said once."""
+    backlog = waiting(directory, queue_limit=10)
+    assert backlog._spool is not None
+    disk = backlog._spool._disk = Failing(directory)
+    disk.full = True
+    with capture_logs() as logs:
+        for number in range(50):
+            backlog.take([state(number)])
+    assert (len(backlog), backlog.unsafe, backlog._counts["dropped"]) == (10, 10, 40)
+    assert [line["log_level"] for line in logs] == ["error", "error"], "one of the disk, and one of what is dropped"
+    disk.full = False
+    backlog._tried_s -= 10
+    backlog.mend()
+    backlog.take([state(50)])
+    assert drained(backlog) == [*(state(number) for number in range(10)), state(50)]
+    backlog.close()
+
+
+def test_put_last(directory: Path) -> None:
+    """A row that goes behind the others is there once, also after a death in between."""
+    backlog = waiting(directory)
+    backlog.take([state(1), state(2)])
+    assert backlog.first(1) == [state(1)]
+    backlog.put_last()
+    assert backlog.first(5) == [state(2), state(1)]
+    backlog.close()
+    again = waiting(directory)
+    assert drained(again) == [state(2), state(1)]
+    again.close()
+
+
 def test_a_row_that_no_line_can_hold(directory: Path) -> None:
     """A number beyond 64 bits is refused where it comes from; the rows beside it are taken."""
     backlog = waiting(directory)
@@ -369,8 +401,3 @@ def test_killed_at_each_step(tmp_path_factory: pytest.TempPathFactory, steps: li
 
 def segments(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if path.name.isdecimal())
-
-
-def test_place_order() -> None:
-    """A later segment is later, whatever the offsets."""
-    assert Place(1, 500) < Place(2, 0) < Place(2, 1)
