@@ -2,8 +2,8 @@
 
 20 calls/s for 1,100 ready agents, history in a PostgreSQL of the bench's own, which forces everything to the disk. A
 minute with the database; a minute in which it is stopped in order, frozen by a signal with its connections open, or
-killed; then it is there again. Offer latency (a caller's ACK -> the INVITE to the agent for that call) is read from SIP
-packets, minute by minute, by the moment of the ACK.
+killed; then it is there again, for longer than the daemon's pause between two tries. Offer latency (a caller's ACK ->
+the INVITE to the agent for that call) is read from SIP packets, minute by minute, by the moment of the ACK.
 
 Afterwards every call that SIPp placed must have exactly one row, and each must say that it was answered.
 
@@ -117,7 +117,7 @@ class Minute:
 
     def __str__(self) -> str:
         p50 = percentile(self.offer_ms, 0.5)
-        return f"{self.name:22} {len(self.offer_ms):5} calls   p50 {p50:6.1f} ms   p99 {self.p99:6.1f} ms"
+        return f"{self.name:27} {len(self.offer_ms):5} calls   p50 {p50:6.1f} ms   p99 {self.p99:6.1f} ms"
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ def main() -> None:
         return
     # Ended from outside it tidies up as ever.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    plan = Plan(3, 20, 20, 8) if arguments.short else Plan(5, 60, 60, 20)
+    plan = Plan(3, 20, 20, 8) if arguments.short else Plan(5, 60, 60, 40)
     first = not arguments.ordinary and take_precedence()
     print(f"{plan.load.agents:,} agents, {plan.load.rate:g} calls/s; a durable database, a spool and a journal.")
     print("Everything ran " + ("before" if first else "among") + " the machine's other programs.")

@@ -35,7 +35,7 @@ def server() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def daemon(workplace: Path, switch: RealSwitch, server: EmbeddedPostgres) -> Iterator[Daemon]:
-    agents = phones.run_punctual_agents(workplace / "agents", 300, 1_000, 9)
+    agents = phones.run_punctual_agents(workplace / "agents", 300, 2_000, 9)
     config = {
         "store": {
             "dsn": server.dsn,
