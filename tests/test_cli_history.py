@@ -168,6 +168,18 @@ def test_erase_in_the_spool_of_a_dead_daemon(config: Path, database: str, capsys
     ]  # fmt: skip
 
 
+def test_erase_while_the_daemon_waits_for_the_database(config: Path) -> None:
+    """A daemon that rests before it tries the database again erases at once what it has not written."""
+    spool = config.parent / "spool"
+    settings = StoreSettings("host=/nowhere", retry_min_ms=600_000, retry_max_ms=600_000, spool=spool)
+    with closing(_Closing(settings, lambda ms: ms)) as daemon:
+        daemon.start()
+        await_true(lambda: daemon.state().error is not None)
+        daemon.put([replace(CALL, call_id="c3")])
+        assert erase_waiting(spool, ["+49 30 123456"], 20.0) == 1
+        assert b"123456" not in b"".join(path.read_bytes() for path in spool.iterdir())
+
+
 def test_erase_while_the_daemon_runs(
     config: Path, database: str, held: psycopg.Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:

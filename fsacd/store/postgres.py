@@ -162,9 +162,11 @@ class Store:
         )  # fmt: skip
 
     def _run(self) -> None:
-        pause_ms = self._settings.retry_min_ms
+        pause_ms, wait_s = self._settings.retry_min_ms, 0.0
         while True:
             try:
+                self._rest(wait_s)
+                wait_s = 0.0
                 # Before the database, which may be away for long: what comes now shall survive us.
                 self._backlog.mend()
                 self._requests.fulfil(self._backlog)
@@ -177,8 +179,15 @@ class Store:
                 self._await_rows()
             except (Exception, gevent.Timeout) as error:  # noqa: BLE001 - a fault of ours must not end history for good
                 self._lose(error)
-                gevent.sleep(self._dice.uniform(0.5, 1.0) * pause_ms / 1_000)
+                wait_s = self._dice.uniform(0.5, 1.0) * pause_ms / 1_000
                 pause_ms = min(pause_ms * 2, self._settings.retry_max_ms)
+
+    def _rest(self, seconds: float) -> None:
+        """Wait before the next try; whoever wants somebody erased need not."""
+        while seconds > 0:
+            gevent.sleep(min(seconds, _TEND_S))
+            seconds -= _TEND_S
+            self._requests.fulfil(self._backlog)
 
     def _tend(self) -> None:
         while True:
