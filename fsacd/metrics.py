@@ -100,7 +100,9 @@ class _Daemon:
     def __init__(self) -> None:
         self.agent_seconds = counter("agent_state_seconds", "Time agents spent in a state, as it ends.", "state")
         self.changes = counter("changes", "Changes that somebody made by hand.", "kind")
-        self.lost = counter("lost_callers", "Callers lost by no wish of theirs: their switch crashed or forgot them.")
+        self.lost = counter(
+            "lost_callers", "Callers lost by no wish of their own: their switch crashed or forgot them."
+        )
         self.lost.values[()] = 0
         self.anomalies = counter("anomalies", "What should not have been, and was dealt with.", "kind")
         self.decision = Distribution(_DECISION_BUCKETS, "decision_seconds", "Time the engine took for one event.")

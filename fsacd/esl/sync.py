@@ -64,12 +64,13 @@ class Difference(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference: what is wrong with which leg, and what makes it right: a fact for the engine, or a command."""
+    """One difference: what is wrong with which leg, and what makes it right: facts for the engine, or a command."""
 
     kind: Difference
     leg: str
     fact: Event | None = None
     remedy: Wire | None = None
+    then: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,9 @@ def unknown(legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | N
                 if bridged:
                     others.append(Finding(Difference.UNKNOWN_TALK, leg, remedy=disarmed(leg)))
                 elif isinstance(fact := queued(channel), CallQueued):
-                    callers.append((fact.arrived_ms, Finding(Difference.UNKNOWN_CALLER, leg, fact)))
+                    # His call may have ended, and the command that was to end his leg have been lost: he is told again.
+                    music = CallReturned(fact.call_id, fact.leg)
+                    callers.append((fact.arrived_ms, Finding(Difference.UNKNOWN_CALLER, leg, fact, then=music)))
             case "agent" if channel.get("variable_fsacd_offer") == leg and not bridged:
                 remedy = encoder.uuid_kill(leg, "NORMAL_CLEARING")
                 others.append(Finding(Difference.UNKNOWN_AGENT_LEG, leg, remedy=remedy))

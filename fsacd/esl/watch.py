@@ -325,8 +325,9 @@ class Watch:
         return self._outside.sweep(look, offers, adopt=adopt, rows=rows)
 
     def _repair(self, finding: Finding) -> None:
-        if finding.fact is not None:
-            self._runtime.post(finding.fact)
+        for fact in (finding.fact, finding.then):
+            if fact is not None:
+                self._runtime.post(fact)
         if finding.remedy is not None:
             self._act(finding.remedy)
 

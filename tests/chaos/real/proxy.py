@@ -1,4 +1,4 @@
-"""The wire between a daemon and its switch: a small TCP proxy that can be cut, go deaf, be slow, or tear apart."""
+"""The wire between a daemon and its switch: a TCP proxy that can be cut, go deaf, be slow, or tear bytes apart."""
 
 from __future__ import annotations
 

@@ -1,0 +1,56 @@
+"""`python -m tests.chaos.real --seed S --schedules N`: random faults on a real FreeSWITCH; what goes wrong is told."""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import argparse  # noqa: E402 - gevent's patching comes first
+import sys  # noqa: E402
+import tempfile  # noqa: E402
+import time  # noqa: E402
+from contextlib import ExitStack  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from fsacd.store.embedded import EmbeddedPostgres  # noqa: E402
+from fsacd.store.programs import EmbeddedError  # noqa: E402
+from tests.chaos.real.schedule import Schedule, Verdict  # noqa: E402
+from tests.e2e.rig.switch import find_freeswitch  # noqa: E402
+
+
+def main() -> int:
+    """Run them; the exit code says whether anything was wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.real", description="Random faults on a real switch.")
+    parser.add_argument("--seed", type=int, default=1, help="of the first schedule; the next ones count on")
+    parser.add_argument("--schedules", type=int, default=20)
+    parser.add_argument("--keep", type=Path, help="keep the files of a schedule that went wrong in this directory")
+    words = parser.parse_args()
+    if find_freeswitch() is None:
+        print("There is no FreeSWITCH on PATH or in FREESWITCH_PREFIX; `make chaos-simulated` needs none.")
+        return 2
+    wrong = 0
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fsacd-pg-", ignore_cleanup_errors=True)))
+        place.chmod(0o711)  # PostgreSQL runs as another user when we are root
+        postgres: EmbeddedPostgres | None = None
+        try:
+            postgres = stack.enter_context(EmbeddedPostgres(place / "pg", durable=False))
+        except EmbeddedError as error:
+            print(f"Without PostgreSQL, and so without a history to judge: {error}")
+        for seed in range(words.seed, words.seed + words.schedules):
+            began = time.monotonic()
+            verdict = _run(seed, postgres, words.keep)
+            wrong += bool(verdict.faults)
+            print(f"{verdict}\n  {time.monotonic() - began:.0f} s", flush=True)
+    print(f"{words.schedules} schedules; {wrong} of them went wrong")
+    return 1 if wrong else 0
+
+
+def _run(seed: int, postgres: EmbeddedPostgres | None, keep: Path | None) -> Verdict:
+    with tempfile.TemporaryDirectory(prefix="fsacd-chaos-", ignore_cleanup_errors=True) as place:
+        return Schedule(seed, Path(place), postgres, keep).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
