@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
-from fsacd.core.records import CallEnded, Record
+from fsacd.core.records import CallEnded, CallOutcome, Elsewhere, Record
+from fsacd.core.views import Snapshot
 from fsacd.sim.agenda import MS, SECOND
 from fsacd.sim.session import Session
 from fsacd.sim.switch import Switch
 from tests.chaos.life import LEASE_MS, Life
 from tests.chaos.people import BYE_MS, TALK_MS, Floor
 
+_NOT_LOST = tuple(Elsewhere)
 LOOK_US = 200 * MS
 # What is wrong for longer, while somebody serves and nothing is broken, is wrong.
 LIMBO_US = 5 * SECOND
@@ -29,11 +31,11 @@ class Judge:
         self._serving = serving
         self.faults: list[str] = []
         self._kinds: Counter[str] = Counter()
-        self._outcomes: dict[str, set[str]] = defaultdict(set)
+        self._rows: dict[str, tuple[str, CallEnded]] = {}  # by call: who wrote it, and what, as the table has it
         self.known: set[str] = set()
         self.forgiven: set[str] = set()
         self.ended_by_hand: set[str] = set()
-        self.outcomes_count = True  # one engine, or its heirs, has seen every call to its end
+        self._orders: dict[str, list[str]] = {}
         self._keys: dict[tuple[str, str], tuple[int, int]] = {}
         self._since: dict[tuple[str, str], int] = {}
         self._next_look_us = 0
@@ -52,14 +54,26 @@ class Judge:
 
     # --- what daemons write ---
 
-    def take(self, records: Sequence[Record]) -> None:
-        """Records of any life; a replay writes again what was written."""
-        for record in records:
-            if isinstance(record, CallEnded):
-                self._outcomes[record.call_id].add(f"{record.outcome} after {record.waited_ms} ms")
-                one = len(self._outcomes[record.call_id]) == 1 or record.call_id in self.forgiven
-                if not one and self.outcomes_count:
-                    self.wrong("two outcomes", f"call {record.call_id}: {sorted(self._outcomes[record.call_id])}")
+    def count(self, records: Sequence[Record]) -> None:
+        """What a life counts: fsacd_lost_callers_total is nought unless the switch has crashed."""
+        ended = [record for record in records if isinstance(record, CallEnded)]
+        lost = [record for record in ended if record.outcome is CallOutcome.LOST and record.detail not in _NOT_LOST]
+        for record in lost:
+            if not self.switch_restarts_us:
+                self.wrong("counted as lost", f"call {record.call_id}: {record.detail}")
+
+    def write(self, instance: str, records: Sequence[Record]) -> None:
+        """What a life writes to the one table of all: a row for each call, of which the better one stays."""
+        for new in records:
+            if not isinstance(new, CallEnded):
+                continue
+            by, old = self._rows.get(new.call_id, (instance, new))
+            replaces = new.seen and (not old.seen or new.ended_ms > old.ended_ms)
+            if old != new and new.call_id not in self.forgiven:
+                worse = old if replaces else new
+                if worse.seen or (by == instance and worse.detail != Elsewhere.SERVED_ELSEWHERE):
+                    self.wrong("two outcomes", f"call {new.call_id}: {by} wrote {_told(old)}, {instance} {_told(new)}")
+            self._rows[new.call_id] = (instance, new) if replaces else (by, old)
 
     # --- while it goes on ---
 
@@ -101,11 +115,11 @@ class Judge:
             left = end.extension in {"nobody", "fsacd_fallback"} and self._may_leave()
             if restarted or left or end.call_id in self.ended_by_hand:
                 continue
-            if not end.since_talk_ms or end.since_talk_ms < TALK_MS - BYE_MS:
+            if end.talked_ms < TALK_MS - BYE_MS:
                 self.wrong(
                     "lost caller",
                     f"{end.number} (call {end.call_id}) was hung up ({end.cause}) in {end.extension},"
-                    f" {end.since_talk_ms} ms into a talk",
+                    f" after a talk of {end.talked_ms} ms",
                 )
 
     def _may_leave(self) -> bool:
@@ -127,6 +141,7 @@ class Judge:
         if life is None:
             return
         snapshot = life.engine.snapshot(life.engine.now_ms)
+        self._order(snapshot)
         for call in snapshot.calls:
             self.known.add(call.call_id)
             key = (-call.priority, call.arrived_ms - call.head_start_ms)
@@ -142,6 +157,19 @@ class Judge:
                 if age_us > (RING_FOR_NOBODY_US if thing[0] == "ring for nobody" else LIMBO_US):
                     self.wrong(thing[0], f"{thing[1]} for {age_us / SECOND:.1f} s")
                     self._since[thing] = now_us + 3_600 * SECOND
+
+    def _order(self, snapshot: Snapshot) -> None:
+        """Two who wait never change places, whoever serves them."""
+        orders: dict[str, list[str]] = defaultdict(list)
+        for call in snapshot.calls:
+            if call.position:
+                orders[call.queue].append(call.call_id)
+        for queue, order in orders.items():
+            before = [call_id for call_id in self._orders.get(queue, ()) if call_id in order]
+            after = [call_id for call_id in order if call_id in before]
+            if before != after:
+                self.wrong("order", f"in {queue} {before} have become {after}")
+        self._orders = dict(orders)
 
     def _limbo(self, life: Life) -> set[tuple[str, str]]:
         """What does not fit together at this moment."""
@@ -182,7 +210,7 @@ class Judge:
             self.wrong("nobody serves", "at the end no daemon serves the switch")
             return
         for call_id in sorted(self.known - self.forgiven):
-            if not self._outcomes[call_id] and self.outcomes_count:
+            if call_id not in self._rows:
                 self.wrong("no outcome", f"call {call_id} has none")
         world = life.engine._world
         for call in world.calls.values():
@@ -193,3 +221,7 @@ class Judge:
             if session.channel.variables.get("fsacd_leg") in {"caller", "agent"}:
                 self.wrong("left over", f"leg {session.channel.uuid} is on the switch when all have gone")
         life.engine.check()
+
+
+def _told(row: CallEnded) -> str:
+    return f"{row.outcome} ({row.detail}) after {row.waited_ms} ms{'' if row.seen else ', unseen'}"

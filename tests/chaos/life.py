@@ -105,7 +105,8 @@ class Life(Frozen):
         rules: Rules,
         net: Net,
         disk: Disk,
-        on_records: Callable[[Sequence[Record]], None],
+        on_row: Callable[[str, Sequence[Record]], None],
+        on_count: Callable[[Sequence[Record]], None],
         on_dead: Callable[[Life], None],
         on_command: Callable[[Life, Command], None],
         *,
@@ -115,7 +116,8 @@ class Life(Frozen):
         super().__init__()
         self.instance, self.directory, self.net, self.rules = instance, directory, net, rules
         self._disk = disk
-        self._on_records = on_records
+        self._on_row = on_row
+        self._on_count = on_count
         self._on_dead = on_dead
         self._on_command = on_command
         self._logs_in = logs_in
@@ -134,7 +136,8 @@ class Life(Frozen):
         self.engine = last.engine
         self.runtime = Runtime(self.engine, clock=last.clock, journal=Doomed(self), ahead_ms=last.ahead_ms)
         self.runtime.set_sender(self._send)
-        self.runtime.add_sink(self._on_records)
+        self.runtime.add_sink(self._on_count)
+        self.runtime.add_sink(self._write)
         desk = Desk(self._ask, monotonic_ms)
         desk.members = {agent_id: Member(agent_id, rule.contact, None) for agent_id, rule in self.rules.agents.items()}
         link = LinkSettings(
@@ -144,13 +147,16 @@ class Life(Frozen):
             host=self.instance,
         )
         self.control = CallControl(SWITCH, link, self.runtime, LEASE_MS, desk, instance=self.instance)
-        self._on_records(last.unwritten)
+        self._write(last.unwritten)
         self.journal.begin(self.engine)
         self.began = True
         last.tell(self.runtime, {SWITCH: self.control}, list(self.rules.agents) if self._logs_in else [])
         desk.phones.sit(last.contacts())
         self.control.start()
         last.keep_time(self.runtime, [self.control])
+
+    def _write(self, records: Sequence[Record]) -> None:
+        self._on_row(self.instance, records)
 
     def _ask(self, event: AgentEvent) -> None:
         self.runtime.ask(event)

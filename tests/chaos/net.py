@@ -27,7 +27,10 @@ class Net:
         self.chance = chance
         self.refusing = False
         self.holding = False
+        self.late_us = 0  # on top of the usual, for each portion of bytes
+        self.most = 1 << 20  # so many bytes arrive together
         self.sockets: set[VirtualSocket] = set()
+        self.made = 0
 
     def connect(self, life: Frozen, timeout: float) -> VirtualSocket:
         """As create_connection."""
@@ -55,6 +58,11 @@ class Net:
         for sock in list(self.sockets):
             sock.release()
 
+    def reset_one(self) -> None:
+        """One of the connections breaks, and the other does not."""
+        if self.sockets:
+            self.chance.choice(sorted(self.sockets, key=lambda sock: sock.number)).broken_off()
+
     def _break_all(self) -> None:
         for sock in list(self.sockets):
             sock.broken_off()
@@ -68,6 +76,9 @@ class VirtualSocket:
         self._life = life
         self._agenda = net.switch.agenda
         self._latency_us = net.chance.randint(*LATENCY_US)
+        self._next_us = [0, 0]  # there and back: bytes do not overtake each other
+        net.made += 1
+        self.number = net.made
         self._readable = Event()
         self._buffer = bytearray()
         self._held_in = bytearray()
@@ -90,9 +101,14 @@ class VirtualSocket:
 
     def send(self, data: bytes, _flags: int = 0, _timeout: float | None = None) -> int:
         self._raise_if_over()
-        chunk = bytes(data)
-        self._agenda.after(self._latency_us, lambda: self._arrive(chunk))
+        chunk = bytes(data[: self._net.most])
+        self._travel(0, lambda: self._arrive(chunk))
         return len(chunk)
+
+    def _travel(self, way: int, arrive: Callable[[], None]) -> None:
+        late_us = self._net.chance.randint(0, self._net.late_us) if self._net.late_us else 0
+        self._next_us[way] = max(self._next_us[way], self._agenda.now_us + self._latency_us + late_us)
+        self._agenda.at(self._next_us[way], arrive)
 
     def sendall(self, data: bytes) -> None:
         self.send(data)
@@ -108,7 +124,7 @@ class VirtualSocket:
             self._readable.wait()
             self._readable.clear()
         # Bytes come in portions of any size.
-        size = min(limit, len(self._buffer))
+        size = min(limit, len(self._buffer), self._net.most)
         if self._net.chance.random() < 0.05:
             size = self._net.chance.randint(1, size)
         data = bytes(self._buffer[:size])
@@ -155,7 +171,7 @@ class VirtualSocket:
     def _pump_soon(self) -> None:
         if not self._pumping:
             self._pumping = True
-            self._agenda.after(self._latency_us, self._pump)
+            self._travel(1, self._pump)
 
     def _pump(self) -> None:
         self._pumping = False

@@ -12,9 +12,10 @@ from fsacd.sim.switch import Switch
 from fsacd.sim.workload import LINES, PLAN, VIP_PREFIX, Plan, Worker
 from fsacd.testing import agent, queue, rules_of
 
-# The share of agents who put the receiver down as soon as they have taken it up, and how soon (ms).
-NERVOUS = 0.15
-NERVOUS_MS = (0, 300)
+# The share of agents who put the receiver down as soon as they have taken it up, and how soon (ms): while the bridge is
+# being made, or just after.
+NERVOUS = 0.2
+NERVOUS_MS = ((0, 60), (0, 300))
 # A talk that is shorter than this was none: the caller is put back.
 TALK_MS = 1_000
 # From a BYE on one side to the BYE on the other.
@@ -77,7 +78,12 @@ class Hand(AgentPhone):
     def _pick_up(self, line: Line) -> None:
         super()._pick_up(line)
         if self._line is line and self.centre.chance.random() < NERVOUS:
-            self.centre.switch.agenda.after(self.centre.chance.uniform(*NERVOUS_MS) * MS, line.hang_up)
+            soon_ms = self.centre.chance.uniform(*self.centre.chance.choice(NERVOUS_MS))
+            self.centre.switch.agenda.after(soon_ms * MS, line.hang_up)
+
+    def ended(self, line: Line, cause: str) -> None:
+        self.centre.talk_ended_us[line.variables.get("fsacd_call", "")] = line.switch.agenda.now_us
+        super().ended(line, cause)
 
 
 @dataclass(slots=True)
@@ -86,9 +92,7 @@ class Person(Customer):
 
     number: str = ""
     line: Line | None = None
-    left: bool = False
     began_talk_us: int = 0
-    last_agent_talk_us: int = 0
 
     def answered(self, line: Line) -> None:
         self.line = line
@@ -105,17 +109,14 @@ class Person(Customer):
         assert isinstance(centre, Floor)
         if channel is None or channel.left:
             return
-        talked_us = centre.switch.agenda.now_us - self.began_talk_us if self.began_talk_us else 0
-        centre.ends.append(
-            End(
-                self.number,
-                channel.variables.get("fsacd_call", ""),
-                cause,
-                channel.profile.destination,
-                talked_us // MS,
-                centre.switch.agenda.now_us,
-            )
-        )
+        now_us, call_id = centre.switch.agenda.now_us, channel.variables.get("fsacd_call", "")
+        talked_us = 0
+        if self.began_talk_us:
+            # He may have been back in the music since.
+            agent_gone_us = centre.talk_ended_us.get(call_id, 0)
+            until_us = agent_gone_us if agent_gone_us > self.began_talk_us else now_us
+            talked_us = until_us - self.began_talk_us
+        centre.ends.append(End(self.number, call_id, cause, channel.profile.destination, talked_us // MS, now_us))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class End:
     call_id: str
     cause: str
     extension: str
-    since_talk_ms: int  # since he began to talk last; 0: he never did
+    talked_ms: int  # in his last talk; 0: he had none
     at_us: int
 
 
@@ -137,6 +138,7 @@ class Floor(CallCentre):
         super().__init__(switch, plan)
         self.rings: list[Ring] = []
         self.ends: list[End] = []
+        self.talk_ended_us: dict[str, int] = {}  # by call: when an agent's leg ended last
         self.open = True
         self.agents: list[AgentPhone] = [
             Hand(self, phone.worker, int(phone.address.rpartition(":")[2])) for phone in self.agents

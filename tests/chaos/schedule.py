@@ -129,7 +129,8 @@ class Schedule:
             self.rules,
             net,
             disk,
-            self.judge.take,
+            self.judge.write,
+            self.judge.count,
             self._died,
             self._commanded,
             logs_in=logs_in,
@@ -291,6 +292,29 @@ class Schedule:
         self.let(for_s)
         life.net.heal(deliver=deliver)
 
+    def bad_wire(self) -> None:
+        """Bytes come late and in crumbs, or one of the two connections is reset."""
+        life, for_s = self.main(), self.chance.choice([1.0, 5.0, 15.0])
+        how = self.chance.choice(["late", "in crumbs", "reset"])
+        self.say(f"the bytes of {life.instance} come {how} for {for_s:g} s")
+        match how:
+            case "late":
+                life.net.late_us = self.chance.choice([20_000, 200_000, 900_000])
+            case "in crumbs":
+                life.net.most = self.chance.choice([100, 1_000])
+            case _:
+                life.net.reset_one()
+        self.let(for_s)
+        life.net.late_us, life.net.most = 0, 1 << 20
+
+    def set_clock(self) -> None:
+        """Somebody sets the daemons' wall clock by an hour; a start may follow."""
+        by_s = self.chance.choice([-3_600, 3_600])
+        self.say(f"the wall clock is set by {by_s} s")
+        self.time.wall_ahead_s += by_s
+        if self.chance.random() < 0.7:
+            self.kill()
+
     def restart_switch(self) -> None:
         """The switch dies with all its calls, and comes back."""
         down_s = self.chance.choice([0.5, 3.0, 12.0])
@@ -325,8 +349,6 @@ class Schedule:
             self.begin("two", logs_in=True)
             self.let(self.chance.choice([0.3, 3.0]))
         life = self.main()
-        # Who takes over knows the callers, and not what the other one has written of them.
-        self.judge.outcomes_count = False
         match self.chance.choice(["stop", "kill", "hold"]):
             case "stop":
                 for_s = self.chance.choice([9.0, 13.0, 30.0])
@@ -355,8 +377,10 @@ FAULTS: tuple[Callable[[Schedule], None], ...] = (
     Schedule.restart_switch,
     Schedule.fill_disk,
     Schedule.second_daemon,
+    Schedule.bad_wire,
+    Schedule.set_clock,
 )
-WEIGHTS = (4, 4, 2, 3, 3, 1, 1, 1)
+WEIGHTS = (4, 4, 2, 3, 3, 1, 1, 2, 2, 1)
 
 
 def _bury(life: Life) -> None:

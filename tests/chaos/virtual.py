@@ -99,6 +99,7 @@ class VirtualTime:
         self.real: Any = gevent.get_hub().loop
         self._timers: list[tuple[int, int, Timer, int]] = []
         self._count = 0
+        self.wall_ahead_s = 0  # somebody has set the wall clock
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
@@ -121,7 +122,7 @@ class VirtualTime:
         return BEGIN_S + self._agenda.now_us / SECOND
 
     def time_ns(self) -> int:
-        return WALL_S * 1_000_000_000 + self._agenda.now_us * 1_000
+        return (WALL_S + self.wall_ahead_s) * 1_000_000_000 + self._agenda.now_us * 1_000
 
     @contextmanager
     def installed(self) -> Iterator[None]:
