@@ -36,6 +36,8 @@ _MEND_S = 5.0
 _BATCH_BYTES = 512 * 1024
 # Rows that are brought to a spool that is back, before the calls go on.
 _MOVED_AT_ONCE = 50
+# So long rows are looked through for what is to be erased before the calls go on.
+_TURN_S = 0.001
 # What a row takes about, until they have been counted.
 _ROW_BYTES = 200
 
@@ -44,6 +46,7 @@ _ROW_BYTES = 200
 class _Item:
     row: Row
     after: Place | None  # where the spool goes on after this row; None: it is in memory alone
+    size: int  # of its documents
 
 
 class Backlog:
@@ -114,13 +117,13 @@ class Backlog:
             for row in kept:
                 self._take_unsafe(row)
             return
-        size = sum(row.document_bytes for row in kept)
-        if is_all_in_memory and self._has_memory(len(kept), size):
+        sizes = [row.document_bytes for row in kept]
+        if is_all_in_memory and self._has_memory(len(kept), sum(sizes)):
             offset = place.offset
-            for row, text in zip(kept, texts, strict=True):
+            for row, text, size in zip(kept, texts, sizes, strict=True):
                 offset += len(text)
-                self._items.append(_Item(row, Place(place.segment, offset)))
-            self._documents += size
+                self._items.append(_Item(row, Place(place.segment, offset), size))
+            self._documents += sum(sizes)
             self._next = spool.end
         else:
             if is_all_in_memory:
@@ -164,7 +167,7 @@ class Backlog:
         if len(self._items) >= self._settings.queue_limit:
             self._drop("the queue to the database is full; new history is dropped until there is room")
             return
-        self._items.append(_Item(row, None))
+        self._items.append(_Item(row, None, size))
         self._documents += size
         if self._settings.spool is not None and self._tried_s >= 0:
             self._counts["unspooled"] += 1
@@ -201,7 +204,7 @@ class Backlog:
         batch: list[Row] = []
         size = 0
         for item in islice(self._items, count):
-            size += item.row.document_bytes
+            size += item.size
             if batch and size > _BATCH_BYTES:
                 break
             batch.append(item.row)
@@ -211,7 +214,7 @@ class Backlog:
         """The oldest rows are done with: the database has them, or refuses them for good."""
         for _ in range(count):
             item = self._items.popleft()
-            self._documents -= item.row.document_bytes
+            self._documents -= item.size
             self._confirmed = item.after or self._confirmed
         if self._told and self._has_half() and self.spooled_bytes <= self._settings.spool_limit // 4:
             self._told.clear()
@@ -249,7 +252,7 @@ class Backlog:
         self._broken = False
         self._moving.extend(item.row for item in self._items if item.after is None)
         self._items = deque(item for item in self._items if item.after is not None)
-        self._documents = sum(item.row.document_bytes for item in self._items)
+        self._documents = sum(item.size for item in self._items)
         while self._moving:
             self.take([self._moving.popleft() for _ in range(min(_MOVED_AT_ONCE, len(self._moving)))])
             gevent.sleep(0.0005)
@@ -286,8 +289,9 @@ class Backlog:
             except OSError as error:
                 # A part of a disk that cannot be read seldom can later, and what came after it shall not wait for it.
                 entries, self._next = [], spool.unreadable(self._next, error.strerror or "it failed")
-            self._items.extend(_Item(entry.row, entry.after) for entry in entries)
-            self._documents += sum(entry.row.document_bytes for entry in entries)
+            items = [_Item(entry.row, entry.after, entry.row.document_bytes) for entry in entries]
+            self._items.extend(items)
+            self._documents += sum(item.size for item in items)
             self._on_disk -= len(entries)
         if spool is not None and self._next == spool.end:
             self._on_disk = 0  # what was counted without a look may have been no row
@@ -323,12 +327,18 @@ class Backlog:
         if spool is not None:
             written = get_hub().threadpool.apply(spool.rewrite, (change,))
         alone = 0
-        for item in self._items:
+        began_s = time.perf_counter()
+        # A copy, because others run in between, and rows come at the end.
+        for item in list(self._items):
             new = change(item.row)
             if new is not None:
                 alone += item.after is None
-                item.row = new
-        self._documents = sum(item.row.document_bytes for item in self._items)
+                item.row, before = new, item.size
+                item.size = new.document_bytes
+                self._documents += item.size - before
+            if time.perf_counter() - began_s > _TURN_S:
+                gevent.sleep(_TURN_S)
+                began_s = time.perf_counter()
         return int(written) + alone
 
     def close(self) -> None:

@@ -215,34 +215,6 @@ def test_full_disk(directory: Path, part: int) -> None:
     again.close()
 
 
-def test_full_disk_and_no_database(directory: Path) -> None:
-    """With nowhere to go, rows stay within the limit of memory; what is dropped is counted, and said once."""
-    backlog = waiting(directory, queue_limit=10)
-    assert backlog._spool is not None
-    disk = backlog._spool._disk = Failing(directory)
-    disk.full = True
-    with capture_logs() as logs:
-        for number in range(50):
-            backlog.take([state(number)])
-    assert (len(backlog), backlog.unsafe, backlog._counts["dropped"]) == (10, 10, 40)
-    assert [line["log_level"] for line in logs] == ["error", "error"], "one of the disk, and one of what is dropped"
-    assert drained(backlog) == [state(number) for number in range(10)]
-    backlog.close()
-
-
-def test_put_last(directory: Path) -> None:
-    """A row that goes behind the others is there once, also after a death in between."""
-    backlog = waiting(directory)
-    backlog.take([state(1), state(2)])
-    assert backlog.first(1) == [state(1)]
-    backlog.put_last()
-    assert backlog.first(5) == [state(2), state(1)]
-    backlog.close()
-    again = waiting(directory)
-    assert drained(again) == [state(2), state(1)]
-    again.close()
-
-
 def test_a_row_that_no_line_can_hold(directory: Path) -> None:
     """A number beyond 64 bits is refused where it comes from; the rows beside it are taken."""
     backlog = waiting(directory)
