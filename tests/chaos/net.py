@@ -111,7 +111,8 @@ class VirtualSocket:
         self._agenda.at(self._next_us[way], arrive)
 
     def sendall(self, data: bytes) -> None:
-        self.send(data)
+        while data:
+            data = data[self.send(data) :]
 
     def recv(self, limit: int) -> bytes:
         while not self._buffer:
