@@ -112,6 +112,7 @@ class Call:
     agent_id: str | None = None  # who talked with it last
     answered_after_ms: int | None = None  # how long it had waited when it was answered; talks before do not count
     talked_ms: int = 0  # in the talks that are over
+    confirmed_ms: int | None = None  # when the talk that goes on was confirmed
     # Where it should have gone while an agent was ringing, and why: it goes when he does not answer.
     overdue: tuple[Target, str] | None = None
     replaced: bool = False  # its leg has ended, and the agent goes on talking with the leg that took its place

@@ -100,26 +100,32 @@ def returned(world: World, event: CallReturned) -> None:
         case c.Connecting(offer_id):
             offers.withdraw(world, offer_id, CancelReason.BRIDGE_WINDOW)
             back_to_waiting(world, call)
-        case c.Talking() as talk:
+        case c.Talking() | c.Settling() as talk:
             _back_from_talk(world, call, talk, event.at_ms if event.at_ms is not None else world.now_ms)
-        case c.Settling(_, offer, _):
-            offers.write(world, offer, OfferOutcome.FAILED, str(CancelReason.BRIDGE_WINDOW))
-            back_to_waiting(world, call)
         case c.Waiting() | c.Ringing():
             pass  # put back by us already, when the agent's leg ended
 
 
-def _back_from_talk(world: World, call: c.Call, talk: c.Talking, back_ms: int) -> None:
-    settle_ms = world.rules.limits.settle_ms
-    if back_ms - talk.since_ms >= settle_ms:
-        _end_talk(world, call, talk, "agent_hung_up", back_ms)
+def _back_from_talk(world: World, call: c.Call, talk: c.Talking | c.Settling, back_ms: int) -> None:
+    """The caller is back in the music since `back_ms`: that tells whether it was a talk, however late it is told."""
+    since_ms = talk.since_ms if isinstance(talk, c.Talking) else talk.offer.connected_ms
+    assert since_ms is not None
+    if back_ms - since_ms >= world.rules.limits.settle_ms:
+        if isinstance(talk, c.Talking):
+            _end_talk(world, call, talk, "agent_hung_up", back_ms)
+        else:
+            was_talk(world, call, talk)
+            _end_answered(world, call, "agent_hung_up")
         world.say_farewell(call.call_id)
         return
-    if world.now_ms - talk.since_ms >= settle_ms:
-        # The fact came late: the leg may have been disarmed meanwhile, in the music.
+    if call.confirmed_ms is not None:
+        # It was confirmed in the music, and that has disarmed the leg.
         assert call.leg is not None
         world.command(ArmCall(call.call_id, call.leg))
-    offers.talk_broken(world, talk.offer_id)
+    if isinstance(talk, c.Talking):
+        offers.talk_broken(world, talk.offer_id)
+    else:
+        offers.write(world, talk.offer, OfferOutcome.FAILED, str(CancelReason.BRIDGE_WINDOW))
     back_to_waiting(world, call)
 
 
@@ -175,11 +181,20 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
 def agent_hung_up(world: World, call: c.Call, offer: o.Offer) -> None:
     """The agent's leg ended during the talk."""
     settling = c.Settling(world.now_ms + world.rules.limits.settle_ms, offer, offer.talk_ms(world.now_ms))
-    if settling.talk_ms < world.rules.limits.settle_ms:
+    if _may_have_broken(world, call, offer):
         world.move_call(call, settling)
     else:
         was_talk(world, call, settling)
         _end_answered(world, call, "agent_hung_up")
+
+
+def _may_have_broken(world: World, call: c.Call, offer: o.Offer) -> bool:
+    """Whether the caller may be on his way back to the music, because there was no talk."""
+    settle_ms = world.rules.limits.settle_ms
+    if offer.talked_ms:
+        return offer.talked_ms < settle_ms
+    # The switch does not say. We may have been stopped, and hear only now of what was before we confirmed.
+    return call.confirmed_ms is None or world.now_ms - call.confirmed_ms < settle_ms
 
 
 def was_talk(world: World, call: c.Call, settling: c.Settling) -> None:
@@ -200,6 +215,7 @@ def settled(world: World, call_id: str) -> None:
             pass  # the leg that talks now is not ours to tell
         case c.Talking():
             assert call.leg is not None
+            call.confirmed_ms = world.now_ms
             # Not earlier: until now a caller whose agent's leg dies is sent back to the music by the switch itself.
             world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
         case c.Settling() as settling:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from hashlib import sha1
 
 from fsacd.core.commands import CancelReason
 from fsacd.core.fact import fact
@@ -71,21 +70,9 @@ class Offer:
     talked_ms: int = 0  # how long it was bridged, as the switch said at its end
 
     def talk_ms(self, now_ms: int) -> int:
-        """How long caller and agent were connected, once the talk is over.
+        """How long caller and agent were connected, once the talk is over: as the switch said, if it did.
 
-        We may have heard of the bridge late: when both of its processors are busy, a second after the talk has begun.
+        We may have heard of its beginning late, when the switch is busy, or of its end, when we were stopped.
         """
         assert self.connected_ms is not None
-        return max(now_ms - self.connected_ms, self.talked_ms)
-
-
-def offer_id(seed: int, call_id: str, attempt: int) -> str:
-    """The UUID of the leg of this attempt: the same after a restart, so an agent cannot be rung twice for it.
-
-    An engine that begins anew has another seed: it counts the attempts of a call that was there before from one, and
-    the legs of the engine before it may still ring.
-    """
-    # uuid.uuid5, written out: that goes through integers and takes four times as long.
-    digits = sha1(_NAMESPACE + f"{seed}/{call_id}/{attempt}".encode(), usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
+        return self.talked_ms or now_ms - self.connected_ms

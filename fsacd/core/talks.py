@@ -105,7 +105,7 @@ def _connected(world: World, offer: o.Offer) -> None:
         return  # told twice, or given up by us: then the leg is being ended and the caller returns to the music
     call = world.calls[offer.call_id]
     assert call.leg is not None
-    offer.connected_ms = world.now_ms
+    offer.connected_ms, call.confirmed_ms = world.now_ms, None
     world.move_offer(offer, o.TALKING)
     world.timers.clear("offer", offer.offer_id)
     world.move_call(call, c.Talking(offer.offer_id, offer.agent_id, world.now_ms))
