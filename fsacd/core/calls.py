@@ -101,15 +101,18 @@ def returned(world: World, event: CallReturned) -> None:
             offers.withdraw(world, offer_id, CancelReason.BRIDGE_WINDOW)
             back_to_waiting(world, call)
         case c.Talking() | c.Settling() as talk:
-            _back_from_talk(world, call, talk, event.at_ms if event.at_ms is not None else world.now_ms)
+            _back_from_talk(world, call, talk, event.at_ms)
         case c.Waiting() | c.Ringing():
             pass  # put back by us already, when the agent's leg ended
 
 
-def _back_from_talk(world: World, call: c.Call, talk: c.Talking | c.Settling, back_ms: int) -> None:
+def _back_from_talk(world: World, call: c.Call, talk: c.Talking | c.Settling, back_ms: int | None) -> None:
     """The caller is back in the music since `back_ms`: that tells whether it was a talk, however late it is told."""
     since_ms = talk.since_ms if isinstance(talk, c.Talking) else talk.offer.connected_ms
     assert since_ms is not None
+    if back_ms is None:
+        # Not noted: just now, or when the agent's leg ended.
+        back_ms = world.now_ms if isinstance(talk, c.Talking) else since_ms + talk.talk_ms
     if back_ms - since_ms >= world.rules.limits.settle_ms:
         if isinstance(talk, c.Talking):
             _end_talk(world, call, talk, "agent_hung_up", back_ms)
