@@ -1,4 +1,15 @@
-"""Looks on from outside and says what is wrong: at the switch, at the engine, and between the two."""
+"""Looks on from outside and says what is wrong: at the switch, at the engine, and between the two.
+
+What is promised, and what judges it:
+
+- one outcome for each call: `write` ("two outcomes"), `conclude` ("no outcome")
+- one live offer for each agent, as the switch has his legs: `_one_ring_each`, at every moment
+- no leg, call or offer that the other side knows nothing of after five seconds: `_limbo`, and `conclude` at the end
+- nobody rings for a caller who has gone: `_limbo`, after two seconds
+- no place lost: `_order` from look to look, and each call's key in `_compare`
+- nobody hung up who has not talked: `_lost_callers`; and what a daemon counts as lost: `count`
+- a journal replayed twice is what it is once, and what the daemon had in mind: `Schedule._died`
+"""
 
 from __future__ import annotations
 
