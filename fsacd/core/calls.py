@@ -110,7 +110,9 @@ def _back_from_talk(world: World, call: c.Call, talk: c.Talking | c.Settling, ba
     """The caller is back in the music since `back_ms`: that tells whether it was a talk, however late it is told."""
     since_ms = talk.since_ms if isinstance(talk, c.Talking) else talk.offer.connected_ms
     assert since_ms is not None
-    if back_ms is None:
+    if isinstance(talk, c.Settling) and talk.offer.talked_ms:
+        back_ms = since_ms + talk.talk_ms  # the switch has measured it
+    elif back_ms is None:
         # Not noted: just now, or when the agent's leg ended.
         back_ms = world.now_ms if isinstance(talk, c.Talking) else since_ms + talk.talk_ms
     if back_ms - since_ms >= world.rules.limits.settle_ms:
