@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Final, LiteralString
 
 import psycopg
 import pytest
@@ -21,6 +22,12 @@ from psycopg import sql
 from fsacd.store.embedded import EmbeddedPostgres
 
 _numbers = itertools.count(1)
+FULL: Final = """
+    CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100'; RETURN NEW;
+    END $$;
+    CREATE TRIGGER full_disk BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION full_disk()
+"""
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +71,11 @@ def thaw(frozen: list[int]) -> None:
 
 
 def take_away(server: EmbeddedPostgres, manner: str) -> Callable[[], None]:
-    """End a server by `stop`, `freeze` or `kill`; what is returned brings it back under the same address."""
+    """Take the database of a server away; what is returned brings it back under the same address.
+
+    `stop`, `freeze` and `kill` take the server; `slow` makes each statement about calls last as long as the client lets
+    it, and `full` is what a full disk says.
+    """
     match manner:
         case "stop":
             server.stop()
@@ -76,8 +87,20 @@ def take_away(server: EmbeddedPostgres, manner: str) -> Callable[[], None]:
             assert server.pid is not None
             os.kill(server.pid, signal.SIGKILL)
             return partial(_start_again, server)
+        case "slow":
+            rival = psycopg.connect(server.dsn)
+            rival.execute("LOCK TABLE calls IN ACCESS EXCLUSIVE MODE")
+            return rival.close
+        case "full":
+            _execute(server, FULL)
+            return partial(_execute, server, "DROP TRIGGER full_disk ON calls")
         case _:
-            raise ValueError(f"a server can be stopped, frozen or killed, and not {manner}")
+            raise ValueError(f"nobody knows how to take a database away by {manner}")
+
+
+def _execute(server: EmbeddedPostgres, statement: LiteralString) -> None:
+    with psycopg.connect(server.dsn) as connection:
+        connection.execute(statement)
 
 
 def _start_again(server: EmbeddedPostgres) -> None:

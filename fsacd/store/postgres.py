@@ -59,7 +59,10 @@ class _RowRefused(Exception):  # noqa: N818 - a verdict about the batch, handled
 
 @dataclass(frozen=True, slots=True)
 class StoreState:
-    """How the store does: rows since the start, and the last error while it lasts (None: all is well)."""
+    """How the store does: rows since the start, and the last error while it lasts (None: all is well).
+
+    `connected`: there is a connection, and no write on it has failed.
+    """
 
     connected: bool
     queued: int
@@ -154,7 +157,8 @@ class Store:
         """A picture for readiness and metrics."""
         counts = self._counts
         return StoreState(
-            connected=self._connection is not None, queued=len(self._backlog), error=self._error,
+            connected=self._connection is not None and self._error is None,
+            queued=len(self._backlog), error=self._error,
             written=counts["written"], duplicates=counts["duplicates"],
             dropped=counts["dropped"], refused=counts["refused"],
             safe=self._backlog.is_safe, spooled_bytes=self._backlog.spooled_bytes,
@@ -218,7 +222,8 @@ class Store:
             connection.close()
             raise
         self._connection = connection
-        self._error = None
+        if not len(self._backlog):
+            self._works()
         encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             _log.warning("the database is not UTF8; rows with other letters than it knows are refused", is_=encoding)
@@ -238,6 +243,7 @@ class Store:
             inserted = self._transaction(batch)
         except _RowRefused as refusal:
             self._size = half
+            self._works()
             if len(batch) == 1:
                 self._backlog.leave(1)
                 self._counts["refused"] += 1
@@ -247,6 +253,7 @@ class Store:
             self._size = half
             self._vain = self._vain + 1 if len(batch) == 1 else 0
             raise
+        self._works()
         self._backlog.leave(len(batch))
         self._vain = 0
         self._counts["written"] += inserted
@@ -314,6 +321,12 @@ class Store:
 
     def _bounded(self) -> gevent.Timeout:
         return gevent.Timeout((self._settings.statement_timeout_ms + GRACE_MS) / 1_000)
+
+    def _works(self) -> None:
+        """The database does as it should. A connection alone says little, as long as there is something to write."""
+        if self._error is not None:
+            self._error = None
+            _log.info("the database is back", queued=len(self._backlog))
 
     def _lose(self, error: BaseException) -> None:
         """Close what may be in the middle of a query, and say so once per outage."""

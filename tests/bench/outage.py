@@ -42,7 +42,14 @@ _MORE_MS: Final = 2.0
 _SETTLE_S: Final = 60.0
 # A run from which the host took more than this says little.
 _CALM: Final = 0.03
-_MANNERS: Final = {"stop": "stopped in order", "freeze": "frozen", "kill": "killed"}
+_MANNERS: Final = {
+    "stop": "stopped in order",
+    "freeze": "frozen",
+    "kill": "killed",
+    "slow": "10 s a statement",
+    "full": "on a full disk",
+}
+_USUAL: Final = ("stop", "freeze", "kill")
 
 
 @dataclass(frozen=True)
@@ -223,7 +230,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="a third of the time")
     parser.add_argument("--ordinary", action="store_true", help="no precedence over the machine's other programs")
-    parser.add_argument("--runs", type=int, default=3, help="how many; 3 by default, each in another manner")
+    parser.add_argument("--runs", type=int, default=3, help="how many; 3 by default: stop, freeze and kill in turn")
     parser.add_argument("--manner", choices=sorted(_MANNERS), help="all runs in this one")
     arguments = parser.parse_args()
     why = why_not()
@@ -238,7 +245,7 @@ def main() -> None:
     print("Everything ran " + ("before" if first else "among") + " the machine's other programs.")
     runs, failed = [], False
     for number in range(arguments.runs):
-        manner = arguments.manner or list(_MANNERS)[number % len(_MANNERS)]
+        manner = arguments.manner or _USUAL[number % len(_USUAL)]
         print(f"\nrun {number + 1}: the database is {_MANNERS[manner]}", flush=True)
         try:
             made = measure(plan, manner)

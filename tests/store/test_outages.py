@@ -12,12 +12,13 @@ import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from fsacd.store.embedded import EmbeddedPostgres
 from fsacd.store.migrate import migrate
@@ -31,6 +32,8 @@ from tests.store.rig import await_true, execute, rows
 __all__ = ["dsn", "server"]
 
 pytestmark = pytest.mark.postgres
+
+ALL = ("calls", "offers", "agent_states", "decisions", "changes")
 
 
 def is_waiting(dsn: str, what: str) -> Callable[[], bool]:
@@ -79,20 +82,25 @@ def test_slow(dsn: str, tmp_path: Path) -> None:
 def test_full(dsn: str, tmp_path: Path) -> None:
     """A database whose disk is full keeps every row waiting, and refuses none for good."""
     with centre(dsn, tmp_path / "spool") as made:
-        execute(dsn, _trigger("RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100'"))
-        made.go_on()
-        await_true(lambda: "No space left" in (made.store.state().error or ""))
-        made.go_on()
-        assert made.store.state().queued >= 2 * STEPS
-        execute(dsn, "DROP TRIGGER fault ON calls")
+        execute(dsn, _trigger("RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100'", ALL))
+        with capture_logs() as logs:
+            made.go_on()
+            await_true(lambda: "No space left" in (made.store.state().error or ""))
+            await_true(lambda: [line["event"] for line in logs].count("connected to the database") >= 5)
+        assert [line["event"] for line in logs if line["log_level"] == "error"] == [
+            "the database is away; history waits"
+        ]
+        assert not made.store.state().connected, "a connection on which nothing can be written is none"
+        assert made.store.state().queued >= STEPS
+        execute(dsn, "DROP FUNCTION fault CASCADE")
         arrived(made)
+        assert made.store.state().connected
 
 
-def _trigger(body: str) -> str:
-    return (
-        f"CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN NEW; END $$; "
-        "CREATE TRIGGER fault BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION fault()"
-    )
+def _trigger(body: str, tables: Sequence[str] = ("calls",)) -> str:
+    triggers = (f"CREATE TRIGGER fault BEFORE INSERT ON {t} FOR EACH ROW EXECUTE FUNCTION fault()" for t in tables)
+    function = f"CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN NEW; END $$"
+    return "; ".join([function, *triggers])
 
 
 def test_read_only(dsn: str, tmp_path: Path) -> None:
