@@ -27,10 +27,12 @@ class Floor:
     """The daemon on a switch with the queues and agents of `config`; every agent's phone is on the floor."""
 
     def __init__(self, directory: Path, switch: RealSwitch, config: Mapping[str, Any]) -> None:
+        self.switch = switch
         self.phones = Telephones(switch.trunk_port)
         contact = f"sofia/trunk/{{agent}}@127.0.0.1:{self.phones.port}"
         config = {"agent_contact": contact, "limits": {"settle": _SETTLE}, **config}
         self.daemon = Daemon(directory, config, switch.esl_port)
+        self._callers: dict[str, Dialog] = {}
         # One pair of eyes for everybody who waits for an agent's state: they would else ask more than is good.
         self._states: dict[str, str] = {}
         self._looks_begun = self._looks_done = 0
@@ -53,7 +55,7 @@ class Floor:
 
     def call(self, number: str, queue: str) -> Dialog:
         """Somebody calls a queue; returns when he waits in it or is talking already."""
-        caller = self.phones.call(number, f"queue-{queue}")
+        self._callers[number] = caller = self.phones.call(number, f"queue-{queue}")
         await_true(lambda: caller.state == "talking", _SOON_S, f"{number} is taken by the switch")
         return caller
 
@@ -73,6 +75,10 @@ class Floor:
         await_true(lambda: not self.ringing_for(number), _SOON_S, f"no phone rings for {number}")
 
     # --- what the test sees ---
+
+    def caller(self, number: str) -> Dialog:
+        """The caller's own phone."""
+        return self._callers[number]
 
     def rings_for(self, number: str) -> list[Dialog]:
         """Every ring for this caller so far, in the order of the INVITEs."""

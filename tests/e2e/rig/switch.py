@@ -12,7 +12,7 @@ import struct
 import subprocess
 import time
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,6 +107,7 @@ class RealSwitch:
     agent_port: int = field(default_factory=free_sip_port)
     conf: Path = REPOSITORY / "freeswitch" / "lab"
     track_calls: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -141,7 +142,7 @@ class RealSwitch:
         with (self.directory / "freeswitch.out").open("ab") as out:
             self._process = subprocess.Popen(
                 [program, *words],
-                env={**os.environ, **environment},
+                env={**os.environ, **environment, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
