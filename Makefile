@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test chaos check e2e bench format clean
+.PHONY: help install run test chaos chaos-simulated check e2e bench format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -33,7 +33,10 @@ test: $(STAMP) ## run every test that needs no FreeSWITCH
 	wait $$half; failed=$$?; cat $$log; rm -f $$log; \
 	exit $$((failed > other ? failed : other))
 
-chaos: $(STAMP) ## run random faults on the simulated switch: make chaos SEED=1 N=200
+chaos: $(STAMP) ## run random faults on a real FreeSWITCH (on PATH or FREESWITCH_PREFIX): make chaos SEED=1 N=20
+	$(BIN)/python -m tests.chaos.real --seed $(or $(SEED),1) --schedules $(or $(N),20)
+
+chaos-simulated: $(STAMP) ## the same on the simulated one, many times faster: make chaos-simulated SEED=1 N=200
 	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --schedules $(or $(N),50)
 
 check: $(STAMP) ## run the linters, the type checker and the layer contracts

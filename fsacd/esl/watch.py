@@ -208,7 +208,8 @@ class Watch:
         """What may have happened while nobody listened, told by the lease that the switch remembers."""
         lease = self._asker(encoder.global_getvar("fsacd_lease"))
         text = lease.text.strip()
-        if lease.ok and text.isascii() and text.isdigit():
+        # The dialplan's own lease, which holds for the first moments of a switch, begins with a nought (freeswitch/).
+        if lease.ok and text.isascii() and text.isdigit() and not text.startswith("0"):
             return Away(restarted, lease_ended=self._uptime(monotonic_ms()) >= int(text[:18]) * 1_000)
         # A switch that has never had a lease, yet we know calls on it: it was started anew while nobody looked.
         forgotten = lease.outcome in (Outcome.OK, Outcome.ERR)

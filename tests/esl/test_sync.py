@@ -226,6 +226,14 @@ def test_waiting_callers_are_found_in_the_order_of_their_arrival() -> None:
     ]
 
 
+def test_who_waits_although_his_call_has_ended() -> None:
+    """The command that was to end his leg may be lost: the engine hears that he is in the music, and says it again."""
+    reader, clock = translate.Reader("fs1", lambda _: None), translate.SwitchClock(100_000, 500_000)
+    legs = {LEG: caller(LEG, 90_000)}
+    (finding,) = sync.unknown(legs, Switch(legs).ask, lambda leg: reader.waiting(leg, clock, 500_000))
+    assert finding.then == CallReturned(LEG.replace("2222", "3333"), Leg("fs1", LEG))
+
+
 def test_what_else_may_be_found() -> None:
     """A ring of nobody is ended, a talk of nobody releases its caller afterwards, all else is none of our business."""
     ring = {"Unique-ID": OFFER, "variable_fsacd_leg": "agent", "variable_fsacd_offer": OFFER}

@@ -179,7 +179,12 @@ class Judge:
             if not caller.by_switch or number in self._people.gave_up or not caller.began_s:
                 continue
             served = any(_talked_s(ring, caller) >= TALK_S for ring in self._rings_for(number))
-            crashed = any(before_s - 1 <= caller.over_s <= before_s + 1 for before_s in crashes)
+            # Also who came while the switch had just started, and nobody had found it yet.
+            crashed = any(
+                start_s - 1 <= moment_s <= end_s + 1
+                for start_s, end_s in zip(crashes[::2], crashes[1::2], strict=True)
+                for moment_s in (caller.began_s, caller.over_s)
+            )
             if not served and not crashed:
                 self.wrong("lost caller", f"{number} was released by the switch, and had talked with nobody")
         lost = sum(self.lost.values())

@@ -130,9 +130,17 @@ class Daemon:
 
     def stop(self) -> int:
         """End it as systemd would; its exit code."""
+        self.ask_to_stop()
+        return self.wait()
+
+    def ask_to_stop(self) -> None:
+        """The same, without waiting for its end."""
+        self.signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Its exit code, when it has ended by itself or was killed for taking too long."""
         if self._process is None:
             return 0
-        self._process.send_signal(signal.SIGTERM)
         try:
             return self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:

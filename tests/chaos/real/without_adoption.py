@@ -1,0 +1,37 @@
+"""A daemon that adopts nobody: whoever waited before its start is lost, and sent to the fallback.
+
+It shows what `fsacd_lost_callers_total` counts: callers whose call ends by no wish of theirs or of a rule.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+
+from gevent import monkey
+
+monkey.patch_all()
+
+from fsacd import cli  # noqa: E402 - gevent's patching comes first
+from fsacd.core.events import CallLost  # noqa: E402
+from fsacd.core.views import Snapshot  # noqa: E402
+from fsacd.esl import encoder, sync  # noqa: E402
+
+_missed = sync.missed
+
+
+def _adopt_nobody(
+    snapshot: Snapshot, switch: str, rows: Mapping[str, sync.Row], ask: sync.Ask, away: sync.Away = sync.HERE
+) -> Iterator[sync.Finding]:
+    waiting = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.state == "waiting"}
+    for leg in waiting.keys() & rows.keys():
+        out = encoder.uuid_transfer(leg, "fsacd_fallback", sync.CONTEXT)
+        lost = CallLost(waiting[leg].call_id, "not_adopted")
+        yield sync.Finding(sync.Difference.CALL_ELSEWHERE, leg, lost, remedy=out)
+    yield from _missed(snapshot, switch, rows, ask, away)
+
+
+if __name__ == "__main__":
+    sync.missed = _adopt_nobody
+    sync.strangers = lambda *_: []
+    sys.exit(cli.main())
