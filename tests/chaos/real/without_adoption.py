@@ -21,14 +21,19 @@ _missed = sync.missed
 
 
 def _adopt_nobody(
-    snapshot: Snapshot, switch: str, rows: Mapping[str, sync.Row], ask: sync.Ask, away: sync.Away = sync.HERE
+    snapshot: Snapshot,
+    switch: str,
+    rows: Mapping[str, sync.Row],
+    ask: sync.Ask,
+    returned: sync.Returned,
+    away: sync.Away = sync.HERE,
 ) -> Iterator[sync.Finding]:
     waiting = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.state == "waiting"}
     for leg in waiting.keys() & rows.keys():
         out = encoder.uuid_transfer(leg, "fsacd_fallback", sync.CONTEXT)
         lost = CallLost(waiting[leg].call_id, "not_adopted")
         yield sync.Finding(sync.Difference.CALL_ELSEWHERE, leg, lost, remedy=out)
-    yield from _missed(snapshot, switch, rows, ask, away)
+    yield from _missed(snapshot, switch, rows, ask, returned, away)
 
 
 if __name__ == "__main__":
