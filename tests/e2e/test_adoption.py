@@ -127,6 +127,7 @@ def test_who_is_not_recovered_is_lost(workplace: Path, tracking: RealSwitch) -> 
         floor.call("4930301", "support")
         floor.talk(floor.ring("4930301"))
         floor.call("4930302", "nobody")
+        await_true(lambda: waiting(floor) == ["4930302"], 5, "he waits")
         tracking.kill()
         tracking.start()
         await_true(lambda: state(floor) == "ready", BACK_S, "the agent is ready again")
