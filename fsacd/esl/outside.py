@@ -55,6 +55,8 @@ class OutsideCalls:
         self._no_agents: set[str] = set()
         # Legs of which only the engine knows: it was told by a daemon before this one.
         self._remembered: dict[str, set[str]] = {}
+        # Legs that cannot be asked for, and that the last list did not show.
+        self._unlisted: set[str] = set()
         # How many facts were told.
         self._told = 0
         phones.watch(self.reconsider)
@@ -147,6 +149,7 @@ class OutsideCalls:
             self._ended = None
         self._verify([leg for leg in self._open if leg not in rows], ask)
         self._verify_remembered(ask)
+        self._verify_by_list(rows)
         return self._told - before
 
     def _verify(self, legs: Iterable[str], ask: sync.Ask) -> None:
@@ -159,6 +162,14 @@ class OutsideCalls:
         for leg in list(self._remembered):
             if leg in self._no_agents or sync.has_ended(leg, ask):
                 self._end(leg)
+
+    def _verify_by_list(self, rows: Mapping[str, sync.Row]) -> None:
+        """Those that cannot be asked for: the list lags, but what two of them do not show is over."""
+        known = (*self._open, *self._remembered)
+        unlisted = {leg for leg in known if leg not in rows and not sync.can_be_asked_for(leg)}
+        for leg in unlisted & self._unlisted:
+            self._end(leg)
+        self._unlisted = unlisted
 
     def _may_be_an_agents(self, row: dict[str, Any]) -> bool:
         # An incoming leg is listed with what it says about itself: good enough for a guess at whom to ask first.

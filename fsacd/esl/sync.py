@@ -265,7 +265,12 @@ def disarmed(leg: str) -> Wire:
 def has_ended(leg: str, ask: Ask) -> bool:
     """Whether the switch says that there is no such leg; no answer is no."""
     # The list of channels lags behind the truth; only the question for this one leg is sure.
-    return is_gone(ask(encoder.uuid_exists(leg)))
+    return can_be_asked_for(leg) and is_gone(ask(encoder.uuid_exists(leg)))
+
+
+def can_be_asked_for(leg: str) -> bool:
+    """Whether a command can carry its name. One that a phone has chosen (inbound-use-callid-as-uuid) need not fit."""
+    return question(leg) is not None
 
 
 def is_gone(reply: Reply) -> bool:

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import gevent
@@ -154,17 +155,15 @@ class Watch:
     # --- one life of the link ---
 
     def _live(self, *, restarted: bool) -> None:
-        away: Away | None = None
         while True:
             if self._fence is not None:
                 self._acquire(self._fence)
             self.listens, self.standing_by, self._fence_lost = True, False, False
-            if away is None:
-                away = self._how_it_was(restarted=restarted)
+            away = self._how_it_was(restarted=restarted)
             self._keeper = gevent.spawn(self._keep)
-            self._catch_up(away)
-            away = sync.HERE
+            self._try(partial(self._catch_up, away))
             if not self._fence_lost:
+                restarted = False
                 self._into_service()
                 self._compare_again_and_again()
             self._keeper.kill()
@@ -339,8 +338,15 @@ class Watch:
         """Until the fence is lost: soon after the catching up, then now and then, and when somebody asks for it."""
         wait_s = _LIST_LAG_S
         while self._goes_on(wait_s):
-            self._compare()
+            self._try(self._compare)
             wait_s = self._settings.reconcile_interval_ms / 1000
+
+    def _try(self, look: Callable[[], None]) -> None:
+        """Whatever is wrong with one leg, the others shall be served: nobody else would notice that nobody does."""
+        try:
+            look()
+        except Exception:
+            log.exception("engine and switch could not be compared, by a fault of ours", switch=self.name)
 
     def _goes_on(self, wait_s: float) -> bool:
         """Wait for the time, or for somebody who asks; False when the fence is lost."""

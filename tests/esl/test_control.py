@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import gevent
 import pytest
 
-from fsacd.core.commands import AskConnected, Command, ConfirmTalk, Connect, RingAgent
-from fsacd.core.engine import Engine
+from fsacd.core.commands import AskConnected, ConfirmTalk, Connect, RingAgent
 from fsacd.core.events import (
     CallerGone,
-    CallQueued,
     ConnectFailed,
     Event,
-    Leg,
     OfferConnected,
     OfferEnd,
     OfferEnded,
@@ -25,76 +21,12 @@ from fsacd.core.events import (
     SwitchLost,
     SwitchTaken,
 )
-from fsacd.core.rules import Rules
 from fsacd.esl.codec import Kind, Message
-from fsacd.esl.control import CallControl
-from fsacd.esl.features import Desk, Member
-from fsacd.esl.settings import LinkSettings
 from fsacd.esl.states import Down, Up
-from fsacd.esl.wire import Outcome, Reply, Wire
-from fsacd.runtime import Runtime, monotonic_ms
-from fsacd.testing import PLUGINS
+from fsacd.esl.wire import Outcome, Reply
+from fsacd.runtime import monotonic_ms
+from tests.esl.control_rig import CALL, DIALS, LEG, LISTED, NOBODY, OFFER, RING, HashTable, Rig, comes_up
 from tests.esl.fake_switch import until
-
-CALL = "11111111-2222-4333-8444-555555555555"
-LEG = Leg("fs1", "aaaaaaaa-2222-4333-8444-555555555555")
-OFFER = "bbbbbbbb-2222-5333-8444-555555555555"
-RING = RingAgent(OFFER, CALL, "1001", "sales", "user/1001", "fs1", "+4930", "Ann", 20_000)
-
-
-class Link:
-    """Answers each command as the test says, by the first word of its api command."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Reply] = {}
-        self.sent: list[str] = []
-        self.hash: Callable[[Wire], Reply] | None = None
-
-    def submit(
-        self, wire: Wire, on_reply: Callable[[Reply], object] | None = None, timeout_s: float | None = None
-    ) -> None:
-        verb = wire.data.decode().split()[1]
-        self.sent.append(verb)
-        if on_reply is not None:
-            if verb == "hash" and self.hash is not None:
-                gevent.spawn(on_reply, self.hash(wire))
-            else:
-                on_reply(self.answers.get(verb, Reply(Outcome.OK, "+OK")))
-
-    def call(self, wire: Wire, timeout_s: float | None = None) -> Reply:
-        found: list[Reply] = []
-        self.submit(wire, found.append, timeout_s)
-        return found[0]
-
-
-class Told(Runtime):
-    """Keeps the facts instead of deciding."""
-
-    def __init__(self) -> None:
-        super().__init__(Engine(Rules({}, {}), PLUGINS))
-        self.facts: list[Event] = []
-
-    def post(self, event: Event) -> None:
-        self.facts.append(event)
-
-
-class Rig:
-    def __init__(self, *, respect_outside_calls: bool = True, fence_term_ms: int = 0) -> None:
-        self.runtime = Told()
-        self.link = Link()
-        desk = Desk(lambda _: None, monotonic_ms)
-        desk.members = {"1001": Member("1001", "user/1001", None)}
-        settings = LinkSettings(password="x", fence_term_ms=fence_term_ms, fence_renewal_ms=50)
-        self.control = CallControl(
-            "fs1", settings, self.runtime, 60_000, desk, respect_outside_calls=respect_outside_calls
-        )
-        self.subscription = self.control._link._subscription
-        self.control._link = self.link  # type: ignore[assignment]  # stands in for the network
-
-    def send(self, command: Command, **answers: Reply) -> list[Event]:
-        self.link.answers = answers
-        self.control.send(command)
-        return self.runtime.facts
 
 
 @pytest.fixture
@@ -166,24 +98,6 @@ def test_a_talk_that_could_not_be_confirmed_is_no_fact(rig: Rig) -> None:
 
 # --- agents' own calls -----------------------------------------------------------------------------------------------
 
-DIALS = {
-    "Event-Name": "CHANNEL_CREATE",
-    "Unique-ID": LEG.uuid,
-    "Call-Direction": "inbound",
-    "variable_user_name": "1001",
-}
-NOBODY = Reply(Outcome.OK, json.dumps({"row_count": 0}))
-LISTED = Reply(Outcome.OK, json.dumps({"row_count": 1, "rows": [{"uuid": LEG.uuid}]}))
-
-
-def comes_up(rig: Rig, *, restarted: bool, **answers: Reply) -> list[Event]:
-    """What is told from the link's coming up to the first moment of service."""
-    rig.link.answers = answers
-    rig.control._on_state(Up("core", "fs1", restarted=restarted, uptime_ms=0, at_ms=0))
-    until(lambda: rig.control.in_sync)
-    rig.control._on_state(Down("the test is over"))
-    return rig.runtime.facts
-
 
 def test_an_agents_own_call_is_told(rig: Rig) -> None:
     """From the event that begins the leg to the one that ends it."""
@@ -225,29 +139,6 @@ def test_a_restarted_switch_has_none_of_the_calls_of_before(rig: Rig) -> None:
 
 
 # --- the fence -------------------------------------------------------------------------------------------------------
-
-
-class HashTable:
-    """What mod_hash does, in place of the network."""
-
-    def __init__(self) -> None:
-        self.table: dict[str, str] = {}
-        self.deaf = False
-
-    def answer(self, wire: Wire) -> Reply:
-        if self.deaf:
-            return Reply(Outcome.UNCONFIRMED, "no answer in time")
-        verb, _, key, *value = wire.data.decode().split(maxsplit=2)[2].strip().split("/")
-        there = self.table.get(key)
-        if verb == "select":
-            return Reply(Outcome.OK, there) if there else Reply(Outcome.ERR, "-ERR no reply")
-        if verb == "insert" or (verb == "insert_ifempty" and there is None):
-            self.table[key] = value[0]
-        elif verb == "delete" or (verb == "delete_ifmatch" and there == value[0]):
-            self.table.pop(key, None)
-        else:
-            return Reply(Outcome.ERR, "-ERR")
-        return Reply(Outcome.OK, "+OK")
 
 
 @pytest.fixture
@@ -343,34 +234,3 @@ def test_a_clean_stop_gives_the_fence_up(fenced: Fenced) -> None:
     until(lambda: rig.control.in_sync)
     rig.control._watch.stop()
     assert table.table == {}
-
-
-# --- comparing -------------------------------------------------------------------------------------------------------
-
-
-def test_a_caller_of_whom_nobody_told_is_found(rig: Rig) -> None:
-    """When engine and switch are compared, he is told of as if he had announced himself, and counted."""
-    repaired: list[str] = []
-    rig.control._watch._on_repair = repaired.append
-    rig.link.answers = {"show": NOBODY}
-    rig.control._on_state(Up("core", "fs1", restarted=False, uptime_ms=10_000, at_ms=monotonic_ms()))
-    until(lambda: rig.control.in_sync)
-    waits = {"leg": "caller", "over": "false", "call": CALL, "queue": "sales", "queued_at": "5000"}
-    dump = {"Unique-ID": LEG.uuid, **{f"variable_fsacd_{name}": value for name, value in waits.items()}}
-    rows = [{"uuid": LEG.uuid, "context": "fsacd"}]
-    rig.link.answers = {
-        "show": Reply(Outcome.OK, json.dumps({"row_count": 1, "rows": rows})),
-        "uuid_dump": Reply(Outcome.OK, json.dumps(dump)),
-    }
-    assert rig.control.resync()
-    until(lambda: any(isinstance(fact, CallQueued) for fact in rig.runtime.facts))
-    rig.control._on_state(Down("the test is over"))
-    assert repaired == ["unknown_caller"]
-
-
-def test_callers_keep_their_order_when_the_clock_is_looked_at(rig: Rig) -> None:
-    """A round trip that takes longer than the last one is no reason to shift what the next caller has waited."""
-    watch = rig.control._watch
-    for uptime_ms, expected in ((900_000, 900_000), (900_040, 900_000), (899_700, 900_000), (950_000, 950_000)):
-        watch._set_clock(uptime_ms, 1_000)
-        assert watch.clock.uptime_at(1_000) == expected

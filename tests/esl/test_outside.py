@@ -19,6 +19,7 @@ TRANSCRIPTS = Path(__file__).parent / "transcripts"
 LEG, OTHER = "aaaaaaaa-2222-4333-8444-555555555555", "bbbbbbbb-2222-4333-8444-555555555555"
 OUT = {"Call-Direction": "outbound", "Answer-State": "ringing"}
 IN = {"Call-Direction": "inbound", "Answer-State": "ringing"}
+CALL_ID = "3c26701@10.0.0.7"
 
 
 class Rig:
@@ -269,3 +270,15 @@ def test_a_remembered_call_of_an_agent_who_sits_elsewhere_now_ends(rig: Rig) -> 
     rig.calls.remember([("1003", Leg("fs1", LEG))])
     rig.calls.sweep(Switch({LEG: IN | {"variable_user_name": "1001"}}).ask, ())
     assert rig.facts == [OutsideCallEnded("1003", Leg("fs1", LEG)), OutsideCallStarted("1001", Leg("fs1", LEG))]
+
+
+def test_a_leg_that_cannot_be_asked_for_ends_when_two_lists_do_not_show_it(rig: Rig) -> None:
+    """Where legs are called by their Call-ID, no command can carry a phone's: there is the list alone, which lags."""
+    rig.hear("CHANNEL_CREATE", CALL_ID, **IN, variable_user_name="1001")
+    rig.calls.remember([("1002", Leg("fs1", "another " + CALL_ID))])
+    listed, gone = Switch({CALL_ID: IN}), Switch({})
+    story = []
+    for switch in (gone, listed, gone, gone):
+        rig.calls.sweep(switch.ask, ())
+        story.append(rig.story())
+    assert story == [["1001+1"], ["1001+1", "1002-2"], ["1001+1", "1002-2"], ["1001+1", "1002-2", "1001-1"]]

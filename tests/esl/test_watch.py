@@ -1,0 +1,103 @@
+"""What keeps a switch served: comparing it with the engine, and its clock."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import pytest
+
+from fsacd.core.events import CallQueued, SwitchConnected
+from fsacd.esl.codec import Kind, Message
+from fsacd.esl.states import Down, Up
+from fsacd.esl.sync import Away
+from fsacd.esl.wire import Outcome, Reply
+from fsacd.runtime import monotonic_ms
+from tests.esl.control_rig import CALL, DIALS, LEG, NOBODY, HashTable, Rig, comes_up
+from tests.esl.fake_switch import until
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_a_caller_of_whom_nobody_told_is_found(rig: Rig) -> None:
+    """When engine and switch are compared, he is told of as if he had announced himself, and counted."""
+    repaired: list[str] = []
+    rig.control._watch._on_repair = repaired.append
+    rig.link.answers = {"show": NOBODY}
+    rig.control._on_state(Up("core", "fs1", restarted=False, uptime_ms=10_000, at_ms=monotonic_ms()))
+    until(lambda: rig.control.in_sync)
+    waits = {"leg": "caller", "over": "false", "call": CALL, "queue": "sales", "queued_at": "5000"}
+    dump = {"Unique-ID": LEG.uuid, **{f"variable_fsacd_{name}": value for name, value in waits.items()}}
+    rows = [{"uuid": LEG.uuid, "context": "fsacd"}]
+    rig.link.answers = {
+        "show": Reply(Outcome.OK, json.dumps({"row_count": 1, "rows": rows})),
+        "uuid_dump": Reply(Outcome.OK, json.dumps(dump)),
+    }
+    assert rig.control.resync()
+    until(lambda: any(isinstance(fact, CallQueued) for fact in rig.runtime.facts))
+    rig.control._on_state(Down("the test is over"))
+    assert repaired == ["unknown_caller"]
+
+
+def test_callers_keep_their_order_when_the_clock_is_looked_at(rig: Rig) -> None:
+    """A round trip that takes longer than the last one is no reason to shift what the next caller has waited."""
+    watch = rig.control._watch
+    for uptime_ms, expected in ((900_000, 900_000), (900_040, 900_000), (899_700, 900_000), (950_000, 950_000)):
+        watch._set_clock(uptime_ms, 1_000)
+        assert watch.clock.uptime_at(1_000) == expected
+
+
+def test_a_phone_that_names_its_leg_itself_ends_no_service(rig: Rig) -> None:
+    """Where legs are called by their Call-ID, such a leg cannot be asked for; everybody else is served all the same."""
+    comes_up(rig, restarted=False, show=NOBODY)
+    rig.control._on_event(Message(Kind.EVENT, DIALS | {"Unique-ID": "3c26701@10.0.0.7"}))
+    rig.runtime.facts.clear()
+    assert SwitchConnected("fs1") in comes_up(rig, restarted=False, show=NOBODY)
+
+
+def _has_looked(looks: list[int], times: int) -> bool:
+    return len(looks) == times
+
+
+def test_a_fault_of_ours_in_comparing_ends_no_service(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would notice: the lease would be renewed, and callers hear music for ever."""
+    assert rig.control._outside is not None
+    looks: list[int] = []
+
+    def sweep(*_: object, **__: object) -> int:
+        looks.append(1)
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(rig.control._outside, "sweep", sweep)
+    rig.link.answers = {"show": NOBODY}
+    rig.control._on_state(Up("core", "fs1", restarted=False, uptime_ms=0, at_ms=0))
+    until(lambda: rig.control.in_sync)
+    for asked in (2, 3):
+        assert rig.control.resync()
+        until(partial(_has_looked, looks, asked))
+    rig.control._on_state(Down("the test is over"))
+    assert SwitchConnected("fs1") in rig.runtime.facts
+
+
+def test_what_is_known_of_the_time_before_outlives_the_fence() -> None:
+    """The fence is lost during the catching up with a switch that was started anew: that is not forgotten by it."""
+    rig, table = Rig(fence_term_ms=400), HashTable()
+    rig.link.hash, rig.link.answers = table.answer, {"show": NOBODY}
+    watch, aways = rig.control._watch, list[bool]()
+    assert watch._fence is not None
+    fence = watch._fence
+
+    def catch_up(away: Away) -> None:
+        aways.append(away.restarted)
+        if len(aways) == 1:
+            fence._good_until_ms = monotonic_ms()
+            watch.check_fence()
+
+    watch._catch_up = catch_up  # type: ignore[method-assign]
+    rig.control._on_state(Up("core", "fs1", restarted=True, uptime_ms=0, at_ms=monotonic_ms()))
+    until(lambda: rig.control.in_sync)
+    rig.control._on_state(Down("the test is over"))
+    assert aways == [True, True]
