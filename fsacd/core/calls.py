@@ -24,12 +24,14 @@ def queued(world: World, event: CallQueued) -> str | None:
     # The music loop announces its caller every few seconds, so a known call is the ordinary case.
     if event.call_id in world.calls:
         return None
+    offers_before = world.ended.take_back(event.call_id)
     if event.call_id in world.ended:
         farewell = world.ended.announced_again(event.call_id, world.now_ms)
         if farewell is not None:
             world.command(farewell)
         return None
     call = _make_call(world, event)
+    call.offers = offers_before  # it goes on with them: each of its agents' legs has a name of its own
     if not world.has_queue(event.queue):
         return _refuse(world, call, f"there is no queue {event.queue!r}")
     if event.leg is None:
@@ -183,6 +185,14 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
             _end_answered(world, call, "agent_hung_up" if outcome is CallOutcome.ABANDONED else detail)
 
 
+def lost(world: World, event: CallLost) -> None:
+    """The call's leg is lost with its switch, or nobody knows what has become of it."""
+    call = world.calls.get(event.call_id)
+    gone(world, event)
+    if call is not None and event.cause != Elsewhere.TALKS_UNSEEN:
+        world.ended.lose_sight(call.call_id, call.offers)
+
+
 def agent_hung_up(world: World, call: c.Call, offer: o.Offer) -> None:
     """The agent's leg ended during the talk."""
     settling = c.Settling(world.now_ms + world.rules.limits.settle_ms, offer, offer.talk_ms(world.now_ms))
@@ -259,7 +269,7 @@ def take_offers_back(world: World, call: c.Call, reason: CancelReason) -> None:
 def switch_restarted(world: World, switch: str, why: str = "switch_restarted") -> None:
     """Every leg on the switch is gone: its calls are lost, or over if they were talking."""
     for call in _on_switch(world, switch):
-        gone(world, CallLost(call.call_id, why))
+        lost(world, CallLost(call.call_id, why))
     agents.switch_restarted(world, switch)
     # Their calls stood on this switch, too, so none of these offers is wanted any more.
     for offer in [offer for offer in world.offers.values() if offer.switch == switch]:

@@ -18,6 +18,7 @@ _FAREWELL_RETRY_MS = 3_000
 class _Ended:
     at_ms: int
     farewell: SendCall | EndCall | None
+    offers: int | None = None  # of a call that we lost sight of: how often it was offered
 
 
 class EndedCalls:
@@ -38,18 +39,31 @@ class EndedCalls:
                 break
             del self._calls[oldest_id]
 
-    def all(self) -> Iterator[tuple[str, int, SendCall | EndCall | None]]:
-        """Each call that is remembered, when it ended, and its farewell; the first to be forgotten comes first."""
+    def lose_sight(self, call_id: str, offers: int) -> None:
+        """Nobody has seen its end: its leg may turn up again, if its switch brings it back late or is ours again."""
+        ended = self._calls[call_id]
+        ended.farewell, ended.offers = None, offers
+
+    def take_back(self, call_id: str) -> int:
+        """If we had lost sight of this call, it is not ended any more. Returns how often it was offered before."""
+        ended = self._calls.get(call_id)
+        if ended is None or ended.offers is None:
+            return 0
+        del self._calls[call_id]
+        return ended.offers
+
+    def all(self) -> Iterator[tuple[str, int, SendCall | EndCall | None, int | None]]:
+        """Each call that is remembered, with all that is; the first to be forgotten comes first."""
         for call_id, ended in self._calls.items():
-            yield call_id, ended.at_ms, ended.farewell
+            yield call_id, ended.at_ms, ended.farewell, ended.offers
 
     def forget(self, call_id: str) -> None:
         """Should it turn up again, it is a new call."""
         self._calls.pop(call_id, None)
 
-    def restore(self, call_id: str, at_ms: int, farewell: SendCall | EndCall | None) -> None:
+    def restore(self, call_id: str, at_ms: int, farewell: SendCall | EndCall | None, offers: int | None) -> None:
         """One of `all` again."""
-        self._calls[call_id] = _Ended(at_ms, farewell)
+        self._calls[call_id] = _Ended(at_ms, farewell, offers)
 
     def announced_again(self, call_id: str, now_ms: int) -> SendCall | EndCall | None:
         """What to tell the leg of an ended call that announces itself; None if it may still be on its way."""

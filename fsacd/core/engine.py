@@ -214,8 +214,10 @@ class Engine:
                 return calls.queued(world, event)
             case CallReturned():
                 calls.returned(world, event)
-            case CallerGone() | CallLeft() | CallLost():
+            case CallerGone() | CallLeft():
                 calls.gone(world, event)
+            case CallLost():
+                calls.lost(world, event)
             case CallRequeueAsked() | CallHangupAsked() | CallChangeAsked() | CallPromoteAsked() | CallSendAsked():
                 return wishes.of_call(world, event)
             case (

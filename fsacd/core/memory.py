@@ -68,6 +68,7 @@ class EndedMemory:
     call_id: str
     at_ms: int
     farewell: SendCall | EndCall | None = None
+    offers: int | None = None
 
 
 @fact
@@ -227,7 +228,7 @@ def _restore_calls(world: World, memory: Memory) -> None:
     for call in memory.calls:
         world.queue_lengths[call.queue] += in_queue(call.state)
     for ended in memory.ended:
-        world.ended.restore(ended.call_id, ended.at_ms, ended.farewell)
+        world.ended.restore(ended.call_id, ended.at_ms, ended.farewell, ended.offers)
 
 
 def _restore_index(world: World, memory: Memory) -> None:

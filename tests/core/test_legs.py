@@ -10,15 +10,19 @@ from fsacd.core.events import (
     AgentLoggedIn,
     CallerGone,
     CallLeft,
+    CallLost,
     CallQueued,
     CallReturned,
     Event,
     Leg,
+    OfferAnswered,
+    OfferConnected,
     OfferEnd,
     OfferEnded,
     SwitchConnected,
+    SwitchRestarted,
 )
-from fsacd.core.records import Anomaly
+from fsacd.core.records import Anomaly, Elsewhere
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.plugins import shipped
 from fsacd.testing import agent, queue, rules_of
@@ -78,3 +82,33 @@ def test_an_engine_that_goes_on_uses_the_same_names() -> None:
     rings = [command for heir in heirs for command in heir.advance(10_000).commands]
     assert [type(ring) for ring in rings] == [RingAgent, RingAgent]
     assert rings[0] == rings[1]
+
+
+@pytest.mark.parametrize("loss", [SwitchRestarted("fs1"), CallLost(CALL, "switch_restarted")])
+@pytest.mark.parametrize("state", ["waiting", "talking"])
+@pytest.mark.parametrize("restarted", [False, True], ids=["the same engine", "a restored one"])
+def test_a_lost_call_that_turns_up_again_is_served(loss: Event, state: str, *, restarted: bool) -> None:
+    """Its switch has recovered it late, or is configured again: the caller is not left in the music, nor released."""
+    engine = Engine(rules_of(queue("support"), agent("1001", "support")), shipped())
+    before = _first_ring(engine)
+    if state == "talking":
+        engine.handle(OfferAnswered(before), 100)
+        engine.handle(OfferConnected(before), 140)
+    engine.handle(loss, 10_000)
+    if restarted:
+        engine = Engine.restore(engine.dump(), shipped())
+    engine.handle(OfferEnded(before, OfferEnd.HUNG_UP), 10_000)
+    engine.handle(SwitchConnected("fs1"), 10_000)
+    steps = [engine.handle(CallQueued(CALL, "support", 0, OWN), 20_000), engine.advance(60_000)]
+    (ring,) = [command for step in steps for command in step.commands if isinstance(command, RingAgent)]
+    assert ring.call_id == CALL
+    assert ring.offer_id != before
+
+
+def test_who_talks_with_somebody_else_is_not_taken_out_of_his_talk() -> None:
+    """A late announcement of a caller who talks where we did not send him is of the time before."""
+    engine = Engine(Rules({"support": QueueRules("support")}, {}), shipped())
+    engine.handle(CallQueued(CALL, "support", 0, OWN), 0)
+    engine.handle(CallLost(CALL, Elsewhere.TALKS_UNSEEN), 10)
+    engine.handle(CallQueued(CALL, "support", 0, OWN), 20)
+    assert engine.snapshot(30).calls == ()
