@@ -259,6 +259,18 @@ def disarmed(leg: str) -> Wire:
     return encoder.uuid_setvar_multi(leg, {"transfer_after_bridge": "", "fsacd_over": "true"})
 
 
+def unchanged(found: Iterable[Finding], before: Snapshot, now: Snapshot, switch: str) -> list[Finding]:
+    """Those of whose legs the engine has learned nothing while the switch was asked; what it knows is newer."""
+    then, since = _states(before, switch), _states(now, switch)
+    return [finding for finding in found if then.get(finding.leg) == since.get(finding.leg)]
+
+
+def _states(snapshot: Snapshot, switch: str) -> dict[str, tuple[str, int]]:
+    calls = (call for call in snapshot.calls if call.leg is not None and call.leg.switch == switch)
+    known = {call.leg.uuid: (call.state, call.offers) for call in calls if call.leg is not None}
+    return known | {offer.offer_id: (offer.state, 0) for offer in snapshot.offers if offer.switch == switch}
+
+
 # --- asking ------------------------------------------------------------------------------------------------------
 
 

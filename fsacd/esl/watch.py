@@ -379,4 +379,5 @@ class Watch:
         snapshot = self._runtime.snapshot()
         found = list(sync.missed(snapshot, self.name, rows, look, self._returned))
         found += sync.in_limbo(snapshot, self.name, rows)
-        return found + self._strangers(look, rows)
+        found += self._strangers(look, rows)
+        return sync.unchanged(found, snapshot, self._runtime.snapshot(), self.name)

@@ -10,7 +10,7 @@ import gevent
 from fsacd.core.commands import Command, RingAgent
 from fsacd.core.engine import Engine
 from fsacd.core.events import Event, Leg
-from fsacd.core.rules import Rules
+from fsacd.core.rules import QueueRules, Rules
 from fsacd.esl.control import CallControl
 from fsacd.esl.features import Desk, Member
 from fsacd.esl.settings import LinkSettings
@@ -55,7 +55,7 @@ class Told(Runtime):
     """Keeps the facts instead of deciding."""
 
     def __init__(self) -> None:
-        super().__init__(Engine(Rules({}, {}), PLUGINS))
+        super().__init__(Engine(Rules({"sales": QueueRules("sales")}, {}), PLUGINS))
         self.facts: list[Event] = []
 
     def post(self, event: Event) -> None:

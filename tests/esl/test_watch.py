@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 
+import gevent
 import pytest
 
-from fsacd.core.events import CallQueued, SwitchConnected
+from fsacd.core.events import CallQueued, SwitchConnected, SwitchLost
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.states import Down, Up
 from fsacd.esl.sync import Away
-from fsacd.esl.wire import Outcome, Reply
-from fsacd.runtime import monotonic_ms
+from fsacd.esl.wire import Outcome, Reply, Wire
+from fsacd.runtime import Runtime, monotonic_ms
 from tests.esl.control_rig import CALL, DIALS, LEG, NOBODY, HashTable, Rig, comes_up
 from tests.esl.fake_switch import until
 
@@ -22,6 +24,19 @@ def rig() -> Rig:
     return Rig()
 
 
+def _somebody_waits() -> dict[str, Reply]:
+    waits = {"leg": "caller", "over": "false", "call": CALL, "queue": "sales", "queued_at": "5000"}
+    dump = {"Unique-ID": LEG.uuid, **{f"variable_fsacd_{name}": value for name, value in waits.items()}}
+    rows = [{"uuid": LEG.uuid, "context": "fsacd"}]
+    return {
+        "show": Reply(Outcome.OK, json.dumps({"row_count": 1, "rows": rows})),
+        "uuid_dump": Reply(Outcome.OK, json.dumps(dump)),
+    }
+
+
+SOMEBODY_WAITS = _somebody_waits()
+
+
 def test_a_caller_of_whom_nobody_told_is_found(rig: Rig) -> None:
     """When engine and switch are compared, he is told of as if he had announced himself, and counted."""
     repaired: list[str] = []
@@ -29,17 +44,34 @@ def test_a_caller_of_whom_nobody_told_is_found(rig: Rig) -> None:
     rig.link.answers = {"show": NOBODY}
     rig.control._on_state(Up("core", "fs1", restarted=False, uptime_ms=10_000, at_ms=monotonic_ms()))
     until(lambda: rig.control.in_sync)
-    waits = {"leg": "caller", "over": "false", "call": CALL, "queue": "sales", "queued_at": "5000"}
-    dump = {"Unique-ID": LEG.uuid, **{f"variable_fsacd_{name}": value for name, value in waits.items()}}
-    rows = [{"uuid": LEG.uuid, "context": "fsacd"}]
-    rig.link.answers = {
-        "show": Reply(Outcome.OK, json.dumps({"row_count": 1, "rows": rows})),
-        "uuid_dump": Reply(Outcome.OK, json.dumps(dump)),
-    }
+    rig.link.answers = SOMEBODY_WAITS
     assert rig.control.resync()
     until(lambda: any(isinstance(fact, CallQueued) for fact in rig.runtime.facts))
     rig.control._on_state(Down("the test is over"))
     assert repaired == ["unknown_caller"]
+
+
+def test_what_the_engine_learns_while_the_switch_is_asked_is_newer(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy switch tells of a caller late: what he does by then is not ended by what was found out before."""
+    rig.link.answers = {"show": NOBODY}
+    rig.control._on_state(Up("core", "fs1", restarted=False, uptime_ms=10_000, at_ms=monotonic_ms()))
+    until(lambda: rig.control.in_sync)
+    rig.runtime.facts.clear()
+    rig.link.answers, submit, dumps = SOMEBODY_WAITS, rig.link.submit, list[Wire]()
+
+    def hears_of_him(wire: Wire, on_reply: Callable[[Reply], object] | None = None, timeout_s: float = 0.0) -> None:
+        submit(wire, on_reply, timeout_s)
+        if wire.text.startswith("api uuid_dump"):
+            dumps.append(wire)
+            if len(dumps) == 2:  # the second look
+                Runtime.post(rig.runtime, CallQueued(CALL, "sales", 0, LEG))
+
+    monkeypatch.setattr(rig.link, "submit", hears_of_him)
+    assert rig.control.resync()
+    until(lambda: len(dumps) == 2)
+    gevent.sleep(0.05)
+    rig.control._on_state(Down("the test is over"))
+    assert rig.runtime.facts == [SwitchLost("fs1")]
 
 
 def test_callers_keep_their_order_when_the_clock_is_looked_at(rig: Rig) -> None:
