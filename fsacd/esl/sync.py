@@ -104,9 +104,11 @@ def missed(
     if away.restarted:
         rows = {}  # for a while the list still shows the legs of before the crash: only each leg's own answer counts
     connecting = {offer.offer_id for offer in offers.values() if offer.state == "connecting"}
+    talking = {offer.call_id: offer.offer_id for offer in offers.values() if offer.state == "talking"}
     for leg, call in calls.items():
         if leg not in rows and has_ended(leg, ask):
-            yield Finding(Difference.CALL_WITHOUT_LEG, leg, _end_of(call, away))
+            replaced = call.call_id in talking and _talks_with_another(talking[call.call_id], leg, ask)
+            yield Finding(Difference.CALL_WITHOUT_LEG, leg, _end_of(call, away, replaced=replaced))
         elif _is_in_doubt(call, rows.get(leg)):
             channel = Message(Kind.EVENT, dump(leg, ask))
             if call.state == "talking":
@@ -141,7 +143,15 @@ def recoverable(snapshot: Snapshot, switch: str) -> list[Wire]:
     return [encoder.uuid_exists(leg) for leg in legs]
 
 
-def _end_of(call: CallView, away: Away) -> Event:
+def _talks_with_another(agents_leg: str, leg: str, ask: Ask) -> bool:
+    """Whether the agent goes on talking with whom the caller has transferred him to."""
+    partner = Message(Kind.EVENT, dump(agents_leg, ask)).get(_PARTNER)
+    return partner not in ("", leg)
+
+
+def _end_of(call: CallView, away: Away, *, replaced: bool) -> Event:
+    if replaced:
+        return CallerGone(call.call_id, "ended_unseen", transferred=True, leg=call.leg)
     if away.restarted:
         return CallLost(call.call_id, "switch_restarted")
     if away.lease_ended and call.state != "talking":

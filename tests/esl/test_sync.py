@@ -102,6 +102,18 @@ CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
     ),
     "the bridge did not come yet": ("connecting", "connecting", {LEG: WAITS | ORDERED, OFFER: PARKED}, []),
     "they talk on": ("talking", "talking", {LEG: WAITS | {"variable_bridge_to": OFFER}, OFFER: PARKED}, []),
+    "he hung up after the talk": (
+        "talking",
+        "talking",
+        {OFFER: PARKED | {"variable_bridge_to": LEG}},
+        [CallerGone(CALL, "ended_unseen", leg=Leg("fs1", LEG))],
+    ),
+    "he has given his place in the talk to another": (
+        "talking",
+        "talking",
+        {OFFER: PARKED | {"variable_bridge_to": OTHER}},
+        [CallerGone(CALL, "ended_unseen", transferred=True, leg=Leg("fs1", LEG))],
+    ),
     "he talked, and is back in the music": (
         "talking",
         "talking",
