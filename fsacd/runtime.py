@@ -39,6 +39,7 @@ Sink = Callable[[Sequence[Record]], None]
 _GC_THRESHOLDS = (700, 2, 6_000)
 # A snapshot looks at everything: many readers within this time share one.
 _SNAPSHOT_MS = 50
+_FAILED = "the engine has failed; fsacd is being restarted"
 # The two clocks read one after the other differ by a little; beyond this, the wall clock was set.
 _WALL_STEP_MS = 100
 
@@ -95,6 +96,7 @@ class Runtime:
         self._last_ms = clock()
         self._sender: Sender = _nobody
         self._sinks: list[Sink] = []
+        self._broken_sinks: list[Sink] = []
         self._recognise: Callable[[CallQueued], CallQueued] = _as_it_is
         self._pending: deque[Event] = deque()
         self._running = False
@@ -129,7 +131,7 @@ class Runtime:
         """Begin to act on deadlines; `before` is called first each time, and may tell what makes them void."""
         if before is not None:
             self._before_deadlines = before
-        self._timer = gevent.spawn(self._keep_time)
+        self._timer = gevent.spawn(self._run_timer)
 
     def stop(self) -> None:
         """Take no more facts."""
@@ -152,13 +154,13 @@ class Runtime:
     def ask(self, event: Event) -> None:
         """Take a wish. Raises Refused with the engine's reason, or Unavailable if the engine takes nothing any more."""
         if self._stopped or self.failure:
-            raise Unavailable(
-                "fsacd is stopping" if self._stopped else "the engine has failed; fsacd is being restarted"
-            )
+            raise Unavailable("fsacd is stopping" if self._stopped else _FAILED)
         # The API's greenlets are never inside a step, so this one runs now.
         assert not self._running
         refused = self._step(event)
         self._drain()
+        if self.failure:
+            raise Unavailable(_FAILED)
         if refused is not None:
             raise Refused(refused)
 
@@ -243,10 +245,19 @@ class Runtime:
             self._sender(command)
         if step.records:
             for sink in self._sinks:
-                sink(step.records)
+                self._tell(sink, step.records)
         if self._on_busy is not None and self._engine.busy != self._busy:
             self._busy = self._engine.busy
             self._on_busy(self._busy)
+
+    def _tell(self, sink: Sink, records: Sequence[Record]) -> None:
+        """History, metrics and logs are behind the calls: what is wrong with one of them ends no service."""
+        try:
+            sink(records)
+        except Exception:
+            if sink not in self._broken_sinks:
+                self._broken_sinks.append(sink)
+                log.exception("records were not taken, by a fault of ours; said once", sink=repr(sink))
 
     def _fail(self, event: Event | None, error: Exception) -> None:
         """Stop deciding. Talks go on and callers hear music without us; whoever watches the daemon starts it again."""
@@ -262,6 +273,13 @@ class Runtime:
         deadline_ms = self._engine.next_deadline_ms()
         if deadline_ms is not None and (self._sleeping_until is None or deadline_ms < self._sleeping_until):
             self._wake.set()
+
+    def _run_timer(self) -> None:
+        """Keep time; should that fail, whoever watches the daemon must see it, or no ring would ever end."""
+        try:
+            self._keep_time()
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody acts on deadlines any more
+            self._fail(None, error)
 
     def _keep_time(self) -> None:
         while not self._stopped:

@@ -139,6 +139,41 @@ def test_a_failing_engine_decides_nothing_any_more(rig: Rig) -> None:
         rig.runtime.ask(AgentSetReady("a", "test"))
 
 
+def test_a_wish_at_which_the_engine_fails_was_not_done(rig: Rig) -> None:
+    """Who asked is told so, and not that all is well."""
+    with pytest.raises(Unavailable, match="the engine has failed"):
+        rig.runtime.ask(object())  # type: ignore[arg-type] # no fact at all
+
+
+def test_a_timer_that_fails_is_noticed(rig: Rig) -> None:
+    """Without it no ring would end and no caller overflow, and the daemon would look well for ever."""
+
+    def fail() -> None:
+        raise RuntimeError("a fault of ours")
+
+    rig.serve_one()
+    rig.runtime.start(fail)
+    with gevent.Timeout(5):
+        while not rig.runtime.failure:
+            gevent.sleep(0.005)
+    assert rig.runtime.failure == "RuntimeError: a fault of ours"
+
+
+def test_a_sink_that_fails_stops_nothing(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    """History, metrics and logs are behind the calls: whatever is wrong with one, calls and the others go on."""
+
+    def fail(_records: Sequence[Record]) -> None:
+        raise RuntimeError("a fault of ours")
+
+    later: list[Record] = []
+    rig.runtime.add_sink(fail)
+    rig.runtime.add_sink(later.extend)
+    rig.serve_one()
+    assert rig.runtime.failure == ""
+    assert later == [seen for seen in rig.seen if not isinstance(seen, RingAgent)]
+    assert capsys.readouterr().out.count("records were not taken") == 1
+
+
 def test_the_snapshot_shows_the_state_after_the_last_step(rig: Rig) -> None:
     """A reader never sees what was before his own change."""
     before = rig.runtime.snapshot()
