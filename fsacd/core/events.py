@@ -186,7 +186,8 @@ class OfferEnded:
     """The agent's leg has ended or never came to be: a failed originate and a hangup are the same fact.
 
     `answered`: the phone had been answered, though the leg may have ended before it could be bridged. `talked_ms`: how
-    long it was bridged, by the switch's own clock; 0 if it was not, or nobody knows.
+    long it was bridged, by the switch's own clock; 0 if it was not, or nobody knows. `told`: its phone knows. A leg
+    that we end is over in the switch up to 20 ms before its phone hears of it, and would be busy for the next ring.
     """
 
     offer_id: str
@@ -194,6 +195,7 @@ class OfferEnded:
     cause: str = ""
     answered: bool = False
     talked_ms: int = 0
+    told: bool = True
 
 
 # --- agents --------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from fsacd.strategy import Start
 # A leg whose talk is over ends by itself; only if it has not by then, it is ended.
 _TALK_OVER_GRACE_MS = 1_000
 _LONGEST_CANCEL_PAUSE_MS = 1_000
+_PHONE_TOLD_MS = 200
 
 _OUTCOMES: dict[CancelReason, OfferOutcome] = {
     CancelReason.CALLER_GONE: OfferOutcome.WITHDRAWN,
@@ -172,8 +173,20 @@ def _end_talk(world: World, offer_id: str, outcome: OfferOutcome, reason: str) -
         agents.wrap_up_until_leg_ends(world, agent, offer_id, give_up_ms)
 
 
+def await_phone(world: World, offer: o.Offer) -> None:
+    """The leg has ended by our doing; its phone is told in a moment, and could not ring again before that."""
+    if offer.ended_ms is None:
+        offer.ended_ms = world.now_ms
+        world.timers.set("offer", offer.offer_id, world.now_ms + _PHONE_TOLD_MS)
+
+
 def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
     """The leg has still not ended: ask again (a kill can miss a leg that is just being made), or go on without it."""
+    if offer.ended_ms is not None:
+        # It has, and there was no phone to be told, or we have not heard of it.
+        write_end(world, offer, OfferEnd.CANCELLED)
+        over(world, offer, OfferEnd.CANCELLED)
+        return
     if world.now_ms >= ending.give_up_ms:
         world.anomaly("offer_unconfirmed", f"the leg of offer {offer.offer_id} did not end in time")
         write_end(world, offer, OfferEnd.CANCELLED)

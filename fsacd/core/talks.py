@@ -36,7 +36,11 @@ def handle(world: World, event: OfferEvent) -> None:
             if offer is not None and isinstance(offer.state, o.OfferConnecting):
                 _not_connected(world, offer)
         case OfferEnded():
-            if offer is not None:
+            if offer is None:
+                return
+            if isinstance(offer.state, o.OfferEnding) and not event.told:
+                offers.await_phone(world, offer)
+            else:
                 _ended(world, offer, event)
 
 

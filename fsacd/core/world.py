@@ -246,7 +246,8 @@ class World:
 
     def forget_offer(self, offer: o.Offer) -> None:
         """The agent's leg is gone for good."""
-        offer.ended_ms = self.now_ms
+        if offer.ended_ms is None:
+            offer.ended_ms = self.now_ms
         del self.offers[offer.offer_id]
         self.timers.clear("offer", offer.offer_id)
 

@@ -46,7 +46,14 @@ from fsacd.esl.codec import Message
 from fsacd.esl.wire import Wire
 
 # What this module understands; the link subscribes to it.
-EVENTS = ("CHANNEL_PROGRESS", "CHANNEL_PROGRESS_MEDIA", "CHANNEL_PARK", "CHANNEL_BRIDGE", "CHANNEL_HANGUP")
+EVENTS = (
+    "CHANNEL_PROGRESS",
+    "CHANNEL_PROGRESS_MEDIA",
+    "CHANNEL_PARK",
+    "CHANNEL_BRIDGE",
+    "CHANNEL_HANGUP",
+    "CHANNEL_HANGUP_COMPLETE",
+)
 SUBCLASSES = ("fsacd::queued", "fsacd::waiting", "fsacd::returned", "fsacd::left", "fsacd::feature")
 # Channel events of other legs than ours stay in the switch.
 FILTERS = (("variable_fsacd_leg", "/^./"),)
@@ -211,10 +218,12 @@ class Reader:
                 return OfferAnswered(offer_id, self.switch)
             case "CHANNEL_BRIDGE":
                 return OfferConnected(offer_id)
-            case "CHANNEL_HANGUP":
+            case "CHANNEL_HANGUP" | "CHANNEL_HANGUP_COMPLETE":
                 cause = message.get("Hangup-Cause")
                 answered = message.get("Caller-Channel-Answered-Time", "0") != "0"
-                return OfferEnded(offer_id, end_of(cause), cause, answered, _talked_ms(message))
+                # The first comes when the leg is killed, the second when BYE or CANCEL is on its way.
+                told = message.name == "CHANNEL_HANGUP_COMPLETE"
+                return OfferEnded(offer_id, end_of(cause), cause, answered, _talked_ms(message), told)
         return None
 
 
@@ -253,7 +262,7 @@ def _job_ended(message: Message) -> Event | None:
     if not job.startswith(_JOB) or not text.startswith("-ERR"):
         return None
     cause = text.removeprefix("-ERR").strip()
-    return OfferEnded(job.removeprefix(_JOB), end_of(cause), cause)
+    return OfferEnded(job.removeprefix(_JOB), end_of(cause), cause, told=False)
 
 
 _ENDS = {

@@ -28,7 +28,7 @@ from fsacd.esl.fence import Fence, FenceError, Held, Taken
 from fsacd.esl.outside import OutsideCalls
 from fsacd.esl.settings import LinkSettings
 from fsacd.esl.states import Up
-from fsacd.esl.sync import Away, Finding
+from fsacd.esl.sync import Away, Difference, Finding
 from fsacd.esl.wire import Outcome, Wire
 from fsacd.runtime import Runtime, monotonic_ms
 
@@ -51,6 +51,7 @@ _LIST_LAG_S: Final = 1.0
 _CATCH_UP_S: Final = 2.0
 _MOST_STRANGERS: Final = 5_000
 _RECOVERY_LOOK_S: Final = 0.2
+_PHONES_TOLD_S: Final = 0.05
 # Uptimes read over a slower round trip would say less than the clock that we have.
 _QUICK_MS: Final = 100
 _DRIFT_MS: Final = 500
@@ -299,6 +300,9 @@ class Watch:
         for finding in found:
             self._repair(finding)
         self._sweep_outside(look, rows, adopt=True)
+        if any(finding.kind is Difference.UNKNOWN_AGENT_LEG for finding in found):
+            # These agents are free, and their phones hear of it in a moment; see `OfferEnded.told`.
+            gevent.sleep(_PHONES_TOLD_S)
         if found:
             kinds = Counter(str(finding.kind) for finding in found)
             log.info("caught up with the switch", switch=self.name, **kinds)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_TRANSFERS = 70
 
 # How long a thread takes to notice, in microseconds: a hang-up breaks its read at once, a new state costs it a frame.
-HANGUP_NOTICED_US = (200, 2 * MS)
+HANGUP_NOTICED_US = (200, 20 * MS)
 STATE_NOTICED_US = (2 * MS, 22 * MS)
 # A thread starts at once as a rule, but a kill may come before it.
 BIRTH_US = (*[(50, 300)] * 4, (300, 4 * MS))
@@ -224,6 +224,9 @@ class Session:
         channel.state = channel.running = State.REPORTING
         switch.fire_state(channel)
         self._write_bill()
+        if self.line is not None and not channel.left:
+            # BYE or CANCEL is sent by the leg's own thread, when it has seen that it was hung up.
+            self.line.leg_ended(channel.cause, by_far_end=False)
         switch.fire("CHANNEL_HANGUP_COMPLETE", channel)
         yield from self.sleep(switch.agenda.between(300, 3 * MS))
         channel.state = State.DESTROY
@@ -271,7 +274,7 @@ class Session:
         unborn = {"Channel-State": "CS_NONE"} if channel.running is State.NEW else None
         self.switch.fire("CHANNEL_HANGUP", channel, unborn)
         self.signal(*HANGUP_NOTICED_US)
-        if self.line is not None:
+        if self.line is not None and by_far_end:
             self.line.leg_ended(cause, by_far_end)
         if self.on_change is not None:
             self.on_change()

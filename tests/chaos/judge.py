@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from fsacd.core.records import CallEnded, CallOutcome, Elsewhere, Record
 from fsacd.core.views import Snapshot
 from fsacd.sim.agenda import MS, SECOND
+from fsacd.sim.channel import State
 from fsacd.sim.session import Session
 from fsacd.sim.switch import Switch
 from tests.chaos.life import LEASE_MS, Life
@@ -104,13 +105,19 @@ class Judge:
             if session.channel.variables.get("fsacd_leg") == "agent" and not session.channel.down
         ]
 
+    def _at_phones(self) -> list[Session]:
+        """Agents' legs that their phones have not been told the end of; what a phone ended itself it knows of."""
+        agents = [s for s in self._switch.sessions.values() if s.channel.variables.get("fsacd_leg") == "agent"]
+        return [s for s in agents if not s.channel.left and s.channel.running < State.REPORTING]
+
     def _one_ring_each(self) -> None:
-        legs = Counter(leg.channel.variables.get("fsacd_agent", "") for leg in self._agent_legs())
+        at_phones = self._at_phones()
+        legs = Counter(leg.channel.variables.get("fsacd_agent", "") for leg in at_phones)
         for agent_id, count in legs.items():
             if count > 1:
                 uuids = [
                     f"{leg.channel.uuid} ({leg.channel.answer_state})"
-                    for leg in self._agent_legs()
+                    for leg in at_phones
                     if leg.channel.variables.get("fsacd_agent") == agent_id
                 ]
                 self.wrong("two offers", f"agent {agent_id} has the legs {', '.join(uuids)}")

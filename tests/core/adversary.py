@@ -90,7 +90,9 @@ class Adversary:
                     self.legs[order.offer_id] = AgentLeg(order)
             case k.CancelOffer():
                 if order.offer_id in self.legs:
-                    self.end_leg(order.offer_id, e.OfferEnd.CANCELLED)
+                    # Over in the switch first, and then at the phone, of which is perhaps not told.
+                    self.facts.append(e.OfferEnded(order.offer_id, e.OfferEnd.CANCELLED, told=False))
+                    self.end_leg(order.offer_id, e.OfferEnd.CANCELLED, lost=pick.chance(8))
             case k.Connect():
                 leg = self.legs.get(order.offer_id)
                 if leg is None or order.call_id not in self.callers or pick.chance(10):
@@ -116,10 +118,11 @@ class Adversary:
         else:
             self.end_caller(order.call_id, "MANAGER_REQUEST")
 
-    def end_leg(self, offer_id: str, end: e.OfferEnd) -> None:
+    def end_leg(self, offer_id: str, end: e.OfferEnd, *, lost: bool = False) -> None:
         """An agent's leg ends; a caller who talked returns to the music."""
         leg = self.legs.pop(offer_id)
-        self.facts.append(e.OfferEnded(offer_id, end))
+        if not lost:
+            self.facts.append(e.OfferEnded(offer_id, end))
         if leg.bridged and leg.ring.call_id in self.callers:
             self.facts.append(e.CallReturned(leg.ring.call_id, at_ms=self.driver.now_ms))
 

@@ -16,7 +16,7 @@
     3     agent 1001 change support:2 german=5  no_skills, no_queues
     3     queue support closes                  or opens
     3     last_agents +4912=1001                by history; and `forget +4912`
-    3     offer anna/1 answered                 rang, connected, not_connected, ended END (after_talk_of 3s)
+    3     offer anna/1 answered                 rang, connected, not_connected, ended END (after_talk_of 3s, untold)
     3     offer anna/1 talks                    answered and connected
     9     call anna over                        the caller hangs up, and the agent's leg ends
     9     history 1001 desk calls=2 rings=2s talks=30s     calls to a queue that is his alone, one after the other
@@ -277,6 +277,8 @@ def _offer_fact(name: str, words: list[str]) -> e.Event:
             return e.ConnectFailed(offer_id, " ".join(cause))
         case ["ended", end, "after_talk_of", talk]:
             return e.OfferEnded(offer_id, e.OfferEnd(end), talked_ms=milliseconds(talk))
+        case ["ended", end, "untold"]:
+            return e.OfferEnded(offer_id, e.OfferEnd(end), told=False)
         case ["ended", end, *cause]:
             return e.OfferEnded(offer_id, e.OfferEnd(end), " ".join(cause))
     raise StoryError(f"no fact about an offer: {' '.join(words)}")

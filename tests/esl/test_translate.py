@@ -159,10 +159,18 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
         (event("CHANNEL_PARK", **AGENT), OfferAnswered(OFFER, "fs1")),
         (event("CHANNEL_BRIDGE", **CALLER, Bridge__B__Unique__ID=OFFER), OfferConnected(OFFER)),
         (event("CHANNEL_BRIDGE", **AGENT), OfferConnected(OFFER)),
-        (event("CHANNEL_HANGUP", **AGENT, Hangup__Cause="USER_BUSY"), OfferEnded(OFFER, OfferEnd.BUSY, "USER_BUSY")),
+        (
+            event("CHANNEL_HANGUP", **AGENT, Hangup__Cause="USER_BUSY"),
+            OfferEnded(OFFER, OfferEnd.BUSY, "USER_BUSY", told=False),
+        ),
+        (
+            event("CHANNEL_HANGUP_COMPLETE", **AGENT, Hangup__Cause="USER_BUSY"),
+            OfferEnded(OFFER, OfferEnd.BUSY, "USER_BUSY"),
+        ),
+        (event("CHANNEL_HANGUP_COMPLETE", **CALLER, Hangup__Cause="NORMAL_CLEARING"), None),
         (
             event("CHANNEL_HANGUP", **AGENT, Hangup__Cause="LOSE_RACE", Caller__Channel__Answered__Time="1795332010"),
-            OfferEnded(OFFER, OfferEnd.CANCELLED, "LOSE_RACE", answered=True),
+            OfferEnded(OFFER, OfferEnd.CANCELLED, "LOSE_RACE", answered=True, told=False),
         ),
         (
             # We may have heard of the bridge late; the switch knows how long they talked.
@@ -173,7 +181,7 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
                 Caller__Channel__Bridged__Time="1795312083386308",
                 Event__Date__Timestamp="1795312085326311",
             ),
-            OfferEnded(OFFER, OfferEnd.HUNG_UP, "NORMAL_CLEARING", talked_ms=1_940),
+            OfferEnded(OFFER, OfferEnd.HUNG_UP, "NORMAL_CLEARING", talked_ms=1_940, told=False),
         ),
         (
             event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING"),
@@ -197,7 +205,7 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
         ),
         (
             event("BACKGROUND_JOB", Job__UUID=f"ring-{OFFER}", _body="-ERR USER_NOT_REGISTERED\n"),
-            OfferEnded(OFFER, OfferEnd.UNREACHABLE, "USER_NOT_REGISTERED"),
+            OfferEnded(OFFER, OfferEnd.UNREACHABLE, "USER_NOT_REGISTERED", told=False),
         ),
         # +OK means answered, which CHANNEL_PARK says better: only a parked leg can be bridged.
         (event("BACKGROUND_JOB", Job__UUID=f"ring-{OFFER}", _body=f"+OK {OFFER}\n"), None),

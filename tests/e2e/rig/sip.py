@@ -267,7 +267,7 @@ class Telephones:
         elif method in {"BYE", "UPDATE", "INFO", "OPTIONS"}:
             self._reply(message, "200 OK", address)
             if method == "BYE" and dialog is not None:
-                self._over(dialog, by_switch=True)
+                self._over(dialog, by_switch=True, at_s=self._came_s)
 
     def _ring(self, message: Message, address: tuple[str, int]) -> None:
         found = _USER.search(message.start)
@@ -308,9 +308,10 @@ class Telephones:
             self._reply(dialog.invite, "487 Request Terminated", address, dialog.near)
 
     @staticmethod
-    def _over(dialog: Dialog, *, by_switch: bool = False) -> None:
+    def _over(dialog: Dialog, *, by_switch: bool = False, at_s: float | None = None) -> None:
         if dialog.state != "over":
-            dialog.state, dialog.over_s, dialog.by_switch = "over", time.time(), by_switch
+            dialog.state, dialog.by_switch = "over", by_switch
+            dialog.over_s = time.time() if at_s is None else at_s
 
 
 _WAITS = ScriptedPhone(rings_ms=0)
