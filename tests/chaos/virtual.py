@@ -10,6 +10,7 @@ import heapq
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import ceil
 from typing import Any, Self
 from unittest.mock import patch
 
@@ -110,7 +111,8 @@ class VirtualTime:
 
     def plan(self, timer: Timer, number: int, after_s: float) -> None:
         self._count += 1
-        due_us = self._agenda.now_us + max(0, int(after_s * SECOND))
+        # Rounded up: whoever waits for a moment that lies a tenth of a microsecond ahead would wait without end.
+        due_us = self._agenda.now_us + max(0, ceil(after_s * SECOND))
         heapq.heappush(self._timers, (due_us, self._count, timer, number))
 
     # --- the clocks ---
