@@ -31,6 +31,7 @@ from tests.chaos.net import Net, connector
 from tests.chaos.people import Floor, plan_of, rules_for
 from tests.chaos.virtual import Frozen, VirtualTime, spawn_for
 
+START_S = 1
 WARM_UP_S = (4, 15)
 PAUSE_S = (1, 12)
 CALM_S = 15
@@ -194,6 +195,8 @@ class Schedule:
 
     def _play(self) -> None:
         self.begin("one")
+        # On a switch that no daemon has ever served, callers take the fallback: that is no fault.
+        self.let(START_S)
         self.floor.start()
         self.let(self.chance.uniform(*WARM_UP_S))
         for _ in range(self._faults):
