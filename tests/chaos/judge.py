@@ -79,11 +79,16 @@ class Judge:
         for new in records:
             if not isinstance(new, CallEnded):
                 continue
+            serving = self._serving()
+            if new.seen and serving is not None and serving.instance != instance:
+                self.wrong("two outcomes", f"call {new.call_id}: {instance} wrote {_told(new)}, and another one serves")
             by, old = self._rows.get(new.call_id, (instance, new))
             replaces = new.seen and (not old.seen or new.ended_ms > old.ended_ms)
             if old != new and new.call_id not in self.forgiven:
+                # Two may both have seen an end: the first one's command to end it was lost with its link, and the
+                # caller lived on. So the later one counts. But nobody writes two ends by himself.
                 worse = old if replaces else new
-                if worse.seen or (by == instance and worse.detail != Elsewhere.SERVED_ELSEWHERE):
+                if by == instance and worse.detail != Elsewhere.SERVED_ELSEWHERE:
                     self.wrong("two outcomes", f"call {new.call_id}: {by} wrote {_told(old)}, {instance} {_told(new)}")
             self._rows[new.call_id] = (instance, new) if replaces else (by, old)
 

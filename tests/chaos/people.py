@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fsacd.core.rules import AgentRules, Rules, Service
-from fsacd.sim.agenda import MS
+from fsacd.sim.agenda import MS, SECOND
 from fsacd.sim.callcentre import AgentPhone, CallCentre, Customer
 from fsacd.sim.phones import Caller, Line
 from fsacd.sim.switch import Switch
@@ -18,6 +18,7 @@ NERVOUS = 0.2
 NERVOUS_MS = ((0, 60), (0, 300))
 # A talk that is shorter than this was none: the caller is put back.
 TALK_MS = 1_000
+MOST_PATIENT_S = 200
 # From a BYE on one side to the BYE on the other.
 BYE_MS = 200
 
@@ -97,6 +98,8 @@ class Person(Customer):
     def answered(self, line: Line) -> None:
         self.line = line
         Customer.answered(self, line)
+        # Now and then one has more patience than the schedule has time, and asks for what nobody can do.
+        line.switch.agenda.after(MOST_PATIENT_S * SECOND, lambda: self._give_up(line))
 
     def talking(self, line: Line) -> None:
         self.began_talk_us = line.switch.agenda.now_us
