@@ -74,13 +74,16 @@ class Judge:
             if not self.switch_restarts_us:
                 self.wrong("counted as lost", f"call {record.call_id}: {record.detail}")
 
-    def write(self, instance: str, records: Sequence[Record]) -> None:
-        """What a life writes to the one table of all: a row for each call, of which the better one stays."""
+    def write(self, instance: str, records: Sequence[Record], *, again: bool = False) -> None:
+        """What a life writes to the one table of all: a row for each call, of which the better one stays.
+
+        `again`: it is what the life before may have written, when it served.
+        """
         for new in records:
             if not isinstance(new, CallEnded):
                 continue
             serving = self._serving()
-            if new.seen and serving is not None and serving.instance != instance:
+            if new.seen and not again and serving is not None and serving.instance != instance:
                 self.wrong("two outcomes", f"call {new.call_id}: {instance} wrote {_told(new)}, and another one serves")
             by, old = self._rows.get(new.call_id, (instance, new))
             replaces = new.seen and (not old.seen or new.ended_ms > old.ended_ms)

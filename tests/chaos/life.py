@@ -105,7 +105,7 @@ class Life(Frozen):
         rules: Rules,
         net: Net,
         disk: Disk,
-        on_row: Callable[[str, Sequence[Record]], None],
+        on_row: Callable[..., None],
         on_count: Callable[[Sequence[Record]], None],
         on_dead: Callable[[Life], None],
         on_command: Callable[[Life, Command], None],
@@ -147,7 +147,7 @@ class Life(Frozen):
             host=self.instance,
         )
         self.control = CallControl(SWITCH, link, self.runtime, LEASE_MS, desk, instance=self.instance)
-        self._write(last.unwritten)
+        self._on_row(self.instance, last.unwritten, again=True)
         self.journal.begin(self.engine)
         self.began = True
         last.tell(self.runtime, {SWITCH: self.control}, list(self.rules.agents) if self._logs_in else [])
