@@ -149,7 +149,7 @@ def test_an_absence_costs_nobody_anything(centre: Centre, fault: str) -> None:
     assert {agent["state"] for agent in after.values()} <= {"talking", "offered", "held_back", "ready"}
     kept = {talk.user: after[talk.user]["call_id"] for talk in untouched}
     assert kept == {user: agents[user]["call_id"] for user in kept}, "who talks is in the same call as before"
-    print_lost(site)
+    assert site.daemon.metrics()["fsacd_lost_callers_total"] == 0
 
 
 def away(centre: Centre, fault: str) -> tuple[Deeds, float]:
@@ -191,8 +191,3 @@ def check_order(site: Site, before: list[str], deeds: Deeds) -> None:
     served = set(stayed) - set(now)
     assert served <= answered, "who does not wait any more talks"
     assert now == [number for number in stayed if number not in served]
-
-
-def print_lost(site: Site) -> None:
-    lost = site.daemon.metrics().get("fsacd_lost_callers_total")
-    print(f"lost: {lost}")
