@@ -257,6 +257,9 @@ class Telephones:
             self._ring(message, address)
         elif method == "INVITE" and dialog is not None and dialog.state == "talking":
             self._reply(message, "200 OK", address, body=_SDP)
+        elif method == "INVITE" and dialog is not None and dialog.state == "over":
+            # A switch that comes back from a crash asks for a call that has ended meanwhile.
+            self._reply(message, "481 Call/Transaction Does Not Exist", address)
         elif method == "CANCEL":
             invite = None
             if dialog is not None and dialog.state == "ringing":
