@@ -117,7 +117,8 @@ def missed(
                 yield from _moved_on(call, leg, channel, connecting)
     for leg, offer in offers.items():
         if leg not in rows and has_ended(leg, ask):
-            yield Finding(Difference.OFFER_WITHOUT_LEG, leg, _end_of_offer(offer, away))
+            left = _left_by_crash(offer, calls.values(), ask) if away.restarted else None
+            yield Finding(Difference.OFFER_WITHOUT_LEG, leg, _end_of_offer(offer, away), then=left)
         elif offer.state == "ringing" and _seems_answered(rows.get(leg)):
             yield from _answered(offer, ask)
 
@@ -163,6 +164,17 @@ def _end_of_offer(offer: OfferView, away: Away) -> Event:
     if away.restarted and offer.state != "talking":
         return OfferEnded(offer.offer_id, OfferEnd.NOT_SENT, "switch_restarted")  # nobody is to blame
     return OfferEnded(offer.offer_id, OfferEnd.HUNG_UP, "switch_restarted" if away.restarted else "ended_unseen")
+
+
+def _left_by_crash(offer: OfferView, calls: Iterable[CallView], ask: Ask) -> Event | None:
+    """The caller of a talk of which only his leg was recovered.
+
+    No bridge has ended there, so the switch neither releases him nor sends him anywhere: he would hear nothing for ever.
+    """
+    for call in calls:
+        if call.call_id == offer.call_id and call.leg is not None and offer.state == "talking":
+            return None if has_ended(call.leg.uuid, ask) else CallReturned(call.call_id, call.leg)
+    return None
 
 
 def _is_in_doubt(call: CallView, row: Row | None) -> bool:

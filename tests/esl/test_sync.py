@@ -146,6 +146,14 @@ def test_what_was_missed(what: str) -> None:
     assert facts(Switch(legs), view(call, offer)) == expected
 
 
+def test_a_caller_whose_agent_was_not_recovered() -> None:
+    """A crash has left him alone in his talk, which no bridge will end: he is told where to go like one who is back."""
+    away = sync.Away(restarted=True)
+    (finding,) = sync.missed(view("talking", "talking"), "fs1", {}, Switch({LEG: WAITS}).ask, returned, away)
+    assert finding.fact == OfferEnded(OFFER, OfferEnd.HUNG_UP, "switch_restarted")
+    assert finding.then == CallReturned(CALL, Leg("fs1", LEG))
+
+
 def test_the_list_of_channels_may_lag() -> None:
     """A leg that the list does not show is gone only if the switch says so for this very leg."""
     switch = Switch({LEG: WAITS}, unlisted=frozenset({LEG}))
