@@ -169,7 +169,7 @@ def _end_of_offer(offer: OfferView, away: Away) -> Event:
 def _left_by_crash(offer: OfferView, calls: Iterable[CallView], ask: Ask) -> Event | None:
     """The caller of a talk of which only his leg was recovered.
 
-    No bridge has ended there, so the switch neither releases him nor sends him anywhere: he would hear nothing for ever.
+    No bridge has ended there, so the switch neither releases him nor sends him on: he would hear nothing for ever.
     """
     for call in calls:
         if call.call_id == offer.call_id and call.leg is not None and offer.state == "talking":
