@@ -223,8 +223,7 @@ def in_limbo(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> Iterat
             continue
         row = rows.get(call.leg.uuid, {})
         if row.get("state") in _BETWEEN and not row.get("call_uuid"):
-            remedy = encoder.uuid_transfer(call.leg.uuid, "fsacd_wait", CONTEXT)
-            yield Finding(Difference.CALLER_IN_LIMBO, call.leg.uuid, remedy=remedy)
+            yield Finding(Difference.CALLER_IN_LIMBO, call.leg.uuid, remedy=_into_music(call.leg.uuid))
 
 
 # --- what is there, and we do not know ---------------------------------------------------------------------------
@@ -259,10 +258,14 @@ def unknown(legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | N
         channel = Message(Kind.EVENT, dump(leg, ask))
         if channel.get("Unique-ID") != leg or channel.get("Answer-State") == "hangup":
             continue
-        bridged = bool(channel.get(_PARTNER))
+        partner = channel.get(_PARTNER)
+        bridged = bool(partner)
         match channel.get("variable_fsacd_leg"):
             case "caller" if channel.get("variable_fsacd_over") == "false":
-                if bridged:
+                if bridged and has_ended(partner, ask):
+                    # Recovered after a crash, and the one he was to talk with was not: he hears nothing, and waits on.
+                    others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=_into_music(leg)))
+                elif bridged:
                     others.append(Finding(Difference.UNKNOWN_TALK, leg, remedy=disarmed(leg)))
                 elif isinstance(fact := queued(channel), CallQueued):
                     # His call may have ended, and the command that was to end his leg have been lost: he is told again.
@@ -274,6 +277,10 @@ def unknown(legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | N
             case _:
                 pass  # a feature code, a talk that goes on, somebody who has left the queue
     return others + [finding for _, finding in sorted(callers, key=lambda pair: pair[0])]
+
+
+def _into_music(leg: str) -> Wire:
+    return encoder.uuid_transfer(leg, "fsacd_wait", CONTEXT)
 
 
 def disarmed(leg: str) -> Wire:

@@ -46,6 +46,8 @@ _FENCE_ANSWER_S: Final = 1.0
 _STAND_BY_S: Final = 0.5
 # The switch's list of legs may show one this late: then it is read once more.
 _LIST_LAG_S: Final = 1.0
+# Who takes over from another daemon looks a second time so much later: the list lags by 0.3 s.
+_TAKE_OVER_S: Final = 0.4
 # All of it together, when a link has come up. What a slow switch leaves open is found by the comparing that follows,
 # and callers announce themselves.
 _CATCH_UP_S: Final = 2.0
@@ -157,19 +159,24 @@ class Watch:
 
     def _live(self, *, restarted: bool) -> None:
         while True:
-            if self._fence is not None:
-                self._acquire(self._fence)
+            before = self._acquire(self._fence) if self._fence is not None else ""
             self.listens, self.standing_by, self._fence_lost = True, False, False
             away = self._how_it_was(restarted=restarted)
             self._keeper = gevent.spawn(self._keep)
             self._try(partial(self._catch_up, away))
+            if before not in ("", self._instance):
+                # Another daemon may have rung somebody just now, whom the switch's list does not show yet; and the
+                # legs that were ended a moment ago are gone before their agents are rung again.
+                gevent.sleep(_TAKE_OVER_S)
+                self._try(partial(self._catch_up, sync.HERE))
             if not self._fence_lost:
                 restarted = False
                 self._into_service()
                 self._compare_again_and_again()
             self._keeper.kill()
 
-    def _acquire(self, fence: Fence) -> None:
+    def _acquire(self, fence: Fence) -> str:
+        """Wait until the fence is ours; returns who held it before."""
         said = ""
         while True:
             wait_s = _STAND_BY_S
@@ -184,7 +191,7 @@ class Watch:
                             self._tell_taken()
                         self._taken = False
                         log.info("this daemon serves the switch", switch=self.name, epoch=epoch, before=before)
-                        return
+                        return before
                     case Taken(known=False):
                         self.detail = "FreeSWITCH did not say who serves it"
                     case Taken(by, for_ms):

@@ -260,7 +260,9 @@ def test_what_else_may_be_found() -> None:
     assert found({OFFER: ring}) == [("unknown_agent_leg", OFFER, None, True)]
     assert found({OFFER: ring | {"variable_bridge_to": LEG}}) == []
     assert found({OFFER: ring | {"Unique-ID": OTHER}}) == []  # copied variables on the far side of a loopback
-    assert found({LEG: caller(LEG, 1) | {"variable_bridge_to": OTHER}}) == [("unknown_talk", LEG, None, True)]
+    talks = {LEG: caller(LEG, 1) | {"variable_bridge_to": OTHER}}
+    assert found(talks | {OTHER: {"Unique-ID": OTHER}}) == [("unknown_talk", LEG, None, True)]
+    assert found(talks) == [("caller_in_limbo", LEG, None, True)]  # recovered after a crash, and the other one was not
     assert found({LEG: caller(LEG, 1) | ORDERED}) == [("unknown_caller", LEG, 400_001, False)]
     assert found({LEG: caller(LEG, 1, over="true")}) == []
     assert found({LEG: caller(LEG, 1) | {"Answer-State": "hangup"}}) == []
