@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from fsacd.errors import FsacdError
@@ -73,8 +74,12 @@ class Directory:
         return max((*self.segments(), *self.snapshots()), default=0)
 
     def size(self) -> int:
-        """The bytes of all segments."""
-        return sum(self.segment(number).stat().st_size for number in self.segments())
+        """The bytes of all segments. Others may remove some of them meanwhile."""
+        size = 0
+        for number in self.segments():
+            with suppress(OSError):
+                size += self.segment(number).stat().st_size
+        return size
 
     def create_segment(self, number: int) -> int:
         """A new segment's file descriptor, to append to. OSError if that cannot be."""
@@ -91,6 +96,10 @@ class Directory:
             while rest:
                 rest = rest[os.write(fd, rest) :]
             os.fsync(fd)
+        except OSError:
+            # Each try would leave one, and together they would take what is left of a disk that is nearly full.
+            draft.unlink(missing_ok=True)
+            raise
         finally:
             os.close(fd)
         draft.rename(path)
@@ -111,6 +120,11 @@ class Directory:
         gone += [draft for draft in self.path.glob("*.draft") if draft.name < self.snapshot(number).name]
         for path in gone:
             path.unlink(missing_ok=True)
+
+    def forget_segments(self) -> None:
+        """Remove all segments. The newest snapshot stays."""
+        for number in self.segments():
+            self.segment(number).unlink(missing_ok=True)
 
     def forget_aside(self) -> None:
         """Remove what was set aside."""

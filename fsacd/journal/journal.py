@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -31,13 +32,11 @@ from fsacd.journal.syncer import Syncer
 log = structlog.get_logger(__name__)
 
 _LOOK_S = 0.25
-# A snapshot that failed is tried again after this.
-_SNAPSHOT_RETRY_S = 60.0
 # So long the thread has for removing what was erased, before requests are looked for again.
 _ERASURE_PAUSE_S = 2.0
 _CLOCK_STEP_MS = 100
 _END_S = 2.0
-# Without a good snapshot nothing can be removed; beyond this the disk is not filled further.
+# Without a good snapshot nothing is removed, up to this.
 _LIMIT_BYTES = 2 << 30
 
 
@@ -45,7 +44,7 @@ _LIMIT_BYTES = 2 << 30
 class JournalSettings:
     """A snapshot is made after so many entries, or so many seconds with any, but not sooner than after the pause.
 
-    `retry_s`: how soon a journal that could not be written is tried again.
+    `retry_s`: how soon a journal that could not be written is tried again; `snapshot_retry_s`: a snapshot that failed.
     """
 
     directory: Path
@@ -53,6 +52,7 @@ class JournalSettings:
     snapshot_s: float = 300.0
     snapshot_pause_s: float = 15.0
     retry_s: float = 3.0
+    snapshot_retry_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +169,11 @@ class Journal:
 
     def put(self, now_ms: int, event: Event | None) -> None:
         """A fact (None: the time) is about to enter the engine."""
+        if isinstance(event, QueueSetOpen) and event.by == self._hours:
+            self._notes.hours[event.queue] = event.open
         if self._fd < 0:
             self._lost += 1
             return
-        if isinstance(event, QueueSetOpen) and event.by == self._hours:
-            self._notes.hours[event.queue] = event.open
         self._entries += 1
         self._since_snapshot += 1
         self._write(lines.of_entry(now_ms, event))
@@ -236,15 +236,23 @@ class Journal:
     def _look_after(self) -> None:
         while True:
             gevent.sleep(_LOOK_S)
-            if self._syncer.error and self._fd >= 0:
-                self._broken(f"what was written does not reach the disk: {self._syncer.error}")
-            if self._fd < 0:
-                if monotonic() >= self._next_try:
-                    self._next_try = monotonic() + self._settings.retry_s
-                    self._begin_anew()
-            elif self._copy is None and not self._erase() and self._is_time():
-                self.snapshot()
-            self._tell_clocks()
+            try:
+                self._look()
+            except Exception:
+                # Nobody else bounds the journal, nor mends it.
+                log.exception("the journal could not be looked after, by a fault of ours")
+                gevent.sleep(self._settings.retry_s)
+
+    def _look(self) -> None:
+        if self._syncer.error and self._fd >= 0:
+            self._broken(f"what was written does not reach the disk: {self._syncer.error}")
+        if self._fd < 0:
+            if monotonic() >= self._next_try:
+                self._next_try = monotonic() + self._settings.retry_s
+                self._begin_anew()
+        elif self._copy is None and not self._erase() and self._is_time():
+            self.snapshot()
+        self._tell_clocks()
 
     def _is_time(self) -> bool:
         if not self._since_snapshot or monotonic() < self._next_snapshot:
@@ -304,12 +312,20 @@ class Journal:
             self._broken(error.strerror or str(error))
             return
         if has_grown:
-            self._broken(f"it has grown to {_LIMIT_BYTES >> 30} GiB, and no snapshot can be made")
+            # The disk is not filled further. To replay so much would take longer than anybody waits: it is given up, so
+            # that there can be a new beginning, and with it a snapshot.
+            self._syncer.do(self._directory.forget_segments)
+            self._broken(f"it has grown to {_LIMIT_BYTES >> 30} GiB while no snapshot could be made, and is given up")
             return
         self._number, self._fd = number, fd
         self._syncer.follow(fd)
         self._syncer.do(self._directory.sync)
         self._write(lines.of_object({**self._head("journal"), "after_gap": after_gap}))
+        if self._fd < 0:
+            # A disk that is full has room for names: there would be one more with each try, all night long.
+            with suppress(OSError):
+                self._directory.segment(number).unlink(missing_ok=True)
+                self._number -= 1
 
     def _head(self, kind: str) -> dict[str, object]:
         return {
@@ -357,10 +373,10 @@ class Journal:
         self._snapshot_s = monotonic() - began
         erasing, self._erasing = self._erasing, []
         if failed:
-            self._next_erasure = monotonic() + _SNAPSHOT_RETRY_S
+            self._next_erasure = monotonic() + self._settings.snapshot_retry_s
             self._snapshot_failures += 1
-            self._since_snapshot = max(self._since_snapshot, 1)
-            self._next_snapshot = monotonic() + _SNAPSHOT_RETRY_S
+            self._since_snapshot = self._settings.snapshot_entries  # it is due as soon as it may be tried again
+            self._next_snapshot = monotonic() + self._settings.snapshot_retry_s
             log.error("no snapshot could be made; the journal grows until one can", why=failed)
             return
         self._snapshots += 1

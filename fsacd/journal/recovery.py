@@ -229,8 +229,13 @@ class _Replay:
                 self._damage[f"{self._directory.segment(before + 1)} is missing; what came after it is not used"] = None
                 return
             path = self._directory.segment(number)
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                self._damage[f"{path} cannot be read: {error.strerror}; what came from there on is not used"] = None
+                return
             offset = 0
-            for row in path.read_bytes().splitlines(keepends=True):
+            for row in content.splitlines(keepends=True):
                 place, offset = (number, offset), offset + len(row)
                 if not row.endswith(b"\n"):
                     break  # the process ended while it wrote this
