@@ -151,6 +151,9 @@ class SwitchLink:
             return str(error)
         except EncodeError as error:
             return f"a setting fits no command: {error}"
+        except Exception as error:  # noqa: BLE001 - the link must go on: nobody else would notice
+            _log.exception("a link failed by a fault of ours", switch=self.name)
+            return f"{type(error).__name__}: {error}"
         finally:
             session.close()
             self._session = None

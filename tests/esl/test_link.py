@@ -250,6 +250,13 @@ def test_a_setting_that_fits_no_command(rig: Rig) -> None:
     assert rig.down()[0].startswith("a setting fits no command: ")
 
 
+def test_a_fault_of_ours_ends_no_link(rig: Rig) -> None:
+    """Whatever goes wrong in one attempt, here a host's name that no resolver can be asked for, there is a next one."""
+    rig.start(host="x" * 64)
+    until(lambda: len(rig.down()) >= 2)
+    assert "label too long" in rig.down()[0]
+
+
 def test_a_silent_switch_is_given_up(rig: Rig) -> None:
     """Without any byte for the heartbeat timeout the link is taken for dead."""
     rig.start(heartbeat_timeout_ms=30)
