@@ -18,7 +18,7 @@ from fsacd.core.commands import (
     RingAgent,
     SendCall,
 )
-from fsacd.core.events import CallerGone, ConnectFailed, Leg, OfferEnd, OfferEnded
+from fsacd.core.events import CallerGone, ConnectFailed, Leg, OfferEnd, OfferEnded, OutsideCallEnded
 from fsacd.esl import encoder, features, translate
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
@@ -80,6 +80,9 @@ class CallControl:
         """Calls that agents had without us when the daemon before this one ended; before `start`."""
         if self._outside is not None:
             self._outside.remember(legs)
+            return
+        for agent_id, leg in legs:  # they are not respected any more, and nobody would hear of their end
+            self._runtime.post(OutsideCallEnded(agent_id, leg))
 
     def start(self) -> None:
         """Begin to connect, and to connect again for ever."""

@@ -82,7 +82,7 @@ class OutsideCalls:
             self._tell(leg)
 
     def forget(self) -> None:
-        """The switch has restarted: nothing is left, and the engine knows."""
+        """Another daemon has the switch: the engine knows of no leg any more, and is told anew of what is left."""
         self._open.clear()
         self._remembered.clear()
 

@@ -210,6 +210,8 @@ class Watch:
         if not self._taken:
             self._taken = True
             self._runtime.post(SwitchTaken(self.name))
+            if self._outside is not None:
+                self._outside.forget()
 
     def _how_it_was(self, *, restarted: bool) -> Away:
         """What may have happened while nobody listened, told by the lease that the switch remembers."""

@@ -122,6 +122,13 @@ def test_where_it_is_not_wanted_nothing_is_subscribed_or_told() -> None:
     ]
 
 
+def test_where_it_is_not_wanted_any_more_nobody_stays_busy() -> None:
+    """The daemon before respected the agents' own calls: nobody would ever hear of the end of those there are."""
+    off = Rig(respect_outside_calls=False)
+    off.control.remember_outside([("1001", LEG)])
+    assert off.runtime.facts == [OutsideCallEnded("1001", LEG)]
+
+
 def test_who_is_in_a_call_is_known_before_anybody_is_rung(rig: Rig) -> None:
     """When the link comes up, the calls that are there are told before the switch is said to be in service."""
     dump = Reply(Outcome.OK, json.dumps(DIALS))
@@ -226,6 +233,20 @@ def test_who_stands_by_says_so_and_listens_to_nothing(fenced: Fenced) -> None:
     assert not rig.control.resync()
     until(lambda: rig.control.in_sync)
     assert not rig.control.standing_by
+
+
+def test_an_agents_own_call_outlasts_another_daemon(fenced: Fenced) -> None:
+    """What the engine has forgotten with the switch it is told anew: he talks still, and must not be rung."""
+    rig, table = fenced
+    until(lambda: rig.control.in_sync)
+    rig.control._on_event(Message(Kind.EVENT, DIALS))
+    table.table["leader"] = "other:7:1000:abcdef"
+    until(lambda: rig.control.standing_by)
+    rig.runtime.facts.clear()
+    there = Reply(Outcome.OK, "true")
+    rig.link.answers = {"show": LISTED, "uuid_exists": there, "uuid_dump": Reply(Outcome.OK, json.dumps(DIALS))}
+    until(lambda: rig.control.in_sync)
+    assert rig.runtime.facts == [OutsideCallStarted("1001", LEG), SwitchConnected("fs1")]
 
 
 def test_a_clean_stop_gives_the_fence_up(fenced: Fenced) -> None:

@@ -133,7 +133,7 @@ def test_a_beginning_that_was_missed_is_made_up_for(rig: Rig) -> None:
     assert rig.facts == [OutsideCallStarted("1001", Leg("fs1", LEG))]
 
 
-def test_after_a_restart_of_the_switch_nothing_is_left(rig: Rig) -> None:
+def test_what_another_daemon_has_taken_is_forgotten(rig: Rig) -> None:
     """The engine clears them by itself: an end that comes late is of no call that is known."""
     rig.hear("CHANNEL_CREATE", **IN, variable_user_name="1001")
     rig.calls.forget()
