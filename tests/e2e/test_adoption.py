@@ -136,3 +136,21 @@ def test_who_is_not_recovered_is_lost(workplace: Path, tracking: RealSwitch) -> 
         assert {name: value for name, value in floor.daemon.metrics().items() if name == ended} == {ended: 1.0}
     finally:
         floor.stop()
+
+
+def test_who_is_recovered_late_is_served(workplace: Path, tracking: RealSwitch) -> None:
+    """The operator recovers the calls when they count as lost already: they wait again, not only in the music."""
+    floor = opened(workplace, tracking)
+    try:
+        for number in ("4930401", "4930402"):
+            floor.call(number, "nobody")
+        await_true(lambda: tracked(tracking) == 2, 5, "the switch has written both legs down")
+        tracking.kill()
+        tracking.start()
+        await_true(lambda: floor.daemon.get("calls")["calls"] == [], 10, "they count as lost")
+        esl = tracking.esl()
+        assert "Recovered 2 call(s)" in esl.api("sofia recover")
+        esl.close()
+        await_true(lambda: sorted(waiting(floor)) == ["4930401", "4930402"], BACK_S, "both wait again")
+    finally:
+        floor.stop()
