@@ -137,6 +137,7 @@ def test_a_first_start_says_that_nothing_is_kept(sim: Sim, tmp_path: Path, datab
 
 def test_a_row_that_died_with_the_daemon_is_written(sim: Sim, daemon: Daemon, database: str) -> None:
     """Who was killed between a call's end and its row has left the end in the journal: the next one writes the row."""
+    await_true(lambda: daemon.said("connected to the database"), "there are tables")
     for number in (1, 2):
         sim.dial(SUPPORT, number=f"493000000{number}", hangs_up_ms=1_000)
     await_true(lambda: len(rows(database, "SELECT FROM calls")) == 2, "both calls have a row")
