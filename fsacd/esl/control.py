@@ -73,6 +73,7 @@ class CallControl:
             self._outside,
             submit=self._submit,
             act=lambda wire: self._act(wire, _nobody),
+            renew_link=self._renew_link,
             on_repair=on_repair or (lambda _kind: None),
         )
 
@@ -145,6 +146,9 @@ class CallControl:
 
     def _submit(self, wire: Wire, on_reply: Callable[[Reply], object], timeout_s: float) -> None:
         self._link.submit(wire, on_reply, timeout_s)
+
+    def _renew_link(self, reason: str) -> None:
+        self._link.renew(reason)
 
     def _act(self, wire: Wire, on_reply: Callable[[Reply], object]) -> None:
         """Send what changes something: never without the fence, and never after its end."""

@@ -76,6 +76,11 @@ class SwitchLink:
             supervisor.join(_STOP_S)
             supervisor.kill(timeout=_STOP_S)
 
+    def renew(self, reason: str) -> None:
+        """End this life of the link: what it has not told by now it never tells. The next one begins by itself."""
+        if self._session is not None:
+            self._session.give_up(reason)
+
     def set_busy(self, busy: bool) -> None:
         """While busy, FreeSWITCH is kept awake so that events come within a few milliseconds."""
         if busy:

@@ -218,6 +218,10 @@ class Session:
             self._counters.lag_ms = lag_ms
             self._counters.lag_max_ms = max(self._counters.lag_max_ms, lag_ms)
 
+    def give_up(self, reason: str) -> None:
+        """Let `run` end, if nothing else has ended it yet."""
+        self._end(reason)
+
     def _end(self, reason: str) -> None:
         if self._reason is None:
             self._reason = reason

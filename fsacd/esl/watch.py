@@ -3,8 +3,10 @@
 One life for each time the link is up:
 
     link up ──> acquire the fence ──> catch up ──> in service ──> compare engine and switch, again and again
-                 ^   (stand by)                        │
-                 └────── the fence is lost <───────────┘         link down ends all of it
+                  (stand by)
+
+Link down ends all of it, and a lost fence ends the link: what has come on it and was not read yet is of a time in which
+another daemon may have served. Its agents' legs would be taken for strays, and its callers for waiting.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ _RELEASE_S: Final = 1.0
 
 
 class Watch:
-    """Keeps watch over one switch. `act` sends what changes something there."""
+    """Keeps watch over one switch. `act` sends what changes something there, `renew_link` begins a new life of it."""
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class Watch:
         *,
         submit: Submit,
         act: Callable[[Wire], None],
+        renew_link: Callable[[str], None],
         on_repair: Callable[[str], None],
     ) -> None:
         self.name = name
@@ -85,6 +88,7 @@ class Watch:
         self._reader = reader
         self._outside = outside
         self._act = act
+        self._renew_link = renew_link
         self._on_repair = on_repair
         self._asker = Asker(submit, _ANSWER_S)
         self._instance = instance
@@ -98,6 +102,7 @@ class Watch:
         self._keeper: gevent.Greenlet | None = None
         self._stir = Signal()
         self._fence_lost = False
+        self._restarted = False  # and what has become of the legs of before is not known yet
         self._reconcile_asked = False
         self.clock = translate.SwitchClock(0, 0)
         self.detail = "not connected yet"
@@ -114,7 +119,8 @@ class Watch:
     def link_up(self, state: Up) -> None:
         """The link has come up: events flow."""
         self._set_clock(state.uptime_ms, state.at_ms)
-        self._life = gevent.spawn(self._live, restarted=state.restarted)
+        self._restarted = self._restarted or state.restarted
+        self._life = gevent.spawn(self._live)
 
     def link_down(self, reason: str) -> None:
         """There is no link any more."""
@@ -157,23 +163,21 @@ class Watch:
 
     # --- one life of the link ---
 
-    def _live(self, *, restarted: bool) -> None:
-        while True:
-            before = self._acquire(self._fence) if self._fence is not None else ""
-            self.listens, self.standing_by, self._fence_lost = True, False, False
-            away = self._how_it_was(restarted=restarted)
-            self._keeper = gevent.spawn(self._keep)
-            self._try(partial(self._catch_up, away))
-            if before not in ("", self._instance):
-                # Another daemon may have rung somebody just now, whom the switch's list does not show yet; and the
-                # legs that were ended a moment ago are gone before their agents are rung again.
-                gevent.sleep(_TAKE_OVER_S)
-                self._try(partial(self._catch_up, sync.HERE))
-            if not self._fence_lost:
-                restarted = False
-                self._into_service()
-                self._compare_again_and_again()
-            self._keeper.kill()
+    def _live(self) -> None:
+        before = self._acquire(self._fence) if self._fence is not None else ""
+        self.listens, self.standing_by, self._fence_lost = True, False, False
+        away = self._how_it_was()
+        self._keeper = gevent.spawn(self._keep)
+        self._try(partial(self._catch_up, away))
+        if before not in ("", self._instance):
+            # Another daemon may have rung somebody just now, whom the switch's list does not show yet; and the legs that
+            # were ended a moment ago are gone before their agents are rung again.
+            gevent.sleep(_TAKE_OVER_S)
+            self._try(partial(self._catch_up, sync.HERE))
+        if not self._fence_lost:
+            self._restarted = False
+            self._into_service()
+            self._compare_again_and_again()
 
     def _acquire(self, fence: Fence) -> str:
         """Wait until the fence is ours; returns who held it before."""
@@ -213,17 +217,17 @@ class Watch:
             if self._outside is not None:
                 self._outside.forget()
 
-    def _how_it_was(self, *, restarted: bool) -> Away:
+    def _how_it_was(self) -> Away:
         """What may have happened while nobody listened, told by the lease that the switch remembers."""
         lease = self._asker(encoder.global_getvar("fsacd_lease"))
         text = lease.text.strip()
         # The dialplan's own lease, which holds for the first moments of a switch, begins with a nought (freeswitch/).
         if lease.ok and text.isascii() and text.isdigit() and not text.startswith("0"):
-            return Away(restarted, lease_ended=self._uptime(monotonic_ms()) >= int(text[:18]) * 1_000)
+            return Away(self._restarted, lease_ended=self._uptime(monotonic_ms()) >= int(text[:18]) * 1_000)
         # A switch that has never had a lease, yet we know calls on it: it was started anew while nobody looked.
         forgotten = lease.outcome in (Outcome.OK, Outcome.ERR)
         knows = any(call.leg is not None and call.leg.switch == self.name for call in self._runtime.snapshot().calls)
-        return Away(restarted or (forgotten and knows), lease_ended=forgotten)
+        return Away(self._restarted or (forgotten and knows), lease_ended=forgotten)
 
     def _into_service(self) -> None:
         self.in_sync, self.detail, self.since_ms = True, "", monotonic_ms()
@@ -243,6 +247,7 @@ class Watch:
         log.warning("not serving the switch any more", switch=self.name, why=why)
         self._runtime.post(SwitchLost(self.name))
         self._stir.set()
+        self._renew_link(why)
 
     def _end_life(self) -> None:
         for greenlet in (self._keeper, self._life):

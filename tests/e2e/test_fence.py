@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from tests.e2e.rig import phones
 from tests.e2e.rig.daemon import Daemon
 from tests.e2e.rig.phones import Caller
-from tests.e2e.rig.switch import RealSwitch, await_true
+from tests.e2e.rig.switch import Esl, RealSwitch, await_true
 
 TERM_S = 4.0
 # After the end of the term: the look of whoever stands by, and the sync.
@@ -171,3 +172,32 @@ def test_a_switch_without_a_hash_table_is_not_served(site: Site, switch: RealSwi
     assert "+OK" in esl.api("load mod_hash")
     esl.close()
     await_true(lambda: serves(two), 5, "it serves")
+
+
+def test_a_leader_that_stood_still_acts_on_nothing_of_that_time(
+    site: Site, workplace: Path, switch: RealSwitch
+) -> None:
+    """What happened meanwhile waits in its socket: the other daemon's ring, whose talk goes on, is no stray one."""
+    one = site.daemon("one")
+    two = site.daemon("two")
+    one.signal(signal.SIGSTOP)
+    within(lambda: serves(two), TERM_S + SOON_S, "the other instance takes over")
+    esl = switch.esl()
+    for _ in range(20_000):  # so that it has not yet read all of that time when the fence is its own again
+        esl.fire("fsacd::probe")
+    caller = phones.run_callers(workplace / "caller", [Caller("4930001", "queue-support")], switch.trunk_port, 30)
+    await_true(lambda: two.agents()["1001"]["state"] == "talking", 20, "the call is served")
+    await_true(lambda: talks(esl) == 2, 3, "the switch says so, too")
+    two.stop()
+    one.signal(signal.SIGCONT)
+    await_true(lambda: serves(one), SOON_S, "the first instance serves again")
+    time.sleep(3)  # for whatever it does about what it finds
+    assert talks(esl) == 2
+    esl.close()
+    caller.stop()
+
+
+def talks(esl: Esl) -> int:
+    """How many legs are bridged."""
+    rows: list[dict[str, Any]] = json.loads(esl.api("show channels as json")).get("rows", [])
+    return sum(row["application"] == "uuid_bridge" for row in rows)

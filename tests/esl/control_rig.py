@@ -33,6 +33,7 @@ class Link:
         self.answers: dict[str, Reply] = {}
         self.sent: list[str] = []
         self.hash: Callable[[Wire], Reply] | None = None
+        self.on_renewal: Callable[[str], object] = lambda _reason: None
 
     def submit(
         self, wire: Wire, on_reply: Callable[[Reply], object] | None = None, timeout_s: float | None = None
@@ -44,6 +45,9 @@ class Link:
                 gevent.spawn(on_reply, self.hash(wire))
             else:
                 on_reply(self.answers.get(verb, Reply(Outcome.OK, "+OK")))
+
+    def renew(self, reason: str) -> None:
+        gevent.spawn(self.on_renewal, reason)
 
     def call(self, wire: Wire, timeout_s: float | None = None) -> Reply:
         found: list[Reply] = []
@@ -74,6 +78,11 @@ class Rig:
         )
         self.subscription = self.control._link._subscription
         self.control._link = self.link  # type: ignore[assignment]  # stands in for the network
+        self.link.on_renewal = self._down_and_up
+
+    def _down_and_up(self, reason: str) -> None:
+        self.control._on_state(Down(reason))
+        self.control._on_state(Up("core", "fs1", restarted=False, uptime_ms=0, at_ms=monotonic_ms()))
 
     def send(self, command: Command, **answers: Reply) -> list[Event]:
         self.link.answers = answers

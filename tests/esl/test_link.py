@@ -163,6 +163,15 @@ def test_it_comes_back_by_itself(rig: Rig) -> None:
     assert (link.stats().reconnects, link.stats().connected) == (1, True)
 
 
+def test_it_is_renewed(rig: Rig) -> None:
+    """Somebody wants a new life of it, in which nothing of the old one is told."""
+    link = rig.start(events=["CHANNEL_PARK"])
+    until(rig.up)
+    link.renew("the fence is lost")
+    until(lambda: len(rig.up()) == 2)
+    assert rig.down() == ["the fence is lost"]
+
+
 def test_a_restarted_switch_is_told_apart(rig: Rig) -> None:
     """Another Core-UUID means that the switch has restarted and every leg is gone."""
     rig.start()

@@ -90,6 +90,11 @@ class Esl:
         self._socket.sendall(f"api {command}\n\n".encode())
         return self._read()[1].strip()
 
+    def fire(self, subclass: str) -> None:
+        """Let the switch send an event to everybody who wants this subclass."""
+        self._socket.sendall(f"sendevent CUSTOM\nEvent-Subclass: {subclass}\n\n".encode())
+        self._read()
+
     def close(self) -> None:
         """Leave."""
         self._file.close()
