@@ -89,5 +89,10 @@ class Look:
         for wire, reply in zip(asked, self._asker.all(asked, self._left_s()), strict=True):
             self._replies[wire.data] = reply
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the time has run out, so that questions may be open."""
+        return self._left_s() <= 0
+
     def _left_s(self) -> float:
         return max(0.0, self._until - time.monotonic())

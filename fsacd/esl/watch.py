@@ -104,6 +104,7 @@ class Watch:
         self._fence_lost = False
         self._restarted = False  # and what has become of the legs of before is not known yet
         self._reconcile_asked = False
+        self._agrees = False  # engine and switch, when they were compared last
         self.clock = translate.SwitchClock(0, 0)
         self.detail = "not connected yet"
         self.listens = False
@@ -170,8 +171,8 @@ class Watch:
         self._keeper = gevent.spawn(self._keep)
         self._try(partial(self._catch_up, away))
         if before not in ("", self._instance):
-            # Another daemon may have rung somebody just now, whom the switch's list does not show yet; and the legs that
-            # were ended a moment ago are gone before their agents are rung again.
+            # Another daemon may have rung somebody just now, whom the switch's list does not show yet; and the legs
+            # that were ended a moment ago are gone before their agents are rung again.
             gevent.sleep(_TAKE_OVER_S)
             self._try(partial(self._catch_up, sync.HERE))
         if not self._fence_lost:
@@ -353,11 +354,16 @@ class Watch:
             self._act(finding.remedy)
 
     def _compare_again_and_again(self) -> None:
-        """Until the fence is lost: soon after the catching up, then now and then, and when somebody asks for it."""
+        """Until the fence is lost: soon after the catching up, then now and then, and when somebody asks for it.
+
+        Soon again when there was something to repair, or the switch was too slow to say.
+        """
+        interval_s = self._settings.reconcile_interval_ms / 1000
         wait_s = _LIST_LAG_S
         while self._goes_on(wait_s):
+            self._agrees = False
             self._try(self._compare)
-            wait_s = self._settings.reconcile_interval_ms / 1000
+            wait_s = interval_s if self._agrees else min(interval_s, 2 * wait_s)
 
     def _try(self, look: Callable[[], None]) -> None:
         """Whatever is wrong with one leg, the others shall be served: nobody else would notice that nobody does."""
@@ -378,24 +384,27 @@ class Watch:
         """Twice, because the list lags and facts are on their way: what is wrong both times is repaired."""
         first = self._differences()
         if not first:
+            self._agrees = first is not None
             return
         gevent.sleep(_LIST_LAG_S)
         known = {(finding.kind, finding.leg) for finding in first}
-        for finding in self._differences():
+        for finding in self._differences() or ():
             if (finding.kind, finding.leg) in known and not self._fence_lost:
                 log.warning("engine and switch differed", switch=self.name, what=str(finding.kind), leg=finding.leg)
                 self._on_repair(str(finding.kind))
                 self._repair(finding)
 
-    def _differences(self) -> list[Finding]:
+    def _differences(self) -> list[Finding] | None:
+        """What differs now; None when the switch had too little time to say."""
         look = Look(self._asker, _ANSWER_S)
         rows = sync.channels(look)
         if rows is None:
-            return []
+            return None
         for _ in range(self._sweep_outside(look, rows, adopt=False)):
             self._on_repair(str(sync.Difference.OUTSIDE_CALL))
         snapshot = self._runtime.snapshot()
         found = list(sync.missed(snapshot, self.name, rows, look, self._returned))
         found += sync.in_limbo(snapshot, self.name, rows)
         found += self._strangers(look, rows)
-        return sync.unchanged(found, snapshot, self._runtime.snapshot(), self.name)
+        found = sync.unchanged(found, snapshot, self._runtime.snapshot(), self.name)
+        return found if found or not look.is_over else None
