@@ -185,6 +185,8 @@ class Daemon:
     def _stop(self) -> None:
         log.info("fsacd is stopping; talks go on, and callers keep waiting for the next daemon")
         self._notifier.stopping()
+        for control in self._controls.values():
+            control.retire()
         if not self.runtime.failure:  # an engine that has failed ends no ring; the next daemon goes on with them
             drain(self.runtime, self._controls, self._send, self._config.stop_ring_ms)
         self.runtime.stop()

@@ -89,6 +89,10 @@ class CallControl:
         """Begin to connect, and to connect again for ever."""
         self._link.start()
 
+    def retire(self) -> None:
+        """Let nobody be rung on the switch any more who is not rung already, also when the link has just come up."""
+        self._watch.retire()
+
     def stop(self) -> None:
         """Leave the switch alone, to whoever comes next. Calls on it go on."""
         self._watch.stop()

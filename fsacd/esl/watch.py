@@ -102,6 +102,7 @@ class Watch:
         self._keeper: gevent.Greenlet | None = None
         self._stir = Signal()
         self._fence_lost = False
+        self._retired = False
         self._restarted = False  # and what has become of the legs of before is not known yet
         self._reconcile_asked = False
         self._agrees = False  # engine and switch, when they were compared last
@@ -129,6 +130,10 @@ class Watch:
         self._out_of_service(reason)
         self.standing_by = False
         self._runtime.post(SwitchLost(self.name))
+
+    def retire(self) -> None:
+        """Begin no service any more; what is served keeps its fence and its lease until `stop`."""
+        self._retired = True
 
     def stop(self) -> None:
         """Serve no more, and let the next one in at once."""
@@ -175,7 +180,7 @@ class Watch:
             # that were ended a moment ago are gone before their agents are rung again.
             gevent.sleep(_TAKE_OVER_S)
             self._try(partial(self._catch_up, sync.HERE))
-        if not self._fence_lost:
+        if not (self._fence_lost or self._retired):
             self._restarted = False
             self._into_service()
             self._compare_again_and_again()

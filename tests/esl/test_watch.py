@@ -133,3 +133,14 @@ def test_what_is_known_of_the_time_before_outlives_the_fence() -> None:
     until(lambda: rig.control.in_sync)
     rig.control._on_state(Down("the test is over"))
     assert aways == [True, True]
+
+
+def test_who_is_stopped_while_it_catches_up_begins_no_service(rig: Rig) -> None:
+    """It rings nobody in its last second; the callers keep their lease for the next daemon."""
+    rig.link.answers = {"show": NOBODY}
+    rig.control.retire()
+    rig.control._on_state(Up("core", "fs1", restarted=False, uptime_ms=0, at_ms=0))
+    until(lambda: "show" in rig.link.sent and "global_setvar" in rig.link.sent)
+    gevent.sleep(0.02)
+    assert rig.runtime.facts == []
+    rig.control._on_state(Down("the test is over"))
