@@ -40,6 +40,9 @@ _GC_THRESHOLDS = (700, 2, 6_000)
 # A snapshot looks at everything: many readers within this time share one.
 _SNAPSHOT_MS = 50
 _FAILED = "the engine has failed; fsacd is being restarted"
+# A deadline that comes so late was slept through; before it is acted on, others have so long to read what has happened.
+_STOOD_STILL_MS = 500
+_LISTEN_S = 0.1
 # The two clocks read one after the other differ by a little; beyond this, the wall clock was set.
 _WALL_STEP_MS = 100
 
@@ -291,6 +294,9 @@ class Runtime:
                 self._wake.clear()
             deadline_ms = self._engine.next_deadline_ms()
             if deadline_ms is not None and deadline_ms <= self._clock():
+                if self._clock() - deadline_ms > _STOOD_STILL_MS:
+                    # This process was stopped, or starved: what has made the deadline void may lie in the sockets.
+                    gevent.sleep(_LISTEN_S)
                 self._before_deadlines()
                 self._step(None)
                 self._drain()

@@ -17,6 +17,7 @@ from fsacd.core.events import (
     CallQueued,
     Event,
     Leg,
+    OfferAnswered,
     OfferEnd,
     OfferEnded,
     RulesChanged,
@@ -109,6 +110,25 @@ def test_what_makes_a_deadline_void_is_told_first(rig: Rig) -> None:
         while not any(isinstance(seen, CancelOffer) for seen in rig.seen):
             gevent.sleep(0.005)
     assert [seen.reason for seen in rig.seen if isinstance(seen, CancelOffer)][:1] == [CancelReason.CALLER_GONE]
+
+
+def test_what_was_slept_through_is_heard_before_deadlines_are_acted_on() -> None:
+    """A process that stood still may find in its sockets that the phone was answered before the ring was over."""
+    clock_ms = 0
+    runtime, sent = Runtime(Engine(RULES, shipped()), clock=lambda: clock_ms), list[Command]()
+    runtime.set_sender(sent.append)
+    runtime.post(SwitchConnected("s"))
+    runtime.post(AgentLoggedIn("a", "test"))
+    runtime.post(CallQueued("c", "q", 0, Leg("s", "u")))
+    (ring,) = sent
+    assert isinstance(ring, RingAgent)
+    clock_ms = 5_000
+    runtime.start()
+    gevent.sleep(0.01)  # the timer has seen by now that it is late
+    runtime.post(OfferAnswered(ring.offer_id, "s"))
+    gevent.sleep(0.2)
+    runtime.stop()
+    assert [type(command).__name__ for command in sent] == ["RingAgent", "Connect"]
 
 
 def test_a_wish_is_refused_with_the_engines_reason(rig: Rig) -> None:

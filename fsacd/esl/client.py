@@ -14,6 +14,7 @@ import struct
 import termios
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self, assert_never
 
@@ -44,6 +45,8 @@ _log = structlog.get_logger(__name__)
 
 _RECEIVE_BYTES: Final = 32 * 1024
 _STOP_S: Final = 1.0
+# For SO_LINGER: close by RST, and throw away what was not sent.
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
 
 OnReply = Callable[[Reply], object]
 Handler = Callable[[Message], object]
@@ -351,6 +354,11 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
             return
         self.lost_reason = reason
         self.connected = False
+        if self.pending and self.sock is not None:
+            # What the kernel has not delivered yet it must not deliver any more: on a link that was half-open, an order
+            # to ring would be obeyed when another daemon serves the switch.
+            with suppress(OSError):  # it is closed already
+                self.sock.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_LINGER, _AT_ONCE)
         self._close_socket()
         for command, outcome in self._replies.fail():
             gevent.spawn(_finish, command, Reply(outcome, reason))

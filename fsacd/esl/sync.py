@@ -7,7 +7,7 @@ of whom nobody knows would wait for his next announcement, and a leg that lost i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -44,6 +44,7 @@ _BETWEEN = frozenset(("CS_RESET", "CS_SOFT_EXECUTE", "CS_HIBERNATE"))
 _PARTNER = "variable_bridge_to"
 _VERSION_AT = 14  # where a UUID says which version it is; ours are made from call and attempt, the switch's of chance
 _OURS = "5"
+_LONGEST_NUMBER = 19
 
 
 class Difference(StrEnum):
@@ -252,7 +253,7 @@ def unknown(legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | N
 
     `queued` reads a waiting caller's leg as his announcement is read.
     """
-    callers: list[tuple[int, Finding]] = []
+    callers: list[tuple[int, int, CallQueued]] = []
     others: list[Finding] = []
     for leg in legs:
         channel = Message(Kind.EVENT, dump(leg, ask))
@@ -267,16 +268,37 @@ def unknown(legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | N
                     others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=_into_music(leg)))
                 elif bridged:
                     others.append(Finding(Difference.UNKNOWN_TALK, leg, remedy=disarmed(leg)))
-                elif isinstance(fact := queued(channel), CallQueued):
-                    # His call may have ended, and the command that was to end his leg have been lost: he is told again.
-                    music = CallReturned(fact.call_id, fact.leg)
-                    callers.append((fact.arrived_ms, Finding(Difference.UNKNOWN_CALLER, leg, fact, then=music)))
+                elif isinstance(fact := queued(channel), CallQueued) and fact.leg is not None:
+                    callers.append((fact.arrived_ms, _number(channel.get("variable_fsacd_queued_at")), fact))
             case "agent" if channel.get("variable_fsacd_offer") == leg and not bridged:
                 remedy = encoder.uuid_kill(leg, "NORMAL_CLEARING")
                 others.append(Finding(Difference.UNKNOWN_AGENT_LEG, leg, remedy=remedy))
             case _:
                 pass  # a feature code, a talk that goes on, somebody who has left the queue
-    return others + [finding for _, finding in sorted(callers, key=lambda pair: pair[0])]
+    return others + [_adopted(fact) for fact in _one_after_the_other(callers)]
+
+
+def _adopted(fact: CallQueued) -> Finding:
+    assert fact.leg is not None
+    # His call may have ended, and the command that was to end his leg have been lost: he is told again.
+    return Finding(Difference.UNKNOWN_CALLER, fact.leg.uuid, fact, then=CallReturned(fact.call_id, fact.leg))
+
+
+def _one_after_the_other(callers: Iterable[tuple[int, int, CallQueued]]) -> list[CallQueued]:
+    """Callers in the order of their arrival, no two at the same moment.
+
+    Of those who came before a crash of the switch nobody knows when, but their uptimes of then tell who came first.
+    """
+    facts: list[CallQueued] = []
+    for _, _, fact in sorted(callers, key=lambda caller: caller[:2], reverse=True):
+        latest = facts[-1].arrived_ms - 1 if facts else fact.arrived_ms
+        facts.append(fact if fact.arrived_ms <= latest else replace(fact, arrived_ms=latest))
+    return facts[::-1]
+
+
+def _number(text: str) -> int:
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _LONGEST_NUMBER else 0
 
 
 def _into_music(leg: str) -> Wire:

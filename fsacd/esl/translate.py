@@ -66,6 +66,7 @@ _RING_MARGIN_S = 3
 _PARK_TIMEOUT_S = 10
 # `${uptime(ms)}` is printed as an unsigned 32-bit number.
 _UPTIME_WRAP = 1 << 32
+_CLOCKS_DIFFER_MS = 5_000
 _LONGEST_TEXT = 256
 _NUMBER = re.compile(r"[0-9]{1,20}")
 
@@ -83,9 +84,14 @@ class SwitchClock:
 
     def ours(self, uptime_ms: int, now_ms: int) -> int:
         """A moment of the switch's uptime on our clock, never later than now."""
-        ago_ms = (self.uptime_at(now_ms) - uptime_ms) % _UPTIME_WRAP
-        # Just announced, and the two clocks differ by a little: the moment seems to lie ahead.
-        return now_ms if ago_ms > _UPTIME_WRAP // 2 else now_ms - ago_ms
+        uptime_now_ms = self.uptime_at(now_ms)
+        ago_ms = (uptime_now_ms - uptime_ms) % _UPTIME_WRAP
+        if ago_ms <= min(_UPTIME_WRAP // 2, uptime_now_ms):
+            return now_ms - ago_ms
+        if _UPTIME_WRAP - ago_ms < _CLOCKS_DIFFER_MS:
+            return now_ms  # just announced, and the two clocks differ by a little: the moment seems to lie ahead
+        # One of before the switch crashed: nobody knows how long ago it was, but it was before the switch began anew.
+        return now_ms - uptime_now_ms
 
 
 @dataclass(frozen=True, slots=True)

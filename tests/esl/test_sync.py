@@ -246,6 +246,16 @@ def test_waiting_callers_are_found_in_the_order_of_their_arrival() -> None:
     ]
 
 
+def test_who_waited_before_a_crash_of_the_switch_keeps_his_place() -> None:
+    """The uptimes of then say nothing of the time now, but who came first; nobody knows it better without a memory."""
+    legs = {LEG: caller(LEG, 800_000), OTHER: caller(OTHER, 700_000), UNHEARD: caller(UNHEARD, 99_000)}
+    assert found(legs) == [
+        ("unknown_caller", OTHER, 399_999, False),
+        ("unknown_caller", LEG, 400_000, False),
+        ("unknown_caller", UNHEARD, 499_000, False),
+    ]
+
+
 def test_who_waits_although_his_call_has_ended() -> None:
     """The command that was to end his leg may be lost: the engine hears that he is in the music, and says it again."""
     reader, clock = translate.Reader("fs1", lambda _: None), translate.SwitchClock(100_000, 500_000)

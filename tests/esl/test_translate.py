@@ -72,11 +72,21 @@ def test_an_announcement_says_when_the_caller_really_came(reader: Reader) -> Non
     assert reader.read(message, CLOCK, 6_000) == CallQueued(CALL, "sales", 6_000 - 8_000, Leg("fs1", LEG))
 
 
+def test_an_arrival_before_the_printed_uptime_went_round(reader: Reader) -> None:
+    """It is printed in 32 bits, which is 49 days."""
+    message = announcement(
+        "fsacd::queued", variable_fsacd_queue="sales", variable_fsacd_queued_at=str((1 << 32) - 1_000)
+    )
+    fact = reader.read(message, SwitchClock(uptime_ms=(1 << 32) + 100_000, at_ms=5_000), 6_000)
+    assert isinstance(fact, CallQueued)
+    assert fact.arrived_ms == 6_000 - 102_000
+
+
 @pytest.mark.parametrize(
     ("queued_at", "arrived_ms"),
     [
         ("101050", 6_000),  # 50 ms ahead of our reading of the same clock
-        (str((1 << 32) - 1_000), 6_000 - 102_000),  # printed before the 32-bit counter wrapped
+        ("5000000", 6_000 - 101_000),  # of before a crash of the switch, which has been up for 101 s
         ("soon", 6_000),
         ("", 6_000),
     ],
