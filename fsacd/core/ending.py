@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fsacd.core import call as c
 from fsacd.core.commands import EndCall, SendCall
-from fsacd.core.records import CallEnded, CallOutcome
+from fsacd.core.records import ENDED_UNSEEN, CallEnded, CallOutcome
 from fsacd.core.rules import ToExtension, ToHangup
 from fsacd.core.world import World
 
@@ -73,6 +73,11 @@ def write(world: World, call: c.Call, outcome: CallOutcome, detail: str, after: 
             call.leg.uuid if call.leg else None,
             after,
             call.language,
-            world.may_offer(call),
+            world.may_offer(call) or _was_heard(outcome, detail),
         )
     )
+
+
+def _was_heard(outcome: CallOutcome, detail: str) -> bool:
+    """Whether the switch itself said so, in the moments before it is in service, in which it is listened to already."""
+    return outcome is CallOutcome.ABANDONED and detail not in (ENDED_UNSEEN, "bridge_window")

@@ -22,6 +22,10 @@ class CallOutcome(StrEnum):
     LOST = "lost"  # its switch crashed or forgot it, or nobody saw its end
 
 
+# The cause of an end that nobody has seen: it was found out when the switch was asked.
+ENDED_UNSEEN = "ended_unseen"
+
+
 class Elsewhere(StrEnum):
     """Details of a lost call whose caller is not: we lost sight of him, and somebody else has him."""
 

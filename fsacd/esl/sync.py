@@ -25,7 +25,7 @@ from fsacd.core.events import (
     OfferEnd,
     OfferEnded,
 )
-from fsacd.core.records import Elsewhere
+from fsacd.core.records import ENDED_UNSEEN, Elsewhere
 from fsacd.core.views import CallView, OfferView, Snapshot
 from fsacd.esl import encoder
 from fsacd.esl.codec import Kind, Message
@@ -153,18 +153,18 @@ def _talks_with_another(agents_leg: str, leg: str, ask: Ask) -> bool:
 
 def _end_of(call: CallView, away: Away, *, replaced: bool) -> Event:
     if replaced:
-        return CallerGone(call.call_id, "ended_unseen", transferred=True, leg=call.leg)
+        return CallerGone(call.call_id, ENDED_UNSEEN, transferred=True, leg=call.leg)
     if away.restarted:
         return CallLost(call.call_id, "switch_restarted")
     if away.lease_ended and call.state != "talking":
-        return CallLost(call.call_id, "ended_unseen")  # perhaps by the fallback: nobody knows
-    return CallerGone(call.call_id, "ended_unseen", leg=call.leg)
+        return CallLost(call.call_id, ENDED_UNSEEN)  # perhaps by the fallback: nobody knows
+    return CallerGone(call.call_id, ENDED_UNSEEN, leg=call.leg)
 
 
 def _end_of_offer(offer: OfferView, away: Away) -> Event:
     if away.restarted and offer.state != "talking":
         return OfferEnded(offer.offer_id, OfferEnd.NOT_SENT, "switch_restarted")  # nobody is to blame
-    return OfferEnded(offer.offer_id, OfferEnd.HUNG_UP, "switch_restarted" if away.restarted else "ended_unseen")
+    return OfferEnded(offer.offer_id, OfferEnd.HUNG_UP, "switch_restarted" if away.restarted else ENDED_UNSEEN)
 
 
 def _left_by_crash(offer: OfferView, calls: Iterable[CallView], ask: Ask) -> Event | None:
