@@ -73,25 +73,30 @@ _NUMBER = re.compile(r"[0-9]{1,20}")
 
 @dataclass(frozen=True, slots=True)
 class SwitchClock:
-    """The switch's uptime at a moment of our clock, both in ms: tells how long a caller had waited before we knew."""
+    """The switch's uptime at a moment of our clock, both in ms: tells how long a caller had waited before we knew.
+
+    `before` is its clock of before it crashed, if we knew it then: recovered callers came by that one.
+    """
 
     uptime_ms: int
     at_ms: int
+    before: SwitchClock | None = None
 
     def uptime_at(self, now_ms: int) -> int:
         """The switch's uptime at `now_ms` of our clock."""
         return self.uptime_ms + now_ms - self.at_ms
 
-    def ours(self, uptime_ms: int, now_ms: int) -> int:
-        """A moment of the switch's uptime on our clock, never later than now."""
+    def ours(self, uptime_ms: int, now_ms: int, *, recovered: bool = False) -> int:
+        """A moment of the switch's uptime on our clock, never later than now; `recovered`: of before it crashed."""
         uptime_now_ms = self.uptime_at(now_ms)
         ago_ms = (uptime_now_ms - uptime_ms) % _UPTIME_WRAP
-        if ago_ms <= min(_UPTIME_WRAP // 2, uptime_now_ms):
+        if not recovered and ago_ms <= min(_UPTIME_WRAP // 2, uptime_now_ms):
             return now_ms - ago_ms
-        if _UPTIME_WRAP - ago_ms < _CLOCKS_DIFFER_MS:
+        if not recovered and _UPTIME_WRAP - ago_ms < _CLOCKS_DIFFER_MS:
             return now_ms  # just announced, and the two clocks differ by a little: the moment seems to lie ahead
-        # One of before the switch crashed: nobody knows how long ago it was, but it was before the switch began anew.
-        return now_ms - uptime_now_ms
+        # It was before the switch began anew. How long before may not be known.
+        began_ms = now_ms - uptime_now_ms
+        return began_ms if self.before is None else min(began_ms, self.before.ours(uptime_ms, now_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +161,9 @@ class Reader:
 
     def _queued(self, message: Message, call_id: str, clock: SwitchClock, now_ms: int) -> CallQueued:
         queued_at = message.get("variable_fsacd_queued_at").strip()
+        is_known = _NUMBER.fullmatch(queued_at) is not None
+        # The first is FreeSWITCH's own, until the dialplan has put the second in its place.
+        recovered = "true" in (message.get("variable_recovered"), message.get("variable_fsacd_recovered"))
         leg: Leg | None = self._leg(message)
         if not _UUID.fullmatch(message.get("Unique-ID")):
             self.warn(
@@ -170,7 +178,7 @@ class Reader:
         return CallQueued(
             call_id=call_id,
             queue=message.get("variable_fsacd_queue")[:_LONGEST_TEXT],
-            arrived_ms=clock.ours(int(queued_at), now_ms) if _NUMBER.fullmatch(queued_at) else now_ms,
+            arrived_ms=clock.ours(int(queued_at), now_ms, recovered=recovered) if is_known else now_ms,
             leg=leg,
             priority=int(priority) if priority else None,
             required=self._skills(message.get("variable_fsacd_skills"), call_id),

@@ -15,6 +15,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -31,6 +32,7 @@ from fsacd.esl.outside import OutsideCalls
 from fsacd.esl.settings import LinkSettings
 from fsacd.esl.states import Up
 from fsacd.esl.sync import Away, Difference, Finding
+from fsacd.esl.translate import SwitchClock
 from fsacd.esl.wire import Outcome, Wire
 from fsacd.runtime import Runtime, monotonic_ms
 
@@ -106,7 +108,7 @@ class Watch:
         self._restarted = False  # and what has become of the legs of before is not known yet
         self._reconcile_asked = False
         self._agrees = False  # engine and switch, when they were compared last
-        self.clock = translate.SwitchClock(0, 0)
+        self.clock = SwitchClock(0, 0)
         self.detail = "not connected yet"
         self.listens = False
         self.standing_by = False
@@ -120,7 +122,10 @@ class Watch:
 
     def link_up(self, state: Up) -> None:
         """The link has come up: events flow."""
-        self._set_clock(state.uptime_ms, state.at_ms)
+        if state.restarted:
+            self.clock = SwitchClock(state.uptime_ms, state.at_ms, before=replace(self.clock, before=None))
+        else:
+            self._set_clock(state.uptime_ms, state.at_ms)
         self._restarted = self._restarted or state.restarted
         self._life = gevent.spawn(self._live)
 
@@ -300,7 +305,7 @@ class Watch:
         A little wrong is better than changed: two callers who came one after the other must not change places.
         """
         if abs(self._uptime(at_ms) - uptime_ms) > _DRIFT_MS:
-            self.clock = translate.SwitchClock(uptime_ms, at_ms)
+            self.clock = replace(self.clock, uptime_ms=uptime_ms, at_ms=at_ms)
 
     # --- comparing ---
 

@@ -82,6 +82,17 @@ def test_an_arrival_before_the_printed_uptime_went_round(reader: Reader) -> None
     assert fact.arrived_ms == 6_000 - 102_000
 
 
+def test_an_arrival_before_a_crash_of_the_switch_is_told_by_the_clock_of_then(reader: Reader) -> None:
+    """Who knew the switch before it crashed knows when its recovered callers came."""
+    came = {"variable_fsacd_queue": "sales", "variable_fsacd_queued_at": "400000", "variable_fsacd_recovered": "true"}
+    for uptime_ms in (2_000, 500_000):  # also when the switch has run for longer than it had then
+        at_ms = 98_000 + uptime_ms
+        crashed = SwitchClock(uptime_ms, at_ms, before=SwitchClock(uptime_ms=410_000, at_ms=80_000))
+        fact = reader.read(announcement("fsacd::waiting", **came), crashed, at_ms + 1_000)
+        assert isinstance(fact, CallQueued)
+        assert fact.arrived_ms == 70_000
+
+
 @pytest.mark.parametrize(
     ("queued_at", "arrived_ms"),
     [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ UNDISTURBED_S = 3.0
 # Who has talked for so long has talked; see `limits.settle`.
 TALK_S = 0.9
 # A leg's end is told to the daemon before it is told to the phone: for so long a phone may have the next ring already.
-ENDS_S = 0.1
+ENDS_S = 0.02
 # Who was there for less than this while somebody listened need not be in the history.
 GLIMPSED_S = 1.5
 _OF_A_KIND = 4
@@ -265,6 +264,4 @@ def _replayed(place: Path) -> str:
     if found is None:
         return ""
     found.engine.check()
-    with suppress(AttributeError):
-        return json.dumps(found.engine.dump(), sort_keys=True, default=str)
-    return ""
+    return json.dumps(found.engine.dump(), sort_keys=True)
