@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test chaos chaos-simulated check e2e bench format clean
+.PHONY: help install run test chaos chaos-simulated check e2e e2e-again bench format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -47,6 +47,9 @@ check: $(STAMP) ## run the linters, the type checker and the layer contracts
 
 e2e: $(STAMP) ## run the tests on a real FreeSWITCH (on PATH or FREESWITCH_PREFIX) with SIPp
 	$(BIN)/python -m pytest -m e2e tests/e2e tests/chaos
+
+e2e-again: $(STAMP) ## run once more those of them that failed
+	$(BIN)/python -m pytest -m e2e --last-failed --last-failed-no-failures none tests/e2e tests/chaos
 
 bench: $(STAMP) ## measure: ratios within one run
 	$(BIN)/python -m tests.bench.link

@@ -31,7 +31,7 @@ SAME_MOMENT_S = 0.3
 UNDISTURBED_S = 3.0
 # Who has talked for so long has talked; see `limits.settle`.
 TALK_S = 0.9
-# A leg's end is told to the daemon before it is told to the phone: for so long a phone may have the next ring already.
+# Two messages that come at one moment may be read in any order.
 ENDS_S = 0.02
 # Who was there for less than this while somebody listened need not be in the history.
 GLIMPSED_S = 1.5
