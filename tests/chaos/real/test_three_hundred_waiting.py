@@ -28,8 +28,8 @@ AWAY_S, STOPPED_S = 10.0, 30.0
 # What the project promises, from the start of the daemon (or the return of the link): until then agents who are free
 # are rung again, and no phone rings any more for a caller who has gone.
 PROMISED_S = 3.0
-# Where others use the processors as well, what 360 calls do takes longer: the promise is held to the second where nothing
-# else runs (FSACD_QUIET=1); elsewhere its times are printed, and everything else of it holds.
+# Where others use the processors as well, what 360 calls do takes longer: the promise is held to the second where
+# nothing else runs (FSACD_QUIET=1); elsewhere its times are printed, and everything else of it holds.
 HELD_TO_S = PROMISED_S if "FSACD_QUIET" in os.environ else 2 * PROMISED_S
 CALLS_A_SECOND = 40
 SOON_S = 20.0
