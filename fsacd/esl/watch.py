@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -23,16 +22,16 @@ import gevent
 import structlog
 from gevent.event import Event as Signal
 
-from fsacd.core.events import CallReturned, SwitchConnected, SwitchLost, SwitchTaken
+from fsacd.core.events import SwitchConnected, SwitchLost, SwitchTaken
 from fsacd.esl import encoder, sync, translate
-from fsacd.esl.asking import Asker, Look, Submit
-from fsacd.esl.codec import Message
+from fsacd.esl.asking import Asker, Submit
+from fsacd.esl.comparing import LIST_LAG_S, Comparing
 from fsacd.esl.fence import Fence, FenceError, Held, Taken
 from fsacd.esl.outside import OutsideCalls
 from fsacd.esl.settings import LinkSettings
 from fsacd.esl.states import Up
-from fsacd.esl.sync import Away, Difference, Finding
-from fsacd.esl.translate import SwitchClock
+from fsacd.esl.switch_clock import SwitchClock
+from fsacd.esl.sync import Away
 from fsacd.esl.wire import Outcome, Wire
 from fsacd.runtime import Runtime, monotonic_ms
 
@@ -48,16 +47,8 @@ _ANSWER_S: Final = 5.0
 _FENCE_ANSWER_S: Final = 1.0
 # Who stands by looks so often.
 _STAND_BY_S: Final = 0.5
-# The switch's list of legs may show one this late: then it is read once more.
-_LIST_LAG_S: Final = 1.0
 # Who takes over from another daemon looks a second time so much later: the list lags by 0.3 s.
 _TAKE_OVER_S: Final = 0.4
-# All of it together, when a link has come up. What a slow switch leaves open is found by the comparing that follows,
-# and callers announce themselves.
-_CATCH_UP_S: Final = 2.0
-_MOST_STRANGERS: Final = 5_000
-_RECOVERY_LOOK_S: Final = 0.2
-_PHONES_TOLD_S: Final = 0.05
 # Uptimes read over a slower round trip would say less than the clock that we have.
 _QUICK_MS: Final = 100
 _DRIFT_MS: Final = 500
@@ -87,18 +78,27 @@ class Watch:
         self._settings = settings
         self._lease_ms = lease_ms
         self._runtime = runtime
-        self._reader = reader
         self._outside = outside
         self._act = act
         self._renew_link = renew_link
-        self._on_repair = on_repair
-        self._asker = Asker(submit, _ANSWER_S)
+        self._asker = asker = Asker(submit, _ANSWER_S)
+        self._comparing = Comparing(
+            name,
+            runtime,
+            reader,
+            outside,
+            asker,
+            settings.recovery_wait_ms,
+            clock=lambda: self.clock,
+            is_ours=lambda: not self._fence_lost,
+            act=act,
+            on_repair=on_repair,
+        )
         self._instance = instance
         self._taken = False  # another daemon serves it, and the engine knows
         self._fence: Fence | None = None
         if settings.fence_term_ms:
-            asker = Asker(submit, _FENCE_ANSWER_S)
-            token = secrets.token_hex(8)
+            token, asker = secrets.token_hex(8), Asker(submit, _FENCE_ANSWER_S)
             self._fence = Fence(instance, token, settings.fence_term_ms, asker, monotonic_ms, self._uptime)
         self._life: gevent.Greenlet | None = None
         self._keeper: gevent.Greenlet | None = None
@@ -107,7 +107,6 @@ class Watch:
         self._retired = False
         self._restarted = False  # and what has become of the legs of before is not known yet
         self._reconcile_asked = False
-        self._agrees = False  # engine and switch, when they were compared last
         self.clock = SwitchClock(0, 0)
         self.detail = "not connected yet"
         self.listens = False
@@ -179,12 +178,12 @@ class Watch:
         self.listens, self.standing_by, self._fence_lost = True, False, False
         away = self._how_it_was()
         self._keeper = gevent.spawn(self._keep)
-        self._try(partial(self._catch_up, away))
+        self._try(partial(self._comparing.catch_up, away))
         if before not in ("", self._instance):
             # Another daemon may have rung somebody just now, whom the switch's list does not show yet; and the legs
             # that were ended a moment ago are gone before their agents are rung again.
             gevent.sleep(_TAKE_OVER_S)
-            self._try(partial(self._catch_up, sync.HERE))
+            self._try(partial(self._comparing.catch_up, sync.HERE))
         if not (self._fence_lost or self._retired):
             self._restarted = False
             self._into_service()
@@ -309,78 +308,24 @@ class Watch:
 
     # --- comparing ---
 
-    def _catch_up(self, away: Away) -> None:
-        """Events were lost: ask for every leg, and tell what is learned, before anybody is rung."""
-        if away.restarted:
-            log.warning("the switch has been started anew", switch=self.name)
-            self._await_recovery()
-        look = Look(self._asker, _CATCH_UP_S)
-        rows = sync.channels(look)
-        if rows is None:
-            return  # the link is about to be taken for dead; if not, the comparing finds it all a little later
-        snapshot = self._runtime.snapshot()
-        look.ahead(sync.asked_for(snapshot, self.name, rows, away))
-        found = list(sync.missed(snapshot, self.name, rows, look, self._returned, away))
-        found += self._strangers(look, rows)
-        for finding in found:
-            self._repair(finding)
-        self._sweep_outside(look, rows, adopt=True)
-        if any(finding.kind is Difference.UNKNOWN_AGENT_LEG for finding in found):
-            # These agents are free, and their phones hear of it in a moment; see `OfferEnded.told`.
-            gevent.sleep(_PHONES_TOLD_S)
-        if found:
-            kinds = Counter(str(finding.kind) for finding in found)
-            log.info("caught up with the switch", switch=self.name, **kinds)
-
-    def _await_recovery(self) -> None:
-        """Let the switch bring back the calls of before its crash, if it does; those that are missing then are lost."""
-        until = time.monotonic() + self._settings.recovery_wait_ms / 1000
-        legs = sync.recoverable(self._runtime.snapshot(), self.name)
-        while time.monotonic() < until and not self._fence_lost:
-            if not any(sync.is_gone(reply) for reply in self._asker.all(legs)):
-                return
-            gevent.sleep(_RECOVERY_LOOK_S)
-
-    def _strangers(self, look: Look, rows: dict[str, sync.Row]) -> list[Finding]:
-        legs = sync.strangers(self._runtime.snapshot(), self.name, rows)[:_MOST_STRANGERS]
-        look.ahead([wire for leg in legs if (wire := sync.question(leg)) is not None])
-        now_ms = monotonic_ms()
-        return sync.unknown(legs, look, lambda leg: self._reader.waiting(leg, self.clock, now_ms))
-
-    def _returned(self, leg: Message) -> CallReturned:
-        return self._reader.returned(leg, self.clock, monotonic_ms())
-
-    def _sweep_outside(self, look: Look, rows: dict[str, sync.Row], *, adopt: bool) -> int:
-        if self._outside is None:
-            return 0
-        offers = [offer.offer_id for offer in self._runtime.snapshot().offers]
-        return self._outside.sweep(look, offers, adopt=adopt, rows=rows)
-
-    def _repair(self, finding: Finding) -> None:
-        for fact in (finding.fact, finding.then):
-            if fact is not None:
-                self._runtime.post(fact)
-        if finding.remedy is not None:
-            self._act(finding.remedy)
-
     def _compare_again_and_again(self) -> None:
         """Until the fence is lost: soon after the catching up, then now and then, and when somebody asks for it.
 
         Soon again when there was something to repair, or the switch was too slow to say.
         """
         interval_s = self._settings.reconcile_interval_ms / 1000
-        wait_s = _LIST_LAG_S
+        wait_s = LIST_LAG_S
         while self._goes_on(wait_s):
-            self._agrees = False
-            self._try(self._compare)
-            wait_s = interval_s if self._agrees else min(interval_s, 2 * wait_s)
+            agrees = self._try(self._comparing.compare)
+            wait_s = interval_s if agrees else min(interval_s, 2 * wait_s)
 
-    def _try(self, look: Callable[[], None]) -> None:
+    def _try(self, look: Callable[[], bool | None]) -> bool | None:
         """Whatever is wrong with one leg, the others shall be served: nobody else would notice that nobody does."""
         try:
-            look()
+            return look()
         except Exception:
             log.exception("engine and switch could not be compared, by a fault of ours", switch=self.name)
+            return None
 
     def _goes_on(self, wait_s: float) -> bool:
         """Wait for the time, or for somebody who asks; False when the fence is lost."""
@@ -389,32 +334,3 @@ class Watch:
             self._stir.wait(wait_s)
         self._reconcile_asked = False
         return not self._fence_lost
-
-    def _compare(self) -> None:
-        """Twice, because the list lags and facts are on their way: what is wrong both times is repaired."""
-        first = self._differences()
-        if not first:
-            self._agrees = first is not None
-            return
-        gevent.sleep(_LIST_LAG_S)
-        known = {(finding.kind, finding.leg) for finding in first}
-        for finding in self._differences() or ():
-            if (finding.kind, finding.leg) in known and not self._fence_lost:
-                log.warning("engine and switch differed", switch=self.name, what=str(finding.kind), leg=finding.leg)
-                self._on_repair(str(finding.kind))
-                self._repair(finding)
-
-    def _differences(self) -> list[Finding] | None:
-        """What differs now; None when the switch had too little time to say."""
-        look = Look(self._asker, _ANSWER_S)
-        rows = sync.channels(look)
-        if rows is None:
-            return None
-        for _ in range(self._sweep_outside(look, rows, adopt=False)):
-            self._on_repair(str(sync.Difference.OUTSIDE_CALL))
-        snapshot = self._runtime.snapshot()
-        found = list(sync.missed(snapshot, self.name, rows, look, self._returned))
-        found += sync.in_limbo(snapshot, self.name, rows)
-        found += self._strangers(look, rows)
-        found = sync.unchanged(found, snapshot, self._runtime.snapshot(), self.name)
-        return found if found or not look.is_over else None

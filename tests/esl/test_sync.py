@@ -23,6 +23,7 @@ from fsacd.core.records import Elsewhere
 from fsacd.core.views import CallView, OfferView, Snapshot
 from fsacd.esl import sync, translate
 from fsacd.esl.codec import Message
+from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.wire import Outcome, Reply, Wire
 
 CALL = "11111111-2222-4333-8444-555555555555"
@@ -62,7 +63,7 @@ class Switch:
 
 
 def returned(leg: Message) -> CallReturned:
-    return translate.Reader("fs1", lambda _: None).returned(leg, translate.SwitchClock(100_000, 500_000), 500_000)
+    return translate.Reader("fs1", lambda _: None).returned(leg, SwitchClock(100_000, 500_000), 500_000)
 
 
 def view(call: str, offer: str | None) -> Snapshot:
@@ -224,7 +225,7 @@ def caller(leg: str, queued_at: int, **more: str) -> dict[str, str]:
 
 
 def found(legs: Legs) -> list[tuple[str, str, int | None, bool]]:
-    reader, clock = translate.Reader("fs1", lambda _: None), translate.SwitchClock(100_000, 500_000)
+    reader, clock = translate.Reader("fs1", lambda _: None), SwitchClock(100_000, 500_000)
     findings = sync.unknown(legs, Switch(legs).ask, lambda leg: reader.waiting(leg, clock, 500_000))
     return [
         (
@@ -258,7 +259,7 @@ def test_who_waited_before_a_crash_of_the_switch_keeps_his_place() -> None:
 
 def test_who_waits_although_his_call_has_ended() -> None:
     """The command that was to end his leg may be lost: the engine hears that he is in the music, and says it again."""
-    reader, clock = translate.Reader("fs1", lambda _: None), translate.SwitchClock(100_000, 500_000)
+    reader, clock = translate.Reader("fs1", lambda _: None), SwitchClock(100_000, 500_000)
     legs = {LEG: caller(LEG, 90_000)}
     (finding,) = sync.unknown(legs, Switch(legs).ask, lambda leg: reader.waiting(leg, clock, 500_000))
     assert finding.then == CallReturned(LEG.replace("2222", "3333"), Leg("fs1", LEG))

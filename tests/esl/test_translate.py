@@ -32,7 +32,8 @@ from fsacd.core.events import (
 )
 from fsacd.core.rules import ToExtension
 from fsacd.esl.codec import HeaderValue, Kind, Message
-from fsacd.esl.translate import Feature, Reader, SwitchClock, end_of, to_wires
+from fsacd.esl.switch_clock import SwitchClock
+from fsacd.esl.translate import Feature, Reader, end_of, to_wires
 
 CALL = "11111111-2222-4333-8444-555555555555"
 LEG = "aaaaaaaa-2222-4333-8444-555555555555"

@@ -40,7 +40,7 @@ SOMEBODY_WAITS = _somebody_waits()
 def test_a_caller_of_whom_nobody_told_is_found(rig: Rig) -> None:
     """When engine and switch are compared, he is told of as if he had announced himself, and counted."""
     repaired: list[str] = []
-    rig.control._watch._on_repair = repaired.append
+    rig.control._watch._comparing.on_repair = repaired.append
     rig.link.answers = {"show": NOBODY}
     rig.control._on_state(Up("core", "fs1", restarted=False, uptime_ms=10_000, at_ms=monotonic_ms()))
     until(lambda: rig.control.in_sync)
@@ -128,7 +128,7 @@ def test_what_is_known_of_the_time_before_outlives_the_fence() -> None:
             fence._good_until_ms = monotonic_ms()
             watch.check_fence()
 
-    watch._catch_up = catch_up  # type: ignore[method-assign]
+    watch._comparing.catch_up = catch_up  # type: ignore[method-assign]
     rig.control._on_state(Up("core", "fs1", restarted=True, uptime_ms=0, at_ms=monotonic_ms()))
     until(lambda: rig.control.in_sync)
     rig.control._on_state(Down("the test is over"))

@@ -1,0 +1,151 @@
+"""Engine and switch, compared: what was missed is told, what differs is repaired."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+import gevent
+import structlog
+
+from fsacd.core.events import CallReturned
+from fsacd.esl import sync, translate
+from fsacd.esl.asking import Asker, Look
+from fsacd.esl.codec import Message
+from fsacd.esl.outside import OutsideCalls
+from fsacd.esl.switch_clock import SwitchClock
+from fsacd.esl.sync import Away, Difference, Finding
+from fsacd.esl.wire import Wire
+from fsacd.runtime import Runtime, monotonic_ms
+
+log = structlog.get_logger(__name__)
+
+# The switch's list of legs may show one this late: then it is read once more.
+LIST_LAG_S: Final = 1.0
+_ANSWER_S: Final = 5.0
+# All of it together, when a link has come up. What a slow switch leaves open is found by the comparing that follows,
+# and callers announce themselves.
+_CATCH_UP_S: Final = 2.0
+_MOST_STRANGERS: Final = 5_000
+_RECOVERY_LOOK_S: Final = 0.2
+_PHONES_TOLD_S: Final = 0.05
+
+
+class Comparing:
+    """Compares the engine with one switch. `clock` is the switch's now; `is_ours` says whether to act on what is found.
+
+    `on_repair` is told the kind of everything that had to be repaired.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        runtime: Runtime,
+        reader: translate.Reader,
+        outside: OutsideCalls | None,
+        asker: Asker,
+        recovery_wait_ms: int,
+        *,
+        clock: Callable[[], SwitchClock],
+        is_ours: Callable[[], bool],
+        act: Callable[[Wire], None],
+        on_repair: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self._runtime = runtime
+        self._reader = reader
+        self._outside = outside
+        self._asker = asker
+        self._recovery_wait_s = recovery_wait_ms / 1000
+        self._clock = clock
+        self._is_ours = is_ours
+        self._act = act
+        self.on_repair = on_repair
+
+    def catch_up(self, away: Away) -> None:
+        """Events were lost: ask for every leg, and tell what is learned, before anybody is rung."""
+        if away.restarted:
+            log.warning("the switch has been started anew", switch=self.name)
+            self._await_recovery()
+        look = Look(self._asker, _CATCH_UP_S)
+        rows = sync.channels(look)
+        if rows is None:
+            return  # the link is about to be taken for dead; if not, the comparing finds it all a little later
+        snapshot = self._runtime.snapshot()
+        look.ahead(sync.asked_for(snapshot, self.name, rows, away))
+        found = list(sync.missed(snapshot, self.name, rows, look, self._returned, away))
+        found += self._strangers(look, rows)
+        for finding in found:
+            self._repair(finding)
+        self._sweep_outside(look, rows, adopt=True)
+        if any(finding.kind is Difference.UNKNOWN_AGENT_LEG for finding in found):
+            # These agents are free, and their phones hear of it in a moment; see `OfferEnded.told`.
+            gevent.sleep(_PHONES_TOLD_S)
+        if found:
+            kinds = Counter(str(finding.kind) for finding in found)
+            log.info("caught up with the switch", switch=self.name, **kinds)
+
+    def compare(self) -> bool:
+        """Twice, because the list lags and facts are on their way: what is wrong both times is repaired.
+
+        Returns whether all was found to be right.
+        """
+        first = self._differences()
+        if not first:
+            return first is not None
+        gevent.sleep(LIST_LAG_S)
+        known = {(finding.kind, finding.leg) for finding in first}
+        for finding in self._differences() or ():
+            if (finding.kind, finding.leg) in known and self._is_ours():
+                log.warning("engine and switch differed", switch=self.name, what=str(finding.kind), leg=finding.leg)
+                self.on_repair(str(finding.kind))
+                self._repair(finding)
+        return False
+
+    def _differences(self) -> list[Finding] | None:
+        """What differs now; None when the switch had too little time to say."""
+        look = Look(self._asker, _ANSWER_S)
+        rows = sync.channels(look)
+        if rows is None:
+            return None
+        for _ in range(self._sweep_outside(look, rows, adopt=False)):
+            self.on_repair(str(Difference.OUTSIDE_CALL))
+        snapshot = self._runtime.snapshot()
+        found = list(sync.missed(snapshot, self.name, rows, look, self._returned))
+        found += sync.in_limbo(snapshot, self.name, rows)
+        found += self._strangers(look, rows)
+        found = sync.unchanged(found, snapshot, self._runtime.snapshot(), self.name)
+        return found if found or not look.is_over else None
+
+    def _await_recovery(self) -> None:
+        """Let the switch bring back the calls of before its crash, if it does; those that are missing then are lost."""
+        until = time.monotonic() + self._recovery_wait_s
+        legs = sync.recoverable(self._runtime.snapshot(), self.name)
+        while time.monotonic() < until and self._is_ours():
+            if not any(sync.is_gone(reply) for reply in self._asker.all(legs)):
+                return
+            gevent.sleep(_RECOVERY_LOOK_S)
+
+    def _strangers(self, look: Look, rows: dict[str, sync.Row]) -> list[Finding]:
+        legs = sync.strangers(self._runtime.snapshot(), self.name, rows)[:_MOST_STRANGERS]
+        look.ahead([wire for leg in legs if (wire := sync.question(leg)) is not None])
+        now_ms = monotonic_ms()
+        return sync.unknown(legs, look, lambda leg: self._reader.waiting(leg, self._clock(), now_ms))
+
+    def _returned(self, leg: Message) -> CallReturned:
+        return self._reader.returned(leg, self._clock(), monotonic_ms())
+
+    def _sweep_outside(self, look: Look, rows: dict[str, sync.Row], *, adopt: bool) -> int:
+        if self._outside is None:
+            return 0
+        offers = [offer.offer_id for offer in self._runtime.snapshot().offers]
+        return self._outside.sweep(look, offers, adopt=adopt, rows=rows)
+
+    def _repair(self, finding: Finding) -> None:
+        for fact in (finding.fact, finding.then):
+            if fact is not None:
+                self._runtime.post(fact)
+        if finding.remedy is not None:
+            self._act(finding.remedy)
