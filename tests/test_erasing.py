@@ -32,6 +32,7 @@ def daemon(tmp_path: Path, sim: Sim, database: str) -> Iterator[Daemon]:
     daemon = Daemon(
         tmp_path, sim, database, journal=places["journal"], store={"dsn": database, "spool": places["spool"]}
     )
+    await_true(lambda: daemon.said("connected to the database"), "there are tables")
     yield daemon
     daemon.process.kill()
     daemon.process.wait(10)
