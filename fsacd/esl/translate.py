@@ -213,6 +213,8 @@ class Reader:
 
 def _talked_ms(hangup: Message) -> int:
     """How long the leg was bridged until this moment, by the switch's clock: we may have heard of the bridge late."""
+    if hangup.get("variable_recovered") == "true":
+        return 0  # a crash of the switch was in the middle of it, and its clock knows of the rest alone
     began_us, ended_us = hangup.get("Caller-Channel-Bridged-Time"), hangup.get("Event-Date-Timestamp")
     if not (_MICROSECONDS.fullmatch(began_us) and _MICROSECONDS.fullmatch(ended_us)):
         return 0  # it was never bridged

@@ -206,6 +206,18 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
             OfferEnded(OFFER, OfferEnd.HUNG_UP, "NORMAL_CLEARING", talked_ms=1_940, told=False),
         ),
         (
+            # Bridged again when a crash of the switch was over: they had talked for longer.
+            event(
+                "CHANNEL_HANGUP",
+                **AGENT,
+                Hangup__Cause="NORMAL_CLEARING",
+                variable_recovered="true",
+                Caller__Channel__Bridged__Time="1795312085306308",
+                Event__Date__Timestamp="1795312085326311",
+            ),
+            OfferEnded(OFFER, OfferEnd.HUNG_UP, "NORMAL_CLEARING", told=False),
+        ),
+        (
             event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING"),
             CallerGone(CALL, "NORMAL_CLEARING", leg=Leg("fs1", LEG)),
         ),
