@@ -53,6 +53,7 @@ class Difference(StrEnum):
     CALL_WITHOUT_LEG = "call_without_leg"
     CALL_ELSEWHERE = "call_elsewhere"
     CALL_RETURNED = "call_returned"
+    TALK_UNBRIDGED = "talk_unbridged"
     BRIDGE_UNHEARD = "bridge_unheard"
     ANSWER_UNHEARD = "answer_unheard"
     OFFER_WITHOUT_LEG = "offer_without_leg"
@@ -114,6 +115,8 @@ def missed(
             channel = Message(Kind.EVENT, dump(leg, ask))
             if call.state == "talking":
                 yield from _broken(leg, channel, returned)
+                if not away.restarted:  # else the switch may just be about to make the bridge anew
+                    yield from _unbridged(leg, channel, talking.get(call.call_id), ask)
             else:
                 yield from _moved_on(call, leg, channel, connecting)
     for leg, offer in offers.items():
@@ -195,6 +198,16 @@ def _broken(leg: str, channel: Message, returned: Returned) -> Iterator[Finding]
         return
     if channel.get("Caller-Context") == CONTEXT and channel.get("Caller-Destination-Number") in _MUSIC:
         yield Finding(Difference.CALL_RETURNED, leg, returned(channel))
+
+
+def _unbridged(leg: str, channel: Message, offer: str | None, ask: Ask) -> Iterator[Finding]:
+    """A talk of which a crash of the switch has brought back the legs, but not the bridge, which was too young."""
+    alone = channel.get("Unique-ID") == leg and not channel.get(_PARTNER) and channel.get("Answer-State") != "hangup"
+    if offer is None or not alone or channel.get("variable_fsacd_recovered") != "true":
+        return
+    agents = Message(Kind.EVENT, dump(offer, ask))
+    if agents.get("Unique-ID") == offer and agents.get("variable_current_application") == "park":
+        yield Finding(Difference.TALK_UNBRIDGED, leg, remedy=encoder.uuid_bridge(leg, offer))
 
 
 def _moved_on(call: CallView, leg: str, channel: Message, connecting: Collection[str]) -> Iterator[Finding]:

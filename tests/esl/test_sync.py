@@ -155,6 +155,20 @@ def test_a_caller_whose_agent_was_not_recovered() -> None:
     assert finding.then == CallReturned(CALL, Leg("fs1", LEG))
 
 
+def test_a_talk_whose_bridge_a_crash_has_lost_is_bridged_again() -> None:
+    """Both legs were recovered as they were before the bridge: the caller hears music, the agent nothing."""
+    recovered = {**WAITS, "variable_fsacd_recovered": "true", "Caller-Destination-Number": "fsacd_enter"}
+    switch = Switch({LEG: recovered, OFFER: PARKED})
+    known, rows = view("talking", "talking"), {LEG: {"context": "fsacd", "application": "playback"}, OFFER: {}}
+    (finding,) = sync.missed(known, "fs1", rows, switch.ask, returned)
+    assert (finding.kind, finding.fact) == (sync.Difference.TALK_UNBRIDGED, None)
+    assert finding.remedy is not None
+    assert finding.remedy.text == f"api uuid_bridge {LEG} {OFFER}"
+    for leg in ({"variable_fsacd_recovered": ""}, {"variable_bridge_to": OFFER}):
+        switch = Switch({LEG: recovered | leg, OFFER: PARKED})
+        assert list(sync.missed(known, "fs1", rows, switch.ask, returned)) == []
+
+
 def test_the_list_of_channels_may_lag() -> None:
     """A leg that the list does not show is gone only if the switch says so for this very leg."""
     switch = Switch({LEG: WAITS}, unlisted=frozenset({LEG}))
