@@ -334,7 +334,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         if self.connected:
             with gevent.Timeout(_STOP_S, False):
                 self._writer.finish(encoder.leave().data)
-        self.lose("the connection was closed by us")
+        self.lose("the connection was closed by us", in_order=True)
         self._join()
 
     def __exit__(
@@ -348,13 +348,16 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         self.connect()
         return self
 
-    def lose(self, reason: str) -> None:
-        """The connection is gone, once, for this reason: whoever waits for anything of it is told."""
+    def lose(self, reason: str, *, in_order: bool = False) -> None:
+        """The connection is gone, once, for this reason: whoever waits for anything of it is told.
+
+        `in_order`: it is we who leave, and what was said last shall still be heard.
+        """
         if self.lost_reason is not None:
             return
         self.lost_reason = reason
         self.connected = False
-        if self.pending and self.sock is not None:
+        if self.pending and self.sock is not None and not in_order:
             # What the kernel has not delivered yet it must not deliver any more: on a link that was half-open, an order
             # to ring would be obeyed when another daemon serves the switch.
             with suppress(OSError):  # it is closed already

@@ -235,7 +235,7 @@ class Session:
         if self._waker is not None:
             self._waker.kill(block=False)
         for client in (self.events, self.commands):
-            client.lose(self._reason or "")
+            client.lose(self._reason or "", in_order=reason is not None)
         if self._running:
             # What came before the end is true: the handler sees it before it is told of the end.
             self.events.ended.wait(_DRAIN_S)

@@ -148,6 +148,26 @@ def test_t06_large_commands_of_several_senders(connect: Connect) -> None:
     assert heard == [command.encode() for command in commands]
 
 
+@pytest.mark.parametrize(("in_order", "ending"), [(False, "reset"), (True, "end")])
+def test_what_was_not_delivered_is_delivered_no_more(connect: Connect, *, in_order: bool, ending: str) -> None:
+    """A lost connection is reset, and its unsent orders thrown away; who leaves in order is heard to the end."""
+    heard: list[str] = []
+
+    def serve(peer: Peer) -> None:
+        peer.hear()
+        try:
+            heard.append("end" if peer.hear() == b"" else "more")
+        except ConnectionResetError:
+            heard.append("reset")
+
+    client = connect(serve)
+    client.submit(encoder.raw("api x"), None, 60)
+    gevent.sleep(0.05)
+    client.lose("given up", in_order=in_order)
+    until(lambda: heard != [])
+    assert heard == [ending]
+
+
 @pytest.mark.parametrize("ending", [b"", NOTICE, b"Content-Type: nonsense"], ids=["EOF", "notice", "cut"])
 def test_t07_t18_a_command_pending_at_the_end(connect: Connect, ending: bytes) -> None:
     """Whoever waits for an answer when the connection ends is told at once."""
