@@ -36,6 +36,7 @@ from fsacd.recognition import Recognition
 from fsacd.runtime import Runtime, monotonic_ms, settle_memory
 from fsacd.systemd import Notifier
 from fsacd.timetable import Timetable
+from fsacd.trouble import Troubles
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +76,7 @@ class Daemon:
         self._config = config = reading.config
         self._started_ms = self._configured_ms = _wall_ms()
         self._stopping = Signal()
+        self._troubles: list[Troubles] = []
         rules = config.rules()
         self.metrics = Metrics()
         self.metrics.set_rules(rules)
@@ -296,7 +298,12 @@ class Daemon:
             store=self._store_status(),
             stopping=self._stopping.is_set(),
             failure=self.runtime.failure,
+            troubles=tuple(trouble for troubles in self._troubles for trouble in troubles()),
         )
+
+    def add_troubles(self, troubles: Troubles) -> None:
+        """Ask this function, too, whenever somebody wants to know what is wrong now."""
+        self._troubles.append(troubles)
 
     def _switch_status(self, name: str, control: CallControl) -> SwitchStatus:
         stats = control.stats()

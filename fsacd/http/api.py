@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from fsacd.core.events import Event
 from fsacd.core.views import Explanation, Snapshot
 from fsacd.http.access import Token
+from fsacd.trouble import Trouble
 
 # The text of /metrics and its content type.
 Metrics = Callable[[], tuple[bytes, str]]
@@ -57,6 +58,7 @@ class DaemonStatus:
     """The daemon itself. Times are Unix time in ms.
 
     `failure` is set when the process turns but its engine does not: whoever watches it should start it again.
+    `troubles` is all else that works less well than it should.
     """
 
     instance: str
@@ -67,6 +69,7 @@ class DaemonStatus:
     store: StoreStatus = StoreStatus()
     stopping: bool = False
     failure: str = ""
+    troubles: tuple[Trouble, ...] = ()
 
 
 class Daemon(Protocol):

@@ -28,6 +28,8 @@ def readiness(daemon: DaemonStatus) -> m.Readiness:
         degraded.append(f"The database is not connected, {store.queued} rows wait for it{why}")
     if store.dropped:
         degraded.append(f"The database has lost {store.dropped} rows of history since the start.")
+    reasons.extend(trouble.words for trouble in daemon.troubles if trouble.blocking)
+    degraded.extend(trouble.words for trouble in daemon.troubles if not trouble.blocking)
     return m.Readiness(ready=not reasons, reasons=reasons, degraded=degraded)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
+from fsacd.trouble import Trouble
 from tests.http.rig import FakeDaemon, daemon_status, serve
 
 UP = SwitchStatus("fs1", connected=True)
@@ -38,6 +39,8 @@ NEW = SwitchStatus("fs1", connected=False)
             ["The database has lost 3 rows of history since the start."],
         ),
         (daemon_status(store=StoreStatus(configured=False)), 200, [], []),
+        (daemon_status(troubles=(Trouble("Said.", "not said"),)), 200, [], ["Said."]),
+        (daemon_status(troubles=(Trouble("Said.", blocking=True),)), 503, ["Said."], []),
     ],
 )
 def test_ready_means_that_calls_are_distributed(
