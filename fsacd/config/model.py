@@ -117,8 +117,8 @@ class SwitchSettings(Settings):
     )
     recovery_wait_ms: Annotated[int, Duration("0s", "30s")] = Field(
         default=2_000,
-        description="When the switch has crashed, how long to wait for the calls that it recovers (its start must run "
-        "sofia recover) before the others are counted as lost.",
+        description="When the switch has crashed, how long to wait for the next call that it recovers (its start must "
+        "run sofia recover) before those that are still missing are counted as lost; a minute in all at most.",
     )
     reconcile_interval_ms: Annotated[int, Duration("1s", "1h")] = Field(
         default=30_000, description="How often fsacd compares what it believes with what the switch says."

@@ -158,6 +158,10 @@ class Engine:
         agents_ = self._world.agents.items()
         return tuple((agent_id, leg) for agent_id, agent in agents_ for leg in agent.outside if leg.switch == switch)
 
+    def is_offer(self, offer_id: str) -> bool:
+        """Whether there is an offer of this id now: its phone rings, or its agent talks."""
+        return offer_id in self._world.offers
+
     def numbers_in_calls(self) -> set[str]:
         """The numbers of those who are waiting or talking."""
         return {call.number for call in self._world.calls.values()}

@@ -53,7 +53,9 @@ class CallControl:
         self._runtime = runtime
         self._desk = desk
         self._reader = translate.Reader(name, self._warn)
-        self._outside = OutsideCalls(name, desk.phones, runtime.post) if respect_outside_calls else None
+        self._outside = (
+            OutsideCalls(name, desk.phones, runtime.post, runtime.is_offer) if respect_outside_calls else None
+        )
         self._link = SwitchLink(
             name,
             settings,

@@ -41,12 +41,18 @@ class _Open:
 
 
 class OutsideCalls:
-    """Follows the legs at agents' phones on one switch. `post` takes the facts and must not block."""
+    """Follows the legs at agents' phones on one switch.
 
-    def __init__(self, switch: str, phones: Phones, post: Callable[[Event], None]) -> None:
+    `post` takes the facts and must not block. `is_offer` says whether the engine knows the offer of this id.
+    """
+
+    def __init__(
+        self, switch: str, phones: Phones, post: Callable[[Event], None], is_offer: Callable[[str], bool]
+    ) -> None:
         self._switch = switch
         self._phones = phones
         self._post = post
+        self._is_offer = is_offer
         self._open: dict[str, _Open] = {}
         self._full = False
         # Ends that were heard while a sweep runs: what the sweep was told of these legs is out of date.
@@ -73,7 +79,12 @@ class OutsideCalls:
             # A leg that is killed at birth tells of its end first and of its beginning afterwards.
             self._end(leg)
         elif leg not in self._open:
-            self._begin(leg, message, rung_for(message))
+            self._begin(leg, message, "" if self._is_lost_talk(leg, message) else rung_for(message))
+
+    def _is_lost_talk(self, leg: str, message: Message) -> bool:
+        """Whether a crash of the switch has ended this talk for us, and the switch has brought it back since."""
+        recovered = "true" in (message.get("variable_recovered"), message.get("variable_fsacd_recovered"))
+        return recovered and message.get("variable_fsacd_offer") == leg and not self._is_offer(leg)
 
     def reconsider(self) -> None:
         """Agents have moved to other phones: tell whose calls the open ones are now."""

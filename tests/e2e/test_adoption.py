@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +47,6 @@ def waiting(floor: Floor) -> list[str]:
 def state(floor: Floor) -> str:
     """The agent's."""
     return str(floor.daemon.agents()["1001"]["state"])
-
-
-def tracked(switch: RealSwitch) -> int:
-    """The legs that the switch could recover now; it writes them down a little after their events."""
-    with closing(sqlite3.connect(f"file:{switch.directory}/db/core.db?mode=ro", uri=True, timeout=5)) as database:
-        return int(database.execute("SELECT count(*) FROM recovery").fetchone()[0])
 
 
 def test_without_a_memory_all_callers_are_found_in_order(workplace: Path, switch: RealSwitch) -> None:
@@ -102,13 +94,11 @@ def test_a_crash_of_the_switch_costs_recovered_callers_nothing(workplace: Path, 
         for number in ("4930202", "4930203", "4930204"):
             floor.call(number, "nobody")
         await_true(lambda: len(waiting(floor)) == 3, 10, "three wait")
-        await_true(lambda: tracked(tracking) == 5, 5, "the switch has written all five legs down")
+        await_true(lambda: tracking.tracked() == 5, 5, "the switch has written all five legs down")
         before = {number: floor.call_of(number)["id"] for number in ("4930201", *waiting(floor))}
         tracking.kill()
         tracking.start()
-        esl = tracking.esl()
-        assert "Recovered 5 call(s)" in esl.api("sofia recover")
-        esl.close()
+        assert "Recovered 5 call(s)" in tracking.recover()
         await_true(lambda: floor.daemon.get("status")["switches"][0]["connected"], BACK_S, "it serves again")
         assert {number: floor.call_of(number)["id"] for number in before} == before
         assert waiting(floor) == ["4930202", "4930203", "4930204"]
@@ -144,13 +134,31 @@ def test_who_is_recovered_late_is_served(workplace: Path, tracking: RealSwitch) 
     try:
         for number in ("4930401", "4930402"):
             floor.call(number, "nobody")
-        await_true(lambda: tracked(tracking) == 2, 5, "the switch has written both legs down")
+        await_true(lambda: tracking.tracked() == 2, 5, "the switch has written both legs down")
         tracking.kill()
         tracking.start()
         await_true(lambda: floor.daemon.get("calls")["calls"] == [], 10, "they count as lost")
-        esl = tracking.esl()
-        assert "Recovered 2 call(s)" in esl.api("sofia recover")
-        esl.close()
+        assert "Recovered 2 call(s)" in tracking.recover()
         await_true(lambda: sorted(waiting(floor)) == ["4930401", "4930402"], BACK_S, "both wait again")
+    finally:
+        floor.stop()
+
+
+def test_who_talks_again_late_is_not_rung(workplace: Path, tracking: RealSwitch) -> None:
+    """A talk that the operator recovers when it counts as lost already: its agent is in a call, not ready for one."""
+    floor = opened(workplace, tracking)
+    try:
+        floor.call("4930501", "support")
+        floor.talk(floor.ring("4930501"))
+        await_true(lambda: tracking.tracked("<bridge_to>") == 2, 5, "the switch has written the talk down, too")
+        tracking.kill()
+        tracking.start()
+        await_true(lambda: state(floor) == "ready", 10, "the talk counts as lost")
+        assert "Recovered 2 call(s)" in tracking.recover()
+        await_true(lambda: state(floor) == "busy", BACK_S, "the agent is seen to be in a call")
+        floor.call("4930502", "support")
+        await_true(lambda: waiting(floor) == ["4930502"], BACK_S, "the next caller waits")
+        floor.phones.hang_up("1001")
+        floor.ring("4930502")
     finally:
         floor.stop()

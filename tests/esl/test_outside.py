@@ -29,7 +29,8 @@ class Rig:
         self.phones = Phones()
         self.phones.configure({agent: f"user/{agent}" for agent in ("1001", "1002", "1003")})
         self.facts: list[Event] = []
-        self.calls = OutsideCalls("fs1", self.phones, self.facts.append)
+        self.offers: set[str] = set()
+        self.calls = OutsideCalls("fs1", self.phones, self.facts.append, self.offers.__contains__)
 
     def story(self) -> list[str]:
         """Each fact as agent, sign and the leg's number in the order of appearance."""
@@ -282,3 +283,19 @@ def test_a_leg_that_cannot_be_asked_for_ends_when_two_lists_do_not_show_it(rig: 
         rig.calls.sweep(switch.ask, ())
         story.append(rig.story())
     assert story == [["1001+1"], ["1001+1", "1002-2"], ["1001+1", "1002-2"], ["1001+1", "1002-2", "1001-1"]]
+
+
+def test_a_talk_that_a_crash_had_ended_for_us_and_that_is_back_is_a_call_of_its_agents(rig: Rig) -> None:
+    """Recovered late, the agent talks with a caller of whom the engine knows nothing: nobody may ring them."""
+    ours = {**OUT, "variable_fsacd_offer": LEG, "variable_fsacd_agent": "1001", "variable_dialed_user": "1001"}
+    for known, recovered, told in (
+        (set[str](), "true", ["1001+1", "1001-1"]),
+        ({LEG}, "true", []),  # recovered in time: the engine goes on with this talk
+        (set[str](), "false", []),  # a ring of ours whose offer has just ended: its hangup is on its way
+    ):
+        rig.facts.clear()
+        rig.offers = known
+        rig.calls = OutsideCalls("fs1", rig.phones, rig.facts.append, known.__contains__)
+        rig.hear("CHANNEL_CREATE", **ours, variable_recovered=recovered)
+        rig.hear("CHANNEL_HANGUP", **ours)
+        assert rig.story() == told

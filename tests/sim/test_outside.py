@@ -29,7 +29,7 @@ class Watched:
         self.phones = Phones()
         self.phones.configure({"1001": "user/1001@lab", "1002": "user/1002@lab"})
         self.facts: list[Event] = []
-        self.calls = OutsideCalls("fs1", self.phones, self.facts.append)
+        self.calls = OutsideCalls("fs1", self.phones, self.facts.append, lambda _offer: True)
 
     def story(self) -> list[str]:
         """What the daemon would tell of everything so far."""

@@ -127,9 +127,7 @@ def _crash(stage: Stage) -> tuple[str, Callable[[], object]]:
     def recover() -> None:
         began_s = time.time()
         site.switch.start()
-        esl = site.switch.esl()
-        esl.api("sofia recover")
-        esl.close()
+        site.switch.recover()
         gevent.sleep(_RECOVERED_S)
         site.phones.forget_unheard(began_s)
         stage.crashes.append(time.time())

@@ -8,11 +8,13 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import time
 import wave
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +22,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 PASSWORD = "lab-password"
 DOMAIN = "lab.fsacd.test"
 _START_S = 30.0
+# It asks each phone for its call anew, one after the other, as fast as the machine is.
+_RECOVERY_S = 60.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -68,8 +72,8 @@ def await_true(condition: Callable[[], object], deadline_s: float, what: str) ->
 class Esl:
     """The simplest Event Socket client there is, for the tests' own questions; shares no code with fsacd's."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+    def __init__(self, port: int, timeout_s: float = 10.0) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
         self._file = self._socket.makefile("rb")
         self._read()
         self._socket.sendall(f"auth {PASSWORD}\n\n".encode())
@@ -176,6 +180,19 @@ class RealSwitch:
         """End it."""
         if self._process is not None and self._process.poll() is None:
             self.kill()
+
+    def tracked(self, having: str = "") -> int:
+        """The legs that it could recover now, with this in what it knows of them; written down after their events."""
+        with closing(sqlite3.connect(f"file:{self.directory}/db/core.db?mode=ro", uri=True, timeout=5)) as database:
+            count = database.execute("SELECT count(*) FROM recovery WHERE metadata LIKE ?", (f"%{having}%",))
+            return int(count.fetchone()[0])
+
+    def recover(self) -> str:
+        """Bring back the calls of before a crash, as the operator's unit does; what it says of it."""
+        esl = Esl(self.esl_port, _RECOVERY_S)
+        answer = esl.api("sofia recover")
+        esl.close()
+        return answer
 
     def esl(self) -> Esl:
         """A connection of the test's own."""
