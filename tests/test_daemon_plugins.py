@@ -46,7 +46,7 @@ class Strategy(BaseRankStrategy):
 # A plugin's text, and what the daemon says of it.
 SURVIVED = {
     "raises": (KEY.format("return (1 / 0,)"), "key() raised ZeroDivisionError in line 8: division by zero"),
-    "loops": (KEY.format("while True: pass"), "key() took longer than 20 ms and was interrupted"),
+    "loops": (KEY.format("while True: pass"), "key() took longer than 20 ms of processor time and was interrupted"),
     "mutates": (KEY.format("agent.idle_since_ms = 0"), "key() raised AttributeError in line 8: can't set attribute"),
     "stranger": (
         RANK.format("return ['zoe' for _ in candidates]"),

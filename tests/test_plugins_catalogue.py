@@ -326,4 +326,6 @@ def test_the_limit_can_be_set(tmp_path: Path) -> None:
     catalogue, _ = Catalogue.load([tmp_path], installed=False)
     with pytest.raises(PluginFailed) as failed:
         catalogue.with_limit(5).call_order("order", ()).key(call())
-    assert str(failed.value) == f"{tmp_path}/order.py: key() took longer than 5 ms and was interrupted"
+    assert (
+        str(failed.value) == f"{tmp_path}/order.py: key() took longer than 5 ms of processor time and was interrupted"
+    )

@@ -14,7 +14,7 @@ from gevent import GreenletExit
 
 from fsacd.core.plugins import PluginFailed
 from fsacd.plugins.source import line_of, said
-from fsacd.plugins.time_limit import TookTooLong, within
+from fsacd.plugins.time_limit import TookTooLong, WaitedTooLong, within
 from fsacd.strategy import (
     AgentFacts,
     CallFacts,
@@ -53,9 +53,13 @@ class Guard:
             if self._limit_s is None:
                 return function(*arguments)
             return within(self._limit_s, function, *arguments)
+        except WaitedTooLong as error:
+            raise self.failed(f"{name}() waited instead of computing, and was interrupted") from error
         except TookTooLong as error:
             limit_ms = (self._limit_s or 0) * 1_000
-            raise self.failed(f"{name}() took longer than {limit_ms:g} ms and was interrupted") from error
+            raise self.failed(
+                f"{name}() took longer than {limit_ms:g} ms of processor time and was interrupted"
+            ) from error
         except (KeyboardInterrupt, GreenletExit):
             raise  # meant for us, not for the plugin
         except BaseException as error:

@@ -23,7 +23,7 @@ class Strategy(BaseRankStrategy):
             pass
 """
 FAILURES = 'fsacd_strategy_failures_total{plugin="endless",queue="support"}'
-SENTENCE = "endless.py: rank() took longer than 20 ms and was interrupted"
+SENTENCE = "endless.py: rank() took longer than 20 ms of processor time and was interrupted"
 
 
 @pytest.fixture
