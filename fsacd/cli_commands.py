@@ -44,7 +44,7 @@ def queue_show(session: Session, name: str) -> None:
 
     def show(document: Document) -> None:
         o.write_table(o.QUEUE_COLUMNS, [document], sys.stdout)
-        sys.stdout.write("\n")
+        sys.stdout.write("".join(f"{line}\n" for line in ["", *o.substituted_lines(document)]))
         o.write_table(o.CALL_COLUMNS, document["calls"], sys.stdout)
         sys.stdout.write("\n")
         o.write_table(o.AGENT_COLUMNS, document["agents"], sys.stdout)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO, cast
 
-from fsacd.terminal import agent_detail, clean, duration, width
+from fsacd.terminal import agent_detail, clean, duration, failed_plugins, width
 
 Format = Literal["table", "json", "yaml"]
 Document = dict[str, Any]
@@ -105,6 +105,15 @@ def _duration(name: str) -> Callable[[Document], str]:
     return lambda row: duration(row[name])
 
 
+def substituted_lines(row: Document) -> list[str]:
+    """A line for each plugin of a queue that is out of service."""
+    return [
+        f"{clean(one['plugin'])} has failed, {clean(one['by'])} does its work until {clean(one['again_at'])[11:19]}: "
+        f"{clean(one['why'], 300)}"
+        for one in row.get("substituted", ())  # an older daemon tells none
+    ]
+
+
 def skills(row: Document, name: str = "skills") -> str:
     """Skills with their levels."""
     levels = cast("dict[str, int]", row[name])
@@ -122,7 +131,7 @@ AGENT_COLUMNS = (
 )
 QUEUE_COLUMNS = (
     Column("QUEUE", _field("name")),
-    Column("STATE", lambda row: "open" if row["open"] else "closed"),
+    Column("STATE", lambda row: ", ".join(("open" if row["open"] else "closed", *failed_plugins(row)))),
     Column("WAITING", _field("waiting"), figure=True),
     Column("OLDEST", _duration("oldest_wait_seconds"), figure=True),
     Column("EWT", _duration("estimated_wait_seconds"), figure=True),

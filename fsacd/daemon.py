@@ -14,18 +14,19 @@ import structlog
 from gevent.event import Event as Signal
 
 import fsacd
-from fsacd import logs, wiring
+from fsacd import logs, plugging, wiring
 from fsacd.config.problems import ConfigErrors
 from fsacd.continuing import Continuation
 from fsacd.core.commands import Command
 from fsacd.core.events import Event, RulesChanged
-from fsacd.core.records import Anomaly, CallEnded, Record, StrategyFailed
+from fsacd.core.records import Anomaly, CallEnded, Record, StrategyFailed, StrategyReturned
 from fsacd.core.views import Explanation, Snapshot
 from fsacd.draining import drain
 from fsacd.errors import FsacdError, Refused
 from fsacd.esl.control import CallControl
 from fsacd.esl.features import Desk
 from fsacd.esl.fence import instance_name
+from fsacd.esl.sync import Difference
 from fsacd.esl.translate import switch_of
 from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
 from fsacd.http.app import make_app
@@ -80,6 +81,7 @@ class Daemon:
         rules = config.rules()
         self.metrics = Metrics()
         self.metrics.set_rules(rules)
+        self.metrics.begin_at_zero(config.switches, Difference)
         self._plugins = CurrentPlugins(reading.catalogue)
         self._journal = wiring.journal(config)
         self._continuation = last = Continuation(self._journal, rules, self._plugins, secrets.randbits(63))
@@ -122,6 +124,7 @@ class Daemon:
         self.runtime.add_sink(self.metrics.sink)
         self.runtime.add_sink(_tell_log)
         self.runtime.set_recognition(self._recognition.recognise)
+        self.add_troubles(lambda: plugging.troubles(self._continuation.engine.substituted()))
         if self._journal is not None:
             self.metrics.watch_journal(self._journal.state)
         if self._history is not None:
@@ -362,7 +365,15 @@ def _tell_log(records: Sequence[Record]) -> None:
         elif isinstance(record, Anomaly):
             log.warning("anomaly", kind=record.kind, what=record.text)
         elif isinstance(record, StrategyFailed):
-            log.error("a plugin failed; the queue goes on without it", queue=record.queue, what=record.why)
+            again_s = None if record.again_ms is None else (record.again_ms - record.at_ms) / 1_000
+            log.error(
+                "a plugin failed; the queue goes on without it",
+                queue=record.queue,
+                what=record.why,
+                tried_again_in_s=again_s,
+            )
+        elif isinstance(record, StrategyReturned):
+            log.info("a plugin that failed is tried again", queue=record.queue, plugin=record.plugin)
 
 
 def _wall_ms() -> int:

@@ -177,6 +177,8 @@ def document(told: Explanation, wall: Wall) -> dict[str, Any]:
         ],
         "not_rung_total": len(told.rejected),
         "reasons": dict(Counter(agent.why.value for agent in told.rejected)),
+        "candidates": told.candidates,
+        "shown": told.shown,
     }
 
 

@@ -81,7 +81,11 @@ def now(snapshot: Snapshot) -> list[Series]:
     logged_in = gauge("queue_agents_logged_in", "Agents of the queue who are logged in.", "queue")
     is_open = gauge("queue_open", "1 while the queue is open.", "queue")
     estimate = gauge("estimated_wait_seconds", "Wait of a call that joined now; absent: nobody is on duty.", "queue")
+    substituted = gauge(
+        "strategy_substituted", "1 while a plugin of the queue has failed and another rule does its work.", "queue"
+    )
     for queue in snapshot.queues:
+        substituted.values[queue.name,] = bool(queue.substituted)
         waiting.values[queue.name,] = queue.waiting + queue.offered
         ringing.values[queue.name,] = queue.offered
         talking.values[queue.name,] = queue.talking
@@ -97,7 +101,7 @@ def now(snapshot: Snapshot) -> list[Series]:
         agents.values[agent.state,] += 1
     switches = gauge("switch_up", "1 while the link to the switch is in sync.", "switch")
     switches.values.update({(name,): is_up for name, is_up in snapshot.switches})
-    return [waiting, ringing, talking, oldest, ready, logged_in, is_open, estimate, agents, switches]
+    return [waiting, ringing, talking, oldest, ready, logged_in, is_open, estimate, substituted, agents, switches]
 
 
 def stored(state: StoreCounts) -> list[Series]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import assert_never
+from typing import assert_never, get_args
 
 from gevent.hub import get_hub
 from gevent.lock import BoundedSemaphore
@@ -23,6 +23,7 @@ from fsacd import __version__, gauges
 from fsacd.core.records import (
     AgentStateEnded,
     Anomaly,
+    AnomalyKind,
     CallConnected,
     CallEnded,
     CallJoined,
@@ -34,6 +35,7 @@ from fsacd.core.records import (
     OfferClosed,
     Record,
     StrategyFailed,
+    StrategyReturned,
 )
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.views import Snapshot
@@ -103,8 +105,10 @@ class _Daemon:
         self.lost = counter(
             "lost_callers", "Callers lost by no wish of their own: their switch crashed or forgot them."
         )
+        # An alert sees how a counter grows: one that is born at 1 has not grown.
         self.lost.values[()] = 0
         self.anomalies = counter("anomalies", "What should not have been, and was dealt with.", "kind")
+        self.anomalies.values.update({(kind,): 0 for kind in (*get_args(AnomalyKind), OTHER)})
         self.decision = Distribution(_DECISION_BUCKETS, "decision_seconds", "Time the engine took for one event.")
         self.lag = gauge("event_lag_seconds", "Age of the last probe event when it arrived.", "switch")
         self.reconnects = counter("link_reconnects", "Connections to a switch after the first.", "switch")
@@ -138,6 +142,14 @@ class Metrics(Collector):
         self._scrape = BoundedSemaphore()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
+
+    def begin_at_zero(self, switches: Iterable[str], repairs: Iterable[str]) -> None:
+        """The switches there are, and the kinds of differences that may be repaired (see `_Daemon`)."""
+        for switch in switches:
+            self._daemon.reconnects.values[switch,] += 0
+            self._daemon.late_replies.values[switch,] += 0
+        for kind in repairs:
+            self._daemon.reconciled.values[kind,] += 0
 
     def set_rules(self, rules: Rules) -> None:
         """The queues to count for, at the start and at each reload; a queue that is gone takes its series along."""
@@ -237,6 +249,8 @@ class Metrics(Collector):
             case StrategyFailed():
                 failures, labels = calls.failures.values, (self._queue(record.queue), record.plugin)
                 failures[labels if labels in failures else (labels[0], OTHER)] += 1
+            case StrategyReturned():
+                pass  # the gauge of what is substituted now tells it
             case ChangeMade():
                 self._daemon.changes.values[self._words["change"](record.kind),] += 1
             case Anomaly():

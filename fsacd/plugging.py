@@ -1,16 +1,21 @@
-"""The configuration with the plugins it names, read together and swapped together."""
+"""The configuration with the plugins it names, read together and swapped together; and those that have failed since."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fsacd.config.model import Config
 from fsacd.config.reader import load
 from fsacd.core.rules import Parameters
+from fsacd.core.views import Substituted
 from fsacd.plugins import Catalogue, PluginProblem
 from fsacd.strategy import CallOrder, Strategy
+from fsacd.trouble import Trouble
+
+# So many queues are named in a sentence; the others are counted.
+_QUEUES_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +52,25 @@ class CurrentPlugins:
     def call_order(self, name: str, parameters: Parameters) -> CallOrder:
         """A call order. PluginError if there is none."""
         return self.catalogue.call_order(name, parameters)
+
+
+def troubles(substituted: Iterable[Substituted]) -> tuple[Trouble, ...]:
+    """What to tell of the plugins that are out of service, a trouble for each."""
+    queues: dict[tuple[str, str], list[Substituted]] = {}
+    for one in substituted:
+        queues.setdefault((one.plugin, one.by), []).append(one)
+    return tuple(
+        Trouble(
+            f"The plugin {plugin} has failed; {by or 'the usual order'} does its work in {_named(found)}, "
+            "until it is tried again.",
+            detail=found[0].why,
+        )
+        for (plugin, by), found in queues.items()
+    )
+
+
+def _named(found: Sequence[Substituted]) -> str:
+    names = [one.queue for one in found[:_QUEUES_NAMED]]
+    if len(found) > _QUEUES_NAMED:
+        names.append(f"{len(found) - _QUEUES_NAMED} more")
+    return f"{', '.join(names[:-1])} and {names[-1]}" if names[1:] else names[0]

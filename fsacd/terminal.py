@@ -150,7 +150,12 @@ def _outlook(queue: Document) -> str:
     """What a call that came now would find."""
     estimate = queue["estimated_wait_seconds"]
     wait = f", estimated wait {duration(estimate)}" if estimate else ""
-    return wait if queue["open"] else f"{wait}, closed"
+    return ", ".join((wait if queue["open"] else f"{wait}, closed", *failed_plugins(queue)))
+
+
+def failed_plugins(queue: Document) -> list[str]:
+    """A word for each plugin of the queue that is out of service; an older daemon tells none."""
+    return [f"{clean(one['plugin'])} FAILED" for one in queue.get("substituted", ())]
 
 
 def table(board: Board, *, height: int | None = None) -> RenderableType:
@@ -193,9 +198,10 @@ def _queue_table(board: Board, room: int | None) -> Table:
     shown, left_out = _fit(board.queues, room)
     for queue in shown:
         oldest = queue["oldest_wait_seconds"]
+        odd = [*([] if queue["open"] else ["closed"]), *failed_plugins(queue)]
         name = clean(queue["name"])
         grid.add_row(
-            Text(name) if queue["open"] else Text(f"{name} (closed)", style="red"),
+            Text(f"{name} ({', '.join(odd)})", style="red") if odd else Text(name),
             Text(str(queue["waiting"]), style="bold yellow" if queue["waiting"] else "dim"),
             Text(duration(oldest)),
             Text(duration(queue["estimated_wait_seconds"])),

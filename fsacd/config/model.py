@@ -243,7 +243,18 @@ class LimitSettings(Settings):
         default=10_000, description="Decisions that can be explained without the database."
     )
     plugin_call_ms: Annotated[int, Duration("1ms", "1s")] = Field(
-        default=20, description="How long a strategy or call order of your own may think before it is interrupted."
+        default=20,
+        description="How much processor time a strategy or call order of your own may take for one answer before it "
+        "is interrupted; by the clock, as others may need the processor, ten times that, and at least a second.",
+    )
+    plugin_retry_ms: Annotated[int, Duration("1s", "1h")] = Field(
+        default=10_000,
+        description="A strategy or call order that has failed is tried again after so long; "
+        "each further failure doubles it.",
+    )
+    plugin_retry_most_ms: Annotated[int, Duration("1s", "1d")] = Field(
+        default=600_000,
+        description="But no later than this; one that has worked for so long begins anew.",
     )
 
     def limits(self) -> Limits:
@@ -260,6 +271,8 @@ class LimitSettings(Settings):
             counters_half_life_ms=self.counters_half_life_ms,
             last_agents=self.last_agents,
             decisions=self.decisions,
+            plugin_retry_ms=self.plugin_retry_ms,
+            plugin_retry_most_ms=self.plugin_retry_most_ms,
         )
 
 

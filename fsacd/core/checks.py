@@ -111,6 +111,12 @@ def _check_timers(world: World) -> None:
     optional |= {TimerKey("settle", i) for i, call in world.calls.items() if isinstance(call.state, c.Talking)}
     kinds = ("estimated_wait", *Condition)
     optional |= {TimerKey(kind, queue) for kind in kinds for queue in world.staffing.logged_in}
+    expected |= {
+        TimerKey(post, queue)
+        for queue, ordering in world.orderings.items()
+        for post, standing in ordering.standings.items()
+        if standing.failed
+    }
     keys = world.timers.keys()
     assert expected <= keys, f"no deadline for {expected - keys}"
     assert keys <= expected | optional, f"deadlines without an owner: {keys - expected - optional}"

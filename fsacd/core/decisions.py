@@ -60,6 +60,7 @@ class CallMoment(NamedTuple):
     bound: tuple[int, int] | None
     start: Start | None  # of a strategy that goes round
     ranked: tuple[str, ...]
+    candidates: int  # of these, the strategy was shown as many as it has ranked
 
 
 class Decision(NamedTuple):

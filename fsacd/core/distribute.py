@@ -9,7 +9,6 @@ from __future__ import annotations
 from fsacd.core import offers
 from fsacd.core.agent import Ready
 from fsacd.core.call import Waiting
-from fsacd.core.records import StrategyFailed
 from fsacd.core.world import World
 
 
@@ -17,7 +16,7 @@ def run(world: World) -> None:
     """Match what became free in this step until nothing more matches."""
     _match(world)
     while world.failures:
-        _do_without(world)
+        world.note_failures()
         _match(world)
 
 
@@ -104,13 +103,3 @@ def _offer_next(world: World, agent_id: str, looking: dict[str, None]) -> bool:
             return True
         passed.add(agent_id)
         agent_id = preferred_id
-
-
-def _do_without(world: World) -> None:
-    """Plugins have failed: write it down, and let the calls of their queues look anew, by the rules that hold now."""
-    failures = list(world.failures)
-    world.failures.clear()
-    for queue, plugin, failed in failures:
-        world.record(StrategyFailed(queue, plugin, failed.why, failed.calls, world.now_ms))
-        for call in [call for call in world.calls.values() if call.queue == queue]:
-            world.refresh(call)

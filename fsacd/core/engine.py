@@ -67,7 +67,7 @@ from fsacd.core.records import StrategyFailed
 from fsacd.core.rules import Rules
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
-from fsacd.core.views import Explanation, Snapshot, Step
+from fsacd.core.views import Explanation, Snapshot, Step, Substituted
 from fsacd.core.world import World, in_queue
 
 _NOTHING = Step()
@@ -142,9 +142,13 @@ class Engine:
 
     def expect_failure(self, failure: StrategyFailed) -> None:
         """Let a plugin fail in the next step where it failed when the step was taken first."""
-        ordering = self._world.orderings.get(failure.queue)
         # A failure that does not say where it was follows from what the plugin was asked: it will come by itself.
-        if ordering is not None and failure.calls:
+        if not failure.calls:
+            return
+        # Perhaps the step itself puts the plugin into service: a reload does, or its return.
+        self._world.expected[failure.queue, failure.plugin] = failure
+        ordering = self._world.orderings.get(failure.queue)
+        if ordering is not None:
             ordering.fail_at(failure.plugin, failure.why, failure.calls)
 
     def works_by(self, rules: Rules) -> bool:
@@ -169,6 +173,10 @@ class Engine:
     def numbers_remembered(self) -> list[str]:
         """The numbers of those whose last agent is known."""
         return list(self._world.last_agents)
+
+    def substituted(self) -> tuple[Substituted, ...]:
+        """The plugins that are out of service, by queue."""
+        return snapshot.substituted(self._world)
 
     @property
     def now_ms(self) -> int:
@@ -200,8 +208,10 @@ class Engine:
 
     def _finish(self, refused: str | None) -> Step:
         world = self._world
-        if world.free_agents or world.free_calls:
+        if world.free_agents or world.free_calls or world.failures:
             distribute.run(world)
+        if world.expected:
+            world.expected.clear()
         if not world.commands and not world.records and refused is None:
             return _NOTHING
         step = Step(tuple(world.commands), tuple(world.records), refused)
@@ -258,6 +268,8 @@ class Engine:
                 calls.settled(world, key.owner)
             case "estimated_wait":
                 overflow.look_at_estimates(world, key.owner)
+            case "strategy" | "call_order" as post:
+                world.put_back(post, key.owner)
             case Condition() as condition:
                 overflow.condition_held(world, condition, key.owner)
             case kind:

@@ -11,6 +11,7 @@ from fsacd.core import call as c
 from fsacd.core import eligible, offers
 from fsacd.core.agent import Served
 from fsacd.core.decisions import CallMoment, Decision, Moment, Past, moment_of
+from fsacd.core.ordering import FALLBACK
 from fsacd.core.views import Explanation, RankedAgent, Rejected
 from fsacd.core.world import World
 from fsacd.strategy import Key
@@ -68,7 +69,16 @@ def of_decision(world: World, decision: Decision) -> InParts[Explanation | None]
         sentence = f"{chosen} was rung: {told}"
     else:
         sentence = f"{chosen} was rung: those before were wanted by other calls, which came first for them"
+    sentence += _cut(decision.call)
     return _explanation(decision.call, decision.at_ms, eligible_, rejected, sentence, decision)
+
+
+def _cut(call: CallMoment) -> str:
+    """What an author wonders about whose strategy has not rung the agent whom it would prefer."""
+    shown = len(call.ranked)
+    if shown >= call.candidates:
+        return ""
+    return f"; {call.strategy} was shown {shown} of {call.candidates} agents, those idle for longest (limits.rank_pool)"
 
 
 def _of_waiting(world: World, call: c.Call) -> InParts[Explanation | None]:
@@ -135,7 +145,7 @@ def _rank(call: CallMoment, agent_id: str, moment: Moment, service: Served | Non
     key, wrapped = _key(call, moment, service)
     passed = call.let_pass.get(agent_id, 0)
     is_other = call.preferred is None or call.preferred.agent_id != agent_id
-    shown = () if call.ordering.ranks is not None else key
+    shown = () if call.ordering.ranks is not None and call.strategy != FALLBACK else key
     return (is_other, passed, rank, level, wrapped, key, agent_id), RankedAgent(agent_id, passed, rank, -level, shown)
 
 
@@ -159,10 +169,9 @@ def _turn(ranked: _Ranked) -> tuple[bool, int, int, int, bool, Key, str]:
 
 def _key(call: CallMoment, agent: Moment, service: Served | None) -> tuple[Key, bool]:
     """The strategy's key, and whether it comes round only after the others."""
-    # The order of the queue may have fallen back since.
-    if service is None or agent.facts is None or call.ordering.strategy_name != call.strategy:
+    if service is None or agent.facts is None:
         return (), False
-    return call.ordering.key_then(agent.facts, service.facts, call.required, call.start)
+    return call.ordering.key_then(call.strategy, agent.facts, service.facts, call.required, call.start)
 
 
 def _explanation(
@@ -173,6 +182,8 @@ def _explanation(
     sentence: str,
     decision: Decision | None,
 ) -> Explanation:
+    if call.strategy != call.queue.strategy:
+        sentence += f"; {call.strategy} does the work of {call.queue.strategy}, which has failed"
     return Explanation(
         call_id=call.call_id,
         queue=call.queue.name,
@@ -186,4 +197,6 @@ def _explanation(
         eligible=tuple(eligible_),
         rejected=tuple(rejected),
         sentence=sentence,
+        candidates=call.candidates if call.ranked else None,
+        shown=len(call.ranked) if call.ranked else None,
     )

@@ -22,6 +22,8 @@ from fsacd.strategy import Candidate, Key
 
 # How many requirements a queue keeps agents sorted for. Those nobody waits with are dropped beyond it.
 REQUIREMENT_SETS = 64
+# For no call, nobody, of nobody.
+NOT_RANKED: tuple[str, tuple[str, ...], int] = ("", (), 0)
 
 
 class _Indexed(NamedTuple):
@@ -53,8 +55,8 @@ class Index:
         # Ready agent → the lists he stands in and his entries there, alternating: flat, for there are many.
         self._agents: dict[str, list[Any]] = {}
         self._seats: dict[str, list[_Seat]] = {}
-        # The call that a strategy ranked agents for last, and how; for the explanation.
-        self.last_ranked: tuple[str, tuple[str, ...]] = ("", ())
+        # The call that a strategy ranked agents for last, how, and of how many candidates; for the explanation.
+        self.last_ranked: tuple[str, tuple[str, ...], int] = NOT_RANKED
 
     # --- calls ---
 
@@ -126,6 +128,10 @@ class Index:
             except PluginFailed as failure:
                 queue.ordering.fall_back(failure)
                 queue.forget_rows()
+
+    def order_agents_anew(self, queue: str) -> None:
+        """Other keys hold in this queue: its ready agents are sorted when somebody looks for one."""
+        self._queues[queue].forget_rows()
 
     def forget_seats(self, agent_id: str) -> None:
         """The agent's skills or queues have changed, or he is gone. He must not be ready here."""
@@ -215,25 +221,32 @@ class Index:
         return fewest[1] if fewest else None
 
     def _first_ranked(self, queue: QueueIndex, call: Call) -> str | None:
-        ranked = self._ranked(queue, call)
-        self.last_ranked = (call.call_id, tuple(ranked))
+        ranked, candidates = self._ranked(queue, call)
+        self.last_ranked = (call.call_id, tuple(ranked), candidates)
         return ranked[0] if ranked else None
 
-    def _ranked(self, queue: QueueIndex, call: Call) -> list[str]:
-        """The pool in the strategy's order: of those who let the call pass least often, the first rank and level."""
+    def _ranked(self, queue: QueueIndex, call: Call) -> tuple[list[str], int]:
+        """The pool in the strategy's order: of those who let the call pass least often, the first rank and level.
+
+        And how many these are, whom the pool may not have had room for.
+        """
         best: tuple[int, int, int] | None = None
         pool: list[AgentEntry] = []
+        candidates = 0
         for entry in self._candidates(queue, call):
             group = (call.let_pass.get(entry[-1], 0), entry[0], entry[1])
             if best is None or group < best:
-                best, pool = group, []
-            if group == best and len(pool) < self._rank_pool:
-                pool.append(entry)
+                best, pool, candidates = group, [], 0
+            if group == best:
+                candidates += 1
+                if len(pool) < self._rank_pool:
+                    pool.append(entry)
             if best[0] == 0 and (entry[0], entry[1]) > best[1:]:
                 break  # whoever comes now is of a worse rank or level
         if not pool[1:]:
-            return [entry[-1] for entry in pool]
-        return list(queue.ordering.rank(call, [self._candidate(queue, call, entry) for entry in pool]))
+            return [entry[-1] for entry in pool], candidates
+        shown = [self._candidate(queue, call, entry) for entry in pool]
+        return list(queue.ordering.rank(call, shown)), candidates
 
     def _candidate(self, queue: QueueIndex, call: Call, entry: AgentEntry) -> Candidate:
         agent = self._get_agent(entry[-1])

@@ -21,8 +21,9 @@ from fsacd.core.ordering import Ordering
 from fsacd.core.plain import from_plain, to_plain
 from fsacd.core.plugins import Plugins
 from fsacd.core.records import CallOutcome
-from fsacd.core.rules import AgentRules, Rules, SkillLevels
+from fsacd.core.rules import AgentRules, QueueRules, Rules, SkillLevels
 from fsacd.core.staffing import Condition
+from fsacd.core.standing import POSTS, Post, Standing
 from fsacd.core.timers import Timers
 from fsacd.core.world import World, in_queue
 
@@ -49,6 +50,16 @@ class AgentMemory:
 
 
 @fact
+class StandingMemory:
+    """How a plugin of a queue stands, beside what `OrderMemory` has always said of it."""
+
+    post: str
+    failures: int = 0
+    since_ms: int = 0
+    why: str = ""
+
+
+@fact
 class OrderMemory:
     """How a queue orders. A replay must find plugins as they were: failed, or called so many times."""
 
@@ -59,6 +70,7 @@ class OrderMemory:
     strategy_calls: int = 0
     call_order_calls: int = 0
     sorted_for: tuple[SkillLevels, ...] = ()
+    standings: tuple[StandingMemory, ...] = ()
 
 
 @fact
@@ -147,15 +159,19 @@ def _agent(world: World, agent: a.Agent) -> AgentMemory:
 
 
 def _order(world: World, name: str, ordering: Ordering) -> OrderMemory:
-    strategy_calls, call_order_calls = ordering.calls()
+    failed = {post: standing.failed for post, standing in ordering.standings.items()}
     return OrderMemory(
         name,
         ordering.last_place,
-        strategy_failed=ordering.strategy_name != ordering.rules.strategy,
-        call_order_failed=ordering.call_order is None and ordering.rules.call_order is not None,
-        strategy_calls=strategy_calls,
-        call_order_calls=call_order_calls,
+        strategy_failed=failed["strategy"],
+        call_order_failed=failed.get("call_order", False),
+        strategy_calls=ordering.calls("strategy"),
+        call_order_calls=ordering.calls("call_order"),
         sorted_for=world.index.sorted_for(name),
+        standings=tuple(
+            StandingMemory(post, standing.failures, standing.since_ms, standing.why)
+            for post, standing in ordering.standings.items()
+        ),
     )
 
 
@@ -175,9 +191,7 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
         world.places, world.delays = memory.places, memory.delays
     for order in memory.orders:
         if order.queue in world.orderings:
-            world.orderings[order.queue].go_on(
-                order.last_place, strategy_failed=order.strategy_failed, call_order_failed=order.call_order_failed
-            )
+            world.orderings[order.queue].go_on(order.last_place, _standings(order, world.rules.queues[order.queue]))
     world.staffing.add_queues(memory.staffed, memory.now_ms)
     for remembered in memory.agents:
         _restore_agent(world, remembered)
@@ -187,6 +201,7 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
     world.timers = Timers()
     for kind, owner, at_ms in memory.timers:
         world.timers.set(_TIMER_KINDS.get(kind, kind), owner, at_ms)
+    _try_again_whom_nobody_would(world)
     world.handling = memory.handling or {}
     world.last_agents.update(memory.last_agents)
     for queue, outcome, count in memory.outcomes:
@@ -194,6 +209,27 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
     world.decisions.go_on_from(memory.decisions)
     _restore_index(world, memory)
     return world
+
+
+def _standings(order: OrderMemory, rules: QueueRules) -> dict[Post, Standing]:
+    more = {standing.post: standing for standing in order.standings}
+    failed: dict[Post, bool] = {"strategy": order.strategy_failed, "call_order": order.call_order_failed}
+    plugins: dict[Post, str | None] = {"strategy": rules.strategy, "call_order": rules.call_order}
+    standings = dict[Post, Standing]()
+    for post in POSTS:
+        plugin = plugins[post]
+        if plugin is not None:
+            known = more.get(post, StandingMemory(post))
+            standings[post] = Standing(plugin, failed[post], known.failures, known.since_ms, known.why)
+    return standings
+
+
+def _try_again_whom_nobody_would(world: World) -> None:
+    """An fsacd that never tried a failed plugin again has left it without a deadline."""
+    for queue, ordering in world.orderings.items():
+        for post, standing in ordering.standings.items():
+            if standing.failed and world.timers.at(post, queue) is None:
+                world.timers.set(post, queue, standing.count(world.rules.limits, world.now_ms))
 
 
 _TIMER_KINDS: dict[str, str] = {condition.value: condition for condition in Condition}
@@ -248,4 +284,7 @@ def _restore_index(world: World, memory: Memory) -> None:
     for order in memory.orders:
         if order.queue in world.orderings:
             # Making the index has called the plugins anew: their count goes on from where it was.
-            world.orderings[order.queue].count_from(order.strategy_calls, order.call_order_calls)
+            world.orderings[order.queue].count_from("strategy", order.strategy_calls)
+            world.orderings[order.queue].count_from("call_order", order.call_order_calls)
+    if world.failures:
+        world.note_failures()  # one broke on the way; the next step tells it

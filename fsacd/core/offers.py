@@ -9,6 +9,7 @@ from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
 from fsacd.core.decisions import CallMoment
 from fsacd.core.events import OfferEnd
+from fsacd.core.index import NOT_RANKED
 from fsacd.core.records import DecisionMade, OfferClosed, OfferOutcome
 from fsacd.core.rules import HoldBack, WrapUp
 from fsacd.core.world import World
@@ -63,15 +64,15 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
 
 def _note(world: World, call: c.Call, agent: a.Agent) -> int:
     """Remember the decision as it was made, before anything is done about it. Returns its number."""
-    ranked_for, ranked = world.index.last_ranked
-    world.index.last_ranked = ("", ())
+    ranked_for, ranked, candidates = world.index.last_ranked
+    world.index.last_ranked = NOT_RANKED
     if ranked_for != call.call_id or agent.agent_id not in ranked:
-        ranked = ()
-    moment = moment_of_call(world, call, ranked)
+        ranked, candidates = (), 0
+    moment = moment_of_call(world, call, ranked, candidates)
     return world.decisions.add(moment, agent.agent_id, world.now_ms, world.rules.limits.decisions)
 
 
-def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = ()) -> CallMoment:
+def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = (), candidates: int = 0) -> CallMoment:
     """What decides now who may be rung for the call, and in which order."""
     ordering = world.orderings[call.queue]
     return CallMoment(
@@ -89,6 +90,7 @@ def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = ()) -> 
         call.bound,
         Start(ordering.last_place, call.last_place) if ordering.goes_round else None,
         ranked,
+        candidates,
     )
 
 

@@ -1,15 +1,17 @@
-"""How one queue orders its agents and its calls: by plugins, and by longest_idle and the usual order if they fail."""
+"""How one queue orders its agents and its calls: by plugins; while they fail, by longest_idle and the usual order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
 from fsacd.core.call import Call
 from fsacd.core.chance import Chance
 from fsacd.core.failing import failing_keys, failing_order, failing_ranks
 from fsacd.core.plugins import PluginFailed, Plugins
+from fsacd.core.records import StrategyFailed
 from fsacd.core.rules import QueueRules, SkillLevels
+from fsacd.core.standing import Post, Standing
 from fsacd.strategy import (
     AgentFacts,
     CallFacts,
@@ -31,41 +33,62 @@ class Failure(NamedTuple):
     """A plugin that a queue does without from now on."""
 
     queue: str
-    plugin: str
+    post: Post
     failed: PluginFailed
 
 
+# Failures that a replay expects in the running step, by queue and plugin.
+Expected = Mapping[tuple[str, str], StrategyFailed]
+
+
 class Ordering:
-    """One queue's strategy and call order. `last_place` is that of the agent whom the queue rang last."""
+    """One queue's strategy and call order. `last_place` is that of the agent whom the queue rang last.
+
+    `expected`: what is known to fail in the running step. `now_ms`: since when it orders.
+    """
 
     def __init__(
-        self, rules: QueueRules, plugins: Plugins, *, seed: int, failures: list[Failure], last_place: int | None
+        self,
+        rules: QueueRules,
+        plugins: Plugins,
+        *,
+        seed: int,
+        failures: list[Failure],
+        expected: Expected,
+        last_place: int | None,
+        now_ms: int,
     ) -> None:
         self.rules = rules
         self.level_first = rules.level_first
         self.last_place = last_place
+        self.standings: dict[Post, Standing] = {"strategy": Standing(rules.strategy, since_ms=now_ms)}
         self._failures = failures
+        self._expected = expected
         self._plugins = plugins
         self._seed = seed
-        # Calls into strategy and call order before a restart, less those that the restart itself has made.
-        self._calls_before = (0, 0)
-        self._use(rules.strategy, plugins.strategy(rules.strategy, rules.strategy_parameters))
-        self.call_order: CallOrder | None = None
-        # Whoever looks on asks an instance of its own, too.
+        self._fallback = plugins.strategy(FALLBACK, ())
+        self._strategy = plugins.strategy(rules.strategy, rules.strategy_parameters)
+        self._call_order: CallOrder | None = None
+        # Whoever looks on asks instances of their own.
+        self._for_explaining: dict[str, KeyStrategy] = {}
         self._order_for_views: CallOrder | None = None
         if rules.call_order is not None:
-            self.call_order = plugins.call_order(rules.call_order, rules.call_order_parameters)
+            self.standings["call_order"] = Standing(rules.call_order, since_ms=now_ms)
+            self._call_order = plugins.call_order(rules.call_order, rules.call_order_parameters)
+        self.call_order = self._call_order
+        self._use(rules.strategy, self._strategy)
+        for standing in self.standings.values():
+            self._fail_as_expected(standing)
 
     def _use(self, name: str, strategy: Strategy) -> None:
         self.strategy_name = name
-        self._for_explaining: KeyStrategy | None = None
         self.ranks: RankStrategy | None = None
         self.by_skill = self.goes_round = False
         self.ring: Ring = strategy.ring
         if hasattr(strategy, "rank"):
             self.ranks = cast(RankStrategy, strategy)
             # The candidates come longest idle first, and are kept so.
-            strategy = self._plugins.strategy(FALLBACK, ())
+            strategy = self._fallback
         self._keys = cast(KeyStrategy, strategy)
         if self.ranks is None:
             self.by_skill, self.goes_round = self._keys.by_skill, self._keys.goes_round
@@ -83,21 +106,28 @@ class Ordering:
         return self._keys.start(Start(self.last_place, call_last_place))
 
     def key_then(
-        self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels, start: Start | None
+        self, strategy: str, agent: AgentFacts, service: ServiceFacts, required: SkillLevels, start: Start | None
     ) -> tuple[Key, bool]:
-        """The key again, for an explanation, and whether it comes round only after the others; () if that fails."""
-        if self._for_explaining is None:
-            # Of its own, so that a replay, in which nobody asks, finds the same number of calls into the other one.
-            name = FALLBACK if self.ranks is not None else self.strategy_name
-            parameters = self.rules.strategy_parameters if name == self.rules.strategy else ()
-            self._for_explaining = cast(KeyStrategy, self._plugins.strategy(name, parameters))
-        keys = self._for_explaining
+        """The key that this strategy of the queue's gave, and whether it comes round only after the others.
+
+        () if it cannot say any more, as it fails now.
+        """
+        if strategy not in {self.strategy_name, FALLBACK}:
+            return (), False
+        keys = self._explaining(FALLBACK if self.ranks is not None else strategy)
         try:
-            key = keys.key(agent, service, required if self.by_skill else ())
-            behind = keys.start(start) if start is not None and self.goes_round else None
+            key = keys.key(agent, service, required if keys.by_skill else ())
+            behind = keys.start(start) if start is not None and keys.goes_round else None
         except PluginFailed:
             return (), False
         return key, behind is not None and key <= behind
+
+    def _explaining(self, name: str) -> KeyStrategy:
+        # Of its own, so that a replay, in which nobody asks, finds the same number of calls into the other one.
+        if name not in self._for_explaining:
+            parameters = self.rules.strategy_parameters if name == self.rules.strategy else ()
+            self._for_explaining[name] = cast(KeyStrategy, self._plugins.strategy(name, parameters))
+        return self._for_explaining[name]
 
     def rank(self, call: Call, candidates: Sequence[Candidate]) -> Sequence[str]:
         """The order of these candidates by a strategy that ranks."""
@@ -106,8 +136,8 @@ class Ordering:
 
     def fall_back(self, failure: PluginFailed) -> None:
         """The strategy has failed: longest_idle does its work."""
-        self._note(self.strategy_name, failure, self._calls_before[0])
-        self._use(FALLBACK, self._plugins.strategy(FALLBACK, ()))
+        self._note("strategy", failure)
+        self._use(FALLBACK, self._fallback)
 
     # --- calls ---
 
@@ -130,54 +160,81 @@ class Ordering:
 
     def fall_back_to_usual_order(self, failure: PluginFailed) -> None:
         """The call order has failed: class and virtual arrival decide."""
-        assert self.rules.call_order is not None
-        self._note(self.rules.call_order, failure, self._calls_before[1])
+        self._note("call_order", failure)
         self.call_order = None
 
-    def _note(self, plugin: str, failure: PluginFailed, calls_before: int) -> None:
+    # --- in and out of service ---
+
+    def _note(self, post: Post, failure: PluginFailed) -> None:
+        standing = self.standings[post]
         if failure.calls:
-            failure.calls += calls_before
-        self._failures.append(Failure(self.rules.name, plugin, failure))
+            failure.calls -= standing.calls
+        standing.fail(failure.why)
+        self._failures.append(Failure(self.rules.name, post, failure))
 
-    # --- for an engine that goes on where another stopped ---
+    def put_back(self, post: Post, now_ms: int) -> None:
+        """A plugin that has failed does its work again."""
+        standing = self.standings[post]
+        standing.put_back(self._made(post), now_ms)
+        self._put_in(post)
+        self._fail_as_expected(standing)
 
-    def go_on(self, last_place: int | None, *, strategy_failed: bool, call_order_failed: bool) -> None:
-        """Order as another ordering of the same queue did."""
-        self.last_place = last_place
-        if strategy_failed:
-            self._use(FALLBACK, self._plugins.strategy(FALLBACK, ()))
-        if call_order_failed:
-            self.call_order = None
+    def _put_in(self, post: Post) -> None:
+        if post == "strategy":
+            self._use(self.rules.strategy, self._strategy)
+        else:
+            self.call_order = self._call_order
 
     @property
     def has_failed(self) -> bool:
         """Whether the queue does without a plugin that its rules name."""
-        no_order = self.call_order is None and self.rules.call_order is not None
-        return no_order or self.strategy_name != self.rules.strategy
+        return any(standing.failed for standing in self.standings.values())
 
-    def calls(self) -> tuple[int, int]:
-        """How often strategy and call order have been called since the rules hold; 0 for one that is not counted."""
-        before, instance = self._calls_before, self.ranks or self._keys
-        return before[0] + getattr(instance, "calls", 0), before[1] + getattr(self.call_order, "calls", 0)
+    # --- for an engine that goes on where another stopped ---
 
-    def count_from(self, strategy_calls: int, call_order_calls: int) -> None:
+    def go_on(self, last_place: int | None, standings: Mapping[Post, Standing]) -> None:
+        """Order as another ordering of the same queue did."""
+        self.last_place = last_place
+        for post in self.standings.keys() & standings.keys():
+            self.standings[post] = standings[post]
+        if self.standings["strategy"].failed:
+            self._use(FALLBACK, self._fallback)
+        if "call_order" in self.standings and self.standings["call_order"].failed:
+            self.call_order = None
+
+    def _made(self, post: Post) -> int:
+        """How many calls have been made into the instance; 0 for one that does not count them."""
+        return getattr(self._strategy if post == "strategy" else self._call_order, "calls", 0)
+
+    def calls(self, post: Post) -> int:
+        """How often the plugin has been called since it was put into service; 0 while it is out of it."""
+        standing = self.standings.get(post)
+        return 0 if standing is None or standing.failed else self._made(post) - standing.calls
+
+    def count_from(self, post: Post, calls: int) -> None:
         """From now on `calls` goes on from here."""
-        self._calls_before = (0, 0)
-        strategy, call_order = self.calls()
-        self._calls_before = (strategy_calls - strategy, call_order_calls - call_order)
+        if post in self.standings:
+            self.standings[post].calls = self._made(post) - calls
 
     def fail_at(self, plugin: str, why: str, calls: int) -> None:
-        """Let the plugin fail at this call, counted as `calls` does."""
-        strategy, call_order = self.calls()
-        if plugin == self.strategy_name:
-            said = calls - self._calls_before[0]
-            if self.ranks is not None:
-                self.ranks = failing_ranks(self.ranks, why, calls - strategy, said)
-            else:
-                self._keys = failing_keys(self._keys, why, calls - strategy, said)
-        elif plugin == self.rules.call_order and self.call_order is not None:
-            said = calls - self._calls_before[1]
-            self.call_order = failing_order(self.call_order, why, calls - call_order, said)
+        """Let the plugin, if it is in service, fail at this call, counted as `calls` does."""
+        for post, standing in self.standings.items():
+            if standing.plugin == plugin and not standing.failed:
+                self._put_in(post)
+                left, made = calls - self.calls(post), calls + standing.calls
+                if post == "call_order":
+                    assert self.call_order is not None
+                    self.call_order = failing_order(self.call_order, why, left, made)
+                elif self.ranks is not None:
+                    self.ranks = failing_ranks(self.ranks, why, left, made)
+                else:
+                    self._keys = failing_keys(self._keys, why, left, made)
+
+    def _fail_as_expected(self, standing: Standing) -> None:
+        """Put into service just now, it may have failed in this very step."""
+        failure = self._expected.get((self.rules.name, standing.plugin))
+        if failure is not None:
+            self.fail_at(failure.plugin, failure.why, failure.calls)
 
 
 def facts_of(call: Call) -> CallFacts:

@@ -6,6 +6,7 @@ Times are milliseconds of the engine's monotonic clock; whoever writes them down
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from fsacd.core.fact import fact
 
@@ -135,6 +136,10 @@ class AgentStateEnded:
     by: str = ""
 
 
+# The closed list of what is counted as an anomaly.
+AnomalyKind = Literal["bridge_timeout", "call_refused", "foreign_leg", "offer_unconfirmed"]
+
+
 @fact
 class Anomaly:
     """Something that should not have been, seen and dealt with: counted by kind, logged in one sentence."""
@@ -169,12 +174,27 @@ class ChangeMade:
 
 @fact
 class StrategyFailed:
-    """A plugin raised, stalled or answered nonsense; longest_idle, or the usual order, does its work from now on."""
+    """A plugin raised, stalled or answered nonsense; longest_idle, or the usual order, does its work from now on.
+
+    `calls` is how many calls had been made into it since it was put into service, the failing one included.
+    `again_ms` is when it is tried again; None: by an fsacd that did not do so.
+    """
 
     queue: str
     plugin: str
     why: str
-    calls: int  # how many calls had been made into the plugin's instance, the failing one included
+    calls: int
+    at_ms: int
+    again_ms: int | None = None
+
+
+@fact
+class StrategyReturned:
+    """A plugin that had failed `failures` times in a row does its work again."""
+
+    queue: str
+    plugin: str
+    failures: int
     at_ms: int
 
 
@@ -188,5 +208,6 @@ Record = (
     | DecisionMade
     | ChangeMade
     | StrategyFailed
+    | StrategyReturned
     | Anomaly
 )

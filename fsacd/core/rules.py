@@ -207,6 +207,9 @@ class Limits:
     last_agents: int = 50_000
     # How many decisions can be explained from memory.
     decisions: int = 10_000
+    # A plugin that has failed is tried again after so long; each further failure doubles it, up to the second.
+    plugin_retry_ms: int = 10_000
+    plugin_retry_most_ms: int = 600_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import estimate
 from fsacd.core import offer as o
+from fsacd.core.ordering import FALLBACK, Ordering
 from fsacd.core.records import CallOutcome
-from fsacd.core.views import AgentView, CallView, OfferView, QueueView, Snapshot
+from fsacd.core.views import AgentView, CallView, OfferView, QueueView, Snapshot, Substituted
 from fsacd.core.world import World, in_queue
 
 
@@ -150,6 +152,32 @@ def _queues(world: World, calls: tuple[CallView, ...], now_ms: int) -> tuple[Que
             abandoned=world.outcomes[name, CallOutcome.ABANDONED],
             is_open=world.staffing.is_open(name),
             estimated_wait_ms=estimate.for_newcomer(world, name, now_ms),
+            strategy=rules.strategy,
+            call_order=rules.call_order,
+            substituted=tuple(_substituted(world, name, world.orderings[name])),
         )
-        for name in sorted(world.rules.queues)
+        for name, rules in sorted(world.rules.queues.items())
     )
+
+
+def substituted(world: World) -> tuple[Substituted, ...]:
+    """The plugins that are out of service, by queue. Costs a look at every queue."""
+    failed = ((name, ordering) for name, ordering in sorted(world.orderings.items()) if ordering.has_failed)
+    return tuple(told for name, ordering in failed for told in _substituted(world, name, ordering))
+
+
+def _substituted(world: World, queue: str, ordering: Ordering) -> Iterator[Substituted]:
+    for post, standing in ordering.standings.items():
+        if standing.failed:
+            again_ms = world.timers.at(post, queue)
+            assert again_ms is not None, "a plugin that has failed is tried again"
+            yield Substituted(
+                queue=queue,
+                post=post,
+                plugin=standing.plugin,
+                by=FALLBACK if post == "strategy" else "",
+                why=standing.why,
+                failures=standing.failures,
+                since_ms=standing.since_ms,
+                again_ms=again_ms,
+            )

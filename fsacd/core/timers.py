@@ -51,6 +51,10 @@ class Timers:
         for kind in kinds:
             self._at.pop((kind, owner), None)
 
+    def at(self, kind: str, owner: str) -> int | None:
+        """When this deadline is, or None if it is not set."""
+        return self._at.get((kind, owner))
+
     def next_ms(self) -> int | None:
         """The earliest deadline, or None."""
         while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:

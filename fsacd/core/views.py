@@ -69,8 +69,28 @@ class AgentView:
 
 
 @fact
+class Substituted:
+    """A plugin of a queue that has failed, and what does its work until it is tried again at `again_ms`.
+
+    `post` is strategy or call_order; `by` is longest_idle, or empty for the usual order; `why` is one sentence.
+    """
+
+    queue: str
+    post: str
+    plugin: str
+    by: str
+    why: str
+    failures: int  # in a row
+    since_ms: int
+    again_ms: int
+
+
+@fact
 class QueueView:
-    """One queue now. `oldest_wait_ms` is None when nobody waits; `answered` and `abandoned` count since the start."""
+    """One queue now. `oldest_wait_ms` is None when nobody waits; `answered` and `abandoned` count since the start.
+
+    `strategy` and `call_order` are what the rules name; `substituted` are those of them that are out of service.
+    """
 
     name: str
     waiting: int
@@ -83,6 +103,9 @@ class QueueView:
     abandoned: int = 0
     is_open: bool = True
     estimated_wait_ms: int | None = None  # what a call that joined now would wait; None: nobody is on duty
+    strategy: str = ""
+    call_order: str | None = None
+    substituted: tuple[Substituted, ...] = ()
 
 
 @fact
@@ -153,6 +176,9 @@ class Explanation:
     eligible: tuple[RankedAgent, ...]
     rejected: tuple[Rejected, ...]
     sentence: str
+    # Of so many agents of the first rank and level a strategy that ranks was shown so many; None: it was not asked.
+    candidates: int | None = None
+    shown: int | None = None
 
 
 @fact

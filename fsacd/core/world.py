@@ -19,9 +19,10 @@ from fsacd.core.ended import EndedCalls
 from fsacd.core.index import Index
 from fsacd.core.ordering import Failure, Ordering
 from fsacd.core.plugins import Plugins
-from fsacd.core.records import Anomaly, CallOutcome, Record
+from fsacd.core.records import Anomaly, AnomalyKind, CallOutcome, Record, StrategyFailed, StrategyReturned
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.staffing import Condition, Staffing, overflow_rules
+from fsacd.core.standing import POSTS, Post
 from fsacd.core.timers import Timers
 from fsacd.strategy import EVERYBODY
 
@@ -54,6 +55,8 @@ class World:
         self.command: Callable[[Command], None] = self.commands.append
         self.record: Callable[[Record], None] = self.records.append
         self.failures: list[Failure] = []
+        # Failures that a replay expects in the running step, by queue and plugin.
+        self.expected: dict[tuple[str, str], StrategyFailed] = {}
         # Waiting for the distribution at the end of the step, in the order in which they became free. They are not in
         # the index yet: most are matched at once, and would only be put in and taken out again.
         self.free_agents: dict[str, None] = {}
@@ -73,7 +76,9 @@ class World:
                 self._plugins,
                 seed=self._seed,
                 failures=self.failures,
+                expected=self.expected,
                 last_place=self.orderings[name].last_place if name in self.orderings else None,
+                now_ms=self.now_ms,
             )
             for name, queue in rules.queues.items()
         }
@@ -91,7 +96,7 @@ class World:
         """Where strategies that throw dice get their luck from, and the names of agents' legs what is their own."""
         return self._seed
 
-    def anomaly(self, kind: str, text: str) -> None:
+    def anomaly(self, kind: AnomalyKind, text: str) -> None:
         """Count and tell what should not have been."""
         self.record(Anomaly(kind, text, self.now_ms))
 
@@ -237,6 +242,32 @@ class World:
             else:
                 self.timers.clear(condition, queue)
 
+    # --- plugins ---
+
+    def note_failures(self) -> None:
+        """Plugins have failed: write it down, set when each is tried again, and let their queues' calls look anew."""
+        failures = list(self.failures)
+        self.failures.clear()
+        for queue, post, failed in failures:
+            standing = self.orderings[queue].standings[post]
+            again_ms = standing.count(self.rules.limits, self.now_ms)
+            self.timers.set(post, queue, again_ms)
+            self.record(StrategyFailed(queue, standing.plugin, failed.why, failed.calls, self.now_ms, again_ms))
+            self._look_anew(queue)
+
+    def put_back(self, post: Post, queue: str) -> None:
+        """A plugin that failed a while ago is tried again."""
+        ordering = self.orderings[queue]
+        standing = ordering.standings[post]
+        self.record(StrategyReturned(queue, standing.plugin, standing.failures, self.now_ms))
+        ordering.put_back(post, self.now_ms)
+        self.index.order_agents_anew(queue)
+        self._look_anew(queue)
+
+    def _look_anew(self, queue: str) -> None:
+        for call in [call for call in self.calls.values() if call.queue == queue]:
+            self.refresh(call)
+
     # --- offers ---
 
     def move_offer(self, offer: o.Offer, state: o.OfferState) -> None:
@@ -255,6 +286,8 @@ class World:
 
     def set_rules(self, rules: Rules, retired: frozenset[str]) -> None:
         """Work by other rules. The caller has seen to it that no call stands in a queue that is no more."""
+        for queue in self.orderings:
+            self.timers.clear_all(POSTS, queue)  # each plugin has its chance at once
         self.rules, self.retired = rules, retired
         self._order(rules)
         self.staffing.add_queues(rules.queues, self.now_ms)

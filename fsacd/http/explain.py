@@ -123,6 +123,8 @@ def _shown(asked: Asked, told: Explanation, agents: int) -> m.Explanation:
         ],
         not_rung_total=len(told.rejected),
         reasons={_name(why): reasons[why] for why in WhyNot if why in reasons},
+        candidates=told.candidates,
+        shown=told.shown,
     )
 
 

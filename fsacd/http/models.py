@@ -21,6 +21,7 @@ WhyNotName = Literal[
     "reserved", "skill", "backup", "delay", "logged_out", "not_ready", "held_back", "busy", "offered", "talking",
     "wrapping_up", "scope",
 ]  # fmt: skip
+PostName = Literal["strategy", "call_order"]
 # JSON has no number for "before all others".
 KeyPart = int | float | Literal["-infinity", "infinity"]
 
@@ -86,6 +87,18 @@ class Agent(Answer):
     call_id: str | None
 
 
+class Substituted(Answer):
+    """A strategy or call order of a queue that has failed, until it is tried again."""
+
+    kind: PostName
+    plugin: str
+    by: str = Field(description="What does its work meanwhile: longest_idle, or the usual order.")
+    why: str = Field(description="How it failed, in one sentence.")
+    failures: int = Field(description="How often in a row it has failed.")
+    since_at: Timestamp
+    again_at: Timestamp = Field(description="When it is tried again.")
+
+
 class Queue(Answer):
     """One queue now."""
 
@@ -100,6 +113,9 @@ class Queue(Answer):
     estimated_wait_seconds: Seconds | None = Field(
         description="What a call that joined now would wait; null when nobody is on duty."
     )
+    strategy: str = Field(description="Which of the ready agents is rung first, as configured.")
+    call_order: str | None = Field(description="Which of the calls goes first, as configured; null: the usual order.")
+    substituted: list[Substituted] = Field(description="Which of these two are out of service, because they failed.")
     answered: int = Field(description="Calls answered by an agent, since the daemon's start; talks under way count.")
     abandoned: int = Field(description="Calls whose callers gave up, since the daemon's start.")
 
@@ -207,6 +223,13 @@ class Explanation(Answer):
     not_rung: list[NotRung] = Field(description="The other agents of the queue; at most `agents`.")
     not_rung_total: int
     reasons: dict[WhyNotName, int] = Field(description="How many were not rung for each reason.")
+    candidates: int | None = Field(
+        default=None,
+        description="How many agents of the first rank and level there were for a strategy that ranks; else null.",
+    )
+    shown: int | None = Field(
+        default=None, description="How many of these the strategy was shown, those idle for longest; else null."
+    )
 
 
 class Explanations(Answer):

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypedDict, cast
 
-from fsacd.core.views import AgentView, CallView, QueueView, Snapshot
+from fsacd.core.views import AgentView, CallView, QueueView, Snapshot, Substituted
 from fsacd.http import models as m
+from fsacd.trouble import shortened
 
 # Five digits or more in a row, as people write them, may be a telephone number wherever they stand.
 _LONG_NUMBER = re.compile(r"\+?\d(?:[ ()/.\-]{0,2}\d){4,}")
@@ -66,6 +67,9 @@ class _QueueFields(TypedDict):
     agents_ready: int
     open: bool
     estimated_wait_seconds: float | None
+    strategy: str
+    call_order: str | None
+    substituted: list[m.Substituted]
     answered: int
     abandoned: int
 
@@ -164,9 +168,23 @@ class Presenter:
             "agents_ready": view.agents_ready,
             "open": view.is_open,
             "estimated_wait_seconds": None if view.estimated_wait_ms is None else seconds(view.estimated_wait_ms),
+            "strategy": view.strategy,
+            "call_order": view.call_order,
+            "substituted": [self._substituted(one) for one in view.substituted],
             "answered": view.answered,
             "abandoned": view.abandoned,
         }
+
+    def _substituted(self, one: Substituted) -> m.Substituted:
+        return m.Substituted(
+            kind=cast("m.PostName", one.post),  # pydantic checks it at run time
+            plugin=one.plugin,
+            by=one.by or "the usual order",
+            why=well_formed(shortened(one.why)),
+            failures=one.failures,
+            since_at=self.at(one.since_ms),
+            again_at=self.at(one.again_ms),
+        )
 
     def call_states(self) -> dict[m.CallStateName, int]:
         """How many calls are in each state, those with none included."""

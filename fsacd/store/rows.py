@@ -21,6 +21,7 @@ from fsacd.core.records import (
     OfferClosed,
     Record,
     StrategyFailed,
+    StrategyReturned,
 )
 
 # Engine milliseconds to Unix milliseconds.
@@ -148,7 +149,15 @@ def row(record: Record, wall: Wall) -> Row | None:
             return Row(AGENT_STATES, (record.agent_id, record.state, record.reason, *times, record.by))
         case ChangeMade():
             return Row(CHANGES, (record.kind, record.subject, record.detail, record.by, wall(record.at_ms)))
-        case CallJoined() | CallConnected() | CallMoved() | DecisionMade() | StrategyFailed() | Anomaly():
+        case (
+            CallJoined()
+            | CallConnected()
+            | CallMoved()
+            | DecisionMade()
+            | StrategyFailed()
+            | StrategyReturned()
+            | Anomaly()
+        ):
             return None
         case _:
             assert_never(record)

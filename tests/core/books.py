@@ -65,13 +65,23 @@ class AgentBook:
 
 
 @dataclass
+class PluginBook:
+    """One plugin of a queue: whether it is out of service, since when it is what it is, and until when."""
+
+    failed: bool = False
+    in_a_row: int = 0
+    since_ms: int = 0
+    again_ms: int = 0
+
+
+@dataclass
 class QueueBook:
     """One queue."""
 
     last_rung: str | None = None
     unsure_last: bool = False
-    failed: bool = False  # its strategy: longest_idle does its work
-    order_failed: bool = False
+    strategy: PluginBook = field(default_factory=PluginBook)  # while it is out, longest_idle does its work
+    order: PluginBook = field(default_factory=PluginBook)
     is_open: bool = True
 
 
@@ -101,7 +111,7 @@ class Books:
 
     def strategy(self, queue: str) -> str:
         """By which strategy a queue works now."""
-        return "longest_idle" if self.queue(queue).failed else self.queue_rules(queue).strategy
+        return "longest_idle" if self.queue(queue).strategy.failed else self.queue_rules(queue).strategy
 
     def place(self, agent_id: str, queue: str) -> int:
         """Where he stands in the configuration's list; who serves the queue by a live change stands behind it."""

@@ -67,6 +67,9 @@ LIMITS = Limits(
     longest_wrap_up_ms=60_000,
     # Short, so that what has faded matters.
     counters_half_life_ms=60_000,
+    # Short, so that what has failed comes back, and fails again, within a walk.
+    plugin_retry_ms=3_000,
+    plugin_retry_most_ms=10_000,
 )
 
 

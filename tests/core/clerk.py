@@ -6,7 +6,7 @@ from fsacd.core import commands as k
 from fsacd.core import events as e
 from fsacd.core import records as r
 from fsacd.core.views import AgentView, Snapshot, Step
-from tests.core.books import LET_PASS, AgentBook, Books, CallBook, shown
+from tests.core.books import LET_PASS, AgentBook, Books, CallBook, PluginBook, shown
 
 IN_QUEUE = frozenset({"waiting", "offered", "connecting"})
 
@@ -55,7 +55,7 @@ class Clerk:
             case e.OutsideCallStarted() | e.OutsideCallEnded() | e.SwitchRestarted():
                 self._outside(event)
             case e.RulesChanged(rules):
-                self._rules(event)
+                self._rules(event, now_ms)
                 books.rules = rules
             case e.AgentLoggedIn(agent_id) | e.AgentSetReady(agent_id) | e.AgentSetNotReady(agent_id):
                 books.agent(agent_id).no_answers_least = 0
@@ -123,9 +123,9 @@ class Clerk:
             theirs = (-other.priority, other.arrived_ms - other.head_start_ms)
             assert other is view or mine < theirs, f"{view.call_id} was promoted, and {other.call_id} goes before it"
 
-    def _rules(self, event: e.RulesChanged) -> None:
+    def _rules(self, event: e.RulesChanged, now_ms: int) -> None:
         for queue in self.books.queues.values():
-            queue.failed = queue.order_failed = False
+            queue.strategy, queue.order = PluginBook(since_ms=now_ms), PluginBook(since_ms=now_ms)
         if list(event.rules.agents) != list(self.books.rules.agents) or any(
             event.rules.agents[agent_id].queues != one.queues for agent_id, one in self.books.rules.agents.items()
         ):
@@ -154,12 +154,31 @@ class Clerk:
                     book.idle_since_ms = ended_ms
             case r.OfferClosed():
                 self._closed(record)
-            case r.StrategyFailed(queue, plugin):
-                is_order = "order" in plugin
-                books.queue(queue).order_failed |= is_order
-                books.queue(queue).failed |= not is_order
+            case r.StrategyFailed():
+                self._plugin_failed(record, now_ms)
+            case r.StrategyReturned():
+                plugin = self._plugin(record.queue, record.plugin)
+                assert plugin.failed, f"{record.plugin} returns, and was there"
+                assert now_ms == record.at_ms >= plugin.again_ms, f"{record.plugin} returns too early"
+                assert record.failures == plugin.in_a_row
+                plugin.failed, plugin.since_ms = False, now_ms
             case _:
                 pass
+
+    def _plugin(self, queue: str, plugin: str) -> PluginBook:
+        book = self.books.queue(queue)
+        return book.order if "order" in plugin else book.strategy
+
+    def _plugin_failed(self, record: r.StrategyFailed, now_ms: int) -> None:
+        """It is out for a while: twice as long as the last time, unless it has served for long meanwhile."""
+        plugin, limits = self._plugin(record.queue, record.plugin), self.books.rules.limits
+        assert not plugin.failed, f"{record.plugin} fails, and was out of service"
+        if now_ms - plugin.since_ms >= limits.plugin_retry_most_ms:
+            plugin.in_a_row = 0
+        pause_ms = min(limits.plugin_retry_ms * 2**plugin.in_a_row, limits.plugin_retry_most_ms)
+        plugin.failed, plugin.since_ms, plugin.again_ms = True, now_ms, now_ms + pause_ms
+        plugin.in_a_row += 1
+        assert record.again_ms == plugin.again_ms
 
     def _closed(self, record: r.OfferClosed) -> None:
         self._closed_offers.add(record.offer_id)
@@ -230,7 +249,13 @@ class Clerk:
         self.books.calls = {call_id: call for call_id, call in self.books.calls.items() if call_id in live}
 
     def compare(self, after: Snapshot) -> None:
-        """What the engine shows of the calls is what the books say; only if no deadline is overdue."""
+        """What the engine shows of calls and plugins is what the books say; only if no deadline is overdue."""
+        for queue in after.queues:
+            book = self.books.queue(queue.name)
+            out = {"strategy": book.strategy, "call_order": book.order}
+            failed = {(post, one.again_ms, one.in_a_row) for post, one in out.items() if one.failed}
+            assert {(one.post, one.again_ms, one.failures) for one in queue.substituted} == failed
+            assert all(again_ms > after.now_ms for _, again_ms, _ in failed), "a plugin is not tried again"
         for view in after.calls:
             if view.state not in IN_QUEUE:
                 continue

@@ -116,7 +116,7 @@ class Oracle:
         )
 
     def _decide(self, step: Step, after: Snapshot, rang: set[str], *, judged: bool) -> list[Decision]:
-        broken = {record.queue for record in step.records if isinstance(record, r.StrategyFailed)}
+        broken = {record.queue for record in step.records if isinstance(record, r.StrategyFailed | r.StrategyReturned)}
         # What has broken is not asked again, and so cannot say later what it said.
         self.explained = {number: told for number, told in self.explained.items() if told.queue not in broken}
         decisions = self.order.decisions(step, after)

@@ -203,7 +203,7 @@ class Order:
                     assert first.arrived_ms - left.arrived_ms <= gained, f"{call_id} was overtaken"
 
     def _ordered_otherwise(self, queue: str) -> bool:
-        return self.books.queue_rules(queue).call_order is not None and not self.books.queue(queue).order_failed
+        return self.books.queue_rules(queue).call_order is not None and not self.books.queue(queue).order.failed
 
     def _alike(self, queue: str, one: str, other: str, scene: Scene) -> bool:
         first, left = self.books.calls[one], self.books.calls[other]

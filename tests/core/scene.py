@@ -207,7 +207,7 @@ class Scene:
         """The place of a call in its own queue's order."""
         call = self.books.calls[call_id]
         priority = self.books.priority(call, self.at_ms)
-        name = None if self.books.queue(call.queue).order_failed else self.books.queue_rules(call.queue).call_order
+        name = None if self.books.queue(call.queue).order.failed else self.books.queue_rules(call.queue).call_order
         match name:
             case None | "by_class":
                 return (-priority, call.virtual_ms, call_id)

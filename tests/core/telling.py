@@ -195,7 +195,11 @@ def _record(record: r.Record, names: Names) -> str:
             detail = f": {record.detail}" if record.detail else ""
             return f"CHANGE {record.kind} of {record.subject} by {record.by}{detail}"
         case r.StrategyFailed():
-            return f"STRATEGY FAILED {record.plugin} in {record.queue}: {record.why}"
+            assert record.again_ms is not None
+            pause = _s(record.again_ms - record.at_ms)
+            return f"STRATEGY FAILED {record.plugin} in {record.queue}, again in {pause}: {record.why}"
+        case r.StrategyReturned():
+            return f"STRATEGY RETURNED {record.plugin} in {record.queue}, failures in a row: {record.failures}"
         case r.Anomaly(kind, text, _):
             return f"ANOMALY {kind}: {names.inside(text)}"
         case _:

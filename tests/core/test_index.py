@@ -45,7 +45,7 @@ class Built:
     def __init__(self, rules: Rules, **idle_since_ms: int) -> None:
         self.failures: list[Failure] = []
         self.orderings = {
-            name: Ordering(one, PLUGINS, seed=0, failures=self.failures, last_place=None)
+            name: Ordering(one, PLUGINS, seed=0, failures=self.failures, expected={}, last_place=None, now_ms=0)
             for name, one in rules.queues.items()
         }
         self.agents = {

@@ -77,6 +77,8 @@ def test_a_decision_is_told_with_who_was_eligible_and_who_not() -> None:
                 ],
                 "not_rung_total": 2,
                 "reasons": {"skill": 1, "talking": 1},
+                "candidates": None,
+                "shown": None,
             }
         ],
         "waiting": None,

@@ -13,6 +13,7 @@ from fsacd.core.records import (
     DecisionMade,
     Record,
     StrategyFailed,
+    StrategyReturned,
 )
 from fsacd.store.rows import AGENT_STATES, TEXT_LIMIT, Row, clean, row
 
@@ -25,6 +26,7 @@ from fsacd.store.rows import AGENT_STATES, TEXT_LIMIT, Row, clean, row
         CallMoved("c1", "support", "sales", 0, "max_wait"),
         DecisionMade(1, "c1", "support", "anna", "o1", 0),
         StrategyFailed("support", "own", "it raised", calls=1, at_ms=0),
+        StrategyReturned("support", "own", 1, 0),
         Anomaly("late_reply", "a late reply", 0),
     ],
 )
