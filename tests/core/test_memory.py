@@ -12,11 +12,13 @@ import pytest
 from fsacd.core import events as e
 from fsacd.core.commands import RingAgent
 from fsacd.core.engine import Engine
-from fsacd.core.rules import Service
+from fsacd.core.records import CallEnded, StrategyFailed, StrategyReturned
+from fsacd.core.rules import Overflow, Service, ToHangup
 from fsacd.core.views import Step
 from fsacd.testing import PLUGINS, Driver, agent, queue, queued, replay, rules_of
 from tests.core.acts import ACTS, WEIGHTS, act
 from tests.core.adversary import Adversary
+from tests.core.breaking import PLUGINS as BREAKING
 from tests.core.centres import AGENTS, Pick, build_rules
 from tests.core.plugins import TestPlugins
 from tests.core.tired import TiredPlugins
@@ -146,6 +148,94 @@ def test_a_replay_from_a_memory_fails_there_too(left: int) -> None:
             for failure in failures:
                 engine.expect_failure(failure)
             assert driver.steps[place] == take(engine, now_ms, entry)
+
+
+def tire_where_it_returns(left: int) -> Driver:
+    """As `tire`; but an agent who is ready and may not help yet is sorted whenever a plugin comes into service.
+
+    So it fails in the very step of its return, and in that of a reload.
+    """
+    rules = rules_of(queue("q", strategy="tired"), agent("a", "q"), agent("b", ("q", Service(delay_ms=10_000_000))))
+    driver = Driver(rules, TiredPlugins(left), strict=False)
+    for event in (e.SwitchConnected("fs1"), e.AgentLoggedIn("b", "test"), queued("c", "q")):
+        driver.tell(event)
+    driver.wait(100_000)
+    driver.tell(e.RulesChanged(replace(rules)))
+    driver.wait(100_000)
+    driver.tell(e.AgentLoggedIn("a", "test"))
+    return driver
+
+
+@pytest.mark.parametrize("left", [1, 2, 3])
+def test_a_replay_fails_in_the_step_that_puts_the_plugin_into_service(left: int) -> None:
+    """The failure stands beside the step that made, or put back, what failed: nothing there could be told before it."""
+    driver = tire_where_it_returns(left)
+    returns = [step for step in driver.steps if any(isinstance(record, StrategyReturned) for record in step.records)]
+    failed_at_once = [step for step in returns if any(isinstance(record, StrategyFailed) for record in step.records)]
+    assert failed_at_once or left > 1
+    assert replay(driver.rules, driver.journal, TiredPlugins(None), driver.steps) == driver.steps
+
+
+def test_a_replay_fails_in_the_step_of_a_reload() -> None:
+    """As after a reload of a plugin that takes too long."""
+    driver = tire_where_it_returns(1)
+    reload = next(n for n, (_, event) in enumerate(driver.journal) if isinstance(event, e.RulesChanged))
+    assert driver.failures(reload), "it has failed in that step"
+    assert replay(driver.rules, driver.journal, TiredPlugins(None), driver.steps) == driver.steps
+
+
+@pytest.mark.parametrize("left", [1, 2, 5])
+def test_the_twin_tries_a_failed_plugin_again_when_the_original_does(left: int) -> None:
+    """Wherever it is cut: how often in a row a plugin has failed, and why, is remembered."""
+    driver = tire_where_it_returns(left)
+    for cut in range(1, len(driver.journal)):
+        engine = Engine(driver.rules, TiredPlugins(None))
+        for place, (now_ms, entry) in enumerate(driver.journal):
+            if place == cut:
+                before = engine.substituted()
+                engine = twin(engine, TiredPlugins(None))
+                assert engine.substituted() == before
+                engine.check()
+            for failure in driver.failures(place):
+                engine.expect_failure(failure)
+            assert driver.steps[place] == take(engine, now_ms, entry)
+            engine.check()
+
+
+def test_a_plugin_that_an_older_fsacd_gave_up_is_tried_again() -> None:
+    """Its snapshot knows no deadline for that."""
+    driver = tire(5)
+    plain = driver.engine.dump()
+    plain["timers"] = [timer for timer in plain["timers"] if timer[0] != "strategy"]
+    for order in plain["orders"]:
+        del order["standings"]
+    engine = Engine.restore(plain, TiredPlugins(None))
+    (out,) = engine.substituted()
+    assert out.again_ms == driver.now_ms + driver.rules.limits.plugin_retry_ms
+    engine.advance(out.again_ms)
+    assert engine.substituted() == ()
+
+
+def test_a_failure_is_told_in_its_own_step() -> None:
+    """Also where nothing became free: a call that is refused because it would wait too long was asked about first."""
+    rules = rules_of(
+        queue(
+            "q",
+            call_order="breaking_order",
+            call_order_parameters=(("at", "late"),),
+            max_estimated_wait_ms=1,
+            when_estimated_wait=Overflow(ToHangup("USER_BUSY"), waiting=False),
+        ),
+        agent("a", "q"),
+    )
+    driver = Driver(rules, BREAKING)
+    for event in (e.SwitchConnected("fs1"), e.AgentLoggedIn("a", "test"), queued("talks", "q")):
+        driver.tell(event)
+    step = driver.tell(queued("late", "q"))
+    assert [type(record) for record in step.records if isinstance(record, CallEnded | StrategyFailed)] == [
+        CallEnded,
+        StrategyFailed,
+    ]
 
 
 def test_a_failure_that_happened_before_stays() -> None:
