@@ -215,7 +215,8 @@ REFUSED_CLASSES = (
     (lines("raise SystemExit"), ":9: it raised SystemExit"),
 )
 NO_TYPE = (
-    "parameter x has no type that a configuration can give: int, float, bool, str, Milliseconds or a Literal of texts"
+    "parameter x has no type that a configuration can give: int, float, bool, str, Milliseconds, a Literal of texts, "
+    "or of these a Sequence[…] or a Mapping[str, …]"
 )
 REFUSED_CONSTRUCTORS = (
     ("x): pass", "parameter x has no default; the strategy must work as soon as it is named"),
@@ -224,8 +225,25 @@ REFUSED_CONSTRUCTORS = (
         NO_TYPE,
     ),
     (
-        "x: list[int] = 1): pass",
+        "x: list[list[int]] = []): pass",
         NO_TYPE,
+    ),
+    (
+        "x: dict[int, int] = {}): pass",
+        NO_TYPE,
+    ),
+    (
+        "x: tuple[int, str] = (1, '')): pass",
+        NO_TYPE,
+    ),
+    ("x: set[int] = ()): pass", NO_TYPE),
+    (
+        "x: list[int] = 1): pass",
+        "parameter x: its default '1' is not a list; each entry: a whole number",
+    ),
+    (
+        "x: dict[str, int] = {'a': 'b'}): pass",
+        "parameter x: its default a block of settings is not a map from texts to values; each value: a whole number",
     ),
     (
         "x: Nothing = 1): pass",

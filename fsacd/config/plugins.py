@@ -29,7 +29,8 @@ class Catalogue(Protocol):
     def read_parameters(self, kind: PluginKind, name: str, raw: Mapping[str, object]) -> Parameters:
         """The parameters as the plugin takes them, from the texts of the file.
 
-        Raises an exception whose text is one sentence and whose `parameter` names the wrong one, None for the whole.
+        Raises an exception whose text is one sentence, whose `parameter` names the wrong one, None for the whole, and
+        whose `inner` is the entry in it, if it is a list or a map.
         """
         ...
 
@@ -84,7 +85,7 @@ class Plugin(Kind):
             raise _at(("name",), f"expected the name of a {self.kind}, got {shown(value['name'])}")
         raw = {name: given for name, given in value.items() if name != "name"}
         for name, given in raw.items():
-            if not isinstance(given, str):
+            if given is None:
                 raise _at((name,), f"expected a value, got {shown(given)}")
         return self._known(Chosen(value["name"]), raw, info.context, ("name",))
 
@@ -104,10 +105,11 @@ class Plugin(Kind):
             if not hasattr(problem, "parameter"):
                 raise
             parameter = problem.parameter
-            raise _at(loc[:0] if parameter is None else (str(parameter),), str(problem)) from None
+            inner = getattr(problem, "inner", ())
+            raise _at(loc[:0] if parameter is None else (str(parameter), *inner), str(problem)) from None
 
 
-def _at(loc: tuple[str, ...], text: str) -> Exception:
+def _at(loc: tuple[str | int, ...], text: str) -> Exception:
     """Make the error of something inside the value: pydantic puts this path behind the value's own."""
     if not loc:
         return wrong(text)

@@ -108,6 +108,8 @@ def _union_writer(parts: tuple[Any, ...]) -> Convert:
     rest = [part for part in parts if part not in classes and part is not types.NoneType]
     if not classes and all(part in _SCALARS for part in rest):
         return _as_it_is if float not in rest else _write_scalar
+    if not classes and _are_plain_or_tuples(rest):
+        return _write_nested
     if len(classes) + len(rest) == 1:
         write = _writer((*classes, *rest)[0])
         return lambda value: None if value is None else write(value)
@@ -118,6 +120,14 @@ def _union_writer(parts: tuple[Any, ...]) -> Convert:
         return None if value is None else {IS: type(value).__name__, **classes[type(value)](value)}
 
     return write_one
+
+
+def _are_plain_or_tuples(parts: list[Any]) -> bool:
+    return all(part in _SCALARS or get_origin(part) is tuple for part in parts)
+
+
+def _write_nested(value: Any) -> Any:
+    return [_write_nested(item) for item in value] if isinstance(value, tuple) else _write_scalar(value)
 
 
 def _write_scalar(value: Any) -> Any:
@@ -227,6 +237,8 @@ def _union_reader(parts: tuple[Any, ...]) -> Convert:
     rest = [part for part in parts if not is_dataclass(part) and part is not types.NoneType]
     if not classes and all(part in _SCALARS for part in rest):
         return _scalar_union_reader((*rest, types.NoneType) if types.NoneType in parts else tuple(rest))
+    if not classes and _are_plain_or_tuples(rest):
+        return _nested_reader([part for part in parts if get_origin(part) is not tuple], rest)
     if len(classes) + len(rest) == 1:
         read = _reader(next(part for part in parts if part is not types.NoneType))
         return lambda plain: None if plain is None else read(plain)
@@ -240,6 +252,24 @@ def _union_reader(parts: tuple[Any, ...]) -> Convert:
         return classes[name](plain)
 
     return read_one
+
+
+def _nested_reader(scalars: list[Any], parts: list[Any]) -> Convert:
+    """For single values, and for tuples of them of several shapes: a list is of the first shape that it fits."""
+    read_scalar = _scalar_union_reader(tuple(scalars))
+    readers = [_reader(part) for part in parts if get_origin(part) is tuple]
+
+    def read(plain: Any) -> Any:
+        if type(plain) is not list:
+            return read_scalar(plain)
+        for read_tuple in readers:
+            try:
+                return read_tuple(plain)
+            except Unreadable:
+                continue
+        raise Unreadable(f"values or pairs of values were expected, not {_shown(plain)}")
+
+    return read
 
 
 def _scalar_union_reader(kinds: tuple[Any, ...]) -> Convert:

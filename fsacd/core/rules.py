@@ -10,8 +10,10 @@ from types import MappingProxyType
 # (skill, level 1..10), sorted by skill, no skill twice: what an agent can do, or at least what a call needs.
 from fsacd.strategy import SkillLevels as SkillLevels  # noqa: PLC0414 - the way to hand a name on
 
-# The values of a plugin's parameters, sorted by name.
-Parameters = tuple[tuple[str, int | float | str | bool], ...]
+# The values of a plugin's parameters, sorted by name: of a list its entries, of a map its pairs, sorted.
+Scalar = int | float | str | bool
+Value = Scalar | tuple[Scalar, ...] | tuple[tuple[str, Scalar], ...]
+Parameters = tuple[tuple[str, Value], ...]
 
 
 @dataclass(frozen=True, slots=True)

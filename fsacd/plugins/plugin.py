@@ -9,7 +9,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Final, Literal
 
-from fsacd.core.rules import Parameters
+from fsacd.core.rules import Parameters, Value
 from fsacd.plugins.guard import why_not_ring
 from fsacd.plugins.parameters import Parameter, parameters_of
 from fsacd.plugins.source import RUN_LIMIT_S, Unfit, line_of, said
@@ -56,7 +56,8 @@ class Plugin:
             Unfit: The constructor failed.
         """
         try:
-            return within(RUN_LIMIT_S, partial(self.made_of, **dict(parameters)))
+            given = {name: self._given(name, value) for name, value in parameters}
+            return within(RUN_LIMIT_S, partial(self.made_of, **given))
         except ValueError as error:
             raise BadValue(said(error).removeprefix("ValueError: ")) from error
         except TookTooLong as error:
@@ -64,6 +65,11 @@ class Plugin:
         except (Exception, SystemExit) as error:
             line = line_of(error.__traceback__, self.file)
             raise Unfit(f"its constructor raised {said(error)}", line) from error
+
+    def _given(self, name: str, value: Value) -> object:
+        # A journal may know a parameter that the plugin has no more: its constructor will say so.
+        known = self.parameters.get(name)
+        return value if known is None else known.given(value)
 
 
 def plugin_of(module: ModuleType, name: str, file: str, *, shipped: bool) -> Plugin:

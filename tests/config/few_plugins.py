@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fsacd.config.kinds import duration_ms
 from fsacd.config.plugins import Catalogue, PluginKind
+from fsacd.config.problems import shown
 from fsacd.core.rules import Parameters
 
 NAMES: Mapping[PluginKind, tuple[str, ...]] = {
@@ -35,9 +36,10 @@ class FewPlugins:
                 raise WrongParameterError(parameter, f"{name} has no parameter '{parameter}'")
         if "every" not in raw:
             return ()
-        every_ms = duration_ms(str(raw["every"]))
+        every = raw["every"]
+        every_ms = duration_ms(every) if isinstance(every, str) else None
         if every_ms is None:
-            raise WrongParameterError("every", f"expected a duration, got '{raw['every']}'")
+            raise WrongParameterError("every", f"expected a duration, got {shown(every)}")
         if every_ms == 0:
             raise WrongParameterError(None, "every 0 s is all at once; take ring_all")
         return (("every", every_ms),)

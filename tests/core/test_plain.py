@@ -26,9 +26,9 @@ st.register_type_strategy(str, TEXTS)
 st.register_type_strategy(int, NUMBERS)
 TARGETS = st.one_of(st.builds(ToQueue), st.builds(ToExtension), st.builds(ToHangup))
 STEPS = st.builds(Step, overflow=st.none() | TARGETS)
-PARAMETERS = st.lists(
-    st.tuples(TEXTS, st.one_of(NUMBERS, TEXTS, st.booleans(), st.floats(allow_nan=False))), max_size=3
-).map(tuple)
+SCALARS = st.one_of(NUMBERS, TEXTS, st.booleans(), st.floats(allow_nan=False))
+MANY = st.lists(SCALARS, max_size=3).map(tuple) | st.lists(st.tuples(TEXTS, SCALARS), max_size=3).map(tuple)
+PARAMETERS = st.lists(st.tuples(TEXTS, SCALARS | MANY), max_size=3).map(tuple)
 QUEUES = st.builds(
     QueueRules, strategy_parameters=PARAMETERS, steps=st.lists(STEPS, max_size=2).map(tuple), when_full=TARGETS
 )
