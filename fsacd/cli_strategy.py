@@ -90,7 +90,8 @@ def new(name: str, directory: Path, kind: str | None) -> int:
             raise click.ClickException(f"{path} cannot be written: {error.strerror}") from error
     setting = "call_order" if kind == "call_order" else "strategy"
     click.echo(
-        f"Wrote {paths[0]} and {paths[1]}. Try it: python -m pytest {paths[1]}\n"
+        f"Wrote {paths[0]} and {paths[1]}. Check it: fsacd strategy check {paths[0]}\n"
+        f"Its test wants pytest ('{sys.executable} -m pip install pytest'): {sys.executable} -m pytest {paths[1]}\n"
         f"To use it, put {paths[0].name} into a directory of strategy_path and write '{setting}: {name}' in a queue."
     )
     return EXIT_OK

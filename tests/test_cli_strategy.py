@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -43,7 +44,8 @@ def test_a_new_plugin_is_fine_at_once(
     plugin, test = directory / "by_region.py", directory / "test_by_region.py"
     setting = "call_order" if option == ("--call-order",) else "strategy"
     assert capsys.readouterr().out == (
-        f"Wrote {plugin} and {test}. Try it: python -m pytest {test}\n"
+        f"Wrote {plugin} and {test}. Check it: fsacd strategy check {plugin}\n"
+        f"Its test wants pytest ('{sys.executable} -m pip install pytest'): {sys.executable} -m pytest {test}\n"
         f"To use it, put by_region.py into a directory of strategy_path and write '{setting}: by_region' in a queue.\n"
     )
     assert check_strategy(plugin, elsewhere=False) == []
@@ -55,11 +57,18 @@ def test_a_new_plugin_is_fine_at_once(
         one()
 
 
-def test_pytest_finds_the_written_test(directory: Path) -> None:
-    """An author types what he was told to type."""
+def test_what_is_told_to_be_typed_works(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An author types it; the first needs nothing but fsacd, and the other says what it needs."""
     run("new", "by_region", "--dir", directory)
+    told = capsys.readouterr().out
+    check = re.search(r"Check it: fsacd (.*)", told)
+    test = re.search(r"\): (.*)", told)
+    assert check is not None
+    assert test is not None
+    (directory / "by_region.py").chmod(0o644)
+    assert run(*check[1].split()[1:]) == 0
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(directory / "test_by_region.py")],
+        [*test[1].split(), "-q", "-p", "no:cacheprovider"],
         capture_output=True, text=True, timeout=50, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout.splitlines()[-1].split(" in ")[0]) == (0, "3 passed")
