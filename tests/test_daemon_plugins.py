@@ -91,14 +91,14 @@ class Daemon:
         await_true(lambda: self.said("in sync with the switch"), "the daemon is in sync")
         self._url = self.said("fsacd is up")[0]["api"]
 
-    def configure(self, strategy: str) -> None:
-        """Write a configuration whose queue has this strategy."""
+    def configure(self, strategy: str, plugin_retry: str = "1h") -> None:
+        """Write a configuration whose queue has this strategy, tried again after so long if it fails."""
         config = {
             "switches": {"sim": self._switch},
             "api": {"listen": "127.0.0.1:0", "tokens": [{"name": "test", "role": "admin", "token": TOKEN}]},
             "strategy_path": [str(self.plugins)],
             # Short talks are talks here, and not bridges that broke.
-            "limits": {"settle": "100ms"},
+            "limits": {"settle": "100ms", "plugin_retry": plugin_retry, "plugin_retry_most": "1h"},
             "defaults": {"wrap_up": "0s"},
             "queues": {"support": {"strategy": strategy}},
             "agents": {agent: {"queues": ["support"], "login_at_start": True} for agent in AGENTS},
@@ -130,6 +130,19 @@ class Daemon:
         """One sample of /metrics; -1 when there is none."""
         lines = (line.rpartition(" ") for line in self.ask("metrics").decode().splitlines())
         return next((float(value) for name, _, value in lines if name == sample), -1.0)
+
+    def out(self) -> tuple[list[dict[str, Any]], list[str], float]:
+        """What the queue shows as out of service, what makes readiness less than it should be, and the gauge."""
+        queue = json.loads(self.ask("api/v1/queues/support"))
+        degraded = json.loads(self.ask("readyz"))["degraded"]
+        return queue["substituted"], degraded, self.metric('fsacd_strategy_substituted{queue="support"}')
+
+    def cli(self, *args: str) -> str:
+        """What a command prints."""
+        environ = {**os.environ, "FSACD_URL": self._url, "FSACD_TOKEN": TOKEN}
+        command = [sys.executable, "-m", "fsacd", *args]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=True)
+        return done.stdout
 
     def answered(self) -> float:
         """How many calls have been."""
@@ -186,6 +199,58 @@ def test_ten_broken_plugins(daemon: Daemon) -> None:
             is_survived(daemon, plugin, sentence)
         goes_on(daemon, name)
     assert {line["queue"] for line in daemon.said("a plugin failed; the queue goes on without it")} == {"support"}
+
+
+# It cannot stand one caller, and rings the last of the list first.
+PICKY = RANK.format(
+    """if call.number == "13":
+            raise ValueError("13")
+        return [one.agent.agent_id for one in sorted(candidates, key=lambda one: -one.service.place)]"""
+)
+BAD_NUMBER, SENTENCE = "13", "rank() raised ValueError in line 9: 13"
+
+
+def test_a_plugin_that_failed_is_shown_until_it_is_back(daemon: Daemon, sim: Sim) -> None:
+    """In the queue, in status, in readiness and in the gauge; and then it does its work again."""
+    plugin = daemon.plugins / "picky.py"
+    plugin.write_text(PICKY, encoding="utf-8")
+    daemon.configure("picky")
+    daemon.reload()
+    assert daemon.out() == ([], [], 0)
+    sim.dial(SUPPORT, number=BAD_NUMBER)
+    await_true(lambda: daemon.out()[2] == 1, "the gauge shows it")
+    (shown,), (degraded,), _ = daemon.out()
+    assert (shown["kind"], shown["plugin"], shown["by"]) == ("strategy", "picky", "longest_idle")
+    assert (shown["why"], shown["failures"]) == (f"{plugin}: {SENTENCE}", 1)
+    assert shown["again_at"] > shown["since_at"]
+    assert degraded == ("The plugin picky has failed; longest_idle does its work in support, until it is tried again.")
+    assert json.loads(daemon.ask("readyz"))["ready"], "calls are distributed all the same"
+    for command, told in (
+        (["status"], "picky FAILED"),
+        (["queue", "list"], "picky FAILED"),
+        (
+            ["queue", "show", "support"],
+            f"picky has failed, longest_idle does its work until {shown['again_at'][11:19]}",
+        ),
+    ):
+        assert told in daemon.cli(*command), command
+
+
+def test_a_plugin_that_failed_comes_back(daemon: Daemon, sim: Sim) -> None:
+    """After its pause it rings as it would have; its counter keeps the failure."""
+    (daemon.plugins / "picky.py").write_text(PICKY, encoding="utf-8")
+    daemon.configure("picky", plugin_retry="1s")
+    daemon.reload()
+    sim.dial(SUPPORT, number=BAD_NUMBER)
+    await_true(lambda: daemon.said("a plugin that failed is tried again"), "it is tried again")
+    await_true(lambda: daemon.out() == ([], [], 0), "nothing is out of service any more")
+    assert daemon.metric(failures("picky")) == 1
+    (line,) = daemon.said("a plugin failed; the queue goes on without it")
+    assert line["tried_again_in_s"] == 1
+    await_true(lambda: daemon.answered() == 1, "the first caller has talked")
+    sim.dial(SUPPORT, number="4930")
+    await_true(lambda: daemon.answered() == 2, "the next one has, too")
+    assert daemon.said("call ended")[-1]["agent"] == AGENTS[-1]
 
 
 def goes_on(daemon: Daemon, name: str) -> None:
