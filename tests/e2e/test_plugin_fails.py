@@ -23,6 +23,7 @@ class Strategy(BaseRankStrategy):
             pass
 """
 FAILURES = 'fsacd_strategy_failures_total{plugin="endless",queue="support"}'
+SUBSTITUTED = 'fsacd_strategy_substituted{queue="support"}'
 SENTENCE = "endless.py: rank() took longer than 20 ms of processor time and was interrupted"
 
 
@@ -34,6 +35,7 @@ def floor(workplace: Path, switch: RealSwitch) -> Iterator[Floor]:
     (plugins / "endless.py").chmod(0o644)
     config: dict[str, Any] = {
         "strategy_path": [str(plugins)],
+        "limits": {"settle": "100ms", "plugin_retry": "1h", "plugin_retry_most": "1h"},
         "defaults": {"wrap_up": "0s"},
         "queues": {"support": {"strategy": "endless"}},
         "agents": {agent: {"queues": ["support"], "login_at_start": True} for agent in ("anna", "ben")},
@@ -55,4 +57,5 @@ def test_the_caller_is_served(floor: Floor) -> None:
         floor.hang_up(ring)
         floor.becomes("ready", "anna", "ben")
     assert floor.daemon.metrics()[FAILURES] == 1
+    assert floor.daemon.metrics()[SUBSTITUTED] == 1
     assert floor.daemon.log.read_text(encoding="utf-8").count(SENTENCE) == 1
