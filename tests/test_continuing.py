@@ -138,7 +138,7 @@ def test_deadlines_wait_for_the_switches(tmp_path: Path) -> None:
     gevent.sleep(0.1)
     assert [offer.state for offer in second.shown().offers] == ["ringing"]
     second.control.in_sync = True
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         while [offer.state for offer in second.shown().offers] != ["ending"]:
             gevent.sleep(0.01)
     second.end()

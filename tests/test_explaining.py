@@ -32,7 +32,7 @@ def made(number: int) -> DecisionMade:
     return DecisionMade(number, "c1", "support", "anna", f"o{number}", 2_000)
 
 
-def await_true(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
+def await_true(condition: Callable[[], bool], deadline_s: float = 30.0) -> None:
     end = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < end, "the awaited condition did not come true"

@@ -90,7 +90,7 @@ def test_a_deadline_is_acted_on_without_a_fact(rig: Rig) -> None:
     """An agent who does not answer is given up although nothing comes from the switch."""
     rig.runtime.start()
     rig.serve_one()
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         while not any(isinstance(seen, CancelOffer) for seen in rig.seen):
             gevent.sleep(0.005)
 
@@ -106,7 +106,7 @@ def test_what_makes_a_deadline_void_is_told_first(rig: Rig) -> None:
     """After a long stop the switch may be another daemon's: the engine hears of it before it acts on what was due."""
     rig.serve_one()
     rig.runtime.start(lambda: rig.runtime.post(CallerGone("c")))
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         while not any(isinstance(seen, CancelOffer) for seen in rig.seen):
             gevent.sleep(0.005)
     assert [seen.reason for seen in rig.seen if isinstance(seen, CancelOffer)][:1] == [CancelReason.CALLER_GONE]
@@ -173,7 +173,7 @@ def test_a_timer_that_fails_is_noticed(rig: Rig) -> None:
 
     rig.serve_one()
     rig.runtime.start(fail)
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         while not rig.runtime.failure:
             gevent.sleep(0.005)
     assert rig.runtime.failure == "RuntimeError: a fault of ours"

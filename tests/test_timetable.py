@@ -107,7 +107,7 @@ def test_a_change_is_told_when_it_comes() -> None:
     timetable = Timetable({"day": DAY}, told.put, clock=lambda: datetime.now(UTC) + offset)
     timetable.start()
     try:
-        with gevent.Timeout(5):
+        with gevent.Timeout(30):
             assert told.get() == QueueSetOpen("day", open=True, by="hours")
             assert told.get() == QueueSetOpen("day", open=False, by="hours")
             timetable.replace({"night": NIGHT})

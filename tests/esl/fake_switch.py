@@ -133,7 +133,7 @@ def named(name: str, **headers: str) -> bytes:
     return event(f'{{"Event-Name":"{name}"{pairs}}}')
 
 
-def until(condition: Callable[[], object], deadline_s: float = 5.0) -> None:
+def until(condition: Callable[[], object], deadline_s: float = 30.0) -> None:
     """Wait for a condition, with a deadline that is never met by a healthy run."""
     with gevent.Timeout(deadline_s, AssertionError("the condition did not come true in time")):
         while not condition():

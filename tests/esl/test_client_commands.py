@@ -124,7 +124,7 @@ def test_a_switch_that_does_not_read(connect: Connect) -> None:
 def test_an_answer_to_nothing(connect: Connect) -> None:
     """An answer that nobody asked for means that question and answer are out of step: the connection is closed."""
     client = connect(lambda peer: (peer.say(reply("+OK surprise")), peer.answer_all()))
-    assert client.ended.wait(5)
+    assert client.ended.wait(30)
     assert client.lost_reason == "FreeSWITCH answered a command that was never sent."
 
 
@@ -183,7 +183,7 @@ def test_a_broken_stream_ends_the_connection(connect: Connect) -> None:
     client = connect(
         lambda peer: (peer.say(named("A"), b"Content-Length: -1\n\n"), peer.answer_all()), {"A": heard.append}
     )
-    assert client.ended.wait(5)
+    assert client.ended.wait(30)
     assert client.lost_reason == "FreeSWITCH sent a Content-Length that is no number: '-1'."
     assert len(heard) == 1
 
@@ -192,7 +192,7 @@ def test_a_reset_connection(connect: Connect) -> None:
     """A TCP reset is an end like any other, in the system's words."""
     client = connect(lambda peer: (peer.hear(), peer.reset()))
     assert client.call(encoder.raw("api x"), 5).outcome is Outcome.UNCONFIRMED
-    assert client.ended.wait(5)
+    assert client.ended.wait(30)
     assert client.lost_reason == "the connection to FreeSWITCH broke: Connection reset by peer"
 
 
@@ -265,7 +265,7 @@ def test_a_handler_may_stop_the_client(connect: Connect) -> None:
 
     client = connect(lambda peer: (peer.hear(), peer.say(named("A")), peer.answer_all()), {"A": stop})
     client.submit(encoder.raw("go"))
-    assert stopped.wait(5)
+    assert stopped.wait(30)
     assert client.lost_reason == "the connection was closed by us"
 
 
@@ -274,7 +274,7 @@ def test_a_killed_attempt_leaves_no_socket() -> None:
     with FakeSwitch(lambda peer: peer.hear()) as switch:
         client = make(switch, 60)
         attempt = gevent.spawn(client.connect)
-        assert switch.connected.wait(5)
+        assert switch.connected.wait(30)
         until(lambda: client.connected)
         attempt.kill()
         assert client.sock is not None

@@ -394,6 +394,6 @@ def test_stop_while_connecting() -> None:
         settings = LinkSettings(host=server.host, port=server.port, password="x", connect_timeout_ms=60_000)
         link = SwitchLink("fs1", settings, print, states.append)
         link.start()
-        assert server.connected.wait(5)
+        assert server.connected.wait(30)
         link.stop()
     assert states == [Connecting(), Down("the link was stopped")]

@@ -15,13 +15,13 @@ def test_an_address_waits_for_no_name() -> None:
     hang = gevent.monkey.get_original("threading", "Event")()
     lookups = [hub.threadpool.spawn(hang.wait, 30) for _ in range(hub.threadpool.maxsize)]
     try:
-        with FakeSwitch(lambda _: answered.set()) as switch, gevent.Timeout(5):
+        with FakeSwitch(lambda _: answered.set()) as switch, gevent.Timeout(30):
             sock = opened(switch.host, switch.port, 5.0)
             answered.wait()
             sock.close()
     finally:
         hang.set()
-        gevent.joinall(lookups, timeout=5)
+        gevent.joinall(lookups, timeout=30)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

@@ -24,7 +24,7 @@ from tests.core.test_memory import told
 from tests.core.tired import TiredPlugins
 from tests.journal.rig import Centre
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 def await_true(condition: Callable[[], object], what: str) -> None:
