@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,9 +58,7 @@ def test_without_a_memory_all_callers_are_found_in_order(workplace: Path, switch
         await_true(lambda: waiting(floor) == numbers, 10, "all wait")
         floor.daemon.kill()
         floor.daemon.start()
-        started = time.monotonic()
         await_true(lambda: waiting(floor) == numbers, 3, "all are found, long before they announce themselves again")
-        assert time.monotonic() - started < 3
     finally:
         floor.stop()
 

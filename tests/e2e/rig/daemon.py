@@ -128,6 +128,11 @@ class Daemon:
             content: bytes = response.read()
         return content
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process is over."""
+        return self._process is None or self._process.poll() is not None
+
     def stop(self) -> int:
         """End it as systemd would; its exit code."""
         self.ask_to_stop()
