@@ -108,11 +108,11 @@ def _union_writer(parts: tuple[Any, ...]) -> Convert:
     rest = [part for part in parts if part not in classes and part is not types.NoneType]
     if not classes and all(part in _SCALARS for part in rest):
         return _as_it_is if float not in rest else _write_scalar
-    if not classes and _are_plain_or_tuples(rest):
-        return _write_nested
     if len(classes) + len(rest) == 1:
         write = _writer((*classes, *rest)[0])
         return lambda value: None if value is None else write(value)
+    if not classes and _are_plain_or_tuples(rest):
+        return _write_nested
     if rest:
         raise TypeError(f"values of {parts} cannot be told apart")
 
@@ -123,6 +123,7 @@ def _union_writer(parts: tuple[Any, ...]) -> Convert:
 
 
 def _are_plain_or_tuples(parts: list[Any]) -> bool:
+    """Of both kinds: a single tuple is written by what it holds."""
     return all(part in _SCALARS or get_origin(part) is tuple for part in parts)
 
 
@@ -237,11 +238,11 @@ def _union_reader(parts: tuple[Any, ...]) -> Convert:
     rest = [part for part in parts if not is_dataclass(part) and part is not types.NoneType]
     if not classes and all(part in _SCALARS for part in rest):
         return _scalar_union_reader((*rest, types.NoneType) if types.NoneType in parts else tuple(rest))
-    if not classes and _are_plain_or_tuples(rest):
-        return _nested_reader([part for part in parts if get_origin(part) is not tuple], rest)
     if len(classes) + len(rest) == 1:
         read = _reader(next(part for part in parts if part is not types.NoneType))
         return lambda plain: None if plain is None else read(plain)
+    if not classes and _are_plain_or_tuples(rest):
+        return _nested_reader([part for part in parts if get_origin(part) is not tuple], rest)
 
     def read_one(plain: Any) -> Any:
         if plain is None and types.NoneType in parts:
