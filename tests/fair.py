@@ -12,14 +12,17 @@ from pathlib import Path
 OURSELVES = 0
 
 
-def starved_s(pid: int = OURSELVES) -> float:
-    """For how long the first thread of a process has stood ready and was not let; as far as it is known."""
-    place = Path("/proc/thread-self") if pid == OURSELVES else Path(f"/proc/{pid}/task/{pid}")
-    try:
-        _, waited_ns, _ = (place / "schedstat").read_text(encoding="ascii").split()
-    except (OSError, ValueError):  # the process has ended, or the kernel does not tell
-        return 0.0
-    return int(waited_ns) / 1e9
+def starved_s(pid: int = OURSELVES) -> dict[str, float]:
+    """For how long each thread of a process has stood ready and was not let, as far as it is known; of us, this one."""
+    places = [Path("/proc/thread-self")] if pid == OURSELVES else Path(f"/proc/{pid}/task").glob("*")
+    found = {}
+    for place in places:
+        try:
+            _, waited_ns, _ = (place / "schedstat").read_text(encoding="ascii").split()
+        except (OSError, ValueError):  # it has ended, or the kernel does not tell
+            continue
+        found[place.name] = int(waited_ns) / 1e9
+    return found
 
 
 def children() -> tuple[int, ...]:
@@ -38,8 +41,9 @@ class Stopwatch:
 
     def look(self) -> float:
         """How much time has passed, in seconds. What a process lacked since the last look is not known when it ends."""
-        for pid, before_s in self._last_s.items():
-            now_s = starved_s(pid)
-            self.starved_s += max(0.0, now_s - before_s)
-            self._last_s[pid] = now_s
+        for pid, before in self._last_s.items():
+            now = starved_s(pid)
+            # Who waits for a process waits for one of its threads at a time.
+            self.starved_s += max((at_s - before.get(thread, 0.0) for thread, at_s in now.items()), default=0.0)
+            self._last_s[pid] = now
         return time.monotonic() - self._began_s - self.starved_s
