@@ -124,6 +124,7 @@ class Daemon:
         self.runtime.set_recognition(self._recognition.recognise)
         if self._journal is not None:
             self.metrics.watch_journal(self._journal.state)
+            self.add_troubles(self._journal.troubles)
         if self._history is not None:
             for sink in self._history.sinks:
                 self.runtime.add_sink(sink)
