@@ -129,6 +129,7 @@ class Daemon:
             for sink in self._history.sinks:
                 self.runtime.add_sink(sink)
             self.metrics.watch_store(self._history.store.state)
+            self.add_troubles(self._history.store.troubles)
             self.metrics.watch_explainer(self._history.explainer.state)
 
     # --- life ---
