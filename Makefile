@@ -88,4 +88,4 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix
 
 clean: ## remove what make made
-	rm -rf $(VENV) .run .mypy_cache .ruff_cache .pytest_cache .hypothesis build fsacd.egg-info
+	rm -rf $(VENV) .venv-* .run .mypy_cache .ruff_cache .pytest_cache .hypothesis build fsacd.egg-info

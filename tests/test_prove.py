@@ -36,6 +36,18 @@ def test_one_that_is_wrong_stops_no_other(tmp_path: Path, capsys: pytest.Capture
     assert ran[3:] == [("two", None)]
 
 
+@pytest.mark.parametrize(("words", "code"), [([], 1), (["2"], 0)])
+def test_what_cannot_be_run_here_is_told(
+    words: list[str], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without FreeSWITCH the rest is run with a small N; in full length nothing would be proven by it."""
+    (tmp_path / "real.py").touch()
+    (tmp_path / "other.py").touch()
+    codes = {"real": runner.NOT_HERE, "other": 0}
+    assert runner.main(words, directory=tmp_path, start=lambda name, _: codes[name]) == code
+    assert capsys.readouterr().out.endswith("1 of 2 series were good; not run: real\n")
+
+
 def test_nothing_to_run_is_not_good(tmp_path: Path) -> None:
     """A directory in which nothing is found has proven nothing."""
     assert runner.main([], directory=tmp_path) == 1
@@ -56,6 +68,7 @@ def test_a_series_is_a_process_whose_exit_code_counts() -> None:
 def test_chaos_takes_fresh_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its full length is what is asked for before a release; no seed is given, so that it is a new one each time."""
     asked: list[list[str]] = []
+    monkeypatch.setattr(chaos_real, "find_freeswitch", lambda: "/usr/bin/freeswitch")
     for module in (chaos_simulated, chaos_real):
         monkeypatch.setattr(module, "chaos", lambda words: asked.append(words) or 0)
         assert (module.main(None), module.main(2)) == (0, 0)

@@ -24,9 +24,7 @@ _CRITICAL = 50
 def main(given: Sequence[str] | None = None) -> int:
     """Run them; the exit code says whether anything was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Random faults on a simulated switch.")
-    parser.add_argument(
-        "--seed", type=int, help="of the first schedule; the next ones count on; by default a fresh one"
-    )
+    parser.add_argument("--seed", type=int, help="of the first schedule, the next ones count on; a fresh one if none")
     parser.add_argument("--schedules", type=int, default=200)
     parser.add_argument("--verbose", action="store_true", help="with the daemons' own logs, and every story")
     words = parser.parse_args(given)

@@ -24,9 +24,7 @@ from tests.e2e.rig.switch import find_freeswitch  # noqa: E402
 def main(given: Sequence[str] | None = None) -> int:
     """Run them; the exit code says whether anything was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.real", description="Random faults on a real switch.")
-    parser.add_argument(
-        "--seed", type=int, help="of the first schedule; the next ones count on; by default a fresh one"
-    )
+    parser.add_argument("--seed", type=int, help="of the first schedule, the next ones count on; a fresh one if none")
     parser.add_argument("--schedules", type=int, default=20)
     parser.add_argument("--keep", type=Path, help="keep the files of a schedule that went wrong in this directory")
     words = parser.parse_args(given)
