@@ -59,6 +59,14 @@ def users_of(directory: Path) -> frozenset[int]:
     return users() | ({directory.stat().st_uid} if os.geteuid() == 0 else set())
 
 
+def is_foreign(path: Path, error: OSError) -> bool:
+    """Whether a file could not be opened because it is not what we write; otherwise it is the disk that fails."""
+    try:
+        return isinstance(error, Untrusted) or not stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
 # --- directories ---
 
 

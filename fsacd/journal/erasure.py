@@ -107,9 +107,9 @@ def requests(directory: Path, aside: Aside) -> dict[Path, frozenset[str]]:
         try:
             found[path] = _numbers(path)
             continue
-        except FileNotFoundError:
-            continue  # it was fulfilled a moment ago
         except OSError as error:
+            if not trusted.is_foreign(path, error):
+                continue  # it was fulfilled a moment ago, or the disk fails, which whoever writes there tells
             why = trusted.why(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other requests shall be fulfilled
             why = f"{type(error).__name__}: {error}"

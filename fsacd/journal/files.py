@@ -22,6 +22,8 @@ _ENDS = {"journal": "log", "snapshot": "json"}
 # Ten thousand agents and twenty thousand calls take a tenth of it. Whatever is longer was not written by us, and to
 # read it might take more memory than there is.
 SNAPSHOT_BYTES: Final = 256 << 20
+# Without a good snapshot nothing is removed, up to this.
+LIMIT_BYTES: Final = 2 << 30
 
 
 class Directory:
@@ -103,8 +105,10 @@ class Directory:
         for path in sorted(entry for entry in self.path.iterdir() if _NUMBERED.fullmatch(entry.name)):
             try:
                 os.close(trusted.open_file(path))
+                if path.lstat().st_size > LIMIT_BYTES:
+                    raise trusted.Untrusted(f"it is larger than {LIMIT_BYTES >> 30} GiB")
             except OSError as error:
-                if stat.S_ISREG(path.lstat().st_mode) and not isinstance(error, trusted.Untrusted):
+                if not trusted.is_foreign(path, error):
                     continue  # a fault of the disk, which whoever reads it tells
                 done = "was set aside" if self.aside.move(path) else "cannot be set aside"
                 told.append(f"{path} cannot be read: {trusted.why(error)}; it {done}")

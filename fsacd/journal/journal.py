@@ -25,7 +25,7 @@ from fsacd.core.records import StrategyFailed
 from fsacd.journal import erasure, lines
 from fsacd.journal.child import Copy
 from fsacd.journal.clock import EngineClock, clocks, go_on_after
-from fsacd.journal.files import Directory
+from fsacd.journal.files import LIMIT_BYTES, Directory
 from fsacd.journal.recovery import HopelessError, Notes, Recovered, recover
 from fsacd.journal.syncer import Syncer
 from fsacd.trouble import Trouble
@@ -37,8 +37,6 @@ _LOOK_S = 0.25
 _ERASURE_PAUSE_S = 2.0
 _CLOCK_STEP_MS = 100
 _END_S = 2.0
-# Without a good snapshot nothing is removed, up to this.
-_LIMIT_BYTES = 2 << 30
 # Of a journal that is nonsense throughout, so many lines are told; the rest is counted.
 _MOST_TOLD = 20
 
@@ -323,7 +321,7 @@ class Journal:
         number = self._number + 1
         self._notes.anchor = self._clock.anchor()
         try:
-            has_grown = self._directory.size() > _LIMIT_BYTES
+            has_grown = self._directory.size() > LIMIT_BYTES
             fd = self._directory.create_segment(number) if not has_grown else -1
         except OSError as error:
             self._broken(error.strerror or str(error))
@@ -332,7 +330,7 @@ class Journal:
             # The disk is not filled further. To replay so much would take longer than anybody waits: it is given up, so
             # that there can be a new beginning, and with it a snapshot.
             self._syncer.do(self._directory.forget_segments)
-            self._broken(f"it has grown to {_LIMIT_BYTES >> 30} GiB while no snapshot could be made, and is given up")
+            self._broken(f"it has grown to {LIMIT_BYTES >> 30} GiB while no snapshot could be made, and is given up")
             return
         self._number, self._fd = number, fd
         self._syncer.follow(fd)

@@ -151,6 +151,8 @@ def _entry(found: dict[str, Any]) -> Entry | None:
         raise Unreadable("it has no time")
     if not 0 <= at_ms <= MOST_MS:
         raise Unreadable("its time is none")
+    if not isinstance(found.get("f", ""), str) or not isinstance(found.get("n", ""), str):
+        raise Unreadable("its kind is none")
     if "f" in found:
         kind = _EVENTS.get(found["f"])
         return Entered(at_ms, from_plain(found.get("d"), kind)) if kind is not None else None

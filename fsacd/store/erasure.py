@@ -107,7 +107,7 @@ class Requests:
             except FileNotFoundError:
                 continue  # whoever asked waits no longer
             except OSError as error:
-                if isinstance(error, trusted.Untrusted) or path.is_symlink():
+                if trusted.is_foreign(path, error):
                     self._refuse(path, trusted.why(error))
                 else:
                     _log.error("what is asked to be erased cannot be", why=trusted.why(error))

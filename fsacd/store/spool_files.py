@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +53,7 @@ def segments(directory: Path, aside: Aside, users: frozenset[int] | None) -> tup
         try:
             sizes[int(path.name)] = _size(path, users)
         except OSError as error:
-            if stat.S_ISREG(path.lstat().st_mode) and not isinstance(error, trusted.Untrusted):
+            if not trusted.is_foreign(path, error):
                 sizes[int(path.name)] = path.lstat().st_size  # whoever reads it tells what the disk says
                 continue
             foreign += 1
