@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from fsacd import cli_output as o
+from fsacd import trusted
 from fsacd.cli_client import DEFAULT_URL, BadUse, Client, Document, NotReachable
 from fsacd.terminal import clean
 
@@ -90,8 +91,7 @@ def _token(token: str | None, token_file: Path | None) -> str:
     if token_file is None:
         return ""
     try:
-        with token_file.open(encoding="ascii") as file:
-            return file.read(_TOKEN_FILE_LIMIT).strip()
+        return trusted.read_given(token_file, _TOKEN_FILE_LIMIT, secret=True).decode("ascii").strip()
     except OSError as error:
         raise BadUse(f"The token file {str(token_file)!r} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError:

@@ -85,7 +85,8 @@ def new(name: str, directory: Path, kind: str | None) -> int:
         raise click.UsageError(f"{' and '.join(taken)} exists already; it is left as it is")
     for path, text in zip(paths, texts, strict=True):
         try:
-            path.write_text(text.replace("NAME", name), encoding="utf-8")
+            with path.open("x", encoding="utf-8") as file:  # nor through a link that leads nowhere yet
+                file.write(text.replace("NAME", name))
         except OSError as error:
             raise click.ClickException(f"{path} cannot be written: {error.strerror}") from error
     setting = "call_order" if kind == "call_order" else "strategy"

@@ -127,10 +127,12 @@ class Daemon:
         self.add_troubles(lambda: plugging.troubles(self._continuation.engine.substituted()))
         if self._journal is not None:
             self.metrics.watch_journal(self._journal.state)
+            self.add_troubles(self._journal.troubles)
         if self._history is not None:
             for sink in self._history.sinks:
                 self.runtime.add_sink(sink)
             self.metrics.watch_store(self._history.store.state)
+            self.add_troubles(self._history.store.troubles)
             self.metrics.watch_explainer(self._history.explainer.state)
 
     # --- life ---

@@ -262,6 +262,7 @@ def test_settings_come_from_the_environment_too(
     """FSACD_URL with FSACD_TOKEN or FSACD_TOKEN_FILE; a token given directly wins."""
     file = tmp_path / "token"
     file.write_text("secret-of-read\n")
+    file.chmod(0o600)
     with serve() as rig:
         monkeypatch.setenv("FSACD_URL", rig.server.url)
         monkeypatch.setenv("FSACD_TOKEN_FILE", str(file))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from fsacd.journal import lines
 from tests.postgres import database, postgres
 from tests.store.rig import execute, rows
 from tests.test_daemon import AGENT, COLLEAGUE, SUPPORT, Daemon, Sim, await_true
@@ -156,3 +160,42 @@ def test_a_row_that_died_with_the_daemon_is_written(sim: Sim, daemon: Daemon, da
         ("4930000001", "abandoned"),
         ("4930000002", "abandoned"),
     ]
+
+
+def test_nonsense_beside_the_journal_costs_nobody_anything(sim: Sim, daemon: Daemon, tmp_path: Path) -> None:
+    """A whole line of two thousand nested lists, and a pipe as newest snapshot: told, shown, and everybody is there."""
+    at_work(sim, daemon)
+    before = calls(daemon)
+    daemon.process.send_signal(signal.SIGKILL)
+    daemon.process.wait(10)
+    (segment,) = (tmp_path / "journal").glob("journal-*.log")
+    offset = segment.stat().st_size
+    with segment.open("ab") as file:
+        file.write(lines.sealed(b"[" * 2_000 + b"]" * 2_000))
+    os.mkfifo(tmp_path / "journal" / "snapshot-00000099.json")
+    daemon.start()
+    assert before == calls(daemon)
+    told = [line["what"] for line in daemon.lines() if line["event"] == "the journal is damaged"]
+    assert len(told) == 2
+    # The log shows no more than four digits of what might be a number.
+    assert "/journal/snapshot-***0099.json cannot be read: it is not a regular file" in told[0]
+    assert f"/journal/journal-***0001.log at byte {offset}: " in told[1]
+    (shown,) = daemon.get("readyz")["degraded"]
+    assert "set aside" in shown
+    for path in (tmp_path / "journal" / "set-aside").iterdir():
+        path.unlink()
+    await_true(lambda: not daemon.get("readyz")["degraded"], "who has looked at it removes it")
+
+
+def test_a_journal_that_others_can_write_is_refused(daemon: Daemon, tmp_path: Path) -> None:
+    """The next daemon does not start: whoever can write there could have forged calls. It says what to do."""
+    daemon.process.send_signal(signal.SIGKILL)
+    daemon.process.wait(10)
+    (tmp_path / "journal").chmod(0o777)
+    command = [sys.executable, "-m", "fsacd", "run", "--config", str(daemon.file)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        f"fsacd: the journal's directory {tmp_path}/journal cannot be used: it can be written by everybody; it must be "
+        "writable by its owner alone (chmod go-w)"
+    )

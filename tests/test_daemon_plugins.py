@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from tests.test_daemon import PASSWORD, SUPPORT, TOKEN, Sim, await_true
+from tests.wording import words
 
 # More than are needed, so that several are ready when a call comes: a plugin that ranks has something to rank.
 AGENTS = ("1002", "1004", "1006", "1008", "1010", "1012")
@@ -45,7 +46,7 @@ class Strategy(BaseRankStrategy):
 """
 # A plugin's text, and what the daemon says of it.
 SURVIVED = {
-    "raises": (KEY.format("return (1 / 0,)"), "key() raised ZeroDivisionError in line 8: division by zero"),
+    "raises": (KEY.format("return (1 / 0,)"), f"key() raised ZeroDivisionError in line 8: {words('1 / 0')}"),
     "loops": (KEY.format("while True: pass"), "key() took longer than 20 ms of processor time and was interrupted"),
     "mutates": (KEY.format("agent.idle_since_ms = 0"), "key() raised AttributeError in line 8: can't set attribute"),
     "stranger": (
@@ -67,7 +68,7 @@ REFUSED = {
         KEY.format("return (1,)").replace("API_VERSION = 1", "API_VERSION = 2"),
         ":3: it is written for API_VERSION 2; this fsacd has 1",
     ),
-    "syntax": (KEY.format("return (1,"), ":8: this is not Python: '(' was never closed"),
+    "syntax": (KEY.format("return (1,"), f":8: this is not Python: {words('key(1,')}"),
     "writable": (
         KEY.format("return (1,)"),
         ": the file can be written by everybody; it must be writable by its owner alone (chmod go-w)",

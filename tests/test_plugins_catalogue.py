@@ -436,7 +436,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     _, problems = Catalogue.load([tmp_path], installed=False)
     assert [str(problem) for problem in problems] == [
         f"{tmp_path}/empty.py: it cannot be read: No such file or directory",
-        f"{tmp_path}/order.py: this is not a regular file",
+        f"{tmp_path}/order.py: it is not a regular file",
     ]
 
 
@@ -447,7 +447,7 @@ def test_a_file_of_somebody_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Unfit) as unfit:
         read_file(path, frozenset({4_000_000_001, 4_000_000_002}))
     assert unfit.value.text.startswith(f"its directory {tmp_path} belongs to ")
-    assert unfit.value.text.endswith("; it must belong to user 4000000001 or user 4000000002")
+    assert unfit.value.text.endswith("; it must belong to user 4000000001 or user 4000000002 (chown)")
 
 
 def test_a_file_has_a_size(tmp_path: Path) -> None:
@@ -456,7 +456,7 @@ def test_a_file_has_a_size(tmp_path: Path) -> None:
     path.write_text(ORDER + "#" * 262_144, encoding="utf-8")
     with pytest.raises(Unfit) as unfit:
         read_file(path, frozenset({path.stat().st_uid}))
-    assert unfit.value.text == "it is larger than 256 KB"
+    assert unfit.value.text == "it is larger than 256 KiB"
 
 
 def test_installed_packages_bring_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

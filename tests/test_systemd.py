@@ -139,4 +139,11 @@ def test_unit_file() -> None:
     lines = set(unit.read_text(encoding="utf-8").splitlines())
     wanted = {"Type=notify", "KillMode=mixed", "WatchdogSec=20", "Restart=always", "NoNewPrivileges=yes"}
     assert wanted - lines == set()
+    limits = {"LimitCORE=0", "MemoryMax=1G", "UMask=0077", "StateDirectoryMode=0700"}
+    assert limits - lines == set(), "nobody else reads what it holds, and it takes no machine with it"
+    readme = (unit.parents[2] / "README.md").read_text(encoding="utf-8")
+    (program,) = {
+        line.split("=", 1)[1].split()[0] for line in lines if line.startswith(("ExecStart=", "ExecStartPre="))
+    }
+    assert f"python3 -m venv {program.removesuffix('/bin/fsacd')}\n" in readme, "it runs what README installs"
     assert not any(line.startswith(("Requires=", "BindsTo=", "PartOf=")) for line in lines)

@@ -54,7 +54,9 @@ class SwitchSettings(Settings):
         default=None, description="The password of its Event Socket; exactly one of the four ways to give it is needed."
     )
     password_file: Annotated[str | None, FILE] = Field(
-        default=None, description="A file that holds the password; a relative path starts at this file's directory."
+        default=None,
+        description="A file that holds the password; a relative path starts at this file's directory. Like "
+        "every file with a secret it belongs to root or to fsacd's user, and not everybody can read it (mode 0640).",
     )
     password_env: Annotated[str | None, ENVIRONMENT] = Field(
         default=None, description="An environment variable that holds the password."

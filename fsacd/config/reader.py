@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from fsacd import trusted
 from fsacd.config.blocks import block_at, places_of, settings_of
 from fsacd.config.checks import Names, check_config
 from fsacd.config.model import Config
@@ -38,10 +39,9 @@ def load(path: Path, *, plugins: Loader, environ: Mapping[str, str] | None = Non
         ConfigErrors: with everything that is wrong.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = trusted.read_given(path, MAX_BYTES)
     except OSError as error:
-        text = f"cannot read the configuration: {(error.strerror or 'it failed').lower()}"
+        text = f"cannot read the configuration: {trusted.why(error)}"
         raise ConfigErrors([Problem(str(path), 0, 0, "", text)]) from None
     return parse(raw, path, plugins=plugins, environ=environ)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from fsacd import trusted
 from fsacd.config.blocks import Settings, blocks_in
 from fsacd.config.problems import Complaint, Loc, shown
 
@@ -82,20 +81,11 @@ def _fill(
 def _read(path: Path) -> str:
     where = shown(path, _SHOWN_PATH)
     try:
-        # Opened without waiting: a named pipe in the secret's place would hold the daemon for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UnavailableError(f"cannot read {where}: it is not a regular file")
-            raw = os.read(descriptor, _LONGEST_FILE + 1)
-        finally:
-            os.close(descriptor)
+        raw = trusted.read_given(path, _LONGEST_FILE, secret=True)
     except OSError as error:
-        raise UnavailableError(f"cannot read {where}: {(error.strerror or 'it failed').lower()}") from None
+        raise UnavailableError(f"cannot read {where}: {trusted.why(error)}") from None
     except ValueError:  # a NUL in the path
         raise UnavailableError(f"cannot read {where}: that is no path") from None
-    if len(raw) > _LONGEST_FILE:
-        raise UnavailableError(f"cannot read {where}: longer than {_LONGEST_FILE} bytes")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:

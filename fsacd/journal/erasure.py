@@ -19,14 +19,20 @@ from typing import Final
 
 import gevent
 import orjson
+import structlog
 
+from fsacd import trusted
+from fsacd.aside import Aside
 from fsacd.core.engine import Engine
 from fsacd.core.events import CallersForgotten, Event
 from fsacd.errors import FsacdError
 from fsacd.recognition import normalised
+from fsacd.trouble import shortened
+
+log = structlog.get_logger(__name__)
 
 _PREFIX: Final = "erase-"
-_REQUEST_BYTES: Final = 65_536
+_REQUEST_BYTES: Final = 1 << 20
 _LOOK_S: Final = 0.05
 # So many numbers are compared at a time, and then the calls go first.
 _AT_ONCE: Final = 500
@@ -48,6 +54,7 @@ def ask(directory: Path, numbers: Sequence[str], patience_s: float) -> Outcome:
         FsacdError: the directory cannot be used.
     """
     try:
+        trusted.check_directory(directory, trusted.users_of(directory))
         path = _write(directory, sorted(map(normalised, numbers)))
         deadline = time.monotonic() + patience_s
         while path.exists():
@@ -57,19 +64,16 @@ def ask(directory: Path, numbers: Sequence[str], patience_s: float) -> Outcome:
                 return Outcome.WAITS_FOR_CALL
             time.sleep(_LOOK_S)
     except OSError as error:
-        raise FsacdError(f"the journal's directory {directory} cannot be used: {error.strerror}") from error
+        raise FsacdError(f"the journal's directory {directory} cannot be used: {trusted.why(error)}") from error
     return Outcome.DONE
 
 
 def _write(directory: Path, numbers: Sequence[str]) -> Path:
     path = directory / f"{_PREFIX}{secrets.token_hex(8)}"
     draft = directory / f".{path.name}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with os.fdopen(trusted.create_file(draft), "wb") as file:
         file.write(orjson.dumps({"numbers": numbers}))
-        # The daemon need not be root, as we may be; the directory is its own.
-        owner = directory.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        trusted.give_to_owner_of(directory, file.fileno())
     draft.rename(path)
     return path
 
@@ -79,9 +83,11 @@ def _is_in_use(directory: Path) -> bool:
 
     Not to be asked within that daemon: closing the file would let its own lock go.
     """
-    if not (directory / "lock").exists():
+    try:
+        descriptor = trusted.open_file(directory / "lock", os.O_RDWR, trusted.users_of(directory))
+    except FileNotFoundError:
         return False
-    with (directory / "lock").open("r+b") as lock:
+    with os.fdopen(descriptor, "r+b") as lock:
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -89,19 +95,35 @@ def _is_in_use(directory: Path) -> bool:
     return False
 
 
-def requests(directory: Path) -> dict[Path, frozenset[str]]:
-    """What is asked for: each file with the numbers in it, as they are compared. Raises OSError."""
-    names = [entry.name for entry in os.scandir(directory) if entry.name.startswith(_PREFIX)]
-    return {path: _numbers(path) for path in (directory / name for name in sorted(names))}
+def requests(directory: Path, aside: Aside) -> dict[Path, frozenset[str]]:
+    """What is asked for: each file with the numbers in it, as they are compared. What is no request is put aside.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    found = {}
+    for name in sorted(entry.name for entry in os.scandir(directory) if entry.name.startswith(_PREFIX)):
+        path = directory / name
+        try:
+            found[path] = _numbers(path)
+            continue
+        except OSError as error:
+            if not trusted.is_foreign(path, error):
+                continue  # it was fulfilled a moment ago, or the disk fails, which whoever writes there tells
+            why = trusted.why(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other requests shall be fulfilled
+            why = f"{type(error).__name__}: {error}"
+        if aside.move(path):
+            log.error("a request to erase callers cannot be read and was set aside", file=str(path), why=shortened(why))
+    return found
 
 
 def _numbers(path: Path) -> frozenset[str]:
-    with path.open("rb") as file:
-        text = file.read(_REQUEST_BYTES)
-    try:
-        return frozenset(normalised(str(number)) for number in orjson.loads(text)["numbers"])
-    except (ValueError, KeyError, TypeError):
-        return frozenset()  # nobody of ours has written it; it asks for nothing, and is removed
+    """The numbers in a request. Raises whatever a reader raises at what nobody of ours has written."""
+    asked = orjson.loads(trusted.read_file(path, _REQUEST_BYTES, trusted.users_of(path.parent)))["numbers"]
+    if not isinstance(asked, list) or not all(isinstance(number, str) for number in asked):
+        raise ValueError("it names no numbers")
+    return frozenset(map(normalised, asked))
 
 
 def forgotten(engine: Engine, post: Callable[[Event], None], numbers: AbstractSet[str]) -> bool:

@@ -5,36 +5,44 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import IO, Final
 
+from fsacd import trusted
+from fsacd.aside import Aside
 from fsacd.errors import FsacdError
 
 _SEGMENT = "journal-{:08d}.log"
 _SNAPSHOT = "snapshot-{:08d}.json"
-_NUMBERED = re.compile(r"(journal|snapshot)-([0-9]{8})\.(?:log|json)")
-_SET_ASIDE = "set-aside"
-# What it holds names callers: nobody else's business.
-_DIRECTORY_MODE = 0o700
-_FILE_MODE = 0o600
+_NUMBERED = re.compile(r"(journal|snapshot)-([0-9]{8,15})\.(log|json|draft)")
+_ENDS = {"journal": "log", "snapshot": "json"}
+# Ten thousand agents and twenty thousand calls take a tenth of it. Whatever is longer was not written by us, and to
+# read it might take more memory than there is.
+SNAPSHOT_BYTES: Final = 256 << 20
+# Without a good snapshot nothing is removed, up to this.
+LIMIT_BYTES: Final = 2 << 30
 
 
 class Directory:
-    """The files of one journal. Only one process may have it.
+    """The files of one journal. Only one process may have it, and nobody else may write to it.
 
     Raises:
-        FsacdError: it cannot be made or used, or another fsacd has it.
+        FsacdError: it cannot be made or used, belongs to somebody else, or another fsacd has it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.aside = Aside(path)
+        self._aside_before = self.aside.names()
         try:
-            path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
-            self._lock = os.open(path / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
-            self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            # What it holds names callers, and commands us: nobody else's business.
+            trusted.make_directory(path)
+            self._lock = trusted.open_or_create(path / "lock", os.O_RDWR)
         except OSError as error:
-            raise FsacdError(f"the journal's directory {path} cannot be used: {error.strerror}") from error
+            raise FsacdError(f"the journal's directory {path} cannot be used: {trusted.why(error)}") from error
         try:
             # Of the process and not of the descriptor: a copy of the process that lives longer does not hold it.
             fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,7 +53,6 @@ class Directory:
     def close(self) -> None:
         """Let another process have it."""
         os.close(self._lock)
-        os.close(self._fd)
 
     def segment(self, number: int) -> Path:
         """The file of a segment."""
@@ -58,7 +65,7 @@ class Directory:
     def _numbered(self, kind: str) -> Iterator[int]:
         for entry in os.scandir(self.path):
             found = _NUMBERED.fullmatch(entry.name)
-            if found is not None and found[1] == kind:
+            if found is not None and found[1] == kind and found[3] == _ENDS[kind]:
                 yield int(found[2])
 
     def segments(self) -> list[int]:
@@ -78,48 +85,56 @@ class Directory:
         size = 0
         for number in self.segments():
             with suppress(OSError):
-                size += self.segment(number).stat().st_size
+                status = self.segment(number).lstat()
+                size += status.st_size if stat.S_ISREG(status.st_mode) else 0
         return size
+
+    # --- reading ---
+
+    def open_segment(self, number: int) -> IO[bytes]:
+        """A segment, to be read. OSError if it cannot be, or is not what we have written."""
+        return os.fdopen(trusted.open_file(self.segment(number)), "rb")
+
+    def read_snapshot(self, number: int) -> bytes:
+        """What is in a snapshot. OSError as for a segment."""
+        return trusted.read_file(self.snapshot(number), SNAPSHOT_BYTES)
+
+    def set_strangers_aside(self) -> list[str]:
+        """Put aside what has the name of a segment or snapshot and was not written by us; a sentence for each."""
+        told = []
+        for path in sorted(entry for entry in self.path.iterdir() if _NUMBERED.fullmatch(entry.name)):
+            try:
+                os.close(trusted.open_file(path))
+                if path.lstat().st_size > LIMIT_BYTES:
+                    raise trusted.Untrusted(f"it is larger than {LIMIT_BYTES >> 30} GiB")
+            except OSError as error:
+                if not trusted.is_foreign(path, error):
+                    continue  # a fault of the disk, which whoever reads it tells
+                done = "was set aside" if self.aside.move(path) else "cannot be set aside"
+                told.append(f"{path} cannot be read: {trusted.why(error)}; it {done}")
+        return told
+
+    # --- writing ---
 
     def create_segment(self, number: int) -> int:
         """A new segment's file descriptor, to append to. OSError if that cannot be."""
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-        return os.open(self.segment(number), flags, _FILE_MODE)
+        return trusted.create_file(self.segment(number), os.O_WRONLY | os.O_APPEND)
 
     def write_snapshot(self, number: int, content: bytes) -> None:
         """Put a snapshot there whole, and on the disk, or not at all. OSError if that cannot be."""
-        path = self.snapshot(number)
-        draft = path.with_suffix(".draft")
-        fd = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, _FILE_MODE)
-        try:
-            rest = memoryview(content)
-            while rest:
-                rest = rest[os.write(fd, rest) :]
-            os.fsync(fd)
-        except OSError:
-            # Each try would leave one, and together they would take what is left of a disk that is nearly full.
-            draft.unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(fd)
-        draft.rename(path)
-        directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        trusted.write_file(self.snapshot(number), content, SNAPSHOT_BYTES)
+        self.sync()
 
     def sync(self) -> None:
         """Let the names of new files reach the disk."""
-        os.fsync(self._fd)
+        trusted.sync_directory(self.path)
 
     def forget_before(self, number: int) -> None:
         """Remove the segments and snapshots before this one, and drafts that nobody finished."""
-        gone = [self.segment(n) for n in self.segments() if n < number]
-        gone += [self.snapshot(n) for n in self.snapshots() if n < number]
-        gone += [draft for draft in self.path.glob("*.draft") if draft.name < self.snapshot(number).name]
-        for path in gone:
-            path.unlink(missing_ok=True)
+        for path in list(self.path.iterdir()):
+            found = _NUMBERED.fullmatch(path.name)
+            if found is not None and int(found[2]) < number + (found[3] == "draft"):
+                path.unlink(missing_ok=True)
 
     def forget_segments(self) -> None:
         """Remove all segments. The newest snapshot stays."""
@@ -128,17 +143,12 @@ class Directory:
 
     def forget_aside(self) -> None:
         """Remove what was set aside."""
-        aside = self.path / _SET_ASIDE
-        for old in aside.iterdir() if aside.is_dir() else ():
-            old.unlink(missing_ok=True)
+        self.aside.forget()
 
     def set_aside(self) -> Path:
-        """Move everything out of the way, in the place of what was there before; returns where to."""
-        aside = self.path / _SET_ASIDE
-        aside.mkdir(mode=_DIRECTORY_MODE, exist_ok=True)
-        for old in aside.iterdir():
-            old.unlink()
-        for path in self.path.iterdir():
-            if _NUMBERED.fullmatch(path.name) or path.suffix == ".draft":
-                path.rename(aside / path.name)
-        return aside
+        """Move everything out of the way, in the place of what an earlier start has put there; returns where to."""
+        self.aside.forget(self._aside_before)
+        for path in sorted(self.path.iterdir()):
+            if _NUMBERED.fullmatch(path.name):
+                self.aside.move(path)
+        return self.aside.path

@@ -8,7 +8,7 @@ daemon goes on without a journal, says so once, and tries again every few second
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,10 @@ from fsacd.core.records import StrategyFailed
 from fsacd.journal import erasure, lines
 from fsacd.journal.child import Copy
 from fsacd.journal.clock import EngineClock, clocks, go_on_after
-from fsacd.journal.files import Directory
+from fsacd.journal.files import LIMIT_BYTES, Directory
 from fsacd.journal.recovery import HopelessError, Notes, Recovered, recover
 from fsacd.journal.syncer import Syncer
+from fsacd.trouble import Trouble
 
 log = structlog.get_logger(__name__)
 
@@ -36,8 +37,8 @@ _LOOK_S = 0.25
 _ERASURE_PAUSE_S = 2.0
 _CLOCK_STEP_MS = 100
 _END_S = 2.0
-# Without a good snapshot nothing is removed, up to this.
-_LIMIT_BYTES = 2 << 30
+# Of a journal that is nonsense throughout, so many lines are told; the rest is counted.
+_MOST_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Journal:
         self._settings = settings
         self._hours = hours
         self._directory = Directory(settings.directory)
+        self._aside = self._directory.aside.names()
         self._syncer = Syncer()
         self._clock = EngineClock()
         self._engine: Engine | None = None
@@ -115,9 +117,13 @@ class Journal:
                 "the journal cannot be used and was set aside; this is a first start", why=str(error), to=aside
             )
             return None
+        finally:
+            self._aside = self._directory.aside.names()
         if recovered is not None:
-            for sentence in recovered.damage:
+            for sentence in recovered.damage[:_MOST_TOLD]:
                 log.error("the journal is damaged", what=sentence)
+            if len(recovered.damage) > _MOST_TOLD:
+                log.error("the journal is damaged", what=f"in {len(recovered.damage) - _MOST_TOLD} places more")
             self._notes = recovered.notes
             self._clock = EngineClock(go_on_after(recovered.notes.anchor, recovered.last_ms, clocks()))
             self._good = recovered.number
@@ -132,6 +138,14 @@ class Journal:
     def hours(self) -> dict[str, bool]:
         """What the hours said last of each queue."""
         return self._notes.hours
+
+    def troubles(self) -> Iterator[Trouble]:
+        """What is wrong with the journal now."""
+        if self._aside:
+            yield Trouble(
+                "A part of the journal could not be read and was set aside; what it held may be missing.",
+                f"look at {self._directory.aside.path} and remove what is there: {', '.join(self._aside[:5])}",
+            )
 
     def to_be_erased(self) -> frozenset[str]:
         """The numbers of callers who are to be erased, as they are compared."""
@@ -252,6 +266,7 @@ class Journal:
                 self._begin_anew()
         elif self._copy is None and not self._erase() and self._is_time():
             self.snapshot()
+        self._aside = self._directory.aside.names()
         self._tell_clocks()
 
     def _is_time(self) -> bool:
@@ -273,7 +288,7 @@ class Journal:
 
     def _requests(self) -> dict[Path, frozenset[str]]:
         try:
-            return erasure.requests(self._directory.path)
+            return erasure.requests(self._directory.path, self._directory.aside)
         except OSError:
             return {}  # whoever writes here tells of it
 
@@ -306,7 +321,7 @@ class Journal:
         number = self._number + 1
         self._notes.anchor = self._clock.anchor()
         try:
-            has_grown = self._directory.size() > _LIMIT_BYTES
+            has_grown = self._directory.size() > LIMIT_BYTES
             fd = self._directory.create_segment(number) if not has_grown else -1
         except OSError as error:
             self._broken(error.strerror or str(error))
@@ -315,7 +330,7 @@ class Journal:
             # The disk is not filled further. To replay so much would take longer than anybody waits: it is given up, so
             # that there can be a new beginning, and with it a snapshot.
             self._syncer.do(self._directory.forget_segments)
-            self._broken(f"it has grown to {_LIMIT_BYTES >> 30} GiB while no snapshot could be made, and is given up")
+            self._broken(f"it has grown to {LIMIT_BYTES >> 30} GiB while no snapshot could be made, and is given up")
             return
         self._number, self._fd = number, fd
         self._syncer.follow(fd)

@@ -27,6 +27,9 @@ from fsacd.journal.clock import Anchor
 
 VERSION = 1
 
+# A hundred years: the engine's clock begins with the machine's start, and never runs ahead of it.
+MOST_MS = 100 * 366 * 86_400_000
+
 _CRC_DIGITS = 8
 
 
@@ -111,7 +114,12 @@ def sealed(content: bytes) -> bytes:
 
 
 def opened(line: bytes) -> dict[str, Any]:
-    """The JSON object in a line (without its line end). Raises Damaged."""
+    """The JSON object in a line (without its line end).
+
+    Raises:
+        Damaged: it is not what was written.
+        Exception: whatever a reader of JSON raises at what no writer of ours makes, such as a thousand nested lists.
+    """
     content = line[_CRC_DIGITS + 1 :]
     if line[: _CRC_DIGITS + 1] != b"%08x " % crc32(content):
         raise Damaged("its check sum is wrong")
@@ -125,7 +133,7 @@ def opened(line: bytes) -> dict[str, Any]:
 
 
 def read(line: bytes) -> Entry | None:
-    """The entry in a line; None for a kind of entry that only a newer fsacd writes. Raises Damaged."""
+    """The entry in a line; None for a kind of entry that only a newer fsacd writes. Raises as `opened`."""
     found = opened(line)
     try:
         return _entry(found)
@@ -141,6 +149,10 @@ def _entry(found: dict[str, Any]) -> Entry | None:
     at_ms = found.get("t")
     if type(at_ms) is not int:
         raise Unreadable("it has no time")
+    if not 0 <= at_ms <= MOST_MS:
+        raise Unreadable("its time is none")
+    if not isinstance(found.get("f", ""), str) or not isinstance(found.get("n", ""), str):
+        raise Unreadable("its kind is none")
     if "f" in found:
         kind = _EVENTS.get(found["f"])
         return Entered(at_ms, from_plain(found.get("d"), kind)) if kind is not None else None

@@ -6,10 +6,15 @@ The commands of the second time are thrown away: they were sent the first time, 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from itertools import pairwise
+from pathlib import Path
 
+import structlog
+
+from fsacd import trusted
 from fsacd.core.engine import Engine
 from fsacd.core.events import QueueSetOpen
 from fsacd.core.plain import Unreadable, from_plain
@@ -20,6 +25,9 @@ from fsacd.journal import lines
 from fsacd.journal.clock import Anchor
 from fsacd.journal.files import Directory
 from fsacd.strategy import CallFacts, CallOrder, Key, Strategy
+from fsacd.trouble import shortened
+
+log = structlog.get_logger(__name__)
 
 # An engine that breaks at this many entries is not worth more tries.
 _TRIES = 16
@@ -27,6 +35,8 @@ _TRIES = 16
 _FAULTS = 3
 _FAULTS_WITHIN_MS = 120_000
 _LATELY_MS = 5_000
+# A change of the rules holds the whole configuration, of ten thousand agents perhaps; no line is longer than this.
+_LINE_BYTES = 64 << 20
 _MOST_ENDED = 10_000
 
 
@@ -110,23 +120,27 @@ def recover(directory: Directory, plugins: Plugins, hours: str) -> Recovered | N
     Raises:
         HopelessError: there is a journal, and nothing can be made of it.
     """
-    damage: list[str] = []
-    for number in reversed(directory.snapshots()):
+    damage = directory.set_strangers_aside()
+    numbers = list(reversed(directory.snapshots()))
+    for number in numbers:
         try:
             plain, notes = _load(directory, number)
-        except (lines.Damaged, Unreadable, OSError) as error:
-            damage.append(f"{directory.snapshot(number)} cannot be used: {error}")
+            replay = _Replay(directory, number, plugins, hours, plain)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the snapshot before may be used
+            done = "was set aside" if directory.aside.move(directory.snapshot(number)) else "cannot be set aside"
+            damage.append(f"{directory.snapshot(number)} cannot be used: {said(error)}; it {done}")
             continue
-        return _Replay(directory, number, plugins, hours).run(plain, notes, damage)
-    if damage:
+        return replay.run(notes, damage)
+    if numbers or (damage and directory.segments()):
         raise HopelessError("; ".join(damage))
+    for sentence in damage:
+        log.error("the journal is damaged", what=sentence)
     # A daemon that was killed before its first snapshot had served nobody: it began with that.
     return None
 
 
 def _load(directory: Directory, number: int) -> tuple[dict[str, object], Notes]:
-    path = directory.snapshot(number)
-    rows = path.read_bytes().splitlines()
+    rows = directory.read_snapshot(number).splitlines()
     if len(rows) != _SNAPSHOT_LINES:
         raise lines.Damaged("it is not complete")
     head = lines.opened(rows[0])
@@ -139,26 +153,60 @@ _SNAPSHOT_LINES = 2
 def read_notes(head: dict[str, object]) -> Notes:
     """The notes in the head of a file. Raises Unreadable."""
     notes: Notes = from_plain(head.get("notes"), Notes)
+    check_anchor(notes.anchor)
     return notes
 
 
+def check_anchor(anchor: Anchor) -> None:
+    """See that these can be what clocks have shown. Raises Unreadable."""
+    times = (anchor.engine_ms, anchor.monotonic_ms, anchor.wall_ms)
+    if not all(0 <= at_ms <= lines.MOST_MS for at_ms in times):
+        raise Unreadable("its clocks have shown no time")
+
+
+def said(error: Exception) -> str:
+    """What is wrong with a file, in words that are not too long."""
+    match error:
+        case OSError():
+            return trusted.why(error)
+        case lines.Damaged() | Unreadable() | PluginError() if str(error):
+            return shortened(str(error))
+        case _:
+            return shortened(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+
+
+class _Ends(Enum):
+    """Where a journal ends."""
+
+    HERE = auto()
+    LATER = auto()
+
+
 class _Replay:
-    def __init__(self, directory: Directory, number: int, plugins: Plugins, hours: str) -> None:
+    """Raises whatever is raised where no engine can be made of a snapshot's content."""
+
+    def __init__(
+        self, directory: Directory, number: int, plugins: Plugins, hours: str, content: dict[str, object]
+    ) -> None:
         self._directory = directory
         self._number = number
         self._plugins = plugins
         self._hours = hours
+        self._content = content
         self._ended: deque[CallEnded | OfferClosed] = deque(maxlen=_MOST_ENDED)
         self._damage: dict[str, None] = {}
+        self._first: tuple[Engine, Forgiving] | None = self._restored()
+        if not 0 <= self._first[0].now_ms <= lines.MOST_MS:
+            raise Unreadable("its time is none")
 
-    def run(self, plain: dict[str, object], notes: Notes, damage: list[str]) -> Recovered:
+    def _restored(self) -> tuple[Engine, Forgiving]:
+        plugins = Forgiving(self._plugins)
+        return Engine.restore(self._content, plugins), plugins
+
+    def run(self, notes: Notes, damage: list[str]) -> Recovered:
         skip: set[tuple[int, int]] = set()
         for _ in range(_TRIES):
-            plugins = Forgiving(self._plugins)
-            try:
-                engine = Engine.restore(plain, plugins)
-            except (Unreadable, PluginError, AssertionError, KeyError) as error:
-                raise HopelessError(f"no engine can be made of snapshot {self._number}: {error}") from error
+            (engine, plugins), self._first = self._first or self._restored(), None
             now = Notes(notes.anchor, dict(notes.hours), notes.faults)
             broken, entries = self._replay(engine, now, skip)
             if broken is None:
@@ -194,7 +242,8 @@ class _Replay:
             try:
                 step = engine.advance(at_ms) if event is None else engine.handle(event, at_ms)
             except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the journal shall be used
-                self._damage[f"{self._told(group.place)} breaks the engine and is left out: {error!r}"] = None
+                told = f"{self._told(group.place)} breaks the engine and is left out: {said(error)}"
+                self._tell(told, self._directory.segment(group.place[0]))
                 return group.place, entries
             self._ended.extend(record for record in step.records if isinstance(record, CallEnded | OfferClosed))
         return None, entries
@@ -225,31 +274,49 @@ class _Replay:
         """Everything since the snapshot: segments in a row, up to one that begins after something was lost."""
         numbers = [number for number in self._directory.segments() if number >= self._number]
         for before, number in pairwise([self._number - 1, *numbers]):
-            if number != before + 1:
-                self._damage[f"{self._directory.segment(before + 1)} is missing; what came after it is not used"] = None
-                return
             path = self._directory.segment(number)
-            try:
-                content = path.read_bytes()
-            except OSError as error:
-                self._damage[f"{path} cannot be read: {error.strerror}; what came from there on is not used"] = None
+            if number != before + 1:
+                missing = self._directory.segment(before + 1)
+                self._tell(f"{missing} is missing; what came after it is not used", path)
                 return
+            try:
+                if (yield from self._segment(number)) is _Ends.HERE:
+                    return
+            except OSError as error:
+                self._tell(f"{path} cannot be read: {trusted.why(error)}; what came from there on is not used", path)
+                return
+
+    def _segment(self, number: int) -> Generator[tuple[tuple[int, int], lines.Entry], None, _Ends]:
+        """What one segment holds, and whether what comes after it can be used. Raises OSError."""
+        path = self._directory.segment(number)
+        with self._directory.open_segment(number) as file:
             offset = 0
-            for row in content.splitlines(keepends=True):
+            while row := file.readline(_LINE_BYTES):
                 place, offset = (number, offset), offset + len(row)
                 if not row.endswith(b"\n"):
-                    break  # the process ended while it wrote this
+                    if len(row) < _LINE_BYTES:
+                        break  # the process ended while it wrote this
+                    self._tell(f"{path} at byte {place[1]}: this is no line; the rest of the file is not used", path)
+                    break
                 try:
                     if place[1] == 0:
                         head = lines.opened(row[:-1])
                         if head.get("after_gap") and number != self._number:
-                            self._damage[f"{path} begins after entries that were lost, and is not used"] = None
-                            return
-                        yield place, read_notes(head).anchor
-                        continue
-                    entry = lines.read(row[:-1])
-                except (lines.Damaged, Unreadable, ValueError) as error:
-                    self._damage[f"{path} at byte {place[1]}: {error}; the rest is used"] = None
+                            self._tell(f"{path} begins after entries that were lost, and is not used", path)
+                            return _Ends.HERE
+                        entry: lines.Entry | None = read_notes(head).anchor
+                    else:
+                        entry = lines.read(row[:-1])
+                        if isinstance(entry, Anchor):
+                            check_anchor(entry)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the journal shall be used
+                    self._tell(f"{path} at byte {place[1]}: {said(error)}; the rest is used", path)
                     continue
                 if entry is not None:
                     yield place, entry
+        return _Ends.LATER
+
+    def _tell(self, sentence: str, path: Path) -> None:
+        """Damage is told, and the file with it is kept when the journal does not need it any more."""
+        self._damage[sentence] = None
+        self._directory.aside.keep(path)

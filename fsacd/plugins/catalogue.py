@@ -17,8 +17,9 @@ from fsacd.core.rules import Parameters
 from fsacd.plugins.guard import Guard, GuardedCallOrder, GuardedKeyStrategy, GuardedRankStrategy
 from fsacd.plugins.parameters import ParameterProblem, read_parameters
 from fsacd.plugins.plugin import BadValue, Kind, Plugin, plugin_of
-from fsacd.plugins.source import Unfit, check_text, read_any, read_file, run_text, said, trusted_users
+from fsacd.plugins.source import Unfit, check_text, read_any, read_file, run_text, said
 from fsacd.strategy import CallOrder, Strategy
+from fsacd.trusted import users
 
 GROUP: Final = "fsacd.strategies"
 # How long one call into a user's plugin may take.
@@ -201,7 +202,7 @@ def _summary(plugin: Plugin) -> str:
 def _found(paths: Sequence[Path], *, installed: bool) -> Iterator[_Found | PluginProblem]:
     for path in sorted(_SHIPPED.glob("[!_]*.py")):
         yield _Found(path.stem, f"{_SHIPPED.name}/{path.name}", path, None, shipped=True)
-    trusted = trusted_users()
+    trusted = users()
     for directory in paths:
         yield from _in_directory(directory, trusted)
     if installed:

@@ -7,15 +7,13 @@ It is no sandbox: whoever can write a plugin's file can run code as the daemon. 
 from __future__ import annotations
 
 import ast
-import os
-import pwd
-import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Final
 
+from fsacd import trusted as files
 from fsacd.plugins.time_limit import TookTooLong, within
 from fsacd.strategy import API_VERSION
 
@@ -69,22 +67,9 @@ def read_file(path: Path, trusted: frozenset[int]) -> str:
         Unfit: Somebody else could write the file or into its directory, or it cannot be read.
     """
     try:
-        real = path.resolve(strict=True)
-        for directory in {path.parent, real.parent}:
-            _must_be_safe(directory.stat(), f"its directory {directory}", trusted)
-        # The file that is looked at is the file that is read: no link, and no other one put in its place meanwhile.
-        descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise Unfit("this is not a regular file")
-            _must_be_safe(status, "the file", trusted)
-            raw = file.read(_SIZE_LIMIT + 1)
+        return _decoded(files.read_given(path, _SIZE_LIMIT, trusted=trusted, alone=True))
     except OSError as error:
-        raise Unfit(f"it cannot be read: {error.strerror}") from error
-    if len(raw) > _SIZE_LIMIT:
-        raise Unfit(f"it is larger than {_SIZE_LIMIT // 1024} KB")
-    return _decoded(raw)
+        raise Unfit(_not_read(error)) from error
 
 
 def read_any(path: Path) -> str:
@@ -94,30 +79,13 @@ def read_any(path: Path) -> str:
         Unfit: It cannot be read.
     """
     try:
-        return _decoded(path.read_bytes())
+        return _decoded(files.read_any(path, _SIZE_LIMIT))
     except OSError as error:
-        raise Unfit(f"it cannot be read: {error.strerror}") from error
+        raise Unfit(_not_read(error)) from error
 
 
-def trusted_users() -> frozenset[int]:
-    """Whose plugins are loaded: root's, and those of the user who runs this."""
-    return frozenset({0, os.geteuid()})
-
-
-def _must_be_safe(status: os.stat_result, what: str, trusted: frozenset[int]) -> None:
-    for bit, who in ((stat.S_IWOTH, "everybody"), (stat.S_IWGRP, "its group")):
-        if status.st_mode & bit:
-            raise Unfit(f"{what} can be written by {who}; it must be writable by its owner alone (chmod go-w)")
-    if status.st_uid not in trusted:
-        owners = " or ".join(_user(uid) for uid in sorted(trusted))
-        raise Unfit(f"{what} belongs to {_user(status.st_uid)}; it must belong to {owners}")
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user {uid}"
+def _not_read(error: OSError) -> str:
+    return str(error) if isinstance(error, files.Untrusted) else f"it cannot be read: {error.strerror}"
 
 
 def _decoded(raw: bytes) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -23,10 +23,13 @@ import orjson
 import structlog
 from gevent.hub import get_hub
 
+from fsacd import trusted
 from fsacd.store import lines
 from fsacd.store.rows import Row
 from fsacd.store.settings import StoreSettings
-from fsacd.store.spool import Place, Spool, SpoolError
+from fsacd.store.spool import Spool
+from fsacd.store.spool_files import Place, SpoolError
+from fsacd.trouble import Trouble
 
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +68,7 @@ class Backlog:
         self._moving: deque[Row] = deque()  # on their way from memory to the spool
         self._tried_s = -_MEND_S
         self._broken = False
+        self._refused = ""  # why there is no spool
         self._told: set[str] = set()  # what was said of rows that are dropped; said again when there was room meanwhile
         self._documents_full = False
 
@@ -81,6 +85,16 @@ class Backlog:
     def corrupt(self) -> int:
         """Lines of the spool that could not be used."""
         return 0 if self._spool is None else self._spool.corrupt
+
+    def troubles(self) -> Iterator[Trouble]:
+        """What is wrong with the spool now."""
+        if self._refused:
+            yield Trouble("History that waits for the database is in memory alone.", self._refused)
+        if self._spool is not None and self._spool.set_aside:
+            yield Trouble(
+                "A part of the history that waited for the database could not be read and was set aside.",
+                f"look at {self._spool.aside.path} and remove what is there: {', '.join(self._spool.set_aside[:5])}",
+            )
 
     @property
     def is_safe(self) -> bool:
@@ -193,7 +207,7 @@ class Backlog:
         self._tried_s = time.monotonic()
         _log.error(
             "the spool cannot be written; history that waits for the database is in memory alone",
-            why=error.strerror or "it failed", directory=str(self._settings.spool),
+            why=trusted.why(error), directory=str(self._settings.spool),
         )  # fmt: skip
 
     # --- out, for the one who writes to the database ---
@@ -241,9 +255,11 @@ class Backlog:
             try:
                 self._open(Spool(self._settings.spool, self._settings.spool_limit))
             except SpoolError as error:
+                self._refused = str(error)
                 if is_first:
                     _log.error("history that waits for the database is in memory alone", why=str(error))
                 return
+            self._refused = ""
         if self._move() and not is_first:
             _log.info("the spool can be written again", directory=str(self._settings.spool))
 
@@ -288,7 +304,7 @@ class Backlog:
                 entries, self._next = spool.understood(self._next, data)
             except OSError as error:
                 # A part of a disk that cannot be read seldom can later, and what came after it shall not wait for it.
-                entries, self._next = [], spool.unreadable(self._next, error.strerror or "it failed")
+                entries, self._next = [], spool.unreadable(self._next, trusted.why(error))
             items = [_Item(entry.row, entry.after, entry.row.document_bytes) for entry in entries]
             self._items.extend(items)
             self._documents += sum(item.size for item in items)

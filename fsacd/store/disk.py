@@ -6,13 +6,20 @@ import errno
 import os
 from pathlib import Path
 
+from fsacd import trusted
+
 
 class Disk:
-    """The real one. Every method raises OSError when the file system refuses."""
+    """The real one. Every method raises OSError when the file system refuses, or a file is not what we have written.
+
+    `users`: who may own the files; None: root and the user who runs this.
+    """
+
+    users: frozenset[int] | None = None
 
     def create(self, path: Path) -> int:
         """A new file that is only ever written at its end; returns its descriptor."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return trusted.create_file(path, os.O_WRONLY | os.O_APPEND)
 
     def append(self, descriptor: int, data: bytes) -> None:
         """Write all of it; when that fails, a part of it may stand in the file."""
@@ -26,7 +33,7 @@ class Disk:
 
     def overwrite(self, path: Path, data: bytes, offset: int = 0) -> None:
         """Write over a part of a file; the file is made when it is missing."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = trusted.open_or_create(path, os.O_WRONLY, self.users)
         try:
             os.pwrite(descriptor, data, offset)
         finally:
@@ -38,5 +45,8 @@ class Disk:
 
     def read(self, path: Path, offset: int, size: int) -> bytes:
         """At most `size` bytes from there."""
-        with path.open("rb", buffering=0) as file:
-            return os.pread(file.fileno(), size, offset)
+        descriptor = trusted.open_file(path, trusted=self.users)
+        try:
+            return os.pread(descriptor, size, offset)
+        finally:
+            os.close(descriptor)

@@ -32,6 +32,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from fsacd import trusted
 from fsacd.store import programs, stale
 from fsacd.store.identity import UNPRIVILEGED, Identity, Mode, candidates
 from fsacd.store.programs import EmbeddedError, Programs
@@ -45,6 +46,8 @@ _LAUNCHER = Path(__file__).with_name("launch.py")
 _PROBE_S = 10.0
 _POLL_S = 0.02
 _LOG_TAIL_BYTES = 2_000
+_RECORD_BYTES = 4_096
+_SOCKET_PREFIX = "fsacd-"
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "50",
@@ -161,15 +164,16 @@ class EmbeddedPostgres:
     def _take_directory(self) -> None:
         lock = self._base / "lock"
         try:
-            self._base.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # What is read and removed here is named by files in it.
+            trusted.make_directory(self._base)
             if not lock.exists() and any(self._base.iterdir()):
                 raise EmbeddedError(f"{self._base} is not empty and was not made by fsacd; choose another directory")
-            self._lock = lock.open("ab")
+            self._lock = os.fdopen(trusted.open_or_create(lock, os.O_WRONLY | os.O_APPEND), "ab")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise EmbeddedError(f"another fsacd is using {self._base}; choose another directory") from None
         except OSError as error:
-            raise EmbeddedError(f"the directory of the embedded PostgreSQL cannot be used: {error}") from error
+            raise EmbeddedError(f"the embedded PostgreSQL cannot use {self._base}: {trusted.why(error)}") from error
 
     def _choose_identity(self, installed: Programs) -> Identity:
         """The first identity in which the programs run and the directory can be entered, tried and not guessed."""
@@ -271,8 +275,8 @@ class EmbeddedPostgres:
         if _fits(place):
             self._own(place, identity)
             return place
-        place = Path(tempfile.mkdtemp(prefix="fsacd-"))
-        (self._base / "socket.path").write_text(str(place), encoding="utf-8")
+        place = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX))
+        trusted.write_file(self._base / "socket.path", os.fsencode(place), _RECORD_BYTES)
         if not _fits(place):
             raise EmbeddedError(
                 f"neither {self._base} nor {place} is short enough for a unix socket "
@@ -285,7 +289,8 @@ class EmbeddedPostgres:
         record = self._base / "socket.path"
         places = [self._base / "socket"]
         with suppress(FileNotFoundError):
-            places.append(Path(record.read_text(encoding="utf-8")))
+            place = Path(os.fsdecode(trusted.read_file(record, _RECORD_BYTES)))
+            places += [place] if place.name.startswith(_SOCKET_PREFIX) else []
         for place in places:
             # Somebody may have tidied it away before us, as programs that clean temporary directories do.
             shutil.rmtree(place, ignore_errors=True)

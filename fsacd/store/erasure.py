@@ -19,10 +19,14 @@ from typing import Any, Final, Protocol
 import orjson
 import structlog
 
+from fsacd import trusted
+from fsacd.aside import Aside
 from fsacd.errors import Unavailable
 from fsacd.recognition import normalised
 from fsacd.store.rows import CALLS, CHANGES, DECISIONS, Row, Value
-from fsacd.store.spool import Spool, SpoolBusy, SpoolError, is_in_use
+from fsacd.store.spool import Spool
+from fsacd.store.spool_files import SpoolBusy, SpoolError, is_in_use
+from fsacd.trouble import shortened
 
 _log = structlog.get_logger(__name__)
 
@@ -32,7 +36,7 @@ ERASED: Final = "(erased)"
 CUSTOMER_CHANGES: Final = ("customer_set", "customer_removed")
 # In the texts of explanations shorter numbers would be found where they are none.
 _TELLING_DIGITS: Final = 5
-_REQUEST_BYTES: Final = 65_536
+_REQUEST_BYTES: Final = 1 << 20
 _ASKING_S: Final = 0.05
 _CALL_BLANKS: Final = {"number": "", "name": "", "customer": "", "leg_uuid": None}
 
@@ -99,19 +103,35 @@ class Requests:
         """Do what is asked for; not while rows are on their way to the database. Waits for the disk."""
         for path in list(self._files()) if rows.owns_spool else ():
             try:
-                with path.open("r+b", buffering=0) as file:
-                    numbers = _numbers(file.read(_REQUEST_BYTES) or b"")
-                    if numbers is None:
-                        continue  # it is just being written
-                    changed = rows.change(partial(erased, numbers=numbers))
-                    file.seek(0)
-                    file.truncate()
-                    file.write(orjson.dumps({"rows": changed}))
-                path.unlink()
+                changed = self._fulfil(path, rows)
+            except FileNotFoundError:
+                continue  # whoever asked waits no longer
             except OSError as error:
-                _log.error("what is asked to be erased cannot be", why=error.strerror or "it failed")
+                if trusted.is_foreign(path, error):
+                    self._refuse(path, trusted.why(error))
+                else:
+                    _log.error("what is asked to be erased cannot be", why=trusted.why(error))
+            except Exception as error:  # noqa: BLE001 - whatever a reader raises: other requests shall be fulfilled
+                self._refuse(path, f"{type(error).__name__}: {error}")
             else:
                 _log.info("callers were erased from history that waits for the database", rows=changed)
+
+    def _fulfil(self, path: Path, rows: Changeable) -> int:
+        """Returns how many rows were changed. Raises OSError, or whatever a reader raises at what is no request."""
+        with os.fdopen(trusted.open_file(path, os.O_RDWR), "r+b", buffering=0) as file:
+            numbers = _numbers(file.read(_REQUEST_BYTES) or b"")
+            changed = rows.change(partial(erased, numbers=numbers))
+            file.seek(0)
+            file.truncate()
+            file.write(orjson.dumps({"rows": changed}))
+        path.unlink()
+        return changed
+
+    def _refuse(self, path: Path, why: str) -> None:
+        if Aside(path.parent).move(path):
+            _log.error(
+                "a request to erase callers cannot be read and was set aside", file=str(path), why=shortened(why)
+            )
 
     def _files(self) -> Iterator[Path]:
         if self._directory is None:
@@ -146,42 +166,48 @@ def erase_waiting(directory: Path, numbers: Sequence[str], patience_s: float) ->
 
 
 def _rewritten(directory: Path, numbers: AbstractSet[str]) -> int:
-    spool = Spool(directory, 0)
+    spool = Spool(directory, 0, users=_users_of(directory))
     try:
         return spool.rewrite(partial(erased, numbers=numbers))
     except OSError as error:
-        raise SpoolError(
-            f"the spool {directory} cannot be changed: {(error.strerror or 'it failed').lower()}"
-        ) from error
+        raise SpoolError(f"the spool {directory} cannot be changed: {trusted.why(error)}") from error
     finally:
         spool.close()
+
+
+def _users_of(directory: Path) -> frozenset[int]:
+    try:
+        return trusted.users_of(directory)
+    except OSError as error:
+        raise SpoolError(f"the spool {directory} cannot be used: {trusted.why(error)}") from error
 
 
 def _ask(directory: Path, numbers: AbstractSet[str], deadline: float) -> int | None:
     """Put a request, and return the answer; None when there is none, because the daemon has ended or is too slow."""
     path = directory / f"{REQUEST}{secrets.token_hex(8)}"
+    users = _users_of(directory)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "r+b", buffering=0) as file:
-            # The daemon need not be root, as we may be; the directory is its own.
-            owner = directory.stat()
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        draft = path.with_name(f".{path.name}")
+        with os.fdopen(trusted.create_file(draft, os.O_RDWR), "r+b", buffering=0) as file:
+            trusted.give_to_owner_of(directory, file.fileno())
             file.write(orjson.dumps({"numbers": sorted(numbers)}))
-            while os.fstat(descriptor).st_nlink and time.monotonic() < deadline:
-                if not is_in_use(directory):
+            draft.rename(path)
+            while os.fstat(file.fileno()).st_nlink and time.monotonic() < deadline:
+                if not is_in_use(directory, users):
                     break
                 time.sleep(_ASKING_S)
             path.unlink(missing_ok=True)
             file.seek(0)
             answer = orjson.loads(file.read())
     except OSError as error:
-        raise SpoolError(f"the spool {directory} cannot be used: {(error.strerror or 'it failed').lower()}") from error
+        raise SpoolError(f"the spool {directory} cannot be used: {trusted.why(error)}") from error
     rows = answer.get("rows")
     return rows if isinstance(rows, int) else None
 
 
-def _numbers(text: bytes) -> frozenset[str] | None:
-    try:
-        return frozenset(normalised(str(number)) for number in orjson.loads(text)["numbers"])
-    except (ValueError, KeyError, TypeError):
-        return None
+def _numbers(text: bytes) -> frozenset[str]:
+    """The numbers in a request. Raises whatever a reader raises at what nobody of ours has written."""
+    asked = orjson.loads(text)["numbers"]
+    if not isinstance(asked, list) or not all(isinstance(number, str) for number in asked):
+        raise ValueError("it names no numbers")
+    return frozenset(map(normalised, asked))

@@ -8,6 +8,7 @@ a column that the line does not have is empty, one that the table does not have 
 
 from __future__ import annotations
 
+import types
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -47,10 +48,18 @@ def columns(text: bytes) -> Columns | None:
     body = payload(text)
     if body is None:
         return None
-    named = orjson.loads(body)
-    if not isinstance(named, dict) or "columns" not in named:
+    try:
+        given = orjson.loads(body)["columns"]
+        named = {table: tuple(map(_name, names)) for table, names in given.items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    return {table: tuple(names) for table, names in named["columns"].items()}
+    return named
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError("the name of a column is a text")
+    return name
 
 
 def encoded(row: Row) -> bytes:
@@ -74,22 +83,26 @@ def decoded(body: bytes, named: Columns = CURRENT) -> Row | None:
     except (ValueError, TypeError):
         return None
     table = TABLES.get(name) if isinstance(name, str) else None
-    if table is None or len(values) != len(named.get(name, ())):
+    if table is None or name not in named or len(values) != len(named[name]):
         return None
-    if named[name] == CURRENT[name]:  # nearly always, and many rows are read at once after an outage
-        document = _DOCUMENTS.get(name)
+    document = _DOCUMENTS.get(name)
+    if named[name] != CURRENT[name]:  # seldom, and many rows are read at once after an outage
+        found = dict(zip(named[name], values, strict=True))
+        values = [found.get(column, "" if kind == "text" else None) for column, kind in table.columns]
+    try:
         if document is not None:
             values[document] = orjson.dumps(values[document])
-        return Row(table, tuple(values))
-    found = dict(zip(named[name], values, strict=True))
-    return Row(table, tuple(_value(kind, found.get(column, _EMPTY)) for column, kind in table.columns))
+    except TypeError:
+        return None  # deeper than anything that is written
+    # What no line of ours holds would fail wherever the row is used.
+    return Row(table, tuple(values)) if _VALUES.issuperset(map(type, values)) else None
 
 
 # Table → which of its values is a document.
 _DOCUMENTS: Final = {
     name: index for name, table in TABLES.items() for index, (_, kind) in enumerate(table.columns) if kind == "jsonb"
 }
-_EMPTY: Final = object()
+_VALUES: Final = frozenset({str, int, bool, bytes, types.NoneType})
 
 
 def _plain(value: Value) -> object:
@@ -101,12 +114,3 @@ def _plain(value: Value) -> object:
             return orjson.Fragment(value.replace(b"\n", b" "))
         case _:
             return value
-
-
-def _value(kind: str, value: object) -> Value:
-    if value is _EMPTY:
-        return "" if kind == "text" else None
-    if kind == "jsonb":
-        return orjson.dumps(value)
-    assert value is None or isinstance(value, str | int)
-    return value

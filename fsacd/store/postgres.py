@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -33,6 +33,7 @@ from fsacd.store.erasure import Requests
 from fsacd.store.migrate import migrate
 from fsacd.store.rows import Row, Table, Wall, packed, row
 from fsacd.store.settings import StoreSettings as StoreSettings  # noqa: PLC0414 - the way to hand a name on
+from fsacd.trouble import Trouble
 
 _log = structlog.get_logger(__name__)
 _IDLE_CHECK_S = 30.0
@@ -152,6 +153,10 @@ class Store:
         self._backlog.take(rows)
         if not self._wake.is_set():
             self._wake.set()
+
+    def troubles(self) -> Iterator[Trouble]:
+        """What is wrong with what waits for the database."""
+        yield from self._backlog.troubles()
 
     def state(self) -> StoreState:
         """A picture for readiness and metrics."""

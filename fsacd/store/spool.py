@@ -14,7 +14,6 @@ Whether `done` lags behind does not matter, because the database takes a row onl
 
 from __future__ import annotations
 
-import fcntl
 import os
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,10 +24,12 @@ from typing import Final
 
 import structlog
 
-from fsacd.errors import FsacdError
+from fsacd.aside import Aside
 from fsacd.store import lines
+from fsacd.store import spool_files as there
 from fsacd.store.disk import Disk
 from fsacd.store.rows import Row
+from fsacd.store.spool_files import Place
 
 _log = structlog.get_logger(__name__)
 
@@ -39,23 +40,6 @@ _GIVE_UP_BYTES: Final = 256 * 1024
 _CHUNK_BYTES: Final = 16 * 1024
 # No row is longer: an explanation names at most a few hundred agents.
 _LINE_BYTES: Final = 16 * 1024 * 1024
-_NAME_DIGITS: Final = 12
-
-
-class SpoolError(FsacdError):
-    """The directory cannot be used."""
-
-
-class SpoolBusy(SpoolError):  # noqa: N818 - a state of the directory, which passes
-    """Another process uses the directory."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """A place between two lines."""
-
-    segment: int
-    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,28 +58,33 @@ class Spool:
         SpoolBusy: another process uses it.
     """
 
-    def __init__(self, directory: Path, limit: int, disk: Disk | None = None) -> None:
+    def __init__(
+        self, directory: Path, limit: int, disk: Disk | None = None, users: frozenset[int] | None = None
+    ) -> None:
         self.directory = directory
         self.limit = limit
+        self.aside = Aside(directory)
         self.corrupt = 0  # lines that could not be used since the start
         self._disk = disk or Disk()
+        self._disk.users = users
         self._columns: tuple[int, lines.Columns] = (-1, lines.CURRENT)
         self._descriptor: int | None = None
         self._unsynced: list[int] = []
         self._dirty = False
         self._largest = max(64 * 1024, min(_SEGMENT_BYTES, limit // 16))
-        self._lock = _locked(directory)
+        self._lock = there.locked(directory, users)
         try:
-            self._sizes = {
-                int(path.name): path.stat().st_size
-                for path in sorted(directory.iterdir())
-                if len(path.name) == _NAME_DIGITS and path.name.isdecimal()
-            }
+            self._sizes, foreign = there.segments(directory, self.aside, users)
         except OSError as error:
             os.close(self._lock)
-            raise _unusable(directory, error) from error
-        self._done = self._read_done()
+            raise there.unusable(directory, error) from error
+        self.corrupt += foreign
+        self._done = there.confirmed(directory, self.aside, users)
+        if self._done.segment > max(self._sizes, default=self._done.segment) + 1:
+            # We confirm no more than there is. Without it all is sent again, and the database takes a row only once.
+            self._done = Place(0, 0)
         self._bytes = sum(self._sizes.values())
+        self.set_aside = self.aside.names()
         # Always a new segment: the end of an old one may be cut off.
         self.end = self.first_end = Place(max([self._done.segment, *self._sizes]) + 1, 0)
         self._forget_before(self._done.segment)
@@ -189,15 +178,6 @@ class Spool:
                 self._disk.remove(self._path(number))
             self._bytes -= self._sizes.pop(number)
 
-    def _read_done(self) -> Place:
-        try:
-            text, _, checksum = (self.directory / "done").read_bytes().strip().rpartition(b" ")
-            if checksum == b"%08x" % zlib.crc32(text):
-                return Place(*map(int, text.split()))
-        except (OSError, ValueError):
-            pass  # none yet, or cut off by a power cut: everything is sent again, and the database has it once
-        return Place(0, 0)
-
     # --- reading ---
 
     def chunk(self, place: Place) -> bytes:
@@ -220,6 +200,9 @@ class Spool:
     def understood(self, place: Place, data: bytes) -> tuple[list[Entry], Place]:
         """The rows in a chunk that begins at this place, and the place after it; corrupt lines are reported."""
         if not data:
+            size = self.end.offset if place.segment == self.end.segment else self._sizes.get(place.segment, 0)
+            if size - place.offset > _LINE_BYTES:
+                self._report(place.segment, place.offset)  # more than the cut off end of a line
             return [], self.beyond(place)
         named = self._columns_of(place.segment)
         entries = []
@@ -248,6 +231,7 @@ class Spool:
             "a part of the spool cannot be read and is left out; the rest is used",
             file=str(self._path(place.segment)), offset=place.offset, why=why,
         )  # fmt: skip
+        self._keep(place.segment)
         return self.beyond(place)
 
     def _columns_of(self, segment: int) -> lines.Columns:
@@ -265,6 +249,12 @@ class Spool:
             "a line of the spool is corrupt and left out; the rest is used",
             file=str(self._path(segment)), offset=offset,
         )  # fmt: skip
+        self._keep(segment)
+
+    def _keep(self, segment: int) -> None:
+        """What is corrupt can be looked at when the segment is gone."""
+        self.aside.keep(self._path(segment))
+        self.set_aside = self.aside.names()
 
     def count(self, place: Place, end: Place) -> int:
         """About how many rows there are between two places, without looking into them; a thread may do this.
@@ -298,6 +288,8 @@ class Spool:
             OSError: the disk fails.
         """
         changed = 0
+        self.aside.forget()  # who is in there is not known
+        self.set_aside = self.aside.names()
         for number, size in list(self._sizes.items()):
             try:
                 data = self._disk.read(self._path(number), 0, size)
@@ -324,7 +316,7 @@ class Spool:
         self._disk.overwrite(self._path(segment), text, offset)
 
     def _path(self, segment: int) -> Path:
-        return self.directory / f"{segment:0{_NAME_DIGITS}}"
+        return self.directory / f"{segment:0{there.NAME_DIGITS}}"
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -343,34 +335,3 @@ def _sync(descriptors: list[int], directory: Path) -> None:
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
-
-
-def is_in_use(directory: Path) -> bool:
-    """Whether a process uses the directory. Raises SpoolError."""
-    try:
-        os.close(_locked(directory))
-    except SpoolBusy:
-        return True
-    return False
-
-
-def _locked(directory: Path) -> int:
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise _unusable(directory, error) from error
-    try:
-        if os.geteuid() == 0:
-            # Whoever erases a caller as root must not lock the daemon, who need not be root, out for good.
-            owner = directory.stat()
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise SpoolBusy(f"the spool {directory} is used by another process") from error
-    return descriptor
-
-
-def _unusable(directory: Path, error: OSError) -> SpoolError:
-    return SpoolError(f"the spool {directory} cannot be used: {(error.strerror or 'it failed').lower()}")

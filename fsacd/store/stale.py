@@ -10,9 +10,11 @@ from pathlib import Path
 
 import gevent
 
+from fsacd import trusted
 from fsacd.store.programs import EmbeddedError
 
 _POLL_S = 0.02
+_RECORD_BYTES = 4_096
 
 
 def end(data: Path, patience_ms: int) -> None:
@@ -26,7 +28,7 @@ def end(data: Path, patience_ms: int) -> None:
     """
     record = data / "postmaster.pid"
     try:
-        pid = abs(int(record.read_text(encoding="utf-8").split("\n", 1)[0]))
+        pid = abs(int(trusted.read_any(record, _RECORD_BYTES).split(b"\n", 1)[0]))
     except (FileNotFoundError, ValueError):
         pid = 0  # none, or cut short by a crash: nobody to end
     if pid and _stands_in(pid, data):

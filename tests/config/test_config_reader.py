@@ -268,6 +268,7 @@ class TestSecrets:
     def test_a_file_is_looked_up_beside_the_configuration(self, tmp_path: Path) -> None:
         """A relative secret file starts at the configuration's directory, and its last newline is no part of it."""
         (tmp_path / "secret").write_text("from a file\n", encoding="utf-8")
+        (tmp_path / "secret").chmod(0o600)
         (tmp_path / "f.yaml").write_text("switches: {fs1: {password_file: secret}}", encoding="utf-8")
         password = load(tmp_path / "f.yaml", plugins=few_plugins, environ={}).switches["fs1"].password
         assert password is not None
@@ -276,6 +277,7 @@ class TestSecrets:
     def test_the_environment_and_systemd_give_secrets(self, tmp_path: Path) -> None:
         """A secret comes from a variable, or from a credential that systemd passed."""
         (tmp_path / "fs2").write_text("from systemd", encoding="utf-8")
+        (tmp_path / "fs2").chmod(0o440)
         text = "switches: {fs1: {password_env: PW}, fs2: {password_credential: fs2}}"
         config = read(text, PW="from outside", CREDENTIALS_DIRECTORY=str(tmp_path))
         given = [switch.password.get_secret_value() for switch in config.switches.values() if switch.password]
@@ -306,12 +308,13 @@ class TestSecrets:
 
     @pytest.mark.parametrize(
         ("content", "reason"),
-        [(b"", "it is empty"), (b"\xff\xfe", "it is not UTF-8 text"), (b"x" * 70_000, "longer than 65536 bytes")],
+        [(b"", "it is empty"), (b"\xff\xfe", "it is not UTF-8 text"), (b"x" * 70_000, "it is larger than 64 KiB")],
     )
     def test_an_unusable_file_is_said(self, tmp_path: Path, content: bytes, reason: str) -> None:
         """A secret file that holds no secret is refused with the reason."""
         secret = tmp_path / "secret"
         secret.write_bytes(content)
+        secret.chmod(0o600)
         said = problems(f"switches: {{fs1: {{password_file: {secret}}}}}")
         assert len(said) == 1
         assert said[0].endswith(f"/secret': {reason}")

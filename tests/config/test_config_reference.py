@@ -91,6 +91,7 @@ def test_every_default_is_within_its_own_limits() -> None:
 def test_the_reference_loads(text: str, tmp_path: Path) -> None:
     """As it is and with every '#' removed, the reference means the defaults."""
     (tmp_path / "switch.password").write_text("fine\n", encoding="utf-8")
+    (tmp_path / "switch.password").chmod(0o600)
     config = parse(text.encode(), tmp_path / "fsacd.yaml", plugins=shipped_plugins, environ=ENVIRON)
     bare = parse(
         b"switches: {fs1: {password_file: switch.password}}",

@@ -100,7 +100,7 @@ def test_the_hours_are_remembered_also_while_nothing_can_be_written(tmp_path: Pa
 
 def test_a_journal_that_has_grown_too_large_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No snapshot could be made for long: the disk is not filled, and when one can be made all is well again."""
-    monkeypatch.setattr(journal, "_LIMIT_BYTES", 1_000)
+    monkeypatch.setattr(journal, "LIMIT_BYTES", 1_000)
     centre = Centre(tmp_path, retry_s=0)
     centre.tell(*(queued(f"c{number}", "q", centre.journal.clock()) for number in range(10)))
     centre.journal.snapshot()

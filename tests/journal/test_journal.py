@@ -138,7 +138,7 @@ def test_a_damaged_snapshot_is_replaced_by_the_one_before(tmp_path: Path) -> Non
     third = Centre(tmp_path)
     assert third.recovered is not None
     assert expected == third.shown()
-    assert third.recovered.damage == (f"{snapshot} cannot be used: its check sum is wrong",)
+    assert third.recovered.damage == (f"{snapshot} cannot be used: its check sum is wrong; it was set aside",)
     third.kill()
 
 
@@ -191,7 +191,7 @@ def test_two_daemons_do_not_share_a_journal(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     """A path that is a file, say, is refused in one sentence at the start."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(FsacdError, match=r"the journal's directory .*/file cannot be used: File exists"):
+    with pytest.raises(FsacdError, match=r"the journal's directory .*/file cannot be used: file exists"):
         Journal(JournalSettings(tmp_path / "file"))
 
 

@@ -19,7 +19,8 @@ from fsacd.store.backlog import Backlog
 from fsacd.store.disk import Disk
 from fsacd.store.rows import AGENT_STATES, DECISIONS, Row
 from fsacd.store.settings import StoreSettings
-from fsacd.store.spool import Spool, SpoolError
+from fsacd.store.spool import Spool
+from fsacd.store.spool_files import SpoolError
 
 LIMIT = 1_000_000
 
@@ -199,7 +200,7 @@ def test_full_disk(directory: Path, part: int) -> None:
     with capture_logs() as logs:
         for number in range(2, 6):
             backlog.take([state(number)])
-    assert [line["why"] for line in logs] == ["No space left on device"]
+    assert [line["why"] for line in logs] == ["no space left on device"]
     assert (backlog.is_safe, backlog.unsafe, len(backlog)) == (False, 4, 5)
     disk.full = False
     backlog.mend()

@@ -10,22 +10,27 @@ import argparse  # noqa: E402 - gevent's patching comes first
 import sys  # noqa: E402
 import tempfile  # noqa: E402
 import time  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
 from contextlib import ExitStack  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from fsacd.store.embedded import EmbeddedPostgres  # noqa: E402
 from fsacd.store.programs import EmbeddedError  # noqa: E402
 from tests.chaos.real.schedule import Schedule, Verdict  # noqa: E402
+from tests.chaos.seeds import fresh  # noqa: E402
 from tests.e2e.rig.switch import find_freeswitch  # noqa: E402
 
 
-def main() -> int:
+def main(given: Sequence[str] | None = None) -> int:
     """Run them; the exit code says whether anything was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.real", description="Random faults on a real switch.")
-    parser.add_argument("--seed", type=int, default=1, help="of the first schedule; the next ones count on")
+    parser.add_argument("--seed", type=int, help="of the first schedule, the next ones count on; a fresh one if none")
     parser.add_argument("--schedules", type=int, default=20)
     parser.add_argument("--keep", type=Path, help="keep the files of a schedule that went wrong in this directory")
-    words = parser.parse_args()
+    words = parser.parse_args(given)
+    seed = fresh() if words.seed is None else words.seed
+    seeds = range(seed, seed + words.schedules)
+    print(f"seeds from {seed} on", flush=True)
     if find_freeswitch() is None:
         print("There is no FreeSWITCH on PATH or in FREESWITCH_PREFIX; `make chaos-simulated` needs none.")
         return 2
@@ -38,7 +43,7 @@ def main() -> int:
             postgres = stack.enter_context(EmbeddedPostgres(place / "pg", durable=False))
         except EmbeddedError as error:
             print(f"Without PostgreSQL, and so without a history to judge: {error}")
-        for seed in range(words.seed, words.seed + words.schedules):
+        for seed in seeds:
             began = time.monotonic()
             verdict = _run(seed, postgres, words.keep)
             wrong += bool(verdict.faults)

@@ -1,0 +1,126 @@
+"""What a spool's directory holds at the start: whose it is, which segments there are, what is confirmed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from fsacd import trusted
+from fsacd.aside import Aside
+from fsacd.errors import FsacdError
+
+_log = structlog.get_logger(__name__)
+
+NAME_DIGITS: Final = 12
+_SEGMENT: Final = re.compile(f"[0-9]{{{NAME_DIGITS},{NAME_DIGITS + 6}}}")
+_DONE_BYTES: Final = 4_096
+# A segment is given up at a sixtieth of it; one step's rows more, and it is still far from this.
+_NOT_OURS_BYTES: Final = 256 * 1024 * 1024
+
+
+class SpoolError(FsacdError):
+    """The directory cannot be used."""
+
+
+class SpoolBusy(SpoolError):  # noqa: N818 - a state of the directory, which passes
+    """Another process uses the directory."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A place between two lines."""
+
+    segment: int
+    offset: int
+
+
+def segments(directory: Path, aside: Aside, users: frozenset[int] | None) -> tuple[dict[int, int], int]:
+    """The size of each segment by its number, and how many files have such a name and are not ours: they go aside.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    sizes: dict[int, int] = {}
+    foreign = 0
+    for path in sorted(path for path in directory.iterdir() if _SEGMENT.fullmatch(path.name)):
+        try:
+            sizes[int(path.name)] = _size(path, users)
+        except OSError as error:
+            if not trusted.is_foreign(path, error):
+                sizes[int(path.name)] = path.lstat().st_size  # whoever reads it tells what the disk says
+                continue
+            foreign += 1
+            done = "was set aside" if aside.move(path) else "cannot be set aside"
+            told = f"a file of the spool cannot be used and {done}; the rest is used"
+            _log.error(told, file=str(path), why=trusted.why(error))
+    return sizes, foreign
+
+
+def _size(path: Path, users: frozenset[int] | None) -> int:
+    descriptor = trusted.open_file(path, trusted=users)
+    try:
+        size = os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+    if size > _NOT_OURS_BYTES:
+        raise trusted.Untrusted("it is larger than any that we write")
+    return size
+
+
+def confirmed(directory: Path, aside: Aside, users: frozenset[int] | None) -> Place:
+    """Up to where the database has confirmed; not known, all is sent again, and the database takes it only once."""
+    try:
+        content = trusted.read_file(directory / "done", _DONE_BYTES, users)
+        text, _, checksum = content.strip().rpartition(b" ")
+        if checksum == b"%08x" % zlib.crc32(text):
+            segment, offset = map(int, text.split())
+            return Place(segment, offset)
+    except FileNotFoundError:
+        pass  # none yet
+    except OSError:
+        aside.move(directory / "done")  # a link, say, which we must not write to
+    except ValueError:
+        pass  # cut off by a power cut
+    return Place(0, 0)
+
+
+def is_in_use(directory: Path, users: frozenset[int] | None = None) -> bool:
+    """Whether a process uses the directory. Raises SpoolError."""
+    try:
+        os.close(locked(directory, users))
+    except SpoolBusy:
+        return True
+    return False
+
+
+def locked(directory: Path, users: frozenset[int] | None) -> int:
+    """Take the directory, which is made if it is missing; returns a descriptor, which holds it.
+
+    Raises:
+        SpoolError: it cannot be used, or somebody else can write to it.
+        SpoolBusy: another process has it.
+    """
+    try:
+        trusted.make_directory(directory, users)
+        # Made by root, it belongs to the directory's owner: whoever erases a caller must not lock the daemon out.
+        descriptor = trusted.open_or_create(directory / "lock", os.O_RDWR, users)
+    except OSError as error:
+        raise unusable(directory, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise SpoolBusy(f"the spool {directory} is used by another process") from error
+    return descriptor
+
+
+def unusable(directory: Path, error: OSError) -> SpoolError:
+    """The error to raise where the directory cannot be used."""
+    return SpoolError(f"the spool {directory} cannot be used: {trusted.why(error)}")

@@ -1,0 +1,80 @@
+"""`python -m tests.prove [N]`: run every module of tests/prove, each in a process of its own; tell how each ended."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+# A series that has not ended by then hangs.
+DEADLINE_S = 3 * 3_600.0
+# What a process runs: one series, and nothing else.
+_RUN = (
+    "from gevent import monkey; monkey.patch_all(); import importlib, sys; "
+    "n = int(sys.argv[2]) if sys.argv[2] else None; sys.exit(importlib.import_module(sys.argv[1]).main(n))"
+)
+# What a series returns when something that it needs, a FreeSWITCH say, is not on this machine.
+NOT_HERE = 77
+Run = Callable[[str, int | None], int]
+
+
+def series(directory: Path = HERE) -> list[str]:
+    """The names of the modules that are there, sorted."""
+    return sorted(path.stem for path in directory.glob("*.py") if not path.stem.startswith("_"))
+
+
+def run(name: str, n: int | None) -> int:
+    """Run one; its exit code, or 1 when it did not end."""
+    command = [sys.executable, "-c", _RUN, f"tests.prove.{name}", "" if n is None else str(n)]
+    try:
+        return subprocess.run(command, check=False, timeout=DEADLINE_S).returncode
+    except subprocess.TimeoutExpired:
+        print(f"{name} has not ended within {DEADLINE_S:g} s", flush=True)
+        return 1
+
+
+def prove(names: Sequence[str], n: int | None, start: Run = run) -> tuple[list[str], list[str]]:
+    """Run all of them, whatever the others say; the names of those that were wrong, and that cannot be run here."""
+    wrong, absent = [], []
+    for name in names:
+        print(f"== {name}" + ("" if n is None else f", {n}"), flush=True)
+        began = time.monotonic()
+        code = start(name, n)
+        said = {0: "good", NOT_HERE: "not run, for what it needs is not here"}.get(code, f"WRONG (exit code {code})")
+        print(f"== {name}: {said}, {time.monotonic() - began:.0f} s", flush=True)
+        if code == NOT_HERE:
+            absent.append(name)
+        elif code:
+            wrong.append(name)
+    return wrong, absent
+
+
+def main(given: Sequence[str] | None = None, *, directory: Path = HERE, start: Run = run) -> int:
+    """Run them; the exit code says whether anything was wrong."""
+    there = series(directory)
+    parser = argparse.ArgumentParser(prog="python -m tests.prove", description="The long series, one after the other.")
+    parser.add_argument("n", nargs="?", type=_count, help="how much of each; by default its full length")
+    parser.add_argument("--only", action="append", choices=there, help="this one alone; repeatable")
+    words = parser.parse_args(given)
+    names = words.only or there
+    wrong, absent = prove(names, words.n, start)
+    good = len(names) - len(wrong) - len(absent)
+    told = "".join(f"; {how}: {', '.join(which)}" for how, which in (("wrong", wrong), ("not run", absent)) if which)
+    print(f"{good} of {len(names)} series were good{told}")
+    # In full it is a proof, and what was not run is not proven; a small N is a look at what can be seen here.
+    return 1 if wrong or not good or (absent and words.n is None) else 0
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return count
+
+
+if __name__ == "__main__":
+    sys.exit(main())
