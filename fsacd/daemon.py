@@ -267,6 +267,7 @@ class Daemon:
         return "the new configuration is in force"
 
     def _recognise_configured(self) -> None:
+        self._recognition.believes_unmarked = self._config.believe_numbers == "always"
         left_out = self._recognition.replace_configured(self._config.known_customers())
         if left_out:
             log.warning("customers", what=left_out)

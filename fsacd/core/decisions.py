@@ -60,6 +60,7 @@ class CallMoment(NamedTuple):
     bound: tuple[int, int] | None
     start: Start | None  # of a strategy that goes round
     ranked: tuple[str, ...]
+    number_believed: bool
 
 
 class Decision(NamedTuple):

@@ -185,5 +185,5 @@ def _explanation(
         waited_ms=call.waited_ms,
         eligible=tuple(eligible_),
         rejected=tuple(rejected),
-        sentence=sentence,
+        sentence=sentence if call.number_believed else f"{sentence}; the caller's number is not believed",
     )

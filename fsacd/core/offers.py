@@ -89,6 +89,7 @@ def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = ()) -> 
         call.bound,
         Start(ordering.last_place, call.last_place) if ordering.goes_round else None,
         ranked,
+        call.number_believed,
     )
 
 

@@ -101,6 +101,7 @@ class CallEnded:
     after: str = ""
     language: str = ""
     seen: bool = True
+    number_believed: bool = True
 
 
 @fact

@@ -18,8 +18,18 @@ from fsacd.core.commands import (
     RingAgent,
     SendCall,
 )
-from fsacd.core.events import CallerGone, ConnectFailed, Leg, OfferEnd, OfferEnded, OutsideCallEnded
+from fsacd.core.events import (
+    CallerGone,
+    CallLeft,
+    CallQueued,
+    ConnectFailed,
+    Leg,
+    OfferEnd,
+    OfferEnded,
+    OutsideCallEnded,
+)
 from fsacd.esl import encoder, features, translate
+from fsacd.esl.acknowledging import Acknowledging
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
@@ -52,7 +62,8 @@ class CallControl:
         self.name = name
         self._runtime = runtime
         self._desk = desk
-        self._reader = translate.Reader(name, self._warn)
+        self._reader = translate.Reader(name, self._warn, settings.require_ack)
+        self._acknowledging = Acknowledging(name, self._submit, self._acknowledged)
         self._outside = (
             OutsideCalls(name, desk.phones, runtime.post, runtime.is_offer) if respect_outside_calls else None
         )
@@ -213,10 +224,21 @@ class CallControl:
         if self._outside is not None and message.name.startswith("CHANNEL_"):
             self._outside.hear(message)
         fact = self._reader.read(message, self._watch.clock, now_ms)
-        if isinstance(fact, translate.Feature):
-            gevent.spawn(self._serve, fact)
-        elif fact is not None:
-            self._runtime.post(fact)
+        match fact:
+            case None:
+                pass
+            case translate.Feature():
+                gevent.spawn(self._serve, fact)
+            case translate.Unacknowledged(call):
+                self._acknowledging.keep(call)
+            case _:
+                if isinstance(fact, CallQueued | CallLeft | CallerGone):
+                    self._acknowledging.forget(fact.leg)
+                self._runtime.post(fact)
+
+    def _acknowledged(self, call: CallQueued) -> None:
+        if self._watch.hears():
+            self._runtime.post(call)
 
     def _serve(self, feature: translate.Feature) -> None:
         done = self._desk.serve(feature)
@@ -227,6 +249,7 @@ class CallControl:
             case Up():
                 self._watch.link_up(state)
             case Down(reason):
+                self._acknowledging.clear()
                 log.warning("the link to the switch is down", switch=self.name, why=reason)
                 self._watch.link_down(reason)
             case _:
