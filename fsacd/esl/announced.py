@@ -34,14 +34,12 @@ _LANGUAGE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _UPTIME: Final = re.compile(r"[0-9]{1,10}")
 _MICROSECONDS: Final = re.compile(r"[1-9][0-9]{0,18}")
 # The To of a request within the dialog: our tag stands behind the address.
-_OUR_TAG: Final = re.compile(r">;(?:[^<>\"]*;)?tag=[^<>\";]+")
+_OUR_TAG: Final = re.compile(r'(?:"[^"]*" *|[^"<>]*)<[^<>"]*>;(?:[^<>"]*;)?tag=[^<>";]+')
 # FreeSWITCH itself ends a call whose ACK has not come within 32 s of its answer (SIP's timer H).
 _SURELY_ACKNOWLEDGED_US: Final = 40_000_000
 
 
-def queued(
-    message: Message, leg: Leg, call_id: str, clock: SwitchClock, now_ms: int, warn: Warn
-) -> CallQueued:
+def queued(message: Message, leg: Leg, call_id: str, clock: SwitchClock, now_ms: int, warn: Warn) -> CallQueued:
     """The call that a caller's leg announces. `now_ms` is our clock's, `clock` tells the switch's time on it."""
 
     def tell(sentence: str) -> None:
@@ -91,7 +89,7 @@ def is_acknowledged(message: Message) -> bool:
     """
     if not message.get("Channel-Name").startswith("sofia/") or message.get("Call-Direction") != "inbound":
         return True
-    if message.get("variable_sip_cseq") or _OUR_TAG.search(message.get("variable_sip_full_to")):
+    if message.get("variable_sip_cseq") or _OUR_TAG.fullmatch(message.get("variable_sip_full_to")):
         return True  # FreeSWITCH sets them when a request within the dialog has come, and the first of those is the ACK
     if "true" in (message.get("variable_recovered"), message.get("variable_fsacd_recovered")):
         return True

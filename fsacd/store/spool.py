@@ -89,7 +89,7 @@ class Spool:
             self._sizes = {
                 int(path.name): path.stat().st_size
                 for path in sorted(directory.iterdir())
-                if len(path.name) == _NAME_DIGITS and path.name.isdecimal()
+                if len(path.name) == _NAME_DIGITS and path.name.isascii() and path.name.isdigit()
             }
         except OSError as error:
             os.close(self._lock)
