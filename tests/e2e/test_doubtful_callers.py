@@ -21,7 +21,7 @@ Serve = Callable[..., Daemon]
 @pytest.fixture
 def serve(workplace: Path, switch: RealSwitch) -> Iterator[Serve]:
     """Starts the daemon, with these settings; its agents answer at once and talk for a moment."""
-    agents = phones.run_agents(workplace / "agents", [f"{user};50;800;9" for user in AGENTS])
+    agents = phones.run_agents(workplace / "agents", [f"{user};50;1500;9" for user in AGENTS])
     started: list[Daemon] = []
 
     def start(*, staffed: bool = True, **settings: Any) -> Daemon:
