@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import gevent
@@ -106,6 +107,7 @@ class Daemon:
                 respect_outside_calls=switch.respect_outside_calls,
                 instance=instance_name(config.instance),
                 on_repair=self.metrics.reconciled,
+                on_unacknowledged=partial(self.metrics.unacknowledged, name),
             )
             for name, switch in config.switches.items()
         }

@@ -97,7 +97,7 @@ def _number(text: str) -> object:
     return Number(0, 100_000).parse(text)
 
 
-def _option(kind: click.ParamType) -> Callable[[str], object]:
+def _option(kind: Whole | Real) -> Callable[[str], object]:
     return lambda text: kind.convert(text, None, None)
 
 

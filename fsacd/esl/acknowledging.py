@@ -45,28 +45,38 @@ _TOO_MANY_S: Final = 0.25
 @dataclass(slots=True)
 class _Waiting:
     fact: CallQueued
+    again: bool
     next_s: float = _FIRST_S
     asked_for_s: float = 0.0
 
 
 class Acknowledging:
-    """Keeps the calls of one switch back until their callers have acknowledged; then `post` gets them, once each."""
+    """Keeps the calls of one switch back until their callers have acknowledged; then `post` gets them, once each.
 
-    def __init__(self, switch: str, submit: Submit, post: Callable[[CallQueued], None]) -> None:
+    `on_given_up` is told of every call, once, whose caller had not acknowledged when we stopped to ask.
+    """
+
+    def __init__(
+        self,
+        switch: str,
+        submit: Submit,
+        post: Callable[[CallQueued], None],
+        on_given_up: Callable[[], object] = lambda: None,
+    ) -> None:
         self._switch = switch
         self._submit = submit
         self._post = post
         self._waiting: dict[Leg, _Waiting] = {}
         self._dumps = False  # the rights of our user are of before `uuid_getvar` was among them
+        self._on_given_up = on_given_up
         self._second, self._asked = 0, 0  # questions in this second
-        self.given_up = 0  # calls that were not acknowledged in time, or lost their place
 
     def __len__(self) -> int:
         """How many calls wait for their ACK now."""
         return len(self._waiting)
 
-    def keep(self, fact: CallQueued) -> None:
-        """This caller has announced himself and not acknowledged yet."""
+    def keep(self, fact: CallQueued, *, again: bool = False) -> None:
+        """This caller has announced himself, perhaps not for the first time, and has not acknowledged yet."""
         if fact.leg is None:
             self._post(fact)  # it is refused: no command can name its leg
             return
@@ -74,9 +84,9 @@ class Acknowledging:
         if known is not None and known.fact.call_id == fact.call_id:
             return  # he is being asked for
         if known is None and len(self._waiting) >= LIMIT:
-            del self._waiting[next(iter(self._waiting))]
-            self.given_up += 1
-        self._waiting[fact.leg] = waiting = _Waiting(fact)
+            oldest = next(iter(self._waiting))
+            self._give_up(oldest, self._waiting[oldest])
+        self._waiting[fact.leg] = waiting = _Waiting(fact, again)
         self._ask(fact.leg, waiting)
 
     def forget(self, leg: Leg | None) -> None:
@@ -114,12 +124,16 @@ class Acknowledging:
             del self._waiting[leg]
             self._post(waiting.fact)
         elif waiting.asked_for_s > _GIVE_UP_S:
-            del self._waiting[leg]
-            self.given_up += 1
+            self._give_up(leg, waiting)
         else:
             waiting.asked_for_s += waiting.next_s
             gevent.spawn_later(waiting.next_s, self._ask, leg, waiting)
             waiting.next_s *= _GROWTH
+
+    def _give_up(self, leg: Leg, waiting: _Waiting) -> None:
+        del self._waiting[leg]
+        if not waiting.again:
+            self._on_given_up()
 
     def _has_come(self, text: str) -> bool:
         if not self._dumps:

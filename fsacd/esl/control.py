@@ -44,7 +44,8 @@ class CallControl:
     """Carries the engine's commands to one switch and its facts to the engine.
 
     `respect_outside_calls`: also hear of the calls that agents have without us. `instance`: our name at the fence.
-    `on_repair` is told the kind of everything that had to be repaired.
+    `on_repair` is told the kind of everything that had to be repaired, `on_unacknowledged` of each call whose caller
+    has not acknowledged our answer.
     """
 
     def __init__(
@@ -58,12 +59,13 @@ class CallControl:
         respect_outside_calls: bool = True,
         instance: str = "fsacd",
         on_repair: Callable[[str], None] | None = None,
+        on_unacknowledged: Callable[[], object] = lambda: None,
     ) -> None:
         self.name = name
         self._runtime = runtime
         self._desk = desk
         self._reader = translate.Reader(name, self._warn, settings.require_ack)
-        self._acknowledging = Acknowledging(name, self._submit, self._acknowledged)
+        self._acknowledging = Acknowledging(name, self._submit, self._acknowledged, on_unacknowledged)
         self._outside = (
             OutsideCalls(name, desk.phones, runtime.post, runtime.is_offer) if respect_outside_calls else None
         )
@@ -229,8 +231,8 @@ class CallControl:
                 pass
             case translate.Feature():
                 gevent.spawn(self._serve, fact)
-            case translate.Unacknowledged(call):
-                self._acknowledging.keep(call)
+            case translate.Unacknowledged(call, again):
+                self._acknowledging.keep(call, again=again)
             case _:
                 if isinstance(fact, CallQueued | CallLeft | CallerGone):
                     self._acknowledging.forget(fact.leg)

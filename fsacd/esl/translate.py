@@ -81,9 +81,13 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Unacknowledged:
-    """A caller has announced himself whose ACK has not come: the call that it will be when it comes."""
+    """A caller has announced himself whose ACK has not come: the call that it will be when it comes.
+
+    `again`: he has before, and it had not come then, either; or we did not hear of it.
+    """
 
     fact: CallQueued
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,9 @@ class Reader:
                 return None
             case "fsacd::queued" | "fsacd::waiting":
                 fact = announced.queued(message, self._leg(message), call_id, clock, now_ms, self.warn)
-                return fact if self._is_acknowledged(message) else Unacknowledged(fact)
+                if self._is_acknowledged(message):
+                    return fact
+                return Unacknowledged(fact, again=message.subclass == "fsacd::waiting")
             case "fsacd::returned":
                 return self.returned(message, clock, now_ms)
             case "fsacd::left":

@@ -38,10 +38,10 @@ def serve(workplace: Path, switch: RealSwitch) -> Iterator[Serve]:
     agents.stop()
 
 
-def place(directory: Path, scenario: str, lines: Sequence[str], port: int, rate: int = 20, **fill: str) -> phones.Sipp:
+def place(directory: Path, scenario: str, lines: Sequence[str], port: int, **fill: str) -> phones.Sipp:
     """Place one call for each line of the scenario's fields."""
     phones._write_csv(directory, "callers.csv", lines)
-    words = ["-inf", "callers.csv", "-r", str(rate), "-m", str(len(lines)), "-l", "1000", f"127.0.0.1:{port}"]
+    words = ["-inf", "callers.csv", "-r", "20", "-m", str(len(lines)), "-l", "1000", f"127.0.0.1:{port}"]
     return phones._run(directory, scenario, words, **fill)
 
 
@@ -74,6 +74,7 @@ def test_calls_that_are_never_acknowledged_ring_nobody(workplace: Path, switch: 
     await_true(lambda: channels(switch) == 0, 60, "the switch has given them up")
     assert total(daemon, "fsacd_calls_offered") == 1
     assert total(daemon, "fsacd_offers") == 1
+    assert total(daemon, "fsacd_unacknowledged_calls") == len(flood)
     absent.stop()
 
 

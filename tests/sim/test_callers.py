@@ -18,7 +18,7 @@ def test_an_ack_is_known_a_frame_after_it_has_come(seed: int) -> None:
     line = model.call()
     (answer,) = model.client.seen("CHANNEL_ANSWER", line.uuid)
     assert "variable_sip_cseq" not in answer
-    assert not is_acknowledged(Message(Kind.EVENT, answer))  # type: ignore[arg-type]  # its headers are texts
+    assert not is_acknowledged(Message(Kind.EVENT, answer))
     answered_us = model.switch.sessions[line.uuid].channel.profile.answered_us
     model.until(lambda: model.client.api(f"uuid_getvar {line.uuid} sip_cseq") == "1", 60)
     assert model.agenda.wall_us - answered_us < 60 * MS
