@@ -140,3 +140,16 @@ def test_a_number_that_is_not_believed_is_nobody_s(
     waits = daemon.get(f"calls/{call['id']}/explain")["waiting"]
     assert ("; the caller's number is not believed" in waits["sentence"]) is not believed
     sipp.stop()
+
+
+def test_a_priority_that_is_none_is_told_and_left_out(workplace: Path, switch: RealSwitch, serve: Serve) -> None:
+    """Beyond the classes that there are the queue's holds, for a dialplan may hand on what a caller has dialled."""
+    daemon = serve(staffed=False, queues={"support": {"priority": 3}})
+    callers = [f"+4930000{number};queue-support-p{number};9;0;" for number in (100, 101, 999)]
+    sipp = place(workplace / "callers", "caller.xml", callers, switch.trunk_port)
+    await_true(lambda: len(daemon.get("calls")["calls"]) == len(callers), 30, "they wait")
+    priorities = {call["number"][-3:]: call["priority"] for call in daemon.get("calls")["calls"]}
+    assert priorities == {"100": 100, "101": 3, "999": 3}
+    told = [line for line in daemon.log.read_text().splitlines() if "no class from -100 to 100" in line]
+    assert len(told) == 2
+    sipp.stop()
