@@ -11,6 +11,7 @@ _DIALLED: Final = re.compile(r"\+?[0-9*#]+")
 _NOBODY: Final = frozenset(
     ("anonymous", "unavailable", "unknown", "restricted", "private", "withheld", "0000000000")
 )  # fmt: skip
+_BEGINS: Final = frozenset("+0123456789")
 
 
 def normalised(number: str) -> str:
@@ -24,7 +25,13 @@ def normalised(number: str) -> str:
     return bare if _DIALLED.fullmatch(bare) else number.strip()
 
 
+def identity(number: str) -> str:
+    """Give what tells the caller with this number from others: the number as it is compared; empty for nobody's."""
+    key = normalised(number)
+    # Nearly all begin with a plus or a digit, and of those it is quick to see that they are none of these words.
+    return "" if (key if key[:1] in _BEGINS else key.casefold()) in _NOBODY else key
+
+
 def is_withheld(number: str) -> bool:
     """Whether this is no number of anybody: two calls that show it need not be of one caller."""
-    key = normalised(number)
-    return not key or key.casefold() in _NOBODY
+    return not identity(number)

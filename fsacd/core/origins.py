@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fsacd.core import call as c
-from fsacd.core.numbers import is_withheld, normalised
+from fsacd.core.numbers import identity
 
 
 class Origins:
@@ -14,27 +14,30 @@ class Origins:
     """
 
     def __init__(self) -> None:
+        self._number_of: dict[str, str] = {}  # by call: reading a number once is enough
         self._numbers: dict[str, int] = {}
         self._sources: dict[str, int] = {}
 
     def add(self, call: c.Call) -> None:
         """The call is here."""
-        if not is_withheld(call.number):
-            number = normalised(call.number)
+        if call.number and (number := identity(call.number)):
+            self._number_of[call.call_id] = number
             self._numbers[number] = self._numbers.get(number, 0) + 1
         if call.source:
             self._sources[call.source] = self._sources.get(call.source, 0) + 1
 
     def remove(self, call: c.Call) -> None:
         """The call has ended."""
-        if not is_withheld(call.number):
-            _one_less(self._numbers, normalised(call.number))
+        number = self._number_of.pop(call.call_id, None)
+        if number is not None:
+            _one_less(self._numbers, number)
         if call.source:
             _one_less(self._sources, call.source)
 
     def of_number(self, call: c.Call) -> int:
         """How many live calls have this call's number, itself included; 0 when the number is withheld."""
-        return self._numbers.get(normalised(call.number), 0)
+        number = self._number_of.get(call.call_id)
+        return 0 if number is None else self._numbers[number]
 
     def of_source(self, call: c.Call) -> int:
         """How many live calls come from this call's address, itself included; 0 when the address is not known."""
@@ -46,7 +49,8 @@ class Origins:
 
 
 def _one_less(counts: dict[str, int], key: str) -> None:
-    if counts[key] > 1:
-        counts[key] -= 1
+    count = counts[key]
+    if count > 1:
+        counts[key] = count - 1
     else:
         del counts[key]

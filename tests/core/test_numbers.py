@@ -21,14 +21,19 @@ def test_a_number_that_is_somebodys(number: str) -> None:
     assert not is_withheld(number)
 
 
-def call(number: str, source: str = "") -> c.Call:
-    return c.Call("id", "support", 0, 0, 0, 0, (), None, number, source=source)
+def call(call_id: str, number: str, source: str = "") -> c.Call:
+    return c.Call(call_id, "support", 0, 0, 0, 0, (), None, number, source=source)
 
 
 def test_what_has_ended_is_not_kept() -> None:
     """Counts go back to nothing, however numbers are written, so that they take no more room than the calls."""
     origins = Origins()
-    calls = [call("+49 301", "192.0.2.1"), call("+49-301", "192.0.2.1"), call("anonymous", "192.0.2.1"), call("")]
+    calls = [
+        call("a", "+49 301", "192.0.2.1"),
+        call("b", "+49-301", "192.0.2.1"),
+        call("c", "anonymous", "192.0.2.1"),
+        call("d", ""),
+    ]
     for one in calls:
         origins.add(one)
     assert [origins.of_number(one) for one in calls] == [2, 2, 0, 0]
