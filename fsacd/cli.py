@@ -20,6 +20,7 @@ from fsacd.cli_customer import customer
 from fsacd.cli_history import history
 from fsacd.cli_output import complain
 from fsacd.cli_strategy import strategy
+from fsacd.cli_values import Whole
 from fsacd.errors import FsacdError, Refused
 
 EXIT_OK = 0
@@ -64,11 +65,11 @@ def check(file: Path) -> int:
 
 @program.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8021, show_default=True, help="0: any free port.")
+@click.option("--port", type=Whole(0, 65535), default=8021, show_default=True, help="0: any free port.")
 @click.option("--password", envvar="FSACD_SIM_PASSWORD", default="ClueCon", show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same callers.")
+@click.option("--seed", type=Whole(), default=1, show_default=True, help="The same seed gives the same callers.")
 @click.option("--callers/--no-callers", default=True, help="With a call centre on it (the default), or empty.")
-@click.option("--control-port", type=click.IntRange(0, 65535), help="Take faults as JSON lines here; 0: any free port.")
+@click.option("--control-port", type=Whole(0, 65535), help="Take faults as JSON lines here; 0: any free port.")
 @click.option(
     "--dialplan", type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Directory of fsacd's dialplan; by default the one that comes with fsacd.",
@@ -85,7 +86,7 @@ def sim(
 
 
 @program.command()
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same callers.")
+@click.option("--seed", type=Whole(), default=1, show_default=True, help="The same seed gives the same callers.")
 def demo(seed: int) -> int:
     """Show it all at work: the daemon, a simulated FreeSWITCH, a database, callers and agents."""
     from fsacd.demo import run_demo  # noqa: PLC0415 - see the top

@@ -10,7 +10,7 @@ import click
 from fsacd import cli_output as o
 from fsacd.cli_client import Document
 from fsacd.cli_session import PAGE, Session, common_options, repeat, watch_option
-from fsacd.cli_values import seconds, skill_levels
+from fsacd.cli_values import Whole, seconds, skill_levels
 
 
 @click.group()
@@ -124,7 +124,7 @@ def agent_skills(
 @agent.command("queues")
 @click.argument("agent_id", metavar="AGENT")
 @click.argument("names", metavar="[QUEUE]...", nargs=-1)
-@click.option("--rank", type=click.IntRange(1, 1_000), help="1 goes before 2.")
+@click.option("--rank", type=Whole(1, 1_000), help="1 goes before 2.")
 @click.option(
     "--delay",
     callback=seconds,
@@ -132,7 +132,7 @@ def agent_skills(
     help="He helps only with calls that have waited this long, such as 20s.",
 )
 @click.option("--backup/--no-backup", default=None, help="Only for calls that a step has opened to the backup.")
-@click.option("--weight", type=click.IntRange(1, 100), help="His share where the strategy gives shares.")
+@click.option("--weight", type=Whole(1, 100), help="His share where the strategy gives shares.")
 @click.option("--remove", multiple=True, metavar="QUEUE", help="He serves this queue no more; may be repeated.")
 @click.option("--only", is_flag=True, help="He serves no queue that is not named.")
 @common_options

@@ -9,7 +9,7 @@ import click
 from fsacd import cli_output as o
 from fsacd.cli_client import Document
 from fsacd.cli_session import PAGE, Session, common_options, done, repeat, watch_option
-from fsacd.cli_values import seconds, skill_levels
+from fsacd.cli_values import Whole, seconds, skill_levels
 
 
 @click.group()
@@ -73,7 +73,7 @@ def call_promote(session: Session, call_id: str) -> None:
 
 @call.command("change")
 @click.argument("call_id", metavar="CALL")
-@click.option("--priority", type=click.IntRange(-100, 100), help="Its class; higher goes first.")
+@click.option("--priority", type=Whole(-100, 100), help="Its class; higher goes first.")
 @click.option(
     "--head-start",
     callback=seconds,

@@ -21,6 +21,7 @@ from typing_extensions import override
 
 from fsacd import cli_output as o
 from fsacd.cli_client import BadUse, Document, NotReachable
+from fsacd.cli_values import Whole
 from fsacd.errors import Refused
 from fsacd.terminal import clean, duration
 
@@ -64,7 +65,7 @@ def customer() -> None:
 
 @customer.command("add")
 @click.argument("number")
-@click.option("--priority", type=click.IntRange(-100, 100), help="Class of his calls, instead of the queue's.")
+@click.option("--priority", type=Whole(-100, 100), help="Class of his calls, instead of the queue's.")
 @click.option("--head-start", default="0s", metavar="DURATION", help="His calls count as having waited so long: 60s.")
 @click.option("--skill", "skills", multiple=True, metavar="SKILL=LEVEL", help="His calls require this; repeatable.")
 @click.option("--agent", default="", help="The agent who is his own.")

@@ -10,6 +10,7 @@ import click
 from fsacd import cli_output as o
 from fsacd.cli_client import Document
 from fsacd.cli_session import Session, common_options, repeat, watch_option
+from fsacd.cli_values import Whole
 from fsacd.terminal import clean, duration
 
 _INDENT = "   "
@@ -18,11 +19,9 @@ _SENTENCE_LIMIT = 1_000
 
 @click.command()
 @click.argument("call_id", metavar="CALL")
+@click.option("--limit", type=Whole(1, 50), default=20, show_default=True, help="The latest so many decisions.")
 @click.option(
-    "--limit", type=click.IntRange(1, 50), default=20, show_default=True, help="The latest so many decisions."
-)
-@click.option(
-    "--agents", type=click.IntRange(1, 250), default=100, show_default=True,
+    "--agents", type=Whole(1, 250), default=100, show_default=True,
     help="Of each decision, so many eligible agents and so many others.",
 )  # fmt: skip
 @watch_option

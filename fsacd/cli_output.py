@@ -207,7 +207,7 @@ def call_fields(call: Document) -> list[tuple[str, str]]:
         ("position", str(call["position"] or "")),
         ("priority", str(call["priority"])),
         ("head start", duration(call["head_start_seconds"]) if call["head_start_seconds"] else ""),
-        ("number", clean(call["number"])),
+        ("number", clean(call["number"]) + ("" if call.get("number_believed", True) else " (not believed)")),
         ("name", clean(call["name"])),
         ("customer", clean(call["customer"])),
         ("language", clean(call["language"])),

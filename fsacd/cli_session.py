@@ -15,6 +15,7 @@ import click
 from fsacd import cli_output as o
 from fsacd import trusted
 from fsacd.cli_client import DEFAULT_URL, BadUse, Client, Document, NotReachable
+from fsacd.cli_values import Real
 from fsacd.terminal import clean
 
 PAGE = 5_000
@@ -78,7 +79,7 @@ def common_options(command: _Command) -> _Command:
 def watch_option(command: _Command) -> _Command:
     """`--watch [SECONDS]`; put above `common_options`, which hands it on in the Session."""
     option = click.option(
-        "--watch", is_flag=False, flag_value=_WATCH_S, default=None, type=click.FloatRange(0.2, 3600),
+        "--watch", is_flag=False, flag_value=_WATCH_S, default=None, type=Real(0.2, 3600),
         metavar="[SECONDS]", help=f"Show it again every so many seconds ({_WATCH_S:g} by default), until Ctrl-C.",
     )  # fmt: skip
     return option(command)

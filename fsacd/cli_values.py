@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
 _LEVELS = range(1, 11)
+_WHOLE = re.compile(r"-?[0-9]{1,9}")
+_REAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+
+
+class Whole(click.IntRange):
+    """A whole number between two bounds, in the digits of ASCII: Python by itself takes 1_0 and those of any script."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it. Raises BadParameter when it is none."""
+        if isinstance(value, str) and not _WHOLE.fullmatch(value):
+            self.fail(f"{value[:40]!r} is not a whole number.", param, ctx)
+        number: int = super().convert(value, param, ctx)
+        return number
+
+
+class Real(click.FloatRange):
+    """A number between two bounds, written as 2 or 0.5."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it. Raises BadParameter when it is none."""
+        if isinstance(value, str) and not _REAL.fullmatch(value):
+            self.fail(f"{value[:40]!r} is not a number.", param, ctx)
+        number: float = super().convert(value, param, ctx)
+        return number
 
 
 def seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import gevent
@@ -108,6 +109,7 @@ class Daemon:
                 respect_outside_calls=switch.respect_outside_calls,
                 instance=instance_name(config.instance),
                 on_repair=self.metrics.reconciled,
+                on_unacknowledged=partial(self.metrics.unacknowledged, name),
             )
             for name, switch in config.switches.items()
         }
@@ -272,6 +274,7 @@ class Daemon:
         return "the new configuration is in force"
 
     def _recognise_configured(self) -> None:
+        self._recognition.believes_unmarked = self._config.believe_numbers == "always"
         left_out = self._recognition.replace_configured(self._config.known_customers())
         if left_out:
             log.warning("customers", what=left_out)

@@ -113,6 +113,9 @@ class _Daemon:
         self.lag = gauge("event_lag_seconds", "Age of the last probe event when it arrived.", "switch")
         self.reconnects = counter("link_reconnects", "Connections to a switch after the first.", "switch")
         self.late_replies = counter("link_late_replies", "Replies that came after their deadline.", "switch")
+        self.unacknowledged = counter(
+            "unacknowledged_calls", "Calls whose caller did not acknowledge the answer, and which are none.", "switch"
+        )
         self.standing_by = gauge("switch_standing_by", "1 while another daemon serves the switch.", "switch")
         self.reconciled = counter("reconciled", "Differences between engine and switch that were repaired.", "kind")
         self.build = gauge("build_info", "What runs.", "version", "python")
@@ -121,7 +124,7 @@ class _Daemon:
     def all(self) -> tuple[Series | Distribution, ...]:
         return (
             self.agent_seconds, self.changes, self.lost, self.anomalies, self.decision, self.lag, self.reconnects,
-            self.late_replies, self.standing_by, self.reconciled, self.build,
+            self.late_replies, self.unacknowledged, self.standing_by, self.reconciled, self.build,
         )  # fmt: skip
 
 
@@ -211,6 +214,10 @@ class Metrics(Collector):
     def late_reply(self, switch: str) -> None:
         """A reply came when nobody waited for it any more."""
         self._daemon.late_replies.values[switch,] += 1
+
+    def unacknowledged(self, switch: str) -> None:
+        """A caller has not acknowledged our answer."""
+        self._daemon.unacknowledged.values[switch,] += 1
 
     def stands_by(self, switch: str, stands_by: bool) -> None:
         """Whether another daemon serves this switch."""

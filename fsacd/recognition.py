@@ -6,21 +6,18 @@ that stands in both is the configuration's. Looking up is one dictionary access;
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from fsacd.core.events import CallQueued
+from fsacd.core.numbers import normalised as normalised  # noqa: PLC0414 - the way to hand a name on
 from fsacd.core.rules import SkillLevels
 from fsacd.core.skills import merge
 
 # How many customers of each of the two tables are kept: about 60 MB.
 LIMIT: Final = 200_000
-
-_PUNCTUATION: Final = str.maketrans("", "", " \t\u00a0\u202f-\u2010\u2011\u2013()/.")
-_DIALLED: Final = re.compile(r"\+?[0-9*#]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +37,6 @@ class Customer:
     name: str = ""
 
 
-def normalised(number: str) -> str:
-    """Give a number as it is compared: without the spaces, dashes, dots, slashes and parentheses that people write.
-
-    What does not consist of digits then, like the SIP user `anna-b`, stays as it is but for spaces around it.
-    """
-    if number.isascii() and number.removeprefix("+").isdigit():  # nearly all are, and this is the quick way to see it
-        return number
-    bare = number.translate(_PUNCTUATION)
-    return bare if _DIALLED.fullmatch(bare) else number.strip()
-
-
 class Recognition:
     """The table of customers. Both halves are replaced whole, so a call sees the old or the new, never a mixture.
 
@@ -59,6 +45,8 @@ class Recognition:
 
     def __init__(self, configured: Iterable[Customer] = (), *, limit: int = LIMIT) -> None:
         self._limit = limit
+        # Whether a number is taken for the caller's own of which the dialplan has not said whether it is.
+        self.believes_unmarked = True
         self._configured: Mapping[str, Customer] = {}
         self._stored: Mapping[str, Customer] = {}
         self.replace_configured(configured)
@@ -87,7 +75,13 @@ class Recognition:
         return self._configured.get(key) or self._stored.get(key)
 
     def recognise(self, event: CallQueued) -> CallQueued:
-        """Fill in what is known of the caller. What the dialplan has said of the call already stays."""
+        """Fill in what is known of the caller. What the dialplan has said of the call already stays.
+
+        Whoever shows a number that is not believed is nobody in particular.
+        """
+        believed = self.believes_unmarked if event.number_believed is None else event.number_believed
+        if not believed:
+            return event if event.number_believed is False else replace(event, number_believed=False)
         customer = self.find(event.number) if event.number else None
         if customer is None:
             return event

@@ -28,7 +28,7 @@ class Notifier:
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         given = os.environ if environment is None else environment
         text, pid = given.get("WATCHDOG_USEC", ""), given.get("WATCHDOG_PID", "")
-        is_ours = text.isdecimal() and int(text) > 0 and pid in {"", str(os.getpid())}
+        is_ours = text.isascii() and text.isdigit() and int(text) > 0 and pid in {"", str(os.getpid())}
         self._watchdog_us = int(text) if is_ours else None
         self._failed = False
         self._address = given.get("NOTIFY_SOCKET", "")

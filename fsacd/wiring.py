@@ -47,6 +47,7 @@ def link_settings(switch: SwitchSettings) -> LinkSettings:
         fence_term_ms=switch.fence_term_ms,
         fence_renewal_ms=switch.fence_renewal_ms,
         recovery_wait_ms=switch.recovery_wait_ms,
+        require_ack=switch.require_ack,
         reconcile_interval_ms=switch.reconcile_interval_ms,
         pending_limit=switch.pending_limit,
         inbox_limit=switch.inbox_limit,

@@ -157,6 +157,17 @@ def test_a_call_from_the_announcement_to_its_row(sim: Sim, daemon: Daemon, datab
     await_true(lambda: sim.tell(fault="none")["legs"] == 0, "no leg is left in the switch")
 
 
+def test_calls_that_nobody_acknowledges_ring_nobody(sim: Sim, daemon: Daemon, database: str) -> None:
+    """An INVITE in the name of an address that is not its sender's stands in no queue; who is there is served."""
+    log_in(sim, daemon)
+    for number in range(20):
+        sim.dial(SUPPORT, number=f"49301{number:04}", acknowledges=False)
+    await_true(lambda: sim.tell(fault="none")["legs"] >= 20, "the switch has answered them")
+    serve_one(sim, database, "4930000001")
+    assert rows(database) == [("4930000001", "support", "answered", AGENT)]
+    assert daemon.get("api/v1/calls")["calls"] == []
+
+
 def test_a_restarted_switch_is_found_again(sim: Sim, daemon: Daemon, database: str) -> None:
     """The switch is killed and comes back: the waiting call is lost and written down, the next one is served."""
     sim.dial(SUPPORT, number="4930000002")

@@ -285,10 +285,12 @@ def test_links_and_decisions(metrics: Metrics) -> None:
     metrics.event_lag("fs1", 0.002)
     metrics.reconnected("fs1")
     metrics.late_reply("fs2")
+    metrics.unacknowledged("fs1")
     metrics.decided(0.00002)
     assert counted(metrics, "fsacd_event_lag_seconds") == {"switch=fs1": 0.002}
     assert counted(metrics, "fsacd_link_reconnects_total") == {"switch=fs1": 1.0}
     assert counted(metrics, "fsacd_link_late_replies_total") == {"switch=fs2": 1.0}
+    assert counted(metrics, "fsacd_unacknowledged_calls_total") == {"switch=fs1": 1.0}
     assert counted(metrics, "fsacd_decision_seconds_bucket")["le=2.5e-05"] == 1.0
 
 

@@ -57,6 +57,29 @@ def test_a_known_caller_gets_what_is_known() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("marked", "believes_unmarked", "believed"),
+    [
+        (None, True, True),
+        (None, False, False),
+        (True, False, True),
+        (True, True, True),
+        (False, True, False),
+        (False, False, False),
+    ],
+)
+def test_a_number_that_is_not_believed_is_nobodys(marked: bool | None, believes_unmarked: bool, believed: bool) -> None:
+    """What the dialplan says of the number counts; where it says nothing, the configuration does."""
+    recognition = Recognition([ACME])
+    recognition.believes_unmarked = believes_unmarked
+    known = recognition.recognise(call(number_believed=marked))
+    if believed:
+        assert known.priority == 2
+        assert known.number_believed is not False
+    else:
+        assert known == call(number_believed=False)
+
+
 def test_the_dialplan_knows_better() -> None:
     """What the call says itself stays; of two levels of a skill the higher counts."""
     said: dict[str, Any] = {"priority": 0, "head_start_ms": 1, "customer": "x", "language": "de", "named_agent": "1002"}

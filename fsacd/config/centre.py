@@ -95,6 +95,24 @@ class QueueSettings(Settings):
     when_full: TargetSettings = Field(
         default=TargetSettings(hangup="USER_BUSY"), description="Where a call goes that finds the queue full."
     )
+    max_per_number: Annotated[int, Number(0, 200_000)] = Field(
+        default=10,
+        description="How many live calls of one number, over all queues, there may be with a call that comes to this "
+        "one; withheld numbers are not counted. Raise it where many callers show one number, like a company's; 0: any.",
+    )
+    when_max_per_number: TargetSettings = Field(
+        default=TargetSettings(hangup="CALL_REJECTED"),
+        description="Where a call goes whose number has more live calls than that.",
+    )
+    max_per_source: Annotated[int, Number(0, 200_000)] = Field(
+        default=0,
+        description="The same for the network address that a call comes from; of use where callers reach the switch "
+        "directly, for a trunk brings all its calls from one. 0: any.",
+    )
+    when_max_per_source: TargetSettings = Field(
+        default=TargetSettings(hangup="CALL_REJECTED"),
+        description="Where a call goes whose address has more live calls than that.",
+    )
     max_wait_ms: Annotated[int | None, Duration("1s", "1d", null=True)] = Field(
         default=None, description="How long a call may wait; null: as long as it likes."
     )
@@ -160,6 +178,10 @@ class QueueSettings(Settings):
             wrap_up=self.wrap_up.mode(),
             max_length=self.max_length,
             when_full=self.when_full.target(),
+            max_per_number=self.max_per_number,
+            when_max_per_number=self.when_max_per_number.target(),
+            max_per_source=self.max_per_source,
+            when_max_per_source=self.when_max_per_source.target(),
             max_wait_ms=self.max_wait_ms,
             when_max_wait=self.when_max_wait.target(),
             when_nobody_logged_in=_overflow(self.when_nobody_logged_in),

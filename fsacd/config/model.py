@@ -78,6 +78,11 @@ class SwitchSettings(Settings):
         default=True,
         description="Do not ring agents who are in a call of their own there, be it that they dial out or are called.",
     )
+    require_ack: Annotated[bool, Flag()] = Field(
+        default=True,
+        description="Take no call before its caller has acknowledged the answer (SIP's ACK). Who sends calls in the "
+        "name of an address that is not theirs never does.",
+    )
     wake_up_ms: Annotated[int, Duration("0s", "20ms")] = Field(
         default=3,
         description="How often to wake the event connection during calls, so that events come at once; 0s: never.",
@@ -339,6 +344,12 @@ class Config(Settings):
         max_length=10_000,
         description="Customers, each by his number (spaces and dashes in it mean nothing); more of them, and such as "
         "come and go, are kept in the database: `fsacd customer add`.",
+    )
+    believe_numbers: Annotated[str, Choice(("always", "when_marked"))] = Field(
+        default="always",
+        description="Whether a caller's number is taken for his own where the dialplan does not say so by "
+        "fsacd_number_believed. Anybody can claim any number, unless a trunk or a password vouches for it: with "
+        "when_marked nobody is recognised by a number that is not marked.",
     )
     allow_acting_for_others: Annotated[bool, Flag()] = Field(
         default=True, description="Let an agent use a feature code for another agent who has a PIN, by that PIN."

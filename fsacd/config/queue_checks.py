@@ -88,6 +88,9 @@ class QueueChecks:
 
 def _never(loc: Loc, own: QueueSettings, merged: QueueSettings) -> Iterator[Complaint]:
     """Complain of what a queue says itself and can never happen."""
+    for limit in ("max_per_number", "max_per_source"):
+        if f"when_{limit}" in own.model_fields_set and getattr(merged, limit) == 0:
+            yield Complaint((*loc, f"when_{limit}"), f"never happens: {limit} is 0")
     if "when_max_wait" in own.model_fields_set and merged.max_wait_ms is None:
         yield Complaint((*loc, "when_max_wait"), "never happens: max_wait is not set")
     if merged.max_wait_ms is None:
@@ -100,6 +103,8 @@ def _never(loc: Loc, own: QueueSettings, merged: QueueSettings) -> Iterator[Comp
 def _targets(queue: QueueSettings) -> Iterator[tuple[Loc, TargetSettings]]:
     """Give every target that a queue can have, with the path to it."""
     yield ("when_full",), queue.when_full
+    yield ("when_max_per_number",), queue.when_max_per_number
+    yield ("when_max_per_source",), queue.when_max_per_source
     yield ("when_max_wait",), queue.when_max_wait
     for name in _CONDITIONS:
         overflow: TargetSettings | None = getattr(queue, name)
@@ -139,6 +144,18 @@ def check_circles(queues: Mapping[str, tuple[QueueSettings, QueueSettings]]) -> 
 
 def _ways(merged: QueueSettings, known: Collection[str]) -> Iterator[tuple[Loc, str]]:
     for setting, target in _targets(merged):
-        happens = setting[0] != "when_max_wait" or merged.max_wait_ms is not None
-        if happens and target.queue is not None and target.queue in known:
+        if _happens(str(setting[0]), merged) and target.queue is not None and target.queue in known:
             yield setting, target.queue
+
+
+def _happens(setting: str, merged: QueueSettings) -> bool:
+    """Whether calls are ever sent where this setting says."""
+    match setting:
+        case "when_max_wait":
+            return merged.max_wait_ms is not None
+        case "when_max_per_number":
+            return merged.max_per_number > 0
+        case "when_max_per_source":
+            return merged.max_per_source > 0
+        case _:
+            return True

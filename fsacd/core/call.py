@@ -96,6 +96,8 @@ class Call:
     customer: str = ""
     language: str = ""
     named_agent: str = ""
+    source: str = ""
+    number_believed: bool = True
     priority: int = 0
     required: SkillLevels = ()
     delay_ms: int = 0  # it can reach agents who help this late

@@ -63,6 +63,8 @@ def _make_call(world: World, event: CallQueued) -> c.Call:
         event.customer,
         event.language,
         event.named_agent,
+        event.source,
+        event.number_believed is not False,
         priority,
     )
 

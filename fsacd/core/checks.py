@@ -8,6 +8,7 @@ from fsacd.core import offer as o
 from fsacd.core import offers
 from fsacd.core.decisions import moment_of
 from fsacd.core.eligible import why_not
+from fsacd.core.origins import Origins
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
 from fsacd.core.world import World, in_queue
@@ -27,6 +28,10 @@ def check(world: World) -> None:
     for queue, length in world.queue_lengths.items():
         true = sum(call.queue == queue and in_queue(call.state) for call in world.calls.values())
         assert length == true, f"queue {queue} holds {true} calls, not {length}"
+    origins = Origins()
+    for call in world.calls.values():
+        origins.add(call)
+    assert world.origins.counts() == origins.counts(), "calls are counted wrongly by number or address"
     assert not world.free_agents, "an agent is left undistributed"
     assert not world.free_calls, "a call is left undistributed"
 

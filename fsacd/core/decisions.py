@@ -61,6 +61,7 @@ class CallMoment(NamedTuple):
     start: Start | None  # of a strategy that goes round
     ranked: tuple[str, ...]
     candidates: int  # of these, the strategy was shown as many as it has ranked
+    number_believed: bool
 
 
 class Decision(NamedTuple):

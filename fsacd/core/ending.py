@@ -74,6 +74,7 @@ def write(world: World, call: c.Call, outcome: CallOutcome, detail: str, after: 
             after,
             call.language,
             world.may_offer(call) or _was_heard(outcome, detail),
+            call.number_believed,
         )
     )
 

@@ -57,6 +57,9 @@ class CallQueued:
     customer: str = ""
     language: str = ""
     named_agent: str = ""  # the agent who is this customer's own
+    source: str = ""  # the network address that the call came from
+    # Whether the number is taken for the caller's own; None: nobody has said, and it is.
+    number_believed: bool | None = None
 
 
 @fact

@@ -196,7 +196,7 @@ def _explanation(
         waited_ms=call.waited_ms,
         eligible=tuple(eligible_),
         rejected=tuple(rejected),
-        sentence=sentence,
+        sentence=sentence if call.number_believed else f"{sentence}; the caller's number is not believed",
         candidates=call.candidates if call.ranked else None,
         shown=len(call.ranked) if call.ranked else None,
     )

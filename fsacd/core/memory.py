@@ -263,6 +263,7 @@ def _restore_calls(world: World, memory: Memory) -> None:
     world.offers.update((offer.offer_id, offer) for offer in memory.offers)
     for call in memory.calls:
         world.queue_lengths[call.queue] += in_queue(call.state)
+        world.origins.add(call)
     for ended in memory.ended:
         world.ended.restore(ended.call_id, ended.at_ms, ended.farewell, ended.offers)
 

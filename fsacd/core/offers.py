@@ -91,6 +91,7 @@ def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = (), can
         Start(ordering.last_place, call.last_place) if ordering.goes_round else None,
         ranked,
         candidates,
+        call.number_believed,
     )
 
 

@@ -49,6 +49,10 @@ def send_on(world: World, call: c.Call, target: Target, why: str) -> None:
 def _not_taken(world: World, call: c.Call) -> Reason | None:
     """Why the queue does not take the call that has just come."""
     rules = world.queue_rules(call)
+    if rules.max_per_number and world.origins.of_number(call) > rules.max_per_number:
+        return rules.when_max_per_number, "max_per_number"
+    if rules.max_per_source and world.origins.of_source(call) > rules.max_per_source:
+        return rules.when_max_per_source, "max_per_source"
     if rules.is_unconditional:
         if world.queue_lengths[call.queue] > rules.max_length:
             return rules.when_full, "full"

@@ -102,6 +102,7 @@ class CallEnded:
     after: str = ""
     language: str = ""
     seen: bool = True
+    number_believed: bool = True
 
 
 @fact

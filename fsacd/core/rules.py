@@ -129,6 +129,11 @@ class QueueRules:
     wrap_up: WrapUp = WrapUp.CAPPED
     max_length: int = 500
     when_full: Target = ToHangup("USER_BUSY")
+    # So many live calls of one number, or of one network address, over all queues; 0: any number of them.
+    max_per_number: int = 10
+    when_max_per_number: Target = ToHangup("CALL_REJECTED")
+    max_per_source: int = 0
+    when_max_per_source: Target = ToHangup("CALL_REJECTED")
     max_wait_ms: int | None = None
     when_max_wait: Target = ToHangup("NO_USER_RESPONSE")
     when_nobody_logged_in: Overflow | None = None

@@ -66,6 +66,7 @@ def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
         head_start_ms=call.head_start_ms,
         language=call.language,
         reserved_for=call.preferred.agent_id if call.preferred is not None and call.preferred.alone else None,
+        number_believed=call.number_believed,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
+from fsacd.core.numbers import is_withheld
 from fsacd.core.rules import Sticky, StickyAgent
 from fsacd.core.world import World
 
@@ -22,7 +23,8 @@ def at_joining(world: World, call: c.Call) -> None:
 
 
 def _whom(world: World, call: c.Call, rules: Sticky) -> str:
-    last = world.last_agents.get(call.number, "") if call.number else ""
+    # Whoever shows a number that is not believed, or none, is not known to be the one who called before.
+    last = "" if is_withheld(call.number) or not call.number_believed else world.last_agents.get(call.number, "")
     match rules.agent:
         case StickyAgent.LAST:
             return last
@@ -34,7 +36,7 @@ def _whom(world: World, call: c.Call, rules: Sticky) -> str:
 
 def remember(world: World, number: str, agent_id: str) -> None:
     """This caller has talked with this agent."""
-    if not number:
+    if is_withheld(number):
         return
     world.last_agents[number] = agent_id
     world.last_agents.move_to_end(number)

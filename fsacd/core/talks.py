@@ -77,7 +77,8 @@ def _answered(world: World, offer: o.Offer | None, event: OfferAnswered) -> None
         if event.switch:
             world.command(CancelOffer(event.offer_id, event.switch, CancelReason.UNKNOWN))
         return
-    if offer.answered_ms is None:
+    # A leg whose end is known already, and whose answer is told after it, was not answered for anybody.
+    if offer.answered_ms is None and offer.ended_ms is None:
         offer.answered_ms = world.now_ms
     if offer.agent_id in world.agents:
         world.agents[offer.agent_id].unanswered = 0
@@ -118,7 +119,8 @@ def _connected(world: World, offer: o.Offer) -> None:
     agent = world.agents[offer.agent_id]
     roster.move(world, agent, a.Talking(offer.offer_id, call.call_id))
     roster.answered(world, agent, offer.queue)
-    sticky.remember(world, call.number, offer.agent_id)
+    if call.number_believed:
+        sticky.remember(world, call.number, offer.agent_id)
     waited_ms = call.answered_after_ms
     world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms))
 

@@ -26,6 +26,7 @@ class CallView:
     """One live call. `state`: waiting, offered, connecting, talking. `position` is 1 for the next; 0 when talking.
 
     `required` and `priority` are what holds now, steps included. `reserved_for` is the agent whom it waits for.
+    `number_believed`: whether the number is taken for the caller's own.
     """
 
     call_id: str
@@ -46,6 +47,7 @@ class CallView:
     head_start_ms: int = 0
     language: str = ""
     reserved_for: str | None = None
+    number_believed: bool = True
 
 
 @fact

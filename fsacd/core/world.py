@@ -18,6 +18,7 @@ from fsacd.core.decisions import Decisions
 from fsacd.core.ended import EndedCalls
 from fsacd.core.index import Index
 from fsacd.core.ordering import Failure, Ordering
+from fsacd.core.origins import Origins
 from fsacd.core.plugins import Plugins
 from fsacd.core.records import Anomaly, AnomalyKind, CallOutcome, Record, StrategyFailed, StrategyReturned
 from fsacd.core.rules import QueueRules, Rules
@@ -41,6 +42,7 @@ class World:
         # Queues that are gone from the configuration, but whose rules a talk that is going on still needs.
         self.retired: frozenset[str] = frozenset()
         self.queue_lengths: dict[str, int] = dict.fromkeys(rules.queues, 0)
+        self.origins = Origins()
         # How calls have ended, by the queue they stood in last.
         self.outcomes: Counter[tuple[str, CallOutcome]] = Counter()
         self.ended = EndedCalls()
@@ -106,6 +108,7 @@ class World:
         """A new call, Waiting."""
         assert call.call_id not in self.calls
         self.calls[call.call_id] = call
+        self.origins.add(call)
         self.queue_lengths[call.queue] += 1
         self.set_reach(call)
 
@@ -171,6 +174,7 @@ class World:
         self.index.remove_call(call.call_id)
         self.queue_lengths[call.queue] -= in_queue(call.state)
         del self.calls[call.call_id]
+        self.origins.remove(call)
         self.free_calls.pop(call.call_id, None)
         self.timers.clear_all(_TIMERS_OF_CALL, call.call_id)
         self.ended.remember(call.call_id, farewell, self.now_ms)

@@ -18,8 +18,18 @@ from fsacd.core.commands import (
     RingAgent,
     SendCall,
 )
-from fsacd.core.events import CallerGone, ConnectFailed, Leg, OfferEnd, OfferEnded, OutsideCallEnded
+from fsacd.core.events import (
+    CallerGone,
+    CallLeft,
+    CallQueued,
+    ConnectFailed,
+    Leg,
+    OfferEnd,
+    OfferEnded,
+    OutsideCallEnded,
+)
 from fsacd.esl import encoder, features, translate
+from fsacd.esl.acknowledging import Acknowledging
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
@@ -34,7 +44,8 @@ class CallControl:
     """Carries the engine's commands to one switch and its facts to the engine.
 
     `respect_outside_calls`: also hear of the calls that agents have without us. `instance`: our name at the fence.
-    `on_repair` is told the kind of everything that had to be repaired.
+    `on_repair` is told the kind of everything that had to be repaired, `on_unacknowledged` of each call whose caller
+    has not acknowledged our answer.
     """
 
     def __init__(
@@ -48,11 +59,13 @@ class CallControl:
         respect_outside_calls: bool = True,
         instance: str = "fsacd",
         on_repair: Callable[[str], None] | None = None,
+        on_unacknowledged: Callable[[], object] = lambda: None,
     ) -> None:
         self.name = name
         self._runtime = runtime
         self._desk = desk
-        self._reader = translate.Reader(name, self._warn)
+        self._reader = translate.Reader(name, self._warn, settings.require_ack)
+        self._acknowledging = Acknowledging(name, self._submit, self._acknowledged, on_unacknowledged)
         self._outside = (
             OutsideCalls(name, desk.phones, runtime.post, runtime.is_offer) if respect_outside_calls else None
         )
@@ -213,10 +226,21 @@ class CallControl:
         if self._outside is not None and message.name.startswith("CHANNEL_"):
             self._outside.hear(message)
         fact = self._reader.read(message, self._watch.clock, now_ms)
-        if isinstance(fact, translate.Feature):
-            gevent.spawn(self._serve, fact)
-        elif fact is not None:
-            self._runtime.post(fact)
+        match fact:
+            case None:
+                pass
+            case translate.Feature():
+                gevent.spawn(self._serve, fact)
+            case translate.Unacknowledged(call, again):
+                self._acknowledging.keep(call, again=again)
+            case _:
+                if isinstance(fact, CallQueued | CallLeft | CallerGone):
+                    self._acknowledging.forget(fact.leg)
+                self._runtime.post(fact)
+
+    def _acknowledged(self, call: CallQueued) -> None:
+        if self._watch.hears():
+            self._runtime.post(call)
 
     def _serve(self, feature: translate.Feature) -> None:
         done = self._desk.serve(feature)
@@ -227,6 +251,7 @@ class CallControl:
             case Up():
                 self._watch.link_up(state)
             case Down(reason):
+                self._acknowledging.clear()
                 log.warning("the link to the switch is down", switch=self.name, why=reason)
                 self._watch.link_down(reason)
             case _:

@@ -187,6 +187,11 @@ def uuid_exists(leg: str) -> Wire:
     return api("uuid_exists", uuid(leg))
 
 
+def uuid_getvar(leg: str, variable: str) -> Wire:
+    """Ask for one variable of a leg; the answer is `_undef_` when it has none of that name."""
+    return api("uuid_getvar", uuid(leg), _typed(_VARIABLE, variable, "a variable's name"))
+
+
 def uuid_dump(leg: str) -> Wire:
     """Ask for everything about a leg, as JSON."""
     return api("uuid_dump", uuid(leg), "json")

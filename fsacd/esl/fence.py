@@ -32,7 +32,7 @@ from fsacd.esl.wire import Outcome, Reply, Wire
 _KEY: Final = "leader"
 # A part of the term in which the holder does not act any more, although nobody may take the fence from it yet.
 _MARGIN: Final = 5
-_VALUE: Final = re.compile(r"([0-9A-Za-z_.@-]{1,100}):(\d{1,15}):(\d{1,18}):([0-9a-f]{1,32})")
+_VALUE: Final = re.compile(r"([0-9A-Za-z_.@-]{1,100}):([0-9]{1,15}):([0-9]{1,18}):([0-9a-f]{1,32})")
 _LONGEST_NUMBER: Final = 18
 
 

@@ -40,8 +40,8 @@ from fsacd.core.events import (
     OfferEnded,
     OfferRang,
 )
-from fsacd.core.rules import SkillLevels, ToExtension
-from fsacd.esl import encoder
+from fsacd.core.rules import ToExtension
+from fsacd.esl import announced, encoder
 from fsacd.esl.codec import Message
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.wire import Wire
@@ -65,8 +65,6 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _RING_MARGIN_S = 3
 # An answered leg that nobody connects, because the daemon died, ends after this.
 _PARK_TIMEOUT_S = 10
-_LONGEST_TEXT = 256
-_NUMBER = re.compile(r"[0-9]{1,20}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +80,28 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True)
+class Unacknowledged:
+    """A caller has announced himself whose ACK has not come: the call that it will be when it comes.
+
+    `again`: he has before, and it had not come then, either; or we did not hear of it.
+    """
+
+    fact: CallQueued
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads one switch's messages. `warn` gets one sentence for each part of an announcement that makes no sense."""
+    """Reads one switch's messages. `warn` gets one sentence for each part of an announcement that makes no sense.
+
+    `require_ack`: callers who have not acknowledged our answer are told from the others.
+    """
 
     switch: str
     warn: Callable[[str], None]
+    require_ack: bool = True
 
-    def read(self, message: Message, clock: SwitchClock, now_ms: int) -> Event | Feature | None:
+    def read(self, message: Message, clock: SwitchClock, now_ms: int) -> Event | Feature | Unacknowledged | None:
         """The fact in a message, or None."""
         match message.name:
             case "CUSTOM":
@@ -103,78 +116,46 @@ class Reader:
         return None
 
     def waiting(self, leg: Message, clock: SwitchClock, now_ms: int) -> CallQueued | None:
-        """What a waiting caller's announcement would say, read from all that the switch knows of his leg."""
+        """What a waiting caller's announcement would say, read from all that the switch knows of his leg.
+
+        None for a leg that is no call's, or whose caller has not acknowledged our answer: he announces himself again.
+        """
         call_id = leg.get("variable_fsacd_call")
-        return self._queued(leg, call_id, clock, now_ms) if _UUID.fullmatch(call_id) else None
+        if not _UUID.fullmatch(call_id) or not self._is_acknowledged(leg):
+            return None
+        return announced.queued(leg, self._leg(leg), call_id, clock, now_ms, self.warn)
 
     def returned(self, leg: Message, clock: SwitchClock, now_ms: int) -> CallReturned:
         """That a caller is back in the music, and since when, read from what the switch knows of his leg."""
-        back_at = leg.get("variable_fsacd_back_at").strip()
-        at_ms = clock.ours(int(back_at), now_ms) if _NUMBER.fullmatch(back_at) else None
-        return CallReturned(leg.get("variable_fsacd_call"), self._leg(leg), at_ms)
+        call_id = leg.get("variable_fsacd_call")
+        back_at = announced.uptime(leg, "fsacd_back_at", lambda sentence: self.warn(f"call {call_id}: {sentence}"))
+        return CallReturned(call_id, self._leg(leg), None if back_at is None else clock.ours(back_at, now_ms))
 
-    def _announcement(self, message: Message, clock: SwitchClock, now_ms: int) -> Event | Feature | None:
+    def _announcement(
+        self, message: Message, clock: SwitchClock, now_ms: int
+    ) -> Event | Feature | Unacknowledged | None:
         call_id = message.get("variable_fsacd_call")
         match message.subclass:
             case "fsacd::feature":
                 return self._feature(message)
             case "fsacd::queued" | "fsacd::waiting" | "fsacd::returned" | "fsacd::left" if not _UUID.fullmatch(call_id):
-                self.warn(f"a call announced itself without a proper fsacd_call ({_shown(call_id)}); it is ignored")
+                self.warn(
+                    f"a call announced itself without a proper fsacd_call ({announced.shown(call_id)}); it is ignored"
+                )
                 return None
             case "fsacd::queued" | "fsacd::waiting":
-                return self._queued(message, call_id, clock, now_ms)
+                fact = announced.queued(message, self._leg(message), call_id, clock, now_ms, self.warn)
+                if self._is_acknowledged(message):
+                    return fact
+                return Unacknowledged(fact, again=message.subclass == "fsacd::waiting")
             case "fsacd::returned":
                 return self.returned(message, clock, now_ms)
             case "fsacd::left":
                 return CallLeft(call_id, self._leg(message))
         return None
 
-    def _queued(self, message: Message, call_id: str, clock: SwitchClock, now_ms: int) -> CallQueued:
-        queued_at = message.get("variable_fsacd_queued_at").strip()
-        is_known = _NUMBER.fullmatch(queued_at) is not None
-        # The first is FreeSWITCH's own, until the dialplan has put the second in its place.
-        recovered = "true" in (message.get("variable_recovered"), message.get("variable_fsacd_recovered"))
-        leg: Leg | None = self._leg(message)
-        if not _UUID.fullmatch(message.get("Unique-ID")):
-            self.warn(
-                f"call {call_id}: its leg is called {_shown(message.get('Unique-ID'))}, which no command can name; "
-                "inbound-use-callid-as-uuid must be off in the SIP profile"
-            )
-            leg = None
-        priority = message.get("variable_fsacd_priority").strip()
-        if priority and not re.fullmatch(r"-?\d{1,3}", priority):
-            self.warn(f"call {call_id}: fsacd_priority {_shown(priority)} is not a number; the queue's is used")
-            priority = ""
-        return CallQueued(
-            call_id=call_id,
-            queue=message.get("variable_fsacd_queue")[:_LONGEST_TEXT],
-            arrived_ms=clock.ours(int(queued_at), now_ms, recovered=recovered) if is_known else now_ms,
-            leg=leg,
-            priority=int(priority) if priority else None,
-            required=self._skills(message.get("variable_fsacd_skills"), call_id),
-            number=message.get("Caller-Caller-ID-Number")[:_LONGEST_TEXT],
-            name=message.get("Caller-Caller-ID-Name")[:_LONGEST_TEXT],
-            customer=message.get("variable_fsacd_customer")[:_LONGEST_TEXT],
-            head_start_ms=self._head_start_ms(message.get("variable_fsacd_head_start").strip(), call_id),
-            language=message.get("variable_fsacd_language")[:_LONGEST_TEXT],
-        )
-
-    def _head_start_ms(self, text: str, call_id: str) -> int:
-        if re.fullmatch(r"\d{0,5}", text):
-            return int(text or 0) * 1_000
-        self.warn(f"call {call_id}: fsacd_head_start {_shown(text)} is no number of seconds; none is given")
-        return 0
-
-    def _skills(self, text: str, call_id: str) -> SkillLevels:
-        """`german:5,billing` → levels; a skill without a level needs level 1."""
-        levels: dict[str, int] = {}
-        for word in filter(None, (word.strip() for word in text[: 4 * _LONGEST_TEXT].split(","))):
-            found = re.fullmatch(r"([A-Za-z0-9_.-]{1,64})(?::(10|[1-9]))?", word)
-            if found:
-                levels[found[1]] = int(found[2] or 1)
-            else:
-                self.warn(f"call {call_id}: fsacd_skills has {_shown(word)}, which is no skill with a level 1 to 10")
-        return tuple(sorted(levels.items()))
+    def _is_acknowledged(self, message: Message) -> bool:
+        return not self.require_ack or announced.is_acknowledged(message)
 
     def _feature(self, message: Message) -> Feature:
         return Feature(
@@ -378,7 +359,3 @@ def _talking(then: ToExtension | None) -> dict[str, str]:
         return {"transfer_after_bridge": "", **_OVER}
     after = f"{then.extension}:XML:{then.context}"
     return {"transfer_after_bridge": after, "hangup_after_bridge": "", **_OVER}
-
-
-def _shown(text: str) -> str:
-    return repr(text[:64])

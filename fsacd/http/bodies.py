@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from fsacd.config.forms import NAME, contact_is_safe
@@ -15,6 +15,7 @@ _NAME_LENGTH = 64
 _SKILLS_MAX = 32
 _QUEUES_MAX = 64
 _DAY_S = 86_400
+_WHOLE = re.compile(r"-?[0-9]{1,9}")
 
 QueueName = Annotated[str, Field(max_length=_NAME_LENGTH)]
 Level = Annotated[int, Field(ge=1, le=10)]
@@ -141,6 +142,14 @@ class Query(BaseModel):
     """The base of query strings. Numbers arrive as text, so types are not strict here."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("limit", "offset", "agents", mode="before", check_fields=False)
+    @classmethod
+    def _digits(cls, value: object) -> object:
+        # By itself pydantic takes 1_0, +5 and what has spaces around it, too.
+        if isinstance(value, str) and not _WHOLE.fullmatch(value):
+            raise PydanticCustomError("whole_number", "should be a whole number")
+        return value
 
 
 class NoQuery(Query):

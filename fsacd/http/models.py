@@ -59,6 +59,9 @@ class Call(Answer):
     waited_seconds: Seconds
     talked_seconds: Seconds
     number: str
+    number_believed: bool = Field(
+        description="Whether the number is taken for the caller's own; if not, nobody is recognised by it."
+    )
     name: str
     customer: str
     language: str

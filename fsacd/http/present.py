@@ -104,6 +104,7 @@ class Presenter:
             waited_seconds=seconds(view.waited_ms),
             talked_seconds=seconds(view.talked_ms),
             number=self._caller_text(view.number),
+            number_believed=view.number_believed,
             # Switches often repeat the number as the name, and some sites use it as the customer's key.
             name=self._caller_text(view.name),
             customer=self._caller_text(view.customer),

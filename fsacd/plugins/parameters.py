@@ -19,6 +19,7 @@ from fsacd.strategy import Milliseconds
 _TEXT_LIMIT: Final = 256
 _ENTRIES_LIMIT: Final = 1_000
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,15}")
+_REAL: Final = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:[eE][+-]?[0-9]{1,3})?")
 # As the configuration's own yes and no.
 _FLAGS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _TYPES: Final = (
@@ -156,10 +157,7 @@ def _show(kind: Any, value: object) -> str:
 
 
 def _real(text: str) -> float | None:
-    try:
-        value = float(text) if len(text) <= _TEXT_LIMIT else math.nan
-    except ValueError:
-        return None
+    value = float(text) if _REAL.fullmatch(text) else math.nan
     return value if math.isfinite(value) else None
 
 

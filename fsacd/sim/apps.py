@@ -26,7 +26,7 @@ FILE_US = 3 * SECOND
 BYE_IS_ERROR, KILL_IS_ERROR = 0.75, 0.25
 # How deep extensions may execute each other.
 MAX_DEPTH = 15
-_TONE = re.compile(r"%\((\d+),(\d+)")
+_TONE = re.compile(r"%\(([0-9]+),([0-9]+)")
 
 
 def _nothing() -> Thread:
@@ -268,7 +268,7 @@ def sound_length_us(path: str) -> int | None:
         return None if text.startswith("-") else int(text or 0) * MS
     if path.startswith("tone_stream://"):
         tones = _TONE.findall(path)
-        loops = re.search(r"loops=(\d+)", path)
+        loops = re.search(r"loops=([0-9]+)", path)
         total_ms = sum(int(on) + int(off) for on, off in tones)
         return total_ms * MS * (int(loops.group(1)) if loops else 1)
     return FILE_US

@@ -3,7 +3,8 @@
 `{"fault": "drop"}` breaks every Event Socket connection; `{"fault": "kill", "down_ms": 1500}` is kill -9 and a new
 start; `{"fault": "blackhole", "on": true}` swallows every byte; `{"fault": "delay", "ms": 200}` holds events back;
 `{"fault": "refuse", "on": true}` turns new connections away; `{"fault": "none"}` asks only for the state.
-`{"call": {"number": "...", "destination": "...", "hangs_up_ms": 5000}}` places a call,
+`{"call": {"number": "...", "destination": "...", "hangs_up_ms": 5000}}` places a call (`"acknowledges": false`: of
+nobody who is there to acknowledge its answer),
 `{"phone": {"user": "1001", "answers_ms": 300, "talks_ms": 2000}}` connects a scripted phone,
 `{"hang_up": "<uuid>"}` lets the far end of a leg hang up.
 """
@@ -109,6 +110,7 @@ class ControlServer:
             name=str(rest.get("name", "")),
             context=str(rest.get("context", "public")),
             user=str(rest.get("user", "")),
+            acknowledges=rest.get("acknowledges") is not False,
         )
         line = switch.call(caller, ScriptedPhone())
         if "hangs_up_ms" in rest:

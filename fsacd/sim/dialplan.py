@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fsacd.sim.session import Session
     from fsacd.sim.switch import Switch
 
-_GROUP = re.compile(r"\$(\d)")
+_GROUP = re.compile(r"\$([0-9])")
 _PREPROCESS = re.compile(r"\$\$\{([^}]+)\}")
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 MAX_DEPTH = 20
-_SLICE = re.compile(r"^(?P<name>[^:()]+):(?P<offset>-?\d+)(?::(?P<length>-?\d+))?$")
+_SLICE = re.compile(r"^(?P<name>[^:()]+):(?P<offset>-?[0-9]+)(?::(?P<length>-?[0-9]+))?$")
 
 Lookup = Callable[[str], str]
 Call = Callable[[str, str], str]
@@ -94,7 +94,7 @@ def _bare(text: str) -> str:
 def _number(text: str) -> float | None:
     if text.startswith("'") or not re.fullmatch(r"[+-]?[0-9.]*", text):
         return None
-    lead = re.match(r"[+-]?\d*\.?\d*", text)
+    lead = re.match(r"[+-]?[0-9]*\.?[0-9]*", text)
     try:
         return float(lead.group()) if lead else 0.0
     except ValueError:  # atof takes "", "-" and "." for nought
@@ -112,4 +112,4 @@ def regex(text: str) -> str:
     if match is None:
         return parts[0]
     groups = (match.group(), *match.groups(""))
-    return re.sub(r"[%$](\d)", lambda hit: groups[int(hit[1])] if int(hit[1]) < len(groups) else "", parts[2])
+    return re.sub(r"[%$]([0-9])", lambda hit: groups[int(hit[1])] if int(hit[1]) < len(groups) else "", parts[2])

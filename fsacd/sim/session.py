@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 DEFAULT_TRANSFERS = 70
 
+# An answer that nobody acknowledges.
+TIMER_H_US = 32 * SECOND
+UNACKNOWLEDGED = "NORMAL_UNSPECIFIED"
 # How long a thread takes to notice, in microseconds: a hang-up breaks its read at once, a new state costs it a frame.
 HANGUP_NOTICED_US = (200, 20 * MS)
 STATE_NOTICED_US = (2 * MS, 22 * MS)
@@ -321,8 +324,22 @@ class Session:
         channel.variables["endpoint_disposition"] = "ANSWER"
         if channel.direction == "inbound" and self.line is not None:
             self.line.leg_answered()
+            if not self.line.acknowledges:
+                self.switch.agenda.after(TIMER_H_US, self._not_acknowledged)
         if self.on_change is not None:
             self.on_change()
+
+    def acknowledged(self) -> None:
+        """The caller's ACK has been read: what FreeSWITCH learns from it, and from nothing before."""
+        channel = self.channel
+        channel.variables |= {"sip_to_tag": f"t{channel.uuid[:8]}", "sip_cseq": "1"}
+        to = f"<sip:{channel.variables.get('sip_req_uri', '')}>"
+        channel.variables["sip_full_to"] = f"{to};tag={channel.variables['sip_to_tag']}"
+
+    def _not_acknowledged(self) -> None:
+        """The answer has been sent for 32 s, and nobody has acknowledged it."""
+        if "sip_cseq" not in self.channel.variables:
+            self.hangup(UNACKNOWLEDGED)
 
     def _show_answer(self) -> None:
         if not self.channel.down and self.channel.call_state in {"DOWN", "RINGING", "EARLY"}:

@@ -173,6 +173,7 @@ class Switch:
     def call(self, caller: Caller, phone: Phone) -> Line:
         """A call comes in. The line is the caller's end of it."""
         line = Line(self, phone)
+        line.acknowledges = caller.acknowledges
         self.agenda.after(self.agenda.between(*SETUP_US), lambda: self._invite(caller, line))
         return line
 

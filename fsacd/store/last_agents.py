@@ -19,6 +19,7 @@ _log = structlog.get_logger(__name__)
 _QUERY = """
     SELECT number, agent_id FROM calls
     WHERE ended_at > now() - make_interval(days => %s) AND outcome = 'answered' AND number <> '' AND agent_id <> ''
+        AND number_believed IS NOT FALSE
     ORDER BY ended_at DESC
 """
 _FETCH = 500

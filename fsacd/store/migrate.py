@@ -13,7 +13,7 @@ from fsacd.errors import FsacdError
 
 # One key for every fsacd, so that two daemons that start together do not both create the tables ("fsacd" in ASCII).
 _LOCK_KEY = 0x6673616364
-_NAME = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
+_NAME = re.compile(r"([0-9]{3})_[a-z0-9_]+\.sql")
 _MIGRATION_MS = 60_000
 _LEDGER = """
     CREATE TABLE IF NOT EXISTS schema_migrations (

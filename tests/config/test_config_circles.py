@@ -16,6 +16,8 @@ QUEUES = "abcde"
 # Every way in which a queue can overflow into another.
 WAYS = (
     "when_full: {{queue: {to}}}",
+    "max_per_number: 3, when_max_per_number: {{queue: {to}}}",
+    "max_per_source: 3, when_max_per_source: {{queue: {to}}}",
     "max_wait: 1h, when_max_wait: {{queue: {to}}}",
     "when_closed: {{queue: {to}, waiting: false}}",
     "when_nobody_logged_in: {{queue: {to}, joining: false}}",
@@ -63,6 +65,15 @@ def test_circles_are_found_if_there_are_any(edges: dict[tuple[str, str], str]) -
 def test_each_way_is_a_way(way: str) -> None:
     """A queue that overflows into itself is a circle by whichever setting."""
     assert problems(f"queues: {{a: {{{way.format(to='a')}}}}}") == ["overflow goes round in a circle: a → a"]
+
+
+@pytest.mark.parametrize("limit", ["max_per_number", "max_per_source"])
+def test_a_limit_that_is_off_leads_nowhere(limit: str) -> None:
+    """Its target is no way, and a queue that names one itself is told so."""
+    assert problems(f"defaults: {{{limit}: 0, when_{limit}: {{queue: a}}}}\nqueues: {{a: , b: }}") == []
+    assert problems(f"queues: {{a: {{{limit}: 0, when_{limit}: {{queue: b}}}}, b: }}") == [
+        f"never happens: {limit} is 0"
+    ]
 
 
 def test_a_maximum_wait_that_never_comes_leads_nowhere() -> None:

@@ -119,6 +119,10 @@ queues:
     not_ready_after: 4
     max_length: 13
     when_full: {queue: other}
+    max_per_number: 21
+    when_max_per_number: {queue: other}
+    max_per_source: 22
+    when_max_per_source: {extension: "9001"}
     max_wait: 14s
     when_max_wait: {extension: "9000"}
     after_talk: {extension: survey, context: ivr}
@@ -150,6 +154,10 @@ queues:
         not_ready_after=4,
         max_length=13,
         when_full=ToQueue("other"),
+        max_per_number=21,
+        when_max_per_number=ToQueue("other"),
+        max_per_source=22,
+        when_max_per_source=ToExtension("9001", "default"),
         max_wait_ms=14_000,
         when_max_wait=ToExtension("9000", "default"),
         after_talk=ToExtension("survey", "ivr"),

@@ -11,6 +11,7 @@ from tests.core.centres import (
     NUMBERS,
     QUEUES,
     SKILLS,
+    SOURCES,
     SWITCHES,
     Pick,
     build_rules,
@@ -46,6 +47,8 @@ def call_comes(adversary: Adversary, pick: Pick) -> None:
         required=pick.of(SKILLS),
         number=pick.of(NUMBERS),
         named_agent=pick.of(("", "", *AGENTS[:3], "9999")),
+        source=pick.of(SOURCES),
+        number_believed=pick.of((None, None, True, False)),
     )
     adversary.callers[call_id] = switch
     adversary.queued[call_id] = event

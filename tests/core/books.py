@@ -19,6 +19,11 @@ from tests.core.tally import Tally
 LET_PASS = frozenset({"refused", "busy", "no_answer", "unreachable", "hung_up", "cancelled"})
 
 
+def is_somebodys(event: e.CallQueued) -> bool:
+    """Whether the caller is known by the number that the call shows."""
+    return event.number not in {"", "anonymous"} and event.number_believed is not False
+
+
 @dataclass
 class CallBook:
     """One call, from its announcement to its end."""
@@ -94,6 +99,7 @@ class Books:
     agents: dict[str, AgentBook] = field(default_factory=dict)
     queues: dict[str, QueueBook] = field(default_factory=dict)
     last_agents: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    announced: dict[str, e.CallQueued] = field(default_factory=dict)  # every call that ever was
     numbers: dict[int, r.DecisionMade] = field(default_factory=dict)
     talks: Counter[str] = field(default_factory=Counter)
 
@@ -160,8 +166,12 @@ class Books:
 
     # --- joining ---
 
-    def join(self, call: CallBook, queue: str, joined_ms: int, agents: dict[str, AgentView], *, by_hand: bool) -> None:
-        """The call stands in this queue from now on: steps and stickiness begin anew.
+    def join(
+        self, call: CallBook, queue: str, joined_ms: int, now_ms: int, agents: dict[str, AgentView], *, by_hand: bool
+    ) -> None:
+        """The call stands in this queue from `joined_ms` on: steps and stickiness begin anew.
+
+        That may have been before now: then steps hold already.
 
         Whoever is moved by hand is moved for a reason: nobody comes first for him.
         """
@@ -178,7 +188,7 @@ class Books:
         if agent_id is None or agents[agent_id].state == "logged_out":
             return
         view = agents[agent_id]
-        fits = queue in dict(view.queues) and lacks(dict(view.skills), self.required(call, joined_ms)) is None
+        fits = queue in dict(view.queues) and lacks(dict(view.skills), self.required(call, now_ms)) is None
         if fits or sticky.any_queue:
             call.preferred = agent_id
             call.reserved = agent_id if sticky.wait else None
@@ -186,7 +196,7 @@ class Books:
 
     def _found(self, call: CallBook, sticky: Sticky, agents: dict[str, AgentView]) -> str | None:
         named = call.event.named_agent if call.event.named_agent in agents else None
-        last = self.last_agents.get(call.event.number) if call.event.number else None
+        last = self.last_agents.get(call.event.number) if is_somebodys(call.event) else None
         match sticky.agent:
             case StickyAgent.NAMED:
                 found = named

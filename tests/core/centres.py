@@ -35,7 +35,8 @@ SWITCHES = ("fs1", "fs2")
 AGENTS = tuple(str(number) for number in range(1001, 1007))
 QUEUES = ("support", "sales", "vip")
 SKILLS: tuple[SkillLevels, ...] = ((), (("german", 3),), (("english", 1),), (("english", 2), ("german", 5)))
-NUMBERS = ("+1", "+2", "+3", "")
+NUMBERS = ("+1", "+2", "+3", "", "+ 1", "anonymous")
+SOURCES = ("", "", "192.0.2.1", "2001:db8::1")
 
 # (name, parameters); what is met more often is here more often.
 STRATEGIES: tuple[tuple[str, Parameters], ...] = (
@@ -125,6 +126,10 @@ def build_queue(pick: Pick, name: str, later: Sequence[str]) -> QueueRules:
         wrap_up=pick.of((WrapUp.CAPPED, WrapUp.FIXED, WrapUp.UNTIL_READY)),
         max_length=pick.of((500, 500, 500, 3)),
         when_full=_target(pick, later),
+        max_per_number=pick.of((0, 0, 1, 3)),
+        when_max_per_number=_target(pick, later),
+        max_per_source=pick.of((0, 0, 0, 2)),
+        when_max_per_source=_target(pick, later),
         max_wait_ms=pick.of((None, None, None, 30_000)),
         when_max_wait=_target(pick, later),
         when_nobody_logged_in=_overflow(pick, later),

@@ -6,7 +6,7 @@ from fsacd.core import commands as k
 from fsacd.core import events as e
 from fsacd.core import records as r
 from fsacd.core.views import AgentView, Snapshot, Step
-from tests.core.books import LET_PASS, AgentBook, Books, CallBook, PluginBook, shown
+from tests.core.books import LET_PASS, AgentBook, Books, CallBook, PluginBook, is_somebodys, shown
 
 IN_QUEUE = frozenset({"waiting", "offered", "connecting"})
 
@@ -145,7 +145,8 @@ class Clerk:
         match record:
             case r.CallJoined(call_id, queue, _, by_overflow) if call_id in books.calls:
                 call = books.calls[call_id]
-                books.join(call, queue, now_ms if by_overflow else call.arrived_ms, agents, by_hand=queue == moved_to)
+                joined_ms = now_ms if by_overflow else call.arrived_ms
+                books.join(call, queue, joined_ms, now_ms, agents, by_hand=queue == moved_to)
             case r.AgentStateEnded(agent_id, state, _, started_ms, ended_ms, _):
                 book = books.agent(agent_id)
                 book.tally.spent(state, ended_ms - started_ms)
@@ -212,7 +213,9 @@ class Clerk:
 
     def _connected(self, record: r.CallConnected) -> None:
         self.books.agent(record.agent_id).tally.answered()
-        self.books.talked(self.books.calls[record.call_id].event.number, record.agent_id)
+        event = self.books.calls[record.call_id].event
+        if is_somebodys(event):
+            self.books.talked(event.number, record.agent_id)
 
     # --- what is shown ---
 

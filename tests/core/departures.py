@@ -16,6 +16,8 @@ ON_DUTY = frozenset({"ready", "offered", "talking", "wrapping_up", "held_back", 
 CONDITIONS = ("nobody_logged_in", "nobody_ready", "estimated_wait", "closed")
 # How long a call waits hangs on who else leaves in the same step, so that this one is only judged where it is plain.
 VOLATILE = "estimated_wait"
+# What bounds the calls that are alike, each by its setting.
+LIMITS = ("max_per_number", "max_per_source")
 
 Departure = tuple[
     str, str, str, Target | str
@@ -147,6 +149,11 @@ class Departures:
             most = max(length(queue, before), length(queue, after))
             assert most >= rules.max_length, f"{call_id} was sent away from {queue}, which is not full"
             assert target == name_of(rules.when_full)
+        elif why in LIMITS:
+            assert self._alike(call_id, why, before, after) > getattr(rules, why) > 0, (
+                f"{call_id} was sent away from {queue}, and there are not too many like it"
+            )
+            assert target == name_of(getattr(rules, f"when_{why}"))
         elif why == "step":
             targets = {name_of(step.overflow) for step in rules.steps if step.overflow is not None}
             assert target in targets, f"{call_id} left {queue} for {target}, which no step says"
@@ -183,6 +190,10 @@ class Departures:
                 continue
             if any(_leaves(later, record) for later in step.records[place + 1 :]):
                 continue
+            for limit in LIMITS:
+                most = getattr(self.books.queue_rules(record.queue), limit)
+                alike = self._alike(record.call_id, limit, after)
+                assert not most or alike <= most, f"{record.call_id} joined {record.queue} as one of {alike}: {limit}"
             for condition in CONDITIONS:
                 overflow = overflow_of(self.books.queue_rules(record.queue), condition)
                 if overflow is None or not overflow.joining or (record.queue, condition) in self.unsure:
@@ -196,6 +207,12 @@ class Departures:
                 assert not (held and self._long_enough(record.queue, condition, overflow, after.now_ms)), (
                     f"{record.call_id} joined {record.queue} in spite of {condition}"
                 )
+
+    def _alike(self, call_id: str, limit: str, *snapshots: Snapshot) -> int:
+        """How many of the calls that are shown, and this one, are of this one's number or address."""
+        shown = {call.call_id for snapshot in snapshots for call in snapshot.calls} | {call_id}
+        mine = origin(self.books.announced[call_id], limit)
+        return sum(origin(self.books.announced[one], limit) == mine for one in shown) if mine else 0
 
     def _plain(self, call_id: str, after: Snapshot) -> bool:
         """Whether the call stands behind all others, as the estimate that is shown of its queue says."""
@@ -238,6 +255,13 @@ class Departures:
             for call in after.calls
             if (call.queue, call.state) == (queue, "waiting")
         )
+
+
+def origin(event: e.CallQueued, limit: str) -> str:
+    """What a limit counts a call by; nothing for a number that is nobody's."""
+    if limit == "max_per_source":
+        return event.source
+    return "" if event.number == "anonymous" else event.number.replace(" ", "")
 
 
 def serves(agent: AgentView, queue: str) -> bool:

@@ -102,7 +102,7 @@ class Oracle:
     def _announced(self, event: e.Event | None) -> None:
         if not isinstance(event, e.CallQueued) or event.call_id in self.queued:
             return
-        self.queued[event.call_id] = event
+        self.queued[event.call_id] = self.books.announced[event.call_id] = event
         rules = self.books.queue_rules(event.queue)
         arrived_ms = min(event.arrived_ms, self.driver.now_ms)
         self.books.calls[event.call_id] = CallBook(

@@ -216,6 +216,8 @@ def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.Ca
         customer=given.get("customer", ""),
         language=given.get("language", ""),
         named_agent=given.get("named_agent", ""),
+        source=given.get("source", ""),
+        number_believed={"yes": True, "no": False}.get(given.get("believed", "")),
     )
 
 

@@ -65,7 +65,9 @@ def tell_one(snapshot: Snapshot, subject: str) -> Iterator[str]:
     """All about a call, an agent or a queue; nothing if it is not there."""
     for call in snapshot.calls:
         if call.call_id == subject:
-            yield f"{_call(call)}, {_wants(call.priority, call.required)}, head start {_s(call.head_start_ms)}"
+            yield f"{_call(call)}, {_wants(call.priority, call.required)}, head start {_s(call.head_start_ms)}" + (
+                "" if call.number_believed else ", number not believed"
+            )
     for agent in snapshot.agents:
         if agent.agent_id == subject:
             queues = " ".join(_service(name, service) for name, service in agent.queues)

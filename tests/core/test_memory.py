@@ -12,7 +12,7 @@ import pytest
 from fsacd.core import events as e
 from fsacd.core.commands import RingAgent
 from fsacd.core.engine import Engine
-from fsacd.core.records import CallEnded, StrategyFailed, StrategyReturned
+from fsacd.core.records import CallEnded, CallOutcome, StrategyFailed, StrategyReturned
 from fsacd.core.rules import Overflow, Service, ToHangup
 from fsacd.core.views import Step
 from fsacd.testing import PLUGINS, Driver, agent, queue, queued, replay, rules_of
@@ -102,12 +102,29 @@ def test_a_memory_without_later_fields_is_read() -> None:
     driver.tell(queued("c", "q"))
     plain = driver.engine.dump()
     for call in plain["calls"]:
-        del call["language"]
+        del call["language"], call["number_believed"], call["source"]
         call["mood"] = "good"
     for name in ("decisions", "outcomes", "last_agents"):
         del plain[name]
     engine = Engine.restore(plain, PLUGINS)
-    assert [call.call_id for call in engine.snapshot(0).calls] == ["c"]
+    assert [(call.call_id, call.number_believed) for call in engine.snapshot(0).calls] == [("c", True)]
+
+
+def test_calls_are_counted_by_number_after_a_restart_as_before() -> None:
+    """The limit of calls from one number holds for those of before and those of after together; so does disbelief."""
+    driver = Driver(rules_of(queue("q", max_per_number=2), agent("a", "q")))
+    driver.tell(e.SwitchConnected("fs1"))
+    for number in ("+49 30 1", "+49301", "+49-301"):
+        call = replace(queued(f"c{driver.now_ms}", "q", driver.now_ms), number=number, number_believed=False)
+        driver.tell(call)
+        driver.wait(1)
+    again = twin(driver.engine)
+    again.check()
+    assert [call.number_believed for call in again.snapshot(driver.now_ms).calls] == [False, False]
+    late = replace(queued("late", "q", driver.now_ms), number="+49301")
+    for engine in (driver.engine, again):
+        (ended,) = (one for one in take(engine, driver.now_ms, late).records if isinstance(one, CallEnded))
+        assert (ended.outcome, ended.detail) == (CallOutcome.OVERFLOWED, "max_per_number")
 
 
 def tire(left: int) -> Driver:

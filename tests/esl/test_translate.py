@@ -139,8 +139,8 @@ def test_nonsense_in_a_variable_is_named_and_the_call_is_queued_all_the_same(
     assert isinstance(fact, CallQueued)
     assert (fact.priority, fact.required) == (None, (("x", 1),))
     assert warnings == [
-        f"call {CALL}: fsacd_priority 'high' is not a number; the queue's is used",
-        f"call {CALL}: fsacd_skills has 'german:11', which is no skill with a level 1 to 10",
+        f"call {CALL}: fsacd_priority 'high' is no class from -100 to 100; the queue's is used",
+        f"call {CALL}: fsacd_skills has 'german:11', which is no skill with a level 1 to 10; it is left out",
     ]
 
 

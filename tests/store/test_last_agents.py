@@ -60,6 +60,16 @@ def test_only_talks_of_the_last_month_with_a_number(history: str) -> None:
     assert read(history) == [("+493", "anna")]
 
 
+def test_a_number_that_was_not_believed_is_nobodys(history: str) -> None:
+    """Whoever claimed a number and talked with somebody is not the caller whose number it is."""
+    call(history, "+491", "anna", "2 days")
+    call(history, "+491", "ben", "1 day")
+    execute(history, "UPDATE calls SET number_believed = false WHERE agent_id = 'ben'")
+    call(history, "+492", "carl", "1 hour")
+    execute(history, "UPDATE calls SET number_believed = true WHERE agent_id = 'carl'")
+    assert read(history) == [("+491", "anna"), ("+492", "carl")]
+
+
 def test_the_newest_are_kept(history: str) -> None:
     """Of more callers than may be remembered the newest are told."""
     for number in range(5):

@@ -1,0 +1,37 @@
+"""Callers' numbers: how two of them are compared, and which of them name nobody. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_PUNCTUATION: Final = str.maketrans("", "", " \t\u00a0\u202f-\u2010\u2011\u2013()/.")
+_DIALLED: Final = re.compile(r"\+?[0-9*#]+")
+# What switches show in the place of a number that is withheld or not known; the last is FreeSWITCH's own.
+_NOBODY: Final = frozenset(
+    ("anonymous", "unavailable", "unknown", "restricted", "private", "withheld", "0000000000")
+)  # fmt: skip
+_BEGINS: Final = frozenset("+0123456789")
+
+
+def normalised(number: str) -> str:
+    """Give a number as it is compared: without the spaces, dashes, dots, slashes and parentheses that people write.
+
+    What does not consist of digits then, like the SIP user `anna-b`, stays as it is but for spaces around it.
+    """
+    if number.isascii() and number.removeprefix("+").isdigit():  # nearly all are, and this is the quick way to see it
+        return number
+    bare = number.translate(_PUNCTUATION)
+    return bare if _DIALLED.fullmatch(bare) else number.strip()
+
+
+def identity(number: str) -> str:
+    """Give what tells the caller with this number from others: the number as it is compared; empty for nobody's."""
+    key = normalised(number)
+    # Nearly all begin with a plus or a digit, and of those it is quick to see that they are none of these words.
+    return "" if (key if key[:1] in _BEGINS else key.casefold()) in _NOBODY else key
+
+
+def is_withheld(number: str) -> bool:
+    """Whether this is no number of anybody: two calls that show it need not be of one caller."""
+    return not identity(number)

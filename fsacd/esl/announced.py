@@ -1,0 +1,162 @@
+"""What a caller's announcement says: his leg and the variables that the dialplan has set on it. Pure.
+
+A variable may hold what a caller has sent, and that may be anything. Each is read strictly, digits are those of ASCII,
+and what does not fit is left out with one sentence; no announcement fails because of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from fsacd.core.events import CallQueued, Leg
+from fsacd.core.rules import SkillLevels
+from fsacd.esl.codec import Message
+from fsacd.esl.switch_clock import SwitchClock
+from fsacd.esl.wire import UUID
+
+# Gets one sentence for each variable that makes no sense.
+Warn = Callable[[str], None]
+
+LONGEST_TEXT: Final = 256
+_LONGEST_ADDRESS: Final = 64
+# As in the configuration, the API and the database.
+_HIGHEST_PRIORITY: Final = 100
+_LONGEST_HEAD_START_S: Final = 86_400
+_MOST_SKILLS: Final = 32
+
+_PRIORITY: Final = re.compile(r"-?[0-9]{1,3}")
+_SECONDS: Final = re.compile(r"[0-9]{1,5}")
+_SKILL: Final = re.compile(r"([A-Za-z0-9_.-]{1,64})(?::(10|[1-9]))?")
+_LANGUAGE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# `${uptime(ms)}`, which is printed as an unsigned 32-bit number.
+_UPTIME: Final = re.compile(r"[0-9]{1,10}")
+_MICROSECONDS: Final = re.compile(r"[1-9][0-9]{0,18}")
+# The To of a request within the dialog: our tag stands behind the address.
+_OUR_TAG: Final = re.compile(r'(?:"[^"]*" *|[^"<>]*)<[^<>"]*>;(?:[^<>"]*;)?tag=[^<>";]+')
+# FreeSWITCH itself ends a call whose ACK has not come within 32 s of its answer (SIP's timer H).
+_SURELY_ACKNOWLEDGED_US: Final = 40_000_000
+
+
+def queued(message: Message, leg: Leg, call_id: str, clock: SwitchClock, now_ms: int, warn: Warn) -> CallQueued:
+    """The call that a caller's leg announces. `now_ms` is our clock's, `clock` tells the switch's time on it."""
+
+    def tell(sentence: str) -> None:
+        warn(f"call {call_id}: {sentence}")
+
+    # The first is FreeSWITCH's own, until the dialplan has put the second in its place.
+    recovered = "true" in (message.get("variable_recovered"), message.get("variable_fsacd_recovered"))
+    queued_at = uptime(message, "fsacd_queued_at", tell)
+    reachable = UUID.fullmatch(leg.uuid) is not None
+    if not reachable:
+        tell(
+            f"its leg is called {shown(leg.uuid)}, which no command can name; "
+            "inbound-use-callid-as-uuid must be off in the SIP profile"
+        )
+    return CallQueued(
+        call_id=call_id,
+        queue=message.get("variable_fsacd_queue")[:LONGEST_TEXT],
+        arrived_ms=now_ms if queued_at is None else clock.ours(queued_at, now_ms, recovered=recovered),
+        leg=leg if reachable else None,
+        priority=_priority(message.get("variable_fsacd_priority").strip(), tell),
+        required=_skills(message.get("variable_fsacd_skills"), tell),
+        number=message.get("Caller-Caller-ID-Number")[:LONGEST_TEXT],
+        name=message.get("Caller-Caller-ID-Name")[:LONGEST_TEXT],
+        customer=_customer(message.get("variable_fsacd_customer"), tell),
+        head_start_ms=_head_start_ms(message.get("variable_fsacd_head_start").strip(), tell),
+        language=_language(message.get("variable_fsacd_language").strip(), tell),
+        source=message.get("Caller-Network-Addr")[:_LONGEST_ADDRESS],
+        number_believed=_believed(message.get("variable_fsacd_number_believed").strip(), tell),
+    )
+
+
+def uptime(message: Message, variable: str, tell: Warn) -> int | None:
+    """A moment of the switch's uptime (ms) that the dialplan has noted; None if it has not."""
+    text = message.get(f"variable_{variable}").strip()
+    if _UPTIME.fullmatch(text):
+        return int(text)
+    if text:
+        tell(f"{variable} {shown(text)} is no uptime of the switch; it is left out")
+    return None
+
+
+def is_acknowledged(message: Message) -> bool:
+    """Whether the caller has shown that our answer has reached him: SIP's ACK has come.
+
+    Anybody can send an INVITE in the name of any address; only who is really there can acknowledge the answer. Legs
+    that nobody calls us on, and those that are no SIP, have no ACK to wait for.
+    """
+    if not message.get("Channel-Name").startswith("sofia/") or message.get("Call-Direction") != "inbound":
+        return True
+    if message.get("variable_sip_cseq") or _OUR_TAG.fullmatch(message.get("variable_sip_full_to")):
+        return True  # FreeSWITCH sets them when a request within the dialog has come, and the first of those is the ACK
+    if "true" in (message.get("variable_recovered"), message.get("variable_fsacd_recovered")):
+        return True
+    answered_us, now_us = message.get("Caller-Channel-Answered-Time"), message.get("Event-Date-Timestamp")
+    if not (_MICROSECONDS.fullmatch(answered_us) and _MICROSECONDS.fullmatch(now_us)):
+        return False
+    return int(now_us) - int(answered_us) > _SURELY_ACKNOWLEDGED_US
+
+
+def _priority(text: str, tell: Warn) -> int | None:
+    if not text:
+        return None
+    if _PRIORITY.fullmatch(text) and abs(int(text)) <= _HIGHEST_PRIORITY:
+        return int(text)
+    tell(f"fsacd_priority {shown(text)} is no class from -100 to 100; the queue's is used")
+    return None
+
+
+def _head_start_ms(text: str, tell: Warn) -> int:
+    if not text:
+        return 0
+    if _SECONDS.fullmatch(text) and int(text) <= _LONGEST_HEAD_START_S:
+        return int(text) * 1_000
+    tell(f"fsacd_head_start {shown(text)} is no number of seconds up to a day; none is given")
+    return 0
+
+
+def _skills(text: str, tell: Warn) -> SkillLevels:
+    """`german:5,billing` → levels; a skill without a level needs level 1."""
+    words = [word for word in (word.strip() for word in text[: 4 * LONGEST_TEXT].split(",")) if word]
+    found = [_SKILL.fullmatch(word) for word in words]
+    levels = {match[1]: int(match[2] or 1) for match in found[:_MOST_SKILLS] if match is not None}
+    wrong = next((word for word, match in zip(words, found, strict=True) if match is None), None)
+    if wrong is not None:
+        tell(f"fsacd_skills has {shown(wrong)}, which is no skill with a level 1 to 10; it is left out")
+    elif len(words) > _MOST_SKILLS:
+        tell(f"fsacd_skills has {len(words)} skills; the first {_MOST_SKILLS} are required")
+    return tuple(sorted(levels.items()))
+
+
+def _customer(text: str, tell: Warn) -> str:
+    if len(text) <= LONGEST_TEXT and text.isprintable():
+        return text
+    tell(f"fsacd_customer {shown(text)} is no printable text of up to {LONGEST_TEXT} characters; it is left out")
+    return ""
+
+
+def _language(text: str, tell: Warn) -> str:
+    if not text or _LANGUAGE.fullmatch(text):
+        return text
+    tell(f"fsacd_language {shown(text)} is no name of a language; it is left out")
+    return ""
+
+
+def _believed(text: str, tell: Warn) -> bool | None:
+    match text:
+        case "":
+            return None
+        case "true":
+            return True
+        case "false":
+            return False
+        case _:
+            tell(f"fsacd_number_believed {shown(text)} is neither true nor false; the number is not believed")
+            return False
+
+
+def shown(text: str) -> str:
+    """A text from outside as a sentence may repeat it."""
+    return repr(text[:64])

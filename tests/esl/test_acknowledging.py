@@ -1,0 +1,183 @@
+"""Calls whose caller has not acknowledged our answer: kept back, asked for, and let in when the ACK has come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import gevent
+import pytest
+
+from fsacd.core.events import CallQueued, Leg
+from fsacd.esl import acknowledging
+from fsacd.esl.acknowledging import Acknowledging
+from fsacd.esl.codec import HeaderValue, Kind, Message
+from fsacd.esl.states import Down
+from fsacd.esl.wire import Outcome, Reply
+from tests.esl.control_rig import CALL, LEG, Link, Rig
+from tests.esl.fake_switch import until
+
+UNSET = Reply(Outcome.OK, "_undef_")
+SET = Reply(Outcome.OK, "1")
+GONE = Reply(Outcome.ERR, "-ERR No such channel!")
+DENIED = Reply(Outcome.ERR, "-ERR permission denied")
+
+
+def announcement(subclass: str, **more: HeaderValue) -> Message:
+    headers: dict[str, HeaderValue] = {
+        "Event-Name": "CUSTOM",
+        "Event-Subclass": subclass,
+        "Unique-ID": LEG.uuid,
+        "Channel-Name": "sofia/trunk/+4930@192.0.2.1",
+        "Call-Direction": "inbound",
+        "variable_fsacd_leg": "caller",
+        "variable_fsacd_call": CALL,
+        "variable_fsacd_queue": "sales",
+        **more,
+    }
+    return Message(Kind.EVENT, headers)
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    made = Rig()
+    made.control._watch.listens = True
+    yield made
+    made.control._on_state(Down("the test is over"))
+
+
+def queued(rig: Rig) -> list[str]:
+    return [fact.call_id for fact in rig.runtime.facts if isinstance(fact, CallQueued)]
+
+
+def test_who_never_acknowledges_is_no_call(rig: Rig) -> None:
+    """Nobody hears of it, however often the leg is asked for."""
+    rig.link.answers = {"uuid_getvar": UNSET}
+    rig.control._on_event(announcement("fsacd::queued"))
+    until(lambda: rig.link.sent.count("uuid_getvar") >= 3)
+    rig.control._on_event(announcement("fsacd::waiting"))
+    assert queued(rig) == []
+
+
+def test_a_call_is_let_in_when_its_ack_has_come(rig: Rig) -> None:
+    """Once, with all that it announced."""
+    rig.link.answers = {"uuid_getvar": UNSET}
+    rig.control._on_event(announcement("fsacd::queued", **{"Caller-Caller-ID-Number": "+4930"}))
+    until(lambda: rig.link.sent.count("uuid_getvar") >= 2)
+    rig.link.answers = {"uuid_getvar": SET}
+    until(lambda: queued(rig))
+    gevent.sleep(0.05)
+    assert queued(rig) == [CALL]
+    (fact,) = (fact for fact in rig.runtime.facts if isinstance(fact, CallQueued))
+    assert (fact.queue, fact.number, fact.leg) == ("sales", "+4930", LEG)
+
+
+def test_an_ack_that_has_come_already_costs_no_question(rig: Rig) -> None:
+    """As with nearly every caller of a near network."""
+    rig.control._on_event(announcement("fsacd::queued", variable_sip_cseq="1"))
+    assert queued(rig) == [CALL]
+    assert rig.link.sent == []
+
+
+def test_the_next_announcement_lets_it_in_as_well(rig: Rig) -> None:
+    """Every ten seconds the caller announces himself anyway, and then nobody goes on asking."""
+    rig.link.answers = {"uuid_getvar": UNSET}
+    rig.control._on_event(announcement("fsacd::queued"))
+    rig.control._on_event(announcement("fsacd::waiting", variable_sip_cseq="1"))
+    asked = rig.link.sent.count("uuid_getvar")
+    gevent.sleep(0.05)
+    assert queued(rig) == [CALL]
+    assert rig.link.sent.count("uuid_getvar") == asked
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        announcement("fsacd::left"),
+        Message(
+            Kind.EVENT,
+            {**announcement("").headers, "Event-Name": "CHANNEL_HANGUP", "Hangup-Cause": "NORMAL_CLEARING"},
+        ),
+    ],
+)
+def test_a_leg_that_has_left_is_not_asked_for_any_more(rig: Rig, end: Message) -> None:
+    """An ACK that is seen after the caller has gone makes no call of him."""
+    rig.link.answers = {"uuid_getvar": UNSET}
+    rig.control._on_event(announcement("fsacd::queued"))
+    rig.control._on_event(end)
+    rig.link.answers = {"uuid_getvar": SET}
+    gevent.sleep(0.05)
+    assert queued(rig) == []
+
+
+def test_a_leg_that_is_not_there_is_not_asked_for_again(rig: Rig) -> None:
+    """Its end may not be told to us."""
+    rig.link.answers = {"uuid_getvar": GONE}
+    rig.control._on_event(announcement("fsacd::queued"))
+    gevent.sleep(0.05)
+    assert rig.link.sent.count("uuid_getvar") == 1
+    assert queued(rig) == []
+
+
+@pytest.mark.parametrize(("cseq", "calls"), [("", []), ("1", [CALL])])
+def test_a_user_of_older_rights_is_served_by_another_question(rig: Rig, cseq: str, calls: list[str]) -> None:
+    """uuid_getvar was not among the rights of before; uuid_dump was."""
+    rig.link.answers = {
+        "uuid_getvar": DENIED,
+        "uuid_dump": Reply(Outcome.OK, json.dumps({**announcement("").headers, "variable_sip_cseq": cseq})),
+    }
+    rig.control._on_event(announcement("fsacd::queued"))
+    until(lambda: rig.link.sent.count("uuid_dump") >= 1)
+    assert queued(rig) == calls
+    assert rig.link.sent.count("uuid_getvar") == 1
+
+
+def test_a_switch_that_is_not_ours_any_more_lets_nobody_in(rig: Rig) -> None:
+    """Whoever serves it next hears of the caller himself."""
+    rig.link.answers = {"uuid_getvar": UNSET}
+    rig.control._on_event(announcement("fsacd::queued"))
+    rig.control._on_state(Down("cut"))
+    rig.link.answers = {"uuid_getvar": SET}
+    gevent.sleep(0.05)
+    assert queued(rig) == []
+
+
+# --- bounds --------------------------------------------------------------------------------------------------------
+
+
+def many(number: int) -> list[CallQueued]:
+    return [
+        CallQueued(f"c{at}", "sales", 0, Leg("fs1", f"{at:08x}-2222-4333-8444-555555555555")) for at in range(number)
+    ]
+
+
+def test_a_flood_of_them_has_bounds_and_the_newest_have_the_places() -> None:
+    """As many are watched as there is place for, and so many questions are asked in a second and no more."""
+    link, posted = Link(), list[CallQueued]()
+    link.answers = {"uuid_getvar": UNSET}
+    given_up = list[int]()
+    kept = Acknowledging("fs1", link.submit, posted.append, lambda: given_up.append(1))
+    calls = many(3 * acknowledging.LIMIT)
+    for call in calls:
+        kept.keep(call)
+    assert len(kept) == acknowledging.LIMIT
+    assert len(given_up) == 2 * acknowledging.LIMIT
+    assert len(link.sent) <= 2 * acknowledging._QUESTIONS_PER_S  # the flood may lie over the turn of a second
+    link.answers = {"uuid_getvar": SET}
+    until(lambda: not len(kept))
+    assert {call.call_id for call in posted} == {call.call_id for call in calls[-acknowledging.LIMIT :]}
+    kept.clear()
+
+
+def test_nobody_is_asked_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while the next announcement decides."""
+    monkeypatch.setattr(acknowledging, "_GIVE_UP_S", 0.05)
+    link, posted = Link(), list[CallQueued]()
+    link.answers = {"uuid_getvar": UNSET}
+    given_up = list[int]()
+    kept = Acknowledging("fs1", link.submit, posted.append, lambda: given_up.append(1))
+    for again in (False, True):
+        kept.keep(many(1)[0], again=again)
+        until(lambda: not len(kept))
+    # Told of once, though he has announced himself twice.
+    assert (posted, given_up) == ([], [1])
