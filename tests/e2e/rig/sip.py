@@ -168,9 +168,13 @@ class Telephones:
         """The phone that talks hangs up; one that does not talk has nothing to hang up."""
         for dialog in self._dialogs.values():
             if dialog.user == user and dialog.state == "talking":
-                self._over(dialog)
-                dialog.sequence += 1
-                self._request(dialog, "BYE", dialog.sequence)
+                self.end(dialog)
+
+    def end(self, dialog: Dialog) -> None:
+        """The phone hangs up this call."""
+        self._over(dialog)
+        dialog.sequence += 1
+        self._request(dialog, "BYE", dialog.sequence)
 
     def refer(self, dialog: Dialog, target: str, replaces: str = "") -> None:
         """The phone asks the switch to send whom it talks with to the address `target`, blindly or attended.
