@@ -89,6 +89,8 @@ class Dialog:
     by_switch: bool = False
     # When it was last heard of: a switch that has recovered a leg asks for it anew.
     heard_s: float = 0.0
+    # Whether the switch answered this caller.
+    answered: bool = False
     # Numbers the requests that this end sends.
     sequence: int = 0
     # What the switch answered to a REFER, and the results of it that it told by NOTIFY: "403 Forbidden".
@@ -271,7 +273,7 @@ class Telephones:
             if refused:
                 self._over(dialog, by_switch=True)
             else:
-                dialog.state = "talking"
+                dialog.state, dialog.answered = "talking", True
 
     # --- a phone ----------------------------------------------------------------------------------------------------
 
