@@ -9,13 +9,13 @@ from typing import Final
 
 from fsacd.config.customers import check_numbers
 from fsacd.config.forms import contact_for, contact_is_safe, is_loopback
+from fsacd.config.installed import KNOWN_PASSWORDS
 from fsacd.config.model import Config, SwitchSettings
 from fsacd.config.opening import check_hours
 from fsacd.config.problems import Complaint, Loc, shown
 from fsacd.config.queue_checks import QueueChecks, check_circles, unknown, unknown_skills
 
 FENCE_RENEWALS: Final = 3
-DEFAULT_PASSWORD: Final = "ClueCon"  # noqa: S105 - the password to refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,11 @@ def _switch(loc: Loc, switch: SwitchSettings) -> Iterator[Complaint]:
             "encryption; bring it here by a tunnel (WireGuard, stunnel), or set allow_remote: true",
         )
     password = switch.password.get_secret_value() if switch.password is not None else ""
-    if password == DEFAULT_PASSWORD and not switch.allow_default_password:
+    if password in KNOWN_PASSWORDS and not switch.allow_default_password:
         yield Complaint(
             (*loc, "password"),
             "the default password, which everybody knows, is full control over FreeSWITCH; choose another one here and "
-            "in event_socket.conf.xml, or set allow_default_password: true",
+            "in event_socket.conf.xml or directory/fsacd_link.xml, or set allow_default_password: true",
         )
     yield from _ordered(loc, "reconnect_min", switch.reconnect_min_ms, "reconnect_max", switch.reconnect_max_ms)
 

@@ -23,6 +23,7 @@ from fsacd.esl import encoder, features, translate
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
+from fsacd.esl.terms import VARIABLE, Terms
 from fsacd.esl.watch import Watch
 from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.runtime import Runtime, monotonic_ms
@@ -50,6 +51,7 @@ class CallControl:
         on_repair: Callable[[str], None] | None = None,
     ) -> None:
         self.name = name
+        self.terms = Terms(name)
         self._runtime = runtime
         self._desk = desk
         self._reader = translate.Reader(name, self._warn)
@@ -212,6 +214,8 @@ class CallControl:
         now_ms = monotonic_ms()
         if self._outside is not None and message.name.startswith("CHANNEL_"):
             self._outside.hear(message)
+        if message.subclass == "fsacd::queued":
+            self.terms.entered(message.get(f"variable_{VARIABLE}"))
         fact = self._reader.read(message, self._watch.clock, now_ms)
         if isinstance(fact, translate.Feature):
             gevent.spawn(self._serve, fact)
@@ -225,6 +229,9 @@ class CallControl:
     def _on_state(self, state: LinkState) -> None:
         match state:
             case Up():
+                self.terms.linked(state.dialplan, state.denied)
+                for trouble in self.terms.troubles():
+                    log.warning("a switch is older than this daemon", what=trouble.words, detail=trouble.detail)
                 self._watch.link_up(state)
             case Down(reason):
                 log.warning("the link to the switch is down", switch=self.name, why=reason)
