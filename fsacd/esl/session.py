@@ -130,7 +130,11 @@ class Session:
     def _identify(self) -> None:
         self.core_uuid = self._demand(self.commands, encoder.global_getvar("core_uuid")).text
         self.hostname = self._demand(self.commands, encoder.global_getvar("hostname")).text
-        self.dialplan = self._demand(self.commands, encoder.global_getvar(VARIABLE)).text
+        # Of a variable that is not set FreeSWITCH says "-ERR no reply".
+        version = self.commands.call(encoder.global_getvar(VARIABLE))
+        if version.outcome not in (Outcome.OK, Outcome.ERR):
+            raise LinkError(version.text)
+        self.dialplan = version.text if version.ok else ""
         if self._settings.user:
             # Without an argument each of them answers with its usage, if it is allowed.
             self.denied += [verb for verb in _ASKED if not self._allowed(self.commands, encoder.api(verb))]

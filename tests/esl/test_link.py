@@ -28,6 +28,7 @@ class Switch:
         self.echoes = True
         self.answers = True
         self.refuses = ""
+        self.dialplan = "2"
         # Events, subclasses and commands that the user has no right to.
         self.denied: set[str] = set()
         self.heard: list[bytes] = []
@@ -45,6 +46,7 @@ class Switch:
         answers = {
             "api global_getvar core_uuid": self.core_uuid,
             "api global_getvar hostname": "fs1",
+            "api global_getvar fsacd_dialplan": self.dialplan,
             "api uptime s": f"{self.uptime_s}\n",
             "api uptime ms": f"{self.uptime_s * 1000 % 2**32}\n",
         }
@@ -266,6 +268,15 @@ def test_a_user_who_may_not_hear_what_matters(rig: Rig, refused: str) -> None:
     until(rig.down)
     assert rig.down()[0] == f"FreeSWITCH does not let this user hear {refused} (directory/fsacd_link.xml)"
     assert rig.up() == []
+
+
+@pytest.mark.parametrize(("says", "version"), [("2\n", "2"), ("-ERR no reply\n", "")])
+def test_the_installed_dialplan_tells_its_version(rig: Rig, says: str, version: str) -> None:
+    """FreeSWITCH has no reply for a variable that an old dialplan does not set."""
+    rig.switch.dialplan = says
+    rig.start()
+    until(rig.up)
+    assert rig.up()[0].dialplan == version
 
 
 def test_rights_that_are_older_than_the_daemon(rig: Rig) -> None:
