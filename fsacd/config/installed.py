@@ -52,7 +52,11 @@ COMMANDS: Final = (
 # What everybody knows: the passwords of FreeSWITCH's own configuration and of the files that come with fsacd.
 KNOWN_PASSWORDS: Final = ("ClueCon", "REPLACE-THIS-PASSWORD")
 # Where FreeSWITCH's configuration is, by its packages and by its own installation.
-PLACES: Final = (Path("/etc/freeswitch"), Path("/usr/local/freeswitch/conf"), Path("/usr/local/freeswitch/etc/freeswitch"))
+PLACES: Final = (
+    Path("/etc/freeswitch"),
+    Path("/usr/local/freeswitch/conf"),
+    Path("/usr/local/freeswitch/etc/freeswitch"),
+)
 
 _LONGEST_FILE: Final = 1_048_576
 _VERSION: Final = re.compile(r'cmd="set"\s+data="fsacd_dialplan=(\d{1,6})"')
@@ -101,7 +105,9 @@ def _rights(path: Path) -> Iterator[str]:
         return
     params = dict(_PARAM.findall(text))
     for param, needed in (("esl-allowed-events", EVENTS), ("esl-allowed-api", COMMANDS)):
-        allowed = re.split(r"[ ,]", params[param]) if param in params else needed  # without the parameter all is allowed
+        allowed = (
+            re.split(r"[ ,]", params[param]) if param in params else needed
+        )  # without the parameter all is allowed
         missing = [word for word in needed if word not in allowed and "ALL" not in allowed]
         if missing:
             yield f"{path} does not allow fsacd {', '.join(missing)} ({param})"

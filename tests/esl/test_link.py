@@ -301,7 +301,9 @@ def test_what_a_user_may_command_is_asked_once(rig: Rig) -> None:
     """Each command is sent without an argument, which does nothing; with Event Socket's own password all is allowed."""
     rig.start(user="fsacd@pbx")
     until(rig.up)
-    asked = [command.decode() for command in rig.switch.heard if command.startswith(b"api ") and b" " not in command[4:]]
+    asked = [
+        command.decode() for command in rig.switch.heard if command.startswith(b"api ") and b" " not in command[4:]
+    ]
     assert asked == [f"api {verb}" for verb in COMMANDS if verb not in ("global_getvar", "uptime")]
     assert rig.up()[0].denied == ()
 
