@@ -79,8 +79,8 @@ def too_old(version: int) -> str:
     if version >= DIALPLAN_VERSION:
         return ""
     return (
-        f"version {version} of fsacd's dialplan, and this fsacd comes with version {DIALPLAN_VERSION}; calls are served, "
-        "what the newer one adds is not there"
+        f"version {version} of fsacd's dialplan, and this fsacd comes with version {DIALPLAN_VERSION}; calls are "
+        "served, what the newer one adds is not there"
     )
 
 

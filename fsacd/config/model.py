@@ -64,8 +64,8 @@ class SwitchSettings(Settings):
     )
     user: Annotated[str | None, DIRECTORY_USER] = Field(
         default=None,
-        description="Log in as this user of FreeSWITCH's directory (userauth). The rights given there keep mistakes away; the "
-        "password is worth the whole switch all the same.",
+        description="Log in as this user of FreeSWITCH's directory (userauth). The rights given there keep mistakes "
+        "away; the password is worth the whole switch all the same.",
     )
     allow_remote: Annotated[bool, Flag()] = Field(
         default=False, description="Accept a host other than this machine, although Event Socket is not encrypted."

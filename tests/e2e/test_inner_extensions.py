@@ -24,7 +24,7 @@ def floor(workplace: Path, switch: RealSwitch) -> Iterator[Floor]:
 
 
 def test_nobody_dials_an_inner_extension(floor: Floor) -> None:
-    """Each releases the leg without answering it; nothing is announced, nobody is rung, and calls are served after it."""
+    """Each releases the leg unanswered; nothing is announced, nobody is rung, and calls are served after it."""
     dialogs = {name: floor.phones.call(f"49302{index}", f"fsacd_{name}") for index, name in enumerate(INNER)}
     for name, dialog in dialogs.items():
         await_true(lambda dialog=dialog: dialog.state == "over", SOON_S, f"fsacd_{name} releases")  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What the directory user of freeswitch/directory/fsacd_link.xml may do: all that fsacd does, and thereby everything."""
+"""What the user of freeswitch/directory/fsacd_link.xml may do: all that fsacd does, and thereby everything."""
 
 from __future__ import annotations
 

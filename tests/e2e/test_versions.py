@@ -43,7 +43,7 @@ def told(floor: Floor) -> list[str]:
 
 
 def test_an_old_dialplan_is_served_and_told(workplace: Path, files: Path, switch: RealSwitch) -> None:
-    """Calls are answered, a caller's REFER dials nothing there either; with the new one installed it is told no more."""
+    """Calls are answered, a caller's REFER dials nothing there either; once the new one is installed that is known."""
     shutil.copy(OLD_DIALPLAN, files / "dialplan" / "fsacd.xml")
     switch.start()
     floor = floor_on(workplace, switch)

@@ -50,9 +50,7 @@ class Switch:
             "api uptime s": f"{self.uptime_s}\n",
             "api uptime ms": f"{self.uptime_s * 1000 % 2**32}\n",
         }
-        if self.denied & set(command.split()):
-            peer.say(reply("-ERR permission denied"))
-        elif self.refuses and command.startswith(self.refuses):
+        if self.denied & set(command.split()) or (self.refuses and command.startswith(self.refuses)):
             peer.say(reply("-ERR permission denied"))
         elif command.startswith("api "):
             peer.say(response(answers.get(command, f"+OK {command[4:]}").encode()))

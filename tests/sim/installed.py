@@ -1,4 +1,4 @@
-"""A simulated switch with what fsacd installs, and a daemon's reading and deciding, all in one process and in its time."""
+"""A simulated switch with what fsacd installs, and a daemon's reading and deciding, all in one process."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Centre:
         self.run(100)
         return line
 
-    def commanded(self, kind: type[RingAgent] | type[Connect] | type[ConfirmTalk]) -> list[Command]:
+    def commanded(self, kind: type[RingAgent | Connect | ConfirmTalk]) -> list[Command]:
         """The commands of that kind so far."""
         return [command for command in self.commands if isinstance(command, kind)]
 
