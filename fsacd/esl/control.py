@@ -19,7 +19,7 @@ from fsacd.core.commands import (
     SendCall,
 )
 from fsacd.core.events import CallerGone, ConnectFailed, Leg, OfferEnd, OfferEnded, OutsideCallEnded
-from fsacd.esl import encoder, features, translate
+from fsacd.esl import encoder, features, referred, translate
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
@@ -63,9 +63,9 @@ class CallControl:
             settings,
             self._on_event,
             self._on_state,
-            events=(*translate.EVENTS, *(EVENTS if respect_outside_calls else ())),
+            events=(*translate.EVENTS, *referred.EVENTS, *(EVENTS if respect_outside_calls else ())),
             subclasses=translate.SUBCLASSES,
-            filters=(*translate.FILTERS, *(FILTERS if respect_outside_calls else ())),
+            filters=(*translate.FILTERS, *referred.FILTERS, *(FILTERS if respect_outside_calls else ())),
         )
         self._watch = Watch(
             name,
@@ -212,6 +212,9 @@ class CallControl:
         if not self._watch.hears():
             return  # another daemon serves this switch; what matters will be asked for when it is ours
         now_ms = monotonic_ms()
+        if unwanted := referred.unwanted(message):
+            log.warning("a caller's REFER let the switch dial; the leg is ended", switch=self.name, leg=unwanted)
+            self._act(encoder.uuid_kill(unwanted, "CALL_REJECTED"), _nobody)
         if self._outside is not None and message.name.startswith("CHANNEL_"):
             self._outside.hear(message)
         if message.subclass == "fsacd::queued":

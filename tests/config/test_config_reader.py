@@ -282,8 +282,9 @@ class TestSecrets:
         assert given == ["from outside", "from systemd"]
 
     def test_the_default_password_is_refused_from_wherever_it_comes(self) -> None:
-        """ClueCon is refused in a variable too, and accepted when asked for."""
-        assert "the default password" in problems("switches: {fs1: {password_env: PW}}", PW="ClueCon")[0]
+        """ClueCon and that of our own files are refused in a variable too, and accepted when asked for."""
+        for known in ("ClueCon", "REPLACE-THIS-PASSWORD"):
+            assert "the default password" in problems("switches: {fs1: {password_env: PW}}", PW=known)[0]
         allowed = "switches: {fs1: {password: ClueCon, allow_default_password: true}}"
         assert read(allowed).switches["fs1"].allow_default_password
 

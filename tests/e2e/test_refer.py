@@ -189,6 +189,18 @@ def test_a_caller_with_two_talks_dials_nothing(floor: Floor) -> None:
     nobody_was_dialled(floor, 4)
 
 
+def test_what_the_switch_dials_by_itself_is_ended_before_anybody_answers(floor: Floor) -> None:
+    """A REFER that replaces a call which the switch does not know is dialled in no context; the talk goes on."""
+    caller, agent = talking(floor, CALLER, "support")
+    target = f"sip:{OUTSIDE}@127.0.0.1:{floor.phones.port}"
+    refers(floor, caller, target, "nobody;to-tag=1;from-tag=2")
+    await_true(lambda: floor.phones.rung[-1].user == OUTSIDE, SOON_S, "it was dialled")
+    await_true(lambda: floor.phones.rung[-1].state == "over", SOON_S, "and it is ended")
+    assert floor.phones.rung[-1].cancelled_s
+    await_true(lambda: sorted(legs(floor)) == sorted(["1001", CALLER]), SOON_S, "the talk alone is left")
+    assert (agent.state, caller.state) == ("talking", "talking")
+
+
 def test_an_agent_transfers_blindly(floor: Floor) -> None:
     """It is the caller's leg that dials, in the operator's context for it."""
     caller, agent = talking(floor, CALLER, "support")
