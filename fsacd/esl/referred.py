@@ -1,7 +1,7 @@
 """Legs that FreeSWITCH makes by itself because a caller's REFER named a call which it does not know. Pure.
 
-The address in such a REFER is dialled over the caller's SIP profile, in no context: no dialplan can refuse it. What can be
-done is to end the leg before anybody answers. (`disable-transfer` in the profile refuses the REFER; see freeswitch/.)
+The address in such a REFER is dialled over the caller's SIP profile, in no context: no dialplan can refuse it. What can
+be done is to end the leg before anybody answers. (`disable-transfer` in the profile refuses the REFER: freeswitch/.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VERSION_AT, _OURS = 14, "5"
 
 
 def unwanted(message: Message) -> str:
-    """The new leg, if it is made for an agent's leg of ours; else nothing. An agent's REFER makes one for a caller's."""
+    """The new leg, if it is made for an agent's leg; else nothing. An agent's own REFER makes one for the caller's."""
     whom, leg = message.get(_FOR), message.get("Unique-ID")
     if message.name != "CHANNEL_CREATE" or message.get("Call-Direction") != "outbound":
         return ""
