@@ -227,6 +227,9 @@ _MICROSECONDS = re.compile(r"[1-9][0-9]{0,18}")
 # So ends a caller's leg that has given its place to another one. Not BLIND_TRANSFER: then the agent's leg was sent to a
 # number, and where it is (encoder.LEG_CONTEXT) there are none.
 _REPLACED = "ATTENDED_TRANSFER"
+# The leg by which the caller asked for that ends as any other; whom the agent talks with now stands in `transfer_to`.
+# If it is an agent's leg (a UUID of version 5), a caller with two talks has joined their agents, who have nobody.
+_JOINED = re.compile(r"att:[0-9a-f]{8}-[0-9a-f]{4}-(?!5)[0-9a-f-]{22}")
 
 
 def _caller_leg(message: Message, leg: Leg) -> Event | None:
@@ -238,7 +241,8 @@ def _caller_leg(message: Message, leg: Leg) -> Event | None:
         case "CHANNEL_HANGUP":
             # The cause tells it only if the leg was not bridged.
             ways = (message.get("Hangup-Cause"), message.get("variable_endpoint_disposition"))
-            return CallerGone(message.get("variable_fsacd_call"), ways[0], _REPLACED in ways, leg)
+            replaced = _REPLACED in ways or _JOINED.fullmatch(message.get("variable_transfer_to")) is not None
+            return CallerGone(message.get("variable_fsacd_call"), ways[0], replaced, leg)
     return None
 
 

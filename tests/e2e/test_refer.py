@@ -22,6 +22,8 @@ SOON_S = 10.0
 # A talk is one when it has lasted for `limits.settle` of the floor; before, the switch brings the caller back.
 CONFIRMED_S = 0.4
 OUTSIDE = "7000"
+# The engine gives an agent's leg that should end by itself so long (core/offers.py), and ends it then.
+LONGER_THAN_GRACE_S = 3.0
 # What a caller may write into Refer-To; NUMBER leads to a phone from every context but that of agents' legs.
 TARGETS = (
     "sip:NUMBER@127.0.0.1",
@@ -201,6 +203,27 @@ def test_what_the_switch_dials_by_itself_is_ended_before_anybody_answers(floor: 
     assert (agent.state, caller.state) == ("talking", "talking")
 
 
+@pytest.mark.parametrize("by", ["the call with the customer", "the call in the queue"])
+def test_a_colleague_hands_a_customer_over_to_the_agent(floor: Floor, by: str) -> None:
+    """They call the queue, ask the agent, and join them with their customer: the agent talks on, and is known to."""
+    customer = floor.phones.call(SECOND, f"outside-{floor.phones.port}")
+    phone = rung_outside(floor)
+    await_true(lambda: customer.state == "talking", SOON_S, "the colleague talks with the customer")
+    asks, agent = talking(floor, CALLER, "support")
+    first, second = (customer, asks) if by == "the call with the customer" else (asks, customer)
+    assert refers(floor, first, outside(floor), replaces(second)).startswith("200")
+    for dialog in (customer, asks):
+        if dialog.state == "talking":
+            floor.phones.end(dialog)
+    await_true(lambda: sorted(legs(floor)) == sorted(["1001", OUTSIDE]), SOON_S, "the two are left")
+    time.sleep(LONGER_THAN_GRACE_S)
+    assert sorted(legs(floor)) == sorted(["1001", OUTSIDE])
+    assert floor.states()["1001"] == "talking"
+    floor.phones.end(phone)
+    is_over(floor, "1001")
+    await_true(lambda: agent.state == "over", SOON_S, "the agent's phone is told")
+
+
 def test_an_agent_transfers_blindly(floor: Floor) -> None:
     """It is the caller's leg that dials, in the operator's context for it."""
     caller, agent = talking(floor, CALLER, "support")
@@ -233,7 +256,7 @@ def test_an_agent_transfers_attended(floor: Floor, by: str) -> None:
 
 def rung_outside(floor: Floor) -> Dialog:
     """The phone outside rings and is answered."""
-    await_true(lambda: floor.phones.rung[-1].user == OUTSIDE, SOON_S, "the phone outside rings")
+    await_true(lambda: OUTSIDE in [ring.user for ring in floor.phones.rung[-1:]], SOON_S, "the phone outside rings")
     phone = floor.phones.rung[-1]
     await_true(lambda: phone.state == "ringing", SOON_S, "it can be answered")
     floor.phones.answer(phone)

@@ -237,6 +237,15 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
             ),
             CallerGone(CALL, "NORMAL_CLEARING", transferred=True, leg=Leg("fs1", LEG)),
         ),
+        (
+            event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING", variable_transfer_to=f"att:{LEG}"),
+            CallerGone(CALL, "NORMAL_CLEARING", transferred=True, leg=Leg("fs1", LEG)),
+        ),
+        # Joined with another agent's leg: neither has a caller any more.
+        (
+            event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING", variable_transfer_to=f"att:{OFFER}"),
+            CallerGone(CALL, "NORMAL_CLEARING", leg=Leg("fs1", LEG)),
+        ),
         # By a REFER of the caller's own the agent's leg was sent to a number, and finds none: the talk is over.
         (
             event(
