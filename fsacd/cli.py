@@ -56,9 +56,10 @@ def run(config: Path) -> int:
 def check(file: Path) -> int:
     """Check a configuration FILE: every problem with its place, or a summary."""
     from fsacd.config.check import check as check_file  # noqa: PLC0415 - see the top
+    from fsacd.config.installed import PLACES  # noqa: PLC0415 - see the top
     from fsacd.plugins import Catalogue  # noqa: PLC0415 - see the top
 
-    code, text = check_file(file, plugins=Catalogue.load)
+    code, text = check_file(file, plugins=Catalogue.load, installed=PLACES)
     (sys.stdout if code == EXIT_OK else sys.stderr).write(text.rstrip("\n") + "\n")
     return code
 

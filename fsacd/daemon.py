@@ -118,6 +118,8 @@ class Daemon:
         explanations = self._history.explanations if self._history is not None else None
         self.api = ApiServer(make_app(self, api, self.metrics.exposition, explanations=explanations), api)
         self._notifier = Notifier()
+        for control in self._controls.values():
+            self.add_troubles(control.terms.troubles)
         self._connect_parts()
 
     def _connect_parts(self) -> None:

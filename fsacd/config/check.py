@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from fsacd.config.centre import QueueSettings
+from fsacd.config.installed import notes_on_installed
 from fsacd.config.model import Config
 from fsacd.config.plugins import Loader
 from fsacd.config.problems import ConfigErrors
@@ -17,8 +18,10 @@ WRONG: Final = 2
 _NAMED: Final = 8
 
 
-def check(path: Path | str, *, plugins: Loader, environ: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Check a file for the command line.
+def check(
+    path: Path | str, *, plugins: Loader, environ: Mapping[str, str] | None = None, installed: Iterable[Path] = ()
+) -> tuple[int, str]:
+    """Check a file for the command line; with it what is installed on a switch of this machine, in these directories.
 
     Returns:
         The exit code (0 good, 2 wrong) and what to print: one line for each problem, or a summary.
@@ -28,7 +31,8 @@ def check(path: Path | str, *, plugins: Loader, environ: Mapping[str, str] | Non
     except ConfigErrors as errors:
         count = len(errors.problems)
         return WRONG, f"{errors}\n{path}: {count} problem{'s' if count > 1 else ''}"
-    return GOOD, "\n".join([f"{path}: good. {summary(config)}", *(f"{path}: note: {note}" for note in notes(config))])
+    told = [*notes(config), *notes_on_installed(installed)]
+    return GOOD, "\n".join([f"{path}: good. {summary(config)}", *(f"{path}: note: {note}" for note in told)])
 
 
 def summary(config: Config) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -9,13 +10,14 @@ from typing import Final
 
 from fsacd.config.customers import check_numbers
 from fsacd.config.forms import contact_for, contact_is_safe, is_loopback
+from fsacd.config.installed import KNOWN_PASSWORDS
 from fsacd.config.model import Config, SwitchSettings
 from fsacd.config.opening import check_hours
 from fsacd.config.problems import Complaint, Loc, shown
 from fsacd.config.queue_checks import QueueChecks, check_circles, unknown, unknown_skills
 
 FENCE_RENEWALS: Final = 3
-DEFAULT_PASSWORD: Final = "ClueCon"  # noqa: S105 - the password to refuse
+_KNOWN_DIGESTS: Final = frozenset(hashlib.sha256(known.encode()).hexdigest() for known in KNOWN_PASSWORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,11 @@ def _switch(loc: Loc, switch: SwitchSettings) -> Iterator[Complaint]:
             "encryption; bring it here by a tunnel (WireGuard, stunnel), or set allow_remote: true",
         )
     password = switch.password.get_secret_value() if switch.password is not None else ""
-    if password == DEFAULT_PASSWORD and not switch.allow_default_password:
+    if password in KNOWN_PASSWORDS and not switch.allow_default_password:
         yield Complaint(
             (*loc, "password"),
             "the default password, which everybody knows, is full control over FreeSWITCH; choose another one here and "
-            "in event_socket.conf.xml, or set allow_default_password: true",
+            "in event_socket.conf.xml or directory/fsacd_link.xml, or set allow_default_password: true",
         )
     yield from _ordered(loc, "reconnect_min", switch.reconnect_min_ms, "reconnect_max", switch.reconnect_max_ms)
 
@@ -101,6 +103,8 @@ def _api(config: Config) -> Iterator[Complaint]:
         elif seen.setdefault(token.name, index) != index:
             yield Complaint(("api", "tokens", index, "name"), f"{shown(token.name)} has a token already")
         digest = token.digest()
+        if digest in _KNOWN_DIGESTS:
+            yield Complaint(("api", "tokens", index), "everybody knows this token; make one: openssl rand -hex 24")
         if digest is not None and (first := digests.setdefault(digest, index)) != index:
             yield Complaint(("api", "tokens", index), f"the same token as that of {shown(api.tokens[first].name)}")
 
@@ -114,6 +118,8 @@ def _store(config: Config) -> Iterator[Complaint]:
         yield Complaint(
             ("store", "spool", "directory"), "not an absolute path; write it from the root, like /var/spool/fsacd"
         )
+    if store.dsn is not None and any(known in store.dsn.get_secret_value() for known in KNOWN_PASSWORDS):
+        yield Complaint(("store", "dsn"), "everybody knows this password; choose another one")
     if store.dsn is not None and not _is_dsn(store.dsn.get_secret_value()):
         yield Complaint(
             ("store", "dsn"),

@@ -66,13 +66,14 @@ class SwitchSettings(Settings):
     )
     user: Annotated[str | None, DIRECTORY_USER] = Field(
         default=None,
-        description="Log in as this user of FreeSWITCH's directory (userauth), with only the rights given there.",
+        description="Log in as this user of FreeSWITCH's directory (userauth). The rights given there keep mistakes "
+        "away; the password is worth the whole switch all the same.",
     )
     allow_remote: Annotated[bool, Flag()] = Field(
         default=False, description="Accept a host other than this machine, although Event Socket is not encrypted."
     )
     allow_default_password: Annotated[bool, Flag()] = Field(
-        default=False, description="Accept the password that every fresh FreeSWITCH has (ClueCon)."
+        default=False, description="Accept a password that everybody knows: ClueCon, or the one in fsacd's own files."
     )
     respect_outside_calls: Annotated[bool, Flag()] = Field(
         default=True,

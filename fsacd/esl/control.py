@@ -28,11 +28,12 @@ from fsacd.core.events import (
     OfferEnded,
     OutsideCallEnded,
 )
-from fsacd.esl import encoder, features, translate
+from fsacd.esl import encoder, features, referred, translate
 from fsacd.esl.acknowledging import Acknowledging
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
+from fsacd.esl.terms import VARIABLE, Terms
 from fsacd.esl.watch import Watch
 from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.runtime import Runtime, monotonic_ms
@@ -62,6 +63,7 @@ class CallControl:
         on_unacknowledged: Callable[[], object] = lambda: None,
     ) -> None:
         self.name = name
+        self.terms = Terms(name)
         self._runtime = runtime
         self._desk = desk
         self._reader = translate.Reader(name, self._warn, settings.require_ack)
@@ -74,9 +76,9 @@ class CallControl:
             settings,
             self._on_event,
             self._on_state,
-            events=(*translate.EVENTS, *(EVENTS if respect_outside_calls else ())),
+            events=(*translate.EVENTS, *referred.EVENTS, *(EVENTS if respect_outside_calls else ())),
             subclasses=translate.SUBCLASSES,
-            filters=(*translate.FILTERS, *(FILTERS if respect_outside_calls else ())),
+            filters=(*translate.FILTERS, *referred.FILTERS, *(FILTERS if respect_outside_calls else ())),
         )
         self._watch = Watch(
             name,
@@ -223,8 +225,13 @@ class CallControl:
         if not self._watch.hears():
             return  # another daemon serves this switch; what matters will be asked for when it is ours
         now_ms = monotonic_ms()
+        if unwanted := referred.unwanted(message):
+            log.warning("a caller's REFER let the switch dial; the leg is ended", switch=self.name, leg=unwanted)
+            self._act(encoder.uuid_kill(unwanted, "CALL_REJECTED"), _nobody)
         if self._outside is not None and message.name.startswith("CHANNEL_"):
             self._outside.hear(message)
+        if message.subclass == "fsacd::queued":
+            self.terms.entered(message.get(f"variable_{VARIABLE}"))
         fact = self._reader.read(message, self._watch.clock, now_ms)
         match fact:
             case None:
@@ -249,6 +256,9 @@ class CallControl:
     def _on_state(self, state: LinkState) -> None:
         match state:
             case Up():
+                self.terms.linked(state.dialplan, state.denied)
+                for trouble in self.terms.troubles():
+                    log.warning("a switch is older than this daemon", what=trouble.words, detail=trouble.detail)
                 self._watch.link_up(state)
             case Down(reason):
                 self._acknowledging.clear()

@@ -28,6 +28,8 @@ NUMBER_LIMIT: Final = 32
 # FreeSWITCH takes 64 pairs in one uuid_setvar_multi; beyond it drops them silently.
 VARIABLES_LIMIT: Final = 64
 TIMEOUT_LIMIT_S: Final = 3_600
+# The context of the legs that we make: whoever can make one of them execute a number finds none here (freeswitch/).
+LEG_CONTEXT: Final = "fsacd_agent_leg"
 
 _WORD: Final = re.compile(r"[0-9A-Za-z_.*#+@:/%~-]{1,256}")
 _VALUE: Final = re.compile(r"[0-9A-Za-z_.*#+@:/%~-]{0,512}")
@@ -146,8 +148,8 @@ def originate(
     pairs = ",".join(_pair(key, value) for key, value in variables.items() if value)
     shown = caller_number(number) or "anonymous"
     who = caller_name(name) or shown
-    arguments = f"{'{' + pairs + '}' if pairs else ''}{contact} &park() XML default '{who}' {shown} {timeout_s}"
-    text = f"bgapi originate {{{pairs}}}{contact} &park() XML default *** {shown} {timeout_s}"
+    arguments = f"{'{' + pairs + '}' if pairs else ''}{contact} &park() XML {LEG_CONTEXT} '{who}' {shown} {timeout_s}"
+    text = f"bgapi originate {{{pairs}}}{contact} &park() XML {LEG_CONTEXT} *** {shown} {timeout_s}"
     return _job(job, f"originate {arguments}", text=text)
 
 

@@ -172,6 +172,8 @@ class SwitchLink:
             restarted=restarted,
             uptime_ms=session.uptime_ms,
             at_ms=session.read_at_ms,
+            dialplan=session.dialplan,
+            denied=tuple(session.denied),
         )
 
     def _tell(self, state: LinkState) -> None:

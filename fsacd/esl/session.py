@@ -15,14 +15,19 @@ from typing import Final
 import gevent
 from gevent.event import Event
 
+from fsacd.config.installed import COMMANDS
 from fsacd.esl import encoder
 from fsacd.esl.client import EslClient
 from fsacd.esl.codec import Message
 from fsacd.esl.errors import LinkError, PasswordRefusedError
 from fsacd.esl.settings import Counters, LinkSettings
+from fsacd.esl.terms import ESSENTIAL, VARIABLE
 from fsacd.esl.wire import Outcome, Reply, Wire
 
 PROBE: Final = "fsacd::probe"
+_DENIED: Final = "-ERR permission denied"
+# Those of which the answer to the login's first questions does not tell.
+_ASKED: Final = tuple(verb for verb in COMMANDS if verb not in ("global_getvar", "uptime"))
 # What the link itself needs, whatever else its user subscribes to.
 _OWN_EVENTS: Final = ("BACKGROUND_JOB", "HEARTBEAT")
 _WRAP: Final = 1 << 32
@@ -56,7 +61,9 @@ class Session:
         self._probes_out: dict[str, float] = {}
         self._asked: dict[EslClient, float] = {}
         self._running = False
-        self.core_uuid = self.hostname = ""
+        self.core_uuid = self.hostname = self.dialplan = ""
+        # Events and commands that the switch refuses us: the rights of our user are older than we are.
+        self.denied: list[str] = []
         self.uptime_ms = self.read_at_ms = 0
         self.events = self._client()
         self.commands = self._client()
@@ -96,13 +103,41 @@ class Session:
             # Once there is one filter, an event that matches none stays in the switch.
             own = [("Event-Name", name) for name in (*_OWN_EVENTS, "CUSTOM")]
             wires += [encoder.filter_event(*pair) for pair in dict.fromkeys([*filters, *own])]
-        wires.append(encoder.event_json(dict.fromkeys([*events, *_OWN_EVENTS]), dict.fromkeys([*subclasses, PROBE])))
         for wire in wires:
             self._demand(self.events, wire)
+        names, custom = list(dict.fromkeys([*events, *_OWN_EVENTS])), list(dict.fromkeys([*subclasses, PROBE]))
+        if self._allowed(self.events, encoder.event_json(names, custom)):
+            return
+        # FreeSWITCH stops at the first word that is refused. One by one, so that what is allowed is heard.
+        one_by_one = [(name, encoder.event_json([name])) for name in names]
+        one_by_one += [(subclass, encoder.event_json([], [subclass])) for subclass in custom]
+        self.denied += [word for word, wire in one_by_one if not self._allowed(self.events, wire)]
+        missing = [word for word in self.denied if word in ESSENTIAL]
+        if missing:
+            raise LinkError(f"FreeSWITCH does not let this user hear {', '.join(missing)} (directory/fsacd_link.xml)")
+
+    def _allowed(self, client: EslClient, wire: Wire) -> bool:
+        """Whether the switch takes the command; LinkError for any refusal but one of rights."""
+        reply = client.call(wire)
+        if reply.outcome is Outcome.ERR and reply.text.strip() == _DENIED:
+            return False
+        if reply.outcome is Outcome.ERR and not wire.text.startswith("api "):
+            raise LinkError(f"FreeSWITCH refused '{wire.text}': {reply.text}")
+        if reply.outcome not in (Outcome.OK, Outcome.ERR):
+            raise LinkError(reply.text)
+        return True
 
     def _identify(self) -> None:
         self.core_uuid = self._demand(self.commands, encoder.global_getvar("core_uuid")).text
         self.hostname = self._demand(self.commands, encoder.global_getvar("hostname")).text
+        # Of a variable that is not set FreeSWITCH says "-ERR no reply".
+        version = self.commands.call(encoder.global_getvar(VARIABLE))
+        if version.outcome not in (Outcome.OK, Outcome.ERR):
+            raise LinkError(version.text)
+        self.dialplan = version.text if version.ok else ""
+        if self._settings.user:
+            # Without an argument each of them answers with its usage, if it is allowed.
+            self.denied += [verb for verb in _ASKED if not self._allowed(self.commands, encoder.api(verb))]
         seconds = self._demand_number(encoder.uptime("s"))
         before = time.monotonic()
         low = self._demand_number(encoder.uptime("ms"))
@@ -134,7 +169,8 @@ class Session:
         self._running = True
         self.events.resume_handlers()
         self._waker = gevent.spawn(self._keep_awake) if self._settings.wake_up_ms else None
-        probe_s = self._settings.probe_interval_ms / 1000
+        # A user who may not hear the probe would take the switch for dead.
+        probe_s = 0.0 if PROBE in self.denied else self._settings.probe_interval_ms / 1000
         next_probe = time.monotonic() if probe_s else float("inf")
         while not self._over.is_set():
             now = time.monotonic()

@@ -15,7 +15,8 @@ class Up:
     """Both connections stand and are subscribed; events of before are lost, and the switch must be read anew.
 
     `restarted`: it is not the process that we knew, so every leg that we knew is gone (False on the first connection).
-    `uptime_ms` is the switch's at `at_ms` of our monotonic clock.
+    `uptime_ms` is the switch's at `at_ms` of our monotonic clock. `dialplan` is the version that the installed dialplan
+    says, as text, `denied` are the events and commands that the switch refuses us.
     """
 
     core_uuid: str
@@ -23,6 +24,8 @@ class Up:
     restarted: bool
     uptime_ms: int
     at_ms: int
+    dialplan: str = ""
+    denied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

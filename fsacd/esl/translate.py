@@ -205,8 +205,12 @@ def _talked_ms(hangup: Message) -> int:
 _MICROSECONDS = re.compile(r"[1-9][0-9]{0,18}")
 
 
-# So ends a leg whose user has transferred its partner: that one goes on, bridged to another leg or in the dialplan.
-_TRANSFERS = frozenset(("ATTENDED_TRANSFER", "BLIND_TRANSFER"))
+# So ends a caller's leg that has given its place to another one. Not BLIND_TRANSFER: then the agent's leg was sent to a
+# number, and where it is (encoder.LEG_CONTEXT) there are none.
+_REPLACED = "ATTENDED_TRANSFER"
+# The leg by which the caller asked for that ends as any other; whom the agent talks with now stands in `transfer_to`.
+# If it is an agent's leg (a UUID of version 5), a caller with two talks has joined their agents, who have nobody.
+_JOINED = re.compile(r"att:[0-9a-f]{8}-[0-9a-f]{4}-(?!5)[0-9a-f-]{22}")
 
 
 def _caller_leg(message: Message, leg: Leg) -> Event | None:
@@ -218,8 +222,8 @@ def _caller_leg(message: Message, leg: Leg) -> Event | None:
         case "CHANNEL_HANGUP":
             # The cause tells it only if the leg was not bridged.
             ways = (message.get("Hangup-Cause"), message.get("variable_endpoint_disposition"))
-            transferred = not _TRANSFERS.isdisjoint(ways)
-            return CallerGone(message.get("variable_fsacd_call"), ways[0], transferred, leg)
+            replaced = _REPLACED in ways or _JOINED.fullmatch(message.get("variable_transfer_to")) is not None
+            return CallerGone(message.get("variable_fsacd_call"), ways[0], replaced, leg)
     return None
 
 
@@ -337,6 +341,8 @@ def _ring(command: RingAgent) -> Wire:
             "ignore_early_media": "true",
             "hangup_after_bridge": "true",
             "park_timeout": str(_PARK_TIMEOUT_S),
+            # A contact `user/...` would put the leg into the user's own context, where they may dial.
+            "force_transfer_context": encoder.LEG_CONTEXT,
             # A loopback contact would bow out of the talk, and its leg's end would be taken for the talk's.
             "loopback_bowout": "false",
             # It leads through a dialplan to the phone itself; that leg must not be taken for a call of the agent's own.

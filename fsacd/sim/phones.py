@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from fsacd.sim import referring
 from fsacd.sim.agenda import MS
 
 if TYPE_CHECKING:
@@ -87,6 +88,20 @@ class Line:
     def press(self, digits: str) -> None:
         """DTMF."""
         self._send("_press", digits)
+
+    def refer(self, number: str, replaces: Line | None = None) -> None:
+        """REFER: send whom this phone talks with to the number, or into the place of another call of this phone."""
+        other = replaces.session if replaces is not None else None
+        self.switch.agenda.after(
+            self.switch.agenda.between(*TRANSIT_US), lambda: self._referred(number, replaces is not None, other)
+        )
+
+    def _referred(self, number: str, attended: bool, other: Session | None) -> None:
+        if self.session is not None and not self.session.channel.down:
+            if attended:
+                referring.attended(self.session, other)
+            else:
+                referring.blind(self.session, number)
 
     def _ring(self, session: Session) -> None:
         session.ring_ready()

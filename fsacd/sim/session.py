@@ -357,8 +357,12 @@ class Session:
             return False
         channel.variables[counter] = str(left)
         profile = channel.profile
-        dialplan = dialplan or (profile.dialplan if profile.dialplan != "inline" else "") or "XML"
-        context = context or profile.context or "default"
+        forced = (
+            channel.variables.get("force_transfer_dialplan", ""),
+            channel.variables.get("force_transfer_context", ""),
+        )
+        dialplan = dialplan or forced[0] or (profile.dialplan if profile.dialplan != "inline" else "") or "XML"
+        context = context or forced[1] or profile.context or "default"
         source = f"{agenda.wall_us // SECOND}:{agenda.uuid()}:bl_xfer:{destination}/{context}/{dialplan}"
         self.step_profile(source)
         channel.profile.dialplan, channel.profile.context = dialplan, context

@@ -222,6 +222,7 @@ class Switch:
                 return channel.variables[name]
             profile = channel.profile
             known = {
+                "uuid": channel.uuid,
                 "destination_number": profile.destination,
                 "caller_id_number": profile.cid_number,
                 "caller_id_name": profile.cid_name,

@@ -284,10 +284,19 @@ class TestSecrets:
         assert given == ["from outside", "from systemd"]
 
     def test_the_default_password_is_refused_from_wherever_it_comes(self) -> None:
-        """ClueCon is refused in a variable too, and accepted when asked for."""
-        assert "the default password" in problems("switches: {fs1: {password_env: PW}}", PW="ClueCon")[0]
+        """ClueCon and that of our own files are refused in a variable too, and accepted when asked for."""
+        for known in ("ClueCon", "REPLACE-THIS-PASSWORD"):
+            assert "the default password" in problems("switches: {fs1: {password_env: PW}}", PW=known)[0]
         allowed = "switches: {fs1: {password: ClueCon, allow_default_password: true}}"
         assert read(allowed).switches["fs1"].allow_default_password
+
+    def test_a_password_of_the_shipped_files_is_no_secret_anywhere(self) -> None:
+        """Neither as a token of the API nor as the database's password."""
+        text = (
+            "switches: {fs1: {password: x}}\napi: {tokens: [{name: a, token: REPLACE-THIS-PASSWORD}]}\n"
+            "store: {dsn: 'postgresql://u:REPLACE-THIS-PASSWORD@h/d'}\n"
+        )
+        assert ["everybody knows" in problem for problem in problems(text)] == [True, True]
 
     def test_a_secret_does_not_show_itself(self) -> None:
         """Neither the configuration's text nor its dump holds a secret."""

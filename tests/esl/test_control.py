@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
+from fsacd.config.installed import DIALPLAN_VERSION
 from fsacd.core.commands import AskConnected, ConfirmTalk, Connect, RingAgent
 from fsacd.core.events import (
     CallerGone,
@@ -97,6 +98,31 @@ def test_a_talk_that_could_not_be_confirmed_is_no_fact(rig: Rig) -> None:
     assert rig.send(ConfirmTalk(CALL, LEG, None), uuid_setvar_multi=REFUSED) == []
 
 
+# --- what a caller's REFER does, and what the switch is ---------------------------------------------------------------
+
+
+def test_a_leg_that_a_callers_refer_has_made_is_ended(rig: Rig) -> None:
+    """At once, and it is nobody's call."""
+    comes_up(rig, restarted=False, show=NOBODY)
+    rig.runtime.facts.clear()
+    rig.link.sent.clear()
+    made = {"Event-Name": "CHANNEL_CREATE", "Unique-ID": LEG.uuid, "Call-Direction": "outbound"}
+    rig.control._on_event(Message(Kind.EVENT, made | {"variable_sip_h_X-FS-Refer-For": OFFER}))
+    assert (rig.link.sent, rig.runtime.facts) == (["uuid_kill"], [])
+
+
+def test_the_dialplan_that_a_call_has_run_through_is_the_one_that_counts(rig: Rig) -> None:
+    """Whatever the global variable said when the link came up; those who wait longer say nothing of it."""
+    comes_up(rig, restarted=False, show=NOBODY)
+    assert [trouble.words.partition(" of ")[0] for trouble in rig.control.terms.troubles()] == [
+        "Switch fs1 runs version 1"
+    ]
+    new = {"Event-Name": "CUSTOM", "Event-Subclass": "fsacd::queued", "variable_fsacd_dialplan": str(DIALPLAN_VERSION)}
+    rig.control._on_event(Message(Kind.EVENT, new))
+    rig.control._on_event(Message(Kind.EVENT, {"Event-Name": "CUSTOM", "Event-Subclass": "fsacd::waiting"}))
+    assert list(rig.control.terms.troubles()) == []
+
+
 # --- agents' own calls -----------------------------------------------------------------------------------------------
 
 
@@ -110,14 +136,14 @@ def test_an_agents_own_call_is_told(rig: Rig) -> None:
 
 
 def test_where_it_is_not_wanted_nothing_is_subscribed_or_told() -> None:
-    """With the setting off, not even the events come."""
+    """With the setting off no filter lets the events through."""
     on, off = Rig(), Rig(respect_outside_calls=False)
     comes_up(off, restarted=False, show=NOBODY)
     off.runtime.facts.clear()
     off.control._on_event(Message(Kind.EVENT, DIALS))
     assert off.runtime.facts == []
     assert [set(more) - set(less) for more, less in zip(on.subscription, off.subscription, strict=True)] == [
-        {"CHANNEL_CREATE"},
+        set(),
         set(),
         {("Call-Direction", "outbound"), ("variable_user_name", "/^./"), ("variable_verto_user", "/^./")},
     ]

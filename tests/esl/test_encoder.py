@@ -80,7 +80,7 @@ def test_a_caller_cannot_change_the_command(name: str, number: str) -> None:
     assert variables == {"origination_uuid": OFFER, "fsacd_leg": "agent"}
     assert contact == "user/1001@example.net"
     shown = caller_number(number) or "anonymous"
-    assert arguments[1:] == ["&park()", "XML", "default", caller_name(name) or shown, shown, "20"]
+    assert arguments[1:] == ["&park()", "XML", "fsacd_agent_leg", caller_name(name) or shown, shown, "20"]
 
 
 @settings(max_examples=300)
@@ -134,8 +134,8 @@ def test_numbers(text: str, number: str) -> None:
 
 def test_a_caller_without_name_or_number() -> None:
     """Without a name the number is shown; without both the caller is anonymous."""
-    assert b"default '1234' 1234 20\n" in ring("", "1234").data
-    assert b"default 'anonymous' anonymous 20\n" in ring("\0", "").data
+    assert b"fsacd_agent_leg '1234' 1234 20\n" in ring("", "1234").data
+    assert b"fsacd_agent_leg 'anonymous' anonymous 20\n" in ring("\0", "").data
 
 
 # --- every other argument is refused when it does not fit ---------------------------------------------------------
@@ -283,5 +283,5 @@ def test_logs_hold_neither_secrets_nor_numbers() -> None:
         number="+8613800002222", timeout_s=9,
     )  # fmt: skip
     assert wire.text == (
-        f"bgapi originate {{origination_uuid={OFFER}}}sofia/gateway/gw/…1111 &park() XML default *** +…2222 9"
+        f"bgapi originate {{origination_uuid={OFFER}}}sofia/gateway/gw/…1111 &park() XML fsacd_agent_leg *** +…2222 9"
     )

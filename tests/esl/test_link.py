@@ -11,6 +11,7 @@ import gevent
 import pytest
 from structlog.testing import capture_logs
 
+from fsacd.config.installed import COMMANDS
 from fsacd.esl import encoder
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Connecting, Down, LinkSettings, LinkState, SwitchLink, Up
@@ -27,6 +28,9 @@ class Switch:
         self.echoes = True
         self.answers = True
         self.refuses = ""
+        self.dialplan = "2"
+        # Events, subclasses and commands that the user has no right to.
+        self.denied: set[str] = set()
         self.heard: list[bytes] = []
         self.subscribers: list[Peer] = []
         self.server = FakeSwitch(self.serve)
@@ -42,10 +46,11 @@ class Switch:
         answers = {
             "api global_getvar core_uuid": self.core_uuid,
             "api global_getvar hostname": "fs1",
+            "api global_getvar fsacd_dialplan": self.dialplan,
             "api uptime s": f"{self.uptime_s}\n",
             "api uptime ms": f"{self.uptime_s * 1000 % 2**32}\n",
         }
-        if self.refuses and command.startswith(self.refuses):
+        if self.denied & set(command.split()) or (self.refuses and command.startswith(self.refuses)):
             peer.say(reply("-ERR permission denied"))
         elif command.startswith("api "):
             peer.say(response(answers.get(command, f"+OK {command[4:]}").encode()))
@@ -138,6 +143,7 @@ def test_what_it_says_to_the_switch(rig: Rig) -> None:
         b"event json CHANNEL_PARK BACKGROUND_JOB HEARTBEAT CUSTOM fsacd::queued fsacd::probe",
         b"api global_getvar core_uuid",
         b"api global_getvar hostname",
+        b"api global_getvar fsacd_dialplan",
         b"api uptime s",
         b"api uptime ms",
     ]
@@ -242,7 +248,7 @@ def test_the_wrong_password(rig: Rig) -> None:
     assert rig.down()[0] == ("FreeSWITCH refused the password (event_socket.conf.xml and switches.fs1.password differ)")
 
 
-@pytest.mark.parametrize("refused", ["event json", "filter", "api global_getvar", "api uptime"])
+@pytest.mark.parametrize("refused", ["filter", "api global_getvar", "api uptime"])
 def test_a_switch_that_does_not_allow_what_we_need(rig: Rig, refused: str) -> None:
     """A refused command of the link itself is named, so that the operator finds the missing right."""
     rig.switch.refuses = refused
@@ -250,6 +256,54 @@ def test_a_switch_that_does_not_allow_what_we_need(rig: Rig, refused: str) -> No
     until(rig.down)
     assert re.fullmatch(f"FreeSWITCH refused '{refused}.*': -ERR permission denied", rig.down()[0])
     assert rig.up() == []
+
+
+@pytest.mark.parametrize("refused", ["BACKGROUND_JOB", "fsacd::queued"])
+def test_a_user_who_may_not_hear_what_matters(rig: Rig, refused: str) -> None:
+    """Nobody could be served without it, so there is no link, and the reason says what is missing and where."""
+    rig.switch.denied = {refused}
+    rig.start(events=("CHANNEL_CREATE",), subclasses=("fsacd::queued",))
+    until(rig.down)
+    assert rig.down()[0] == f"FreeSWITCH does not let this user hear {refused} (directory/fsacd_link.xml)"
+    assert rig.up() == []
+
+
+@pytest.mark.parametrize(("says", "version"), [("2\n", "2"), ("-ERR no reply\n", "")])
+def test_the_installed_dialplan_tells_its_version(rig: Rig, says: str, version: str) -> None:
+    """FreeSWITCH has no reply for a variable that an old dialplan does not set."""
+    rig.switch.dialplan = says
+    rig.start()
+    until(rig.up)
+    assert rig.up()[0].dialplan == version
+
+
+def test_rights_that_are_older_than_the_daemon(rig: Rig) -> None:
+    """What is refused is left out and told; the rest is heard, and a probe that cannot be heard is not waited for."""
+    rig.switch.denied = {"CHANNEL_CREATE", "fsacd::feature", "fsacd::probe", "hash"}
+    link = rig.start(
+        events=("CHANNEL_CREATE", "CHANNEL_PARK"),
+        subclasses=("fsacd::queued", "fsacd::feature"),
+        user="fsacd@pbx",
+        probe_interval_ms=10,
+        silence_timeout_ms=200,
+    )
+    until(rig.up)
+    assert rig.up()[0].denied == ("CHANNEL_CREATE", "fsacd::feature", "fsacd::probe", "hash")
+    rig.switch.fire(named("CHANNEL_PARK"))
+    until(lambda: "CHANNEL_PARK" in rig.story)
+    gevent.sleep(0.5)
+    assert (link.stats().reconnects, link.stats().connected) == (0, True)
+
+
+def test_what_a_user_may_command_is_asked_once(rig: Rig) -> None:
+    """Each command is sent without an argument, which does nothing; with Event Socket's own password all is allowed."""
+    rig.start(user="fsacd@pbx")
+    until(rig.up)
+    asked = [
+        command.decode() for command in rig.switch.heard if command.startswith(b"api ") and b" " not in command[4:]
+    ]
+    assert asked == [f"api {verb}" for verb in COMMANDS if verb not in ("global_getvar", "uptime")]
+    assert rig.up()[0].denied == ()
 
 
 def test_a_setting_that_fits_no_command(rig: Rig) -> None:

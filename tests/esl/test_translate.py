@@ -238,6 +238,29 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
             CallerGone(CALL, "NORMAL_CLEARING", transferred=True, leg=Leg("fs1", LEG)),
         ),
         (
+            event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING", variable_transfer_to=f"att:{LEG}"),
+            CallerGone(CALL, "NORMAL_CLEARING", transferred=True, leg=Leg("fs1", LEG)),
+        ),
+        # Joined with another agent's leg: neither has a caller any more.
+        (
+            event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING", variable_transfer_to=f"att:{OFFER}"),
+            CallerGone(CALL, "NORMAL_CLEARING", leg=Leg("fs1", LEG)),
+        ),
+        # By a REFER of the caller's own the agent's leg was sent to a number, and finds none: the talk is over.
+        (
+            event(
+                "CHANNEL_HANGUP",
+                **CALLER,
+                Hangup__Cause="NORMAL_CLEARING",
+                variable_endpoint_disposition="BLIND_TRANSFER",
+            ),
+            CallerGone(CALL, "NORMAL_CLEARING", leg=Leg("fs1", LEG)),
+        ),
+        (
+            event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="BLIND_TRANSFER"),
+            CallerGone(CALL, "BLIND_TRANSFER", leg=Leg("fs1", LEG)),
+        ),
+        (
             event("BACKGROUND_JOB", Job__UUID=f"ring-{OFFER}", _body="-ERR USER_NOT_REGISTERED\n"),
             OfferEnded(OFFER, OfferEnd.UNREACHABLE, "USER_NOT_REGISTERED", told=False),
         ),
@@ -340,6 +363,7 @@ def test_a_ring_can_outlive_neither_daemon_nor_caller() -> None:
         "ignore_early_media": "true",
         "hangup_after_bridge": "true",
         "park_timeout": "10",
+        "force_transfer_context": "fsacd_agent_leg",
         "loopback_bowout": "false",
         "export_vars": "fsacd_agent",
         "originate_timeout": "23",

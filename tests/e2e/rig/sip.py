@@ -12,6 +12,7 @@ import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import gevent
 from gevent import socket
@@ -40,14 +41,16 @@ class Message:
     start: str
     headers: dict[str, str]
     vias: tuple[str, ...]
+    body: str = ""
 
     @classmethod
     def read(cls, raw: bytes) -> Message:
         """Take a datagram apart."""
-        start, *lines = raw.decode("utf-8", "replace").split("\r\n\r\n")[0].split("\r\n")
+        head, _, body = raw.decode("utf-8", "replace").partition("\r\n\r\n")
+        start, *lines = head.split("\r\n")
         pairs = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         vias = tuple(value for name, value in pairs if name in {"via", "v"})
-        return cls(start, dict(reversed(pairs)), vias)
+        return cls(start, dict(reversed(pairs)), vias, body)
 
     @property
     def call_id(self) -> str:
@@ -86,6 +89,12 @@ class Dialog:
     by_switch: bool = False
     # When it was last heard of: a switch that has recovered a leg asks for it anew.
     heard_s: float = 0.0
+    # Whether the switch answered this caller.
+    answered: bool = False
+    # Numbers the requests that this end sends.
+    sequence: int = 0
+    # What the switch answered to a REFER, and the results of it that it told by NOTIFY: "403 Forbidden".
+    referred: list[str] = field(default_factory=list)
 
     @property
     def caller(self) -> str:
@@ -140,6 +149,7 @@ class Telephones:
         dialog.target = f"sip:{dials}@127.0.0.1:{self._trunk_port}"
         dialog.far = f"<{dialog.target}>"
         self._dialogs[call_id] = dialog
+        dialog.sequence = 1
         dialog.branch = self._request(dialog, "INVITE", 1, _SDP)
         return dialog
 
@@ -160,8 +170,22 @@ class Telephones:
         """The phone that talks hangs up; one that does not talk has nothing to hang up."""
         for dialog in self._dialogs.values():
             if dialog.user == user and dialog.state == "talking":
-                self._over(dialog)
-                self._request(dialog, "BYE", 2)
+                self.end(dialog)
+
+    def end(self, dialog: Dialog) -> None:
+        """The phone hangs up this call."""
+        self._over(dialog)
+        dialog.sequence += 1
+        self._request(dialog, "BYE", dialog.sequence)
+
+    def refer(self, dialog: Dialog, target: str, replaces: str = "") -> None:
+        """The phone asks the switch to send whom it talks with to the address `target`, blindly or attended.
+
+        `replaces` is another call's, as `replaces` of this module writes it.
+        """
+        parameter = f"?Replaces={quote(replaces, safe='')}" if replaces else ""
+        dialog.sequence += 1
+        self._request(dialog, "REFER", dialog.sequence, more=(f"Refer-To: <{target}{parameter}>",))
 
     def switch_died(self) -> None:
         """No ring survives a crash of the switch, and no message ends it: as a phone's own timer would, end it now."""
@@ -188,7 +212,9 @@ class Telephones:
                 else:
                     self._asked(message, address)
 
-    def _request(self, dialog: Dialog, method: str, number: int, body: str = "", branch: str = "") -> str:
+    def _request(
+        self, dialog: Dialog, method: str, number: int, body: str = "", branch: str = "", more: tuple[str, ...] = ()
+    ) -> str:
         self._branches += 1
         branch = branch or f"z9hG4bK{self.port}n{self._branches}"
         here = f"127.0.0.1:{self.port}"
@@ -201,6 +227,7 @@ class Telephones:
             f"CSeq: {number} {method}",
             f"Contact: <sip:{dialog.user}@{here}>",
             "Max-Forwards: 70",
+            *more,
         ]
         self._send(lines, body, _address(dialog.target))
         return branch
@@ -230,6 +257,8 @@ class Telephones:
     def _response(self, message: Message) -> None:
         dialog = self._dialogs.get(message.call_id)
         status = int(message.start.split()[1])
+        if dialog is not None and status >= 200 and message.headers["cseq"].endswith("REFER"):
+            dialog.referred.append(message.start.removeprefix("SIP/2.0 "))
         if dialog is None or status < 200 or not message.headers["cseq"].endswith("INVITE"):
             return
         dialog.far = message.headers["to"]
@@ -244,7 +273,7 @@ class Telephones:
             if refused:
                 self._over(dialog, by_switch=True)
             else:
-                dialog.state = "talking"
+                dialog.state, dialog.answered = "talking", True
 
     # --- a phone ----------------------------------------------------------------------------------------------------
 
@@ -267,8 +296,10 @@ class Telephones:
                 dialog.cancelled_s, dialog.reason = self._came_s, message.headers.get("reason", "")
                 invite = dialog
             gevent.spawn_later(self.pause_s, self._cancelled, message, invite, address)
-        elif method in {"BYE", "UPDATE", "INFO", "OPTIONS"}:
+        elif method in {"BYE", "UPDATE", "INFO", "OPTIONS", "NOTIFY"}:
             self._reply(message, "200 OK", address)
+            if method == "NOTIFY" and dialog is not None:
+                dialog.referred.append(message.body.strip().removeprefix("SIP/2.0 "))
             if method == "BYE" and dialog is not None:
                 self._over(dialog, by_switch=True, at_s=self._came_s)
 
@@ -318,6 +349,16 @@ class Telephones:
 
 
 _WAITS = ScriptedPhone(rings_ms=0)
+
+
+def replaces(dialog: Dialog) -> str:
+    """The call as a Replaces header names it, seen from the switch: its own tag is the `to-tag`."""
+    return f"{dialog.call_id};to-tag={_tag(dialog.far)};from-tag={_tag(dialog.near)}"
+
+
+def _tag(address: str) -> str:
+    found = re.search(r";tag=([^;>\s]+)", address)
+    return found[1] if found else ""
 
 
 def _kernel_time_s(ancillary: list[tuple[int, int, bytes]]) -> float:

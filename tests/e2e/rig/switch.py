@@ -121,6 +121,11 @@ class RealSwitch:
     agent_port: int = field(default_factory=free_sip_port)
     conf: Path = REPOSITORY / "freeswitch" / "lab"
     track_calls: bool = False
+    # Callers' REFER is refused by their SIP profile, and so is that of agents whose phones are there.
+    disable_transfer: bool = False
+    # FreeSWITCH without the commands and applications that run programs.
+    no_system: bool = False
+    dialplan: Path = REPOSITORY / "freeswitch" / "dialplan"
     environment: Mapping[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
 
@@ -144,9 +149,11 @@ class RealSwitch:
             "FSACD_LAB_RTP_END": "32000",
             # What a crash needs to be survived; without it each call costs the switch less.
             "FSACD_LAB_TRACK_CALLS": "true" if self.track_calls else "false",
+            "FSACD_LAB_DISABLE_TRANSFER": "true" if self.disable_transfer else "false",
+            "FSACD_LAB_NO_SYSTEM": "true" if self.no_system else "false",
             "FSACD_LAB_USERS": str(users),
             "FSACD_LAB_MUSIC": str(places["music"]),
-            "FSACD_LAB_DIALPLAN": str(REPOSITORY / "freeswitch" / "dialplan"),
+            "FSACD_LAB_DIALPLAN": str(self.dialplan),
         }
         words = ["-nf", "-nc", "-np", "-nonat", "-conf", str(self.conf)]
         for option in ("log", "db", "run", "temp"):
@@ -174,6 +181,11 @@ class RealSwitch:
         status = esl.api("sofia status")
         esl.close()
         return status.count("RUNNING") == 2
+
+    @property
+    def runs(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
         """As a crash would: -9."""

@@ -1,0 +1,29 @@
+"""Legs that FreeSWITCH makes by itself because a caller's REFER named a call which it does not know. Pure.
+
+The address in such a REFER is dialled over the caller's SIP profile, in no context: no dialplan can refuse it. What can
+be done is to end the leg before anybody answers. (`disable-transfer` in the profile refuses the REFER: freeswitch/.)
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fsacd.esl.codec import Message
+from fsacd.esl.wire import UUID
+
+EVENTS: Final = ("CHANNEL_CREATE",)
+# FreeSWITCH writes on the new leg for whom it is made: the one that the sender of the REFER talks with.
+_FOR: Final = "variable_sip_h_X-FS-Refer-For"
+FILTERS: Final = ((_FOR, "/^./"),)
+# Agents' legs have names of our making, which FreeSWITCH gives to no leg of its own: UUIDs of version 5.
+_VERSION_AT, _OURS = 14, "5"
+
+
+def unwanted(message: Message) -> str:
+    """The new leg, if it is made for an agent's leg; else nothing. An agent's own REFER makes one for the caller's."""
+    whom, leg = message.get(_FOR), message.get("Unique-ID")
+    if message.name != "CHANNEL_CREATE" or message.get("Call-Direction") != "outbound":
+        return ""
+    if UUID.fullmatch(whom) is None or whom[_VERSION_AT] != _OURS:
+        return ""
+    return leg if UUID.fullmatch(leg) is not None else ""

@@ -1,0 +1,63 @@
+"""On what terms a switch serves us: the version of the dialplan that runs there, and what we are not allowed.
+
+An older dialplan and fewer rights are no reason not to serve: what they lack is left out, and told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from fsacd.config.installed import FIRST_VERSION, too_old
+from fsacd.trouble import Trouble
+
+# The global variable that the installed dialplan sets when it is read, and the leg's that each call sets as it enters.
+VARIABLE: Final = "fsacd_dialplan"
+# Without these nobody could be served: a user who may not hear them does not get a link.
+ESSENTIAL: Final = frozenset(
+    (
+        "BACKGROUND_JOB",
+        "CHANNEL_PARK",
+        "CHANNEL_BRIDGE",
+        "CHANNEL_HANGUP",
+        "fsacd::queued",
+        "fsacd::waiting",
+    )
+)
+_NUMBER: Final = re.compile(r"[0-9]{1,6}")
+
+
+class Terms:
+    """What one switch has told of them. Not known before its first link is up."""
+
+    def __init__(self, switch: str) -> None:
+        self._switch = switch
+        self.dialplan: int | None = None
+        self.denied: tuple[str, ...] = ()
+
+    def linked(self, dialplan: str, denied: Iterable[str]) -> None:
+        """The link is up: the global variable's text, and what the switch has refused."""
+        self.dialplan = version_in(dialplan)
+        self.denied = tuple(denied)
+
+    def entered(self, dialplan: str) -> None:
+        """A call has entered a queue: what runs is what it has run through, whatever was read when the link came up."""
+        self.dialplan = version_in(dialplan)
+
+    def troubles(self) -> Iterator[Trouble]:
+        """What is not as it should be, each in one sentence."""
+        if self.dialplan is not None and (sentence := too_old(self.dialplan)):
+            yield Trouble(f"Switch {self._switch} runs {sentence}.")
+        if self.denied:
+            yield Trouble(
+                f"Switch {self._switch} does not allow fsacd all that it uses (directory/fsacd_link.xml); what needs "
+                "it does not work there.",
+                ", ".join(self.denied),
+            )
+
+
+def version_in(text: str) -> int:
+    """The version in a variable's text; a dialplan that sets none is the first one."""
+    text = text.strip()
+    return int(text) if _NUMBER.fullmatch(text) else FIRST_VERSION

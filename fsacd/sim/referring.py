@@ -1,0 +1,58 @@
+"""REFER as FreeSWITCH carries it out: it is the *other* leg of a talk that executes the number (sofia.c).
+
+A call that the model's switch does not know is not looked for elsewhere: the model has no other switches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fsacd.sim import causes
+from fsacd.sim.bridging import uuid_bridge
+
+if TYPE_CHECKING:
+    from fsacd.sim.session import Session
+
+# A leg that has given its place away is parked for so long, if its phone does not hang up.
+REPLACED_S = 2
+
+
+def blind(session: Session, number: str) -> None:
+    """Let the partner of this leg execute the number; without a partner nothing happens."""
+    partner = partner_of(session)
+    channel = session.channel
+    if partner is None:
+        channel.variables["endpoint_disposition"] = "ATTENDED_TRANSFER_ERROR"
+        return
+    channel.variables["endpoint_disposition"] = "BLIND_TRANSFER"
+    partner.channel.variables["sip_refer_to"] = f"<sip:{number}>"
+    partner.transfer(number)
+
+
+def attended(session: Session, other: Session | None) -> None:
+    """Join the partners of the two legs; if one leg has none, the other's partner goes where that one is."""
+    if other is None or other.channel.down:
+        return
+    here, there = partner_of(session), partner_of(other)
+    if here is not None and there is not None:
+        uuid_bridge(session.switch, here.channel.uuid, there.channel.uuid)
+        other.channel.variables["endpoint_disposition"] = "ATTENDED_TRANSFER"
+        other.channel.variables["park_timeout"] = f"{REPLACED_S}:attended_transfer"
+        other.park()
+    elif here is not None:
+        _into_its_place(here, other)
+    elif there is not None:
+        other.hangup(causes.ATTENDED_TRANSFER)
+        _into_its_place(there, session)
+
+
+def _into_its_place(partner: Session, waiting: Session) -> None:
+    partner.channel.variables["sip_refer_to"] = "<sip:attended>"
+    inline = waiting.channel.variables.get("inline_destination")
+    partner.transfer(inline or waiting.channel.profile.destination, "inline" if inline else "")
+    waiting.hangup(causes.ATTENDED_TRANSFER)
+
+
+def partner_of(session: Session) -> Session | None:
+    """Whom the leg is bound to, from the moment at which the bridge is ordered."""
+    return session.switch.locate(session.channel.variables.get("signal_bond", ""))
