@@ -38,6 +38,7 @@ def test_an_upgrade_costs_nobody_anything(workplace: Path, switch: RealSwitch, s
         for index in range(1, 7):
             floor.call(f"493010{index}", "support")
         rings = [floor.ring("4930101"), floor.ring("4930102")]
+        await_true(lambda: len(waiting(floor)) == 5, 10, "the others wait")
         before = waiting(floor)
         floor.daemon.ask_to_stop()
         if stop_ring != "0s":
