@@ -110,6 +110,8 @@ class ApiSettings:
 
     Without tokens only health, metrics and the description of the API are served. `allowed_hosts` are the names, beside
     loopback's own, under which the API may be called; on another address than loopback, none means any.
+    `connection_limit` and `per_address` are what `fsacd.http.places` takes. A connection must say something within
+    `first_byte_s`, send the whole of a request within `read_deadline_s`, and may wait `idle_s` for the next one.
     """
 
     host: str = "127.0.0.1"
@@ -122,7 +124,9 @@ class ApiSettings:
     header_limit: int = 16_384
     rate: float = 50.0
     burst: float = 100.0
-    connection_limit: int = 200
+    connection_limit: int = 400
+    per_address: int | None = None
+    first_byte_s: float = 5.0
     read_deadline_s: float = 10.0
     answer_deadline_s: float = 10.0
     idle_s: float = 60.0

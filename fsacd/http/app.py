@@ -6,7 +6,6 @@ learns nothing and costs little.
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -23,8 +22,10 @@ from fsacd.http import actions, changes, explain, health, queries
 from fsacd.http.access import Access, Role, Token
 from fsacd.http.api import ApiSettings, Context, Daemon, Metrics, StoredExplanations
 from fsacd.http.bodies import Body, Query
+from fsacd.http.buckets import Crowd
+from fsacd.http.hosts import Hosts
 from fsacd.http.openapi import document
-from fsacd.http.problem import CONTENT_TYPE, ProblemError, near, sentence
+from fsacd.http.problem import CONTENT_TYPE, ProblemError, near, sentence, too_many, unknown_host
 from fsacd.http.routes import Asked, Raw, Route, Unready
 
 _log = structlog.get_logger("fsacd.http")
@@ -53,10 +54,15 @@ def make_app(
     metrics: Metrics,
     clock: Callable[[], float] = time.monotonic,
     explanations: StoredExplanations | None = None,
+    access: Access | None = None,
 ) -> falcon.App[falcon.Request, falcon.Response]:
-    """The application, ready for a server. `clock` is monotonic, in seconds; without a database no `explanations`."""
+    """The application, ready for a server. `clock` is monotonic, in seconds; without a database no `explanations`.
+
+    `access` is what the server asks, too, whom to let in; by default one of its own.
+    """
     context = Context(daemon, settings, metrics, clock, explanations)
-    access = Access(settings.tokens, rate=settings.rate, burst=settings.burst, clock=clock)
+    if access is None:
+        access = Access(settings.tokens, rate=settings.rate, burst=settings.burst, clock=clock)
     app = falcon.App(middleware=[_Hosts(settings)])
     # A cut-off or odd query string is the caller's fault to fix, not ours to guess at.
     app.req_options.keep_blank_qs_values = True
@@ -78,32 +84,16 @@ class _Hosts:
     """Refuses requests under a foreign name, so that a web page cannot reach us by pointing its own name here."""
 
     def __init__(self, settings: ApiSettings) -> None:
-        self._names = frozenset(name.lower() for name in (*settings.allowed_hosts, "localhost"))
-        self._checked = is_loopback(settings.host) or bool(settings.allowed_hosts)
+        self._hosts = Hosts(settings.host, settings.allowed_hosts)
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         resp.set_header("Cache-Control", "no-store")
         resp.set_header("X-Content-Type-Options", "nosniff")
-        # Absent only in HTTP/1.0, which no browser speaks.
+        # Absent only in HTTP/1.0, which no browser speaks. What a proxy says of the name (X-Forwarded-Host, Forwarded)
+        # is not asked: anybody can write it.
         host = req.env.get("HTTP_HOST")
-        if self._checked and host is not None and not self._known(host):
-            detail = "This address answers only under its own name: call it as localhost."
-            raise ProblemError(HTTPStatus.MISDIRECTED_REQUEST, "unknown-host", detail)
-
-    def _known(self, host: str) -> bool:
-        name = host.strip().lower()
-        name = name[1 : name.find("]")] if name.startswith("[") else name.partition(":")[0]
-        return name in self._names or is_loopback(name)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this name or address is the machine's own and nobody else's."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name: only the resolver could tell, and it may be lying
-        return False
+        if host is not None and not self._hosts.answers(host):
+            raise unknown_host()
 
 
 class _Resource:
@@ -140,9 +130,10 @@ class _Resource:
             role = Role.READ
         # Also where no token is needed: a scraper that shows one is not held back by strangers.
         who = self._access.identify(req.auth)
-        wait_s = self._access.admit(who) if route.limited else 0.0
+        crowd = Crowd.of(req.path, authorization=req.auth is not None)
+        wait_s = self._access.admit(who, crowd) if route.limited else 0.0
         if wait_s > 0.0:
-            raise _too_many(wait_s)
+            raise too_many(wait_s)
         if role is None:
             return who
         if who is None:
@@ -158,17 +149,6 @@ def _by(req: falcon.Request, who: Token | None) -> str:
     # The token says who it is; the rest of the header would only be what somebody claims.
     way = "cli" if (req.user_agent or "").startswith(_CLI_AGENT) else "api"
     return f"{way}:{who.name if who else ''}"
-
-
-def _too_many(wait_s: float) -> ProblemError:
-    whole = str(int(wait_s) + 1)
-    return ProblemError(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "rate",
-        "Too many requests; wait before asking again.",
-        more={"retry_after_seconds": round(wait_s, 3)},
-        headers={"Retry-After": whole},
-    )
 
 
 def _unauthorized(*, given: bool, none_configured: bool) -> ProblemError:

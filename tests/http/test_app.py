@@ -6,7 +6,8 @@ import gevent
 import pytest
 
 from fsacd.http.access import Role
-from fsacd.http.app import ROUTES, is_loopback
+from fsacd.http.app import ROUTES
+from fsacd.http.hosts import is_loopback
 from fsacd.http.routes import Route
 from tests.http.rig import FakeDaemon, serve
 
