@@ -69,9 +69,19 @@ class Explained:
     failed: int = 5
 
 
+class Clock:
+    """Each look is two seconds after the one before, so that no text is fresh any more."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 2.0
+        return self.now
+
+
 @pytest.fixture
 def metrics() -> Metrics:
-    made = Metrics()
+    made = Metrics(clock=Clock())
     made.set_rules(RULES)
     return made
 

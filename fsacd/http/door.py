@@ -132,18 +132,17 @@ class Door:
         """Give it a seat; or the answer that it gets instead."""
         token = self.access.identify(seen.authorization)
         crowd = seen.crowd
-        is_health = token is None and crowd is Crowd.HEALTH and seen.simple and self._hosts.answers(seen.host or "")
+        is_health = crowd is Crowd.HEALTH and seen.simple and self._hosts.answers(seen.host or "")
         wait_s = self.access.wait(token, crowd)
-        if wait_s > 0.0:
-            page = self._page(seen) if is_health else None
-            if page is not None:
-                return page
-            if not is_health:
-                return too_many(wait_s).response()
+        if wait_s > 0.0 and not is_health:
+            return too_many(wait_s).response()
         if token is not None:
             standing = Standing.KNOWN
         elif is_health or crowd is Crowd.METRICS:
             standing = Standing.HEALTH
+            page = self._page(seen) if wait_s > 0.0 else None
+            if page is not None:
+                return page
         else:
             standing = Standing.STRANGER
         has_seat, goes = self.places.seat(place, standing, self.clock())
@@ -151,7 +150,8 @@ class Door:
             self._send_away(goes)
         if has_seat:
             return None
-        return (self._page(seen) if is_health else None) or no_place().response()
+        page = self._page(seen) if is_health and token is None else None
+        return page or no_place().response()
 
     def _page(self, seen: Glance) -> bytes | None:
         """A page of health, made anew once a second at most: asking for it costs nearly nothing, however often."""

@@ -2,8 +2,8 @@
 
 pywsgi has no deadline for a request and no limit on its headers or its body; a client that sends one byte a minute
 keeps it for ever. Here a request is read whole, within a deadline and within limits, before the application sees it.
-When all its places are taken, pywsgi stops accepting, and whoever comes then waits in silence. Here a door stands before
-the places (`door`), and accepting never stops.
+When all its places are taken, pywsgi stops accepting, and whoever comes then waits in silence. Here a door stands
+before the places (`door`), and accepting never stops.
 Chunked requests are refused: nobody needs them for bodies this small, and they are where request smuggling lives.
 """
 
@@ -80,6 +80,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
 
     server: _Server
     place: Place
+    path: str
     _whole: bytes = b""
     _ends: bool = False
     _refusal: ProblemError | None = None
@@ -275,9 +276,7 @@ class ApiServer:
         self._app = app
         self._settings = settings
         self._pages = pages
-        self._access = access or Access(
-            settings.tokens, rate=settings.rate, burst=settings.burst, clock=time.monotonic
-        )
+        self._access = access or Access(settings.tokens, rate=settings.rate, burst=settings.burst, clock=time.monotonic)
         self._server: _Server | None = None
 
     @property
