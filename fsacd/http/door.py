@@ -132,7 +132,9 @@ class Door:
         """Give it a seat; or the answer that it gets instead."""
         token = self.access.identify(seen.authorization)
         crowd = seen.crowd
-        is_health = crowd is Crowd.HEALTH and seen.simple and self._hosts.answers(seen.host or "")
+        is_health = crowd is Crowd.HEALTH and self._hosts.answers(seen.host or "")
+        if crowd is Crowd.HEALTH and not is_health:
+            crowd = Crowd.NAMELESS
         wait_s = self.access.wait(token, crowd)
         if wait_s > 0.0 and not is_health:
             return too_many(wait_s).response()

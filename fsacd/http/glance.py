@@ -15,7 +15,7 @@ GLANCE_BYTES = 4_096
 
 _LINE = re.compile(rb"(GET|HEAD) (/[!-~]{0,200}) HTTP/1\.[01]\r\n")
 _AUTHORIZATION = re.compile(rb"\r\nAuthorization:[ \t]*([^\r\n]{0,1024})", re.IGNORECASE)
-_HOST = re.compile(rb"\r\nHost:[ \t]*([^\r\n]{0,300}?)[ \t]*\r\n", re.IGNORECASE)
+_HOST = re.compile(rb"\r\nHost:[ \t]*([^\r\n]{0,300}?)[ \t]*(?=\r\n)", re.IGNORECASE)
 _HAS_BODY = re.compile(rb"\r\n(?:Content-Length|Transfer-Encoding|Expect):", re.IGNORECASE)
 
 
@@ -37,12 +37,14 @@ class Glance:
 
 def glance(head: bytes) -> Glance:
     """Look at the first bytes of a connection."""
+    end = head.find(b"\r\n\r\n")
+    if end >= 0:
+        head = head[: end + 4]  # behind it another request may stand
     found = _AUTHORIZATION.search(head)
     # WSGI hands headers over as Latin-1, and so does this.
     authorization = None if found is None else found[1].strip().decode("latin-1")
     line = _LINE.match(head)
     hosts = _HOST.findall(head)
-    end = head.find(b"\r\n\r\n")
     if line is None or end < 0 or len(hosts) != 1 or _HAS_BODY.search(head):
         return Glance(simple=False, authorization=authorization)
     path = line[2].partition(b"?")[0].decode("ascii")

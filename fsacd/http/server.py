@@ -44,6 +44,7 @@ _ABSOLUTE = re.compile(r"https?://([^/?#]*)((?:[/?].*)?)", re.IGNORECASE)
 _REQUEST_LINE_LIMIT = 8_192
 # Only for moments in which the process stands still: what has been accepted is never more than `connection_limit`.
 _BACKLOG = 1_024
+_NO_ROUTE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.MISDIRECTED_REQUEST})
 # What is still read from a client whose request was refused, so that the answer is not lost in a reset connection.
 _LINGER_BYTES = 1 << 20
 _LINGER_S = 1.0
@@ -83,6 +84,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
     path: str
     _whole: bytes = b""
     _ends: bool = False
+    _crowd: Crowd = Crowd.NAMELESS
     _refusal: ProblemError | None = None
 
     def handle_one_request(self) -> object:
@@ -111,6 +113,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         if not isinstance(result, tuple):
             self.server.door.rest(self.place)
             return result
+        self._charge(Crowd.NAMELESS)
         self._refuse(self._refusal or ProblemError(HTTPStatus.BAD_REQUEST, "request", "This is not an HTTP request."))
         return None
 
@@ -167,7 +170,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         """The request is here: tell the door whose it is, and whether this connection goes on after its answer."""
         door = self.server.door
         authorization = self.headers.get("authorization")
-        crowd = Crowd.of(self.path.partition("?")[0], authorization=authorization is not None)
+        self._crowd = crowd = Crowd.of(self.path.partition("?")[0], authorization=authorization is not None)
         if door.access.identify(authorization) is not None:
             door.places.raise_to(self.place, Standing.KNOWN)
         elif crowd is Crowd.HEALTH:
@@ -176,9 +179,16 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             self._ends = door.access.admit(None, crowd) > 0.0
         self._turn(Doing.ANSWERING)
 
+    def _charge(self, crowd: Crowd) -> None:
+        """Count a request that never came as far as a route, where the others are counted."""
+        if self.place.standing is not Standing.KNOWN:
+            self.server.door.access.admit(None, Crowd.NAMELESS if crowd is Crowd.HEALTH else crowd)
+
     def finalize_headers(self) -> None:
         """End the connection with the answer that somebody asks too often."""
         super().finalize_headers()
+        if self.code in _NO_ROUTE:
+            self._charge(self._crowd)
         if self._ends or self.code == HTTPStatus.TOO_MANY_REQUESTS:
             self.close_connection = True
             self.response_headers.append((b"Connection", b"close"))

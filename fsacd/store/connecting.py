@@ -107,8 +107,7 @@ _KINDS: Final = (
         "the connection string is malformed",
     ),
     (
-        r"closed the connection|connection (?:is|was) closed|consuming input|EOF|reset by peer|Broken pipe|"
-        r"connection is lost",
+        r"closed the connection|connection (is|was) closed|consuming input|EOF|reset by|Broken pipe|connection is lost",
         "the connection broke",
     ),
     (r"took the connection, and says nothing", "it took the connection, and says nothing"),

@@ -306,9 +306,8 @@ class Store:
                 raise
             with self._bounded():
                 self._connection.rollback()
-            raise _RowRefused(
-                shortened(f"{error.sqlstate or 'driver'}: {error.diag.message_primary or error}")
-            ) from error
+            why = f"{error.sqlstate or 'driver'}: {error.diag.message_primary or error}"
+            raise _RowRefused(shortened(why)) from error
         return inserted
 
     def _begin(self, connection: psycopg.Connection) -> None:

@@ -115,6 +115,11 @@ def test_metrics_come_as_the_daemon_gives_them() -> None:
         ("127.0.0.1.evil.example", 421),
         ("localhost.evil.example:8090", 421),
         ("[::1", 421),
+        ("[::1]evil", 421),
+        ("[::1]evil.example:8090", 421),
+        ("localhost:80@evil.example", 421),
+        ("localhost, evil.example", 421),
+        ("::1", 421),
         ("", 421),
         ("10.0.0.1", 421),
     ],
@@ -123,6 +128,23 @@ def test_on_loopback_only_loopbacks_names_are_answered(host: str, status: int) -
     """A web page that points its own name at 127.0.0.1 gets nothing, not even the health pages."""
     with serve() as rig:
         assert rig.get("/livez", None, Host=host).status == status
+
+
+def test_a_foreign_name_is_told_what_to_set() -> None:
+    """421 names the setting."""
+    with serve() as rig:
+        problem = rig.get("/livez", None, Host="fsacd.example.com").json
+    assert problem["type"] == "urn:fsacd:problem:unknown-host"
+    assert "api.allowed_hosts" in problem["detail"]
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-Host", "X-Host", "X-Original-Host", "Forwarded"])
+def test_what_a_proxy_says_of_the_name_counts_for_nothing(header: str) -> None:
+    """Anybody can write these: the name in Host is the one that is looked at, for better and for worse."""
+    with serve() as rig:
+        value = "host=localhost" if header == "Forwarded" else "localhost"
+        assert rig.ask("GET", "/livez", None, headers={"Host": "evil.example", header: value}).status == 421
+        assert rig.ask("GET", "/livez", None, headers={header: "evil.example"}).status == 200
 
 
 def test_a_configured_name_is_answered() -> None:
