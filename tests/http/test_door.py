@@ -121,13 +121,12 @@ def test_a_known_connection_outlives_a_flood() -> None:
 
 def test_the_longest_idle_stranger_makes_room_for_the_next() -> None:
     """Strangers who have had an answer and stay are sent away in the order in which they had it."""
-    with serve(connection_limit=LIMIT) as rig:
-        with connections(rig, LIMIT // 8, LIVE) as idle:
-            assert [status_of(sock.recv(2_000)) for sock in idle] == [200] * (LIMIT // 8)
-            assert exchange(rig, STATUS) == 401
-            assert idle[0].recv(1) == b""
-            idle[1].sendall(LIVE)
-            assert status_of(idle[1].recv(2_000)) == 200
+    with serve(connection_limit=LIMIT) as rig, connections(rig, LIMIT // 8, LIVE) as idle:
+        assert [status_of(sock.recv(2_000)) for sock in idle] == [200] * (LIMIT // 8)
+        assert exchange(rig, STATUS) == 401
+        assert idle[0].recv(1) == b""
+        idle[1].sendall(LIVE)
+        assert status_of(idle[1].recv(2_000)) == 200
 
 
 def test_who_says_nothing_is_let_go_soon() -> None:
