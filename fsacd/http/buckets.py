@@ -12,9 +12,10 @@ from enum import Enum
 # Open pages by the crowd that asks for them. Health is never refused for being asked too often (see `door`).
 _HEALTH_PATHS = frozenset({"/livez", "/readyz"})
 _METRICS_PATH = "/metrics"
-# The text is made anew once a second at most; whoever asks more often sees nothing more.
-_METRICS_RATE = 10.0
-_METRICS_BURST = 20.0
+# A whole request costs the calls about a millisecond, and there is little that strangers can ask for: a text of figures
+# that is made anew once a second, a description that never changes, and health, which the door answers beyond this.
+_CROWD_RATE = 10.0
+_CROWD_BURST = 20.0
 
 
 class Crowd(Enum):
@@ -63,13 +64,13 @@ class Bucket:
 
 
 class Buckets:
-    """All buckets of one API. `rate` in requests per second and token, or crowd."""
+    """All buckets of one API. `rate` in requests per second and token; a crowd has 10 at most."""
 
     def __init__(self, names: Iterable[str], *, rate: float, burst: float, clock: Callable[[], float]) -> None:
         self._rate, self._burst, self._clock = rate, burst, clock
         self._by_name = {name: Bucket(rate, burst, clock) for name in names}
+        rate, burst = min(rate, _CROWD_RATE), min(burst, _CROWD_BURST)
         self._by_crowd = {crowd: Bucket(rate, burst, clock) for crowd in Crowd}
-        self._by_crowd[Crowd.METRICS] = Bucket(min(rate, _METRICS_RATE), min(burst, _METRICS_BURST), clock)
 
     def of(self, name: str | None, crowd: Crowd) -> Bucket:
         """The bucket of the token of this name; of the crowd when there is none."""

@@ -7,6 +7,7 @@ costs a few system calls for each connection, and is never left in the kernel's 
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -71,6 +72,8 @@ class Door:
         self._first_byte_s = first_byte_s
         self._waiting: dict[Place, _Waiting] = {}
         self._guests: dict[Place, Any] = {}
+        self._refusal: tuple[int, bytes] | None = None
+        self._no_place = no_place().response()
         self._page_bytes: dict[tuple[str, bool], tuple[float, bytes]] = {}
         self._sweeper: gevent.Greenlet | None = None
 
@@ -137,7 +140,7 @@ class Door:
             crowd = Crowd.NAMELESS
         wait_s = self.access.wait(token, crowd)
         if wait_s > 0.0 and not is_health:
-            return too_many(wait_s).response()
+            return self._too_many(wait_s)
         if token is not None:
             standing = Standing.KNOWN
         elif is_health or crowd is Crowd.METRICS:
@@ -153,7 +156,14 @@ class Door:
         if has_seat:
             return None
         page = self._page(seen) if is_health and token is None else None
-        return page or no_place().response()
+        return page or self._no_place
+
+    def _too_many(self, wait_s: float) -> bytes:
+        """The refusal; to write it would be most of what a flood costs, so that it is kept until it says otherwise."""
+        tenths = math.ceil(wait_s * 10)
+        if self._refusal is None or self._refusal[0] != tenths:
+            self._refusal = tenths, too_many(tenths / 10).response()
+        return self._refusal[1]
 
     def _page(self, seen: Glance) -> bytes | None:
         """A page of health, made anew once a second at most: asking for it costs nearly nothing, however often."""
@@ -201,7 +211,7 @@ class Door:
         if guest is not None:
             with suppress(OSError):  # it may have gone by itself
                 if place.doing is Doing.READING:
-                    guest._sock.send(no_place().response())  # noqa: SLF001 - as above
+                    guest._sock.send(self._no_place)  # noqa: SLF001 - as above
                 guest._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001 - as above
 
     def _end(self, place: Place, guest: Any, answer: bytes = b"") -> None:

@@ -248,8 +248,15 @@ class _Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     settings: ApiSettings
     door: Door
-    # So many at a time, then the calls have their turn.
-    max_accept = 8
+    # So many at a time, then the calls have their turn; and when both have something to do, the calls go first.
+    max_accept = 2
+
+    def start_accepting(self) -> None:
+        """As pywsgi does, but after all other events of the same round of the loop."""
+        if self._watcher is None:
+            self._watcher = self.loop.io(self.socket.fileno(), 1)
+            self._watcher.priority = self.loop.MINPRI
+            self._watcher.start(self._do_read)
 
     def do_handle(self, *args: Any) -> None:
         """A connection was accepted; this runs in the hub, so nothing here waits."""
