@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 import gevent
 from gevent.hub import get_hub
@@ -33,14 +33,6 @@ _FRESH_S = 1.0
 _SWEEP_S = 0.5
 
 
-class Guest(Protocol):
-    """A connection, as the server accepts it: a gevent socket."""
-
-    _sock: socket.socket
-
-    def close(self) -> None: ...  # noqa: D102 - the socket's own
-
-
 @dataclass(slots=True)
 class _Waiting:
     """Somebody who has said nothing yet."""
@@ -51,7 +43,10 @@ class _Waiting:
 
 
 class Door:
-    """Lets connections in. `serve(guest, address, place)` starts a greenlet; nothing else here waits or yields."""
+    """Lets connections in. `serve(guest, address, place)` starts a greenlet; nothing here waits or yields.
+
+    Guests are plain sockets that do not block, until they have a seat.
+    """
 
     def __init__(
         self,
@@ -115,7 +110,7 @@ class Door:
     def _look(self, place: Place, guest: Any, address: Any) -> bool:
         """Decide by the first bytes; False when there are none yet."""
         try:
-            head = guest._sock.recv(GLANCE_BYTES, socket.MSG_PEEK)  # noqa: SLF001 - gevent's own socket would wait
+            head = guest.recv(GLANCE_BYTES, socket.MSG_PEEK)
         except BlockingIOError:
             return False
         except OSError:
@@ -125,7 +120,6 @@ class Door:
             return True
         refusal = self._judge(place, glance(head))
         if refusal is None:
-            self._guests[place] = guest
             self._serve(guest, address, place)
         else:
             self._end(place, guest, refusal)
@@ -181,6 +175,10 @@ class Door:
 
     # --- staying and going ---
 
+    def seated(self, place: Place, guest: Any) -> None:
+        """It is about to get its greenlet, and has got this socket of gevent's."""
+        self._guests[place] = guest
+
     def rest(self, place: Place) -> None:
         """A request has been answered; the connection waits for its next one."""
         goes = self.places.rest(place, self.clock())
@@ -211,7 +209,7 @@ class Door:
         if guest is not None:
             with suppress(OSError):  # it may have gone by itself
                 if place.doing is Doing.READING:
-                    guest._sock.send(self._no_place)  # noqa: SLF001 - as above
+                    guest._sock.send(self._no_place)  # noqa: SLF001 - gevent's own way would wait
                 guest._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001 - as above
 
     def _end(self, place: Place, guest: Any, answer: bytes = b"") -> None:
@@ -220,6 +218,6 @@ class Door:
         with suppress(OSError):
             if answer:
                 # What has come is taken in: a connection closed with bytes unread would be reset, answer and all.
-                guest._sock.recv(65_536)  # noqa: SLF001 - as above
-                guest._sock.send(answer)  # noqa: SLF001 - as above
+                guest.recv(65_536)
+                guest.send(answer)
         guest.close()

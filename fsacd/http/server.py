@@ -9,6 +9,7 @@ Chunked requests are refused: nobody needs them for bodies this small, and they 
 
 from __future__ import annotations
 
+import _socket
 import errno
 import http.client
 import io
@@ -48,6 +49,8 @@ _NO_ROUTE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTP
 # What is still read from a client whose request was refused, so that the answer is not lost in a reset connection.
 _LINGER_BYTES = 1 << 20
 _LINGER_S = 1.0
+# The operating system's own, whatever has been put in its module's place.
+_PlainSocket = _socket.socket
 
 
 class _StrictHeaders:
@@ -248,8 +251,9 @@ class _Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     settings: ApiSettings
     door: Door
-    # So many at a time, then the calls have their turn; and when both have something to do, the calls go first.
-    max_accept = 2
+    # So many at a time, which take about a millisecond, then the calls have their turn; and when both have something to
+    # do, the calls go first. With fewer, a loop that turns slowly would leave a flood in the kernel's queue.
+    max_accept = 16
 
     def start_accepting(self) -> None:
         """As pywsgi does, but after all other events of the same round of the loop."""
@@ -258,13 +262,25 @@ class _Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             self._watcher.priority = self.loop.MINPRI
             self._watcher.start(self._do_read)
 
+    def do_read(self) -> tuple[socket.socket, Any] | None:
+        """Accept one; None when there is none. A plain socket: one of gevent's is dear, and most of a flood needs none."""
+        try:
+            number, address = self.socket._accept()  # noqa: SLF001 - as pywsgi does
+        except BlockingIOError:
+            return None
+        guest = _PlainSocket(fileno=number)
+        guest.setblocking(False)
+        return guest, address
+
     def do_handle(self, *args: Any) -> None:
         """A connection was accepted; this runs in the hub, so nothing here waits."""
         self.door.came(*args)
 
-    def serve(self, guest: Any, address: Any, place: Place) -> None:
+    def serve(self, guest: socket.socket, address: Any, place: Place) -> None:
         """Give a connection its greenlet."""
-        self.pool.spawn(self._serve, guest, address, place)
+        own = gevent.socket.socket(fileno=guest.detach())
+        self.door.seated(place, own)
+        self.pool.spawn(self._serve, own, address, place)
 
     def _serve(self, guest: Any, address: Any, place: Place) -> None:
         try:
