@@ -6,6 +6,7 @@ learns nothing and costs little.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -107,6 +108,14 @@ class _Resource:
             setattr(self, f"on_{route.method.lower()}", responder)
             if route.method == "GET":
                 self.on_head = responder
+        methods = {route.method for route in routes}
+        self._allow = ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
+
+    def on_options(self, req: falcon.Request, resp: falcon.Response, **_params: str) -> None:
+        """Which methods the path takes: the same that a wrong one is told."""
+        self._take(req)
+        resp.set_header("Allow", self._allow)
+        resp.status = falcon.HTTP_204
 
     def _responder(self, route: Route) -> Callable[..., None]:
         def respond(req: falcon.Request, resp: falcon.Response, **params: str) -> None:
@@ -129,11 +138,7 @@ class _Resource:
         if route.path == _METRICS_PATH and not self._context.settings.open_metrics:
             role = Role.READ
         # Also where no token is needed: a scraper that shows one is not held back by strangers.
-        who = self._access.identify(req.auth)
-        crowd = Crowd.of(req.path, authorization=req.auth is not None)
-        wait_s = self._access.admit(who, crowd) if route.limited else 0.0
-        if wait_s > 0.0:
-            raise too_many(wait_s)
+        who = self._take(req) if route.limited else self._access.identify(req.auth)
         if role is None:
             return who
         if who is None:
@@ -142,6 +147,16 @@ class _Resource:
             detail = f"This needs the role {role.word}; the token {who.name!r} has the role {who.role.word}."
             challenge = f'Bearer realm="fsacd", error="insufficient_scope", scope="{role.word}"'
             raise ProblemError(HTTPStatus.FORBIDDEN, "role", detail, headers={"WWW-Authenticate": challenge})
+        return who
+
+    def _take(self, req: falcon.Request) -> Token | None:
+        """Count the request in the bucket of whoever asks; raises the problem 429 when it is empty."""
+        who = self._access.identify(req.auth)
+        crowd = Crowd.of(req.path, authorization=req.auth is not None)
+        # Whoever only looks at health is not counted here (`Route.limited`), so this is something else.
+        wait_s = self._access.admit(who, Crowd.NAMELESS if crowd is Crowd.HEALTH else crowd)
+        if wait_s > 0.0:
+            raise too_many(wait_s)
         return who
 
 
@@ -189,7 +204,35 @@ def _body(model: type[Body], req: falcon.Request, limit: int) -> Body:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "json", detail) from None
     if not isinstance(content, dict):
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "body", "The body must be a JSON object.")
+    twice = _doubled(data)
+    if twice is not None:
+        detail = f"The body says {twice[:64]!r} twice; which of the two is meant?"
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "json", detail)
     return _validated(model, content, "body")
+
+
+class _DoubledError(Exception):
+    """A name stands twice in one JSON object."""
+
+
+def _doubled(data: bytes) -> str | None:
+    """A name that some object in this JSON holds twice; orjson would take the last, another reader the first."""
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        whole: dict[str, Any] = {}
+        for name, value in found:
+            if name in whole:
+                raise _DoubledError(name)
+            whole[name] = value
+        return whole
+
+    try:
+        json.loads(data, object_pairs_hook=pairs)
+    except _DoubledError as error:
+        return str(error)
+    except RecursionError:  # deeper than any body of ours; the model says so better
+        return None
+    return None
 
 
 def _validated(model: type[_Model], content: dict[str, Any], where: str) -> _Model:

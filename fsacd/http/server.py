@@ -176,7 +176,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         self._crowd = crowd = Crowd.of(self.path.partition("?")[0], authorization=authorization is not None)
         if door.access.identify(authorization) is not None:
             door.places.raise_to(self.place, Standing.KNOWN)
-        elif crowd is Crowd.HEALTH:
+        elif crowd is Crowd.HEALTH and self.command in ("GET", "HEAD"):
             door.places.raise_to(self.place, Standing.HEALTH)
             # The application does not limit health. Who asks too often comes in by the door again, where it is cheap.
             self._ends = door.access.admit(None, crowd) > 0.0
@@ -251,6 +251,7 @@ class _Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     settings: ApiSettings
     door: Door
+    _watcher: Any
     # So many at a time, which take about a millisecond, then the calls have their turn; and when both have something to
     # do, the calls go first. With fewer, a loop that turns slowly would leave a flood in the kernel's queue.
     max_accept = 16
@@ -258,12 +259,12 @@ class _Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
     def start_accepting(self) -> None:
         """As pywsgi does, but after all other events of the same round of the loop."""
         if self._watcher is None:
-            self._watcher = self.loop.io(self.socket.fileno(), 1)
-            self._watcher.priority = self.loop.MINPRI
-            self._watcher.start(self._do_read)
+            self._watcher = watcher = self.loop.io(self.socket.fileno(), 1)
+            watcher.priority = self.loop.MINPRI
+            watcher.start(self._do_read)
 
-    def do_read(self) -> tuple[socket.socket, Any] | None:
-        """Accept one; None when there is none. A plain socket: one of gevent's is dear, and most of a flood needs none."""
+    def do_read(self) -> tuple[_socket.socket, Any] | None:
+        """Accept one; None when there is none. A plain socket: gevent's are dear, and most of a flood needs none."""
         try:
             number, address = self.socket._accept()  # noqa: SLF001 - as pywsgi does
         except BlockingIOError:
@@ -276,7 +277,7 @@ class _Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         """A connection was accepted; this runs in the hub, so nothing here waits."""
         self.door.came(*args)
 
-    def serve(self, guest: socket.socket, address: Any, place: Place) -> None:
+    def serve(self, guest: _socket.socket, address: Any, place: Place) -> None:
         """Give a connection its greenlet."""
         own = gevent.socket.socket(fileno=guest.detach())
         self.door.seated(place, own)

@@ -209,6 +209,35 @@ def test_head_is_get_without_the_body() -> None:
     assert (reply.status, reply.body) == (200, b"")
 
 
+@pytest.mark.parametrize("path", sorted({sample(route) for route in ROUTES}))
+def test_who_asks_for_the_methods_is_told_the_same_as_who_errs(path: str) -> None:
+    """OPTIONS and a method that is not taken agree, and both are what the routes say."""
+    taken = {route.method for route in ROUTES if sample(route) == path}
+    with serve() as rig:
+        asked, erred = rig.ask("OPTIONS", path, None), rig.ask("DELETE", path, None)
+    assert (asked.status, asked.body, erred.status) == (204, b"", 405)
+    told = [{method.strip() for method in reply.headers["allow"].split(",")} for reply in (asked, erred)]
+    assert told[0] == told[1] == taken | {"OPTIONS"} | ({"HEAD"} if "GET" in taken else set())
+    assert erred.json["detail"].count("OPTIONS") == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"ready": true, "ready": false}',
+        b'{"ready": true, "contact": "user/1001", "r\\u0065ady": true}',
+        b'{"contact": {"a": 1, "a": 2}}',
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(body: bytes) -> None:
+    """Which of the two is meant nobody can know, and another reader on the way may take the other one."""
+    with serve() as rig:
+        reply = rig.ask("POST", "/api/v1/agents/1001/login", body=body)
+        assert rig.daemon.asked == []
+    assert (reply.status, reply.json["type"]) == (400, "urn:fsacd:problem:json")
+    assert "twice" in reply.json["detail"]
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""])
 def test_a_body_that_is_not_called_json_is_refused(kind: str) -> None:
     """415: what a web page's form can send is not taken."""

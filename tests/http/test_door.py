@@ -201,6 +201,7 @@ def test_health_for_a_foreign_name_is_no_way_in() -> None:
         (b"GET /api/v1/status HTTP/1.1\r\n\r\n", 400),
         (b"nonsense\r\n\r\n", 400),
         (b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
+        (b"OPTIONS /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 204),
     ],
 )
 def test_no_way_of_asking_escapes_the_rate(sent: bytes, status: int) -> None:
