@@ -55,3 +55,23 @@ def test_what_cannot_be_is_refused(api: str) -> None:
         read(api)
     assert len(caught.value.problems) == 1
     assert "expected" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://keeper:Pa55@w0rd@localhost/db",
+        "postgresql://keeper:Pa55/w0rd@localhost/db",
+        "postgresql://keeper:Pa55%w0rd@localhost/db",
+        "host=localhost password=Pa55 w0rd",
+        "host=localhost port=Pa55w0rd",
+    ],
+)
+def test_a_malformed_connection_string_is_refused_and_not_repeated(dsn: str) -> None:
+    """Also where the database's own reader would take it, with a piece of the password as host or port."""
+    text = f"switches: {{fs1: {{password: secret-secret}}}}\nstore: {{dsn: '{dsn}'}}\n"
+    with pytest.raises(ConfigErrors) as caught:
+        parse(text.encode(), Path("fsacd.yaml"), plugins=shipped_plugins, environ={})
+    said = str(caught.value)
+    assert "not a PostgreSQL connection string" in said
+    assert [piece for piece in ("Pa55", "w0rd", "keeper") if piece in said] == []
