@@ -134,8 +134,12 @@ class Loiter:
     def _more(self, count: int, sent: bytes) -> list[socket.socket]:
         found = []
         for _ in range(count):
-            sock = socket.create_connection(("127.0.0.1", self.port), timeout=5)
             self.made += 1
+            try:
+                sock = socket.create_connection(("127.0.0.1", self.port), timeout=1)
+            except OSError:
+                self.ended["no connection"] += 1
+                break
             sock.setblocking(False)
             if sent:
                 sock.send(sent)
