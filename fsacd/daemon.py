@@ -29,6 +29,8 @@ from fsacd.esl.features import Desk
 from fsacd.esl.fence import instance_name
 from fsacd.esl.sync import Difference
 from fsacd.esl.translate import switch_of
+from fsacd.http import health
+from fsacd.http.access import Access
 from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
 from fsacd.http.app import make_app
 from fsacd.http.server import ApiServer
@@ -116,7 +118,9 @@ class Daemon:
         self._history = wiring.history(config, self.runtime, self._recognition) if config.store else None
         api = wiring.api_settings(config)
         explanations = self._history.explanations if self._history is not None else None
-        self.api = ApiServer(make_app(self, api, self.metrics.exposition, explanations=explanations), api)
+        access = Access(api.tokens, rate=api.rate, burst=api.burst, clock=time.monotonic)
+        app = make_app(self, api, self.metrics.exposition, explanations=explanations, access=access)
+        self.api = ApiServer(app, api, access, lambda path: health.page(self.status(), path))
         self._notifier = Notifier()
         for control in self._controls.values():
             self.add_troubles(control.terms.troubles)

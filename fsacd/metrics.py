@@ -3,18 +3,20 @@
 `config/prometheus/README.md` defines each metric. Base units; no number, name or uuid of a caller is ever a label, and
 the words in labels are the configuration's or come from lists with an end.
 
-A scrape copies the numbers where calls are decided, in one go, and renders the copy in a thread when it is large.
+A scrape copies the numbers where calls are decided, in one go, and renders the copy in a thread. Whoever asks within a
+second of the last one gets the same text: however many ask, and however often, the calls pay once a second at most.
 """
 
 from __future__ import annotations
 
 import platform
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import assert_never, get_args
 
+import gevent
 from gevent.hub import get_hub
-from gevent.lock import BoundedSemaphore
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -47,8 +49,8 @@ UNKNOWN_QUEUE = "(unknown)"
 _WAIT_BUCKETS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800)
 _TALK_BUCKETS = (5, 10, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600)
 _DECISION_BUCKETS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.25)
-# Beyond this many values a scrape is rendered in a thread: below, the hand-over costs more than it spares.
-_LARGE = 1_000
+# For so long a text serves all who ask.
+_FRESH_S = 1.0
 
 
 class _Calls:
@@ -128,10 +130,23 @@ class _Daemon:
         )  # fmt: skip
 
 
-class Metrics(Collector):
-    """All metrics of one daemon, registered in `registry`."""
+class _Frozen:
+    """What one scrape has copied, as prometheus-client's renderer asks for it; may be asked in another thread."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, ours: Sequence[Callable[[], Metric]], process: Collector) -> None:
+        self._ours = ours
+        self._process = process
+
+    def collect(self) -> Iterator[Metric]:
+        for build in self._ours:
+            yield build()
+        yield from self._process.collect()
+
+
+class Metrics(Collector):
+    """All metrics of one daemon, registered in `registry`. `clock` is monotonic, in seconds."""
+
+    def __init__(self, registry: CollectorRegistry | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.registry = CollectorRegistry(auto_describe=False) if registry is None else registry
         self._queues: dict[str, QueueRules] = {}
         self._calls = _Calls()
@@ -141,10 +156,11 @@ class Metrics(Collector):
         self._store: Callable[[], StoreCounts] | None = None
         self._explainer: Callable[[], ExplainerCounts] | None = None
         self._journal: Callable[[], JournalCounts] | None = None
-        self._prepared: list[Callable[[], Metric]] | None = None
-        self._scrape = BoundedSemaphore()
+        self._clock = clock
+        self._text: tuple[float, bytes] | None = None
+        self._rendering: gevent.Greenlet | None = None
         self.registry.register(self)
-        ProcessCollector(registry=self.registry)
+        self._process = ProcessCollector(registry=self.registry)
 
     def begin_at_zero(self, switches: Iterable[str], repairs: Iterable[str]) -> None:
         """The switches there are, and the kinds of differences that may be repaired (see `_Daemon`)."""
@@ -296,21 +312,22 @@ class Metrics(Collector):
         return name if name in self._queues else UNKNOWN_QUEUE
 
     def exposition(self) -> tuple[bytes, str]:
-        """The text for Prometheus and its content type; one scrape at a time, and the calls go on meanwhile."""
-        with self._scrape:
-            self._prepared = self._freeze()
-            try:
-                size = sum(len(series.values) for series in self._all())
-                if size < _LARGE:
-                    return generate_latest(self.registry), CONTENT_TYPE_LATEST
-                text: bytes = get_hub().threadpool.apply(generate_latest, (self.registry,))
-                return text, CONTENT_TYPE_LATEST
-            finally:
-                self._prepared = None
+        """The text for Prometheus, at most a second old, and its content type; the calls go on meanwhile."""
+        if self._text is None or self._clock() - self._text[0] >= _FRESH_S:
+            # One renders for all who come meanwhile. It is nobody's own: who gives up waiting takes it from nobody.
+            if self._rendering is None or self._rendering.ready():
+                self._rendering = gevent.spawn(self._render)
+            self._rendering.get()
+        assert self._text is not None, "a rendering that fails raises"
+        return self._text[1], CONTENT_TYPE_LATEST
+
+    def _render(self) -> None:
+        frozen, at = _Frozen(self._freeze(), self._process), self._clock()
+        self._text = at, get_hub().threadpool.apply(generate_latest, (frozen,))
 
     def collect(self) -> Iterable[Metric]:
-        """What prometheus-client asks for: the numbers copied for this scrape, or those of this moment."""
-        for build in self._prepared if self._prepared is not None else self._freeze():
+        """What prometheus-client asks for, by the numbers of this moment."""
+        for build in self._freeze():
             yield build()
 
     def describe(self) -> Iterable[Metric]:

@@ -88,6 +88,10 @@ class Distribution:
         for labels, counts in values.items():
             total = 0.0
             buckets = []
+            if not any(counts):
+                # Nothing was observed yet: count and sum begin at nought, a dozen and a half empty buckets say no more.
+                family.add_metric(labels, [("+Inf", 0.0)], sum_value=0.0)
+                continue
             for name, count in zip(self._names, counts, strict=False):
                 total += count
                 buckets.append((name, total))

@@ -26,6 +26,9 @@ _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 # A table's heading, its rule, and an empty line above and below; and what is shown of it however low the terminal is.
 _FRAME_LINES = 4
+# A sentence of ours and a detail, which has 300 characters at most.
+_TROUBLE_LENGTH = 400
+_TROUBLES_SHOWN = 5
 _ROWS_MIN = 3
 
 # The order in which agents are shown when there is no room for all: who is busy first.
@@ -126,11 +129,21 @@ def headline(board: Board) -> str:
     return " · ".join(parts)
 
 
+def troubles(board: Board) -> list[str]:
+    """What is wrong now, one line for each; a daemon of before tells none."""
+    shown = []
+    for trouble in board.status.get("troubles", ()):
+        detail = f" ({trouble['detail']})" if trouble["detail"] else ""
+        shown.append(clean(f"{trouble['words']}{detail}", _TROUBLE_LENGTH))
+    return shown
+
+
 def lines(board: Board) -> list[str]:
     """The board as plain lines, each beginning with the time, for a pipe or a log."""
     at = str(board.status["at"])[11:19]
     shown = [f"{at} {clean(board.note, 200)}"] if board.note else []
     shown.append(f"{at} {headline(board)}")
+    shown += [f"{at} {trouble}" for trouble in troubles(board)]
     widest = max((len(str(queue["name"])) for queue in board.queues), default=0)
     for queue in board.queues:
         oldest = queue["oldest_wait_seconds"]
@@ -166,6 +179,10 @@ def table(board: Board, *, height: int | None = None) -> RenderableType:
     head: list[RenderableType] = [Text(headline(board), style="bold" if board.status["ready"] else "bold red")]
     if board.note:
         head.append(Text(clean(board.note, 200), style="yellow"))
+    head += [
+        Text(trouble, style="yellow", no_wrap=True, overflow="ellipsis")
+        for trouble in troubles(board)[:_TROUBLES_SHOWN]
+    ]
     if height is None:
         return Group(*head, _queue_table(board, None), _agent_table(board, None))
     room = max(2 * _ROWS_MIN, height - len(head) - 2 * _FRAME_LINES)

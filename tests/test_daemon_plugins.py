@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -85,6 +86,7 @@ class Daemon:
         self._file = directory / "fsacd.yaml"
         self._switch = {"port": sim.port, "password": PASSWORD}
         self._log = directory / "log"
+        self._scraped_at = float("-inf")
         self.configure("longest_idle")
         with self._log.open("wb") as log:
             command = [sys.executable, "-m", "fsacd", "run", "--config", str(self._file)]
@@ -128,8 +130,10 @@ class Daemon:
         return answer
 
     def metric(self, sample: str) -> float:
-        """One sample of /metrics; -1 when there is none."""
+        """One sample of /metrics as it is now; -1 when there is none."""
+        gevent.sleep(max(0.0, self._scraped_at + 1.05 - time.monotonic()))  # within a second the text would be the same
         lines = (line.rpartition(" ") for line in self.ask("metrics").decode().splitlines())
+        self._scraped_at = time.monotonic()
         return next((float(value) for name, _, value in lines if name == sample), -1.0)
 
     def out(self) -> tuple[list[dict[str, Any]], list[str], float]:

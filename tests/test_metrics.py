@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gevent
 import pytest
+from gevent import monkey
+from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from fsacd.core.records import (
@@ -69,9 +71,19 @@ class Explained:
     failed: int = 5
 
 
+class Clock:
+    """Each look is two seconds after the one before, so that no text is fresh any more."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 2.0
+        return self.now
+
+
 @pytest.fixture
 def metrics() -> Metrics:
-    made = Metrics()
+    made = Metrics(clock=Clock())
     made.set_rules(RULES)
     return made
 
@@ -411,3 +423,63 @@ def test_alerts_and_dashboard_ask_for_what_there_is(metrics: Metrics, name: str)
     named = {re.sub(r"_(total|bucket|sum|count)$", "", found) for found in re.findall(r"fsacd_\w+", text)}
     assert named
     assert named - exposed == set()
+
+
+def test_one_text_for_all_who_ask_within_a_second() -> None:
+    """However many ask at once, and however often, one text a second is made; then a new one with what has come."""
+    now = 100.0
+    metrics = Metrics(clock=lambda: now)
+    looks = 0
+
+    def look() -> Snapshot:
+        nonlocal looks
+        looks += 1
+        return Snapshot(0, (), (), (), (), ())
+
+    metrics.watch_snapshot(look)
+    asked = [gevent.spawn(metrics.exposition) for _ in range(30)]
+    texts = {one.get()[0] for one in asked}
+    now += 0.99
+    texts.add(metrics.exposition()[0])
+    assert (len(texts), looks) == (1, 1)
+    metrics.sink([Anomaly("bridge_timeout", "…", 0)])
+    now += 0.01
+    assert b'fsacd_anomalies_total{kind="bridge_timeout"} 1.0' in metrics.exposition()[0]
+    assert looks == 2
+
+
+def test_who_gives_up_waiting_takes_the_text_from_nobody(metrics: Metrics) -> None:
+    """A scrape that is cut off in the middle leaves the others theirs, and nothing is rendered twice."""
+    first, second = gevent.spawn(metrics.exposition), gevent.spawn(metrics.exposition)
+    gevent.sleep(0)
+    first.kill()
+    assert b"fsacd_calls_offered_total" in second.get()[0]
+
+
+def test_small_scrape_leaves_the_calls_alone_too(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rendering is never done where calls are decided, however little there is of it."""
+    ident = monkey.get_original("_thread", "get_ident")  # of the system's threads; every greenlet has one, too
+    here = ident()
+    seen: list[int] = []
+    build = metrics._process.collect
+
+    def collect() -> Iterable[Metric]:
+        seen.append(ident())
+        return build()
+
+    monkeypatch.setattr(metrics._process, "collect", collect)
+    metrics.exposition()
+    assert seen
+    assert here not in seen
+
+
+def test_an_empty_histogram_has_no_buckets(metrics: Metrics) -> None:
+    """Before the first observation there are count, sum and one bucket; with it, all of them."""
+    name = "fsacd_wait_seconds_bucket{le="
+    empty = [sample for sample in scrape(metrics) if sample.startswith(name)]
+    assert len(empty) == len(RULES.queues) * 2
+    metrics.sink([ended(CallOutcome.ANSWERED, 9)])
+    full = [
+        sample for sample in scrape(metrics) if sample.startswith(name) and "outcome=answered,queue=support" in sample
+    ]
+    assert len(full) == 17

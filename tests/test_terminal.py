@@ -197,3 +197,19 @@ def test_on_a_pipe_boards_follow_each_other() -> None:
         place.draw(BOARD)
         place.draw(BOARD)
     assert out.getvalue() == "".join(f"{line}\n" for line in lines(BOARD)) * 2
+
+
+def test_troubles_stand_below_the_headline() -> None:
+    """Each in a line of its own, with its detail; nothing in it can play with the terminal."""
+    wrong = [
+        {"words": "The database is not connected.", "detail": "nothing listens\x1b[2J there", "blocking": False},
+        {"words": "The journal is not written.", "detail": "", "blocking": False},
+    ]
+    board = Board(status(troubles=wrong))
+    assert [line.partition(" ")[2] for line in lines(board)[1:3]] == [
+        "The database is not connected. (nothing listens?[2J there)",
+        "The journal is not written.",
+    ]
+    assert "The journal is not written." in [line.strip() for line in drawn(board, 100)]
+    many = Board(status(troubles=wrong * 50), BOARD.queues, BOARD.agents)
+    assert len(drawn(many, 40, 30)) <= 30

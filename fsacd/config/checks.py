@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -123,7 +124,8 @@ def _store(config: Config) -> Iterator[Complaint]:
     if store.dsn is not None and not _is_dsn(store.dsn.get_secret_value()):
         yield Complaint(
             ("store", "dsn"),
-            "not a PostgreSQL connection string; write postgresql://USER@HOST/DATABASE or host=HOST dbname=DATABASE",
+            "not a PostgreSQL connection string; write postgresql://USER@HOST/DATABASE or host=HOST dbname=DATABASE "
+            "(in a URL, %40 for an @ in the password and %2F for a /)",
         )
 
 
@@ -133,9 +135,12 @@ def _is_dsn(text: str) -> bool:
     from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - see above
 
     try:
-        return bool(conninfo_to_dict(text))
+        parts = conninfo_to_dict(text)
     except ProgrammingError:  # its words may quote the password
         return False
+    # Where a password in a URL has an '@' or a '/' in it, a piece of it is taken for the host or the port.
+    host, ports = str(parts.get("host", "")), str(parts.get("port", ""))
+    return bool(parts) and "@" not in host and re.fullmatch(r"[0-9]*(,[0-9]*)*", ports) is not None
 
 
 def _agent(config: Config, names: Names, agent_id: str) -> Iterator[Complaint]:

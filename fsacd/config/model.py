@@ -175,10 +175,27 @@ class ApiSettings(Settings):
     allow_remote: Annotated[bool, Flag()] = Field(
         default=False, description="Accept an address that others can reach, although the API is plain HTTP."
     )
+    allowed_hosts: Annotated[tuple[Annotated[str, Host()], ...], NO_LIST] = Field(
+        default=(),
+        max_length=32,
+        description="Names, beside localhost and the address in 'listen', under which the API may be called: that of a "
+        "TLS proxy before it, or a name that Prometheus uses. Requests for other names are answered 421. On an address "
+        "that others can reach, none here means any.",
+    )
     tokens: Annotated[tuple[TokenSettings, ...], NO_LIST] = Field(
         default=(),
         max_length=100,
         description="Who may use the API; without a token it serves health and metrics alone.",
+    )
+    connections: Annotated[int, Number(16, 10_000)] = Field(
+        default=400,
+        description="Connections at once. A quarter is kept for those that have said nothing yet, half for known "
+        "tokens and health. Beyond, whoever has been idle for longest is sent away, those with a known token last.",
+    )
+    connections_per_address: Annotated[int | None, Number(1, 10_000, null=True)] = Field(
+        default=None,
+        description="Connections from one address without a known token; null: an eighth of 'connections'. "
+        "Behind a proxy all come from its address.",
     )
     body_limit: Annotated[int, Number(1_024, 16_777_216)] = Field(
         default=65_536, description="The longest request body, in bytes."

@@ -37,6 +37,7 @@ from fsacd.esl.terms import VARIABLE, Terms
 from fsacd.esl.watch import Watch
 from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.runtime import Runtime, monotonic_ms
+from fsacd.trouble import shortened
 
 log = structlog.get_logger(__name__)
 
@@ -187,12 +188,13 @@ class CallControl:
         # UNCONFIRMED: the switch may have done it. The engine's deadline decides; doing it twice would be worse.
 
     def _failed(self, command: Command, reply: Reply) -> None:
+        why = shortened(reply.text)  # it goes into the journal, the history and every page
         match command:
             case RingAgent():
                 end = OfferEnd.NOT_SENT if reply.outcome is Outcome.NOT_SENT else OfferEnd.UNREACHABLE
-                self._runtime.post(OfferEnded(command.offer_id, end, reply.text))
+                self._runtime.post(OfferEnded(command.offer_id, end, why))
             case Connect():
-                self._not_connected(command, reply)
+                self._not_connected(command, reply, why)
             case AskConnected():
                 # Its end, or that of the link, is told by itself; if not, the engine's deadline comes.
                 pass
@@ -201,21 +203,19 @@ class CallControl:
                 pass
             case ConfirmTalk() | ArmCall() | SendCall() | EndCall():
                 # The leg has ended meanwhile, and its hangup says so; or it will announce itself again.
-                log.info(
-                    "the switch did not take a command", switch=self.name, what=type(command).__name__, why=reply.text
-                )
+                log.info("the switch did not take a command", switch=self.name, what=type(command).__name__, why=why)
 
-    def _not_connected(self, command: Connect, reply: Reply) -> None:
+    def _not_connected(self, command: Connect, reply: Reply, why: str) -> None:
         """One of the two legs has gone. If it is the caller's, no further agent shall be rung for him."""
         if reply.outcome is Outcome.NOT_SENT:
-            self._runtime.post(ConnectFailed(command.offer_id, reply.text))
+            self._runtime.post(ConnectFailed(command.offer_id, why))
             return
 
         def tell(exists: Reply) -> None:
             if exists.text.strip() == "false":
                 self._runtime.post(CallerGone(command.call_id, "no_such_leg"))
             else:
-                self._runtime.post(ConnectFailed(command.offer_id, reply.text))
+                self._runtime.post(ConnectFailed(command.offer_id, why))
 
         self._link.submit(encoder.uuid_exists(command.leg.uuid), tell)
 

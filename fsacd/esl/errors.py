@@ -5,10 +5,14 @@ from __future__ import annotations
 from greenswitch.esl import NotConnectedError
 
 from fsacd.esl.codec import Kind, Message
+from fsacd.trouble import shortened
 
 
 class LinkError(NotConnectedError):  # type: ignore[misc]  # greenswitch is untyped; its users catch its exception
-    """There is no connection, or there is none any more."""
+    """There is no connection, or there is none any more. However much a switch had to say, the text is short."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(shortened(sentence))
 
 
 class PasswordRefusedError(LinkError, ValueError):
@@ -32,7 +36,7 @@ def why_closed(notice: Message | None) -> str:
         return "FreeSWITCH closed the connection"
     if notice.kind is Kind.RUDE_REJECTION:
         return "FreeSWITCH refuses our address (apply-inbound-acl in event_socket.conf.xml)"
-    return f"FreeSWITCH closed the connection: {notice.text.strip().partition(chr(10))[0]}"
+    return shortened(f"FreeSWITCH closed the connection: {notice.text.strip().partition(chr(10))[0]}")
 
 
 def words(error: OSError) -> str:

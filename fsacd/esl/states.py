@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fsacd.trouble import shortened
+
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
@@ -30,9 +32,12 @@ class Up:
 
 @dataclass(frozen=True, slots=True)
 class Down:
-    """There is no link; the reason is for an operator. The next attempt comes by itself."""
+    """There is no link; the reason, at most 300 characters, is for an operator. The next attempt comes by itself."""
 
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", shortened(self.reason))
 
 
 LinkState = Connecting | Up | Down

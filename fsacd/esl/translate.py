@@ -184,7 +184,7 @@ class Reader:
             case "CHANNEL_BRIDGE":
                 return OfferConnected(offer_id)
             case "CHANNEL_HANGUP" | "CHANNEL_HANGUP_COMPLETE":
-                cause = message.get("Hangup-Cause")
+                cause = message.get("Hangup-Cause")[:_LONGEST_TEXT]
                 answered = message.get("Caller-Channel-Answered-Time", "0") != "0"
                 # The first comes when the leg is killed, the second when BYE or CANCEL is on its way.
                 told = message.name == "CHANNEL_HANGUP_COMPLETE"
@@ -223,7 +223,7 @@ def _caller_leg(message: Message, leg: Leg) -> Event | None:
             # The cause tells it only if the leg was not bridged.
             ways = (message.get("Hangup-Cause"), message.get("variable_endpoint_disposition"))
             replaced = _REPLACED in ways or _JOINED.fullmatch(message.get("variable_transfer_to")) is not None
-            return CallerGone(message.get("variable_fsacd_call"), ways[0], replaced, leg)
+            return CallerGone(message.get("variable_fsacd_call"), ways[0][:_LONGEST_TEXT], replaced, leg)
     return None
 
 
@@ -232,7 +232,7 @@ def _job_ended(message: Message) -> Event | None:
     text = message.text.strip()
     if not job.startswith(_JOB) or not text.startswith("-ERR"):
         return None
-    cause = text.removeprefix("-ERR").strip()
+    cause = text.removeprefix("-ERR").strip()[:_LONGEST_TEXT]
     return OfferEnded(job.removeprefix(_JOB), end_of(cause), cause, told=False)
 
 

@@ -34,6 +34,7 @@ from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.sync import Away
 from fsacd.esl.wire import Outcome, Wire
 from fsacd.runtime import Runtime, monotonic_ms
+from fsacd.trouble import shortened
 
 log = structlog.get_logger(__name__)
 
@@ -197,7 +198,7 @@ class Watch:
             try:
                 got = fence.acquire()
             except FenceError as error:
-                self.detail = str(error)
+                self.detail = shortened(str(error))
             else:
                 match got:
                     case Held(epoch, before):
@@ -212,7 +213,8 @@ class Watch:
                         self.listens, self.standing_by = False, True
                         if by:
                             self._tell_taken()
-                        self.detail = f"standing by: instance {by} serves this switch" if by else "standing by"
+                        words = f"standing by: instance {by} serves this switch" if by else "standing by"
+                        self.detail = shortened(words)  # the name stands in the switch, where others may write
                         wait_s = min(_STAND_BY_S, max(0.02, for_ms / 1000))
             if self.detail != said:
                 said = self.detail

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from fsacd.http.buckets import Buckets, Crowd
+
 
 class Role(IntEnum):
     """What a token may do; each role may do all that the ones before it may."""
@@ -41,38 +43,12 @@ class Token:
         return cls(name, role, hashlib.sha256(secret.encode()).digest())
 
 
-class Bucket:
-    """A token bucket: `burst` requests at once, `rate` per second in the long run."""
-
-    __slots__ = ("_burst", "_clock", "_filled_at", "_level", "_rate")
-
-    def __init__(self, rate: float, burst: float, clock: Callable[[], float]) -> None:
-        self._rate = rate
-        self._burst = max(1.0, burst)
-        self._clock = clock
-        self._level = self._burst
-        self._filled_at = clock()
-
-    def take(self) -> float:
-        """Take one request out; 0.0 when it was there, otherwise the seconds until it will be."""
-        now = self._clock()
-        self._level = min(self._burst, self._level + (now - self._filled_at) * self._rate)
-        self._filled_at = now
-        if self._level >= 1.0:
-            self._level -= 1.0
-            return 0.0
-        return (1.0 - self._level) / self._rate
-
-
 class Access:
     """The configured tokens and their buckets. Memory does not grow with what strangers send."""
 
     def __init__(self, tokens: Sequence[Token], *, rate: float, burst: float, clock: Callable[[], float]) -> None:
         self._tokens = tuple(tokens)
-        self._buckets = {token.name: Bucket(rate, burst, clock) for token in self._tokens}
-        # One bucket for everybody without a valid token: guessing is slowed down for all guessers together,
-        # and a stranger cannot use up what a token's owner is entitled to.
-        self._strangers = Bucket(rate, burst, clock)
+        self._buckets = Buckets((token.name for token in self._tokens), rate=rate, burst=burst, clock=clock)
 
     @property
     def empty(self) -> bool:
@@ -92,7 +68,10 @@ class Access:
                 found = token
         return found
 
-    def admit(self, token: Token | None) -> float:
-        """0.0 when this token (None: a stranger) may ask now, otherwise the seconds it must wait."""
-        bucket = self._strangers if token is None else self._buckets[token.name]
-        return bucket.take()
+    def admit(self, token: Token | None, crowd: Crowd = Crowd.NAMELESS) -> float:
+        """0.0 when this token may ask now, otherwise the seconds it must wait; without one, when its crowd may."""
+        return self._buckets.of(token.name if token else None, crowd).take()
+
+    def wait(self, token: Token | None, crowd: Crowd) -> float:
+        """What `admit` would answer; nothing is counted."""
+        return self._buckets.of(token.name if token else None, crowd).wait()

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from fsacd.core.events import Event
 from fsacd.core.views import Explanation, Snapshot
 from fsacd.http.access import Token
-from fsacd.trouble import Trouble
+from fsacd.trouble import Trouble, shortened
 
 # The text of /metrics and its content type.
 Metrics = Callable[[], tuple[bytes, str]]
@@ -27,7 +27,7 @@ StoredExplanations = Callable[[str, int], Sequence[Mapping[str, Any]]]
 class SwitchStatus:
     """One link. `connected`: in sync; `standing_by`: another daemon serves the switch.
 
-    `since_ms` is Unix time in ms; `event_lag_ms` is None before the first probe.
+    `detail` has at most 300 characters; `since_ms` is Unix time in ms; `event_lag_ms` is None before the first probe.
     """
 
     name: str
@@ -40,10 +40,13 @@ class SwitchStatus:
     reconnects: int = 0
     pending: int = 0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", shortened(self.detail))
+
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """The database. `detail` says in one sentence what is wrong, or nothing."""
+    """The database. `detail` says in one sentence what is wrong, in at most 300 characters, or nothing."""
 
     configured: bool = False
     connected: bool = False
@@ -51,6 +54,9 @@ class StoreStatus:
     queued: int = 0
     written: int = 0
     dropped: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", shortened(self.detail))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,8 @@ class ApiSettings:
 
     Without tokens only health, metrics and the description of the API are served. `allowed_hosts` are the names, beside
     loopback's own, under which the API may be called; on another address than loopback, none means any.
+    `connection_limit` and `per_address` are what `fsacd.http.places` takes. A connection must say something within
+    `first_byte_s`, send the whole of a request within `read_deadline_s`, and may wait `idle_s` for the next one.
     """
 
     host: str = "127.0.0.1"
@@ -122,7 +130,9 @@ class ApiSettings:
     header_limit: int = 16_384
     rate: float = 50.0
     burst: float = 100.0
-    connection_limit: int = 200
+    connection_limit: int = 400
+    per_address: int | None = None
+    first_byte_s: float = 5.0
     read_deadline_s: float = 10.0
     answer_deadline_s: float = 10.0
     idle_s: float = 60.0

@@ -6,7 +6,7 @@ learns nothing and costs little.
 
 from __future__ import annotations
 
-import ipaddress
+import json
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -23,8 +23,10 @@ from fsacd.http import actions, changes, explain, health, queries
 from fsacd.http.access import Access, Role, Token
 from fsacd.http.api import ApiSettings, Context, Daemon, Metrics, StoredExplanations
 from fsacd.http.bodies import Body, Query
+from fsacd.http.buckets import Crowd
+from fsacd.http.hosts import Hosts
 from fsacd.http.openapi import document
-from fsacd.http.problem import CONTENT_TYPE, ProblemError, near, sentence
+from fsacd.http.problem import CONTENT_TYPE, ProblemError, near, sentence, too_many, unknown_host
 from fsacd.http.routes import Asked, Raw, Route, Unready
 
 _log = structlog.get_logger("fsacd.http")
@@ -53,10 +55,15 @@ def make_app(
     metrics: Metrics,
     clock: Callable[[], float] = time.monotonic,
     explanations: StoredExplanations | None = None,
+    access: Access | None = None,
 ) -> falcon.App[falcon.Request, falcon.Response]:
-    """The application, ready for a server. `clock` is monotonic, in seconds; without a database no `explanations`."""
+    """The application, ready for a server. `clock` is monotonic, in seconds; without a database no `explanations`.
+
+    `access` is what the server asks, too, whom to let in; by default one of its own.
+    """
     context = Context(daemon, settings, metrics, clock, explanations)
-    access = Access(settings.tokens, rate=settings.rate, burst=settings.burst, clock=clock)
+    if access is None:
+        access = Access(settings.tokens, rate=settings.rate, burst=settings.burst, clock=clock)
     app = falcon.App(middleware=[_Hosts(settings)])
     # A cut-off or odd query string is the caller's fault to fix, not ours to guess at.
     app.req_options.keep_blank_qs_values = True
@@ -78,32 +85,16 @@ class _Hosts:
     """Refuses requests under a foreign name, so that a web page cannot reach us by pointing its own name here."""
 
     def __init__(self, settings: ApiSettings) -> None:
-        self._names = frozenset(name.lower() for name in (*settings.allowed_hosts, "localhost"))
-        self._checked = is_loopback(settings.host) or bool(settings.allowed_hosts)
+        self._hosts = Hosts(settings.host, settings.allowed_hosts)
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         resp.set_header("Cache-Control", "no-store")
         resp.set_header("X-Content-Type-Options", "nosniff")
-        # Absent only in HTTP/1.0, which no browser speaks.
+        # Absent only in HTTP/1.0, which no browser speaks. What a proxy says of the name (X-Forwarded-Host, Forwarded)
+        # is not asked: anybody can write it.
         host = req.env.get("HTTP_HOST")
-        if self._checked and host is not None and not self._known(host):
-            detail = "This address answers only under its own name: call it as localhost."
-            raise ProblemError(HTTPStatus.MISDIRECTED_REQUEST, "unknown-host", detail)
-
-    def _known(self, host: str) -> bool:
-        name = host.strip().lower()
-        name = name[1 : name.find("]")] if name.startswith("[") else name.partition(":")[0]
-        return name in self._names or is_loopback(name)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this name or address is the machine's own and nobody else's."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name: only the resolver could tell, and it may be lying
-        return False
+        if host is not None and not self._hosts.answers(host):
+            raise unknown_host()
 
 
 class _Resource:
@@ -117,6 +108,14 @@ class _Resource:
             setattr(self, f"on_{route.method.lower()}", responder)
             if route.method == "GET":
                 self.on_head = responder
+        methods = {route.method for route in routes}
+        self._allow = ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
+
+    def on_options(self, req: falcon.Request, resp: falcon.Response, **_params: str) -> None:
+        """Which methods the path takes: the same that a wrong one is told."""
+        self._take(req)
+        resp.set_header("Allow", self._allow)
+        resp.status = falcon.HTTP_204
 
     def _responder(self, route: Route) -> Callable[..., None]:
         def respond(req: falcon.Request, resp: falcon.Response, **params: str) -> None:
@@ -139,10 +138,7 @@ class _Resource:
         if route.path == _METRICS_PATH and not self._context.settings.open_metrics:
             role = Role.READ
         # Also where no token is needed: a scraper that shows one is not held back by strangers.
-        who = self._access.identify(req.auth)
-        wait_s = self._access.admit(who) if route.limited else 0.0
-        if wait_s > 0.0:
-            raise _too_many(wait_s)
+        who = self._take(req) if route.limited else self._access.identify(req.auth)
         if role is None:
             return who
         if who is None:
@@ -153,22 +149,21 @@ class _Resource:
             raise ProblemError(HTTPStatus.FORBIDDEN, "role", detail, headers={"WWW-Authenticate": challenge})
         return who
 
+    def _take(self, req: falcon.Request) -> Token | None:
+        """Count the request in the bucket of whoever asks; raises the problem 429 when it is empty."""
+        who = self._access.identify(req.auth)
+        crowd = Crowd.of(req.path, authorization=req.auth is not None)
+        # Whoever only looks at health is not counted here (`Route.limited`), so this is something else.
+        wait_s = self._access.admit(who, Crowd.NAMELESS if crowd is Crowd.HEALTH else crowd)
+        if wait_s > 0.0:
+            raise too_many(wait_s)
+        return who
+
 
 def _by(req: falcon.Request, who: Token | None) -> str:
     # The token says who it is; the rest of the header would only be what somebody claims.
     way = "cli" if (req.user_agent or "").startswith(_CLI_AGENT) else "api"
     return f"{way}:{who.name if who else ''}"
-
-
-def _too_many(wait_s: float) -> ProblemError:
-    whole = str(int(wait_s) + 1)
-    return ProblemError(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "rate",
-        "Too many requests; wait before asking again.",
-        more={"retry_after_seconds": round(wait_s, 3)},
-        headers={"Retry-After": whole},
-    )
 
 
 def _unauthorized(*, given: bool, none_configured: bool) -> ProblemError:
@@ -209,7 +204,35 @@ def _body(model: type[Body], req: falcon.Request, limit: int) -> Body:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "json", detail) from None
     if not isinstance(content, dict):
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "body", "The body must be a JSON object.")
+    twice = _doubled(data)
+    if twice is not None:
+        detail = f"The body says {twice[:64]!r} twice; which of the two is meant?"
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "json", detail)
     return _validated(model, content, "body")
+
+
+class _DoubledError(Exception):
+    """A name stands twice in one JSON object."""
+
+
+def _doubled(data: bytes) -> str | None:
+    """A name that some object in this JSON holds twice; orjson would take the last, another reader the first."""
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        whole: dict[str, Any] = {}
+        for name, value in found:
+            if name in whole:
+                raise _DoubledError(name)
+            whole[name] = value
+        return whole
+
+    try:
+        json.loads(data, object_pairs_hook=pairs)
+    except _DoubledError as error:
+        return str(error)
+    except RecursionError:  # deeper than any body of ours; the model says so better
+        return None
+    return None
 
 
 def _validated(model: type[_Model], content: dict[str, Any], where: str) -> _Model:

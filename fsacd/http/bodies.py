@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from fsacd.config.forms import NAME, contact_is_safe
@@ -25,6 +25,11 @@ class Body(BaseModel):
     """The base of everything the API takes: unknown fields and near-miss types are refused, not guessed at."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _at_least(*names: str) -> dict[str, JsonValue]:
+    """One of these fields is given, and says something."""
+    return {"anyOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]}
 
 
 class NoBody(Body):
@@ -82,6 +87,8 @@ class ServiceChange(Body):
 class AgentChange(Body):
     """What an agent can do and serves, until the configuration says something new of him."""
 
+    model_config = ConfigDict(json_schema_extra=_at_least("skills", "queues"))
+
     skills: dict[Skill, Level | None] | None = Field(
         default=None, max_length=_SKILLS_MAX, description="Skill to level, 1 to 10; null takes the skill away."
     )
@@ -109,6 +116,8 @@ class Requeue(Body):
 
 class CallChange(Body):
     """What a call is or needs; what is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra=_at_least("priority", "required_skills", "head_start_seconds"))
 
     priority: int | None = Field(default=None, ge=-100, le=100, description="Its class; higher goes first.")
     required_skills: dict[Skill, Level] | None = Field(

@@ -2,52 +2,89 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
+from pydantic import BaseModel
+
 from fsacd.http import models as m
 from fsacd.http.api import DaemonStatus
+from fsacd.http.present import well_formed
+from fsacd.http.problem import sentence
 from fsacd.http.routes import Asked, Raw, Route, Unready
+from fsacd.trouble import Trouble
 
 # The Prometheus text format names its version in here; the exact one comes from the callable.
 _METRICS_TYPE = "text/plain"
 
 
-def readiness(daemon: DaemonStatus) -> m.Readiness:
-    """Whether calls are distributed: at least one switch is in sync and nothing is being shut down."""
-    # What failed may carry a caller's number, and this page is open to everybody.
-    reasons = ["The engine has failed; the log says why."] if daemon.failure else []
+def troubles(daemon: DaemonStatus) -> list[Trouble]:
+    """All that is wrong now. Whether calls are distributed: as long as nothing of it is `blocking`."""
+    found = []
+    if daemon.failure:
+        # What failed may carry a caller's number, which is not even for those who may read the details.
+        found.append(Trouble("The engine has failed; the log says why.", blocking=True))
     if daemon.stopping:
-        reasons.append("The daemon is stopping.")
-    missing = [_missing(switch.name, switch.detail) for switch in daemon.switches if not switch.connected]
-    degraded: list[str] = []
-    if len(missing) == len(daemon.switches):
-        reasons.extend(missing or ["No switch is configured."])
-    else:
-        degraded.extend(missing)
+        found.append(Trouble("The daemon is stopping.", blocking=True))
+    missing = [switch for switch in daemon.switches if not switch.connected]
+    none_left = len(missing) == len(daemon.switches)
+    found.extend(_missing(switch.name, switch.detail, blocking=none_left) for switch in missing)
+    if not daemon.switches:
+        found.append(Trouble("No switch is configured.", blocking=True))
     store = daemon.store
     if store.configured and not store.connected:
-        why = f": {store.detail}" if store.detail else "."
-        degraded.append(f"The database is not connected, {store.queued} rows wait for it{why}")
+        waiting = f"{store.queued} rows wait for it"
+        found.append(
+            Trouble("The database is not connected.", f"{waiting}: {store.detail}" if store.detail else waiting)
+        )
     if store.dropped:
-        degraded.append(f"The database has lost {store.dropped} rows of history since the start.")
-    reasons.extend(trouble.words for trouble in daemon.troubles if trouble.blocking)
-    degraded.extend(trouble.words for trouble in daemon.troubles if not trouble.blocking)
+        found.append(Trouble(f"The database has lost {store.dropped} rows of history since the start."))
+    return [*found, *daemon.troubles]
+
+
+def _missing(switch: str, detail: str, *, blocking: bool) -> Trouble:
+    return Trouble(f"Switch {switch} is not in sync.", detail, blocking=blocking)
+
+
+def readiness(daemon: DaemonStatus, *, details: bool = False) -> m.Readiness:
+    """Whether calls are distributed, in fixed words for everybody; with the details for those who may read them."""
+    told = troubles(daemon)
+    reasons = [_sentence(trouble, details) for trouble in told if trouble.blocking]
+    degraded = [_sentence(trouble, details) for trouble in told if not trouble.blocking]
     return m.Readiness(ready=not reasons, reasons=reasons, degraded=degraded)
 
 
-def _missing(switch: str, detail: str) -> str:
-    return f"Switch {switch} is not in sync: {detail}" if detail else f"Switch {switch} is not in sync yet."
+def _sentence(trouble: Trouble, details: bool) -> str:
+    if not (details and trouble.detail):
+        return trouble.words
+    return sentence(f"{trouble.words.rstrip('.')}: {well_formed(trouble.detail)}")
 
 
-def livez(asked: Asked) -> m.Live | Unready:
-    """Answering at all proves that the hub turns; a daemon whose engine has died says so."""
-    if asked.context.daemon.status().failure:
-        return Unready(m.Live(live=False))
-    return m.Live(live=True)
+def page(daemon: DaemonStatus, path: str) -> tuple[HTTPStatus, bytes]:
+    """What strangers get at /livez or /readyz: the state and the document."""
+    answer = _live(daemon) if path == "/livez" else _ready(daemon, details=False)
+    status = HTTPStatus.OK
+    if isinstance(answer, Unready):
+        status, answer = HTTPStatus.SERVICE_UNAVAILABLE, answer.document
+    return status, answer.model_dump_json().encode()
 
 
-def readyz(asked: Asked) -> m.Readiness | Unready:
-    """Ready, or not and why."""
-    state = readiness(asked.context.daemon.status())
+def _live(daemon: DaemonStatus) -> BaseModel | Unready:
+    return Unready(m.Live(live=False)) if daemon.failure else m.Live(live=True)
+
+
+def _ready(daemon: DaemonStatus, *, details: bool) -> BaseModel | Unready:
+    state = readiness(daemon, details=details)
     return state if state.ready else Unready(state)
+
+
+def livez(asked: Asked) -> BaseModel | Unready:
+    """Answering at all proves that the hub turns; a daemon whose engine has died says so."""
+    return _live(asked.context.daemon.status())
+
+
+def readyz(asked: Asked) -> BaseModel | Unready:
+    """Ready, or not and why: in words for strangers, with the details for those who may read."""
+    return _ready(asked.context.daemon.status(), details=asked.who is not None)
 
 
 def metrics(asked: Asked) -> Raw:

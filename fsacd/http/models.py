@@ -175,6 +175,14 @@ class Store(Answer):
     dropped: int
 
 
+class Trouble(Answer):
+    """One thing that is wrong now."""
+
+    words: str = Field(description="One sentence, which /readyz shows everybody.")
+    detail: str = Field(description="What else is known, at most 300 characters; may be empty.")
+    blocking: bool = Field(description="While it holds no call is distributed.")
+
+
 class Status(Answer):
     """The daemon at a glance."""
 
@@ -187,6 +195,7 @@ class Status(Answer):
     configuration_loaded_at: Timestamp
     switches: list[Switch]
     store: Store
+    troubles: list[Trouble] = Field(description="All that is wrong now; ready as long as nothing of it is blocking.")
     calls: dict[CallStateName, int] = Field(description="How many calls are in each state.")
     agents: dict[AgentStateName, int] = Field(description="How many agents are in each state; only those there are.")
 
@@ -257,7 +266,10 @@ class Live(Answer):
 
 
 class Readiness(Answer):
-    """Whether calls are distributed. `degraded` names what is missing without stopping them."""
+    """Whether calls are distributed. `degraded` names what is missing without stopping them.
+
+    Without a token both lists hold fixed sentences; with one, details too.
+    """
 
     ready: bool
     reasons: list[str]

@@ -15,6 +15,7 @@ from fsacd import __version__
 from fsacd.http import models as m
 from fsacd.http.bodies import NoBody
 from fsacd.http.problem import CONTENT_TYPE
+from fsacd.http.queries import PREFIX_MIN
 from fsacd.http.routes import Route
 
 _REF = "#/components/schemas/{model}"
@@ -23,6 +24,11 @@ _PARAMETERS = {
     "agent_id": "The agent's id in the configuration.",
     "queue_name": "The queue's name in the configuration.",
     "call_id": "The call's id, or at least six of its first characters when no other call begins so.",
+}
+_PARAMETER_SCHEMAS: dict[str, dict[str, Any]] = {
+    "agent_id": {"type": "string", "minLength": 1},
+    "queue_name": {"type": "string", "minLength": 1},
+    "call_id": {"type": "string", "minLength": PREFIX_MIN},
 }
 
 
@@ -97,7 +103,13 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "description": _PARAMETERS[name], "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _PARAMETERS[name],
+            "schema": _PARAMETER_SCHEMAS[name],
+        }
         for name in re.findall(r"{(\w+)}", route.path)
     ]
 

@@ -47,13 +47,44 @@ class ProblemError(Exception):
 
     def response(self) -> bytes:
         """A whole HTTP/1.1 response that ends the connection, for requests that never reach the application."""
-        body = self.body()
-        head = (
-            f"HTTP/1.1 {int(self.status)} {self.status.phrase}\r\n"
-            f"Content-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n"
-            "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
-        )
-        return head.encode("ascii") + body
+        return response(self.status, CONTENT_TYPE, self.body(), self.headers)
+
+
+def response(status: HTTPStatus, content_type: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+    """A whole HTTP/1.1 response that ends the connection."""
+    more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+    head = (
+        f"HTTP/1.1 {int(status)} {status.phrase}\r\n"
+        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n{more}"
+        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + body
+
+
+def too_many(wait_s: float) -> ProblemError:
+    """The problem of asking too often; `wait_s` is how long to wait before the next time."""
+    return ProblemError(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "rate",
+        "Too many requests; wait before asking again.",
+        more={"retry_after_seconds": round(wait_s, 3)},
+        headers={"Retry-After": str(int(wait_s) + 1)},
+    )
+
+
+def no_place() -> ProblemError:
+    """The problem of a connection for which there is no place."""
+    detail = "Too many connections; show a token at once, or come again later."
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "connections", detail, headers={"Retry-After": "1"})
+
+
+def unknown_host() -> ProblemError:
+    """The problem of a request for a name that is not ours."""
+    detail = (
+        "This address does not answer under that name: call it as localhost, or add the name to api.allowed_hosts "
+        "in the configuration."
+    )
+    return ProblemError(HTTPStatus.MISDIRECTED_REQUEST, "unknown-host", detail)
 
 
 def sentence(text: str) -> str:

@@ -9,7 +9,7 @@ from fsacd.core.views import AgentView, CallView, QueueView, Snapshot
 from fsacd.http import bodies as b
 from fsacd.http import models as m
 from fsacd.http.access import Role
-from fsacd.http.health import readiness
+from fsacd.http.health import troubles
 from fsacd.http.present import by_arrival, by_id, seconds, timestamp, well_formed
 from fsacd.http.problem import ProblemError, unknown
 from fsacd.http.routes import V1, Asked, Route
@@ -58,10 +58,11 @@ def status(asked: Asked) -> m.Status:
     now = asked.presenter()
     daemon = asked.context.daemon.status()
     wall_ms = asked.context.daemon.wall_ms(now.snapshot.now_ms)
+    wrong = troubles(daemon)
     return m.Status(
         instance=daemon.instance,
         version=daemon.version,
-        ready=readiness(daemon).ready,
+        ready=not any(trouble.blocking for trouble in wrong),
         at=timestamp(wall_ms),
         started_at=timestamp(daemon.started_ms),
         uptime_seconds=seconds(wall_ms - daemon.started_ms),
@@ -90,6 +91,10 @@ def status(asked: Asked) -> m.Status:
             written=daemon.store.written,
             dropped=daemon.store.dropped,
         ),
+        troubles=[
+            m.Trouble(words=trouble.words, detail=well_formed(trouble.detail), blocking=trouble.blocking)
+            for trouble in wrong
+        ],
         calls=now.call_states(),
         agents=now.agent_states(),
     )

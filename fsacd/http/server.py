@@ -2,17 +2,21 @@
 
 pywsgi has no deadline for a request and no limit on its headers or its body; a client that sends one byte a minute
 keeps it for ever. Here a request is read whole, within a deadline and within limits, before the application sees it.
+When all its places are taken, pywsgi stops accepting, and whoever comes then waits in silence. Here a door stands
+before the places (`door`), and accepting never stops.
 Chunked requests are refused: nobody needs them for bodies this small, and they are where request smuggling lives.
 """
 
 from __future__ import annotations
 
+import _socket
 import errno
 import http.client
 import io
 import os
 import re
 import socket
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -24,7 +28,12 @@ from gevent.pool import Pool
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
 from fsacd.errors import FsacdError
+from fsacd.http.access import Access
 from fsacd.http.api import ApiSettings
+from fsacd.http.buckets import Crowd
+from fsacd.http.door import Door, Pages
+from fsacd.http.hosts import Hosts
+from fsacd.http.places import Doing, Place, Places, Standing
 from fsacd.http.problem import ProblemError
 
 _log = structlog.get_logger("fsacd.http")
@@ -32,11 +41,16 @@ _log = structlog.get_logger("fsacd.http")
 _LENGTH = re.compile(r"[0-9]{1,10}")
 # RFC 9112's field line, and nothing of what older texts allowed: no blank before the colon, no folding, no lone CR.
 _HEADER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\x00]*\r?\n|\r?\n")
+_ABSOLUTE = re.compile(r"https?://([^/?#]*)((?:[/?].*)?)", re.IGNORECASE)
 _REQUEST_LINE_LIMIT = 8_192
-_BACKLOG = 128
+# Only for moments in which the process stands still: what has been accepted is never more than `connection_limit`.
+_BACKLOG = 1_024
+_NO_ROUTE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.MISDIRECTED_REQUEST})
 # What is still read from a client whose request was refused, so that the answer is not lost in a reset connection.
 _LINGER_BYTES = 1 << 20
 _LINGER_S = 1.0
+# The operating system's own, whatever has been put in its module's place.
+_PlainSocket = _socket.socket
 
 
 class _StrictHeaders:
@@ -69,7 +83,11 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
     """One connection. Every request on it gets a deadline of its own."""
 
     server: _Server
+    place: Place
+    path: str
     _whole: bytes = b""
+    _ends: bool = False
+    _crowd: Crowd = Crowd.NAMELESS
     _refusal: ProblemError | None = None
 
     def handle_one_request(self) -> object:
@@ -82,6 +100,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
                 return None
         except (OSError, ValueError):  # gone, idle for too long, or closed by us
             return None
+        self._turn(Doing.READING)
         self._refusal = None
         self._deadline = gevent.Timeout.start_new(settings.read_deadline_s)
         try:
@@ -95,7 +114,9 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         finally:
             self._deadline.close()
         if not isinstance(result, tuple):
+            self.server.door.rest(self.place)
             return result
+        self._charge(Crowd.NAMELESS)
         self._refuse(self._refusal or ProblemError(HTTPStatus.BAD_REQUEST, "request", "This is not an HTTP request."))
         return None
 
@@ -127,8 +148,53 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         self._whole = self.rfile.read(length) if length else b""
         if len(self._whole) < length:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "request", "The body ended before its Content-Length.")
+        self._check_target()
         self._deadline.close()
+        self._show_who()
         return True
+
+    def _check_target(self) -> None:
+        """One Host, and a path. A whole URL in its place, as for a proxy, says the host and overrides the header."""
+        hosts = self.headers.get_all("host") or []
+        if len(hosts) > 1 or (not hosts and self.request_version != "HTTP/1.0"):
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "request", "The request needs one Host header.")
+        found = _ABSOLUTE.fullmatch(self.path)
+        if found is not None:
+            del self.headers["Host"]
+            self.headers["Host"] = found[1]
+            self.path = found[2] if found[2].startswith("/") else "/" + found[2]
+        elif not self.path.startswith("/"):
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "request", "The target of the request is not a path.")
+
+    def _turn(self, doing: Doing) -> None:
+        self.server.door.places.turn(self.place, doing, self.server.door.clock())
+
+    def _show_who(self) -> None:
+        """The request is here: tell the door whose it is, and whether this connection goes on after its answer."""
+        door = self.server.door
+        authorization = self.headers.get("authorization")
+        self._crowd = crowd = Crowd.of(self.path.partition("?")[0], authorization=authorization is not None)
+        if door.access.identify(authorization) is not None:
+            door.places.raise_to(self.place, Standing.KNOWN)
+        elif crowd is Crowd.HEALTH and self.command in ("GET", "HEAD"):
+            door.places.raise_to(self.place, Standing.HEALTH)
+            # The application does not limit health. Who asks too often comes in by the door again, where it is cheap.
+            self._ends = door.access.admit(None, crowd) > 0.0
+        self._turn(Doing.ANSWERING)
+
+    def _charge(self, crowd: Crowd) -> None:
+        """Count a request that never came as far as a route, where the others are counted."""
+        if self.place.standing is not Standing.KNOWN:
+            self.server.door.access.admit(None, Crowd.NAMELESS if crowd is Crowd.HEALTH else crowd)
+
+    def finalize_headers(self) -> None:
+        """End the connection with the answer that somebody asks too often."""
+        super().finalize_headers()
+        if self.code in _NO_ROUTE:
+            self._charge(self._crowd)
+        if self._ends or self.code == HTTPStatus.TOO_MANY_REQUESTS:
+            self.close_connection = True
+            self.response_headers.append((b"Connection", b"close"))
 
     def MessageClass(self, *args: Any) -> object:  # noqa: N802 - pywsgi's name
         """The headers, each a proper one, and together within their limit."""
@@ -181,17 +247,70 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
 
 
 class _Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
-    """pywsgi's server with our settings on it."""
+    """pywsgi's server with our settings on it, and a door before its handlers."""
 
     settings: ApiSettings
+    door: Door
+    _watcher: Any
+    # So many at a time, which take about a millisecond, then the calls have their turn; and when both have something to
+    # do, the calls go first. With fewer, a loop that turns slowly would leave a flood in the kernel's queue.
+    max_accept = 16
+
+    def start_accepting(self) -> None:
+        """As pywsgi does, but after all other events of the same round of the loop."""
+        if self._watcher is None:
+            self._watcher = watcher = self.loop.io(self.socket.fileno(), 1)
+            watcher.priority = self.loop.MINPRI
+            watcher.start(self._do_read)
+
+    def do_read(self) -> tuple[_socket.socket, Any] | None:
+        """Accept one; None when there is none. A plain socket: gevent's are dear, and most of a flood needs none."""
+        try:
+            number, address = self.socket._accept()  # noqa: SLF001 - as pywsgi does
+        except BlockingIOError:
+            return None
+        guest = _PlainSocket(fileno=number)
+        guest.setblocking(False)
+        return guest, address
+
+    def do_handle(self, *args: Any) -> None:
+        """A connection was accepted; this runs in the hub, so nothing here waits."""
+        self.door.came(*args)
+
+    def serve(self, guest: _socket.socket, address: Any, place: Place) -> None:
+        """Give a connection its greenlet."""
+        own = gevent.socket.socket(fileno=guest.detach())
+        self.door.seated(place, own)
+        self.pool.spawn(self._serve, own, address, place)
+
+    def _serve(self, guest: Any, address: Any, place: Place) -> None:
+        try:
+            handler = _Handler(guest, address, self)
+            handler.place = place
+            handler.handle()
+        finally:
+            self.door.left(place)
+            guest.close()
 
 
 class ApiServer:
-    """The API on its address. `start` binds, `stop` ends open connections within `grace_s` seconds."""
+    """The API on its address. `start` binds, `stop` ends open connections within `grace_s` seconds.
 
-    def __init__(self, app: Callable[..., object], settings: ApiSettings) -> None:
+    `access` should be the application's, so that both count in the same buckets. `pages` are the open pages of health,
+    for those who ask so often that the application shall not be troubled.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., object],
+        settings: ApiSettings,
+        access: Access | None = None,
+        pages: Pages | None = None,
+    ) -> None:
         self._app = app
         self._settings = settings
+        self._pages = pages
+        self._access = access or Access(settings.tokens, rate=settings.rate, burst=settings.burst, clock=time.monotonic)
         self._server: _Server | None = None
 
     @property
@@ -210,26 +329,38 @@ class ApiServer:
     @property
     def connections(self) -> int:
         """How many connections are open now."""
-        return 0 if self._server is None else len(self._server.pool)
+        return 0 if self._server is None else len(self._server.door.places)
 
     def start(self) -> None:
         """Bind and serve. Raises FsacdError when the address cannot be had."""
-        self._server = _Server(
-            _listen(self._settings.host, self._settings.port),
+        settings = self._settings
+        server = _Server(
+            _listen(settings.host, settings.port),
             self._app,
-            spawn=Pool(self._settings.connection_limit),
-            handler_class=_Handler,
+            spawn=Pool(),  # the door keeps the limit
             log=None,
             error_log=None,
             # Otherwise pywsgi asks the resolver for the machine's name, which can take seconds.
-            environ={"SERVER_NAME": self._settings.host},
+            environ={"SERVER_NAME": settings.host},
         )
-        self._server.settings = self._settings
-        self._server.start()
+        server.settings = settings
+        server.door = Door(
+            Places(settings.connection_limit, settings.per_address),
+            self._access,
+            Hosts(settings.host, settings.allowed_hosts),
+            server.serve,
+            self._pages,
+            min(settings.first_byte_s, settings.idle_s),
+            time.monotonic,
+        )
+        self._server = server
+        server.door.open()
+        server.start()
 
     def stop(self, grace_s: float = 1.0) -> None:
         """Stop listening; requests under way get `grace_s` seconds to finish."""
         if self._server is not None:
+            self._server.door.close()
             self._server.stop(timeout=grace_s)
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import gevent
 import psycopg
 
+from fsacd.errors import FsacdError
 from fsacd.store.migrate import migrate
+from fsacd.trouble import shortened
 
 CONNECT_S = 5
 # Beyond the server's own statement_timeout, when even its refusal does not arrive.
@@ -63,9 +68,56 @@ def limit_statements(connection: psycopg.Connection, timeout_ms: int, idle_ms: i
 
 
 def sentence(error: BaseException) -> str:
-    """What went wrong on one line, without values of rows (the server's primary message has none of ours)."""
+    """What went wrong on one line of at most 300 characters, without values of rows and without the connection string.
+
+    Who cannot connect says so by quoting host, user and, where a password has an '@' or a '/' in it, pieces of that.
+    So of such an error only its kind is told, in words of ours; what a connected server says (its primary message)
+    has nothing of ours in it.
+    """
     if isinstance(error, gevent.Timeout):
         return f"it did not answer within {error.seconds:g} s"
-    if isinstance(error, psycopg.Error) and error.diag.message_primary:
-        return error.diag.message_primary
-    return " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, psycopg.Error):
+        if error.diag.message_primary:
+            return shortened(error.diag.message_primary)
+        return _kind(str(error)) or _IN_GENERAL.get(type(error), "it cannot be used")
+    if isinstance(error, FsacdError):
+        return shortened(str(error))
+    if isinstance(error, OSError):
+        return shortened(error.strerror or type(error).__name__)
+    return type(error).__name__
+
+
+# What the driver says of a connection that could not be made or broke -> what we say.
+_KINDS: Final = (
+    (r"Connection refused|No such file or directory", "nothing listens there"),
+    (r"resolve host|translate host name|getaddrinfo", "its host name has no address"),
+    (r"password authentication failed|no password supplied|authentication", "it refuses our user or password"),
+    (r"no pg_hba\.conf entry", "its pg_hba.conf does not let us in"),
+    (r'database ".*" does not exist', "there is no database of that name"),
+    (r'role ".*" does not exist', "there is no user of that name"),
+    (r"too many clients|remaining connection slots|too many connections", "it has too many connections already"),
+    (r"starting up", "it is starting up"),
+    (r"shutting down", "it is shutting down"),
+    (r"recovery mode", "it is recovering from a crash"),
+    (r"SSL|certificate|GSSAPI", "no encrypted connection can be agreed on"),
+    (r"timeout|timed out", "it did not answer in time"),
+    (r"[Nn]o route to host|unreachable", "there is no way to its host"),
+    (
+        r"invalid .* value|connection option|connection info string|percent-encoded",
+        "the connection string is malformed",
+    ),
+    (
+        r"closed the connection|connection (is|was) closed|consuming input|EOF|reset by|Broken pipe|connection is lost",
+        "the connection broke",
+    ),
+    (r"took the connection, and says nothing", "it took the connection, and says nothing"),
+)
+_IN_GENERAL: Final[dict[type[psycopg.Error], str]] = {
+    psycopg.OperationalError: "the connection cannot be made, or broke",
+    psycopg.InterfaceError: "the connection broke",
+    psycopg.DataError: "a value does not fit",
+}
+
+
+def _kind(text: str) -> str:
+    return next((words for pattern, words in _KINDS if re.search(pattern, text)), "")

@@ -33,7 +33,7 @@ from fsacd.store.erasure import Requests
 from fsacd.store.migrate import migrate
 from fsacd.store.rows import Row, Table, Wall, packed, row
 from fsacd.store.settings import StoreSettings as StoreSettings  # noqa: PLC0414 - the way to hand a name on
-from fsacd.trouble import Trouble
+from fsacd.trouble import Trouble, shortened
 
 _log = structlog.get_logger(__name__)
 _IDLE_CHECK_S = 30.0
@@ -310,7 +310,8 @@ class Store:
                 raise
             with self._bounded():
                 self._connection.rollback()
-            raise _RowRefused(f"{error.sqlstate or 'driver'}: {error.diag.message_primary or error}") from error
+            why = f"{error.sqlstate or 'driver'}: {error.diag.message_primary or error}"
+            raise _RowRefused(shortened(why)) from error
         return inserted
 
     def _begin(self, connection: psycopg.Connection) -> None:

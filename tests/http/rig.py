@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,8 @@ from fsacd.core.views import (
     WhyNot,
 )
 from fsacd.errors import Refused
-from fsacd.http.access import Role, Token
+from fsacd.http import health
+from fsacd.http.access import Access, Role, Token
 from fsacd.http.api import ApiSettings, DaemonStatus, StoredExplanations, StoreStatus, SwitchStatus
 from fsacd.http.app import make_app
 from fsacd.http.server import ApiServer
@@ -248,8 +250,10 @@ def serve(daemon: FakeDaemon | None = None, stored: StoredExplanations | None = 
     """Serve a fake daemon until the block ends; `stored` is what its database holds, None: it has none."""
     chosen = replace(SETTINGS, **settings)
     fake = daemon or FakeDaemon()
-    app = make_app(fake, chosen, lambda: (b"fsacd_up 1\n", "text/plain; version=0.0.4"), explanations=stored)
-    server = ApiServer(app, chosen)
+    access = Access(chosen.tokens, rate=chosen.rate, burst=chosen.burst, clock=time.monotonic)
+    text = b"fsacd_up 1\n", "text/plain; version=0.0.4"
+    app = make_app(fake, chosen, lambda: text, explanations=stored, access=access)
+    server = ApiServer(app, chosen, access, lambda path: health.page(fake.status(), path))
     server.start()
     try:
         with gevent.Timeout(30), capture_logs() as logs:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from fsacd.http.access import Access, Bucket, Role, Token
+from fsacd.http.access import Access, Role, Token
+from fsacd.http.buckets import Bucket
 
 WALLBOARD = Token.of("wallboard", Role.READ, "a-long-secret")
 DESK = Token.of("desk", Role.AGENT, "another-secret")

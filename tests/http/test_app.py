@@ -6,7 +6,8 @@ import gevent
 import pytest
 
 from fsacd.http.access import Role
-from fsacd.http.app import ROUTES, is_loopback
+from fsacd.http.app import ROUTES
+from fsacd.http.hosts import is_loopback
 from fsacd.http.routes import Route
 from tests.http.rig import FakeDaemon, serve
 
@@ -114,6 +115,11 @@ def test_metrics_come_as_the_daemon_gives_them() -> None:
         ("127.0.0.1.evil.example", 421),
         ("localhost.evil.example:8090", 421),
         ("[::1", 421),
+        ("[::1]evil", 421),
+        ("[::1]evil.example:8090", 421),
+        ("localhost:80@evil.example", 421),
+        ("localhost, evil.example", 421),
+        ("::1", 421),
         ("", 421),
         ("10.0.0.1", 421),
     ],
@@ -122,6 +128,23 @@ def test_on_loopback_only_loopbacks_names_are_answered(host: str, status: int) -
     """A web page that points its own name at 127.0.0.1 gets nothing, not even the health pages."""
     with serve() as rig:
         assert rig.get("/livez", None, Host=host).status == status
+
+
+def test_a_foreign_name_is_told_what_to_set() -> None:
+    """421 names the setting."""
+    with serve() as rig:
+        problem = rig.get("/livez", None, Host="fsacd.example.com").json
+    assert problem["type"] == "urn:fsacd:problem:unknown-host"
+    assert "api.allowed_hosts" in problem["detail"]
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-Host", "X-Host", "X-Original-Host", "Forwarded"])
+def test_what_a_proxy_says_of_the_name_counts_for_nothing(header: str) -> None:
+    """Anybody can write these: the name in Host is the one that is looked at, for better and for worse."""
+    with serve() as rig:
+        value = "host=localhost" if header == "Forwarded" else "localhost"
+        assert rig.ask("GET", "/livez", None, headers={"Host": "evil.example", header: value}).status == 421
+        assert rig.ask("GET", "/livez", None, headers={header: "evil.example"}).status == 200
 
 
 def test_a_configured_name_is_answered() -> None:
@@ -184,6 +207,35 @@ def test_head_is_get_without_the_body() -> None:
     with serve() as rig:
         reply = rig.ask("HEAD", "/livez", None)
     assert (reply.status, reply.body) == (200, b"")
+
+
+@pytest.mark.parametrize("path", sorted({sample(route) for route in ROUTES}))
+def test_who_asks_for_the_methods_is_told_the_same_as_who_errs(path: str) -> None:
+    """OPTIONS and a method that is not taken agree, and both are what the routes say."""
+    taken = {route.method for route in ROUTES if sample(route) == path}
+    with serve() as rig:
+        asked, erred = rig.ask("OPTIONS", path, None), rig.ask("DELETE", path, None)
+    assert (asked.status, asked.body, erred.status) == (204, b"", 405)
+    told = [{method.strip() for method in reply.headers["allow"].split(",")} for reply in (asked, erred)]
+    assert told[0] == told[1] == taken | {"OPTIONS"} | ({"HEAD"} if "GET" in taken else set())
+    assert erred.json["detail"].count("OPTIONS") == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"ready": true, "ready": false}',
+        b'{"ready": true, "contact": "user/1001", "r\\u0065ady": true}',
+        b'{"contact": {"a": 1, "a": 2}}',
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(body: bytes) -> None:
+    """Which of the two is meant nobody can know, and another reader on the way may take the other one."""
+    with serve() as rig:
+        reply = rig.ask("POST", "/api/v1/agents/1001/login", body=body)
+        assert rig.daemon.asked == []
+    assert (reply.status, reply.json["type"]) == (400, "urn:fsacd:problem:json")
+    assert "twice" in reply.json["detail"]
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""])

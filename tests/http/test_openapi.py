@@ -70,3 +70,23 @@ def test_query_parameters_carry_their_limits(described: Any) -> None:
 def test_the_document_is_the_same_each_time() -> None:
     """Two builds of the document do not differ, so that a change of the API can be seen."""
     assert document(ROUTES) == document(ROUTES)
+
+
+@pytest.mark.parametrize("body", ["AgentChange", "CallChange"])
+def test_a_change_that_changes_nothing_is_not_promised(described: Any, body: str) -> None:
+    """Where at least one field is needed, the document says which."""
+    schema = described["components"]["schemas"][body]
+    with serve() as rig:
+        path = {"AgentChange": "agents/1001/change", "CallChange": "calls/c0ffee00/change"}[body]
+        assert rig.post(f"/api/v1/{path}", {}).status == 422
+        assert rig.post(f"/api/v1/{path}", {schema["anyOf"][0]["required"][0]: None}).status == 422
+    assert {name for each in schema["anyOf"] for name in each["required"]} <= set(schema["properties"])
+
+
+def test_a_call_is_named_by_as_much_of_its_id_as_is_needed(described: Any) -> None:
+    """The least length that the server takes stands in the document."""
+    parameters = described["paths"]["/api/v1/calls/{call_id}"]["get"]["parameters"]
+    least = next(parameter["schema"]["minLength"] for parameter in parameters if parameter["name"] == "call_id")
+    with serve() as rig:
+        assert rig.get("/api/v1/calls/" + "c0ffee00"[: least - 1]).status == 400
+        assert rig.get("/api/v1/calls/" + "c0ffee00"[:least]).status != 400

@@ -36,6 +36,7 @@ def test_status_shows_the_daemon_its_links_and_what_is_going_on() -> None:
             }
         ],
         "store": {"configured": True, "connected": True, "detail": "", "queued": 0, "written": 0, "dropped": 0},
+        "troubles": [],
         "calls": {"waiting": 1, "offered": 0, "connecting": 0, "talking": 1},
         "agents": {"ready": 1, "talking": 1},
     }

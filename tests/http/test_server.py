@@ -173,22 +173,36 @@ def test_expect_continue_is_answered() -> None:
         assert receive_all(sock).startswith(b"HTTP/1.1 200 OK")
 
 
-def test_connections_beyond_the_limit_wait() -> None:
-    """The connection over the limit is served as soon as another ends."""
-    with serve(connection_limit=2) as rig:
-        first, second = rig.connect(), rig.connect()
-        for sock in (first, second):
-            sock.sendall(LIVE)
-            assert sock.recv(1_024).startswith(b"HTTP/1.1 200 OK")
-        with rig.connect() as third:
-            third.sendall(LIVE)
-            third.settimeout(0.1)
-            with pytest.raises(TimeoutError):
-                third.recv(1)
-            first.close()
-            third.settimeout(10)
-            assert third.recv(1_024).startswith(b"HTTP/1.1 200 OK")
-        second.close()
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        (b"http://localhost/livez", b"evil.example", 200),
+        (b"HTTP://127.0.0.1:8090/livez?x=1", b"evil.example", 422),
+        (b"http://evil.example/livez", b"localhost", 421),
+        (b"http://localhost@evil.example/livez", b"localhost", 421),
+        (b"http:///livez", b"localhost", 421),
+        (b"http://localhost", b"localhost", 404),
+        (b"ftp://localhost/livez", b"localhost", 400),
+        (b"//localhost/livez", b"localhost", 404),
+        (b"livez", b"localhost", 400),
+        (b"*", b"localhost", 400),
+    ],
+)
+def test_a_whole_url_as_target_overrides_the_host(target: bytes, host: bytes, status: int) -> None:
+    """RFC 9112: the name in it is the one that counts, and must be ours as any other."""
+    with serve() as rig:
+        sent = b"GET " + target + b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n"
+        assert exchange(rig, sent)[0] == status
+
+
+@pytest.mark.parametrize(
+    "hosts", [b"", b"Host: localhost\r\nHost: evil.example\r\n", b"Host: localhost\r\nhost: localhost\r\n"]
+)
+def test_a_request_has_one_host(hosts: bytes) -> None:
+    """None, or two, of which we and a proxy might each believe another one: 400."""
+    with serve() as rig:
+        status, problem = exchange(rig, b"GET /livez HTTP/1.1\r\n" + hosts + b"\r\n")
+    assert (status, problem["detail"]) == (400, "The request needs one Host header.")
 
 
 def test_a_taken_port_is_one_clear_sentence() -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -35,6 +36,7 @@ class Daemon:
     environment: Mapping[str, str] = field(default_factory=dict)
     # Stopped by SIGSTOP: it answers nobody.
     stopped: bool = False
+    _scraped_at: float = float("-inf")
     _process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -110,9 +112,12 @@ class Daemon:
         return {agent["id"]: agent for agent in self.get("agents?limit=1000")["agents"]}
 
     def metrics(self) -> dict[str, float]:
-        """Every sample of /metrics by its name and labels."""
+        """Every sample of /metrics by its name and labels, as it is now: within a second the text would be the same."""
+        time.sleep(max(0.0, self._scraped_at + 1.05 - time.monotonic()))
+        text = self._fetch("/metrics").decode()
+        self._scraped_at = time.monotonic()
         samples = {}
-        for line in self._fetch("/metrics").decode().splitlines():
+        for line in text.splitlines():
             if line and not line.startswith("#"):
                 name, _, value = line.rpartition(" ")
                 samples[name] = float(value)
