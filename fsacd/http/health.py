@@ -5,6 +5,7 @@ from __future__ import annotations
 from fsacd.http import models as m
 from fsacd.http.api import DaemonStatus
 from fsacd.http.routes import Asked, Raw, Route, Unready
+from fsacd.rights import Verb
 
 # The Prometheus text format names its version in here; the exact one comes from the callable.
 _METRICS_TYPE = "text/plain"
@@ -57,13 +58,16 @@ def metrics(asked: Asked) -> Raw:
 
 
 ROUTES = (
-    Route("GET", "/livez", livez, None, "The process turns", m.Live, "health", limited=False, refusals=(503,)),
     Route(
-        "GET", "/readyz", readyz, None, "Calls are distributed, or why not", m.Readiness, "health",
+        "GET", "/livez", livez, Verb.SEE_HEALTH, "The process turns", m.Live, "health",
         limited=False, refusals=(503,),
     ),
     Route(
-        "GET", "/metrics", metrics, None, "Figures for Prometheus", None, "health",
+        "GET", "/readyz", readyz, Verb.SEE_HEALTH, "Calls are distributed, or why not", m.Readiness, "health",
+        limited=False, refusals=(503,),
+    ),
+    Route(
+        "GET", "/metrics", metrics, Verb.SEE_METRICS, "Figures for Prometheus", None, "health",
         content_type=_METRICS_TYPE,
     ),
 )  # fmt: skip
