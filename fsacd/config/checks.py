@@ -13,6 +13,7 @@ from fsacd.config.model import Config, SwitchSettings
 from fsacd.config.opening import check_hours
 from fsacd.config.problems import Complaint, Loc, shown
 from fsacd.config.queue_checks import QueueChecks, check_circles, unknown, unknown_skills
+from fsacd.rights import Role
 
 FENCE_RENEWALS: Final = 3
 DEFAULT_PASSWORD: Final = "ClueCon"  # noqa: S105 - the password to refuse
@@ -40,6 +41,7 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
     for name, switch in config.switches.items():
         yield from _switch(("switches", name), switch)
     yield from _api(config)
+    yield from _tokens(config, names)
     if config.journal.directory is not None and not config.journal.directory.startswith("/"):
         yield Complaint(
             ("journal", "directory"), "not an absolute path; write it from the root, like /var/lib/fsacd/journal"
@@ -93,6 +95,10 @@ def _api(config: Config) -> Iterator[Complaint]:
             f"others can reach {shown(api.listen)}, and the API is plain HTTP; listen on 127.0.0.1 behind a proxy "
             "with TLS, or set allow_remote: true",
         )
+
+
+def _tokens(config: Config, names: Names) -> Iterator[Complaint]:
+    api = config.api
     seen: dict[str, int] = {}
     digests: dict[str, int] = {}
     for index, token in enumerate(api.tokens):
@@ -103,6 +109,17 @@ def _api(config: Config) -> Iterator[Complaint]:
         digest = token.digest()
         if digest is not None and (first := digests.setdefault(digest, index)) != index:
             yield Complaint(("api", "tokens", index), f"the same token as that of {shown(api.tokens[first].name)}")
+        loc: Loc = ("api", "tokens", index)
+        if token.role == Role.AGENT and not token.agent:
+            yield Complaint(
+                (*loc, "role"),
+                'a token of the role agent acts for agents that are named beside it; write agent: "1001", or '
+                'agent: ["1001", "1002"], or give it the role supervisor',
+            )
+        elif token.agent and token.role != Role.AGENT:
+            yield Complaint((*loc, "agent"), f"only for the role agent; the role {token.role} is for all agents")
+        for number, agent_id in enumerate(token.agent):
+            yield from unknown((*loc, "agent", number), "agent", agent_id, names.agents)
 
 
 def _store(config: Config) -> Iterator[Complaint]:

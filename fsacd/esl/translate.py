@@ -71,7 +71,11 @@ _NUMBER = re.compile(r"[0-9]{1,20}")
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """An agent dialled a feature code. `user` is who authenticated, `agent` whom it is for (or nobody else)."""
+    """An agent dialled a feature code. `user` is who authenticated, `agent` whom it is for (or nobody else).
+
+    `domain` is the one of the directory in which they authenticated, empty if the dialplan does not say it; `home` the
+    switch's own.
+    """
 
     what: str
     leg: Leg
@@ -79,6 +83,8 @@ class Feature:
     agent: str
     reason: str
     pin: str
+    domain: str = ""
+    home: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +190,8 @@ class Reader:
             agent=message.get("variable_fsacd_agent"),
             reason=message.get("variable_fsacd_reason"),
             pin=message.get("variable_fsacd_pin"),
+            domain=message.get("variable_fsacd_domain"),
+            home=message.get("variable_fsacd_home_domain"),
         )
 
     def _leg(self, message: Message) -> Leg:
