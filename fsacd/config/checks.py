@@ -57,6 +57,7 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
     yield from check_circles({name: (queue, config.queue(name)) for name, queue in config.queues.items()})
     for agent_id in config.agents:
         yield from _agent(config, names, agent_id)
+    yield from _shared_phones(config)
     yield from _customers(config, names)
 
 
@@ -161,6 +162,18 @@ def _agent(config: Config, names: Names, agent_id: str) -> Iterator[Complaint]:
         yield Complaint((*loc, "switch"), f"missing; there are several switches: {', '.join(sorted(names.switches))}")
     if agent.contact is None and not contact_is_safe(contact_for(config.agent_contact, agent_id)):
         yield Complaint((*loc, "contact"), f"agent_contact gives no usable contact for {shown(agent_id)}; set one")
+
+
+def _shared_phones(config: Config) -> Iterator[Complaint]:
+    """One phone is one agent's: 1001 and 1001@DOMAIN are the same where DOMAIN is that of all."""
+    seen: dict[tuple[str, str], str] = {}
+    for agent_id in config.agents:
+        user, _, domain = agent_id.partition("@")
+        first = seen.setdefault((user, (domain or config.agent_domain or "").lower()), agent_id)
+        if first != agent_id:
+            yield Complaint(
+                ("agents", agent_id), f"the phone that authenticates so is that of agent {shown(first)}", at_key=True
+            )
 
 
 def _customers(config: Config, names: Names) -> Iterator[Complaint]:

@@ -345,7 +345,8 @@ class Config(Settings):
         max_length=1_000,
         description="Where agents may be rung who log in elsewhere than at the configured contact of an agent; "
         "nobody, whatever their role, can have them rung anywhere else. * stands for letters, digits, '_', '.' and "
-        "'-', {agent} for the id: [user/desk*, \"user/{agent}@home.example.com\"].",
+        "'-', {agent} for the id: [user/desk*, \"user/{agent}@home.example.com\"]. A * behind sofia/gateway/ is any "
+        "number that costs money.",
     )
     agent_domain: Annotated[str | None, DOMAIN] = Field(
         default=None,

@@ -16,7 +16,7 @@ _REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """`wrong` PINs since the last lock; `locks` so far, the last until `until_ms`; the last wrong PIN came at `at_ms`."""
+    """`wrong` PINs since the last lock, the last one at `at_ms`; `locks` so far, the last one until `until_ms`."""
 
     wrong: int = 0
     locks: int = 0

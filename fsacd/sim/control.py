@@ -109,6 +109,7 @@ class ControlServer:
             name=str(rest.get("name", "")),
             context=str(rest.get("context", "public")),
             user=str(rest.get("user", "")),
+            realm=str(rest.get("realm", "")),
         )
         line = switch.call(caller, ScriptedPhone())
         if "hangs_up_ms" in rest:

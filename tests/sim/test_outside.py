@@ -27,7 +27,7 @@ class Watched:
         for header, pattern in (*OWN_FILTERS, *FILTERS):
             self.client.events_on.feed(f"filter {header} {pattern}\n\n".encode())
         self.phones = Phones()
-        self.phones.configure({"1001": "user/1001@lab", "1002": "user/1002@lab"})
+        self.phones.configure({"1001": "user/1001", "1002": "user/1002"})
         self.facts: list[Event] = []
         self.calls = OutsideCalls("fs1", self.phones, self.facts.append, lambda _offer: True)
 
