@@ -23,11 +23,12 @@ from fsacd.core.events import RulesChanged
 from fsacd.core.records import Anomaly, CallEnded, Record, StrategyFailed
 from fsacd.core.views import Explanation, Snapshot
 from fsacd.draining import drain
-from fsacd.errors import Forbidden, FsacdError, Refused
+from fsacd.errors import FsacdError, Refused
 from fsacd.esl.control import CallControl
 from fsacd.esl.features import Desk
 from fsacd.esl.fence import instance_name
 from fsacd.esl.translate import switch_of
+from fsacd.guarding import Guard
 from fsacd.http.access import Access
 from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
 from fsacd.http.app import make_app
@@ -35,7 +36,7 @@ from fsacd.http.server import ApiServer
 from fsacd.metrics import Metrics
 from fsacd.plugging import CurrentPlugins, Reading, read
 from fsacd.recognition import Recognition
-from fsacd.rights import BY_SIGNAL, WHOLE, Principal, Verb, Wish, may, may_ask
+from fsacd.rights import BY_SIGNAL, Principal, Verb, Wish
 from fsacd.runtime import Runtime, monotonic_ms, settle_memory
 from fsacd.systemd import Notifier
 from fsacd.timetable import Timetable
@@ -115,9 +116,11 @@ class Daemon:
         self._history = wiring.history(config, self.runtime, self._recognition) if config.store else None
         api = wiring.api_settings(config)
         explanations = self._history.explanations if self._history is not None else None
-        self._access = Access(api.tokens, rate=api.rate, burst=api.burst, clock=time.monotonic)
-        self._set_rights(config)
-        app = make_app(self, api, self.metrics.exposition, explanations=explanations, access=self._access)
+        access = Access(api.tokens, rate=api.rate, burst=api.burst, clock=time.monotonic)
+        self._guard = Guard(self.runtime, self._desk, access)
+        self._guard.configure(config)
+        self.add_troubles(self._guard.troubles)
+        app = make_app(self, api, self.metrics.exposition, explanations=explanations, access=access)
         self.api = ApiServer(app, api)
         self._notifier = Notifier()
         self._connect_parts()
@@ -150,6 +153,7 @@ class Daemon:
         log_in = [agent_id for agent_id, agent in self._config.agents.items() if agent.login_at_start]
         self._continuation.tell(self.runtime, self._controls, log_in)
         self._desk.phones.sit(self._continuation.contacts())
+        self._guard.look_around()
         self._timetable.start()
         for control in self._controls.values():
             control.start()
@@ -226,30 +230,9 @@ class Daemon:
 
     # --- what the API sees ---
 
-    def _set_rights(self, config: Config) -> None:
-        """Who may do what: tokens, the agents behind the phones, and where agents may be rung."""
-        self._places = config.places()
-        self._desk.members = wiring.members(config)
-        self._desk.may_act_for_others = config.allow_acting_for_others
-        self._access.replace(wiring.tokens(config))
-
     def ask(self, wish: Wish, principal: Principal) -> None:
         """Take a wish, whoever brings it. Raises Forbidden, Refused or Unavailable."""
-        refusal = may_ask(principal, wish, self._places, self._queue_of, time.time())
-        if refusal is not None:
-            log.warning("not allowed", by=principal.subject, what=type(wish).__name__, why=refusal)
-            raise Forbidden(refusal)
-        with self._desk.phones.moving(wish):
-            self.runtime.ask(wish)
-
-    def _queue_of(self, call_id: str) -> str:
-        return next((call.queue for call in self.snapshot().calls if call.call_id == call_id), "")
-
-    def _demand(self, principal: Principal, verb: Verb) -> None:
-        refusal = may(principal, verb, WHOLE, time.time())
-        if refusal is not None:
-            log.warning("not allowed", by=principal.subject, what=str(verb), why=refusal)
-            raise Forbidden(refusal)
+        self._guard.ask(wish, principal)
 
     def snapshot(self) -> Snapshot:
         """Everything the engine knows now."""
@@ -265,7 +248,7 @@ class Daemon:
 
     def reload(self, principal: Principal) -> str:
         """Read the file again and swap the rules. Raises Forbidden, or Refused and keeps the old ones."""
-        self._demand(principal, Verb.RELOAD)
+        self._guard.demand(principal, Verb.RELOAD)
         try:
             result = self._reload()
         except Refused as refused:
@@ -286,7 +269,7 @@ class Daemon:
         self._plugins.catalogue = reading.catalogue
         self.runtime.ask(RulesChanged(config.rules()))
         self._timetable.replace(config.opening_hours())
-        self._set_rights(config)
+        self._guard.configure(config)
         self.metrics.set_rules(config.rules())
         needs_restart = [
             part
@@ -308,7 +291,7 @@ class Daemon:
 
     def resync(self, principal: Principal) -> str:
         """Compare engine and switches now, in the background. Raises Forbidden, or Refused when none is ours to ask."""
-        self._demand(principal, Verb.RESYNC)
+        self._guard.demand(principal, Verb.RESYNC)
         asked = [name for name, control in self._controls.items() if control.resync()]
         if not asked:
             raise Refused("this daemon serves no switch now")

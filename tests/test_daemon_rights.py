@@ -1,4 +1,4 @@
-"""Who may do what, at the whole daemon: tokens come and go by a reload, wishes are looked at again, phones have domains."""
+"""Who may do what, at the whole daemon: tokens come and go by a reload, and every wish is looked at again."""
 
 from __future__ import annotations
 
@@ -116,6 +116,25 @@ def test_a_contact_that_is_not_allowed_is_not_rung_whoever_wants_it(inside: Daem
         inside.ask(e.AgentLoggedIn("1001", BY, "user/9999@elsewhere"), Principal(BY, Role.ADMIN.verbs))
     inside.ask(e.AgentLoggedIn("1001", BY, "user/1002"), Principal(BY, Role.ADMIN.verbs))
     assert next(agent.contact for agent in inside.snapshot().agents if agent.agent_id == "1001") == "user/1002"
+
+
+def test_who_is_rung_where_it_is_not_allowed_any_more_is_told(inside: Daemon, tmp_path: Path) -> None:
+    """After a reload took a place away, or logged in by an earlier version: readiness says so until they log out."""
+    file = tmp_path / "fsacd.yaml"
+    admin = Principal(BY, Role.ADMIN.verbs)
+    file.write_text(yaml.safe_dump({**CONFIG, "allowed_contacts": ["user/desk*"]}), encoding="utf-8")
+    inside.reload(admin)
+    inside.ask(e.AgentLoggedIn("1001", BY, "user/desk7"), admin)
+    assert inside.status().troubles == ()
+    file.write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    inside.reload(admin)
+    [trouble] = inside.status().troubles
+    assert (trouble.words, trouble.detail) == (
+        "Agents are logged in where the configuration does not allow them to be rung; log them out.",
+        "1001",
+    )
+    inside.ask(e.AgentLoggedOut("1001", BY), admin)
+    assert inside.status().troubles == ()
 
 
 def test_an_unbound_token_of_the_role_agent_is_a_mistake_of_the_file(tmp_path: Path) -> None:
