@@ -7,7 +7,7 @@ import pytest
 from fsacd.core import events as e
 from fsacd.errors import Unavailable
 from fsacd.rights import Role
-from tests.http.rig import FakeDaemon, serve
+from tests.http.rig import FakeDaemon, agent_view, serve, snapshot
 
 CALL = "c0ffee00-0000-4000-8000-000000000001"
 
@@ -37,6 +37,15 @@ def test_an_action_posts_one_fact(path: str, body: Any, expected: e.Event) -> No
     with serve() as rig:
         reply = rig.post(f"/api/v1/{path}", body)
         assert (reply.status, rig.daemon.asked) == (200, [expected])
+
+
+def test_an_agent_of_a_domain_is_named_with_it() -> None:
+    """The @ of an id stands in a path as it is, or escaped."""
+    shown = snapshot(agents=(agent_view("1001@pbx.example"),))
+    with serve(FakeDaemon(shown)) as rig:
+        for path in ("1001@pbx.example", "1001%40pbx.example"):
+            assert rig.post(f"/api/v1/agents/{path}/ready").json["id"] == "1001@pbx.example"
+        assert rig.daemon.asked == [e.AgentSetReady("1001@pbx.example", "api:admin")] * 2
 
 
 def test_an_action_is_logged_with_who_asked_for_it() -> None:
