@@ -14,7 +14,7 @@ import pytest
 from fsacd.http.access import Access, Token
 from fsacd.http.app import ROUTES
 from fsacd.http.routes import Route
-from fsacd.rights import Role, Scope
+from fsacd.rights import WISHES, Role, Scope, Verb
 from tests.http.rig import NOON_MS, SETTINGS, TOKENS, FakeDaemon, Rig, serve
 
 NOON_S = NOON_MS / 1000
@@ -159,3 +159,11 @@ def test_an_agents_token_may_stand_for_several() -> None:
         ]
     assert [reply.status for reply in found] == [200, 200, 403]
     assert found[2].json["detail"] == "api:terminal may act for the agents 1001, 1002 alone, not for 1003."
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.method == "POST"], ids=named)
+def test_a_route_names_the_verb_of_what_it_asks_for(rig: Rig, route: Route) -> None:
+    """What the document says of a route is what the daemon looks at when its wish comes."""
+    assert ask(rig, route, KINDS["admin"]) == 200
+    verbs = {WISHES[type(wish)] for wish in rig.daemon.asked} or {Verb.RELOAD, Verb.RESYNC}
+    assert route.verb in verbs
