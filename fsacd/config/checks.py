@@ -160,7 +160,8 @@ def _agent(config: Config, names: Names, agent_id: str) -> Iterator[Complaint]:
         yield from unknown((*loc, "switch"), "switch", agent.switch, names.switches)
     elif names.switches is not None and len(names.switches) > 1:
         yield Complaint((*loc, "switch"), f"missing; there are several switches: {', '.join(sorted(names.switches))}")
-    if agent.contact is None and not contact_is_safe(contact_for(config.agent_contact, agent_id)):
+    made = contact_for(config.agent_contact, agent_id)
+    if agent.contact is None and (not contact_is_safe(made) or made.count("@") > 1):
         yield Complaint((*loc, "contact"), f"agent_contact gives no usable contact for {shown(agent_id)}; set one")
 
 

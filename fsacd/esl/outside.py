@@ -168,9 +168,9 @@ class OutsideCalls:
         return self._told - before
 
     def _find_home(self, ask: sync.Ask) -> None:
-        if not self._home:
-            reply = ask(encoder.global_getvar("domain"))
-            self._home = "" if reply.outcome is not Outcome.OK or reply.text.startswith("-ERR") else reply.text.strip()
+        reply = ask(encoder.global_getvar("domain"))
+        if reply.outcome is Outcome.OK and not reply.text.startswith("-ERR"):
+            self._home = reply.text.strip()
 
     def _verify(self, legs: Iterable[str], ask: sync.Ask) -> None:
         for leg in legs:
