@@ -16,10 +16,11 @@ from gevent.event import Event as Signal
 
 import fsacd
 from fsacd import logs, plugging, wiring
+from fsacd.config.model import Config
 from fsacd.config.problems import ConfigErrors
 from fsacd.continuing import Continuation
 from fsacd.core.commands import Command
-from fsacd.core.events import Event, RulesChanged
+from fsacd.core.events import RulesChanged
 from fsacd.core.records import Anomaly, CallEnded, Record, StrategyFailed, StrategyReturned
 from fsacd.core.views import Explanation, Snapshot
 from fsacd.draining import drain
@@ -29,6 +30,7 @@ from fsacd.esl.features import Desk
 from fsacd.esl.fence import instance_name
 from fsacd.esl.sync import Difference
 from fsacd.esl.translate import switch_of
+from fsacd.guarding import Guard
 from fsacd.http import health
 from fsacd.http.access import Access
 from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
@@ -37,6 +39,7 @@ from fsacd.http.server import ApiServer
 from fsacd.metrics import Metrics
 from fsacd.plugging import CurrentPlugins, Reading, read
 from fsacd.recognition import Recognition
+from fsacd.rights import BY_SIGNAL, Principal, Verb, Wish
 from fsacd.runtime import Runtime, monotonic_ms, settle_memory
 from fsacd.systemd import Notifier
 from fsacd.timetable import Timetable
@@ -99,8 +102,8 @@ class Daemon:
         self._timetable = Timetable(config.opening_hours(), self.runtime.post, told=last.hours)
         self.metrics.watch_snapshot(self.runtime.snapshot)
         self._desk = Desk(self.ask, monotonic_ms)
-        self._desk.members = wiring.members(config)
-        self._desk.may_act_for_others = config.allow_acting_for_others
+        self.add_troubles(self._desk.troubles)
+        self.metrics.watch_pins(lambda: (len(self._desk.locked()), self._desk.locks))
         self._controls = {
             name: CallControl(
                 name,
@@ -119,6 +122,9 @@ class Daemon:
         api = wiring.api_settings(config)
         explanations = self._history.explanations if self._history is not None else None
         access = Access(api.tokens, rate=api.rate, burst=api.burst, clock=time.monotonic)
+        self._guard = Guard(self.runtime, self._desk, access)
+        self._guard.configure(config)
+        self.add_troubles(self._guard.troubles)
         app = make_app(self, api, self.metrics.exposition, explanations=explanations, access=access)
         self.api = ApiServer(app, api, access, lambda path: health.page(self.status(), path))
         self._notifier = Notifier()
@@ -157,6 +163,7 @@ class Daemon:
         log_in = [agent_id for agent_id, agent in self._config.agents.items() if agent.login_at_start]
         self._continuation.tell(self.runtime, self._controls, log_in)
         self._desk.phones.sit(self._continuation.contacts())
+        self._guard.look_around()
         self._timetable.start()
         for control in self._controls.values():
             control.start()
@@ -233,10 +240,9 @@ class Daemon:
 
     # --- what the API sees ---
 
-    def ask(self, event: Event) -> None:
-        """Take a wish. Raises Refused or Unavailable."""
-        with self._desk.phones.moving(event):
-            self.runtime.ask(event)
+    def ask(self, wish: Wish, principal: Principal) -> None:
+        """Take a wish, whoever brings it. Raises Forbidden, Refused or Unavailable."""
+        self._guard.ask(wish, principal)
 
     def snapshot(self) -> Snapshot:
         """Everything the engine knows now."""
@@ -250,8 +256,18 @@ class Daemon:
         """The engine's clock as Unix time in ms."""
         return self.runtime.wall_ms(engine_ms)
 
-    def reload(self) -> str:
-        """Read the file again and swap the rules. Raises Refused and keeps the old ones if the file is wrong."""
+    def reload(self, principal: Principal) -> str:
+        """Read the file again and swap the rules. Raises Forbidden, or Refused and keeps the old ones."""
+        self._guard.demand(principal, Verb.RELOAD)
+        try:
+            result = self._reload()
+        except Refused as refused:
+            log.warning("reload refused", by=principal.subject, why=str(refused), problems=list(refused.problems))
+            raise
+        log.info("reload", by=principal.subject, result=result)
+        return result
+
+    def _reload(self) -> str:
         self._notifier.reloading()
         # In a real thread: ten thousand agents take seconds to read, and calls must not wait for that.
         reading = gevent.get_hub().threadpool.apply(_read, (self._path,))
@@ -263,20 +279,19 @@ class Daemon:
         self._plugins.catalogue = reading.catalogue
         self.runtime.ask(RulesChanged(config.rules()))
         self._timetable.replace(config.opening_hours())
-        self._desk.members = wiring.members(config)
-        self._desk.may_act_for_others = config.allow_acting_for_others
+        self._guard.configure(config)
         self.metrics.set_rules(config.rules())
         needs_restart = [
             part
             for part in ("switches", "api", "store", "journal", "log", "lease_ms", "instance")
-            if getattr(config, part) != getattr(self._config, part)
+            if _at_start(config, part) != _at_start(self._config, part)
         ]
         self._config, self._configured_ms = config, _wall_ms()
         self._recognise_configured()
         settle_memory()
         self._notifier.ready("serving")
         if needs_restart:
-            return f"queues and agents are in force; changes in {', '.join(needs_restart)} need a restart"
+            return f"queues, agents and tokens are in force; changes in {', '.join(needs_restart)} need a restart"
         return "the new configuration is in force"
 
     def _recognise_configured(self) -> None:
@@ -285,8 +300,9 @@ class Daemon:
         if left_out:
             log.warning("customers", what=left_out)
 
-    def resync(self) -> str:
-        """Compare engine and switches now, in the background. Raises Refused when no switch is ours to ask."""
+    def resync(self, principal: Principal) -> str:
+        """Compare engine and switches now, in the background. Raises Forbidden, or Refused when none is ours to ask."""
+        self._guard.demand(principal, Verb.RESYNC)
         asked = [name for name, control in self._controls.items() if control.resync()]
         if not asked:
             raise Refused("this daemon serves no switch now")
@@ -295,9 +311,9 @@ class Daemon:
     def reload_on_signal(self) -> None:
         """SIGHUP."""
         try:
-            log.info("reload", result=self.reload())
-        except Refused as refused:
-            log.warning("reload refused", why=str(refused), problems=list(refused.problems))
+            self.reload(BY_SIGNAL)
+        except Refused:
+            pass  # the log has it
         except FsacdError as error:
             log.warning("reload failed", why=str(error))
 
@@ -356,6 +372,11 @@ def _read(path: Path) -> Reading | ConfigErrors:
         return read(path)
     except ConfigErrors as errors:
         return errors
+
+
+def _at_start(config: Config, part: str) -> object:
+    """What of a part of the configuration holds until the next start; who has a token is not among it."""
+    return config.api.model_copy(update={"tokens": ()}) if part == "api" else getattr(config, part)
 
 
 def _tell_log(records: Sequence[Record]) -> None:

@@ -17,5 +17,9 @@ class Refused(FsacdError):  # noqa: N818 - a refusal is an ordinary answer, not 
         self.problems = tuple(problems)
 
 
+class Forbidden(FsacdError):  # noqa: N818 - as Refused: an ordinary answer
+    """What was asked for is not the asker's to ask."""
+
+
 class Unavailable(FsacdError):  # noqa: N818 - named after the state the daemon is in
     """The daemon cannot say yes or no now: overloaded, stopping, or an answer did not come in time."""

@@ -154,3 +154,11 @@ def journaled(state: JournalCounts) -> list[Series]:
     ):  # fmt: skip
         series.values[()] = value
     return [up, lag, entries, written, lost, errors, snapshots, failed]
+
+
+def guessed(locked: int, locks: int) -> list[Series]:
+    """PINs that somebody tries."""
+    now = gauge("pins_locked", "Agents for whom no PIN is taken now, because too many wrong ones came.")
+    total = counter("pin_locks", "How often so many wrong PINs came that none was taken for a while.")
+    now.values[()], total.values[()] = locked, locks
+    return [now, total]

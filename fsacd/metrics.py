@@ -156,6 +156,7 @@ class Metrics(Collector):
         self._store: Callable[[], StoreCounts] | None = None
         self._explainer: Callable[[], ExplainerCounts] | None = None
         self._journal: Callable[[], JournalCounts] | None = None
+        self._pins: Callable[[], tuple[int, int]] | None = None
         self._clock = clock
         self._text: tuple[float, bytes] | None = None
         self._rendering: gevent.Greenlet | None = None
@@ -214,6 +215,10 @@ class Metrics(Collector):
     def watch_explainer(self, state: Callable[[], ExplainerCounts]) -> None:
         """Where the figures of the explained decisions come from at a scrape."""
         self._explainer = state
+
+    def watch_pins(self, state: Callable[[], tuple[int, int]]) -> None:
+        """Where the figures of guessed PINs come from: agents locked now, and locks since the start."""
+        self._pins = state
 
     def decided(self, seconds: float) -> None:
         """The engine took this long for one event."""
@@ -348,4 +353,6 @@ class Metrics(Collector):
             series.extend(gauges.explained(self._explainer()))
         if self._journal is not None:
             series.extend(gauges.journaled(self._journal()))
+        if self._pins is not None:
+            series.extend(gauges.guessed(*self._pins()))
         return [one.family() for one in series]

@@ -8,15 +8,17 @@ from pathlib import Path
 import structlog
 
 from fsacd import timetable
+from fsacd.config.forms import domain_in
 from fsacd.config.history import StoreSettings as StoreConfig
 from fsacd.config.model import Config, SwitchSettings
 from fsacd.esl.features import Member
 from fsacd.esl.settings import LinkSettings
 from fsacd.explaining import Explainer
-from fsacd.http.access import Role, Token
+from fsacd.http.access import Token
 from fsacd.http.api import ApiSettings
 from fsacd.journal.journal import Journal, JournalSettings
 from fsacd.recognition import Recognition
+from fsacd.rights import EVERYWHERE, Principal, Role, Scope
 from fsacd.runtime import Runtime
 from fsacd.store.customers import CustomerFeed
 from fsacd.store.last_agents import LastAgents
@@ -54,20 +56,25 @@ def link_settings(switch: SwitchSettings) -> LinkSettings:
     )
 
 
+def tokens(config: Config) -> tuple[Token, ...]:
+    """Who may use the API."""
+    known = []
+    for token in config.api.tokens:
+        role, digest = Role(token.role), token.digest()
+        if digest is not None:
+            # A token of the role agent that is bound to nobody is refused by the reader; here it could do nothing.
+            scope = Scope(agents=frozenset(token.agent)) if role is Role.AGENT else EVERYWHERE
+            known.append(Token(Principal(token.name, role.verbs, scope, token.expires), bytes.fromhex(digest)))
+    return tuple(known)
+
+
 def api_settings(config: Config) -> ApiSettings:
     """How the API behaves and who may use it."""
     api = config.api
-    tokens = []
-    for token in api.tokens:
-        role = Role[token.role.upper()]
-        if token.token is not None:
-            tokens.append(Token.of(token.name, role, token.token.get_secret_value()))
-        elif token.token_sha256 is not None:
-            tokens.append(Token(token.name, role, bytes.fromhex(token.token_sha256)))
     return ApiSettings(
         host=api.listen.host,
         port=api.listen.port,
-        tokens=tuple(tokens),
+        tokens=tokens(config),
         allowed_hosts=api.allowed_hosts,
         connection_limit=api.connections,
         per_address=api.connections_per_address,
@@ -166,8 +173,10 @@ def history(config: Config, runtime: Runtime, recognition: Recognition) -> Histo
 
 def members(config: Config) -> dict[str, Member]:
     """The agents as the feature codes know them."""
+    domains = config.agent_domains()
     found = {}
     for agent_id, agent in config.agents.items():
         pin = agent.pin.get_secret_value() if agent.pin is not None else None
-        found[agent_id] = Member(agent_id, config.agent_rules(agent_id).contact, pin)
+        contact = config.agent_rules(agent_id).contact
+        found[agent_id] = Member(agent_id, contact, pin, domains.get(agent_id, ""), domain_in(contact))
     return found

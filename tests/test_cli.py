@@ -10,7 +10,7 @@ import yaml
 
 from fsacd.cli import main
 from fsacd.core import events as e
-from fsacd.http.access import Role
+from fsacd.rights import Role
 from tests.http.rig import NOW_MS, FakeDaemon, Rig, agent_view, call_view, daemon_status, queue_view, serve, snapshot
 
 CALL = "c0ffee00-0000-4000-8000-000000000001"
@@ -24,7 +24,7 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(rig: Rig, *args: str, role: Role = Role.ADMIN) -> int:
     """Run a client command against the rig."""
-    return main([*args, "--url", rig.server.url, "--token", f"secret-of-{role.word}"])
+    return main([*args, "--url", rig.server.url, "--token", f"secret-of-{role.value}"])
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def run(rig: Rig, *args: str, role: Role = Role.ADMIN) -> int:
     [
         (["agent", "login", "1001"], e.AgentLoggedIn("1001", "cli:admin", None, ready=True)),
         (
-            ["agent", "login", "1001", "--contact", "user/7", "--not-ready"],
-            e.AgentLoggedIn("1001", "cli:admin", "user/7", ready=False),
+            ["agent", "login", "1001", "--contact", "user/1002", "--not-ready"],
+            e.AgentLoggedIn("1001", "cli:admin", "user/1002", ready=False),
         ),
         (["agent", "logout", "1001"], e.AgentLoggedOut("1001", "cli:admin")),
         (["agent", "ready", "1001"], e.AgentSetReady("1001", "cli:admin")),
@@ -267,7 +267,7 @@ def test_settings_come_from_the_environment_too(
         monkeypatch.setenv("FSACD_URL", rig.server.url)
         monkeypatch.setenv("FSACD_TOKEN_FILE", str(file))
         assert main(["reload"]) == 1
-        assert "the token 'read' has the role read" in capsys.readouterr().err
+        assert "cli:read may not reload the configuration" in capsys.readouterr().err
         monkeypatch.setenv("FSACD_TOKEN", "secret-of-admin")
         assert main(["reload"]) == 0
 

@@ -10,7 +10,7 @@ from fsacd.cli import main
 from fsacd.core import events as e
 from fsacd.core.rules import Service
 from fsacd.core.views import RankedAgent, Rejected, WhyNot
-from fsacd.http.access import Role
+from fsacd.rights import Role
 from tests.http.rig import NOW_MS, FakeDaemon, Rig, agent_view, call_view, explanation, serve, snapshot
 
 CALL = "c0ffee00-0000-4000-8000-000000000001"
@@ -25,7 +25,7 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(rig: Rig, *args: str, role: Role = Role.SUPERVISOR) -> int:
     """Run a client command against the rig."""
-    return main([*args, "--url", rig.server.url, "--token", f"secret-of-{role.word}"])
+    return main([*args, "--url", rig.server.url, "--token", f"secret-of-{role.value}"])
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_changes_need_a_supervisor(capsys: pytest.CaptureFixture[str]) -> None:
     """A token below that is told what it would need."""
     with serve() as rig:
         assert run(rig, "call", "promote", "c0ffee00", role=Role.AGENT) == 1
-    assert "This needs the role supervisor" in capsys.readouterr().err
+    assert "that takes the role supervisor or one above it" in capsys.readouterr().err
 
 
 def test_skills_are_shown_when_none_are_given(capsys: pytest.CaptureFixture[str]) -> None:

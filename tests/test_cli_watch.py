@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import gevent
 from gevent.os import nb_read
 
-from fsacd.http.access import Role
+from fsacd.rights import Role
 from tests.http.rig import Rig, serve
 
 DEADLINE_S = 25.0
@@ -27,7 +27,7 @@ NOBODY = "fsacd is not reachable"
 @contextmanager
 def watching(rig: Rig, *args: str, terminal: bool = False) -> Iterator[Screen]:
     """The program, watching the rig until the block ends."""
-    command = [sys.executable, "-m", "fsacd", *args, "--url", rig.server.url, "--token", f"secret-of-{Role.READ.word}"]
+    command = [sys.executable, "-m", "fsacd", *args, "--url", rig.server.url, "--token", f"secret-of-{Role.READ.value}"]
     if terminal:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))

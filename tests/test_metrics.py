@@ -347,6 +347,13 @@ JOURNALED = JournalState(
 )
 
 
+def test_pins_that_somebody_tries(metrics: Metrics) -> None:
+    """Agents for whom none is taken now, and how often it came to that."""
+    metrics.watch_pins(lambda: (2, 7))
+    shown = {name: value for name, value in scrape(metrics).items() if "pin" in name}
+    assert shown == {"fsacd_pins_locked{}": 2.0, "fsacd_pin_locks_total{}": 7.0}
+
+
 def test_the_journal(metrics: Metrics) -> None:
     """What the journal has done is read at the scrape."""
     metrics.watch_journal(lambda: JOURNALED)
@@ -378,6 +385,7 @@ def test_every_metric_is_defined(metrics: Metrics) -> None:
     metrics.watch_store(Stored)
     metrics.watch_explainer(Explained)
     metrics.watch_journal(lambda: JOURNALED)
+    metrics.watch_pins(lambda: (0, 0))
     exposed = {
         f"{family.name}_total" if family.type == "counter" else family.name
         for family in metrics.collect()
@@ -418,6 +426,7 @@ def test_alerts_and_dashboard_ask_for_what_there_is(metrics: Metrics, name: str)
     metrics.watch_store(Stored)
     metrics.watch_explainer(Explained)
     metrics.watch_journal(lambda: JOURNALED)
+    metrics.watch_pins(lambda: (0, 0))
     exposed = {family.name for family in metrics.collect()}
     text = (DEFINITIONS.parent.parent / name).read_text(encoding="utf-8")
     named = {re.sub(r"_(total|bucket|sum|count)$", "", found) for found in re.findall(r"fsacd_\w+", text)}

@@ -15,6 +15,7 @@ from fsacd.config.forms import (
     FILE,
     NAME,
     NAME_OR_NULL,
+    AllowedContact,
     Contact,
 )
 from fsacd.config.kinds import Duration, Flag, Number, Secret, Text
@@ -257,6 +258,11 @@ class AgentSettings(Settings):
     contact: Annotated[str | None, Contact(null=True)] = Field(
         default=None,
         description="Where the agent's phone is rung, like user/1001@example.com; null: as agent_contact says.",
+    )
+    allowed_contacts: Annotated[tuple[Annotated[str, AllowedContact()], ...], NO_LIST] = Field(
+        default=(),
+        max_length=50,
+        description="Where the agent may be rung, too, who logs in elsewhere; as allowed_contacts for all.",
     )
     switch: Annotated[str | None, NAME_OR_NULL] = Field(
         default=None, description="The switch that rings the agent; needed only where there are several."

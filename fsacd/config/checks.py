@@ -16,6 +16,7 @@ from fsacd.config.model import Config, SwitchSettings
 from fsacd.config.opening import check_hours
 from fsacd.config.problems import Complaint, Loc, shown
 from fsacd.config.queue_checks import QueueChecks, check_circles, unknown, unknown_skills
+from fsacd.rights import Role
 
 FENCE_RENEWALS: Final = 3
 _KNOWN_DIGESTS: Final = frozenset(hashlib.sha256(known.encode()).hexdigest() for known in KNOWN_PASSWORDS)
@@ -43,6 +44,7 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
     for name, switch in config.switches.items():
         yield from _switch(("switches", name), switch)
     yield from _api(config)
+    yield from _tokens(config, names)
     if config.journal.directory is not None and not config.journal.directory.startswith("/"):
         yield Complaint(
             ("journal", "directory"), "not an absolute path; write it from the root, like /var/lib/fsacd/journal"
@@ -58,6 +60,7 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
     yield from check_circles({name: (queue, config.queue(name)) for name, queue in config.queues.items()})
     for agent_id in config.agents:
         yield from _agent(config, names, agent_id)
+    yield from _shared_phones(config)
     yield from _customers(config, names)
 
 
@@ -96,6 +99,10 @@ def _api(config: Config) -> Iterator[Complaint]:
             f"others can reach {shown(api.listen)}, and the API is plain HTTP; listen on 127.0.0.1 behind a proxy "
             "with TLS, or set allow_remote: true",
         )
+
+
+def _tokens(config: Config, names: Names) -> Iterator[Complaint]:
+    api = config.api
     seen: dict[str, int] = {}
     digests: dict[str, int] = {}
     for index, token in enumerate(api.tokens):
@@ -108,6 +115,17 @@ def _api(config: Config) -> Iterator[Complaint]:
             yield Complaint(("api", "tokens", index), "everybody knows this token; make one: openssl rand -hex 24")
         if digest is not None and (first := digests.setdefault(digest, index)) != index:
             yield Complaint(("api", "tokens", index), f"the same token as that of {shown(api.tokens[first].name)}")
+        loc: Loc = ("api", "tokens", index)
+        if token.role == Role.AGENT and not token.agent:
+            yield Complaint(
+                (*loc, "role"),
+                'a token of the role agent acts for agents that are named beside it; write agent: "1001", or '
+                'agent: ["1001", "1002"], or give it the role supervisor',
+            )
+        elif token.agent and token.role != Role.AGENT:
+            yield Complaint((*loc, "agent"), f"only for the role agent; the role {token.role} is for all agents")
+        for number, agent_id in enumerate(token.agent):
+            yield from unknown((*loc, "agent", number), "agent", agent_id, names.agents)
 
 
 def _store(config: Config) -> Iterator[Complaint]:
@@ -153,8 +171,21 @@ def _agent(config: Config, names: Names, agent_id: str) -> Iterator[Complaint]:
         yield from unknown((*loc, "switch"), "switch", agent.switch, names.switches)
     elif names.switches is not None and len(names.switches) > 1:
         yield Complaint((*loc, "switch"), f"missing; there are several switches: {', '.join(sorted(names.switches))}")
-    if agent.contact is None and not contact_is_safe(contact_for(config.agent_contact, agent_id)):
+    made = contact_for(config.agent_contact, agent_id)
+    if agent.contact is None and (not contact_is_safe(made) or made.count("@") > 1):
         yield Complaint((*loc, "contact"), f"agent_contact gives no usable contact for {shown(agent_id)}; set one")
+
+
+def _shared_phones(config: Config) -> Iterator[Complaint]:
+    """One phone is one agent's: 1001 and 1001@DOMAIN are the same where DOMAIN is that of all."""
+    seen: dict[tuple[str, str], str] = {}
+    for agent_id in config.agents:
+        user, _, domain = agent_id.partition("@")
+        first = seen.setdefault((user, (domain or config.agent_domain or "").lower()), agent_id)
+        if first != agent_id:
+            yield Complaint(
+                ("agents", agent_id), f"the phone that authenticates so is that of agent {shown(first)}", at_key=True
+            )
 
 
 def _customers(config: Config, names: Names) -> Iterator[Complaint]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from fsacd.config.blocks import Settings
-from fsacd.config.forms import NAME_OR_NULL
+from fsacd.config.forms import AGENT_OR_NULL, NAME_OR_NULL
 from fsacd.config.kinds import Duration, Kind, Number, Text
 from fsacd.config.problems import Complaint, Loc, shown, wrong
 from fsacd.config.routing import Levels
@@ -49,7 +49,7 @@ class CustomerSettings(Settings):
         default=0, description="His calls count as having come so much earlier."
     )
     skills: Levels = Field(default={}, max_length=32, description="What his agents must have besides, {french: 3}.")
-    agent: Annotated[str | None, NAME_OR_NULL] = Field(
+    agent: Annotated[str | None, AGENT_OR_NULL] = Field(
         default=None, description="His own agent, who comes first in queues with sticky: named or named_or_last."
     )
     language: Annotated[str | None, NAME_OR_NULL] = Field(default=None, description="His language, like fr.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
 
 from typing_extensions import override
 
@@ -18,6 +19,13 @@ _NOT_FATAL: Final = rf"(?!(?i:.*{_FATAL}))"
 # Names and ids end up in channel variables, metric labels and URLs: one alphabet that needs escaping in none of them.
 NAME: Final = Word(_NOT_FATAL + r"[A-Za-z0-9_.-]{1,64}", "a name of up to 64 letters, digits, '_', '.' or '-'")
 NAME_OR_NULL: Final = Word(NAME.pattern, NAME.says, null=True)
+# An agent's id is the user of the phone, and perhaps the domain of the directory that the user is in.
+AGENT: Final = Word(
+    NAME.pattern + r"(?:@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?)?",
+    "an agent's id: up to 64 letters, digits, '_', '.' or '-', and perhaps @ and a domain of up to 63",
+)
+AGENT_OR_NULL: Final = Word(AGENT.pattern, AGENT.says, null=True)
+DOMAIN: Final = Word(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?", "a domain like pbx.example.com", null=True)
 # uuid_transfer takes a leading dash for one of its options.
 EXTENSION: Final = Word(
     _NOT_FATAL + r"[A-Za-z0-9_.*#+][A-Za-z0-9_.*#+-]{0,63}",
@@ -74,6 +82,55 @@ class Contact(Kind):
         if not contact_is_safe(text.replace("{agent}", "1001") if self.template else text):
             raise wrong(f"expected {_CONTACT_SAYS}; got {shown(text)}")
         return text
+
+
+@dataclass(frozen=True)
+class AllowedContact(Kind):
+    """A contact at which agents may be rung; `*` and `{agent}` stand for parts of it (`fsacd.rights.Places`)."""
+
+    @property
+    @override
+    def expects(self) -> str:
+        return _CONTACT_SAYS
+
+    @override
+    def read(self, text: str) -> str:
+        # Without its kind an address could be anything that can be dialled.
+        if "*" in text.partition("/")[0] or not contact_is_safe(text.replace("{agent}", "1001")):
+            raise wrong(f"expected {_CONTACT_SAYS}, perhaps with a * in an address; got {shown(text)}")
+        return text
+
+
+@dataclass(frozen=True)
+class Moment(Kind):
+    """A moment: a date, which stands for its beginning in UTC, or a date and time with its zone. Kept as Unix time."""
+
+    null: Literal[True] = True
+
+    @property
+    @override
+    def expects(self) -> str:
+        return "a date like 2027-01-31, or a moment with its zone like 2027-01-31T18:00:00+01:00"
+
+    @override
+    def show(self, value: Any) -> str:
+        return "null" if value is None else datetime.fromtimestamp(value, UTC).isoformat()
+
+    @override
+    def parse(self, value: object) -> Any:
+        return value if isinstance(value, float) else super().parse(value)
+
+    @override
+    def read(self, text: str) -> float:
+        try:
+            if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+                return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise wrong(f"expected {self.expects}, got {shown(text)}") from None
+        if moment.tzinfo is None or not text.isascii():
+            raise wrong(f"expected {self.expects}, got {shown(text)}: write the zone, like +01:00 or Z")
+        return moment.timestamp()
 
 
 @dataclass(frozen=True)
@@ -164,6 +221,17 @@ def _is_host(text: str) -> bool:
             return False
         return "%" not in text
     return re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,9}", text) is not None
+
+
+def domain_in(contact: str) -> str:
+    """Give the domain of the directory that a contact names (`user/1001@DOMAIN`); the empty text if it names none."""
+    kind, _, rest = contact.partition("/")
+    match kind:
+        case "user" | "verto.rtc":
+            return rest.partition("@")[2]
+        case "sofia" if "@" not in rest:
+            return rest.partition("%")[2]
+    return ""
 
 
 def contact_for(template: str, agent_id: str) -> str:

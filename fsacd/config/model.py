@@ -11,22 +11,26 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from fsacd.config.blocks import NO_LIST, NO_NAMES, Settings
 from fsacd.config.centre import AgentSettings, QueueSettings
 from fsacd.config.customers import CallerNumber, CustomerSettings
 from fsacd.config.forms import (
+    AGENT,
     CREDENTIAL,
     DIRECTORY_USER,
+    DOMAIN,
     ENVIRONMENT,
     FILE,
     NAME,
     SHA256,
     Address,
+    AllowedContact,
     Contact,
     Host,
     Listen,
+    Moment,
     contact_for,
 )
 from fsacd.config.history import StoreSettings
@@ -36,6 +40,7 @@ from fsacd.config.opening import HoursSettings
 from fsacd.core.rules import AgentRules, Limits, QueueRules, Rules
 from fsacd.hours import Hours
 from fsacd.recognition import Customer
+from fsacd.rights import Places, Role
 
 
 class SwitchSettings(Settings):
@@ -133,6 +138,13 @@ class SwitchSettings(Settings):
     )
 
 
+def _one_or_more(value: object) -> object:
+    """Turn "1001" into [1001], and nothing into an empty list."""
+    if value is None:
+        return ()
+    return value if isinstance(value, list | tuple) else (value,)
+
+
 class TokenSettings(Settings):
     """Who may use the API."""
 
@@ -142,8 +154,20 @@ class TokenSettings(Settings):
     NEEDS = ("token",)
 
     name: Annotated[str, NAME] = Field(default="", description="Whose token it is; shown in logs and history.")
-    role: Annotated[str, Choice(("read", "agent", "supervisor", "admin"))] = Field(
-        default="read", description="What its bearer may do; each role may do all that the ones before it may."
+    role: Annotated[str, Choice(tuple(Role))] = Field(
+        default="read",
+        description="What its bearer may do; each role may do all that the ones before it may. "
+        + " ".join(f"{role}: {'; '.join(verb.says for verb in role.own)}." for role in Role),
+    )
+    agent: Annotated[tuple[Annotated[str, AGENT], ...], BeforeValidator(_one_or_more)] = Field(
+        default=(),
+        max_length=1_000,
+        description="For whom a token of the role agent acts, and for nobody else: an agent's id, or a list of some.",
+    )
+    expires: Annotated[float | None, Moment()] = Field(
+        default=None,
+        description="From this moment on the token is refused: a date, from its beginning in UTC, or a moment like "
+        "2027-01-31T18:00:00+01:00; null: it holds until it is taken out and the file reloaded.",
     )
     token: Annotated[SecretStr | None, Secret("a token", longest=256, shortest=16, pattern=r"[\x21-\x7e]*")] = Field(
         default=None, description="The token itself; exactly one of the five ways to give it is needed."
@@ -352,10 +376,27 @@ class Config(Settings):
     )
     agent_contact: Annotated[str, Contact(template=True)] = Field(
         default="user/{agent}",
-        description="The contact of every agent that has none of his own; {agent} stands for his id.",
+        description="The contact of every agent that has none of their own; {agent} stands for the id.",
     )
-    agents: Annotated[dict[Annotated[str, NAME], AgentSettings], NO_NAMES] = Field(
-        default={}, max_length=50_000, description="The agents, each by his id: the SIP user that he authenticates as."
+    allowed_contacts: Annotated[tuple[Annotated[str, AllowedContact()], ...], NO_LIST] = Field(
+        default=(),
+        max_length=1_000,
+        description="Where agents may be rung who log in elsewhere than at the configured contact of an agent; "
+        "nobody, whatever their role, can have them rung anywhere else. * stands for letters, digits, '_', '.' and "
+        "'-', {agent} for the id: [user/desk*, \"user/{agent}@home.example.com\"]. A * behind sofia/gateway/ is any "
+        "number that costs money.",
+    )
+    agent_domain: Annotated[str | None, DOMAIN] = Field(
+        default=None,
+        description="The domain of FreeSWITCH's directory that the agents' phones authenticate in, for ids without "
+        "one; a phone of another domain is not that agent's. null: the one that the agent's contact names, else the "
+        "switch's own (its global variable domain).",
+    )
+    agents: Annotated[dict[Annotated[str, AGENT], AgentSettings], NO_NAMES] = Field(
+        default={},
+        max_length=50_000,
+        description="The agents, each by their id: the SIP user that their phone authenticates as, where there are "
+        "several domains with the domain, like 1001@pbx.example.com.",
     )
     customers: Annotated[dict[Annotated[str, CallerNumber()], CustomerSettings], NO_NAMES] = Field(
         default={},
@@ -387,6 +428,21 @@ class Config(Settings):
         contact = agent.contact if agent.contact is not None else contact_for(self.agent_contact, agent_id)
         switch = agent.switch if agent.switch is not None else next(iter(self.switches), "")
         return agent.rules(agent_id, contact=contact, switch=switch)
+
+    def agent_domains(self) -> Mapping[str, str]:
+        """Give the domain of each agent who is in one by their id or by `agent_domain`."""
+        domains = {agent_id: agent_id.partition("@")[2] or self.agent_domain or "" for agent_id in self.agents}
+        return MappingProxyType({agent_id: domain for agent_id, domain in domains.items() if domain})
+
+    def places(self) -> Places:
+        """Give the places where agents may be rung."""
+        return Places(
+            MappingProxyType({agent_id: self.agent_rules(agent_id).contact for agent_id in self.agents}),
+            self.allowed_contacts,
+            MappingProxyType(
+                {agent_id: agent.allowed_contacts for agent_id, agent in self.agents.items() if agent.allowed_contacts}
+            ),
+        )
 
     def opening_hours(self) -> Mapping[str, Hours]:
         """Give the hours of every queue that has any, by queue."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -18,57 +18,54 @@ from fsacd.core.events import (
 )
 from fsacd.errors import FsacdError
 from fsacd.esl.phones import Phones
+from fsacd.esl.pins import WrongPins
 from fsacd.esl.translate import Feature
+from fsacd.rights import Principal, at_phone
+from fsacd.trouble import Trouble
 
 log = structlog.get_logger(__name__)
 
-# Four digits are soon tried through: after this many wrong PINs none is taken from the phone for a while. The limit for
-# all phones together is higher, or one phone could keep everybody from acting for an agent.
+# The limit for all phones together is higher, or one phone could keep everybody from acting for an agent.
 _TRIES_OF_PHONE = 5
 _TRIES_FOR_AGENT = 20
-_LOCK_MS = 300_000
-_REMEMBERED = 10_000
+# So many agents are named to whoever asks what is wrong.
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What the desk knows of a configured agent. A pin of None: nobody may act for him."""
+    """What the desk knows of a configured agent. A pin of None: nobody may act for them.
+
+    `domain` is where their phone authenticates if their id or the configuration says so, `implied` what their contact
+    says; empty: the switch's own domain.
+    """
 
     agent_id: str
     contact: str
     pin: str | None
+    domain: str = ""
+    implied: str = ""
 
-
-class _WrongPins:
-    """How many wrong PINs came lately, by phone or by agent. A right one in between does not make them undone."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._wrong: dict[str, tuple[int, int]] = {}  # count, when the last one came; in the order of the last ones
-
-    def too_many(self, whose: str, now_ms: int) -> bool:
-        count, last_ms = self._wrong.get(whose, (0, 0))
-        if count and now_ms - last_ms >= _LOCK_MS:
-            del self._wrong[whose]
-            return False
-        return count >= self._limit
-
-    def one_more(self, whose: str, now_ms: int) -> None:
-        count, _ = self._wrong.pop(whose, (0, 0))
-        self._wrong[whose] = (count + 1, now_ms)
-        if len(self._wrong) > _REMEMBERED:
-            del self._wrong[next(iter(self._wrong))]
+    def is_in(self, feature: Feature) -> bool:
+        """Whether the phone belongs to the agent's domain."""
+        return (self.domain or self.implied or feature.home).lower() == feature.domain.lower()
 
 
 class Desk:
-    """Turns feature codes into facts, and knows who sits at which phone."""
+    """Turns feature codes into wishes, and knows who sits at which phone. `clock` gives milliseconds."""
 
-    def __init__(self, ask: Callable[[AgentEvent], None], clock: Callable[[], int]) -> None:
+    def __init__(self, ask: Callable[[AgentEvent, Principal], None], clock: Callable[[], int]) -> None:
         self._ask = ask
         self._clock = clock
-        self._by_phone = _WrongPins(_TRIES_OF_PHONE)
-        self._for_agent = _WrongPins(_TRIES_FOR_AGENT)
+        self._by_phone = WrongPins(_TRIES_OF_PHONE)
+        self._for_agent = WrongPins(_TRIES_FOR_AGENT)
+        # Whom a phone that is locked has tried last.
+        self._tried_at: dict[str, str] = {}
         self._members: dict[str, Member] = {}
+        self._ids: dict[str, str] = {}
+        # Switches whose dialplan does not say in which domain a phone authenticated.
+        self._silent: set[str] = set()
+        self.locks = 0
         self.phones = Phones()
         self.may_act_for_others = True
 
@@ -80,62 +77,132 @@ class Desk:
     @members.setter
     def members(self, members: dict[str, Member]) -> None:
         self._members = members
-        self.phones.configure({agent_id: member.contact for agent_id, member in members.items()})
+        self._ids = {_key(agent_id): agent_id for agent_id in members}
+        self.phones.configure(
+            {agent_id: member.contact for agent_id, member in members.items()},
+            {agent_id: member.domain or member.implied for agent_id, member in members.items()},
+        )
 
     def serve(self, feature: Feature) -> bool:
         """Do what was dialled. False, with one line in the log, if it was refused."""
-        agent_id = feature.agent or feature.user
+        phone = _phone(feature)
+        agent_id = self._agent(feature)
         refused = self._forbidden(feature, agent_id)
         if refused is None:
             refused = self._do(feature, agent_id)
         if refused is None:
-            log.info("feature code", what=feature.what, agent=agent_id, phone=feature.user)
+            log.info("feature code", what=feature.what, agent=agent_id, phone=phone)
             return True
-        log.warning(
-            "feature code refused", what=feature.what, agent=agent_id[:64], phone=feature.user[:64], why=refused
-        )
+        log.warning("feature code refused", what=feature.what, agent=agent_id[:128], phone=phone[:128], why=refused)
         return False
+
+    def troubles(self) -> Iterator[Trouble]:
+        """What works less well than it should."""
+        if self._silent:
+            so = "are refused" if self._knows_domains() else "are served, whatever the domain is"
+            yield Trouble(
+                "The dialplan of a switch is older than this daemon: it does not say in which domain a phone "
+                "authenticated.",
+                f"feature codes {so}; install dialplan/fsacd.xml of this version on {', '.join(sorted(self._silent))}",
+            )
+        guessed = self.locked()
+        if guessed:
+            more = ", …" if len(guessed) > _NAMED else ""
+            yield Trouble(
+                "Somebody tries PINs of agents; for a while none is taken.",
+                f"for agent {', '.join(guessed[:_NAMED])}{more}",
+            )
+
+    def locked(self) -> list[str]:
+        """The agents whose PINs somebody has tried through so often that none is taken, by one phone or by any."""
+        now_ms = self._clock()
+        phones = set(self._by_phone.locked(now_ms))
+        self._tried_at = {phone: agent_id for phone, agent_id in self._tried_at.items() if phone in phones}
+        return sorted({*self._for_agent.locked(now_ms), *self._tried_at.values()})
+
+    # --- who and for whom ---
+
+    def _agent(self, feature: Feature) -> str:
+        """The id of the agent whom the code is for: of the phone's domain, if there is one of that name."""
+        name = feature.agent or feature.user
+        if feature.domain and (here := self._ids.get(_key(f"{name}@{feature.domain}"))) is not None:
+            return here
+        return self._ids.get(_key(name), name)
+
+    def _knows_domains(self) -> bool:
+        return any(member.domain for member in self._members.values())
 
     def _forbidden(self, feature: Feature, agent_id: str) -> str | None:
         if not feature.user:
             return "the phone did not authenticate"
-        member = self.members.get(agent_id)
+        if feature.domain:
+            self._silent.discard(feature.leg.switch)
+        else:
+            self._silent.add(feature.leg.switch)
+            if self._knows_domains():
+                return "the dialplan does not say in which domain the phone authenticated; install the new one"
+        member = self._members.get(agent_id)
         if member is None:
             return "no such agent is configured"
-        if agent_id == feature.user:
+        if feature.domain and not member.is_in(feature):
+            return (
+                f"the phone authenticated in the domain {feature.domain[:64]}, which is not the agent's; "
+                "an agent's id may be USER@DOMAIN, and agent_domain says which it is for all others"
+            )
+        if self._is_own(agent_id, feature):
             return None
         if not self.may_act_for_others or member.pin is None:
             return "nobody may act for this agent"
         return self._wrong_pin(feature, agent_id, member.pin)
 
+    def _is_own(self, agent_id: str, feature: Feature) -> bool:
+        """Whether the agent is the one whose phone it is; that the domain fits is known."""
+        return agent_id.partition("@")[0] == feature.user
+
+    def _own(self, feature: Feature) -> str:
+        """The agent whose phone it is; the empty text for nobody's."""
+        agent_id = self._agent(replace(feature, agent=""))
+        member = self._members.get(agent_id)
+        return agent_id if member is not None and (not feature.domain or member.is_in(feature)) else ""
+
     def _wrong_pin(self, feature: Feature, agent_id: str, pin: str) -> str | None:
-        now_ms = self._clock()
-        if self._by_phone.too_many(feature.user, now_ms):
-            return "too many wrong PINs from this phone; wait five minutes"
-        if self._for_agent.too_many(agent_id, now_ms):
-            return "too many wrong PINs for this agent; wait five minutes"
+        now_ms, phone = self._clock(), _phone(feature)
+        if (left_ms := self._by_phone.locked_ms(phone, now_ms)) > 0:
+            return f"too many wrong PINs from this phone; none is taken for {left_ms // 1_000 + 1} s"
+        if (left_ms := self._for_agent.locked_ms(agent_id, now_ms)) > 0:
+            return f"too many wrong PINs for this agent; none is taken for {left_ms // 1_000 + 1} s"
         if hmac.compare_digest(pin.encode(), feature.pin.encode("utf-8", "replace")):
             return None
-        self._by_phone.one_more(feature.user, now_ms)
-        self._for_agent.one_more(agent_id, now_ms)
+        for locked_ms, at in (
+            (self._by_phone.one_more(phone, now_ms), "this phone"),
+            (self._for_agent.one_more(agent_id, now_ms), "any phone"),
+        ):
+            if locked_ms:
+                self.locks += 1
+                log.error("somebody tries PINs", agent=agent_id, phone=phone[:128], at=at, locked_s=locked_ms // 1_000)
+                self._tried_at[phone] = agent_id
         return "the PIN is wrong"
+
+    # --- what ---
 
     def _do(self, feature: Feature, agent_id: str) -> str | None:
         fact = self._fact(feature, agent_id)
         if fact is None:
             return "no such feature"
+        # Whoever has the PIN of another agent acts for them by this one wish.
+        principal = at_phone(fact.by, (self._own(feature), agent_id))
         try:
-            self._ask(fact)
+            self._ask(fact, principal)
         except FsacdError as error:
             return str(error)
         return None
 
     def _fact(self, feature: Feature, agent_id: str) -> AgentEvent | None:
-        by = f"phone:{feature.user}"
+        by = f"phone:{_phone(feature)}"
         match feature.what:
             case "login":
-                # Whoever logs in at another's phone is rung there: the phone's own agent lends his contact.
-                at = self.members.get(feature.user)
+                # Whoever logs in at another's phone is rung there: the phone's own agent lends theirs.
+                at = self._members.get(self._own(feature))
                 return AgentLoggedIn(agent_id, by, contact=at.contact if at is not None else None)
             case "logout":
                 return AgentLoggedOut(agent_id, by)
@@ -146,3 +213,14 @@ class Desk:
             case "end_wrap_up":
                 return AgentEndedWrapUp(agent_id, by)
         return None
+
+
+def _phone(feature: Feature) -> str:
+    """Who authenticated, as logs and history show it."""
+    return f"{feature.user}@{feature.domain}" if feature.domain else feature.user
+
+
+def _key(name: str) -> str:
+    """An agent's id for comparing: the case of a domain's letters means nothing."""
+    user, at, domain = name.partition("@")
+    return user + at + domain.lower()

@@ -14,9 +14,10 @@ from typing import Any
 import structlog
 
 from fsacd.core.events import Event, Leg, OutsideCallEnded, OutsideCallStarted
-from fsacd.esl import sync
+from fsacd.esl import encoder, sync
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.phones import Phone, Phones, far_end, rung_for
+from fsacd.esl.wire import Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +66,8 @@ class OutsideCalls:
         self._unlisted: set[str] = set()
         # How many facts were told.
         self._told = 0
+        # The switch's own domain, in which agents' phones are unless something says otherwise.
+        self._home = ""
         phones.watch(self.reconsider)
 
     def remember(self, legs: Iterable[tuple[str, Leg]]) -> None:
@@ -98,7 +101,7 @@ class OutsideCalls:
         self._remembered.clear()
 
     def _begin(self, leg: str, message: Message, whom: str) -> None:
-        phone = far_end(message)
+        phone = far_end(message, self._home)
         if phone is None or not self._phones.knows(phone):
             return
         if len(self._open) >= _MOST_LEGS:
@@ -140,6 +143,7 @@ class OutsideCalls:
         `offers` are the legs that we ring; with `adopt` any other that was rung by fsacd is a call of its agent's: he
         talks with a caller of whom a daemon before this one knew. `rows` is the switch's list, if it was read already.
         """
+        self._find_home(ask)
         self._ended = set()
         known, before = set(offers), self._told
         try:
@@ -162,6 +166,11 @@ class OutsideCalls:
         self._verify_remembered(ask)
         self._verify_by_list(rows)
         return self._told - before
+
+    def _find_home(self, ask: sync.Ask) -> None:
+        reply = ask(encoder.global_getvar("domain"))
+        if reply.outcome is Outcome.OK and not reply.text.startswith("-ERR"):
+            self._home = reply.text.strip()
 
     def _verify(self, legs: Iterable[str], ask: sync.Ask) -> None:
         for leg in legs:

@@ -23,20 +23,24 @@ _SCHEME = re.compile(r"^sips?:", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """The far end of a leg: a user of the directory, an address that was dialled, or both; never nothing."""
+    """The far end of a leg: a user of the directory, an address that was dialled, or both; never nothing.
+
+    `domain` is the user's, `home` the switch's own, in which users are whose domain nothing says; empty: not known.
+    """
 
     user: str = ""
     address: str = ""
+    domain: str = ""
+    home: str = ""
 
 
-def far_end(leg: Message) -> Phone | None:
+def far_end(leg: Message, home: str = "") -> Phone | None:
     """The phone at the far end of this leg; None for a loopback, and where nobody vouches."""
     if leg.get("Call-Direction") == "inbound":
-        return _who_calls(leg)
-    called = leg.get("variable_dialed_user") or leg.get("variable_sip_local_url") or leg.get("Channel-Presence-ID")
-    user = (called or leg.get("variable_verto_user")).partition("@")[0]
+        return _who_calls(leg, home)
+    user, domain = _called(leg)
     address = _dialled(leg)
-    return Phone(user, address) if user or address else None
+    return Phone(user, address, domain.lower(), home.lower()) if user or address else None
 
 
 def rung_for(leg: Message) -> str:
@@ -45,12 +49,24 @@ def rung_for(leg: Message) -> str:
     return leg.get("variable_fsacd_agent") if leg.get("Call-Direction") == "outbound" else ""
 
 
-def _who_calls(leg: Message) -> Phone | None:
+def _who_calls(leg: Message, home: str) -> Phone | None:
     if leg.get("Channel-Name").startswith("loopback/"):
         return None
     # Set from the directory: for the user whose password was right, or whose address the operator's list names.
-    user = leg.get("variable_user_name") or leg.get("variable_verto_user").partition("@")[0]
-    return Phone(user) if user else None
+    user, domain = leg.get("variable_user_name"), leg.get("variable_domain_name")
+    if not user:
+        user, _, domain = leg.get("variable_verto_user").partition("@")
+    return Phone(user, "", domain.lower(), home.lower()) if user else None
+
+
+def _called(leg: Message) -> tuple[str, str]:
+    """The user who was called and their domain, as far as each is known."""
+    if user := leg.get("variable_dialed_user"):
+        return user, leg.get("variable_dialed_domain")
+    if url := leg.get("variable_sip_local_url"):
+        return url.partition("@")[0], ""  # behind the @ stands the profile's address
+    user, _, domain = (leg.get("Channel-Presence-ID") or leg.get("variable_verto_user")).partition("@")
+    return user, domain
 
 
 def _dialled(leg: Message) -> str:
@@ -73,7 +89,8 @@ def phone_of(contact: str) -> Phone:
     kind, _, rest = contact.partition("/")
     match kind:
         case "user" | "verto.rtc":
-            return Phone(user=rest.partition("@")[0])
+            user, _, domain = rest.partition("@")
+            return Phone(user=user, domain=domain.lower())
         case "sofia":
             profile, _, address = rest.partition("/")
             if profile == "gateway":
@@ -81,7 +98,8 @@ def phone_of(contact: str) -> Phone:
                 return Phone(address=f"gateway/{gateway}/{_bare(number)}")
             if "@" not in address:
                 # `sofia/internal/1001%domain`: wherever this user has registered.
-                return Phone(user=_bare(address).partition("%")[0])
+                user, _, domain = _bare(address).partition("%")
+                return Phone(user=user, domain=domain.lower())
             return Phone(address=_bare(address))
     return Phone()
 
@@ -93,8 +111,10 @@ class Phones:
         self._own: dict[str, str] = {}
         self._moved: dict[str, str] = {}
         self._owners: dict[str, list[str]] = {}
-        # Who is there; a phone that is known stands here also while nobody is.
-        self._users: dict[str, set[str]] = {}
+        self._domains: dict[str, str] = {}
+        # Who is there, by user and domain; a phone that is known stands here also while nobody is. The empty text is
+        # the domain of users of whom it is not known: the switch's own.
+        self._users: dict[str, dict[str, set[str]]] = {}
         self._addresses: dict[str, set[str]] = {}
         self._listeners: list[Callable[[], object]] = []
 
@@ -102,9 +122,10 @@ class Phones:
         """Who is told when anybody has moved. Must neither block nor yield."""
         self._listeners.append(listener)
 
-    def configure(self, contacts: Mapping[str, str]) -> None:
-        """Take every agent's own contact; where they have logged in meanwhile stays."""
+    def configure(self, contacts: Mapping[str, str], domains: Mapping[str, str] | None = None) -> None:
+        """Take every agent's own contact and domain; where they have logged in meanwhile stays."""
         self._own = dict(contacts)
+        self._domains = {agent_id: domain.lower() for agent_id, domain in (domains or {}).items()}
         self._owners = {}
         for agent_id, contact in self._own.items():
             self._owners.setdefault(contact, []).append(agent_id)
@@ -112,7 +133,7 @@ class Phones:
         self._users, self._addresses = {}, {}
         for agent_id, contact in self._own.items():
             if agent_id in self._moved:
-                # His own phone is known also while he sits at another one.
+                # Their own phone is known also while they sit at another one.
                 for _ in self._places(agent_id, contact):
                     pass
             self._seat(agent_id)
@@ -120,11 +141,19 @@ class Phones:
 
     def at(self, phone: Phone) -> set[str]:
         """The agents who sit at this phone now."""
-        return self._users.get(phone.user, set()) | self._addresses.get(phone.address, set())
+        there = set(self._addresses.get(phone.address, ()))
+        return there.union(*self._of_user(phone))
 
     def knows(self, phone: Phone) -> bool:
         """Whether it is, or may become, an agent's."""
-        return phone.user in self._users or phone.address in self._addresses
+        return phone.address in self._addresses or any(True for _ in self._of_user(phone))
+
+    def _of_user(self, phone: Phone) -> Iterator[set[str]]:
+        """Who is at the phones of this user; of every domain, where nobody says of which one the user is."""
+        for domain, agents in self._users.get(phone.user, {}).items():
+            expected = domain or phone.home
+            if not (phone.domain and expected) or expected == phone.domain:
+                yield agents
 
     def knows_name(self, name: str) -> bool:
         """Whether a phone is called so, as user or as address."""
@@ -175,11 +204,16 @@ class Phones:
         """Under which names the phone of this contact is known; those who own it lend it their users."""
         phone = phone_of(contact)
         owners = self._owners.get(contact, [])
-        users = {phone.user, *(owners if len(owners) <= _SHARED else ())}
+        users = {(phone.user, phone.domain)}
+        # Their id is the user as whom their phone authenticates, whatever its contact looks like.
+        users |= {self._user(owner) for owner in (owners if len(owners) <= _SHARED else ())}
         if contact == self._own[agent_id]:
-            # His id is the user as whom his phone authenticates, whatever its contact looks like.
-            users.add(agent_id)
-        for user in users - {""}:
-            yield self._users.setdefault(user, set())
+            users.add(self._user(agent_id))
+        for user, domain in users:
+            if user:
+                yield self._users.setdefault(user, {}).setdefault(domain, set())
         if phone.address:
             yield self._addresses.setdefault(phone.address, set())
+
+    def _user(self, agent_id: str) -> tuple[str, str]:
+        return agent_id.partition("@")[0], self._domains.get(agent_id, "")

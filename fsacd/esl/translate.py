@@ -42,6 +42,7 @@ from fsacd.core.events import (
 )
 from fsacd.core.rules import ToExtension
 from fsacd.esl import announced, encoder
+from fsacd.esl.announced import LONGEST_TEXT
 from fsacd.esl.codec import Message
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.wire import Wire
@@ -69,7 +70,11 @@ _PARK_TIMEOUT_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """An agent dialled a feature code. `user` is who authenticated, `agent` whom it is for (or nobody else)."""
+    """An agent dialled a feature code. `user` is who authenticated, `agent` whom it is for (or nobody else).
+
+    `domain` is the one of the directory in which they authenticated, empty if the dialplan does not say it; `home` the
+    switch's own.
+    """
 
     what: str
     leg: Leg
@@ -77,6 +82,8 @@ class Feature:
     agent: str
     reason: str
     pin: str
+    domain: str = ""
+    home: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +172,8 @@ class Reader:
             agent=message.get("variable_fsacd_agent"),
             reason=message.get("variable_fsacd_reason"),
             pin=message.get("variable_fsacd_pin"),
+            domain=message.get("variable_fsacd_domain"),
+            home=message.get("variable_fsacd_home_domain"),
         )
 
     def _leg(self, message: Message) -> Leg:
@@ -184,7 +193,7 @@ class Reader:
             case "CHANNEL_BRIDGE":
                 return OfferConnected(offer_id)
             case "CHANNEL_HANGUP" | "CHANNEL_HANGUP_COMPLETE":
-                cause = message.get("Hangup-Cause")[:_LONGEST_TEXT]
+                cause = message.get("Hangup-Cause")[:LONGEST_TEXT]
                 answered = message.get("Caller-Channel-Answered-Time", "0") != "0"
                 # The first comes when the leg is killed, the second when BYE or CANCEL is on its way.
                 told = message.name == "CHANNEL_HANGUP_COMPLETE"
@@ -223,7 +232,7 @@ def _caller_leg(message: Message, leg: Leg) -> Event | None:
             # The cause tells it only if the leg was not bridged.
             ways = (message.get("Hangup-Cause"), message.get("variable_endpoint_disposition"))
             replaced = _REPLACED in ways or _JOINED.fullmatch(message.get("variable_transfer_to")) is not None
-            return CallerGone(message.get("variable_fsacd_call"), ways[0][:_LONGEST_TEXT], replaced, leg)
+            return CallerGone(message.get("variable_fsacd_call"), ways[0][:LONGEST_TEXT], replaced, leg)
     return None
 
 
@@ -232,7 +241,7 @@ def _job_ended(message: Message) -> Event | None:
     text = message.text.strip()
     if not job.startswith(_JOB) or not text.startswith("-ERR"):
         return None
-    cause = text.removeprefix("-ERR").strip()[:_LONGEST_TEXT]
+    cause = text.removeprefix("-ERR").strip()[:LONGEST_TEXT]
     return OfferEnded(job.removeprefix(_JOB), end_of(cause), cause, told=False)
 
 

@@ -1,4 +1,4 @@
-"""Who may do what: bearer tokens, roles and how often each token may ask.
+"""Who asks: bearer tokens, whom each stands for, and how often each may ask. What they may do is decided in `rights`.
 
 The daemon keeps only the SHA-256 of a token. That is enough because a token is a long random word, not a password:
 there is nothing to guess that a slow hash would have to protect.
@@ -10,37 +10,30 @@ import hashlib
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 from fsacd.http.buckets import Buckets, Crowd
-
-
-class Role(IntEnum):
-    """What a token may do; each role may do all that the ones before it may."""
-
-    READ = 1
-    AGENT = 2
-    SUPERVISOR = 3
-    ADMIN = 4
-
-    @property
-    def word(self) -> str:
-        """The role as it is written in the configuration."""
-        return self.name.lower()
+from fsacd.rights import EVERYWHERE, Principal, Role, Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A named bearer token; `sha256` is the digest of the secret, the secret itself is not kept."""
+    """A named bearer token and whom it stands for; `sha256` is the digest of the secret, the secret itself is not kept.
 
-    name: str
-    role: Role
+    The principal's subject is the token's name until a request says by which way it came.
+    """
+
+    principal: Principal
     sha256: bytes = field(repr=False)
 
+    @property
+    def name(self) -> str:
+        """Whose token it is."""
+        return self.principal.subject
+
     @classmethod
-    def of(cls, name: str, role: Role, secret: str) -> Token:
+    def of(cls, name: str, role: Role, secret: str, scope: Scope = EVERYWHERE, expires_s: float | None = None) -> Token:
         """Make a token from its secret."""
-        return cls(name, role, hashlib.sha256(secret.encode()).digest())
+        return cls(Principal(name, role.verbs, scope, expires_s), hashlib.sha256(secret.encode()).digest())
 
 
 class Access:
@@ -49,6 +42,11 @@ class Access:
     def __init__(self, tokens: Sequence[Token], *, rate: float, burst: float, clock: Callable[[], float]) -> None:
         self._tokens = tuple(tokens)
         self._buckets = Buckets((token.name for token in self._tokens), rate=rate, burst=burst, clock=clock)
+
+    def replace(self, tokens: Sequence[Token]) -> None:
+        """Know these tokens and no others from the next request on; who stays has asked as often as before."""
+        self._tokens = tuple(tokens)
+        self._buckets.replace(token.name for token in self._tokens)
 
     @property
     def empty(self) -> bool:

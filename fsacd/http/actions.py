@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from typing import cast
 
 from fsacd.core import events as e
 from fsacd.http import bodies as b
 from fsacd.http import models as m
-from fsacd.http.access import Role
-from fsacd.http.problem import ProblemError, sentence
+from fsacd.http.problem import sentence
 from fsacd.http.queries import find_agent, find_call, find_queue
 from fsacd.http.routes import V1, Asked, Route
-
-# An agent may choose his desk; everything else a dial string can name may cost money.
-_DESK = re.compile(r"user/[A-Za-z0-9_.+-]+(@[A-Za-z0-9_.-]+)?")
+from fsacd.rights import Verb
 
 
-def agent_after(asked: Asked, event: e.AgentEvent) -> m.Agent:
+def agent_after(asked: Asked, wish: e.AgentEvent) -> m.Agent:
     """Ask this of the engine, and show the agent as he is then. Raises Refused, and the problem 404."""
     # Looking before asking turns a slip of the pen into 404 with a near miss, not into a refusal of the engine.
-    find_agent(asked.context.daemon.snapshot(), event.agent_id)
-    asked.context.daemon.ask(event)
+    find_agent(asked.context.daemon.snapshot(), wish.agent_id)
+    asked.ask(wish)
     now = asked.presenter()
-    return now.agent(find_agent(now.snapshot, event.agent_id))
+    return now.agent(find_agent(now.snapshot, wish.agent_id))
 
 
 def agent_login(asked: Asked) -> m.Agent:
     """The agent comes to work."""
     body = cast("b.Login", asked.body)  # the route below says so
-    contact = body.contact
-    if contact is not None and asked.role < Role.SUPERVISOR and not _DESK.fullmatch(contact):
-        detail = "A contact other than 'user/ID' or 'user/ID@DOMAIN' may be set by a supervisor only."
-        raise ProblemError(HTTPStatus.FORBIDDEN, "contact-not-allowed", detail)
-    return agent_after(asked, e.AgentLoggedIn(asked.params["agent_id"], asked.by, contact, body.ready))
+    return agent_after(asked, e.AgentLoggedIn(asked.params["agent_id"], asked.by, body.contact, body.ready))
 
 
 def agent_logout(asked: Asked) -> m.Agent:
@@ -65,25 +57,25 @@ def call_requeue(asked: Asked) -> m.Done:
     call = find_call(snapshot, asked.params["call_id"])
     if body.queue is not None:
         find_queue(snapshot, body.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
-    asked.context.daemon.ask(e.CallRequeueAsked(call.call_id, asked.by, body.queue))
+    asked.ask(e.CallRequeueAsked(call.call_id, asked.by, body.queue))
     return m.Done(message=f"Call {call.call_id} goes back to the queue {body.queue or call.queue}.")
 
 
 def call_hangup(asked: Asked) -> m.Done:
     """The call is ended."""
     call = find_call(asked.context.daemon.snapshot(), asked.params["call_id"])
-    asked.context.daemon.ask(e.CallHangupAsked(call.call_id, asked.by))
+    asked.ask(e.CallHangupAsked(call.call_id, asked.by))
     return m.Done(message=f"Call {call.call_id} is being hung up.")
 
 
 def reload(asked: Asked) -> m.Done:
     """The configuration is read again; a bad one is refused whole and the old one stays."""
-    return m.Done(message=sentence(asked.context.daemon.reload()))
+    return m.Done(message=sentence(asked.context.daemon.reload(asked.who)))
 
 
 def resync(asked: Asked) -> m.Done:
     """What fsacd believes is compared with what the switches say, and repaired."""
-    return m.Done(message=sentence(asked.context.daemon.resync()))
+    return m.Done(message=sentence(asked.context.daemon.resync(asked.who)))
 
 
 _AGENT = f"{V1}/agents/{{agent_id}}"
@@ -93,41 +85,41 @@ _CALL_REFUSALS = _AGENT_REFUSALS
 
 ROUTES = (
     Route(
-        "POST", f"{_AGENT}/login", agent_login, Role.AGENT, "Log an agent in", m.Agent, "agents",
+        "POST", f"{_AGENT}/login", agent_login, Verb.ACT_AS_AGENT, "Log an agent in", m.Agent, "agents",
         body=b.Login, refusals=_AGENT_REFUSALS,
     ),
     Route(
-        "POST", f"{_AGENT}/logout", agent_logout, Role.AGENT, "Log an agent out, after his call if he has one",
+        "POST", f"{_AGENT}/logout", agent_logout, Verb.ACT_AS_AGENT, "Log an agent out, after his call if he has one",
         m.Agent, "agents", refusals=_AGENT_REFUSALS,
     ),
     Route(
-        "POST", f"{_AGENT}/ready", agent_ready, Role.AGENT, "Make an agent ready; ends his wrap-up",
+        "POST", f"{_AGENT}/ready", agent_ready, Verb.ACT_AS_AGENT, "Make an agent ready; ends his wrap-up",
         m.Agent, "agents", refusals=_AGENT_REFUSALS,
     ),
     Route(
-        "POST", f"{_AGENT}/not-ready", agent_not_ready, Role.AGENT,
+        "POST", f"{_AGENT}/not-ready", agent_not_ready, Verb.ACT_AS_AGENT,
         "Make an agent not ready, after his call and wrap-up if he is busy",
         m.Agent, "agents", body=b.NotReady, refusals=_AGENT_REFUSALS,
     ),
     Route(
-        "POST", f"{_AGENT}/end-wrap-up", agent_end_wrap_up, Role.AGENT, "End an agent's wrap-up before its time",
+        "POST", f"{_AGENT}/end-wrap-up", agent_end_wrap_up, Verb.ACT_AS_AGENT, "End an agent's wrap-up before its time",
         m.Agent, "agents", refusals=_AGENT_REFUSALS,
     ),
     Route(
-        "POST", f"{_CALL}/requeue", call_requeue, Role.SUPERVISOR,
+        "POST", f"{_CALL}/requeue", call_requeue, Verb.MOVE_CALLS,
         "Put a call back into its queue, or into another, with the waiting time it has",
         m.Done, "calls", body=b.Requeue, refusals=_CALL_REFUSALS,
     ),
     Route(
-        "POST", f"{_CALL}/hangup", call_hangup, Role.SUPERVISOR, "Hang a call up", m.Done, "calls",
+        "POST", f"{_CALL}/hangup", call_hangup, Verb.END_CALLS, "Hang a call up", m.Done, "calls",
         refusals=_CALL_REFUSALS,
     ),
     Route(
-        "POST", f"{V1}/reload", reload, Role.ADMIN, "Read the configuration again; a bad one changes nothing",
+        "POST", f"{V1}/reload", reload, Verb.RELOAD, "Read the configuration again; a bad one changes nothing",
         m.Done, "status", refusals=(400, 409, 411, 413, 415, 422, 503),
     ),
     Route(
-        "POST", f"{V1}/resync", resync, Role.ADMIN, "Compare with the switches now, and repair what differs",
+        "POST", f"{V1}/resync", resync, Verb.RESYNC, "Compare with the switches now, and repair what differs",
         m.Done, "status", refusals=(400, 409, 411, 413, 415, 422, 503),
     ),
 )  # fmt: skip

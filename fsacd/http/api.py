@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fsacd.core.events import Event
 from fsacd.core.views import Explanation, Snapshot
 from fsacd.http.access import Token
+from fsacd.rights import Principal, Wish
 from fsacd.trouble import Trouble, shortened
 
 # The text of /metrics and its content type.
@@ -81,8 +81,11 @@ class DaemonStatus:
 class Daemon(Protocol):
     """What the API needs of the daemon."""
 
-    def ask(self, event: Event) -> None:
-        """Post a fact and wait until the engine has taken it. Raises Refused, or Unavailable when it takes too long."""
+    def ask(self, wish: Wish, principal: Principal) -> None:
+        """Post a wish and wait until the engine has taken it.
+
+        Raises Forbidden when it is not this principal's to ask, Refused, or Unavailable when it takes too long.
+        """
         ...
 
     def snapshot(self) -> Snapshot:
@@ -97,12 +100,18 @@ class Daemon(Protocol):
         """The engine's clock as Unix time in ms."""
         ...
 
-    def reload(self) -> str:
-        """Swap the configuration; what happened, in one sentence. Raises Refused with the problems of a bad file."""
+    def reload(self, principal: Principal) -> str:
+        """Swap the configuration; what happened, in one sentence.
+
+        Raises Forbidden, or Refused with the problems of a bad file.
+        """
         ...
 
-    def resync(self) -> str:
-        """Compare engine and switches now; what happens, in one sentence. Raises Refused when none is ours to ask."""
+    def resync(self, principal: Principal) -> str:
+        """Compare engine and switches now; what happens, in one sentence.
+
+        Raises Forbidden, or Refused when none is ours to ask.
+        """
         ...
 
     def status(self) -> DaemonStatus:
@@ -140,10 +149,11 @@ class ApiSettings:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every request is answered from."""
+    """What every request is answered from. `clock` is monotonic, `wall` Unix time; both in seconds."""
 
     daemon: Daemon
     settings: ApiSettings
     metrics: Metrics
     clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
     explanations: StoredExplanations | None = None

@@ -1,6 +1,6 @@
 """The WSGI application: every request passes the same checks in the same order, then one handler of the table.
 
-Order: host, route, token, rate, role, query, body, handler. The cheap and the secret come first, so that a stranger
+Order: host, route, token, rate, right, query, body, handler. The cheap and the secret come first, so that a stranger
 learns nothing and costs little.
 """
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -18,21 +19,21 @@ import structlog
 from gevent import Timeout
 from pydantic import BaseModel, ValidationError
 
-from fsacd.errors import Refused, Unavailable
+from fsacd.errors import Forbidden, Refused, Unavailable
 from fsacd.http import actions, changes, explain, health, queries
-from fsacd.http.access import Access, Role, Token
+from fsacd.http.access import Access, Token
 from fsacd.http.api import ApiSettings, Context, Daemon, Metrics, StoredExplanations
 from fsacd.http.bodies import Body, Query
 from fsacd.http.buckets import Crowd
 from fsacd.http.hosts import Hosts
 from fsacd.http.openapi import document
 from fsacd.http.problem import CONTENT_TYPE, ProblemError, near, sentence, too_many, unknown_host
-from fsacd.http.routes import Asked, Raw, Route, Unready
+from fsacd.http.routes import Asked, Raw, Route, Unready, target_of
+from fsacd.rights import Principal, Verb, may, roles_with, stranger
 
 _log = structlog.get_logger("fsacd.http")
 
 _CLI_AGENT = "fsacd-cli/"
-_METRICS_PATH = "/metrics"
 
 
 def _openapi(_: Asked) -> Raw:
@@ -41,7 +42,7 @@ def _openapi(_: Asked) -> Raw:
 
 ROUTES: tuple[Route, ...] = (
     *health.ROUTES,
-    Route("GET", "/openapi.json", _openapi, None, "This document", None, "health"),
+    Route("GET", "/openapi.json", _openapi, Verb.SEE_HEALTH, "This document", None, "health"),
     *queries.ROUTES,
     *explain.ROUTES,
     *actions.ROUTES,
@@ -54,14 +55,16 @@ def make_app(
     settings: ApiSettings,
     metrics: Metrics,
     clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
     explanations: StoredExplanations | None = None,
     access: Access | None = None,
 ) -> falcon.App[falcon.Request, falcon.Response]:
-    """The application, ready for a server. `clock` is monotonic, in seconds; without a database no `explanations`.
+    """The application, ready for a server. `clock` is monotonic, `wall` Unix time.
 
-    `access` is what the server asks, too, whom to let in; by default one of its own.
+    Without a database there are no `explanations`. `access` knows the tokens, and is what the server asks, too, whom to
+    let in; if none is given, those of the settings hold for ever.
     """
-    context = Context(daemon, settings, metrics, clock, explanations)
+    context = Context(daemon, settings, metrics, clock, wall, explanations)
     if access is None:
         access = Access(settings.tokens, rate=settings.rate, burst=settings.burst, clock=clock)
     app = falcon.App(middleware=[_Hosts(settings)])
@@ -70,6 +73,7 @@ def make_app(
     app.req_options.strip_url_path_trailing_slash = False
     app.add_error_handler(falcon.HTTPError, _on_http_error)
     app.add_error_handler(ProblemError, _on_problem)
+    app.add_error_handler(Forbidden, _on_forbidden)
     app.add_error_handler(Refused, _on_refused)
     app.add_error_handler(Unavailable, _on_unavailable)
     app.add_error_handler(Exception, _on_fault)
@@ -119,35 +123,34 @@ class _Resource:
 
     def _responder(self, route: Route) -> Callable[..., None]:
         def respond(req: falcon.Request, resp: falcon.Response, **params: str) -> None:
-            who = self._admit(route, req)
-            by = _by(req, who)
+            who = self._admit(route, req, params)
             query = _query(route.query, req)
             body = _body(route.body, req, self._context.settings.body_limit) if route.method == "POST" else Body()
-            asked = Asked(self._context, who, by, params, body, query)
+            asked = Asked(self._context, who, params, body, query)
             limit_s = self._context.settings.answer_deadline_s
             with Timeout(limit_s, Unavailable(f"The daemon did not answer within {limit_s:g} s; try again.")):
                 answer = route.handler(asked)
             _write(resp, answer)
             if route.method == "POST":
-                _log.info("api action", by=by, path=req.path)
+                _log.info("api action", by=asked.by, path=req.path)
 
         return respond
 
-    def _admit(self, route: Route, req: falcon.Request) -> Token | None:
-        role = route.role
-        if route.path == _METRICS_PATH and not self._context.settings.open_metrics:
-            role = Role.READ
+    def _admit(self, route: Route, req: falcon.Request, params: Mapping[str, str]) -> Principal:
         # Also where no token is needed: a scraper that shows one is not held back by strangers.
-        who = self._take(req) if route.limited else self._access.identify(req.auth)
-        if role is None:
+        token = self._take(req) if route.limited else self._access.identify(req.auth)
+        now_s = self._context.wall()
+        who = stranger(open_metrics=self._context.settings.open_metrics)
+        expired = token is not None and token.principal.expired(now_s)
+        # Whose token is over may still do what everybody may: health is no secret.
+        if token is not None and not expired:
+            who = replace(token.principal, subject=_subject(req, token), verbs=token.principal.verbs | who.verbs)
+        refusal = may(who, route.verb, target_of(params), now_s)
+        if refusal is None:
             return who
-        if who is None:
-            raise _unauthorized(given=req.auth is not None, none_configured=self._access.empty)
-        if who.role < role:
-            detail = f"This needs the role {role.word}; the token {who.name!r} has the role {who.role.word}."
-            challenge = f'Bearer realm="fsacd", error="insufficient_scope", scope="{role.word}"'
-            raise ProblemError(HTTPStatus.FORBIDDEN, "role", detail, headers={"WWW-Authenticate": challenge})
-        return who
+        if token is None or expired:
+            raise _unauthorized(given=req.auth is not None, expired=expired, none_configured=self._access.empty)
+        raise _forbidden(refusal, None if route.verb in who.verbs else route.verb)
 
     def _take(self, req: falcon.Request) -> Token | None:
         """Count the request in the bucket of whoever asks; raises the problem 429 when it is empty."""
@@ -160,15 +163,24 @@ class _Resource:
         return who
 
 
-def _by(req: falcon.Request, who: Token | None) -> str:
+def _subject(req: falcon.Request, token: Token) -> str:
     # The token says who it is; the rest of the header would only be what somebody claims.
     way = "cli" if (req.user_agent or "").startswith(_CLI_AGENT) else "api"
-    return f"{way}:{who.name if who else ''}"
+    return f"{way}:{token.name}"
 
 
-def _unauthorized(*, given: bool, none_configured: bool) -> ProblemError:
+def _forbidden(refusal: str, verb: Verb | None = None) -> ProblemError:
+    # What is missing is said by the least role that would do.
+    scope = "" if verb is None else f', scope="{roles_with(verb)[0]}"'
+    challenge = f'Bearer realm="fsacd", error="insufficient_scope"{scope}'
+    return ProblemError(HTTPStatus.FORBIDDEN, "right", sentence(refusal), headers={"WWW-Authenticate": challenge})
+
+
+def _unauthorized(*, given: bool, expired: bool, none_configured: bool) -> ProblemError:
     if none_configured:
         detail = "No token is configured, so nobody may ask; add one under api.tokens in the configuration."
+    elif expired:
+        detail = "This token has expired; api.tokens in the configuration says when."
     elif given:
         detail = "The Authorization header holds no token that is known here."
     else:
@@ -287,6 +299,10 @@ def _on_http_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTT
     else:
         problem = ProblemError(status, "request", error.description or error.title, headers=headers)
     _on_problem(req, resp, problem, params)
+
+
+def _on_forbidden(req: falcon.Request, resp: falcon.Response, error: Forbidden, params: dict[str, Any]) -> None:
+    _on_problem(req, resp, _forbidden(str(error)), params)
 
 
 def _on_refused(req: falcon.Request, resp: falcon.Response, error: Refused, params: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from fsacd.config.forms import NAME, contact_is_safe
 from fsacd.http.models import PAGE_DEFAULT, PAGE_MAX, AgentStateName, CallStateName
 
 _NAME_LENGTH = 64
+_AGENT_LENGTH = 128
 _SKILLS_MAX = 32
 _QUEUES_MAX = 64
 _DAY_S = 86_400
@@ -59,8 +60,8 @@ class Login(Body):
     contact: Annotated[str, AfterValidator(_one_endpoint)] | None = Field(
         default=None,
         pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,31}/[A-Za-z0-9_.@/:;=+*#~-]{1,200}$",
-        description="Overrides the configured contact until the agent logs out. Anything but `user/ID` or "
-        "`user/ID@DOMAIN` needs the role supervisor, because it can be a number that costs money.",
+        description="Where the agent is rung until they log out, instead of their own contact: the contact of another "
+        "configured agent, or one that `allowed_contacts` of the configuration allows.",
     )
     ready: bool = Field(default=True, description="False: log in not ready.")
 
@@ -141,7 +142,7 @@ class CallChange(Body):
 class CallSend(Body):
     """Who shall have the call."""
 
-    agent: str = Field(max_length=_NAME_LENGTH, description="The agent's id; he need not serve the call's queue.")
+    agent: str = Field(max_length=_AGENT_LENGTH, description="The agent's id; he need not serve the call's queue.")
     for_seconds: float = Field(
         default=60.0, ge=1, le=3_600, description="The call waits for him alone so long, then for all again."
     )

@@ -72,6 +72,11 @@ class Buckets:
         rate, burst = min(rate, _CROWD_RATE), min(burst, _CROWD_BURST)
         self._by_crowd = {crowd: Bucket(rate, burst, clock) for crowd in Crowd}
 
+    def replace(self, names: Iterable[str]) -> None:
+        """Have buckets for the tokens of these names alone; who stays has asked as often as before."""
+        known = self._by_name
+        self._by_name = {name: known.get(name) or Bucket(self._rate, self._burst, self._clock) for name in names}
+
     def of(self, name: str | None, crowd: Crowd) -> Bucket:
         """The bucket of the token of this name; of the crowd when there is none."""
         return self._by_crowd[crowd] if name is None else self._by_name[name]

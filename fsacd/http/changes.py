@@ -12,11 +12,11 @@ from fsacd.core.rules import Service, SkillLevels
 from fsacd.core.views import AgentView, Snapshot
 from fsacd.http import bodies as b
 from fsacd.http import models as m
-from fsacd.http.access import Role
 from fsacd.http.actions import agent_after
 from fsacd.http.problem import ProblemError, unknown
 from fsacd.http.queries import find_agent, find_call, find_queue
 from fsacd.http.routes import V1, Asked, Route
+from fsacd.rights import Verb
 
 _WRONG = HTTPStatus.UNPROCESSABLE_ENTITY
 # What the configuration allows an agent; many small changes must not add up to more.
@@ -27,7 +27,7 @@ _QUEUES_MAX = 500
 def call_promote(asked: Asked) -> m.Done:
     """The call goes before all others of its queue."""
     call = find_call(asked.context.daemon.snapshot(), asked.params["call_id"])
-    asked.context.daemon.ask(e.CallPromoteAsked(call.call_id, asked.by))
+    asked.ask(e.CallPromoteAsked(call.call_id, asked.by))
     return m.Done(message=f"Call {call.call_id} goes before all others of the queue {call.queue}.")
 
 
@@ -41,7 +41,9 @@ def call_change(asked: Asked) -> m.Done:
         _check_skills(snapshot, body.required_skills)
         required = tuple(sorted(body.required_skills.items()))
     head_start_ms = None if body.head_start_seconds is None else round(body.head_start_seconds * 1000)
-    asked.context.daemon.ask(e.CallChangeAsked(call.call_id, asked.by, body.priority, required, head_start_ms))
+    asked.context.daemon.ask(
+        e.CallChangeAsked(call.call_id, asked.by, body.priority, required, head_start_ms), asked.who
+    )
     return m.Done(message=f"Call {call.call_id} was changed: {_said(body)}.")
 
 
@@ -71,7 +73,9 @@ def call_send(asked: Asked) -> m.Done:
     snapshot = asked.context.daemon.snapshot()
     call = find_call(snapshot, asked.params["call_id"])
     agent = find_agent(snapshot, body.agent, _WRONG)
-    asked.context.daemon.ask(e.CallSendAsked(call.call_id, agent.agent_id, asked.by, round(body.for_seconds * 1000)))
+    asked.context.daemon.ask(
+        e.CallSendAsked(call.call_id, agent.agent_id, asked.by, round(body.for_seconds * 1000)), asked.who
+    )
     return m.Done(
         message=f"Call {call.call_id} goes to agent {agent.agent_id}; for {body.for_seconds:g} s nobody else gets it."
     )
@@ -139,7 +143,7 @@ def queue_close(asked: Asked) -> m.Queue:
 
 def _queue_set(asked: Asked, *, is_open: bool) -> m.Queue:
     name = find_queue(asked.context.daemon.snapshot(), asked.params["queue_name"]).name
-    asked.context.daemon.ask(e.QueueSetOpen(name, is_open, asked.by))
+    asked.ask(e.QueueSetOpen(name, is_open, asked.by))
     now = asked.presenter()
     return now.queue(find_queue(now.snapshot, name))
 
@@ -151,29 +155,29 @@ _REFUSALS = (400, 404, 409, 411, 413, 415, 422, 503)
 
 ROUTES = (
     Route(
-        "POST", f"{_CALL}/promote", call_promote, Role.SUPERVISOR,
+        "POST", f"{_CALL}/promote", call_promote, Verb.CHANGE_CALLS,
         "Let a call go before all others of its queue, whatever their class", m.Done, "calls", refusals=_REFUSALS,
     ),
     Route(
-        "POST", f"{_CALL}/change", call_change, Role.SUPERVISOR,
+        "POST", f"{_CALL}/change", call_change, Verb.CHANGE_CALLS,
         "Change a call's priority, head start or required skills", m.Done, "calls",
         body=b.CallChange, refusals=_REFUSALS,
     ),
     Route(
-        "POST", f"{_CALL}/send", call_send, Role.SUPERVISOR, "Send a call to one agent", m.Done, "calls",
+        "POST", f"{_CALL}/send", call_send, Verb.MOVE_CALLS, "Send a call to one agent", m.Done, "calls",
         body=b.CallSend, refusals=_REFUSALS,
     ),
     Route(
-        "POST", f"{_AGENT}/change", agent_change, Role.SUPERVISOR,
+        "POST", f"{_AGENT}/change", agent_change, Verb.CHANGE_AGENTS,
         "Change an agent's skills and queues, until the configuration says something new of him", m.Agent, "agents",
         body=b.AgentChange, refusals=_REFUSALS,
     ),
     Route(
-        "POST", f"{_QUEUE}/open", queue_open, Role.SUPERVISOR,
+        "POST", f"{_QUEUE}/open", queue_open, Verb.OPEN_QUEUES,
         "Open a queue, until its hours change next", m.Queue, "queues", refusals=_REFUSALS,
     ),
     Route(
-        "POST", f"{_QUEUE}/close", queue_close, Role.SUPERVISOR,
+        "POST", f"{_QUEUE}/close", queue_close, Verb.OPEN_QUEUES,
         "Close a queue, until its hours change next; calls take its overflow for that", m.Queue, "queues",
         refusals=_REFUSALS,
     ),

@@ -14,11 +14,11 @@ from fsacd.core.views import CallView, Explanation, RankedAgent, WhyNot
 from fsacd.errors import Unavailable
 from fsacd.http import bodies as b
 from fsacd.http import models as m
-from fsacd.http.access import Role
 from fsacd.http.present import seconds, timestamp, well_formed
 from fsacd.http.problem import ProblemError, sentence, unknown
 from fsacd.http.queries import find_call
 from fsacd.http.routes import V1, Asked, Route
+from fsacd.rights import Verb
 
 # Each daemon counts its decisions anew; the same number within this time is the same decision.
 _SAME_S = 1.0
@@ -150,7 +150,7 @@ def _key_part(part: float) -> m.KeyPart:
 
 ROUTES = (
     Route(
-        "GET", f"{V1}/calls/{{call_id}}/explain", explain, Role.READ,
+        "GET", f"{V1}/calls/{{call_id}}/explain", explain, Verb.EXPLAIN,
         "Why agents were chosen for a call, why others were not, and why it still waits", m.Explanations, "calls",
         query=b.ExplainQuery, refusals=(400, 404, 409, 422, 503),
     ),

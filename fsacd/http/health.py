@@ -11,6 +11,7 @@ from fsacd.http.api import DaemonStatus
 from fsacd.http.present import well_formed
 from fsacd.http.problem import sentence
 from fsacd.http.routes import Asked, Raw, Route, Unready
+from fsacd.rights import Verb
 from fsacd.trouble import Trouble
 
 # The Prometheus text format names its version in here; the exact one comes from the callable.
@@ -84,7 +85,7 @@ def livez(asked: Asked) -> BaseModel | Unready:
 
 def readyz(asked: Asked) -> BaseModel | Unready:
     """Ready, or not and why: in words for strangers, with the details for those who may read."""
-    return _ready(asked.context.daemon.status(), details=asked.who is not None)
+    return _ready(asked.context.daemon.status(), details=asked.may(Verb.SEE_STATUS))
 
 
 def metrics(asked: Asked) -> Raw:
@@ -94,13 +95,16 @@ def metrics(asked: Asked) -> Raw:
 
 
 ROUTES = (
-    Route("GET", "/livez", livez, None, "The process turns", m.Live, "health", limited=False, refusals=(503,)),
     Route(
-        "GET", "/readyz", readyz, None, "Calls are distributed, or why not", m.Readiness, "health",
+        "GET", "/livez", livez, Verb.SEE_HEALTH, "The process turns", m.Live, "health",
         limited=False, refusals=(503,),
     ),
     Route(
-        "GET", "/metrics", metrics, None, "Figures for Prometheus", None, "health",
+        "GET", "/readyz", readyz, Verb.SEE_HEALTH, "Calls are distributed, or why not", m.Readiness, "health",
+        limited=False, refusals=(503,),
+    ),
+    Route(
+        "GET", "/metrics", metrics, Verb.SEE_METRICS, "Figures for Prometheus", None, "health",
         content_type=_METRICS_TYPE,
     ),
 )  # fmt: skip

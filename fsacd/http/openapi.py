@@ -17,6 +17,7 @@ from fsacd.http.bodies import NoBody
 from fsacd.http.problem import CONTENT_TYPE
 from fsacd.http.queries import PREFIX_MIN
 from fsacd.http.routes import Route
+from fsacd.rights import Role, roles_with, stranger
 
 _REF = "#/components/schemas/{model}"
 
@@ -49,7 +50,7 @@ def document(routes: Sequence[Route]) -> bytes:
         "info": {
             "title": "fsacd",
             "version": __version__,
-            "description": "Queues, agents and calls of the fsacd call distributor.",
+            "description": "Queues, agents and calls of the fsacd call distributor.\n\n" + _roles(),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": paths,
@@ -61,6 +62,12 @@ def document(routes: Sequence[Route]) -> bytes:
     return orjson.dumps(whole, option=orjson.OPT_INDENT_2)
 
 
+def _roles() -> str:
+    """What the roles may do, as a list in Markdown."""
+    lines = [f"* {role}: " + "; ".join(verb.says for verb in role.own) for role in Role]
+    return "A token has a role, and each role may do all that the ones before it may:\n\n" + "\n".join(lines)
+
+
 def _operation(route: Route) -> dict[str, Any]:
     name = re.sub(r"\W+", "_", f"{route.method.lower()}{route.path.removeprefix('/api/v1')}").strip("_")
     operation: dict[str, Any] = {
@@ -70,22 +77,35 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": [*_path_parameters(route), *_query_parameters(route)],
         "responses": _responses(route),
     }
-    if route.role is None:
+    operation["x-fsacd-verb"] = str(route.verb)
+    if _is_open(route):
         operation["security"] = []
     else:
         operation["security"] = [{"token": []}]
-        operation["description"] = f"Needs a token of the role {route.role.word} or above."
+        operation["description"] = _who_may(route)
     if route.body is not NoBody:
         required = any(field.is_required() for field in route.body.model_fields.values())
         operation["requestBody"] = {"required": required, "content": {"application/json": _schema(route.body)}}
     return operation
 
 
+def _is_open(route: Route) -> bool:
+    # The document says what holds unless the configuration closes the metrics.
+    return route.verb in stranger(open_metrics=True).verbs
+
+
+def _who_may(route: Route) -> str:
+    roles = roles_with(route.verb)
+    said = f"Needs the right `{route.verb}`: to {route.verb.says}. "
+    said += f"Tokens of the role{'s' if len(roles) > 1 else ''} {', '.join(roles)} have it"
+    return said + ("; those of the role agent for their own agents alone." if route.verb in Role.AGENT.own else ".")
+
+
 def _responses(route: Route) -> dict[str, Any]:
     answer = {route.content_type: _schema(route.answer) if route.answer else {}}
     responses: dict[str, Any] = {"200": {"description": "Done.", "content": answer}}
     codes = set(route.refusals)
-    if route.role is not None:
+    if not _is_open(route):
         codes |= {401, 403}
     if route.limited:
         codes.add(429)

@@ -8,11 +8,11 @@ from typing import cast
 from fsacd.core.views import AgentView, CallView, QueueView, Snapshot
 from fsacd.http import bodies as b
 from fsacd.http import models as m
-from fsacd.http.access import Role
 from fsacd.http.health import troubles
 from fsacd.http.present import by_arrival, by_id, seconds, timestamp, well_formed
 from fsacd.http.problem import ProblemError, unknown
 from fsacd.http.routes import V1, Asked, Route
+from fsacd.rights import Verb
 
 # Ids are random; six characters tell a few thousand live calls apart and can be read out by a person.
 PREFIX_MIN = 6
@@ -155,23 +155,23 @@ def call(asked: Asked) -> m.Call:
 
 
 ROUTES = (
-    Route("GET", f"{V1}/status", status, Role.READ, "The daemon at a glance", m.Status, "status"),
-    Route("GET", f"{V1}/queues", queues, Role.READ, "All queues", m.Queues, "queues"),
+    Route("GET", f"{V1}/status", status, Verb.SEE_STATUS, "The daemon at a glance", m.Status, "status"),
+    Route("GET", f"{V1}/queues", queues, Verb.SEE_STATUS, "All queues", m.Queues, "queues"),
     Route(
-        "GET", f"{V1}/queues/{{queue_name}}", queue, Role.READ, "One queue with its calls and agents",
+        "GET", f"{V1}/queues/{{queue_name}}", queue, Verb.SEE_STATUS, "One queue with its calls and agents",
         m.QueueDetail, "queues", refusals=(404,),
     ),
     Route(
-        "GET", f"{V1}/agents", agents, Role.READ, "The agents, by id", m.Agents, "agents",
+        "GET", f"{V1}/agents", agents, Verb.SEE_STATUS, "The agents, by id", m.Agents, "agents",
         query=b.AgentQuery, refusals=(422,),
     ),
-    Route("GET", f"{V1}/agents/{{agent_id}}", agent, Role.READ, "One agent", m.Agent, "agents", refusals=(404,)),
+    Route("GET", f"{V1}/agents/{{agent_id}}", agent, Verb.SEE_STATUS, "One agent", m.Agent, "agents", refusals=(404,)),
     Route(
-        "GET", f"{V1}/calls", calls, Role.READ, "The live calls, in the order of arrival", m.Calls, "calls",
+        "GET", f"{V1}/calls", calls, Verb.SEE_STATUS, "The live calls, in the order of arrival", m.Calls, "calls",
         query=b.CallQuery, refusals=(422,),
     ),
     Route(
-        "GET", f"{V1}/calls/{{call_id}}", call, Role.READ, "One live call", m.Call, "calls",
+        "GET", f"{V1}/calls/{{call_id}}", call, Verb.SEE_STATUS, "One live call", m.Call, "calls",
         refusals=(400, 404, 409),
     ),
 )  # fmt: skip

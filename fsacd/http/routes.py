@@ -1,16 +1,16 @@
-"""What a route is: falcon's routing, the check of roles and the OpenAPI document are all made from the same rows."""
+"""What a route is: falcon's routing, the check of rights and the OpenAPI document are all made from the same rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from fsacd.http.access import Role, Token
 from fsacd.http.api import Context
 from fsacd.http.bodies import Body, NoBody, NoQuery, Query
 from fsacd.http.present import Presenter
+from fsacd.rights import WHOLE, Principal, Target, Verb, Wish, may
 
 V1 = "/api/v1"
 
@@ -20,23 +20,30 @@ class Asked:
     """One request that has passed every check: who asks, for what, with which body and query."""
 
     context: Context
-    who: Token | None
-    by: str
+    who: Principal
     params: dict[str, str]
     body: BaseModel
     query: BaseModel
 
     @property
-    def role(self) -> Role:
-        """What the asker may do."""
-        return self.who.role if self.who else Role.READ
+    def by(self) -> str:
+        """Who asks, as history shows it."""
+        return self.who.subject
+
+    def may(self, verb: Verb) -> bool:
+        """Whether the asker may do this to everything."""
+        return may(self.who, verb, WHOLE, self.context.wall()) is None
+
+    def ask(self, wish: Wish) -> None:
+        """Ask this of the engine, in the asker's name. Raises Forbidden, Refused and Unavailable."""
+        self.context.daemon.ask(wish, self.who)
 
     def presenter(self) -> Presenter:
         """The present moment as the asker may see it."""
         return Presenter(
             snapshot=self.context.daemon.snapshot(),
             wall_ms=self.context.daemon.wall_ms,
-            reveal=self.role >= Role.SUPERVISOR,
+            reveal=self.may(Verb.SEE_NUMBERS),
             digits=self.context.settings.number_digits,
         )
 
@@ -59,14 +66,20 @@ class Unready:
 Handler = Callable[[Asked], BaseModel | Raw | Unready]
 
 
+def target_of(params: Mapping[str, str]) -> Target:
+    """What a path is about. Which queue a call is in is found out by whoever is asked (`Daemon.ask`)."""
+    agent, queue = params.get("agent_id"), params.get("queue_name")
+    return Target(() if agent is None else (agent,), () if queue is None else (queue,))
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one path. `role` None: open to everybody who reaches the address."""
+    """One method of one path. `verb` is what it takes; what it is about stands in its path (`target_of`)."""
 
     method: str
     path: str
     handler: Handler
-    role: Role | None
+    verb: Verb
     summary: str
     answer: type[BaseModel] | None
     tag: str

@@ -110,6 +110,7 @@ class ControlServer:
             name=str(rest.get("name", "")),
             context=str(rest.get("context", "public")),
             user=str(rest.get("user", "")),
+            realm=str(rest.get("realm", "")),
             acknowledges=rest.get("acknowledges") is not False,
         )
         line = switch.call(caller, ScriptedPhone())

@@ -55,8 +55,8 @@ def inbound(uuid: str, caller: Caller, now_us: int) -> Channel:
     return channel
 
 
-def inbound_variables(channel: Channel, number: int, caller: Caller) -> dict[str, str]:
-    """What an inbound leg knows at CHANNEL_CREATE; `number` is the switch's session number."""
+def inbound_variables(channel: Channel, number: int, caller: Caller, home: str) -> dict[str, str]:
+    """What an inbound leg knows at CHANNEL_CREATE: `number` is the switch's session number, `home` its own domain."""
     uri = f"{caller.number}@127.0.0.1:5080"
     known = {
         "direction": "inbound",
@@ -86,13 +86,15 @@ def inbound_variables(channel: Channel, number: int, caller: Caller) -> dict[str
         "endpoint_disposition": "RECEIVED",
     }
     if caller.user:
-        # mod_sofia writes these when the digest was right; user_name comes from the directory's <user id>.
+        # mod_sofia writes these when the digest was right; user_name and domain_name come from the directory's <user>
+        # and <domain>, sip_auth_realm is what the phone says (freely, where the profile forces the domain).
+        user, _, domain = caller.user.partition("@")
         known |= {
             "sip_authorized": "true",
-            "sip_auth_username": caller.user,
-            "sip_auth_realm": "127.0.0.1",
-            "user_name": caller.user,
-            "domain_name": "127.0.0.1",
+            "sip_auth_username": user,
+            "sip_auth_realm": caller.realm or domain or home,
+            "user_name": user,
+            "domain_name": domain or home,
         }
     return known | _CODEC | dict(caller.variables)
 

@@ -214,8 +214,10 @@ class Caller:
     destination: str
     name: str = ""
     context: str = "public"
-    # The user name that the SIP digest proved, "" for a stranger.
+    # Whom the SIP digest proved, USER or USER@DOMAIN of the directory; "" for a stranger.
     user: str = ""
+    # What the phone says that its realm is, where the profile forces the domain; "": its domain.
+    realm: str = ""
     variables: tuple[tuple[str, str], ...] = ()
     # Whether he is really there: who sends calls in the name of another's address never acknowledges an answer.
     acknowledges: bool = True

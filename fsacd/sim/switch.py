@@ -182,7 +182,7 @@ class Switch:
             line.leg_ended("NORMAL_TEMPORARY_FAILURE", by_far_end=False)
             return
         channel = legs.inbound(self.agenda.uuid(), caller, self.agenda.wall_us)
-        channel.variables = legs.inbound_variables(channel, self.next_session_id(), caller)
+        channel.variables = legs.inbound_variables(channel, self.next_session_id(), caller, self.globals["domain"])
         session = Session(self, channel, line)
         line.session = session
         self.adopt(session)

@@ -20,6 +20,7 @@ from fsacd.esl.control import CallControl
 from fsacd.esl.features import Desk, Member
 from fsacd.esl.settings import LinkSettings
 from fsacd.journal.journal import Journal, JournalSettings
+from fsacd.rights import Principal
 from fsacd.runtime import Runtime, monotonic_ms
 from fsacd.testing import PLUGINS
 from tests.chaos.net import Net
@@ -158,7 +159,7 @@ class Life(Frozen):
     def _write(self, records: Sequence[Record]) -> None:
         self._on_row(self.instance, records)
 
-    def _ask(self, event: AgentEvent) -> None:
+    def _ask(self, event: AgentEvent, _principal: Principal) -> None:
         self.runtime.ask(event)
 
     def _send(self, command: Command) -> None:

@@ -23,20 +23,23 @@ class Desk:
     switch: RealSwitch
     directory: Path
 
-    def register(self, users: Sequence[str], sip_port: int) -> None:
+    def register(self, users: Sequence[str], sip_port: int, domain: str = DOMAIN) -> None:
         """Register the users' phones as reachable at this port. AssertionError when the switch does not take one."""
-        lines = [f"{user};{_password(user)};{sip_port};{DOMAIN};" for user in users]
+        lines = [f"{user};{_password(user)};{sip_port};{domain};" for user in users]
         sipp = self._run("register.xml", "phones.csv", lines)
         sipp.wait(_REGISTER_S)
         assert sipp.process.returncode == 0, (sipp.directory / "errors.txt").read_text(errors="replace")[-2000:]
 
-    def dial(self, user: str, code: str, *, pin: str = "", claims: str = "", password: str = "") -> str:
+    def dial(
+        self, user: str, code: str, *, pin: str = "", claims: str = "", password: str = "", domain: str = DOMAIN
+    ) -> str:
         """Dial a code and listen to the end: YES, NO or FORBIDDEN. A pin is one digit, typed four times.
 
-        `claims` is whom the phone's From names; the user himself unless it says otherwise.
+        `claims` is whom the phone's From names; the user themselves unless it says otherwise. `domain` is the realm in
+        which the phone answers the challenge.
         """
         assert len(set(pin)) <= 1, "the scenario types one digit four times"
-        line = f"{user};{_password(user, password)};{code};{pin[:1]};{claims or user};9;"
+        line = f"{user};{_password(user, password)};{code};{pin[:1]};{claims or user};9;{domain};"
         sipp = self._run("feature_code.xml", "phones.csv", [line])
         sipp.wait(_DIAL_S)
         logged = [words for words in map(str.split, sipp.log) if words[:2] == [user, code]]

@@ -70,7 +70,7 @@ class Rig:
     def __init__(self, *, respect_outside_calls: bool = True, fence_term_ms: int = 0) -> None:
         self.runtime = Told()
         self.link = Link()
-        desk = Desk(lambda _: None, monotonic_ms)
+        desk = Desk(lambda _wish, _who: None, monotonic_ms)
         desk.members = {"1001": Member("1001", "user/1001", None)}
         settings = LinkSettings(password="x", fence_term_ms=fence_term_ms, fence_renewal_ms=50)
         self.control = CallControl(

@@ -161,6 +161,7 @@ class Switch:
 
     def __init__(self, legs: dict[str, dict[str, str]]) -> None:
         self.legs = legs
+        self.domain = "lab.example"
         self.asked: list[str] = []
         self.before_dump: Callable[[], object] = lambda: None
 
@@ -172,6 +173,8 @@ class Switch:
                 return Reply(Outcome.OK, json.dumps({"row_count": len(rows), "rows": rows}))
             case "uuid_exists":
                 return Reply(Outcome.OK, "true" if words[2] in self.legs else "false")
+            case "global_getvar":
+                return Reply(Outcome.OK, self.domain)
         self.asked.append(words[2])
         text = json.dumps({"Unique-ID": words[2], **self.legs[words[2]]}) if words[2] in self.legs else "-ERR"
         self.before_dump()
@@ -299,3 +302,40 @@ def test_a_talk_that_a_crash_had_ended_for_us_and_that_is_back_is_a_call_of_its_
         rig.hear("CHANNEL_CREATE", **ours, variable_recovered=recovered)
         rig.hear("CHANNEL_HANGUP", **ours)
         assert rig.story() == told
+
+
+# --- the same number in several domains ------------------------------------------------------------------------------
+
+
+def test_another_domains_call_is_no_call_of_our_agent(rig: Rig) -> None:
+    """1001 of another domain dials out or is called: our 1001, who is in the switch's own domain, is free."""
+    rig.calls.sweep(Switch({}).ask, ())
+    rig.hear("CHANNEL_CREATE", **IN, variable_user_name="1001", variable_domain_name="other.example")
+    rig.hear("CHANNEL_CREATE", OTHER, **OUT, variable_dialed_user="1001", variable_dialed_domain="other.example")
+    assert rig.facts == []
+    rig.hear("CHANNEL_PROGRESS", **IN, variable_user_name="1001", variable_domain_name="LAB.example")
+    assert rig.story() == ["1001+1"]
+
+
+def test_agents_of_the_same_number_are_told_apart() -> None:
+    """Each domain's 1001 is busy by their own calls alone, found out by a sweep, too."""
+    rig = Rig()
+    other = "1001@other.example"
+    rig.phones.configure({"1001": "user/1001", other: "user/1001@other.example"}, {other: "other.example"})
+    legs = {
+        LEG: IN | {"variable_user_name": "1001", "variable_domain_name": "other.example"},
+        OTHER: OUT | {"Channel-Presence-ID": "1001@lab.example"},
+    }
+    rig.calls.sweep(Switch(legs).ask, ())
+    assert sorted(rig.facts, key=str) == [
+        OutsideCallStarted("1001", Leg("fs1", OTHER)),
+        OutsideCallStarted(other, Leg("fs1", LEG)),
+    ]
+
+
+@pytest.mark.parametrize("reply", [Reply(Outcome.ERR, "-ERR no permission"), Reply(Outcome.OK, "")])
+def test_where_the_switchs_domain_is_not_known_any_domain_counts(rig: Rig, reply: Reply) -> None:
+    """A link without the right to ask serves as before: rather an agent too many is left in peace than one too few."""
+    switch = Switch({LEG: IN | {"variable_user_name": "1001", "variable_domain_name": "other.example"}})
+    rig.calls.sweep(lambda wire: reply if b"global_getvar" in wire.data else switch.ask(wire), ())
+    assert rig.story() == ["1001+1"]

@@ -19,7 +19,18 @@ def leg(direction: str, **headers: str) -> Message:
 
 FAR_ENDS = {
     "a user of the directory calls": (leg("inbound", variable_user_name="1001"), Phone("1001")),
-    "he calls from a browser": (leg("inbound", variable_verto_user="1001@example.net"), Phone("1001")),
+    "he calls from a browser": (
+        leg("inbound", variable_verto_user="1001@example.net"),
+        Phone("1001", domain="example.net"),
+    ),
+    "their domain is known, too": (
+        leg("inbound", variable_user_name="1001", variable_domain_name="Example.NET"),
+        Phone("1001", domain="example.net"),
+    ),
+    "a user of a domain is called": (
+        leg("outbound", variable_dialed_user="1001", variable_dialed_domain="example.net"),
+        Phone("1001", domain="example.net"),
+    ),
     "a stranger says that he is 1001": (
         leg(
             "inbound",
@@ -50,7 +61,10 @@ FAR_ENDS = {
         ),
         Phone("1001", "a1b2@10.0.0.5:5062"),
     ),
-    "a dial string names the presence": (leg("outbound", Channel__Presence__ID="1001@example.net"), Phone("1001")),
+    "a dial string names the presence": (
+        leg("outbound", Channel__Presence__ID="1001@example.net"),
+        Phone("1001", domain="example.net"),
+    ),
     "an address is called": (
         leg("outbound", variable_sip_destination_url="sip:7@10.0.0.9"),
         Phone(address="7@10.0.0.9"),
@@ -74,9 +88,9 @@ def test_only_what_the_switch_vouches_for_tells_whose_phone_it_is(what: str) -> 
     ("contact", "phone"),
     [
         ("user/1001", Phone("1001")),
-        ("user/1001@example.net", Phone("1001")),
-        ("verto.rtc/1001@example.net", Phone("1001")),
-        ("sofia/internal/1001%example.net", Phone("1001")),
+        ("user/1001@example.net", Phone("1001", domain="example.net")),
+        ("verto.rtc/1001@example.net", Phone("1001", domain="example.net")),
+        ("sofia/internal/1001%example.net", Phone("1001", domain="example.net")),
         ("sofia/internal/1001", Phone("1001")),
         ("sofia/internal/1001@10.0.0.5:5062", Phone(address="1001@10.0.0.5:5062")),
         ("sofia/internal/sip:1001@10.0.0.5;transport=tcp", Phone(address="1001@10.0.0.5")),
@@ -174,3 +188,24 @@ def test_agents_sit_where_they_sat_before_a_restart() -> None:
     phones.sit({"1001": "user/1001", "1002": "user/1001", "1009": "user/1001"})
     assert phones.at(Phone("1001")) == {"1001", "1002"}
     assert phones.at(Phone("1002")) == set()
+
+
+def test_a_number_is_somebody_else_in_another_domain() -> None:
+    """Own phones, phones where somebody has logged in, and ids with a domain: the domain counts where it is known."""
+    phones = Phones()
+    other = "1001@other.example"
+    contacts = {"1001": "user/1001@lab.example", "1002": "user/1002", other: "user/1001@other.example"}
+    phones.configure(contacts, {"1001": "lab.example", other: "other.example"})
+    assert phones.at(Phone("1001", domain="lab.example")) == {"1001"}
+    assert phones.at(Phone("1001", domain="other.example")) == {other}
+    assert phones.at(Phone("1001", domain="third.example")) == set()
+    assert not phones.knows(Phone("1001", domain="third.example"))
+    # Where a leg does not say the domain, it may be either's.
+    assert phones.at(Phone("1001")) == {"1001", other}
+    # 1002 is where the switch is at home, if that is known.
+    assert phones.at(Phone("1002", domain="other.example", home="lab.example")) == set()
+    assert phones.at(Phone("1002", domain="other.example")) == {"1002"}
+    with phones.moving(AgentLoggedIn("1002", "phone:1001", contact="user/1001@other.example")):
+        pass
+    assert phones.at(Phone("1001", domain="other.example")) == {other, "1002"}
+    assert phones.at(Phone("1002", domain="lab.example", home="lab.example")) == set()

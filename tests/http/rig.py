@@ -14,7 +14,7 @@ from typing import Any
 import gevent
 from structlog.testing import capture_logs
 
-from fsacd.core.events import Event, Leg
+from fsacd.core.events import Leg
 from fsacd.core.rules import Service
 from fsacd.core.views import (
     AgentView,
@@ -26,18 +26,23 @@ from fsacd.core.views import (
     Snapshot,
     WhyNot,
 )
-from fsacd.errors import Refused
+from fsacd.errors import Forbidden, Refused
 from fsacd.http import health
-from fsacd.http.access import Access, Role, Token
+from fsacd.http.access import Access, Token
 from fsacd.http.api import ApiSettings, DaemonStatus, StoredExplanations, StoreStatus, SwitchStatus
 from fsacd.http.app import make_app
 from fsacd.http.server import ApiServer
+from fsacd.rights import EVERYWHERE, Places, Principal, Role, Scope, Wish, may_ask
 
 # The engine's clock reads 1,000,000 ms at noon on the first of March 2026.
 NOW_MS = 1_000_000
 NOON_MS = 1_772_366_400_000
 
-TOKENS = tuple(Token.of(role.word, role, f"secret-of-{role.word}") for role in Role)
+# The token of the role agent is bound to 1001.
+OWN = Scope(agents=frozenset({"1001"}))
+TOKENS = tuple(
+    Token.of(role.value, role, f"secret-of-{role.value}", OWN if role is Role.AGENT else EVERYWHERE) for role in Role
+)
 SETTINGS = ApiSettings(port=0, tokens=TOKENS, rate=10_000.0, burst=10_000.0)
 
 
@@ -152,15 +157,20 @@ class FakeDaemon:
 
     shown: Snapshot = field(default_factory=snapshot)
     state: DaemonStatus = field(default_factory=daemon_status)
-    asked: list[Event] = field(default_factory=list)
-    answer: Callable[[Event], None] = lambda _: None
+    asked: list[Wish] = field(default_factory=list)
+    answer: Callable[[Wish], None] = lambda _: None
+    allowed_contacts: tuple[str, ...] = ()
     resyncs: Callable[[], str] = lambda: "comparing with fs1"
     reloads: Callable[[], str] = lambda: "The configuration was reloaded: 2 queues, 2 agents."
     explanations: tuple[Explanation, ...] = (explanation(),)
 
-    def ask(self, event: Event) -> None:
-        self.asked.append(event)
-        self.answer(event)
+    def ask(self, wish: Wish, principal: Principal) -> None:
+        places = Places({agent.agent_id: agent.contact for agent in self.shown.agents}, self.allowed_contacts)
+        refusal = may_ask(principal, wish, places, lambda _: "support", NOON_MS / 1000)
+        if refusal is not None:
+            raise Forbidden(refusal)
+        self.asked.append(wish)
+        self.answer(wish)
 
     def snapshot(self) -> Snapshot:
         return self.shown
@@ -171,10 +181,10 @@ class FakeDaemon:
     def wall_ms(self, engine_ms: int) -> int:
         return engine_ms - NOW_MS + NOON_MS
 
-    def reload(self) -> str:
+    def reload(self, _principal: Principal) -> str:
         return self.reloads()
 
-    def resync(self) -> str:
+    def resync(self, _principal: Principal) -> str:
         return self.resyncs()
 
     def status(self) -> DaemonStatus:
@@ -221,7 +231,7 @@ class Rig:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """One request on a connection of its own; `body` is sent as JSON unless it is bytes."""
-        sent = {} if role is None else {"Authorization": f"Bearer secret-of-{role.word}"}
+        sent = {} if role is None else {"Authorization": f"Bearer secret-of-{role.value}"}
         if body is not None:
             sent["Content-Type"] = "application/json"
         sent.update(headers or {})
@@ -246,13 +256,22 @@ class Rig:
 
 
 @contextmanager
-def serve(daemon: FakeDaemon | None = None, stored: StoredExplanations | None = None, **settings: Any) -> Iterator[Rig]:
-    """Serve a fake daemon until the block ends; `stored` is what its database holds, None: it has none."""
+def serve(
+    daemon: FakeDaemon | None = None,
+    stored: StoredExplanations | None = None,
+    access: Access | None = None,
+    **settings: Any,
+) -> Iterator[Rig]:
+    """Serve a fake daemon until the block ends; it is noon there for ever.
+
+    `stored` is what its database holds, None: it has none.
+    """
     chosen = replace(SETTINGS, **settings)
     fake = daemon or FakeDaemon()
-    access = Access(chosen.tokens, rate=chosen.rate, burst=chosen.burst, clock=time.monotonic)
+    if access is None:
+        access = Access(chosen.tokens, rate=chosen.rate, burst=chosen.burst, clock=time.monotonic)
     text = b"fsacd_up 1\n", "text/plain; version=0.0.4"
-    app = make_app(fake, chosen, lambda: text, explanations=stored, access=access)
+    app = make_app(fake, chosen, lambda: text, wall=lambda: NOON_MS / 1000, explanations=stored, access=access)
     server = ApiServer(app, chosen, access, lambda path: health.page(fake.status(), path))
     server.start()
     try:

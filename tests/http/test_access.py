@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from fsacd.http.access import Access, Role, Token
+from fsacd.http.access import Access, Token
 from fsacd.http.buckets import Bucket
+from fsacd.rights import Role
 
 WALLBOARD = Token.of("wallboard", Role.READ, "a-long-secret")
 DESK = Token.of("desk", Role.AGENT, "another-secret")
@@ -15,11 +16,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-def test_each_role_may_do_what_the_ones_before_it_may() -> None:
-    """Roles are ordered read < agent < supervisor < admin."""
-    assert [role.word for role in sorted(Role)] == ["read", "agent", "supervisor", "admin"]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +43,8 @@ def test_only_the_exact_secret_behind_bearer_is_a_token(header: str | None, expe
 
 def test_a_token_does_not_show_its_digest() -> None:
     """What identifies a token does not get into a log by printing it."""
-    assert repr(WALLBOARD) == "Token(name='wallboard', role=<Role.READ: 1>)"
+    assert "wallboard" in repr(WALLBOARD)
+    assert "sha256" not in repr(WALLBOARD)
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:

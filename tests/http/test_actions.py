@@ -6,8 +6,8 @@ import pytest
 
 from fsacd.core import events as e
 from fsacd.errors import Unavailable
-from fsacd.http.access import Role
-from tests.http.rig import FakeDaemon, serve
+from fsacd.rights import Role
+from tests.http.rig import FakeDaemon, agent_view, serve, snapshot
 
 CALL = "c0ffee00-0000-4000-8000-000000000001"
 
@@ -19,8 +19,8 @@ CALL = "c0ffee00-0000-4000-8000-000000000001"
         ("agents/1001/login", {}, e.AgentLoggedIn("1001", "api:admin", None, ready=True)),
         (
             "agents/1001/login",
-            {"contact": "user/2001@example.org", "ready": False},
-            e.AgentLoggedIn("1001", "api:admin", "user/2001@example.org", ready=False),
+            {"contact": "user/1002", "ready": False},
+            e.AgentLoggedIn("1001", "api:admin", "user/1002", ready=False),
         ),
         ("agents/1001/logout", None, e.AgentLoggedOut("1001", "api:admin")),
         ("agents/1001/ready", {}, e.AgentSetReady("1001", "api:admin")),
@@ -37,6 +37,15 @@ def test_an_action_posts_one_fact(path: str, body: Any, expected: e.Event) -> No
     with serve() as rig:
         reply = rig.post(f"/api/v1/{path}", body)
         assert (reply.status, rig.daemon.asked) == (200, [expected])
+
+
+def test_an_agent_of_a_domain_is_named_with_it() -> None:
+    """The @ of an id stands in a path as it is, or escaped."""
+    shown = snapshot(agents=(agent_view("1001@pbx.example"),))
+    with serve(FakeDaemon(shown)) as rig:
+        for path in ("1001@pbx.example", "1001%40pbx.example"):
+            assert rig.post(f"/api/v1/agents/{path}/ready").json["id"] == "1001@pbx.example"
+        assert rig.daemon.asked == [e.AgentSetReady("1001@pbx.example", "api:admin")] * 2
 
 
 def test_an_action_is_logged_with_who_asked_for_it() -> None:
@@ -106,16 +115,37 @@ def test_a_bad_configuration_comes_back_with_all_its_problems() -> None:
     assert (reply.status, reply.json["problems"]) == (409, ["a.yaml:1:1: x", "a.yaml:2:1: y"])
 
 
-@pytest.mark.parametrize(
-    "contact", ["sofia/gateway/carrier/+19005551234", "loopback/9000", "USER/1001", "user/1001;a=b", "user/1001/0900"]
-)
-def test_an_agent_may_only_be_rung_at_a_user(contact: str) -> None:
-    """A token of role agent cannot make the switch dial a number; a supervisor's can."""
-    with serve() as rig:
-        refused = rig.post("/api/v1/agents/1001/login", {"contact": contact}, Role.AGENT)
-        allowed = rig.post("/api/v1/agents/1001/login", {"contact": contact}, Role.SUPERVISOR)
-        assert rig.daemon.asked == [e.AgentLoggedIn("1001", "api:supervisor", contact, ready=True)]
-    assert [refused.status, refused.json["type"], allowed.status] == [403, "urn:fsacd:problem:contact-not-allowed", 200]
+ELSEWHERE = [
+    "user/9999@elsewhere",
+    "user/+4930123456",
+    "user/desk1+4930123456",
+    "user/desk1@elsewhere",
+    "sofia/gateway/carrier/+19005551234",
+    "loopback/9000",
+    "USER/1001",
+    "user/1001;a=b",
+    "user/1001/0900",
+]
+
+
+@pytest.mark.parametrize("role", [Role.AGENT, Role.SUPERVISOR, Role.ADMIN])
+@pytest.mark.parametrize("contact", ELSEWHERE)
+def test_nobody_can_have_an_agent_rung_where_the_configuration_does_not_allow_it(role: Role, contact: str) -> None:
+    """No token can make the switch dial a number or another domain: that costs money, and tokens are stolen."""
+    with serve(FakeDaemon(allowed_contacts=("user/desk*",))) as rig:
+        refused = rig.post("/api/v1/agents/1001/login", {"contact": contact}, role)
+        assert rig.daemon.asked == []
+    assert (refused.status, refused.json["type"]) == (403, "urn:fsacd:problem:right")
+    assert f"may not be rung at {contact}" in refused.json["detail"]
+
+
+@pytest.mark.parametrize("role", [Role.AGENT, Role.SUPERVISOR, Role.ADMIN])
+@pytest.mark.parametrize("contact", ["user/1001", "user/1002", "user/desk7", "user/1001@home.example.org"])
+def test_an_agent_is_rung_at_any_agents_contact_and_where_it_is_allowed(role: Role, contact: str) -> None:
+    """Their own phone, a colleague's, and what stands in the list, with the agent's own id filled in."""
+    with serve(FakeDaemon(allowed_contacts=("user/desk*", "user/{agent}@home.example.org"))) as rig:
+        assert rig.post("/api/v1/agents/1001/login", {"contact": contact}, role).status == 200
+        assert rig.daemon.asked == [e.AgentLoggedIn("1001", f"api:{role}", contact, ready=True)]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from fsacd.core import events as e
 from fsacd.core.rules import Service, SkillLevels
 from fsacd.core.views import Snapshot
-from fsacd.http.access import Role
+from fsacd.rights import Role
 from tests.http.rig import FakeDaemon, agent_view, call_view, queue_view, serve, snapshot
 
 CALL = "c0ffee00-0000-4000-8000-000000000001"
@@ -298,4 +298,4 @@ def test_only_supervisors_change_what_goes_on(path: str, body: object, role: Rol
     with serve(FakeDaemon(centre())) as rig:
         reply = rig.post(f"/api/v1/{path}", body, role)
         assert rig.daemon.asked == []
-    assert (reply.status, reply.json["type"]) == (403, "urn:fsacd:problem:role")
+    assert (reply.status, reply.json["type"]) == (403, "urn:fsacd:problem:right")

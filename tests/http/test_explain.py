@@ -13,7 +13,7 @@ import pytest
 from fsacd import explaining
 from fsacd.core.views import RankedAgent, Rejected, WhyNot
 from fsacd.errors import Unavailable
-from fsacd.http.access import Role
+from fsacd.rights import Role
 from tests.http.rig import NOW_MS, FakeDaemon, call_view, explanation, serve, snapshot
 
 CALL = "c0ffee00-0000-4000-8000-000000000001"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from fsacd.http.access import Role
 from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
+from fsacd.rights import Role
 from fsacd.trouble import Trouble
 from tests.http.rig import FakeDaemon, daemon_status, serve
 

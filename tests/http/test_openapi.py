@@ -52,12 +52,38 @@ def test_operations_have_names_of_their_own(described: Any) -> None:
     assert len(set(names)) == len(names) == len(ROUTES)
 
 
+OPEN = {"/livez", "/readyz", "/metrics", "/openapi.json"}
+
+
 def test_what_needs_a_token_says_so(described: Any) -> None:
     """Security is stated for each operation, with 401 and 403 where it applies."""
     for route in ROUTES:
         operation = described["paths"][route.path][route.method.lower()]
-        assert operation["security"] == ([] if route.role is None else [{"token": []}])
-        assert ({"401", "403"} <= set(operation["responses"])) == (route.role is not None)
+        assert operation["security"] == ([] if route.path in OPEN else [{"token": []}])
+        assert ({"401", "403"} <= set(operation["responses"])) == (route.path not in OPEN)
+
+
+def test_each_operation_says_its_verb_and_who_has_it(described: Any) -> None:
+    """Whoever reads the document sees which role to ask for, and that an agent's token is for that agent alone."""
+    reload = described["paths"]["/api/v1/reload"]["post"]
+    assert reload["x-fsacd-verb"] == "reload"
+    assert reload["description"] == (
+        "Needs the right `reload`: to reload the configuration. Tokens of the role admin have it."
+    )
+    login = described["paths"]["/api/v1/agents/{agent_id}/login"]["post"]
+    assert login["description"].endswith(
+        "Tokens of the roles agent, supervisor, admin have it; those of the role agent for their own agents alone."
+    )
+    assert {op["x-fsacd-verb"] for methods in described["paths"].values() for op in methods.values()} == {
+        str(route.verb) for route in ROUTES
+    }
+
+
+def test_the_document_explains_the_roles(described: Any) -> None:
+    """All four roles stand there with what they add."""
+    lines = [line for line in described["info"]["description"].splitlines() if line.startswith("* ")]
+    assert [line.split(":")[0] for line in lines] == ["* read", "* agent", "* supervisor", "* admin"]
+    assert lines[3] == "* admin: reload the configuration; compare with the switches at once"
 
 
 def test_query_parameters_carry_their_limits(described: Any) -> None:

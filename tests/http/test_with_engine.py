@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from fsacd.core.commands import RingAgent
-from fsacd.core.events import AgentLoggedIn, Event, SwitchConnected
+from fsacd.core.events import AgentLoggedIn, SwitchConnected
 from fsacd.core.records import ChangeMade
 from fsacd.core.rules import Service
 from fsacd.core.views import Explanation, Snapshot
 from fsacd.errors import Refused
-from fsacd.http.access import Role
+from fsacd.rights import Principal, Role, Wish
 from fsacd.testing import Driver, agent, queue, queued, rules_of
 from tests.http.rig import FakeDaemon, Rig, serve
 
@@ -35,8 +35,8 @@ class EngineDaemon(FakeDaemon):
 
     driver: Driver = field(default_factory=lambda: Driver(RULES))
 
-    def ask(self, event: Event) -> None:
-        step = self.driver.tell(event)
+    def ask(self, wish: Wish, principal: Principal) -> None:
+        step = self.driver.tell(wish)
         if step.refused is not None:
             raise Refused(step.refused)
 

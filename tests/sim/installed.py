@@ -11,7 +11,7 @@ from fsacd.core.events import AgentLoggedIn, Event, SwitchConnected
 from fsacd.core.rules import Rules
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.switch_clock import SwitchClock
-from fsacd.esl.translate import Feature, Reader, to_wires
+from fsacd.esl.translate import Feature, Reader, Unacknowledged, to_wires
 from fsacd.plugins.catalogue import Catalogue
 from fsacd.sim.agenda import MS
 from fsacd.sim.dialplan import Dialplan
@@ -86,7 +86,7 @@ class Centre:
             for event in heard[self._read :]:
                 self._read += 1
                 fact = self._reader.read(Message(Kind.EVENT, event), clock, self.now_ms())
-                if fact is not None and not isinstance(fact, Feature):
+                if fact is not None and not isinstance(fact, Feature | Unacknowledged):
                     self._post(fact)
 
     def call(self, destination: str, number: str = "+4930987654") -> Line:

@@ -27,7 +27,7 @@ class Watched:
         for header, pattern in (*OWN_FILTERS, *FILTERS):
             self.client.events_on.feed(f"filter {header} {pattern}\n\n".encode())
         self.phones = Phones()
-        self.phones.configure({"1001": "user/1001@lab", "1002": "user/1002@lab"})
+        self.phones.configure({"1001": "user/1001", "1002": "user/1002"})
         self.facts: list[Event] = []
         self.calls = OutsideCalls("fs1", self.phones, self.facts.append, lambda _offer: True)
 
@@ -86,3 +86,14 @@ def test_the_leg_of_a_user_shows_what_the_real_one_does(watched: Watched) -> Non
     shown = ("variable_dialed_user", "variable_dialed_domain", "Channel-Presence-ID", "variable_sip_destination_url")
     assert [event[header] for header in shown] == ["1001", "lab", "1001@lab", f"sip:{PHONE}"]
     assert event["Channel-Name"] == f"sofia/internal/{PHONE}"
+
+
+def test_another_domains_phone_is_another_one(watched: Watched) -> None:
+    """The same number in another domain of the directory dials out: our agent is free."""
+    watched.phones.configure({"1001": "user/1001@127.0.0.1"}, {"1001": "127.0.0.1"})
+    watched.model.switch.call(Caller("1001", "music", user="1001@other.example"), ScriptedPhone())
+    watched.model.run(50)
+    assert watched.story() == []
+    watched.model.switch.call(Caller("1001", "music", user="1001"), ScriptedPhone())
+    watched.model.run(50)
+    assert watched.story() == ["1001+"]

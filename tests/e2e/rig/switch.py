@@ -22,7 +22,7 @@ from tests.fair import Stopwatch, children
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PASSWORD = "lab-password"
-DOMAIN = "lab.fsacd.test"
+DOMAIN, OTHER_DOMAIN = "lab.fsacd.test", "other.fsacd.test"
 _START_S = 30.0
 # It asks each phone for its call anew, one after the other, as fast as the machine is.
 _RECOVERY_S = 60.0
@@ -126,6 +126,10 @@ class RealSwitch:
     # FreeSWITCH without the commands and applications that run programs.
     no_system: bool = False
     dialplan: Path = REPOSITORY / "freeswitch" / "dialplan"
+    # The users of a second domain of the directory.
+    others: tuple[str, ...] = ()
+    # The domain in whose directory every phone is looked up, whatever it says; "": the one that it says.
+    forced_domain: str = DOMAIN
     environment: Mapping[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
 
@@ -139,6 +143,8 @@ class RealSwitch:
         _write_music(places["music"] / "music.wav")
         users = self.directory / "users.xml"
         users.write_text(_users(self.agents), encoding="utf-8")
+        others = self.directory / "others.xml"
+        others.write_text(_users(self.others, password="other"), encoding="utf-8")
         environment = {
             "FSACD_LAB_AGENT_PORT": str(self.agent_port),
             "FSACD_LAB_TRUNK_PORT": str(self.trunk_port),
@@ -152,6 +158,8 @@ class RealSwitch:
             "FSACD_LAB_DISABLE_TRANSFER": "true" if self.disable_transfer else "false",
             "FSACD_LAB_NO_SYSTEM": "true" if self.no_system else "false",
             "FSACD_LAB_USERS": str(users),
+            "FSACD_LAB_OTHERS": str(others),
+            "FSACD_LAB_FORCED_DOMAIN": self.forced_domain,
             "FSACD_LAB_MUSIC": str(places["music"]),
             "FSACD_LAB_DIALPLAN": str(self.dialplan),
         }
@@ -216,9 +224,9 @@ class RealSwitch:
         return Esl(self.esl_port)
 
 
-def _users(agents: tuple[str, ...]) -> str:
+def _users(agents: tuple[str, ...], password: str = "pw") -> str:
     users = "".join(
-        f'<user id="{agent}"><params><param name="password" value="pw{agent}"/></params>'
+        f'<user id="{agent}"><params><param name="password" value="{password}{agent}"/></params>'
         f'<variables><variable name="user_context" value="agents"/></variables></user>\n'
         for agent in agents
     )

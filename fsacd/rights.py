@@ -1,0 +1,302 @@
+"""Who may do what, decided here and nowhere else: for tokens, for phones, for a signal; for people, when they come.
+
+- Nobody may do what is not given to them.
+- A principal is a subject (what history writes down), the verbs that it has, and the scope in which it has them.
+- A verb is one kind of right. Each route of the API and each wish to the engine names the one that it needs.
+- A scope bounds acting. What only looks is given whole or not at all.
+- In each direction in which a scope is bounded, a target must be named, and lie inside.
+- Time is an argument; a principal whose time is over may do nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, assert_never
+
+from fsacd.core.events import (
+    AgentChangeAsked,
+    AgentEndedWrapUp,
+    AgentEvent,
+    AgentLoggedIn,
+    AgentLoggedOut,
+    AgentSetNotReady,
+    AgentSetReady,
+    CallChangeAsked,
+    CallHangupAsked,
+    CallPromoteAsked,
+    CallRequeueAsked,
+    CallSendAsked,
+    CallWish,
+    QueueSetOpen,
+)
+
+# What somebody may want of the engine. Everything else that enters it is told by switches, clocks and files.
+Wish = CallWish | AgentEvent | QueueSetOpen
+
+
+class Verb(StrEnum):
+    """All that anybody may do."""
+
+    SEE_HEALTH = "see_health"
+    SEE_METRICS = "see_metrics"
+    SEE_STATUS = "see_status"
+    SEE_NUMBERS = "see_numbers"
+    EXPLAIN = "explain"
+    ACT_AS_AGENT = "act_as_agent"
+    CHOOSE_CONTACT = "choose_contact"
+    CHANGE_AGENTS = "change_agents"
+    MOVE_CALLS = "move_calls"
+    CHANGE_CALLS = "change_calls"
+    END_CALLS = "end_calls"
+    OPEN_QUEUES = "open_queues"
+    RELOAD = "reload"
+    RESYNC = "resync"
+
+    @property
+    def says(self) -> str:
+        """What it lets somebody do, to stand after "may"."""
+        return _SAYS[self]
+
+
+_SAYS: Final[Mapping[Verb, str]] = {
+    Verb.SEE_HEALTH: "see whether the daemon lives and is ready",
+    Verb.SEE_METRICS: "see the metrics",
+    Verb.SEE_STATUS: "look at the status, queues, agents and calls",
+    Verb.SEE_NUMBERS: "see callers' numbers and agents' contacts in full",
+    Verb.EXPLAIN: "see why a call went where it went",
+    Verb.ACT_AS_AGENT: "log an agent in and out, make them ready or not, and end their wrap-up",
+    Verb.CHOOSE_CONTACT: "choose at login where an agent is rung, of the contacts that are allowed",
+    Verb.CHANGE_AGENTS: "change agents' skills and queues",
+    Verb.MOVE_CALLS: "put calls into a queue or send them to an agent",
+    Verb.CHANGE_CALLS: "promote calls and change their priority, head start and required skills",
+    Verb.END_CALLS: "hang calls up",
+    Verb.OPEN_QUEUES: "open and close queues",
+    Verb.RELOAD: "reload the configuration",
+    Verb.RESYNC: "compare with the switches at once",
+}
+
+# These only look.
+_LOOKING: Final = frozenset((Verb.SEE_HEALTH, Verb.SEE_METRICS, Verb.SEE_STATUS, Verb.SEE_NUMBERS, Verb.EXPLAIN))
+
+
+class Role(StrEnum):
+    """The sets of verbs that the configuration knows by a name; each has all that the ones before it have."""
+
+    READ = "read"
+    AGENT = "agent"
+    SUPERVISOR = "supervisor"
+    ADMIN = "admin"
+
+    @property
+    def verbs(self) -> frozenset[Verb]:
+        """What it lets somebody do."""
+        return _VERBS[self]
+
+    @property
+    def own(self) -> tuple[Verb, ...]:
+        """What it adds to the roles before it."""
+        return _OWN[self]
+
+
+_OWN: Final[Mapping[Role, tuple[Verb, ...]]] = {
+    Role.READ: (Verb.SEE_HEALTH, Verb.SEE_METRICS, Verb.SEE_STATUS, Verb.EXPLAIN),
+    Role.AGENT: (Verb.ACT_AS_AGENT, Verb.CHOOSE_CONTACT),
+    Role.SUPERVISOR: (
+        Verb.SEE_NUMBERS,
+        Verb.CHANGE_AGENTS,
+        Verb.MOVE_CALLS,
+        Verb.CHANGE_CALLS,
+        Verb.END_CALLS,
+        Verb.OPEN_QUEUES,
+    ),
+    Role.ADMIN: (Verb.RELOAD, Verb.RESYNC),
+}
+_ROLES: Final = tuple(Role)
+_VERBS: Final[Mapping[Role, frozenset[Verb]]] = {
+    role: frozenset(verb for each in _ROLES[: number + 1] for verb in _OWN[each]) for number, role in enumerate(_ROLES)
+}
+
+
+def roles_with(verb: Verb) -> tuple[Role, ...]:
+    """The roles that have this verb, the least of them first."""
+    return tuple(role for role in _ROLES if verb in role.verbs)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """For which agents and queues; None: for all."""
+
+    agents: frozenset[str] | None = None
+    queues: frozenset[str] | None = None
+
+
+EVERYWHERE: Final = Scope()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What somebody wants to act on; nothing at all stands for the whole daemon."""
+
+    agents: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+
+
+WHOLE: Final = Target()
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody who wants something. `subject` is who they are to logs and history: "api:wallboard", "phone:1001".
+
+    `expires_s` is Unix time in seconds; from then on they may do nothing. None: never.
+    """
+
+    subject: str
+    verbs: frozenset[Verb] = frozenset()
+    scope: Scope = EVERYWHERE
+    expires_s: float | None = None
+
+    def expired(self, now_s: float) -> bool:
+        """Whether its time is over."""
+        return self.expires_s is not None and now_s >= self.expires_s
+
+
+def stranger(*, open_metrics: bool) -> Principal:
+    """Whoever shows nothing by which they could be known."""
+    verbs = {Verb.SEE_HEALTH, Verb.SEE_METRICS} if open_metrics else {Verb.SEE_HEALTH}
+    return Principal("", frozenset(verbs))
+
+
+def at_phone(subject: str, agents: Iterable[str]) -> Principal:
+    """Whoever dials a feature code at a phone, and may act for these agents."""
+    return Principal(subject, frozenset((Verb.ACT_AS_AGENT, Verb.CHOOSE_CONTACT)), Scope(agents=frozenset(agents)))
+
+
+# Who may send this process a signal could also end it.
+BY_SIGNAL: Final = Principal("signal", frozenset((Verb.RELOAD,)))
+
+
+def may(principal: Principal, verb: Verb, target: Target, now_s: float) -> str | None:
+    """Whether this principal may do this to that now: None, or in one sentence why not. `now_s` is Unix time."""
+    who = principal.subject or "whoever shows no token"
+    if principal.expired(now_s):
+        return f"the token of {who} has expired."
+    if verb not in principal.verbs:
+        return f"{who} may not {verb.says}; that takes the role {roles_with(verb)[0]} or one above it."
+    if verb in _LOOKING:
+        return None
+    for what, allowed, wanted in (
+        ("agents", principal.scope.agents, target.agents),
+        ("queues", principal.scope.queues, target.queues),
+    ):
+        if allowed is None:
+            continue
+        outside = [name for name in wanted if name not in allowed]
+        if outside or not wanted:
+            return f"{who} may act for the {what} {_listed(allowed)} alone, not for {_listed(outside) or 'all'}."
+    return None
+
+
+def _listed(names: Iterable[str], most: int = 5) -> str:
+    ordered = [name[:64] for name in sorted(names)]
+    return ", ".join(ordered[:most]) + (", …" if len(ordered) > most else "")
+
+
+# --- wishes --------------------------------------------------------------------------------------------------------
+
+# What each wish to the engine needs. A login elsewhere than at the agent's own contact needs CHOOSE_CONTACT, too.
+WISHES: Final[Mapping[type[Wish], Verb]] = MappingProxyType(
+    {
+        AgentLoggedIn: Verb.ACT_AS_AGENT,
+        AgentLoggedOut: Verb.ACT_AS_AGENT,
+        AgentSetReady: Verb.ACT_AS_AGENT,
+        AgentSetNotReady: Verb.ACT_AS_AGENT,
+        AgentEndedWrapUp: Verb.ACT_AS_AGENT,
+        AgentChangeAsked: Verb.CHANGE_AGENTS,
+        CallRequeueAsked: Verb.MOVE_CALLS,
+        CallSendAsked: Verb.MOVE_CALLS,
+        CallPromoteAsked: Verb.CHANGE_CALLS,
+        CallChangeAsked: Verb.CHANGE_CALLS,
+        CallHangupAsked: Verb.END_CALLS,
+        QueueSetOpen: Verb.OPEN_QUEUES,
+    }
+)
+
+
+def target_of(wish: Wish, queue_of: Callable[[str], str]) -> Target:
+    """What a wish is about. `queue_of` gives the queue of a call, or the empty text for one that nobody knows."""
+    match wish:
+        case CallSendAsked():
+            return Target((wish.agent_id,), (queue_of(wish.call_id),))
+        case CallRequeueAsked():
+            queues = (queue_of(wish.call_id), *(() if wish.queue is None else (wish.queue,)))
+            return Target(queues=queues)
+        case CallHangupAsked() | CallChangeAsked() | CallPromoteAsked():
+            return Target(queues=(queue_of(wish.call_id),))
+        case AgentChangeAsked():
+            return Target((wish.agent_id,), tuple(wish.queues or ()))
+        case AgentLoggedIn() | AgentLoggedOut() | AgentSetReady() | AgentSetNotReady() | AgentEndedWrapUp():
+            return Target((wish.agent_id,))
+        case QueueSetOpen():
+            return Target(queues=(wish.queue,))
+        case _:
+            assert_never(wish)
+
+
+def may_ask(
+    principal: Principal, wish: Wish, places: Places, queue_of: Callable[[str], str], now_s: float
+) -> str | None:
+    """Whether this principal may have this wish: None, or in one sentence why not.
+
+    Whatever a wish can make a switch dial is looked at here: the contact of a login. All other places to which calls
+    go stand in the configuration.
+    """
+    if wish.by != principal.subject:
+        return f"{principal.subject} may not ask in the name of {wish.by[:64]}."
+    verb = WISHES.get(type(wish))
+    if verb is None:
+        return f"{principal.subject} may not ask for this."
+    target = target_of(wish, queue_of)
+    refusal = may(principal, verb, target, now_s)
+    if refusal is not None or not isinstance(wish, AgentLoggedIn) or wish.contact is None:
+        return refusal
+    if wish.contact == places.contacts.get(wish.agent_id):
+        return None
+    return may(principal, Verb.CHOOSE_CONTACT, target, now_s) or places.refusal(wish.agent_id, wish.contact)
+
+
+# --- places --------------------------------------------------------------------------------------------------------
+
+# What a star in an allowed contact stands for: a part of a name. Neither "@" and "/", which lead elsewhere, nor "+",
+# with which a number of the outside world begins.
+_ANY: Final = "[A-Za-z0-9_.-]*"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where agents may be rung: at any configured agent's own contact, and where the configuration says so beside.
+
+    `contacts` are the agents' own. `allowed` holds the patterns for all agents, `allowed_for` those for one: contacts
+    in which `*` stands for letters, digits, '_', '.', '-', and `{agent}` for the agent's id.
+    """
+
+    contacts: Mapping[str, str] = field(default_factory=dict)
+    allowed: tuple[str, ...] = ()
+    allowed_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def refusal(self, agent_id: str, contact: str) -> str | None:
+        """Why this agent may not be rung there; None when they may."""
+        if contact in self.contacts.values():
+            return None
+        for pattern in (*self.allowed, *self.allowed_for.get(agent_id, ())):
+            parts = map(re.escape, pattern.replace("{agent}", agent_id).split("*"))
+            if re.fullmatch(_ANY.join(parts), contact):
+                return None
+        return (
+            f"Agent {agent_id} may not be rung at {contact[:64]}: it is no configured agent's contact, and stands "
+            "neither in allowed_contacts nor in those of the agent."
+        )
