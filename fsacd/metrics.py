@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import platform
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import assert_never
 
 from gevent.hub import get_hub
@@ -109,6 +109,9 @@ class _Daemon:
         self.lag = gauge("event_lag_seconds", "Age of the last probe event when it arrived.", "switch")
         self.reconnects = counter("link_reconnects", "Connections to a switch after the first.", "switch")
         self.late_replies = counter("link_late_replies", "Replies that came after their deadline.", "switch")
+        self.nonsense = counter("link_nonsense", "Connections ended for what no FreeSWITCH says.", "switch")
+        self.left_out = counter("link_messages_left_out", "Messages that were too large to be looked at.", "switch")
+        self.parts = counter("part_failures", "Failures of a part of the daemon, by a fault of its own.", "part")
         self.standing_by = gauge("switch_standing_by", "1 while another daemon serves the switch.", "switch")
         self.reconciled = counter("reconciled", "Differences between engine and switch that were repaired.", "kind")
         self.build = gauge("build_info", "What runs.", "version", "python")
@@ -117,7 +120,7 @@ class _Daemon:
     def all(self) -> tuple[Series | Distribution, ...]:
         return (
             self.agent_seconds, self.changes, self.lost, self.anomalies, self.decision, self.lag, self.reconnects,
-            self.late_replies, self.standing_by, self.reconciled, self.build,
+            self.late_replies, self.nonsense, self.left_out, self.parts, self.standing_by, self.reconciled, self.build,
         )  # fmt: skip
 
 
@@ -132,6 +135,7 @@ class Metrics(Collector):
         self._words: defaultdict[str, Words] = defaultdict(Words)
         self._snapshot: Callable[[], Snapshot] | None = None
         self._store: Callable[[], StoreCounts] | None = None
+        self._parts: Callable[[], Mapping[str, int]] = dict
         self._explainer: Callable[[], ExplainerCounts] | None = None
         self._journal: Callable[[], JournalCounts] | None = None
         self._prepared: list[Callable[[], Metric]] | None = None
@@ -195,6 +199,15 @@ class Metrics(Collector):
     def reconnected(self, switch: str) -> None:
         """The link to a switch is up again."""
         self._daemon.reconnects.values[switch,] += 1
+
+    def misbehaved(self, switch: str, nonsense: int, left_out: int) -> None:
+        """So many more of the switch's connections were ended for nonsense, and messages of it left out."""
+        self._daemon.nonsense.values[switch,] += nonsense
+        self._daemon.left_out.values[switch,] += left_out
+
+    def watch_parts(self, failures: Callable[[], Mapping[str, int]]) -> None:
+        """Where the failures of the daemon's parts come from at a scrape."""
+        self._parts = failures
 
     def late_reply(self, switch: str) -> None:
         """A reply came when nobody waited for it any more."""
@@ -301,6 +314,8 @@ class Metrics(Collector):
         yield from self._daemon.all()
 
     def _freeze(self) -> list[Callable[[], Metric]]:
+        for part, count in self._parts().items():
+            self._daemon.parts.values[part,] = count
         series = list(self._all())
         if self._snapshot is not None:
             series.extend(gauges.now(self._snapshot()))

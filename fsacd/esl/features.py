@@ -19,6 +19,7 @@ from fsacd.core.events import (
 from fsacd.errors import FsacdError
 from fsacd.esl.phones import Phones
 from fsacd.esl.translate import Feature
+from fsacd.logs import seldom
 
 log = structlog.get_logger(__name__)
 
@@ -85,15 +86,14 @@ class Desk:
     def serve(self, feature: Feature) -> bool:
         """Do what was dialled. False, with one line in the log, if it was refused."""
         agent_id = feature.agent or feature.user
+        said = {"what": feature.what[:64], "agent": agent_id[:64], "phone": feature.user[:64]}
         refused = self._forbidden(feature, agent_id)
         if refused is None:
             refused = self._do(feature, agent_id)
         if refused is None:
-            log.info("feature code", what=feature.what, agent=agent_id, phone=feature.user)
+            seldom(log.info, feature.what, "feature code", group=agent_id, **said)
             return True
-        log.warning(
-            "feature code refused", what=feature.what, agent=agent_id[:64], phone=feature.user[:64], why=refused
-        )
+        seldom(log.warning, refused, "feature code refused", **said, why=refused)
         return False
 
     def _forbidden(self, feature: Feature, agent_id: str) -> str | None:

@@ -15,12 +15,14 @@ from typing import Final
 import gevent
 from gevent.event import Event
 
+from fsacd import watched
 from fsacd.esl import encoder
 from fsacd.esl.client import EslClient
 from fsacd.esl.codec import Message
 from fsacd.esl.errors import LinkError, PasswordRefusedError
 from fsacd.esl.settings import Counters, LinkSettings
 from fsacd.esl.wire import Outcome, Reply, Wire
+from fsacd.trouble import shortened
 
 PROBE: Final = "fsacd::probe"
 # What the link itself needs, whatever else its user subscribes to.
@@ -28,7 +30,9 @@ _OWN_EVENTS: Final = ("BACKGROUND_JOB", "HEARTBEAT")
 _WRAP: Final = 1 << 32
 _DRAIN_S: Final = 2.0
 _GRACE_S: Final = 0.1
-_LONGEST_NUMBER: Final = 20
+# A hundred years in seconds and in milliseconds modulo 2^32 have ten digits each; the engine's clock has 64 bits.
+_LONGEST_NUMBER: Final = 10
+_LONGEST_NAME: Final = 256
 
 
 class Session:
@@ -77,6 +81,15 @@ class Session:
 
     # --- opening ---
 
+    def look(self) -> None:
+        """See whether it is FreeSWITCH that listens there, without telling it anything. LinkError if it is not."""
+        self.events.look(self._settings.quiet_ms / 1000)
+
+    @property
+    def was_nonsense(self) -> bool:
+        """Whether something was said that no FreeSWITCH says."""
+        return self.events.was_nonsense or self.commands.was_nonsense
+
     def open(self, events: Iterable[str], subclasses: Iterable[str], filters: Iterable[tuple[str, str]]) -> None:
         """Connect both, subscribe, read who the switch is. LinkError with the reason when anything is refused."""
         try:
@@ -101,8 +114,8 @@ class Session:
             self._demand(self.events, wire)
 
     def _identify(self) -> None:
-        self.core_uuid = self._demand(self.commands, encoder.global_getvar("core_uuid")).text
-        self.hostname = self._demand(self.commands, encoder.global_getvar("hostname")).text
+        self.core_uuid = self._demand(self.commands, encoder.global_getvar("core_uuid")).text[:_LONGEST_NAME]
+        self.hostname = self._demand(self.commands, encoder.global_getvar("hostname")).text[:_LONGEST_NAME]
         seconds = self._demand_number(encoder.uptime("s"))
         before = time.monotonic()
         low = self._demand_number(encoder.uptime("ms"))
@@ -122,9 +135,9 @@ class Session:
     def _demand(client: EslClient, wire: Wire) -> Reply:
         reply = client.call(wire)
         if reply.outcome is Outcome.ERR:
-            raise LinkError(f"FreeSWITCH refused '{wire.text}': {reply.text}")
+            raise LinkError(f"FreeSWITCH refused '{wire.text}': {shortened(reply.text)}")
         if not reply.ok:
-            raise LinkError(reply.text)
+            raise LinkError(shortened(reply.text))
         return reply
 
     # --- running ---
@@ -133,7 +146,8 @@ class Session:
         """Hand events on and watch both connections until one ends; the reason."""
         self._running = True
         self.events.resume_handlers()
-        self._waker = gevent.spawn(self._keep_awake) if self._settings.wake_up_ms else None
+        if self._settings.wake_up_ms:
+            self._waker = watched.bound("link waker", self._keep_awake, self._end, may_end=self._over.is_set)
         probe_s = self._settings.probe_interval_ms / 1000
         next_probe = time.monotonic() if probe_s else float("inf")
         while not self._over.is_set():

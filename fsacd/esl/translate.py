@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-import orjson
-
 from fsacd.core.commands import (
     ArmCall,
     AskConnected,
@@ -42,7 +40,7 @@ from fsacd.core.events import (
 )
 from fsacd.core.rules import SkillLevels, ToExtension
 from fsacd.esl import encoder
-from fsacd.esl.codec import Message
+from fsacd.esl.codec import Kind, Message, read_leg
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.wire import Wire
 
@@ -322,12 +320,11 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
 
 def answer(command: AskConnected, dump: str) -> OfferConnected | ConnectFailed | None:
     """What all that the switch knows of an agent's leg says of its bridge; None: nothing that can be understood."""
-    try:
-        leg = orjson.loads(dump)
-    except orjson.JSONDecodeError:
+    leg = read_leg(dump)
+    if not leg:
         return None
     # Not signal_bond: that is there from the moment at which the bridge is ordered.
-    bridged = isinstance(leg, dict) and _MICROSECONDS.fullmatch(str(leg.get("Caller-Channel-Bridged-Time")))
+    bridged = _MICROSECONDS.fullmatch(Message(Kind.EVENT, leg).get("Caller-Channel-Bridged-Time"))
     return OfferConnected(command.offer_id) if bridged else ConnectFailed(command.offer_id, "there is no bridge")
 
 
