@@ -9,6 +9,7 @@ from pathlib import Path
 
 import gevent
 import pytest
+from gevent.event import Event
 from structlog.testing import capture_logs
 
 from fsacd.systemd import Notifier

@@ -27,9 +27,11 @@ import orjson
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 # The header block of one message. A message's own headers are few; an event's stand in its body.
 MAX_HEADER_BYTES: Final = 64 * 1024
-# One event; they have some six kilobytes and 140 headers. Parsed, the worst of this size takes 30 times as much.
+# One event; they have some six kilobytes and 140 headers.
 MAX_EVENT_BYTES: Final = 1024 * 1024
 MAX_EVENT_HEADERS: Final = 4_096
+# Only an event of this size can hold more arrays and objects than that, and do harm by it.
+_LARGE: Final = 64 * 1024
 # The answer to one api command. The list of all legs is the longest: about a kilobyte for each.
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
 # Whatever else has a body: a notice of the end, a line of the log.
@@ -178,12 +180,16 @@ class Decoder:
                     if end > size:
                         self._needed = end - start
                         return start
-                    headers = _read_json(data[body_at:end])
+                    body = data[body_at:end]
+                    start = end
+                    if length > _LARGE and _parts(body) > MAX_EVENT_HEADERS:
+                        self.left_out += 1
+                        continue
+                    headers = _read_json(body)
                     if len(headers) > MAX_EVENT_HEADERS:
                         self.left_out += 1
                     else:
                         messages.append(Message(Kind.EVENT, headers, b"", length))
-                    start = end
                     continue
             end = self._slow(data, start, messages)
             if end < 0:
@@ -210,7 +216,11 @@ class Decoder:
         if len(data) < end:
             self._needed = end - start
             return -1
-        message = _message(kind, headers, data[body_at:end])
+        body = data[body_at:end]
+        if kind is Kind.EVENT and length > _LARGE and _parts(body) > MAX_EVENT_HEADERS:
+            self.left_out += 1
+            return end
+        message = _message(kind, headers, body)
         if kind is Kind.EVENT and len(message.headers) > MAX_EVENT_HEADERS:
             self.left_out += 1
         else:
@@ -225,6 +235,11 @@ class Decoder:
         self.left_out += 1
         self._unwanted = max(0, end - size)
         return min(end, size)
+
+
+def _parts(body: bytes) -> int:
+    """How many arrays and objects it holds at most: an empty one takes two bytes here and eighty when it is read."""
+    return body.count(b"[") + body.count(b"{")
 
 
 def _body_length(kind: Kind, headers: dict[str, str]) -> int:
@@ -319,7 +334,6 @@ def read_rows(text: str) -> list[dict[str, str]] | None:
 
     None for an answer with more in it than it is worth to look at: it says nothing.
     """
-    # An empty array takes two characters here and eighty bytes there.
     if text.count("[") + text.count("{") > MAX_REPLY_PARTS:
         return None
     try:

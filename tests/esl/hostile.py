@@ -156,7 +156,7 @@ KINDS: Final[dict[str, Kind]] = {
     "500 levels": Kind(Outcome.TAKEN, _again(frame(_deep(500)))),
     "100,000 levels": Kind(Outcome.ENDS, _again(frame(_deep(100_000)))),
     "300,000 empty lists": Kind(
-        Outcome.TAKEN, _again(frame(b'{"Event-Name":"CUSTOM","x":[' + b",".join([b"[]"] * 300_000) + b"]}"))
+        Outcome.LEFT_OUT, _again(frame(b'{"Event-Name":"CUSTOM","x":[' + b",".join([b"[]"] * 300_000) + b"]}"))
     ),
     "no JSON": Kind(Outcome.ENDS, _again(frame(b"{nonsense"))),
     "byte by byte": Kind(Outcome.TAKEN, _trickle(event(x="y" * 900 * 1024))),
@@ -191,4 +191,32 @@ GREETINGS: Final[dict[str, bytes]] = {
     "something behind the question": _QUESTION + b"Content-Type: command/reply\n\n",
     "a refusal, then the question": b"Content-Type: text/rude-rejection\nContent-Length: 0\n\n" + _QUESTION,
     "a header without end": b"Content-Type: auth/request; " + b"x" * 100_000,
+}
+
+
+# --- answers: what becomes of the switch's own ------------------------------------------------------------------------
+
+
+def _huge_numbers(body: bytes) -> bytes:
+    return b"9" * 20 if body.strip().isdigit() else body
+
+
+def _a_list_of_nonsense(body: bytes) -> bytes:
+    """Eight megabytes of empty lists in the place of the list of all legs."""
+    return b'{"row_count":1,"rows":[' + b",".join([b"[]"] * 2_700_000) + b"]}" if b'"row_count"' in body else body
+
+
+def _many_large_legs(body: bytes) -> bytes:
+    """A list of thousands of callers, and whatever is asked of one of them is answered with a megabyte."""
+    if b'"row_count"' in body:
+        rows = [{"uuid": f"{number:08x}-2222-4333-8444-555555555555", "context": "fsacd"} for number in range(5_000)]
+        return json.dumps({"row_count": len(rows), "rows": rows}).encode()
+    return json.dumps({"x": "y" * 1_000_000}).encode() if body.startswith(b"-ERR No such channel") else body
+
+
+ANSWERS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "numbers of twenty digits": _huge_numbers,
+    "a list of nonsense": _a_list_of_nonsense,
+    "a list of many large legs": _many_large_legs,
+    "eight megabytes for every answer": lambda _body: b"x" * 8 * _MIB,
 }
