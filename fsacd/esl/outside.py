@@ -27,6 +27,8 @@ FILTERS = (("Call-Direction", "outbound"), ("variable_user_name", "/^./"), ("var
 
 # Legs at agents' phones at once; beyond, a leg is not looked at and its agent not protected.
 _MOST_LEGS = 50_000
+# A leg's name is a UUID, or the Call-ID that a phone has chosen.
+_LONGEST_NAME = 256
 # Legs that one sweep asks for in detail, those first that look like an agent's.
 _MOST_ASKED = 1_000
 
@@ -75,6 +77,8 @@ class OutsideCalls:
     def hear(self, message: Message) -> None:
         """Take a channel's event."""
         leg = message.get("Unique-ID")
+        if len(leg) > _LONGEST_NAME:
+            return  # a phone may have chosen it; we keep many, and no command could carry it
         if message.name == "CHANNEL_HANGUP" or message.get("Answer-State") == "hangup":
             # A leg that is killed at birth tells of its end first and of its beginning afterwards.
             self._end(leg)

@@ -365,11 +365,15 @@ class Journal:
         self._copy = watched.bound(
             "journal snapshot",
             lambda: self._await_copy(copy, number, began),
-            lambda why: self._copy_ended(number, began, why),
+            lambda why: self._copy_failed(copy, number, began, why),
         )
 
     def _await_copy(self, copy: Copy, number: int, began: float) -> None:
         self._copy_ended(number, began, copy.wait())
+
+    def _copy_failed(self, copy: Copy, number: int, began: float, why: str) -> None:
+        copy.end()
+        self._copy_ended(number, began, why)
 
     def _copy_ended(self, number: int, began: float, failed: str) -> None:
         if self._copy is not None:  # else it failed in here, and there is nothing more to say
