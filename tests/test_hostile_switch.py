@@ -36,7 +36,7 @@ def _until_spent(at: Site) -> Callable[[], bool]:
     [
         ("a number for a name", 1_000 * _MIB, 4),
         ("legs with names of 900 KiB", 24 * _MIB, 1_000),
-        ("300,000 empty lists", 24 * _MIB, 1_000),
+        ("4,000,000 empty lists", 48 * _MIB, 1_000),
         ("an event of 12 MiB", 48 * _MIB, 1_000),
         ("a flood of announcements without sense", 4 * _MIB, 1_000),
         ("another protocol", 1_000 * _MIB, 2),

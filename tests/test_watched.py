@@ -122,7 +122,7 @@ def test_a_timeout_of_geventss_ends_no_part() -> None:
 def test_whom_a_part_belongs_to_is_told_of_its_end() -> None:
     """What belongs to a connection is not started again: its owner is told why, and ends the connection."""
     reasons: list[str] = []
-    watched.bound("a part", lambda: [].index(1), reasons.append).join(DEADLINE_S)
+    watched.bound("a part", lambda: int("x"), reasons.append).join(DEADLINE_S)
     watched.bound("a part", lambda: None, reasons.append, may_end=lambda: False).join(DEADLINE_S)
     watched.bound("a part", lambda: None, reasons.append).join(DEADLINE_S)
     assert [reason.partition(":")[0] for reason in reasons] == ["ValueError", "it ended by itself"]
@@ -164,14 +164,14 @@ def test_a_trouble_is_over_when_the_part_has_worked_for_a_while(monkeypatch: pyt
     watched.caught("a part", FaultError("x"))
     assert told("a part") == ["FaultError: x"]
     now = time.monotonic()
-    monkeypatch.setattr(watched.time, "monotonic", lambda: now + threads.SOUND_S + 1)
+    monkeypatch.setattr(time, "monotonic", lambda: now + threads.SOUND_S + 1)
     assert told("a part") == []
 
 
 # --- nothing is started elsewhere ------------------------------------------------------------------------------------
 
 _STARTS = {"spawn", "spawn_later", "spawn_raw", "Greenlet", "start_new_thread", "_start_new_thread", "Thread", "Timer"}
-# The modules that start them, and what is not the daemon: the simulated switch, `fsacd demo` around it, and the commands
+# The modules that start them, and what is no daemon: the simulated switch, `fsacd demo` around it, and the commands
 # that ask a daemon. The API's requests are short-lived: gevent's server starts them from a pool, and what one of them
 # raises is answered with status 500.
 _MAY_START = ("watched.py", "threads.py", "demo.py", "cli_", "sim/")
@@ -207,7 +207,7 @@ def _parts() -> set[str]:
             owner = getattr(function.value, "id", "") if isinstance(function, ast.Attribute) else ""
             if (owner == "watched" and name in ("keep", "bound", "thread")) or (owner, name) == ("threads", "start"):
                 first = call.args[0]
-                names.add(first.value if isinstance(first, ast.Constant) else ast.unparse(first))
+                names.add(str(first.value) if isinstance(first, ast.Constant) else ast.unparse(first))
     return names
 
 
@@ -278,7 +278,8 @@ def _daemons(method: str) -> Iterator[None]:
         if name == "keep" and ast.unparse(call.args[1]) == f"self.{method}"
     ]
     daemon = object.__new__(Daemon)
-    daemon._controls = {} if method == "_measure" else {"fs1": _InSync()}
+    controls: dict[str, Any] = {} if method == "_measure" else {"fs1": _InSync()}
+    daemon._controls = controls
     daemon._notifier = Notifier({})
     greenlet = eval(line, {"watched": watched, "self": daemon})
     yield

@@ -19,7 +19,7 @@ Submit = Callable[[Wire, Callable[[Reply], object], float], None]
 _WINDOW: Final = 64
 # All answers to what is asked at once, and all that one look remembers, hold so much together; beyond, a question is
 # not asked, or not answered as far as whoever asked is concerned. One leg's answer has some ten kilobytes.
-MOST_TEXT: Final = 4 * MAX_REPLY_BYTES
+MOST_TEXT: Final = 2 * MAX_REPLY_BYTES
 _TOO_MUCH: Final = Reply(Outcome.NOT_SENT, "FreeSWITCH said too much already")
 
 

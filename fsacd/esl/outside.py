@@ -151,7 +151,7 @@ class OutsideCalls:
             if rows is None:
                 return 0
             self._no_agents &= rows.keys()
-            unknown = list(rows.keys() - self._open.keys() - self._no_agents)
+            unknown = [leg for leg in rows.keys() - self._open.keys() - self._no_agents if len(leg) <= _LONGEST_NAME]
             unknown.sort(key=lambda leg: (leg not in self._remembered, not self._may_be_an_agents(rows[leg]), leg))
             for leg in unknown[:_MOST_ASKED]:
                 dump = Message(Kind.EVENT, sync.dump(leg, ask))

@@ -35,7 +35,7 @@ class LinkSettings:
     reconnect_max_ms: int = 1_000
     # After nonsense: so long before it is tried again, and so long what greets us then must keep to itself before it is
     # believed to be FreeSWITCH again.
-    nonsense_pause_ms: int = 2_000
+    nonsense_pause_ms: int = 1_000
     quiet_ms: int = 300
 
     # Nobody else can take a switch from us for so long after the last renewal. 0: there is no fence.

@@ -185,7 +185,7 @@ class Reader:
         )
 
     def _leg(self, message: Message) -> Leg:
-        return Leg(self.switch, message.get("Unique-ID"))
+        return Leg(self.switch, message.get("Unique-ID")[:_LONGEST_TEXT])
 
     def _agent_leg(self, message: Message) -> Event | None:
         offer_id = message.get("variable_fsacd_offer")
@@ -201,7 +201,7 @@ class Reader:
             case "CHANNEL_BRIDGE":
                 return OfferConnected(offer_id)
             case "CHANNEL_HANGUP" | "CHANNEL_HANGUP_COMPLETE":
-                cause = message.get("Hangup-Cause")
+                cause = message.get("Hangup-Cause")[:_LONGEST_TEXT]
                 answered = message.get("Caller-Channel-Answered-Time", "0") != "0"
                 # The first comes when the leg is killed, the second when BYE or CANCEL is on its way.
                 told = message.name == "CHANNEL_HANGUP_COMPLETE"
@@ -236,7 +236,8 @@ def _caller_leg(message: Message, leg: Leg) -> Event | None:
             # The cause tells it only if the leg was not bridged.
             ways = (message.get("Hangup-Cause"), message.get("variable_endpoint_disposition"))
             transferred = not _TRANSFERS.isdisjoint(ways)
-            return CallerGone(message.get("variable_fsacd_call"), ways[0], transferred, leg)
+            call_id = message.get("variable_fsacd_call")[:_LONGEST_TEXT]
+            return CallerGone(call_id, ways[0][:_LONGEST_TEXT], transferred, leg)
     return None
 
 
@@ -245,7 +246,7 @@ def _job_ended(message: Message) -> Event | None:
     text = message.text.strip()
     if not job.startswith(_JOB) or not text.startswith("-ERR"):
         return None
-    cause = text.removeprefix("-ERR").strip()
+    cause = text.removeprefix("-ERR").strip()[:_LONGEST_TEXT]
     return OfferEnded(job.removeprefix(_JOB), end_of(cause), cause, told=False)
 
 

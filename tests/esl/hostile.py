@@ -93,7 +93,7 @@ _NAMES: Final = {
     "an object for a name": b'{"Event-Name":{"CUSTOM":1}}',
     "no name": b"{}",
 }
-_VALUES: Final = (5, None, True, 1.5, {"a": {"b": "c"}}, [], [1], [[]], [{"a": 1}], ["x", 7])
+_VALUES: Final[tuple[object, ...]] = (5, None, True, 1.5, {"a": {"b": "c"}}, [], [1], [[]], [{"a": 1}], ["x", 7])
 _MANY: Final = json.dumps({"Event-Name": "CUSTOM", **{f"v{n}": "" for n in range(50_000)}}).encode()
 _MANY_PLAIN: Final = b"Event-Name: CUSTOM\n" + b"".join(b"v%d: \n" % number for number in range(50_000))
 _QUESTION: Final = b"Content-Type: auth/request\n\n"
@@ -154,7 +154,11 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "headers without end": Kind(Outcome.ENDS, _endless(b"Content-Type: text/event-json\n", b"X: y\n")),
     "500 levels": Kind(Outcome.TAKEN, _again(frame(_deep(500)))),
-    "100,000 levels": Kind(Outcome.ENDS, _again(frame(_deep(100_000)))),
+    "2,000 levels": Kind(Outcome.ENDS, _again(frame(_deep(2_000)))),
+    "100,000 levels": Kind(Outcome.LEFT_OUT, _again(frame(_deep(100_000)))),
+    "4,000,000 empty lists": Kind(
+        Outcome.LEFT_OUT, _again(frame(b'{"Event-Name":"CUSTOM","x":[' + b",".join([b"[]"] * 4_000_000) + b"]}"))
+    ),
     "300,000 empty lists": Kind(
         Outcome.LEFT_OUT, _again(frame(b'{"Event-Name":"CUSTOM","x":[' + b",".join([b"[]"] * 300_000) + b"]}"))
     ),

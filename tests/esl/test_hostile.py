@@ -30,6 +30,7 @@ _LARGE = (
     "headers without end",
     "100,000 levels",
     "300,000 empty lists",
+    "4,000,000 empty lists",
     "byte by byte",
 )
 _MEMORY = 48 * 1024 * 1024

@@ -66,8 +66,9 @@ class Site:
             name: {"port": at, "password": PASSWORD, "reconcile_interval": "1s"}
             for name, at in (("good", self.good.port), ("bad", port))
         }
-        document = configuration()
-        for number, agent in enumerate(document["agents"].values()):
+        document: dict[str, Any] = dict(configuration())
+        agents: dict[str, dict[str, str]] = dict(document["agents"])
+        for number, agent in enumerate(agents.values()):
             agent["switch"] = "good" if number % 2 else "bad"
         document |= {
             "switches": switches,
@@ -153,7 +154,7 @@ class Site:
             sentences = self.told()
             seen.looks += 1
             seen.good_out_of_sync += any("Switch good" in sentence for sentence in sentences)
-            seen.told += [sentence for sentence in sentences if "Switch bad" in sentence and sentence not in seen.told]
+            seen.told += [sentence for sentence in sentences if _tells(sentence) and sentence not in seen.told]
             time.sleep(_LOOK_S)
         ended = time.monotonic()
         self.turn(SOUND)
@@ -173,6 +174,16 @@ class Site:
         bad = next(switch for switch in status["switches"] if switch["name"] == "bad")
         since_wall = time.time() - (time.monotonic() - since)
         return bool(bad["connected"]) and _unix(bad["since_at"]) >= since_wall
+
+
+def _tells(sentence: str) -> bool:
+    """Whether it tells of the bad switch, other than that the relay has ended its connections between two kinds."""
+    return "Switch bad" in sentence and not sentence.endswith("FreeSWITCH closed the connection")
+
+
+def _for(seconds: float) -> Callable[[], bool]:
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() < until
 
 
 def _unix(moment: str) -> float:
@@ -205,8 +216,7 @@ def prove(kinds: tuple[str, ...], seconds: float) -> int:
         print(f"  before: {at.memory_mb():.0f} MB")
         for kind in kinds:
             at.turn(kind)
-            until = time.monotonic() + seconds
-            seen = at.look(kind, lambda until=until: time.monotonic() < until)
+            seen = at.look(kind, _for(seconds))
             wrong = [
                 what
                 for what, is_wrong in (
