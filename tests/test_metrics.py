@@ -300,7 +300,7 @@ def test_what_a_switch_says_wrongly_and_what_fails_of_ours(metrics: Metrics) -> 
     assert counted(metrics, "fsacd_link_nonsense_total") == {"switch=fs2": 2.0}
     assert counted(metrics, "fsacd_link_messages_left_out_total") == {"switch=fs2": 3.0}
     assert counted(metrics, "fsacd_part_failures_total") == {"part=explainer": 2.0}
-    assert scrape(metrics)['fsacd_part_failures_total{part="timetable"}'] == 0.0
+    assert scrape(metrics)["fsacd_part_failures_total{part=timetable}"] == 0.0
 
 
 def test_store_counts(metrics: Metrics) -> None:

@@ -223,6 +223,10 @@ def _started(part: Any, *, stop: str = "stop") -> Iterator[None]:
     getattr(part, stop)()
 
 
+def _nobody(_state: LinkState) -> None:
+    return
+
+
 def _wall(ms: int) -> int:
     return ms
 
@@ -307,6 +311,12 @@ def _continued(_: Path) -> Iterator[None]:
     runtime.stop()
 
 
+@contextmanager
+def _some_link() -> Iterator[None]:
+    with _link():
+        yield
+
+
 def _closed(part: Callable[[], Any]) -> Callable[[Path], AbstractContextManager[None]]:
     return lambda _: _started(part())
 
@@ -330,7 +340,7 @@ KEPT: dict[str, tuple[Any, str, Callable[[Path], AbstractContextManager[None]]]]
     "measuring": (Daemon, "_measure", lambda _: _daemons("_measure")),
     "readiness": (Daemon, "_tell_ready", lambda _: _daemons("_tell_ready")),
     "start of the timer": (continuing, "_keep_time_in_sync", _continued),
-    "link": (SwitchLink, "_supervise", lambda _: _link()),
+    "link": (SwitchLink, "_supervise", lambda _: _some_link()),
 }
 
 
@@ -367,7 +377,7 @@ def _link(states: list[LinkState] | None = None) -> Iterator[FakeSwitch]:
             reconnect_max_ms=20, probe_interval_ms=0,
         )  # fmt: skip
         link = SwitchLink(
-            "fs1", settings, lambda _: None, [].append if states is None else states.append, events=("CHANNEL_PARK",)
+            "fs1", settings, lambda _: None, _nobody if states is None else states.append, events=("CHANNEL_PARK",)
         )
         link.start()
         link.set_busy(busy=True)
