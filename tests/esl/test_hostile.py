@@ -33,7 +33,7 @@ _LARGE = (
     "4,000,000 empty lists",
     "byte by byte",
 )
-_MEMORY = 48 * 1024 * 1024
+_MEMORY = 24 * 1024 * 1024
 
 
 def _pieces(kind: str) -> list[bytes]:
