@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import gevent
 import structlog
 
+from fsacd import watched
 from fsacd.core.engine import Engine
 from fsacd.core.events import AgentLoggedIn, Event, Leg, RulesChanged, SwitchLost, SwitchRestarted
 from fsacd.core.plugins import Plugins
@@ -107,7 +108,7 @@ class Continuation:
     def keep_time(self, runtime: Runtime, controls: Collection[Control]) -> None:
         """Begin to act on deadlines: at once, or when the switches have said what has happened meanwhile."""
         if self._goes_on:
-            gevent.spawn(_keep_time_in_sync, runtime, controls)
+            watched.keep("start of the timer", lambda: _keep_time_in_sync(runtime, controls), may_end=lambda: True)
         else:
             _keep_time(runtime, controls)
 

@@ -15,13 +15,13 @@ import structlog
 from gevent.event import Event as Signal
 
 import fsacd
-from fsacd import logs, plugging, wiring
+from fsacd import logs, plugging, watched, wiring
 from fsacd.config.model import Config
 from fsacd.config.problems import ConfigErrors
 from fsacd.continuing import Continuation
 from fsacd.core.commands import Command
 from fsacd.core.events import RulesChanged
-from fsacd.core.records import Anomaly, CallEnded, Record, StrategyFailed, StrategyReturned
+from fsacd.core.records import Anomaly, CallEnded, CallOutcome, Record, StrategyFailed, StrategyReturned
 from fsacd.core.views import Explanation, Snapshot
 from fsacd.draining import drain
 from fsacd.errors import FsacdError, Refused
@@ -131,8 +131,12 @@ class Daemon:
         for control in self._controls.values():
             self.add_troubles(control.terms.troubles)
         self._connect_parts()
+        self.add_troubles(watched.troubles)
+        for control in self._controls.values():
+            self.add_troubles(control.troubles)
 
     def _connect_parts(self) -> None:
+        self.metrics.watch_parts(watched.failures)
         self.runtime.set_sender(self._send)
         self.runtime.set_busy_listener(self._set_busy)
         self.runtime.add_sink(self.metrics.sink)
@@ -173,8 +177,8 @@ class Daemon:
 
     def serve(self) -> int:
         """Wait for the end; returns the exit code."""
-        gevent.spawn(self._tell_ready)
-        gevent.spawn(self._measure_links)
+        watched.keep("readiness", self._tell_ready, may_end=lambda: True)
+        watched.keep("measuring", self._measure)
         self._notifier.start_watchdog(self._is_sane)
         while not self._stopping.wait(0.5):
             if self.runtime.failure:
@@ -188,11 +192,13 @@ class Daemon:
             gevent.sleep(0.05)
         self._notifier.ready("serving " + ", ".join(self._controls))
 
-    def _measure_links(self) -> None:
-        """Carry what the links have counted into the metrics."""
+    def _measure(self) -> None:
+        """Carry what the links have counted into the metrics, and into the log what nobody else may write there."""
         seen = {name: control.stats() for name, control in self._controls.items()}
         while True:
             gevent.sleep(_MEASURE_S)
+            watched.listen()
+            logs.tell_repeats()
             for name, control in self._controls.items():
                 before, stats = seen[name], control.stats()
                 seen[name] = stats
@@ -203,6 +209,7 @@ class Daemon:
                     self.metrics.reconnected(name)
                 for _ in range(stats.late_replies - before.late_replies):
                     self.metrics.late_reply(name)
+                self.metrics.misbehaved(name, stats.nonsense - before.nonsense, stats.left_out - before.left_out)
 
     def _stop(self) -> None:
         log.info("fsacd is stopping; talks go on, and callers keep waiting for the next daemon")
@@ -382,7 +389,10 @@ def _at_start(config: Config, part: str) -> object:
 def _tell_log(records: Sequence[Record]) -> None:
     for record in records:
         if isinstance(record, CallEnded):
-            log.info(
+            # Who is refused has waited nowhere, and whoever can call can be refused as often as they like.
+            refused = record.outcome is CallOutcome.REFUSED
+            say = partial(logs.seldom, log.info, record.detail) if refused else log.info
+            say(
                 "call ended",
                 call=record.call_id,
                 queue=record.queue,
@@ -395,7 +405,7 @@ def _tell_log(records: Sequence[Record]) -> None:
                 caller=logs.number(record.number),
             )
         elif isinstance(record, Anomaly):
-            log.warning("anomaly", kind=record.kind, what=record.text)
+            logs.seldom(log.warning, record.kind, "anomaly", kind=record.kind, what=record.text)
         elif isinstance(record, StrategyFailed):
             again_s = None if record.again_ms is None else (record.again_ms - record.at_ms) / 1_000
             log.error(

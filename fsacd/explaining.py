@@ -18,6 +18,7 @@ import orjson
 import structlog
 from gevent.event import Event
 
+from fsacd import watched
 from fsacd.core.records import DecisionMade, Record
 from fsacd.core.views import Explanation, RankedAgent
 from fsacd.pacing import Pace
@@ -79,7 +80,7 @@ class Explainer:
     def start(self) -> None:
         """Begin to explain; decisions taken before wait."""
         if self._worker is None:
-            self._worker = gevent.spawn(self._run)
+            self._worker = watched.keep("explainer", self._run, may_end=lambda: self._stopping)
 
     def stop(self, patience_ms: int = 1_000) -> int:
         """Explain what waits for at most `patience_ms`, end, and return how many decisions stay unexplained.
@@ -138,11 +139,9 @@ class Explainer:
                 self._counts["forgotten"] += 1
                 return None
             row = decision(made, orjson.dumps(document(told, self._wall)), self._wall)
-        except Exception:
-            # Whatever is wrong with one, the others shall be explained.
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others shall be explained
             self._counts["failed"] += 1
-            if self._counts["failed"] == 1:
-                log.exception("a decision cannot be explained, by a fault of ours", number=made.number)
+            watched.caught("explainer", error)
             return None
         self._counts["explained"] += 1
         return row

@@ -11,10 +11,11 @@ from _queue import SimpleQueue
 
 from gevent.monkey import get_original
 
+from fsacd import threads
+
 _LINES_LIMIT = 10_000
 _EXIT_MS = 1_000
 _LOST = b'{"level":"warning","logger":"fsacd.logs","event":"lines were lost: nobody read them","lines":%d}\n'
-_start_new_thread = get_original("_thread", "start_new_thread")
 _sleep = get_original("time", "sleep")
 
 
@@ -29,7 +30,7 @@ class LineWriter:
         self._written = 0
         self.dropped = 0
         self._untold = 0
-        _start_new_thread(self._run, ())
+        threads.start("writer of the log", self._run)
         atexit.register(self.flush, _EXIT_MS)
 
     def write(self, line: bytes) -> None:

@@ -20,6 +20,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from fsacd.log_writer import LineWriter
+from fsacd.repeats import Repeats
 
 Style = Literal["json", "console"]
 
@@ -84,6 +85,27 @@ def setup(level: str = "info", style: Style = "json", number_digits: int = 4, de
     # What libraries say goes the same way; their details are nobody's business unless asked for.
     logging.basicConfig(handlers=[_Bridge()], level=max(least, logging.WARNING), force=True)
     logging.captureWarnings(capture=True)
+
+
+_repeats = Repeats()
+
+
+def seldom(tell: Callable[..., object], kind: str, event: str, /, *, group: str = "", **fields: object) -> None:
+    """Say this once a minute for each kind, whoever makes it happen how often: `seldom(log.warning, "skills", "…")`.
+
+    For every line that a switch, a caller or a stranger can bring about. `group` is whose lines they are: of one
+    group so many kinds are told apart, the rest are one. How many lines were left out is said at the end of the minute
+    (`tell_repeats`).
+    """
+    if _repeats.is_due(group, event, kind, tell):
+        tell(event, **fields)
+
+
+def tell_repeats() -> None:
+    """Say how many lines of each kind were left out in the minute that has passed; called every second."""
+    for repeat in _repeats.over():
+        fields = {"group": repeat.group} if repeat.group else {}
+        repeat.tell(repeat.event, kind=repeat.kind, repeated=repeat.count, **fields)
 
 
 def flush(patience_ms: int = 1_000) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import platform
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import assert_never, get_args
 
 import gevent
@@ -21,7 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCol
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from fsacd import __version__, gauges
+from fsacd import __version__, gauges, watched
 from fsacd.core.records import (
     AgentStateEnded,
     Anomaly,
@@ -41,6 +41,7 @@ from fsacd.core.records import (
 )
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.views import Snapshot
+from fsacd.errors import Unavailable
 from fsacd.gauges import ExplainerCounts, JournalCounts, StoreCounts
 from fsacd.series import OTHER, Distribution, Series, Words, counter, gauge
 
@@ -118,6 +119,9 @@ class _Daemon:
         self.unacknowledged = counter(
             "unacknowledged_calls", "Calls whose caller did not acknowledge the answer, and which are none.", "switch"
         )
+        self.nonsense = counter("link_nonsense", "Connections ended for what no FreeSWITCH says.", "switch")
+        self.left_out = counter("link_messages_left_out", "Messages that were too large to be looked at.", "switch")
+        self.parts = counter("part_failures", "Failures of a part of the daemon, by a fault of its own.", "part")
         self.standing_by = gauge("switch_standing_by", "1 while another daemon serves the switch.", "switch")
         self.reconciled = counter("reconciled", "Differences between engine and switch that were repaired.", "kind")
         self.build = gauge("build_info", "What runs.", "version", "python")
@@ -126,7 +130,8 @@ class _Daemon:
     def all(self) -> tuple[Series | Distribution, ...]:
         return (
             self.agent_seconds, self.changes, self.lost, self.anomalies, self.decision, self.lag, self.reconnects,
-            self.late_replies, self.unacknowledged, self.standing_by, self.reconciled, self.build,
+            self.late_replies, self.unacknowledged, self.nonsense, self.left_out, self.parts, self.standing_by,
+            self.reconciled, self.build,
         )  # fmt: skip
 
 
@@ -154,6 +159,7 @@ class Metrics(Collector):
         self._words: defaultdict[str, Words] = defaultdict(Words)
         self._snapshot: Callable[[], Snapshot] | None = None
         self._store: Callable[[], StoreCounts] | None = None
+        self._parts: Callable[[], Mapping[str, int]] = dict
         self._explainer: Callable[[], ExplainerCounts] | None = None
         self._journal: Callable[[], JournalCounts] | None = None
         self._pins: Callable[[], tuple[int, int]] | None = None
@@ -231,6 +237,15 @@ class Metrics(Collector):
     def reconnected(self, switch: str) -> None:
         """The link to a switch is up again."""
         self._daemon.reconnects.values[switch,] += 1
+
+    def misbehaved(self, switch: str, nonsense: int, left_out: int) -> None:
+        """So many more of the switch's connections were ended for nonsense, and messages of it left out."""
+        self._daemon.nonsense.values[switch,] += nonsense
+        self._daemon.left_out.values[switch,] += left_out
+
+    def watch_parts(self, failures: Callable[[], Mapping[str, int]]) -> None:
+        """Where the failures of the daemon's parts come from at a scrape."""
+        self._parts = failures
 
     def late_reply(self, switch: str) -> None:
         """A reply came when nobody waited for it any more."""
@@ -320,10 +335,13 @@ class Metrics(Collector):
         """The text for Prometheus, at most a second old, and its content type; the calls go on meanwhile."""
         if self._text is None or self._clock() - self._text[0] >= _FRESH_S:
             # One renders for all who come meanwhile. It is nobody's own: who gives up waiting takes it from nobody.
+            before = self._text
             if self._rendering is None or self._rendering.ready():
-                self._rendering = gevent.spawn(self._render)
+                self._rendering = watched.brief("metrics", self._render)
             self._rendering.get()
-        assert self._text is not None, "a rendering that fails raises"
+            if self._text is before:
+                raise Unavailable("the metrics could not be made; the log says why")
+        assert self._text is not None
         return self._text[1], CONTENT_TYPE_LATEST
 
     def _render(self) -> None:
@@ -344,6 +362,8 @@ class Metrics(Collector):
         yield from self._daemon.all()
 
     def _freeze(self) -> list[Callable[[], Metric]]:
+        for part, count in self._parts().items():
+            self._daemon.parts.values[part,] = count
         series = list(self._all())
         if self._snapshot is not None:
             series.extend(gauges.now(self._snapshot()))

@@ -20,6 +20,7 @@ import gevent
 import structlog
 from gevent.event import Event as Signal
 
+from fsacd import watched
 from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
 from fsacd.core.events import CallQueued, CallReturned, Event
@@ -99,7 +100,6 @@ class Runtime:
         self._last_ms = clock()
         self._sender: Sender = _nobody
         self._sinks: list[Sink] = []
-        self._broken_sinks: list[Sink] = []
         self._recognise: Callable[[CallQueued], CallQueued] = _as_it_is
         self._pending: deque[Event] = deque()
         self._running = False
@@ -134,7 +134,7 @@ class Runtime:
         """Begin to act on deadlines; `before` is called first each time, and may tell what makes them void."""
         if before is not None:
             self._before_deadlines = before
-        self._timer = gevent.spawn(self._run_timer)
+        self._timer = watched.bound("timer", self._keep_time, self._timer_failed, may_end=self._is_over)
 
     def stop(self) -> None:
         """Take no more facts."""
@@ -261,10 +261,8 @@ class Runtime:
         """History, metrics and logs are behind the calls: what is wrong with one of them ends no service."""
         try:
             sink(records)
-        except Exception:
-            if sink not in self._broken_sinks:
-                self._broken_sinks.append(sink)
-                log.exception("records were not taken, by a fault of ours; said once", sink=repr(sink))
+        except Exception as error:  # noqa: BLE001 - see above
+            watched.caught("records", error)
 
     def _fail(self, event: Event | None, error: Exception) -> None:
         """Stop deciding. Talks go on and callers hear music without us; whoever watches the daemon starts it again."""
@@ -281,12 +279,13 @@ class Runtime:
         if deadline_ms is not None and (self._sleeping_until is None or deadline_ms < self._sleeping_until):
             self._wake.set()
 
-    def _run_timer(self) -> None:
-        """Keep time; should that fail, whoever watches the daemon must see it, or no ring would ever end."""
-        try:
-            self._keep_time()
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody acts on deadlines any more
-            self._fail(None, error)
+    def _is_over(self) -> bool:
+        return self._stopped or bool(self.failure)
+
+    def _timer_failed(self, why: str) -> None:
+        """Nobody acts on deadlines any more: whoever watches the daemon must see it, or no ring would ever end."""
+        self.failure = why
+        log.critical("no deadline is kept any more, so nothing is decided", why=why)
 
     def _keep_time(self) -> None:
         while not self._stopped:

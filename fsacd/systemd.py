@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 import gevent
 import structlog
 
+from fsacd import watched
+
 _log = structlog.get_logger(__name__)
 _STATUS_LIMIT = 200
 
@@ -61,7 +63,8 @@ class Notifier:
         """
         if self._watchdog_us is None or self._socket is None:
             return None
-        return gevent.spawn(self._watch, healthy, self._watchdog_us / 2_000_000)
+        pause_s = self._watchdog_us / 2_000_000
+        return watched.keep("watchdog", lambda: self._watch(healthy, pause_s))
 
     def close(self) -> None:
         """Say nothing more."""

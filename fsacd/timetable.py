@@ -9,6 +9,7 @@ from typing import Final
 import gevent
 from gevent.event import Event as Signal
 
+from fsacd import watched
 from fsacd.core.events import QueueSetOpen
 from fsacd.hours import Hours, is_open, next_change
 
@@ -44,7 +45,7 @@ class Timetable:
     def start(self) -> None:
         """Tell the state of every queue that has hours, before this returns, and go on to tell its changes."""
         self.replace(self._hours)
-        self._greenlet = gevent.spawn(self._run)
+        self._greenlet = watched.keep("timetable", self._run)
 
     def stop(self) -> None:
         """Tell nothing more."""

@@ -37,6 +37,7 @@ def link_settings(switch: SwitchSettings) -> LinkSettings:
         password=switch.password.get_secret_value(),
         host=switch.host,
         port=switch.port,
+        owner=switch.owner,
         user=switch.user or "",
         wake_up_ms=switch.wake_up_ms,
         probe_interval_ms=switch.probe_interval_ms,

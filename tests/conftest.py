@@ -5,8 +5,13 @@ from gevent import monkey
 monkey.patch_all()
 
 import signal  # noqa: E402 - see above
+from collections import Counter  # noqa: E402 - see above
 
+import pytest  # noqa: E402 - see above
 from hypothesis import settings  # noqa: E402 - see above
+
+from fsacd import logs, watched  # noqa: E402 - see above
+from fsacd.repeats import Repeats  # noqa: E402 - see above
 
 # A run in the background of a shell is started with Ctrl-C ignored, and so would be every program that a test
 # starts and ends by Ctrl-C.
@@ -15,3 +20,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # No test asserts a time: the machines are noisy.
 settings.register_profile("fsacd", deadline=None)
 settings.load_profile("fsacd")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test begins as a process does: nothing was logged within the last minute, and no part has failed."""
+    monkeypatch.setattr(logs, "_repeats", Repeats())
+    monkeypatch.setattr(watched, "_failures", Counter())
+    monkeypatch.setattr(watched, "_last", {})

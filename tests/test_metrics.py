@@ -306,6 +306,17 @@ def test_links_and_decisions(metrics: Metrics) -> None:
     assert counted(metrics, "fsacd_decision_seconds_bucket")["le=2.5e-05"] == 1.0
 
 
+def test_what_a_switch_says_wrongly_and_what_fails_of_ours(metrics: Metrics) -> None:
+    """Nonsense and messages left out count by switch, failures by part, each from zero on."""
+    metrics.misbehaved("fs1", 0, 0)
+    metrics.misbehaved("fs2", 2, 3)
+    metrics.watch_parts(lambda: {"timetable": 0, "explainer": 2})
+    assert counted(metrics, "fsacd_link_nonsense_total") == {"switch=fs2": 2.0}
+    assert counted(metrics, "fsacd_link_messages_left_out_total") == {"switch=fs2": 3.0}
+    assert counted(metrics, "fsacd_part_failures_total") == {"part=explainer": 2.0}
+    assert scrape(metrics)["fsacd_part_failures_total{part=timetable}"] == 0.0
+
+
 def test_store_counts(metrics: Metrics) -> None:
     """The store's figures are read at the scrape."""
     metrics.watch_store(Stored)

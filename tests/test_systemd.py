@@ -9,6 +9,7 @@ from pathlib import Path
 
 import gevent
 import pytest
+from gevent.event import Event
 from structlog.testing import capture_logs
 
 from fsacd.systemd import Notifier
@@ -59,14 +60,22 @@ def test_status_is_one_line(systemd: tuple[socket.socket, str]) -> None:
 def test_sign_of_life_only_while_healthy(systemd: tuple[socket.socket, str]) -> None:
     """The watchdog is fed again and again, not while the daemon is unwell, and again afterwards."""
     listener, address = systemd
-    healthy = [True, True, False, False, True]
-    asked = iter(healthy)
+    asked = iter([True, True, False, False, True])
+    over = Event()
+
+    def healthy() -> bool:
+        is_healthy = next(asked, None)
+        if is_healthy is None:  # there is nothing left to ask
+            over.set()
+            gevent.sleep(60)
+        return bool(is_healthy)
+
     notifier = Notifier({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000"})
     with capture_logs() as logs:
-        greenlet = notifier.start_watchdog(lambda: next(asked))
+        greenlet = notifier.start_watchdog(healthy)
         assert greenlet is not None
-        greenlet.join(5)  # ends when there is nothing left to ask
-    assert isinstance(greenlet.exception, StopIteration)
+        assert over.wait(5)
+        greenlet.kill()
     listener.setblocking(False)
     signs = []
     while True:

@@ -35,6 +35,9 @@ EXTENSION_OR_NULL: Final = Word(EXTENSION.pattern, EXTENSION.says, null=True)
 DIRECTORY_USER: Final = Word(
     r"[A-Za-z0-9_.-]{1,64}@[A-Za-z0-9_.-]{1,253}", "a directory user like fsacd@example.com", null=True
 )
+SYSTEM_USER: Final = Word(
+    r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?|[0-9]{1,10}", "a user of the system, by name or number, or any"
+)
 ENVIRONMENT: Final = Word(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "the name of an environment variable", null=True)
 CREDENTIAL: Final = Word(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", "the name of a systemd credential", null=True)
 FILE: Final = Word(r"[^\x00-\x1f\x7f]{1,4096}", "the path of a file", null=True)

@@ -25,6 +25,7 @@ from fsacd.config.forms import (
     FILE,
     NAME,
     SHA256,
+    SYSTEM_USER,
     Address,
     AllowedContact,
     Contact,
@@ -68,6 +69,12 @@ class SwitchSettings(Settings):
     )
     password_credential: Annotated[str | None, CREDENTIAL] = Field(
         default=None, description="A systemd credential (LoadCredential=) that holds the password."
+    )
+    owner: Annotated[str, SYSTEM_USER] = Field(
+        default="freeswitch",
+        description="The system user, by name or number, that a FreeSWITCH on this machine runs as. Where the system "
+        "lets fsacd see who listens, the password is told to no other but root and fsacd's own user; any: to whoever "
+        "listens.",
     )
     user: Annotated[str | None, DIRECTORY_USER] = Field(
         default=None,

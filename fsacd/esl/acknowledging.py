@@ -17,6 +17,7 @@ import gevent
 import orjson
 import structlog
 
+from fsacd import watched
 from fsacd.core.events import CallQueued, Leg
 from fsacd.esl import encoder
 from fsacd.esl.announced import is_acknowledged
@@ -106,10 +107,14 @@ class Acknowledging:
         self._asked += 1
         if self._asked > _QUESTIONS_PER_S:
             waiting.asked_for_s += _TOO_MANY_S
-            gevent.spawn_later(_TOO_MANY_S, self._ask, leg, waiting)
+            watched.brief("acknowledgements", self._ask_later, _TOO_MANY_S, leg, waiting)
             return
         wire = encoder.uuid_dump(leg.uuid) if self._dumps else encoder.uuid_getvar(leg.uuid, _VARIABLE)
         self._submit(wire, lambda reply: self._answered(leg, waiting, reply), _ANSWER_S)
+
+    def _ask_later(self, pause_s: float, leg: Leg, waiting: _Waiting) -> None:
+        gevent.sleep(pause_s)
+        self._ask(leg, waiting)
 
     def _answered(self, leg: Leg, waiting: _Waiting, reply: Reply) -> None:
         if self._waiting.get(leg) is not waiting:
@@ -127,7 +132,7 @@ class Acknowledging:
             self._give_up(leg, waiting)
         else:
             waiting.asked_for_s += waiting.next_s
-            gevent.spawn_later(waiting.next_s, self._ask, leg, waiting)
+            watched.brief("acknowledgements", self._ask_later, waiting.next_s, leg, waiting)
             waiting.next_s *= _GROWTH
 
     def _give_up(self, leg: Leg, waiting: _Waiting) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 import gevent
 from gevent.event import Event
 
+from fsacd.esl.codec import MAX_REPLY_BYTES
 from fsacd.esl.wire import Outcome, Reply, Wire
 
 Ask = Callable[[Wire], Reply]
@@ -16,6 +17,10 @@ Submit = Callable[[Wire, Callable[[Reply], object], float], None]
 
 # On their way at once; the switch's answers about a leg are some ten kilobytes each.
 _WINDOW: Final = 64
+# All answers to what is asked at once, and all that one look remembers, hold so much together; beyond, a question is
+# not asked, or not answered as far as whoever asked is concerned. One leg's answer has some ten kilobytes.
+MOST_TEXT: Final = 2 * MAX_REPLY_BYTES
+_TOO_MUCH: Final = Reply(Outcome.NOT_SENT, "FreeSWITCH said too much already")
 
 
 class Asker:
@@ -29,14 +34,19 @@ class Asker:
         """One question."""
         return self.all((wire,))[0]
 
-    def all(self, wires: Sequence[Wire], limit_s: float | None = None) -> list[Reply]:
-        """Many, in order, in `limit_s` at most; those for which the time does not suffice are answered by NOT_SENT."""
+    def all(self, wires: Sequence[Wire], limit_s: float | None = None, most_text: int = MOST_TEXT) -> list[Reply]:
+        """Many, in order, in `limit_s` at most, and `most_text` characters of answers.
+
+        Those for which the time or the room does not suffice are answered by NOT_SENT.
+        """
         limit_s = self._limit_s if limit_s is None else min(limit_s, self._limit_s)
         replies = [Reply(Outcome.NOT_SENT, "there was no time to ask")] * len(wires)
-        waiting, answered = [0], Event()
+        waiting, answered, room = [0], Event(), [most_text]
 
         def on_reply(index: int, reply: Reply) -> None:
-            replies[index] = reply
+            room[0] -= len(reply.text)
+            # Without the message: its text is all that is read here.
+            replies[index] = Reply(reply.outcome, reply.text) if room[0] >= 0 else _TOO_MUCH
             waiting[0] -= 1
             answered.set()
 
@@ -48,6 +58,9 @@ class Asker:
         timeout = gevent.Timeout.start_new(limit_s)
         try:
             for index, wire in enumerate(wires):
+                if room[0] < 0:
+                    replies[index] = _TOO_MUCH
+                    continue
                 waiting[0] += 1
                 self._submit(wire, one(index), limit_s)
                 while waiting[0] >= _WINDOW:
@@ -67,10 +80,12 @@ class Asker:
 class Look:
     """One look at the switch: each question is asked once, and answered from memory after that.
 
-    After `limit_s` nothing more is asked: a switch that is slow leaves questions open, it does not hold us up.
+    After `limit_s`, or `most_text` characters of answers, nothing more is asked: a switch that is slow, or says too
+    much, leaves questions open, it does not hold us up.
     """
 
-    def __init__(self, asker: Asker, limit_s: float) -> None:
+    def __init__(self, asker: Asker, limit_s: float, most_text: int = MOST_TEXT) -> None:
+        self._room = most_text
         self._asker = asker
         self._until = time.monotonic() + limit_s
         self._replies: dict[bytes, Reply] = {}
@@ -79,20 +94,24 @@ class Look:
         """One question."""
         known = self._replies.get(wire.data)
         if known is None:
-            (known,) = self._asker.all((wire,), self._left_s())
-            self._replies[wire.data] = known
+            (known,) = self._asker.all((wire,), self._left_s(), self._room)
+            self._keep(wire, known)
         return known
 
     def ahead(self, wires: Iterable[Wire]) -> None:
         """Ask at once what will be asked one by one."""
         asked = [wire for wire in wires if wire.data not in self._replies]
-        for wire, reply in zip(asked, self._asker.all(asked, self._left_s()), strict=True):
-            self._replies[wire.data] = reply
+        for wire, reply in zip(asked, self._asker.all(asked, self._left_s(), self._room), strict=True):
+            self._keep(wire, reply)
+
+    def _keep(self, wire: Wire, reply: Reply) -> None:
+        self._replies[wire.data] = reply
+        self._room -= len(reply.text)
 
     @property
     def is_over(self) -> bool:
-        """Whether the time has run out, so that questions may be open."""
+        """Whether the time, or the room for answers, has run out, so that questions may be open."""
         return self._left_s() <= 0
 
     def _left_s(self) -> float:
-        return max(0.0, self._until - time.monotonic())
+        return 0.0 if self._room < 0 else max(0.0, self._until - time.monotonic())

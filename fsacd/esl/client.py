@@ -24,27 +24,35 @@ import structlog
 from gevent.event import AsyncResult, Event
 from greenswitch.esl import InboundESL
 
+from fsacd import watched
 from fsacd.esl import encoder
 from fsacd.esl.codec import Decoder, Kind, Message, ProtocolError
 from fsacd.esl.errors import (
     LinkError,
+    NonsenseError,
     NoReplyError,
     PasswordRefusedError,
     why_closed,
     why_no_connection,
     words,
 )
+from fsacd.esl.greeting import greets
 from fsacd.esl.inbox import YIELD_S, Inbox, InboxStalledError
 from fsacd.esl.opening import opened
+from fsacd.esl.owner import stranger
 from fsacd.esl.replies import Command, Replies
 from fsacd.esl.settings import Counters, LinkSettings
 from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.esl.writer import Writer
+from fsacd.logs import seldom
+from fsacd.trouble import shortened
 
 _log = structlog.get_logger(__name__)
 
 _RECEIVE_BYTES: Final = 32 * 1024
 _STOP_S: Final = 1.0
+_ACCEPTED: Final = "+OK accepted"
+_REPLY: Final = "handler of replies"
 # For SO_LINGER: close by RST, and throw away what was not sent.
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
 
@@ -75,6 +83,8 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         self.connected = False
         self.lost_reason: str | None = None
         self.last_heard = time.monotonic()
+        # Whether it ended because of what was said on it.
+        self.was_nonsense = False
         self._notice: Message | None = None
         self._hello = Event()
         self._inbox = Inbox(
@@ -96,6 +106,23 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
 
     def connect(self) -> None:
         """Connect and log in. LinkError (PasswordRefusedError) in an operator's words; nothing is left open then."""
+        self._connect(self.authenticate)
+
+    def look(self, quiet_s: float) -> None:
+        """Only see whether a FreeSWITCH greets us there, and then waits for us for `quiet_s`; LinkError if not.
+
+        The password stays here.
+        """
+        try:
+            self._connect(lambda: self._stay_quiet(quiet_s))
+        finally:
+            self._give_up("it was only looked at")
+
+    def _stay_quiet(self, quiet_s: float) -> None:
+        gevent.sleep(quiet_s)
+        self._raise_if_lost()
+
+    def _connect(self, and_then: Callable[[], object]) -> None:
         if self.connected:
             raise LinkError("this connection is open already")
         self._reset()
@@ -103,6 +130,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         silent = f"FreeSWITCH at {where} did not answer in {self.timeout:g} s"
         try:
             self.sock = opened(self.host, self.port, self.timeout)
+            self._refuse_strangers(where)
             self._tune(self.sock)
             self._writer.sock = self.sock
             self.connected = True
@@ -110,7 +138,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
             with gevent.Timeout(self.timeout, LinkError(silent)):
                 self._hello.wait()
                 self._raise_if_lost()
-                self.authenticate()
+                and_then()
         except LinkError as error:
             self._give_up(str(error))
             raise
@@ -122,6 +150,16 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
             # Killed while connecting: the socket must not outlive the attempt.
             self._give_up("the attempt was given up")
             raise
+
+    def _refuse_strangers(self, where: str) -> None:
+        """LinkError when the program that listens there is that of another user than FreeSWITCH's."""
+        assert self.sock is not None
+        owner = stranger(self.sock.getpeername()[0], self.port, self._settings.owner)
+        if owner:
+            raise LinkError(
+                f"the program that listens at {where} belongs to the user {owner}, and is not told the password: if "
+                f"it is FreeSWITCH, say so by `owner: {owner}` of this switch"
+            )
 
     def _give_up(self, reason: str) -> None:
         self.lose(reason)
@@ -138,9 +176,20 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         sock.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_KEEPALIVE, 1)
 
     def start_event_handlers(self) -> None:
-        """Start the greenlets of this connection."""
-        for work in (self.receive_events, self._writer.run, self._expire, self.process_events):
-            self._greenlets.append(gevent.spawn(work))
+        """Start the greenlets of this connection. It lives no longer than any of them."""
+        for part, work in (
+            ("link reader", self.receive_events),
+            ("link writer", self._writer.run),
+            ("link deadlines", self._expire),
+            ("link dispatcher", self.process_events),
+        ):
+            self._greenlets.append(watched.bound(part, work, self._part_failed, may_end=self._is_lost))
+
+    def _is_lost(self) -> bool:
+        return self.lost_reason is not None
+
+    def _part_failed(self, why: str) -> None:
+        self.lose(shortened(f"a part of the link failed, by a fault of ours: {why}"))
 
     def authenticate(self) -> None:
         """Log in with the password, or as a user of the directory."""
@@ -150,11 +199,19 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         if reply.outcome is Outcome.ERR:
             raise PasswordRefusedError("FreeSWITCH refused the password")
         if not reply.ok:
-            raise LinkError(reply.text)
+            raise LinkError(shortened(reply.text))
+        if reply.text != _ACCEPTED:
+            why = "what listens there does not answer to the password as FreeSWITCH does"
+            self._note_nonsense(why)
+            raise NonsenseError(why)
+
+    def _note_nonsense(self, why: str) -> None:
+        self.was_nonsense = True
+        self.counters.note_nonsense(why)
 
     def _raise_if_lost(self) -> None:
         if self.lost_reason is not None:
-            raise LinkError(self.lost_reason)
+            raise (NonsenseError if self.was_nonsense else LinkError)(self.lost_reason)
 
     # --- commands ---
 
@@ -183,11 +240,12 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         timeout_s = self._settings.command_timeout_ms / 1000 if timeout_s is None else timeout_s
         command = Command(wire, time.monotonic() + timeout_s, on_reply)
         if not self.connected:
-            gevent.spawn(_finish, command, Reply(Outcome.NOT_SENT, self.lost_reason or "there is no connection"))
+            text = self.lost_reason or "there is no connection"
+            watched.brief(_REPLY, _finish, command, Reply(Outcome.NOT_SENT, text))
         elif not self._replies.add(command):
             self.counters.refused_commands += 1
             text = f"{self._settings.pending_limit} commands wait for FreeSWITCH's answer already"
-            gevent.spawn(_finish, command, Reply(Outcome.NOT_SENT, text))
+            watched.brief(_REPLY, _finish, command, Reply(Outcome.NOT_SENT, text))
         else:
             self._writer.write()
             if command.deadline < self._next_deadline:
@@ -231,7 +289,10 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         """Read until the connection ends, in slices, so that a burst does not stop everybody else."""
         try:
             reason = self._read()
-        except (ProtocolError, InboxStalledError) as error:
+        except ProtocolError as error:
+            reason = str(error)
+            self._note_nonsense(reason)
+        except InboxStalledError as error:
             reason = str(error)
         except OSError as error:
             reason = f"the connection to FreeSWITCH broke: {words(error)}"
@@ -242,14 +303,19 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         until = time.monotonic() + slice_s
         sock, counters, decoder, inbox = self.sock, self.counters, Decoder(), self._inbox
         assert sock is not None
-        while data := sock.recv(_RECEIVE_BYTES):
+        data, left_out = self._read_greeting(sock), 0
+        while data or (data := sock.recv(_RECEIVE_BYTES)):
             counters.bytes += len(data)
             try:
                 messages = decoder.feed(data)
             except ProtocolError as error:
                 self._take(error.before)
                 raise
+            data = b""
             self._take(messages)
+            if decoder.left_out != left_out:
+                self._note_left_out(decoder.left_out - left_out)
+                left_out = decoder.left_out
             if inbox.is_full:
                 inbox.wait_for_room()
             self.last_heard = now = time.monotonic()
@@ -259,6 +325,31 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         if decoder.partial_bytes:
             return f"the connection to FreeSWITCH broke off {decoder.partial_bytes} bytes into a message"
         return why_closed(self._notice)
+
+    def _read_greeting(self, sock: gevent.socket.socket) -> bytes:
+        """Read its first words; what of them is no greeting is returned, to be read as any message."""
+        heard = b""
+        while data := sock.recv(_RECEIVE_BYTES):
+            heard += data
+            wanted = greets(heard)
+            if wanted is None:
+                continue
+            self.last_heard = time.monotonic()
+            if wanted:
+                self.counters.bytes += len(heard)
+                self._hello.set()
+                return b""
+            break
+        return heard
+
+    def _note_left_out(self, count: int) -> None:
+        self.counters.note_left_out(count)
+        seldom(
+            _log.warning,
+            "size",
+            "a message of the switch was too large, and is left out",
+            group=f"{self.host}:{self.port}",
+        )
 
     def _take(self, messages: Sequence[Message]) -> None:
         put = self._inbox.put
@@ -274,7 +365,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
             case Kind.COMMAND_REPLY | Kind.API_RESPONSE:
                 self._answer(event)
             case Kind.AUTH_REQUEST:
-                self._hello.set()
+                raise ProtocolError("FreeSWITCH asked for the password a second time.")
             case Kind.DISCONNECT | Kind.RUDE_REJECTION:
                 self._notice = event
             case Kind.EVENT | Kind.LOG | Kind.OTHER:
@@ -303,7 +394,16 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
 
     def process_events(self) -> None:
         """Hand every event to its handlers, in order; after the last one DISCONNECT, exactly once."""
-        self._inbox.run(self._dispatch)
+        try:
+            self._inbox.run(self._dispatch)
+        except Exception as error:
+            # Nobody would hear of its end: it must have one before that is told.
+            self._part_failed(f"{type(error).__name__}: {error}")
+            self._tell_end()
+            raise
+        self._tell_end()
+
+    def _tell_end(self) -> None:
         for handler in tuple(self.event_handlers.get("DISCONNECT", ())):
             self._safe_exec_handler(handler, self._notice or _disconnect_notice(self.lost_reason or ""))
         self.ended.set()
@@ -323,9 +423,9 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
     def _safe_exec_handler(self, handler: Handler, event: Message) -> None:
         try:
             handler(event)
-        except Exception:  # noqa: BLE001  # an error of one event's handler must not cost the events after it
+        except Exception as error:  # noqa: BLE001  # an error of one event's handler must not cost the events after it
             self.counters.handler_errors += 1
-            _log.exception("an event's handler failed", event_name=event.name, handler=repr(handler))
+            watched.caught("handler of events", error)
 
     # --- the end ---
 
@@ -364,7 +464,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
                 self.sock.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_LINGER, _AT_ONCE)
         self._close_socket()
         for command, outcome in self._replies.fail():
-            gevent.spawn(_finish, command, Reply(outcome, reason))
+            watched.brief(_REPLY, _finish, command, Reply(outcome, reason))
         self._writer.stop()
         for event in (self._hello, self._deadline_set):
             event.set()
@@ -390,8 +490,8 @@ def _finish(command: Command, reply: Reply) -> None:
         return
     try:
         command.on_reply(reply)
-    except Exception:  # noqa: BLE001  # an error of one command's caller must not cost the replies after it
-        _log.exception("a command's reply handler failed", command=command.wire.text)
+    except Exception as error:  # noqa: BLE001  # an error of one command's caller must not cost the replies after it
+        watched.caught(_REPLY, error)
 
 
 def _disconnect_notice(reason: str) -> Message:

@@ -4,7 +4,13 @@
     body     = Content-Length bytes (not characters)
 
 What FreeSWITCH sends is split at LF first and only then looked into, never the other way round: a caller's name may
-hold `%0A`, and a decoder that unquotes before it splits lets that caller write headers of his own.
+hold `%0A`, and a decoder that unquotes before it splits lets that caller write headers of their own.
+
+The shape is checked here and nowhere else. What no FreeSWITCH sends ends the connection (ProtocolError): an event
+without a name that is text, nonsense in the frame. What a caller can bring about on a sound switch (an INVITE of a
+megabyte makes events as large) costs that one message alone: it is left out while it comes, and never held. A header's
+value is checked where it is read, by `Message.get`: to ask all 140 of an event, of which few are read, would cost a
+tenth of reading it. A value that is neither text nor a list that begins with text counts as not there.
 """
 
 from __future__ import annotations
@@ -12,14 +18,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 import orjson
 
 # FreeSWITCH itself refuses larger bodies since 2026; a larger length can only be an attack or a broken stream.
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+# The header block of one message. A message's own headers are few; an event's stand in its body.
 MAX_HEADER_BYTES: Final = 64 * 1024
+# One event; they have some six kilobytes and 140 headers.
+MAX_EVENT_BYTES: Final = 1024 * 1024
+MAX_EVENT_HEADERS: Final = 4_096
+# Only an event of this size can hold more arrays and objects than that, and do harm by it.
+_LARGE: Final = 64 * 1024
+# The answer to one api command. The list of all legs is the longest: about a kilobyte for each.
+MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
+# Whatever else has a body: a notice of the end, a line of the log.
+MAX_OTHER_BYTES: Final = 64 * 1024
+# Arrays and objects in JSON that an answer holds: the list of all legs has one for each.
+MAX_REPLY_PARTS: Final = 100_000
 
 HeaderValue = str | list[str]
 
@@ -37,13 +55,18 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
-    """One message of the switch. Of an event, `headers` are the event's own; of everything else, the message's."""
+    """One message of the switch. Of an event, `headers` are the event's own; of everything else, the message's.
+
+    Nobody changes one; that Python watched over it would cost each event half a microsecond. `size` is an event's body
+    in bytes, as it came.
+    """
 
     kind: Kind
     headers: Mapping[str, HeaderValue]
     body: bytes = b""
+    size: int = 0
 
     @property
     def name(self) -> str:
@@ -57,10 +80,11 @@ class Message:
 
     def get(self, header: str, default: str = "") -> str:
         """One header as text; of a header with several values the first."""
-        value = self.headers.get(header, default)
-        if isinstance(value, str):
-            return value
-        return value[0] if value else default
+        # Nothing is believed of what came: the type of `headers` says what FreeSWITCH sends, not what others may.
+        value: Any = self.headers.get(header, default)
+        if isinstance(value, list) and value:
+            value = value[0]
+        return value if isinstance(value, str) else default
 
     @property
     def text(self) -> str:
@@ -88,7 +112,9 @@ class ProtocolError(Exception):
 # The order in which FreeSWITCH writes the two headers of every JSON event; a burst consists of nothing else.
 _LENGTH: Final = b"Content-Length: "
 _LENGTH_DIGITS: Final = 10
-_TOO_LONG: Final = f"FreeSWITCH announced a body of {{}} bytes; the limit is {MAX_BODY_BYTES}."
+_TOO_LONG: Final = "FreeSWITCH announced a body of {} bytes; the limit is {}."
+# In the place of an answer that is left out: whoever asked is refused, and the order of the answers holds.
+_REFUSED: Final = f"-ERR the answer is longer than {MAX_REPLY_BYTES // 1024 // 1024} MiB and was left out".encode()
 _JSON_TAIL: Final = b"\nContent-Type: text/event-json\n\n"
 
 
@@ -96,36 +122,42 @@ class Decoder:
     """Bytes in any portions → whole messages in order. One decoder serves one connection."""
 
     def __init__(self) -> None:
-        self._held: list[bytes] = []
-        self._held_bytes = 0
+        # One piece of memory, however small the portions are: a list of single bytes would take forty times as much.
+        self._held = bytearray()
         # The whole length of the unfinished message, once its header block has been read; 0 before that. Until so
         # much is here nothing is looked at or copied again, so that a large body costs no more than its bytes.
         self._needed = 0
+        # Bytes still to come of a body that is left out.
+        self._unwanted = 0
         self._error: str | None = None
+        # How many messages were left out, for their size or their many headers.
+        self.left_out = 0
 
     @property
     def partial_bytes(self) -> int:
-        """How many bytes of an unfinished message are held; not 0 at the end of the stream means it was cut."""
-        return self._held_bytes
+        """How many bytes of an unfinished message have come; not 0 at the end of the stream means it was cut."""
+        return len(self._held) or self._unwanted
 
     def feed(self, data: bytes) -> list[Message]:
         """Take bytes, give the messages that are whole now. ProtocolError (also on every later call) for nonsense."""
         if self._error is not None:
             raise ProtocolError(self._error)
-        if self._held_bytes:
-            self._held.append(data)
-            self._held_bytes += len(data)
-            if self._held_bytes < self._needed:
+        if self._unwanted:
+            self._unwanted, data = max(0, self._unwanted - len(data)), data[self._unwanted :]
+        if self._held:
+            self._held += data
+            if len(self._held) < self._needed:
                 return []
-            data = b"".join(self._held)
+            data = bytes(self._held)
+            self._held = bytearray()
         messages: list[Message] = []
         try:
             rest = self._split(data, messages)
         except ProtocolError as error:
             self._error = str(error)
             raise ProtocolError(self._error, tuple(messages)) from error
-        self._held = [data[rest:]]
-        self._held_bytes = len(data) - rest
+        if rest < len(data):
+            self._held += memoryview(data)[rest:]
         return messages
 
     def _split(self, data: bytes, messages: list[Message]) -> int:
@@ -140,15 +172,24 @@ class Decoder:
                 digits = data[at:line_end]
                 if line_end > at and data.startswith(_JSON_TAIL, line_end) and digits.isdigit():
                     length = int(digits)
-                    if length > MAX_BODY_BYTES:
-                        raise ProtocolError(_TOO_LONG.format(length))
                     body_at = line_end + len(_JSON_TAIL)
                     end = body_at + length
+                    if length > MAX_EVENT_BYTES:
+                        start = self._leave_out(Kind.EVENT, length, end, size)
+                        continue
                     if end > size:
                         self._needed = end - start
                         return start
-                    messages.append(Message(Kind.EVENT, _read_json(data[body_at:end])))
+                    body = data[body_at:end]
                     start = end
+                    if length > _LARGE and _parts(body) > MAX_EVENT_HEADERS:
+                        self.left_out += 1
+                        continue
+                    headers = _read_json(body)
+                    if len(headers) > MAX_EVENT_HEADERS:
+                        self.left_out += 1
+                    else:
+                        messages.append(Message(Kind.EVENT, headers, b"", length))
                     continue
             end = self._slow(data, start, messages)
             if end < 0:
@@ -166,12 +207,39 @@ class Decoder:
         headers = _read_headers(data[start:blank])
         kind = _KINDS.get(headers.get("Content-Type", ""), Kind.OTHER)
         body_at = blank + 2
-        end = body_at + _body_length(kind, headers)
+        length = _body_length(kind, headers)
+        end = body_at + length
+        if length > _LIMITS.get(kind, MAX_OTHER_BYTES):
+            if kind is Kind.API_RESPONSE:
+                messages.append(Message(kind, headers, _REFUSED))
+            return self._leave_out(kind, length, end, len(data))
         if len(data) < end:
             self._needed = end - start
             return -1
-        messages.append(_message(kind, headers, data[body_at:end]))
+        body = data[body_at:end]
+        if kind is Kind.EVENT and length > _LARGE and _parts(body) > MAX_EVENT_HEADERS:
+            self.left_out += 1
+            return end
+        message = _message(kind, headers, body)
+        if kind is Kind.EVENT and len(message.headers) > MAX_EVENT_HEADERS:
+            self.left_out += 1
+        else:
+            messages.append(message)
         return end
+
+    def _leave_out(self, kind: Kind, length: int, end: int, size: int) -> int:
+        """Pass over a body that is too long; where to go on. ProtocolError for what no FreeSWITCH sends so long."""
+        limit = MAX_BODY_BYTES if kind in _LIMITS else MAX_OTHER_BYTES
+        if length > limit:
+            raise ProtocolError(_TOO_LONG.format(length, limit))
+        self.left_out += 1
+        self._unwanted = max(0, end - size)
+        return min(end, size)
+
+
+def _parts(body: bytes) -> int:
+    """How many arrays and objects it holds at most: an empty one takes two bytes here and eighty when it is read."""
+    return body.count(b"[") + body.count(b"{")
 
 
 def _body_length(kind: Kind, headers: dict[str, str]) -> int:
@@ -183,6 +251,8 @@ def _body_length(kind: Kind, headers: dict[str, str]) -> int:
     return 0
 
 
+# Up to where a message of this kind is taken; a longer one is left out. Of every other kind a longer one is nonsense.
+_LIMITS: Final[Mapping[Kind, int]] = {Kind.EVENT: MAX_EVENT_BYTES, Kind.API_RESPONSE: MAX_REPLY_BYTES}
 _KINDS: Final[Mapping[str, Kind]] = {
     "auth/request": Kind.AUTH_REQUEST,
     "command/reply": Kind.COMMAND_REPLY,
@@ -201,7 +271,7 @@ def _length(text: str) -> int:
         raise ProtocolError(f"FreeSWITCH sent a Content-Length that is no number: {text[:40]!r}.")
     # The number of digits first: int() of a million digits would take its time.
     if len(text) > _LENGTH_DIGITS or int(text) > MAX_BODY_BYTES:
-        raise ProtocolError(_TOO_LONG.format(text[:20]))
+        raise ProtocolError(_TOO_LONG.format(text[:20], MAX_BODY_BYTES))
     return int(text)
 
 
@@ -226,7 +296,7 @@ def _message(kind: Kind, headers: dict[str, str], body: bytes) -> Message:
     if kind is not Kind.EVENT:
         return Message(kind, headers, body)
     json = headers["Content-Type"] == "text/event-json"
-    return Message(kind, _read_json(body) if json else _read_plain(body))
+    return Message(kind, _read_json(body) if json else _read_plain(body), b"", len(body))
 
 
 def _read_json(body: bytes) -> dict[str, HeaderValue]:
@@ -240,7 +310,42 @@ def _read_json(body: bytes) -> dict[str, HeaderValue]:
             raise ProtocolError("FreeSWITCH sent an event that is no JSON.") from error
     if type(event) is not dict:
         raise ProtocolError("FreeSWITCH sent an event that is no JSON object.")
+    if type(event.get("Event-Name")) is not str:
+        raise ProtocolError("FreeSWITCH sent an event whose Event-Name is no text.")
     return event
+
+
+def read_leg(text: str) -> dict[str, HeaderValue]:
+    """All that an api answer says of one leg, as an event would; empty for an answer that is nothing of the kind.
+
+    An answer comes because somebody asked: what is wrong with it concerns them, not the connection.
+    """
+    if len(text) > MAX_EVENT_BYTES:
+        return {}
+    try:
+        leg = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}  # an error in words, or no answer
+    return leg if isinstance(leg, dict) and len(leg) <= MAX_EVENT_HEADERS else {}
+
+
+def read_rows(text: str) -> list[dict[str, str]] | None:
+    """The rows of an answer to `show … as json`, of each what is text; none for an answer that is nothing of the kind.
+
+    None for an answer with more in it than it is worth to look at: it says nothing.
+    """
+    if text.count("[") + text.count("{") > MAX_REPLY_PARTS:
+        return None
+    try:
+        content = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return []  # an error in words
+    rows = content.get("rows") if isinstance(content, dict) else None
+    if not isinstance(rows, list):
+        return []
+    return [
+        {name: value for name, value in row.items() if isinstance(value, str)} for row in rows if isinstance(row, dict)
+    ]
 
 
 def _read_plain(body: bytes) -> dict[str, HeaderValue]:

@@ -18,6 +18,7 @@ from fsacd.esl.outside import OutsideCalls
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.sync import Away, Difference, Finding
 from fsacd.esl.wire import Wire
+from fsacd.logs import seldom
 from fsacd.runtime import Runtime, monotonic_ms
 
 log = structlog.get_logger(__name__)
@@ -101,7 +102,7 @@ class Comparing:
         known = {(finding.kind, finding.leg) for finding in first}
         for finding in self._differences() or ():
             if (finding.kind, finding.leg) in known and self._is_ours():
-                log.warning("engine and switch differed", switch=self.name, what=str(finding.kind), leg=finding.leg)
+                self._say_differed(finding)
                 self.on_repair(str(finding.kind))
                 self._repair(finding)
         return False
@@ -152,6 +153,10 @@ class Comparing:
             return 0
         offers = [offer.offer_id for offer in self._runtime.snapshot().offers]
         return self._outside.sweep(look, offers, adopt=adopt, rows=rows)
+
+    def _say_differed(self, finding: Finding) -> None:
+        kind, name = str(finding.kind), self.name
+        seldom(log.warning, kind, "engine and switch differed", group=name, switch=name, what=kind, leg=finding.leg)
 
     def _repair(self, finding: Finding) -> None:
         for fact in (finding.fact, finding.then):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-import gevent
 import structlog
 
+from fsacd import watched
 from fsacd.core.commands import (
     ArmCall,
     AskConnected,
@@ -36,10 +36,15 @@ from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
 from fsacd.esl.terms import VARIABLE, Terms
 from fsacd.esl.watch import Watch
 from fsacd.esl.wire import Outcome, Reply, Wire
+from fsacd.logs import seldom
+from fsacd.repeats import kind_of
 from fsacd.runtime import Runtime, monotonic_ms
-from fsacd.trouble import shortened
+from fsacd.trouble import Trouble, shortened
 
 log = structlog.get_logger(__name__)
+
+# What was wrong so long ago is told no more.
+_LATELY_S = 60.0
 
 
 class CallControl:
@@ -159,7 +164,7 @@ class CallControl:
         try:
             *first, last = translate.to_wires(command)
         except encoder.EncodeError as error:
-            log.warning("a command has no safe form and was not sent", switch=self.name, why=str(error))
+            self._say(log.warning, "a command has no safe form and was not sent", str(error))
             self._failed(command, Reply(Outcome.NOT_SENT, str(error)))
             return
         for wire in first:
@@ -178,7 +183,9 @@ class CallControl:
         if left_s > 0:
             self._link.submit(wire, on_reply, left_s)
         else:
-            gevent.spawn(on_reply, Reply(Outcome.NOT_SENT, f"the switch is not ours now: {self.detail}"))
+            watched.brief(
+                "handler of replies", on_reply, Reply(Outcome.NOT_SENT, f"the switch is not ours now: {self.detail}")
+            )
 
     def _on_reply(self, command: Command, reply: Reply) -> None:
         if reply.outcome in (Outcome.ERR, Outcome.NOT_SENT):
@@ -203,7 +210,7 @@ class CallControl:
                 pass
             case ConfirmTalk() | ArmCall() | SendCall() | EndCall():
                 # The leg has ended meanwhile, and its hangup says so; or it will announce itself again.
-                log.info("the switch did not take a command", switch=self.name, what=type(command).__name__, why=why)
+                self._say(log.info, "the switch did not take a command", why, what=type(command).__name__)
 
     def _not_connected(self, command: Connect, reply: Reply, why: str) -> None:
         """One of the two legs has gone. If it is the caller's, no further agent shall be rung for him."""
@@ -237,7 +244,7 @@ class CallControl:
             case None:
                 pass
             case translate.Feature():
-                gevent.spawn(self._serve, fact)
+                watched.brief("feature codes", self._serve, fact)
             case translate.Unacknowledged(call, again):
                 self._acknowledging.keep(call, again=again)
             case _:
@@ -262,13 +269,31 @@ class CallControl:
                 self._watch.link_up(state)
             case Down(reason):
                 self._acknowledging.clear()
-                log.warning("the link to the switch is down", switch=self.name, why=reason)
+                self._say(log.warning, "the link to the switch is down", reason)
                 self._watch.link_down(reason)
             case _:
                 pass
 
     def _warn(self, sentence: str) -> None:
-        log.warning("an announcement makes no sense", switch=self.name, what=sentence)
+        self._say(log.warning, "an announcement makes no sense", sentence)
+
+    def _say(self, tell: Callable[..., object], event: str, why: str, **fields: object) -> None:
+        """Log what the switch can bring about, once a minute for each kind of it."""
+        seldom(tell, kind_of(why), event, group=self.name, switch=self.name, why=why, **fields)
+
+    def troubles(self) -> Iterator[Trouble]:
+        """What the switch has said lately that it should not."""
+        stats = self._link.stats()
+        if stats.nonsense_ago_s < _LATELY_S:
+            yield Trouble(
+                f"Switch {self.name} has said what no FreeSWITCH says; each time its link is ended.", stats.nonsense_why
+            )
+        if stats.left_out_ago_s < _LATELY_S:
+            yield Trouble(
+                f"Switch {self.name} sends messages that are too large; they are left out, and what they say is found "
+                "out later.",
+                f"{stats.left_out} since the start",
+            )
 
 
 def _nobody(_reply: Reply) -> None:

@@ -15,6 +15,10 @@ class LinkError(NotConnectedError):  # type: ignore[misc]  # greenswitch is unty
         super().__init__(shortened(sentence))
 
 
+class NonsenseError(LinkError):
+    """What listens there says what no FreeSWITCH says; it may be none."""
+
+
 class PasswordRefusedError(LinkError, ValueError):
     """FreeSWITCH does not take the password. A ValueError too, because that is what greenswitch raises."""
 

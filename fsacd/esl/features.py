@@ -20,6 +20,7 @@ from fsacd.errors import FsacdError
 from fsacd.esl.phones import Phones
 from fsacd.esl.pins import WrongPins
 from fsacd.esl.translate import Feature
+from fsacd.logs import seldom
 from fsacd.rights import Principal, at_phone
 from fsacd.trouble import Trouble
 
@@ -87,13 +88,14 @@ class Desk:
         """Do what was dialled. False, with one line in the log, if it was refused."""
         phone = _phone(feature)
         agent_id = self._agent(feature)
+        said = {"what": feature.what[:64], "agent": agent_id[:128], "phone": phone[:128]}
         refused = self._forbidden(feature, agent_id)
         if refused is None:
             refused = self._do(feature, agent_id)
         if refused is None:
-            log.info("feature code", what=feature.what, agent=agent_id, phone=phone)
+            seldom(log.info, feature.what, "feature code", group=agent_id, **said)
             return True
-        log.warning("feature code refused", what=feature.what, agent=agent_id[:128], phone=phone[:128], why=refused)
+        seldom(log.warning, refused, "feature code refused", **said, why=refused)
         return False
 
     def troubles(self) -> Iterator[Trouble]:

@@ -1,7 +1,8 @@
 """Events between the greenlet that reads and the greenlet that handles.
 
-At the limit the reader is told to pause, and TCP holds the rest back, so that a burst costs no memory. It pauses for a
-bounded time only: FreeSWITCH drops events, and then the connection, when its own queue is full.
+At the limit, of events or of their bytes, the reader is told to pause, and TCP holds the rest back, so that a burst
+costs no memory. It pauses for a bounded time only: FreeSWITCH drops events, and then the connection, when its own queue
+is full.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import Final
 import gevent
 from gevent.event import Event
 
-from fsacd.esl.codec import Message
+from fsacd.esl.codec import MAX_EVENT_BYTES, Message
 from fsacd.esl.settings import Counters
 
 # Too short for a timer to tell, yet a timer: sleep(0) would run fifty callbacks before the loop looks at the others.
 YIELD_S: Final = 1e-6
+# So many bytes of events, as they came, wait at most; one of the largest may come on top.
+INBOX_BYTES: Final = MAX_EVENT_BYTES
 
 
 class InboxStalledError(Exception):
@@ -28,9 +31,14 @@ class InboxStalledError(Exception):
 class Inbox:
     """A bounded queue of events for one handler. The bound may be passed by the messages of one portion read."""
 
-    def __init__(self, *, limit: int, stall_s: float, slice_s: float, counters: Counters) -> None:
+    def __init__(
+        self, *, limit: int, stall_s: float, slice_s: float, counters: Counters, bytes_limit: int = INBOX_BYTES
+    ) -> None:
         self._limit = limit
         self._room_at = limit // 2
+        self._bytes_limit = bytes_limit
+        self._bytes_room_at = bytes_limit // 2
+        self._bytes = 0
         self._stall_s = stall_s
         self._slice_s = slice_s
         self._counters = counters
@@ -47,11 +55,17 @@ class Inbox:
     @property
     def is_full(self) -> bool:
         """Whether the reader has to wait for room."""
-        return len(self._messages) >= self._limit
+        return len(self._messages) >= self._limit or self._bytes >= self._bytes_limit
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes the events were that wait."""
+        return self._bytes
 
     def put(self, message: Message) -> None:
         """Add one event; the handler sees it when the reader pauses next."""
         self._messages.append(message)
+        self._bytes += message.size
         if not self._filled.is_set():
             self._filled.set()
 
@@ -95,8 +109,10 @@ class Inbox:
                 until = time.monotonic() + slice_s
                 continue
             self._counters.events += 1
-            handle(messages.popleft())
-            if len(messages) <= self._room_at and not self._room.is_set():
+            message = messages.popleft()
+            self._bytes -= message.size
+            handle(message)
+            if len(messages) <= self._room_at and self._bytes <= self._bytes_room_at and not self._room.is_set():
                 self._room.set()
             now = time.monotonic()
             if now >= until:

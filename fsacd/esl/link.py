@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterable
 
 import gevent
-import structlog
 from gevent.event import AsyncResult, Event
 
+from fsacd import watched
 from fsacd.esl.backoff import Backoff
 from fsacd.esl.codec import Message
 from fsacd.esl.encoder import EncodeError
@@ -17,12 +18,13 @@ from fsacd.esl.session import Session
 from fsacd.esl.settings import Counters, LinkSettings
 from fsacd.esl.states import Connecting, Down, LinkState, LinkStats, Up
 from fsacd.esl.wire import Outcome, Reply, Wire
+from fsacd.trouble import shortened
 
 __all__ = ["Connecting", "Down", "LinkSettings", "LinkState", "LinkStats", "SwitchLink", "Up"]
 
-_log = structlog.get_logger(__name__)
-
 _STOP_S = 3.0
+# A life of the link that lasted so long was none of a switch that fails again and again.
+_LASTING_S = 5.0
 
 
 class SwitchLink:
@@ -58,13 +60,15 @@ class SwitchLink:
         self._supervisor: gevent.Greenlet | None = None
         # The switch process that we knew last; another one means that it has restarted.
         self._core_uuid: str | None = None
+        # Something was said on the last connection that no FreeSWITCH says.
+        self._distrusts = False
 
     # --- for the daemon ---
 
     def start(self) -> None:
         """Begin to connect, and to connect again whenever the link is lost."""
         assert self._supervisor is None, "a link is started once"
-        self._supervisor = gevent.spawn(self._supervise)
+        self._supervisor = watched.keep("link", self._supervise, may_end=self._stopping.is_set)
 
     def stop(self) -> None:
         """Leave the switch; returns when both connections are closed and Down was told, at most a few seconds later."""
@@ -97,7 +101,7 @@ class SwitchLink:
             session.commands.submit(wire, on_reply, timeout_s)
         elif on_reply is not None:
             reason = self.state.reason if isinstance(self.state, Down) else "the link is not up yet"
-            gevent.spawn(on_reply, Reply(Outcome.NOT_SENT, reason))
+            watched.brief("handler of replies", on_reply, Reply(Outcome.NOT_SENT, reason))
 
     def call(self, wire: Wire, timeout_s: float | None = None) -> Reply:
         """Send one command and wait for its outcome, at most `timeout_s` seconds (default: the settings')."""
@@ -123,6 +127,11 @@ class SwitchLink:
             timeouts=counters.timeouts,
             late_replies=counters.late_replies,
             not_sent=counters.refused_commands,
+            left_out=counters.left_out,
+            left_out_ago_s=time.monotonic() - counters.left_out_at_s,
+            nonsense=counters.nonsense,
+            nonsense_ago_s=time.monotonic() - counters.nonsense_at_s,
+            nonsense_why=counters.nonsense_why,
             wake_ups=counters.wake_ups,
             probes=counters.probes,
             probes_missed=counters.probes_missed,
@@ -136,18 +145,24 @@ class SwitchLink:
         backoff = Backoff(self._settings.reconnect_min_ms, self._settings.reconnect_max_ms, self._chance)
         while not self._stopping.is_set():
             self._tell(Connecting())
-            connects = self._counters.connects
-            reason = self._live_once()
-            if self._counters.connects > connects:
+            connects, began_s = self._counters.connects, time.monotonic()
+            reason = shortened(self._live_once())
+            if self._counters.connects > connects and time.monotonic() - began_s >= _LASTING_S:
                 backoff.reset()
             self._tell(Down(reason))
-            self._stopping.wait(backoff.next_ms() / 1000)
+            least_ms = self._settings.nonsense_pause_ms if self._distrusts else 0
+            self._stopping.wait(max(backoff.next_ms(), least_ms) / 1000)
 
     def _live_once(self) -> str:
         """One attempt and, if it succeeds, one life; the reason of its end."""
         session = Session(self.name, self._settings, self._counters, self._on_event, self._busy)
         self._session = session
         try:
+            if self._distrusts:
+                # Whoever spoke nonsense last is told the password only when it has greeted as FreeSWITCH does, and then
+                # kept quiet until it was asked.
+                session.look()
+                self._distrusts = False
             session.open(*self._subscription)
             self._counters.connects += 1
             self._tell(self._up(session))
@@ -157,10 +172,11 @@ class SwitchLink:
         except EncodeError as error:
             return f"a setting fits no command: {error}"
         except Exception as error:  # noqa: BLE001 - the link must go on: nobody else would notice
-            _log.exception("a link failed by a fault of ours", switch=self.name)
+            watched.caught("link", error)
             return f"{type(error).__name__}: {error}"
         finally:
             session.close()
+            self._distrusts = self._distrusts or session.was_nonsense
             self._session = None
 
     def _up(self, session: Session) -> Up:
@@ -180,5 +196,5 @@ class SwitchLink:
         self.state = state
         try:
             self._on_state(state)
-        except Exception:  # noqa: BLE001  # the link must go on connecting, whatever its user's handler does
-            _log.exception("a link's state handler failed", switch=self.name, state=repr(state))
+        except Exception as error:  # noqa: BLE001  # the link must go on connecting, whatever its user's handler does
+            watched.caught("link", error)

@@ -28,6 +28,8 @@ FILTERS = (("Call-Direction", "outbound"), ("variable_user_name", "/^./"), ("var
 
 # Legs at agents' phones at once; beyond, a leg is not looked at and its agent not protected.
 _MOST_LEGS = 50_000
+# A leg's name is a UUID, or the Call-ID that a phone has chosen.
+_LONGEST_NAME = 256
 # Legs that one sweep asks for in detail, those first that look like an agent's.
 _MOST_ASKED = 1_000
 
@@ -78,6 +80,8 @@ class OutsideCalls:
     def hear(self, message: Message) -> None:
         """Take a channel's event."""
         leg = message.get("Unique-ID")
+        if len(leg) > _LONGEST_NAME:
+            return  # a phone may have chosen it; we keep many, and no command could carry it
         if message.name == "CHANNEL_HANGUP" or message.get("Answer-State") == "hangup":
             # A leg that is killed at birth tells of its end first and of its beginning afterwards.
             self._end(leg)
@@ -151,7 +155,7 @@ class OutsideCalls:
             if rows is None:
                 return 0
             self._no_agents &= rows.keys()
-            unknown = list(rows.keys() - self._open.keys() - self._no_agents)
+            unknown = [leg for leg in rows.keys() - self._open.keys() - self._no_agents if len(leg) <= _LONGEST_NAME]
             unknown.sort(key=lambda leg: (leg not in self._remembered, not self._may_be_an_agents(rows[leg]), leg))
             for leg in unknown[:_MOST_ASKED]:
                 dump = Message(Kind.EVENT, sync.dump(leg, ask))

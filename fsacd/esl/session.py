@@ -15,6 +15,7 @@ from typing import Final
 import gevent
 from gevent.event import Event
 
+from fsacd import watched
 from fsacd.config.installed import COMMANDS
 from fsacd.esl import encoder
 from fsacd.esl.client import EslClient
@@ -23,6 +24,7 @@ from fsacd.esl.errors import LinkError, PasswordRefusedError
 from fsacd.esl.settings import Counters, LinkSettings
 from fsacd.esl.terms import ESSENTIAL, VARIABLE
 from fsacd.esl.wire import Outcome, Reply, Wire
+from fsacd.trouble import shortened
 
 PROBE: Final = "fsacd::probe"
 _DENIED: Final = "-ERR permission denied"
@@ -33,7 +35,9 @@ _OWN_EVENTS: Final = ("BACKGROUND_JOB", "HEARTBEAT")
 _WRAP: Final = 1 << 32
 _DRAIN_S: Final = 2.0
 _GRACE_S: Final = 0.1
-_LONGEST_NUMBER: Final = 20
+# A hundred years in seconds and in milliseconds modulo 2^32 have ten digits each; the engine's clock has 64 bits.
+_LONGEST_NUMBER: Final = 10
+_LONGEST_NAME: Final = 256
 
 
 class Session:
@@ -84,6 +88,15 @@ class Session:
 
     # --- opening ---
 
+    def look(self) -> None:
+        """See whether it is FreeSWITCH that listens there, without telling it anything. LinkError if it is not."""
+        self.events.look(self._settings.quiet_ms / 1000)
+
+    @property
+    def was_nonsense(self) -> bool:
+        """Whether something was said that no FreeSWITCH says."""
+        return self.events.was_nonsense or self.commands.was_nonsense
+
     def open(self, events: Iterable[str], subclasses: Iterable[str], filters: Iterable[tuple[str, str]]) -> None:
         """Connect both, subscribe, read who the switch is. LinkError with the reason when anything is refused."""
         try:
@@ -128,8 +141,8 @@ class Session:
         return True
 
     def _identify(self) -> None:
-        self.core_uuid = self._demand(self.commands, encoder.global_getvar("core_uuid")).text
-        self.hostname = self._demand(self.commands, encoder.global_getvar("hostname")).text
+        self.core_uuid = self._demand(self.commands, encoder.global_getvar("core_uuid")).text[:_LONGEST_NAME]
+        self.hostname = self._demand(self.commands, encoder.global_getvar("hostname")).text[:_LONGEST_NAME]
         # Of a variable that is not set FreeSWITCH says "-ERR no reply".
         version = self.commands.call(encoder.global_getvar(VARIABLE))
         if version.outcome not in (Outcome.OK, Outcome.ERR):
@@ -157,9 +170,9 @@ class Session:
     def _demand(client: EslClient, wire: Wire) -> Reply:
         reply = client.call(wire)
         if reply.outcome is Outcome.ERR:
-            raise LinkError(f"FreeSWITCH refused '{wire.text}': {reply.text}")
+            raise LinkError(f"FreeSWITCH refused '{wire.text}': {shortened(reply.text)}")
         if not reply.ok:
-            raise LinkError(reply.text)
+            raise LinkError(shortened(reply.text))
         return reply
 
     # --- running ---
@@ -168,7 +181,8 @@ class Session:
         """Hand events on and watch both connections until one ends; the reason."""
         self._running = True
         self.events.resume_handlers()
-        self._waker = gevent.spawn(self._keep_awake) if self._settings.wake_up_ms else None
+        if self._settings.wake_up_ms:
+            self._waker = watched.bound("link waker", self._keep_awake, self._end, may_end=self._over.is_set)
         # A user who may not hear the probe would take the switch for dead.
         probe_s = 0.0 if PROBE in self.denied else self._settings.probe_interval_ms / 1000
         next_probe = time.monotonic() if probe_s else float("inf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 
@@ -12,6 +13,8 @@ class LinkSettings:
     password: str
     host: str = "127.0.0.1"
     port: int = 8021
+    # The system user as whom FreeSWITCH runs, if it is on this machine; nobody else is told the password (`owner`).
+    owner: str = "freeswitch"
     # `user@domain` logs in with the directory's rights for him (userauth); empty: Event Socket's own password.
     user: str = ""
 
@@ -30,6 +33,10 @@ class LinkSettings:
     write_timeout_ms: int = 5_000
     reconnect_min_ms: int = 200
     reconnect_max_ms: int = 1_000
+    # After nonsense: so long before it is tried again, and so long what greets us then must keep to itself before it is
+    # believed to be FreeSWITCH again.
+    nonsense_pause_ms: int = 1_000
+    quiet_ms: int = 300
 
     # Nobody else can take a switch from us for so long after the last renewal. 0: there is no fence.
     fence_term_ms: int = 10_000
@@ -66,6 +73,23 @@ class Counters:
     refused_commands: int = 0
     wake_ups: int = 0
     connects: int = 0
+    # Messages that were left out because they were too large, and connections that ended for nonsense on them.
+    left_out: int = 0
+    left_out_at_s: float = float("-inf")
+    nonsense: int = 0
+    nonsense_at_s: float = float("-inf")
+    nonsense_why: str = ""
+
+    def note_left_out(self, count: int) -> None:
+        """So many messages more were too large."""
+        self.left_out += count
+        self.left_out_at_s = time.monotonic()
+
+    def note_nonsense(self, why: str) -> None:
+        """A connection is ended for what was said there."""
+        self.nonsense += 1
+        self.nonsense_at_s, self.nonsense_why = time.monotonic(), why
+
     probes: int = 0
     probes_missed: int = 0
     lag_ms: float | None = None

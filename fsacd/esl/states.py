@@ -50,6 +50,9 @@ class LinkStats:
     `slice_overruns`: how often the handler held everybody else up for twice its slice.
     `inbox_stalls`: how often the reader had to wait for the handler.
     `timeouts`, `late_replies`: commands unanswered in time, and answers that came after all and were dropped.
+    `left_out`: messages that were too large, or had too many headers, and were not looked at.
+    `nonsense`: connections that were ended because no FreeSWITCH says what was said there; why the last one was.
+    `left_out_ago_s`, `nonsense_ago_s`: how long the last of them is ago, infinity if there was none.
     `not_sent`: commands refused because too many were on their way already.
     `lag_ms`: from our firing the last probe event to its arrival; None before the first.
     """
@@ -67,6 +70,11 @@ class LinkStats:
     timeouts: int
     late_replies: int
     not_sent: int
+    left_out: int
+    left_out_ago_s: float
+    nonsense: int
+    nonsense_ago_s: float
+    nonsense_why: str
     wake_ups: int
     probes: int
     probes_missed: int

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-import orjson
-
 from fsacd.core.events import (
     CallerGone,
     CallLeft,
@@ -28,7 +26,7 @@ from fsacd.core.events import (
 from fsacd.core.records import ENDED_UNSEEN, Elsewhere
 from fsacd.core.views import CallView, OfferView, Snapshot
 from fsacd.esl import encoder
-from fsacd.esl.codec import Kind, Message
+from fsacd.esl.codec import Kind, Message, read_leg, read_rows
 from fsacd.esl.wire import Outcome, Reply, Wire
 
 Ask = Callable[[Wire], Reply]
@@ -359,15 +357,14 @@ def channels(ask: Ask) -> dict[str, Row] | None:
     reply = ask(encoder.show_channels())
     if reply.outcome is not Outcome.OK:
         return None
-    rows = _json(reply).get("rows", [])
-    listed = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    return {leg: row for row in listed if (leg := str(row.get("uuid", "")))}
+    rows = read_rows(reply.text)
+    return None if rows is None else {leg: row for row in rows if (leg := row.get("uuid", ""))}
 
 
 def dump(leg: str, ask: Ask) -> Row:
     """Everything about a leg, as in its events; empty when it is gone or no answer comes."""
     wire = question(leg)
-    return {} if wire is None else _json(ask(wire))
+    return {} if wire is None else read_leg(ask(wire).text)
 
 
 def question(leg: str) -> Wire | None:
@@ -376,11 +373,3 @@ def question(leg: str) -> Wire | None:
         return encoder.uuid_dump(leg)
     except encoder.EncodeError:
         return None
-
-
-def _json(reply: Reply) -> Row:
-    try:
-        content = orjson.loads(reply.text)
-    except orjson.JSONDecodeError:
-        return {}  # an error in words, or no answer
-    return content if isinstance(content, dict) else {}

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-import orjson
-
 from fsacd.core.commands import (
     ArmCall,
     AskConnected,
@@ -43,7 +41,7 @@ from fsacd.core.events import (
 from fsacd.core.rules import ToExtension
 from fsacd.esl import announced, encoder
 from fsacd.esl.announced import LONGEST_TEXT
-from fsacd.esl.codec import Message
+from fsacd.esl.codec import Kind, Message, read_leg
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.wire import Wire
 
@@ -177,7 +175,7 @@ class Reader:
         )
 
     def _leg(self, message: Message) -> Leg:
-        return Leg(self.switch, message.get("Unique-ID"))
+        return Leg(self.switch, message.get("Unique-ID")[:LONGEST_TEXT])
 
     def _agent_leg(self, message: Message) -> Event | None:
         offer_id = message.get("variable_fsacd_offer")
@@ -232,7 +230,8 @@ def _caller_leg(message: Message, leg: Leg) -> Event | None:
             # The cause tells it only if the leg was not bridged.
             ways = (message.get("Hangup-Cause"), message.get("variable_endpoint_disposition"))
             replaced = _REPLACED in ways or _JOINED.fullmatch(message.get("variable_transfer_to")) is not None
-            return CallerGone(message.get("variable_fsacd_call"), ways[0][:LONGEST_TEXT], replaced, leg)
+            call_id = message.get("variable_fsacd_call")[:LONGEST_TEXT]
+            return CallerGone(call_id, ways[0][:LONGEST_TEXT], replaced, leg)
     return None
 
 
@@ -316,12 +315,11 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
 
 def answer(command: AskConnected, dump: str) -> OfferConnected | ConnectFailed | None:
     """What all that the switch knows of an agent's leg says of its bridge; None: nothing that can be understood."""
-    try:
-        leg = orjson.loads(dump)
-    except orjson.JSONDecodeError:
+    leg = read_leg(dump)
+    if not leg:
         return None
     # Not signal_bond: that is there from the moment at which the bridge is ordered.
-    bridged = isinstance(leg, dict) and _MICROSECONDS.fullmatch(str(leg.get("Caller-Channel-Bridged-Time")))
+    bridged = _MICROSECONDS.fullmatch(Message(Kind.EVENT, leg).get("Caller-Channel-Bridged-Time"))
     return OfferConnected(command.offer_id) if bridged else ConnectFailed(command.offer_id, "there is no bridge")
 
 

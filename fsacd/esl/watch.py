@@ -22,6 +22,7 @@ import gevent
 import structlog
 from gevent.event import Event as Signal
 
+from fsacd import watched
 from fsacd.core.events import SwitchConnected, SwitchLost, SwitchTaken
 from fsacd.esl import encoder, sync, translate
 from fsacd.esl.asking import Asker, Submit
@@ -33,6 +34,8 @@ from fsacd.esl.states import Up
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.sync import Away
 from fsacd.esl.wire import Outcome, Wire
+from fsacd.logs import seldom
+from fsacd.repeats import kind_of
 from fsacd.runtime import Runtime, monotonic_ms
 from fsacd.trouble import shortened
 
@@ -54,6 +57,7 @@ _TAKE_OVER_S: Final = 0.4
 _QUICK_MS: Final = 100
 _DRIFT_MS: Final = 500
 _WRAP: Final = 1 << 32
+_DIGITS: Final = 12
 _RELEASE_S: Final = 1.0
 
 
@@ -127,7 +131,7 @@ class Watch:
         else:
             self._set_clock(state.uptime_ms, state.at_ms)
         self._restarted = self._restarted or state.restarted
-        self._life = gevent.spawn(self._live)
+        self._life = watched.bound("watch over a switch", self._live, self._renew_link)
 
     def link_down(self, reason: str) -> None:
         """There is no link any more."""
@@ -178,7 +182,7 @@ class Watch:
         before = self._acquire(self._fence) if self._fence is not None else ""
         self.listens, self.standing_by, self._fence_lost = True, False, False
         away = self._how_it_was()
-        self._keeper = gevent.spawn(self._keep)
+        self._keeper = watched.bound("keeping of the fence", self._keep, self._renew_link)
         self._try(partial(self._comparing.catch_up, away))
         if before not in ("", self._instance):
             # Another daemon may have rung somebody just now, whom the switch's list does not show yet; and the legs
@@ -218,7 +222,9 @@ class Watch:
                         wait_s = min(_STAND_BY_S, max(0.02, for_ms / 1000))
             if self.detail != said:
                 said = self.detail
-                log.warning("not serving the switch", switch=self.name, why=said)
+                seldom(
+                    log.warning, kind_of(said), "not serving the switch", group=self.name, switch=self.name, why=said
+                )
             gevent.sleep(wait_s)
             self._read_clock()
 
@@ -293,12 +299,13 @@ class Watch:
         before_ms = monotonic_ms()
         reply = self._asker(encoder.uptime("ms"))
         text, now_ms = reply.text.strip(), monotonic_ms()
-        if reply.ok and text.isascii() and text.isdigit() and now_ms - before_ms <= _QUICK_MS:
+        is_number = text.isascii() and text.isdigit() and int(text[:_DIGITS]) < _WRAP and len(text) < _DIGITS
+        if reply.ok and is_number and now_ms - before_ms <= _QUICK_MS:
             at_ms = before_ms - 1  # as at the beginning: see Session
             expected_ms = self._uptime(at_ms)
             # It is printed modulo 2^32.
-            rounds = round((expected_ms - int(text[:18])) / _WRAP)
-            self._set_clock(int(text[:18]) + rounds * _WRAP, at_ms)
+            rounds = round((expected_ms - int(text)) / _WRAP)
+            self._set_clock(int(text) + rounds * _WRAP, at_ms)
 
     def _set_clock(self, uptime_ms: int, at_ms: int) -> None:
         """Take this for the switch's uptime, if what we had is wrong: over weeks, two machines' clocks drift apart.
@@ -325,8 +332,8 @@ class Watch:
         """Whatever is wrong with one leg, the others shall be served: nobody else would notice that nobody does."""
         try:
             return look()
-        except Exception:
-            log.exception("engine and switch could not be compared, by a fault of ours", switch=self.name)
+        except Exception as error:  # noqa: BLE001 - see above
+            watched.caught("comparing", error)
             return None
 
     def _goes_on(self, wait_s: float) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 import gevent
 from gevent.hub import get_hub
 
+from fsacd import watched
 from fsacd.http.access import Access
 from fsacd.http.buckets import Crowd
 from fsacd.http.glance import GLANCE_BYTES, Glance, glance
@@ -74,7 +75,7 @@ class Door:
 
     def open(self) -> None:
         """Begin to look after those who wait."""
-        self._sweeper = gevent.spawn(self._sweep)
+        self._sweeper = watched.keep("doors", self._sweep)
 
     def close(self) -> None:
         """Send those away who have said nothing yet."""

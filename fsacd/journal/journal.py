@@ -17,6 +17,7 @@ from time import monotonic
 import gevent
 import structlog
 
+from fsacd import watched
 from fsacd.core.engine import Engine
 from fsacd.core.events import Event, QueueSetOpen
 from fsacd.core.plain import to_plain
@@ -165,7 +166,7 @@ class Journal:
             self._snapshot_here()
         else:
             self._snapshot_beside()
-        self._watch = gevent.spawn(self._look_after)
+        self._watch = watched.keep("journal", self._look_after)
 
     def close(self) -> None:
         """Bring everything to the disk, and let another daemon have the directory."""
@@ -252,9 +253,8 @@ class Journal:
             gevent.sleep(_LOOK_S)
             try:
                 self._look()
-            except Exception:
-                # Nobody else bounds the journal, nor mends it.
-                log.exception("the journal could not be looked after, by a fault of ours")
+            except Exception as error:  # noqa: BLE001 - nobody else bounds the journal, nor mends it
+                watched.caught("journal", error)
                 gevent.sleep(self._settings.retry_s)
 
     def _look(self) -> None:
@@ -377,12 +377,23 @@ class Journal:
         except OSError as error:
             self._snapshot_done(number, began, error.strerror or str(error))
             return
-        self._copy = gevent.spawn(self._await_copy, copy, number, began)
+        self._copy = watched.bound(
+            "journal snapshot",
+            lambda: self._await_copy(copy, number, began),
+            lambda why: self._copy_failed(copy, number, began, why),
+        )
 
     def _await_copy(self, copy: Copy, number: int, began: float) -> None:
-        failed = copy.wait()
-        self._child = self._copy = None
-        self._snapshot_done(number, began, failed)
+        self._copy_ended(number, began, copy.wait())
+
+    def _copy_failed(self, copy: Copy, number: int, began: float, why: str) -> None:
+        copy.end()
+        self._copy_ended(number, began, why)
+
+    def _copy_ended(self, number: int, began: float, failed: str) -> None:
+        if self._copy is not None:  # else it failed in here, and there is nothing more to say
+            self._child = self._copy = None
+            self._snapshot_done(number, began, failed)
 
     def _snapshot_done(self, number: int, began: float, failed: str) -> None:
         self._snapshot_s = monotonic() - began

@@ -14,12 +14,13 @@ from collections.abc import Callable
 import gevent
 from gevent import monkey
 
+from fsacd import watched
+
 # So long the first write of a batch waits for others. With the time that fsync takes, this is what a power cut costs.
 WINDOW_S = 0.02
 _END_S = 2.0
 _POLL_S = 0.005
 
-_start_thread = monkey.get_original("_thread", "start_new_thread")
 _close = monkey.get_original("os", "close")
 _sleep = monkey.get_original("time", "sleep")
 
@@ -42,7 +43,7 @@ class Syncer:
 
     def start(self) -> None:
         """Begin."""
-        _start_thread(self._run, ())
+        watched.thread("journal syncer", self._run)
 
     def follow(self, fd: int) -> None:
         """From now on this file is written to; the one before is synced and closed."""

@@ -18,6 +18,7 @@ import psycopg
 import structlog
 from psycopg.rows import class_row
 
+from fsacd import watched
 from fsacd.core.rules import SkillLevels
 from fsacd.recognition import Customer
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
@@ -81,7 +82,7 @@ class CustomerFeed:
     def start(self) -> None:
         """Begin to read."""
         if self._worker is None:
-            self._worker = gevent.spawn(self._run)
+            self._worker = watched.keep("customers", self._run)
 
     def stop(self) -> None:
         """End; what has been read stays in force."""
@@ -90,7 +91,9 @@ class CustomerFeed:
             worker.kill(timeout=1)
 
     def _run(self) -> None:
-        retries = Retries("the customers cannot be read; those known already stay in force", self._settings)
+        retries = Retries(
+            "customers", "the customers cannot be read; those known already stay in force", self._settings
+        )
         timeout_ms = self._settings.statement_timeout_ms
         while True:
             try:

@@ -8,6 +8,7 @@ from contextlib import closing
 import gevent
 import structlog
 
+from fsacd import watched
 from fsacd.core.events import LastAgentsKnown
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
 from fsacd.store.retries import Retries
@@ -49,7 +50,7 @@ class LastAgents:
     def start(self) -> None:
         """Begin to ask; when the database is away it is asked later."""
         if self._worker is None and self._limit > 0:
-            self._worker = gevent.spawn(self._run)
+            self._worker = watched.keep("last agents", self._run, may_end=lambda: True)
 
     def stop(self) -> None:
         """End, whatever is known by now."""
@@ -58,7 +59,7 @@ class LastAgents:
             worker.kill(timeout=1)
 
     def _run(self) -> None:
-        retries = Retries("callers' last agents cannot be read from history", self._settings)
+        retries = Retries("last agents", "callers' last agents cannot be read from history", self._settings)
         while True:
             try:
                 pairs = self._read()

@@ -25,6 +25,7 @@ import psycopg
 import structlog
 from gevent.event import Event
 
+from fsacd import watched
 from fsacd.core.records import Record
 from fsacd.errors import FsacdError
 from fsacd.store.backlog import Backlog
@@ -111,11 +112,11 @@ class Store:
         """Open the spool and begin to write; rows put before have waited in memory."""
         if self._writer is None:
             self._backlog.mend()
-            self._writer = gevent.spawn(self._run)
+            self._writer = watched.keep("writer of history", self._run, may_end=lambda: self._stopping)
             if self._settings.spool is None:
                 _log.warning("history waits for the database in memory alone; give it a place in store.spool.directory")
             else:
-                self._tender = gevent.spawn(self._tend)
+                self._tender = watched.keep("spool", self._tend)
 
     def stop(self, patience_ms: int = 3_000) -> int:
         """Write what is queued for at most `patience_ms`, end, and return how many rows are lost by that.
@@ -339,7 +340,7 @@ class Store:
         self._disconnect()
         text = sentence(error)
         if not isinstance(error, psycopg.Error | gevent.Timeout | OSError | FsacdError):
-            _log.error("the writer of history stumbled over a fault of its own", exc_info=error)
+            watched.caught("writer of history", error)
         elif self._error is None:
             _log.error("the database is away; history waits", why=text, queued=len(self._backlog))
         self._error = text

@@ -12,6 +12,7 @@ import gevent
 import psycopg
 import structlog
 
+from fsacd import watched
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
 from fsacd.store.retries import Retries
 from fsacd.store.settings import Keep, StoreSettings
@@ -38,7 +39,7 @@ class Retention:
     def start(self) -> None:
         """Begin, if anything is not to be kept for ever."""
         if self._worker is None and self._settings.keep != Keep():
-            self._worker = gevent.spawn(self._run)
+            self._worker = watched.keep("retention", self._run)
 
     def stop(self) -> None:
         """End."""
@@ -47,7 +48,7 @@ class Retention:
             worker.kill(timeout=1)
 
     def _run(self) -> None:
-        retries = Retries("history that is too old cannot be deleted", self._settings)
+        retries = Retries("retention", "history that is too old cannot be deleted", self._settings)
         gevent.sleep(self._first_s)
         while True:
             try:

@@ -8,6 +8,7 @@ import gevent
 import psycopg
 import structlog
 
+from fsacd import watched
 from fsacd.errors import FsacdError
 from fsacd.store.connecting import sentence
 from fsacd.store.settings import StoreSettings
@@ -16,9 +17,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Retries:
-    """The pauses between the tries of one work; `what` names it in the log: "the customers cannot be read"."""
+    """The pauses between the tries of one part's work; `what` says its failure: "customers cannot be read"."""
 
-    def __init__(self, what: str, settings: StoreSettings) -> None:
+    def __init__(self, part: str, what: str, settings: StoreSettings) -> None:
+        self._part = part
         self._what = what
         self._settings = settings
         self._pause_ms = settings.retry_min_ms
@@ -33,7 +35,7 @@ class Retries:
     def failed(self, error: BaseException) -> None:
         """Say so, once per outage, and wait."""
         if not isinstance(error, psycopg.Error | gevent.Timeout | OSError | FsacdError):
-            _log.error(f"{self._what}, by a fault of ours", exc_info=error)
+            watched.caught(self._part, error)
         elif not self._told:
             _log.warning(f"{self._what}; it is tried again", why=sentence(error))
         self._told = True

@@ -66,3 +66,23 @@ def test_a_slow_switch_does_not_hold_a_look_up() -> None:
     asked = len(switch.asked)
     assert look(encoder.uptime("s")).outcome is Outcome.NOT_SENT
     assert len(switch.asked) == asked
+
+
+def test_a_switch_that_says_too_much_is_not_asked_on() -> None:
+    """Answers have a bound together: beyond it nothing is kept, nothing more is asked, and the look is over."""
+    asked: list[bytes] = []
+
+    def submit(wire: Wire, on_reply: Callable[[Reply], object], _timeout_s: float) -> None:
+        asked.append(wire.data)
+        gevent.spawn(on_reply, Reply(Outcome.OK, "x" * 1_000))
+
+    replies = Asker(submit, 30.0).all(DUMPS, most_text=10_500)
+    assert [reply.text for reply in replies[:10]] == ["x" * 1_000] * 10
+    assert {reply.outcome for reply in replies[10:]} == {Outcome.NOT_SENT}
+    assert len(asked) < len(DUMPS)
+    look = Look(Asker(submit, 30.0), 30.0, most_text=10_500)
+    look.ahead(DUMPS)
+    look.ahead(DUMPS)
+    asked.clear()
+    assert look(DUMPS[-1]).outcome is Outcome.NOT_SENT
+    assert look(DUMPS[0]).text == "x" * 1_000

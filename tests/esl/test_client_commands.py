@@ -138,7 +138,7 @@ def test_a_reply_handler_that_raises(connect: Connect) -> None:
     with capture_logs() as logs:
         client.submit(encoder.raw("api x"), fail)
         assert client.send("api y").data == "api y"
-    assert [entry["event"] for entry in logs] == ["a command's reply handler failed"]
+    assert [entry["part"] for entry in logs] == ["handler of replies"]
 
 
 def test_commands_are_pipelined(connect: Connect) -> None:

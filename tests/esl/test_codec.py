@@ -10,7 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsacd.esl.codec import MAX_BODY_BYTES, MAX_HEADER_BYTES, Decoder, Kind, Message, ProtocolError
+from fsacd.esl.codec import (
+    MAX_BODY_BYTES,
+    MAX_EVENT_BYTES,
+    MAX_EVENT_HEADERS,
+    MAX_HEADER_BYTES,
+    MAX_REPLY_BYTES,
+    MAX_REPLY_PARTS,
+    Decoder,
+    Kind,
+    Message,
+    ProtocolError,
+    read_leg,
+    read_rows,
+)
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 NAMES = sorted(path.name for path in TRANSCRIPTS.glob("*.esl"))
@@ -196,11 +209,40 @@ def test_a_broken_stream_is_refused_for_good(broken: bytes) -> None:
         decoder.feed(good)
 
 
-def test_the_largest_body() -> None:
-    """A body of exactly 16 MiB is taken, in portions."""
-    body = b"x" * MAX_BODY_BYTES
+def test_the_largest_answer() -> None:
+    """An answer of exactly 8 MiB is taken, in portions; of a longer one its place is kept, and what follows is read."""
+    body = b"x" * MAX_REPLY_BYTES
     [message] = decode(b"Content-Type: api/response\nContent-Length: %d\n\n%s" % (len(body), body), 1 << 20)
-    assert len(message.body) == MAX_BODY_BYTES
+    assert len(message.body) == MAX_REPLY_BYTES
+    long, behind = b"x" * MAX_BODY_BYTES, b"Content-Type: api/response\nContent-Length: 1\n\na"
+    refused, next_one = decode(
+        b"Content-Type: api/response\nContent-Length: %d\n\n%s%s" % (len(long), long, behind), 1 << 20
+    )
+    assert refused.text == "-ERR the answer is longer than 8 MiB and was left out"
+    assert next_one.text == "a"
+
+
+@pytest.mark.parametrize("size", [MAX_EVENT_BYTES, MAX_EVENT_BYTES + 1])
+def test_the_largest_event(size: int) -> None:
+    """An event of exactly 1 MiB is taken; a longer one is left out, and what follows is read."""
+    start, end = b'{"Event-Name":"X","v":"', b'"}'
+    data = json_event(start + b"y" * (size - len(start) - len(end)) + end) + json_event(b'{"Event-Name":"NEXT"}')
+    for portion in (4096, 1 << 20, len(data)):
+        decoder = Decoder()
+        names = [m.name for at in range(0, len(data), portion) for m in decoder.feed(data[at : at + portion])]
+        assert names == (["X", "NEXT"] if size == MAX_EVENT_BYTES else ["NEXT"])
+        assert decoder.left_out == (size > MAX_EVENT_BYTES)
+
+
+def test_an_answer_about_legs_is_read_with_care() -> None:
+    """Of an answer in JSON what is text is read, and nothing of one that is not what was asked for."""
+    rows = [{"uuid": "a", "state": 5}, 7, {"uuid": ["b"]}]
+    assert read_rows(json.dumps({"row_count": 3, "rows": rows})) == [{"uuid": "a"}, {}]
+    for nonsense in ("-ERR", "5", "[]", '{"rows":5}', "{", "[" * 5_000):
+        assert read_rows(nonsense) == []
+        assert not read_leg(nonsense).keys() - {"rows"}
+    assert read_rows('{"rows":[' + ",".join(["[]"] * (MAX_REPLY_PARTS + 1)) + "]}") is None
+    assert read_leg(json.dumps({f"v{n}": "" for n in range(MAX_EVENT_HEADERS + 1)})) == {}
 
 
 def test_an_unfinished_message_is_known() -> None:

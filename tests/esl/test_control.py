@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import gevent
 import pytest
+from structlog.testing import capture_logs
 
 from fsacd.config.installed import DIALPLAN_VERSION
-from fsacd.core.commands import AskConnected, ConfirmTalk, Connect, RingAgent
+from fsacd.core.commands import AskConnected, ConfirmTalk, Connect, EndCall, RingAgent
 from fsacd.core.events import (
     CallerGone,
     ConnectFailed,
@@ -24,6 +25,9 @@ from fsacd.core.events import (
     SwitchTaken,
 )
 from fsacd.esl.codec import Kind, Message
+from fsacd.esl.control import CallControl
+from fsacd.esl.features import Desk
+from fsacd.esl.settings import LinkSettings
 from fsacd.esl.states import Down, Up
 from fsacd.esl.wire import Outcome, Reply
 from fsacd.runtime import monotonic_ms
@@ -286,3 +290,49 @@ def test_a_clean_stop_gives_the_fence_up(fenced: Fenced) -> None:
     until(lambda: rig.control.in_sync)
     rig.control._watch.stop()
     assert table.table == {}
+
+
+def test_what_a_switch_can_bring_about_costs_one_line_for_each_kind(rig: Rig) -> None:
+    """Thousands of announcements without sense, refused commands and feature codes are a handful of lines."""
+    rig.control._on_state(Up("core", "fs1", restarted=False, uptime_ms=0, at_ms=monotonic_ms()))
+    rig.control._watch.listens = True
+    calls = [f"{number:08x}-2222-4333-8444-555555555555" for number in range(2_000)]
+    with capture_logs() as lines:
+        for call in calls:
+            announcement = {
+                "Event-Name": "CUSTOM",
+                "Event-Subclass": "fsacd::queued",
+                "Unique-ID": call,
+                "variable_fsacd_call": call,
+                "variable_fsacd_priority": f"'{call}'",
+                "variable_fsacd_skills": f"no skill {call}",
+            }
+            rig.control._on_event(Message(Kind.EVENT, announcement))
+            feature = {**announcement, "Event-Subclass": "fsacd::feature", "variable_fsacd_user": call}
+            rig.control._on_event(Message(Kind.EVENT, feature))
+            rig.control._failed(EndCall(call, LEG, "NORMAL_CLEARING"), Reply(Outcome.ERR, f"-ERR no such leg {call}"))
+        until(lambda: any(line["event"] == "feature code refused" for line in lines))
+    rig.control._on_state(Down("the test is over"))
+    assert len(lines) < 20
+    assert {line["event"] for line in lines} >= {
+        "an announcement makes no sense",
+        "the switch did not take a command",
+        "feature code refused",
+    }
+
+
+def test_what_a_switch_has_said_wrongly_is_told_for_a_while(rig: Rig) -> None:
+    """Nonsense and messages that were left out are a trouble for a minute, in words of our own and with a detail."""
+    desk = Desk(lambda _wish, _by: None, monotonic_ms)
+    control = CallControl("fs1", LinkSettings(password="x"), rig.runtime, 60_000, desk)
+    assert list(control.troubles()) == []
+    counters = control._link._counters
+    counters.note_nonsense("FreeSWITCH sent an event whose Event-Name is no text.")
+    counters.note_left_out(3)
+    nonsense, left_out = control.troubles()
+    assert nonsense.words == "Switch fs1 has said what no FreeSWITCH says; each time its link is ended."
+    assert nonsense.detail == "FreeSWITCH sent an event whose Event-Name is no text."
+    assert left_out.words.startswith("Switch fs1 sends messages that are too large")
+    counters.nonsense_at_s -= 61
+    counters.left_out_at_s -= 61
+    assert list(control.troubles()) == []

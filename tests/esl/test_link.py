@@ -306,6 +306,31 @@ def test_what_a_user_may_command_is_asked_once(rig: Rig) -> None:
     assert rig.up()[0].denied == ()
 
 
+def test_an_uptime_that_can_be_none_is_not_believed(rig: Rig) -> None:
+    """A number that no uptime has would be a moment that no journal can hold, and end the engine."""
+    rig.switch.uptime_s = 10**16
+    rig.start()
+    until(rig.down)
+    assert rig.down()[0] == "FreeSWITCH answered 'api uptime s' with no number: '10000000000000000'"
+    assert rig.up() == []
+
+
+def test_names_that_a_switch_tells_have_a_bound(rig: Rig) -> None:
+    """What the switch calls itself is kept, and shown: not a megabyte of it."""
+    rig.switch.core_uuid = "x" * 1_000_000
+    rig.start()
+    until(rig.up)
+    assert rig.up()[0].core_uuid == "x" * 256
+
+
+def test_what_a_switch_refuses_with_has_a_bound(rig: Rig) -> None:
+    """A reason is cut where it is set, so that nobody who shows it has to think of it."""
+    rig.switch.core_uuid = "-ERR " + "x" * 1_000_000
+    rig.start()
+    until(rig.down)
+    assert len(rig.down()[0]) <= 300
+
+
 def test_a_setting_that_fits_no_command(rig: Rig) -> None:
     """A setting that cannot be said to FreeSWITCH is a reason, not a crash."""
     rig.start(events=("not an event",))

@@ -82,6 +82,16 @@ def test_callers_keep_their_order_when_the_clock_is_looked_at(rig: Rig) -> None:
         assert watch.clock.uptime_at(1_000) == expected
 
 
+def test_a_number_that_is_no_uptime_is_passed_over(rig: Rig) -> None:
+    """Milliseconds are printed modulo 2^32: a larger number says nothing, and the clock stays as it was."""
+    watch = rig.control._watch
+    watch._set_clock(900_000, 1_000)
+    for text in ("9" * 18, "9" * 5_000, str(1 << 32), "x"):
+        rig.link.answers = {"uptime": Reply(Outcome.OK, text)}
+        watch._read_clock()
+        assert watch.clock.uptime_at(1_000) == 900_000
+
+
 def test_a_phone_that_names_its_leg_itself_ends_no_service(rig: Rig) -> None:
     """Where legs are called by their Call-ID, such a leg cannot be asked for; everybody else is served all the same."""
     comes_up(rig, restarted=False, show=NOBODY)

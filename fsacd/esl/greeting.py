@@ -1,0 +1,33 @@
+"""What a FreeSWITCH says first, pure: whoever says anything else is none, and is not told the password.
+
+auth/request, and nothing more until we answer   go on
+text/rude-rejection, text/disconnect-notice      it is one, and does not want us
+anything else                                    StrangerError
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fsacd.esl.codec import ProtocolError
+
+_HELLO: Final = b"Content-Type: auth/request\n\n"
+_REFUSALS: Final = (b"Content-Type: text/rude-rejection\n", b"Content-Type: text/disconnect-notice\n")
+
+
+class StrangerError(ProtocolError):
+    """What listens there is no FreeSWITCH."""
+
+
+def greets(heard: bytes) -> bool | None:
+    """Whether it asks for the password (True) or refuses us (False); None: its first words are not complete.
+
+    `heard` is all that it has said. StrangerError as soon as that can be no FreeSWITCH's.
+    """
+    if heard == _HELLO:
+        return True
+    if any(heard.startswith(refusal) for refusal in _REFUSALS):
+        return False
+    if any(whole.startswith(heard) for whole in (_HELLO, *_REFUSALS)):
+        return None
+    raise StrangerError("What listens there does not greet as FreeSWITCH does; it is not told the password.")
