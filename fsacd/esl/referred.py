@@ -21,9 +21,9 @@ _VERSION_AT, _OURS = 14, "5"
 
 def unwanted(message: Message) -> str:
     """The new leg, if it is made for an agent's leg; else nothing. An agent's own REFER makes one for the caller's."""
-    whom, leg = message.get(_FOR), message.get("Unique-ID")
     if message.name != "CHANNEL_CREATE" or message.get("Call-Direction") != "outbound":
         return ""
+    whom, leg = message.get(_FOR), message.get("Unique-ID")
     if UUID.fullmatch(whom) is None or whom[_VERSION_AT] != _OURS:
         return ""
     return leg if UUID.fullmatch(leg) is not None else ""
