@@ -50,6 +50,7 @@ class CallOrder:
         {body}
 """
 AGENTS = (candidate("anna"), candidate("ben"))
+ONE = AGENTS[0].agent
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +104,7 @@ def failure(directory: Path, text: str, ask: Callable[[Catalogue], object]) -> s
             f"raised RecursionError in line 8: {RECURSED}",
         ),
         ("while True: pass", "took longer than 20 ms and was interrupted"),
-        ("agent.idle_since_ms = 0", f"raised AttributeError in line 8: {words('a.idle_since_ms = 0', a=AGENTS[0].agent)}"),
+        ("agent.idle_since_ms = 0", f"raised AttributeError in line 8: {words('a.idle_since_ms = 0', a=ONE)}"),
         ("pass", "returned nothing; a tuple of numbers was expected"),
         ("return agent.agent_id", "returned 'anna'; a tuple of numbers was expected"),
         ("return [1]", "returned a list; a tuple of numbers was expected"),
