@@ -272,7 +272,7 @@ def spoiled(draw: st.DrawFn, content: bytes) -> bytes:
 
 
 @pytest.mark.timeout(900)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_whatever_is_there_the_daemon_starts(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """One or two files spoiled in any way: every start comes through, and nothing is lost of what was not spoiled."""
