@@ -36,6 +36,7 @@ class World:
         self.agents: dict[str, a.Agent] = {}
         self.offers: dict[str, o.Offer] = {}
         self.switches: dict[str, bool] = {}
+        self.epochs: dict[str, int] = {}  # of each switch: the last in which it was ours
         self.takeovers = 0  # how often another daemon has taken a switch: calls that are adopted after it begin anew
         # Queues that are gone from the configuration, but whose rules a talk that is going on still needs.
         self.retired: frozenset[str] = frozenset()
@@ -215,9 +216,16 @@ class World:
         if self.switches.get(switch, False) == up:
             return
         self.switches[switch] = up
+        epoch = self.epochs.get(switch, 0)
         for call in self.calls.values():
             if call.leg is not None and call.leg.switch == switch:
+                if up:
+                    call.epoch = epoch  # it is there, as the switch has just said
                 self.refresh(call)
+        if up:
+            for offer in self.offers.values():
+                if offer.switch == switch:
+                    offer.epoch = epoch
 
     # --- queues ---
 

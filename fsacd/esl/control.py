@@ -87,6 +87,10 @@ class CallControl:
         for agent_id, leg in legs:  # they are not respected any more, and nobody would hear of their end
             self._runtime.post(OutsideCallEnded(agent_id, leg))
 
+    def remember_epoch(self, epoch: int) -> None:
+        """In which epoch of the fence the daemon before this one served the switch last; before `start`."""
+        self._watch.remember_epoch(epoch)
+
     def start(self) -> None:
         """Begin to connect, and to connect again for ever."""
         self._link.start()

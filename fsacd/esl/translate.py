@@ -39,6 +39,7 @@ from fsacd.core.events import (
     OfferEnd,
     OfferEnded,
     OfferRang,
+    TalkFound,
 )
 from fsacd.core.rules import SkillLevels, ToExtension
 from fsacd.esl import encoder
@@ -112,6 +113,25 @@ class Reader:
         back_at = leg.get("variable_fsacd_back_at").strip()
         at_ms = clock.ours(int(back_at), now_ms) if _NUMBER.fullmatch(back_at) else None
         return CallReturned(leg.get("variable_fsacd_call"), self._leg(leg), at_ms)
+
+    def talk(self, callers: Message, agents: Message, clock: SwitchClock, now_ms: int) -> TalkFound | None:
+        """The talk of a caller's leg with an agent's, read from all that the switch knows of both; None if it is none.
+
+        Who connected them does not matter: the legs carry what there is to know.
+        """
+        offer_id, call_id = agents.get("Unique-ID"), callers.get("variable_fsacd_call")
+        ours = agents.get("variable_fsacd_leg") == "agent" and agents.get("variable_fsacd_offer") == offer_id
+        if not (ours and callers.get("Unique-ID") and agents.get("variable_fsacd_call") == call_id):
+            return None
+        call = self.waiting(callers, clock, now_ms)
+        connected_ms = _since(agents, "Caller-Channel-Bridged-Time", now_ms)
+        if call is None or call.leg is None or connected_ms is None:
+            return None
+        answered_ms = _since(agents, "Caller-Channel-Answered-Time", now_ms)
+        rang_ms = _since(agents, "Caller-Channel-Created-Time", now_ms)
+        answered_ms = connected_ms if answered_ms is None else min(answered_ms, connected_ms)
+        rang_ms = answered_ms if rang_ms is None else min(rang_ms, answered_ms)
+        return TalkFound(call, offer_id, agents.get("variable_fsacd_agent"), rang_ms, answered_ms, connected_ms)
 
     def _announcement(self, message: Message, clock: SwitchClock, now_ms: int) -> Event | Feature | None:
         call_id = message.get("variable_fsacd_call")
@@ -219,6 +239,14 @@ def _talked_ms(hangup: Message) -> int:
     if not (_MICROSECONDS.fullmatch(began_us) and _MICROSECONDS.fullmatch(ended_us)):
         return 0  # it was never bridged
     return max(0, int(ended_us) - int(began_us)) // 1_000
+
+
+def _since(leg: Message, moment: str, now_ms: int) -> int | None:
+    """When something was, which the switch tells by its wall clock, as it tells its time; None if it never was."""
+    at_us, now_us = leg.get(moment), leg.get("Event-Date-Timestamp")
+    if not (_MICROSECONDS.fullmatch(at_us) and _MICROSECONDS.fullmatch(now_us)):
+        return None
+    return now_ms - max(0, int(now_us) - int(at_us)) // 1_000
 
 
 _MICROSECONDS = re.compile(r"[1-9][0-9]{0,18}")

@@ -82,6 +82,8 @@ def decoded(body: bytes, named: Columns = CURRENT) -> Row | None:
             values[document] = orjson.dumps(values[document])
         return Row(table, tuple(values))
     found = dict(zip(named[name], values, strict=True))
+    if found.get("seen") is False and "evidence" not in found:
+        found["evidence"] = "guessed"  # so an earlier fsacd said it
     return Row(table, tuple(_value(kind, found.get(column, _EMPTY)) for column, kind in table.columns))
 
 

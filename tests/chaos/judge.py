@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
+from fsacd.core.evidence import Evidence, Standing, standing
 from fsacd.core.records import CallEnded, CallOutcome, Elsewhere, Record
 from fsacd.core.views import Snapshot
 from fsacd.sim.agenda import MS, SECOND
@@ -83,15 +84,16 @@ class Judge:
             if not isinstance(new, CallEnded):
                 continue
             serving = self._serving()
-            if new.seen and not again and serving is not None and serving.instance != instance:
+            if new.evidence is Evidence.SAW_END and not again and serving is not None and serving.instance != instance:
                 self.wrong("two outcomes", f"call {new.call_id}: {instance} wrote {_told(new)}, and another one serves")
             by, old = self._rows.get(new.call_id, (instance, new))
-            replaces = new.seen and (not old.seen or new.ended_ms > old.ended_ms)
+            replaces = _standing(new) > _standing(old)
             if old != new and new.call_id not in self.forgiven:
                 # Two may both have seen an end: the first one's command to end it was lost with its link, and the
-                # caller lived on. So the later one counts. But nobody writes two ends by himself.
+                # caller lived on. So the later one counts. But nobody sees two ends, or tells two in one epoch.
                 worse = old if replaces else new
-                if by == instance and worse.detail != Elsewhere.SERVED_ELSEWHERE:
+                sure = worse.evidence is Evidence.SAW_END or old.epoch == new.epoch
+                if by == instance and sure and worse.detail != Elsewhere.SERVED_ELSEWHERE:
                     self.wrong("two outcomes", f"call {new.call_id}: {by} wrote {_told(old)}, {instance} {_told(new)}")
             self._rows[new.call_id] = (instance, new) if replaces else (by, old)
 
@@ -250,4 +252,8 @@ class Judge:
 
 
 def _told(row: CallEnded) -> str:
-    return f"{row.outcome} ({row.detail}) after {row.waited_ms} ms{'' if row.seen else ', unseen'}"
+    return f"{row.outcome} ({row.detail}) after {row.waited_ms} ms, {row.evidence}, epoch {row.epoch}"
+
+
+def _standing(row: CallEnded) -> Standing:
+    return standing(row.evidence, row.epoch, row.ended_ms)

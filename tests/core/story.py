@@ -191,15 +191,24 @@ def _fact(at_ms: int, words: list[str]) -> e.Event:
             return e.LastAgentsKnown(tuple(pairs(known).items()))
         case ["forget", *numbers]:
             return e.CallersForgotten(tuple(numbers))
-        case ["switch", switch, "connected"]:
-            return e.SwitchConnected(switch)
-        case ["switch", switch, "lost"]:
-            return e.SwitchLost(switch)
-        case ["switch", switch, "restarted"]:
-            return e.SwitchRestarted(switch)
-        case ["switch", switch, "taken"]:
-            return e.SwitchTaken(switch)
+        case ["switch", switch, *rest]:
+            return _switch_fact(switch, rest)
     raise StoryError(f"no fact: {' '.join(words)}")
+
+
+def _switch_fact(switch: str, words: list[str]) -> e.Event:
+    match words:
+        case ["held", epoch]:
+            return e.SwitchHeld(switch, int(epoch))
+        case ["connected"]:
+            return e.SwitchConnected(switch)
+        case ["lost"]:
+            return e.SwitchLost(switch)
+        case ["restarted"]:
+            return e.SwitchRestarted(switch)
+        case ["taken"]:
+            return e.SwitchTaken(switch)
+    raise StoryError(f"no fact of a switch: {' '.join(words)}")
 
 
 def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.CallQueued:
