@@ -81,7 +81,7 @@ class Comparing:
             return  # the link is about to be taken for dead; if not, the comparing finds it all a little later
         snapshot = self._runtime.snapshot()
         look.ahead(sync.asked_for(snapshot, self.name, rows, away))
-        found = list(sync.missed(snapshot, self.name, rows, look, self._returned, self._talk, away))
+        found = list(sync.missed(snapshot, self.name, rows, look, self._returned, away, self._talk))
         found += self._strangers(look, rows, adopt=True)
         for finding in found:
             self._repair(finding)
@@ -104,7 +104,7 @@ class Comparing:
             return
         snapshot = self._runtime.snapshot()
         look.ahead(sync.asked_for(snapshot, self.name, rows, away))
-        for finding in sync.missed(snapshot, self.name, rows, look, self._returned, self._talk, away):
+        for finding in sync.missed(snapshot, self.name, rows, look, self._returned, away, self._talk):
             if finding.kind in _OVER and finding.fact is not None:
                 self._runtime.post(finding.fact)
 
@@ -134,7 +134,7 @@ class Comparing:
         for _ in range(self._sweep_outside(look, rows, adopt=False)):
             self.on_repair(str(Difference.OUTSIDE_CALL))
         snapshot = self._runtime.snapshot()
-        found = list(sync.missed(snapshot, self.name, rows, look, self._returned, self._talk))
+        found = list(sync.missed(snapshot, self.name, rows, look, self._returned, talk=self._talk))
         found += sync.in_limbo(snapshot, self.name, rows)
         found += self._strangers(look, rows, adopt=False)
         found = sync.unchanged(found, snapshot, self._runtime.snapshot(), self.name)
@@ -162,7 +162,7 @@ class Comparing:
         look.ahead([wire for leg in legs if (wire := sync.question(leg)) is not None])
         now_ms = monotonic_ms()
         waiting = partial(self._reader.waiting, clock=self._clock(), now_ms=now_ms)
-        return sync.unknown(legs, look, waiting, self._talk, adopt=adopt)
+        return sync.unknown(legs, look, waiting, self._talk if adopt else None)
 
     def _talk(self, callers: Message, agents: Message) -> TalkFound | None:
         return self._reader.talk(callers, agents, self._clock(), monotonic_ms())

@@ -101,14 +101,14 @@ def missed(
     rows: Mapping[str, Row],
     ask: Ask,
     returned: Returned,
-    talk: Talk,
     away: Away = HERE,
+    talk: Talk | None = None,
 ) -> Iterator[Finding]:
     """What nobody has told the engine of the legs that it knows on this switch, in the order in which to tell it.
 
     Blocks for as long as `ask` does, two or three questions for each leg that has ended or may have moved on. Whoever
     waits in the list as he does in the engine is not asked: without us nobody bridges him. `returned` reads the leg of
-    a caller who is back in the music, `talk` the two legs of a talk.
+    a caller who is back in the music, `talk` the two legs of a talk that another daemon connected.
     """
     calls = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
     offers = {offer.offer_id: offer for offer in snapshot.offers if offer.switch == switch}
@@ -220,7 +220,7 @@ def _unbridged(leg: str, channel: Message, offer: str | None, ask: Ask) -> Itera
 
 
 def _moved_on(
-    call: CallView, leg: str, channel: Message, connecting: Collection[str], talk: Talk, ask: Ask
+    call: CallView, leg: str, channel: Message, connecting: Collection[str], talk: Talk | None, ask: Ask
 ) -> Iterator[Finding]:
     if channel.get("Unique-ID") != leg:
         return  # no answer: what we know of the call is the best there is
@@ -236,10 +236,10 @@ def _moved_on(
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLost(call.call_id, Elsewhere.TALKS_UNSEEN), disarmed(leg))
 
 
-def _talk(leg: str, channel: Message, talk: Talk, ask: Ask) -> TalkFound | None:
+def _talk(leg: str, channel: Message, talk: Talk | None, ask: Ask) -> TalkFound | None:
     """The talk with an agent of ours that the caller on this leg has, whoever connected it; None for none."""
     partner = channel.get(_PARTNER)
-    if not _is_ours(partner):
+    if talk is None or not _is_ours(partner):
         return None
     agents = Message(Kind.EVENT, dump(partner, ask))
     if agents.get("Unique-ID") != partner or agents.get("Answer-State") == "hangup" or agents.get(_PARTNER) != leg:
@@ -287,12 +287,12 @@ def _is_ours(leg: str) -> bool:
 
 
 def unknown(
-    legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | None], talk: Talk, *, adopt: bool
+    legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | None], talk: Talk | None = None
 ) -> list[Finding]:
     """What these strangers are: callers who wait (in the order of their arrival), rings, talks of which nobody knows.
 
-    `queued` reads a waiting caller's leg as his announcement is read, `talk` the two legs of a talk. With `adopt` a
-    talk that a daemon before us connected becomes ours.
+    `queued` reads a waiting caller's leg as his announcement is read, `talk` the two legs of a talk: one that a daemon
+    before us connected becomes ours. Without it such a talk goes on, and its caller is released after it.
     """
     callers: list[tuple[int, int, CallQueued]] = []
     others: list[Finding] = []
@@ -303,7 +303,7 @@ def unknown(
         partner = channel.get(_PARTNER)
         bridged = bool(partner)
         match channel.get("variable_fsacd_leg"):
-            case "caller" if adopt and (found := _talk(leg, channel, talk, ask)) is not None:
+            case "caller" if (found := _talk(leg, channel, talk, ask)) is not None:
                 others.append(Finding(Difference.UNKNOWN_TALK, leg, found))
             case "caller" if channel.get("variable_fsacd_over") == "false":
                 if bridged and has_ended(partner, ask):

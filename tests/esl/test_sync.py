@@ -81,14 +81,19 @@ def facts(switch: Switch, snapshot: Snapshot, *, away: sync.Away = sync.HERE) ->
 
 CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
     "the caller waits on": ("waiting", None, {LEG: WAITS}, []),
-    "the caller hung up": ("waiting", None, {}, [CallerGone(CALL, "ended_unseen", leg=Leg("fs1", LEG))]),
+    "the caller hung up": ("waiting", None, {}, [CallerGone(CALL, "ended_unseen", leg=Leg("fs1", LEG), found=True)]),
     "the caller took the fallback": (
         "waiting",
         None,
         {LEG: {**WAITS, "variable_fsacd_over": "true", "variable_bridge_to": OTHER}},
-        [CallLeft(CALL)],
+        [CallLeft(CALL, found=True)],
     ),
-    "the leg is another call now": ("waiting", None, {LEG: {**WAITS, "variable_fsacd_call": OTHER}}, [CallLeft(CALL)]),
+    "the leg is another call now": (
+        "waiting",
+        None,
+        {LEG: {**WAITS, "variable_fsacd_call": OTHER}},
+        [CallLeft(CALL, found=True)],
+    ),
     "he talks with somebody we did not give him": (
         "waiting",
         None,
@@ -107,13 +112,13 @@ CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
         "talking",
         "talking",
         {OFFER: PARKED | {"variable_bridge_to": LEG}},
-        [CallerGone(CALL, "ended_unseen", leg=Leg("fs1", LEG))],
+        [CallerGone(CALL, "ended_unseen", leg=Leg("fs1", LEG), found=True)],
     ),
     "he has given his place in the talk to another": (
         "talking",
         "talking",
         {OFFER: PARKED | {"variable_bridge_to": OTHER}},
-        [CallerGone(CALL, "ended_unseen", transferred=True, leg=Leg("fs1", LEG))],
+        [CallerGone(CALL, "ended_unseen", transferred=True, leg=Leg("fs1", LEG), found=True)],
     ),
     "he talked, and is back in the music": (
         "talking",
