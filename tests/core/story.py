@@ -276,7 +276,7 @@ def _call_fact(call_id: str, words: list[str]) -> e.Event:
 
 
 def _talk_found(at_ms: int, call_id: str, agent_id: str, name: str, given: dict[str, str]) -> e.TalkFound:
-    """`call anna found_with 1001 by theirs/1 rang=… answered=… connected=…`: whose ring it was, and when it was what."""
+    """`call anna found_with 1001 by theirs/1 rang=… answered=… connected=…`: whose ring, and when it was what."""
     queued = _queued(at_ms, call_id, given.get("queue", "support"), given)
     rang_ms, answered_ms, connected_ms = (milliseconds(given[name]) for name in ("rang", "answered", "connected"))
     return e.TalkFound(queued, _offer_id(name), agent_id, rang_ms, answered_ms, connected_ms)
