@@ -2,7 +2,7 @@
 
 What is promised, and what judges it:
 
-- one outcome for each call: `write` ("two outcomes"), `conclude` ("no outcome")
+- one outcome for each call: `write` ("two outcomes"), `conclude` ("no outcome"); and the true one: `_history`
 - one live offer for each agent, as the switch has his legs: `_one_ring_each`, at every moment
 - no leg, call or offer that the other side knows nothing of after five seconds: `_limbo`, and `conclude` at the end
 - nobody rings for a caller who has gone: `_limbo`, after two seconds
@@ -31,6 +31,8 @@ LOOK_US = 200 * MS
 # What is wrong for longer, while somebody serves and nothing is broken, is wrong.
 LIMBO_US = 5 * SECOND
 RING_FOR_NOBODY_US = 2 * SECOND
+# A talk of which so much was heard is known.
+HEARD_US = 2 * SECOND
 # The arrival is read from the switch's uptime: two readings differ by the way of the bytes.
 CLOCK_MS = 150
 
@@ -56,6 +58,7 @@ class Judge:
         self._ends_judged = 0
         self.unserved_since_us: int | None = 0
         self.longest_unserved_us = 0
+        self._unserved: list[tuple[int, int]] = [(0, 0)]
         self.switch_restarts_us: list[int] = []
         self.broken = False  # a fault is on
 
@@ -163,6 +166,7 @@ class Judge:
                 self.unserved_since_us = now_us
         elif self.unserved_since_us is not None:
             self.longest_unserved_us = max(self.longest_unserved_us, now_us - self.unserved_since_us)
+            self._unserved.append((self.unserved_since_us, now_us))
             self.unserved_since_us = None
         if life is None or self.broken:
             self._since.clear()
@@ -240,6 +244,7 @@ class Judge:
         for call_id in sorted(self.known - self.forgiven):
             if call_id not in self._rows:
                 self.wrong("no outcome", f"call {call_id} has none")
+        self._history()
         world = life.engine._world
         for call in world.calls.values():
             self.wrong("left over", f"call {call.call_id} is {type(call.state).__name__} when all have gone")
@@ -249,6 +254,24 @@ class Judge:
             if session.channel.variables.get("fsacd_leg") in {"caller", "agent"}:
                 self.wrong("left over", f"leg {session.channel.uuid} is on the switch when all have gone")
         life.engine.check()
+
+    def _history(self) -> None:
+        """Nobody stands in the history as lost, and who has talked while somebody listened has been answered."""
+        for call_id, (by, row) in self._rows.items():
+            if self.switch_restarts_us or call_id in self.forgiven | self.ended_by_hand:
+                continue
+            if row.outcome is CallOutcome.LOST:
+                self.wrong("told as lost", f"call {call_id}: {by} wrote {_told(row)}")
+            talk = self._floor.last_talks.get(call_id)
+            if talk is not None and row.outcome is not CallOutcome.ANSWERED and self._heard_us(*talk) > HEARD_US:
+                self.wrong(
+                    "talk not told", f"call {call_id}, a talk of {(talk[1] - talk[0]) / SECOND:.1f} s: {_told(row)}"
+                )
+
+    def _heard_us(self, from_us: int, until_us: int) -> int:
+        """For how long in this time somebody listened."""
+        spans = ((start_us - LOOK_US, end_us + LOOK_US) for start_us, end_us in self._unserved)
+        return until_us - from_us - sum(max(0, min(until_us, end) - max(from_us, start)) for start, end in spans)
 
 
 def _told(row: CallEnded) -> str:
