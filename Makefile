@@ -33,11 +33,11 @@ test: $(STAMP) ## run every test that needs no FreeSWITCH
 	wait $$half; failed=$$?; cat $$log; rm -f $$log; \
 	exit $$((failed > other ? failed : other))
 
-chaos: $(STAMP) ## run random faults on a real FreeSWITCH (on PATH or FREESWITCH_PREFIX): make chaos SEED=1 N=20
-	$(BIN)/python -m tests.chaos.real --seed $(or $(SEED),1) --schedules $(or $(N),20)
+chaos: $(STAMP) ## run random faults on a real FreeSWITCH (on PATH or FREESWITCH_PREFIX): make chaos N=20 SEED=7
+	$(BIN)/python -m tests.chaos.real $(if $(SEED),--seed $(SEED)) --schedules $(or $(N),20)
 
-chaos-simulated: $(STAMP) ## the same on the simulated one, many times faster: make chaos-simulated SEED=1 N=200
-	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --schedules $(or $(N),50)
+chaos-simulated: $(STAMP) ## the same on the simulated one, many times faster: make chaos-simulated N=200 SEED=7
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --schedules $(or $(N),50)
 
 check: $(STAMP) ## run the linters, the type checker and the layer contracts
 	$(BIN)/ruff check

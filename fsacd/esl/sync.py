@@ -205,8 +205,12 @@ def _broken(leg: str, channel: Message, returned: Returned) -> Iterator[Finding]
     """A talk of which the caller's side is over, and he is back in the music. Where else he may be, is none of ours."""
     if channel.get("Unique-ID") != leg or channel.get(_PARTNER) or channel.get("Answer-State") == "hangup":
         return
-    if channel.get("Caller-Context") == CONTEXT and channel.get("Caller-Destination-Number") in _MUSIC:
+    if _in_music(channel):
         yield Finding(Difference.CALL_RETURNED, leg, returned(channel))
+
+
+def _in_music(channel: Message) -> bool:
+    return channel.get("Caller-Context") == CONTEXT and channel.get("Caller-Destination-Number") in _MUSIC
 
 
 def _unbridged(leg: str, channel: Message, offer: str | None, ask: Ask) -> Iterator[Finding]:
@@ -313,6 +317,9 @@ def unknown(
                     others.append(Finding(Difference.UNKNOWN_TALK, leg, remedy=disarmed(leg)))
                 elif isinstance(fact := queued(channel), CallQueued) and fact.leg is not None:
                     callers.append((fact.arrived_ms, _number(channel.get("variable_fsacd_queued_at")), fact))
+            case "caller" if not bridged and _in_music(channel) and isinstance(fact := queued(channel), CallQueued):
+                # The call is over, and the command that was to end its leg was lost: whoever knows it tells it again.
+                others.append(Finding(Difference.CALL_RETURNED, leg, CallReturned(fact.call_id, fact.leg)))
             case "agent" if channel.get("variable_fsacd_offer") == leg and not bridged:
                 remedy = encoder.uuid_kill(leg, "NORMAL_CLEARING")
                 others.append(Finding(Difference.UNKNOWN_AGENT_LEG, leg, remedy=remedy))

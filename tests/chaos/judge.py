@@ -58,6 +58,7 @@ class Judge:
         self._ends_judged = 0
         self.unserved_since_us: int | None = 0
         self.longest_unserved_us = 0
+        self._last_talks: dict[str, tuple[int, int]] = {}  # by call: from when until when it was seen to be bridged
         self._unserved: list[tuple[int, int]] = [(0, 0)]
         self.switch_restarts_us: list[int] = []
         self.broken = False  # a fault is on
@@ -159,7 +160,20 @@ class Judge:
             away_us = max(away_us, self._switch.agenda.now_us - self.unserved_since_us)
         return away_us >= (LEASE_MS * 3 // 4) * MS or bool(self.switch_restarts_us)
 
+    def _look_at_talks(self, now_us: int) -> None:
+        """Note who talks; whoever is back in the music has not talked, or not for long."""
+        for session in self._switch.sessions.values():
+            variables = session.channel.variables
+            if variables.get("fsacd_leg") != "caller" or session.channel.down:
+                continue
+            call_id = variables.get("fsacd_call", "")
+            if session.talk is None:
+                self._last_talks.pop(call_id, None)
+            else:
+                self._last_talks[call_id] = (self._last_talks.get(call_id, (now_us, now_us))[0], now_us)
+
     def _compare(self, now_us: int) -> None:
+        self._look_at_talks(now_us)
         life = self._serving()
         if life is None:
             if self.unserved_since_us is None:
@@ -262,7 +276,7 @@ class Judge:
                 continue
             if row.outcome is CallOutcome.LOST:
                 self.wrong("told as lost", f"call {call_id}: {by} wrote {_told(row)}")
-            talk = self._floor.last_talks.get(call_id)
+            talk = self._last_talks.get(call_id)
             if talk is not None and row.outcome is not CallOutcome.ANSWERED and self._heard_us(*talk) > HEARD_US:
                 self.wrong(
                     "talk not told", f"call {call_id}, a talk of {(talk[1] - talk[0]) / SECOND:.1f} s: {_told(row)}"

@@ -119,10 +119,6 @@ class Person(Customer):
             agent_gone_us = centre.talk_ended_us.get(call_id, 0)
             until_us = agent_gone_us if agent_gone_us > self.began_talk_us else now_us
             talked_us = until_us - self.began_talk_us
-            if (
-                agent_gone_us > self.began_talk_us or self.began_talk_us - agent_gone_us > SECOND
-            ):  # else it broke at once
-                centre.last_talks[call_id] = (self.began_talk_us, until_us)
         if channel.left:
             return
         centre.ends.append(End(self.number, call_id, cause, channel.profile.destination, talked_us // MS, now_us))
@@ -148,7 +144,6 @@ class Floor(CallCentre):
         self.rings: list[Ring] = []
         self.ends: list[End] = []
         self.talk_ended_us: dict[str, int] = {}  # by call: when an agent's leg ended last
-        self.last_talks: dict[str, tuple[int, int]] = {}  # by call that is over: its caller's last talk, if any
         self.open = True
         self.agents: list[AgentPhone] = [
             Hand(self, phone.worker, int(phone.address.rpartition(":")[2])) for phone in self.agents

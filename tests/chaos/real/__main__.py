@@ -16,19 +16,22 @@ from pathlib import Path  # noqa: E402
 from fsacd.store.embedded import EmbeddedPostgres  # noqa: E402
 from fsacd.store.programs import EmbeddedError  # noqa: E402
 from tests.chaos.real.schedule import Schedule, Verdict  # noqa: E402
+from tests.chaos.seeds import fresh_seed  # noqa: E402
 from tests.e2e.rig.switch import find_freeswitch  # noqa: E402
 
 
 def main() -> int:
     """Run them; the exit code says whether anything was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.real", description="Random faults on a real switch.")
-    parser.add_argument("--seed", type=int, default=1, help="of the first schedule; the next ones count on")
+    parser.add_argument("--seed", type=int, help="of the first schedule; the next ones count on; a fresh one otherwise")
     parser.add_argument("--schedules", type=int, default=20)
     parser.add_argument("--keep", type=Path, help="keep the files of a schedule that went wrong in this directory")
     words = parser.parse_args()
     if find_freeswitch() is None:
         print("There is no FreeSWITCH on PATH or in FREESWITCH_PREFIX; `make chaos-simulated` needs none.")
         return 2
+    first = words.seed if words.seed is not None else fresh_seed()
+    print(f"the first seed is {first}", flush=True)
     wrong = 0
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fsacd-pg-", ignore_cleanup_errors=True)))
@@ -38,7 +41,7 @@ def main() -> int:
             postgres = stack.enter_context(EmbeddedPostgres(place / "pg", durable=False))
         except EmbeddedError as error:
             print(f"Without PostgreSQL, and so without a history to judge: {error}")
-        for seed in range(words.seed, words.seed + words.schedules):
+        for seed in range(first, first + words.schedules):
             began = time.monotonic()
             verdict = _run(seed, postgres, words.keep)
             wrong += bool(verdict.faults)
