@@ -55,7 +55,7 @@ def make(world: World, event: CallQueued) -> c.Call:
         event.call_id,
         event.queue,
         arrived_ms,
-        arrived_ms,
+        min(arrived_ms + event.joined_after_ms, world.now_ms),
         event.head_start_ms,
         priority,
         event.required,

@@ -57,6 +57,8 @@ class CallQueued:
     customer: str = ""
     language: str = ""
     named_agent: str = ""  # the agent who is this customer's own
+    joined_after_ms: int = 0  # its arrival → its joining the queue it stands in
+    changed: bool = False  # priority, head start and skills are as somebody has changed them: nothing is added
 
 
 @fact

@@ -13,7 +13,7 @@ from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core import reach
-from fsacd.core.commands import Command, EndCall, SendCall
+from fsacd.core.commands import Command, EndCall, NoteCall, SendCall
 from fsacd.core.decisions import Decisions
 from fsacd.core.ended import EndedCalls
 from fsacd.core.index import Index
@@ -161,6 +161,13 @@ class World:
         self.queue_lengths[queue] += 1
         self.prefer(call, None)
         self.set_reach(call)
+
+    def note_call(self, call: c.Call) -> None:
+        """Let the leg say what the call is by now: who serves the switch next has only the legs to go by."""
+        if call.leg is not None:
+            after_ms = max(0, call.joined_ms - call.arrived_ms)
+            place = (call.queue, call.own_priority, call.head_start_ms, after_ms)
+            self.command(NoteCall(call.call_id, call.leg, *place, call.asked))
 
     def forget_call(self, call: c.Call, farewell: SendCall | EndCall | None) -> None:
         """The call is over. The farewell is what its leg was told; it is told again if the leg is still here later."""

@@ -15,6 +15,7 @@ from fsacd.core.commands import (
     ConfirmTalk,
     Connect,
     EndCall,
+    NoteCall,
     RingAgent,
     SendCall,
 )
@@ -188,7 +189,7 @@ class CallControl:
             case CancelOffer():
                 # The leg may not exist yet, or not any more: the engine asks again until it hears of its end.
                 pass
-            case ConfirmTalk() | ArmCall() | SendCall() | EndCall():
+            case ConfirmTalk() | ArmCall() | NoteCall() | SendCall() | EndCall():
                 # The leg has ended meanwhile, and its hangup says so; or it will announce itself again.
                 log.info(
                     "the switch did not take a command", switch=self.name, what=type(command).__name__, why=reply.text

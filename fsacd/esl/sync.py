@@ -209,6 +209,10 @@ def _broken(leg: str, channel: Message, returned: Returned) -> Iterator[Finding]
         yield Finding(Difference.CALL_RETURNED, leg, returned(channel))
 
 
+def _is_recovered(channel: Message) -> bool:
+    return "true" in (channel.get("variable_recovered"), channel.get("variable_fsacd_recovered"))
+
+
 def _in_music(channel: Message) -> bool:
     return channel.get("Caller-Context") == CONTEXT and channel.get("Caller-Destination-Number") in _MUSIC
 
@@ -317,6 +321,10 @@ def unknown(
                     others.append(Finding(Difference.UNKNOWN_TALK, leg, remedy=disarmed(leg)))
                 elif isinstance(fact := queued(channel), CallQueued) and fact.leg is not None:
                     callers.append((fact.arrived_ms, _number(channel.get("variable_fsacd_queued_at")), fact))
+            case "caller" if talk is None and bridged and _is_recovered(channel) and has_ended(partner, ask):
+                # A crash has left the caller alone in a talk that was one, and that no bridge will end any more.
+                kill = encoder.uuid_kill(leg, "NORMAL_CLEARING")
+                others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=kill))
             case "caller" if not bridged and _in_music(channel) and isinstance(fact := queued(channel), CallQueued):
                 # The call is over, and the command that was to end its leg was lost: whoever knows it tells it again.
                 others.append(Finding(Difference.CALL_RETURNED, leg, CallReturned(fact.call_id, fact.leg)))

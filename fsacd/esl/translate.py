@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
+from urllib.parse import quote, unquote
 
 import orjson
 
@@ -23,6 +24,7 @@ from fsacd.core.commands import (
     ConfirmTalk,
     Connect,
     EndCall,
+    NoteCall,
     RingAgent,
     SendCall,
 )
@@ -165,7 +167,7 @@ class Reader:
         if priority and not re.fullmatch(r"-?\d{1,3}", priority):
             self.warn(f"call {call_id}: fsacd_priority {_shown(priority)} is not a number; the queue's is used")
             priority = ""
-        return CallQueued(
+        queued = CallQueued(
             call_id=call_id,
             queue=message.get("variable_fsacd_queue")[:_LONGEST_TEXT],
             arrived_ms=clock.ours(int(queued_at), now_ms, recovered=recovered) if is_known else now_ms,
@@ -178,6 +180,7 @@ class Reader:
             head_start_ms=self._head_start_ms(message.get("variable_fsacd_head_start").strip(), call_id),
             language=message.get("variable_fsacd_language")[:_LONGEST_TEXT],
         )
+        return _as_changed(queued, message.get("variable_fsacd_changed"))
 
     def _head_start_ms(self, text: str, call_id: str) -> int:
         if re.fullmatch(r"\d{0,5}", text):
@@ -339,6 +342,8 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
             return (encoder.uuid_setvar_multi(leg.uuid, _talking(then)),)
         case ArmCall(_, leg):
             return (encoder.uuid_setvar_multi(leg.uuid, _WAITING),)
+        case NoteCall(_, leg):
+            return (encoder.uuid_setvar(leg.uuid, "fsacd_changed", _changed(command)),)
         case SendCall(_, leg, target):
             transfer = encoder.uuid_transfer(leg.uuid, target.extension, target.context)
             return (encoder.uuid_setvar_multi(leg.uuid, {**_DISARM, **_OVER}), transfer)
@@ -346,6 +351,35 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
             return (encoder.uuid_kill(leg.uuid, cause),)
         case _:
             assert_never(command)
+
+
+# CALL/PRIORITY/HEAD_START_MS/JOINED_AFTER_MS/SKILLS/QUEUE; the leg's next call has another id, and is not changed.
+_CHANGED = re.compile(
+    r"([0-9a-f-]{36})/(-?[0-9]{1,9})/(-?[0-9]{1,15})/([0-9]{1,15})/((?:[A-Za-z0-9_.-]{1,64}:(?:10|[1-9])(?:\+|(?=/)))*)/([^/]{1,512})"
+)
+
+
+def _changed(call: NoteCall) -> str:
+    skills = "+".join(f"{skill}:{level}" for skill, level in call.required)
+    place = f"{call.priority}/{call.head_start_ms}/{call.joined_after_ms}"
+    return f"{call.call_id}/{place}/{skills}/{quote(call.queue, safe='')}"
+
+
+def _as_changed(queued: CallQueued, changed: str) -> CallQueued:
+    """The call with what a daemon has noted of it on its leg; what does not fit it is none of it."""
+    found = _CHANGED.fullmatch(changed) if changed else None
+    if found is None or found[1] != queued.call_id:
+        return queued
+    words = (word.rpartition(":") for word in found[5].split("+") if word)
+    return replace(
+        queued,
+        priority=int(found[2]),
+        head_start_ms=int(found[3]),
+        joined_after_ms=int(found[4]),
+        required=tuple((skill, int(level)) for skill, _, level in words),
+        queue=unquote(found[6])[:_LONGEST_TEXT],
+        changed=True,
+    )
 
 
 def answer(command: AskConnected, dump: str) -> OfferConnected | ConnectFailed | None:
@@ -364,7 +398,7 @@ def switch_of(command: Command) -> str:
     match command:
         case RingAgent() | CancelOffer() | AskConnected():
             return command.switch
-        case Connect() | ConfirmTalk() | ArmCall() | SendCall() | EndCall():
+        case Connect() | ConfirmTalk() | ArmCall() | NoteCall() | SendCall() | EndCall():
             return command.leg.switch
         case _:
             assert_never(command)

@@ -185,18 +185,14 @@ class Watch:
     # --- one life of the link ---
 
     def _live(self) -> None:
-        before = ""
         self._fence_lost = False
-        if self._fence is not None:
-            held = self._acquire(self._fence)
-            before = held.from_whom
+        held = self._acquire(self._fence) if self._fence is not None else None
         self._keeper = gevent.spawn(self._keep)
-        if self._fence is not None:
-            self._account(held)
+        taken_over = held is not None and self._account(held)
         self.listens, self.standing_by = True, False
         away = self._how_it_was()
         self._try(partial(self._comparing.catch_up, away))
-        if before not in ("", self._instance):
+        if taken_over:
             # Another daemon may have rung somebody just now, whom the switch's list does not show yet; and the legs
             # that were ended a moment ago are gone before their agents are rung again.
             gevent.sleep(_TAKE_OVER_S)
@@ -246,13 +242,18 @@ class Watch:
         if now_s >= self._taken_since_s + _ALL_KNOWN_S:
             self._tell_taken()
 
-    def _account(self, held: Held) -> None:
-        """The fence is ours: what another daemon has served meanwhile is not ours any more, nor what ended before."""
-        if held.from_whom not in ("", self._instance) and not self._taken:
+    def _account(self, held: Held) -> bool:
+        """The fence is ours: what another daemon has served meanwhile is not ours any more, nor what ended before.
+
+        Returns whether one has. A switch that has crashed has forgotten it; then it counts that we have seen it.
+        """
+        taken_over = held.from_whom not in ("", self._instance) or self._taken_since_s is not None
+        if taken_over and not self._taken:
             self._try(partial(self._comparing.look_on, Away(self._restarted)))
             self._tell_taken()
         self._taken, self._taken_since_s, self._looked_s = False, None, 0.0
         self._runtime.post(SwitchHeld(self.name, held.epoch))
+        return taken_over
 
     def _tell_taken(self) -> None:
         self._taken = True

@@ -162,6 +162,10 @@ def _command(command: k.Command, names: Names) -> str:
             return f"arm {call_id}"
         case k.ConfirmTalk(call_id, _, then):
             return f"confirm talk of {call_id}" + (f", then {_extension(then)}" if then else "")
+        case k.NoteCall():
+            place = f"class {command.priority}, head start {_s(command.head_start_ms)}"
+            since = f"in {command.queue} {_s(command.joined_after_ms)} after its arrival"
+            return f"note on the leg of {command.call_id}: {since}, {place}"
         case k.SendCall(call_id, _, target):
             return f"send {call_id} to {_extension(target)}"
         case k.EndCall(call_id, _, cause):

@@ -279,6 +279,18 @@ def test_an_agents_own_call_outlasts_another_daemon(fenced: Fenced) -> None:
     assert rig.runtime.facts == [*taken, OutsideCallStarted("1001", LEG), SwitchConnected("fs1")]
 
 
+def test_a_crash_of_the_switch_does_not_hide_that_another_one_served(fenced: Fenced) -> None:
+    """The switch has forgotten who that was; whoever stood by has not: what it knew of the calls is of before."""
+    rig, table = fenced
+    until(lambda: rig.control.in_sync)
+    table.table["leader"] = "other:7:1000000:abcdef"
+    until(lambda: rig.control.standing_by)
+    rig.runtime.facts.clear()
+    table.table.clear()
+    until(lambda: rig.control.in_sync)
+    assert rig.runtime.facts == [SwitchTaken("fs1"), SwitchHeld("fs1", 8), SwitchConnected("fs1")]
+
+
 def test_a_caller_who_went_before_the_other_daemon_knew_them(fenced: Fenced) -> None:
     """Nobody but us can tell of them: what we say is that they went, not that somebody has them."""
     rig, table = fenced
