@@ -55,6 +55,7 @@ class Comparing:
         recovery_wait_ms: int,
         *,
         clock: Callable[[], SwitchClock],
+        set_clock: Callable[[SwitchClock], None],
         is_ours: Callable[[], bool],
         act: Callable[[Wire], None],
         on_repair: Callable[[str], None],
@@ -66,6 +67,7 @@ class Comparing:
         self._asker = asker
         self._recovery_wait_s = recovery_wait_ms / 1000
         self._clock = clock
+        self._set_clock = set_clock
         self._is_ours = is_ours
         self._act = act
         self.on_repair = on_repair
@@ -161,6 +163,8 @@ class Comparing:
         legs = sync.strangers(self._runtime.snapshot(), self.name, rows)[:_MOST_STRANGERS]
         look.ahead([wire for leg in legs if (wire := sync.question(leg)) is not None])
         now_ms = monotonic_ms()
+        if self._clock().before is None and (newest := sync.newest_recovered(legs, look)) is not None:
+            self._set_clock(self._clock().with_recovered(newest))
         waiting = partial(self._reader.waiting, clock=self._clock(), now_ms=now_ms)
         return sync.unknown(legs, look, waiting, self._talk if adopt else None)
 

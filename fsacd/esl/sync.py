@@ -336,6 +336,13 @@ def unknown(
     return others + [_adopted(fact) for fact in _one_after_the_other(callers)]
 
 
+def newest_recovered(legs: Iterable[str], ask: Ask) -> int | None:
+    """The highest uptime, of before a crash, at which a caller came who was recovered after it; None for none."""
+    dumps = (Message(Kind.EVENT, dump(leg, ask)) for leg in legs)
+    recovered = (leg for leg in dumps if leg.get("variable_fsacd_leg") == "caller" and _is_recovered(leg))
+    return max((_number(leg.get("variable_fsacd_queued_at")) for leg in recovered), default=None)
+
+
 def _adopted(fact: CallQueued) -> Finding:
     assert fact.leg is not None
     # His call may have ended, and the command that was to end his leg have been lost: he is told again.

@@ -144,6 +144,8 @@ class Reader:
                 self.warn(f"a call announced itself without a proper fsacd_call ({_shown(call_id)}); it is ignored")
                 return None
             case "fsacd::queued" | "fsacd::waiting":
+                if clock.before is None and _is_recovered(message):
+                    return None  # whoever came before the crash is looked for all at once: that tells their order
                 return self._queued(message, call_id, clock, now_ms)
             case "fsacd::returned":
                 return self.returned(message, clock, now_ms)
@@ -154,8 +156,7 @@ class Reader:
     def _queued(self, message: Message, call_id: str, clock: SwitchClock, now_ms: int) -> CallQueued:
         queued_at = message.get("variable_fsacd_queued_at").strip()
         is_known = _NUMBER.fullmatch(queued_at) is not None
-        # The first is FreeSWITCH's own, until the dialplan has put the second in its place.
-        recovered = "true" in (message.get("variable_recovered"), message.get("variable_fsacd_recovered"))
+        recovered = _is_recovered(message)
         leg: Leg | None = self._leg(message)
         if not _UUID.fullmatch(message.get("Unique-ID")):
             self.warn(
@@ -232,6 +233,11 @@ class Reader:
                 told = message.name == "CHANNEL_HANGUP_COMPLETE"
                 return OfferEnded(offer_id, end_of(cause), cause, answered, _talked_ms(message), told)
         return None
+
+
+def _is_recovered(leg: Message) -> bool:
+    # The first is FreeSWITCH's own, until the dialplan has put the second in its place.
+    return "true" in (leg.get("variable_recovered"), leg.get("variable_fsacd_recovered"))
 
 
 def _talked_ms(hangup: Message) -> int:

@@ -94,6 +94,7 @@ class Watch:
             asker,
             settings.recovery_wait_ms,
             clock=lambda: self.clock,
+            set_clock=partial(setattr, self, "clock"),
             is_ours=lambda: not self._fence_lost,
             act=act,
             on_repair=on_repair,

@@ -388,3 +388,11 @@ def test_who_came_within_one_millisecond_stays_so() -> None:
     for order in permutations(legs):
         arrived = {leg: ms for _, leg, ms, _ in found({leg: legs[leg] for leg in order})}
         assert arrived == {LEG: 490_000, OTHER: 490_000, UNHEARD: 490_001}
+
+
+def test_the_newest_of_those_who_came_before_a_crash() -> None:
+    """It stands for the clock of then; who came after the crash, and agents, say nothing of it."""
+    then = {"variable_recovered": "true"}
+    legs = {LEG: caller(LEG, 800_000) | then, OTHER: caller(OTHER, 700_000) | then, UNHEARD: caller(UNHEARD, 900_000)}
+    assert sync.newest_recovered(legs, Switch(legs).ask) == 800_000
+    assert sync.newest_recovered([UNHEARD], Switch(legs).ask) is None

@@ -96,6 +96,18 @@ def test_an_arrival_before_a_crash_of_the_switch_is_told_by_the_clock_of_then(re
         assert fact.arrived_ms == 70_000
 
 
+def test_who_came_before_a_crash_that_nobody_knew_of_is_looked_for(reader: Reader) -> None:
+    """Each alone says nothing of the order; once all have been looked at, announcements do."""
+    came = {"variable_fsacd_queue": "sales", "variable_fsacd_recovered": "true"}
+    crashed, known = SwitchClock(2_000, 100_000), SwitchClock(2_000, 100_000).with_recovered(400_000)
+    for queued_at, arrived_ms in (("400000", 98_000), ("398430", 96_430), ("400001", 98_000)):
+        message = announcement("fsacd::waiting", variable_fsacd_queued_at=queued_at, **came)
+        assert reader.read(message, crashed, 101_000) is None
+        for fact in (reader.read(message, known, 101_000), reader.waiting(message, known, 101_000)):
+            assert isinstance(fact, CallQueued)
+            assert fact.arrived_ms == arrived_ms
+
+
 @pytest.mark.parametrize(
     ("queued_at", "arrived_ms"),
     [
