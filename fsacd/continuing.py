@@ -43,6 +43,10 @@ class Control(Protocol):
         """Calls of agents without us that were there before."""
         ...
 
+    def remember_epoch(self, epoch: int) -> None:
+        """In which epoch of the fence we served it last."""
+        ...
+
     def check_fence(self) -> None:
         """Tell the engine if the switch is not ours any more."""
         ...
@@ -102,6 +106,7 @@ class Continuation:
             runtime.post(fact)
         for name, control in controls.items():
             control.remember_outside(self.engine.outside_legs(name))
+            control.remember_epoch(self.engine.epoch_of(name))
         if not self.engine.works_by(self._rules):
             runtime.post(RulesChanged(self._rules))
 

@@ -85,11 +85,15 @@ class Recognition:
         customer = self.find(event.number) if event.number else None
         if customer is None:
             return event
+        if not event.changed:
+            event = replace(
+                event,
+                priority=customer.priority if event.priority is None else event.priority,
+                head_start_ms=event.head_start_ms or customer.head_start_ms,
+                required=merge(event.required, customer.skills),
+            )
         return replace(
             event,
-            priority=customer.priority if event.priority is None else event.priority,
-            head_start_ms=event.head_start_ms or customer.head_start_ms,
-            required=merge(event.required, customer.skills),
             customer=event.customer or customer.name or customer.number,
             language=event.language or customer.language,
             named_agent=event.named_agent or customer.agent,

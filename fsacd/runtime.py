@@ -23,7 +23,7 @@ from gevent.event import Event as Signal
 from fsacd import watched
 from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
-from fsacd.core.events import CallQueued, CallReturned, Event
+from fsacd.core.events import CallQueued, CallReturned, Event, TalkFound
 from fsacd.core.explain import InParts
 from fsacd.core.records import Record, StrategyFailed
 from fsacd.core.views import Explanation, Snapshot, Step
@@ -145,14 +145,26 @@ class Runtime:
     def post(self, event: Event) -> None:
         """Take a fact. It is handled before this returns, unless a step is running right now."""
         if isinstance(event, CallQueued):
-            if self._ahead_ms:
-                event = replace(event, arrived_ms=event.arrived_ms + self._ahead_ms)
-            # Before it enters the engine: what went in must be enough to decide the same again.
-            event = self._recognise(event)
+            event = self._known(event)
+        elif isinstance(event, TalkFound):
+            ahead_ms = self._ahead_ms
+            event = replace(
+                event,
+                call=self._known(event.call),
+                rang_ms=event.rang_ms + ahead_ms,
+                answered_ms=event.answered_ms + ahead_ms,
+                connected_ms=event.connected_ms + ahead_ms,
+            )
         elif self._ahead_ms and isinstance(event, CallReturned) and event.at_ms is not None:
             event = replace(event, at_ms=event.at_ms + self._ahead_ms)
         self._pending.append(event)
         self._drain()
+
+    def _known(self, event: CallQueued) -> CallQueued:
+        """The call by the engine's clock, with what we know of its caller: what enters is enough to decide it again."""
+        if self._ahead_ms:
+            event = replace(event, arrived_ms=event.arrived_ms + self._ahead_ms)
+        return self._recognise(event)
 
     def ask(self, event: Event) -> None:
         """Take a wish. Raises Refused with the engine's reason, or Unavailable if the engine takes nothing any more."""

@@ -24,10 +24,15 @@ class Control:
 
     def __init__(self) -> None:
         self.in_sync = False
+        self.epoch = -1
         self.remembered: list[tuple[str, e.Leg]] = []
 
     def check_fence(self) -> None:
         """It is ours."""
+
+    def remember_epoch(self, epoch: int) -> None:
+        """Keep it."""
+        self.epoch = epoch
 
     def remember_outside(self, legs: Iterable[tuple[str, e.Leg]]) -> None:
         """Keep it."""

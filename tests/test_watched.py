@@ -307,6 +307,9 @@ class _InSync:
     def remember_outside(self, legs: object) -> None:
         return
 
+    def remember_epoch(self, epoch: int) -> None:
+        return
+
 
 @contextmanager
 def _continued(_: Path) -> Iterator[None]:

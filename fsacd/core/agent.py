@@ -6,6 +6,8 @@ LoggedOut ──> Ready <──> NotReady
                 v  │
              Offered ──> Talking ──> WrappingUp ──> Ready (or what was asked for meanwhile)
                 └──────> HeldBack ──> Ready <──> Busy (with a call that is not ours)
+
+Whoever is found to be talking is Talking from there on, whatever we took them for.
 """
 
 from __future__ import annotations
@@ -80,14 +82,14 @@ AgentState = LoggedOut | NotReady | Ready | Offered | Talking | WrappingUp | Hel
 
 _RESTING = frozenset({LoggedOut, NotReady, Ready, Busy})
 AGENT_MOVES: dict[type, frozenset[type]] = {
-    LoggedOut: frozenset({Ready, NotReady, Busy}),
-    NotReady: _RESTING,
-    Ready: frozenset({LoggedOut, NotReady, Offered, Busy}),
+    LoggedOut: frozenset({Ready, NotReady, Busy, Talking}),
+    NotReady: _RESTING | {Talking},
+    Ready: frozenset({LoggedOut, NotReady, Offered, Busy, Talking}),
     Offered: _RESTING | {Talking, HeldBack},
     Talking: _RESTING | {WrappingUp, HeldBack},
-    WrappingUp: _RESTING,
-    HeldBack: _RESTING,
-    Busy: _RESTING - {Busy},
+    WrappingUp: _RESTING | {Talking},
+    HeldBack: _RESTING | {Talking},
+    Busy: (_RESTING - {Busy}) | {Talking},
 }
 
 STATE_NAMES: dict[type, str] = {

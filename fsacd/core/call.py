@@ -59,7 +59,7 @@ class Settling:
 CallState = Waiting | Ringing | Connecting | Talking | Settling
 
 CALL_MOVES: dict[type, frozenset[type]] = {
-    Waiting: frozenset({Ringing}),
+    Waiting: frozenset({Ringing, Talking}),  # the latter: a talk that is found, and that nobody has told of
     Ringing: frozenset({Ringing, Waiting, Connecting}),
     Connecting: frozenset({Waiting, Talking}),
     Talking: frozenset({Waiting, Settling}),
@@ -118,6 +118,7 @@ class Call:
     # Where it should have gone while an agent was ringing, and why: it goes when he does not answer.
     overdue: tuple[Target, str] | None = None
     replaced: bool = False  # its leg has ended, and the agent goes on talking with the leg that took its place
+    epoch: int = 0  # the last one of its switch in which it was ours
 
     def waited_ms(self, now_ms: int) -> int:
         """How long it has waited: until now, or until it was answered. A talk that was put back is no waiting."""

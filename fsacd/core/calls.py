@@ -14,6 +14,7 @@ from fsacd.core.events import (
     CallReturned,
     Leg,
 )
+from fsacd.core.evidence import Evidence
 from fsacd.core.records import CallJoined, CallOutcome, Elsewhere, OfferOutcome
 from fsacd.core.rules import ToHangup
 from fsacd.core.world import World, in_queue
@@ -30,7 +31,7 @@ def queued(world: World, event: CallQueued) -> str | None:
         if farewell is not None:
             world.command(farewell)
         return None
-    call = _make_call(world, event)
+    call = make(world, event)
     call.offers = offers_before  # it goes on with them: each of its agents' legs has a name of its own
     if not world.has_queue(event.queue):
         return _refuse(world, call, f"there is no queue {event.queue!r}")
@@ -45,7 +46,8 @@ def queued(world: World, event: CallQueued) -> str | None:
     return None
 
 
-def _make_call(world: World, event: CallQueued) -> c.Call:
+def make(world: World, event: CallQueued) -> c.Call:
+    """The call that this announcement speaks of, which stands nowhere yet."""
     rules = world.rules.queues.get(event.queue)
     priority = event.priority if event.priority is not None else (rules.priority if rules else 0)
     arrived_ms = min(event.arrived_ms, world.now_ms)  # a leg cannot come from the future, but two clocks can differ
@@ -53,7 +55,7 @@ def _make_call(world: World, event: CallQueued) -> c.Call:
         event.call_id,
         event.queue,
         arrived_ms,
-        arrived_ms,
+        min(arrived_ms + event.joined_after_ms, world.now_ms),
         event.head_start_ms,
         priority,
         event.required,
@@ -66,6 +68,7 @@ def _make_call(world: World, event: CallQueued) -> c.Call:
         event.source,
         event.number_believed is not False,
         priority,
+        epoch=world.epochs.get(event.leg.switch, 0) if event.leg is not None else 0,
     )
 
 
@@ -169,22 +172,35 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
             outcome, detail = CallOutcome.LEFT, "fallback"
         case CallLost():
             outcome, detail = CallOutcome.LOST, event.cause
+    evidence = _evidence_of(event)
     match call.state:
         case c.Waiting():
-            ending.end(world, call, outcome, detail)
+            ending.end(world, call, outcome, detail, evidence=evidence)
         case c.Ringing():
             take_offers_back(world, call, CancelReason.CALLER_GONE)
-            ending.end(world, call, outcome, detail)
+            ending.end(world, call, outcome, detail, evidence=evidence)
         case c.Connecting():
             take_offers_back(world, call, CancelReason.CALLER_GONE)
-            ending.end(world, call, outcome, "bridge_window" if outcome is CallOutcome.ABANDONED else detail)
+            detail = "bridge_window" if outcome is CallOutcome.ABANDONED else detail
+            ending.end(world, call, outcome, detail, evidence=evidence)
         case c.Talking() as talk:
             by = "caller_hung_up" if outcome is CallOutcome.ABANDONED else detail
-            _end_talk(world, call, talk, by, world.now_ms)
+            _end_talk(world, call, talk, by, world.now_ms, evidence)
         case c.Settling() as settling:
             # It was the agent who hung up, even if the caller's leg followed at once.
             was_talk(world, call, settling)
-            _end_answered(world, call, "agent_hung_up" if outcome is CallOutcome.ABANDONED else detail)
+            _end_answered(world, call, "agent_hung_up" if outcome is CallOutcome.ABANDONED else detail, evidence)
+
+
+def _evidence_of(event: CallerGone | CallLeft | CallLost) -> Evidence:
+    """What the switch tells is true as soon as it is ours; what was found out by asking says only that it is so."""
+    match event:
+        case CallLost(cause=Elsewhere.SERVED_ELSEWHERE):
+            return Evidence.HANDED_OVER
+        case CallLost() | CallerGone(found=True) | CallLeft(found=True):
+            return Evidence.GUESSED
+        case _:
+            return Evidence.SAW_END
 
 
 def lost(world: World, event: CallLost) -> None:
@@ -242,15 +258,18 @@ def settled(world: World, call_id: str) -> None:
             raise AssertionError(f"a call in {call.state} has nothing to settle")
 
 
-def _end_talk(world: World, call: c.Call, talk: c.Talking, detail: str, at_ms: int) -> None:
+def _end_talk(
+    world: World, call: c.Call, talk: c.Talking, detail: str, at_ms: int, evidence: Evidence | None = None
+) -> None:
     """The caller's side of the talk is over, since `at_ms`."""
     offers.talk_over(world, talk.offer_id)
     call.talked_ms += at_ms - talk.since_ms
-    _end_answered(world, call, detail)
+    _end_answered(world, call, detail, evidence)
 
 
-def _end_answered(world: World, call: c.Call, detail: str) -> None:
-    ending.end(world, call, CallOutcome.ANSWERED, detail, after=world.queue_rules(call).after_talk or _HANGUP)
+def _end_answered(world: World, call: c.Call, detail: str, evidence: Evidence | None = None) -> None:
+    after = world.queue_rules(call).after_talk or _HANGUP
+    ending.end(world, call, CallOutcome.ANSWERED, detail, after=after, evidence=evidence)
 
 
 _HANGUP = ToHangup()

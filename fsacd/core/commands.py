@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
-from fsacd.core.rules import ToExtension
+from fsacd.core.rules import SkillLevels, ToExtension
 
 
 class CancelReason(StrEnum):
@@ -80,6 +80,19 @@ class ArmCall:
 
 
 @fact
+class NoteCall:
+    """Let the caller's leg say what has been changed of the call, so that another daemon finds its place, too."""
+
+    call_id: str
+    leg: Leg
+    queue: str
+    priority: int
+    head_start_ms: int
+    joined_after_ms: int  # its arrival → its joining the queue it stands in
+    required: SkillLevels
+
+
+@fact
 class SendCall:
     """Send the caller's leg into the dialplan."""
 
@@ -97,4 +110,4 @@ class EndCall:
     cause: str
 
 
-Command = RingAgent | CancelOffer | Connect | AskConnected | ConfirmTalk | ArmCall | SendCall | EndCall
+Command = RingAgent | CancelOffer | Connect | AskConnected | ConfirmTalk | ArmCall | NoteCall | SendCall | EndCall

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fsacd.core import call as c
 from fsacd.core.commands import EndCall, SendCall
-from fsacd.core.records import ENDED_UNSEEN, CallEnded, CallOutcome
+from fsacd.core.evidence import Evidence
+from fsacd.core.records import CallEnded, CallOutcome
 from fsacd.core.rules import ToExtension, ToHangup
 from fsacd.core.world import World
 
@@ -17,16 +18,17 @@ def end(
     *,
     send_to: ToExtension | ToHangup | None = None,
     after: ToExtension | ToHangup | None = None,
+    evidence: Evidence | None = None,
 ) -> None:
     """The call is over: write it down and forget it.
 
     `send_to` is ordered now; `after` is what the switch does by itself after a talk, and is ordered only if the leg
-    turns up in the music again.
+    turns up in the music again. `evidence` is what the end is told by; None: it is decided here, or told in service.
     """
     farewell = farewell_to(call, send_to or after)
     if send_to is not None and farewell is not None:
         world.command(farewell)
-    write(world, call, outcome, detail, after=name_of(send_to))
+    write(world, call, outcome, detail, name_of(send_to), evidence)
     world.forget_call(call, farewell)
 
 
@@ -50,9 +52,24 @@ def name_of(target: ToExtension | ToHangup | None) -> str:
             return f"hangup {cause}"
 
 
-def write(world: World, call: c.Call, outcome: CallOutcome, detail: str, after: str = "") -> None:
+def write(
+    world: World,
+    call: c.Call,
+    outcome: CallOutcome,
+    detail: str,
+    after: str = "",
+    evidence: Evidence | None = None,
+) -> None:
     """Write the call's row of history, and count it."""
     world.outcomes[call.queue, outcome] += 1
+    if evidence is None:
+        evidence = Evidence.SAW_END if world.may_offer(call) else Evidence.GUESSED
+    if evidence is Evidence.SAW_END:
+        epoch = call.epoch if call.leg is None else world.epochs.get(call.leg.switch, 0)
+    else:
+        epoch = call.epoch
+        if outcome is CallOutcome.ANSWERED:
+            evidence = Evidence.SAW_TALK
     world.record(
         CallEnded(
             call.call_id,
@@ -73,12 +90,8 @@ def write(world: World, call: c.Call, outcome: CallOutcome, detail: str, after: 
             call.leg.uuid if call.leg else None,
             after,
             call.language,
-            world.may_offer(call) or _was_heard(outcome, detail),
             call.number_believed,
+            evidence,
+            epoch,
         )
     )
-
-
-def _was_heard(outcome: CallOutcome, detail: str) -> bool:
-    """Whether the switch itself said so, in the moments before it is in service, in which it is listened to already."""
-    return outcome is CallOutcome.ABANDONED and detail not in (ENDED_UNSEEN, "bridge_window")

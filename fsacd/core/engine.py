@@ -16,6 +16,7 @@ from fsacd.core import (
     checks,
     distribute,
     explain,
+    found,
     memory,
     offers,
     overflow,
@@ -56,9 +57,11 @@ from fsacd.core.events import (
     QueueSetOpen,
     RulesChanged,
     SwitchConnected,
+    SwitchHeld,
     SwitchLost,
     SwitchRestarted,
     SwitchTaken,
+    TalkFound,
     WorldEvent,
 )
 from fsacd.core.explain import InParts
@@ -133,6 +136,8 @@ class Engine:
         match event:
             case CallQueued():
                 return event.call_id in world.calls
+            case SwitchHeld():
+                return world.epochs.get(event.switch) == event.epoch
             case OfferRang() | OfferConnected() | ConnectFailed() | OfferEnded():
                 return event.offer_id not in world.offers
             case OutsideCallStarted() | OutsideCallEnded():
@@ -156,6 +161,10 @@ class Engine:
         world = self._world
         orders = world.orderings.values()
         return world.rules == rules and not any(ordering.has_failed for ordering in orders)
+
+    def epoch_of(self, switch: str) -> int:
+        """The last epoch of its fence in which the switch was ours; 0: it never was."""
+        return self._world.epochs.get(switch, 0)
 
     def outside_legs(self, switch: str) -> tuple[tuple[str, Leg], ...]:
         """The calls on this switch that agents have without us: (agent, leg)."""
@@ -228,6 +237,8 @@ class Engine:
                 return calls.queued(world, event)
             case CallReturned():
                 calls.returned(world, event)
+            case TalkFound():
+                found.talk(world, event)
             case CallerGone() | CallLeft():
                 calls.gone(world, event)
             case CallLost():
@@ -278,6 +289,8 @@ class Engine:
 
 def _dispatch_world_event(world: World, event: WorldEvent) -> str | None:
     match event:
+        case SwitchHeld(switch, epoch):
+            world.epochs[switch] = epoch
         case SwitchConnected(switch):
             world.set_switch(switch, up=True)
         case SwitchLost(switch):

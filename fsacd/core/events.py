@@ -60,6 +60,8 @@ class CallQueued:
     source: str = ""  # the network address that the call came from
     # Whether the number is taken for the caller's own; None: nobody has said, and it is.
     number_believed: bool | None = None
+    joined_after_ms: int = 0  # its arrival → its joining the queue it stands in
+    changed: bool = False  # priority, head start and skills are as somebody has changed them: nothing is added
 
 
 @fact
@@ -80,13 +82,14 @@ class CallerGone:
     """The caller's leg has ended.
 
     `transferred`: it has given its place to another leg, which goes on where it was (a consultation call is handed
-    over to the one it was about).
+    over to the one it was about). `found`, here and below: nobody heard of it; it was found out by asking.
     """
 
     call_id: str
     cause: str = ""
     transferred: bool = False
     leg: Leg | None = None
+    found: bool = False
 
 
 @fact
@@ -95,6 +98,7 @@ class CallLeft:
 
     call_id: str
     leg: Leg | None = None
+    found: bool = False
 
 
 @fact
@@ -103,6 +107,22 @@ class CallLost:
 
     call_id: str
     cause: str = ""
+
+
+@fact
+class TalkFound:
+    """A caller talks with an agent of ours, and nobody has told us: a daemon before us connected them.
+
+    `call` is what the caller's announcement would say. `rang_ms`, `answered_ms` and `connected_ms` are when the agent's
+    phone was rung, was answered, and when they began to talk.
+    """
+
+    call: CallQueued
+    offer_id: str
+    agent_id: str
+    rang_ms: int
+    answered_ms: int
+    connected_ms: int
 
 
 @fact
@@ -280,6 +300,17 @@ class OutsideCallEnded:
 
 
 @fact
+class SwitchHeld:
+    """The switch is ours to act on, and what it tells is true; `epoch` counts up each time it is anybody's.
+
+    What has happened there before is found out until `SwitchConnected`.
+    """
+
+    switch: str
+    epoch: int
+
+
+@fact
 class SwitchConnected:
     """The switch is there, in sync, and takes commands."""
 
@@ -338,11 +369,11 @@ class RulesChanged:
 
 
 CallWish = CallRequeueAsked | CallHangupAsked | CallChangeAsked | CallPromoteAsked | CallSendAsked
-CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | CallLost | CallWish
+CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | CallLost | TalkFound | CallWish
 OfferEvent = OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded
 AgentEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp | AgentChangeAsked
 OutsideEvent = OutsideCallStarted | OutsideCallEnded
-SwitchEvent = SwitchConnected | SwitchLost | SwitchRestarted | SwitchTaken
+SwitchEvent = SwitchHeld | SwitchConnected | SwitchLost | SwitchRestarted | SwitchTaken
 CallerEvent = LastAgentsKnown | CallersForgotten
 WorldEvent = SwitchEvent | QueueSetOpen | CallerEvent | RulesChanged
 Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent

@@ -107,6 +107,7 @@ class Memory:
     orders: tuple[OrderMemory, ...] = ()
     decisions: int = 0
     takeovers: int = 0
+    epochs: dict[str, int] | None = None
 
 
 def dump(world: World) -> dict[str, Any]:
@@ -132,6 +133,7 @@ def dump(world: World) -> dict[str, Any]:
         orders=tuple(_order(world, name, ordering) for name, ordering in world.orderings.items()),
         decisions=world.decisions.number,
         takeovers=world.takeovers,
+        epochs=world.epochs,
     )
     plain: dict[str, Any] = to_plain(memory, Memory)
     return plain
@@ -186,6 +188,7 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
     world = World(memory.rules, plugins, memory.now_ms, memory.seed)
     world.retired = frozenset(memory.retired)
     world.switches, world.takeovers = memory.switches or {}, memory.takeovers
+    world.epochs = memory.epochs or {}
     if memory.places is not None and memory.delays is not None:
         # Those of agents who were changed by hand stand in no rules.
         world.places, world.delays = memory.places, memory.delays

@@ -69,6 +69,7 @@ class Offer:
     closed: bool = False  # its record is written
     asked: bool = False  # whether it is connected: nothing had been heard of its bridge in time
     talked_ms: int = 0  # how long it was bridged, as the switch said at its end
+    epoch: int = 0  # the last one of its switch in which it was ours
 
     def talk_ms(self, now_ms: int) -> int:
         """How long caller and agent were connected, once the talk is over: as the switch said, if it did.

@@ -9,8 +9,9 @@ from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
 from fsacd.core.decisions import CallMoment
 from fsacd.core.events import OfferEnd
+from fsacd.core.evidence import Evidence
 from fsacd.core.index import NOT_RANKED
-from fsacd.core.records import DecisionMade, OfferClosed, OfferOutcome
+from fsacd.core.records import DecisionMade, Elsewhere, OfferClosed, OfferOutcome
 from fsacd.core.rules import HoldBack, WrapUp
 from fsacd.core.world import World
 from fsacd.strategy import Start
@@ -41,7 +42,9 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
     call_id, queue, agent_id, now_ms = call.call_id, call.queue, agent.agent_id, world.now_ms
     offer_id = o.offer_id(world.seed + world.takeovers, call_id, call.offers)
     # By position, here and below: by name, an object of many fields takes three times as long to make.
-    world.offers[offer_id] = o.Offer(offer_id, call_id, queue, agent_id, switch, call.offers, now_ms, o.RINGING)
+    offer = o.Offer(offer_id, call_id, queue, agent_id, switch, call.offers, now_ms, o.RINGING)
+    offer.epoch = world.epochs.get(switch, 0)
+    world.offers[offer_id] = offer
     world.record(DecisionMade(decision, call_id, queue, agent_id, offer_id, now_ms))
     world.timers.set("offer", offer_id, now_ms + rules.ring_timeout_ms)
     ringing = call.state.offer_ids if isinstance(call.state, c.Ringing) else ()
@@ -262,7 +265,8 @@ _ENDED_AS: dict[OfferEnd, OfferOutcome] = {
 def ended_with_switch(world: World, offer: o.Offer, why: str) -> None:
     """The switch has restarted, or is not ours any more: the leg is gone for us, and nobody is to blame."""
     if offer.answered_ms is None:
-        write(world, offer, OfferOutcome.FAILED, why)
+        evidence = Evidence.HANDED_OVER if why == Elsewhere.SERVED_ELSEWHERE else None
+        write(world, offer, OfferOutcome.FAILED, why, evidence)
     write_end(world, offer, OfferEnd.NOT_SENT)
     over(world, offer, OfferEnd.NOT_SENT)
 
@@ -284,11 +288,18 @@ def write_end(world: World, offer: o.Offer, end: OfferEnd) -> None:
                 write(world, offer, _OUTCOMES[reason], str(reason))
 
 
-def write(world: World, offer: o.Offer, outcome: OfferOutcome, reason: str) -> None:
-    """Write the offer's record: once."""
+def write(world: World, offer: o.Offer, outcome: OfferOutcome, reason: str, evidence: Evidence | None = None) -> None:
+    """Write the offer's record: once. `evidence` None: it is decided here, or told by its switch, if that is ours."""
     if offer.closed:
         return
     offer.closed = True
+    epoch = offer.epoch
+    if evidence is None and world.switches.get(offer.switch, False):
+        evidence, epoch = Evidence.SAW_END, world.epochs.get(offer.switch, 0)
+    elif offer.connected_ms is not None:
+        evidence = Evidence.SAW_TALK
+    elif evidence is None:
+        evidence = Evidence.GUESSED
     world.record(
         OfferClosed(
             offer.offer_id,
@@ -302,6 +313,8 @@ def write(world: World, offer: o.Offer, outcome: OfferOutcome, reason: str) -> N
             offer.answered_ms,
             offer.connected_ms,
             offer.ended_ms if offer.ended_ms is not None else world.now_ms,
+            evidence,
+            epoch,
         )
     )
 

@@ -39,6 +39,7 @@ def send_on(world: World, call: c.Call, target: Target, why: str) -> None:
         world.record(CallJoined(call.call_id, call.queue, world.now_ms, by_overflow=True))
         reason = _not_taken(world, call)
         if reason is None:
+            world.note_call(call)
             arm(world, call)
             sticky.at_joining(world, call)
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
+from fsacd.core.evidence import Evidence
 from fsacd.core.fact import fact
 
 
@@ -80,7 +81,7 @@ class CallMoved:
 class CallEnded:
     """A finished call: one row of history.
 
-    `seen`: we served its switch at that moment. Otherwise it is a guess, and yields to the row of one who saw the end.
+    `evidence` and `epoch` say which row stands if another daemon tells of this end, too; see `evidence`.
     """
 
     call_id: str
@@ -101,8 +102,9 @@ class CallEnded:
     leg_uuid: str | None
     after: str = ""
     language: str = ""
-    seen: bool = True
     number_believed: bool = True
+    evidence: Evidence = Evidence.SAW_END
+    epoch: int = 0
 
 
 @fact
@@ -123,6 +125,8 @@ class OfferClosed:
     answered_ms: int | None
     connected_ms: int | None
     ended_ms: int
+    evidence: Evidence = Evidence.SAW_END
+    epoch: int = 0
 
 
 @fact

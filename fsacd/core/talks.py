@@ -31,7 +31,7 @@ def handle(world: World, event: OfferEvent) -> None:
             _answered(world, offer, event)
         case OfferConnected():
             if offer is not None:
-                _connected(world, offer)
+                connected(world, offer, world.now_ms)
         case ConnectFailed():
             if offer is not None and isinstance(offer.state, o.OfferConnecting):
                 _not_connected(world, offer)
@@ -88,34 +88,36 @@ def _answered(world: World, offer: o.Offer | None, event: OfferAnswered) -> None
             world.command(CancelOffer(offer.offer_id, offer.switch, reason))
         case o.OfferRinging():
             call = world.calls[offer.call_id]
-            assert isinstance(call.state, c.Ringing)
-            for other_id in call.state.offer_ids:
-                if other_id != offer.offer_id:
-                    offers.withdraw(world, other_id, CancelReason.LOST_RACE)
-            _connect(world, offer, call)
+            assert call.leg is not None, "a call without a leg is dialled before it is offered"
+            take_answer(world, offer, call)
+            world.command(Connect(offer.offer_id, call.call_id, call.leg))
         case o.OfferConnecting() | o.OfferTalking():
             pass  # told twice
 
 
-def _connect(world: World, offer: o.Offer, call: c.Call) -> None:
-    assert call.leg is not None, "a call without a leg is dialled before it is offered"
+def take_answer(world: World, offer: o.Offer, call: c.Call) -> None:
+    """This agent has answered: nobody else rings for the call any more, and the two are about to be bridged."""
+    assert isinstance(call.state, c.Ringing)
+    for other_id in call.state.offer_ids:
+        if other_id != offer.offer_id:
+            offers.withdraw(world, other_id, CancelReason.LOST_RACE)
     world.move_offer(offer, o.CONNECTING)
     world.timers.set("offer", offer.offer_id, world.now_ms + world.rules.limits.connect_ms)
     world.move_call(call, c.Connecting(offer.offer_id))
-    world.command(Connect(offer.offer_id, call.call_id, call.leg))
 
 
-def _connected(world: World, offer: o.Offer) -> None:
+def connected(world: World, offer: o.Offer, since_ms: int) -> None:
+    """Caller and agent talk, since then."""
     if not isinstance(offer.state, o.OfferConnecting):
         return  # told twice, or given up by us: then the leg is being ended and the caller returns to the music
     call = world.calls[offer.call_id]
-    assert call.leg is not None
-    offer.connected_ms, call.confirmed_ms = world.now_ms, None
+    since_ms = min(since_ms, world.now_ms)
+    offer.connected_ms, call.confirmed_ms = since_ms, None
     world.move_offer(offer, o.TALKING)
     world.timers.clear("offer", offer.offer_id)
-    world.move_call(call, c.Talking(offer.offer_id, offer.agent_id, world.now_ms))
+    world.move_call(call, c.Talking(offer.offer_id, offer.agent_id, since_ms))
     call.agent_id = offer.agent_id
-    call.answered_after_ms = call.waited_ms(offer.answered_ms if offer.answered_ms is not None else world.now_ms)
+    call.answered_after_ms = max(0, call.waited_ms(offer.answered_ms if offer.answered_ms is not None else since_ms))
     agent = world.agents[offer.agent_id]
     roster.move(world, agent, a.Talking(offer.offer_id, call.call_id))
     roster.answered(world, agent, offer.queue)

@@ -78,6 +78,7 @@ def _requeue(world: World, call: c.Call, event: CallRequeueAsked) -> str | None:
         world.record(CallJoined(call.call_id, queue, world.now_ms, by_overflow=True))
     else:
         world.set_reach(call)
+    world.note_call(call)
     overflow.arm(world, call)
     if (reason := overflow.must_leave(world, call)) is not None:
         # It may be moved into a full queue, but not into one that whoever waits in has to leave.
@@ -118,6 +119,7 @@ def _change(world: World, call: c.Call, event: CallChangeAsked) -> str | None:
         return "nothing was asked to be changed"
     _record(world, "call_changed", call.call_id, ", ".join(changes), event.by)
     world.set_reach(call)
+    world.note_call(call)
     return None
 
 
@@ -142,6 +144,7 @@ def _promote(world: World, call: c.Call, event: CallPromoteAsked) -> str | None:
         call.head_start_ms = call.arrived_ms - first_ms + 1
     _record(world, "call_promoted", call.call_id, call.queue, event.by)
     world.set_reach(call)
+    world.note_call(call)
     return None
 
 

@@ -13,7 +13,7 @@ from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core import reach
-from fsacd.core.commands import Command, EndCall, SendCall
+from fsacd.core.commands import Command, EndCall, NoteCall, SendCall
 from fsacd.core.decisions import Decisions
 from fsacd.core.ended import EndedCalls
 from fsacd.core.index import Index
@@ -38,6 +38,7 @@ class World:
         self.agents: dict[str, a.Agent] = {}
         self.offers: dict[str, o.Offer] = {}
         self.switches: dict[str, bool] = {}
+        self.epochs: dict[str, int] = {}  # of each switch: the last in which it was ours
         self.takeovers = 0  # how often another daemon has taken a switch: calls that are adopted after it begin anew
         # Queues that are gone from the configuration, but whose rules a talk that is going on still needs.
         self.retired: frozenset[str] = frozenset()
@@ -169,6 +170,13 @@ class World:
         self.prefer(call, None)
         self.set_reach(call)
 
+    def note_call(self, call: c.Call) -> None:
+        """Let the leg say what the call is by now: who serves the switch next has only the legs to go by."""
+        if call.leg is not None:
+            after_ms = max(0, call.joined_ms - call.arrived_ms)
+            place = (call.queue, call.own_priority, call.head_start_ms, after_ms)
+            self.command(NoteCall(call.call_id, call.leg, *place, call.asked))
+
     def forget_call(self, call: c.Call, farewell: SendCall | EndCall | None) -> None:
         """The call is over. The farewell is what its leg was told; it is told again if the leg is still here later."""
         self.index.remove_call(call.call_id)
@@ -224,9 +232,16 @@ class World:
         if self.switches.get(switch, False) == up:
             return
         self.switches[switch] = up
+        epoch = self.epochs.get(switch, 0)
         for call in self.calls.values():
             if call.leg is not None and call.leg.switch == switch:
+                if up:
+                    call.epoch = epoch  # it is there, as the switch has just said
                 self.refresh(call)
+        if up:
+            for offer in self.offers.values():
+                if offer.switch == switch:
+                    offer.epoch = epoch
 
     # --- queues ---
 

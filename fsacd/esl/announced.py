@@ -45,8 +45,7 @@ def queued(message: Message, leg: Leg, call_id: str, clock: SwitchClock, now_ms:
     def tell(sentence: str) -> None:
         warn(f"call {call_id}: {sentence}")
 
-    # The first is FreeSWITCH's own, until the dialplan has put the second in its place.
-    recovered = "true" in (message.get("variable_recovered"), message.get("variable_fsacd_recovered"))
+    recovered = is_recovered(message)
     queued_at = uptime(message, "fsacd_queued_at", tell)
     reachable = UUID.fullmatch(leg.uuid) is not None
     if not reachable:
@@ -81,6 +80,12 @@ def uptime(message: Message, variable: str, tell: Warn) -> int | None:
     return None
 
 
+def is_recovered(leg: Message) -> bool:
+    """Whether FreeSWITCH has crashed and brought this leg back."""
+    # The first is FreeSWITCH's own, until the dialplan has put the second in its place.
+    return "true" in (leg.get("variable_recovered"), leg.get("variable_fsacd_recovered"))
+
+
 def is_acknowledged(message: Message) -> bool:
     """Whether the caller has shown that our answer has reached him: SIP's ACK has come.
 
@@ -91,7 +96,7 @@ def is_acknowledged(message: Message) -> bool:
         return True
     if message.get("variable_sip_cseq") or _OUR_TAG.fullmatch(message.get("variable_sip_full_to")):
         return True  # FreeSWITCH sets them when a request within the dialog has come, and the first of those is the ACK
-    if "true" in (message.get("variable_recovered"), message.get("variable_fsacd_recovered")):
+    if is_recovered(message):
         return True
     answered_us, now_us = message.get("Caller-Channel-Answered-Time"), message.get("Event-Date-Timestamp")
     if not (_MICROSECONDS.fullmatch(answered_us) and _MICROSECONDS.fullmatch(now_us)):

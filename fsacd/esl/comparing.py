@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import gevent
 import structlog
 
-from fsacd.core.events import CallReturned
+from fsacd.core.events import CallReturned, TalkFound
 from fsacd.esl import sync, translate
 from fsacd.esl.asking import Asker, Look
 from fsacd.esl.codec import Message
@@ -30,6 +31,9 @@ _ANSWER_S: Final = 5.0
 # and callers announce themselves.
 _CATCH_UP_S: Final = 2.0
 _MOST_STRANGERS: Final = 5_000
+# A look at a switch that another daemon serves, or that has just become ours: the fence is not renewed meanwhile.
+_LOOK_ON_S: Final = 1.0
+_OVER: Final = (Difference.CALL_WITHOUT_LEG, Difference.BRIDGE_UNHEARD)
 _RECOVERY_LOOK_S: Final = 0.2
 # However many legs the switch goes on bringing back: those who are back already want to be served.
 _LONGEST_RECOVERY_S: Final = 60.0
@@ -52,6 +56,7 @@ class Comparing:
         recovery_wait_ms: int,
         *,
         clock: Callable[[], SwitchClock],
+        set_clock: Callable[[SwitchClock], None],
         is_ours: Callable[[], bool],
         act: Callable[[Wire], None],
         on_repair: Callable[[str], None],
@@ -63,6 +68,7 @@ class Comparing:
         self._asker = asker
         self._recovery_wait_s = recovery_wait_ms / 1000
         self._clock = clock
+        self._set_clock = set_clock
         self._is_ours = is_ours
         self._act = act
         self.on_repair = on_repair
@@ -78,8 +84,8 @@ class Comparing:
             return  # the link is about to be taken for dead; if not, the comparing finds it all a little later
         snapshot = self._runtime.snapshot()
         look.ahead(sync.asked_for(snapshot, self.name, rows, away))
-        found = list(sync.missed(snapshot, self.name, rows, look, self._returned, away))
-        found += self._strangers(look, rows)
+        found = list(sync.missed(snapshot, self.name, rows, look, self._returned, away, self._talk))
+        found += self._strangers(look, rows, adopt=True)
         for finding in found:
             self._repair(finding)
         self._sweep_outside(look, rows, adopt=True)
@@ -89,6 +95,21 @@ class Comparing:
         if found:
             kinds = Counter(str(finding.kind) for finding in found)
             log.info("caught up with the switch", switch=self.name, **kinds)
+
+    def look_on(self, away: Away) -> None:
+        """Another daemon serves the switch: learn which of our calls have ended there, or have come to talk.
+
+        Only questions are asked, and nothing but that is told: what goes on there is the other one's.
+        """
+        look = Look(self._asker, _LOOK_ON_S)
+        rows = sync.channels(look)
+        if rows is None:
+            return
+        snapshot = self._runtime.snapshot()
+        look.ahead(sync.asked_for(snapshot, self.name, rows, away))
+        for finding in sync.missed(snapshot, self.name, rows, look, self._returned, away, self._talk):
+            if finding.kind in _OVER and finding.fact is not None:
+                self._runtime.post(finding.fact)
 
     def compare(self) -> bool:
         """Twice, because the list lags and facts are on their way: what is wrong both times is repaired.
@@ -116,9 +137,9 @@ class Comparing:
         for _ in range(self._sweep_outside(look, rows, adopt=False)):
             self.on_repair(str(Difference.OUTSIDE_CALL))
         snapshot = self._runtime.snapshot()
-        found = list(sync.missed(snapshot, self.name, rows, look, self._returned))
+        found = list(sync.missed(snapshot, self.name, rows, look, self._returned, talk=self._talk))
         found += sync.in_limbo(snapshot, self.name, rows)
-        found += self._strangers(look, rows)
+        found += self._strangers(look, rows, adopt=False)
         found = sync.unchanged(found, snapshot, self._runtime.snapshot(), self.name)
         return found if found or not look.is_over else None
 
@@ -139,11 +160,17 @@ class Comparing:
                 return
             gevent.sleep(_RECOVERY_LOOK_S)
 
-    def _strangers(self, look: Look, rows: dict[str, sync.Row]) -> list[Finding]:
+    def _strangers(self, look: Look, rows: dict[str, sync.Row], *, adopt: bool) -> list[Finding]:
         legs = sync.strangers(self._runtime.snapshot(), self.name, rows)[:_MOST_STRANGERS]
         look.ahead([wire for leg in legs if (wire := sync.question(leg)) is not None])
         now_ms = monotonic_ms()
-        return sync.unknown(legs, look, lambda leg: self._reader.waiting(leg, self._clock(), now_ms))
+        if self._clock().before is None and (newest := sync.newest_recovered(legs, look)) is not None:
+            self._set_clock(self._clock().with_recovered(newest))
+        waiting = partial(self._reader.waiting, clock=self._clock(), now_ms=now_ms)
+        return sync.unknown(legs, look, waiting, self._talk if adopt else None)
+
+    def _talk(self, callers: Message, agents: Message) -> TalkFound | None:
+        return self._reader.talk(callers, agents, self._clock(), monotonic_ms())
 
     def _returned(self, leg: Message) -> CallReturned:
         return self._reader.returned(leg, self._clock(), monotonic_ms())

@@ -15,6 +15,7 @@ from fsacd.core.commands import (
     ConfirmTalk,
     Connect,
     EndCall,
+    NoteCall,
     RingAgent,
     SendCall,
 )
@@ -107,6 +108,10 @@ class CallControl:
             return
         for agent_id, leg in legs:  # they are not respected any more, and nobody would hear of their end
             self._runtime.post(OutsideCallEnded(agent_id, leg))
+
+    def remember_epoch(self, epoch: int) -> None:
+        """In which epoch of the fence the daemon before this one served the switch last; before `start`."""
+        self._watch.remember_epoch(epoch)
 
     def start(self) -> None:
         """Begin to connect, and to connect again for ever."""
@@ -208,7 +213,7 @@ class CallControl:
             case CancelOffer():
                 # The leg may not exist yet, or not any more: the engine asks again until it hears of its end.
                 pass
-            case ConfirmTalk() | ArmCall() | SendCall() | EndCall():
+            case ConfirmTalk() | ArmCall() | NoteCall() | SendCall() | EndCall():
                 # The leg has ended meanwhile, and its hangup says so; or it will announce itself again.
                 self._say(log.info, "the switch did not take a command", why, what=type(command).__name__)
 

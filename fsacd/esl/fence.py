@@ -1,16 +1,20 @@
 """One daemon at a time on a switch: the fence, which stands in the switch itself (mod_hash), where the deeds are done.
 
-Two entries of the switch's hash table:
+Three entries of the switch's hash table:
 
     fsacd/leader                INSTANCE:EPOCH:UNTIL:TOKEN   who holds the fence; written by insert_ifempty alone, so of
                                                              all who try at once one gets it
     fsacd/renewed-TOKEN.EPOCH   UNTIL                        written anew at each renewal by the one whom it belongs to
+    fsacd/last                  INSTANCE:EPOCH               who got it last; stays when the fence is given up in order
 
 UNTIL is the switch's uptime in ms: no clock of anybody else's matters. After it another instance may take the fence,
 never before. The holder acts only while its last renewal that the switch has confirmed is younger than the term less a
 margin, by its own monotonic clock, which runs on while the process is stopped. A confirmation counts only if it comes
 before that end: what was under way for longer may have reached the switch when somebody else held the fence already.
 Then the fence is acquired anew, with a higher epoch, or not at all.
+
+EPOCH counts up each time the fence is anybody's: it orders what two daemons tell of one call (`core.evidence`). A
+switch that has crashed has forgotten it; so whoever stands by notes it, and a daemon is told that of the one before it.
 
 The same instance (a daemon that is started again after a crash) need not wait. One who finds himself replaced by the
 same instance was forgotten, not crashed: he has to wait as a stranger would, or the two would take turns.
@@ -30,9 +34,11 @@ from fsacd.esl import encoder
 from fsacd.esl.wire import Outcome, Reply, Wire
 
 _KEY: Final = "leader"
+_LAST: Final = "last"
 # A part of the term in which the holder does not act any more, although nobody may take the fence from it yet.
 _MARGIN: Final = 5
 _VALUE: Final = re.compile(r"([0-9A-Za-z_.@-]{1,100}):([0-9]{1,15}):([0-9]{1,18}):([0-9a-f]{1,32})")
+_LAST_VALUE: Final = re.compile(r"([0-9A-Za-z_.@-]{1,100}):([0-9]{1,15})")
 _LONGEST_NUMBER: Final = 18
 
 
@@ -118,7 +124,7 @@ class Fence:
         self._mine: _Holder | None = None
         self._good_until_ms = 0
         self._replaced = False
-        self.epoch = 0
+        self.epoch = 0  # the highest that we know of, and ours while we hold the fence
 
     def holds(self) -> bool:
         """Whether we may act at this very moment."""
@@ -138,6 +144,7 @@ class Fence:
             return Taken("", 0, known=False)
         holder = _read(reply)
         if holder is not None:
+            self.remember(holder.epoch)
             left_ms = self._left_to(holder)
             if left_ms > 0:
                 return Taken(holder.instance, left_ms)
@@ -145,6 +152,10 @@ class Fence:
             text = holder.text if holder.instance else None
             self._ask.all((encoder.hash_delete(_KEY, text), encoder.hash_delete(holder.renewals)))
         return self._write(holder)
+
+    def remember(self, epoch: int) -> None:
+        """The fence has had this epoch: ours is a higher one."""
+        self.epoch = max(self.epoch, epoch)
 
     def _left_to(self, holder: _Holder) -> int:
         """For how long this one still has it, as far as we are concerned; at most nought: it can be taken."""
@@ -159,8 +170,9 @@ class Fence:
         return until_ms - self._uptime(self._clock())
 
     def _write(self, before: _Holder | None) -> Held | Taken:
+        from_whom = before.instance if before else self._last()
         sent_ms = self._clock()
-        epoch = max(before.epoch if before else 0, self.epoch) + 1
+        epoch = self.epoch + 1
         until_ms = self._uptime(sent_ms) + self._term_ms
         text = f"{self._instance}:{epoch}:{until_ms}:{self._token}"
         mine = _Holder(text, self._instance, epoch, until_ms, self._token)
@@ -172,7 +184,17 @@ class Fence:
             return Taken(now.instance if now else "", 0, known=now is not None)
         self._mine, self.epoch, self._replaced = mine, epoch, False
         self._good_until_ms = sent_ms + self._term_ms - self._margin_ms
-        return Held(epoch, before.instance if before else "")
+        self._ask.all((encoder.hash_insert(_LAST, f"{self._instance}:{epoch}"),))
+        return Held(epoch, from_whom)
+
+    def _last(self) -> str:
+        """Who served the switch before the one who gave the fence up in order, or that one; empty for nobody."""
+        (reply,) = self._ask.all((encoder.hash_select(_LAST),))
+        found = _LAST_VALUE.fullmatch(reply.text) if reply.ok else None
+        if found is None:
+            return ""
+        self.remember(int(found[2]))
+        return found[1]
 
     # --- keeping it ---
 

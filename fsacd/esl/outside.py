@@ -15,6 +15,7 @@ import structlog
 
 from fsacd.core.events import Event, Leg, OutsideCallEnded, OutsideCallStarted
 from fsacd.esl import encoder, sync
+from fsacd.esl.announced import is_recovered
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.phones import Phone, Phones, far_end, rung_for
 from fsacd.esl.wire import Outcome
@@ -90,8 +91,7 @@ class OutsideCalls:
 
     def _is_lost_talk(self, leg: str, message: Message) -> bool:
         """Whether a crash of the switch has ended this talk for us, and the switch has brought it back since."""
-        recovered = "true" in (message.get("variable_recovered"), message.get("variable_fsacd_recovered"))
-        return recovered and message.get("variable_fsacd_offer") == leg and not self._is_offer(leg)
+        return is_recovered(message) and message.get("variable_fsacd_offer") == leg and not self._is_offer(leg)
 
     def reconsider(self) -> None:
         """Agents have moved to other phones: tell whose calls the open ones are now."""

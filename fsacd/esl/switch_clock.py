@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # `${uptime(ms)}` is printed as an unsigned 32-bit number.
 _UPTIME_WRAP = 1 << 32
@@ -24,6 +24,14 @@ class SwitchClock:
     def uptime_at(self, now_ms: int) -> int:
         """The switch's uptime at `now_ms` of our clock."""
         return self.uptime_ms + now_ms - self.at_ms
+
+    def with_recovered(self, uptime_ms: int) -> SwitchClock:
+        """This clock, and that of before the crash, which nobody told us: the last caller of then came at `uptime_ms`.
+
+        Nobody knows how long before the new beginning that was; taken for the same moment, everybody has waited at
+        least for so long, and they stand in their order, whenever each is heard of.
+        """
+        return replace(self, before=SwitchClock(uptime_ms, self.at_ms - self.uptime_ms))
 
     def ours(self, uptime_ms: int, now_ms: int, *, recovered: bool = False) -> int:
         """A moment of the switch's uptime on our clock, never later than now; `recovered`: of before it crashed."""

@@ -22,16 +22,20 @@ from fsacd.core.events import (
     OfferConnected,
     OfferEnd,
     OfferEnded,
+    TalkFound,
 )
 from fsacd.core.records import ENDED_UNSEEN, Elsewhere
 from fsacd.core.views import CallView, OfferView, Snapshot
 from fsacd.esl import encoder
+from fsacd.esl.announced import is_recovered
 from fsacd.esl.codec import Kind, Message, read_leg, read_rows
 from fsacd.esl.wire import Outcome, Reply, Wire
 
 Ask = Callable[[Wire], Reply]
 Row = dict[str, Any]
 Returned = Callable[[Message], CallReturned]
+# The talk of a caller's leg and an agent's, if it is one.
+Talk = Callable[[Message, Message], TalkFound | None]
 
 # Where callers wait (freeswitch/dialplan/fsacd.xml).
 CONTEXT = "fsacd"
@@ -91,13 +95,19 @@ HERE = Away()
 
 
 def missed(
-    snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask, returned: Returned, away: Away = HERE
+    snapshot: Snapshot,
+    switch: str,
+    rows: Mapping[str, Row],
+    ask: Ask,
+    returned: Returned,
+    away: Away = HERE,
+    talk: Talk | None = None,
 ) -> Iterator[Finding]:
     """What nobody has told the engine of the legs that it knows on this switch, in the order in which to tell it.
 
     Blocks for as long as `ask` does, two or three questions for each leg that has ended or may have moved on. Whoever
     waits in the list as he does in the engine is not asked: without us nobody bridges him. `returned` reads the leg of
-    a caller who is back in the music.
+    a caller who is back in the music, `talk` the two legs of a talk that another daemon connected.
     """
     calls = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
     offers = {offer.offer_id: offer for offer in snapshot.offers if offer.switch == switch}
@@ -116,7 +126,7 @@ def missed(
                 if not away.restarted:  # else the switch may just be about to make the bridge anew
                     yield from _unbridged(leg, channel, talking.get(call.call_id), ask)
             else:
-                yield from _moved_on(call, leg, channel, connecting)
+                yield from _moved_on(call, leg, channel, connecting, talk, ask)
     for leg, offer in offers.items():
         if leg not in rows and has_ended(leg, ask):
             left = _left_by_crash(offer, calls.values(), ask) if away.restarted else None
@@ -154,12 +164,12 @@ def _talks_with_another(agents_leg: str, leg: str, ask: Ask) -> bool:
 
 def _end_of(call: CallView, away: Away, *, replaced: bool) -> Event:
     if replaced:
-        return CallerGone(call.call_id, ENDED_UNSEEN, transferred=True, leg=call.leg)
+        return CallerGone(call.call_id, ENDED_UNSEEN, transferred=True, leg=call.leg, found=True)
     if away.restarted:
         return CallLost(call.call_id, "switch_restarted")
     if away.lease_ended and call.state != "talking":
         return CallLost(call.call_id, ENDED_UNSEEN)  # perhaps by the fallback: nobody knows
-    return CallerGone(call.call_id, ENDED_UNSEEN, leg=call.leg)
+    return CallerGone(call.call_id, ENDED_UNSEEN, leg=call.leg, found=True)
 
 
 def _end_of_offer(offer: OfferView, away: Away) -> Event:
@@ -194,8 +204,12 @@ def _broken(leg: str, channel: Message, returned: Returned) -> Iterator[Finding]
     """A talk of which the caller's side is over, and he is back in the music. Where else he may be, is none of ours."""
     if channel.get("Unique-ID") != leg or channel.get(_PARTNER) or channel.get("Answer-State") == "hangup":
         return
-    if channel.get("Caller-Context") == CONTEXT and channel.get("Caller-Destination-Number") in _MUSIC:
+    if _in_music(channel):
         yield Finding(Difference.CALL_RETURNED, leg, returned(channel))
+
+
+def _in_music(channel: Message) -> bool:
+    return channel.get("Caller-Context") == CONTEXT and channel.get("Caller-Destination-Number") in _MUSIC
 
 
 def _unbridged(leg: str, channel: Message, offer: str | None, ask: Ask) -> Iterator[Finding]:
@@ -208,23 +222,39 @@ def _unbridged(leg: str, channel: Message, offer: str | None, ask: Ask) -> Itera
         yield Finding(Difference.TALK_UNBRIDGED, leg, remedy=encoder.uuid_bridge(leg, offer))
 
 
-def _moved_on(call: CallView, leg: str, channel: Message, connecting: Collection[str]) -> Iterator[Finding]:
+def _moved_on(
+    call: CallView, leg: str, channel: Message, connecting: Collection[str], talk: Talk | None, ask: Ask
+) -> Iterator[Finding]:
     if channel.get("Unique-ID") != leg:
         return  # no answer: what we know of the call is the best there is
     partner = channel.get(_PARTNER, "")
-    if channel.get("variable_fsacd_call") != call.call_id or channel.get("variable_fsacd_over") == "true":
-        yield Finding(Difference.CALL_ELSEWHERE, leg, CallLeft(call.call_id))
-    elif partner in connecting:
+    if partner in connecting:
         yield Finding(Difference.BRIDGE_UNHEARD, leg, OfferConnected(partner))
+    elif (found := _talk(leg, channel, talk, ask)) is not None and found.call.call_id == call.call_id:
+        yield Finding(Difference.UNKNOWN_TALK, leg, found)
+    elif channel.get("variable_fsacd_call") != call.call_id or channel.get("variable_fsacd_over") == "true":
+        yield Finding(Difference.CALL_ELSEWHERE, leg, CallLeft(call.call_id, found=True))
     elif partner:
         # He talks, and the talk is none that we know. After it he must not come back to wait for nobody.
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLost(call.call_id, Elsewhere.TALKS_UNSEEN), disarmed(leg))
 
 
+def _talk(leg: str, channel: Message, talk: Talk | None, ask: Ask) -> TalkFound | None:
+    """The talk with an agent of ours that the caller on this leg has, whoever connected it; None for none."""
+    partner = channel.get(_PARTNER)
+    if talk is None or not _is_ours(partner):
+        return None
+    agents = Message(Kind.EVENT, dump(partner, ask))
+    if agents.get("Unique-ID") != partner or agents.get("Answer-State") == "hangup" or agents.get(_PARTNER) != leg:
+        return None
+    return talk(channel, agents)
+
+
 def _answered(offer: OfferView, ask: Ask) -> Iterator[Finding]:
     # A leg that is answered and not parked yet would lose the bridge. Its parking is an event, and we listen already.
     channel = dump(offer.offer_id, ask)
-    if channel.get("Answer-State") == "answered" and channel.get("variable_current_application") == "park":
+    parked = channel.get("Answer-State") == "answered" and channel.get("variable_current_application") == "park"
+    if parked and not channel.get(_PARTNER):
         yield Finding(Difference.ANSWER_UNHEARD, offer.offer_id, OfferAnswered(offer.offer_id, offer.switch))
 
 
@@ -259,10 +289,13 @@ def _is_ours(leg: str) -> bool:
     return leg[_VERSION_AT : _VERSION_AT + 1] == _OURS
 
 
-def unknown(legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | None]) -> list[Finding]:
+def unknown(
+    legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | None], talk: Talk | None = None
+) -> list[Finding]:
     """What these strangers are: callers who wait (in the order of their arrival), rings, talks of which nobody knows.
 
-    `queued` reads a waiting caller's leg as his announcement is read.
+    `queued` reads a waiting caller's leg as his announcement is read, `talk` the two legs of a talk: one that a daemon
+    before us connected becomes ours. Without it such a talk goes on, and its caller is released after it.
     """
     callers: list[tuple[int, int, CallQueued]] = []
     others: list[Finding] = []
@@ -273,6 +306,8 @@ def unknown(legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | N
         partner = channel.get(_PARTNER)
         bridged = bool(partner)
         match channel.get("variable_fsacd_leg"):
+            case "caller" if (found := _talk(leg, channel, talk, ask)) is not None:
+                others.append(Finding(Difference.UNKNOWN_TALK, leg, found))
             case "caller" if channel.get("variable_fsacd_over") == "false":
                 if bridged and has_ended(partner, ask):
                     # Recovered after a crash, and the one he was to talk with was not: he hears nothing, and waits on.
@@ -281,12 +316,26 @@ def unknown(legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | N
                     others.append(Finding(Difference.UNKNOWN_TALK, leg, remedy=disarmed(leg)))
                 elif isinstance(fact := queued(channel), CallQueued) and fact.leg is not None:
                     callers.append((fact.arrived_ms, _number(channel.get("variable_fsacd_queued_at")), fact))
+            case "caller" if talk is None and bridged and is_recovered(channel) and has_ended(partner, ask):
+                # A crash has left the caller alone in a talk that was one, and that no bridge will end any more.
+                kill = encoder.uuid_kill(leg, "NORMAL_CLEARING")
+                others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=kill))
+            case "caller" if not bridged and _in_music(channel) and isinstance(fact := queued(channel), CallQueued):
+                # The call is over, and the command that was to end its leg was lost: whoever knows it tells it again.
+                others.append(Finding(Difference.CALL_RETURNED, leg, CallReturned(fact.call_id, fact.leg)))
             case "agent" if channel.get("variable_fsacd_offer") == leg and not bridged:
                 remedy = encoder.uuid_kill(leg, "NORMAL_CLEARING")
                 others.append(Finding(Difference.UNKNOWN_AGENT_LEG, leg, remedy=remedy))
             case _:
                 pass  # a feature code, a talk that goes on, somebody who has left the queue
     return others + [_adopted(fact) for fact in _one_after_the_other(callers)]
+
+
+def newest_recovered(legs: Iterable[str], ask: Ask) -> int | None:
+    """The highest uptime, of before a crash, at which a caller came who was recovered after it; None for none."""
+    dumps = (Message(Kind.EVENT, dump(leg, ask)) for leg in legs)
+    recovered = (leg for leg in dumps if leg.get("variable_fsacd_leg") == "caller" and is_recovered(leg))
+    return max((_number(leg.get("variable_fsacd_queued_at")) for leg in recovered), default=None)
 
 
 def _adopted(fact: CallQueued) -> Finding:
@@ -296,14 +345,19 @@ def _adopted(fact: CallQueued) -> Finding:
 
 
 def _one_after_the_other(callers: Iterable[tuple[int, int, CallQueued]]) -> list[CallQueued]:
-    """Callers in the order of their arrival, no two at the same moment.
+    """Callers in the order of their arrival.
 
     Of those who came before a crash of the switch nobody knows when, but their uptimes of then tell who came first.
+    Who came within the same millisecond stays so: between them the engine decides, and every daemon's in the same way.
     """
     facts: list[CallQueued] = []
-    for _, _, fact in sorted(callers, key=lambda caller: caller[:2], reverse=True):
-        latest = facts[-1].arrived_ms - 1 if facts else fact.arrived_ms
+    next_queued_at = -1
+    for _, queued_at, fact in sorted(callers, key=lambda caller: caller[:2], reverse=True):
+        latest = fact.arrived_ms
+        if facts:
+            latest = facts[-1].arrived_ms - (queued_at != next_queued_at)
         facts.append(fact if fact.arrived_ms <= latest else replace(fact, arrived_ms=latest))
+        next_queued_at = queued_at
     return facts[::-1]
 
 

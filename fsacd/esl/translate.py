@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
+from urllib.parse import quote, unquote
 
 from fsacd.core.commands import (
     ArmCall,
@@ -21,6 +22,7 @@ from fsacd.core.commands import (
     ConfirmTalk,
     Connect,
     EndCall,
+    NoteCall,
     RingAgent,
     SendCall,
 )
@@ -37,6 +39,7 @@ from fsacd.core.events import (
     OfferEnd,
     OfferEnded,
     OfferRang,
+    TalkFound,
 )
 from fsacd.core.rules import ToExtension
 from fsacd.esl import announced, encoder
@@ -128,13 +131,32 @@ class Reader:
         call_id = leg.get("variable_fsacd_call")
         if not _UUID.fullmatch(call_id) or not self._is_acknowledged(leg):
             return None
-        return announced.queued(leg, self._leg(leg), call_id, clock, now_ms, self.warn)
+        return self._queued(leg, call_id, clock, now_ms)
 
     def returned(self, leg: Message, clock: SwitchClock, now_ms: int) -> CallReturned:
         """That a caller is back in the music, and since when, read from what the switch knows of his leg."""
         call_id = leg.get("variable_fsacd_call")
         back_at = announced.uptime(leg, "fsacd_back_at", lambda sentence: self.warn(f"call {call_id}: {sentence}"))
         return CallReturned(call_id, self._leg(leg), None if back_at is None else clock.ours(back_at, now_ms))
+
+    def talk(self, callers: Message, agents: Message, clock: SwitchClock, now_ms: int) -> TalkFound | None:
+        """The talk of a caller's leg with an agent's, read from all that the switch knows of both; None if it is none.
+
+        Who connected them does not matter: the legs carry what there is to know.
+        """
+        offer_id, call_id = agents.get("Unique-ID"), callers.get("variable_fsacd_call")
+        ours = agents.get("variable_fsacd_leg") == "agent" and agents.get("variable_fsacd_offer") == offer_id
+        if not (ours and callers.get("Unique-ID") and agents.get("variable_fsacd_call") == call_id):
+            return None
+        call = self.waiting(callers, clock, now_ms)
+        connected_ms = _since(agents, "Caller-Channel-Bridged-Time", now_ms)
+        if call is None or call.leg is None or connected_ms is None:
+            return None
+        answered_ms = _since(agents, "Caller-Channel-Answered-Time", now_ms)
+        rang_ms = _since(agents, "Caller-Channel-Created-Time", now_ms)
+        answered_ms = connected_ms if answered_ms is None else min(answered_ms, connected_ms)
+        rang_ms = answered_ms if rang_ms is None else min(rang_ms, answered_ms)
+        return TalkFound(call, offer_id, agents.get("variable_fsacd_agent"), rang_ms, answered_ms, connected_ms)
 
     def _announcement(
         self, message: Message, clock: SwitchClock, now_ms: int
@@ -149,7 +171,9 @@ class Reader:
                 )
                 return None
             case "fsacd::queued" | "fsacd::waiting":
-                fact = announced.queued(message, self._leg(message), call_id, clock, now_ms, self.warn)
+                if clock.before is None and announced.is_recovered(message):
+                    return None  # whoever came before the crash is looked for all at once: that tells their order
+                fact = self._queued(message, call_id, clock, now_ms)
                 if self._is_acknowledged(message):
                     return fact
                 return Unacknowledged(fact, again=message.subclass == "fsacd::waiting")
@@ -158,6 +182,10 @@ class Reader:
             case "fsacd::left":
                 return CallLeft(call_id, self._leg(message))
         return None
+
+    def _queued(self, message: Message, call_id: str, clock: SwitchClock, now_ms: int) -> CallQueued:
+        queued = announced.queued(message, self._leg(message), call_id, clock, now_ms, self.warn)
+        return _as_changed(queued, message.get("variable_fsacd_changed"))
 
     def _is_acknowledged(self, message: Message) -> bool:
         return not self.require_ack or announced.is_acknowledged(message)
@@ -207,6 +235,14 @@ def _talked_ms(hangup: Message) -> int:
     if not (_MICROSECONDS.fullmatch(began_us) and _MICROSECONDS.fullmatch(ended_us)):
         return 0  # it was never bridged
     return max(0, int(ended_us) - int(began_us)) // 1_000
+
+
+def _since(leg: Message, moment: str, now_ms: int) -> int | None:
+    """When something was, which the switch tells by its wall clock, as it tells its time; None if it never was."""
+    at_us, now_us = leg.get(moment), leg.get("Event-Date-Timestamp")
+    if not (_MICROSECONDS.fullmatch(at_us) and _MICROSECONDS.fullmatch(now_us)):
+        return None
+    return now_ms - max(0, int(now_us) - int(at_us)) // 1_000
 
 
 _MICROSECONDS = re.compile(r"[1-9][0-9]{0,18}")
@@ -304,6 +340,8 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
             return (encoder.uuid_setvar_multi(leg.uuid, _talking(then)),)
         case ArmCall(_, leg):
             return (encoder.uuid_setvar_multi(leg.uuid, _WAITING),)
+        case NoteCall(_, leg):
+            return (encoder.uuid_setvar(leg.uuid, "fsacd_changed", _changed(command)),)
         case SendCall(_, leg, target):
             transfer = encoder.uuid_transfer(leg.uuid, target.extension, target.context)
             return (encoder.uuid_setvar_multi(leg.uuid, {**_DISARM, **_OVER}), transfer)
@@ -311,6 +349,35 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
             return (encoder.uuid_kill(leg.uuid, cause),)
         case _:
             assert_never(command)
+
+
+# CALL/PRIORITY/HEAD_START_MS/JOINED_AFTER_MS/SKILLS/QUEUE; the leg's next call has another id, and is not changed.
+_CHANGED = re.compile(
+    r"([0-9a-f-]{36})/(-?[0-9]{1,9})/(-?[0-9]{1,15})/([0-9]{1,15})/((?:[A-Za-z0-9_.-]{1,64}:(?:10|[1-9])(?:\+|(?=/)))*)/([^/]{1,512})"
+)
+
+
+def _changed(call: NoteCall) -> str:
+    skills = "+".join(f"{skill}:{level}" for skill, level in call.required)
+    place = f"{call.priority}/{call.head_start_ms}/{call.joined_after_ms}"
+    return f"{call.call_id}/{place}/{skills}/{quote(call.queue, safe='')}"
+
+
+def _as_changed(queued: CallQueued, changed: str) -> CallQueued:
+    """The call with what a daemon has noted of it on its leg; what does not fit it is none of it."""
+    found = _CHANGED.fullmatch(changed) if changed else None
+    if found is None or found[1] != queued.call_id:
+        return queued
+    words = (word.rpartition(":") for word in found[5].split("+") if word)
+    return replace(
+        queued,
+        priority=int(found[2]),
+        head_start_ms=int(found[3]),
+        joined_after_ms=int(found[4]),
+        required=tuple((skill, int(level)) for skill, _, level in words),
+        queue=unquote(found[6])[:LONGEST_TEXT],
+        changed=True,
+    )
 
 
 def answer(command: AskConnected, dump: str) -> OfferConnected | ConnectFailed | None:
@@ -328,7 +395,7 @@ def switch_of(command: Command) -> str:
     match command:
         case RingAgent() | CancelOffer() | AskConnected():
             return command.switch
-        case Connect() | ConfirmTalk() | ArmCall() | SendCall() | EndCall():
+        case Connect() | ConfirmTalk() | ArmCall() | NoteCall() | SendCall() | EndCall():
             return command.leg.switch
         case _:
             assert_never(command)

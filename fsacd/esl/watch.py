@@ -23,7 +23,7 @@ import structlog
 from gevent.event import Event as Signal
 
 from fsacd import watched
-from fsacd.core.events import SwitchConnected, SwitchLost, SwitchTaken
+from fsacd.core.events import SwitchConnected, SwitchHeld, SwitchLost, SwitchTaken
 from fsacd.esl import encoder, sync, translate
 from fsacd.esl.asking import Asker, Submit
 from fsacd.esl.comparing import LIST_LAG_S, Comparing
@@ -51,6 +51,10 @@ _ANSWER_S: Final = 5.0
 _FENCE_ANSWER_S: Final = 1.0
 # Who stands by looks so often.
 _STAND_BY_S: Final = 0.5
+# Whoever waits announces himself every ten seconds (the dialplan's loop): so long after another daemon has taken the
+# switch, it knows everybody there. Until then we may be the only one who has ever known a caller.
+_ALL_KNOWN_S: Final = 15.0
+_LOOK_ON_EVERY_S: Final = 1.0
 # Who takes over from another daemon looks a second time so much later: the list lags by 0.3 s.
 _TAKE_OVER_S: Final = 0.4
 # Uptimes read over a slower round trip would say less than the clock that we have.
@@ -95,12 +99,15 @@ class Watch:
             asker,
             settings.recovery_wait_ms,
             clock=lambda: self.clock,
+            set_clock=partial(setattr, self, "clock"),
             is_ours=lambda: not self._fence_lost,
             act=act,
             on_repair=on_repair,
         )
         self._instance = instance
         self._taken = False  # another daemon serves it, and the engine knows
+        self._taken_since_s: float | None = None  # since when we see that
+        self._looked_s = 0.0
         self._fence: Fence | None = None
         if settings.fence_term_ms:
             token, asker = secrets.token_hex(8), Asker(submit, _FENCE_ANSWER_S)
@@ -144,6 +151,11 @@ class Watch:
         """Begin no service any more; what is served keeps its fence and its lease until `stop`."""
         self._retired = True
 
+    def remember_epoch(self, epoch: int) -> None:
+        """The daemon before this one held the switch in this epoch."""
+        if self._fence is not None:
+            self._fence.remember(epoch)
+
     def stop(self) -> None:
         """Serve no more, and let the next one in at once."""
         self._end_life()
@@ -179,12 +191,14 @@ class Watch:
     # --- one life of the link ---
 
     def _live(self) -> None:
-        before = self._acquire(self._fence) if self._fence is not None else ""
-        self.listens, self.standing_by, self._fence_lost = True, False, False
-        away = self._how_it_was()
+        self._fence_lost = False
+        held = self._acquire(self._fence) if self._fence is not None else None
         self._keeper = watched.bound("keeping of the fence", self._keep, self._renew_link)
+        taken_over = held is not None and self._account(held)
+        self.listens, self.standing_by = True, False
+        away = self._how_it_was()
         self._try(partial(self._comparing.catch_up, away))
-        if before not in ("", self._instance):
+        if taken_over:
             # Another daemon may have rung somebody just now, whom the switch's list does not show yet; and the legs
             # that were ended a moment ago are gone before their agents are rung again.
             gevent.sleep(_TAKE_OVER_S)
@@ -194,8 +208,8 @@ class Watch:
             self._into_service()
             self._compare_again_and_again()
 
-    def _acquire(self, fence: Fence) -> str:
-        """Wait until the fence is ours; returns who held it before."""
+    def _acquire(self, fence: Fence) -> Held:
+        """Wait until the fence is ours."""
         said = ""
         while True:
             wait_s = _STAND_BY_S
@@ -205,18 +219,15 @@ class Watch:
                 self.detail = shortened(str(error))
             else:
                 match got:
-                    case Held(epoch, before):
-                        if before not in ("", self._instance):
-                            self._tell_taken()
-                        self._taken = False
+                    case Held(epoch, before) as held:
                         log.info("this daemon serves the switch", switch=self.name, epoch=epoch, before=before)
-                        return before
+                        return held
                     case Taken(known=False):
                         self.detail = "FreeSWITCH did not say who serves it"
                     case Taken(by, for_ms):
                         self.listens, self.standing_by = False, True
                         if by:
-                            self._tell_taken()
+                            self._look_on()
                         words = f"standing by: instance {by} serves this switch" if by else "standing by"
                         self.detail = shortened(words)  # the name stands in the switch, where others may write
                         wait_s = min(_STAND_BY_S, max(0.02, for_ms / 1000))
@@ -228,12 +239,36 @@ class Watch:
             gevent.sleep(wait_s)
             self._read_clock()
 
+    def _look_on(self) -> None:
+        """Another daemon serves the switch: follow our calls there until it surely knows those that still wait."""
+        now_s = time.monotonic()
+        if self._taken_since_s is None:
+            self._taken_since_s = now_s
+        if self._taken or now_s < self._looked_s + _LOOK_ON_EVERY_S:
+            return
+        self._looked_s = now_s
+        self._try(partial(self._comparing.look_on, Away(self._restarted)))
+        if now_s >= self._taken_since_s + _ALL_KNOWN_S:
+            self._tell_taken()
+
+    def _account(self, held: Held) -> bool:
+        """The fence is ours: what another daemon has served meanwhile is not ours any more, nor what ended before.
+
+        Returns whether one has. A switch that has crashed has forgotten it; then it counts that we have seen it.
+        """
+        taken_over = held.from_whom not in ("", self._instance) or self._taken_since_s is not None
+        if taken_over and not self._taken:
+            self._try(partial(self._comparing.look_on, Away(self._restarted)))
+            self._tell_taken()
+        self._taken, self._taken_since_s, self._looked_s = False, None, 0.0
+        self._runtime.post(SwitchHeld(self.name, held.epoch))
+        return taken_over
+
     def _tell_taken(self) -> None:
-        if not self._taken:
-            self._taken = True
-            self._runtime.post(SwitchTaken(self.name))
-            if self._outside is not None:
-                self._outside.forget()
+        self._taken = True
+        self._runtime.post(SwitchTaken(self.name))
+        if self._outside is not None:
+            self._outside.forget()
 
     def _how_it_was(self) -> Away:
         """What may have happened while nobody listened, told by the lease that the switch remembers."""

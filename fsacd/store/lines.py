@@ -88,6 +88,8 @@ def decoded(body: bytes, named: Columns = CURRENT) -> Row | None:
     document = _DOCUMENTS.get(name)
     if named[name] != CURRENT[name]:  # seldom, and many rows are read at once after an outage
         found = dict(zip(named[name], values, strict=True))
+        if found.get("seen") is False and "evidence" not in found:
+            found["evidence"] = "guessed"  # so an earlier fsacd said it
         values = [found.get(column, "" if kind == "text" else None) for column, kind in table.columns]
     try:
         if document is not None:

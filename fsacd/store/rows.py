@@ -9,6 +9,7 @@ from typing import assert_never
 
 import orjson
 
+from fsacd.core.evidence import standing_in_sql
 from fsacd.core.records import (
     AgentStateEnded,
     Anomaly,
@@ -37,11 +38,10 @@ _UNSTORABLE = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 @dataclass(frozen=True, slots=True)
 class Better:
-    """Of several rows with this key, the one that comes `first` is taken; it `replaces` that of the table, or not."""
+    """Of several rows with this key the one stays that stands highest; `standing` gives that in SQL, for a table."""
 
     key: str
-    first: str
-    replaces: str
+    standing: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,13 @@ class Table:
         select, order, conflict = "SELECT *", "", "DO NOTHING"
         if (better := self.better) is not None:
             # One of each key: no statement may change a row twice.
-            select, order = f"SELECT DISTINCT ON ({better.key}) *", f"ORDER BY {better.key}, {better.first}"
+            select, order = (
+                f"SELECT DISTINCT ON ({better.key}) *",
+                f"ORDER BY {better.key}, {better.standing('t')} DESC",
+            )
             new = ", ".join(f"EXCLUDED.{name}" for name, _ in self.columns)
-            conflict = f"({better.key}) DO UPDATE SET ({names}) = ROW({new}) WHERE {better.replaces}"
+            replaces = f"{better.standing('EXCLUDED')} > {better.standing(self.name)}"
+            conflict = f"({better.key}) DO UPDATE SET ({names}) = ROW({new}) WHERE {replaces}"
         source = f"{select} FROM json_to_recordset(%s) AS t ({typed}) {order}"
         return f"INSERT INTO {self.name} ({names}) {source} ON CONFLICT {conflict}"
 
@@ -79,18 +83,16 @@ CALLS = _table(
     "calls",
     "call_id text, queue text, outcome text, detail text, arrived_at timestamptz, ended_at timestamptz, "
     "waited_ms bigint, talked_ms bigint, agent_id text, offers integer, priority integer, number text, name text, "
-    "customer text, switch text, leg_uuid text, after text, language text, seen boolean, number_believed boolean",
-    # Who saw the end knows better than who found the call gone; and of two of those, the later one.
-    Better(
-        "call_id",
-        first="seen IS FALSE, ended_at DESC",
-        replaces="EXCLUDED.seen AND (calls.seen IS FALSE OR EXCLUDED.ended_at > calls.ended_at)",
-    ),
+    "customer text, switch text, leg_uuid text, after text, language text, number_believed boolean, "
+    "evidence text, epoch bigint",
+    Better("call_id", standing_in_sql),
 )
 OFFERS = _table(
     "offers",
     "offer_id text, call_id text, queue text, agent_id text, attempt integer, outcome text, reason text, "
-    "started_at timestamptz, answered_at timestamptz, connected_at timestamptz, ended_at timestamptz",
+    "started_at timestamptz, answered_at timestamptz, connected_at timestamptz, ended_at timestamptz, "
+    "evidence text, epoch bigint",
+    Better("offer_id", standing_in_sql),
 )
 AGENT_STATES = _table(
     "agent_states",
@@ -175,8 +177,8 @@ def _call(call: CallEnded, wall: Wall) -> tuple[Value, ...]:
     return (
         call.call_id, call.queue, call.outcome.value, call.detail, wall(call.arrived_ms), wall(call.ended_ms),
         call.waited_ms, call.talked_ms, call.agent_id, call.offers, call.priority, call.number, call.name,
-        call.customer, call.switch, call.leg_uuid, call.after, call.language, call.seen,
-        call.number_believed,
+        call.customer, call.switch, call.leg_uuid, call.after, call.language, call.number_believed,
+        call.evidence.value, call.epoch,
     )  # fmt: skip
 
 
@@ -186,7 +188,7 @@ def _offer(offer: OfferClosed, wall: Wall) -> tuple[Value, ...]:
         wall(offer.started_ms),
         None if offer.answered_ms is None else wall(offer.answered_ms),
         None if offer.connected_ms is None else wall(offer.connected_ms),
-        wall(offer.ended_ms),
+        wall(offer.ended_ms), offer.evidence.value, offer.epoch,
     )  # fmt: skip
 
 

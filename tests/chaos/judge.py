@@ -2,7 +2,7 @@
 
 What is promised, and what judges it:
 
-- one outcome for each call: `write` ("two outcomes"), `conclude` ("no outcome")
+- one outcome for each call: `write` ("two outcomes"), `conclude` ("no outcome"); and the true one: `_history`
 - one live offer for each agent, as the switch has his legs: `_one_ring_each`, at every moment
 - no leg, call or offer that the other side knows nothing of after five seconds: `_limbo`, and `conclude` at the end
 - nobody rings for a caller who has gone: `_limbo`, after two seconds
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
+from fsacd.core.evidence import Evidence, Standing, standing
 from fsacd.core.records import CallEnded, CallOutcome, Elsewhere, Record
 from fsacd.core.views import Snapshot
 from fsacd.sim.agenda import MS, SECOND
@@ -30,6 +31,8 @@ LOOK_US = 200 * MS
 # What is wrong for longer, while somebody serves and nothing is broken, is wrong.
 LIMBO_US = 5 * SECOND
 RING_FOR_NOBODY_US = 2 * SECOND
+# A talk of which so much was heard is known.
+HEARD_US = 2 * SECOND
 # The arrival is read from the switch's uptime: two readings differ by the way of the bytes.
 CLOCK_MS = 150
 
@@ -55,6 +58,8 @@ class Judge:
         self._ends_judged = 0
         self.unserved_since_us: int | None = 0
         self.longest_unserved_us = 0
+        self._last_talks: dict[str, tuple[int, int]] = {}  # by call: from when until when it was seen to be bridged
+        self._unserved: list[tuple[int, int]] = [(0, 0)]
         self.switch_restarts_us: list[int] = []
         self.broken = False  # a fault is on
 
@@ -83,15 +88,16 @@ class Judge:
             if not isinstance(new, CallEnded):
                 continue
             serving = self._serving()
-            if new.seen and not again and serving is not None and serving.instance != instance:
+            if new.evidence is Evidence.SAW_END and not again and serving is not None and serving.instance != instance:
                 self.wrong("two outcomes", f"call {new.call_id}: {instance} wrote {_told(new)}, and another one serves")
             by, old = self._rows.get(new.call_id, (instance, new))
-            replaces = new.seen and (not old.seen or new.ended_ms > old.ended_ms)
+            replaces = _standing(new) > _standing(old)
             if old != new and new.call_id not in self.forgiven:
                 # Two may both have seen an end: the first one's command to end it was lost with its link, and the
-                # caller lived on. So the later one counts. But nobody writes two ends by himself.
+                # caller lived on. So the later one counts. But nobody sees two ends, or tells two in one epoch.
                 worse = old if replaces else new
-                if by == instance and worse.detail != Elsewhere.SERVED_ELSEWHERE:
+                sure = worse.evidence is Evidence.SAW_END or old.epoch == new.epoch
+                if by == instance and sure and worse.detail != Elsewhere.SERVED_ELSEWHERE:
                     self.wrong("two outcomes", f"call {new.call_id}: {by} wrote {_told(old)}, {instance} {_told(new)}")
             self._rows[new.call_id] = (instance, new) if replaces else (by, old)
 
@@ -154,13 +160,27 @@ class Judge:
             away_us = max(away_us, self._switch.agenda.now_us - self.unserved_since_us)
         return away_us >= (LEASE_MS * 3 // 4) * MS or bool(self.switch_restarts_us)
 
+    def _look_at_talks(self, now_us: int) -> None:
+        """Note who talks; whoever is back in the music has not talked, or not for long."""
+        for session in self._switch.sessions.values():
+            variables = session.channel.variables
+            if variables.get("fsacd_leg") != "caller" or session.channel.down:
+                continue
+            call_id = variables.get("fsacd_call", "")
+            if session.talk is None:
+                self._last_talks.pop(call_id, None)
+            else:
+                self._last_talks[call_id] = (self._last_talks.get(call_id, (now_us, now_us))[0], now_us)
+
     def _compare(self, now_us: int) -> None:
+        self._look_at_talks(now_us)
         life = self._serving()
         if life is None:
             if self.unserved_since_us is None:
                 self.unserved_since_us = now_us
         elif self.unserved_since_us is not None:
             self.longest_unserved_us = max(self.longest_unserved_us, now_us - self.unserved_since_us)
+            self._unserved.append((self.unserved_since_us, now_us))
             self.unserved_since_us = None
         if life is None or self.broken:
             self._since.clear()
@@ -238,6 +258,7 @@ class Judge:
         for call_id in sorted(self.known - self.forgiven):
             if call_id not in self._rows:
                 self.wrong("no outcome", f"call {call_id} has none")
+        self._history()
         world = life.engine._world
         for call in world.calls.values():
             self.wrong("left over", f"call {call.call_id} is {type(call.state).__name__} when all have gone")
@@ -248,6 +269,28 @@ class Judge:
                 self.wrong("left over", f"leg {session.channel.uuid} is on the switch when all have gone")
         life.engine.check()
 
+    def _history(self) -> None:
+        """Nobody stands in the history as lost, and who has talked while somebody listened has been answered."""
+        for call_id, (by, row) in self._rows.items():
+            if self.switch_restarts_us or call_id in self.forgiven | self.ended_by_hand:
+                continue
+            if row.outcome is CallOutcome.LOST:
+                self.wrong("told as lost", f"call {call_id}: {by} wrote {_told(row)}")
+            talk = self._last_talks.get(call_id)
+            if talk is not None and row.outcome is not CallOutcome.ANSWERED and self._heard_us(*talk) > HEARD_US:
+                self.wrong(
+                    "talk not told", f"call {call_id}, a talk of {(talk[1] - talk[0]) / SECOND:.1f} s: {_told(row)}"
+                )
+
+    def _heard_us(self, from_us: int, until_us: int) -> int:
+        """For how long in this time somebody listened."""
+        spans = ((start_us - LOOK_US, end_us + LOOK_US) for start_us, end_us in self._unserved)
+        return until_us - from_us - sum(max(0, min(until_us, end) - max(from_us, start)) for start, end in spans)
+
 
 def _told(row: CallEnded) -> str:
-    return f"{row.outcome} ({row.detail}) after {row.waited_ms} ms{'' if row.seen else ', unseen'}"
+    return f"{row.outcome} ({row.detail}) after {row.waited_ms} ms, {row.evidence}, epoch {row.epoch}"
+
+
+def _standing(row: CallEnded) -> Standing:
+    return standing(row.evidence, row.epoch, row.ended_ms)

@@ -110,15 +110,17 @@ class Person(Customer):
         channel = line.session.channel if line.session is not None else None
         centre = self.centre
         assert isinstance(centre, Floor)
-        if channel is None or channel.left:
+        if channel is None:
             return
         now_us, call_id = centre.switch.agenda.now_us, channel.variables.get("fsacd_call", "")
         talked_us = 0
         if self.began_talk_us:
-            # He may have been back in the music since.
+            # They may have been back in the music since.
             agent_gone_us = centre.talk_ended_us.get(call_id, 0)
             until_us = agent_gone_us if agent_gone_us > self.began_talk_us else now_us
             talked_us = until_us - self.began_talk_us
+        if channel.left:
+            return
         centre.ends.append(End(self.number, call_id, cause, channel.profile.destination, talked_us // MS, now_us))
 
 

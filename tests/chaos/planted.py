@@ -1,4 +1,4 @@
-"""Three bugs, planted on purpose: a bench that finds none of them would find no others."""
+"""Bugs, planted on purpose: a bench that finds none of them would find no others."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from fsacd.core import offer as o
 from fsacd.core import offers
 from fsacd.core.events import OfferEnd
 from fsacd.core.world import World
+from fsacd.esl import sync
+from fsacd.esl.comparing import Comparing
 from fsacd.sim import program
 from tests.chaos.schedule import Schedule, Verdict
 
@@ -71,10 +73,26 @@ def order_not_restored(_place: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def calls_not_followed(_place: Path) -> Iterator[None]:
+    """Who stands by hands its calls over at once: who goes before the other daemon knows them is told as lost."""
+    with patch.object(Comparing, "look_on", lambda _comparing, _away: None):
+        yield
+
+
+@contextmanager
+def talks_not_taken_over(_place: Path) -> Iterator[None]:
+    """A talk that another daemon has connected is let go, and nobody writes it down."""
+    with patch.object(sync, "_talk", lambda *_: None):
+        yield
+
+
 PLANTED = (
     Planted("kill not retried", kill_not_retried, frozenset({"ring for nobody", "unknown agent leg", "two offers"})),
     Planted("one of the two bridge variables missing", bridge_variable_missing, frozenset({"lost caller"})),
     Planted("order key not restored", order_not_restored, frozenset({"order"})),
+    Planted("calls not followed to the other daemon", calls_not_followed, frozenset({"told as lost"})),
+    Planted("talks of another daemon not taken over", talks_not_taken_over, frozenset({"talk not told"})),
 )
 
 

@@ -36,6 +36,7 @@ from types import MappingProxyType
 
 from fsacd.core import events as e
 from fsacd.core import offer
+from fsacd.core import records as r
 from fsacd.core.commands import CancelOffer, RingAgent
 from fsacd.core.rules import Limits
 from fsacd.core.views import Step
@@ -179,6 +180,8 @@ def _fact(at_ms: int, words: list[str]) -> e.Event:
     match [word for word in words if not word.startswith("by=")]:
         case ["call", call_id, "queues", queue, *settings]:
             return _queued(at_ms, call_id, queue, pairs(settings))
+        case ["call", call_id, "found_with", agent_id, "by", name, *settings]:
+            return _talk_found(at_ms, call_id, agent_id, name, pairs(settings))
         case ["call", call_id, *rest]:
             return _call_wish(call_id, rest, by) or _call_fact(call_id, rest)
         case ["offer", name, *rest]:
@@ -191,15 +194,24 @@ def _fact(at_ms: int, words: list[str]) -> e.Event:
             return e.LastAgentsKnown(tuple(pairs(known).items()))
         case ["forget", *numbers]:
             return e.CallersForgotten(tuple(numbers))
-        case ["switch", switch, "connected"]:
-            return e.SwitchConnected(switch)
-        case ["switch", switch, "lost"]:
-            return e.SwitchLost(switch)
-        case ["switch", switch, "restarted"]:
-            return e.SwitchRestarted(switch)
-        case ["switch", switch, "taken"]:
-            return e.SwitchTaken(switch)
+        case ["switch", switch, *rest]:
+            return _switch_fact(switch, rest)
     raise StoryError(f"no fact: {' '.join(words)}")
+
+
+def _switch_fact(switch: str, words: list[str]) -> e.Event:
+    match words:
+        case ["held", epoch]:
+            return e.SwitchHeld(switch, int(epoch))
+        case ["connected"]:
+            return e.SwitchConnected(switch)
+        case ["lost"]:
+            return e.SwitchLost(switch)
+        case ["restarted"]:
+            return e.SwitchRestarted(switch)
+        case ["taken"]:
+            return e.SwitchTaken(switch)
+    raise StoryError(f"no fact of a switch: {' '.join(words)}")
 
 
 def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.CallQueued:
@@ -250,24 +262,36 @@ def _call_wish(call_id: str, words: list[str], by: str) -> e.Event | None:
 def _call_fact(call_id: str, words: list[str]) -> e.Event:
     match words:
         case ["gone", *cause]:
-            return e.CallerGone(call_id, " ".join(cause) or "NORMAL_CLEARING")
+            why = " ".join(cause) or "NORMAL_CLEARING"
+            return e.CallerGone(call_id, why, found=why == r.ENDED_UNSEEN)
         case ["transferred"]:
             return e.CallerGone(call_id, "ATTENDED_TRANSFER", transferred=True)
         case ["returned"]:
             return e.CallReturned(call_id)
         case ["returned", at] if at.startswith("at="):
             return e.CallReturned(call_id, at_ms=milliseconds(at.removeprefix("at=")))
-        case ["left"]:
-            return e.CallLeft(call_id)
+        case ["left", *found]:
+            return e.CallLeft(call_id, found=found == ["found"])
         case ["lost", *cause]:
             return e.CallLost(call_id, " ".join(cause))
     raise StoryError(f"no fact about a call: {' '.join(words)}")
 
 
-def _offer_fact(name: str, words: list[str]) -> e.Event:
+def _talk_found(at_ms: int, call_id: str, agent_id: str, name: str, given: dict[str, str]) -> e.TalkFound:
+    """`call anna found_with 1001 by theirs/1 rang=… answered=… connected=…`: whose ring, and when it was what."""
+    queued = _queued(at_ms, call_id, given.get("queue", "support"), given)
+    rang_ms, answered_ms, connected_ms = (milliseconds(given[name]) for name in ("rang", "answered", "connected"))
+    return e.TalkFound(queued, _offer_id(name), agent_id, rang_ms, answered_ms, connected_ms)
+
+
+def _offer_id(name: str) -> str:
     call_id, _, attempt = name.partition("/")
     takeovers = call_id.count("'")
-    offer_id = offer.offer_id(takeovers, call_id.rstrip("'"), int(attempt)) if attempt else name
+    return offer.offer_id(takeovers, call_id.rstrip("'"), int(attempt)) if attempt else name
+
+
+def _offer_fact(name: str, words: list[str]) -> e.Event:
+    offer_id = _offer_id(name)
     match words:
         case ["rang"]:
             return e.OfferRang(offer_id)

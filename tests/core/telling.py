@@ -8,6 +8,7 @@ from typing import assert_never
 from fsacd.core import commands as k
 from fsacd.core import offer
 from fsacd.core import records as r
+from fsacd.core.evidence import Evidence
 from fsacd.core.rules import Service, SkillLevels, ToExtension
 from fsacd.core.views import AgentView, CallView, Explanation, QueueView, Snapshot, Step
 
@@ -163,6 +164,10 @@ def _command(command: k.Command, names: Names) -> str:
             return f"arm {call_id}"
         case k.ConfirmTalk(call_id, _, then):
             return f"confirm talk of {call_id}" + (f", then {_extension(then)}" if then else "")
+        case k.NoteCall():
+            place = f"class {command.priority}, head start {_s(command.head_start_ms)}"
+            since = f"in {command.queue} {_s(command.joined_after_ms)} after its arrival"
+            return f"note on the leg of {command.call_id}: {since}, {place}"
         case k.SendCall(call_id, _, target):
             return f"send {call_id} to {_extension(target)}"
         case k.EndCall(call_id, _, cause):
@@ -213,7 +218,8 @@ def _call_ended(record: r.CallEnded) -> str:
     queue = f" in {record.queue}" if record.queue else ""
     agent = f", last with {record.agent_id}" if record.agent_id else ""
     after = f", then {record.after}" if record.after else ""
-    after += "" if record.seen else ", unseen"
+    after += "" if record.evidence is Evidence.SAW_END else f", {record.evidence}"
+    after += f", epoch {record.epoch}" if record.epoch else ""
     return (
         f"{record.call_id} ENDS {record.outcome}{detail}{queue}, waited {_s(record.waited_ms)},"
         f" talked {_s(record.talked_ms)}, offers {record.offers}{agent}{after}"

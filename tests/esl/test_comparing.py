@@ -60,6 +60,7 @@ def waited_s(switch: Recovering, monkeypatch: pytest.MonkeyPatch) -> float:
         Asker(switch.submit, 5.0),
         WAIT_MS,
         clock=lambda: SwitchClock(0, 0),
+        set_clock=lambda _clock: None,
         is_ours=lambda: True,
         act=lambda _wire: None,
         on_repair=lambda _kind: None,

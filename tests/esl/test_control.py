@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import gevent
@@ -13,6 +14,7 @@ from fsacd.config.installed import DIALPLAN_VERSION
 from fsacd.core.commands import AskConnected, ConfirmTalk, Connect, EndCall, RingAgent
 from fsacd.core.events import (
     CallerGone,
+    CallQueued,
     ConnectFailed,
     Event,
     OfferConnected,
@@ -21,16 +23,18 @@ from fsacd.core.events import (
     OutsideCallEnded,
     OutsideCallStarted,
     SwitchConnected,
+    SwitchHeld,
     SwitchLost,
     SwitchTaken,
 )
+from fsacd.esl import watch
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.control import CallControl
 from fsacd.esl.features import Desk
 from fsacd.esl.settings import LinkSettings
 from fsacd.esl.states import Down, Up
 from fsacd.esl.wire import Outcome, Reply
-from fsacd.runtime import monotonic_ms
+from fsacd.runtime import Runtime, monotonic_ms
 from tests.esl.control_rig import CALL, DIALS, LEG, LISTED, NOBODY, OFFER, RING, HashTable, Rig, comes_up
 from tests.esl.fake_switch import until
 
@@ -261,13 +265,33 @@ def test_who_stands_by_says_so_and_listens_to_nothing(fenced: Fenced) -> None:
     table.table["leader"] = "other:7:1000:abcdef"  # by the switch's uptime: a second after the link came up
     until(lambda: rig.control.standing_by)
     assert rig.control.detail == "standing by: instance other serves this switch"
-    assert rig.runtime.facts[-2:] == [SwitchLost("fs1"), SwitchTaken("fs1")]
+    assert rig.runtime.facts[-1] == SwitchLost("fs1")
     rig.runtime.facts.clear()
     rig.control._on_event(Message(Kind.EVENT, DIALS))
     assert rig.runtime.facts == []
     assert not rig.control.resync()
     until(lambda: rig.control.in_sync)
     assert not rig.control.standing_by
+    assert rig.runtime.facts == [SwitchTaken("fs1"), SwitchHeld("fs1", 8), SwitchConnected("fs1")]
+
+
+def test_calls_are_handed_over_when_the_other_one_surely_knows_them(
+    fenced: Fenced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then their ends are looked for: a caller may go before the other daemon has ever heard of them."""
+    rig, table = fenced
+    looks: list[float] = []
+    monkeypatch.setattr(watch, "_ALL_KNOWN_S", 0.3)
+    monkeypatch.setattr(watch, "_LOOK_ON_EVERY_S", 0.0)
+    monkeypatch.setattr(rig.control._watch._comparing, "look_on", lambda _away: looks.append(time.monotonic()))
+    until(lambda: rig.control.in_sync)
+    table.table["leader"] = "other:7:1000000:abcdef"
+    until(lambda: SwitchTaken("fs1") in rig.runtime.facts)
+    assert looks[-1] - looks[0] >= 0.3
+    count = len(looks)
+    gevent.sleep(1.0)
+    assert len(looks) == count, "what was handed over is not ours to look for"
+    assert rig.runtime.facts.count(SwitchTaken("fs1")) == 1
 
 
 def test_an_agents_own_call_outlasts_another_daemon(fenced: Fenced) -> None:
@@ -281,7 +305,32 @@ def test_an_agents_own_call_outlasts_another_daemon(fenced: Fenced) -> None:
     there = Reply(Outcome.OK, "true")
     rig.link.answers = {"show": LISTED, "uuid_exists": there, "uuid_dump": Reply(Outcome.OK, json.dumps(DIALS))}
     until(lambda: rig.control.in_sync)
-    assert rig.runtime.facts == [OutsideCallStarted("1001", LEG), SwitchConnected("fs1")]
+    taken = [SwitchTaken("fs1"), SwitchHeld("fs1", 8)]
+    assert rig.runtime.facts == [*taken, OutsideCallStarted("1001", LEG), SwitchConnected("fs1")]
+
+
+def test_a_crash_of_the_switch_does_not_hide_that_another_one_served(fenced: Fenced) -> None:
+    """The switch has forgotten who that was; whoever stood by has not: what it knew of the calls is of before."""
+    rig, table = fenced
+    until(lambda: rig.control.in_sync)
+    table.table["leader"] = "other:7:1000000:abcdef"
+    until(lambda: rig.control.standing_by)
+    rig.runtime.facts.clear()
+    table.table.clear()
+    until(lambda: rig.control.in_sync)
+    assert rig.runtime.facts == [SwitchTaken("fs1"), SwitchHeld("fs1", 8), SwitchConnected("fs1")]
+
+
+def test_a_caller_who_went_before_the_other_daemon_knew_them(fenced: Fenced) -> None:
+    """Nobody but us can tell of them: what we say is that they went, not that somebody has them."""
+    rig, table = fenced
+    until(lambda: rig.control.in_sync)
+    Runtime.post(rig.runtime, CallQueued(CALL, "sales", 0, LEG))
+    table.table["leader"] = "other:7:1000000:abcdef"
+    rig.link.answers = {"show": NOBODY, "uuid_exists": Reply(Outcome.OK, "false")}
+    gone = CallerGone(CALL, "ended_unseen", leg=LEG, found=True)
+    until(lambda: gone in rig.runtime.facts)
+    assert SwitchTaken("fs1") not in rig.runtime.facts
 
 
 def test_a_clean_stop_gives_the_fence_up(fenced: Fenced) -> None:
@@ -289,7 +338,7 @@ def test_a_clean_stop_gives_the_fence_up(fenced: Fenced) -> None:
     rig, table = fenced
     until(lambda: rig.control.in_sync)
     rig.control._watch.stop()
-    assert table.table == {}
+    assert table.table == {"last": "fsacd:1"}
 
 
 def test_what_a_switch_can_bring_about_costs_one_line_for_each_kind(rig: Rig) -> None:

@@ -101,14 +101,37 @@ def test_two_of_the_same_instance_do_not_take_turns(switch: Switch) -> None:
 
 
 def test_a_clean_end_lets_the_next_one_in_at_once(switch: Switch) -> None:
-    """A fence that was given up is nobody's, and nothing of it stays in the switch."""
+    """A fence that was given up is nobody's; what stays in the switch is who had it, and how often it was anybody's."""
     one, two = switch.daemon("one"), switch.daemon("two")
     one.acquire()
     one.renew()
     one.release()
-    assert switch.table == {}
+    assert switch.table == {"last": "one:1"}
     assert not one.holds()
-    assert two.acquire() == Held(1, "")
+    assert two.acquire() == Held(2, "one")
+
+
+def test_who_comes_back_learns_of_one_who_served_and_left_in_order(switch: Switch) -> None:
+    """Their fence is nobody's again; all the same, what is on the switch is not what it was."""
+    one, two = switch.daemon("one"), switch.daemon("two")
+    one.acquire()
+    switch.now_ms += TERM_MS
+    assert two.acquire() == Held(2, "one")
+    two.release()
+    assert one.acquire() == Held(3, "two")
+
+
+def test_the_epoch_counts_up_over_a_crash_of_the_switch(switch: Switch) -> None:
+    """The switch has forgotten it: who stood by has noted it, and a daemon is told that of the one before it."""
+    one, two, three = (switch.daemon(name) for name in ("one", "two", "three"))
+    one.remember(6)
+    assert one.acquire() == Held(7, "")
+    assert two.acquire() == Taken("one", TERM_MS)
+    switch.table.clear()
+    assert two.acquire() == Held(8, "")
+    switch.table.clear()
+    three.remember(8)
+    assert three.acquire() == Held(9, "")
 
 
 def test_who_stood_still_does_not_act_with_an_old_epoch(switch: Switch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from itertools import permutations
 
 import pytest
 
@@ -18,6 +20,7 @@ from fsacd.core.events import (
     OfferConnected,
     OfferEnd,
     OfferEnded,
+    TalkFound,
 )
 from fsacd.core.records import Elsewhere
 from fsacd.core.views import CallView, OfferView, Snapshot
@@ -81,14 +84,19 @@ def facts(switch: Switch, snapshot: Snapshot, *, away: sync.Away = sync.HERE) ->
 
 CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
     "the caller waits on": ("waiting", None, {LEG: WAITS}, []),
-    "the caller hung up": ("waiting", None, {}, [CallerGone(CALL, "ended_unseen", leg=Leg("fs1", LEG))]),
+    "the caller hung up": ("waiting", None, {}, [CallerGone(CALL, "ended_unseen", leg=Leg("fs1", LEG), found=True)]),
     "the caller took the fallback": (
         "waiting",
         None,
         {LEG: {**WAITS, "variable_fsacd_over": "true", "variable_bridge_to": OTHER}},
-        [CallLeft(CALL)],
+        [CallLeft(CALL, found=True)],
     ),
-    "the leg is another call now": ("waiting", None, {LEG: {**WAITS, "variable_fsacd_call": OTHER}}, [CallLeft(CALL)]),
+    "the leg is another call now": (
+        "waiting",
+        None,
+        {LEG: {**WAITS, "variable_fsacd_call": OTHER}},
+        [CallLeft(CALL, found=True)],
+    ),
     "he talks with somebody we did not give him": (
         "waiting",
         None,
@@ -107,13 +115,13 @@ CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
         "talking",
         "talking",
         {OFFER: PARKED | {"variable_bridge_to": LEG}},
-        [CallerGone(CALL, "ended_unseen", leg=Leg("fs1", LEG))],
+        [CallerGone(CALL, "ended_unseen", leg=Leg("fs1", LEG), found=True)],
     ),
     "he has given his place in the talk to another": (
         "talking",
         "talking",
         {OFFER: PARKED | {"variable_bridge_to": OTHER}},
-        [CallerGone(CALL, "ended_unseen", transferred=True, leg=Leg("fs1", LEG))],
+        [CallerGone(CALL, "ended_unseen", transferred=True, leg=Leg("fs1", LEG), found=True)],
     ),
     "he talked, and is back in the music": (
         "talking",
@@ -291,6 +299,14 @@ def test_what_else_may_be_found() -> None:
     assert found({LEG: caller(LEG, 1) | ORDERED}) == [("unknown_caller", LEG, 400_001, False)]
     assert found({LEG: caller(LEG, 1, over="true")}) == []
     assert found({LEG: caller(LEG, 1) | {"Answer-State": "hangup"}}) == []
+    # After a talk in which a crash has left the caller alone they are released; one that stands goes on.
+    alone = caller(LEG, 1, over="true") | {"variable_bridge_to": OTHER, "variable_recovered": "true"}
+    assert found({LEG: alone}) == [("caller_in_limbo", LEG, None, True)]
+    assert found({LEG: alone, OTHER: {"Unique-ID": OTHER}}) == []
+    assert found({LEG: alone | {"variable_recovered": ""}}) == []
+    # Their call is over, and the command that was to end it was lost.
+    music = {"Caller-Context": "fsacd", "Caller-Destination-Number": "fsacd_back"}
+    assert found({LEG: caller(LEG, 1, over="true") | music}) == [("call_returned", LEG, None, False)]
     assert found({LEG: {"Unique-ID": LEG, "variable_fsacd_leg": "feature"}}) == []
 
 
@@ -313,3 +329,70 @@ def test_a_caller_who_hears_nothing_is_put_into_the_music() -> None:
     for row in (stuck | {"call_uuid": OTHER}, stuck | {"state": "CS_EXECUTE"}):
         assert list(sync.in_limbo(view("waiting", None), "fs1", {LEG: row})) == []
     assert list(sync.in_limbo(view("connecting", "connecting"), "fs1", {LEG: stuck})) == []
+
+
+AGENTS = {
+    "Unique-ID": OFFER,
+    "variable_fsacd_leg": "agent",
+    "variable_fsacd_offer": OFFER,
+    "variable_fsacd_call": LEG.replace("2222", "3333"),
+    "variable_fsacd_agent": "1001",
+    "variable_bridge_to": LEG,
+    "Event-Date-Timestamp": "1700000100000000",
+    "Caller-Channel-Created-Time": "1700000090000000",
+    "Caller-Channel-Answered-Time": "1700000093000000",
+    "Caller-Channel-Bridged-Time": "1700000093040000",
+}
+
+
+def adopted(callers: dict[str, str], agents: dict[str, str]) -> list[Event | None]:
+    reader, clock = translate.Reader("fs1", lambda _: None), SwitchClock(100_000, 500_000)
+    legs = {LEG: callers, OFFER: agents}
+    waiting = partial(reader.waiting, clock=clock, now_ms=500_000)
+    talk = partial(reader.talk, clock=clock, now_ms=500_000)
+    return [finding.fact for finding in sync.unknown([LEG], Switch(legs).ask, waiting, talk)]
+
+
+def test_a_talk_of_another_daemon_is_read_from_its_legs() -> None:
+    """Confirmed or not: who talks with whom, since when, and all that an announcement would say of the call."""
+    for over in ("true", "false"):
+        (fact,) = adopted(caller(LEG, 80_000, over=over) | {"variable_bridge_to": OFFER}, AGENTS)
+        assert isinstance(fact, TalkFound)
+        assert (fact.call.queue, fact.call.arrived_ms, fact.call.leg) == ("sales", 480_000, Leg("fs1", LEG))
+        assert (fact.offer_id, fact.agent_id) == (OFFER, "1001")
+        assert (fact.rang_ms, fact.answered_ms, fact.connected_ms) == (490_000, 493_000, 493_040)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"variable_fsacd_call": "another"},
+        {"variable_fsacd_offer": OTHER},  # copied variables
+        {"variable_fsacd_leg": "feature"},
+        {"variable_bridge_to": OTHER},
+        {"Answer-State": "hangup"},
+        {"Caller-Channel-Bridged-Time": "0"},
+        {"Unique-ID": OTHER},
+    ],
+    ids=str,
+)
+def test_what_is_no_talk_of_ours_is_not_taken_over(change: dict[str, str]) -> None:
+    """Both legs must say the same of each other."""
+    facts_of = adopted(caller(LEG, 80_000) | {"variable_bridge_to": OFFER}, AGENTS | change)
+    assert not any(isinstance(fact, TalkFound) for fact in facts_of)
+
+
+def test_who_came_within_one_millisecond_stays_so() -> None:
+    """Between them every daemon decides in the same way, whichever leg it has found first."""
+    legs = {LEG: caller(LEG, 90_000), OTHER: caller(OTHER, 90_000), UNHEARD: caller(UNHEARD, 90_001)}
+    for order in permutations(legs):
+        arrived = {leg: ms for _, leg, ms, _ in found({leg: legs[leg] for leg in order})}
+        assert arrived == {LEG: 490_000, OTHER: 490_000, UNHEARD: 490_001}
+
+
+def test_the_newest_of_those_who_came_before_a_crash() -> None:
+    """It stands for the clock of then; who came after the crash, and agents, say nothing of it."""
+    then = {"variable_recovered": "true"}
+    legs = {LEG: caller(LEG, 800_000) | then, OTHER: caller(OTHER, 700_000) | then, UNHEARD: caller(UNHEARD, 900_000)}
+    assert sync.newest_recovered(legs, Switch(legs).ask) == 800_000
+    assert sync.newest_recovered([UNHEARD], Switch(legs).ask) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from fsacd.core.commands import (
     ConfirmTalk,
     Connect,
     EndCall,
+    NoteCall,
     RingAgent,
     SendCall,
 )
@@ -92,6 +94,18 @@ def test_an_arrival_before_a_crash_of_the_switch_is_told_by_the_clock_of_then(re
         fact = reader.read(announcement("fsacd::waiting", **came), crashed, at_ms + 1_000)
         assert isinstance(fact, CallQueued)
         assert fact.arrived_ms == 70_000
+
+
+def test_who_came_before_a_crash_that_nobody_knew_of_is_looked_for(reader: Reader) -> None:
+    """Each alone says nothing of the order; once all have been looked at, announcements do."""
+    came = {"variable_fsacd_queue": "sales", "variable_fsacd_recovered": "true"}
+    crashed, known = SwitchClock(2_000, 100_000), SwitchClock(2_000, 100_000).with_recovered(400_000)
+    for queued_at, arrived_ms in (("400000", 98_000), ("398430", 96_430), ("400001", 98_000)):
+        message = announcement("fsacd::waiting", variable_fsacd_queued_at=queued_at, **came)
+        assert reader.read(message, crashed, 101_000) is None
+        for fact in (reader.read(message, known, 101_000), reader.waiting(message, known, 101_000)):
+            assert isinstance(fact, CallQueued)
+            assert fact.arrived_ms == arrived_ms
 
 
 @pytest.mark.parametrize(
@@ -318,6 +332,9 @@ WIRES: Mapping[Command, bytes] = {
         f"api uuid_setvar_multi {LEG} transfer_after_bridge=fsacd_back:XML:fsacd;hangup_after_bridge=true;"
         f"fsacd_over=false\n\n".encode()
     ),
+    NoteCall(CALL, Leg("fs1", LEG), "Support (EU)", 5, 1_500, 60_000, (("billing", 3), ("german", 10))): (
+        f"api uuid_setvar {LEG} fsacd_changed {CALL}/5/1500/60000/billing:3+german:10/Support%20%28EU%29\n\n".encode()
+    ),
     ConfirmTalk(CALL, Leg("fs1", LEG), None): (
         f"api uuid_setvar_multi {LEG} transfer_after_bridge=;fsacd_over=true\n\n".encode()
     ),
@@ -371,3 +388,28 @@ def test_a_ring_can_outlive_neither_daemon_nor_caller() -> None:
         "sip_h_X-Fsacd-Offer": OFFER,
         "sip_h_X-Fsacd-Queue": "sales",
     }
+
+
+NOTED = NoteCall(CALL, Leg("fs1", LEG), "Support (EU)", 5, 1_500, 60_000, (("billing", 3), ("german", 10)))
+
+
+@pytest.mark.parametrize("noted", [NOTED, replace(NOTED, queue="sales", priority=-3, head_start_ms=0, required=())])
+def test_what_was_changed_of_a_call_is_read_from_its_leg(noted: NoteCall) -> None:
+    """Another daemon finds the call in its queue and place, as an operator or an overflow has left it."""
+    (wire,) = to_wires(noted)
+    leg = {"Unique-ID": LEG, "variable_fsacd_call": CALL, "variable_fsacd_queue": "first"}
+    changed = Message(Kind.EVENT, leg | {"variable_fsacd_changed": wire.text.split()[4]})
+    fact = Reader("fs1", lambda _: None).waiting(changed, SwitchClock(100_000, 500_000), 500_000)
+    assert fact is not None
+    assert (fact.queue, fact.priority, fact.head_start_ms) == (noted.queue, noted.priority, noted.head_start_ms)
+    assert (fact.joined_after_ms, fact.required, fact.changed) == (60_000, noted.required, True)
+
+
+@pytest.mark.parametrize("changed", ["", "nonsense", f"{LEG}/5/0/0//sales", f"{CALL}/5/0/0//", f"{CALL}/x/0/0//sales"])
+def test_what_does_not_fit_the_call_is_none_of_it(changed: str) -> None:
+    """The leg's next call has another id: it is not what the last one was changed to."""
+    leg = {"Unique-ID": LEG, "variable_fsacd_call": CALL, "variable_fsacd_queue": "first"}
+    message = Message(Kind.EVENT, leg | {"variable_fsacd_changed": changed})
+    fact = Reader("fs1", lambda _: None).waiting(message, SwitchClock(100_000, 500_000), 500_000)
+    assert fact is not None
+    assert (fact.queue, fact.priority, fact.changed) == ("first", None, False)

@@ -55,3 +55,11 @@ def test_columns_of_another_version() -> None:
     assert old == replace(row, values=("call_moved", "", "", "api:desk", 5))
     assert lines.decoded(b'["colours","red"]', {"colours": ("name",)}) is None
     assert lines.columns(lines.header()[:-1]) == lines.CURRENT
+
+
+def test_a_guess_of_another_version_is_one() -> None:
+    """An earlier fsacd said only whether it had seen the end."""
+    for seen, evidence in ((b"false", "guessed"), (b"true", "")):
+        old = lines.decoded(b'["calls","c1",%b]' % seen, {"calls": ("call_id", "seen")})
+        assert old is not None
+        assert (old.fields()["call_id"], old.fields()["evidence"]) == ("c1", evidence)

@@ -17,18 +17,18 @@ from pathlib import Path  # noqa: E402
 from fsacd.store.embedded import EmbeddedPostgres  # noqa: E402
 from fsacd.store.programs import EmbeddedError  # noqa: E402
 from tests.chaos.real.schedule import Schedule, Verdict  # noqa: E402
-from tests.chaos.seeds import fresh  # noqa: E402
+from tests.chaos.seeds import fresh_seed  # noqa: E402
 from tests.e2e.rig.switch import find_freeswitch  # noqa: E402
 
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run them; the exit code says whether anything was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.real", description="Random faults on a real switch.")
-    parser.add_argument("--seed", type=int, help="of the first schedule, the next ones count on; a fresh one if none")
+    parser.add_argument("--seed", type=int, help="of the first schedule; the next ones count on; a fresh one otherwise")
     parser.add_argument("--schedules", type=int, default=20)
     parser.add_argument("--keep", type=Path, help="keep the files of a schedule that went wrong in this directory")
     words = parser.parse_args(given)
-    seed = fresh() if words.seed is None else words.seed
+    seed = fresh_seed() if words.seed is None else words.seed
     seeds = range(seed, seed + words.schedules)
     print(f"seeds from {seed} on", flush=True)
     if find_freeswitch() is None:

@@ -51,6 +51,7 @@ class Judge:
         self.broken = True  # daemon and switch are kept apart, or nobody has begun to serve
         self._calm_since_s: float | None = None
         self._blind: list[list[float]] = [[self._began_s, self._began_s]]
+        self._sees, self._looked_s = False, self._began_s  # at the last look
         self._odd_since: dict[tuple[str, str], float] = {}
         self._served_by = ""
         self._served_since_s = 0.0
@@ -105,12 +106,15 @@ class Judge:
         """Compare."""
         now_s = time.time()
         daemon = self._site.serving()
+        # From the last look that saw somebody serve to the next one that does, however long a look takes.
         if daemon is None or self.broken:
             self._calm_since_s = None
             self._odd_since.clear()
-            if now_s - self._blind[-1][1] > 1:
-                self._blind.append([now_s, now_s])
+            if self._sees:
+                self._blind.append([self._looked_s, now_s])
+        if not self._sees or daemon is None or self.broken:
             self._blind[-1][1] = now_s
+        self._sees, self._looked_s = daemon is not None and not self.broken, now_s
         if daemon is None:
             return
         if self._served_by != daemon.config["instance"]:

@@ -1,7 +1,7 @@
 """The daemon under libfaketime, which lends it a wall clock of the test's.
 
-libfaketime distorts a sleep until a moment of the monotonic clock, and that is what Python's time.sleep is. The only
-one in the daemon, in the journal's thread, becomes a wait for nothing.
+libfaketime distorts a sleep until a moment of the monotonic clock, or refuses it, and that is what Python's time.sleep
+is. Those in the daemon, in the threads of the journal and of the log, become waits for nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,16 @@ from gevent import monkey
 
 monkey.patch_all()
 
-from fsacd import cli  # noqa: E402 - gevent's patching comes first
+from fsacd import cli, log_writer  # noqa: E402 - gevent's patching comes first
 from fsacd.journal import syncer  # noqa: E402
 
 _select = monkey.get_original("select", "select")
 
+
+def _wait(seconds: float) -> None:
+    _select([], [], [], seconds)
+
+
 if __name__ == "__main__":
-    syncer._sleep = lambda seconds: _select([], [], [], seconds)
+    syncer._sleep = log_writer._sleep = _wait
     sys.exit(cli.main())

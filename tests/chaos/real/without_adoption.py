@@ -27,13 +27,14 @@ def _adopt_nobody(
     ask: sync.Ask,
     returned: sync.Returned,
     away: sync.Away = sync.HERE,
+    talk: sync.Talk | None = None,
 ) -> Iterator[sync.Finding]:
     waiting = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.state == "waiting"}
     for leg in waiting.keys() & rows.keys():
         out = encoder.uuid_transfer(leg, "fsacd_fallback", sync.CONTEXT)
         lost = CallLost(waiting[leg].call_id, "not_adopted")
         yield sync.Finding(sync.Difference.CALL_ELSEWHERE, leg, lost, remedy=out)
-    yield from _missed(snapshot, switch, rows, ask, returned, away)
+    yield from _missed(snapshot, switch, rows, ask, returned, away, talk)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,91 @@
+"""A talk that is found on the switch, and that nobody has told us of: it goes on as if we had connected it."""
+
+from __future__ import annotations
+
+from fsacd.core import agent as a
+from fsacd.core import call as c
+from fsacd.core import calls, talks
+from fsacd.core import offer as o
+from fsacd.core.commands import CancelReason
+from fsacd.core.events import CallQueued, TalkFound
+from fsacd.core.records import CallJoined
+from fsacd.core.world import World
+
+
+def talk(world: World, event: TalkFound) -> None:
+    """Take the talk as ours, if its call is not over and its agent has no other one."""
+    offer = world.offers.get(event.offer_id)
+    if offer is not None:
+        _of_our_offer(world, offer, event)
+        return
+    agent = world.agents.get(event.agent_id)
+    if agent is None or not _is_free_for(agent, event.call.call_id):
+        # Of this agent nobody knows more than that they are busy. The switch releases the caller after the talk.
+        return
+    call = _call_of(world, event.call)
+    if call is not None:
+        _adopt(world, call, agent, event)
+
+
+def _is_free_for(agent: a.Agent, call_id: str) -> bool:
+    """Whether the agent can be the one who talks: an offer to them for somebody else rings on another line."""
+    match agent.state:
+        case a.Talking():
+            return False
+        case a.Offered():
+            return agent.state.call_id == call_id
+        case _:
+            return True
+
+
+def _of_our_offer(world: World, offer: o.Offer, event: TalkFound) -> None:
+    """We have ordered it, and heard of the answer or of the bridge from nobody."""
+    call = world.calls.get(offer.call_id)
+    if call is None or call.call_id != event.call.call_id:
+        return
+    if isinstance(offer.state, o.OfferRinging):
+        offer.answered_ms = event.answered_ms
+        talks.take_answer(world, offer, call)
+    talks.connected(world, offer, since_ms=event.connected_ms)
+
+
+def _call_of(world: World, announced: CallQueued) -> c.Call | None:
+    """The call that the talk belongs to, which waits; None for one of which nothing is to be made."""
+    known = world.calls.get(announced.call_id)
+    if known is not None:
+        return known if isinstance(known.state, c.Waiting | c.Ringing) else None
+    offers_before = world.ended.take_back(announced.call_id)
+    if announced.call_id in world.ended or announced.leg is None or not world.has_queue(announced.queue):
+        return None
+    if len(world.calls) >= world.rules.limits.calls:
+        return None
+    call = calls.make(world, announced)
+    call.offers = offers_before
+    world.add_call(call)
+    world.record(CallJoined(call.call_id, call.queue, world.now_ms))
+    return call
+
+
+def _adopt(world: World, call: c.Call, agent: a.Agent, event: TalkFound) -> None:
+    if isinstance(call.state, c.Ringing):
+        calls.take_offers_back(world, call, CancelReason.WITHDRAWN)
+        world.move_call(call, c.Waiting())
+    assert call.leg is not None
+    call.offers += 1
+    offer = o.Offer(
+        event.offer_id,
+        call.call_id,
+        call.queue,
+        agent.agent_id,
+        call.leg.switch,
+        call.offers,
+        event.rang_ms,
+        o.CONNECTING,
+        event.rang_ms,
+        event.answered_ms,
+        epoch=call.epoch,
+    )
+    world.offers[offer.offer_id] = offer
+    if isinstance(agent.state, a.LoggedOut | a.NotReady):
+        agent.then = agent.state  # after the talk they are what they were
+    talks.connected(world, offer, since_ms=event.connected_ms)
