@@ -68,6 +68,9 @@ class Net:
             sock.broken_off()
 
 
+SWITCH_ADDRESS = ("192.0.2.1", 8021)
+
+
 class VirtualSocket:
     """The client's end of one connection; as much of a gevent socket as the client uses."""
 
@@ -98,6 +101,10 @@ class VirtualSocket:
 
     def setsockopt(self, *_option: int) -> None:
         """What options do is part of the model."""
+
+    def getpeername(self) -> tuple[str, int]:
+        """The switch is on another machine: nobody here owns what listens there."""
+        return SWITCH_ADDRESS
 
     def send(self, data: bytes, _flags: int = 0, _timeout: float | None = None) -> int:
         self._raise_if_over()

@@ -128,7 +128,7 @@ def test_rows_are_exact(database: str) -> None:
         await_true(lambda: store.state().written == 5)
     assert rows(database, "SELECT * FROM calls") == [(
         "c1", "support", "answered", "NORMAL_CLEARING", at(1_000), at(65_001), 4_000, 60_001, "anna", 2, 3,
-        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey", "fr", False, "saw_end", 0,
+        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey", "fr", "saw_end", 0, False,
     )]  # fmt: skip
     assert rows(database, "SELECT * FROM offers") == [
         ("o1", "c1", "support", "anna", 1, "unanswered", "no_answer", at(1_500), None, None, at(3_000), "saw_end", 0)
