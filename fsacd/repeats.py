@@ -15,7 +15,7 @@ KINDS: Final = 20
 GROUPS: Final = 1_000
 OTHERS: Final = "others"
 # What differs between two sentences of one kind: what is quoted, names of legs and calls, numbers.
-_DIFFERS: Final = re.compile(r"""'[^']*'|"[^"]*"|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|\d+""")
+_DIFFERS: Final = re.compile(r"""'[^']*'|"[^"]*"|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9]+""")
 _KIND_LENGTH: Final = 80
 
 

@@ -86,6 +86,6 @@ def test_chaos_tells_its_seeds(capsys: pytest.CaptureFixture[str]) -> None:
     for words in ([], [], ["--seed", "7"]):
         assert chaos(["--verbose", "--schedules", "0", *words]) == 0
         told.append(capsys.readouterr().out.splitlines()[0])
-    assert all(text.startswith("seeds from ") for text in told)
+    assert all(text.startswith("the first seed is ") for text in told)
     assert len(set(told)) == 3
-    assert told[2] == "seeds from 7 on"
+    assert told[2] == "the first seed is 7"

@@ -60,7 +60,7 @@ PLACES: Final = (
 )
 
 _LONGEST_FILE: Final = 1_048_576
-_VERSION: Final = re.compile(r'cmd="set"\s+data="fsacd_dialplan=(\d{1,6})"')
+_VERSION: Final = re.compile(r'cmd="set"\s+data="fsacd_dialplan=([0-9]{1,6})"')
 _PARAM: Final = re.compile(r'<param\s+name="([^"]{1,64})"\s+value="([^"]*)"')
 _FILES_WITH_PASSWORDS: Final = (
     "autoload_configs/event_socket.conf.xml",

@@ -31,7 +31,7 @@ Submit = Callable[[Wire, Callable[[Reply], object], float], None]
 # What FreeSWITCH sets when the ACK comes.
 _VARIABLE: Final = "sip_cseq"
 _UNSET: Final = "_undef_"
-_ANSWER_S: Final = 1.0
+_ANSWER_S: Final = 5.0
 _FIRST_S: Final = 0.004
 _GROWTH: Final = 1.35
 # Of 200s that are lost FreeSWITCH sends others after 0.5, 1.5 and 3.5 s. Who is later announces himself again anyway.

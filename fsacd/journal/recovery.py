@@ -196,8 +196,10 @@ class _Replay:
         self._ended: deque[CallEnded | OfferClosed] = deque(maxlen=_MOST_ENDED)
         self._damage: dict[str, None] = {}
         self._first: tuple[Engine, Forgiving] | None = self._restored()
-        if not 0 <= self._first[0].now_ms <= lines.MOST_MS:
+        engine, _ = self._first
+        if not 0 <= engine.now_ms <= lines.MOST_MS:
             raise Unreadable("its time is none")
+        engine.snapshot(engine.now_ms)  # what names something that is not there would fail when somebody looks
 
     def _restored(self) -> tuple[Engine, Forgiving]:
         plugins = Forgiving(self._plugins)

@@ -29,6 +29,7 @@ from tests.chaos.seeds import fresh_seed  # noqa: E402
 
 _CRITICAL = 50
 _SHARE = 20
+_FIRST = "the first seed is {}"
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,10 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--verbose", action="store_true", help="with the daemons' own logs, and every story")
     words = parser.parse_args(given)
     seed = words.seed if words.seed is not None else fresh_seed()
+    print(_FIRST.format(seed), flush=True)
     if words.schedules <= _SHARE:
         tally = _run(seed, words.schedules, verbose=words.verbose)
     else:
-        print(f"the first seed is {seed}", flush=True)
         began = time.perf_counter()
         tally = _share_out(seed, words.schedules, words.jobs, verbose=words.verbose)
         print(f"{time.perf_counter() - began:.0f} s")
@@ -99,7 +100,8 @@ def _share_out(first: int, schedules: int, jobs: int, *, verbose: bool) -> Tally
             command + ["--verbose"] * verbose, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
         found = _TALLY.search(done.stdout)
-        sys.stdout.write(done.stdout if found is None else done.stdout[: found.start()])
+        said = done.stdout if found is None else done.stdout[: found.start()]
+        sys.stdout.write(said.removeprefix(_FIRST.format(seed) + "\n"))
         sys.stdout.flush()
         # A process that has died has tried them in vain: its last words are told, and none of its schedules is right.
         return Tally(*map(int, found.groups())) if found is not None else Tally(count, 0, 0, count)

@@ -30,7 +30,7 @@ def main(given: Sequence[str] | None = None) -> int:
     words = parser.parse_args(given)
     seed = fresh_seed() if words.seed is None else words.seed
     seeds = range(seed, seed + words.schedules)
-    print(f"seeds from {seed} on", flush=True)
+    print(f"the first seed is {seed}", flush=True)
     if find_freeswitch() is None:
         print("There is no FreeSWITCH on PATH or in FREESWITCH_PREFIX; `make chaos-simulated` needs none.")
         return 2
