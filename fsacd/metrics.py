@@ -174,6 +174,8 @@ class Metrics(Collector):
         for switch in switches:
             self._daemon.reconnects.values[switch,] += 0
             self._daemon.late_replies.values[switch,] += 0
+            self._daemon.unacknowledged.values[switch,] += 0
+            self.misbehaved(switch, 0, 0)
         for kind in repairs:
             self._daemon.reconciled.values[kind,] += 0
 

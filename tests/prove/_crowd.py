@@ -1,4 +1,4 @@
-"""Those who press against the doors, and those who are to be served all the same: `python -m tests.prove.crowd`.
+"""Those who press against the doors, and those who are to be served all the same: `python -m tests.prove._crowd`.
 
 One process for each part, so that none disturbs another's clock; each prints one JSON document at its end.
 """

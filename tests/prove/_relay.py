@@ -1,6 +1,6 @@
 """A switch that turns hostile: a relay in front of a sound one, which begins and ends to say or change what it is told.
 
-    python -m tests.prove.relay --upstream PORT
+    python -m tests.prove._relay --upstream PORT
 
 Prints its port. Then each line on its standard input is a kind of tests.esl.hostile, by which it speaks from then on
 (`sound`: by none), with how many bytes at most and over how many connections at most, between tabs. Each change ends
