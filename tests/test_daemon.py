@@ -69,10 +69,14 @@ class Sim:
 
 
 class Daemon:
-    def __init__(self, directory: Path, sim: Sim, database: str, **settings: object) -> None:
+    def __init__(
+        self, directory: Path, sim: Sim, database: str, *, require_ack: bool = False, **settings: object
+    ) -> None:
         self.file = directory / "fsacd.yaml"
         self.config: dict[str, Any] = {
-            "switches": {"sim": {"port": sim.port, "password": PASSWORD, "reconnect_max": "300ms"}},
+            "switches": {
+                "sim": {"port": sim.port, "password": PASSWORD, "reconnect_max": "300ms", "require_ack": require_ack}
+            },
             "api": {"listen": "127.0.0.1:0", "tokens": [{"name": "test", "role": "admin", "token": TOKEN}]},
             "store": {"dsn": database},
             "log": {"format": "json", "level": "info"},
@@ -126,8 +130,9 @@ def sim() -> Iterator[Sim]:
 
 
 @pytest.fixture
-def daemon(tmp_path: Path, sim: Sim, database: str) -> Iterator[Daemon]:
-    daemon = Daemon(tmp_path, sim, database)
+def daemon(tmp_path: Path, sim: Sim, database: str, request: pytest.FixtureRequest) -> Iterator[Daemon]:
+    """A daemon; a test may have settings of its switch as a parameter."""
+    daemon = Daemon(tmp_path, sim, database, **getattr(request, "param", {}))
     yield daemon
     daemon.process.kill()
     daemon.process.wait(10)
@@ -157,6 +162,7 @@ def test_a_call_from_the_announcement_to_its_row(sim: Sim, daemon: Daemon, datab
     await_true(lambda: sim.tell(fault="none")["legs"] == 0, "no leg is left in the switch")
 
 
+@pytest.mark.parametrize("daemon", [{"require_ack": True}], indirect=True)
 def test_calls_that_nobody_acknowledges_ring_nobody(sim: Sim, daemon: Daemon, database: str) -> None:
     """An INVITE in the name of an address that is not its sender's stands in no queue; who is there is served."""
     log_in(sim, daemon)

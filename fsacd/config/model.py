@@ -92,9 +92,9 @@ class SwitchSettings(Settings):
         description="Do not ring agents who are in a call of their own there, be it that they dial out or are called.",
     )
     require_ack: Annotated[bool, Flag()] = Field(
-        default=True,
+        default=False,
         description="Take no call before its caller has acknowledged the answer (SIP's ACK). Who sends calls in the "
-        "name of an address that is not theirs never does.",
+        "name of an address that is not theirs never does. Agents then ring some 20 to 40 ms later.",
     )
     wake_up_ms: Annotated[int, Duration("0s", "20ms")] = Field(
         default=3,

@@ -44,7 +44,7 @@ class LinkSettings:
     # The switch was started anew: so long its recovery of calls may take before those that are missing are lost.
     recovery_wait_ms: int = 2_000
     # Calls whose caller has not acknowledged our answer (SIP's ACK) are nobody's yet.
-    require_ack: bool = True
+    require_ack: bool = False
     # So often engine and switch are compared.
     reconcile_interval_ms: int = 30_000
 
