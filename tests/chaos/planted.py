@@ -13,7 +13,6 @@ from fsacd.core import offer as o
 from fsacd.core import offers
 from fsacd.core.events import OfferEnd
 from fsacd.core.world import World
-from fsacd.esl import sync
 from fsacd.esl.comparing import Comparing
 from fsacd.sim import program
 from tests.chaos.schedule import Schedule, Verdict
@@ -26,8 +25,6 @@ class Planted:
     name: str
     plant: Callable[[Path], AbstractContextManager[None]]
     seen_as: frozenset[str]  # the judge sees at least one of these kinds
-    # Of the first schedule tried. One in hundreds comes to what this bug needs: a change of the schedules moves it.
-    seed: int = 1
 
 
 @contextmanager
@@ -82,25 +79,17 @@ def calls_not_followed(_place: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def talks_not_taken_over(_place: Path) -> Iterator[None]:
-    """A talk that another daemon has connected is let go, and nobody writes it down."""
-    with patch.object(sync, "_talk", lambda *_: None):
-        yield
-
-
 PLANTED = (
     Planted("kill not retried", kill_not_retried, frozenset({"ring for nobody", "unknown agent leg", "two offers"})),
     Planted("one of the two bridge variables missing", bridge_variable_missing, frozenset({"lost caller"})),
     Planted("order key not restored", order_not_restored, frozenset({"order"})),
     Planted("calls not followed to the other daemon", calls_not_followed, frozenset({"told as lost"})),
-    Planted("talks of another daemon not taken over", talks_not_taken_over, frozenset({"talk not told"}), 150),
 )
 
 
 def found_within(planted: Planted, schedules: int, place: Path) -> Verdict | None:
     """The first schedule that finds the bug as what it is; None if none of so many does."""
-    for seed in range(planted.seed, planted.seed + schedules):
+    for seed in range(1, schedules + 1):
         directory = place / str(seed)
         directory.mkdir()
         with planted.plant(directory):

@@ -67,12 +67,14 @@ class Told(Runtime):
 
 
 class Rig:
-    def __init__(self, *, respect_outside_calls: bool = True, fence_term_ms: int = 0) -> None:
+    def __init__(
+        self, *, respect_outside_calls: bool = True, fence_term_ms: int = 0, require_ack: bool = False
+    ) -> None:
         self.runtime = Told()
         self.link = Link()
         desk = Desk(lambda _wish, _who: None, monotonic_ms)
         desk.members = {"1001": Member("1001", "user/1001", None)}
-        settings = LinkSettings(password="x", fence_term_ms=fence_term_ms, fence_renewal_ms=50)
+        settings = LinkSettings(password="x", fence_term_ms=fence_term_ms, fence_renewal_ms=50, require_ack=require_ack)
         self.control = CallControl(
             "fs1", settings, self.runtime, 60_000, desk, respect_outside_calls=respect_outside_calls
         )

@@ -40,7 +40,7 @@ def announcement(subclass: str, **more: HeaderValue) -> Message:
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    made = Rig()
+    made = Rig(require_ack=True)
     made.control._watch.listens = True
     yield made
     made.control._on_state(Down("the test is over"))
