@@ -78,6 +78,10 @@ class _Count:
             return TookTooLong
         return WaitedTooLong if self._ticks_left <= 0 else None
 
+    def go_on(self, computed_s: float) -> None:
+        """The tick is over, whose own time is not the call's: two hundred of them are as much as a call may take."""
+        self._computed_s = computed_s
+
 
 class _Watch:
     """One limited call in the main thread."""
@@ -109,6 +113,8 @@ class _Watch:
         if self._over is not None:
             _set_timer(_TIMER, _AGAIN_S, _AGAIN_S)
             raise self._over
+        if self._count is not None:
+            self._count.go_on(_computed())
 
     def _throw(self) -> None:
         if not self.ended:
