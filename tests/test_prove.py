@@ -77,7 +77,7 @@ def test_chaos_takes_fresh_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (chaos_simulated, chaos_real):
         monkeypatch.setattr(module, "chaos", run)
         assert (module.main(None), module.main(2)) == (0, 0)
-    assert asked == [["--schedules", number] for number in ("1000", "40", "60", "2")]
+    assert asked == [["--schedules", number] for number in ("1000", "2", "60", "2")]
 
 
 def test_chaos_tells_its_seeds(capsys: pytest.CaptureFixture[str]) -> None:
