@@ -1,8 +1,9 @@
 """A daemon with two switches, one of which turns hostile: `python -m tests.prove.hostile_switch --seconds 20`.
 
-For each kind of malformed speech: the daemon's memory stays below the bar, the other switch stays in sync and a caller
-there is served, /readyz names the bad one where its link does not hold, and it is served again soon after its end.
-Exit code 1 when a bar is missed.
+For each kind of malformed speech: the daemon's memory stays below the bar, the other switch stays in sync, /readyz
+names the bad one where its link does not hold, and it is served again soon after its end. Exit code 1 when a bar is
+missed. A trouble is told for a minute, so that what the kind before has left there may stand for this one: whether each
+kind by itself is told is what tests/esl/test_hostile.py looks at.
 """
 
 from __future__ import annotations
