@@ -161,7 +161,10 @@ def leg_ended(world: World, agent: a.Agent, offer_id: str) -> None:
 def pause_over(world: World, agent_id: str) -> None:
     """Wrap-up or hold-back has run out."""
     agent = world.agents[agent_id]
-    if isinstance(agent.state, a.WrappingUp) and agent.state.ends is WrapUp.UNTIL_READY and agent.then is None:
+    if isinstance(agent.state, a.WrappingUp) and agent.state.leg in world.offers:
+        # His leg is still asked to end: a daemon that was away has not done so yet, or its switch is away.
+        world.timers.set("agent", agent_id, world.now_ms + _LEG_LOOK_MS)
+    elif isinstance(agent.state, a.WrappingUp) and agent.state.ends is WrapUp.UNTIL_READY and agent.then is None:
         # Only he could end it, and he seems to have forgotten: nobody knows whether he is there.
         roster.move(world, agent, a.NotReady("wrap_up_not_ended"), "fsacd")
     else:
@@ -192,6 +195,7 @@ def switch_restarted(world: World, switch: str) -> None:
             outside_call(world, OutsideCallEnded(agent.agent_id, leg))
 
 
+_LEG_LOOK_MS = 1_000
 # Legs that are not ours, per agent: a phone has a few lines.
 _OUTSIDE_LIMIT = 16
 

@@ -20,6 +20,12 @@ from fsacd.strategy import Start
 _TALK_OVER_GRACE_MS = 1_000
 _LONGEST_CANCEL_PAUSE_MS = 1_000
 _PHONE_TOLD_MS = 200
+# Time alone ends no leg. A daemon that was killed between the decision and its command has asked for nothing yet, and
+# comes back when the time for it is over.
+_CANCELS_IN_VAIN = 3
+# What the switch allows a ring, and an answered leg that nobody connects (esl/translate.py), and some more.
+_LONGEST_RING_MS = 600_000
+_PARKED_FOR_MS = 15_000
 
 _OUTCOMES: dict[CancelReason, OfferOutcome] = {
     CancelReason.CALLER_GONE: OfferOutcome.WITHDRAWN,
@@ -193,7 +199,12 @@ def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
         write_end(world, offer, OfferEnd.CANCELLED)
         over(world, offer, OfferEnd.CANCELLED)
         return
-    if world.now_ms >= ending.give_up_ms:
+    if not world.switches.get(offer.switch, False) and world.now_ms < _gone_by_itself_ms(world, offer, ending):
+        # Neither can it be asked, nor could it say that it has: the leg may be there when the link is back.
+        world.timers.set("offer", offer.offer_id, world.now_ms + _LONGEST_CANCEL_PAUSE_MS)
+        return
+    late_ms = world.now_ms - ending.give_up_ms
+    if late_ms >= 0 and offer.cancels >= _CANCELS_IN_VAIN:
         world.anomaly("offer_unconfirmed", f"the leg of offer {offer.offer_id} did not end in time")
         write_end(world, offer, OfferEnd.CANCELLED)
         over(world, offer, OfferEnd.CANCELLED)
@@ -201,8 +212,15 @@ def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
     # Twice as long each time: a switch that is slow to answer is not helped by being asked more often.
     offer.cancels += 1
     pause_ms = min(world.rules.limits.cancel_retry_ms << offer.cancels, _LONGEST_CANCEL_PAUSE_MS)
-    world.timers.set("offer", offer.offer_id, min(world.now_ms + pause_ms, ending.give_up_ms))
+    again_ms = world.now_ms + pause_ms
+    world.timers.set("offer", offer.offer_id, again_ms if late_ms >= 0 else min(again_ms, ending.give_up_ms))
     world.command(CancelOffer(offer.offer_id, offer.switch, ending.reason))
+
+
+def _gone_by_itself_ms(world: World, offer: o.Offer, ending: o.OfferEnding) -> int:
+    """When the switch has ended the leg without us, at the latest: a ring has its timeout, and so has its parking."""
+    rules = world.rules.queues.get(offer.queue)
+    return ending.give_up_ms + (rules.ring_timeout_ms if rules else _LONGEST_RING_MS) + _PARKED_FOR_MS
 
 
 def over(world: World, offer: o.Offer, end: OfferEnd) -> None:

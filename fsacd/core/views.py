@@ -120,6 +120,7 @@ class OfferView:
     switch: str
     state: str
     started_ms: int
+    heard_of: bool = False  # the switch has told something of its leg: that it rings, or was answered
 
 
 class WhyNot(StrEnum):

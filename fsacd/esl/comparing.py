@@ -118,7 +118,7 @@ class Comparing:
         """
         first = self._differences()
         if not first:
-            return first is not None
+            return first is not None and not self._awaits_legs()
         gevent.sleep(LIST_LAG_S)
         known = {(finding.kind, finding.leg) for finding in first}
         for finding in self._differences() or ():
@@ -142,6 +142,12 @@ class Comparing:
         found += self._strangers(look, rows, adopt=False)
         found = sync.unchanged(found, snapshot, self._runtime.snapshot(), self.name)
         return found if found or not look.is_over else None
+
+    def _awaits_legs(self) -> bool:
+        """Whether the switch may still be making legs of which it has said nothing: it is asked again soon."""
+        snapshot = self._runtime.snapshot()
+        ours = (offer for offer in snapshot.offers if offer.switch == self.name)
+        return any(sync.may_be_in_the_making(offer, snapshot.now_ms) for offer in ours)
 
     def _await_recovery(self) -> None:
         """Let the switch bring back the calls of before its crash, if it does; those that are missing then are lost.

@@ -47,6 +47,8 @@ _PARTNER = "variable_bridge_to"
 _VERSION_AT = 14  # where a UUID says which version it is; ours are made from call and attempt, the switch's of chance
 _OURS = "5"
 _LONGEST_NUMBER = 19
+# Seen on FreeSWITCH 1.10.12 at a load of 30 for two processors: over two seconds.
+_MAKING_MS = 4_000
 
 
 class Difference(StrEnum):
@@ -128,7 +130,8 @@ def missed(
             else:
                 yield from _moved_on(call, leg, channel, connecting, talk, ask)
     for leg, offer in offers.items():
-        if leg not in rows and has_ended(leg, ask):
+        made = away.restarted or not may_be_in_the_making(offer, snapshot.now_ms)
+        if made and leg not in rows and has_ended(leg, ask):
             left = _left_by_crash(offer, calls.values(), ask) if away.restarted else None
             yield Finding(Difference.OFFER_WITHOUT_LEG, leg, _end_of_offer(offer, away), then=left)
         elif offer.state == "ringing" and _seems_answered(rows.get(leg)):
@@ -170,6 +173,15 @@ def _end_of(call: CallView, away: Away, *, replaced: bool) -> Event:
     if away.lease_ended and call.state != "talking":
         return CallLost(call.call_id, ENDED_UNSEEN)  # perhaps by the fallback: nobody knows
     return CallerGone(call.call_id, ENDED_UNSEEN, leg=call.leg, found=True)
+
+
+def may_be_in_the_making(offer: OfferView, now_ms: int) -> bool:
+    """Whether the switch may have accepted the order for this leg, and not have made it yet.
+
+    It makes legs on threads of their own, and a busy one takes seconds; to it there is no such leg until then. An
+    agent taken for free meanwhile would be rung twice.
+    """
+    return not offer.heard_of and offer.state in ("ringing", "ending") and now_ms - offer.started_ms < _MAKING_MS
 
 
 def _end_of_offer(offer: OfferView, away: Away) -> Event:

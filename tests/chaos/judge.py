@@ -4,7 +4,8 @@ What is promised, and what judges it:
 
 - one outcome for each call: `write` ("two outcomes"), `conclude` ("no outcome"); and the true one: `_history`
 - one live offer for each agent, as the switch has his legs: `_one_ring_each`, at every moment
-- no leg, call or offer that the other side knows nothing of after five seconds: `_limbo`, and `conclude` at the end
+- no leg or call that the other side knows nothing of after five seconds, no offer after ten: `_limbo`, and `conclude`
+  at the end
 - nobody rings for a caller who has gone: `_limbo`, after two seconds
 - no place lost: `_order` from look to look, and each call's key in `_compare`
 - nobody hung up who has not talked: `_lost_callers`; and what a daemon counts as lost: `count`
@@ -30,9 +31,12 @@ _NOT_LOST = tuple(Elsewhere)
 LOOK_US = 200 * MS
 # What is wrong for longer, while somebody serves and nothing is broken, is wrong.
 LIMBO_US = 5 * SECOND
+# A leg that was ordered may be in the making for four seconds, and is missed at the next look but one.
+NO_LEG_US = 10 * SECOND
 RING_FOR_NOBODY_US = 2 * SECOND
 # A talk of which so much was heard is known.
 HEARD_US = 2 * SECOND
+_PATIENCE_US = {"ring for nobody": RING_FOR_NOBODY_US, "offer without a leg": NO_LEG_US}
 # The arrival is read from the switch's uptime: two readings differ by the way of the bytes.
 CLOCK_MS = 150
 
@@ -59,7 +63,7 @@ class Judge:
         self.unserved_since_us: int | None = 0
         self.longest_unserved_us = 0
         self._last_talks: dict[str, tuple[int, int]] = {}  # by call: from when until when it was seen to be bridged
-        self._unserved: list[tuple[int, int]] = [(0, 0)]
+        self._unheard: list[tuple[int, int]] = []  # when nobody could hear the switch
         self.switch_restarts_us: list[int] = []
         self.broken = False  # a fault is on
 
@@ -172,16 +176,21 @@ class Judge:
             else:
                 self._last_talks[call_id] = (self._last_talks.get(call_id, (now_us, now_us))[0], now_us)
 
-    def _compare(self, now_us: int) -> None:
-        self._look_at_talks(now_us)
-        life = self._serving()
+    def _note_service(self, life: Life | None, now_us: int) -> None:
+        if life is None or life.net.holding:
+            # Whose wire swallows bytes still believes to serve, and another one serves when that has run out.
+            self._unheard.append((now_us - LOOK_US, now_us + LOOK_US))
         if life is None:
             if self.unserved_since_us is None:
                 self.unserved_since_us = now_us
         elif self.unserved_since_us is not None:
             self.longest_unserved_us = max(self.longest_unserved_us, now_us - self.unserved_since_us)
-            self._unserved.append((self.unserved_since_us, now_us))
             self.unserved_since_us = None
+
+    def _compare(self, now_us: int) -> None:
+        self._look_at_talks(now_us)
+        life = self._serving()
+        self._note_service(life, now_us)
         if life is None or self.broken:
             self._since.clear()
         if life is None:
@@ -200,7 +209,7 @@ class Judge:
                 del self._since[thing]
             for thing in found:
                 age_us = now_us - self._since.setdefault(thing, now_us)
-                if age_us > (RING_FOR_NOBODY_US if thing[0] == "ring for nobody" else LIMBO_US):
+                if age_us > _PATIENCE_US.get(thing[0], LIMBO_US):
                     self.wrong(thing[0], f"{thing[1]} for {age_us / SECOND:.1f} s")
                     self._since[thing] = now_us + 3_600 * SECOND
 
@@ -284,8 +293,11 @@ class Judge:
 
     def _heard_us(self, from_us: int, until_us: int) -> int:
         """For how long in this time somebody listened."""
-        spans = ((start_us - LOOK_US, end_us + LOOK_US) for start_us, end_us in self._unserved)
-        return until_us - from_us - sum(max(0, min(until_us, end) - max(from_us, start)) for start, end in spans)
+        unheard_us, counted_us = 0, from_us
+        for start_us, end_us in self._unheard:  # they follow each other, and overlap
+            begin_us, counted_us = max(start_us, counted_us), max(counted_us, min(end_us, until_us))
+            unheard_us += max(0, counted_us - begin_us)
+        return until_us - from_us - unheard_us
 
 
 def _told(row: CallEnded) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from itertools import permutations
 
@@ -153,6 +154,24 @@ def test_what_was_missed(what: str) -> None:
     """Each leg is asked what has become of it, and what changed is told as the fact that was missed."""
     call, offer, legs, expected = CASES[what]
     assert facts(Switch(legs), view(call, offer)) == expected
+
+
+@pytest.mark.parametrize("state", ["ringing", "ending"])
+def test_a_leg_that_the_switch_has_not_made_yet(state: str) -> None:
+    """A busy switch makes a leg seconds after it has accepted the order: until then its absence says nothing."""
+    call = CallView(CALL, "sales", "waiting", 1, 0, 0, 0, 0, "", "", "", (), (), 0, Leg("fs1", LEG))
+    young = OfferView(OFFER, CALL, "1001", "fs1", state, 10_000)
+    gone = OfferEnded(OFFER, OfferEnd.HUNG_UP, "ended_unseen")
+    switch = Switch({LEG: WAITS})
+
+    def found(offer: OfferView, now_ms: int, away: sync.Away = sync.HERE) -> list[Event]:
+        return facts(switch, Snapshot(now_ms, (call,), (), (), (offer,), ()), away=away)
+
+    assert found(young, 13_999) == []
+    assert found(young, 14_000) == [gone]
+    assert found(replace(young, heard_of=True), 10_100) == [gone], "it rang, and is not there any more"
+    never = OfferEnded(OFFER, OfferEnd.NOT_SENT, "switch_restarted")
+    assert never in found(young, 10_100, sync.Away(restarted=True)), "a switch that was started anew makes none"
 
 
 def test_a_caller_whose_agent_was_not_recovered() -> None:
