@@ -12,7 +12,7 @@ from fsacd.config.forms import domain_in
 from fsacd.config.history import StoreSettings as StoreConfig
 from fsacd.config.model import Config, SwitchSettings
 from fsacd.esl.features import Member
-from fsacd.esl.settings import LinkSettings
+from fsacd.esl.settings import LinkSettings, RequireAck
 from fsacd.explaining import Explainer
 from fsacd.http.access import Token
 from fsacd.http.api import ApiSettings
@@ -50,7 +50,7 @@ def link_settings(switch: SwitchSettings) -> LinkSettings:
         fence_term_ms=switch.fence_term_ms,
         fence_renewal_ms=switch.fence_renewal_ms,
         recovery_wait_ms=switch.recovery_wait_ms,
-        require_ack=switch.require_ack,
+        require_ack=RequireAck(switch.require_ack),
         reconcile_interval_ms=switch.reconcile_interval_ms,
         pending_limit=switch.pending_limit,
         inbox_limit=switch.inbox_limit,

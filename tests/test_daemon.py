@@ -70,7 +70,7 @@ class Sim:
 
 class Daemon:
     def __init__(
-        self, directory: Path, sim: Sim, database: str, *, require_ack: bool = False, **settings: object
+        self, directory: Path, sim: Sim, database: str, *, require_ack: str = "strangers", **settings: object
     ) -> None:
         self.file = directory / "fsacd.yaml"
         self.config: dict[str, Any] = {
@@ -162,7 +162,7 @@ def test_a_call_from_the_announcement_to_its_row(sim: Sim, daemon: Daemon, datab
     await_true(lambda: sim.tell(fault="none")["legs"] == 0, "no leg is left in the switch")
 
 
-@pytest.mark.parametrize("daemon", [{"require_ack": True}], indirect=True)
+@pytest.mark.parametrize("daemon", [{"require_ack": "always"}], indirect=True)
 def test_calls_that_nobody_acknowledges_ring_nobody(sim: Sim, daemon: Daemon, database: str) -> None:
     """An INVITE in the name of an address that is not its sender's stands in no queue; who is there is served."""
     log_in(sim, daemon)

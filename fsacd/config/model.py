@@ -91,10 +91,11 @@ class SwitchSettings(Settings):
         default=True,
         description="Do not ring agents who are in a call of their own there, be it that they dial out or are called.",
     )
-    require_ack: Annotated[bool, Flag()] = Field(
-        default=False,
-        description="Take no call before its caller has acknowledged the answer (SIP's ACK). Who sends calls in the "
-        "name of an address that is not theirs never does. Agents then ring some 20 to 40 ms later.",
+    require_ack: Annotated[str, Choice(("never", "strangers", "always"))] = Field(
+        default="strangers",
+        description="Whose call is taken only when its caller has acknowledged the answer (SIP's ACK), some 20 to 40 "
+        "ms later. Who sends calls in the name of an address that is not theirs never does. Calls from an address that "
+        "has acknowledged lately are no strangers': they are taken at once, and ended after 5 s if nobody does.",
     )
     wake_up_ms: Annotated[int, Duration("0s", "20ms")] = Field(
         default=3,

@@ -1,10 +1,12 @@
-"""Callers whose ACK has not come yet: nobody is told of them before it has.
+"""Callers whose ACK has not come yet: nobody is told of them before it has, or they are looked at behind their ring.
 
 FreeSWITCH answers a call and tells of it before it knows whether there is anybody. Whoever sends INVITEs in the name of
 addresses that are not theirs never acknowledges the answer, and each of them would stand in a queue and make phones
 ring until FreeSWITCH gives it up after 32 s. No event tells of the ACK, so the leg is asked for it, soon and then less
 and less often. The announcement of a lone caller on a near network mostly says already that it has come. Of callers who
-come together hardly any says so: the leg's own thread reads the ACK with its next frame.
+come together hardly any says so: the leg's own thread reads the ACK with its next frame, some 20 to 40 ms later. So
+callers from an address that has acknowledged lately (`trust`) are let in at once; one who does not acknowledge takes
+that trust away after a second, and is ended after five.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from fsacd.core.events import CallQueued, Leg
 from fsacd.esl import encoder
 from fsacd.esl.announced import is_acknowledged
 from fsacd.esl.codec import Kind, Message
+from fsacd.esl.trust import Trust
 from fsacd.esl.wire import Outcome, Reply, Wire
+from fsacd.logs import seldom
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +44,11 @@ _GIVE_UP_S: Final = 4.0
 # A flood of such calls must not become one of questions. The newest have the places: an honest caller is not long here.
 # Whoever loses his place is looked at again when he announces himself the next time.
 LIMIT: Final = 200
+# Who was let in at once is looked at so often: of honest callers nearly all have acknowledged by the first look.
+_LOOK_S: Final = 0.5
+# The answer may have been lost once or twice: then nobody is blamed, but others of the address wait for their ACK.
+_DOUBTED_AFTER_S: Final = 1.0
+_ENDED_AFTER_S: Final = 5.0
 _QUESTIONS_PER_S: Final = 500
 _TOO_MANY_S: Final = 0.25
 
@@ -50,12 +59,15 @@ class _Waiting:
     again: bool
     next_s: float = _FIRST_S
     asked_for_s: float = 0.0
+    let_in: bool = False  # the engine has the call already
 
 
 class Acknowledging:
     """Keeps the calls of one switch back until their callers have acknowledged; then `post` gets them, once each.
 
-    `on_given_up` is told of every call, once, whose caller had not acknowledged when we stopped to ask.
+    `on_given_up` is told of every call, once, whose caller had not acknowledged when we stopped to ask. `trusting`:
+    callers of an address that has acknowledged lately are let in at once, and `end` ends the leg of one who should not
+    have been.
     """
 
     def __init__(
@@ -64,10 +76,16 @@ class Acknowledging:
         submit: Submit,
         post: Callable[[CallQueued], None],
         on_given_up: Callable[[], object] = lambda: None,
+        *,
+        trusting: bool = False,
+        end: Callable[[Leg], object] = lambda _leg: None,
     ) -> None:
         self._switch = switch
         self._submit = submit
         self._post = post
+        self._end = end
+        self._trusting = trusting
+        self._trust = Trust()
         self._waiting: dict[Leg, _Waiting] = {}
         self._dumps = False  # the rights of our user are of before `uuid_getvar` was among them
         self._on_given_up = on_given_up
@@ -85,20 +103,38 @@ class Acknowledging:
         known = self._waiting.get(fact.leg)
         if known is not None and known.fact.call_id == fact.call_id:
             return  # he is being asked for
-        if known is None and len(self._waiting) >= LIMIT:
-            oldest = next(iter(self._waiting))
-            self._give_up(oldest, self._waiting[oldest])
+        if known is not None:
+            self._drop(fact.leg)
+        if self._trusting and self._trust.takes(fact.source, time.monotonic()):
+            self._waiting[fact.leg] = waiting = _Waiting(fact, again, _LOOK_S, _LOOK_S, let_in=True)
+            self._post(fact)
+            watched.brief("acknowledgements", self._ask_later, _LOOK_S, fact.leg, waiting)
+            return
+        kept = [leg for leg, other in self._waiting.items() if not other.let_in]
+        if len(kept) >= LIMIT:
+            self._give_up(kept[0], self._waiting[kept[0]])
         self._waiting[fact.leg] = waiting = _Waiting(fact, again)
         self._ask(fact.leg, waiting)
 
+    def acknowledged(self, fact: CallQueued) -> None:
+        """This caller has announced himself, and the announcement says that he has acknowledged."""
+        self.forget(fact.leg)
+        self._trust.proved(fact.source, time.monotonic())
+
     def forget(self, leg: Leg | None) -> None:
-        """The leg has acknowledged, or has ended, or left its queue."""
-        if leg is not None:
-            self._waiting.pop(leg, None)
+        """The leg has ended, or left its queue."""
+        if leg in self._waiting:
+            self._drop(leg)
 
     def clear(self) -> None:
         """The switch is not ours any more, or not there."""
-        self._waiting.clear()
+        for leg in list(self._waiting):
+            self._drop(leg)
+
+    def _drop(self, leg: Leg) -> None:
+        waiting = self._waiting.pop(leg)
+        if waiting.let_in:
+            self._trust.settled(waiting.fact.source)
 
     def _ask(self, leg: Leg, waiting: _Waiting) -> None:
         if self._waiting.get(leg) is not waiting:
@@ -125,10 +161,14 @@ class Acknowledging:
             log.info("the link's user may not use uuid_getvar; uuid_dump does its work", switch=self._switch)
             self._ask(leg, waiting)
         elif reply.outcome is Outcome.ERR:
-            del self._waiting[leg]  # the leg is gone
+            self._drop(leg)  # it is gone
         elif reply.ok and self._has_come(reply.text):
-            del self._waiting[leg]
-            self._post(waiting.fact)
+            self._drop(leg)
+            self._trust.proved(waiting.fact.source, time.monotonic())
+            if not waiting.let_in:
+                self._post(waiting.fact)
+        elif waiting.let_in:
+            self._doubt(leg, waiting)
         elif waiting.asked_for_s > _GIVE_UP_S:
             self._give_up(leg, waiting)
         else:
@@ -136,8 +176,27 @@ class Acknowledging:
             watched.brief("acknowledgements", self._ask_later, waiting.next_s, leg, waiting)
             waiting.next_s *= _GROWTH
 
+    def _doubt(self, leg: Leg, waiting: _Waiting) -> None:
+        """The call is distributed already, and still nobody has acknowledged it."""
+        source = waiting.fact.source
+        if waiting.asked_for_s >= _DOUBTED_AFTER_S and self._trust.doubt(source, time.monotonic()):
+            seldom(
+                log.warning,
+                "not acknowledged",
+                "calls come in the name of an address, and nobody acknowledges them; its calls wait for their ACK now",
+                group=self._switch,
+                switch=self._switch,
+                address=source,
+            )
+        if waiting.asked_for_s >= _ENDED_AFTER_S:
+            self._give_up(leg, waiting)
+            self._end(leg)
+        else:
+            waiting.asked_for_s += _LOOK_S
+            watched.brief("acknowledgements", self._ask_later, _LOOK_S, leg, waiting)
+
     def _give_up(self, leg: Leg, waiting: _Waiting) -> None:
-        del self._waiting[leg]
+        self._drop(leg)
         if not waiting.again:
             self._on_given_up()
 

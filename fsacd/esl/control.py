@@ -34,6 +34,7 @@ from fsacd.esl.acknowledging import Acknowledging
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
+from fsacd.esl.settings import RequireAck
 from fsacd.esl.terms import VARIABLE, Terms
 from fsacd.esl.watch import Watch
 from fsacd.esl.wire import Outcome, Reply, Wire
@@ -46,6 +47,8 @@ log = structlog.get_logger(__name__)
 
 # What was wrong so long ago is told no more.
 _LATELY_S = 60.0
+# Q.850 102: as FreeSWITCH itself ends what nobody acknowledges.
+_NOT_ACKNOWLEDGED = "RECOVERY_ON_TIMER_EXPIRE"
 
 
 class CallControl:
@@ -73,8 +76,15 @@ class CallControl:
         self.terms = Terms(name)
         self._runtime = runtime
         self._desk = desk
-        self._reader = translate.Reader(name, self._warn, settings.require_ack)
-        self._acknowledging = Acknowledging(name, self._submit, self._acknowledged, on_unacknowledged)
+        self._reader = translate.Reader(name, self._warn, settings.require_ack is not RequireAck.NEVER)
+        self._acknowledging = Acknowledging(
+            name,
+            self._submit,
+            self._acknowledged,
+            on_unacknowledged,
+            trusting=settings.require_ack is RequireAck.STRANGERS,
+            end=lambda leg: self._act(encoder.uuid_kill(leg.uuid, _NOT_ACKNOWLEDGED), _nobody),
+        )
         self._outside = (
             OutsideCalls(name, desk.phones, runtime.post, runtime.is_offer) if respect_outside_calls else None
         )
@@ -253,7 +263,9 @@ class CallControl:
             case translate.Unacknowledged(call, again):
                 self._acknowledging.keep(call, again=again)
             case _:
-                if isinstance(fact, CallQueued | CallLeft | CallerGone):
+                if isinstance(fact, CallQueued):
+                    self._acknowledging.acknowledged(fact)
+                elif isinstance(fact, CallLeft | CallerGone):
                     self._acknowledging.forget(fact.leg)
                 self._runtime.post(fact)
 

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RequireAck(StrEnum):
+    """Whose calls wait for the ACK of our answer (SIP), as the configuration has it."""
+
+    NEVER = "never"
+    STRANGERS = "strangers"
+    ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +52,8 @@ class LinkSettings:
     fence_renewal_ms: int = 2_500
     # The switch was started anew: so long its recovery of calls may take before those that are missing are lost.
     recovery_wait_ms: int = 2_000
-    # Calls whose caller has not acknowledged our answer (SIP's ACK) are nobody's yet.
-    require_ack: bool = False
+    # Whose calls are nobody's before their caller has acknowledged our answer (SIP's ACK).
+    require_ack: RequireAck = RequireAck.STRANGERS
     # So often engine and switch are compared.
     reconcile_interval_ms: int = 30_000
 

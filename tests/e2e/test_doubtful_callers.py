@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fsacd.esl import trust
 from tests.e2e.rig import phones
 from tests.e2e.rig.daemon import Daemon
 from tests.e2e.rig.switch import RealSwitch, await_true
@@ -24,12 +25,12 @@ def serve(workplace: Path, switch: RealSwitch) -> Iterator[Serve]:
     agents = phones.run_agents(workplace / "agents", [f"{user};50;1500;9" for user in AGENTS])
     started: list[Daemon] = []
 
-    def start(*, staffed: bool = True, **settings: Any) -> Daemon:
+    def start(*, staffed: bool = True, require_ack: str = "always", **settings: Any) -> Daemon:
         contact = f"sofia/trunk/{{agent}}@127.0.0.1:{agents.port}"
         staff = {user: {"queues": ["support"], "login_at_start": staffed} for user in AGENTS}
         config = {"agent_contact": contact, "queues": {"support": {"wrap_up": "0s"}}, "agents": staff, **settings}
         daemon = Daemon(workplace, config, switch.esl_port)
-        daemon.config["switches"] = {"fs1": {**daemon.switch, "require_ack": True}}
+        daemon.config["switches"] = {"fs1": {**daemon.switch, "require_ack": require_ack}}
         started.append(daemon)
         started[0].start()
         return started[0]
@@ -80,12 +81,39 @@ def test_calls_that_are_never_acknowledged_ring_nobody(workplace: Path, switch: 
     absent.stop()
 
 
+def test_in_the_name_of_a_trusted_address_few_are_let_in_and_not_for_long(
+    workplace: Path, switch: RealSwitch, serve: Serve
+) -> None:
+    """Strangers ring nobody; who comes from where somebody has just acknowledged is ended when nobody does."""
+    daemon = serve(require_ack="strangers")
+    strangers = [f"+4931{number:05};queue-support" for number in range(30)]
+    first = place(workplace / "strangers", "caller_never_acks.xml", strangers, switch.trunk_port)
+    await_true(lambda: len(first.log) == len(strangers), 30, "every call is answered by the switch")
+    await_true(lambda: total(daemon, "fsacd_unacknowledged_calls") == len(strangers), 30, "all of them are given up")
+    assert total(daemon, "fsacd_calls_offered") == 0
+    assert total(daemon, "fsacd_offers") == 0
+    honest = [f"{VIP};queue-support;9;0;"]
+    place(workplace / "honest", "caller.xml", honest, switch.trunk_port).wait(60)
+    # All come from one address, so the honest call has made it a trusted one.
+    flood = [f"+4932{number:05};queue-support" for number in range(60)]
+    second = place(workplace / "flood", "caller_never_acks.xml", flood, switch.trunk_port)
+    await_true(lambda: len(second.log) == len(flood), 30, "every call is answered by the switch")
+    await_true(lambda: not daemon.get("calls")["calls"], 30, "those who were let in have been ended")
+    let_in = total(daemon, "fsacd_calls_offered") - 1
+    assert 0 < let_in <= trust.UNPROVEN_OF_ONE + trust.UNPROVEN_OF_ONE * 2  # talks that end make place for others
+    place(workplace / "again", "caller.xml", honest, switch.trunk_port).wait(60)
+    assert total(daemon, "fsacd_calls_offered") == let_in + 2, "who is there is served, flood or not"
+    first.stop()
+    second.stop()
+
+
+@pytest.mark.parametrize("require_ack", ["always", "strangers"])
 @pytest.mark.parametrize("late_ms", ["40", "700"])
 def test_an_ack_that_comes_late_lets_the_call_in(
-    workplace: Path, switch: RealSwitch, serve: Serve, late_ms: str
+    workplace: Path, switch: RealSwitch, serve: Serve, late_ms: str, require_ack: str
 ) -> None:
-    """From far away, or because the first answer was lost."""
-    daemon = serve()
+    """From far away, or because the first answer was lost; also from where callers are let in without one."""
+    daemon = serve(require_ack=require_ack)
     late = {'<send ack_txn="invite">': f'<pause milliseconds="{late_ms}"/>\n  <send ack_txn="invite">'}
     callers = [f"+4930{number:05};queue-support;9;0;" for number in range(6)]
     sipp = place(workplace / "late", "caller.xml", callers, switch.trunk_port, **late)

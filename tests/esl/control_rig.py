@@ -13,7 +13,7 @@ from fsacd.core.events import Event, Leg
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.esl.control import CallControl
 from fsacd.esl.features import Desk, Member
-from fsacd.esl.settings import LinkSettings
+from fsacd.esl.settings import LinkSettings, RequireAck
 from fsacd.esl.states import Down, Up
 from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.runtime import Runtime, monotonic_ms
@@ -68,7 +68,7 @@ class Told(Runtime):
 
 class Rig:
     def __init__(
-        self, *, respect_outside_calls: bool = True, fence_term_ms: int = 0, require_ack: bool = False
+        self, *, respect_outside_calls: bool = True, fence_term_ms: int = 0, require_ack: RequireAck = RequireAck.NEVER
     ) -> None:
         self.runtime = Told()
         self.link = Link()

@@ -9,9 +9,10 @@ import gevent
 import pytest
 
 from fsacd.core.events import CallQueued, Leg
-from fsacd.esl import acknowledging
+from fsacd.esl import acknowledging, trust
 from fsacd.esl.acknowledging import Acknowledging
 from fsacd.esl.codec import HeaderValue, Kind, Message
+from fsacd.esl.settings import RequireAck
 from fsacd.esl.states import Down
 from fsacd.esl.wire import Outcome, Reply
 from tests.esl.control_rig import CALL, LEG, Link, Rig
@@ -40,7 +41,7 @@ def announcement(subclass: str, **more: HeaderValue) -> Message:
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    made = Rig(require_ack=True)
+    made = Rig(require_ack=RequireAck.ALWAYS)
     made.control._watch.listens = True
     yield made
     made.control._on_state(Down("the test is over"))
@@ -181,3 +182,82 @@ def test_nobody_is_asked_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
         until(lambda: not len(kept))
     # Told of once, though he has announced himself twice.
     assert (posted, given_up) == ([], [1])
+
+
+# --- callers of an address that has acknowledged lately -----------------------------------------------------------
+
+
+@pytest.fixture
+def trusting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    monkeypatch.setattr(acknowledging, "_LOOK_S", 0.02)
+    monkeypatch.setattr(acknowledging, "_DOUBTED_AFTER_S", 0.04)
+    monkeypatch.setattr(acknowledging, "_ENDED_AFTER_S", 0.1)
+    made = Rig(require_ack=RequireAck.STRANGERS)
+    made.control._watch.listens = True
+    made.link.answers = {"uuid_getvar": UNSET}
+    yield made
+    made.control._on_state(Down("the test is over"))
+
+
+def caller(number: int, *, acks: bool, address: str = "192.0.2.1") -> Message:
+    ids = {"Unique-ID": f"{number:08x}-2222-4333-8444-555555555555", "Caller-Network-Addr": address}
+    return announcement(
+        "fsacd::queued",
+        **ids,
+        **({"variable_sip_cseq": "1"} if acks else {}),
+        variable_fsacd_call=f"{number:08x}-1111-4333-8444-555555555555",
+    )
+
+
+def test_a_stranger_waits_for_the_ack_and_the_next_of_the_address_does_not(trusting: Rig) -> None:
+    """The first proves that somebody is there; a further one is looked at behind its ring."""
+    trusting.control._on_event(caller(1, acks=False))
+    gevent.sleep(0.05)
+    assert len(queued(trusting)) == 0
+    trusting.link.answers = {"uuid_getvar": SET}
+    until(lambda: len(queued(trusting)) == 1)
+    trusting.control._on_event(caller(2, acks=False))
+    assert len(queued(trusting)) == 2, "at once"
+    trusting.link.answers = {"uuid_getvar": UNSET}
+    trusting.control._on_event(caller(3, acks=False, address="192.0.2.9"))
+    assert len(queued(trusting)) == 2, "another address is another matter"
+    trusting.link.answers = {"uuid_getvar": SET}
+    gevent.sleep(0.2)
+    assert "uuid_kill" not in trusting.link.sent, "all have acknowledged"
+
+
+def test_who_was_let_in_and_does_not_acknowledge_is_ended(trusting: Rig) -> None:
+    """And others of the address wait for their ACK from then on."""
+    trusting.control._on_event(caller(1, acks=True))
+    trusting.control._on_event(caller(2, acks=False))
+    assert len(queued(trusting)) == 2
+    until(lambda: "uuid_kill" in trusting.link.sent)
+    trusting.control._on_event(caller(3, acks=False))
+    assert len(queued(trusting)) == 2
+    trusting.control._on_event(caller(4, acks=True))
+    assert len(queued(trusting)) == 3, "who has acknowledged is there"
+    trusting.control._on_event(caller(5, acks=False))
+    assert len(queued(trusting)) == 3, "and proves nothing for others of a doubted address"
+
+
+def test_a_flood_in_the_name_of_a_trusted_address_has_a_bound(trusting: Rig) -> None:
+    """So many are let in before the first of them is missed."""
+    trusting.control._on_event(caller(0, acks=True))
+    for number in range(1, 100):
+        trusting.control._on_event(caller(number, acks=False))
+    assert len(queued(trusting)) == 1 + trust.UNPROVEN_OF_ONE
+    until(lambda: trusting.link.sent.count("uuid_kill") == trust.UNPROVEN_OF_ONE)
+    assert len(queued(trusting)) == 1 + trust.UNPROVEN_OF_ONE
+
+
+def test_who_goes_before_the_ack_is_seen_leaves_no_trace(trusting: Rig) -> None:
+    """Short calls must not use up the places of those who may be unproven."""
+    trusting.control._on_event(caller(0, acks=True))
+    for number in range(1, 100):
+        call = caller(number, acks=False)
+        trusting.control._on_event(call)
+        hangup = {**call.headers, "Event-Name": "CHANNEL_HANGUP", "Hangup-Cause": "NORMAL_CLEARING"}
+        trusting.control._on_event(Message(Kind.EVENT, hangup))
+    assert len(queued(trusting)) == 100
+    gevent.sleep(0.2)
+    assert "uuid_kill" not in trusting.link.sent
