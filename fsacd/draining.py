@@ -44,7 +44,7 @@ def drain(runtime: Deciding, switches: Iterable[str], send: Callable[[Command], 
             # Again and again, because a kill misses a leg that is just being made. Those that the engine is ending
             # already it repeats itself, and one that is answered is being connected.
             if offer.state == "ringing":
-                send(CancelOffer(offer.offer_id, offer.switch, CancelReason.WITHDRAWN))
+                send(CancelOffer(offer.offer_id, offer.switch, CancelReason.WITHDRAWN, offer.legs))
 
     _wait(runtime, _WITHDRAW_S, withdraw)
 

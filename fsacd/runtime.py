@@ -186,9 +186,9 @@ class Runtime:
             self._snapshot = self._engine.snapshot(now_ms)
         return self._snapshot
 
-    def is_offer(self, offer_id: str) -> bool:
-        """Whether the engine knows an offer of this id now."""
-        return self._engine.is_offer(offer_id)
+    def is_offer(self, leg: str) -> bool:
+        """Whether the engine knows an offer with this leg now."""
+        return self._engine.is_offer(leg)
 
     def explain(self, call_id: str) -> tuple[Explanation, ...]:
         """Why this call's agents were chosen, and why it waits if it does; as far as it is remembered.

@@ -48,6 +48,7 @@ COMMANDS: Final = (
     "global_getvar",
     "hash",
     "show",
+    "sofia_contact",
     "uptime",
 )
 # What everybody knows: the passwords of FreeSWITCH's own configuration and of the files that come with fsacd.

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
-from fsacd.core.rules import SkillLevels, ToExtension
+from fsacd.core.rules import PhoneRules, SkillLevels, ToExtension
 
 
 class CancelReason(StrEnum):
@@ -23,7 +23,10 @@ class CancelReason(StrEnum):
 
 @fact
 class RingAgent:
-    """Ring the agent at his contact. `offer_id` is a UUID made of call and attempt: ringing twice is impossible."""
+    """Ring the agent at his contact. `offer_id` is a UUID made of call and attempt: ringing twice is impossible.
+
+    A contact may lead to several phones; each has a leg of its own, named after the offer.
+    """
 
     offer_id: str
     call_id: str
@@ -34,24 +37,30 @@ class RingAgent:
     caller_number: str
     caller_name: str
     timeout_ms: int
+    phone: PhoneRules = PhoneRules()
 
 
 @fact
 class CancelOffer:
-    """End the agent's leg, ringing or answered. Repeated by the engine until `OfferEnded` comes."""
+    """End the agent's leg, ringing or answered. Repeated by the engine until `OfferEnded` comes.
+
+    `legs`: those that may be there, where it may be another one than the offer's own, or several.
+    """
 
     offer_id: str
     switch: str
     reason: CancelReason
+    legs: tuple[str, ...] = ()
 
 
 @fact
 class Connect:
-    """Bridge the caller to the agent's answered leg."""
+    """Bridge the caller to the agent's answered leg: `agents_leg`, or the offer's own."""
 
     offer_id: str
     call_id: str
     leg: Leg
+    agents_leg: str = ""
 
 
 @fact
@@ -60,6 +69,7 @@ class AskConnected:
 
     offer_id: str
     switch: str
+    agents_leg: str = ""
 
 
 @fact

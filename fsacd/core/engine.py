@@ -51,6 +51,7 @@ from fsacd.core.events import (
     OfferAnswered,
     OfferConnected,
     OfferEnded,
+    OfferForked,
     OfferRang,
     OutsideCallEnded,
     OutsideCallStarted,
@@ -138,8 +139,8 @@ class Engine:
                 return event.call_id in world.calls
             case SwitchHeld():
                 return world.epochs.get(event.switch) == event.epoch
-            case OfferRang() | OfferConnected() | ConnectFailed() | OfferEnded():
-                return event.offer_id not in world.offers
+            case OfferForked() | OfferRang() | OfferConnected() | ConnectFailed() | OfferEnded():
+                return world.offer_on(event.offer_id) is None
             case OutsideCallStarted() | OutsideCallEnded():
                 return event.agent_id not in world.agents
             case _:
@@ -171,9 +172,9 @@ class Engine:
         agents_ = self._world.agents.items()
         return tuple((agent_id, leg) for agent_id, agent in agents_ for leg in agent.outside if leg.switch == switch)
 
-    def is_offer(self, offer_id: str) -> bool:
-        """Whether there is an offer of this id now: its phone rings, or its agent talks."""
-        return offer_id in self._world.offers
+    def is_offer(self, leg: str) -> bool:
+        """Whether there is an offer with this leg now: its phone rings, or its agent talks."""
+        return self._world.offer_on(leg) is not None
 
     def numbers_in_calls(self) -> set[str]:
         """The numbers of those who are waiting or talking."""
@@ -231,7 +232,7 @@ class Engine:
     def _dispatch(self, event: Event) -> str | None:
         world = self._world
         match event:
-            case OfferRang() | OfferAnswered() | OfferConnected() | ConnectFailed() | OfferEnded():
+            case OfferForked() | OfferRang() | OfferAnswered() | OfferConnected() | ConnectFailed() | OfferEnded():
                 talks.handle(world, event)
             case CallQueued():
                 return calls.queued(world, event)

@@ -175,6 +175,14 @@ class CallSendAsked:
 
 
 @fact
+class OfferForked:
+    """So many phones are rung for the offer, each on a leg of its own; the switch was asked how many there are."""
+
+    offer_id: str
+    legs: int
+
+
+@fact
 class OfferRang:
     """The agent's phone rings."""
 
@@ -183,10 +191,14 @@ class OfferRang:
 
 @fact
 class OfferAnswered:
-    """The agent's leg is answered and parked: it can be bridged. `switch` lets a leg nobody knows be ended."""
+    """The agent's leg is answered and parked: it can be bridged. `switch` lets a leg nobody knows be ended.
+
+    `leg`: which one it is, where several phones were rung.
+    """
 
     offer_id: str
     switch: str = ""
+    leg: str = ""
 
 
 @fact
@@ -211,6 +223,7 @@ class OfferEnded:
     `answered`: the phone had been answered, though the leg may have ended before it could be bridged. `talked_ms`: how
     long it was bridged, by the switch's own clock; 0 if it was not, or nobody knows. `told`: its phone knows. A leg
     that we end is over in the switch up to 20 ms before its phone hears of it, and would be busy for the next ring.
+    `leg`: it is the end of this one leg of `legs` that were rung at once; without it no leg of the offer is left.
     """
 
     offer_id: str
@@ -219,6 +232,8 @@ class OfferEnded:
     answered: bool = False
     talked_ms: int = 0
     told: bool = True
+    leg: str = ""
+    legs: int = 1
 
 
 # --- agents --------------------------------------------------------------------------------------------------------
@@ -370,7 +385,7 @@ class RulesChanged:
 
 CallWish = CallRequeueAsked | CallHangupAsked | CallChangeAsked | CallPromoteAsked | CallSendAsked
 CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | CallLost | TalkFound | CallWish
-OfferEvent = OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded
+OfferEvent = OfferForked | OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded
 AgentEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp | AgentChangeAsked
 OutsideEvent = OutsideCallStarted | OutsideCallEnded
 SwitchEvent = SwitchHeld | SwitchConnected | SwitchLost | SwitchRestarted | SwitchTaken

@@ -1,12 +1,17 @@
-"""An offer: one attempt to give one call to one agent. Its id is also the UUID of the agent's leg."""
+"""An offer: one attempt to give one call to one agent. Its id is also the UUID of the agent's leg.
+
+Where several phones ring for it, each has a leg of its own, and the names of all follow from the offer's id: whoever
+knows the offer finds them, and a ring that is ordered twice is refused by the switch for each of them.
+"""
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha1
 
 from fsacd.core.commands import CancelReason
+from fsacd.core.events import OfferEnd
 from fsacd.core.fact import fact
 
 # The name space of leg UUIDs. Never change it: a restarted daemon must compute the same ones.
@@ -70,6 +75,25 @@ class Offer:
     asked: bool = False  # whether it is connected: nothing had been heard of its bridge in time
     talked_ms: int = 0  # how long it was bridged, as the switch said at its end
     epoch: int = 0  # the last one of its switch in which it was ours
+    legs: int = 1  # how many it may have: as many as are possible, until the switch has said how many phones there are
+    leg: str = ""  # the one that was answered, where there are several
+    legs_over: dict[str, OfferEnd] = field(default_factory=dict)  # of several: which have ended, and how
+    legs_told: tuple[str, ...] = ()  # of these: whose phones know it
+
+    @property
+    def agents_leg(self) -> str:
+        """The leg on which the agent is, or would be if there is one alone."""
+        return self.leg or self.offer_id
+
+    @property
+    def live_legs(self) -> tuple[str, ...]:
+        """The legs that may be there: the answered one, or all."""
+        return (self.leg,) if self.leg else legs_of(self.offer_id, self.legs)
+
+    @property
+    def named_legs(self) -> tuple[str, ...]:
+        """The same, where they are not the offer's own leg alone."""
+        return () if self.legs == 1 else self.live_legs
 
     def talk_ms(self, now_ms: int) -> int:
         """How long caller and agent were connected, once the talk is over: as the switch said, if it did.
@@ -89,4 +113,25 @@ def offer_id(seed: int, call_id: str, attempt: int) -> str:
     # uuid.uuid5, written out: that goes through integers and takes four times as long.
     digits = sha1(_NAMESPACE + f"{seed}/{call_id}/{attempt}".encode(), usedforsecurity=False).hexdigest()
     variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:31]}{_FIRST}"
+
+
+# The last digit of an offer's id; in the names of its further legs their number stands there.
+_FIRST = "0"
+# So many digits there are.
+MOST_LEGS = 16
+
+
+def legs_of(offer_id: str, count: int) -> tuple[str, ...]:
+    """The names of an offer's legs; the first one's is the offer's id."""
+    return (offer_id, *(f"{offer_id[:-1]}{number:x}" for number in range(1, count)))
+
+
+def is_leg_of(leg: str, offer_id: str) -> bool:
+    """Whether this is the name of one of the offer's legs."""
+    return leg == offer_id or (offer_id[-1:] == _FIRST and leg[:-1] == offer_id[:-1] and len(leg) == len(offer_id))
+
+
+def offer_of(leg: str) -> str:
+    """The id of the offer that one of several legs belongs to."""
+    return leg[:-1] + _FIRST

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fsacd.core import agent as a
-from fsacd.core import agents, roster
+from fsacd.core import agents, contact, roster
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
@@ -49,7 +49,7 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
     offer_id = o.offer_id(world.seed + world.takeovers, call_id, call.offers)
     # By position, here and below: by name, an object of many fields takes three times as long to make.
     offer = o.Offer(offer_id, call_id, queue, agent_id, switch, call.offers, now_ms, o.RINGING)
-    offer.epoch = world.epochs.get(switch, 0)
+    offer.epoch, offer.legs = world.epochs.get(switch, 0), contact.most_legs(agent.contact)
     world.offers[offer_id] = offer
     world.record(DecisionMade(decision, call_id, queue, agent_id, offer_id, now_ms))
     world.timers.set("offer", offer_id, now_ms + rules.ring_timeout_ms)
@@ -67,6 +67,7 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
             call.number,
             call.name,
             rules.ring_timeout_ms,
+            agent.rules.phone,
         )
     )
 
@@ -157,7 +158,7 @@ def withdraw(world: World, offer_id: str, reason: CancelReason) -> None:
     limits = world.rules.limits
     world.move_offer(offer, o.OfferEnding(reason, world.now_ms + limits.offer_grace_ms))
     world.timers.set("offer", offer_id, world.now_ms + limits.cancel_retry_ms)
-    world.command(CancelOffer(offer_id, offer.switch, reason))
+    world.command(CancelOffer(offer_id, offer.switch, reason, offer.named_legs))
 
 
 def talk_over(world: World, offer_id: str) -> None:
@@ -214,7 +215,7 @@ def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
     pause_ms = min(world.rules.limits.cancel_retry_ms << offer.cancels, _LONGEST_CANCEL_PAUSE_MS)
     again_ms = world.now_ms + pause_ms
     world.timers.set("offer", offer.offer_id, again_ms if late_ms >= 0 else min(again_ms, ending.give_up_ms))
-    world.command(CancelOffer(offer.offer_id, offer.switch, ending.reason))
+    world.command(CancelOffer(offer.offer_id, offer.switch, ending.reason, offer.named_legs))
 
 
 def _gone_by_itself_ms(world: World, offer: o.Offer, ending: o.OfferEnding) -> int:

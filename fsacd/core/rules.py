@@ -177,6 +177,16 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneRules:
+    """How an agent's phones are rung.
+
+    `refusal_ends`: one of several that refuses, or is busy, ends the ring at all of them.
+    """
+
+    refusal_ends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AgentRules:
     """One agent as configured."""
 
@@ -186,6 +196,7 @@ class AgentRules:
     switch: str = ""
     queues: Mapping[str, Service] = field(default_factory=lambda: MappingProxyType({}))
     skills: SkillLevels = ()
+    phone: PhoneRules = PhoneRules()
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,7 @@ def _offers(world: World) -> tuple[OfferView, ...]:
             state=_OFFER_NAMES[type(offer.state)],
             started_ms=offer.started_ms,
             heard_of=offer.rang_ms is not None or offer.answered_ms is not None,
+            legs=offer.named_legs,
         )
         for offer in world.offers.values()
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import calls, offers, roster, sticky
@@ -14,6 +16,7 @@ from fsacd.core.events import (
     OfferEnd,
     OfferEnded,
     OfferEvent,
+    OfferForked,
     OfferRang,
 )
 from fsacd.core.records import CallConnected
@@ -22,8 +25,10 @@ from fsacd.core.world import World
 
 def handle(world: World, event: OfferEvent) -> None:
     """One fact about an agent's leg."""
-    offer = world.offers.get(event.offer_id)
+    offer = world.offer_on(event.offer_id)
     match event:
+        case OfferForked():
+            _forked(offer, event.legs)
         case OfferRang():
             if offer is not None and offer.rang_ms is None:
                 offer.rang_ms = world.now_ms
@@ -36,12 +41,13 @@ def handle(world: World, event: OfferEvent) -> None:
             if offer is not None and isinstance(offer.state, o.OfferConnecting):
                 _not_connected(world, offer)
         case OfferEnded():
-            if offer is None:
-                return
-            if isinstance(offer.state, o.OfferEnding) and not event.told:
-                offers.await_phone(world, offer)
-            else:
-                _ended(world, offer, event)
+            if offer is not None and (end := _last(world, offer, event)) is not None:
+                _ended(world, offer, end)
+
+
+def _forked(offer: o.Offer | None, legs: int) -> None:
+    if offer is not None and not offer.leg:
+        offer.legs = max(1, min(legs, o.MOST_LEGS))
 
 
 def deadline(world: World, offer_id: str) -> None:
@@ -61,7 +67,7 @@ def deadline(world: World, offer_id: str) -> None:
             # A busy switch tells of its bridges late: to end the agent's leg at once might cut a talk.
             offer.asked = True
             world.timers.set("offer", offer_id, world.now_ms + world.rules.limits.connect_ms)
-            world.command(AskConnected(offer_id, offer.switch))
+            world.command(AskConnected(offer_id, offer.switch, offer.leg))
         case o.OfferConnecting():
             world.anomaly("bridge_timeout", f"the bridge of offer {offer_id} did not come in time; the caller waits on")
             _not_connected(world, offer)
@@ -75,7 +81,14 @@ def _answered(world: World, offer: o.Offer | None, event: OfferAnswered) -> None
     if offer is None:
         # Given up by us, or rung by a daemon before us whose caller is gone: nobody would ever talk with this agent.
         if event.switch:
-            world.command(CancelOffer(event.offer_id, event.switch, CancelReason.UNKNOWN))
+            legs = (event.leg,) if event.leg else ()
+            world.command(CancelOffer(event.offer_id, event.switch, CancelReason.UNKNOWN, legs))
+        return
+    if event.leg and not offer.leg:
+        offer.leg, offer.legs = event.leg, max(offer.legs, 2)
+    elif event.leg and event.leg != offer.leg:
+        # The switch connects the first phone that answers and ends the others; whoever is there all the same is alone.
+        world.command(CancelOffer(offer.offer_id, offer.switch, CancelReason.LOST_RACE, (event.leg,)))
         return
     # A leg whose end is known already, and whose answer is told after it, was not answered for anybody.
     if offer.answered_ms is None and offer.ended_ms is None:
@@ -85,12 +98,12 @@ def _answered(world: World, offer: o.Offer | None, event: OfferAnswered) -> None
     match offer.state:
         case o.OfferEnding(reason, _):
             # Answered while we were taking the call away; a leg that exists can be ended at once.
-            world.command(CancelOffer(offer.offer_id, offer.switch, reason))
+            world.command(CancelOffer(offer.offer_id, offer.switch, reason, offer.named_legs))
         case o.OfferRinging():
             call = world.calls[offer.call_id]
             assert call.leg is not None, "a call without a leg is dialled before it is offered"
             take_answer(world, offer, call)
-            world.command(Connect(offer.offer_id, call.call_id, call.leg))
+            world.command(Connect(offer.offer_id, call.call_id, call.leg, offer.leg))
         case o.OfferConnecting() | o.OfferTalking():
             pass  # told twice
 
@@ -133,7 +146,39 @@ def _not_connected(world: World, offer: o.Offer) -> None:
     calls.back_to_waiting(world, world.calls[offer.call_id])
 
 
+def _last(world: World, offer: o.Offer, event: OfferEnded) -> OfferEnded | None:
+    """The end of the offer's last leg; None if others are left, or another one was answered."""
+    if not event.leg:
+        return event
+    if offer.leg:
+        return event if event.leg == offer.leg else None
+    # The first word is of the leg's own end; that its phone knows comes after it.
+    offer.legs_over.setdefault(event.leg, event.end)
+    if event.told and event.leg not in offer.legs_told:
+        offer.legs_told = (*offer.legs_told, event.leg)
+    if event.answered and event.end is not OfferEnd.CANCELLED and offer.answered_ms is None:
+        offer.answered_ms = world.now_ms  # not one that lost the race: this one's parking was not heard of
+    return replace(event, told=len(offer.legs_told) >= event.legs) if len(offer.legs_over) >= event.legs else None
+
+
+# Of several phones: what a person has done says more than what became of the phones beside it.
+_STRONGEST = (
+    OfferEnd.REFUSED,
+    OfferEnd.BUSY,
+    OfferEnd.HUNG_UP,
+    OfferEnd.NO_ANSWER,
+    OfferEnd.UNREACHABLE,
+    OfferEnd.CANCELLED,
+    OfferEnd.NOT_SENT,
+)
+
+
 def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
+    if isinstance(offer.state, o.OfferEnding) and not event.told:
+        offers.await_phone(world, offer)
+        return
+    if offer.legs_over and not offer.leg:
+        event = replace(event, end=min(offer.legs_over.values(), key=_STRONGEST.index))
     state = offer.state
     if event.answered and offer.answered_ms is None:
         offer.answered_ms = world.now_ms  # he picked up, and the leg ended before it could say so

@@ -112,7 +112,10 @@ class QueueView:
 
 @fact
 class OfferView:
-    """One live offer, or one whose leg is still being ended (`state` ending). `offer_id` is the leg's UUID, too."""
+    """One live offer, or one whose leg is still being ended (`state` ending). `offer_id` is the leg's UUID, too.
+
+    `legs` are the legs that may be there, where it may be another one, or several.
+    """
 
     offer_id: str
     call_id: str
@@ -121,6 +124,12 @@ class OfferView:
     state: str
     started_ms: int
     heard_of: bool = False  # the switch has told something of its leg: that it rings, or was answered
+    legs: tuple[str, ...] = ()
+
+    @property
+    def live_legs(self) -> tuple[str, ...]:
+        """The legs that may be there."""
+        return self.legs or (self.offer_id,)
 
 
 class WhyNot(StrEnum):

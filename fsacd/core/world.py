@@ -289,6 +289,10 @@ class World:
 
     # --- offers ---
 
+    def offer_on(self, leg: str) -> o.Offer | None:
+        """The live offer that this leg was made for, by its name."""
+        return self.offers.get(leg) or self.offers.get(o.offer_of(leg))
+
     def move_offer(self, offer: o.Offer, state: o.OfferState) -> None:
         """Change an offer's state. AssertionError for a forbidden move."""
         assert type(state) in o.OFFER_MOVES[type(offer.state)], f"offer {offer.state} -> {state}"

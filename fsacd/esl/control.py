@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import structlog
 
@@ -27,6 +28,7 @@ from fsacd.core.events import (
     Leg,
     OfferEnd,
     OfferEnded,
+    OfferForked,
     OutsideCallEnded,
 )
 from fsacd.esl import encoder, features, referred, translate
@@ -34,6 +36,7 @@ from fsacd.esl.acknowledging import Acknowledging
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
+from fsacd.esl.ringing import registered_users, registrations, ring
 from fsacd.esl.settings import RequireAck
 from fsacd.esl.terms import VARIABLE, Terms
 from fsacd.esl.watch import Watch
@@ -45,6 +48,8 @@ from fsacd.trouble import Trouble, shortened
 
 log = structlog.get_logger(__name__)
 
+# How long a switch may take to say where a user has registered; then it is left to find one of their devices itself.
+_LOOK_UP_S = 1.0
 # What was wrong so long ago is told no more.
 _LATELY_S = 60.0
 # Q.850 102: as FreeSWITCH itself ends what nobody acknowledges.
@@ -176,6 +181,9 @@ class CallControl:
 
     def send(self, command: Command) -> None:
         """Carry out one command of the engine; what comes of it comes back as a fact."""
+        if isinstance(command, RingAgent) and (users := registered_users(command)):
+            self._ring_users(command, users)
+            return
         try:
             *first, last = translate.to_wires(command)
         except encoder.EncodeError as error:
@@ -185,6 +193,26 @@ class CallControl:
         for wire in first:
             self._act(wire, _nobody)
         self._act(last, lambda reply: self._on_reply(command, reply))
+
+    def _ring_users(self, command: RingAgent, users: tuple[str, ...]) -> None:
+        """Ask where these users have registered, and ring each of their devices; in doubt, whom the switch finds."""
+        open_, registered = set(users), dict[str, tuple[str, ...]]()
+
+        def answered(user: str, reply: Reply) -> None:
+            registered[user] = registrations(reply.text) if reply.outcome is Outcome.OK else ()
+            open_.discard(user)
+            if open_:
+                return
+            try:
+                wire, legs = ring(command, registered)
+            except encoder.EncodeError as error:
+                self._failed(command, Reply(Outcome.NOT_SENT, str(error)))
+                return
+            self._act(wire, lambda reply: self._on_reply(command, reply))
+            self._runtime.post(OfferForked(command.offer_id, legs))
+
+        for user in users:
+            self._link.submit(encoder.sofia_contact(user), partial(answered, user), _LOOK_UP_S)
 
     def _submit(self, wire: Wire, on_reply: Callable[[Reply], object], timeout_s: float) -> None:
         self._link.submit(wire, on_reply, timeout_s)

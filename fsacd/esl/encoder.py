@@ -6,7 +6,9 @@ travels in the positional caller-id arguments of originate alone, where FreeSWIT
 What makes one command out of one command (mod_event_socket.c, switch_utils.c):
 - it ends at an empty line, and NUL ends it early: no argument holds a control character;
 - blanks part the arguments; backslash and the apostrophe quote: no argument holds these three;
-- `,` `;` `=` `|` `{` `}` `[` `]` `<` `>` and `:_:` part dial strings and variable lists: no argument holds those;
+- `,` `;` `=` `|` `{` `}` `[` `]` `<` `>` and `:_:` part dial strings and variable lists: no argument holds those, but
+  a phone's endpoint, which has come through `core.contact`, may name an IPv6 address in brackets, and a contact's
+  option may hold `;` and `=`, which part nothing where it stands;
 - `${` expands wherever a value is used later: no argument holds a dollar sign;
 - a command with "unload" (or "reload") and "mod_event_socket" anywhere in it is replaced by the unloading of
   mod_event_socket: no argument holds the latter.
@@ -19,6 +21,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from fsacd.core.contact import Contact, Phone, is_one_phone
 from fsacd.esl.wire import UUID, Outcome, Reply, Wire
 
 __all__ = ["EncodeError", "Outcome", "Reply", "Wire"]
@@ -38,7 +41,8 @@ _CAUSE: Final = re.compile(r"[A-Z][A-Z0-9_]{1,39}")
 _JOB: Final = re.compile(r"[0-9A-Za-z_.:-]{1,128}")
 _EVENT: Final = re.compile(r"[A-Z][A-Z_]{1,39}")
 _SUBCLASS: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}(::?[0-9A-Za-z_.-]{1,64}){0,3}")
-_CONTACT: Final = re.compile(r"[A-Za-z][0-9A-Za-z_.]{0,31}/[0-9A-Za-z_.*#+@:/%~;=-]{1,250}")
+_OPTION: Final = re.compile(r"[0-9A-Za-z_.*#+@:/%~;=-]{1,512}")
+_REGISTERED: Final = re.compile(r"[0-9A-Za-z_.+*#~-]{1,128}(@[0-9A-Za-z_.:-]{1,128})?")
 _PATTERN: Final = re.compile(r"[\x21-\x7e]{1,256}")
 _USER: Final = re.compile(r"[0-9A-Za-z_.+-]{1,128}@[0-9A-Za-z_.-]{1,128}")
 # What stands in the switch's hash table is parted from the words before it by slashes.
@@ -124,7 +128,7 @@ def bgapi(job: str, verb: str, *words: str) -> Wire:
 
 
 def originate(
-    contact: str,
+    phones: str | Contact,
     *,
     job: str,
     variables: Mapping[str, str],
@@ -132,25 +136,34 @@ def originate(
     number: str,
     timeout_s: int,
 ) -> Wire:
-    """Ring a contact and park it when it answers; name and number are the caller's and may hold anything.
+    """Ring phones and park the one that answers; name and number are the caller's and may hold anything.
 
-    `origination_caller_id_name` and `_number` are refused as variables: they would win over the sanitised ones.
+    `origination_caller_id_name` and `_number` are refused as variables of ours: they would win over the sanitised ones.
     """
-    contact = _contact(contact)
+    contact = Contact(((Phone(phones),),)) if isinstance(phones, str) else phones
     if not 1 <= timeout_s <= TIMEOUT_LIMIT_S:
         raise EncodeError(f"The ring timeout must be 1 to {TIMEOUT_LIMIT_S} seconds.")
-    if len(variables) > VARIABLES_LIMIT:
+    if len(variables) + len(contact.options) > VARIABLES_LIMIT:
         raise EncodeError(f"One leg gets at most {VARIABLES_LIMIT} variables.")
     for variable in variables:
         if variable.startswith("origination_caller_id"):
             raise EncodeError(f"The variable {variable} would replace the sanitised caller id.")
     # FreeSWITCH loses an empty value here, and an empty list is no list to it.
-    pairs = ",".join(_pair(key, value) for key, value in variables.items() if value)
+    pairs = [_option(key, value) for key, value in contact.options]
+    pairs += [_pair(key, value) for key, value in variables.items() if value]
+    dialled = "|".join(",".join(_phone(phone) for phone in turn) for turn in contact.turns)
+    if pairs:
+        dialled = f"{{{','.join(pairs)}}}{dialled}"
     shown = caller_number(number) or "anonymous"
     who = caller_name(name) or shown
-    arguments = f"{'{' + pairs + '}' if pairs else ''}{contact} &park() XML {LEG_CONTEXT} '{who}' {shown} {timeout_s}"
-    text = f"bgapi originate {{{pairs}}}{contact} &park() XML {LEG_CONTEXT} *** {shown} {timeout_s}"
-    return _job(job, f"originate {arguments}", text=text)
+    rest = f"&park() XML {LEG_CONTEXT}"
+    text = f"bgapi originate {dialled} {rest} *** {shown} {timeout_s}"
+    return _job(job, f"originate {dialled} {rest} '{who}' {shown} {timeout_s}", text=text)
+
+
+def sofia_contact(user: str) -> Wire:
+    """Ask where a user (USER@DOMAIN, or USER in the switch's own domain) has registered: endpoints with commas."""
+    return _wire(f"api sofia_contact */{_typed(_REGISTERED, user, 'a registered user')}")
 
 
 def uuid_bridge(first: str, second: str) -> Wire:
@@ -285,10 +298,22 @@ def _typed(pattern: re.Pattern[str], value: str, what: str) -> str:
     return value
 
 
-def _contact(value: str) -> str:
-    _typed(_CONTACT, value, "the contact")
+def _phone(phone: Phone) -> str:
+    if not is_one_phone(phone.endpoint):
+        raise EncodeError("the contact holds characters or a word that no command may carry, is empty or is too long.")
+    options = ",".join(_option(key, value) for key, value in phone.options)
+    return f"[{options}]{phone.endpoint}" if options else phone.endpoint
+
+
+def _option(name: str, value: str) -> str:
+    _typed(_VARIABLE, name, "an option's name")
+    _typed(_OPTION, value, f"the option {name}")
+    return f"{name}={_harmless(value)}"
+
+
+def _harmless(value: str) -> str:
     if _ENTERPRISE in value or _FATAL in value.lower():
-        raise EncodeError("the contact holds a word that FreeSWITCH takes for something else.")
+        raise EncodeError("an argument holds a word that FreeSWITCH takes for something else.")
     return value
 
 
@@ -297,10 +322,7 @@ def _hashed(value: str) -> str:
 
 
 def _word(value: str) -> str:
-    _typed(_WORD, value, "an argument")
-    if _ENTERPRISE in value or _FATAL in value.lower():
-        raise EncodeError("an argument holds a word that FreeSWITCH takes for something else.")
-    return value
+    return _harmless(_typed(_WORD, value, "an argument"))
 
 
 def _join(verb: str, words: Iterable[str]) -> str:

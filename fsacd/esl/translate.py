@@ -6,7 +6,6 @@ remembers which leg belongs to what, and a restarted daemon understands the legs
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +16,6 @@ from fsacd.core.commands import (
     ArmCall,
     AskConnected,
     CancelOffer,
-    CancelReason,
     Command,
     ConfirmTalk,
     Connect,
@@ -41,10 +39,12 @@ from fsacd.core.events import (
     OfferRang,
     TalkFound,
 )
+from fsacd.core.offer import is_leg_of
 from fsacd.core.rules import ToExtension
 from fsacd.esl import announced, encoder
 from fsacd.esl.announced import LONGEST_TEXT
 from fsacd.esl.codec import Kind, Message, read_leg
+from fsacd.esl.ringing import CAUSES, JOB, ring
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.wire import Wire
 
@@ -61,12 +61,7 @@ SUBCLASSES = ("fsacd::queued", "fsacd::waiting", "fsacd::returned", "fsacd::left
 # Channel events of other legs than ours stay in the switch.
 FILTERS = (("variable_fsacd_leg", "/^./"),)
 
-_JOB = "ring-"
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-# The switch ends a ring by itself this much after we should have: only a daemon that died leaves it to the switch.
-_RING_MARGIN_S = 3
-# An answered leg that nobody connects, because the daemon died, ends after this.
-_PARK_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,16 +201,18 @@ class Reader:
         return Leg(self.switch, message.get("Unique-ID")[:LONGEST_TEXT])
 
     def _agent_leg(self, message: Message) -> Event | None:
-        offer_id = message.get("variable_fsacd_offer")
-        if message.get("Unique-ID") != offer_id:
+        offer_id, leg = message.get("variable_fsacd_offer"), message.get("Unique-ID")
+        if not is_leg_of(leg, offer_id):
             # The variables were copied: the far side of a loopback contact carries them all, and it is parked or
             # played to long before a person answers.
             return None
+        legs = _legs(message)
+        one_of_several = leg if legs > 1 else ""
         match message.name:
             case "CHANNEL_PROGRESS" | "CHANNEL_PROGRESS_MEDIA":
                 return OfferRang(offer_id)
             case "CHANNEL_PARK":
-                return OfferAnswered(offer_id, self.switch)
+                return OfferAnswered(offer_id, self.switch, one_of_several)
             case "CHANNEL_BRIDGE":
                 return OfferConnected(offer_id)
             case "CHANNEL_HANGUP" | "CHANNEL_HANGUP_COMPLETE":
@@ -223,8 +220,18 @@ class Reader:
                 answered = message.get("Caller-Channel-Answered-Time", "0") != "0"
                 # The first comes when the leg is killed, the second when BYE or CANCEL is on its way.
                 told = message.name == "CHANNEL_HANGUP_COMPLETE"
-                return OfferEnded(offer_id, end_of(cause), cause, answered, _talked_ms(message), told)
+                talked_ms = _talked_ms(message)
+                return OfferEnded(offer_id, end_of(cause), cause, answered, talked_ms, told, one_of_several, legs)
         return None
+
+
+def _legs(leg: Message) -> int:
+    """How many phones were rung for the offer of this leg."""
+    text = leg.get("variable_fsacd_legs", "1")
+    return int(text) if _FEW.fullmatch(text) else 1
+
+
+_FEW = re.compile(r"[1-9][0-9]?", re.ASCII)
 
 
 def _talked_ms(hangup: Message) -> int:
@@ -259,7 +266,7 @@ _JOINED = re.compile(r"att:[0-9a-f]{8}-[0-9a-f]{4}-(?!5)[0-9a-f-]{22}")
 def _caller_leg(message: Message, leg: Leg) -> Event | None:
     match message.name:
         case "CHANNEL_BRIDGE":
-            # The agent's leg is the other one; its uuid is the offer's id. A bridge with somebody else, whom an agent
+            # The agent's leg is the other one; its uuid leads to the offer. A bridge with somebody else, whom an agent
             # has transferred the caller to, is no offer that anybody knows.
             return OfferConnected(message.get("Bridge-B-Unique-ID"))
         case "CHANNEL_HANGUP":
@@ -274,10 +281,10 @@ def _caller_leg(message: Message, leg: Leg) -> Event | None:
 def _job_ended(message: Message) -> Event | None:
     job = message.get("Job-UUID")
     text = message.text.strip()
-    if not job.startswith(_JOB) or not text.startswith("-ERR"):
+    if not job.startswith(JOB) or not text.startswith("-ERR"):
         return None
     cause = text.removeprefix("-ERR").strip()[:LONGEST_TEXT]
-    return OfferEnded(job.removeprefix(_JOB), end_of(cause), cause, told=False)
+    return OfferEnded(job.removeprefix(JOB), end_of(cause), cause, told=False)
 
 
 _ENDS = {
@@ -311,16 +318,6 @@ _DISARM = {
     "inline_destination": "",
 }
 
-_CAUSES = {
-    CancelReason.CALLER_GONE: "ORIGINATOR_CANCEL",  # the phone shows a missed call
-    CancelReason.LOST_RACE: "LOSE_RACE",  # "call completed elsewhere": it does not
-    CancelReason.WITHDRAWN: "LOSE_RACE",
-    CancelReason.NO_ANSWER: "NO_ANSWER",
-    CancelReason.BRIDGE_WINDOW: "NORMAL_CLEARING",
-    CancelReason.TALK_OVER: "NORMAL_CLEARING",
-    CancelReason.UNKNOWN: "NORMAL_CLEARING",
-}
-
 
 def to_wires(command: Command) -> tuple[Wire, ...]:
     """The command for the switch, in one step or several; what matters is what becomes of the last.
@@ -329,13 +326,13 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
     """
     match command:
         case RingAgent():
-            return (_ring(command),)
-        case CancelOffer(offer_id, _, reason):
-            return (encoder.uuid_kill(offer_id, _CAUSES[reason]),)
-        case Connect(offer_id, _, leg):
-            return (encoder.uuid_bridge(leg.uuid, offer_id),)
-        case AskConnected(offer_id, _):
-            return (encoder.uuid_dump(offer_id),)
+            return (ring(command)[0],)
+        case CancelOffer(offer_id, _, reason, legs):
+            return tuple(encoder.uuid_kill(leg, CAUSES[reason]) for leg in legs or (offer_id,))
+        case Connect(offer_id, _, leg, agents_leg):
+            return (encoder.uuid_bridge(leg.uuid, agents_leg or offer_id),)
+        case AskConnected(offer_id, _, agents_leg):
+            return (encoder.uuid_dump(agents_leg or offer_id),)
         case ConfirmTalk(_, leg, then):
             return (encoder.uuid_setvar_multi(leg.uuid, _talking(then)),)
         case ArmCall(_, leg):
@@ -399,38 +396,6 @@ def switch_of(command: Command) -> str:
             return command.leg.switch
         case _:
             assert_never(command)
-
-
-def _ring(command: RingAgent) -> Wire:
-    timeout_s = math.ceil(command.timeout_ms / 1000) + _RING_MARGIN_S
-    return encoder.originate(
-        command.contact,
-        job=_JOB + command.offer_id,
-        variables={
-            "origination_uuid": command.offer_id,
-            "fsacd_leg": "agent",
-            "fsacd_offer": command.offer_id,
-            "fsacd_call": command.call_id,
-            "fsacd_agent": command.agent_id,
-            "ignore_early_media": "true",
-            "hangup_after_bridge": "true",
-            "park_timeout": str(_PARK_TIMEOUT_S),
-            # A contact `user/...` would put the leg into the user's own context, where they may dial.
-            "force_transfer_context": encoder.LEG_CONTEXT,
-            # A loopback contact would bow out of the talk, and its leg's end would be taken for the talk's.
-            "loopback_bowout": "false",
-            # It leads through a dialplan to the phone itself; that leg must not be taken for a call of the agent's own.
-            "export_vars": "fsacd_agent",
-            "originate_timeout": str(timeout_s),
-            # For the agent's phone or desk: which call this is, so that it can show what belongs to it.
-            "sip_h_X-Fsacd-Call": command.call_id,
-            "sip_h_X-Fsacd-Offer": command.offer_id,
-            "sip_h_X-Fsacd-Queue": command.queue,
-        },
-        name=command.caller_name,
-        number=command.caller_number,
-        timeout_s=timeout_s,
-    )
 
 
 def _talking(then: ToExtension | None) -> dict[str, str]:

@@ -18,6 +18,7 @@
     3     last_agents +4912=1001                by history; and `forget +4912`
     3     offer anna/1 answered                 rang, connected, not_connected, ended END (after_talk_of 3s, untold)
     3     offer anna/1 talks                    answered and connected
+    3     offer anna/1 forks 2                  then `answered on 2`, `ended busy on 1 of 2` (answered, untold)
     9     call anna over                        the caller hangs up, and the agent's leg ends
     9     history 1001 desk calls=2 rings=2s talks=30s     calls to a queue that is his alone, one after the other
     9     reload agent 1001 sales; without queue support
@@ -290,13 +291,25 @@ def _offer_id(name: str) -> str:
     return offer.offer_id(takeovers, call_id.rstrip("'"), int(attempt)) if attempt else name
 
 
+def _leg(offer_id: str, phone: str) -> str:
+    return offer.legs_of(offer_id, offer.MOST_LEGS)[int(phone) - 1]
+
+
 def _offer_fact(name: str, words: list[str]) -> e.Event:
     offer_id = _offer_id(name)
     match words:
+        case ["forks", count]:
+            return e.OfferForked(offer_id, int(count))
         case ["rang"]:
             return e.OfferRang(offer_id)
         case ["answered"]:
             return e.OfferAnswered(offer_id, "fs1")
+        case ["answered", "on", phone]:
+            return e.OfferAnswered(offer_id, "fs1", _leg(offer_id, phone))
+        case ["ended", end, "on", phone, "of", count, *how]:
+            answered, told = "answered" in how, "untold" not in how
+            leg = _leg(offer_id, phone)
+            return e.OfferEnded(offer_id, e.OfferEnd(end), answered=answered, told=told, leg=leg, legs=int(count))
         case ["connected"]:
             return e.OfferConnected(offer_id)
         case ["not_connected", *cause]:

@@ -147,6 +147,14 @@ _KIND_OF: dict[type, str] = {
 }
 
 
+def _on(offer_id: str, legs: tuple[str, ...]) -> str:
+    """On which phones of several; of a user nobody knows how many there are before the switch is asked."""
+    possible = offer.legs_of(offer_id, offer.MOST_LEGS)
+    if legs in ((), ("",), possible):
+        return ""
+    return " on " + " and ".join(str(possible.index(leg) + 1) for leg in legs)
+
+
 def _command(command: k.Command, names: Names) -> str:
     match command:
         case k.RingAgent():
@@ -154,12 +162,12 @@ def _command(command: k.Command, names: Names) -> str:
                 f"ring {command.agent_id} at {command.contact} for {names.of(command.offer_id)}"
                 f" in {command.queue}, {_s(command.timeout_ms)}"
             )
-        case k.CancelOffer(offer_id, _, reason):
-            return f"cancel {names.of(offer_id)} {reason}"
-        case k.Connect(offer_id, call_id, _):
-            return f"connect {call_id} to {names.of(offer_id)}"
-        case k.AskConnected(offer_id, _):
-            return f"ask whether {names.of(offer_id)} is connected"
+        case k.CancelOffer(offer_id, _, reason, legs):
+            return f"cancel {names.of(offer_id)} {reason}{_on(offer_id, legs)}"
+        case k.Connect(offer_id, call_id, _, leg):
+            return f"connect {call_id} to {names.of(offer_id)}{_on(offer_id, (leg,))}"
+        case k.AskConnected(offer_id, _, leg):
+            return f"ask whether {names.of(offer_id)} is connected{_on(offer_id, (leg,))}"
         case k.ArmCall(call_id, _):
             return f"arm {call_id}"
         case k.ConfirmTalk(call_id, _, then):

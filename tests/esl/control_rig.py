@@ -23,7 +23,7 @@ from tests.esl.fake_switch import until
 CALL = "11111111-2222-4333-8444-555555555555"
 LEG = Leg("fs1", "aaaaaaaa-2222-4333-8444-555555555555")
 OFFER = "bbbbbbbb-2222-5333-8444-555555555555"
-RING = RingAgent(OFFER, CALL, "1001", "sales", "user/1001", "fs1", "+4930", "Ann", 20_000)
+RING = RingAgent(OFFER, CALL, "1001", "sales", "sofia/lan/1001@10.0.0.5", "fs1", "+4930", "Ann", 20_000)
 
 
 class Link:

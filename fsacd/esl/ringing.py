@@ -1,0 +1,139 @@
+"""The order to ring an agent: from the contact to the phones, each with a leg of its own. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from fsacd.core import contact as contacts
+from fsacd.core.commands import CancelReason, RingAgent
+from fsacd.core.offer import MOST_LEGS, legs_of
+from fsacd.core.rules import PhoneRules
+from fsacd.esl import encoder
+from fsacd.esl.wire import Wire
+
+# The job of an offer's ring is called so, with the offer's id.
+JOB = "ring-"
+# The switch ends a ring by itself this much after we should have: only a daemon that died leaves it to the switch.
+_RING_MARGIN_S = 3
+# An answered leg that nobody connects, because the daemon died, ends after this.
+_PARK_TIMEOUT_S = 10
+
+CAUSES = {
+    CancelReason.CALLER_GONE: "ORIGINATOR_CANCEL",  # the phone shows a missed call
+    CancelReason.LOST_RACE: "LOSE_RACE",  # "call completed elsewhere": it does not
+    CancelReason.WITHDRAWN: "LOSE_RACE",
+    CancelReason.NO_ANSWER: "NO_ANSWER",
+    CancelReason.BRIDGE_WINDOW: "NORMAL_CLEARING",
+    CancelReason.TALK_OVER: "NORMAL_CLEARING",
+    CancelReason.UNKNOWN: "NORMAL_CLEARING",
+}
+
+Registrations = Mapping[str, tuple[str, ...]]
+
+
+def registered_users(command: RingAgent) -> tuple[str, ...]:
+    """The users of whom the switch is to be asked where they have registered, before they are rung."""
+    contact = contacts.read(command.contact)
+    users = (contacts.registered(phone.endpoint) for phone in contact.phones) if contact else ()
+    return tuple(dict.fromkeys(user for user in users if user))
+
+
+def registrations(answer: str) -> tuple[str, ...]:
+    """The endpoints in the switch's answer to that; none, if it has none or one of them cannot be rung by its name."""
+    endpoints = tuple(dict.fromkeys(answer.strip().split(",")))
+    if all(endpoint.startswith("sofia/") and contacts.is_one_phone(endpoint) for endpoint in endpoints):
+        return endpoints
+    return ()
+
+
+def ring(command: RingAgent, registered: Registrations = MappingProxyType({})) -> tuple[Wire, int]:
+    """The order to ring the agent, and how many phones that are; raises encoder.EncodeError.
+
+    `registered`: where users have registered. One who has at several devices is rung at each of them; `user/` itself
+    would give all of them the same name, which the switch takes for the first one alone.
+    """
+    contact = contacts.read(command.contact)
+    if contact is None:
+        raise encoder.EncodeError("the contact is none.")
+    turns = _devices(contact, registered)
+    legs = sum(map(len, turns))
+    variables = _variables(command)
+    if legs == 1:
+        variables = {"origination_uuid": command.offer_id, **variables}
+    else:
+        variables |= {"fsacd_legs": str(legs), "fail_on_single_reject": _ends_all(command.phone)}
+        names = iter(legs_of(command.offer_id, legs))
+        turns = tuple(tuple(_named(phone, next(names)) for phone in turn) for turn in turns)
+    timeout_s = math.ceil(command.timeout_ms / 1000) + _RING_MARGIN_S
+    wire = encoder.originate(
+        contacts.Contact(turns, contact.options),
+        job=JOB + command.offer_id,
+        variables={**variables, "originate_timeout": str(timeout_s)},
+        name=command.caller_name,
+        number=command.caller_number,
+        timeout_s=timeout_s,
+    )
+    return wire, legs
+
+
+def _named(phone: contacts.Phone, leg: str) -> contacts.Phone:
+    return contacts.Phone(phone.endpoint, (("origination_uuid", leg), *phone.options))
+
+
+def _devices(contact: contacts.Contact, registered: Registrations) -> tuple[tuple[contacts.Phone, ...], ...]:
+    """The contact's turns, with each device of a user in the user's place; never more than an offer has names for."""
+    left, turns = MOST_LEGS, []
+    for turn in contact.turns:
+        phones = [device for phone in turn for device in _devices_of(phone, registered)]
+        turns.append(tuple(phones[:left]))
+        left -= len(turns[-1])
+    return tuple(turn for turn in turns if turn)
+
+
+def _devices_of(phone: contacts.Phone, registered: Registrations) -> Iterator[contacts.Phone]:
+    user = contacts.registered(phone.endpoint)
+    endpoints = registered.get(user, ()) if user else ()
+    if len(endpoints) < 2:  # noqa: PLR2004  one device is rung by the name of its user, with all that the directory says
+        yield phone
+        return
+    name, _, domain = user.partition("@")
+    known = [("dialed_user", name), *([("dialed_domain", domain), ("presence_id", user)] if domain else [])]
+    options = (*phone.options, *(pair for pair in known if pair[0] not in dict(phone.options)))
+    for endpoint in endpoints:
+        yield contacts.Phone(endpoint, options)
+
+
+def _ends_all(rules: PhoneRules) -> str:
+    """With which causes one leg's end is the end of all, also of those whose turn has not come.
+
+    With ours: the ring is over. FreeSWITCH looks for the name of the cause in this text.
+    """
+    ours = sorted(set(CAUSES.values()))
+    return ".".join([*ours, *_REFUSALS]) if rules.refusal_ends else ".".join(ours)
+
+
+_REFUSALS = ("CALL_REJECTED", "USER_BUSY")
+
+
+def _variables(command: RingAgent) -> dict[str, str]:
+    return {
+        "fsacd_leg": "agent",
+        "fsacd_offer": command.offer_id,
+        "fsacd_call": command.call_id,
+        "fsacd_agent": command.agent_id,
+        "ignore_early_media": "true",
+        "hangup_after_bridge": "true",
+        "park_timeout": str(_PARK_TIMEOUT_S),
+        # A contact `user/...` would put the leg into the user's own context, where they may dial.
+        "force_transfer_context": encoder.LEG_CONTEXT,
+        # A loopback contact would bow out of the talk, and its leg's end would be taken for the talk's.
+        "loopback_bowout": "false",
+        # It leads through a dialplan to the phone itself; that leg must not be taken for a call of the agent's own.
+        "export_vars": "fsacd_agent",
+        # For the agent's phone or desk: which call this is, so that it can show what belongs to it.
+        "sip_h_X-Fsacd-Call": command.call_id,
+        "sip_h_X-Fsacd-Offer": command.offer_id,
+        "sip_h_X-Fsacd-Queue": command.queue,
+    }
