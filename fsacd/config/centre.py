@@ -29,7 +29,7 @@ from fsacd.config.routing import (
     WrapUpSettings,
 )
 from fsacd.config.targets import AfterTalkSettings, EstimatedWaitSettings, OverflowSettings, TargetSettings
-from fsacd.core.rules import AgentRules, Overflow, QueueRules, Service
+from fsacd.core.rules import AgentRules, Overflow, PhoneRules, QueueRules, Service
 from fsacd.core.skills import levels_of
 
 
@@ -289,7 +289,7 @@ class AgentSettings(Settings):
         default=False, description="Logged in and ready when the daemon starts, for phones that are always staffed."
     )
 
-    def rules(self, agent_id: str, *, contact: str, switch: str) -> AgentRules:
+    def rules(self, agent_id: str, *, contact: str, switch: str, phone: PhoneRules) -> AgentRules:
         """Give the agent as the engine takes him."""
         services = {name: service.service() for name, service in self.queues.items()}
         return AgentRules(
@@ -299,4 +299,5 @@ class AgentSettings(Settings):
             switch=switch,
             queues=MappingProxyType(services),
             skills=levels_of(self.skills),
+            phone=phone,
         )

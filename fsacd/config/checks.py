@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fsacd.config.customers import check_numbers
-from fsacd.config.forms import contact_for, contact_is_safe, is_loopback
+from fsacd.config.forms import contact_for, contact_is_usable, is_loopback
 from fsacd.config.installed import KNOWN_PASSWORDS
 from fsacd.config.model import Config, SwitchSettings
 from fsacd.config.opening import check_hours
@@ -172,7 +172,7 @@ def _agent(config: Config, names: Names, agent_id: str) -> Iterator[Complaint]:
     elif names.switches is not None and len(names.switches) > 1:
         yield Complaint((*loc, "switch"), f"missing; there are several switches: {', '.join(sorted(names.switches))}")
     made = contact_for(config.agent_contact, agent_id)
-    if agent.contact is None and (not contact_is_safe(made) or made.count("@") > 1):
+    if agent.contact is None and not contact_is_usable(made):
         yield Complaint((*loc, "contact"), f"agent_contact gives no usable contact for {shown(agent_id)}; set one")
 
 

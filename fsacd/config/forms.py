@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from fsacd.config.kinds import Kind, Word
 from fsacd.config.problems import did_you_mean, shown, wrong
+from fsacd.core import contact as contacts
 
 # FreeSWITCH replaces a command that holds this word and "reload" by the unloading of Event Socket (see esl/encoder).
 _FATAL: Final = "mod_event_socket"
@@ -43,11 +44,8 @@ CREDENTIAL: Final = Word(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", "the name of a s
 FILE: Final = Word(r"[^\x00-\x1f\x7f]{1,4096}", "the path of a file", null=True)
 SHA256: Final = Word(r"[0-9a-fA-F]{64}", "a SHA-256 sum of 64 hexadecimal digits", null=True)
 
-# A dial string can carry variables, other endpoints and other destinations. A contact is one endpoint and nothing more,
-# because whoever may write an agent's contact must not thereby command the switch.
-_CONTACT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,31}/[A-Za-z0-9_.+%@:/;=~*#-]{1,200}")
-_CONTACT_SAYS: Final = (
-    "a contact: one dial string like user/1001, without spaces, quotes, braces, brackets or any of , | & $ \\"
+_ONE_PHONE_SAYS: Final = (
+    "a contact: one dial string like user/1001, without spaces, quotes, braces or any of , | & $ \\"
 )
 
 _CAUSE: Final = re.compile(r"[A-Z][A-Z0-9_]{1,40}")
@@ -64,8 +62,19 @@ CAUSES: Final = frozenset(
 
 
 def contact_is_safe(contact: str) -> bool:
-    """Say whether a contact is one endpoint and nothing that the switch would read as more, or as another command."""
-    return _CONTACT.fullmatch(contact) is not None and ":_:" not in contact and _FATAL not in contact.lower()
+    """Say whether a contact is one that a configuration may name: phones and how they are called, and nothing more."""
+    return contacts.read(contact) is not None
+
+
+def contact_is_usable(contact: str) -> bool:
+    """Say whether a contact that was made for an agent's id leads to phones; the id may bring a second domain along."""
+    found = contacts.read(contact)
+    return found is not None and all(phone.endpoint.count("@") < 2 for phone in found.phones)  # noqa: PLR2004
+
+
+def is_one_phone(contact: str) -> bool:
+    """Say whether a contact is one endpoint and nothing more: what may be asked for at a login."""
+    return contacts.is_one_phone(contact)
 
 
 @dataclass(frozen=True)
@@ -78,12 +87,12 @@ class Contact(Kind):
     @property
     @override
     def expects(self) -> str:
-        return _CONTACT_SAYS
+        return contacts.GRAMMAR
 
     @override
     def read(self, text: str) -> str:
         if not contact_is_safe(text.replace("{agent}", "1001") if self.template else text):
-            raise wrong(f"expected {_CONTACT_SAYS}; got {shown(text)}")
+            raise wrong(f"expected {contacts.GRAMMAR}; got {shown(text)}")
         return text
 
 
@@ -94,13 +103,13 @@ class AllowedContact(Kind):
     @property
     @override
     def expects(self) -> str:
-        return _CONTACT_SAYS
+        return _ONE_PHONE_SAYS
 
     @override
     def read(self, text: str) -> str:
         # Without its kind an address could be anything that can be dialled.
-        if "*" in text.partition("/")[0] or not contact_is_safe(text.replace("{agent}", "1001")):
-            raise wrong(f"expected {_CONTACT_SAYS}, perhaps with a * in an address; got {shown(text)}")
+        if "*" in text.partition("/")[0] or not is_one_phone(text.replace("{agent}", "1001")):
+            raise wrong(f"expected {_ONE_PHONE_SAYS}, perhaps with a * in an address; got {shown(text)}")
         return text
 
 
@@ -228,7 +237,13 @@ def _is_host(text: str) -> bool:
 
 def domain_in(contact: str) -> str:
     """Give the domain of the directory that a contact names (`user/1001@DOMAIN`); the empty text if it names none."""
-    kind, _, rest = contact.partition("/")
+    found = contacts.read(contact)
+    domains = (_domain_of(phone.endpoint) for phone in found.phones) if found else ()
+    return next((domain for domain in domains if domain), "")
+
+
+def _domain_of(endpoint: str) -> str:
+    kind, _, rest = endpoint.partition("/")
     match kind:
         case "user" | "verto.rtc":
             return rest.partition("@")[2]

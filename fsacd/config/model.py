@@ -38,7 +38,7 @@ from fsacd.config.history import StoreSettings
 from fsacd.config.keeping import JournalSettings
 from fsacd.config.kinds import Choice, Duration, Flag, Number, Secret
 from fsacd.config.opening import HoursSettings
-from fsacd.core.rules import AgentRules, Limits, QueueRules, Rules
+from fsacd.core.rules import AgentRules, Limits, PhoneRules, QueueRules, Rules
 from fsacd.hours import Hours
 from fsacd.recognition import Customer
 from fsacd.rights import Places, Role
@@ -394,6 +394,11 @@ class Config(Settings):
         "'-', {agent} for the id: [user/desk*, \"user/{agent}@home.example.com\"]. A * behind sofia/gateway/ is any "
         "number that costs money.",
     )
+    one_phone_refuses: Annotated[str, Choice(("others_ring_on", "ends_ring"))] = Field(
+        default="others_ring_on",
+        description="What it means that one of several phones of an agent refuses or is busy, be they devices of one user "
+        "or phones of one contact. others_ring_on: the agent has refused when all have; ends_ring: at once.",
+    )
     agent_domain: Annotated[str | None, DOMAIN] = Field(
         default=None,
         description="The domain of FreeSWITCH's directory that the agents' phones authenticate in, for ids without "
@@ -435,7 +440,8 @@ class Config(Settings):
         agent = self.agents[agent_id]
         contact = agent.contact if agent.contact is not None else contact_for(self.agent_contact, agent_id)
         switch = agent.switch if agent.switch is not None else next(iter(self.switches), "")
-        return agent.rules(agent_id, contact=contact, switch=switch)
+        phone = PhoneRules(refusal_ends=self.one_phone_refuses == "ends_ring")
+        return agent.rules(agent_id, contact=contact, switch=switch, phone=phone)
 
     def agent_domains(self) -> Mapping[str, str]:
         """Give the domain of each agent who is in one by their id or by `agent_domain`."""

@@ -30,6 +30,8 @@ class OfferEnd(StrEnum):
 
     REFUSED = "refused"
     BUSY = "busy"
+    # The phone wants the call to go elsewhere (SIP 302), where it is no business of the queue's.
+    DIVERTED = "diverted"
     NO_ANSWER = "no_answer"
     UNREACHABLE = "unreachable"
     CANCELLED = "cancelled"
@@ -114,7 +116,7 @@ class TalkFound:
     """A caller talks with an agent of ours, and nobody has told us: a daemon before us connected them.
 
     `call` is what the caller's announcement would say. `rang_ms`, `answered_ms` and `connected_ms` are when the agent's
-    phone was rung, was answered, and when they began to talk.
+    phone was rung, was answered, and when they began to talk. `leg`: which one it is, where several phones were rung.
     """
 
     call: CallQueued
@@ -123,6 +125,7 @@ class TalkFound:
     rang_ms: int
     answered_ms: int
     connected_ms: int
+    leg: str = ""
 
 
 @fact

@@ -45,6 +45,8 @@ def _of_our_offer(world: World, offer: o.Offer, event: TalkFound) -> None:
         return
     if isinstance(offer.state, o.OfferRinging):
         offer.answered_ms = event.answered_ms
+        if event.leg:
+            offer.leg, offer.legs = event.leg, max(offer.legs, 2)
         talks.take_answer(world, offer, call)
     talks.connected(world, offer, since_ms=event.connected_ms)
 
@@ -84,6 +86,8 @@ def _adopt(world: World, call: c.Call, agent: a.Agent, event: TalkFound) -> None
         event.rang_ms,
         event.answered_ms,
         epoch=call.epoch,
+        legs=2 if event.leg else 1,
+        leg=event.leg,
     )
     world.offers[offer.offer_id] = offer
     if isinstance(agent.state, a.LoggedOut | a.NotReady):

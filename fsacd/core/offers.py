@@ -264,6 +264,7 @@ _NOT_SENT_PAUSE_MS = 1_000
 _HOLD_BACK_AS: dict[OfferEnd, str] = {
     OfferEnd.REFUSED: "refused",
     OfferEnd.BUSY: "busy",
+    OfferEnd.DIVERTED: "refused",
     OfferEnd.NO_ANSWER: "no_answer",
     OfferEnd.UNREACHABLE: "unreachable",
     OfferEnd.CANCELLED: "refused",
@@ -273,6 +274,7 @@ _HOLD_BACK_AS: dict[OfferEnd, str] = {
 _ENDED_AS: dict[OfferEnd, OfferOutcome] = {
     OfferEnd.REFUSED: OfferOutcome.REFUSED,
     OfferEnd.BUSY: OfferOutcome.REFUSED,
+    OfferEnd.DIVERTED: OfferOutcome.REFUSED,
     OfferEnd.NO_ANSWER: OfferOutcome.UNANSWERED,
     OfferEnd.UNREACHABLE: OfferOutcome.FAILED,
     OfferEnd.CANCELLED: OfferOutcome.FAILED,

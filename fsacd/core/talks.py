@@ -165,6 +165,7 @@ def _last(world: World, offer: o.Offer, event: OfferEnded) -> OfferEnded | None:
 _STRONGEST = (
     OfferEnd.REFUSED,
     OfferEnd.BUSY,
+    OfferEnd.DIVERTED,
     OfferEnd.HUNG_UP,
     OfferEnd.NO_ANSWER,
     OfferEnd.UNREACHABLE,

@@ -184,7 +184,7 @@ class Comparing:
     def _sweep_outside(self, look: Look, rows: dict[str, sync.Row], *, adopt: bool) -> int:
         if self._outside is None:
             return 0
-        offers = [offer.offer_id for offer in self._runtime.snapshot().offers]
+        offers = [leg for offer in self._runtime.snapshot().offers for leg in offer.live_legs]
         return self._outside.sweep(look, offers, adopt=adopt, rows=rows)
 
     def _say_differed(self, finding: Finding) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from fsacd.core.events import Event, Leg, OutsideCallEnded, OutsideCallStarted
+from fsacd.core.offer import is_leg_of
 from fsacd.esl import encoder, sync
 from fsacd.esl.announced import is_recovered
 from fsacd.esl.codec import Kind, Message
@@ -47,7 +48,7 @@ class _Open:
 class OutsideCalls:
     """Follows the legs at agents' phones on one switch.
 
-    `post` takes the facts and must not block. `is_offer` says whether the engine knows the offer of this id.
+    `post` takes the facts and must not block. `is_offer` says whether the engine knows an offer with this leg.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class OutsideCalls:
 
     def _is_lost_talk(self, leg: str, message: Message) -> bool:
         """Whether a crash of the switch has ended this talk for us, and the switch has brought it back since."""
-        return is_recovered(message) and message.get("variable_fsacd_offer") == leg and not self._is_offer(leg)
+        return is_recovered(message) and is_leg_of(leg, message.get("variable_fsacd_offer")) and not self._is_offer(leg)
 
     def reconsider(self) -> None:
         """Agents have moved to other phones: tell whose calls the open ones are now."""
@@ -160,7 +161,7 @@ class OutsideCalls:
             for leg in unknown[:_MOST_ASKED]:
                 dump = Message(Kind.EVENT, sync.dump(leg, ask))
                 if dump.get("Unique-ID") == leg and leg not in self._ended and leg not in self._open:
-                    orphan = adopt and dump.get("variable_fsacd_offer") == leg and leg not in known
+                    orphan = adopt and is_leg_of(leg, dump.get("variable_fsacd_offer")) and leg not in known
                     self._begin(leg, dump, "" if orphan else rung_for(dump))
                     if leg not in self._open:
                         self._no_agents.add(leg)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from fsacd.core import contact as contacts
 from fsacd.core.events import AgentLoggedIn, Event
 from fsacd.errors import FsacdError
 from fsacd.esl.codec import Message
@@ -84,9 +85,15 @@ def _bare(url: str) -> str:
     return _SCHEME.sub("", found[1] if found else url).partition(";")[0]
 
 
-def phone_of(contact: str) -> Phone:
-    """The phone that a contact leads to, as `far_end` shows it. It may be nowhere to be recognised: an empty phone."""
-    kind, _, rest = contact.partition("/")
+def phones_of(contact: str) -> tuple[Phone, ...]:
+    """The phones that a contact leads to, as `far_end` shows them."""
+    found = contacts.read(contact)
+    return tuple(phone_of(phone.endpoint) for phone in found.phones) if found else (Phone(),)
+
+
+def phone_of(endpoint: str) -> Phone:
+    """The phone that an endpoint leads to. It may be nowhere to be recognised: an empty phone."""
+    kind, _, rest = endpoint.partition("/")
     match kind:
         case "user" | "verto.rtc":
             user, _, domain = rest.partition("@")
@@ -201,10 +208,10 @@ class Phones:
             place.add(agent_id)
 
     def _places(self, agent_id: str, contact: str) -> Iterator[set[str]]:
-        """Under which names the phone of this contact is known; those who own it lend it their users."""
-        phone = phone_of(contact)
+        """Under which names the phones of this contact are known; those who own it lend it their users."""
+        phones = phones_of(contact)
         owners = self._owners.get(contact, [])
-        users = {(phone.user, phone.domain)}
+        users = {(phone.user, phone.domain) for phone in phones}
         # Their id is the user as whom their phone authenticates, whatever its contact looks like.
         users |= {self._user(owner) for owner in (owners if len(owners) <= _SHARED else ())}
         if contact == self._own[agent_id]:
@@ -212,8 +219,9 @@ class Phones:
         for user, domain in users:
             if user:
                 yield self._users.setdefault(user, {}).setdefault(domain, set())
-        if phone.address:
-            yield self._addresses.setdefault(phone.address, set())
+        for phone in phones:
+            if phone.address:
+                yield self._addresses.setdefault(phone.address, set())
 
     def _user(self, agent_id: str) -> tuple[str, str]:
         return agent_id.partition("@")[0], self._domains.get(agent_id, "")

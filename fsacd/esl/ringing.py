@@ -132,6 +132,8 @@ def _variables(command: RingAgent) -> dict[str, str]:
         "loopback_bowout": "false",
         # It leads through a dialplan to the phone itself; that leg must not be taken for a call of the agent's own.
         "export_vars": "fsacd_agent",
+        # FreeSWITCH would call a phone that forwards its calls again and again, some thousand times a second.
+        "outbound_redirect_fatal": "true",
         # For the agent's phone or desk: which call this is, so that it can show what belongs to it.
         "sip_h_X-Fsacd-Call": command.call_id,
         "sip_h_X-Fsacd-Offer": command.offer_id,

@@ -24,6 +24,7 @@ from fsacd.core.events import (
     OfferEnded,
     TalkFound,
 )
+from fsacd.core.offer import is_leg_of
 from fsacd.core.records import ENDED_UNSEEN, Elsewhere
 from fsacd.core.views import CallView, OfferView, Snapshot
 from fsacd.esl import encoder
@@ -115,8 +116,8 @@ def missed(
     offers = {offer.offer_id: offer for offer in snapshot.offers if offer.switch == switch}
     if away.restarted:
         rows = {}  # for a while the list still shows the legs of before the crash: only each leg's own answer counts
-    connecting = {offer.offer_id for offer in offers.values() if offer.state == "connecting"}
-    talking = {offer.call_id: offer.offer_id for offer in offers.values() if offer.state == "talking"}
+    connecting = {leg for offer in offers.values() if offer.state == "connecting" for leg in offer.live_legs}
+    talking = {offer.call_id: offer.live_legs[0] for offer in offers.values() if offer.state == "talking"}
     for leg, call in calls.items():
         if leg not in rows and has_ended(leg, ask):
             replaced = call.call_id in talking and _talks_with_another(talking[call.call_id], leg, ask)
@@ -129,13 +130,15 @@ def missed(
                     yield from _unbridged(leg, channel, talking.get(call.call_id), ask)
             else:
                 yield from _moved_on(call, leg, channel, connecting, talk, ask)
-    for leg, offer in offers.items():
+    for offer_id, offer in offers.items():
+        legs = offer.live_legs
         made = away.restarted or not may_be_in_the_making(offer, snapshot.now_ms)
-        if made and leg not in rows and has_ended(leg, ask):
+        if made and not any(leg in rows for leg in legs) and all(has_ended(leg, ask) for leg in legs):
             left = _left_by_crash(offer, calls.values(), ask) if away.restarted else None
-            yield Finding(Difference.OFFER_WITHOUT_LEG, leg, _end_of_offer(offer, away), then=left)
-        elif offer.state == "ringing" and _seems_answered(rows.get(leg)):
-            yield from _answered(offer, ask)
+            yield Finding(Difference.OFFER_WITHOUT_LEG, offer_id, _end_of_offer(offer, away), then=left)
+        elif offer.state == "ringing":
+            for leg in _perhaps_answered(offer, rows):
+                yield from _answered(offer, leg, ask)
 
 
 def asked_for(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], away: Away = HERE) -> list[Wire]:
@@ -147,15 +150,16 @@ def asked_for(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], away: Aw
         for call in snapshot.calls
         if call.leg is not None and call.leg.switch == switch and _is_in_doubt(call, rows.get(call.leg.uuid))
     ]
-    ringing = [offer.offer_id for offer in snapshot.offers if offer.switch == switch and offer.state == "ringing"]
-    legs += [leg for leg in ringing if _seems_answered(rows.get(leg))]
+    ringing = [offer for offer in snapshot.offers if offer.switch == switch and offer.state == "ringing"]
+    legs += [leg for offer in ringing for leg in _perhaps_answered(offer, rows)]
     return exist + [encoder.uuid_dump(leg) for leg in legs]
 
 
 def recoverable(snapshot: Snapshot, switch: str) -> list[Wire]:
     """The question for each leg that a crash of the switch need not end: those that are answered."""
     legs = [*known_legs(snapshot, switch)]
-    legs += [offer.offer_id for offer in snapshot.offers if offer.switch == switch and offer.state == "talking"]
+    talking = (offer for offer in snapshot.offers if offer.switch == switch and offer.state == "talking")
+    legs += [leg for offer in talking for leg in offer.live_legs]
     return [encoder.uuid_exists(leg) for leg in legs]
 
 
@@ -206,6 +210,13 @@ def _is_in_doubt(call: CallView, row: Row | None) -> bool:
     if call.state == "talking":
         return row is None or row.get("application") != "uuid_bridge"
     return call.state == "connecting" or row is None or row.get("context") != CONTEXT or bool(row.get("call_uuid"))
+
+
+def _perhaps_answered(offer: OfferView, rows: Mapping[str, Row]) -> list[str]:
+    """The legs of a ringing offer that the list does not show to ring; of several, those alone that it shows."""
+    legs = offer.live_legs
+    listed = legs if len(legs) == 1 else [leg for leg in legs if leg in rows]
+    return [leg for leg in listed if _seems_answered(rows.get(leg))]
 
 
 def _seems_answered(row: Row | None) -> bool:
@@ -262,12 +273,13 @@ def _talk(leg: str, channel: Message, talk: Talk | None, ask: Ask) -> TalkFound 
     return talk(channel, agents)
 
 
-def _answered(offer: OfferView, ask: Ask) -> Iterator[Finding]:
+def _answered(offer: OfferView, leg: str, ask: Ask) -> Iterator[Finding]:
     # A leg that is answered and not parked yet would lose the bridge. Its parking is an event, and we listen already.
-    channel = dump(offer.offer_id, ask)
+    channel = dump(leg, ask)
     parked = channel.get("Answer-State") == "answered" and channel.get("variable_current_application") == "park"
     if parked and not channel.get(_PARTNER):
-        yield Finding(Difference.ANSWER_UNHEARD, offer.offer_id, OfferAnswered(offer.offer_id, offer.switch))
+        which = leg if offer.legs else ""
+        yield Finding(Difference.ANSWER_UNHEARD, offer.offer_id, OfferAnswered(offer.offer_id, offer.switch, which))
 
 
 def in_limbo(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> Iterator[Finding]:
@@ -286,7 +298,7 @@ def in_limbo(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> Iterat
 def strangers(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> list[str]:
     """Legs that may be ours and that the engine does not know: in the context of the waiting, or with an offer's id."""
     known = known_legs(snapshot, switch)
-    known |= {offer.offer_id for offer in snapshot.offers if offer.switch == switch}
+    known |= {leg for offer in snapshot.offers if offer.switch == switch for leg in offer.live_legs}
     found = [leg for leg, row in rows.items() if leg not in known and (row.get("context") == CONTEXT or _is_ours(leg))]
     # Those that came first shall be found first when there are too many.
     return sorted(found, key=lambda leg: str(rows[leg].get("created_epoch", "")))
@@ -335,7 +347,7 @@ def unknown(
             case "caller" if not bridged and _in_music(channel) and isinstance(fact := queued(channel), CallQueued):
                 # The call is over, and the command that was to end its leg was lost: whoever knows it tells it again.
                 others.append(Finding(Difference.CALL_RETURNED, leg, CallReturned(fact.call_id, fact.leg)))
-            case "agent" if channel.get("variable_fsacd_offer") == leg and not bridged:
+            case "agent" if is_leg_of(leg, channel.get("variable_fsacd_offer")) and not bridged:
                 remedy = encoder.uuid_kill(leg, "NORMAL_CLEARING")
                 others.append(Finding(Difference.UNKNOWN_AGENT_LEG, leg, remedy=remedy))
             case _:

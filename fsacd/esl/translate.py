@@ -139,8 +139,9 @@ class Reader:
 
         Who connected them does not matter: the legs carry what there is to know.
         """
-        offer_id, call_id = agents.get("Unique-ID"), callers.get("variable_fsacd_call")
-        ours = agents.get("variable_fsacd_leg") == "agent" and agents.get("variable_fsacd_offer") == offer_id
+        offer_id, call_id = agents.get("variable_fsacd_offer"), callers.get("variable_fsacd_call")
+        leg = agents.get("Unique-ID")
+        ours = agents.get("variable_fsacd_leg") == "agent" and is_leg_of(leg, offer_id)
         if not (ours and callers.get("Unique-ID") and agents.get("variable_fsacd_call") == call_id):
             return None
         call = self.waiting(callers, clock, now_ms)
@@ -151,7 +152,9 @@ class Reader:
         rang_ms = _since(agents, "Caller-Channel-Created-Time", now_ms)
         answered_ms = connected_ms if answered_ms is None else min(answered_ms, connected_ms)
         rang_ms = answered_ms if rang_ms is None else min(rang_ms, answered_ms)
-        return TalkFound(call, offer_id, agents.get("variable_fsacd_agent"), rang_ms, answered_ms, connected_ms)
+        which = leg if _legs(agents) > 1 else ""
+        agent_id = agents.get("variable_fsacd_agent")
+        return TalkFound(call, offer_id, agent_id, rang_ms, answered_ms, connected_ms, which)
 
     def _announcement(
         self, message: Message, clock: SwitchClock, now_ms: int
@@ -221,8 +224,17 @@ class Reader:
                 # The first comes when the leg is killed, the second when BYE or CANCEL is on its way.
                 told = message.name == "CHANNEL_HANGUP_COMPLETE"
                 talked_ms = _talked_ms(message)
-                return OfferEnded(offer_id, end_of(cause), cause, answered, talked_ms, told, one_of_several, legs)
+                end = OfferEnd.DIVERTED if _is_diverted(message) else end_of(cause)
+                return OfferEnded(offer_id, end, cause, answered, talked_ms, told, one_of_several, legs)
         return None
+
+
+def _is_diverted(leg: Message) -> bool:
+    """Whether its phone has sent us elsewhere."""
+    return _REDIRECTS.fullmatch(leg.get("variable_proto_specific_hangup_cause")) is not None
+
+
+_REDIRECTS = re.compile(r"sip:30[0-5]")
 
 
 def _legs(leg: Message) -> int:

@@ -37,9 +37,11 @@ class NoBody(Body):
     """Nothing to say."""
 
 
-def _one_endpoint(contact: str) -> str:
+def _contact(contact: str) -> str:
     if not contact_is_safe(contact):
-        raise PydanticCustomError("contact", "a contact is one endpoint like user/1001")
+        raise PydanticCustomError(
+            "contact", "a contact is a phone like user/1001, or several as the configuration has them"
+        )
     return contact
 
 
@@ -57,7 +59,7 @@ class Login(Body):
     """Where and how the agent comes to work."""
 
     # A dial string goes into a command; whatever separates or sets variables there cannot be part of a contact.
-    contact: Annotated[str, AfterValidator(_one_endpoint)] | None = Field(
+    contact: Annotated[str, AfterValidator(_contact)] | None = Field(
         default=None,
         pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,31}/[A-Za-z0-9_.@/:;=+*#~-]{1,200}$",
         description="Where the agent is rung until they log out, instead of their own contact: the contact of another "
