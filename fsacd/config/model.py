@@ -396,8 +396,8 @@ class Config(Settings):
     )
     one_phone_refuses: Annotated[str, Choice(("others_ring_on", "ends_ring"))] = Field(
         default="others_ring_on",
-        description="What it means that one of several phones of an agent refuses or is busy, be they devices of one user "
-        "or phones of one contact. others_ring_on: the agent has refused when all have; ends_ring: at once.",
+        description="What it means that one of several phones of an agent refuses or is busy, be they devices of one "
+        "user or phones of one contact. others_ring_on: the agent has refused when all have; ends_ring: at once.",
     )
     agent_domain: Annotated[str | None, DOMAIN] = Field(
         default=None,

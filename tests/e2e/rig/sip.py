@@ -25,6 +25,7 @@ STATUS = {
     "NO_USER_RESPONSE": "480 Temporarily Unavailable",
     "UNALLOCATED_NUMBER": "404 Not Found",
     "NORMAL_TEMPORARY_FAILURE": "503 Service Unavailable",
+    "REDIRECTION_TO_NEW_DESTINATION": "302 Moved Temporarily",
 }
 _USER = re.compile(r"sip:([^@;>]*)@")
 _ANCILLARY_BYTES = 64

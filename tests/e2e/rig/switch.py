@@ -123,6 +123,8 @@ class RealSwitch:
     track_calls: bool = False
     # Callers' REFER is refused by their SIP profile, and so is that of agents whose phones are there.
     disable_transfer: bool = False
+    # A user may register several devices.
+    several_registrations: bool = False
     # FreeSWITCH without the commands and applications that run programs.
     no_system: bool = False
     dialplan: Path = REPOSITORY / "freeswitch" / "dialplan"
@@ -156,6 +158,7 @@ class RealSwitch:
             # What a crash needs to be survived; without it each call costs the switch less.
             "FSACD_LAB_TRACK_CALLS": "true" if self.track_calls else "false",
             "FSACD_LAB_DISABLE_TRANSFER": "true" if self.disable_transfer else "false",
+            "FSACD_LAB_SEVERAL_REGISTRATIONS": "contact" if self.several_registrations else "false",
             "FSACD_LAB_NO_SYSTEM": "true" if self.no_system else "false",
             "FSACD_LAB_USERS": str(users),
             "FSACD_LAB_OTHERS": str(others),

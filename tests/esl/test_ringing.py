@@ -1,0 +1,89 @@
+"""The order to ring: one line for all phones of an agent, each on a leg with a name of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fsacd.core.commands import RingAgent
+from fsacd.core.offer import legs_of, offer_id
+from fsacd.core.rules import PhoneRules
+from fsacd.esl import encoder
+from fsacd.esl.ringing import registered_users, registrations, ring
+
+OFFER = offer_id(1, "call", 1)
+CALL = "11111111-2222-4333-8444-555555555555"
+RING = RingAgent(OFFER, CALL, "1001", "sales", "user/1001@x.org", "fs1", "+4930", "Ann", 20_000)
+HERE, THERE = "sofia/agents/sip:1001@10.0.0.5:5060;ob", "sofia/agents/sip:1001@[2001:db8::7]:5060"
+
+
+def dialled(command: RingAgent, **registered: tuple[str, ...]) -> str:
+    """What stands between the variables of all and the application."""
+    wire, _ = ring(command, {user.replace("_at_", "@"): where for user, where in registered.items()})
+    return wire.data.decode().partition("}")[2].partition(" &park()")[0]
+
+
+def test_a_user_with_one_device_is_rung_as_the_directory_says() -> None:
+    """Its dial string may say more of the phone than where it is."""
+    assert registered_users(RING) == ("1001@x.org",)
+    wire, legs = ring(RING, {"1001@x.org": (HERE,)})
+    assert (
+        legs == 1 and f"{{origination_uuid={OFFER},".encode() in wire.data and b"}user/1001@x.org &park()" in wire.data
+    )
+
+
+def test_each_device_of_a_user_has_a_leg_of_its_own() -> None:
+    """Named after the offer, and it says of which user it is."""
+    wire, legs = ring(RING, {"1001@x.org": (HERE, THERE)})
+    first, second = legs_of(OFFER, 2)
+    known = "dialed_user=1001,dialed_domain=x.org,presence_id=1001@x.org"
+    text = wire.data.decode()
+    assert legs == 2 and "fsacd_legs=2" in text
+    assert f"}}[origination_uuid={first},{known}]{HERE},[origination_uuid={second},{known}]{THERE} &park()" in text
+    assert text.count("origination_uuid") == 2
+
+
+def test_phones_of_a_contact_and_devices_of_its_users_ring_together() -> None:
+    """In their order, with their options; a contact without users needs no question."""
+    plain = replace(RING, contact="[leg_timeout=9]sofia/a/1,sofia/b/2|sofia/c/3")
+    assert registered_users(plain) == ()
+    legs = legs_of(OFFER, 4)
+    names = [f"[origination_uuid={leg}" for leg in legs]
+    assert dialled(plain) == f"{names[0]},leg_timeout=9]sofia/a/1,{names[1]}]sofia/b/2|{names[2]}]sofia/c/3"
+    mixed = replace(RING, contact="user/7,sofia/b/2|user/8")
+    assert registered_users(mixed) == ("7", "8")
+    where = f"{names[0]},dialed_user=7]{HERE},{names[1]},dialed_user=7]{THERE},{names[2]}]sofia/b/2|{names[3]}]user/8"
+    assert dialled(mixed, **{"7": (HERE, THERE)}) == where
+
+
+def test_our_own_causes_end_all_legs_and_a_refusal_where_that_is_wanted() -> None:
+    """Else the end of one leg would be the beginning of the next."""
+    several = replace(RING, contact="sofia/a/1,sofia/b/2")
+    for rules, counts in ((PhoneRules(), False), (PhoneRules(refusal_ends=True), True)):
+        text = ring(replace(several, phone=rules))[0].data.decode()
+        causes = text.partition("fail_on_single_reject=")[2].partition(",")[0].split(".")
+        assert {"ORIGINATOR_CANCEL", "LOSE_RACE", "NO_ANSWER", "NORMAL_CLEARING"} <= set(causes)
+        assert ("CALL_REJECTED" in causes, "USER_BUSY" in causes) == (counts, counts)
+
+
+@pytest.mark.parametrize(
+    "answer", ["error/user_not_registered", "", "-ERR x", f"{HERE},sofia/a/<x>", "sofia/a/1 &park()"]
+)
+def test_an_answer_that_names_no_endpoints_is_none(answer: str) -> None:
+    """Such a user is rung by name."""
+    assert registrations(answer) == ()
+
+
+def test_the_switch_says_where_a_user_has_registered() -> None:
+    """Each endpoint once."""
+    assert registrations(f"{HERE},{THERE},{HERE}\n") == (HERE, THERE)
+    assert encoder.sofia_contact("1001@x.org").data == b"api sofia_contact */1001@x.org\n\n"
+    with pytest.raises(encoder.EncodeError):
+        encoder.sofia_contact("1001@x.org\n\napi shutdown")
+
+
+def test_a_contact_that_is_none_is_not_rung() -> None:
+    """It has no safe form."""
+    with pytest.raises(encoder.EncodeError):
+        ring(replace(RING, contact="user/1001 &system(id)"))
