@@ -246,6 +246,11 @@ def _moved_on(
         yield Finding(Difference.UNKNOWN_TALK, leg, found)
     elif channel.get("variable_fsacd_call") != call.call_id or channel.get("variable_fsacd_over") == "true":
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLeft(call.call_id, found=True))
+    elif partner and has_ended(partner, ask):
+        # He is on his way back by himself. Not after a crash: that may have brought back a talk of before it, and with
+        # one leg alone no bridge ends. He has kept his place, and hears nothing.
+        if is_recovered(channel):
+            yield Finding(Difference.CALLER_IN_LIMBO, leg, remedy=_into_music(leg))
     elif partner:
         # He talks, and the talk is none that we know. After it he must not come back to wait for nobody.
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLost(call.call_id, Elsewhere.TALKS_UNSEEN), disarmed(leg))

@@ -101,8 +101,14 @@ CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
     "he talks with somebody we did not give him": (
         "waiting",
         None,
-        {LEG: {**WAITS, "variable_bridge_to": OTHER}},
+        {LEG: {**WAITS, "variable_bridge_to": OTHER}, OTHER: {}},
         [CallLost(CALL, Elsewhere.TALKS_UNSEEN)],
+    ),
+    "he is on his way back from a talk that is over": (
+        "waiting",
+        None,
+        {LEG: {**WAITS, "variable_bridge_to": OTHER}},
+        [],
     ),
     "the bridge came": (
         "connecting",
@@ -172,6 +178,18 @@ def test_a_leg_that_the_switch_has_not_made_yet(state: str) -> None:
     assert found(replace(young, heard_of=True), 10_100) == [gone], "it rang, and is not there any more"
     never = OfferEnded(OFFER, OfferEnd.NOT_SENT, "switch_restarted")
     assert never in found(young, 10_100, sync.Away(restarted=True)), "a switch that was started anew makes none"
+
+
+def test_a_crash_brings_back_a_talk_that_was_over() -> None:
+    """What is written down for recovery is older than the crash: the caller who waits again is put into the music."""
+    recovered = {**WAITS, "variable_bridge_to": OTHER, "variable_fsacd_recovered": "true"}
+    switch = Switch({LEG: recovered})
+    rows = sync.channels(switch.ask)
+    assert rows is not None
+    (finding,) = sync.missed(view("waiting", None), "fs1", rows, switch.ask, returned, sync.Away(restarted=True))
+    assert (finding.kind, finding.fact) == (sync.Difference.CALLER_IN_LIMBO, None)
+    assert finding.remedy is not None
+    assert finding.remedy.data.decode().split()[1:] == ["uuid_transfer", LEG, "fsacd_wait", "XML", "fsacd"]
 
 
 def test_a_caller_whose_agent_was_not_recovered() -> None:
