@@ -30,14 +30,13 @@ if TYPE_CHECKING:
 
     from fsacd.config.model import Config
     from fsacd.core.rules import Parameters
+    from fsacd.number_plan import NumberPlan
 
 _STATEMENT_MS = 10_000
 _NUMBER_LIMIT = 64
 _HEAD_START_MS = 86_400_000
 _TEXT_LIMIT = 256
 _SKILLS_LIMIT = 32
-# PostgreSQL's word for a role that may not do what it wants to do.
-_NO_RIGHT = "42501"
 
 CUSTOMER_COLUMNS = (
     o.Column("NUMBER", lambda row: clean(row["number"])),
@@ -88,7 +87,7 @@ def customer_add(
 
     settings = load_config(config)
     entry = Customer(
-        given_number(number),
+        given_number(number, settings.number_plan.plan()),
         priority,
         _head_start_ms(head_start),
         tuple(sorted(_skills(skills, settings).items())),
@@ -132,8 +131,9 @@ def customer_remove(config: Path, number: str) -> None:
     """Remove a customer."""
     from fsacd.store.customers import remove  # noqa: PLC0415 - heavy, and for this command only
 
-    wanted = given_number(number)
-    with database(load_config(config), config) as connection:
+    settings = load_config(config)
+    wanted = given_number(number, settings.number_plan.plan())
+    with database(settings, config) as connection:
         if not remove(connection, wanted, who()):
             raise Refused(f"there is no customer with the number {wanted} in the database")
     sys.stdout.write(f"removed {clean(wanted)}\n")
@@ -142,11 +142,13 @@ def customer_remove(config: Path, number: str) -> None:
 # --- what is given ---------------------------------------------------------------------------------------------------
 
 
-def given_number(text: str) -> str:
-    """A number as it is compared. Raises BadUse for what is none."""
-    from fsacd.recognition import normalised  # noqa: PLC0415 - heavy, and for these commands only
+def given_number(text: str, plan: NumberPlan) -> str:
+    """A number as it is compared. Raises BadUse for what is none, and for what is nobody's."""
+    from fsacd.core.numbers import normalised  # noqa: PLC0415 - for these commands only
 
-    number = normalised(text)
+    number = plan.identity(text)
+    if not number and normalised(text):
+        raise BadUse(f"{text[:40]!r} is shown where a caller shows no number: it is nobody's in particular.")
     if not any(map(str.isalnum, number)) or not number.isprintable() or len(number) > _NUMBER_LIMIT:
         raise BadUse(f"{text!r} is no number: up to {_NUMBER_LIMIT} letters or digits as the switch shows the caller.")
     return number
@@ -272,5 +274,4 @@ def database(
     except psycopg.OperationalError as error:
         raise NotReachable(f"the database cannot be reached: {sentence(error)}") from error
     except psycopg.Error as error:
-        right = " (the role lacks a right)" if error.sqlstate == _NO_RIGHT else ""
-        raise Refused(f"the database refuses{right}: {sentence(error)}") from error
+        raise Refused(f"the database refuses: {sentence(error)}") from error

@@ -21,7 +21,6 @@ from fsacd.core.plugins import Plugins
 from fsacd.core.records import CallEnded, OfferClosed, Record
 from fsacd.core.rules import Rules
 from fsacd.journal.journal import Journal
-from fsacd.recognition import normalised
 from fsacd.runtime import Runtime, monotonic_ms
 
 log = structlog.get_logger(__name__)
@@ -71,7 +70,7 @@ class Continuation:
             return
         self.engine = recovered.engine
         assert journal is not None
-        erased = journal.to_be_erased()
+        erased = journal.is_to_be_erased()
         self.unwritten = tuple(_without_erased(record, erased) for record in recovered.lately_ended)
         view = self.engine.snapshot(recovered.last_ms)
         self._known = frozenset(agent.agent_id for agent in view.agents)
@@ -118,9 +117,9 @@ class Continuation:
             _keep_time(runtime, controls)
 
 
-def _without_erased(record: CallEnded | OfferClosed, erased: Collection[str]) -> Record:
+def _without_erased(record: CallEnded | OfferClosed, is_erased: Callable[[str], bool]) -> Record:
     """Who was to be erased meanwhile is not brought back."""
-    if isinstance(record, CallEnded) and normalised(record.number) in erased:
+    if isinstance(record, CallEnded) and is_erased(record.number):
         return replace(record, number="", name="", customer="", leg_uuid=None)
     return record
 

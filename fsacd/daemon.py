@@ -98,7 +98,7 @@ class Daemon:
             journal=self._journal,
             ahead_ms=last.ahead_ms,
         )
-        self._recognition = Recognition()
+        self._recognition = Recognition(plan=config.number_plan.plan())
         self._timetable = Timetable(config.opening_hours(), self.runtime.post, told=last.hours)
         self.metrics.watch_snapshot(self.runtime.snapshot)
         self._desk = Desk(self.ask, monotonic_ms)
@@ -290,7 +290,7 @@ class Daemon:
         self.metrics.set_rules(config.rules())
         needs_restart = [
             part
-            for part in ("switches", "api", "store", "journal", "log", "lease_ms", "instance")
+            for part in ("switches", "api", "store", "journal", "log", "lease_ms", "instance", "number_plan")
             if _at_start(config, part) != _at_start(self._config, part)
         ]
         self._config, self._configured_ms = config, _wall_ms()
@@ -303,6 +303,7 @@ class Daemon:
 
     def _recognise_configured(self) -> None:
         self._recognition.believes_unmarked = self._config.believe_numbers == "always"
+        self._recognition.may_see = self._config.may_see()
         left_out = self._recognition.replace_configured(self._config.known_customers())
         if left_out:
             log.warning("customers", what=left_out)

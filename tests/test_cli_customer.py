@@ -137,6 +137,8 @@ def test_the_list_as_a_table(config: Path, capsys: pytest.CaptureFixture[str]) -
     [
         (["add", " - "], "' - ' is no number"),
         (["add", "9" * 65], "is no number"),
+        (["add", "anonymous"], "'anonymous' is shown where a caller shows no number: it is nobody's in particular"),
+        (["add", "000 000 00 00"], "it is nobody's in particular"),
         (["add", "1", "--head-start", "soon"], "--head-start: expected a duration like 60s or 2m, up to one day"),
         (["add", "1", "--head-start", "25h"], "up to one day; got '25h'"),
         (["add", "1", "--priority", "101"], "101 is not in the range -100<=x<=100"),

@@ -141,6 +141,20 @@ def test_erase(config: Path, database: str, capsys: pytest.CaptureFixture[str]) 
     )
 
 
+@pytest.mark.parametrize("verb", [["erase"], ["export", "--number"]])
+def test_who_shows_no_number_is_nobody(
+    config: Path, database: str, verb: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All who withhold their number are not one person: nothing is erased, and nothing given out, in their name."""
+    capsys.readouterr()
+    before = dump(database)
+    assert run(config, *verb, "Anonymous") == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "it is nobody's in particular" in told.err
+    assert dump(database) == before
+
+
 @pytest.fixture
 def held(database: str) -> Iterator[psycopg.Connection]:
     """Keeps everybody from writing calls until it is told to let go."""

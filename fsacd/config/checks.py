@@ -189,7 +189,7 @@ def _shared_phones(config: Config) -> Iterator[Complaint]:
 
 
 def _customers(config: Config, names: Names) -> Iterator[Complaint]:
-    yield from check_numbers(config.customers, ("customers",))
+    yield from check_numbers(config.customers, ("customers",), config.number_plan.plan())
     for number, customer in config.customers.items():
         loc: Loc = ("customers", number)
         yield from unknown_skills((*loc, "skills"), customer.skills, config.skills)
