@@ -18,7 +18,7 @@ import fsacd
 from fsacd import logs, plugging, watched, wiring
 from fsacd.config.model import Config
 from fsacd.config.problems import ConfigErrors
-from fsacd.continuing import Continuation
+from fsacd.continuing import Continuation, rename_callers
 from fsacd.core.commands import Command
 from fsacd.core.events import RulesChanged
 from fsacd.core.records import Anomaly, CallEnded, CallOutcome, Record, StrategyFailed, StrategyReturned
@@ -166,6 +166,7 @@ class Daemon:
             self._journal.begin(self._continuation.engine, self.runtime.post)
         log_in = [agent_id for agent_id, agent in self._config.agents.items() if agent.login_at_start]
         self._continuation.tell(self.runtime, self._controls, log_in)
+        watched.keep("callers by number", self._rename_callers, may_end=lambda: True)
         self._desk.phones.sit(self._continuation.contacts())
         self._guard.look_around()
         self._timetable.start()
@@ -185,6 +186,9 @@ class Daemon:
                 break
         self._stop()
         return 1 if self.runtime.failure else 0
+
+    def _rename_callers(self) -> None:
+        rename_callers(self._continuation.engine, self.runtime.post, self._config.number_plan.plan())
 
     def _tell_ready(self) -> None:
         """READY once every switch that answers is in sync: at least one of them."""
