@@ -120,4 +120,4 @@ def usual_prefixes(country: str) -> tuple[str, str]:
     facts = p.PhoneMetadata.metadata_for_region(country)
     assert facts is not None, "is_country was asked before"
     choices = ((facts.preferred_international_prefix or "").replace("~", ""), facts.international_prefix or "")
-    return next((one for one in choices if one.isdigit()), ""), facts.national_prefix or ""
+    return next((one for one in choices if one.isascii() and one.isdigit()), ""), facts.national_prefix or ""

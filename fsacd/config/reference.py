@@ -127,7 +127,7 @@ def _limits(kind: Kind | None, default: Any) -> str:
 
 def _words(words: Iterable[str]) -> str:
     """A list in one line; a word that is a number to YAML stands in quotes."""
-    return "[" + ", ".join(f'"{word}"' if word.isdigit() else word for word in words) + "]"
+    return "[" + ", ".join(f'"{word}"' if word.isascii() and word.isdigit() else word for word in words) + "]"
 
 
 def _inline(default: Any) -> str:
