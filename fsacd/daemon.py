@@ -18,7 +18,7 @@ import fsacd
 from fsacd import logs, plugging, watched, wiring
 from fsacd.config.model import Config
 from fsacd.config.problems import ConfigErrors
-from fsacd.continuing import Continuation
+from fsacd.continuing import Continuation, rename_callers
 from fsacd.core.commands import Command
 from fsacd.core.events import RulesChanged
 from fsacd.core.records import Anomaly, CallEnded, CallOutcome, Record, StrategyFailed, StrategyReturned
@@ -98,7 +98,7 @@ class Daemon:
             journal=self._journal,
             ahead_ms=last.ahead_ms,
         )
-        self._recognition = Recognition()
+        self._recognition = Recognition(plan=config.number_plan.plan())
         self._timetable = Timetable(config.opening_hours(), self.runtime.post, told=last.hours)
         self.metrics.watch_snapshot(self.runtime.snapshot)
         self._desk = Desk(self.ask, monotonic_ms)
@@ -166,6 +166,7 @@ class Daemon:
             self._journal.begin(self._continuation.engine, self.runtime.post)
         log_in = [agent_id for agent_id, agent in self._config.agents.items() if agent.login_at_start]
         self._continuation.tell(self.runtime, self._controls, log_in)
+        watched.keep("callers by number", self._rename_callers, may_end=lambda: True)
         self._desk.phones.sit(self._continuation.contacts())
         self._guard.look_around()
         self._timetable.start()
@@ -185,6 +186,9 @@ class Daemon:
                 break
         self._stop()
         return 1 if self.runtime.failure else 0
+
+    def _rename_callers(self) -> None:
+        rename_callers(self._continuation.engine, self.runtime.post, self._config.number_plan.plan())
 
     def _tell_ready(self) -> None:
         """READY once every switch that answers is in sync: at least one of them."""
@@ -290,7 +294,7 @@ class Daemon:
         self.metrics.set_rules(config.rules())
         needs_restart = [
             part
-            for part in ("switches", "api", "store", "journal", "log", "lease_ms", "instance")
+            for part in ("switches", "api", "store", "journal", "log", "lease_ms", "instance", "number_plan")
             if _at_start(config, part) != _at_start(self._config, part)
         ]
         self._config, self._configured_ms = config, _wall_ms()
@@ -303,6 +307,7 @@ class Daemon:
 
     def _recognise_configured(self) -> None:
         self._recognition.believes_unmarked = self._config.believe_numbers == "always"
+        self._recognition.may_see = self._config.may_see()
         left_out = self._recognition.replace_configured(self._config.known_customers())
         if left_out:
             log.warning("customers", what=left_out)

@@ -73,6 +73,12 @@ class QueueSettings(Settings):
         description="Which agent comes first for a caller, before any other rule: last, named, named_or_last, or "
         "{agent: last, for: 20s}; null: none.",
     )
+    show_withheld: Annotated[bool, Flag()] = Field(
+        default=False,
+        description="Show the number of a caller who asks that it be hidden (SIP's Privacy: id), to phones, API and "
+        "history; for lines that may see it, like an emergency line's. For one call the dialplan says so by "
+        "fsacd_show_withheld=true.",
+    )
     ring_timeout_ms: Annotated[int, Duration("1s", "10m")] = Field(
         default=20_000, description="How long an agent's phone rings before the call goes to the next one."
     )
@@ -192,6 +198,7 @@ class QueueSettings(Settings):
             when_closed=_overflow(self.when_closed),
             expected_handling_ms=self.expected_handling_ms,
             steps=tuple(step.step() for step in self.steps),
+            show_withheld=self.show_withheld,
             sticky=None if self.sticky is None else self.sticky.sticky(),
             after_talk=self.after_talk.target(),
             hold_back=self.hold_back.hold_back(),

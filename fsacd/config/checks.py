@@ -13,6 +13,7 @@ from fsacd.config.customers import check_numbers
 from fsacd.config.forms import contact_for, contact_is_safe, is_loopback
 from fsacd.config.installed import KNOWN_PASSWORDS
 from fsacd.config.model import Config, SwitchSettings
+from fsacd.config.number_plan import check_number_plan
 from fsacd.config.opening import check_hours
 from fsacd.config.problems import Complaint, Loc, shown
 from fsacd.config.queue_checks import QueueChecks, check_circles, unknown, unknown_skills
@@ -49,6 +50,7 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
         yield Complaint(
             ("journal", "directory"), "not an absolute path; write it from the root, like /var/lib/fsacd/journal"
         )
+    yield from check_number_plan(config.number_plan, ("number_plan",))
     if config.store is not None:
         yield from _store(config)
     for name, hours in config.hours.items():
@@ -189,7 +191,7 @@ def _shared_phones(config: Config) -> Iterator[Complaint]:
 
 
 def _customers(config: Config, names: Names) -> Iterator[Complaint]:
-    yield from check_numbers(config.customers, ("customers",))
+    yield from check_numbers(config.customers, ("customers",), config.number_plan.plan())
     for number, customer in config.customers.items():
         loc: Loc = ("customers", number)
         yield from unknown_skills((*loc, "skills"), customer.skills, config.skills)

@@ -37,6 +37,7 @@ from fsacd.config.forms import (
 from fsacd.config.history import StoreSettings
 from fsacd.config.keeping import JournalSettings
 from fsacd.config.kinds import Choice, Duration, Flag, Number, Secret
+from fsacd.config.number_plan import NumberPlanSettings
 from fsacd.config.opening import HoursSettings
 from fsacd.core.rules import AgentRules, Limits, QueueRules, Rules
 from fsacd.hours import Hours
@@ -418,6 +419,9 @@ class Config(Settings):
         "fsacd_number_believed. Anybody can claim any number, unless a trunk or a password vouches for it: with "
         "when_marked nobody is recognised by a number that is not marked.",
     )
+    number_plan: NumberPlanSettings = Field(
+        default=NumberPlanSettings(), description="How callers' numbers are read, and which of them are nobody's."
+    )
     allow_acting_for_others: Annotated[bool, Flag()] = Field(
         default=True, description="Let an agent use a feature code for another agent who has a PIN, by that PIN."
     )
@@ -457,6 +461,10 @@ class Config(Settings):
         named = {name: hours.hours() for name, hours in self.hours.items()}
         chosen = {name: self.queue(name).hours for name in self.queues}
         return MappingProxyType({queue: named[name] for queue, name in chosen.items() if name is not None})
+
+    def may_see(self) -> frozenset[str]:
+        """Give the queues whose agents may see a number that its caller wants hidden."""
+        return frozenset(name for name in self.queues if self.queue(name).show_withheld)
 
     def known_customers(self) -> tuple[Customer, ...]:
         """Give the customers as recognition takes them."""

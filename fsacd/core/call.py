@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
+from fsacd.core.numbers import identity
 from fsacd.core.offer import Offer
 from fsacd.core.rules import SkillLevels, Target
 
@@ -98,6 +99,8 @@ class Call:
     named_agent: str = ""
     source: str = ""
     number_believed: bool = True
+    identity: str | None = None  # as in CallQueued
+    hidden: bool = False  # the caller asks that number and name be shown to nobody
     priority: int = 0
     required: SkillLevels = ()
     delay_ms: int = 0  # it can reach agents who help this late
@@ -125,6 +128,11 @@ class Call:
         if self.answered_after_ms is not None:
             return self.answered_after_ms
         return now_ms - self.arrived_ms - self.talked_ms
+
+    @property
+    def who(self) -> str:
+        """What tells this caller from others; empty for nobody in particular."""
+        return identity(self.number) if self.identity is None else self.identity
 
     @property
     def virtual_ms(self) -> int:

@@ -67,7 +67,9 @@ def make(world: World, event: CallQueued) -> c.Call:
         event.named_agent,
         event.source,
         event.number_believed is not False,
-        priority,
+        identity=event.identity,
+        hidden=event.hidden,
+        priority=priority,
         epoch=world.epochs.get(event.leg.switch, 0) if event.leg is not None else 0,
     )
 

@@ -34,6 +34,7 @@ class RingAgent:
     caller_number: str
     caller_name: str
     timeout_ms: int
+    hidden: bool = False  # the caller's name and number are shown to nobody, and are left out here
 
 
 @fact

@@ -70,6 +70,7 @@ def write(
         epoch = call.epoch
         if outcome is CallOutcome.ANSWERED:
             evidence = Evidence.SAW_TALK
+    shown = world.shows(call)
     world.record(
         CallEnded(
             call.call_id,
@@ -83,8 +84,8 @@ def write(
             call.agent_id,
             call.offers,
             call.priority,
-            call.number,
-            call.name,
+            call.number if shown else "",
+            call.name if shown else "",
             call.customer,
             call.leg.switch if call.leg else None,
             call.leg.uuid if call.leg else None,

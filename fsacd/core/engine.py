@@ -179,6 +179,10 @@ class Engine:
         """The numbers of those who are waiting or talking."""
         return {call.number for call in self._world.calls.values()}
 
+    def last_agent_of(self, number: str) -> str:
+        """Whom the caller who is remembered by this number talked with last; empty when nobody is known."""
+        return self._world.last_agents.get(number, "")
+
     def numbers_remembered(self) -> list[str]:
         """The numbers of those whose last agent is known."""
         return list(self._world.last_agents)

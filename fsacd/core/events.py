@@ -62,6 +62,9 @@ class CallQueued:
     number_believed: bool | None = None
     joined_after_ms: int = 0  # its arrival → its joining the queue it stands in
     changed: bool = False  # priority, head start and skills are as somebody has changed them: nothing is added
+    # Who calls, as callers are told apart: empty for nobody in particular; None: nobody has said, the number tells.
+    identity: str | None = None
+    hidden: bool = False  # the caller asks that the number be shown to nobody
 
 
 @fact

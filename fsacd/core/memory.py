@@ -12,7 +12,7 @@ from typing import Any
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
-from fsacd.core import roster
+from fsacd.core import roster, sticky
 from fsacd.core.commands import EndCall, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
@@ -206,7 +206,8 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
         world.timers.set(_TIMER_KINDS.get(kind, kind), owner, at_ms)
     _try_again_whom_nobody_would(world)
     world.handling = memory.handling or {}
-    world.last_agents.update(memory.last_agents)
+    for number, agent_id in memory.last_agents:
+        sticky.remember(world, number, agent_id)  # an earlier fsacd has kept them by the number as it was shown
     for queue, outcome, count in memory.outcomes:
         world.outcomes[queue, outcome] = count
     world.decisions.go_on_from(memory.decisions)

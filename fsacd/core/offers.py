@@ -56,6 +56,7 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
     ringing = call.state.offer_ids if isinstance(call.state, c.Ringing) else ()
     world.move_call(call, c.Ringing((*ringing, offer_id)))
     roster.move(world, agent, a.Offered(offer_id, call_id))
+    shown = world.shows(call)
     world.command(
         RingAgent(
             offer_id,
@@ -64,9 +65,10 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
             queue,
             agent.contact,
             switch,
-            call.number,
-            call.name,
+            call.number if shown else "",
+            call.name if shown else "",
             rules.ring_timeout_ms,
+            not shown,
         )
     )
 

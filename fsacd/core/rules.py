@@ -144,6 +144,7 @@ class QueueRules:
     expected_handling_ms: int = 180_000  # talk and wrap-up, for the estimate, until enough calls are measured
     steps: tuple[Step, ...] = ()  # by after_ms
     sticky: Sticky | None = None
+    show_withheld: bool = False  # its agents may see the number of a caller who asks that it be shown to nobody
     # None: hang the caller up after the talk; a target: the caller goes on there (a survey, say).
     after_talk: ToExtension | None = None
     hold_back: HoldBack = HoldBack()

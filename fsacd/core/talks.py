@@ -121,8 +121,7 @@ def connected(world: World, offer: o.Offer, since_ms: int) -> None:
     agent = world.agents[offer.agent_id]
     roster.move(world, agent, a.Talking(offer.offer_id, call.call_id))
     roster.answered(world, agent, offer.queue)
-    if call.number_believed:
-        sticky.remember(world, call.number, offer.agent_id)
+    sticky.remember(world, sticky.known_as(world, call), offer.agent_id)
     waited_ms = call.answered_after_ms
     world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms))
 

@@ -201,6 +201,11 @@ class World:
         """The rules of the queue the call stands in."""
         return self.rules.queues[call.queue]
 
+    def shows(self, call: c.Call) -> bool:
+        """Whether number and name of the caller may be shown where the call stands, and remembered."""
+        rules = self.rules.queues.get(call.queue)
+        return not call.hidden or (rules is not None and rules.show_withheld)
+
     def may_offer(self, call: c.Call) -> bool:
         """Whether the call's leg can be reached. Calls without a leg can (a callback is dialled)."""
         return call.leg is None or self.switches.get(call.leg.switch, False)

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Final, assert_never
 from urllib.parse import quote, unquote
 
 from fsacd.core.commands import (
@@ -401,6 +401,10 @@ def switch_of(command: Command) -> str:
             assert_never(command)
 
 
+# `Privacy: id`, as the switch's own bridge has it; and when a bridge stands, the switch tells the phone with whom.
+_HIDDEN: Final = {"origination_privacy": "hide_name:hide_number", "ignore_display_updates": "true"}
+
+
 def _ring(command: RingAgent) -> Wire:
     timeout_s = math.ceil(command.timeout_ms / 1000) + _RING_MARGIN_S
     return encoder.originate(
@@ -426,6 +430,7 @@ def _ring(command: RingAgent) -> Wire:
             "sip_h_X-Fsacd-Call": command.call_id,
             "sip_h_X-Fsacd-Offer": command.offer_id,
             "sip_h_X-Fsacd-Queue": command.queue,
+            **(_HIDDEN if command.hidden else {}),
         },
         name=command.caller_name,
         number=command.caller_number,

@@ -224,6 +224,8 @@ def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.Ca
         head_start_ms=milliseconds(given.get("head_start", "0")),
         required=levels(given.get("requires", "")),
         number=given.get("number", ""),
+        identity=given.get("identity"),
+        hidden="hidden" in given,
         name=given.get("name", ""),
         customer=given.get("customer", ""),
         language=given.get("language", ""),

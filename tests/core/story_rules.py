@@ -279,5 +279,6 @@ _QUEUE_SETTINGS: dict[str, Callable[[str], object]] = {
     "when_estimated_wait": _overflow,
     "when_closed": _overflow,
     "sticky": _sticky,
+    "show_withheld": lambda text: text == "yes",
     "after_talk": _target,
 }

@@ -390,6 +390,14 @@ def test_a_ring_can_outlive_neither_daemon_nor_caller() -> None:
     }
 
 
+def test_a_hidden_caller_is_private_to_the_phone() -> None:
+    """The leg is marked as the switch's own bridge marks it, and the phone is not told later with whom it talks."""
+    (wire,) = to_wires(RingAgent(OFFER, CALL, "1001", "sales", "user/1001@x", "fs1", "", "", 20_000, hidden=True))
+    assert b"origination_privacy=hide_name:hide_number" in wire.data
+    assert b"ignore_display_updates=true" in wire.data
+    assert b"'anonymous' anonymous 23" in wire.data
+
+
 NOTED = NoteCall(CALL, Leg("fs1", LEG), "Support (EU)", 5, 1_500, 60_000, (("billing", 3), ("german", 10)))
 
 

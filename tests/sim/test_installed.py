@@ -35,6 +35,17 @@ def test_a_newcomers_first_call_is_answered() -> None:
     assert centre.warnings == []
 
 
+def test_a_private_caller_is_hidden() -> None:
+    """What the switch says of `Privacy: id` reaches the phone as an anonymous ring that is marked private."""
+    rules = rules_of(queue("support"), agent("1001", "support"))
+    centre = Centre(installed(FREESWITCH / "dialplan" / "public" / "fsacd_example.xml"), rules)
+    centre.call("4930123456", private=True)
+    centre.run(500)
+    (ring,) = centre.commanded(RingAgent)
+    assert isinstance(ring, RingAgent)
+    assert (ring.caller_number, ring.caller_name, ring.hidden) == ("", "", True)
+
+
 @pytest.mark.parametrize("name", INNER)
 def test_nobody_dials_an_inner_extension(name: str) -> None:
     """A leg that was not sent there in order is released, unanswered, and no call is announced."""

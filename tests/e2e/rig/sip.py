@@ -42,15 +42,17 @@ class Message:
     headers: dict[str, str]
     vias: tuple[str, ...]
     body: str = ""
+    raw: str = ""
 
     @classmethod
     def read(cls, raw: bytes) -> Message:
         """Take a datagram apart."""
-        head, _, body = raw.decode("utf-8", "replace").partition("\r\n\r\n")
+        text = raw.decode("utf-8", "replace")
+        head, _, body = text.partition("\r\n\r\n")
         start, *lines = head.split("\r\n")
         pairs = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         vias = tuple(value for name, value in pairs if name in {"via", "v"})
-        return cls(start, dict(reversed(pairs)), vias, body)
+        return cls(start, dict(reversed(pairs)), vias, body, text)
 
     @property
     def call_id(self) -> str:
@@ -120,6 +122,9 @@ class Telephones:
         # How long a phone that has fallen silent waits before it says so. Many at once would else take from the switch
         # the processor that, anywhere but here, it need not share with them.
         self.pause_s = 0.0
+        # Given a list: every datagram that the switch sends to a phone, not to a caller. `says`: lines of each answer.
+        self.heard: list[str] | None = None
+        self.says: tuple[str, ...] = ()
         self._trunk_port = trunk_port
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
@@ -141,16 +146,19 @@ class Telephones:
 
     # --- what a test does -----------------------------------------------------------------------------------------
 
-    def call(self, number: str, dials: str) -> Dialog:
-        """A caller calls; he answers a BYE and hangs up by `hang_up`."""
+    def call(self, number: str, dials: str, *, as_whom: str = "", more: tuple[str, ...] = ()) -> Dialog:
+        """A caller calls; he answers a BYE and hangs up by `hang_up`.
+
+        `as_whom` is the From where it shows another one than `number`; `more` are further lines of the INVITE.
+        """
         self._calls += 1
         call_id = f"{number}-{self._calls}@{self.port}"
-        dialog = Dialog(number, call_id, f"<sip:{number}@127.0.0.1:{self.port}>;tag=c{self._calls}")
+        dialog = Dialog(number, call_id, f"{as_whom or f'<sip:{number}@127.0.0.1:{self.port}>'};tag=c{self._calls}")
         dialog.target = f"sip:{dials}@127.0.0.1:{self._trunk_port}"
         dialog.far = f"<{dialog.target}>"
         self._dialogs[call_id] = dialog
         dialog.sequence = 1
-        dialog.branch = self._request(dialog, "INVITE", 1, _SDP)
+        dialog.branch = self._request(dialog, "INVITE", 1, _SDP, more=more)
         return dialog
 
     def answer(self, dialog: Dialog) -> None:
@@ -249,6 +257,7 @@ class Telephones:
             f"Call-ID: {headers['call-id']}",
             f"CSeq: {headers['cseq']}",
             f"Contact: <sip:{contact[1] if contact else 'x'}@127.0.0.1:{self.port}>",
+            *self.says,
         ]
         self._send(lines, body, address)
 
@@ -282,6 +291,8 @@ class Telephones:
         dialog = self._dialogs.get(message.call_id)
         if dialog is not None:
             dialog.heard_s = self._came_s
+        if self.heard is not None and (dialog is None or dialog.invite is not None):
+            self.heard.append(message.raw)
         if method == "INVITE" and dialog is None:
             self._ring(message, address)
         elif method == "INVITE" and dialog is not None and dialog.state == "talking":
