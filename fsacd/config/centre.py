@@ -24,12 +24,14 @@ from fsacd.config.problems import shown, wrong
 from fsacd.config.routing import (
     HoldBackSettings,
     Levels,
+    NotReadyAfterSettings,
+    OwnHoldBackSettings,
     StepSettings,
     StickySettings,
     WrapUpSettings,
 )
 from fsacd.config.targets import AfterTalkSettings, EstimatedWaitSettings, OverflowSettings, TargetSettings
-from fsacd.core.rules import AgentRules, Overflow, QueueRules, Service
+from fsacd.core.rules import AgentRules, Cause, Overflow, OwnPauses, QueueRules, Service
 from fsacd.core.skills import levels_of
 
 
@@ -80,9 +82,10 @@ class QueueSettings(Settings):
         default=HoldBackSettings(),
         description="How long an agent is not rung again after an offer that came to nothing.",
     )
-    not_ready_after: Annotated[int, Number(0, 100)] = Field(
-        default=0,
-        description="An agent who has not answered so many offers in a row is not ready any more; 0: never.",
+    not_ready_after: NotReadyAfterSettings = Field(
+        default=NotReadyAfterSettings(no_answer=0),
+        description="An agent is not ready any more after so many offers in a row that they did not answer, or of "
+        "each cause its own number: {no_answer: 3, refused: 5, busy: 5, unreachable: 10}; 0: never.",
     )
     wrap_up: WrapUpSettings = Field(
         default=WrapUpSettings(),
@@ -154,16 +157,22 @@ class QueueSettings(Settings):
     )
 
     def over(self, defaults: QueueSettings) -> QueueSettings:
-        """Give these settings with the defaults in the place of those that are not set; `hold_back` goes one by one."""
+        """Give these settings with the defaults in the place of those that are not set.
+
+        `hold_back` and `not_ready_after` go one by one.
+        """
         merged = {name: getattr(self, name) for name in self.model_fields_set}
         if "hold_back" in merged:
             own = {name: getattr(self.hold_back, name) for name in self.hold_back.model_fields_set}
             merged["hold_back"] = defaults.hold_back.model_copy(update=own)
+        if "not_ready_after" in merged:
+            merged["not_ready_after"] = self.not_ready_after.over(defaults.not_ready_after)
         return defaults.model_copy(update=merged)
 
     def rules(self, name: str) -> QueueRules:
         """Give the queue's rules as the engine takes them."""
         estimated = self.when_estimated_wait
+        limits = dict(self.not_ready_after.limits())
         return QueueRules(
             name=name,
             strategy=self.strategy.name,
@@ -195,7 +204,8 @@ class QueueSettings(Settings):
             sticky=None if self.sticky is None else self.sticky.sticky(),
             after_talk=self.after_talk.target(),
             hold_back=self.hold_back.hold_back(),
-            not_ready_after=self.not_ready_after,
+            not_ready_after=limits.pop(Cause.NO_ANSWER, 0),
+            not_ready_after_others=MappingProxyType(limits),
             service_level_ms=self.service_level_ms,
             short_abandon_ms=self.short_abandon_ms,
         )
@@ -285,6 +295,20 @@ class AgentSettings(Settings):
     skills: Levels = Field(
         default={}, max_length=200, description="What he can do, with levels 1 to 10 (10 best), like {german: 8}."
     )
+    wrap_up: WrapUpSettings | None = Field(
+        default=None,
+        description="This agent's after-call work in the place of the queue's: 30s, or {ends: by_agent}; null: as the "
+        "queue says.",
+    )
+    hold_back: OwnHoldBackSettings = Field(
+        default=OwnHoldBackSettings(),
+        description="How long this agent is not rung again after an offer that came to nothing.",
+    )
+    not_ready_after: NotReadyAfterSettings | None = Field(
+        default=None,
+        description="After how many offers in a row that came to nothing this agent is not ready any more, as for "
+        "queues; null: as the queue says.",
+    )
     login_at_start: Annotated[bool, Flag()] = Field(
         default=False, description="Logged in and ready when the daemon starts, for phones that are always staffed."
     )
@@ -299,4 +323,15 @@ class AgentSettings(Settings):
             switch=switch,
             queues=MappingProxyType(services),
             skills=levels_of(self.skills),
+            own=self._own(),
+        )
+
+    def _own(self) -> OwnPauses:
+        wrap_up = self.wrap_up if self.wrap_up is not None else WrapUpSettings()
+        given = wrap_up.model_fields_set
+        return OwnPauses(
+            wrap_up_ms=wrap_up.time_ms if "time_ms" in given else None,
+            wrap_up=wrap_up.mode() if "ends" in given else None,
+            hold_back_ms=self.hold_back.times(),
+            not_ready_after=self.not_ready_after.limits() if self.not_ready_after is not None else MappingProxyType({}),
         )

@@ -97,6 +97,16 @@ def back_to_waiting(world: World, call: c.Call) -> None:
         overflow.send_on(world, call, *reason)
 
 
+def one_less(world: World, call: c.Call, offer_id: str) -> None:
+    """One phone fewer rings for the call; with the last one it waits again."""
+    assert isinstance(call.state, c.Ringing)
+    left = tuple(other for other in call.state.offer_ids if other != offer_id)
+    if left:
+        world.move_call(call, c.Ringing(left))
+    else:
+        back_to_waiting(world, call)
+
+
 def returned(world: World, event: CallReturned) -> None:
     """The caller hears music again. Ordinary after a broken bridge; also after a talk whose end we saw first."""
     call = _call_of(world, event.call_id, event.leg)

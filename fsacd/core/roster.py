@@ -90,7 +90,7 @@ def recount(world: World, agent: a.Agent) -> None:
 
 def answered(world: World, agent: a.Agent, queue: str) -> None:
     """The agent begins to talk with a caller of this queue."""
-    agent.unanswered = 0
+    agent.in_vain.clear()
     agent.handling = (queue, world.now_ms)
     agent.load.calls = plus_call(agent.load.calls, world.now_ms, world.rules.limits.counters_half_life_ms)
 

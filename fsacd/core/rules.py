@@ -54,6 +54,15 @@ class Overflow:
     after_ms: int = 0
 
 
+class Cause(StrEnum):
+    """Why an offer came to nothing by the agent, or by their phone."""
+
+    REFUSED = "refused"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    UNREACHABLE = "unreachable"
+
+
 @dataclass(frozen=True, slots=True)
 class HoldBack:
     """How long an agent is not rung again after an offer that came to nothing, in milliseconds."""
@@ -62,6 +71,18 @@ class HoldBack:
     busy_ms: int = 30_000
     no_answer_ms: int = 10_000
     unreachable_ms: int = 30_000
+
+    def of(self, cause: Cause) -> int:
+        """How long after an offer that came to nothing for this cause."""
+        match cause:
+            case Cause.REFUSED:
+                return self.refused_ms
+            case Cause.BUSY:
+                return self.busy_ms
+            case Cause.NO_ANSWER:
+                return self.no_answer_ms
+            case Cause.UNREACHABLE:
+                return self.unreachable_ms
 
 
 class WrapUp(StrEnum):
@@ -147,9 +168,15 @@ class QueueRules:
     # None: hang the caller up after the talk; a target: the caller goes on there (a survey, say).
     after_talk: ToExtension | None = None
     hold_back: HoldBack = HoldBack()
-    not_ready_after: int = 0  # so many offers in a row that he did not answer, and an agent is not ready; 0: never
+    # So many offers in a row that came to nothing for one cause, and an agent is not ready; 0: never.
+    not_ready_after: int = 0  # that they did not answer
+    not_ready_after_others: Mapping[Cause, int] = field(default_factory=lambda: MappingProxyType({}))
     service_level_ms: int = 20_000
     short_abandon_ms: int = 5_000
+
+    def not_ready_limit(self, cause: Cause) -> int:
+        """How many offers in a row may come to nothing for this cause before an agent is not ready; 0: any number."""
+        return self.not_ready_after if cause is Cause.NO_ANSWER else self.not_ready_after_others.get(cause, 0)
 
     @property
     def is_unconditional(self) -> bool:
@@ -177,6 +204,16 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnPauses:
+    """What holds for one agent in the place of what the queue says; what is not given is the queue's."""
+
+    wrap_up_ms: int | None = None
+    wrap_up: WrapUp | None = None
+    hold_back_ms: Mapping[Cause, int] = field(default_factory=lambda: MappingProxyType({}))
+    not_ready_after: Mapping[Cause, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class AgentRules:
     """One agent as configured."""
 
@@ -186,6 +223,7 @@ class AgentRules:
     switch: str = ""
     queues: Mapping[str, Service] = field(default_factory=lambda: MappingProxyType({}))
     skills: SkillLevels = ()
+    own: OwnPauses = OwnPauses()
 
 
 @dataclass(frozen=True, slots=True)

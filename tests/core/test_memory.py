@@ -279,6 +279,24 @@ def test_a_queue_that_is_gone_stays_gone() -> None:
     assert engine.handle(queued("late", "q"), 0).refused == "there is no queue 'q'"
 
 
+def test_missed_calls_of_a_memory_of_before_count_on() -> None:
+    """An older fsacd counted the calls that were not answered alone, and reads that of a newer one, too."""
+    driver = Driver(rules_of(queue("q", not_ready_after=2), agent("a", "q")))
+    for event in (e.SwitchConnected("fs1"), e.AgentLoggedIn("a", "test"), queued("c", "q")):
+        step = driver.tell(event)
+    (ring,) = (command for command in step.commands if isinstance(command, RingAgent))
+    driver.tell(e.OfferEnded(ring.offer_id, e.OfferEnd.NO_ANSWER))
+    plain = driver.engine.dump()
+    assert plain["agents"][0]["unanswered"] == 1
+    del plain["agents"][0]["in_vain"]
+    engine = Engine.restore(plain, PLUGINS)
+    step = engine.advance(engine.next_deadline_ms() or 0)
+    (ring,) = (command for command in step.commands if isinstance(command, RingAgent))
+    engine.handle(e.OfferEnded(ring.offer_id, e.OfferEnd.NO_ANSWER), engine.now_ms)
+    (view,) = engine.snapshot(engine.now_ms).agents
+    assert (view.state, view.reason) == ("not_ready", "no_answer")
+
+
 def test_agents_who_were_given_a_queue_by_hand_keep_their_places() -> None:
     """The round goes on in the order in which they were given it, not in that of the configuration."""
     driver = Driver(rules_of(queue("q", strategy="round_robin"), agent("a"), agent("b")))

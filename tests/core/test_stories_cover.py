@@ -16,6 +16,7 @@ from fsacd.core.rules import (
     HoldBack,
     Limits,
     Overflow,
+    OwnPauses,
     QueueRules,
     Service,
     Step,
@@ -88,7 +89,7 @@ def test_every_reason_why_not() -> None:
 def test_every_setting() -> None:
     """Each setting that the engine decides by has another value than its default in a story."""
     found: dict[type, list[Any]] = {
-        kind: [] for kind in (QueueRules, AgentRules, Limits, Service, Step, Sticky, Overflow, HoldBack)
+        kind: [] for kind in (QueueRules, AgentRules, OwnPauses, Limits, Service, Step, Sticky, Overflow, HoldBack)
     }
     for rules in read_all().rules():
         found[Limits].append(rules.limits)
@@ -106,6 +107,7 @@ def test_every_setting() -> None:
             found[Overflow] += [overflow for overflow in overflows if overflow is not None]
         for agent in rules.agents.values():
             found[AgentRules].append(agent)
+            found[OwnPauses].append(agent.own)
             found[Service] += agent.queues.values()
     missing = {
         f"{kind.__name__}.{field.name}"
