@@ -136,6 +136,8 @@ class QueueRules:
     """One queue's rules. A limit of None means: no limit of the queue's own; an overflow of None: there is none."""
 
     name: str
+    # What it was called before: its callers, what was changed by hand and what is remembered come along.
+    was: tuple[str, ...] = ()
     strategy: str = "longest_idle"
     strategy_parameters: Parameters = ()
     call_order: str | None = None  # None: class, then virtual arrival
@@ -266,4 +268,9 @@ class Rules:
     limits: Limits = Limits()
     # Where a caller goes whom no queue takes, and where a talking caller goes who is put back into his queue.
     fallback: ToExtension = ToExtension("fsacd_fallback", "fsacd")
+    when_queue_removed: Target | None = None  # where callers go whose queue is no more; None: to the fallback
     back: ToExtension = ToExtension("fsacd_back", "fsacd")
+
+    def renamed(self) -> dict[str, str]:
+        """The names that queues had before, each with its name now."""
+        return {old: name for name, queue in self.queues.items() for old in queue.was if old not in self.queues}

@@ -40,10 +40,12 @@ class Book:
     queues: dict[str, QueueRules]
     agents: dict[str, AgentRules]
     limits: Limits
+    when_queue_removed: Target | None = None
 
     def rules(self) -> Rules:
         """Frozen, as the engine takes them."""
-        return Rules(MappingProxyType(dict(self.queues)), MappingProxyType(dict(self.agents)), self.limits)
+        queues, agents = MappingProxyType(dict(self.queues)), MappingProxyType(dict(self.agents))
+        return Rules(queues, agents, self.limits, when_queue_removed=self.when_queue_removed)
 
     def take(self, words: list[str]) -> None:
         """One line of rules. StoryError for a line that is none."""
@@ -66,6 +68,8 @@ class Book:
                 self.agents[agent_id] = replace(self.agents[agent_id], own=_own(settings))
             case ["limits", *settings]:
                 self.limits = _limits(self.limits, settings)
+            case ["queue_removed", target]:
+                self.when_queue_removed = _target(target)
             case ["without", "steps", name]:
                 self.queues[name] = replace(self.queues[name], steps=())
             case ["without", "queue", name]:
@@ -293,6 +297,7 @@ _QUEUE_FIELDS = frozenset(field.name for field in fields(QueueRules))
 _HOLD_BACK_FIELDS = frozenset(field.name for field in fields(HoldBack))
 _LIMITS_FIELDS = frozenset(field.name for field in fields(Limits))
 _QUEUE_SETTINGS: dict[str, Callable[[str], object]] = {
+    "was": lambda text: tuple(text.split(",")),
     "priority": int,
     "max_length": int,
     "ring_at_once": int,
