@@ -35,9 +35,20 @@ from fsacd.core.rules import AgentRules, Cause, Overflow, OwnPauses, QueueRules,
 from fsacd.core.skills import levels_of
 
 
+def _names(value: object) -> object:
+    """Turn a name alone into a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
 class QueueSettings(Settings):
     """One queue's rules."""
 
+    was: Annotated[tuple[Annotated[str, NAME], ...], BeforeValidator(_names), NO_LIST] = Field(
+        default=(),
+        max_length=20,
+        description="What it was called before: a name or a list of names. A reload lets its callers keep their "
+        "places, and what was changed by hand holds on; callers whom the dialplan sends to the old name come here.",
+    )
     strategy: Annotated[Chosen, Plugin("strategy")] = Field(
         default=Chosen(DEFAULT_STRATEGY),
         description="Which of the ready agents is rung first, and how many at once: the name of a strategy, or "
@@ -175,6 +186,7 @@ class QueueSettings(Settings):
         limits = dict(self.not_ready_after.limits())
         return QueueRules(
             name=name,
+            was=self.was,
             strategy=self.strategy.name,
             strategy_parameters=self.strategy.parameters,
             call_order=None if self.call_order is None else self.call_order.name,

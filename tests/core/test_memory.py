@@ -279,6 +279,25 @@ def test_a_queue_that_is_gone_stays_gone() -> None:
     assert engine.handle(queued("late", "q"), 0).refused == "there is no queue 'q'"
 
 
+def test_what_is_gone_is_in_no_memory() -> None:
+    """Delays that nobody has any more, and all that was known of a queue that is no more, are forgotten."""
+    both = rules_of(queue("q"), queue("gone"), agent("a", "q", "gone"), agent("b", "q"))
+    driver = Driver(both)
+    driver.tell(e.SwitchConnected("fs1"))
+    driver.tell(queued("c", "gone"))
+    driver.tell(e.CallerGone("c"))
+    for delay_ms in (1_000, 2_000, 3_000):
+        driver.tell(e.AgentChangeAsked("a", "test", queues={"q": Service(delay_ms=delay_ms), "gone": Service()}))
+    driver.tell(e.AgentChangeAsked("b", "test", queues={"q": Service(delay_ms=3_000)}))
+    assert driver.engine.dump()["delays"]["q"] == [3_000]
+    driver.tell(e.AgentChangeAsked("a", "test", queues={"q": Service()}))
+    assert driver.engine.dump()["delays"]["q"] == [3_000], "another agent has it still"
+    driver.tell(e.QueueSetOpen("gone", open=False, by="test"))
+    assert "gone" in str(driver.engine.dump())
+    driver.tell(e.RulesChanged(rules_of(queue("q"), agent("a", "q"), agent("b", "q"))))
+    assert "gone" not in str(driver.engine.dump())
+
+
 def test_missed_calls_of_a_memory_of_before_count_on() -> None:
     """An older fsacd counted the calls that were not answered alone, and reads that of a newer one, too."""
     driver = Driver(rules_of(queue("q", not_ready_after=2), agent("a", "q")))
