@@ -17,6 +17,7 @@ from fsacd.config.forms import (
     NAME_OR_NULL,
     AllowedContact,
     Contact,
+    Display,
 )
 from fsacd.config.kinds import Duration, Flag, Number, Secret, Text
 from fsacd.config.plugins import DEFAULT_STRATEGY, Chosen, Plugin
@@ -31,6 +32,7 @@ from fsacd.config.routing import (
     WrapUpSettings,
 )
 from fsacd.config.targets import AfterTalkSettings, EstimatedWaitSettings, OverflowSettings, TargetSettings
+from fsacd.core.display import USUAL
 from fsacd.core.rules import AgentRules, Cause, Overflow, OwnPauses, QueueRules, Service
 from fsacd.core.skills import levels_of
 
@@ -85,6 +87,12 @@ class QueueSettings(Settings):
         default=None,
         description="Which agent comes first for a caller, before any other rule: last, named, named_or_last, or "
         "{agent: last, for: 20s}; null: none.",
+    )
+    agent_display: Annotated[str, Display()] = Field(
+        default=USUAL,
+        description="What an agent's phone shows as the caller's name: text with {queue}, {customer}, {name}, {number} "
+        "and {dialplan}, which is the dialplan's effective_caller_id_name; of {customer or name} the first that there "
+        "is. A colon is not shown: FreeSWITCH cuts names there.",
     )
     ring_timeout_ms: Annotated[int, Duration("1s", "10m")] = Field(
         default=20_000, description="How long an agent's phone rings before the call goes to the next one."
@@ -194,6 +202,7 @@ class QueueSettings(Settings):
             level_first=self.level_first,
             priority=self.priority,
             required=levels_of(self.required_skills),
+            agent_display="" if self.agent_display == USUAL else self.agent_display,
             ring_timeout_ms=self.ring_timeout_ms,
             ring_at_once=self.ring_at_once,
             wrap_up_ms=self.wrap_up.time_ms,

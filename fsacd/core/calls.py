@@ -70,6 +70,8 @@ def make(world: World, event: CallQueued) -> c.Call:
         event.number_believed is not False,
         priority,
         epoch=world.epochs.get(event.leg.switch, 0) if event.leg is not None else 0,
+        shown_name=event.shown_name,
+        shown_number=event.shown_number,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fsacd.core import agent as a
-from fsacd.core import agents, roster
+from fsacd.core import agents, display, roster
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
@@ -64,8 +64,8 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
             queue,
             agent.contact,
             switch,
-            call.number,
-            call.name,
+            call.shown_number or call.number,
+            display.name_for(call, rules.agent_display or display.USUAL),
             rules.ring_timeout_ms,
         )
     )

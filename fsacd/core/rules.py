@@ -146,6 +146,7 @@ class QueueRules:
     level_first: bool = True
     priority: int = 0
     required: SkillLevels = ()
+    agent_display: str = ""  # what an agent's phone shows as the caller's name; "": as `display.USUAL`
     ring_timeout_ms: int = 20_000
     ring_at_once: int = 1  # a strategy may ring more
     wrap_up_ms: int = 10_000

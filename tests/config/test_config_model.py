@@ -119,6 +119,8 @@ queues:
     ring_timeout: 11s
     wrap_up: {time: 12s, ends: by_time}
     not_ready_after: 4
+    agent_display: "{queue}: {customer or number}"
+    was: [help, desk]
     max_length: 13
     when_full: {queue: other}
     max_per_number: 21
@@ -154,6 +156,8 @@ queues:
         wrap_up_ms=12_000,
         wrap_up=WrapUp.FIXED,
         not_ready_after=4,
+        agent_display="{queue}: {customer or number}",
+        was=("help", "desk"),
         max_length=13,
         when_full=ToQueue("other"),
         max_per_number=21,
