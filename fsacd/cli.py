@@ -58,7 +58,10 @@ def run(config: Path) -> int:
 @program.command()
 @click.argument("file", type=_CONFIG)
 def check(file: Path) -> int:
-    """Check a configuration FILE: every problem with its place, or a summary."""
+    """Check a configuration FILE: every problem with its place, or a summary.
+
+    What a changed file would do to the callers of a running daemon says `fsacd reload --dry-run`.
+    """
     from fsacd.config.check import check as check_file  # noqa: PLC0415 - see the top
     from fsacd.config.installed import PLACES  # noqa: PLC0415 - see the top
     from fsacd.plugins import Catalogue  # noqa: PLC0415 - see the top

@@ -57,6 +57,9 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
         yield from check_hours(("hours", name), hours)
     queues = QueueChecks(frozenset(config.skills), names.queues, names.hours)
     yield from queues.block(("defaults",), config.defaults, config.defaults)
+    if config.when_queue_removed is not None:
+        yield from queues.target(("when_queue_removed",), config.when_queue_removed)
+    yield from _former_names(config, names)
     for name, queue in config.queues.items():
         yield from queues.block(("queues", name), queue, config.queue(name))
     yield from check_circles({name: (queue, config.queue(name)) for name, queue in config.queues.items()})
@@ -64,6 +67,20 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
         yield from _agent(config, names, agent_id)
     yield from _shared_phones(config)
     yield from _customers(config, names)
+
+
+def _former_names(config: Config, names: Names) -> Iterator[Complaint]:
+    """One queue alone takes over from a queue that is no more."""
+    if config.defaults.was:
+        yield Complaint(("defaults", "was"), "each queue has names of its own; write it under the queue", at_key=True)
+    seen: dict[str, str] = {}
+    for name, queue in config.queues.items():
+        for place, old in enumerate(queue.was):
+            loc: Loc = ("queues", name, "was", place) if len(queue.was) > 1 else ("queues", name, "was")
+            if names.queues is not None and old in names.queues:
+                yield Complaint(loc, f"queue {shown(old)} is still there; take one of the two out")
+            elif seen.setdefault(old, name) != name:
+                yield Complaint(loc, f"queue {shown(seen[old])} has been {shown(old)} already")
 
 
 def _switch(loc: Loc, switch: SwitchSettings) -> Iterator[Complaint]:

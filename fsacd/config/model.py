@@ -39,6 +39,7 @@ from fsacd.config.keeping import JournalSettings
 from fsacd.config.kinds import Choice, Duration, Flag, Number, Secret
 from fsacd.config.number_plan import NumberPlanSettings
 from fsacd.config.opening import HoursSettings
+from fsacd.config.targets import TargetSettings
 from fsacd.core.rules import AgentRules, Limits, QueueRules, Rules
 from fsacd.hours import Hours
 from fsacd.recognition import Customer
@@ -383,6 +384,11 @@ class Config(Settings):
         max_length=5_000,
         description="The queues, each by the name that the dialplan puts into fsacd_queue.",
     )
+    when_queue_removed: TargetSettings | None = Field(
+        default=None,
+        description="Where the callers go whose queue a reload takes away, and no other queue has as 'was': {queue: "
+        "NAME}, {extension: NUMBER} or {hangup: CAUSE}; null: while callers wait there, such a reload is refused.",
+    )
     agent_contact: Annotated[str, Contact(template=True)] = Field(
         default="user/{agent}",
         description="The contact of every agent that has none of their own; {agent} stands for the id.",
@@ -476,4 +482,5 @@ class Config(Settings):
             queues=MappingProxyType({name: self.queue_rules(name) for name in self.queues}),
             agents=MappingProxyType({agent_id: self.agent_rules(agent_id) for agent_id in self.agents}),
             limits=self.limits.limits(),
+            when_queue_removed=None if self.when_queue_removed is None else self.when_queue_removed.target(),
         )

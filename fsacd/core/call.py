@@ -122,6 +122,8 @@ class Call:
     overdue: tuple[Target, str] | None = None
     replaced: bool = False  # its leg has ended, and the agent goes on talking with the leg that took its place
     epoch: int = 0  # the last one of its switch in which it was ours
+    shown_name: str = ""  # what the dialplan has set for the phones that are rung
+    shown_number: str = ""
 
     def waited_ms(self, now_ms: int) -> int:
         """How long it has waited: until now, or until it was answered. A talk that was put back is no waiting."""

@@ -16,7 +16,7 @@ from fsacd.core.events import (
 )
 from fsacd.core.evidence import Evidence
 from fsacd.core.records import CallJoined, CallOutcome, Elsewhere, OfferOutcome
-from fsacd.core.rules import ToHangup
+from fsacd.core.rules import ToExtension, ToHangup
 from fsacd.core.world import World, in_queue
 
 
@@ -33,7 +33,7 @@ def queued(world: World, event: CallQueued) -> str | None:
         return None
     call = make(world, event)
     call.offers = offers_before  # it goes on with them: each of its agents' legs has a name of its own
-    if not world.has_queue(event.queue):
+    if not world.has_queue(call.queue):
         return _refuse(world, call, f"there is no queue {event.queue!r}")
     if event.leg is None:
         # Until callbacks are dialled nothing could connect it, and an agent would be rung for nobody.
@@ -48,12 +48,13 @@ def queued(world: World, event: CallQueued) -> str | None:
 
 def make(world: World, event: CallQueued) -> c.Call:
     """The call that this announcement speaks of, which stands nowhere yet."""
-    rules = world.rules.queues.get(event.queue)
+    queue = world.queue_named(event.queue)
+    rules = world.rules.queues.get(queue)
     priority = event.priority if event.priority is not None else (rules.priority if rules else 0)
     arrived_ms = min(event.arrived_ms, world.now_ms)  # a leg cannot come from the future, but two clocks can differ
     return c.Call(
         event.call_id,
-        event.queue,
+        queue,
         arrived_ms,
         min(arrived_ms + event.joined_after_ms, world.now_ms),
         event.head_start_ms,
@@ -71,6 +72,8 @@ def make(world: World, event: CallQueued) -> c.Call:
         hidden=event.hidden,
         priority=priority,
         epoch=world.epochs.get(event.leg.switch, 0) if event.leg is not None else 0,
+        shown_name=event.shown_name,
+        shown_number=event.shown_number,
     )
 
 
@@ -97,6 +100,16 @@ def back_to_waiting(world: World, call: c.Call) -> None:
         queue_removed(world, call)
     elif (reason := overflow.must_leave(world, call)) is not None:
         overflow.send_on(world, call, *reason)
+
+
+def one_less(world: World, call: c.Call, offer_id: str) -> None:
+    """One phone fewer rings for the call; with the last one it waits again."""
+    assert isinstance(call.state, c.Ringing)
+    left = tuple(other for other in call.state.offer_ids if other != offer_id)
+    if left:
+        world.move_call(call, c.Ringing(left))
+    else:
+        back_to_waiting(world, call)
 
 
 def returned(world: World, event: CallReturned) -> None:
@@ -313,10 +326,17 @@ def _on_switch(world: World, switch: str) -> list[c.Call]:
     return [call for call in world.calls.values() if call.leg is not None and call.leg.switch == switch]
 
 
+QUEUE_REMOVED = "queue_removed"
+
+
 def queue_removed(world: World, call: c.Call) -> None:
     """The call's queue is gone from the configuration, and it does not talk yet: it takes the fallback."""
-    take_offers_back(world, call, CancelReason.WITHDRAWN)
-    ending.end(world, call, CallOutcome.OVERFLOWED, "queue_removed", send_to=world.rules.fallback)
+    overflow.send_on(world, call, world.rules.when_queue_removed or world.rules.fallback, QUEUE_REMOVED)
+
+
+def end_without_queue(world: World, call: c.Call, target: ToExtension | ToHangup) -> None:
+    """The call ends here, as far as we go, because its queue is no more."""
+    ending.end(world, call, CallOutcome.OVERFLOWED, QUEUE_REMOVED, send_to=target)
 
 
 def rearm(world: World) -> None:

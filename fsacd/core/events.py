@@ -61,6 +61,9 @@ class CallQueued:
     # Whether the number is taken for the caller's own; None: nobody has said, and it is.
     number_believed: bool | None = None
     joined_after_ms: int = 0  # its arrival → its joining the queue it stands in
+    # What the dialplan has set for the phones that are rung (effective_caller_id_*).
+    shown_name: str = ""
+    shown_number: str = ""
     changed: bool = False  # priority, head start and skills are as somebody has changed them: nothing is added
     # Who calls, as callers are told apart: empty for nobody in particular; None: nobody has said, the number tells.
     identity: str | None = None

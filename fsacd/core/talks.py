@@ -52,7 +52,7 @@ def deadline(world: World, offer_id: str) -> None:
             offers.withdraw(world, offer_id, CancelReason.NO_ANSWER)
             call = world.calls[offer.call_id]
             offers.let_pass(world, call, offer.agent_id)
-            _one_less(world, call, offer_id)
+            calls.one_less(world, call, offer_id)
         case o.OfferConnecting() if not world.switches.get(offer.switch, False):
             # The bridge may have come and nobody could tell us. To end the agent's leg now might cut a talk; when the
             # link is back, it says how things stand.
@@ -81,7 +81,7 @@ def _answered(world: World, offer: o.Offer | None, event: OfferAnswered) -> None
     if offer.answered_ms is None and offer.ended_ms is None:
         offer.answered_ms = world.now_ms
     if offer.agent_id in world.agents:
-        world.agents[offer.agent_id].unanswered = 0
+        world.agents[offer.agent_id].in_vain.clear()
     match offer.state:
         case o.OfferEnding(reason, _):
             # Answered while we were taking the call away; a leg that exists can be ended at once.
@@ -145,7 +145,7 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
             assert call is not None
             if event.end is not OfferEnd.NOT_SENT:
                 offers.let_pass(world, call, offer.agent_id)
-            _one_less(world, call, offer.offer_id)
+            calls.one_less(world, call, offer.offer_id)
         case o.OfferConnecting():
             assert call is not None
             calls.back_to_waiting(world, call)
@@ -155,13 +155,3 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
             calls.agent_hung_up(world, call, offer)
         case o.OfferEnding():
             pass  # its call has gone its own way
-
-
-def _one_less(world: World, call: c.Call, offer_id: str) -> None:
-    """One phone fewer rings for the call; with the last one it waits again."""
-    assert isinstance(call.state, c.Ringing)
-    left = tuple(other for other in call.state.offer_ids if other != offer_id)
-    if left:
-        world.move_call(call, c.Ringing(left))
-    else:
-        calls.back_to_waiting(world, call)

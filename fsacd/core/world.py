@@ -69,6 +69,7 @@ class World:
         self.places: dict[str, dict[str, int]] = {}  # by queue: agents in the configuration's order
         self.delays: dict[str, tuple[int, ...]] = {}
         self.orderings: dict[str, Ordering] = {}
+        self._renamed = rules.renamed()
         self._order(rules)
 
     def _order(self, rules: Rules) -> None:
@@ -197,6 +198,10 @@ class World:
         """Whether calls can join this queue."""
         return queue in self.rules.queues and queue not in self.retired
 
+    def queue_named(self, name: str) -> str:
+        """The queue that a leg names: the dialplan, or a leg that waits already, may know it by its name of before."""
+        return name if name in self.rules.queues else self._renamed.get(name, name)
+
     def queue_rules(self, call: c.Call) -> QueueRules:
         """The rules of the queue the call stands in."""
         return self.rules.queues[call.queue]
@@ -313,6 +318,7 @@ class World:
         for queue in self.orderings:
             self.timers.clear_all(POSTS, queue)  # each plugin has its chance at once
         self.rules, self.retired = rules, retired
+        self._renamed = rules.renamed()
         self._order(rules)
         self.staffing.add_queues(rules.queues, self.now_ms)
         self.queue_lengths = dict.fromkeys(rules.queues, 0)

@@ -63,6 +63,8 @@ def queued(message: Message, leg: Leg, call_id: str, clock: SwitchClock, now_ms:
         number=message.get("Caller-Caller-ID-Number")[:LONGEST_TEXT],
         name=message.get("Caller-Caller-ID-Name")[:LONGEST_TEXT],
         customer=_customer(message.get("variable_fsacd_customer"), tell),
+        shown_name=message.get("variable_effective_caller_id_name")[:LONGEST_TEXT],
+        shown_number=message.get("variable_effective_caller_id_number")[:LONGEST_TEXT],
         head_start_ms=_head_start_ms(message.get("variable_fsacd_head_start").strip(), tell),
         language=_language(message.get("variable_fsacd_language").strip(), tell),
         source=message.get("Caller-Network-Addr")[:_LONGEST_ADDRESS],

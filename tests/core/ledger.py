@@ -20,6 +20,7 @@ class Ledger:
     """Counts."""
 
     ended: Counter[str] = field(default_factory=Counter)
+    lost: set[str] = field(default_factory=set)  # calls whose end nobody has seen
     rung: dict[str, str] = field(default_factory=dict)  # every offer ever made → its agent
     closed: Counter[str] = field(default_factory=Counter)
     ringing: dict[str, str] = field(default_factory=dict)  # agent → his offer that is not closed
@@ -37,6 +38,14 @@ class Ledger:
         if step.refused is None:
             self._by_hand(event, [record for record in step.records if isinstance(record, r.ChangeMade)])
         self._each_in_one_place(after.calls, after.agents, queued)
+
+    def take_back(self, call_id: str) -> bool:
+        """Whether the end of this call was seen by nobody, so that it may be here again when it is announced."""
+        if call_id not in self.lost:
+            return False
+        self.lost.discard(call_id)
+        self.ended[call_id] = 0
+        return True
 
     def all_over(self, shown: Snapshot) -> None:
         """After a long silence: every offer was closed, but for those of the calls that talk."""
@@ -92,6 +101,8 @@ class Ledger:
     def _call_ended(self, record: r.CallEnded, queued: Mapping[str, e.CallQueued]) -> None:
         self.ended[record.call_id] += 1
         assert self.ended[record.call_id] == 1, f"{record.call_id} ended twice"
+        if record.outcome is r.CallOutcome.LOST:
+            self.lost.add(record.call_id)
         assert record.call_id in queued
         assert record.waited_ms >= 0
         assert record.talked_ms >= 0
