@@ -5,14 +5,16 @@ from __future__ import annotations
 from fsacd.core import agents, ending, offers, overflow
 from fsacd.core import call as c
 from fsacd.core import offer as o
-from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk
+from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk, LetGo
 from fsacd.core.events import (
     CallerGone,
+    CallerTaken,
     CallLeft,
     CallLost,
     CallQueued,
     CallReturned,
     Leg,
+    Taken,
 )
 from fsacd.core.evidence import Evidence
 from fsacd.core.records import CallJoined, CallOutcome, Elsewhere, OfferOutcome
@@ -90,6 +92,9 @@ def back_to_waiting(world: World, call: c.Call) -> None:
     """The call waits (again), with the place it had; or leaves, if its time came while an agent rang."""
     call.answered_after_ms = None
     world.move_call(call, c.Waiting())
+    if call.taken is not None:
+        _let_go(world, call, call.taken)
+        return
     world.set_reach(call)
     if call.queue in world.retired:
         queue_removed(world, call)
@@ -105,6 +110,7 @@ def returned(world: World, event: CallReturned) -> None:
         return
     match call.state:
         case c.Connecting(offer_id):
+            call.taken = None
             offers.withdraw(world, offer_id, CancelReason.BRIDGE_WINDOW)
             back_to_waiting(world, call)
         case c.Talking() | c.Settling() as talk:
@@ -192,12 +198,49 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
             _end_answered(world, call, "agent_hung_up" if outcome is CallOutcome.ABANDONED else detail, evidence)
 
 
-def _evidence_of(event: CallerGone | CallLeft | CallLost) -> Evidence:
+def taken(world: World, event: CallerTaken) -> None:
+    """Others have taken the caller away: the call has left, and nobody rings for them any more."""
+    call = world.call_on(event.leg)
+    if call is None:
+        return  # it has ended: an agent has handed the caller on, and the two were bridged; or it is no caller's leg
+    match call.state:
+        case c.Waiting() | c.Ringing():
+            take_offers_back(world, call, CancelReason.WITHDRAWN)
+            _let_go(world, call, event)
+        case c.Connecting():
+            # Ordered is the bridge to the agent, and the later of the two has the caller: its facts are on their way.
+            call.taken = event
+        case c.Talking():
+            pass  # the agent has handed the caller on, or a colleague took the call: the agent's leg tells its end
+        case c.Settling() as settling:
+            was_talk(world, call, settling)
+            world.command(LetGo(call.call_id, event.leg, talks=event.how is Taken.PICKED_UP))
+            _end_answered(world, call, "agent_hung_up", _evidence_of(event))
+
+
+def _let_go(world: World, call: c.Call, event: CallerTaken) -> None:
+    world.command(LetGo(call.call_id, event.leg, talks=event.how is Taken.PICKED_UP))
+    ending.end(world, call, CallOutcome.LEFT, event.how, where=_where(event), evidence=_evidence_of(event))
+    # Whoever has the caller may give them back.
+    world.ended.lose_sight(call.call_id, call.offers)
+
+
+def _where(event: CallerTaken) -> str:
+    match event.how:
+        case _ if not event.where:
+            return ""
+        case Taken.PICKED_UP:
+            return f"number {event.where}"
+        case Taken.MOVED | Taken.PARKED:
+            return f"extension {event.where}"
+
+
+def _evidence_of(event: CallerGone | CallLeft | CallLost | CallerTaken) -> Evidence:
     """What the switch tells is true as soon as it is ours; what was found out by asking says only that it is so."""
     match event:
         case CallLost(cause=Elsewhere.SERVED_ELSEWHERE):
             return Evidence.HANDED_OVER
-        case CallLost() | CallerGone(found=True) | CallLeft(found=True):
+        case CallLost() | CallerGone(found=True) | CallLeft(found=True) | CallerTaken(found=True):
             return Evidence.GUESSED
         case _:
             return Evidence.SAW_END

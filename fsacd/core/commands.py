@@ -80,6 +80,18 @@ class ArmCall:
 
 
 @fact
+class LetGo:
+    """Others have the caller: their leg shall not come back to the music.
+
+    `talks`: it ends with the talk that it is in. Else it is an ordinary leg again, for whoever has it.
+    """
+
+    call_id: str
+    leg: Leg
+    talks: bool
+
+
+@fact
 class NoteCall:
     """Let the caller's leg say what has been changed of the call, so that another daemon finds its place, too."""
 
@@ -110,4 +122,5 @@ class EndCall:
     cause: str
 
 
-Command = RingAgent | CancelOffer | Connect | AskConnected | ConfirmTalk | ArmCall | NoteCall | SendCall | EndCall
+CallerCommand = ConfirmTalk | ArmCall | LetGo | NoteCall | SendCall | EndCall
+Command = RingAgent | CancelOffer | Connect | AskConnected | CallerCommand

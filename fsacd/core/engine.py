@@ -36,6 +36,7 @@ from fsacd.core.events import (
     CallChangeAsked,
     CallerGone,
     CallersForgotten,
+    CallerTaken,
     CallHangupAsked,
     CallLeft,
     CallLost,
@@ -241,6 +242,8 @@ class Engine:
                 found.talk(world, event)
             case CallerGone() | CallLeft():
                 calls.gone(world, event)
+            case CallerTaken():
+                calls.taken(world, event)
             case CallLost():
                 calls.lost(world, event)
             case CallRequeueAsked() | CallHangupAsked() | CallChangeAsked() | CallPromoteAsked() | CallSendAsked():

@@ -16,6 +16,7 @@ from fsacd.core import reach
 from fsacd.core.commands import Command, EndCall, NoteCall, SendCall
 from fsacd.core.decisions import Decisions
 from fsacd.core.ended import EndedCalls
+from fsacd.core.events import Leg
 from fsacd.core.index import Index
 from fsacd.core.ordering import Failure, Ordering
 from fsacd.core.origins import Origins
@@ -200,6 +201,10 @@ class World:
     def queue_rules(self, call: c.Call) -> QueueRules:
         """The rules of the queue the call stands in."""
         return self.rules.queues[call.queue]
+
+    def call_on(self, leg: Leg) -> c.Call | None:
+        """The live call that stands on this leg. Looks at all of them: for what is rare."""
+        return next((call for call in self.calls.values() if call.leg == leg), None)
 
     def may_offer(self, call: c.Call) -> bool:
         """Whether the call's leg can be reached. Calls without a leg can (a callback is dialled)."""

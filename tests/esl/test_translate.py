@@ -16,12 +16,14 @@ from fsacd.core.commands import (
     ConfirmTalk,
     Connect,
     EndCall,
+    LetGo,
     NoteCall,
     RingAgent,
     SendCall,
 )
 from fsacd.core.events import (
     CallerGone,
+    CallerTaken,
     CallLeft,
     CallQueued,
     CallReturned,
@@ -31,6 +33,7 @@ from fsacd.core.events import (
     OfferEnd,
     OfferEnded,
     OfferRang,
+    Taken,
 )
 from fsacd.core.rules import ToExtension
 from fsacd.esl.codec import HeaderValue, Kind, Message
@@ -40,6 +43,7 @@ from fsacd.esl.translate import Feature, Reader, end_of, to_wires
 CALL = "11111111-2222-4333-8444-555555555555"
 LEG = "aaaaaaaa-2222-4333-8444-555555555555"
 OFFER = "bbbbbbbb-2222-5333-8444-555555555555"
+OTHER = "cccccccc-2222-4333-8444-555555555555"
 CLOCK = SwitchClock(uptime_ms=100_000, at_ms=5_000)
 
 
@@ -196,6 +200,25 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
         (event("CHANNEL_BRIDGE", **CALLER, Bridge__B__Unique__ID=OFFER), OfferConnected(OFFER)),
         (event("CHANNEL_BRIDGE", **AGENT), OfferConnected(OFFER)),
         (
+            # As FreeSWITCH tells of `intercept`: who picks up is the first of the two.
+            event(
+                "CHANNEL_BRIDGE",
+                Unique__ID=OTHER,
+                Bridge__A__Unique__ID=OTHER,
+                Bridge__B__Unique__ID=LEG,
+                Other__Leg__Context="fsacd",
+                Caller__Caller__ID__Number="2001",
+            ),
+            CallerTaken(Leg("fs1", LEG), Taken.PICKED_UP, "2001"),
+        ),
+        (
+            # A key of the operator's has let the caller's own leg dial somebody.
+            event("CHANNEL_BRIDGE", **CALLER, Bridge__B__Unique__ID=OTHER, Caller__Callee__ID__Number="7000"),
+            CallerTaken(Leg("fs1", LEG), Taken.PICKED_UP, "7000"),
+        ),
+        (event("CHANNEL_BRIDGE", Unique__ID=OTHER, Bridge__B__Unique__ID=LEG, Other__Leg__Context="public"), None),
+        (event("CHANNEL_HANGUP", Unique__ID=OTHER, Other__Leg__Context="fsacd"), None),
+        (
             event("CHANNEL_HANGUP", **AGENT, Hangup__Cause="USER_BUSY"),
             OfferEnded(OFFER, OfferEnd.BUSY, "USER_BUSY", told=False),
         ),
@@ -331,6 +354,13 @@ WIRES: Mapping[Command, bytes] = {
     ArmCall(CALL, Leg("fs1", LEG)): (
         f"api uuid_setvar_multi {LEG} transfer_after_bridge=fsacd_back:XML:fsacd;hangup_after_bridge=true;"
         f"fsacd_over=false\n\n".encode()
+    ),
+    LetGo(CALL, Leg("fs1", LEG), talks=True): (
+        f"api uuid_setvar_multi {LEG} transfer_after_bridge=;fsacd_over=true\n\n".encode()
+    ),
+    LetGo(CALL, Leg("fs1", LEG), talks=False): (
+        f"api uuid_setvar_multi {LEG} transfer_after_bridge=;hangup_after_bridge=;uuid_bridge_continue_on_cancel=;"
+        f"max_session_transfers=;disable_app_log=;force_transfer_context=;inline_destination=;fsacd_over=true\n\n".encode()
     ),
     NoteCall(CALL, Leg("fs1", LEG), "Support (EU)", 5, 1_500, 60_000, (("billing", 3), ("german", 10))): (
         f"api uuid_setvar {LEG} fsacd_changed {CALL}/5/1500/60000/billing:3+german:10/Support%20%28EU%29\n\n".encode()

@@ -141,8 +141,11 @@ class Telephones:
 
     # --- what a test does -----------------------------------------------------------------------------------------
 
-    def call(self, number: str, dials: str) -> Dialog:
-        """A caller calls; he answers a BYE and hangs up by `hang_up`."""
+    def call(self, number: str, dials: str, replaces: str = "") -> Dialog:
+        """A caller calls; they answer a BYE and hang up by `hang_up`.
+
+        `replaces` is another call's, which this one shall replace, as `replaces` of this module writes it.
+        """
         self._calls += 1
         call_id = f"{number}-{self._calls}@{self.port}"
         dialog = Dialog(number, call_id, f"<sip:{number}@127.0.0.1:{self.port}>;tag=c{self._calls}")
@@ -150,7 +153,8 @@ class Telephones:
         dialog.far = f"<{dialog.target}>"
         self._dialogs[call_id] = dialog
         dialog.sequence = 1
-        dialog.branch = self._request(dialog, "INVITE", 1, _SDP)
+        more = (f"Replaces: {replaces}",) if replaces else ()
+        dialog.branch = self._request(dialog, "INVITE", 1, _SDP, more=more)
         return dialog
 
     def answer(self, dialog: Dialog) -> None:
@@ -187,6 +191,13 @@ class Telephones:
         dialog.sequence += 1
         self._request(dialog, "REFER", dialog.sequence, more=(f"Refer-To: <{target}{parameter}>",))
 
+    def press(self, dialog: Dialog, digit: str) -> None:
+        """The phone sends a key by SIP INFO."""
+        dialog.sequence += 1
+        self._request(
+            dialog, "INFO", dialog.sequence, f"Signal={digit}\r\nDuration=160\r\n", kind="application/dtmf-relay"
+        )
+
     def switch_died(self) -> None:
         """No ring survives a crash of the switch, and no message ends it: as a phone's own timer would, end it now."""
         for dialog in self._dialogs.values():
@@ -213,7 +224,14 @@ class Telephones:
                     self._asked(message, address)
 
     def _request(
-        self, dialog: Dialog, method: str, number: int, body: str = "", branch: str = "", more: tuple[str, ...] = ()
+        self,
+        dialog: Dialog,
+        method: str,
+        number: int,
+        body: str = "",
+        branch: str = "",
+        more: tuple[str, ...] = (),
+        kind: str = "application/sdp",
     ) -> str:
         self._branches += 1
         branch = branch or f"z9hG4bK{self.port}n{self._branches}"
@@ -229,12 +247,12 @@ class Telephones:
             "Max-Forwards: 70",
             *more,
         ]
-        self._send(lines, body, _address(dialog.target))
+        self._send(lines, body, _address(dialog.target), kind)
         return branch
 
-    def _send(self, lines: list[str], body: str, to: tuple[str, int]) -> None:
+    def _send(self, lines: list[str], body: str, to: tuple[str, int], kind: str = "application/sdp") -> None:
         if body:
-            lines = [*lines, "Content-Type: application/sdp"]
+            lines = [*lines, f"Content-Type: {kind}"]
         text = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body])
         self._socket.sendto(text.encode(), to)
 
