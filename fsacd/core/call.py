@@ -119,6 +119,8 @@ class Call:
     overdue: tuple[Target, str] | None = None
     # Others have taken its caller while it was being connected: so it ends, unless the agent gets the caller after all.
     taken: CallerTaken | None = None
+    # Its leg has given its place to another one, of which nothing has been heard yet: nobody is rung meanwhile.
+    orphan: bool = False
     replaced: bool = False  # its leg has ended, and the agent goes on talking with the leg that took its place
     epoch: int = 0  # the last one of its switch in which it was ours
 

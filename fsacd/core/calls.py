@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fsacd.core import agents, ending, offers, overflow
 from fsacd.core import call as c
 from fsacd.core import offer as o
-from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk, LetGo
+from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk, LetGo, TakeIn
 from fsacd.core.events import (
     CallerGone,
+    CallerReplaced,
     CallerTaken,
     CallLeft,
     CallLost,
@@ -25,13 +28,17 @@ from fsacd.core.world import World, in_queue
 def queued(world: World, event: CallQueued) -> str | None:
     """A caller announces himself, for the first time or again."""
     # The music loop announces its caller every few seconds, so a known call is the ordinary case.
-    if event.call_id in world.calls:
+    known = world.calls.get(event.call_id)
+    if known is not None:
+        if known.orphan and event.leg is not None and event.leg != known.leg:
+            _take_heir(world, known, event)
         return None
     offers_before = world.ended.take_back(event.call_id)
     if event.call_id in world.ended:
         farewell = world.ended.announced_again(event.call_id, world.now_ms)
         if farewell is not None:
-            world.command(farewell)
+            # Of an orphan's call the leg that announces it is another one than it was told to.
+            world.command(farewell if event.leg is None else replace(farewell, leg=event.leg))
         return None
     call = make(world, event)
     call.offers = offers_before  # it goes on with them: each of its agents' legs has a name of its own
@@ -165,19 +172,11 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
     call = _call_of(world, event.call_id, None if isinstance(event, CallLost) else event.leg)
     if call is None:
         return  # it ended by our doing, and this is the echo; or it is not this leg's
-    match event:
-        case CallerGone(transferred=True):
-            if isinstance(call.state, c.Talking):
-                # Ending the agent's leg now would cut a talk. It tells by its own end when the talk is over.
-                call.replaced = True
-                return
-            outcome, detail = CallOutcome.LEFT, "transferred"
-        case CallerGone():
-            outcome, detail = CallOutcome.ABANDONED, event.cause
-        case CallLeft():
-            outcome, detail = CallOutcome.LEFT, "fallback"
-        case CallLost():
-            outcome, detail = CallOutcome.LOST, event.cause
+    if call.orphan and not isinstance(event, CallLost):
+        return  # that leg has gone, as is known
+    if isinstance(event, CallerGone) and event.transferred and _gives_place(world, call):
+        return
+    outcome, detail = _how_it_ended(event)
     evidence = _evidence_of(event)
     match call.state:
         case c.Waiting():
@@ -198,6 +197,30 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
             _end_answered(world, call, "agent_hung_up" if outcome is CallOutcome.ABANDONED else detail, evidence)
 
 
+def _gives_place(world: World, call: c.Call) -> bool:
+    """Whether the call goes on, though its leg has ended: another leg is where that one was."""
+    if isinstance(call.state, c.Talking):
+        # Ending the agent's leg now would cut a talk. It tells by its own end when the talk is over.
+        call.replaced = True
+        return True
+    if in_queue(call.state):
+        _await_heir(world, call)
+        return True
+    return False
+
+
+def _how_it_ended(event: CallerGone | CallLeft | CallLost) -> tuple[CallOutcome, str]:
+    match event:
+        case CallerGone(transferred=True):
+            return CallOutcome.LEFT, "transferred"
+        case CallerGone():
+            return CallOutcome.ABANDONED, event.cause
+        case CallLeft():
+            return CallOutcome.LEFT, "fallback"
+        case CallLost():
+            return CallOutcome.LOST, event.cause
+
+
 def taken(world: World, event: CallerTaken) -> None:
     """Others have taken the caller away: the call has left, and nobody rings for them any more."""
     call = world.call_on(event.leg)
@@ -216,6 +239,48 @@ def taken(world: World, event: CallerTaken) -> None:
             was_talk(world, call, settling)
             world.command(LetGo(call.call_id, event.leg, talks=event.how is Taken.PICKED_UP))
             _end_answered(world, call, "agent_hung_up", _evidence_of(event))
+
+
+def replaced(world: World, event: CallerReplaced) -> None:
+    """Another leg stands where a waiting caller's did, and the switch has put it into no queue: that is done now."""
+    call = world.call_on(event.leg)
+    if call is None or not in_queue(call.state):
+        return  # who talks has no place to be given; or the call has ended
+    _await_heir(world, call)
+    world.command(TakeIn(call.call_id, event.by, call.queue, world.now_ms - call.arrived_ms))
+
+
+def _await_heir(world: World, call: c.Call) -> None:
+    """The caller's leg gives its place to another one, which is about to announce itself with the call's id."""
+    take_offers_back(world, call, CancelReason.WITHDRAWN)
+    if not isinstance(call.state, c.Waiting):
+        world.move_call(call, c.Waiting())
+    call.taken = None
+    world.orphan_call(call, world.now_ms + _HEIR_MS)
+
+
+# FreeSWITCH has sent the other leg into our dialplan 0.2 s after it has ended the first one.
+_HEIR_MS = 5_000
+
+
+def _take_heir(world: World, call: c.Call, event: CallQueued) -> None:
+    for agent in world.agents.values():
+        if call.leg in agent.outside:
+            offers.let_pass(world, call, agent.agent_id)  # who has handed the caller over: others come first
+    world.adopt_leg(call, event)
+    world.note_call(call)
+    if call.queue in world.retired:
+        queue_removed(world, call)
+    elif (reason := overflow.must_leave(world, call)) is not None:
+        overflow.send_on(world, call, *reason)
+
+
+def no_heir(world: World, call_id: str) -> None:
+    """Nobody has come for the place that was given away."""
+    call = world.calls[call_id]
+    call.orphan = False
+    ending.end(world, call, CallOutcome.LEFT, "transferred", evidence=Evidence.SAW_END)
+    world.ended.lose_sight(call_id, call.offers)
 
 
 def _let_go(world: World, call: c.Call, event: CallerTaken) -> None:

@@ -92,6 +92,16 @@ class LetGo:
 
 
 @fact
+class TakeIn:
+    """Put this leg, which has taken the place of the call's, into the music as the call's own: it announces itself."""
+
+    call_id: str
+    leg: Leg
+    queue: str
+    age_ms: int  # since the call's arrival
+
+
+@fact
 class NoteCall:
     """Let the caller's leg say what has been changed of the call, so that another daemon finds its place, too."""
 
@@ -122,5 +132,5 @@ class EndCall:
     cause: str
 
 
-CallerCommand = ConfirmTalk | ArmCall | LetGo | NoteCall | SendCall | EndCall
+CallerCommand = ConfirmTalk | ArmCall | LetGo | TakeIn | NoteCall | SendCall | EndCall
 Command = RingAgent | CancelOffer | Connect | AskConnected | CallerCommand

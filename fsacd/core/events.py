@@ -123,6 +123,14 @@ class CallerTaken:
 
 
 @fact
+class CallerReplaced:
+    """The leg `by` has taken the place of a call's leg (INVITE with Replaces), and is in no queue yet."""
+
+    leg: Leg
+    by: Leg
+
+
+@fact
 class CallLost:
     """The switch the leg stood on has restarted, or no longer knows the leg: nobody saw it end."""
 
@@ -390,7 +398,8 @@ class RulesChanged:
 
 
 CallWish = CallRequeueAsked | CallHangupAsked | CallChangeAsked | CallPromoteAsked | CallSendAsked
-CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | CallerTaken | CallLost | TalkFound | CallWish
+TakenEvent = CallerTaken | CallerReplaced
+CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | TakenEvent | CallLost | TalkFound | CallWish
 OfferEvent = OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded
 AgentEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp | AgentChangeAsked
 OutsideEvent = OutsideCallStarted | OutsideCallEnded

@@ -19,6 +19,7 @@ from fsacd.core.commands import (
     NoteCall,
     RingAgent,
     SendCall,
+    TakeIn,
 )
 from fsacd.core.events import (
     CallerGone,
@@ -185,7 +186,7 @@ class CallControl:
     def send(self, command: Command) -> None:
         """Carry out one command of the engine; what comes of it comes back as a fact."""
         try:
-            *first, last = translate.to_wires(command)
+            *first, last = translate.to_wires(command, self._watch.clock.uptime_at(monotonic_ms()))
         except encoder.EncodeError as error:
             self._say(log.warning, "a command has no safe form and was not sent", str(error))
             self._failed(command, Reply(Outcome.NOT_SENT, str(error)))
@@ -233,7 +234,7 @@ class CallControl:
             case CancelOffer():
                 # The leg may not exist yet, or not any more: the engine asks again until it hears of its end.
                 pass
-            case ConfirmTalk() | ArmCall() | LetGo() | NoteCall() | SendCall() | EndCall():
+            case ConfirmTalk() | ArmCall() | LetGo() | TakeIn() | NoteCall() | SendCall() | EndCall():
                 # The leg has ended meanwhile, and its hangup says so; or it will announce itself again.
                 self._say(log.info, "the switch did not take a command", why, what=type(command).__name__)
 

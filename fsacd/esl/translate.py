@@ -26,9 +26,11 @@ from fsacd.core.commands import (
     NoteCall,
     RingAgent,
     SendCall,
+    TakeIn,
 )
 from fsacd.core.events import (
     CallerGone,
+    CallerReplaced,
     CallerTaken,
     CallLeft,
     CallQueued,
@@ -128,6 +130,8 @@ class Reader:
                 return _caller_leg(message, self._leg(message))
             case _ if message.name == "CHANNEL_BRIDGE":
                 return self._picked_up(message)
+            case _ if message.name == "CHANNEL_CREATE":
+                return self._replaced(message)
         return None
 
     def _picked_up(self, message: Message) -> CallerTaken | None:
@@ -137,6 +141,15 @@ class Reader:
             return None
         number = message.get("Caller-Caller-ID-Number")[:LONGEST_TEXT]
         return CallerTaken(Leg(self.switch, caller), Taken.PICKED_UP, number)
+
+    def _replaced(self, message: Message) -> CallerReplaced | None:
+        """A new leg; it may have taken the place of a caller's, of which FreeSWITCH then writes on it."""
+        leg, by = message.get("Other-Leg-Unique-ID"), message.get("Unique-ID")
+        if message.get("Other-Leg-Context") != _CONTEXT or not message.get("variable_sip_replaces_call_id"):
+            return None
+        if UUID.fullmatch(leg) is None or UUID.fullmatch(by) is None:
+            return None
+        return CallerReplaced(Leg(self.switch, leg), Leg(self.switch, by))
 
     def waiting(self, leg: Message, clock: SwitchClock, now_ms: int) -> CallQueued | None:
         """What a waiting caller's announcement would say, read from all that the switch knows of his leg.
@@ -341,8 +354,10 @@ _CAUSES = {
 }
 
 
-def to_wires(command: Command) -> tuple[Wire, ...]:
+def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
     """The command for the switch, in one step or several; what matters is what becomes of the last.
+
+    `uptime_ms` is the switch's uptime now.
 
     Raises encoder.EncodeError for what has no safe way into a command.
     """
@@ -361,6 +376,9 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
             return (encoder.uuid_setvar_multi(leg.uuid, _WAITING),)
         case LetGo(_, leg, talks):
             return (encoder.uuid_setvar_multi(leg.uuid, _talking(None) if talks else {**_DISARM, **_OVER}),)
+        case TakeIn(_, leg):
+            into_music = encoder.uuid_transfer(leg.uuid, "fsacd_wait", _CONTEXT)
+            return (encoder.uuid_setvar_multi(leg.uuid, _callers(command, uptime_ms)), into_music)
         case NoteCall(_, leg):
             return (encoder.uuid_setvar(leg.uuid, "fsacd_changed", _changed(command)),)
         case SendCall(_, leg, target):
@@ -370,6 +388,17 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
             return (encoder.uuid_kill(leg.uuid, cause),)
         case _:
             assert_never(command)
+
+
+# A queue of another name stands on the leg by `NoteCall` alone; here it would end the list of variables.
+_PLAIN = re.compile(r"[0-9A-Za-z_.-]{1,64}")
+
+
+def _callers(call: TakeIn, uptime_ms: int) -> dict[str, str]:
+    """The variables by which a leg is the call's."""
+    queue = {"fsacd_queue": call.queue} if _PLAIN.fullmatch(call.queue) else {}
+    queued_at = str(max(0, uptime_ms - call.age_ms) % (1 << 32))
+    return {"fsacd_leg": "caller", "fsacd_call": call.call_id, "fsacd_queued_at": queued_at, **queue}
 
 
 # CALL/PRIORITY/HEAD_START_MS/JOINED_AFTER_MS/SKILLS/QUEUE; the leg's next call has another id, and is not changed.
@@ -416,7 +445,7 @@ def switch_of(command: Command) -> str:
     match command:
         case RingAgent() | CancelOffer() | AskConnected():
             return command.switch
-        case Connect() | ConfirmTalk() | ArmCall() | LetGo() | NoteCall() | SendCall() | EndCall():
+        case Connect() | ConfirmTalk() | ArmCall() | LetGo() | TakeIn() | NoteCall() | SendCall() | EndCall():
             return command.leg.switch
         case _:
             assert_never(command)

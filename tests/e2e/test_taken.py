@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.rig.daemon import Daemon
 from tests.e2e.rig.floor import Floor
-from tests.e2e.rig.sip import Dialog
+from tests.e2e.rig.sip import Dialog, replaces
 from tests.e2e.rig.switch import PASSWORD, RealSwitch, await_true
 
 CALLER, COLLEAGUE = "4930111", "4930999"
@@ -57,10 +57,16 @@ def says(floor: Floor, command: str) -> str:
 
 def left(floor: Floor, within_s: float = SOON_S) -> dict[str, Any]:
     """How the one call has ended, as the log has it."""
-    await_true(lambda: floor.daemon.get("calls")["calls"] == [], within_s, "the call has left its queue")
-    lines = (line for line in floor.daemon.log.read_text(encoding="utf-8").splitlines() if line.startswith("{"))
-    (ended,) = (told for told in map(json.loads, lines) if told["event"] == "call ended")
-    return dict(ended)
+    found: list[dict[str, Any]] = []
+
+    def has_ended() -> bool:
+        lines = (line for line in floor.daemon.log.read_text(encoding="utf-8").splitlines() if line.startswith("{"))
+        found[:] = [told for told in map(json.loads, lines) if told["event"] == "call ended"]
+        return bool(found)
+
+    await_true(has_ended, within_s, "the call has left its queue")
+    (ended,) = found
+    return ended
 
 
 def nobody_is_rung(floor: Floor) -> None:
@@ -112,7 +118,7 @@ def test_who_is_moved_has_left(floor: Floor, how: str) -> None:
     if how == "key":
         floor.phones.press(caller, "1")
     else:
-        says(floor, f"uuid_transfer {leg} lab_silence XML public")
+        says(floor, f"uuid_transfer {leg} lab_voicemail XML public")
     ended = left(floor, SILENT_S)
     assert (ended["outcome"], ended["detail"]) == ("left", "moved")
     nobody_is_rung(floor)
@@ -137,8 +143,79 @@ def test_who_is_parked_has_left_and_may_come_back(floor: Floor) -> None:
 def test_who_is_moved_is_found_by_a_comparison(floor: Floor) -> None:
     """`fsacd resync` need not wait for missed announcements."""
     floor.call(CALLER, "support")
-    says(floor, f"uuid_transfer {leg_of(floor)} lab_silence XML public")
+    says(floor, f"uuid_transfer {leg_of(floor)} lab_voicemail XML public")
     # The switch's list of legs lags behind, and what is wrong is looked at twice.
     await_true(lambda: "public" in says(floor, "show channels as json"), SOON_S, "the list shows it")
     floor.daemon.post("resync")
     assert left(floor)["detail"] == "moved"
+
+
+# --- who takes over a leg that waits ---------------------------------------------------------------------------------
+
+
+def live(floor: Floor) -> list[dict[str, Any]]:
+    """The live calls, the first of its queue first."""
+    calls: list[dict[str, Any]] = floor.daemon.get("calls?limit=1000")["calls"]
+    return sorted(calls, key=lambda call: call["position"])
+
+
+def test_an_invite_with_replaces_takes_over_the_place(floor: Floor) -> None:
+    """FreeSWITCH lets the new leg play what the old one played, in no queue: it is taken in, and served in its turn."""
+    first = floor.call(CALLER, "support")
+    call = floor.call_of(CALLER)
+    floor.call("4930222", "support")
+    new = floor.phones.call("4930333", "queue-support", replaces(first))
+    await_true(lambda: live(floor)[0]["leg_uuid"] not in (None, call["leg_uuid"]), SOON_S, "another leg has the place")
+    await_true(lambda: first.state == "over" and new.state == "talking", SOON_S, "the first leg has ended")
+    again = live(floor)[0]
+    assert (again["id"], again["arrived_at"]) == (call["id"], call["arrived_at"])
+    floor.daemon.post("agents/1001/login")
+    await_true(lambda: len(floor.phones.rung) > 0, SOON_S, "a phone rings")
+    floor.phones.answer(floor.phones.rung[0])
+    await_true(
+        lambda: live(floor)[0]["state"] == "talking" or live(floor)[-1]["state"] == "talking", SOON_S, "they talk"
+    )
+    (talks,) = (one for one in live(floor) if one["state"] == "talking")
+    assert talks["id"] == call["id"]
+    floor.phones.end(new)
+    floor.becomes("wrapping_up", "1001")
+
+
+@pytest.mark.parametrize("by", ["the customer's call", "the call in the queue"])
+def test_who_asks_a_queue_for_a_customer_gives_them_the_place(floor: Floor, by: str) -> None:
+    """The customer goes on in the consultation's call: before those who came later, under their own number."""
+    customer = floor.phones.call(CALLER, f"outside-{floor.phones.port}")
+    await_true(lambda: len(floor.phones.rung) == 1, SOON_S, "the phone outside rings")
+    clerk = floor.phones.rung[0]
+    floor.phones.answer(clerk)
+    await_true(lambda: customer.state == "talking", SOON_S, "the customer talks with the clerk")
+    asks = floor.call(COLLEAGUE, "support")
+    call = floor.call_of(COLLEAGUE)
+    floor.call("4930222", "support")
+    first, second = (clerk, asks) if by == "the customer's call" else (asks, clerk)
+    floor.phones.refer(first, f"sip:queue-support@127.0.0.1:{floor.switch.trunk_port}", replaces(second))
+    await_true(lambda: live(floor)[0]["number"] == CALLER, SOON_S, "the customer has the first place")
+    again = live(floor)[0]
+    assert (again["id"], again["arrived_at"], again["position"]) == (call["id"], call["arrived_at"], 1)
+    assert [one["number"] for one in live(floor)] == [CALLER, "4930222"]
+    floor.daemon.post("agents/1001/login")
+    # The clerk's phone has rung for them before.
+    floor.talk(floor.ring(CALLER, 2))
+    assert customer.state == "talking"
+    floor.phones.end(customer)
+    floor.becomes("wrapping_up", "1001")
+
+
+def test_who_was_called_keeps_their_own_number(floor: Floor) -> None:
+    """A clerk has called the customer, whose leg bears the clerk's number; in the queue it is the customer's own."""
+    clerk = floor.phones.call(COLLEAGUE, f"outside-{floor.phones.port}")
+    await_true(lambda: len(floor.phones.rung) == 1, SOON_S, "the customer's phone rings")
+    customer = floor.phones.rung[0]
+    floor.phones.answer(customer)
+    await_true(lambda: clerk.state == "talking", SOON_S, "the clerk talks with the customer")
+    asks = floor.call("4930777", "support")
+    call = floor.call_of("4930777")
+    floor.phones.refer(clerk, f"sip:queue-support@127.0.0.1:{floor.switch.trunk_port}", replaces(asks))
+    await_true(lambda: live(floor)[0]["leg_uuid"] not in (None, call["leg_uuid"]), SOON_S, "the customer has the place")
+    (again,) = live(floor)
+    assert (again["id"], again["number"]) == (call["id"], customer.user)
