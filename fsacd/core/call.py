@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fsacd.core.events import Leg
+from fsacd.core.events import CallerTaken, Leg
 from fsacd.core.fact import fact
 from fsacd.core.numbers import identity
 from fsacd.core.offer import Offer
@@ -120,6 +120,10 @@ class Call:
     confirmed_ms: int | None = None  # when the talk that goes on was confirmed
     # Where it should have gone while an agent was ringing, and why: it goes when he does not answer.
     overdue: tuple[Target, str] | None = None
+    # Others have taken its caller while it was being connected: so it ends, unless the agent gets the caller after all.
+    taken: CallerTaken | None = None
+    # Its leg has given its place to another one, of which nothing has been heard yet: nobody is rung meanwhile.
+    orphan: bool = False
     replaced: bool = False  # its leg has ended, and the agent goes on talking with the leg that took its place
     epoch: int = 0  # the last one of its switch in which it was ours
     shown_name: str = ""  # what the dialplan has set for the phones that are rung

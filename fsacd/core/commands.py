@@ -81,6 +81,28 @@ class ArmCall:
 
 
 @fact
+class LetGo:
+    """Others have the caller: their leg shall not come back to the music.
+
+    `talks`: it ends with the talk that it is in. Else it is an ordinary leg again, for whoever has it.
+    """
+
+    call_id: str
+    leg: Leg
+    talks: bool
+
+
+@fact
+class TakeIn:
+    """Put this leg, which has taken the place of the call's, into the music as the call's own: it announces itself."""
+
+    call_id: str
+    leg: Leg
+    queue: str
+    age_ms: int  # since the call's arrival
+
+
+@fact
 class NoteCall:
     """Let the caller's leg say what has been changed of the call, so that another daemon finds its place, too."""
 
@@ -111,4 +133,5 @@ class EndCall:
     cause: str
 
 
-Command = RingAgent | CancelOffer | Connect | AskConnected | ConfirmTalk | ArmCall | NoteCall | SendCall | EndCall
+CallerCommand = ConfirmTalk | ArmCall | LetGo | TakeIn | NoteCall | SendCall | EndCall
+Command = RingAgent | CancelOffer | Connect | AskConnected | CallerCommand

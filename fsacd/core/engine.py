@@ -34,7 +34,9 @@ from fsacd.core.events import (
     AgentSetReady,
     CallChangeAsked,
     CallerGone,
+    CallerReplaced,
     CallersForgotten,
+    CallerTaken,
     CallHangupAsked,
     CallLeft,
     CallLost,
@@ -134,7 +136,8 @@ class Engine:
         world = self._world
         match event:
             case CallQueued():
-                return event.call_id in world.calls
+                known = world.calls.get(event.call_id)
+                return known is not None and not known.orphan
             case SwitchHeld():
                 return world.epochs.get(event.switch) == event.epoch
             case OfferRang() | OfferConnected() | ConnectFailed() | OfferEnded():
@@ -244,6 +247,10 @@ class Engine:
                 found.talk(world, event)
             case CallerGone() | CallLeft():
                 calls.gone(world, event)
+            case CallerTaken():
+                calls.taken(world, event)
+            case CallerReplaced():
+                calls.replaced(world, event)
             case CallLost():
                 calls.lost(world, event)
             case CallRequeueAsked() | CallHangupAsked() | CallChangeAsked() | CallPromoteAsked() | CallSendAsked():
@@ -280,6 +287,8 @@ class Engine:
                 sticky.expired(world, key.owner)
             case "settle":
                 calls.settled(world, key.owner)
+            case "heir":
+                calls.no_heir(world, key.owner)
             case "estimated_wait":
                 overflow.look_at_estimates(world, key.owner)
             case "strategy" | "call_order" as post:

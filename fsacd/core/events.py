@@ -38,6 +38,14 @@ class OfferEnd(StrEnum):
     NOT_SENT = "not_sent"
 
 
+class Taken(StrEnum):
+    """How others take a waiting caller out of our hands; history has it as the detail of a call that has left."""
+
+    PICKED_UP = "picked_up"  # somebody who is no agent of the call's talks with them
+    MOVED = "moved"  # into another extension
+    PARKED = "parked"
+
+
 # --- calls ---------------------------------------------------------------------------------------------------------
 
 
@@ -105,6 +113,27 @@ class CallLeft:
     call_id: str
     leg: Leg | None = None
     found: bool = False
+
+
+@fact
+class CallerTaken:
+    """Others have taken the caller on this leg away, without our doing.
+
+    `where` is the number of who has picked them up, or `EXTENSION CONTEXT` into which they were moved.
+    """
+
+    leg: Leg
+    how: Taken
+    where: str = ""
+    found: bool = False
+
+
+@fact
+class CallerReplaced:
+    """The leg `by` has taken the place of a call's leg (INVITE with Replaces), and is in no queue yet."""
+
+    leg: Leg
+    by: Leg
 
 
 @fact
@@ -375,7 +404,8 @@ class RulesChanged:
 
 
 CallWish = CallRequeueAsked | CallHangupAsked | CallChangeAsked | CallPromoteAsked | CallSendAsked
-CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | CallLost | TalkFound | CallWish
+TakenEvent = CallerTaken | CallerReplaced
+CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | TakenEvent | CallLost | TalkFound | CallWish
 OfferEvent = OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded
 AgentEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp | AgentChangeAsked
 OutsideEvent = OutsideCallStarted | OutsideCallEnded

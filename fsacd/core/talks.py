@@ -112,7 +112,7 @@ def connected(world: World, offer: o.Offer, since_ms: int) -> None:
         return  # told twice, or given up by us: then the leg is being ended and the caller returns to the music
     call = world.calls[offer.call_id]
     since_ms = min(since_ms, world.now_ms)
-    offer.connected_ms, call.confirmed_ms = since_ms, None
+    offer.connected_ms, call.confirmed_ms, call.taken = since_ms, None, None
     world.move_offer(offer, o.TALKING)
     world.timers.clear("offer", offer.offer_id)
     world.move_call(call, c.Talking(offer.offer_id, offer.agent_id, since_ms))

@@ -11,6 +11,7 @@ import pytest
 
 from fsacd.core.events import (
     CallerGone,
+    CallerTaken,
     CallLeft,
     CallLost,
     CallQueued,
@@ -21,6 +22,7 @@ from fsacd.core.events import (
     OfferConnected,
     OfferEnd,
     OfferEnded,
+    Taken,
     TalkFound,
 )
 from fsacd.core.records import Elsewhere
@@ -98,13 +100,50 @@ CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
         {LEG: {**WAITS, "variable_fsacd_call": OTHER}},
         [CallLeft(CALL, found=True)],
     ),
-    "he talks with somebody we did not give him": (
+    "they talk with an agent whom we did not give them": (
         "waiting",
         None,
-        {LEG: {**WAITS, "variable_bridge_to": OTHER}, OTHER: {}},
+        {LEG: {**WAITS, "variable_bridge_to": OFFER}, OFFER: {}},
         [CallLost(CALL, Elsewhere.TALKS_UNSEEN)],
     ),
-    "he is on his way back from a talk that is over": (
+    "a colleague has picked them up": (
+        "waiting",
+        None,
+        {LEG: {**WAITS, "variable_bridge_to": OTHER, "Other-Leg-Caller-ID-Number": "2001"}, OTHER: {}},
+        [CallerTaken(Leg("fs1", LEG), Taken.PICKED_UP, "2001", found=True)],
+    ),
+    "somebody has moved them": (
+        "waiting",
+        None,
+        {LEG: {**WAITS, "Caller-Context": "public", "Caller-Destination-Number": "voicemail"}},
+        [CallerTaken(Leg("fs1", LEG), Taken.MOVED, "voicemail public", found=True)],
+    ),
+    "somebody has moved them while a phone rang": (
+        "offered",
+        "ringing",
+        {LEG: {**WAITS, "Caller-Context": "public", "Caller-Destination-Number": "voicemail"}, OFFER: RINGS},
+        [CallerTaken(Leg("fs1", LEG), Taken.MOVED, "voicemail public", found=True)],
+    ),
+    "somebody has parked them": (
+        "waiting",
+        None,
+        {
+            LEG: {
+                **WAITS,
+                "Caller-Context": "fsacd",
+                "Caller-Destination-Number": "fsacd_enter",
+                "Channel-State": "CS_PARK",
+            }
+        },
+        [CallerTaken(Leg("fs1", LEG), Taken.PARKED, "fsacd_enter fsacd", found=True)],
+    ),
+    "they hear the music": (
+        "waiting",
+        None,
+        {LEG: {**WAITS, "Caller-Context": "fsacd", "Caller-Destination-Number": "fsacd_wait"}},
+        [],
+    ),
+    "they are on their way back from a talk that is over": (
         "waiting",
         None,
         {LEG: {**WAITS, "variable_bridge_to": OTHER}},

@@ -109,8 +109,25 @@ def test_a_caller_does_not_put_the_agent_into_a_queue(by: str) -> None:
     first.refer("anything", replaces=second)
     centre.run(500)
     assert agents_leg not in centre.model.switch.sessions
-    assert centre.engine.snapshot(centre.now_ms()).calls == ()
     assert dialled(centre.model) == set()
+    centre.run(5_000)  # until nobody is awaited any more at the place that was given away
+    assert centre.engine.snapshot(centre.now_ms()).calls == ()
+
+
+def test_who_asks_a_queue_for_a_caller_gives_them_the_place() -> None:
+    """The caller goes on in the call of who has waited for them, under their own number."""
+    centre = Centre(installed(), RULES)
+    caller, agents_leg = talk(centre)
+    asks = centre.call("queue-empty", "1001")
+    (call,) = (call for call in centre.engine.snapshot(centre.now_ms()).calls if call.number == "1001")
+    line = centre.model.switch.sessions[agents_leg].line
+    assert line is not None
+    line.refer("anything", replaces=asks)
+    centre.run(1_000)
+    (again,) = centre.engine.snapshot(centre.now_ms()).calls
+    assert (again.call_id, again.arrived_ms, again.state) == (call.call_id, call.arrived_ms, "waiting")
+    assert again.leg is not None
+    assert (again.leg.uuid, again.number) == (caller.uuid, caller.variables["sip_from_user"])
 
 
 def test_a_caller_who_waits_dials_nothing() -> None:

@@ -146,10 +146,13 @@ class Telephones:
 
     # --- what a test does -----------------------------------------------------------------------------------------
 
-    def call(self, number: str, dials: str, *, as_whom: str = "", more: tuple[str, ...] = ()) -> Dialog:
-        """A caller calls; he answers a BYE and hangs up by `hang_up`.
+    def call(
+        self, number: str, dials: str, *, as_whom: str = "", more: tuple[str, ...] = (), replaces: str = ""
+    ) -> Dialog:
+        """A caller calls; they answer a BYE and hang up by `hang_up`.
 
-        `as_whom` is the From where it shows another one than `number`; `more` are further lines of the INVITE.
+        `as_whom` is the From where it shows another one than `number`; `more` are further lines of the INVITE;
+        `replaces` is another call's, which this one shall replace, as `replaces` of this module writes it.
         """
         self._calls += 1
         call_id = f"{number}-{self._calls}@{self.port}"
@@ -158,6 +161,8 @@ class Telephones:
         dialog.far = f"<{dialog.target}>"
         self._dialogs[call_id] = dialog
         dialog.sequence = 1
+        if replaces:
+            more = (*more, f"Replaces: {replaces}")
         dialog.branch = self._request(dialog, "INVITE", 1, _SDP, more=more)
         return dialog
 
@@ -195,6 +200,13 @@ class Telephones:
         dialog.sequence += 1
         self._request(dialog, "REFER", dialog.sequence, more=(f"Refer-To: <{target}{parameter}>",))
 
+    def press(self, dialog: Dialog, digit: str) -> None:
+        """The phone sends a key by SIP INFO."""
+        dialog.sequence += 1
+        self._request(
+            dialog, "INFO", dialog.sequence, f"Signal={digit}\r\nDuration=160\r\n", kind="application/dtmf-relay"
+        )
+
     def switch_died(self) -> None:
         """No ring survives a crash of the switch, and no message ends it: as a phone's own timer would, end it now."""
         for dialog in self._dialogs.values():
@@ -221,7 +233,14 @@ class Telephones:
                     self._asked(message, address)
 
     def _request(
-        self, dialog: Dialog, method: str, number: int, body: str = "", branch: str = "", more: tuple[str, ...] = ()
+        self,
+        dialog: Dialog,
+        method: str,
+        number: int,
+        body: str = "",
+        branch: str = "",
+        more: tuple[str, ...] = (),
+        kind: str = "application/sdp",
     ) -> str:
         self._branches += 1
         branch = branch or f"z9hG4bK{self.port}n{self._branches}"
@@ -237,12 +256,12 @@ class Telephones:
             "Max-Forwards: 70",
             *more,
         ]
-        self._send(lines, body, _address(dialog.target))
+        self._send(lines, body, _address(dialog.target), kind)
         return branch
 
-    def _send(self, lines: list[str], body: str, to: tuple[str, int]) -> None:
+    def _send(self, lines: list[str], body: str, to: tuple[str, int], kind: str = "application/sdp") -> None:
         if body:
-            lines = [*lines, "Content-Type: application/sdp"]
+            lines = [*lines, f"Content-Type: {kind}"]
         text = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body])
         self._socket.sendto(text.encode(), to)
 
