@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-quick chaos chaos-simulated prove check e2e e2e-again bench lock format clean
+.PHONY: help install run test test-quick chaos chaos-simulated prove check e2e e2e-again bench bench-pairs lock format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -69,6 +69,10 @@ bench: $(STAMP) ## measure: ratios within one run
 	$(BIN)/python -m tests.bench.journal
 	$(BIN)/python -m tests.bench.switch
 	$(BIN)/python -m tests.bench.outage
+
+bench-pairs: $(STAMP) ## measure against another revision on the wire, in pairs: make bench-pairs BASE=main
+	@test -n "$(BASE)" || { echo "BASE names the revision to compare with: make bench-pairs BASE=main"; exit 2; }
+	$(BIN)/python -m tests.bench.pairs $(BASE)
 
 # Pins stay as they are where they still fit: `make lock UPGRADE=--upgrade` takes the newest of all, UPGRADE='-P rich' one.
 # No address of an index may stand in a lock: who installs has one of their own.

@@ -6,10 +6,12 @@ Heavy imports are made by the command that needs them, so that `--help` and clie
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -30,6 +32,8 @@ EXIT_NOT_REACHABLE = 3
 # What a shell expects of a program that Ctrl-C has ended.
 EXIT_INTERRUPTED = 130
 
+# A full disk, a quota, a limit of the file's size, a disk that fails: of what is written, not of what is read.
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _CONFIG = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -54,7 +58,10 @@ def run(config: Path) -> int:
 @program.command()
 @click.argument("file", type=_CONFIG)
 def check(file: Path) -> int:
-    """Check a configuration FILE: every problem with its place, or a summary."""
+    """Check a configuration FILE: every problem with its place, or a summary.
+
+    What a changed file would do to the callers of a running daemon says `fsacd reload --dry-run`.
+    """
     from fsacd.config.check import check as check_file  # noqa: PLC0415 - see the top
     from fsacd.config.installed import PLACES  # noqa: PLC0415 - see the top
     from fsacd.plugins import Catalogue  # noqa: PLC0415 - see the top
@@ -111,11 +118,22 @@ def main(args: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader, head or less, has seen enough. Python would complain again when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         return EXIT_OK
     except FsacdError as error:
         return _failed(error)
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITABLE:
+            raise
+        _silence(sys.stdout)
+        complain(f"standard output cannot be written: {error.strerror}")
+        return EXIT_REFUSED
     return code if isinstance(code, int) else EXIT_OK
+
+
+def _silence(stream: TextIO) -> None:
+    """What has not been written never is, and Python does not complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _failed(error: FsacdError) -> int:

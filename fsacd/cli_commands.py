@@ -122,10 +122,12 @@ def _show_once(board: Board) -> None:
 
 
 @click.command()
+@click.option("--dry-run", is_flag=True, help="Change nothing, and say what would happen to whom.")
+@click.option("--even-so", is_flag=True, help="Also if callers lose their queue and have no place to go.")
 @common_options
-def reload(session: Session) -> None:
+def reload(session: Session, *, dry_run: bool, even_so: bool) -> None:
     """Make the daemon read its configuration again; a bad one changes nothing."""
-    done(session, session.client.post("reload"))
+    done(session, session.client.post("reload", body={"dry_run": dry_run, "even_so": even_so}))
 
 
 @click.command()

@@ -30,14 +30,13 @@ if TYPE_CHECKING:
 
     from fsacd.config.model import Config
     from fsacd.core.rules import Parameters
+    from fsacd.number_plan import NumberPlan
 
 _STATEMENT_MS = 10_000
 _NUMBER_LIMIT = 64
 _HEAD_START_MS = 86_400_000
 _TEXT_LIMIT = 256
 _SKILLS_LIMIT = 32
-# PostgreSQL's word for a role that may not do what it wants to do.
-_NO_RIGHT = "42501"
 
 CUSTOMER_COLUMNS = (
     o.Column("NUMBER", lambda row: clean(row["number"])),
@@ -87,8 +86,9 @@ def customer_add(
     from fsacd.store.customers import put, summary  # noqa: PLC0415 - the same
 
     settings = load_config(config)
+    plan = settings.number_plan.plan()
     entry = Customer(
-        given_number(number),
+        given_number(number, plan),
         priority,
         _head_start_ms(head_start),
         tuple(sorted(_skills(skills, settings).items())),
@@ -97,7 +97,7 @@ def customer_add(
         _text("--name", name, _TEXT_LIMIT),
     )
     with database(settings, config) as connection:
-        is_new = put(connection, entry, who())
+        is_new = put(connection, entry, who(), plan)
     known = summary(entry) or "nothing but the number is known"
     sys.stdout.write(f"{'added' if is_new else 'changed'} {clean(entry.number)}: {clean(known, 1_000)}\n")
 
@@ -125,6 +125,38 @@ def customer_list(config: Path, output: str) -> None:
         o.write_document({"customers": rows}, cast("o.Format", output), sys.stdout)
 
 
+@customer.command("match")
+@click.argument("number")
+@config_option
+def customer_match(config: Path, number: str) -> int:
+    """Say whose NUMBER it is, by the number plan: how it can be written, and which customer a call with it is.
+
+    Exit code 1 when it is no customer's.
+    """
+    from fsacd.recognition import Customer  # noqa: PLC0415 - heavy, and for this command only
+    from fsacd.store.customers import stored, summary  # noqa: PLC0415 - the same
+
+    settings = load_config(config)
+    plan = settings.number_plan.plan()
+    wanted = given_number(number, plan)
+    forms = plan.forms([wanted])
+    told = [f"{wanted}: " + ", ".join(form for form in forms if form != wanted) if len(forms) > 1 else wanted]
+    found = [(f"the configuration, as {one}", entry.customer(one)) for one, entry in settings.customers.items()]
+    found = [(where, entry) for where, entry in found if plan.identity(entry.number) == wanted]
+    if settings.store is not None and settings.store.dsn is not None:
+        with database(settings, config) as connection:
+            for row in stored(connection, forms):
+                skills = tuple(sorted(row.skills.items()))
+                entry = Customer(row.number, row.priority, row.head_start_ms, skills, row.agent, row.language, row.name)
+                found.append((f"the database, as {row.number}", entry))
+    # The first counts: what stands in the configuration goes before the database.
+    told += [f"in {where}: {summary(entry) or 'nothing but the number is known'}" for where, entry in found]
+    sys.stdout.write("".join(f"{clean(line, 1_000)}\n" for line in told if line))
+    if not found:
+        sys.stdout.write("no customer has it\n")
+    return 0 if found else 1
+
+
 @customer.command("remove")
 @click.argument("number")
 @config_option
@@ -132,9 +164,11 @@ def customer_remove(config: Path, number: str) -> None:
     """Remove a customer."""
     from fsacd.store.customers import remove  # noqa: PLC0415 - heavy, and for this command only
 
-    wanted = given_number(number)
-    with database(load_config(config), config) as connection:
-        if not remove(connection, wanted, who()):
+    settings = load_config(config)
+    plan = settings.number_plan.plan()
+    wanted = given_number(number, plan)
+    with database(settings, config) as connection:
+        if not remove(connection, wanted, who(), plan):
             raise Refused(f"there is no customer with the number {wanted} in the database")
     sys.stdout.write(f"removed {clean(wanted)}\n")
 
@@ -142,11 +176,13 @@ def customer_remove(config: Path, number: str) -> None:
 # --- what is given ---------------------------------------------------------------------------------------------------
 
 
-def given_number(text: str) -> str:
-    """A number as it is compared. Raises BadUse for what is none."""
-    from fsacd.recognition import normalised  # noqa: PLC0415 - heavy, and for these commands only
+def given_number(text: str, plan: NumberPlan) -> str:
+    """A number as it is compared. Raises BadUse for what is none, and for what is nobody's."""
+    from fsacd.core.numbers import normalised  # noqa: PLC0415 - for these commands only
 
-    number = normalised(text)
+    number = plan.identity(text)
+    if not number and normalised(text):
+        raise BadUse(f"{text[:40]!r} is shown where a caller shows no number: it is nobody's in particular.")
     if not any(map(str.isalnum, number)) or not number.isprintable() or len(number) > _NUMBER_LIMIT:
         raise BadUse(f"{text!r} is no number: up to {_NUMBER_LIMIT} letters or digits as the switch shows the caller.")
     return number
@@ -272,5 +308,4 @@ def database(
     except psycopg.OperationalError as error:
         raise NotReachable(f"the database cannot be reached: {sentence(error)}") from error
     except psycopg.Error as error:
-        right = " (the role lacks a right)" if error.sqlstate == _NO_RIGHT else ""
-        raise Refused(f"the database refuses{right}: {sentence(error)}") from error
+        raise Refused(f"the database refuses: {sentence(error)}") from error

@@ -23,6 +23,7 @@ from fsacd.terminal import clean
 
 if TYPE_CHECKING:
     from fsacd.config.model import Config
+    from fsacd.number_plan import NumberPlan
 
 TABLES: Final = ("customers", "calls", "offers", "decisions", "changes", "agent_states")
 # Where systemd keeps the daemon's own directory; it tells the daemon alone.
@@ -58,10 +59,12 @@ def history_export(
     if bool(numbers) == bool(begin or end):
         raise BadUse("either --number, or --from and --to (or one of them), say what to export.")
     begin, end = _moment("--from", begin), _moment("--to", end)
-    wanted = [given_number(text) for text in numbers]
+    settings = load_config(config)
+    plan = settings.number_plan.plan()
+    wanted = [given_number(text, plan) for text in numbers]
     tables = (table,) if table is not None else ("calls",) if style == "csv" else TABLES
-    with database(load_config(config), config, _STATEMENT_MS, "fsacd history") as connection:
-        his = forms(connection, wanted) if wanted else []
+    with database(settings, config, _STATEMENT_MS, "fsacd history") as connection:
+        his = forms(connection, wanted, plan) if wanted else []
         for name in tables:
             rows = of_person(connection, name, his) if wanted else of_span(connection, name, begin, end)
             if style == "csv":
@@ -92,25 +95,24 @@ def history_erase(config: Path, numbers: tuple[str, ...], spool: Path | None, jo
     """
     from fsacd.store.persons import erase  # noqa: PLC0415 - heavy, and for this command only
 
-    wanted = [given_number(text) for text in numbers]
     settings = load_config(config)
-    waiting = _erase_waiting(_spool(settings, spool), wanted)
+    plan = settings.number_plan.plan()
+    wanted = [given_number(text, plan) for text in numbers]
+    waiting = _erase_waiting(_spool(settings, spool), wanted, plan)
     with database(settings, config, _STATEMENT_MS, "fsacd history") as connection:
-        done = erase(connection, wanted, who())
+        done = erase(connection, wanted, who(), plan)
     if waiting is not None:
         done["rows that waited for the database"] = waiting
     told = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in done.items() if count)
     sys.stdout.write(f"erased; changed are {told}\n" if told else "nothing of this caller was there\n")
-    sys.stdout.write(_erase_in_journal(settings, journal, wanted))
+    sys.stdout.write(_erase_in_journal(settings, journal, wanted, plan))
     configured = [text for text in wanted if text in _configured(settings)]
     if configured:
         sys.stdout.write(f"still in {config}, under 'customers': {clean(', '.join(configured))}\n")
 
 
 def _configured(settings: Config) -> frozenset[str]:
-    from fsacd.recognition import normalised  # noqa: PLC0415 - heavy, and for this command only
-
-    return frozenset(normalised(text) for text in settings.customers)
+    return settings.number_plan.plan().identities(settings.customers)
 
 
 def _spool(settings: Config, given: Path | None) -> Path | None:
@@ -129,7 +131,7 @@ def _existing(directory: Path | None, what: str) -> Path | None:
         raise Refused(f"{directory}, {what}, cannot be looked into; do it as root or as fsacd's user") from None
 
 
-def _erase_in_journal(settings: Config, given: Path | None, numbers: list[str]) -> str:
+def _erase_in_journal(settings: Config, given: Path | None, numbers: list[str], plan: NumberPlan) -> str:
     """Ask for it, and say what has become of it."""
     from fsacd.journal.erasure import Outcome, ask  # noqa: PLC0415 - heavy, and for this command only
     from fsacd.wiring import journal_directory  # noqa: PLC0415 - the same
@@ -137,7 +139,7 @@ def _erase_in_journal(settings: Config, given: Path | None, numbers: list[str]) 
     directory = _existing(given or journal_directory(settings) or _STATE_DIRECTORY / "journal", "where the journal is")
     if directory is None:
         return ""
-    match ask(directory, numbers, _DAEMON_S):
+    match ask(directory, numbers, _DAEMON_S, plan):
         case Outcome.DONE:
             return "the daemon has begun a new journal without the caller\n"
         case Outcome.WAITS_FOR_CALL:
@@ -146,10 +148,10 @@ def _erase_in_journal(settings: Config, given: Path | None, numbers: list[str]) 
             return f"still in the journal, {directory}: no daemon uses it; the next one leaves it behind\n"
 
 
-def _erase_waiting(directory: Path | None, numbers: list[str]) -> int | None:
+def _erase_waiting(directory: Path | None, numbers: list[str], plan: NumberPlan) -> int | None:
     from fsacd.store.erasure import erase_waiting  # noqa: PLC0415 - heavy, and for this command only
 
-    return None if directory is None else erase_waiting(directory, numbers, _DAEMON_S)
+    return None if directory is None else erase_waiting(directory, numbers, _DAEMON_S, plan)
 
 
 def _moment(option: str, text: str | None) -> str | None:

@@ -16,12 +16,21 @@ import structlog
 
 from fsacd import watched
 from fsacd.core.engine import Engine
-from fsacd.core.events import AgentLoggedIn, Event, Leg, RulesChanged, SwitchLost, SwitchRestarted
+from fsacd.core.events import (
+    AgentLoggedIn,
+    CallersForgotten,
+    Event,
+    LastAgentsKnown,
+    Leg,
+    RulesChanged,
+    SwitchLost,
+    SwitchRestarted,
+)
 from fsacd.core.plugins import Plugins
 from fsacd.core.records import CallEnded, OfferClosed, Record
 from fsacd.core.rules import Rules
 from fsacd.journal.journal import Journal
-from fsacd.recognition import normalised
+from fsacd.number_plan import NumberPlan
 from fsacd.runtime import Runtime, monotonic_ms
 
 log = structlog.get_logger(__name__)
@@ -29,6 +38,9 @@ log = structlog.get_logger(__name__)
 # Deadlines wait for the switches, but not for one that does not come.
 _WAIT_FOR_SYNC_S: Final = 5.0
 _LOOK_S: Final = 0.02
+# So many numbers are read at a time, and then the calls go first.
+_NUMBERS_AT_ONCE: Final = 50
+_BREATH_S: Final = 0.0005
 
 
 class Control(Protocol):
@@ -71,7 +83,7 @@ class Continuation:
             return
         self.engine = recovered.engine
         assert journal is not None
-        erased = journal.to_be_erased()
+        erased = journal.is_to_be_erased()
         self.unwritten = tuple(_without_erased(record, erased) for record in recovered.lately_ended)
         view = self.engine.snapshot(recovered.last_ms)
         self._known = frozenset(agent.agent_id for agent in view.agents)
@@ -118,9 +130,9 @@ class Continuation:
             _keep_time(runtime, controls)
 
 
-def _without_erased(record: CallEnded | OfferClosed, erased: Collection[str]) -> Record:
+def _without_erased(record: CallEnded | OfferClosed, is_erased: Callable[[str], bool]) -> Record:
     """Who was to be erased meanwhile is not brought back."""
-    if isinstance(record, CallEnded) and normalised(record.number) in erased:
+    if isinstance(record, CallEnded) and is_erased(record.number):
         return replace(record, number="", name="", customer="", leg_uuid=None)
     return record
 
@@ -138,3 +150,19 @@ def _keep_time(runtime: Runtime, controls: Collection[Control]) -> None:
             control.check_fence()
 
     runtime.start(check_fences)
+
+
+def rename_callers(engine: Engine, post: Callable[[Event], None], plan: NumberPlan) -> None:
+    """Let those whose last agent is known be known by what the plan makes of their numbers; others run meanwhile.
+
+    The last daemon had another plan, perhaps, or none. After the first time there is nothing left to do.
+    """
+    # The latest first: of several numbers that mean one caller, what was last is so.
+    for place, number in enumerate(reversed(engine.numbers_remembered()), 1):
+        if place % _NUMBERS_AT_ONCE == 0:
+            gevent.sleep(_BREATH_S)
+        identity, agent_id = plan.identity(number), engine.last_agent_of(number)
+        if identity != number and agent_id:
+            post(CallersForgotten((number,)))
+            if identity:
+                post(LastAgentsKnown(((identity, agent_id),)))

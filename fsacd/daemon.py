@@ -16,12 +16,14 @@ from gevent.event import Event as Signal
 
 import fsacd
 from fsacd import logs, plugging, watched, wiring
+from fsacd.config.effects import Effects, effects
 from fsacd.config.model import Config
 from fsacd.config.problems import ConfigErrors
-from fsacd.continuing import Continuation
+from fsacd.continuing import Continuation, rename_callers
 from fsacd.core.commands import Command
 from fsacd.core.events import RulesChanged
 from fsacd.core.records import Anomaly, CallEnded, CallOutcome, Record, StrategyFailed, StrategyReturned
+from fsacd.core.rules import Rules
 from fsacd.core.views import Explanation, Snapshot
 from fsacd.draining import drain
 from fsacd.errors import FsacdError, Refused
@@ -42,7 +44,7 @@ from fsacd.recognition import Recognition
 from fsacd.rights import BY_SIGNAL, Principal, Verb, Wish
 from fsacd.runtime import Runtime, monotonic_ms, settle_memory
 from fsacd.systemd import Notifier
-from fsacd.timetable import Timetable
+from fsacd.timetable import Timetable, renamed_hours
 from fsacd.trouble import Troubles
 
 log = structlog.get_logger(__name__)
@@ -98,8 +100,9 @@ class Daemon:
             journal=self._journal,
             ahead_ms=last.ahead_ms,
         )
-        self._recognition = Recognition()
-        self._timetable = Timetable(config.opening_hours(), self.runtime.post, told=last.hours)
+        self._recognition = Recognition(plan=config.number_plan.plan())
+        told = renamed_hours(last.hours, config.rules().renamed())
+        self._timetable = Timetable(config.opening_hours(), self.runtime.post, told=told)
         self.metrics.watch_snapshot(self.runtime.snapshot)
         self._desk = Desk(self.ask, monotonic_ms)
         self.add_troubles(self._desk.troubles)
@@ -166,6 +169,7 @@ class Daemon:
             self._journal.begin(self._continuation.engine, self.runtime.post)
         log_in = [agent_id for agent_id, agent in self._config.agents.items() if agent.login_at_start]
         self._continuation.tell(self.runtime, self._controls, log_in)
+        watched.keep("callers by number", self._rename_callers, may_end=lambda: True)
         self._desk.phones.sit(self._continuation.contacts())
         self._guard.look_around()
         self._timetable.start()
@@ -185,6 +189,9 @@ class Daemon:
                 break
         self._stop()
         return 1 if self.runtime.failure else 0
+
+    def _rename_callers(self) -> None:
+        rename_callers(self._continuation.engine, self.runtime.post, self._config.number_plan.plan())
 
     def _tell_ready(self) -> None:
         """READY once every switch that answers is in sync: at least one of them."""
@@ -263,18 +270,22 @@ class Daemon:
         """The engine's clock as Unix time in ms."""
         return self.runtime.wall_ms(engine_ms)
 
-    def reload(self, principal: Principal) -> str:
-        """Read the file again and swap the rules. Raises Forbidden, or Refused and keeps the old ones."""
+    def reload(self, principal: Principal, *, dry_run: bool = False, even_so: bool = False) -> str:
+        """Read the file again and swap the rules, or with `dry_run` say what that would do.
+
+        Raises Forbidden, or Refused and keeps the old ones: when the file has errors, or would throw callers out of
+        their queue without a place to go (`even_so`: they take the dialplan's fallback).
+        """
         self._guard.demand(principal, Verb.RELOAD)
         try:
-            result = self._reload()
+            result = self._reload(dry_run=dry_run, even_so=even_so)
         except Refused as refused:
             log.warning("reload refused", by=principal.subject, why=str(refused), problems=list(refused.problems))
             raise
         log.info("reload", by=principal.subject, result=result)
         return result
 
-    def _reload(self) -> str:
+    def _reload(self, *, dry_run: bool, even_so: bool) -> str:
         self._notifier.reloading()
         # In a real thread: ten thousand agents take seconds to read, and calls must not wait for that.
         reading = gevent.get_hub().threadpool.apply(_read, (self._path,))
@@ -283,26 +294,43 @@ class Daemon:
             problems = tuple(str(problem) for problem in reading.problems)
             raise Refused("the configuration has errors; the old one stays in force", problems) from reading
         config = reading.config
+        rules = config.rules()
+        # From here to the change nothing yields: who is here now is whom it concerns.
+        told = self._effects(rules)
+        if dry_run or (told.throws_out and not even_so):
+            self._notifier.ready("serving with the configuration as it was")
+        if dry_run:
+            said = [*told.told, *told.throws_out]
+            return "; ".join(["nothing was changed; a reload would do this", *(said or ["nothing to anybody here"])])
+        if told.throws_out and not even_so:
+            raise Refused("callers would lose their place; the old configuration stays in force", told.throws_out)
         self._plugins.catalogue = reading.catalogue
-        self.runtime.ask(RulesChanged(config.rules()))
-        self._timetable.replace(config.opening_hours())
+        self.metrics.set_rules(rules)
+        self.runtime.ask(RulesChanged(rules))
+        self._timetable.replace(config.opening_hours(), rules.renamed())
         self._guard.configure(config)
-        self.metrics.set_rules(config.rules())
         needs_restart = [
             part
-            for part in ("switches", "api", "store", "journal", "log", "lease_ms", "instance")
+            for part in ("switches", "api", "store", "journal", "log", "lease_ms", "instance", "number_plan")
             if _at_start(config, part) != _at_start(self._config, part)
         ]
         self._config, self._configured_ms = config, _wall_ms()
         self._recognise_configured()
         settle_memory()
         self._notifier.ready("serving")
+        result = "the new configuration is in force"
         if needs_restart:
-            return f"queues, agents and tokens are in force; changes in {', '.join(needs_restart)} need a restart"
-        return "the new configuration is in force"
+            result = f"queues, agents and tokens are in force; changes in {', '.join(needs_restart)} need a restart"
+        return "; ".join([result, *told.told])
+
+    def _effects(self, rules: Rules) -> Effects:
+        view = self.runtime.snapshot()
+        calls = [(call.queue, call.state) for call in view.calls]
+        return effects(rules, calls, {agent.agent_id: agent.state for agent in view.agents})
 
     def _recognise_configured(self) -> None:
         self._recognition.believes_unmarked = self._config.believe_numbers == "always"
+        self._recognition.may_see = self._config.may_see()
         left_out = self._recognition.replace_configured(self._config.known_customers())
         if left_out:
             log.warning("customers", what=left_out)

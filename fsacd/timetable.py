@@ -20,6 +20,12 @@ _RECHECK_S: Final = 60.0
 _AT_LEAST_S: Final = 0.01
 
 
+def renamed_hours(told: Mapping[str, bool], renamed: Mapping[str, str]) -> dict[str, bool]:
+    """What was told of queues, by their new names; what one has been told of by its new name stays."""
+    old = {renamed[queue]: state for queue, state in told.items() if queue in renamed}
+    return old | {queue: state for queue, state in told.items() if queue not in renamed}
+
+
 class Timetable:
     """Tells at the start and at each change of the hours which queues are open.
 
@@ -53,11 +59,13 @@ class Timetable:
             self._greenlet.kill()
             self._greenlet = None
 
-    def replace(self, hours: Mapping[str, Hours]) -> None:
+    def replace(self, hours: Mapping[str, Hours], renamed: Mapping[str, str] | None = None) -> None:
         """Take the hours of a new configuration, by queue; what they change is told before this returns.
 
-        A queue whose hours were taken away opens if they had closed it.
+        A queue whose hours were taken away opens if they had closed it. `renamed` has the new names of queues by the
+        old ones: they stay as they were, opened or closed by hand.
         """
+        self._told = renamed_hours(self._told, renamed or {})
         freed = [queue for queue in self._told if queue not in hours]
         self._hours = dict(hours)
         for queue in freed:

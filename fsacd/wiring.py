@@ -17,6 +17,7 @@ from fsacd.explaining import Explainer
 from fsacd.http.access import Token
 from fsacd.http.api import ApiSettings
 from fsacd.journal.journal import Journal, JournalSettings
+from fsacd.number_plan import NumberPlan
 from fsacd.recognition import Recognition
 from fsacd.rights import EVERYWHERE, Principal, Role, Scope
 from fsacd.runtime import Runtime
@@ -88,7 +89,7 @@ def api_settings(config: Config) -> ApiSettings:
     )
 
 
-def store_settings(store: StoreConfig) -> StoreSettings:
+def store_settings(store: StoreConfig, plan: NumberPlan) -> StoreSettings:
     """Where history goes."""
     assert store.dsn is not None, "the reader refuses a store without a connection"
     return StoreSettings(
@@ -100,6 +101,7 @@ def store_settings(store: StoreConfig) -> StoreSettings:
         statement_timeout_ms=store.statement_timeout_ms,
         spool=spool_directory(store),
         spool_limit=store.spool.limit,
+        plan=plan,
         keep=Keep(store.keep.calls_ms, store.keep.decisions_ms, store.keep.changes_ms, store.keep.agent_states_ms),
     )
 
@@ -133,6 +135,7 @@ def journal(config: Config) -> Journal | None:
         directory,
         snapshot_entries=config.journal.snapshot_entries,
         snapshot_s=config.journal.snapshot_interval_ms / 1000,
+        plan=config.number_plan.plan(),
     )
     return Journal(settings, hours=timetable.BY)
 
@@ -169,7 +172,8 @@ class HistoryParts:
 def history(config: Config, runtime: Runtime, recognition: Recognition) -> HistoryParts:
     """History, customers and last agents, in the configured database."""
     assert config.store is not None, "who has no store has no history"
-    return HistoryParts(store_settings(config.store), runtime, recognition, config.limits.last_agents)
+    settings = store_settings(config.store, config.number_plan.plan())
+    return HistoryParts(settings, runtime, recognition, config.limits.last_agents)
 
 
 def members(config: Config) -> dict[str, Member]:

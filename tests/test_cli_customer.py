@@ -106,6 +106,43 @@ def test_remove(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert listed(config, capsys) == []
 
 
+GERMANY = {"number_plan": {"country": "DE"}, "customers": {"040 123456": {"name": "Hamburg"}}}
+
+
+def test_one_customer_however_the_number_is_written(
+    tmp_path: Path, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a number plan one entry takes the place of another that means the same number, and is removed by any."""
+    plain = write(tmp_path, store={"dsn": database})
+    assert run(plain, "add", "030123456", "--name", "of old") == 0
+    config = write(tmp_path, store={"dsn": database}, **GERMANY)
+    assert run(config, "add", "0049 30 123456", "--name", "ACME") == 0
+    assert capsys.readouterr().out.splitlines()[1] == "changed +4930123456: name ACME"
+    assert [(row["number"], row["name"]) for row in listed(config, capsys)] == [("+4930123456", "ACME")]
+    assert run(config, "remove", "4930123456") == 0
+    assert listed(config, capsys) == []
+
+
+def test_whose_number_it_is(tmp_path: Path, database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the plan, in the configuration and in the database; also an entry that was written before there was a plan."""
+    plain = write(tmp_path, store={"dsn": database})
+    assert run(plain, "add", "030123456", "--name", "ACME", "--priority", "2") == 0
+    config = write(tmp_path, store={"dsn": database}, **GERMANY)
+    capsys.readouterr()
+    assert run(config, "match", "+49 (0)30 123456") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "+4930123456: 004930123456, 4930123456, 030123456",
+        "in the database, as 030123456: priority 2; name ACME",
+    ]
+    assert run(config, "match", "4940123456") == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["in the configuration, as 040 123456: name Hamburg"]
+    assert run(config, "match", "1001") == 1
+    assert capsys.readouterr().out == "1001\nno customer has it\n"
+    assert run(config, "match", "anonymous") == 2
+    write(tmp_path, store={"dsn": database})
+    assert run(config, "match", "+4930123456") == 1, "without a plan these are two numbers"
+
+
 def test_who_did_it(config: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each change stands in the history of changes; sudo does not hide who it was."""
     monkeypatch.setenv("SUDO_USER", "anna")
@@ -137,6 +174,8 @@ def test_the_list_as_a_table(config: Path, capsys: pytest.CaptureFixture[str]) -
     [
         (["add", " - "], "' - ' is no number"),
         (["add", "9" * 65], "is no number"),
+        (["add", "anonymous"], "'anonymous' is shown where a caller shows no number: it is nobody's in particular"),
+        (["add", "000 000 00 00"], "it is nobody's in particular"),
         (["add", "1", "--head-start", "soon"], "--head-start: expected a duration like 60s or 2m, up to one day"),
         (["add", "1", "--head-start", "25h"], "up to one day; got '25h'"),
         (["add", "1", "--priority", "101"], "101 is not in the range -100<=x<=100"),

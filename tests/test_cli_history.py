@@ -34,6 +34,8 @@ CALL = CallEnded(
 OTHER = replace(CALL, call_id="c2", number="+4930999999", name="Mia", arrived_ms=90_000_000, ended_ms=90_001_000)
 CHANGE = ChangeMade("call_changed", "c1", "priority 0 → 3", "api:desk", 2_000)
 DECISION = DecisionMade(7, "c1", "support", "anna", "o1", 1_500)
+FORMS = ("030123456", "004930123456", "4930123456", "+4930123456")
+SAID = b'{"sentence": "004930123456 before 030123456, +4930123456"}'
 DOCUMENT = b'{"chosen": "anna", "sentence": "called by +4930123456 before"}'
 
 
@@ -139,6 +141,38 @@ def test_erase(config: Path, database: str, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == (
         f"nothing of this caller was there\nstill in {config}, under 'customers': +4930777777\n"
     )
+
+
+def test_erase_by_meaning(config: Path, tmp_path: Path, database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a number plan one form of the number is enough, in the tables and in what waits for them."""
+    with closing(store(database, None)) as filled:
+        filled.put([replace(CALL, call_id=f"f{place}", number=number) for place, number in enumerate(FORMS)])
+        filled.put_rows([decision(replace(DECISION, call_id="f0", offer_id="o2"), SAID, lambda ms: ms)])
+        await_true(lambda: filled.state().written == len(FORMS) + 1)
+    before = Store(StoreSettings("host=/nowhere", spool=tmp_path / "spool"), lambda ms: ms)
+    before.start()
+    before.put([replace(CALL, call_id="s0", number="030123456")])
+    assert before.stop(0) == 0
+    config.write_text(f"{config.read_text()}\nnumber_plan: {{country: DE}}\n", encoding="utf-8")
+    capsys.readouterr()
+    assert run(config, "erase", "030/123456") == 0
+    assert "calls: 5" in capsys.readouterr().out
+    left = dump(database) + "".join(path.read_text(errors="replace") for path in (tmp_path / "spool").iterdir())
+    assert [text for text in ("30123456", "30-123456", "Zoë") if text in left] == []
+
+
+@pytest.mark.parametrize("verb", [["erase"], ["export", "--number"]])
+def test_who_shows_no_number_is_nobody(
+    config: Path, database: str, verb: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All who withhold their number are not one person: nothing is erased, and nothing given out, in their name."""
+    capsys.readouterr()
+    before = dump(database)
+    assert run(config, *verb, "Anonymous") == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "it is nobody's in particular" in told.err
+    assert dump(database) == before
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import gevent
 
-from fsacd.continuing import Continuation
+from fsacd.continuing import Continuation, rename_callers
 from fsacd.core import events as e
 from fsacd.core.records import CallEnded
 from fsacd.core.rules import Rules
 from fsacd.core.views import Snapshot
 from fsacd.journal.journal import Journal, JournalSettings
+from fsacd.number_plan import NumberPlan
 from fsacd.runtime import Runtime
 from fsacd.testing import PLUGINS, agent, queue, queued, rules_of
 
@@ -187,3 +188,18 @@ def test_what_ended_last_is_handed_to_history_again(tmp_path: Path) -> None:
     unwritten = [record.call_id for record in second.continuation.unwritten if isinstance(record, CallEnded)]
     assert unwritten == ["c2", "c3", "c4"]
     second.end()
+
+
+def test_callers_are_known_by_the_plan_of_now(tmp_path: Path) -> None:
+    """A daemon that had none remembers them by what was shown; the next one, with a plan, by what that means."""
+    plan = NumberPlan(withheld=frozenset({"geheim"}), country="DE", international="00", trunk="0")
+    life = Life(tmp_path)
+    engine, post = life.continuation.engine, life.runtime.post
+    post(e.LastAgentsKnown((("030123456", "a"), ("geheim", "a"), ("+4930777777", "b"), ("0049 30 123456", "b"))))
+    rename_callers(engine, post, plan)
+    remembered = engine.numbers_remembered()
+    assert sorted(remembered) == ["+4930123456", "+4930777777"]
+    assert engine.last_agent_of("+4930123456") == "b", "whom they talked with last"
+    rename_callers(engine, post, plan)
+    assert engine.numbers_remembered() == remembered
+    life.end()

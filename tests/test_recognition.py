@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsacd.core.events import CallQueued, Leg
+from fsacd.number_plan import NumberPlan
 from fsacd.recognition import LIMIT, Customer, Recognition, normalised
 
 ACME = Customer("+49301234", 2, 60_000, (("french", 3),), "1001", "fr", "ACME")
@@ -48,6 +49,7 @@ def test_a_known_caller_gets_what_is_known() -> None:
     """Each thing that is known of the customer is filled in."""
     assert Recognition([ACME]).recognise(call("+49 30 1234")) == call(
         "+49 30 1234",
+        identity="+49301234",
         priority=2,
         head_start_ms=60_000,
         required=(("french", 3),),
@@ -77,23 +79,43 @@ def test_a_number_that_is_not_believed_is_nobodys(marked: bool | None, believes_
         assert known.priority == 2
         assert known.number_believed is not False
     else:
-        assert known == call(number_believed=False)
+        assert known == call(number_believed=False, identity="+49301234")
 
 
 def test_the_dialplan_knows_better() -> None:
     """What the call says itself stays; of two levels of a skill the higher counts."""
     said: dict[str, Any] = {"priority": 0, "head_start_ms": 1, "customer": "x", "language": "de", "named_agent": "1002"}
-    given_call = call(required=(("french", 5), ("german", 1)), **said)
+    given_call = call(identity="+49301234", required=(("french", 5), ("german", 1)), **said)
     assert Recognition([ACME]).recognise(given_call) == given_call
     lower = Recognition([ACME]).recognise(call(required=(("french", 1), ("german", 1))))
     assert lower.required == (("french", 3), ("german", 1))
 
 
-@pytest.mark.parametrize("number", ["", "+49301235", "49301234", "anonymous"])
-def test_an_unknown_caller_is_left_as_he_is(number: str) -> None:
-    """Numbers are compared whole, a leading plus with them."""
-    event = call(number)
-    assert Recognition([ACME]).recognise(event) is event
+@pytest.mark.parametrize(
+    ("number", "identity"),
+    [("", ""), ("+49301235", "+49301235"), ("49301234", "49301234"), ("anonymous", ""), ("Restricted", "")],
+)
+def test_an_unknown_caller_is_left_as_they_are(number: str, identity: str) -> None:
+    """Numbers are compared whole, a leading plus with them; only who is meant is said."""
+    assert Recognition([ACME]).recognise(call(number)) == call(number, identity=identity)
+
+
+@pytest.mark.parametrize("number", ["anonymous", "Anonymous", "0000000000", "Keine Nummer", " "])
+def test_a_number_that_is_withheld_is_no_customer(number: str) -> None:
+    """Whoever has written one among the customers means all who show no number, and there is no such person."""
+    plan = NumberPlan(frozenset({"anonymous", "keine nummer", "0000000000"}))
+    known = Recognition([Customer(number, name="Nobody")], plan=plan)
+    known.replace_stored([Customer(number, name="Nobody")])
+    assert (len(known), known.find(number)) == (0, None)
+    assert known.recognise(call(number)) == call(number, identity="")
+
+
+def test_a_hidden_number_is_recognised_where_it_may_be_seen() -> None:
+    """By the name of the customer everybody would know whose number it is."""
+    known = Recognition([ACME])
+    assert known.recognise(call(hidden=True)) == call(hidden=True, identity="+49301234")
+    known.may_see = frozenset({"support"})
+    assert known.recognise(call(hidden=True)).customer == "ACME"
 
 
 def test_a_customer_without_a_name_goes_by_his_number() -> None:

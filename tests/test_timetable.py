@@ -11,7 +11,7 @@ from gevent.queue import Queue
 
 from fsacd.core.events import QueueSetOpen
 from fsacd.hours import Hours
-from fsacd.timetable import Timetable
+from fsacd.timetable import Timetable, renamed_hours
 
 UTC_ZONE = ZoneInfo("UTC")
 DAY = Hours(UTC_ZONE, (((480, 1080),),) * 7)
@@ -123,3 +123,15 @@ def test_a_restart_tells_only_what_the_hours_have_changed_since() -> None:
     room.timetable.start()
     room.timetable.stop()
     assert room.told() == [("gone", True), ("night", False)]
+
+
+def test_a_renamed_queue_stays_as_somebody_has_set_it() -> None:
+    """What its hours say has been told already: under the old name, and before a restart, too."""
+    room = Room({"day": DAY}, "10:00")
+    room.timetable.look()
+    room.told()
+    room.timetable.replace({"work": DAY}, {"day": "work"})
+    assert room.told() == []
+    room.look("18:00")
+    assert room.told() == [("work", False)]
+    assert renamed_hours({"day": True, "night": False}, {"day": "work"}) == {"work": True, "night": False}

@@ -17,6 +17,8 @@ from structlog.testing import capture_logs
 
 import fsacd
 from fsacd import continuing, threads, watched
+from fsacd.config.model import Config
+from fsacd.continuing import Continuation
 from fsacd.core.engine import Engine
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.daemon import Daemon
@@ -293,6 +295,9 @@ def _daemons(method: str) -> Iterator[None]:
     controls: dict[str, Any] = {} if method == "_measure" else {"fs1": _InSync()}
     daemon._controls = controls
     daemon._notifier = Notifier({})
+    daemon._config = Config()
+    daemon._continuation = Continuation(None, daemon._config.rules(), PLUGINS, seed=1)
+    daemon.runtime = Runtime(daemon._continuation.engine)
     greenlet = eval(line, {"watched": watched, "self": daemon})
     yield
     greenlet.kill()
@@ -351,6 +356,7 @@ KEPT: dict[str, tuple[Any, str, Callable[[Path], AbstractContextManager[None]]]]
     "writer of the log": (LineWriter, "_run", _line_writer),
     "measuring": (Daemon, "_measure", lambda _: _daemons("_measure")),
     "readiness": (Daemon, "_tell_ready", lambda _: _daemons("_tell_ready")),
+    "callers by number": (Daemon, "_rename_callers", lambda _: _daemons("_rename_callers")),
     "start of the timer": (continuing, "_keep_time_in_sync", _continued),
     "link": (SwitchLink, "_supervise", lambda _: _some_link()),
 }

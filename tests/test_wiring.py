@@ -18,6 +18,7 @@ from fsacd.core.commands import ConfirmTalk, EndCall, RingAgent, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.rules import ToExtension
 from fsacd.esl.translate import to_wires
+from fsacd.number_plan import PLAIN
 from fsacd.store.settings import Keep
 
 CALL = "11111111-2222-4333-8444-555555555555"
@@ -66,7 +67,7 @@ def test_where_history_waits(
     if state is not None:
         monkeypatch.setenv("STATE_DIRECTORY", state)
     store = StoreSettings.model_validate({"dsn": "dbname=x", "spool": {"directory": given_directory, "limit": "3MB"}})
-    settings = wiring.store_settings(store)
+    settings = wiring.store_settings(store, PLAIN)
     assert settings.spool == (None if expected is None else Path(expected))
     assert settings.spool_limit == 3_000_000
 
@@ -74,10 +75,10 @@ def test_where_history_waits(
 def test_how_long_history_is_kept() -> None:
     """Each table has its own time, and null means for ever."""
     day_ms = 86_400_000
-    usual = wiring.store_settings(StoreSettings.model_validate({"dsn": "dbname=x"}))
+    usual = wiring.store_settings(StoreSettings.model_validate({"dsn": "dbname=x"}), PLAIN)
     assert usual.keep == Keep(400 * day_ms, 30 * day_ms, 400 * day_ms, 90 * day_ms)
     other = StoreSettings.model_validate({"dsn": "dbname=x", "keep": {"calls": None, "decisions": "2d"}})
-    assert wiring.store_settings(other).keep == Keep(None, 2 * day_ms, 400 * day_ms, 90 * day_ms)
+    assert wiring.store_settings(other, PLAIN).keep == Keep(None, 2 * day_ms, 400 * day_ms, 90 * day_ms)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from fsacd.config.forms import (
     NAME_OR_NULL,
     AllowedContact,
     Contact,
+    Display,
 )
 from fsacd.config.kinds import Duration, Flag, Number, Secret, Text
 from fsacd.config.plugins import DEFAULT_STRATEGY, Chosen, Plugin
@@ -24,18 +25,32 @@ from fsacd.config.problems import shown, wrong
 from fsacd.config.routing import (
     HoldBackSettings,
     Levels,
+    NotReadyAfterSettings,
+    OwnHoldBackSettings,
     StepSettings,
     StickySettings,
     WrapUpSettings,
 )
 from fsacd.config.targets import AfterTalkSettings, EstimatedWaitSettings, OverflowSettings, TargetSettings
-from fsacd.core.rules import AgentRules, Overflow, PhoneRules, QueueRules, Service
+from fsacd.core.display import USUAL
+from fsacd.core.rules import AgentRules, Cause, Overflow, OwnPauses, PhoneRules, QueueRules, Service
 from fsacd.core.skills import levels_of
+
+
+def _names(value: object) -> object:
+    """Turn a name alone into a list of one."""
+    return (value,) if isinstance(value, str) else value
 
 
 class QueueSettings(Settings):
     """One queue's rules."""
 
+    was: Annotated[tuple[Annotated[str, NAME], ...], BeforeValidator(_names), NO_LIST] = Field(
+        default=(),
+        max_length=20,
+        description="What it was called before: a name or a list of names. A reload lets its callers keep their "
+        "places, and what was changed by hand holds on; callers whom the dialplan sends to the old name come here.",
+    )
     strategy: Annotated[Chosen, Plugin("strategy")] = Field(
         default=Chosen(DEFAULT_STRATEGY),
         description="Which of the ready agents is rung first, and how many at once: the name of a strategy, or "
@@ -73,6 +88,18 @@ class QueueSettings(Settings):
         description="Which agent comes first for a caller, before any other rule: last, named, named_or_last, or "
         "{agent: last, for: 20s}; null: none.",
     )
+    show_withheld: Annotated[bool, Flag()] = Field(
+        default=False,
+        description="Show the number of a caller who asks that it be hidden (SIP's Privacy: id), to phones, API and "
+        "history; for lines that may see it, like an emergency line's. For one call the dialplan says so by "
+        "fsacd_show_withheld=true.",
+    )
+    agent_display: Annotated[str, Display()] = Field(
+        default=USUAL,
+        description="What an agent's phone shows as the caller's name: text with {queue}, {customer}, {name}, {number} "
+        "and {dialplan}, which is the dialplan's effective_caller_id_name; of {customer or name} the first that there "
+        "is. A colon is not shown: FreeSWITCH cuts names there.",
+    )
     ring_timeout_ms: Annotated[int, Duration("1s", "10m")] = Field(
         default=20_000, description="How long an agent's phone rings before the call goes to the next one."
     )
@@ -80,9 +107,10 @@ class QueueSettings(Settings):
         default=HoldBackSettings(),
         description="How long an agent is not rung again after an offer that came to nothing.",
     )
-    not_ready_after: Annotated[int, Number(0, 100)] = Field(
-        default=0,
-        description="An agent who has not answered so many offers in a row is not ready any more; 0: never.",
+    not_ready_after: NotReadyAfterSettings = Field(
+        default=NotReadyAfterSettings(no_answer=0),
+        description="An agent is not ready any more after so many offers in a row that they did not answer, or of "
+        "each cause its own number: {no_answer: 3, refused: 5, busy: 5, unreachable: 10}; 0: never.",
     )
     wrap_up: WrapUpSettings = Field(
         default=WrapUpSettings(),
@@ -154,18 +182,25 @@ class QueueSettings(Settings):
     )
 
     def over(self, defaults: QueueSettings) -> QueueSettings:
-        """Give these settings with the defaults in the place of those that are not set; `hold_back` goes one by one."""
+        """Give these settings with the defaults in the place of those that are not set.
+
+        `hold_back` and `not_ready_after` go one by one.
+        """
         merged = {name: getattr(self, name) for name in self.model_fields_set}
         if "hold_back" in merged:
             own = {name: getattr(self.hold_back, name) for name in self.hold_back.model_fields_set}
             merged["hold_back"] = defaults.hold_back.model_copy(update=own)
+        if "not_ready_after" in merged:
+            merged["not_ready_after"] = self.not_ready_after.over(defaults.not_ready_after)
         return defaults.model_copy(update=merged)
 
     def rules(self, name: str) -> QueueRules:
         """Give the queue's rules as the engine takes them."""
         estimated = self.when_estimated_wait
+        limits = dict(self.not_ready_after.limits())
         return QueueRules(
             name=name,
+            was=self.was,
             strategy=self.strategy.name,
             strategy_parameters=self.strategy.parameters,
             call_order=None if self.call_order is None else self.call_order.name,
@@ -173,6 +208,7 @@ class QueueSettings(Settings):
             level_first=self.level_first,
             priority=self.priority,
             required=levels_of(self.required_skills),
+            agent_display="" if self.agent_display == USUAL else self.agent_display,
             ring_timeout_ms=self.ring_timeout_ms,
             ring_at_once=self.ring_at_once,
             wrap_up_ms=self.wrap_up.time_ms,
@@ -192,10 +228,12 @@ class QueueSettings(Settings):
             when_closed=_overflow(self.when_closed),
             expected_handling_ms=self.expected_handling_ms,
             steps=tuple(step.step() for step in self.steps),
+            show_withheld=self.show_withheld,
             sticky=None if self.sticky is None else self.sticky.sticky(),
             after_talk=self.after_talk.target(),
             hold_back=self.hold_back.hold_back(),
-            not_ready_after=self.not_ready_after,
+            not_ready_after=limits.pop(Cause.NO_ANSWER, 0),
+            not_ready_after_others=MappingProxyType(limits),
             service_level_ms=self.service_level_ms,
             short_abandon_ms=self.short_abandon_ms,
         )
@@ -285,6 +323,20 @@ class AgentSettings(Settings):
     skills: Levels = Field(
         default={}, max_length=200, description="What he can do, with levels 1 to 10 (10 best), like {german: 8}."
     )
+    wrap_up: WrapUpSettings | None = Field(
+        default=None,
+        description="This agent's after-call work in the place of the queue's: 30s, or {ends: by_agent}; null: as the "
+        "queue says.",
+    )
+    hold_back: OwnHoldBackSettings = Field(
+        default=OwnHoldBackSettings(),
+        description="How long this agent is not rung again after an offer that came to nothing.",
+    )
+    not_ready_after: NotReadyAfterSettings | None = Field(
+        default=None,
+        description="After how many offers in a row that came to nothing this agent is not ready any more, as for "
+        "queues; null: as the queue says.",
+    )
     login_at_start: Annotated[bool, Flag()] = Field(
         default=False, description="Logged in and ready when the daemon starts, for phones that are always staffed."
     )
@@ -300,4 +352,15 @@ class AgentSettings(Settings):
             queues=MappingProxyType(services),
             skills=levels_of(self.skills),
             phone=phone,
+            own=self._own(),
+        )
+
+    def _own(self) -> OwnPauses:
+        wrap_up = self.wrap_up if self.wrap_up is not None else WrapUpSettings()
+        given = wrap_up.model_fields_set
+        return OwnPauses(
+            wrap_up_ms=wrap_up.time_ms if "time_ms" in given else None,
+            wrap_up=wrap_up.mode() if "ends" in given else None,
+            hold_back_ms=self.hold_back.times(),
+            not_ready_after=self.not_ready_after.limits() if self.not_ready_after is not None else MappingProxyType({}),
         )

@@ -13,6 +13,7 @@ from fsacd.config.customers import check_numbers
 from fsacd.config.forms import contact_for, contact_is_usable, is_loopback
 from fsacd.config.installed import KNOWN_PASSWORDS
 from fsacd.config.model import Config, SwitchSettings
+from fsacd.config.number_plan import check_number_plan
 from fsacd.config.opening import check_hours
 from fsacd.config.problems import Complaint, Loc, shown
 from fsacd.config.queue_checks import QueueChecks, check_circles, unknown, unknown_skills
@@ -49,12 +50,16 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
         yield Complaint(
             ("journal", "directory"), "not an absolute path; write it from the root, like /var/lib/fsacd/journal"
         )
+    yield from check_number_plan(config.number_plan, ("number_plan",))
     if config.store is not None:
         yield from _store(config)
     for name, hours in config.hours.items():
         yield from check_hours(("hours", name), hours)
     queues = QueueChecks(frozenset(config.skills), names.queues, names.hours)
     yield from queues.block(("defaults",), config.defaults, config.defaults)
+    if config.when_queue_removed is not None:
+        yield from queues.target(("when_queue_removed",), config.when_queue_removed)
+    yield from _former_names(config, names)
     for name, queue in config.queues.items():
         yield from queues.block(("queues", name), queue, config.queue(name))
     yield from check_circles({name: (queue, config.queue(name)) for name, queue in config.queues.items()})
@@ -62,6 +67,20 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
         yield from _agent(config, names, agent_id)
     yield from _shared_phones(config)
     yield from _customers(config, names)
+
+
+def _former_names(config: Config, names: Names) -> Iterator[Complaint]:
+    """One queue alone takes over from a queue that is no more."""
+    if config.defaults.was:
+        yield Complaint(("defaults", "was"), "each queue has names of its own; write it under the queue", at_key=True)
+    seen: dict[str, str] = {}
+    for name, queue in config.queues.items():
+        for place, old in enumerate(queue.was):
+            loc: Loc = ("queues", name, "was", place) if len(queue.was) > 1 else ("queues", name, "was")
+            if names.queues is not None and old in names.queues:
+                yield Complaint(loc, f"queue {shown(old)} is still there; take one of the two out")
+            elif seen.setdefault(old, name) != name:
+                yield Complaint(loc, f"queue {shown(seen[old])} has been {shown(old)} already")
 
 
 def _switch(loc: Loc, switch: SwitchSettings) -> Iterator[Complaint]:
@@ -189,7 +208,7 @@ def _shared_phones(config: Config) -> Iterator[Complaint]:
 
 
 def _customers(config: Config, names: Names) -> Iterator[Complaint]:
-    yield from check_numbers(config.customers, ("customers",))
+    yield from check_numbers(config.customers, ("customers",), config.number_plan.plan())
     for number, customer in config.customers.items():
         loc: Loc = ("customers", number)
         yield from unknown_skills((*loc, "skills"), customer.skills, config.skills)

@@ -15,6 +15,7 @@ from fsacd.config.kinds import Duration, Kind, Number, Text
 from fsacd.config.problems import Complaint, Loc, shown, wrong
 from fsacd.config.routing import Levels
 from fsacd.core.skills import levels_of
+from fsacd.number_plan import NumberPlan
 from fsacd.recognition import Customer, normalised
 
 _LONGEST = 64
@@ -68,10 +69,14 @@ class CustomerSettings(Settings):
         )
 
 
-def check_numbers(customers: dict[str, CustomerSettings], loc: Loc) -> Iterator[Complaint]:
-    """Complain of numbers that are the same but for the way they are written."""
+def check_numbers(customers: dict[str, CustomerSettings], loc: Loc, plan: NumberPlan) -> Iterator[Complaint]:
+    """Complain of numbers that are the same but for the way they are written, and of such as are nobody's."""
     seen: dict[str, str] = {}
     for number in customers:
-        first = seen.setdefault(normalised(number), number)
+        identity = plan.identity(number)
+        if not identity:
+            yield Complaint((*loc, number), "a caller without a number shows this: it is nobody's", at_key=True)
+            continue
+        first = seen.setdefault(identity, number)
         if first != number:
             yield Complaint((*loc, number), f"the same number as {shown(first)}", at_key=True)

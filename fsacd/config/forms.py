@@ -13,6 +13,7 @@ from typing_extensions import override
 from fsacd.config.kinds import Kind, Word
 from fsacd.config.problems import did_you_mean, shown, wrong
 from fsacd.core import contact as contacts
+from fsacd.core import display
 
 # FreeSWITCH replaces a command that holds this word and "reload" by the unloading of Event Socket (see esl/encoder).
 _FATAL: Final = "mod_event_socket"
@@ -93,6 +94,29 @@ class Contact(Kind):
     def read(self, text: str) -> str:
         if not contact_is_safe(text.replace("{agent}", "1001") if self.template else text):
             raise wrong(f"expected {contacts.GRAMMAR}; got {shown(text)}")
+        return text
+
+
+_LONGEST_DISPLAY: Final = 128
+
+
+@dataclass(frozen=True)
+class Display(Kind):
+    """What an agent's phone shows of a caller: text with words in braces (`fsacd.core.display`)."""
+
+    @property
+    @override
+    def expects(self) -> str:
+        words = [f"{{{word}}}" for word in display.WORDS]
+        return f"text with {', '.join(words[:-1])} and {words[-1]}, or two of them like {{customer or name}}"
+
+    @override
+    def read(self, text: str) -> str:
+        if not text.isprintable() or not text or len(text) > _LONGEST_DISPLAY:
+            raise wrong(f"expected {self.expects}, of at most {_LONGEST_DISPLAY} characters; got {shown(text)}")
+        unknown = display.unknown_word(text)
+        if unknown is not None:
+            raise wrong(f"{shown(unknown)} means nothing here; expected {self.expects}")
         return text
 
 

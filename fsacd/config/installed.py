@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 # The version that freeswitch/dialplan/fsacd.xml gives itself; one that says none is the first.
-DIALPLAN_VERSION: Final = 2
+DIALPLAN_VERSION: Final = 3
 FIRST_VERSION: Final = 1
 # What freeswitch/directory/fsacd_link.xml allows. FreeSWITCH repeats both lists in its answer to the login, which it
 # cuts at 511 bytes; cut, the answer has no end, and the login hangs.

@@ -37,7 +37,9 @@ from fsacd.config.forms import (
 from fsacd.config.history import StoreSettings
 from fsacd.config.keeping import JournalSettings
 from fsacd.config.kinds import Choice, Duration, Flag, Number, Secret
+from fsacd.config.number_plan import NumberPlanSettings
 from fsacd.config.opening import HoursSettings
+from fsacd.config.targets import TargetSettings
 from fsacd.core.rules import AgentRules, Limits, PhoneRules, QueueRules, Rules
 from fsacd.hours import Hours
 from fsacd.recognition import Customer
@@ -382,6 +384,11 @@ class Config(Settings):
         max_length=5_000,
         description="The queues, each by the name that the dialplan puts into fsacd_queue.",
     )
+    when_queue_removed: TargetSettings | None = Field(
+        default=None,
+        description="Where the callers go whose queue a reload takes away, and no other queue has as 'was': {queue: "
+        "NAME}, {extension: NUMBER} or {hangup: CAUSE}; null: while callers wait there, such a reload is refused.",
+    )
     agent_contact: Annotated[str, Contact(template=True)] = Field(
         default="user/{agent}",
         description="The contact of every agent that has none of their own; {agent} stands for the id.",
@@ -422,6 +429,9 @@ class Config(Settings):
         description="Whether a caller's number is taken for his own where the dialplan does not say so by "
         "fsacd_number_believed. Anybody can claim any number, unless a trunk or a password vouches for it: with "
         "when_marked nobody is recognised by a number that is not marked.",
+    )
+    number_plan: NumberPlanSettings = Field(
+        default=NumberPlanSettings(), description="How callers' numbers are read, and which of them are nobody's."
     )
     allow_acting_for_others: Annotated[bool, Flag()] = Field(
         default=True, description="Let an agent use a feature code for another agent who has a PIN, by that PIN."
@@ -464,6 +474,10 @@ class Config(Settings):
         chosen = {name: self.queue(name).hours for name in self.queues}
         return MappingProxyType({queue: named[name] for queue, name in chosen.items() if name is not None})
 
+    def may_see(self) -> frozenset[str]:
+        """Give the queues whose agents may see a number that its caller wants hidden."""
+        return frozenset(name for name in self.queues if self.queue(name).show_withheld)
+
     def known_customers(self) -> tuple[Customer, ...]:
         """Give the customers as recognition takes them."""
         return tuple(settings.customer(number) for number, settings in self.customers.items())
@@ -474,4 +488,5 @@ class Config(Settings):
             queues=MappingProxyType({name: self.queue_rules(name) for name in self.queues}),
             agents=MappingProxyType({agent_id: self.agent_rules(agent_id) for agent_id in self.agents}),
             limits=self.limits.limits(),
+            when_queue_removed=None if self.when_queue_removed is None else self.when_queue_removed.target(),
         )

@@ -43,7 +43,7 @@ class QueueChecks:
         yield from unknown_skills((*loc, "required_skills"), own.required_skills, self.skills)
         yield from unknown((*loc, "hours"), "hours", own.hours, self.hours)
         for setting, target in _targets(own):
-            yield from self._target((*loc, *setting), target)
+            yield from self.target((*loc, *setting), target)
         if own.after_talk.context is not None and own.after_talk.extension is None:
             yield Complaint((*loc, "after_talk", "context"), "an extension is missing beside it")
         estimated = own.when_estimated_wait
@@ -55,7 +55,8 @@ class QueueChecks:
         if loc[0] == "queues":
             yield from _never(loc, own, merged)
 
-    def _target(self, loc: Loc, target: TargetSettings) -> Iterator[Complaint]:
+    def target(self, loc: Loc, target: TargetSettings) -> Iterator[Complaint]:
+        """Complain of a target that is none, or of a queue that is not there."""
         given = target.given()
         if len(given) != 1:
             what = f"got {' and '.join(given)} together" if given else "got none of them"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from collections.abc import Iterable
 from typing import Any, Final
 
 from pydantic.fields import FieldInfo
@@ -79,7 +80,7 @@ class _Writer:
         if kind is not None:
             self.setting(loc, indent, f"{dash}{name}: {EXAMPLES.get(loc) or kind.show(default)}")
         elif block is None:
-            self.setting(loc, indent, f"{name}: {'{}' if isinstance(default, dict) else '[]'}")
+            self.setting(loc, indent, f"{name}: {'{}' if isinstance(default, dict) else _words(default)}")
         elif block.INLINE:
             self._explain(block, indent)
             self.setting(loc, indent, f"{name}: {_inline(default)}")
@@ -122,6 +123,11 @@ def _limits(kind: Kind | None, default: Any) -> str:
         return ""
     shown = "" if default in {None, ""} else f"default {kind.show(default)}"
     return "; ".join(part for part in (kind.limits, shown) if part)
+
+
+def _words(words: Iterable[str]) -> str:
+    """A list in one line; a word that is a number to YAML stands in quotes."""
+    return "[" + ", ".join(f'"{word}"' if word.isascii() and word.isdigit() else word for word in words) + "]"
 
 
 def _inline(default: Any) -> str:

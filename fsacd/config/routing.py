@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
@@ -12,7 +14,7 @@ from fsacd.config.forms import NAME
 from fsacd.config.kinds import Choice, Duration, Flag, Number
 from fsacd.config.problems import shown, wrong
 from fsacd.config.targets import TargetSettings
-from fsacd.core.rules import HoldBack, Step, Sticky, StickyAgent, WrapUp
+from fsacd.core.rules import Cause, HoldBack, Step, Sticky, StickyAgent, WrapUp
 from fsacd.core.skills import levels_of
 
 
@@ -147,3 +149,59 @@ class HoldBackSettings(Settings):
     def hold_back(self) -> HoldBack:
         """Give the times as the engine takes them."""
         return HoldBack(self.refused_ms, self.busy_ms, self.no_answer_ms, self.unreachable_ms)
+
+
+_OWN_HOLD: Final = Duration("100ms", "1h", null=True)
+
+
+class OwnHoldBackSettings(Settings):
+    """How long one agent is not rung again after an offer that came to nothing; null: as the queue says."""
+
+    refused_ms: Annotated[int | None, _OWN_HOLD] = Field(default=None, description="They refused the call.")
+    busy_ms: Annotated[int | None, _OWN_HOLD] = Field(default=None, description="Their phone was busy.")
+    no_answer_ms: Annotated[int | None, _OWN_HOLD] = Field(default=None, description="They did not answer.")
+    unreachable_ms: Annotated[int | None, _OWN_HOLD] = Field(
+        default=None, description="Their phone could not be reached."
+    )
+
+    def times(self) -> Mapping[Cause, int]:
+        """Give the times that are given, in milliseconds."""
+        given = {cause: getattr(self, f"{cause.value}_ms") for cause in Cause}
+        return MappingProxyType({cause: for_ms for cause, for_ms in given.items() if for_ms is not None})
+
+
+_TIMES: Final = Number(0, 100, null=True)
+
+
+class NotReadyAfterSettings(Settings):
+    """After how many offers in a row that came to nothing for one cause an agent is not ready any more."""
+
+    INLINE = True
+    EXPECTS = "a number like 3, or {no_answer: 3, refused: 5, unreachable: 10}"
+
+    no_answer: Annotated[int | None, _TIMES] = Field(default=None, description="They did not answer; 0: never.")
+    refused: Annotated[int | None, _TIMES] = Field(default=None, description="They refused the call; 0: never.")
+    busy: Annotated[int | None, _TIMES] = Field(default=None, description="Their phone was busy; 0: never.")
+    unreachable: Annotated[int | None, _TIMES] = Field(
+        default=None, description="Their phone could not be reached; 0: never."
+    )
+
+    @classmethod
+    @override
+    def short_form(cls, value: object) -> object:
+        # A number alone is that of the calls that were not answered.
+        return {"no_answer": value} if isinstance(value, str | int) else value
+
+    @override
+    def written(self) -> str:
+        given = self.limits()
+        return str(given.get(Cause.NO_ANSWER, 0)) if set(given) <= {Cause.NO_ANSWER} else super().written()
+
+    def over(self, defaults: NotReadyAfterSettings) -> NotReadyAfterSettings:
+        """Give these limits with the defaults in the place of those that are not given."""
+        return defaults.model_copy(update={cause.value: limit for cause, limit in self.limits().items()})
+
+    def limits(self) -> Mapping[Cause, int]:
+        """Give the limits that are given."""
+        given = {cause: getattr(self, cause.value) for cause in Cause}
+        return MappingProxyType({cause: limit for cause, limit in given.items() if limit is not None})

@@ -19,7 +19,7 @@ from fsacd.core import skills
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
 from fsacd.core.load import Load
-from fsacd.core.rules import AgentRules, SkillLevels, WrapUp
+from fsacd.core.rules import AgentRules, Cause, SkillLevels, WrapUp
 from fsacd.strategy import AgentFacts, ServiceFacts
 
 
@@ -146,7 +146,7 @@ class Agent:
     load: Load = field(default_factory=Load)
     facts: AgentFacts | None = None  # as he became ready
     serves: tuple[Served, ...] = ()
-    unanswered: int = 0  # offers in a row
+    in_vain: dict[Cause, int] = field(default_factory=dict)  # offers in a row that came to nothing, by their cause
     outside: dict[Leg, None] = field(default_factory=dict)  # legs of his phone that are not ours
     handling: tuple[str, int] | None = None  # the queue and the beginning of the call that he talks with or wraps up
     removed: bool = False  # gone from the configuration while he was busy

@@ -18,7 +18,7 @@ from fsacd.core.events import (
     OutsideCallStarted,
     OutsideEvent,
 )
-from fsacd.core.rules import AgentRules, WrapUp
+from fsacd.core.rules import AgentRules, Cause, WrapUp
 from fsacd.core.world import World
 
 
@@ -58,12 +58,23 @@ _FIXED = "wrap-up takes its fixed time"
 
 
 def _log_in(world: World, agent: a.Agent, event: AgentLoggedIn) -> str | None:
+    """The agent is at work: ready, or not, as they say, whether they were at work before or not."""
     agent.contact = event.contact or agent.rules.contact
+    agent.in_vain.clear()  # it may be another phone, and somebody is there
     if isinstance(agent.then, a.LoggedOut):
         agent.then = None
-    if isinstance(agent.state, a.LoggedOut):
-        agent.idle_since_ms = world.now_ms
-        roster.move(world, agent, _ready(agent) if event.ready else a.NotReady(), event.by)
+    match agent.state:
+        case a.LoggedOut():
+            agent.idle_since_ms = world.now_ms
+            roster.move(world, agent, _ready(agent) if event.ready else a.NotReady(), event.by)
+        case a.NotReady() if event.ready:
+            roster.move(world, agent, _ready(agent), event.by)
+        case a.NotReady():
+            pass  # the reason of the break stays
+        case _ if event.ready:
+            agent.then = None
+        case _ if agent.then is None:
+            return _ask_for(world, agent, a.NotReady(), event.by)
     return None
 
 
@@ -79,6 +90,7 @@ def _set_ready(world: World, agent: a.Agent, by: str) -> str | None:
             agent.then = None
         case a.NotReady() | a.WrappingUp() | a.HeldBack():
             agent.then = None
+            agent.in_vain.clear()
             roster.move(world, agent, _ready(agent), by)
     return None
 
@@ -96,7 +108,10 @@ def _ask_for(world: World, agent: a.Agent, wish: a.LoggedOut | a.NotReady, by: s
     match agent.state:
         case a.LoggedOut():
             return None if isinstance(wish, a.LoggedOut) else f"agent {agent.agent_id} is logged out"
-        case a.Offered() | a.Talking():
+        case a.Offered(offer_id, _):
+            agent.then = wish
+            wishes.stop_ringing(world, offer_id)
+        case a.Talking():
             agent.then = wish
         case a.WrappingUp():
             # A break waits for the wrap-up; whoever goes home does not finish it.
@@ -127,13 +142,13 @@ def hold_back(world: World, agent: a.Agent, reason: str, for_ms: int) -> None:
         roster.move(world, agent, a.HeldBack(reason, world.now_ms + for_ms))
 
 
-def let_pass(world: World, agent: a.Agent, limit: int) -> bool:
-    """He did not answer. Whether that was once too often: then he is not ready, until he says that he is again."""
-    agent.unanswered += 1
-    if not limit or agent.unanswered < limit or agent.removed or agent.then is not None:
+def in_vain(world: World, agent: a.Agent, cause: Cause, limit: int) -> bool:
+    """An offer came to nothing. Whether that was once too often: then they are not ready, until they say otherwise."""
+    agent.in_vain[cause] = agent.in_vain.get(cause, 0) + 1
+    if not limit or agent.in_vain[cause] < limit or agent.removed or agent.then is not None:
         return False
-    agent.unanswered = 0
-    roster.move(world, agent, a.NotReady("no_answer"), "fsacd")
+    agent.in_vain.clear()
+    roster.move(world, agent, a.NotReady(cause.value), "fsacd")
     return True
 
 

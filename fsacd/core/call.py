@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fsacd.core.events import Leg
+from fsacd.core.events import CallerTaken, Leg
 from fsacd.core.fact import fact
+from fsacd.core.numbers import identity
 from fsacd.core.offer import Offer
 from fsacd.core.rules import SkillLevels, Target
 
@@ -98,6 +99,8 @@ class Call:
     named_agent: str = ""
     source: str = ""
     number_believed: bool = True
+    identity: str | None = None  # as in CallQueued
+    hidden: bool = False  # the caller asks that number and name be shown to nobody
     priority: int = 0
     required: SkillLevels = ()
     delay_ms: int = 0  # it can reach agents who help this late
@@ -117,14 +120,25 @@ class Call:
     confirmed_ms: int | None = None  # when the talk that goes on was confirmed
     # Where it should have gone while an agent was ringing, and why: it goes when he does not answer.
     overdue: tuple[Target, str] | None = None
+    # Others have taken its caller while it was being connected: so it ends, unless the agent gets the caller after all.
+    taken: CallerTaken | None = None
+    # Its leg has given its place to another one, of which nothing has been heard yet: nobody is rung meanwhile.
+    orphan: bool = False
     replaced: bool = False  # its leg has ended, and the agent goes on talking with the leg that took its place
     epoch: int = 0  # the last one of its switch in which it was ours
+    shown_name: str = ""  # what the dialplan has set for the phones that are rung
+    shown_number: str = ""
 
     def waited_ms(self, now_ms: int) -> int:
         """How long it has waited: until now, or until it was answered. A talk that was put back is no waiting."""
         if self.answered_after_ms is not None:
             return self.answered_after_ms
         return now_ms - self.arrived_ms - self.talked_ms
+
+    @property
+    def who(self) -> str:
+        """What tells this caller from others; empty for nobody in particular."""
+        return identity(self.number) if self.identity is None else self.identity
 
     @property
     def virtual_ms(self) -> int:

@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fsacd.core import agents, ending, offers, overflow
 from fsacd.core import call as c
 from fsacd.core import offer as o
-from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk
+from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk, LetGo, TakeIn
 from fsacd.core.events import (
     CallerGone,
+    CallerReplaced,
+    CallerTaken,
     CallLeft,
     CallLost,
     CallQueued,
     CallReturned,
     Leg,
+    Taken,
 )
 from fsacd.core.evidence import Evidence
 from fsacd.core.records import CallJoined, CallOutcome, Elsewhere, OfferOutcome
-from fsacd.core.rules import ToHangup
+from fsacd.core.rules import ToExtension, ToHangup
 from fsacd.core.world import World, in_queue
 
 
 def queued(world: World, event: CallQueued) -> str | None:
     """A caller announces himself, for the first time or again."""
     # The music loop announces its caller every few seconds, so a known call is the ordinary case.
-    if event.call_id in world.calls:
+    known = world.calls.get(event.call_id)
+    if known is not None:
+        if known.orphan and event.leg is not None and event.leg != known.leg:
+            _take_heir(world, known, event)
         return None
     offers_before = world.ended.take_back(event.call_id)
     if event.call_id in world.ended:
         farewell = world.ended.announced_again(event.call_id, world.now_ms)
         if farewell is not None:
-            world.command(farewell)
+            # Of an orphan's call the leg that announces it is another one than it was told to.
+            world.command(farewell if event.leg is None else replace(farewell, leg=event.leg))
         return None
     call = make(world, event)
     call.offers = offers_before  # it goes on with them: each of its agents' legs has a name of its own
-    if not world.has_queue(event.queue):
+    if not world.has_queue(call.queue):
         return _refuse(world, call, f"there is no queue {event.queue!r}")
     if event.leg is None:
         # Until callbacks are dialled nothing could connect it, and an agent would be rung for nobody.
@@ -48,12 +57,13 @@ def queued(world: World, event: CallQueued) -> str | None:
 
 def make(world: World, event: CallQueued) -> c.Call:
     """The call that this announcement speaks of, which stands nowhere yet."""
-    rules = world.rules.queues.get(event.queue)
+    queue = world.queue_named(event.queue)
+    rules = world.rules.queues.get(queue)
     priority = event.priority if event.priority is not None else (rules.priority if rules else 0)
     arrived_ms = min(event.arrived_ms, world.now_ms)  # a leg cannot come from the future, but two clocks can differ
     return c.Call(
         event.call_id,
-        event.queue,
+        queue,
         arrived_ms,
         min(arrived_ms + event.joined_after_ms, world.now_ms),
         event.head_start_ms,
@@ -67,8 +77,12 @@ def make(world: World, event: CallQueued) -> c.Call:
         event.named_agent,
         event.source,
         event.number_believed is not False,
-        priority,
+        identity=event.identity,
+        hidden=event.hidden,
+        priority=priority,
         epoch=world.epochs.get(event.leg.switch, 0) if event.leg is not None else 0,
+        shown_name=event.shown_name,
+        shown_number=event.shown_number,
     )
 
 
@@ -90,11 +104,24 @@ def back_to_waiting(world: World, call: c.Call) -> None:
     """The call waits (again), with the place it had; or leaves, if its time came while an agent rang."""
     call.answered_after_ms = None
     world.move_call(call, c.Waiting())
+    if call.taken is not None:
+        _let_go(world, call, call.taken)
+        return
     world.set_reach(call)
     if call.queue in world.retired:
         queue_removed(world, call)
     elif (reason := overflow.must_leave(world, call)) is not None:
         overflow.send_on(world, call, *reason)
+
+
+def one_less(world: World, call: c.Call, offer_id: str) -> None:
+    """One phone fewer rings for the call; with the last one it waits again."""
+    assert isinstance(call.state, c.Ringing)
+    left = tuple(other for other in call.state.offer_ids if other != offer_id)
+    if left:
+        world.move_call(call, c.Ringing(left))
+    else:
+        back_to_waiting(world, call)
 
 
 def returned(world: World, event: CallReturned) -> None:
@@ -105,6 +132,7 @@ def returned(world: World, event: CallReturned) -> None:
         return
     match call.state:
         case c.Connecting(offer_id):
+            call.taken = None
             offers.withdraw(world, offer_id, CancelReason.BRIDGE_WINDOW)
             back_to_waiting(world, call)
         case c.Talking() | c.Settling() as talk:
@@ -159,19 +187,11 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
     call = _call_of(world, event.call_id, None if isinstance(event, CallLost) else event.leg)
     if call is None:
         return  # it ended by our doing, and this is the echo; or it is not this leg's
-    match event:
-        case CallerGone(transferred=True):
-            if isinstance(call.state, c.Talking):
-                # Ending the agent's leg now would cut a talk. It tells by its own end when the talk is over.
-                call.replaced = True
-                return
-            outcome, detail = CallOutcome.LEFT, "transferred"
-        case CallerGone():
-            outcome, detail = CallOutcome.ABANDONED, event.cause
-        case CallLeft():
-            outcome, detail = CallOutcome.LEFT, "fallback"
-        case CallLost():
-            outcome, detail = CallOutcome.LOST, event.cause
+    if call.orphan and not isinstance(event, CallLost):
+        return  # that leg has gone, as is known
+    if isinstance(event, CallerGone) and event.transferred and _gives_place(world, call):
+        return
+    outcome, detail = _how_it_ended(event)
     evidence = _evidence_of(event)
     match call.state:
         case c.Waiting():
@@ -192,12 +212,115 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
             _end_answered(world, call, "agent_hung_up" if outcome is CallOutcome.ABANDONED else detail, evidence)
 
 
-def _evidence_of(event: CallerGone | CallLeft | CallLost) -> Evidence:
+def _gives_place(world: World, call: c.Call) -> bool:
+    """Whether the call goes on, though its leg has ended: another leg is where that one was."""
+    if isinstance(call.state, c.Talking):
+        # Ending the agent's leg now would cut a talk. It tells by its own end when the talk is over.
+        call.replaced = True
+        return True
+    if in_queue(call.state):
+        _await_heir(world, call)
+        return True
+    return False
+
+
+def _how_it_ended(event: CallerGone | CallLeft | CallLost) -> tuple[CallOutcome, str]:
+    match event:
+        case CallerGone(transferred=True):
+            return CallOutcome.LEFT, "transferred"
+        case CallerGone():
+            return CallOutcome.ABANDONED, event.cause
+        case CallLeft():
+            return CallOutcome.LEFT, "fallback"
+        case CallLost():
+            return CallOutcome.LOST, event.cause
+
+
+def taken(world: World, event: CallerTaken) -> None:
+    """Others have taken the caller away: the call has left, and nobody rings for them any more."""
+    call = world.call_on(event.leg)
+    if call is None:
+        return  # it has ended: an agent has handed the caller on, and the two were bridged; or it is no caller's leg
+    match call.state:
+        case c.Waiting() | c.Ringing():
+            take_offers_back(world, call, CancelReason.WITHDRAWN)
+            _let_go(world, call, event)
+        case c.Connecting():
+            # Ordered is the bridge to the agent, and the later of the two has the caller: its facts are on their way.
+            call.taken = event
+        case c.Talking():
+            pass  # the agent has handed the caller on, or a colleague took the call: the agent's leg tells its end
+        case c.Settling() as settling:
+            was_talk(world, call, settling)
+            world.command(LetGo(call.call_id, event.leg, talks=event.how is Taken.PICKED_UP))
+            _end_answered(world, call, "agent_hung_up", _evidence_of(event))
+
+
+def replaced(world: World, event: CallerReplaced) -> None:
+    """Another leg stands where a waiting caller's did, and the switch has put it into no queue: that is done now."""
+    call = world.call_on(event.leg)
+    if call is None or not in_queue(call.state):
+        return  # who talks has no place to be given; or the call has ended
+    _await_heir(world, call)
+    world.command(TakeIn(call.call_id, event.by, call.queue, world.now_ms - call.arrived_ms))
+
+
+def _await_heir(world: World, call: c.Call) -> None:
+    """The caller's leg gives its place to another one, which is about to announce itself with the call's id."""
+    take_offers_back(world, call, CancelReason.WITHDRAWN)
+    if not isinstance(call.state, c.Waiting):
+        world.move_call(call, c.Waiting())
+    call.taken = None
+    world.orphan_call(call, world.now_ms + _HEIR_MS)
+
+
+# FreeSWITCH has sent the other leg into our dialplan 0.2 s after it has ended the first one.
+_HEIR_MS = 5_000
+
+
+def _take_heir(world: World, call: c.Call, event: CallQueued) -> None:
+    for agent in world.agents.values():
+        if call.leg in agent.outside:
+            offers.let_pass(world, call, agent.agent_id)  # who has handed the caller over: others come first
+    world.adopt_leg(call, event)
+    world.note_call(call)
+    if call.queue in world.retired:
+        queue_removed(world, call)
+    elif (reason := overflow.must_leave(world, call)) is not None:
+        overflow.send_on(world, call, *reason)
+
+
+def no_heir(world: World, call_id: str) -> None:
+    """Nobody has come for the place that was given away."""
+    call = world.calls[call_id]
+    call.orphan = False
+    ending.end(world, call, CallOutcome.LEFT, "transferred", evidence=Evidence.SAW_END)
+    world.ended.lose_sight(call_id, call.offers)
+
+
+def _let_go(world: World, call: c.Call, event: CallerTaken) -> None:
+    world.command(LetGo(call.call_id, event.leg, talks=event.how is Taken.PICKED_UP))
+    ending.end(world, call, CallOutcome.LEFT, event.how, where=_where(event), evidence=_evidence_of(event))
+    # Whoever has the caller may give them back.
+    world.ended.lose_sight(call.call_id, call.offers)
+
+
+def _where(event: CallerTaken) -> str:
+    match event.how:
+        case _ if not event.where:
+            return ""
+        case Taken.PICKED_UP:
+            return f"number {event.where}"
+        case Taken.MOVED | Taken.PARKED:
+            return f"extension {event.where}"
+
+
+def _evidence_of(event: CallerGone | CallLeft | CallLost | CallerTaken) -> Evidence:
     """What the switch tells is true as soon as it is ours; what was found out by asking says only that it is so."""
     match event:
         case CallLost(cause=Elsewhere.SERVED_ELSEWHERE):
             return Evidence.HANDED_OVER
-        case CallLost() | CallerGone(found=True) | CallLeft(found=True):
+        case CallLost() | CallerGone(found=True) | CallLeft(found=True) | CallerTaken(found=True):
             return Evidence.GUESSED
         case _:
             return Evidence.SAW_END
@@ -311,10 +434,17 @@ def _on_switch(world: World, switch: str) -> list[c.Call]:
     return [call for call in world.calls.values() if call.leg is not None and call.leg.switch == switch]
 
 
+QUEUE_REMOVED = "queue_removed"
+
+
 def queue_removed(world: World, call: c.Call) -> None:
     """The call's queue is gone from the configuration, and it does not talk yet: it takes the fallback."""
-    take_offers_back(world, call, CancelReason.WITHDRAWN)
-    ending.end(world, call, CallOutcome.OVERFLOWED, "queue_removed", send_to=world.rules.fallback)
+    overflow.send_on(world, call, world.rules.when_queue_removed or world.rules.fallback, QUEUE_REMOVED)
+
+
+def end_without_queue(world: World, call: c.Call, target: ToExtension | ToHangup) -> None:
+    """The call ends here, as far as we go, because its queue is no more."""
+    ending.end(world, call, CallOutcome.OVERFLOWED, QUEUE_REMOVED, send_to=target)
 
 
 def rearm(world: World) -> None:

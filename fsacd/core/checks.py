@@ -56,6 +56,7 @@ def _check_calls(world: World) -> None:
                 assert offer.offer_id not in world.offers
             case c.Waiting():
                 pass
+        assert not call.orphan or isinstance(call.state, c.Waiting), "nobody is rung for who is not there yet"
 
 
 def _check_offers(world: World) -> None:
@@ -111,6 +112,7 @@ def _check_timers(world: World) -> None:
         TimerKey("agent", i) for i, agent in world.agents.items() if isinstance(agent.state, a.WrappingUp | a.HeldBack)
     }
     expected |= {TimerKey("settle", i) for i, call in world.calls.items() if isinstance(call.state, c.Settling)}
+    expected |= {TimerKey("heir", i) for i, call in world.calls.items() if call.orphan}
     expected |= {TimerKey("preferred", i) for i, call in world.calls.items() if call.preferred is not None}
     optional = {TimerKey(kind, call_id) for kind in ("max_wait", "reach", "more") for call_id in world.calls}
     optional |= {TimerKey("settle", i) for i, call in world.calls.items() if isinstance(call.state, c.Talking)}

@@ -37,6 +37,7 @@ class RingAgent:
     caller_number: str
     caller_name: str
     timeout_ms: int
+    hidden: bool = False  # the caller's name and number are shown to nobody, and are left out here
     phone: PhoneRules = PhoneRules()
 
 
@@ -90,6 +91,28 @@ class ArmCall:
 
 
 @fact
+class LetGo:
+    """Others have the caller: their leg shall not come back to the music.
+
+    `talks`: it ends with the talk that it is in. Else it is an ordinary leg again, for whoever has it.
+    """
+
+    call_id: str
+    leg: Leg
+    talks: bool
+
+
+@fact
+class TakeIn:
+    """Put this leg, which has taken the place of the call's, into the music as the call's own: it announces itself."""
+
+    call_id: str
+    leg: Leg
+    queue: str
+    age_ms: int  # since the call's arrival
+
+
+@fact
 class NoteCall:
     """Let the caller's leg say what has been changed of the call, so that another daemon finds its place, too."""
 
@@ -120,4 +143,5 @@ class EndCall:
     cause: str
 
 
-Command = RingAgent | CancelOffer | Connect | AskConnected | ConfirmTalk | ArmCall | NoteCall | SendCall | EndCall
+CallerCommand = ConfirmTalk | ArmCall | LetGo | TakeIn | NoteCall | SendCall | EndCall
+Command = RingAgent | CancelOffer | Connect | AskConnected | CallerCommand

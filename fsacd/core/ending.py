@@ -18,17 +18,19 @@ def end(
     *,
     send_to: ToExtension | ToHangup | None = None,
     after: ToExtension | ToHangup | None = None,
+    where: str = "",
     evidence: Evidence | None = None,
 ) -> None:
     """The call is over: write it down and forget it.
 
     `send_to` is ordered now; `after` is what the switch does by itself after a talk, and is ordered only if the leg
-    turns up in the music again. `evidence` is what the end is told by; None: it is decided here, or told in service.
+    turns up in the music again; `where` is where others have taken the caller. `evidence` is what the end is told by;
+    None: it is decided here, or told in service.
     """
     farewell = farewell_to(call, send_to or after)
     if send_to is not None and farewell is not None:
         world.command(farewell)
-    write(world, call, outcome, detail, name_of(send_to), evidence)
+    write(world, call, outcome, detail, where or name_of(send_to), evidence)
     world.forget_call(call, farewell)
 
 
@@ -70,6 +72,7 @@ def write(
         epoch = call.epoch
         if outcome is CallOutcome.ANSWERED:
             evidence = Evidence.SAW_TALK
+    shown = world.shows(call)
     world.record(
         CallEnded(
             call.call_id,
@@ -83,8 +86,8 @@ def write(
             call.agent_id,
             call.offers,
             call.priority,
-            call.number,
-            call.name,
+            call.number if shown else "",
+            call.name if shown else "",
             call.customer,
             call.leg.switch if call.leg else None,
             call.leg.uuid if call.leg else None,

@@ -7,7 +7,6 @@ each of the modules behind it says at the place why that is ordinary.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, assert_never
 
 from fsacd.core import (
@@ -20,7 +19,7 @@ from fsacd.core import (
     memory,
     offers,
     overflow,
-    roster,
+    reloading,
     snapshot,
     sticky,
     talks,
@@ -35,7 +34,9 @@ from fsacd.core.events import (
     AgentSetReady,
     CallChangeAsked,
     CallerGone,
+    CallerReplaced,
     CallersForgotten,
+    CallerTaken,
     CallHangupAsked,
     CallLeft,
     CallLost,
@@ -72,7 +73,7 @@ from fsacd.core.rules import Rules
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
 from fsacd.core.views import Explanation, Snapshot, Step, Substituted
-from fsacd.core.world import World, in_queue
+from fsacd.core.world import World
 
 _NOTHING = Step()
 
@@ -136,7 +137,8 @@ class Engine:
         world = self._world
         match event:
             case CallQueued():
-                return event.call_id in world.calls
+                known = world.calls.get(event.call_id)
+                return known is not None and not known.orphan
             case SwitchHeld():
                 return world.epochs.get(event.switch) == event.epoch
             case OfferForked() | OfferRang() | OfferConnected() | ConnectFailed() | OfferEnded():
@@ -179,6 +181,10 @@ class Engine:
     def numbers_in_calls(self) -> set[str]:
         """The numbers of those who are waiting or talking."""
         return {call.number for call in self._world.calls.values()}
+
+    def last_agent_of(self, number: str) -> str:
+        """Whom the caller who is remembered by this number talked with last; empty when nobody is known."""
+        return self._world.last_agents.get(number, "")
 
     def numbers_remembered(self) -> list[str]:
         """The numbers of those whose last agent is known."""
@@ -242,6 +248,10 @@ class Engine:
                 found.talk(world, event)
             case CallerGone() | CallLeft():
                 calls.gone(world, event)
+            case CallerTaken():
+                calls.taken(world, event)
+            case CallerReplaced():
+                calls.replaced(world, event)
             case CallLost():
                 calls.lost(world, event)
             case CallRequeueAsked() | CallHangupAsked() | CallChangeAsked() | CallPromoteAsked() | CallSendAsked():
@@ -278,6 +288,8 @@ class Engine:
                 sticky.expired(world, key.owner)
             case "settle":
                 calls.settled(world, key.owner)
+            case "heir":
+                calls.no_heir(world, key.owner)
             case "estimated_wait":
                 overflow.look_at_estimates(world, key.owner)
             case "strategy" | "call_order" as post:
@@ -307,30 +319,7 @@ def _dispatch_world_event(world: World, event: WorldEvent) -> str | None:
         case CallersForgotten(numbers):
             sticky.forget(world, numbers)
         case RulesChanged(rules):
-            _change_rules(world, rules)
+            reloading.change_rules(world, rules)
         case _:
             assert_never(event)
     return None
-
-
-def _change_rules(world: World, rules: Rules) -> None:
-    """Swap the rules whole. Calls of a queue that is no more take the dialplan's fallback; talks go on."""
-    orphans = [call for call in world.calls.values() if call.queue not in rules.queues]
-    talking = {call.queue: world.rules.queues[call.queue] for call in orphans if not in_queue(call.state)}
-    for call in orphans:
-        if in_queue(call.state):
-            calls.queue_removed(world, call)
-    # A queue with a talk going on keeps its rules until the next reload: the talk's end needs them.
-    rules = replace(rules, queues={**rules.queues, **talking})
-    half_life_ms = world.rules.limits.counters_half_life_ms
-    world.set_rules(rules, retired=frozenset(talking))
-    if half_life_ms != rules.limits.counters_half_life_ms:
-        for agent in world.agents.values():
-            agent.load.rescale(world.now_ms, half_life_ms, rules.limits.counters_half_life_ms)
-    roster.let_all_look(world)  # so that whoever is ready can be taken out again
-    agents.configure(world, dict(rules.agents))
-    agents.drop_removed(world)
-    roster.let_all_look(world)
-    calls.rearm(world)
-    for queue in sorted(world.staffing.logged_in):
-        world.arm_conditions(queue)

@@ -40,6 +40,14 @@ class OfferEnd(StrEnum):
     NOT_SENT = "not_sent"
 
 
+class Taken(StrEnum):
+    """How others take a waiting caller out of our hands; history has it as the detail of a call that has left."""
+
+    PICKED_UP = "picked_up"  # somebody who is no agent of the call's talks with them
+    MOVED = "moved"  # into another extension
+    PARKED = "parked"
+
+
 # --- calls ---------------------------------------------------------------------------------------------------------
 
 
@@ -63,7 +71,13 @@ class CallQueued:
     # Whether the number is taken for the caller's own; None: nobody has said, and it is.
     number_believed: bool | None = None
     joined_after_ms: int = 0  # its arrival → its joining the queue it stands in
+    # What the dialplan has set for the phones that are rung (effective_caller_id_*).
+    shown_name: str = ""
+    shown_number: str = ""
     changed: bool = False  # priority, head start and skills are as somebody has changed them: nothing is added
+    # Who calls, as callers are told apart: empty for nobody in particular; None: nobody has said, the number tells.
+    identity: str | None = None
+    hidden: bool = False  # the caller asks that the number be shown to nobody
 
 
 @fact
@@ -101,6 +115,27 @@ class CallLeft:
     call_id: str
     leg: Leg | None = None
     found: bool = False
+
+
+@fact
+class CallerTaken:
+    """Others have taken the caller on this leg away, without our doing.
+
+    `where` is the number of who has picked them up, or `EXTENSION CONTEXT` into which they were moved.
+    """
+
+    leg: Leg
+    how: Taken
+    where: str = ""
+    found: bool = False
+
+
+@fact
+class CallerReplaced:
+    """The leg `by` has taken the place of a call's leg (INVITE with Replaces), and is in no queue yet."""
+
+    leg: Leg
+    by: Leg
 
 
 @fact
@@ -387,7 +422,8 @@ class RulesChanged:
 
 
 CallWish = CallRequeueAsked | CallHangupAsked | CallChangeAsked | CallPromoteAsked | CallSendAsked
-CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | CallLost | TalkFound | CallWish
+TakenEvent = CallerTaken | CallerReplaced
+CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | TakenEvent | CallLost | TalkFound | CallWish
 OfferEvent = OfferForked | OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded
 AgentEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp | AgentChangeAsked
 OutsideEvent = OutsideCallStarted | OutsideCallEnded

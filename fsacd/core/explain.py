@@ -87,7 +87,9 @@ def _of_waiting(world: World, call: c.Call) -> InParts[Explanation | None]:
     if looked is None:
         return None
     eligible_, rejected = looked
-    if not may_offer:
+    if call.orphan:
+        sentence = "it waits: its leg has given its place to another one, which is not there yet"
+    elif not may_offer:
         sentence = "it waits: its switch is not connected"
     elif moment.preferred is not None and moment.preferred.alone:
         sentence = f"it waits for {moment.preferred.agent_id} alone"

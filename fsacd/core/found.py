@@ -57,7 +57,11 @@ def _call_of(world: World, announced: CallQueued) -> c.Call | None:
     if known is not None:
         return known if isinstance(known.state, c.Waiting | c.Ringing) else None
     offers_before = world.ended.take_back(announced.call_id)
-    if announced.call_id in world.ended or announced.leg is None or not world.has_queue(announced.queue):
+    if (
+        announced.call_id in world.ended
+        or announced.leg is None
+        or not world.has_queue(world.queue_named(announced.queue))
+    ):
         return None
     if len(world.calls) >= world.rules.limits.calls:
         return None

@@ -12,7 +12,7 @@ from typing import Any
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
-from fsacd.core import roster
+from fsacd.core import roster, sticky
 from fsacd.core.commands import EndCall, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
@@ -21,7 +21,7 @@ from fsacd.core.ordering import Ordering
 from fsacd.core.plain import from_plain, to_plain
 from fsacd.core.plugins import Plugins
 from fsacd.core.records import CallOutcome
-from fsacd.core.rules import AgentRules, QueueRules, Rules, SkillLevels
+from fsacd.core.rules import AgentRules, Cause, QueueRules, Rules, SkillLevels
 from fsacd.core.staffing import Condition
 from fsacd.core.standing import POSTS, Post, Standing
 from fsacd.core.timers import Timers
@@ -43,10 +43,11 @@ class AgentMemory:
     load: Load
     rules: AgentRules | None = None
     configured: AgentRules | None = None
-    unanswered: int = 0
+    unanswered: int = 0  # as `in_vain` has it; an fsacd of before knows this alone
     outside: tuple[Leg, ...] = ()
     handling: tuple[str, int] | None = None
     removed: bool = False
+    in_vain: dict[Cause, int] | None = None
 
 
 @fact
@@ -153,7 +154,8 @@ def _agent(world: World, agent: a.Agent) -> AgentMemory:
         load=agent.load,
         rules=agent.rules if agent.rules != usual else None,
         configured=agent.configured if agent.configured != usual else None,
-        unanswered=agent.unanswered,
+        in_vain=dict(agent.in_vain),
+        unanswered=agent.in_vain.get(Cause.NO_ANSWER, 0),
         outside=tuple(agent.outside),
         handling=agent.handling,
         removed=agent.removed,
@@ -206,7 +208,8 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
         world.timers.set(_TIMER_KINDS.get(kind, kind), owner, at_ms)
     _try_again_whom_nobody_would(world)
     world.handling = memory.handling or {}
-    world.last_agents.update(memory.last_agents)
+    for number, agent_id in memory.last_agents:
+        sticky.remember(world, number, agent_id)  # an earlier fsacd has kept them by the number as it was shown
     for queue, outcome, count in memory.outcomes:
         world.outcomes[queue, outcome] = count
     world.decisions.go_on_from(memory.decisions)
@@ -252,13 +255,19 @@ def _restore_agent(world: World, memory: AgentMemory) -> None:
         last_offered_ms=memory.last_offered_ms,
         working_since_ms=memory.working_since_ms,
         load=memory.load,
-        unanswered=memory.unanswered,
+        in_vain=_in_vain(memory),
         outside=dict.fromkeys(memory.outside),
         handling=memory.handling,
         removed=memory.removed,
     )
     world.agents[agent.agent_id] = agent
     roster.configure(world, agent, agent.rules)
+
+
+def _in_vain(memory: AgentMemory) -> dict[Cause, int]:
+    if memory.in_vain is not None:
+        return dict(memory.in_vain)
+    return {Cause.NO_ANSWER: memory.unanswered} if memory.unanswered else {}
 
 
 def _restore_calls(world: World, memory: Memory) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 _PUNCTUATION: Final = str.maketrans("", "", " \t\u00a0\u202f-\u2010\u2011\u2013()/.")
 _DIALLED: Final = re.compile(r"\+?[0-9*#]+")
 # What switches show in the place of a number that is withheld or not known; the last is FreeSWITCH's own.
-_NOBODY: Final = frozenset(
-    ("anonymous", "unavailable", "unknown", "restricted", "private", "withheld", "0000000000")
+WITHHELD: Final = (
+    "anonymous", "unavailable", "unknown", "restricted", "private", "withheld", "blocked", "0000000000",
 )  # fmt: skip
+_NOBODY: Final = frozenset(WITHHELD)
+# Noughts alone, so many of them, are no number of anybody.
+_NOUGHTS: Final = re.compile(r"\+?0{5,}")
 _BEGINS: Final = frozenset("+0123456789")
 
 
@@ -25,13 +29,13 @@ def normalised(number: str) -> str:
     return bare if _DIALLED.fullmatch(bare) else number.strip()
 
 
-def identity(number: str) -> str:
-    """Give what tells the caller with this number from others: the number as it is compared; empty for nobody's."""
+def identity(number: str, withheld: AbstractSet[str] = _NOBODY) -> str:
+    """Give what tells the caller with this number from others: the number as it is compared; empty for nobody's.
+
+    `withheld`: what is shown in the place of a number that is not shown, in small letters. Of `anonymous@HOST` the
+    first part counts.
+    """
     key = normalised(number)
     # Nearly all begin with a plus or a digit, and of those it is quick to see that they are none of these words.
-    return "" if (key if key[:1] in _BEGINS else key.casefold()) in _NOBODY else key
-
-
-def is_withheld(number: str) -> bool:
-    """Whether this is no number of anybody: two calls that show it need not be of one caller."""
-    return not identity(number)
+    word = key if key[:1] in _BEGINS else key.casefold().partition("@")[0]
+    return "" if word in withheld or _NOUGHTS.fullmatch(word) else key

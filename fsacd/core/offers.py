@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fsacd.core import agent as a
-from fsacd.core import agents, contact, roster
+from fsacd.core import agents, contact, display, roster
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
@@ -12,7 +12,7 @@ from fsacd.core.events import OfferEnd
 from fsacd.core.evidence import Evidence
 from fsacd.core.index import NOT_RANKED
 from fsacd.core.records import DecisionMade, Elsewhere, OfferClosed, OfferOutcome
-from fsacd.core.rules import HoldBack, WrapUp
+from fsacd.core.rules import Cause, HoldBack, WrapUp
 from fsacd.core.world import World
 from fsacd.strategy import Start
 
@@ -56,6 +56,7 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
     ringing = call.state.offer_ids if isinstance(call.state, c.Ringing) else ()
     world.move_call(call, c.Ringing((*ringing, offer_id)))
     roster.move(world, agent, a.Offered(offer_id, call_id))
+    shown = world.shows(call)
     world.command(
         RingAgent(
             offer_id,
@@ -64,9 +65,10 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
             queue,
             agent.contact,
             switch,
-            call.number,
-            call.name,
+            (call.shown_number or call.number) if shown else "",
+            display.name_for(call, rules.agent_display or display.USUAL, hidden=not shown),
             rules.ring_timeout_ms,
+            not shown,
             agent.rules.phone,
         )
     )
@@ -238,15 +240,15 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
         case o.OfferTalking() if _broke_at_once(world, offer):
             # Without a pause, an agent who always hangs up at once would be given the same caller again and again.
             agent.idle_since_ms = world.now_ms
-            _hold_back(world, agent, offer, "refused")
+            _hold_back(world, agent, offer, Cause.REFUSED)
         case o.OfferTalking():
             agents.wrap_up(world, agent, *_wrap_up(world, offer))
         case o.OfferEnding(CancelReason.NO_ANSWER, _) if offer.answered_ms is None:
-            _hold_back(world, agent, offer, "no_answer")
+            _hold_back(world, agent, offer, Cause.NO_ANSWER)
         case o.OfferEnding():
             agents.become_free(world, agent)
         case o.OfferConnecting():
-            _hold_back(world, agent, offer, "refused")
+            _hold_back(world, agent, offer, Cause.REFUSED)
         case o.OfferRinging():
             if end is OfferEnd.NOT_SENT:
                 # Nothing rang. Without a pause the same agent would be chosen again at once, and again.
@@ -261,14 +263,14 @@ def _broke_at_once(world: World, offer: o.Offer) -> bool:
 
 _NOT_SENT_PAUSE_MS = 1_000
 
-_HOLD_BACK_AS: dict[OfferEnd, str] = {
-    OfferEnd.REFUSED: "refused",
-    OfferEnd.BUSY: "busy",
-    OfferEnd.DIVERTED: "refused",
-    OfferEnd.NO_ANSWER: "no_answer",
-    OfferEnd.UNREACHABLE: "unreachable",
-    OfferEnd.CANCELLED: "refused",
-    OfferEnd.HUNG_UP: "refused",
+_HOLD_BACK_AS: dict[OfferEnd, Cause] = {
+    OfferEnd.REFUSED: Cause.REFUSED,
+    OfferEnd.BUSY: Cause.BUSY,
+    OfferEnd.DIVERTED: Cause.REFUSED,
+    OfferEnd.NO_ANSWER: Cause.NO_ANSWER,
+    OfferEnd.UNREACHABLE: Cause.UNREACHABLE,
+    OfferEnd.CANCELLED: Cause.REFUSED,
+    OfferEnd.HUNG_UP: Cause.REFUSED,
 }
 
 _ENDED_AS: dict[OfferEnd, OfferOutcome] = {
@@ -348,24 +350,20 @@ def _holds(agent: a.Agent, offer: o.Offer) -> bool:
             return False
 
 
-def _hold_back(world: World, agent: a.Agent, offer: o.Offer, reason: str) -> None:
-    rules = world.rules.queues.get(offer.queue)
-    if reason == "no_answer" and agents.let_pass(world, agent, rules.not_ready_after if rules else 0):
-        return
-    times = rules.hold_back if rules else HoldBack()
-    for_ms = {
-        "refused": times.refused_ms,
-        "busy": times.busy_ms,
-        "no_answer": times.no_answer_ms,
-        "unreachable": times.unreachable_ms,
-    }[reason]
-    agents.hold_back(world, agent, reason, for_ms)
+def _hold_back(world: World, agent: a.Agent, offer: o.Offer, cause: Cause) -> None:
+    rules, own = world.rules.queues.get(offer.queue), agent.rules.own
+    limit = own.not_ready_after.get(cause, rules.not_ready_limit(cause) if rules else 0)
+    if not agents.in_vain(world, agent, cause, limit):
+        times = rules.hold_back if rules else HoldBack()
+        agents.hold_back(world, agent, cause.value, own.hold_back_ms.get(cause, times.of(cause)))
 
 
 def _wrap_up(world: World, offer: o.Offer) -> tuple[int, WrapUp]:
-    rules = world.rules.queues.get(offer.queue)
-    if rules is None:
+    rules, agent = world.rules.queues.get(offer.queue), world.agents.get(offer.agent_id)
+    if rules is None or agent is None:
         return 0, WrapUp.CAPPED
-    if rules.wrap_up is WrapUp.UNTIL_READY:
-        return world.rules.limits.longest_wrap_up_ms, rules.wrap_up
-    return rules.wrap_up_ms, rules.wrap_up
+    own = agent.rules.own
+    ends = rules.wrap_up if own.wrap_up is None else own.wrap_up
+    if ends is WrapUp.UNTIL_READY:
+        return world.rules.limits.longest_wrap_up_ms, ends
+    return rules.wrap_up_ms if own.wrap_up_ms is None else own.wrap_up_ms, ends

@@ -246,7 +246,8 @@ def facts_of(call: Call) -> CallFacts:
         arrived_ms=call.arrived_ms,
         head_start_ms=call.head_start_ms,
         required=call.required,
-        number=call.number,
+        # What a plugin's keys are made of is told with the decision, to whoever asks.
+        number="" if call.hidden else call.number,
         customer=call.customer,
         language=call.language,
         offers=call.offers,

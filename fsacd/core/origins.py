@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fsacd.core import call as c
-from fsacd.core.numbers import identity
 
 
 class Origins:
@@ -20,7 +19,7 @@ class Origins:
 
     def add(self, call: c.Call) -> None:
         """The call is here."""
-        if call.number and (number := identity(call.number)):
+        if number := call.who:
             self._number_of[call.call_id] = number
             self._numbers[number] = self._numbers.get(number, 0) + 1
         if call.source:

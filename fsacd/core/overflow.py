@@ -111,7 +111,7 @@ def arm(world: World, call: c.Call) -> None:
 
 def leave_or_remember(world: World, call: c.Call, target: Target, why: str) -> None:
     """The call's time in this queue is over. A caller for whom an agent rings right now is not torn away from him."""
-    if isinstance(call.state, c.Waiting):
+    if isinstance(call.state, c.Waiting) and not call.orphan:
         send_on(world, call, target, why)
     else:
         call.overdue = (target, why)
@@ -165,6 +165,6 @@ def look_at_estimates(world: World, queue: str) -> None:
 
 
 def _waiting_in(world: World, queue: str) -> list[c.Call]:
-    """The queue's calls that nobody rings for, in their usual order."""
-    waiting = [call for call in world.calls.values() if call.queue == queue and isinstance(call.state, c.Waiting)]
-    return sorted(waiting, key=world.orderings[queue].place_key)
+    """The queue's calls that nobody rings for and that can be sent on, in their usual order."""
+    waiting = (call for call in world.calls.values() if call.queue == queue and isinstance(call.state, c.Waiting))
+    return sorted((call for call in waiting if not call.orphan), key=world.orderings[queue].place_key)

@@ -20,7 +20,7 @@ class CallOutcome(StrEnum):
     OVERFLOWED = "overflowed"
     REFUSED = "refused"  # never stood in the queue: unknown queue, or a limit of the daemon
     HUNG_UP = "hung_up"  # by an operator
-    LEFT = "left"  # took the dialplan's fallback by itself
+    LEFT = "left"  # took the fallback by itself, gave its place away, or others have taken its caller
     LOST = "lost"  # its switch crashed or forgot it, or nobody saw its end
 
 

@@ -44,12 +44,22 @@ def change(world: World, agent: a.Agent, rules: AgentRules) -> None:
     is_ready = isinstance(agent.state, a.Ready)
     if is_ready:
         _take_out(world, agent)
-    delays = dict(world.delays)
+    delays, before = dict(world.delays), agent.rules
     configure(world, agent, rules)
+    for queue, service in before.queues.items():
+        if service.delay_ms and not _is_used(world, queue, service.delay_ms):
+            left = tuple(delay_ms for delay_ms in world.delays[queue] if delay_ms != service.delay_ms)
+            world.delays[queue] = left
     for call in [call for call in world.calls.values() if delays.get(call.queue) != world.delays.get(call.queue)]:
         world.set_reach(call)
     if is_ready:
         _let_look(world, agent)
+
+
+def _is_used(world: World, queue: str, delay_ms: int) -> bool:
+    """Whether any agent helps the queue so late."""
+    services = (agent.rules.queues.get(queue) for agent in world.agents.values())
+    return any(service is not None and service.delay_ms == delay_ms for service in services)
 
 
 def move(world: World, agent: a.Agent, state: a.AgentState, by: str = "") -> None:
@@ -90,7 +100,7 @@ def recount(world: World, agent: a.Agent) -> None:
 
 def answered(world: World, agent: a.Agent, queue: str) -> None:
     """The agent begins to talk with a caller of this queue."""
-    agent.unanswered = 0
+    agent.in_vain.clear()
     agent.handling = (queue, world.now_ms)
     agent.load.calls = plus_call(agent.load.calls, world.now_ms, world.rules.limits.counters_half_life_ms)
 

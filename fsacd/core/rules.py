@@ -54,6 +54,15 @@ class Overflow:
     after_ms: int = 0
 
 
+class Cause(StrEnum):
+    """Why an offer came to nothing by the agent, or by their phone."""
+
+    REFUSED = "refused"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    UNREACHABLE = "unreachable"
+
+
 @dataclass(frozen=True, slots=True)
 class HoldBack:
     """How long an agent is not rung again after an offer that came to nothing, in milliseconds."""
@@ -62,6 +71,18 @@ class HoldBack:
     busy_ms: int = 30_000
     no_answer_ms: int = 10_000
     unreachable_ms: int = 30_000
+
+    def of(self, cause: Cause) -> int:
+        """How long after an offer that came to nothing for this cause."""
+        match cause:
+            case Cause.REFUSED:
+                return self.refused_ms
+            case Cause.BUSY:
+                return self.busy_ms
+            case Cause.NO_ANSWER:
+                return self.no_answer_ms
+            case Cause.UNREACHABLE:
+                return self.unreachable_ms
 
 
 class WrapUp(StrEnum):
@@ -115,6 +136,8 @@ class QueueRules:
     """One queue's rules. A limit of None means: no limit of the queue's own; an overflow of None: there is none."""
 
     name: str
+    # What it was called before: its callers, what was changed by hand and what is remembered come along.
+    was: tuple[str, ...] = ()
     strategy: str = "longest_idle"
     strategy_parameters: Parameters = ()
     call_order: str | None = None  # None: class, then virtual arrival
@@ -123,6 +146,7 @@ class QueueRules:
     level_first: bool = True
     priority: int = 0
     required: SkillLevels = ()
+    agent_display: str = ""  # what an agent's phone shows as the caller's name; "": as `display.USUAL`
     ring_timeout_ms: int = 20_000
     ring_at_once: int = 1  # a strategy may ring more
     wrap_up_ms: int = 10_000
@@ -144,12 +168,19 @@ class QueueRules:
     expected_handling_ms: int = 180_000  # talk and wrap-up, for the estimate, until enough calls are measured
     steps: tuple[Step, ...] = ()  # by after_ms
     sticky: Sticky | None = None
+    show_withheld: bool = False  # its agents may see the number of a caller who asks that it be shown to nobody
     # None: hang the caller up after the talk; a target: the caller goes on there (a survey, say).
     after_talk: ToExtension | None = None
     hold_back: HoldBack = HoldBack()
-    not_ready_after: int = 0  # so many offers in a row that he did not answer, and an agent is not ready; 0: never
+    # So many offers in a row that came to nothing for one cause, and an agent is not ready; 0: never.
+    not_ready_after: int = 0  # that they did not answer
+    not_ready_after_others: Mapping[Cause, int] = field(default_factory=lambda: MappingProxyType({}))
     service_level_ms: int = 20_000
     short_abandon_ms: int = 5_000
+
+    def not_ready_limit(self, cause: Cause) -> int:
+        """How many offers in a row may come to nothing for this cause before an agent is not ready; 0: any number."""
+        return self.not_ready_after if cause is Cause.NO_ANSWER else self.not_ready_after_others.get(cause, 0)
 
     @property
     def is_unconditional(self) -> bool:
@@ -187,6 +218,16 @@ class PhoneRules:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnPauses:
+    """What holds for one agent in the place of what the queue says; what is not given is the queue's."""
+
+    wrap_up_ms: int | None = None
+    wrap_up: WrapUp | None = None
+    hold_back_ms: Mapping[Cause, int] = field(default_factory=lambda: MappingProxyType({}))
+    not_ready_after: Mapping[Cause, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class AgentRules:
     """One agent as configured."""
 
@@ -197,6 +238,7 @@ class AgentRules:
     queues: Mapping[str, Service] = field(default_factory=lambda: MappingProxyType({}))
     skills: SkillLevels = ()
     phone: PhoneRules = PhoneRules()
+    own: OwnPauses = OwnPauses()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,4 +281,9 @@ class Rules:
     limits: Limits = Limits()
     # Where a caller goes whom no queue takes, and where a talking caller goes who is put back into his queue.
     fallback: ToExtension = ToExtension("fsacd_fallback", "fsacd")
+    when_queue_removed: Target | None = None  # where callers go whose queue is no more; None: to the fallback
     back: ToExtension = ToExtension("fsacd_back", "fsacd")
+
+    def renamed(self) -> dict[str, str]:
+        """The names that queues had before, each with its name now."""
+        return {old: name for name, queue in self.queues.items() for old in queue.was if old not in self.queues}

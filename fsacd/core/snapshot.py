@@ -36,7 +36,7 @@ def _calls(world: World, now_ms: int) -> tuple[CallView, ...]:
 
 
 def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
-    talked_ms, agent_ids = call.talked_ms, tuple[str, ...]()
+    talked_ms, agent_ids, shown = call.talked_ms, tuple[str, ...](), world.shows(call)
     match call.state:
         case c.Ringing(offer_ids):
             agent_ids = tuple(world.offers[offer_id].agent_id for offer_id in offer_ids)
@@ -56,13 +56,13 @@ def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
         arrived_ms=call.arrived_ms,
         waited_ms=call.waited_ms(now_ms),
         talked_ms=talked_ms,
-        number=call.number,
-        name=call.name,
+        number=call.number if shown else "",
+        name=call.name if shown else "",
         customer=call.customer,
         required=call.required,
         agent_ids=agent_ids,
         offers=call.offers,
-        leg=None if call.replaced else call.leg,
+        leg=None if call.replaced or call.orphan else call.leg,
         head_start_ms=call.head_start_ms,
         language=call.language,
         reserved_for=call.preferred.agent_id if call.preferred is not None and call.preferred.alone else None,

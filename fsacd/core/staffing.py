@@ -5,7 +5,7 @@ Agents who serve a queue as backup are not counted: they help it, but do not kee
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import NamedTuple, assert_never
 
@@ -64,6 +64,21 @@ class Staffing:
                 self.logged_in[queue] = self.on_duty[queue] = 0
                 self.since[Condition.NOBODY_LOGGED_IN, queue] = now_ms
                 self.since[Condition.NOBODY_READY, queue] = now_ms
+
+    def rename(self, old: str, new: str, now_ms: int) -> None:
+        """What has held for one queue holds for another, which was not there so far."""
+        if new not in self.logged_in:
+            self.add_queues([new], now_ms)
+            for condition in Condition:
+                if (condition, old) in self.since:
+                    self.since[condition, new] = self.since[condition, old]
+
+    def keep(self, queues: Collection[str]) -> None:
+        """Forget all other queues; no agent serves one of them any more."""
+        for queue in [queue for queue in self.logged_in if queue not in queues]:
+            del self.logged_in[queue], self.on_duty[queue]
+        for condition, queue in [key for key in self.since if key[1] not in queues]:
+            del self.since[condition, queue]
 
     def count(self, agent: Agent, now_ms: int) -> set[str]:
         """The agent's state, wish or queues may have changed. Returns the queues for which that may matter."""

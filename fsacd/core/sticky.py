@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
-from fsacd.core.numbers import is_withheld
+from fsacd.core.numbers import identity
 from fsacd.core.rules import Sticky, StickyAgent
 from fsacd.core.world import World
 
@@ -23,8 +23,8 @@ def at_joining(world: World, call: c.Call) -> None:
 
 
 def _whom(world: World, call: c.Call, rules: Sticky) -> str:
-    # Whoever shows a number that is not believed, or none, is not known to be the one who called before.
-    last = "" if is_withheld(call.number) or not call.number_believed else world.last_agents.get(call.number, "")
+    who = known_as(world, call)
+    last = world.last_agents.get(who, "") if who else ""
     match rules.agent:
         case StickyAgent.LAST:
             return last
@@ -34,12 +34,18 @@ def _whom(world: World, call: c.Call, rules: Sticky) -> str:
             return call.named_agent if call.named_agent in world.agents else last
 
 
+def known_as(world: World, call: c.Call) -> str:
+    """Whom to remember for the next call; nobody who shows no number, one that is not believed, or wants it hidden."""
+    return call.who if call.number_believed and world.shows(call) else ""
+
+
 def remember(world: World, number: str, agent_id: str) -> None:
-    """This caller has talked with this agent."""
-    if is_withheld(number):
+    """The caller with this identity has talked with this agent; nobody in particular is not remembered."""
+    who = identity(number)
+    if not who:
         return
-    world.last_agents[number] = agent_id
-    world.last_agents.move_to_end(number)
+    world.last_agents[who] = agent_id
+    world.last_agents.move_to_end(who)
     while len(world.last_agents) > world.rules.limits.last_agents:
         world.last_agents.popitem(last=False)
 
@@ -47,14 +53,14 @@ def remember(world: World, number: str, agent_id: str) -> None:
 def known_from_history(world: World, pairs: tuple[tuple[str, str], ...]) -> None:
     """What history knows, told in parts; what has happened since is newer."""
     for number, agent_id in dict(pairs).items():
-        if number not in world.last_agents:
+        if identity(number) not in world.last_agents:
             remember(world, number, agent_id)
 
 
 def forget(world: World, numbers: tuple[str, ...]) -> None:
     """Nobody knows any more whom these callers talked with."""
     for number in numbers:
-        world.last_agents.pop(number, None)
+        world.last_agents.pop(identity(number), None)
 
 
 def expired(world: World, call_id: str) -> None:

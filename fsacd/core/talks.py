@@ -58,7 +58,7 @@ def deadline(world: World, offer_id: str) -> None:
             offers.withdraw(world, offer_id, CancelReason.NO_ANSWER)
             call = world.calls[offer.call_id]
             offers.let_pass(world, call, offer.agent_id)
-            _one_less(world, call, offer_id)
+            calls.one_less(world, call, offer_id)
         case o.OfferConnecting() if not world.switches.get(offer.switch, False):
             # The bridge may have come and nobody could tell us. To end the agent's leg now might cut a talk; when the
             # link is back, it says how things stand.
@@ -94,7 +94,7 @@ def _answered(world: World, offer: o.Offer | None, event: OfferAnswered) -> None
     if offer.answered_ms is None and offer.ended_ms is None:
         offer.answered_ms = world.now_ms
     if offer.agent_id in world.agents:
-        world.agents[offer.agent_id].unanswered = 0
+        world.agents[offer.agent_id].in_vain.clear()
     match offer.state:
         case o.OfferEnding(reason, _):
             # Answered while we were taking the call away; a leg that exists can be ended at once.
@@ -125,7 +125,7 @@ def connected(world: World, offer: o.Offer, since_ms: int) -> None:
         return  # told twice, or given up by us: then the leg is being ended and the caller returns to the music
     call = world.calls[offer.call_id]
     since_ms = min(since_ms, world.now_ms)
-    offer.connected_ms, call.confirmed_ms = since_ms, None
+    offer.connected_ms, call.confirmed_ms, call.taken = since_ms, None, None
     world.move_offer(offer, o.TALKING)
     world.timers.clear("offer", offer.offer_id)
     world.move_call(call, c.Talking(offer.offer_id, offer.agent_id, since_ms))
@@ -134,8 +134,7 @@ def connected(world: World, offer: o.Offer, since_ms: int) -> None:
     agent = world.agents[offer.agent_id]
     roster.move(world, agent, a.Talking(offer.offer_id, call.call_id))
     roster.answered(world, agent, offer.queue)
-    if call.number_believed:
-        sticky.remember(world, call.number, offer.agent_id)
+    sticky.remember(world, sticky.known_as(world, call), offer.agent_id)
     waited_ms = call.answered_after_ms
     world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms))
 
@@ -192,7 +191,7 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
             assert call is not None
             if event.end is not OfferEnd.NOT_SENT:
                 offers.let_pass(world, call, offer.agent_id)
-            _one_less(world, call, offer.offer_id)
+            calls.one_less(world, call, offer.offer_id)
         case o.OfferConnecting():
             assert call is not None
             calls.back_to_waiting(world, call)
@@ -202,13 +201,3 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
             calls.agent_hung_up(world, call, offer)
         case o.OfferEnding():
             pass  # its call has gone its own way
-
-
-def _one_less(world: World, call: c.Call, offer_id: str) -> None:
-    """One phone fewer rings for the call; with the last one it waits again."""
-    assert isinstance(call.state, c.Ringing)
-    left = tuple(other for other in call.state.offer_ids if other != offer_id)
-    if left:
-        world.move_call(call, c.Ringing(left))
-    else:
-        calls.back_to_waiting(world, call)

@@ -89,7 +89,7 @@ class Substituted:
 
 @fact
 class QueueView:
-    """One queue now. `oldest_wait_ms` is None when nobody waits; `answered` and `abandoned` count since the start.
+    """One queue now. `oldest_wait_ms` is None when nobody waits; `answered` and `abandoned` count on over restarts.
 
     `strategy` and `call_order` are what the rules name; `substituted` are those of them that are out of service.
     """

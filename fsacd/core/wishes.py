@@ -8,6 +8,7 @@ from typing import assert_never
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import calls, ending, offers, overflow, roster
+from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason, SendCall
 from fsacd.core.events import (
     AgentChangeAsked,
@@ -168,6 +169,17 @@ def _send(world: World, call: c.Call, event: CallSendAsked) -> str | None:
     _record(world, "call_sent", call.call_id, f"to agent {event.agent_id}", event.by)
     world.prefer(call, c.Preferred(event.agent_id, world.now_ms + event.for_ms, alone=True))
     return None
+
+
+def stop_ringing(world: World, offer_id: str) -> None:
+    """The agent wants no calls, and their phone rings: their wish takes effect as soon as it is silent.
+
+    Whoever has answered gets the talk: the caller hears them in a moment.
+    """
+    offer = world.offers[offer_id]
+    if isinstance(offer.state, o.OfferRinging):
+        offers.withdraw(world, offer_id, CancelReason.WITHDRAWN)
+        calls.one_less(world, world.calls[offer.call_id], offer_id)
 
 
 def of_agent(world: World, agent: a.Agent, event: AgentChangeAsked) -> str | None:

@@ -16,6 +16,7 @@ from fsacd.core import reach
 from fsacd.core.commands import Command, EndCall, NoteCall, SendCall
 from fsacd.core.decisions import Decisions
 from fsacd.core.ended import EndedCalls
+from fsacd.core.events import CallQueued, Leg
 from fsacd.core.index import Index
 from fsacd.core.ordering import Failure, Ordering
 from fsacd.core.origins import Origins
@@ -69,6 +70,7 @@ class World:
         self.places: dict[str, dict[str, int]] = {}  # by queue: agents in the configuration's order
         self.delays: dict[str, tuple[int, ...]] = {}
         self.orderings: dict[str, Ordering] = {}
+        self._renamed = rules.renamed()
         self._order(rules)
 
     def _order(self, rules: Rules) -> None:
@@ -197,13 +199,45 @@ class World:
         """Whether calls can join this queue."""
         return queue in self.rules.queues and queue not in self.retired
 
+    def queue_named(self, name: str) -> str:
+        """The queue that a leg names: the dialplan, or a leg that waits already, may know it by its name of before."""
+        return name if name in self.rules.queues else self._renamed.get(name, name)
+
     def queue_rules(self, call: c.Call) -> QueueRules:
         """The rules of the queue the call stands in."""
         return self.rules.queues[call.queue]
 
+    def shows(self, call: c.Call) -> bool:
+        """Whether number and name of the caller may be shown where the call stands, and remembered."""
+        rules = self.rules.queues.get(call.queue)
+        return not call.hidden or (rules is not None and rules.show_withheld)
+
+    def orphan_call(self, call: c.Call, until_ms: int) -> None:
+        """A waiting call's leg is no more; the leg that takes its place is awaited until then."""
+        call.orphan = True
+        self.timers.set("heir", call.call_id, until_ms)
+        self.refresh(call)
+
+    def adopt_leg(self, call: c.Call, event: CallQueued) -> None:
+        """The awaited leg is there: from now on the call is its caller's, who has their own name and number."""
+        self.origins.remove(call)
+        call.leg, call.source = event.leg, event.source
+        call.number, call.name, call.number_believed = event.number, event.name, event.number_believed is not False
+        call.customer, call.language, call.named_agent = event.customer, event.language, event.named_agent
+        call.identity, call.hidden = event.identity, event.hidden
+        call.shown_name, call.shown_number = event.shown_name, event.shown_number
+        self.origins.add(call)
+        call.orphan = False
+        self.timers.clear("heir", call.call_id)
+        self.refresh(call)
+
+    def call_on(self, leg: Leg) -> c.Call | None:
+        """The live call that stands on this leg. Looks at all of them: for what is rare."""
+        return next((call for call in self.calls.values() if call.leg == leg), None)
+
     def may_offer(self, call: c.Call) -> bool:
         """Whether the call's leg can be reached. Calls without a leg can (a callback is dialled)."""
-        return call.leg is None or self.switches.get(call.leg.switch, False)
+        return not call.orphan and (call.leg is None or self.switches.get(call.leg.switch, False))
 
     def wanted(self, call: c.Call) -> int:
         """How many agents should ring for the call at once."""
@@ -312,6 +346,7 @@ class World:
         for queue in self.orderings:
             self.timers.clear_all(POSTS, queue)  # each plugin has its chance at once
         self.rules, self.retired = rules, retired
+        self._renamed = rules.renamed()
         self._order(rules)
         self.staffing.add_queues(rules.queues, self.now_ms)
         self.queue_lengths = dict.fromkeys(rules.queues, 0)
@@ -342,4 +377,4 @@ def in_queue(state: c.CallState) -> bool:
 
 
 _IN_QUEUE = frozenset({c.Waiting, c.Ringing, c.Connecting})
-_TIMERS_OF_CALL = ("max_wait", "reach", "settle", "preferred", "more")
+_TIMERS_OF_CALL = ("max_wait", "reach", "settle", "preferred", "more", "heir")

@@ -63,10 +63,13 @@ def queued(message: Message, leg: Leg, call_id: str, clock: SwitchClock, now_ms:
         number=message.get("Caller-Caller-ID-Number")[:LONGEST_TEXT],
         name=message.get("Caller-Caller-ID-Name")[:LONGEST_TEXT],
         customer=_customer(message.get("variable_fsacd_customer"), tell),
+        shown_name=message.get("variable_effective_caller_id_name")[:LONGEST_TEXT],
+        shown_number=message.get("variable_effective_caller_id_number")[:LONGEST_TEXT],
         head_start_ms=_head_start_ms(message.get("variable_fsacd_head_start").strip(), tell),
         language=_language(message.get("variable_fsacd_language").strip(), tell),
         source=message.get("Caller-Network-Addr")[:_LONGEST_ADDRESS],
         number_believed=_believed(message.get("variable_fsacd_number_believed").strip(), tell),
+        hidden=_is_hidden(message, tell),
     )
 
 
@@ -160,6 +163,20 @@ def _believed(text: str, tell: Warn) -> bool | None:
         case _:
             tell(f"fsacd_number_believed {shown(text)} is neither true nor false; the number is not believed")
             return False
+
+
+def _is_hidden(message: Message, tell: Warn) -> bool:
+    """Whether the caller asks for privacy (`Privacy: id`, or what a trunk says instead), and the line respects it."""
+    if message.get("Caller-Privacy-Hide-Number") != "true":
+        return False
+    match message.get("variable_fsacd_show_withheld").strip():
+        case "true":
+            return False
+        case "" | "false":
+            return True
+        case text:
+            tell(f"fsacd_show_withheld {shown(text)} is neither true nor false; the number is not shown")
+            return True
 
 
 def shown(text: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -12,6 +13,7 @@ import gevent
 import structlog
 
 from fsacd.core.events import CallReturned, TalkFound
+from fsacd.core.views import CallView
 from fsacd.esl import sync, translate
 from fsacd.esl.asking import Asker, Look
 from fsacd.esl.codec import Message
@@ -122,11 +124,24 @@ class Comparing:
         gevent.sleep(LIST_LAG_S)
         known = {(finding.kind, finding.leg) for finding in first}
         for finding in self._differences() or ():
-            if (finding.kind, finding.leg) in known and self._is_ours():
-                self._say_differed(finding)
-                self.on_repair(str(finding.kind))
-                self._repair(finding)
+            if (finding.kind, finding.leg) in known:
+                self._settle(finding)
         return False
+
+    def ask_for(self, legs: Collection[str]) -> list[str]:
+        """Ask for these legs, whose callers have missed their announcements; what the switch says of them counts.
+
+        Returns those whose callers wait all the same, as far as anybody knows.
+        """
+        look = Look(self._asker, _ANSWER_S)
+        snapshot = self._runtime.snapshot()
+        waiting = [call for call in snapshot.calls if _is_expected(call, self.name, legs)]
+        asked = replace(snapshot, calls=tuple(waiting), offers=())
+        found = list(sync.missed(asked, self.name, {}, look, self._returned, talk=self._talk))
+        for finding in sync.unchanged(found, snapshot, self._runtime.snapshot(), self.name):
+            self._settle(finding)
+        elsewhere = {finding.leg for finding in found}
+        return [call.leg.uuid for call in waiting if call.leg is not None and call.leg.uuid not in elsewhere]
 
     def _differences(self) -> list[Finding] | None:
         """What differs now; None when the switch had too little time to say."""
@@ -187,9 +202,14 @@ class Comparing:
         offers = [leg for offer in self._runtime.snapshot().offers for leg in offer.live_legs]
         return self._outside.sweep(look, offers, adopt=adopt, rows=rows)
 
-    def _say_differed(self, finding: Finding) -> None:
+    def _settle(self, finding: Finding) -> None:
+        """Repair what surely differs, and tell so."""
+        if not self._is_ours():
+            return
         kind, name = str(finding.kind), self.name
         seldom(log.warning, kind, "engine and switch differed", group=name, switch=name, what=kind, leg=finding.leg)
+        self.on_repair(kind)
+        self._repair(finding)
 
     def _repair(self, finding: Finding) -> None:
         for fact in (finding.fact, finding.then):
@@ -197,3 +217,9 @@ class Comparing:
                 self._runtime.post(fact)
         if finding.remedy is not None:
             self._act(finding.remedy)
+
+
+def _is_expected(call: CallView, switch: str, legs: Collection[str]) -> bool:
+    """Whether this call's caller waits on one of these legs, and should announce themselves."""
+    on_them = call.leg is not None and call.leg.switch == switch and call.leg.uuid in legs
+    return on_them and call.state in ("waiting", "offered")

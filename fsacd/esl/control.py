@@ -16,16 +16,22 @@ from fsacd.core.commands import (
     ConfirmTalk,
     Connect,
     EndCall,
+    LetGo,
     NoteCall,
     RingAgent,
     SendCall,
+    TakeIn,
 )
 from fsacd.core.events import (
     CallerGone,
+    CallerTaken,
     CallLeft,
     CallQueued,
+    CallReturned,
     ConnectFailed,
+    Event,
     Leg,
+    OfferConnected,
     OfferEnd,
     OfferEnded,
     OfferForked,
@@ -33,6 +39,7 @@ from fsacd.core.events import (
 )
 from fsacd.esl import encoder, features, referred, translate
 from fsacd.esl.acknowledging import Acknowledging
+from fsacd.esl.attendance import Attendance
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
@@ -90,6 +97,7 @@ class CallControl:
             trusting=settings.require_ack is RequireAck.STRANGERS,
             end=lambda leg: self._act(encoder.uuid_kill(leg.uuid, _NOT_ACKNOWLEDGED), _nobody),
         )
+        self._attendance = Attendance()
         self._outside = (
             OutsideCalls(name, desk.phones, runtime.post, runtime.is_offer) if respect_outside_calls else None
         )
@@ -110,6 +118,7 @@ class CallControl:
             runtime,
             self._reader,
             self._outside,
+            self._attendance,
             submit=self._submit,
             act=lambda wire: self._act(wire, _nobody),
             renew_link=self._renew_link,
@@ -185,11 +194,13 @@ class CallControl:
             self._ring_users(command, users)
             return
         try:
-            *first, last = translate.to_wires(command)
+            *first, last = translate.to_wires(command, self._watch.clock.uptime_at(monotonic_ms()))
         except encoder.EncodeError as error:
             self._say(log.warning, "a command has no safe form and was not sent", str(error))
             self._failed(command, Reply(Outcome.NOT_SENT, str(error)))
             return
+        if isinstance(command, SendCall):
+            self._attendance.excuse(command.leg.uuid)
         for wire in first:
             self._act(wire, _nobody)
         self._act(last, lambda reply: self._on_reply(command, reply))
@@ -251,7 +262,7 @@ class CallControl:
             case CancelOffer():
                 # The leg may not exist yet, or not any more: the engine asks again until it hears of its end.
                 pass
-            case ConfirmTalk() | ArmCall() | NoteCall() | SendCall() | EndCall():
+            case ConfirmTalk() | ArmCall() | LetGo() | TakeIn() | NoteCall() | SendCall() | EndCall():
                 # The leg has ended meanwhile, and its hangup says so; or it will announce itself again.
                 self._say(log.info, "the switch did not take a command", why, what=type(command).__name__)
 
@@ -278,10 +289,14 @@ class CallControl:
         if unwanted := referred.unwanted(message):
             log.warning("a caller's REFER let the switch dial; the leg is ended", switch=self.name, leg=unwanted)
             self._act(encoder.uuid_kill(unwanted, "CALL_REJECTED"), _nobody)
-        if self._outside is not None and message.name.startswith("CHANNEL_"):
-            self._outside.hear(message)
         if message.subclass == "fsacd::queued":
             self.terms.entered(message.get(f"variable_{VARIABLE}"))
+        self._tell(message, now_ms)
+        if self._outside is not None and message.name.startswith("CHANNEL_"):
+            # After what it says of the call: an agent who gives up their own call is free, but not for that call.
+            self._outside.hear(message)
+
+    def _tell(self, message: Message, now_ms: int) -> None:
         fact = self._reader.read(message, self._watch.clock, now_ms)
         match fact:
             case None:
@@ -295,10 +310,25 @@ class CallControl:
                     self._acknowledging.acknowledged(fact)
                 elif isinstance(fact, CallLeft | CallerGone):
                     self._acknowledging.forget(fact.leg)
+                self._note_attendance(fact, message)
                 self._runtime.post(fact)
+
+    def _note_attendance(self, fact: Event, message: Message) -> None:
+        match fact:
+            case CallQueued(leg=Leg(uuid=leg)) | CallReturned(leg=Leg(uuid=leg)):
+                self._attendance.heard(leg, monotonic_ms())
+            case CallLeft(leg=Leg(uuid=leg)) | CallerGone(leg=Leg(uuid=leg)) | CallerTaken(leg=Leg(uuid=leg)):
+                self._attendance.excuse(leg)
+            case OfferConnected():
+                # The caller's leg tells of the bridge, or the agent's, which is in no attendance.
+                self._attendance.excuse(message.get("Unique-ID"))
+            case _:
+                pass
 
     def _acknowledged(self, call: CallQueued) -> None:
         if self._watch.hears():
+            if call.leg is not None:
+                self._attendance.heard(call.leg.uuid, monotonic_ms())
             self._runtime.post(call)
 
     def _serve(self, feature: translate.Feature) -> None:

@@ -111,6 +111,10 @@ def phone_of(endpoint: str) -> Phone:
     return Phone()
 
 
+# A name that a phone is known by: user and domain, or an address.
+_Name = tuple[str, str, str]
+
+
 class Phones:
     """Which agents sit at which phone now: at their own, or at the one where they have logged in."""
 
@@ -123,6 +127,7 @@ class Phones:
         # the domain of users of whom it is not known: the switch's own.
         self._users: dict[str, dict[str, set[str]]] = {}
         self._addresses: dict[str, set[str]] = {}
+        self._lasting: set[_Name] = set()
         self._listeners: list[Callable[[], object]] = []
 
     def watch(self, listener: Callable[[], object]) -> None:
@@ -138,11 +143,13 @@ class Phones:
             self._owners.setdefault(contact, []).append(agent_id)
         self._moved = {agent_id: contact for agent_id, contact in self._moved.items() if agent_id in self._own}
         self._users, self._addresses = {}, {}
+        self._lasting = set()
         for agent_id, contact in self._own.items():
-            if agent_id in self._moved:
-                # Their own phone is known also while they sit at another one.
-                for _ in self._places(agent_id, contact):
-                    pass
+            # Their own phone is known also while they sit at another one.
+            self._lasting.update(self._names(agent_id, contact))
+            for name in self._names(agent_id, contact):
+                self._place(name)
+        for agent_id in self._own:
             self._seat(agent_id)
         self._tell()
 
@@ -187,8 +194,7 @@ class Phones:
                 self._move(agent_id, contact)
 
     def _move(self, agent_id: str, contact: str | None) -> None:
-        for place in self._places(agent_id, self._contact(agent_id)):
-            place.discard(agent_id)
+        self._leave(agent_id)
         if contact is None:
             self._moved.pop(agent_id, None)
         else:
@@ -204,10 +210,33 @@ class Phones:
         return self._moved.get(agent_id, self._own[agent_id])
 
     def _seat(self, agent_id: str) -> None:
-        for place in self._places(agent_id, self._contact(agent_id)):
-            place.add(agent_id)
+        for name in self._names(agent_id, self._contact(agent_id)):
+            self._place(name).add(agent_id)
 
-    def _places(self, agent_id: str, contact: str) -> Iterator[set[str]]:
+    def _leave(self, agent_id: str) -> None:
+        """The agent is not there any more; a phone that is nobody's own is not known any more when nobody is."""
+        for name in self._names(agent_id, self._contact(agent_id)):
+            place = self._place(name)
+            place.discard(agent_id)
+            if not place and name not in self._lasting:
+                self._forget(name)
+
+    def _place(self, name: _Name) -> set[str]:
+        user, domain, address = name
+        if address:
+            return self._addresses.setdefault(address, set())
+        return self._users.setdefault(user, {}).setdefault(domain, set())
+
+    def _forget(self, name: _Name) -> None:
+        user, domain, address = name
+        if address:
+            del self._addresses[address]
+        else:
+            del self._users[user][domain]
+            if not self._users[user]:
+                del self._users[user]
+
+    def _names(self, agent_id: str, contact: str) -> Iterator[_Name]:
         """Under which names the phones of this contact are known; those who own it lend it their users."""
         phones = phones_of(contact)
         owners = self._owners.get(contact, [])
@@ -218,10 +247,10 @@ class Phones:
             users.add(self._user(agent_id))
         for user, domain in users:
             if user:
-                yield self._users.setdefault(user, {}).setdefault(domain, set())
+                yield user, domain, ""
         for phone in phones:
             if phone.address:
-                yield self._addresses.setdefault(phone.address, set())
+                yield "", "", phone.address
 
     def _user(self, agent_id: str) -> tuple[str, str]:
         return agent_id.partition("@")[0], self._domains.get(agent_id, "")

@@ -9,14 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 from fsacd.esl.codec import Message
-from fsacd.esl.wire import UUID
+from fsacd.esl.wire import UUID, is_offer
 
 EVENTS: Final = ("CHANNEL_CREATE",)
 # FreeSWITCH writes on the new leg for whom it is made: the one that the sender of the REFER talks with.
 _FOR: Final = "variable_sip_h_X-FS-Refer-For"
 FILTERS: Final = ((_FOR, "/^./"),)
-# Agents' legs have names of our making, which FreeSWITCH gives to no leg of its own: UUIDs of version 5.
-_VERSION_AT, _OURS = 14, "5"
 
 
 def unwanted(message: Message) -> str:
@@ -24,6 +22,6 @@ def unwanted(message: Message) -> str:
     if message.name != "CHANNEL_CREATE" or message.get("Call-Direction") != "outbound":
         return ""
     whom, leg = message.get(_FOR), message.get("Unique-ID")
-    if UUID.fullmatch(whom) is None or whom[_VERSION_AT] != _OURS:
+    if UUID.fullmatch(whom) is None or not is_offer(whom):
         return ""
     return leg if UUID.fullmatch(leg) is not None else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import Final
 
 from fsacd.core import contact as contacts
 from fsacd.core.commands import CancelReason, RingAgent
@@ -115,6 +116,8 @@ def _ends_all(rules: PhoneRules) -> str:
 
 
 _REFUSALS = ("CALL_REJECTED", "USER_BUSY")
+# `Privacy: id`, as the switch's own bridge has it; and when a bridge stands, the switch tells the phone with whom.
+_HIDDEN: Final = {"origination_privacy": "hide_name:hide_number", "ignore_display_updates": "true"}
 
 
 def _variables(command: RingAgent) -> dict[str, str]:
@@ -138,4 +141,5 @@ def _variables(command: RingAgent) -> dict[str, str]:
         "sip_h_X-Fsacd-Call": command.call_id,
         "sip_h_X-Fsacd-Offer": command.offer_id,
         "sip_h_X-Fsacd-Queue": command.queue,
+        **(_HIDDEN if command.hidden else {}),
     }

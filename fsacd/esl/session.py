@@ -103,9 +103,7 @@ class Session:
             self.events.connect()
             self.commands.connect()
         except PasswordRefusedError as error:
-            raise LinkError(
-                f"FreeSWITCH refused the password (event_socket.conf.xml and switches.{self._name}.password differ)"
-            ) from error
+            raise LinkError(_why_refused(self._name, self._settings.user)) from error
         self.events.pause_handlers()
         self._subscribe(events, subclasses, list(filters))
         self._identify()
@@ -292,3 +290,13 @@ class Session:
         self._running = False
         for client in (self.events, self.commands):
             client.stop()
+
+
+def _why_refused(switch: str, user: str) -> str:
+    """The switch says the same to a wrong user, a wrong domain and a wrong password."""
+    if not user:
+        return f"FreeSWITCH refused the password (event_socket.conf.xml and switches.{switch}.password differ)"
+    return (
+        f"FreeSWITCH refused the user {user} or the password: its directory has no such user or domain, gives them no "
+        f"esl-password, or another one than switches.{switch}.password (directory/fsacd_link.xml)"
+    )

@@ -13,24 +13,27 @@ from typing import Any
 
 from fsacd.core.events import (
     CallerGone,
+    CallerTaken,
     CallLeft,
     CallLost,
     CallQueued,
     CallReturned,
     Event,
+    Leg,
     OfferAnswered,
     OfferConnected,
     OfferEnd,
     OfferEnded,
+    Taken,
     TalkFound,
 )
 from fsacd.core.offer import is_leg_of
 from fsacd.core.records import ENDED_UNSEEN, Elsewhere
 from fsacd.core.views import CallView, OfferView, Snapshot
 from fsacd.esl import encoder
-from fsacd.esl.announced import is_recovered
+from fsacd.esl.announced import LONGEST_TEXT, is_recovered
 from fsacd.esl.codec import Kind, Message, read_leg, read_rows
-from fsacd.esl.wire import Outcome, Reply, Wire
+from fsacd.esl.wire import Outcome, Reply, Wire, is_offer
 
 Ask = Callable[[Wire], Reply]
 Row = dict[str, Any]
@@ -45,8 +48,8 @@ _MUSIC = frozenset(("fsacd_back", "fsacd_wait"))
 _BETWEEN = frozenset(("CS_RESET", "CS_SOFT_EXECUTE", "CS_HIBERNATE"))
 # Whom a leg talks with now. Not signal_bond: that is set when a bridge is ordered, and stays if it never comes to be.
 _PARTNER = "variable_bridge_to"
-_VERSION_AT = 14  # where a UUID says which version it is; ours are made from call and attempt, the switch's of chance
-_OURS = "5"
+# Somebody has parked it (uuid_park): it hears nothing, and waits for whoever comes for it.
+_PARK = "CS_PARK"
 _LONGEST_NUMBER = 19
 # Seen on FreeSWITCH 1.10.12 at a load of 30 for two processors: over two seconds.
 _MAKING_MS = 4_000
@@ -209,7 +212,9 @@ def _is_in_doubt(call: CallView, row: Row | None) -> bool:
     """Whether the list leaves it open what has become of this call's leg."""
     if call.state == "talking":
         return row is None or row.get("application") != "uuid_bridge"
-    return call.state == "connecting" or row is None or row.get("context") != CONTEXT or bool(row.get("call_uuid"))
+    if call.state == "connecting" or row is None:
+        return True
+    return row.get("context") != CONTEXT or bool(row.get("call_uuid")) or row.get("state") == _PARK
 
 
 def _perhaps_answered(offer: OfferView, rows: Mapping[str, Row]) -> list[str]:
@@ -257,15 +262,35 @@ def _moved_on(
         yield Finding(Difference.UNKNOWN_TALK, leg, found)
     elif channel.get("variable_fsacd_call") != call.call_id or channel.get("variable_fsacd_over") == "true":
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLeft(call.call_id, found=True))
-    elif partner:
-        # He talks, and the talk is none that we know. After it he must not come back to wait for nobody.
+    elif partner and has_ended(partner, ask):
+        # He is on his way back by himself. Not after a crash: that may have brought back a talk of before it, and with
+        # one leg alone no bridge ends. He has kept his place, and hears nothing.
+        if is_recovered(channel):
+            yield Finding(Difference.CALLER_IN_LIMBO, leg, remedy=_into_music(leg))
+    elif is_offer(partner):
+        # They talk with an agent, and it is no talk that we know. After it they must not come back to wait for nobody.
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLost(call.call_id, Elsewhere.TALKS_UNSEEN), disarmed(leg))
+    elif call.leg is not None and (taken := _taken(call.leg, channel)) is not None:
+        yield Finding(Difference.CALL_ELSEWHERE, leg, taken)
+
+
+def _taken(leg: Leg, channel: Message) -> CallerTaken | None:
+    """Who has taken a caller away, or where they were moved; None for one who is in the music."""
+    if channel.get(_PARTNER):
+        number = channel.get("Other-Leg-Caller-ID-Number") or channel.get("Caller-Caller-ID-Number")
+        return CallerTaken(leg, Taken.PICKED_UP, number[:LONGEST_TEXT], found=True)
+    where = f"{channel.get('Caller-Destination-Number')} {channel.get('Caller-Context')}"[:LONGEST_TEXT]
+    if channel.get("Channel-State") == _PARK:
+        return CallerTaken(leg, Taken.PARKED, where, found=True)
+    if channel.get("Caller-Context") not in ("", CONTEXT):
+        return CallerTaken(leg, Taken.MOVED, where, found=True)
+    return None
 
 
 def _talk(leg: str, channel: Message, talk: Talk | None, ask: Ask) -> TalkFound | None:
     """The talk with an agent of ours that the caller on this leg has, whoever connected it; None for none."""
     partner = channel.get(_PARTNER)
-    if talk is None or not _is_ours(partner):
+    if talk is None or not is_offer(partner):
         return None
     agents = Message(Kind.EVENT, dump(partner, ask))
     if agents.get("Unique-ID") != partner or agents.get("Answer-State") == "hangup" or agents.get(_PARTNER) != leg:
@@ -299,7 +324,7 @@ def strangers(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> list[
     """Legs that may be ours and that the engine does not know: in the context of the waiting, or with an offer's id."""
     known = known_legs(snapshot, switch)
     known |= {leg for offer in snapshot.offers if offer.switch == switch for leg in offer.live_legs}
-    found = [leg for leg, row in rows.items() if leg not in known and (row.get("context") == CONTEXT or _is_ours(leg))]
+    found = [leg for leg, row in rows.items() if leg not in known and (row.get("context") == CONTEXT or is_offer(leg))]
     # Those that came first shall be found first when there are too many.
     return sorted(found, key=lambda leg: str(rows[leg].get("created_epoch", "")))
 
@@ -307,10 +332,6 @@ def strangers(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> list[
 def known_legs(snapshot: Snapshot, switch: str) -> set[str]:
     """The callers' legs that the engine knows on this switch."""
     return {call.leg.uuid for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
-
-
-def _is_ours(leg: str) -> bool:
-    return leg[_VERSION_AT : _VERSION_AT + 1] == _OURS
 
 
 def unknown(

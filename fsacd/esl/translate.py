@@ -20,12 +20,16 @@ from fsacd.core.commands import (
     ConfirmTalk,
     Connect,
     EndCall,
+    LetGo,
     NoteCall,
     RingAgent,
     SendCall,
+    TakeIn,
 )
 from fsacd.core.events import (
     CallerGone,
+    CallerReplaced,
+    CallerTaken,
     CallLeft,
     CallQueued,
     CallReturned,
@@ -37,6 +41,7 @@ from fsacd.core.events import (
     OfferEnd,
     OfferEnded,
     OfferRang,
+    Taken,
     TalkFound,
 )
 from fsacd.core.offer import is_leg_of
@@ -46,7 +51,7 @@ from fsacd.esl.announced import LONGEST_TEXT
 from fsacd.esl.codec import Kind, Message, read_leg
 from fsacd.esl.ringing import CAUSES, JOB, ring
 from fsacd.esl.switch_clock import SwitchClock
-from fsacd.esl.wire import Wire
+from fsacd.esl.wire import UUID, Wire, is_offer
 
 # What this module understands; the link subscribes to it.
 EVENTS = (
@@ -58,8 +63,10 @@ EVENTS = (
     "CHANNEL_HANGUP_COMPLETE",
 )
 SUBCLASSES = ("fsacd::queued", "fsacd::waiting", "fsacd::returned", "fsacd::left", "fsacd::feature")
-# Channel events of other legs than ours stay in the switch.
-FILTERS = (("variable_fsacd_leg", "/^./"),)
+# Channel events of other legs than ours stay in the switch, but for those that talk with a caller of ours: who picks a
+# waiting caller up is the first of the two, and the bridge is theirs.
+_CONTEXT = "fsacd"
+FILTERS = (("variable_fsacd_leg", "/^./"), ("Other-Leg-Context", _CONTEXT))
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -116,7 +123,28 @@ class Reader:
                 return self._agent_leg(message)
             case "caller":
                 return _caller_leg(message, self._leg(message))
+            case _ if message.name == "CHANNEL_BRIDGE":
+                return self._picked_up(message)
+            case _ if message.name == "CHANNEL_CREATE":
+                return self._replaced(message)
         return None
+
+    def _picked_up(self, message: Message) -> CallerTaken | None:
+        """A stranger's leg is bridged; if the other one is a caller of ours, they wait no more."""
+        caller = message.get("Bridge-B-Unique-ID")
+        if message.get("Other-Leg-Context") != _CONTEXT or UUID.fullmatch(caller) is None:
+            return None
+        number = message.get("Caller-Caller-ID-Number")[:LONGEST_TEXT]
+        return CallerTaken(Leg(self.switch, caller), Taken.PICKED_UP, number)
+
+    def _replaced(self, message: Message) -> CallerReplaced | None:
+        """A new leg; it may have taken the place of a caller's, of which FreeSWITCH then writes on it."""
+        leg, by = message.get("Other-Leg-Unique-ID"), message.get("Unique-ID")
+        if message.get("Other-Leg-Context") != _CONTEXT or not message.get("variable_sip_replaces_call_id"):
+            return None
+        if UUID.fullmatch(leg) is None or UUID.fullmatch(by) is None:
+            return None
+        return CallerReplaced(Leg(self.switch, leg), Leg(self.switch, by))
 
     def waiting(self, leg: Message, clock: SwitchClock, now_ms: int) -> CallQueued | None:
         """What a waiting caller's announcement would say, read from all that the switch knows of his leg.
@@ -278,9 +306,13 @@ _JOINED = re.compile(r"att:[0-9a-f]{8}-[0-9a-f]{4}-(?!5)[0-9a-f-]{22}")
 def _caller_leg(message: Message, leg: Leg) -> Event | None:
     match message.name:
         case "CHANNEL_BRIDGE":
-            # The agent's leg is the other one; its uuid leads to the offer. A bridge with somebody else, whom an agent
-            # has transferred the caller to, is no offer that anybody knows.
-            return OfferConnected(message.get("Bridge-B-Unique-ID"))
+            # The agent's leg is the other one; its uuid leads to the offer.
+            partner = message.get("Bridge-B-Unique-ID")
+            if is_offer(partner):
+                return OfferConnected(partner)
+            # An agent has transferred the caller to them, and the call is over; or others have taken the caller away.
+            number = message.get("Other-Leg-Callee-ID-Number") or message.get("Caller-Callee-ID-Number")
+            return CallerTaken(leg, Taken.PICKED_UP, number[:LONGEST_TEXT])
         case "CHANNEL_HANGUP":
             # The cause tells it only if the leg was not bridged.
             ways = (message.get("Hangup-Cause"), message.get("variable_endpoint_disposition"))
@@ -331,8 +363,10 @@ _DISARM = {
 }
 
 
-def to_wires(command: Command) -> tuple[Wire, ...]:
+def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
     """The command for the switch, in one step or several; what matters is what becomes of the last.
+
+    `uptime_ms` is the switch's uptime now.
 
     Raises encoder.EncodeError for what has no safe way into a command.
     """
@@ -349,6 +383,11 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
             return (encoder.uuid_setvar_multi(leg.uuid, _talking(then)),)
         case ArmCall(_, leg):
             return (encoder.uuid_setvar_multi(leg.uuid, _WAITING),)
+        case LetGo(_, leg, talks):
+            return (encoder.uuid_setvar_multi(leg.uuid, _talking(None) if talks else {**_DISARM, **_OVER}),)
+        case TakeIn(_, leg):
+            into_music = encoder.uuid_transfer(leg.uuid, "fsacd_wait", _CONTEXT)
+            return (encoder.uuid_setvar_multi(leg.uuid, _callers(command, uptime_ms)), into_music)
         case NoteCall(_, leg):
             return (encoder.uuid_setvar(leg.uuid, "fsacd_changed", _changed(command)),)
         case SendCall(_, leg, target):
@@ -358,6 +397,17 @@ def to_wires(command: Command) -> tuple[Wire, ...]:
             return (encoder.uuid_kill(leg.uuid, cause),)
         case _:
             assert_never(command)
+
+
+# A queue of another name stands on the leg by `NoteCall` alone; here it would end the list of variables.
+_PLAIN = re.compile(r"[0-9A-Za-z_.-]{1,64}")
+
+
+def _callers(call: TakeIn, uptime_ms: int) -> dict[str, str]:
+    """The variables by which a leg is the call's."""
+    queue = {"fsacd_queue": call.queue} if _PLAIN.fullmatch(call.queue) else {}
+    queued_at = str(max(0, uptime_ms - call.age_ms) % (1 << 32))
+    return {"fsacd_leg": "caller", "fsacd_call": call.call_id, "fsacd_queued_at": queued_at, **queue}
 
 
 # CALL/PRIORITY/HEAD_START_MS/JOINED_AFTER_MS/SKILLS/QUEUE; the leg's next call has another id, and is not changed.
@@ -404,7 +454,7 @@ def switch_of(command: Command) -> str:
     match command:
         case RingAgent() | CancelOffer() | AskConnected():
             return command.switch
-        case Connect() | ConfirmTalk() | ArmCall() | NoteCall() | SendCall() | EndCall():
+        case Connect() | ConfirmTalk() | ArmCall() | LetGo() | TakeIn() | NoteCall() | SendCall() | EndCall():
             return command.leg.switch
         case _:
             assert_never(command)

@@ -26,6 +26,7 @@ from fsacd import watched
 from fsacd.core.events import SwitchConnected, SwitchHeld, SwitchLost, SwitchTaken
 from fsacd.esl import encoder, sync, translate
 from fsacd.esl.asking import Asker, Submit
+from fsacd.esl.attendance import Attendance
 from fsacd.esl.comparing import LIST_LAG_S, Comparing
 from fsacd.esl.fence import Fence, FenceError, Held, Taken
 from fsacd.esl.outside import OutsideCalls
@@ -63,6 +64,8 @@ _DRIFT_MS: Final = 500
 _WRAP: Final = 1 << 32
 _DIGITS: Final = 12
 _RELEASE_S: Final = 1.0
+# So often it is looked who has fallen silent.
+_ATTENDANCE_S: Final = 1.0
 
 
 class Watch:
@@ -77,6 +80,7 @@ class Watch:
         runtime: Runtime,
         reader: translate.Reader,
         outside: OutsideCalls | None,
+        attendance: Attendance,
         *,
         submit: Submit,
         act: Callable[[Wire], None],
@@ -88,6 +92,7 @@ class Watch:
         self._lease_ms = lease_ms
         self._runtime = runtime
         self._outside = outside
+        self._attendance = attendance
         self._act = act
         self._renew_link = renew_link
         self._asker = asker = Asker(submit, _ANSWER_S)
@@ -143,6 +148,7 @@ class Watch:
     def link_down(self, reason: str) -> None:
         """There is no link any more."""
         self._end_life()
+        self._attendance.clear()
         self._out_of_service(reason)
         self.standing_by = False
         self._runtime.post(SwitchLost(self.name))
@@ -355,13 +361,25 @@ class Watch:
     def _compare_again_and_again(self) -> None:
         """Until the fence is lost: soon after the catching up, then now and then, and when somebody asks for it.
 
-        Soon again when there was something to repair, or the switch was too slow to say.
+        Soon again when there was something to repair, or the switch was too slow to say. Meanwhile those are asked for
+        who have fallen silent.
         """
         interval_s = self._settings.reconcile_interval_ms / 1000
         wait_s = LIST_LAG_S
-        while self._goes_on(wait_s):
-            agrees = self._try(self._comparing.compare)
-            wait_s = interval_s if agrees else min(interval_s, 2 * wait_s)
+        due_s = time.monotonic() + wait_s
+        while self._goes_on(min(_ATTENDANCE_S, max(0.0, due_s - time.monotonic()))):
+            if self._reconcile_asked or time.monotonic() >= due_s:
+                self._reconcile_asked = False
+                agrees = self._try(self._comparing.compare)
+                wait_s = interval_s if agrees else min(interval_s, 2 * wait_s)
+                due_s = time.monotonic() + wait_s
+            self._try(self._ask_for_the_silent)
+
+    def _ask_for_the_silent(self) -> None:
+        if silent := self._attendance.silent(monotonic_ms()):
+            now_ms = monotonic_ms()
+            for leg in self._comparing.ask_for(set(silent)):
+                self._attendance.heard(leg, now_ms)
 
     def _try(self, look: Callable[[], bool | None]) -> bool | None:
         """Whatever is wrong with one leg, the others shall be served: nobody else would notice that nobody does."""
@@ -376,5 +394,4 @@ class Watch:
         self._stir.clear()
         if not (self._reconcile_asked or self._fence_lost):
             self._stir.wait(wait_s)
-        self._reconcile_asked = False
         return not self._fence_lost

@@ -10,8 +10,16 @@ from typing import Final
 from fsacd.esl.codec import Message
 
 UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# Agents' legs have names of our making, which FreeSWITCH gives to no leg of its own: UUIDs of version 5.
+_VERSION_AT: Final = 14
+_OURS: Final = "5"
 # A uuid is matched first, so that its digits stay as they are.
 _LONG_NUMBER: Final = re.compile(rf"({UUID.pattern})|\d{{3,}}(?=\d{{4}}(?!\d))")
+
+
+def is_offer(leg: str) -> bool:
+    """Whether a leg of this name was made for an offer, by whichever daemon."""
+    return leg[_VERSION_AT : _VERSION_AT + 1] == _OURS
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,9 @@ def call_hangup(asked: Asked) -> m.Done:
 
 def reload(asked: Asked) -> m.Done:
     """The configuration is read again; a bad one is refused whole and the old one stays."""
-    return m.Done(message=sentence(asked.context.daemon.reload(asked.who)))
+    body = cast("b.Reload", asked.body)  # the route below says so
+    said = asked.context.daemon.reload(asked.who, dry_run=body.dry_run, even_so=body.even_so)
+    return m.Done(message=sentence(said))
 
 
 def resync(asked: Asked) -> m.Done:
@@ -116,7 +118,7 @@ ROUTES = (
     ),
     Route(
         "POST", f"{V1}/reload", reload, Verb.RELOAD, "Read the configuration again; a bad one changes nothing",
-        m.Done, "status", refusals=(400, 409, 411, 413, 415, 422, 503),
+        m.Done, "status", body=b.Reload, refusals=(400, 409, 411, 413, 415, 422, 503),
     ),
     Route(
         "POST", f"{V1}/resync", resync, Verb.RESYNC, "Compare with the switches now, and repair what differs",

@@ -100,10 +100,11 @@ class Daemon(Protocol):
         """The engine's clock as Unix time in ms."""
         ...
 
-    def reload(self, principal: Principal) -> str:
-        """Swap the configuration; what happened, in one sentence.
+    def reload(self, principal: Principal, *, dry_run: bool = False, even_so: bool = False) -> str:
+        """Swap the configuration, or say what that would do (`dry_run`); what happened, in one sentence.
 
-        Raises Forbidden, or Refused with the problems of a bad file.
+        Raises Forbidden, or Refused with the problems of a bad file, or for callers who would have no place to go
+        unless it shall be done `even_so`.
         """
         ...
 

@@ -55,6 +55,16 @@ def _skill(name: str) -> str:
 Skill = Annotated[str, AfterValidator(_skill)]
 
 
+class Reload(Body):
+    """How the configuration is read again."""
+
+    dry_run: bool = Field(default=False, description="Change nothing, and say what would happen to whom.")
+    even_so: bool = Field(
+        default=False,
+        description="Also if callers lose their queue and have no place to go; they take the dialplan's fallback.",
+    )
+
+
 class Login(Body):
     """Where and how the agent comes to work."""
 

@@ -119,8 +119,11 @@ class Queue(Answer):
     strategy: str = Field(description="Which of the ready agents is rung first, as configured.")
     call_order: str | None = Field(description="Which of the calls goes first, as configured; null: the usual order.")
     substituted: list[Substituted] = Field(description="Which of these two are out of service, because they failed.")
-    answered: int = Field(description="Calls answered by an agent, since the daemon's start; talks under way count.")
-    abandoned: int = Field(description="Calls whose callers gave up, since the daemon's start.")
+    answered: int = Field(
+        description="Calls answered by an agent; talks under way count. A restart of the daemon goes on counting; only "
+        "where the journal is lost, or there is none, it begins at nought."
+    )
+    abandoned: int = Field(description="Calls whose callers gave up, counted likewise.")
 
 
 class QueueDetail(Queue):

@@ -26,7 +26,7 @@ from fsacd.aside import Aside
 from fsacd.core.engine import Engine
 from fsacd.core.events import CallersForgotten, Event
 from fsacd.errors import FsacdError
-from fsacd.recognition import normalised
+from fsacd.number_plan import PLAIN, NumberPlan
 from fsacd.trouble import shortened
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,7 @@ class Outcome(Enum):
     WAITS_FOR_DAEMON = auto()
 
 
-def ask(directory: Path, numbers: Sequence[str], patience_s: float) -> Outcome:
+def ask(directory: Path, numbers: Sequence[str], patience_s: float, plan: NumberPlan = PLAIN) -> Outcome:
     """Ask that callers be erased, and wait for it for a while; later it is done all the same. Not within the daemon.
 
     Raises:
@@ -55,7 +55,7 @@ def ask(directory: Path, numbers: Sequence[str], patience_s: float) -> Outcome:
     """
     try:
         trusted.check_directory(directory, trusted.users_of(directory))
-        path = _write(directory, sorted(map(normalised, numbers)))
+        path = _write(directory, sorted(plan.identities(numbers)))
         deadline = time.monotonic() + patience_s
         while path.exists():
             if not _is_in_use(directory):
@@ -95,7 +95,7 @@ def _is_in_use(directory: Path) -> bool:
     return False
 
 
-def requests(directory: Path, aside: Aside) -> dict[Path, frozenset[str]]:
+def requests(directory: Path, aside: Aside, plan: NumberPlan = PLAIN) -> dict[Path, frozenset[str]]:
     """What is asked for: each file with the numbers in it, as they are compared. What is no request is put aside.
 
     Raises:
@@ -105,7 +105,7 @@ def requests(directory: Path, aside: Aside) -> dict[Path, frozenset[str]]:
     for name in sorted(entry.name for entry in os.scandir(directory) if entry.name.startswith(_PREFIX)):
         path = directory / name
         try:
-            found[path] = _numbers(path)
+            found[path] = _numbers(path, plan)
             continue
         except OSError as error:
             if not trusted.is_foreign(path, error):
@@ -118,26 +118,28 @@ def requests(directory: Path, aside: Aside) -> dict[Path, frozenset[str]]:
     return found
 
 
-def _numbers(path: Path) -> frozenset[str]:
+def _numbers(path: Path, plan: NumberPlan) -> frozenset[str]:
     """The numbers in a request. Raises whatever a reader raises at what nobody of ours has written."""
     asked = orjson.loads(trusted.read_file(path, _REQUEST_BYTES, trusted.users_of(path.parent)))["numbers"]
     if not isinstance(asked, list) or not all(isinstance(number, str) for number in asked):
         raise ValueError("it names no numbers")
-    return frozenset(map(normalised, asked))
+    return plan.identities(asked)
 
 
-def forgotten(engine: Engine, post: Callable[[Event], None], numbers: AbstractSet[str]) -> bool:
+def forgotten(
+    engine: Engine, post: Callable[[Event], None], numbers: AbstractSet[str], plan: NumberPlan = PLAIN
+) -> bool:
     """Let the engine forget these callers; False while one of them is in a call. Others run meanwhile.
 
     What is true when this returns stays true until somebody yields.
     """
     known = []
     for place, number in enumerate(engine.numbers_remembered(), 1):
-        if normalised(number) in numbers:
+        if plan.identity(number) in numbers:
             known.append(number)
         if place % _AT_ONCE == 0:
             gevent.sleep(_BREATH_S)
-    if not numbers.isdisjoint(map(normalised, engine.numbers_in_calls())):
+    if not numbers.isdisjoint(map(plan.identity, engine.numbers_in_calls())):
         return False
     if known:
         post(CallersForgotten(tuple(known)))

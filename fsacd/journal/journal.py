@@ -29,6 +29,7 @@ from fsacd.journal.clock import EngineClock, clocks, go_on_after
 from fsacd.journal.files import LIMIT_BYTES, Directory
 from fsacd.journal.recovery import HopelessError, Notes, Recovered, recover
 from fsacd.journal.syncer import Syncer
+from fsacd.number_plan import PLAIN, NumberPlan
 from fsacd.trouble import Trouble
 
 log = structlog.get_logger(__name__)
@@ -55,6 +56,8 @@ class JournalSettings:
     snapshot_pause_s: float = 15.0
     retry_s: float = 3.0
     snapshot_retry_s: float = 60.0
+    # How numbers are compared when callers are erased.
+    plan: NumberPlan = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +151,10 @@ class Journal:
                 f"look at {self._directory.aside.path} and remove what is there: {', '.join(self._aside[:5])}",
             )
 
-    def to_be_erased(self) -> frozenset[str]:
-        """The numbers of callers who are to be erased, as they are compared."""
-        return frozenset().union(*self._requests().values())
+    def is_to_be_erased(self) -> Callable[[str], bool]:
+        """Tells of a number whether its caller is to be erased."""
+        asked, plan = frozenset().union(*self._requests().values()), self._settings.plan
+        return lambda number: plan.identity(number) in asked
 
     def begin(self, engine: Engine, post: Callable[[Event], None] | None = None) -> None:
         """Write from now on what enters this engine. `post` lets a fact enter it; without it nobody can be erased."""
@@ -281,14 +285,16 @@ class Journal:
         if engine is None or post is None or monotonic() < self._next_erasure:
             return False
         wanted = self._requests().items()
-        self._erasing = [path for path, numbers in wanted if erasure.forgotten(engine, post, numbers)]
+        self._erasing = [
+            path for path, numbers in wanted if erasure.forgotten(engine, post, numbers, self._settings.plan)
+        ]
         if self._erasing:
             self.snapshot()
         return bool(self._erasing)
 
     def _requests(self) -> dict[Path, frozenset[str]]:
         try:
-            return erasure.requests(self._directory.path, self._directory.aside)
+            return erasure.requests(self._directory.path, self._directory.aside, self._settings.plan)
         except OSError:
             return {}  # whoever writes here tells of it
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fsacd.sim import causes
 from fsacd.sim.agenda import MS, SECOND
+from fsacd.sim.bridging import uuid_bridge
 from fsacd.sim.channel import App, State
 from fsacd.sim.threads import Thread, Wait
 
@@ -132,6 +133,18 @@ def _event(session: Session, data: str) -> Thread:
 
 def _no_op(_session: Session, _data: str) -> Thread:
     """Logging and the like: nothing that a client of the Event Socket could see."""
+    return _nothing()
+
+
+def _intercept(session: Session, data: str) -> Thread:
+    """Take the leg away from whatever it does and talk with it; whoever it talks with is hung up."""
+    switch, taken = session.switch, session.switch.locate(data.strip())
+    if taken is not None and taken is not session:
+        partner = switch.locate(taken.channel.variables.get("bridge_to", ""))
+        session.answer()
+        uuid_bridge(switch, session.channel.uuid, taken.channel.uuid)
+        if partner is not None:
+            partner.hangup(causes.from_text("PICKED_OFF"))
     return _nothing()
 
 
@@ -281,6 +294,7 @@ APPS: dict[str, Runner] = {
     "export": _export,
     "hangup": _hangup,
     "info": _no_op,
+    "intercept": _intercept,
     "log": _no_op,
     "multiset": _multiset,
     "multiunset": _multiunset,

@@ -72,6 +72,7 @@ class Profile:
     bridged_us: int = 0
     hold_us: int = 0
     hold_accum_us: int = 0
+    private: bool = False  # name and number are to be hidden
 
     def copy(self) -> Profile:
         """The other leg keeps a copy: later changes here do not show there."""

@@ -115,8 +115,8 @@ def profile_headers(profile: Profile, prefix: str) -> dict[str, str]:
     for key, attribute in _TIMES:
         headers[f"{prefix}-{key}"] = str(getattr(profile, attribute)) if attribute else "0"
     headers[f"{prefix}-Screen-Bit"] = "true"
-    headers[f"{prefix}-Privacy-Hide-Name"] = "false"
-    headers[f"{prefix}-Privacy-Hide-Number"] = "false"
+    hides = "true" if profile.private else "false"
+    headers[f"{prefix}-Privacy-Hide-Name"] = headers[f"{prefix}-Privacy-Hide-Number"] = hides
     return headers
 
 

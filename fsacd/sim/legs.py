@@ -49,6 +49,7 @@ def inbound(uuid: str, caller: Caller, now_us: int) -> Channel:
         channel_name=name,
         profile_created_us=now_us,
         created_us=now_us,
+        private=caller.private,
     )
     channel = Channel(uuid=uuid, name=name, direction="inbound", profile=profile, call_uuid=uuid)
     channel.hit_dialplan = channel.has_media = True

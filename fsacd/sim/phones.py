@@ -221,3 +221,5 @@ class Caller:
     variables: tuple[tuple[str, str], ...] = ()
     # Whether he is really there: who sends calls in the name of another's address never acknowledges an answer.
     acknowledges: bool = True
+    # Whether they ask that their number be hidden: `Privacy: id`.
+    private: bool = False

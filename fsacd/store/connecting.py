@@ -76,6 +76,8 @@ def sentence(error: BaseException) -> str:
     """
     if isinstance(error, gevent.Timeout):
         return f"it did not answer within {error.seconds:g} s"
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return shortened(_missing_right(error))
     if isinstance(error, psycopg.Error):
         if error.diag.message_primary:
             return shortened(error.diag.message_primary)
@@ -87,6 +89,33 @@ def sentence(error: BaseException) -> str:
     return type(error).__name__
 
 
+_DENIED: Final = re.compile(
+    r'(?:permission denied for|must be (?P<owner>owner) of) (?P<kind>[a-z ]+) "?(?P<name>[^"]+)"?'
+)
+_RIGHTS: Final = {
+    "schema": "GRANT USAGE, CREATE ON SCHEMA {name} TO {role}",
+    "database": "GRANT CONNECT, CREATE ON DATABASE {name} TO {role}",
+    "table": "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+    "function": "GRANT EXECUTE ON FUNCTION {name} TO {role}",
+    "owner": "ALTER {kind} {name} OWNER TO {role}",
+}
+
+
+def _missing_right(error: psycopg.errors.InsufficientPrivilege) -> str:
+    """What our role may not do, and the words that let it: the database's administrator shall not have to look."""
+    told = error.diag.message_primary or "permission denied"
+    denied = _DENIED.match(told)
+    # A server that speaks another language is not understood; what is missing then is most likely this.
+    kind, name, owner = (denied["kind"], _name(denied["name"]), denied["owner"]) if denied else ("table", "", None)
+    role = _name(error.pgconn.user.decode()) if error.pgconn is not None else "fsacd"
+    right = _RIGHTS.get(owner or kind, _RIGHTS["table"]).format(kind=kind.upper(), name=name, role=role)
+    return f"our role lacks a right ({told}); what gives it is: {right}"
+
+
+def _name(name: str) -> str:
+    return name if re.fullmatch("[a-z_][a-z0-9_]*", name) else f'"{name}"'
+
+
 # What the driver says of a connection that could not be made or broke -> what we say.
 _KINDS: Final = (
     (r"Connection refused|No such file or directory", "nothing listens there"),
@@ -95,6 +124,10 @@ _KINDS: Final = (
     (r"no pg_hba\.conf entry", "its pg_hba.conf does not let us in"),
     (r'database ".*" does not exist', "there is no database of that name"),
     (r'role ".*" does not exist', "there is no user of that name"),
+    (
+        r"permission denied for database",
+        "our role lacks a right; what gives it is: GRANT CONNECT ON DATABASE ... TO ...",
+    ),
     (r"too many clients|remaining connection slots|too many connections", "it has too many connections already"),
     (r"starting up", "it is starting up"),
     (r"shutting down", "it is shutting down"),

@@ -7,7 +7,7 @@ database one row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from psycopg.rows import class_row
 
 from fsacd import watched
 from fsacd.core.rules import SkillLevels
+from fsacd.number_plan import PLAIN, NumberPlan
 from fsacd.recognition import Customer
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
 from fsacd.store.retries import Retries
@@ -30,6 +31,9 @@ _log = structlog.get_logger(__name__)
 
 POLL_MS = 2_000
 _FETCH = 500
+# To read a number by the plan takes a while: after so many the calls go first.
+_AT_ONCE = 50
+_BREATH_S = 0.0005
 _LEVELS = range(1, 11)
 _READ = """
     SELECT number, priority, head_start_ms, skills::text, agent, language, name
@@ -136,7 +140,9 @@ class CustomerFeed:
             while True:
                 with self._bounded():
                     rows = cursor.fetchmany(_FETCH)
-                for number, priority, head_start_ms, skills, agent, language, name in rows:
+                for place, (number, priority, head_start_ms, skills, agent, language, name) in enumerate(rows, 1):
+                    if place % _AT_ONCE == 0:
+                        gevent.sleep(_BREATH_S)
                     levels = _levels(skills)
                     if levels is None:
                         self._wrong += 1
@@ -173,13 +179,19 @@ def _levels(text: str) -> SkillLevels | None:
     return None
 
 
-def put(connection: psycopg.Connection, customer: Customer, by: str) -> bool:
-    """Write a customer, in the place of an older one with his number, and who did it; True when he is new.
+def put(connection: psycopg.Connection, customer: Customer, by: str, plan: NumberPlan = PLAIN) -> bool:
+    """Write a customer, in the place of older ones with their number, and who did it; True when they are new.
+
+    Older ones may stand there by another way to write the number.
 
     Raises:
         psycopg.Error: the database refused, and nothing was changed.
     """
     with connection.transaction():
+        others = _others(customer.number, plan)
+        replaced = 0
+        if others:
+            replaced = connection.execute("DELETE FROM customers WHERE number = ANY(%s)", (others,)).rowcount
         skills = orjson.dumps(dict(customer.skills)).decode()
         row = connection.execute(
             _WRITE,
@@ -189,24 +201,29 @@ def put(connection: psycopg.Connection, customer: Customer, by: str) -> bool:
             ),
         ).fetchone()  # fmt: skip
         _note(connection, "customer_set", customer.number, summary(customer), by)
-    return row == (True,)
+    return row == (True,) and not replaced
 
 
-def remove(connection: psycopg.Connection, number: str, by: str) -> bool:
-    """Take a customer out and note who did it; False when there is none with this number.
+def _others(number: str, plan: NumberPlan) -> list[str]:
+    return [form for form in plan.forms([number]) if form != number]
+
+
+def remove(connection: psycopg.Connection, number: str, by: str, plan: NumberPlan = PLAIN) -> bool:
+    """Take a customer out, however the number is written, and note who did it; False when there is none with it.
 
     Raises:
         psycopg.Error: the database refused, and nothing was changed.
     """
     with connection.transaction():
-        gone = connection.execute("DELETE FROM customers WHERE number = %s", (number,)).rowcount == 1
+        forms = plan.forms([number])
+        gone = connection.execute("DELETE FROM customers WHERE number = ANY(%s)", (forms,)).rowcount > 0
         if gone:
             _note(connection, "customer_removed", number, "", by)
     return gone
 
 
-def stored(connection: psycopg.Connection) -> Iterator[StoredCustomer]:
-    """All customers by number.
+def stored(connection: psycopg.Connection, forms: Sequence[str] | None = None) -> Iterator[StoredCustomer]:
+    """All customers by number, or those whose number is written in one of these forms.
 
     Raises:
         psycopg.Error: the database cannot be read.
@@ -216,7 +233,9 @@ def stored(connection: psycopg.Connection) -> Iterator[StoredCustomer]:
         yield from cursor.execute(
             "SELECT number, priority, head_start_ms, skills, agent, language, name, changed_by, "
             "to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS changed_at "
-            'FROM customers ORDER BY number COLLATE "C"'
+            "FROM customers WHERE %(forms)s::text[] IS NULL OR number = ANY(%(forms)s) "
+            'ORDER BY number COLLATE "C"',
+            {"forms": None if forms is None else list(forms)},
         )
 
 

@@ -22,7 +22,7 @@ import structlog
 from fsacd import trusted
 from fsacd.aside import Aside
 from fsacd.errors import Unavailable
-from fsacd.recognition import normalised
+from fsacd.number_plan import PLAIN, NumberPlan
 from fsacd.store.rows import CALLS, CHANGES, DECISIONS, Row, Value
 from fsacd.store.spool import Spool
 from fsacd.store.spool_files import SpoolBusy, SpoolError, is_in_use
@@ -52,19 +52,19 @@ class Changeable(Protocol):
         """Put other rows in the place of those for which `change` gives one. Raises OSError."""
 
 
-def erased(row: Row, numbers: AbstractSet[str]) -> Row | None:
-    """The row without the callers of these numbers (normalised); None when there is nothing of them in it."""
+def erased(row: Row, numbers: AbstractSet[str], plan: NumberPlan = PLAIN) -> Row | None:
+    """The row without the callers of these identities; None when there is nothing of them in it."""
     names = [name for name, _ in row.table.columns]
     values: dict[str, Value] = dict(zip(names, row.values, strict=True))
     match row.table.name:
-        case CALLS.name if normalised(str(values["number"])) in numbers:
+        case CALLS.name if plan.identity(str(values["number"])) in numbers:
             values |= _CALL_BLANKS
-        case CHANGES.name if values["kind"] in CUSTOMER_CHANGES and normalised(str(values["subject"])) in numbers:
+        case CHANGES.name if values["kind"] in CUSTOMER_CHANGES and plan.identity(str(values["subject"])) in numbers:
             values |= {"subject": "", "detail": ""}
         case DECISIONS.name:
             text = values["explanation"]
             document = orjson.loads(text) if isinstance(text, bytes) else None
-            scrubbed = scrub(document, numbers)
+            scrubbed = scrub(document, plan.forms(numbers))
             if scrubbed == document:
                 return None
             values["explanation"] = orjson.dumps(scrubbed)
@@ -73,8 +73,8 @@ def erased(row: Row, numbers: AbstractSet[str]) -> Row | None:
     return Row(row.table, tuple(values.values()))
 
 
-def scrub(document: Any, numbers: AbstractSet[str]) -> Any:
-    """A JSON document without these numbers in any of its texts."""
+def scrub(document: Any, numbers: Sequence[str]) -> Any:
+    """A JSON document without these numbers in any of its texts; a number goes before what is a part of it."""
     match document:
         case str():
             for number in numbers:
@@ -92,8 +92,9 @@ def scrub(document: Any, numbers: AbstractSet[str]) -> Any:
 class Requests:
     """The requests in a daemon's spool; none without a spool."""
 
-    def __init__(self, directory: Path | None) -> None:
+    def __init__(self, directory: Path | None, plan: NumberPlan = PLAIN) -> None:
         self._directory = directory
+        self._plan = plan
 
     def waiting(self) -> bool:
         """Whether there is any."""
@@ -119,8 +120,8 @@ class Requests:
     def _fulfil(self, path: Path, rows: Changeable) -> int:
         """Returns how many rows were changed. Raises OSError, or whatever a reader raises at what is no request."""
         with os.fdopen(trusted.open_file(path, os.O_RDWR), "r+b", buffering=0) as file:
-            numbers = _numbers(file.read(_REQUEST_BYTES) or b"")
-            changed = rows.change(partial(erased, numbers=numbers))
+            numbers = _numbers(file.read(_REQUEST_BYTES) or b"", self._plan)
+            changed = rows.change(partial(erased, numbers=numbers, plan=self._plan))
             file.seek(0)
             file.truncate()
             file.write(orjson.dumps({"rows": changed}))
@@ -142,18 +143,18 @@ class Requests:
             return  # no directory, no request
 
 
-def erase_waiting(directory: Path, numbers: Sequence[str], patience_s: float) -> int:
+def erase_waiting(directory: Path, numbers: Sequence[str], patience_s: float, plan: NumberPlan = PLAIN) -> int:
     """Erase callers in a daemon's spool, by the daemon if it runs; returns how many rows were changed.
 
     Raises:
         Unavailable: a daemon runs and does not do it in time.
         SpoolError: the directory cannot be used.
     """
-    wanted = frozenset(map(normalised, numbers))
+    wanted = plan.identities(numbers)
     deadline = time.monotonic() + patience_s
     while True:
         try:
-            return _rewritten(directory, wanted)
+            return _rewritten(directory, wanted, plan)
         except SpoolBusy:
             answer = _ask(directory, wanted, deadline)
         if answer is not None:
@@ -165,10 +166,10 @@ def erase_waiting(directory: Path, numbers: Sequence[str], patience_s: float) ->
             )
 
 
-def _rewritten(directory: Path, numbers: AbstractSet[str]) -> int:
+def _rewritten(directory: Path, numbers: AbstractSet[str], plan: NumberPlan) -> int:
     spool = Spool(directory, 0, users=_users_of(directory))
     try:
-        return spool.rewrite(partial(erased, numbers=numbers))
+        return spool.rewrite(partial(erased, numbers=numbers, plan=plan))
     except OSError as error:
         raise SpoolError(f"the spool {directory} cannot be changed: {trusted.why(error)}") from error
     finally:
@@ -205,9 +206,9 @@ def _ask(directory: Path, numbers: AbstractSet[str], deadline: float) -> int | N
     return rows if isinstance(rows, int) else None
 
 
-def _numbers(text: bytes) -> frozenset[str]:
+def _numbers(text: bytes, plan: NumberPlan) -> frozenset[str]:
     """The numbers in a request. Raises whatever a reader raises at what nobody of ours has written."""
     asked = orjson.loads(text)["numbers"]
     if not isinstance(asked, list) or not all(isinstance(number, str) for number in asked):
         raise ValueError("it names no numbers")
-    return frozenset(map(normalised, asked))
+    return plan.identities(asked)

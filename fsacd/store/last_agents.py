@@ -88,7 +88,7 @@ class LastAgents:
                     with gevent.Timeout((timeout_ms + GRACE_MS) / 1_000):
                         rows = cursor.fetchmany(_FETCH)
                     for number, agent_id in rows:
-                        known.setdefault(number, agent_id)
+                        known.setdefault(self._settings.plan.identity(number), agent_id)
                     if len(rows) < _FETCH or len(known) >= self._limit:
                         break
             return list(known.items())[: self._limit][::-1]

@@ -1,7 +1,6 @@
 """What history knows of a caller by his number: given out, or erased. For the command line, never on a call's path.
 
-A number is compared without the punctuation that people write (`fsacd.recognition.normalised`); that +4930123 and
-030123 are the same caller nobody knows here, so whoever asks names both.
+Numbers are compared by the number plan, as everywhere (`fsacd.number_plan`).
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import orjson
 import psycopg
 from psycopg import sql
 
-from fsacd.recognition import normalised
+from fsacd.number_plan import PLAIN, NumberPlan
 from fsacd.store.erasure import CUSTOMER_CHANGES, scrub
 from fsacd.store.rows import clean
 
@@ -58,17 +57,17 @@ _NOTE: Final = """
 """
 
 
-def forms(connection: psycopg.Connection, numbers: Sequence[str]) -> list[str]:
+def forms(connection: psycopg.Connection, numbers: Sequence[str], plan: NumberPlan = PLAIN) -> list[str]:
     """The forms in which these numbers stand in history: '+49 30/123' for +4930123.
 
     Raises:
         psycopg.Error: the database cannot be read.
     """
-    wanted = {normalised(number) for number in numbers}
+    wanted = plan.identities(numbers)
     with connection.cursor("numbers") as cursor:
         cursor.itersize = _FETCH
         cursor.execute(_NUMBERS, (list(CUSTOMER_CHANGES),))
-        return [number for (number,) in cursor if number and normalised(number) in wanted]
+        return [number for (number,) in cursor if plan.identity(number) in wanted]
 
 
 def of_person(connection: psycopg.Connection, table: str, his_forms: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -114,7 +113,7 @@ def _read(connection: psycopg.Connection, table: str, where: str, values: dict[s
             yield dict(zip(names, row, strict=True))
 
 
-def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str) -> Counter[str]:
+def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str, plan: NumberPlan = PLAIN) -> Counter[str]:
     """Erase the callers with these numbers and return how many rows of which table were changed; all or nothing.
 
     Calls stay without number, name, customer and leg; of changes to the customer who, when and what kind stay; his
@@ -125,9 +124,9 @@ def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str) -> Co
     """
     done: Counter[str] = Counter()
     with connection.transaction():
-        values = _values(forms(connection, numbers))
+        values = _values(forms(connection, numbers, plan))
         done["customers"] = connection.execute("DELETE FROM customers WHERE number = ANY(%(forms)s)", values).rowcount
-        done["decisions"] = _scrub(connection, values, frozenset(map(normalised, numbers)))
+        done["decisions"] = _scrub(connection, values, plan.forms(plan.identities(numbers)))
         done["changes"] = connection.execute(_BLANK_CHANGES, values).rowcount
         done["calls"] = connection.execute(
             "UPDATE calls SET number = '', name = '', customer = '', leg_uuid = NULL WHERE number = ANY(%(forms)s)",
@@ -138,7 +137,7 @@ def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str) -> Co
     return +done
 
 
-def _scrub(connection: psycopg.Connection, values: dict[str, Any], numbers: frozenset[str]) -> int:
+def _scrub(connection: psycopg.Connection, values: dict[str, Any], numbers: Sequence[str]) -> int:
     """Take the numbers out of the explanations of their calls, where there are any; returns how many were changed."""
     changed = []
     for row in _read(connection, "decisions", _HIS["decisions"], values):

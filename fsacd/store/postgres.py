@@ -96,7 +96,7 @@ class Store:
         self._wake = Event()
         self._counts: Counter[str] = Counter()
         self._backlog = Backlog(settings, self._counts)
-        self._requests = Requests(settings.spool)
+        self._requests = Requests(settings.spool, settings.plan)
         self._connection: psycopg.Connection | None = None
         self._writer: gevent.Greenlet[[], None] | None = None
         self._tender: gevent.Greenlet[[], None] | None = None

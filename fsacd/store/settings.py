@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fsacd.number_plan import PLAIN, NumberPlan
+
 
 @dataclass(frozen=True, slots=True)
 class Keep:
@@ -35,3 +37,5 @@ class StoreSettings:
     spool: Path | None = None
     spool_limit: int = 256 * 1000 * 1000
     keep: Keep = Keep()
+    # How numbers are compared when callers are erased or looked for.
+    plan: NumberPlan = PLAIN

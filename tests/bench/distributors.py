@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from tests.e2e.rig.daemon import Daemon
 from tests.e2e.rig.switch import PASSWORD, REPOSITORY, RealSwitch, await_true, die_with_parent
 
-_LAB = REPOSITORY / "freeswitch" / "lab"
+_LAB = Path("freeswitch/lab")
 _READY_S = 60.0
 QUEUE = "bench"
 
@@ -39,6 +39,7 @@ class Distributor(Protocol):
 
     name: str
     dials: str
+    tree: Path
 
     def configure(self, conf: Path, agents: Agents, fast: Path) -> None:
         """Change the switch's configuration before it starts; `fast` is a directory in memory, if there is one."""
@@ -53,9 +54,9 @@ class Distributor(Protocol):
         """End it."""
 
 
-def write_conf(conf: Path) -> None:
-    """The lab's configuration, with a number for each distributor."""
-    shutil.copytree(_LAB, conf)
+def write_conf(conf: Path, tree: Path) -> None:
+    """The configuration of this tree's lab, with a number for each distributor."""
+    shutil.copytree(tree / _LAB, conf)
     edit(
         conf / "dialplan.xml",
         '<context name="public">',
@@ -96,6 +97,9 @@ class Fsacd:
     name: str = "fsacd"
     dials: str = "fsacd"
     extra: dict[str, Any] = field(default_factory=dict)
+    # The tree whose daemon and dialplan it is, and the Python of its virtual environment.
+    tree: Path = REPOSITORY
+    python: str = sys.executable
     _daemon: Daemon | None = None
 
     def configure(self, conf: Path, agents: Agents, fast: Path) -> None:
@@ -111,7 +115,7 @@ class Fsacd:
             },
             **self.extra,
         }
-        self._daemon = Daemon(directory, config, switch.esl_port)
+        self._daemon = Daemon(directory, config, switch.esl_port, python=self.python, tree=self.tree)
         self._daemon.start()
 
     @property
@@ -135,6 +139,7 @@ class CallCenter:
 
     name: str = "mod_callcenter"
     dials: str = "callcenter"
+    tree: Path = REPOSITORY
 
     def configure(self, conf: Path, agents: Agents, fast: Path) -> None:
         contacts = agents.contacts().items()
@@ -187,6 +192,7 @@ class BareClient:
 
     name: str = "floor"
     dials: str = "floor"
+    tree: Path = REPOSITORY
     _processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def configure(self, conf: Path, agents: Agents, fast: Path) -> None:

@@ -6,8 +6,8 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -59,6 +59,7 @@ class Result:
     switch_cpu_s: float
     distributor_cpu_s: float
     stolen: float  # the share of the processors' time that the host gave to others
+    elsewhere: float  # the share that programs took which are none of ours
     packets: list[Packet]
     ports: Ports
 
@@ -69,10 +70,52 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def processors() -> tuple[int, int]:
-    """Ticks of all processors so far: stolen by the host, and all."""
-    ticks = [int(word) for word in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
-    return ticks[7], sum(ticks)
+@dataclass(frozen=True)
+class Ticks:
+    """What the processors have done so far, in ticks: for the host's others, for all programs, for ours, altogether."""
+
+    stolen: int
+    programs: int
+    ours: int
+    altogether: int
+
+    def shares_since(self, before: Ticks) -> tuple[float, float]:
+        """What the host took since then, and what programs took that are none of ours; shares of all processors."""
+        passed = max(1, self.altogether - before.altogether)
+        others = (self.programs - before.programs) - (self.ours - before.ours)
+        return (self.stolen - before.stolen) / passed, max(0, others) / passed
+
+
+def read_ticks(stat: str, processes: Iterable[str], root: int) -> Ticks:
+    """From the texts of /proc/stat and of each process's stat; ours are `root` and all that stem from it.
+
+    What a process has waited for (its ended children) is its own.
+    """
+    words = [int(word) for word in stat.split("\n", 1)[0].split()[1:9]]
+    used: dict[int, int] = {}
+    children: dict[int, list[int]] = {}
+    for text in processes:
+        head, _, tail = text.rpartition(")")
+        process, fields = int(head.split()[0]), tail.split()
+        used[process] = sum(map(int, fields[11:15]))
+        children.setdefault(int(fields[1]), []).append(process)
+    family, todo = set[int](), [root]
+    while todo:
+        one = todo.pop()
+        if one not in family:
+            family.add(one)
+            todo += children.get(one, [])
+    # Work of the kernel for nobody in particular (interrupts) is neither ours nor others'.
+    return Ticks(words[7], sum(words[:3]), sum(used.get(one, 0) for one in family), sum(words))
+
+
+def ticks_now() -> Ticks:
+    """The same as it is now."""
+    texts = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            texts.append(path.read_text(encoding="utf-8", errors="replace"))
+    return read_ticks(Path("/proc/stat").read_text(encoding="ascii"), texts, os.getpid())
 
 
 @contextmanager
@@ -94,9 +137,9 @@ def run(distributor: Distributor, load: Load, beside: Beside = Beside()) -> Resu
         stack.callback(answering.stop)
         agents = Agents(load.agents, answering.port)
         conf = place / "conf"
-        write_conf(conf)
+        write_conf(conf, distributor.tree)
         distributor.configure(conf, agents, fast)
-        switch = RealSwitch(place / "switch", (), conf=conf)
+        switch = RealSwitch(place / "switch", (), conf=conf, dialplan=distributor.tree / "freeswitch" / "dialplan")
         stack.callback(switch.stop)
         switch.start()
         stack.callback(distributor.stop)
@@ -119,7 +162,7 @@ def _measure(
     pids = (switch._process.pid, distributor.pid())
     capture = wire.Capture(switch.trunk_port)
     capture.start()
-    stolen, ticks = processors()
+    ticks = ticks_now()
     before = [cpu_s(pid) if pid else 0.0 for pid in pids]
     callers = phones.run_callers(
         place / "callers",
@@ -133,7 +176,7 @@ def _measure(
         time.sleep(_LOOK_S)
         beside.during(time.monotonic() - began)
     after = [cpu_s(pid) if pid else 0.0 for pid in pids]
-    stolen, ticks = (now - then for now, then in zip(processors(), (stolen, ticks), strict=True))
+    stolen, elsewhere = ticks_now().shares_since(ticks)
     packets = capture.stop()
     beside.after()
     ports = Ports(callers.port, agents.port, switch.trunk_port)
@@ -146,7 +189,8 @@ def _measure(
         span_s=wire.span_s(packets, ports),
         switch_cpu_s=after[0] - before[0],
         distributor_cpu_s=after[1] - before[1],
-        stolen=stolen / max(1, ticks),
+        stolen=stolen,
+        elsewhere=elsewhere,
         packets=packets,
         ports=ports,
     )

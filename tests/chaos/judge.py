@@ -63,7 +63,8 @@ class Judge:
         self.unserved_since_us: int | None = 0
         self.longest_unserved_us = 0
         self._last_talks: dict[str, tuple[int, int]] = {}  # by call: from when until when it was seen to be bridged
-        self._unheard: list[tuple[int, int]] = []  # when nobody could hear the switch
+        self._unheard: list[tuple[int, int]] = []  # when nobody could hear the switch, from look to look
+        self._heard, self._looked_us = False, 0
         self.switch_restarts_us: list[int] = []
         self.broken = False  # a fault is on
 
@@ -177,9 +178,11 @@ class Judge:
                 self._last_talks[call_id] = (self._last_talks.get(call_id, (now_us, now_us))[0], now_us)
 
     def _note_service(self, life: Life | None, now_us: int) -> None:
-        if life is None or life.net.holding:
-            # Whose wire swallows bytes still believes to serve, and another one serves when that has run out.
-            self._unheard.append((now_us - LOOK_US, now_us + LOOK_US))
+        # Whose wire swallows bytes still believes to serve, and another one serves when that has run out.
+        hears = life is not None and not life.net.holding
+        if not (hears and self._heard):
+            self._unheard.append((self._looked_us, now_us))
+        self._heard, self._looked_us = hears, now_us
         if life is None:
             if self.unserved_since_us is None:
                 self.unserved_since_us = now_us
@@ -293,11 +296,8 @@ class Judge:
 
     def _heard_us(self, from_us: int, until_us: int) -> int:
         """For how long in this time somebody listened."""
-        unheard_us, counted_us = 0, from_us
-        for start_us, end_us in self._unheard:  # they follow each other, and overlap
-            begin_us, counted_us = max(start_us, counted_us), max(counted_us, min(end_us, until_us))
-            unheard_us += max(0, counted_us - begin_us)
-        return until_us - from_us - unheard_us
+        unheard = sum(max(0, min(until_us, end) - max(from_us, start)) for start, end in self._unheard)
+        return until_us - from_us - unheard
 
 
 def _told(row: CallEnded) -> str:

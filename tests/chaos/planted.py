@@ -25,6 +25,7 @@ class Planted:
     name: str
     plant: Callable[[Path], AbstractContextManager[None]]
     seen_as: frozenset[str]  # the judge sees at least one of these kinds
+    only: Callable[[Schedule], None] | None = None  # the one kind of fault that brings it out, if it is a seldom one
 
 
 @contextmanager
@@ -83,7 +84,12 @@ PLANTED = (
     Planted("kill not retried", kill_not_retried, frozenset({"ring for nobody", "unknown agent leg", "two offers"})),
     Planted("one of the two bridge variables missing", bridge_variable_missing, frozenset({"lost caller"})),
     Planted("order key not restored", order_not_restored, frozenset({"order"})),
-    Planted("calls not followed to the other daemon", calls_not_followed, frozenset({"told as lost"})),
+    Planted(
+        "calls not followed to the other daemon",
+        calls_not_followed,
+        frozenset({"told as lost"}),
+        only=Schedule.second_daemon,
+    ),
 )
 
 
@@ -93,7 +99,7 @@ def found_within(planted: Planted, schedules: int, place: Path) -> Verdict | Non
         directory = place / str(seed)
         directory.mkdir()
         with planted.plant(directory):
-            verdict = Schedule(seed, directory).run()
+            verdict = Schedule(seed, directory, only=planted.only).run()
         if planted.seen_as & verdict.kinds:
             return verdict
     return None

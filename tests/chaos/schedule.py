@@ -62,9 +62,17 @@ class Verdict:
 
 
 class Schedule:
-    """Runs one. `dialplan` may be another than the shipped one."""
+    """Runs one. `dialplan` may be another than the shipped one, `faults` their number, `only` the one kind of them."""
 
-    def __init__(self, seed: int, place: Path, *, dialplan: Dialplan | None = None, faults: int | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        place: Path,
+        *,
+        dialplan: Dialplan | None = None,
+        faults: int | None = None,
+        only: Callable[[Schedule], None] | None = None,
+    ) -> None:
         self.seed = seed
         self.chance = Random(f"faults {seed}")
         self.place = place
@@ -81,6 +89,7 @@ class Schedule:
         self.disks: dict[str, Disk] = {}
         self.nets: dict[str, Net] = {}
         self.forgot = False  # a daemon's disk was full: what it did not write down it need not know
+        self._only = only
         self._faults = self.chance.randint(1, 4) if faults is None else faults
 
     # --- the stage ---
@@ -200,7 +209,7 @@ class Schedule:
         self.floor.start()
         self.let(self.chance.uniform(*WARM_UP_S))
         for _ in range(self._faults):
-            fault = self.chance.choices(FAULTS, WEIGHTS)[0]
+            fault = self._only or self.chance.choices(FAULTS, WEIGHTS)[0]
             self.judge.broken = True
             fault(self)
             self.judge.broken = False

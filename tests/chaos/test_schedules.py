@@ -15,7 +15,7 @@ from tests.chaos.virtual import Frozen, VirtualTime, spawn_for
 
 # A handful in every run; FSACD_CHAOS=200 is what is asked for before a release.
 SCHEDULES = int(os.environ.get("FSACD_CHAOS", "6"))
-WITHIN = 50
+WITHIN = 20
 
 
 @pytest.mark.timeout(30 + 15 * SCHEDULES)

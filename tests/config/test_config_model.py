@@ -19,9 +19,11 @@ from fsacd.config.model import Config
 from fsacd.config.reader import parse
 from fsacd.core.rules import (
     AgentRules,
+    Cause,
     HoldBack,
     Limits,
     Overflow,
+    OwnPauses,
     QueueRules,
     Rules,
     Service,
@@ -117,6 +119,8 @@ queues:
     ring_timeout: 11s
     wrap_up: {time: 12s, ends: by_time}
     not_ready_after: 4
+    agent_display: "{queue}: {customer or number}"
+    was: [help, desk]
     max_length: 13
     when_full: {queue: other}
     max_per_number: 21
@@ -152,6 +156,8 @@ queues:
         wrap_up_ms=12_000,
         wrap_up=WrapUp.FIXED,
         not_ready_after=4,
+        agent_display="{queue}: {customer or number}",
+        was=("help", "desk"),
         max_length=13,
         when_full=ToQueue("other"),
         max_per_number=21,
@@ -301,6 +307,36 @@ agents:
         ),
     }
     assert dict(rules(text).agents) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("wrap_up: 30s", OwnPauses(wrap_up_ms=30_000)),
+        ("wrap_up: {ends: by_agent}", OwnPauses(wrap_up=WrapUp.UNTIL_READY)),
+        ("wrap_up: {time: 0s, ends: by_time}", OwnPauses(0, WrapUp.FIXED)),
+        ("hold_back: {busy: 1m}", OwnPauses(hold_back_ms={Cause.BUSY: 60_000})),
+        ("not_ready_after: 2", OwnPauses(not_ready_after={Cause.NO_ANSWER: 2})),
+        ("not_ready_after: {refused: 0}", OwnPauses(not_ready_after={Cause.REFUSED: 0})),
+        ("{wrap_up: null, hold_back: , not_ready_after: null}", OwnPauses()),
+    ],
+)
+def test_what_an_agent_says_of_pauses_is_their_own(text: str, own: OwnPauses) -> None:
+    """What they do not say is the queue's: nothing is filled in from the defaults here."""
+    block = text if text.startswith("{") else f"{{{text}}}"
+    agents = rules(f"defaults: {{wrap_up: 7s, not_ready_after: 5}}\nagents: {{1001: {block}}}").agents
+    assert agents["1001"].own == own
+
+
+def test_limits_of_offers_in_vain_go_one_by_one() -> None:
+    """A number alone is that of the calls that were not answered; the others stay as the defaults have them."""
+    text = """
+defaults: {not_ready_after: {refused: 3, busy: 4}}
+queues: {a: {not_ready_after: 2}, b: {not_ready_after: {busy: 0}}}
+"""
+    a, b = (rules(text).queues[name] for name in "ab")
+    assert [a.not_ready_limit(cause) for cause in Cause] == [3, 4, 2, 0]
+    assert [b.not_ready_limit(cause) for cause in Cause] == [3, 0, 0, 0]
 
 
 @pytest.mark.parametrize(

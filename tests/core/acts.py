@@ -66,7 +66,16 @@ def caller_strays(adversary: Adversary, pick: Pick) -> None:
     """A caller's leg does something that we did not ask for."""
     if adversary.callers and pick.chance(6):
         call_id = pick.of(sorted(adversary.callers))
-        adversary.facts.append(pick.event(e.CallReturned(call_id), e.CallLeft(call_id), e.CallLost(call_id, "resync")))
+        adversary.facts.append(
+            pick.event(
+                e.CallReturned(call_id),
+                e.CallLeft(call_id),
+                e.CallLost(call_id, "resync"),
+                e.CallerTaken(
+                    e.Leg(pick.of(SWITCHES), f"leg-{call_id}"), pick.of(tuple(e.Taken)), found=pick.chance(2)
+                ),
+            )
+        )
 
 
 # --- agents --------------------------------------------------------------------------------------------------------

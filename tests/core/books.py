@@ -24,6 +24,11 @@ def is_somebodys(event: e.CallQueued) -> bool:
     return event.number not in {"", "anonymous"} and event.number_believed is not False
 
 
+def shown_number(number: str) -> str:
+    """The number without what people write for the eye."""
+    return number.replace(" ", "")
+
+
 @dataclass
 class CallBook:
     """One call, from its announcement to its end."""
@@ -196,7 +201,7 @@ class Books:
 
     def _found(self, call: CallBook, sticky: Sticky, agents: dict[str, AgentView]) -> str | None:
         named = call.event.named_agent if call.event.named_agent in agents else None
-        last = self.last_agents.get(call.event.number) if is_somebodys(call.event) else None
+        last = self.last_agents.get(shown_number(call.event.number)) if is_somebodys(call.event) else None
         match sticky.agent:
             case StickyAgent.NAMED:
                 found = named
@@ -208,7 +213,7 @@ class Books:
 
     def talked(self, number: str, agent_id: str) -> None:
         """The caller of this number has talked with this agent."""
-        if number:
+        if number := shown_number(number):
             self.last_agents[number] = agent_id
             self.last_agents.move_to_end(number)
             while len(self.last_agents) > self.rules.limits.last_agents:

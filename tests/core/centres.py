@@ -10,9 +10,11 @@ from typing import TypeVar
 from fsacd.core import events as e
 from fsacd.core.rules import (
     AgentRules,
+    Cause,
     HoldBack,
     Limits,
     Overflow,
+    OwnPauses,
     Parameters,
     QueueRules,
     Rules,
@@ -143,6 +145,7 @@ def build_queue(pick: Pick, name: str, later: Sequence[str]) -> QueueRules:
         after_talk=pick.of((None, None, ToExtension("survey"))),
         hold_back=pick.of((HoldBack(0, 0, 0, 0), HoldBack(0, 2_000, 0, 3_000), HoldBack(), HoldBack(0, 0, 1_000, 0))),
         not_ready_after=pick.of((0, 0, 0, 1, 2, 2)),
+        not_ready_after_others=MappingProxyType(pick.of(({}, {}, {Cause.REFUSED: 2, Cause.UNREACHABLE: 1}))),
     )
 
 
@@ -195,7 +198,19 @@ def _sticky(pick: Pick) -> Sticky | None:
 def build_agent(pick: Pick, agent_id: str) -> AgentRules:
     """One agent, who serves one queue at least."""
     skills = {skill: pick.of((1, 5, 8)) for skill in ("german", "english") if pick.chance(2)}
-    return agent(agent_id, *build_services(pick).items(), skills=skills)
+    serves = build_services(pick)
+    return replace(agent(agent_id, *serves.items(), skills=skills), own=_own(pick))
+
+
+def _own(pick: Pick) -> OwnPauses:
+    if not pick.chance(3):
+        return OwnPauses()
+    return OwnPauses(
+        wrap_up_ms=pick.of((None, 0, 4_000)),
+        wrap_up=pick.of((None, *WrapUp)),
+        hold_back_ms=MappingProxyType(pick.of(({}, {Cause.REFUSED: 3_000}, {Cause.NO_ANSWER: 0, Cause.BUSY: 500}))),
+        not_ready_after=MappingProxyType(pick.of(({}, {Cause.NO_ANSWER: 3}, {Cause.NO_ANSWER: 0, Cause.REFUSED: 1}))),
+    )
 
 
 def build_services(pick: Pick) -> dict[str, Service]:

@@ -6,7 +6,7 @@ from fsacd.core import commands as k
 from fsacd.core import events as e
 from fsacd.core import records as r
 from fsacd.core.views import AgentView, Snapshot, Step
-from tests.core.books import LET_PASS, AgentBook, Books, CallBook, PluginBook, is_somebodys, shown
+from tests.core.books import LET_PASS, AgentBook, Books, CallBook, PluginBook, is_somebodys, shown, shown_number
 
 IN_QUEUE = frozenset({"waiting", "offered", "connecting"})
 
@@ -76,10 +76,10 @@ class Clerk:
         match event:
             case e.LastAgentsKnown(pairs):
                 for number, agent_id in dict(pairs).items():
-                    known.setdefault(number, agent_id)
+                    known.setdefault(shown_number(number), agent_id)
             case e.CallersForgotten(numbers):
                 for number in numbers:
-                    known.pop(number, None)
+                    known.pop(shown_number(number), None)
 
     def _outside(self, event: e.OutsideEvent | e.SwitchRestarted) -> None:
         """Agents' own calls."""

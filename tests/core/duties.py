@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fsacd.core import commands as k
 from fsacd.core import events as e
 from fsacd.core import records as r
-from fsacd.core.rules import QueueRules, WrapUp
+from fsacd.core.rules import Cause, OwnPauses, QueueRules, WrapUp
 from fsacd.core.views import AgentView, Snapshot, Step
 from tests.core.books import Books
 
@@ -45,6 +45,7 @@ class Duties:
             elif isinstance(record, r.OfferClosed) and record.reason == "no_answer" and record.answered_ms is None:
                 self._not_answered(record, was, after)
         self._asked(event, step, was, after)
+        self._silenced(event, before, after)
         for command in step.commands:
             if isinstance(command, k.RingAgent):
                 self.last_queue[command.agent_id] = command.queue
@@ -61,27 +62,45 @@ class Duties:
             if rules is not None and not isinstance(event, e.RulesChanged):
                 self._work_begins(agent, rules, now_ms)
         if agent.state == "held_back" and rules is not None:
-            times = rules.hold_back
-            expected = {
-                "refused": times.refused_ms,
-                "busy": times.busy_ms,
-                "no_answer": times.no_answer_ms,
-                "unreachable": times.unreachable_ms,
-                "not_sent": NOT_SENT_MS,
-            }[agent.reason]
-            assert agent.until_ms == now_ms + expected
+            assert agent.until_ms == now_ms + self._held_back_for(agent, rules)
         if agent.state == "not_ready" and agent.reason == "no_answer" and not isinstance(event, e.AgentSetNotReady):
             most = self.books.agent(agent.agent_id).no_answers_most
-            assert rules is None or 0 < rules.not_ready_after <= most, f"{agent.agent_id} missed {most} calls only"
+            limit = self._missed_limit(agent.agent_id, rules)
+            assert rules is None or 0 < limit <= most, f"{agent.agent_id} missed {most} calls only"
             self.books.agent(agent.agent_id).no_answers_least = 0
 
+    def _own(self, agent_id: str) -> OwnPauses:
+        known = self.books.rules.agents.get(agent_id)
+        return OwnPauses() if known is None else known.own
+
+    def _held_back_for(self, agent: AgentView, rules: QueueRules) -> int:
+        if agent.reason == "not_sent":
+            return NOT_SENT_MS
+        times = rules.hold_back
+        queues = {
+            "refused": times.refused_ms,
+            "busy": times.busy_ms,
+            "no_answer": times.no_answer_ms,
+            "unreachable": times.unreachable_ms,
+        }[agent.reason]
+        return self._own(agent.agent_id).hold_back_ms.get(Cause(agent.reason), queues)
+
+    def _missed_limit(self, agent_id: str, rules: QueueRules | None) -> int:
+        queues = 0 if rules is None else rules.not_ready_after
+        return self._own(agent_id).not_ready_after.get(Cause.NO_ANSWER, queues)
+
+    def _work_of(self, agent_id: str, rules: QueueRules) -> Work:
+        own = self._own(agent_id)
+        for_ms = rules.wrap_up_ms if own.wrap_up_ms is None else own.wrap_up_ms
+        return Work(rules.wrap_up if own.wrap_up is None else own.wrap_up, for_ms)
+
     def _work_begins(self, agent: AgentView, rules: QueueRules, now_ms: int) -> None:
-        self.work[agent.agent_id] = Work(rules.wrap_up, rules.wrap_up_ms)
-        if rules.wrap_up is WrapUp.UNTIL_READY:
+        work = self.work[agent.agent_id] = self._work_of(agent.agent_id, rules)
+        if work.mode is WrapUp.UNTIL_READY:
             longest_ms = now_ms + self.books.rules.limits.longest_wrap_up_ms
             assert agent.until_ms in {None, longest_ms}
-        elif rules.wrap_up_ms:
-            assert agent.until_ms == now_ms + rules.wrap_up_ms
+        elif work.for_ms:
+            assert agent.until_ms == now_ms + work.for_ms
 
     def _work_ended(self, record: r.AgentStateEnded, was: AgentView | None, after: Snapshot) -> None:
         work = self.work.pop(record.agent_id, None)
@@ -103,11 +122,20 @@ class Duties:
     def _not_answered(self, record: r.OfferClosed, was: dict[str, AgentView], after: Snapshot) -> None:
         rules = self.books.rules.queues.get(record.queue)
         now = next((agent for agent in after.agents if agent.agent_id == record.agent_id), None)
-        if rules is None or now is None or not rules.not_ready_after:
+        limit = self._missed_limit(record.agent_id, rules)
+        if rules is None or now is None or not limit:
             return
         missed = self.books.agent(record.agent_id).no_answers_least
-        if missed >= rules.not_ready_after and not was[record.agent_id].then:
+        if missed >= limit and not was[record.agent_id].then:
             assert now.state in {"not_ready", "logged_out"}, f"{record.agent_id} missed {missed} calls in a row"
+
+    def _silenced(self, event: e.Event | None, before: Snapshot, after: Snapshot) -> None:
+        """Nobody is rung on who has asked for no calls; whoever has answered is let talk."""
+        if isinstance(event, e.AgentSetNotReady | e.AgentLoggedOut):
+            ringing = {offer.offer_id for offer in before.offers if offer.state == "ringing"}
+            states = {o.offer_id: o.state for o in after.offers if o.agent_id == event.agent_id}
+            for offer_id in ringing & set(states):
+                assert states[offer_id] == "ending", f"{event}, and {offer_id} is {states[offer_id]}"
 
     def _asked(self, event: e.Event | None, step: Step, was: dict[str, AgentView], after: Snapshot) -> None:
         """What an agent asks for happens at once if he is free for it, is remembered, or is refused."""
@@ -123,7 +151,7 @@ class Duties:
         work, rules = self.work.get(event.agent_id), self._rules(event.agent_id)
         match event:
             case e.AgentSetReady() | e.AgentEndedWrapUp() if before.state == "wrapping_up" and work is not None:
-                same = rules is not None and rules.wrap_up is work.mode
+                same = rules is not None and self._work_of(event.agent_id, rules).mode is work.mode
                 if same and work.for_ms and work.mode is WrapUp.FIXED:
                     # Whoever has asked for a break may think better of it, and goes on with his work.
                     reconsidered = bool(before.then) and now.state == "wrapping_up" and not now.then
@@ -131,8 +159,8 @@ class Duties:
                 elif same and work.mode is not WrapUp.FIXED:
                     assert step.refused is None
                     assert now.state != "wrapping_up", f"{event} ended nothing"
-            case e.AgentLoggedIn() if before.state == "logged_out":
-                assert now.state in (AT_WORK if event.ready else {"not_ready"}), f"{event} led to {now.state}"
+            case e.AgentLoggedIn():
+                self._logged_in(event, before, now)
             case e.AgentSetReady() if before.state in {"not_ready", "held_back"}:
                 assert now.state in AT_WORK, f"{event} led to {now.state}"
             case e.AgentEndedWrapUp() if before.state != "wrapping_up":
@@ -145,3 +173,11 @@ class Duties:
                 assert now.state == "logged_out"
             case _:
                 pass
+
+    def _logged_in(self, event: e.AgentLoggedIn, before: AgentView, now: AgentView) -> None:
+        """A log-in says whether the agent wants calls, wherever they were before."""
+        if event.ready:
+            assert not now.then, f"{event} left a wish to be {now.then}"
+            assert before.state not in {"logged_out", "not_ready"} or now.state in AT_WORK, f"{event}: {now.state}"
+        elif before.state not in {"offered", "talking", "wrapping_up"}:
+            assert now.state == "not_ready", f"{event} led to {now.state}"

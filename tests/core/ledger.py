@@ -11,6 +11,8 @@ from fsacd.core import events as e
 from fsacd.core import records as r
 from fsacd.core.views import AgentView, CallView, Snapshot, Step
 
+# Ways to leave after which the same call may wait again.
+_MAY_COME_BACK = {*(how.value for how in e.Taken), "transferred"}
 # The shortest time after which a leg that is not heard of is not waited for: the adversary's offer grace.
 SHORTEST_MS = 1_000
 
@@ -25,6 +27,7 @@ class Ledger:
     ringing: dict[str, str] = field(default_factory=dict)  # agent → his offer that is not closed
     legs: dict[str, tuple[str, int]] = field(default_factory=dict)  # offers that are closed, but whose leg may be there
     legs_ended: set[str] = field(default_factory=set)
+    away: set[str] = field(default_factory=set)  # calls of which sight was lost: they may be announced again
     since: dict[str, int] = field(default_factory=dict)  # agent → when his present interval began
 
     def take(self, event: e.Event | None, step: Step, after: Snapshot, queued: Mapping[str, e.CallQueued]) -> None:
@@ -37,6 +40,14 @@ class Ledger:
         if step.refused is None:
             self._by_hand(event, [record for record in step.records if isinstance(record, r.ChangeMade)])
         self._each_in_one_place(after.calls, after.agents, queued)
+
+    def take_back(self, call_id: str) -> bool:
+        """Whether the end of this call was seen by nobody, so that it may be here again when it is announced."""
+        if call_id not in self.away:
+            return False
+        self.away.discard(call_id)
+        self.ended[call_id] = 0
+        return True
 
     def all_over(self, shown: Snapshot) -> None:
         """After a long silence: every offer was closed, but for those of the calls that talk."""
@@ -92,6 +103,9 @@ class Ledger:
     def _call_ended(self, record: r.CallEnded, queued: Mapping[str, e.CallQueued]) -> None:
         self.ended[record.call_id] += 1
         assert self.ended[record.call_id] == 1, f"{record.call_id} ended twice"
+        lost = record.outcome is r.CallOutcome.LOST
+        if lost or (record.outcome is r.CallOutcome.LEFT and record.detail in _MAY_COME_BACK):
+            self.away.add(record.call_id)
         assert record.call_id in queued
         assert record.waited_ms >= 0
         assert record.talked_ms >= 0
@@ -140,7 +154,7 @@ class Ledger:
         live = [call.call_id for call in calls]
         assert len(live) == len(set(live))
         for call_id in live:
-            assert not self.ended[call_id], f"{call_id} has ended and is still here"
+            assert not self.ended[call_id] or call_id in self.away, f"{call_id} has ended and is still here"
         for call_id in queued.keys() - set(live):
             assert self.ended[call_id], f"{call_id} has vanished"
         busy = [agent_id for call in calls for agent_id in call.agent_ids]

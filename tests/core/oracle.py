@@ -70,7 +70,7 @@ class Oracle:
         after = self.before = replace(before, now_ms=self.driver.now_ms) if nothing else self._look()
         if event is None:
             self.advanced_to = self.driver.now_ms
-        self._announced(event)
+        self._announced(event, step)
         if not self.only_decisions:
             self.ledger.take(event, step, after, self.queued)
         self.clerk.take(event, step, before, after)
@@ -99,8 +99,11 @@ class Oracle:
             self._why_waiting(now)
         self.plugins.given.clear()
 
-    def _announced(self, event: e.Event | None) -> None:
-        if not isinstance(event, e.CallQueued) or event.call_id in self.queued:
+    def _announced(self, event: e.Event | None, step: Step) -> None:
+        if not isinstance(event, e.CallQueued):
+            return
+        joins = any(isinstance(record, r.CallJoined) for record in step.records)
+        if event.call_id in self.queued and not (joins and self.ledger.take_back(event.call_id)):
             return
         self.queued[event.call_id] = self.books.announced[event.call_id] = event
         rules = self.books.queue_rules(event.queue)
@@ -113,6 +116,8 @@ class Oracle:
             rules.priority if event.priority is None else event.priority,
             event.head_start_ms,
             dict(event.required),
+            # A call that was lost, and is here again, has been offered before.
+            decisions=[number for number, one in self.books.numbers.items() if one.call_id == event.call_id],
         )
 
     def _decide(self, step: Step, after: Snapshot, rang: set[str], *, judged: bool) -> list[Decision]:

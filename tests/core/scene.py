@@ -114,7 +114,8 @@ class Scene:
     def wants(self, call_id: str) -> bool:
         """Whether one more agent would be rung for the call."""
         view = self.calls[call_id]
-        if view.state not in {"waiting", "offered"} or (view.leg is not None and view.leg.switch not in self.up):
+        # A call whose leg has given its place away shows none until the next one is there.
+        if view.state not in {"waiting", "offered"} or view.leg is None or view.leg.switch not in self.up:
             return False
         return len(self.rings.get(call_id, ())) < self.wanted(call_id)
 

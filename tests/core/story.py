@@ -5,13 +5,15 @@
     queue support when_nobody_ready=queue:sales@waiting,after:30s
     step support 20s lower=french:3 backup=yes  any field of Step
     agent 1001 support sales:2+30s german=5     queues (rank 1, or :rank and +delay, `,backup`, `,x3`), then skills
+    own 1001 wrap_up=until_ready refused=9s     any field of OwnPauses; not_ready_after=refused:3,unreachable:9
+    queue_removed queue:sales                   where callers go whose queue is no more
     limits connect=1.5s                         any field of Limits
     tell rings calls                            which outcomes are told from here on (telling.KINDS)
     cancelled legs end                          from here on each cancel is followed at once by the leg's end
 
     0     switch fs1 connected                  or lost, restarted
     0     agent 1001 logs_in                    logs_out, ready, not_ready REASON, ends_wrap_up, dials, hangs_up
-    2     call anna queues support priority=1   gone, transferred, returned, left, lost
+    2     call anna queues support priority=1   gone, transferred, returned, left, lost, taken HOW, replaced by
     2     call anna requeue by=cli:root         or hangup, promote, change priority=2, send 1001 for=30s
     3     agent 1001 change support:2 german=5  no_skills, no_queues
     3     queue support closes                  or opens
@@ -220,11 +222,15 @@ def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.Ca
         call_id,
         queue,
         arrived_ms=milliseconds(given["arrived"]) if "arrived" in given else at_ms,
-        leg=e.Leg(given["switch"], f"leg-{call_id}") if given.setdefault("switch", "fs1") != "none" else None,
+        leg=e.Leg(given["switch"], given.get("leg", f"leg-{call_id}"))
+        if given.setdefault("switch", "fs1") != "none"
+        else None,
         priority=int(given["priority"]) if "priority" in given else None,
         head_start_ms=milliseconds(given.get("head_start", "0")),
         required=levels(given.get("requires", "")),
         number=given.get("number", ""),
+        identity=given.get("identity"),
+        hidden="hidden" in given,
         name=given.get("name", ""),
         customer=given.get("customer", ""),
         language=given.get("language", ""),
@@ -271,6 +277,11 @@ def _call_fact(call_id: str, words: list[str]) -> e.Event:
             return e.CallReturned(call_id)
         case ["returned", at] if at.startswith("at="):
             return e.CallReturned(call_id, at_ms=milliseconds(at.removeprefix("at=")))
+        case ["taken", how, *rest] if how in {one.value for one in e.Taken}:
+            where = " ".join(word for word in rest if word != "found")
+            return e.CallerTaken(e.Leg("fs1", f"leg-{call_id}"), e.Taken(how), where, found="found" in rest)
+        case ["replaced", "by", leg]:
+            return e.CallerReplaced(e.Leg("fs1", f"leg-{call_id}"), e.Leg("fs1", f"leg-{leg}"))
         case ["left", *found]:
             return e.CallLeft(call_id, found=found == ["found"])
         case ["lost", *cause]:

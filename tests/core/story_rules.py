@@ -8,9 +8,11 @@ from types import MappingProxyType
 
 from fsacd.core.rules import (
     AgentRules,
+    Cause,
     HoldBack,
     Limits,
     Overflow,
+    OwnPauses,
     Parameters,
     QueueRules,
     Rules,
@@ -38,10 +40,12 @@ class Book:
     queues: dict[str, QueueRules]
     agents: dict[str, AgentRules]
     limits: Limits
+    when_queue_removed: Target | None = None
 
     def rules(self) -> Rules:
         """Frozen, as the engine takes them."""
-        return Rules(MappingProxyType(dict(self.queues)), MappingProxyType(dict(self.agents)), self.limits)
+        queues, agents = MappingProxyType(dict(self.queues)), MappingProxyType(dict(self.agents))
+        return Rules(queues, agents, self.limits, when_queue_removed=self.when_queue_removed)
 
     def take(self, words: list[str]) -> None:
         """One line of rules. StoryError for a line that is none."""
@@ -60,8 +64,12 @@ class Book:
                     queues=MappingProxyType(queues or {}),
                     skills=skills or (),
                 )
+            case ["own", agent_id, *settings]:
+                self.agents[agent_id] = replace(self.agents[agent_id], own=_own(settings))
             case ["limits", *settings]:
                 self.limits = _limits(self.limits, settings)
+            case ["queue_removed", target]:
+                self.when_queue_removed = _target(target)
             case ["without", "steps", name]:
                 self.queues[name] = replace(self.queues[name], steps=())
             case ["without", "queue", name]:
@@ -115,6 +123,10 @@ def _queue(rules: QueueRules, settings: list[str]) -> QueueRules:
             changes[f"{name}_parameters"] = _parameters(parameters.removesuffix(")"))
         elif name == "wrap_up":
             changes |= _wrap_up(value)
+        elif name == "not_ready_after":
+            limits = _causes(value)
+            changes[name] = limits.pop(Cause.NO_ANSWER, 0)
+            changes["not_ready_after_others"] = MappingProxyType(limits)
         elif name in _QUEUE_SETTINGS:
             changes[name] = _QUEUE_SETTINGS[name](value)
         elif f"{name}_ms" in _QUEUE_FIELDS:
@@ -153,6 +165,29 @@ def _wrap_up(text: str) -> dict[str, object]:
         else:
             changes["wrap_up_ms"] = milliseconds(part)
     return changes
+
+
+def _causes(text: str) -> dict[Cause, int]:
+    """`3` (not answered), `no_answer:3,refused:5`."""
+    if text.isdecimal():
+        return {Cause.NO_ANSWER: int(text)}
+    return {Cause(name): int(limit) for name, _, limit in (part.partition(":") for part in text.split(","))}
+
+
+def _own(settings: list[str]) -> OwnPauses:
+    """`wrap_up=fixed:5s refused=9s not_ready_after=refused:2`."""
+    changes: dict[str, object] = {}
+    hold_back: dict[Cause, int] = {}
+    for name, value in pairs(settings).items():
+        if name == "wrap_up":
+            changes |= _wrap_up(value)
+        elif name == "not_ready_after":
+            changes[name] = MappingProxyType(_causes(value))
+        elif name in frozenset(Cause):
+            hold_back[Cause(name)] = milliseconds(value)
+        else:
+            raise StoryError(f"an agent has no {name} of their own")
+    return OwnPauses(**changes, hold_back_ms=MappingProxyType(hold_back))  # type: ignore[arg-type] # each fits its field
 
 
 def _target(text: str) -> Target:
@@ -262,10 +297,10 @@ _QUEUE_FIELDS = frozenset(field.name for field in fields(QueueRules))
 _HOLD_BACK_FIELDS = frozenset(field.name for field in fields(HoldBack))
 _LIMITS_FIELDS = frozenset(field.name for field in fields(Limits))
 _QUEUE_SETTINGS: dict[str, Callable[[str], object]] = {
+    "was": lambda text: tuple(text.split(",")),
     "priority": int,
     "max_length": int,
     "ring_at_once": int,
-    "not_ready_after": int,
     "level_first": lambda text: text == "yes",
     "required": levels,
     "when_full": _target,
@@ -279,5 +314,6 @@ _QUEUE_SETTINGS: dict[str, Callable[[str], object]] = {
     "when_estimated_wait": _overflow,
     "when_closed": _overflow,
     "sticky": _sticky,
+    "show_withheld": lambda text: text == "yes",
     "after_talk": _target,
 }

@@ -172,6 +172,10 @@ def _command(command: k.Command, names: Names) -> str:
             return f"arm {call_id}"
         case k.ConfirmTalk(call_id, _, then):
             return f"confirm talk of {call_id}" + (f", then {_extension(then)}" if then else "")
+        case k.TakeIn(call_id, leg, queue, age_ms):
+            return f"take {leg.uuid} in for {call_id} in {queue}, {_s(age_ms)} old"
+        case k.LetGo(call_id, _, talks):
+            return f"let go of {call_id}" + (", who talks" if talks else "")
         case k.NoteCall():
             place = f"class {command.priority}, head start {_s(command.head_start_ms)}"
             since = f"in {command.queue} {_s(command.joined_after_ms)} after its arrival"

@@ -202,4 +202,6 @@ def test_an_explanation_in_parts_tells_of_its_beginning() -> None:
         driver.tell(queued(f"later{count}", "support", driver.now_ms))
     assert count > 10, "there were parts"
     assert told == at_once
-    assert driver.engine.explain("c3", driver.now_ms) == at_once, "and whoever asks later is told the same"
+    # Its agent may have gone on a break meanwhile, and others been rung.
+    later = driver.engine.explain("c3", driver.now_ms)
+    assert later[: len(at_once)] == at_once, "and whoever asks later is told the same"

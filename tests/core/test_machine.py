@@ -27,7 +27,7 @@ from tests.core.plugins import TestPlugins
 
 LONG = int(os.environ.get("FSACD_LONG", "0"))
 # What a number must hold for all that rules may say to be drawn from it.
-RULES_BITS = 512
+RULES_BITS = 640
 NUMBERS = st.integers(min_value=0, max_value=2**40)
 RULES = st.integers(min_value=0, max_value=2**RULES_BITS)
 

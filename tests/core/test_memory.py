@@ -279,6 +279,43 @@ def test_a_queue_that_is_gone_stays_gone() -> None:
     assert engine.handle(queued("late", "q"), 0).refused == "there is no queue 'q'"
 
 
+def test_what_is_gone_is_in_no_memory() -> None:
+    """Delays that nobody has any more, and all that was known of a queue that is no more, are forgotten."""
+    both = rules_of(queue("q"), queue("gone"), agent("a", "q", "gone"), agent("b", "q"))
+    driver = Driver(both)
+    driver.tell(e.SwitchConnected("fs1"))
+    driver.tell(queued("c", "gone"))
+    driver.tell(e.CallerGone("c"))
+    for delay_ms in (1_000, 2_000, 3_000):
+        driver.tell(e.AgentChangeAsked("a", "test", queues={"q": Service(delay_ms=delay_ms), "gone": Service()}))
+    driver.tell(e.AgentChangeAsked("b", "test", queues={"q": Service(delay_ms=3_000)}))
+    assert driver.engine.dump()["delays"]["q"] == [3_000]
+    driver.tell(e.AgentChangeAsked("a", "test", queues={"q": Service()}))
+    assert driver.engine.dump()["delays"]["q"] == [3_000], "another agent has it still"
+    driver.tell(e.QueueSetOpen("gone", open=False, by="test"))
+    assert "gone" in str(driver.engine.dump())
+    driver.tell(e.RulesChanged(rules_of(queue("q"), agent("a", "q"), agent("b", "q"))))
+    assert "gone" not in str(driver.engine.dump())
+
+
+def test_missed_calls_of_a_memory_of_before_count_on() -> None:
+    """An older fsacd counted the calls that were not answered alone, and reads that of a newer one, too."""
+    driver = Driver(rules_of(queue("q", not_ready_after=2), agent("a", "q")))
+    for event in (e.SwitchConnected("fs1"), e.AgentLoggedIn("a", "test"), queued("c", "q")):
+        step = driver.tell(event)
+    (ring,) = (command for command in step.commands if isinstance(command, RingAgent))
+    driver.tell(e.OfferEnded(ring.offer_id, e.OfferEnd.NO_ANSWER))
+    plain = driver.engine.dump()
+    assert plain["agents"][0]["unanswered"] == 1
+    del plain["agents"][0]["in_vain"]
+    engine = Engine.restore(plain, PLUGINS)
+    step = engine.advance(engine.next_deadline_ms() or 0)
+    (ring,) = (command for command in step.commands if isinstance(command, RingAgent))
+    engine.handle(e.OfferEnded(ring.offer_id, e.OfferEnd.NO_ANSWER), engine.now_ms)
+    (view,) = engine.snapshot(engine.now_ms).agents
+    assert (view.state, view.reason) == ("not_ready", "no_answer")
+
+
 def test_agents_who_were_given_a_queue_by_hand_keep_their_places() -> None:
     """The round goes on in the order in which they were given it, not in that of the configuration."""
     driver = Driver(rules_of(queue("q", strategy="round_robin"), agent("a"), agent("b")))

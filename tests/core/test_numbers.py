@@ -5,20 +5,34 @@ from __future__ import annotations
 import pytest
 
 from fsacd.core import call as c
-from fsacd.core.numbers import is_withheld
+from fsacd.core.numbers import identity
 from fsacd.core.origins import Origins
 
 
-@pytest.mark.parametrize("number", ["", " ", "anonymous", "Anonymous", " UNKNOWN ", "restricted", "0000000000"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "",
+        " ",
+        "anonymous",
+        "Anonymous",
+        " UNKNOWN ",
+        "restricted",
+        "0000000000",
+        "00000",
+        "+000000",
+        "anonymous@anonymous.invalid",
+    ],
+)
 def test_a_number_that_is_withheld(number: str) -> None:
     """What switches show where there is none: many callers have it, and it is no one's."""
-    assert is_withheld(number)
+    assert identity(number) == ""
 
 
 @pytest.mark.parametrize("number", ["+49301", "1001", "0", "anna", "anonymous1", "000", "00000000001"])
 def test_a_number_that_is_somebodys(number: str) -> None:
     """Everything else is somebody's, short as it may be."""
-    assert not is_withheld(number)
+    assert identity(number) == number
 
 
 def call(call_id: str, number: str, source: str = "") -> c.Call:

@@ -16,6 +16,7 @@ from fsacd.core.rules import (
     HoldBack,
     Limits,
     Overflow,
+    OwnPauses,
     QueueRules,
     Service,
     Step,
@@ -28,7 +29,7 @@ from fsacd.core.views import WhyNot
 from tests.core.reading import read_all
 
 # What people see and measure, but the engine does not decide by.
-NOT_DECIDED_BY = {"service_level_ms", "short_abandon_ms", "name", "switch"}
+NOT_DECIDED_BY = {"service_level_ms", "short_abandon_ms", "name", "switch", "agent_display"}
 # Bounds too high for a story to reach; tests of their own do.
 NOT_REACHED = {"decisions", "last_agents"}
 
@@ -88,7 +89,7 @@ def test_every_reason_why_not() -> None:
 def test_every_setting() -> None:
     """Each setting that the engine decides by has another value than its default in a story."""
     found: dict[type, list[Any]] = {
-        kind: [] for kind in (QueueRules, AgentRules, Limits, Service, Step, Sticky, Overflow, HoldBack)
+        kind: [] for kind in (QueueRules, AgentRules, OwnPauses, Limits, Service, Step, Sticky, Overflow, HoldBack)
     }
     for rules in read_all().rules():
         found[Limits].append(rules.limits)
@@ -106,6 +107,7 @@ def test_every_setting() -> None:
             found[Overflow] += [overflow for overflow in overflows if overflow is not None]
         for agent in rules.agents.values():
             found[AgentRules].append(agent)
+            found[OwnPauses].append(agent.own)
             found[Service] += agent.queues.values()
     missing = {
         f"{kind.__name__}.{field.name}"

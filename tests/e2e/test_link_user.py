@@ -114,6 +114,16 @@ def test_its_rights_are_enough(switch: RealSwitch, workplace: Path) -> None:
     assert "does not allow" not in log
 
 
+@pytest.mark.parametrize("user", [f"nobody@{DOMAIN}", "fsacd@elsewhere.example", AGENTS[0] + f"@{DOMAIN}"])
+def test_a_user_who_may_not_connect_is_named(switch: RealSwitch, workplace: Path, user: str) -> None:
+    """Unknown, of another domain, or without a password for Event Socket: the switch says the same to all of them."""
+    switches = {"fs1": {"port": switch.esl_port, "user": user, "password": PASSWORD, **EASY}}
+    daemon = Daemon(workplace, {"switches": switches, "queues": {"support": {}}}, switch.esl_port)
+    daemon.start(ready=False)
+    await_true(lambda: f"FreeSWITCH refused the user {user} or the password" in daemon.log.read_text(), 20, "told")
+    daemon.stop()
+
+
 def test_what_it_names_itself_is_refused(link: Link) -> None:
     """A command that is not among its rights is refused, by itself and as a job."""
     for command in ("api system id", "bgapi system id", "api fsctl shutdown", "api reload mod_sofia", "api lua x"):

@@ -152,3 +152,24 @@ def test_who_has_acknowledged(headers: dict[str, HeaderValue], acknowledged: boo
     waiting = Reader("fs1", lambda _: None).waiting(leg, CLOCK, NOW_MS)
     assert (waiting is not None) is acknowledged
     assert Reader("fs1", lambda _: None, require_ack=False).waiting(leg, CLOCK, NOW_MS) is not None
+
+
+@pytest.mark.parametrize(
+    ("asks", "line_says", "hidden", "sentences"),
+    [
+        ("true", "", True, 0),
+        ("true", "false", True, 0),
+        ("true", "true", False, 0),
+        ("true", "perhaps", True, 1),
+        ("false", "", False, 0),
+        ("", "", False, 0),
+        ("1", "", False, 0),
+    ],
+)
+def test_who_asks_for_privacy_gets_it(asks: str, line_says: str, hidden: bool, sentences: int) -> None:
+    """What the switch has read from `Privacy: id` counts, unless the dialplan says that this line may see it."""
+    headers: dict[str, HeaderValue] = {"Unique-ID": LEG.uuid, "Caller-Privacy-Hide-Number": asks}
+    headers["variable_fsacd_show_withheld"] = line_says
+    said: list[str] = []
+    call = announced.queued(Message(Kind.EVENT, headers), LEG, CALL, CLOCK, NOW_MS, said.append)
+    assert (call.hidden, len(said)) == (hidden, sentences)

@@ -143,6 +143,22 @@ def test_an_agents_own_call_is_told(rig: Rig) -> None:
     assert rig.runtime.facts == [OutsideCallStarted("1001", LEG), OutsideCallEnded("1001", LEG)]
 
 
+def test_an_agent_who_gives_up_their_own_call_is_free_after_it(rig: Rig) -> None:
+    """One hangup is two facts. In the other order the free agent would get the call that is about to end."""
+    comes_up(rig, restarted=False, show=NOBODY)
+    rig.runtime.facts.clear()
+    rig.control._on_event(Message(Kind.EVENT, DIALS))
+    gone = {"Event-Name": "CHANNEL_HANGUP", "Hangup-Cause": "NORMAL_CLEARING"}
+    rig.control._on_event(
+        Message(Kind.EVENT, DIALS | gone | {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL})
+    )
+    assert rig.runtime.facts == [
+        OutsideCallStarted("1001", LEG),
+        CallerGone(CALL, "NORMAL_CLEARING", leg=LEG),
+        OutsideCallEnded("1001", LEG),
+    ]
+
+
 def test_where_it_is_not_wanted_nothing_is_subscribed_or_told() -> None:
     """With the setting off no filter lets the events through."""
     on, off = Rig(), Rig(respect_outside_calls=False)

@@ -248,6 +248,23 @@ def test_the_wrong_password(rig: Rig) -> None:
     assert rig.down()[0] == ("FreeSWITCH refused the password (event_socket.conf.xml and switches.fs1.password differ)")
 
 
+def test_the_wrong_user(rig: Rig) -> None:
+    """Of a user of the directory the switch does not say what is wrong: each that can be is named, the user too."""
+
+    def refuse(peer: Peer) -> None:
+        peer.say(b"Content-Type: auth/request\n\n")
+        peer.hear()
+        peer.say(reply("-ERR invalid")).close()
+
+    with FakeSwitch(refuse) as server:
+        rig.start(port=server.port, user="fsacd@elsewhere")
+        until(rig.down)
+    assert rig.down()[0] == (
+        "FreeSWITCH refused the user fsacd@elsewhere or the password: its directory has no such user or domain, gives "
+        "them no esl-password, or another one than switches.fs1.password (directory/fsacd_link.xml)"
+    )
+
+
 @pytest.mark.parametrize("refused", ["filter", "api global_getvar", "api uptime"])
 def test_a_switch_that_does_not_allow_what_we_need(rig: Rig, refused: str) -> None:
     """A refused command of the link itself is named, so that the operator finds the missing right."""

@@ -209,3 +209,21 @@ def test_a_number_is_somebody_else_in_another_domain() -> None:
         pass
     assert phones.at(Phone("1001", domain="other.example")) == {other, "1002"}
     assert phones.at(Phone("1002", domain="lab.example", home="lab.example")) == set()
+
+
+def test_phones_where_nobody_sits_any_more_are_forgotten() -> None:
+    """However often agents log in elsewhere, no more is known than where somebody sits, or owns a phone."""
+    phones = Phones()
+    phones.configure({"1001": "user/1001@example.com", "1002": "sofia/trunk/1002@10.0.0.1"})
+    for number in range(50):
+        contact = f"sofia/trunk/{number}@10.0.0.2" if number % 2 else f"user/desk{number}@example.com"
+        with phones.moving(AgentLoggedIn("1001", "test", contact)):
+            pass
+    assert phones.at(phone_of("sofia/trunk/49@10.0.0.2")) == {"1001"}
+    assert not any(phones.knows(phone_of(f"sofia/trunk/{number}@10.0.0.2")) for number in range(1, 49, 2))
+    assert not any(phones.knows_name(f"desk{number}") for number in range(0, 50, 2))
+    assert phones.knows(phone_of("user/1001@example.com")), "their own phone is known while they sit elsewhere"
+    with phones.moving(AgentLoggedIn("1001", "test")):
+        pass
+    assert phones.at(phone_of("user/1001@example.com")) == {"1001"}
+    assert not phones.knows(phone_of("sofia/trunk/49@10.0.0.2"))

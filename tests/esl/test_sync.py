@@ -11,6 +11,7 @@ import pytest
 
 from fsacd.core.events import (
     CallerGone,
+    CallerTaken,
     CallLeft,
     CallLost,
     CallQueued,
@@ -21,6 +22,7 @@ from fsacd.core.events import (
     OfferConnected,
     OfferEnd,
     OfferEnded,
+    Taken,
     TalkFound,
 )
 from fsacd.core.records import Elsewhere
@@ -98,11 +100,54 @@ CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
         {LEG: {**WAITS, "variable_fsacd_call": OTHER}},
         [CallLeft(CALL, found=True)],
     ),
-    "he talks with somebody we did not give him": (
+    "they talk with an agent whom we did not give them": (
+        "waiting",
+        None,
+        {LEG: {**WAITS, "variable_bridge_to": OFFER}, OFFER: {}},
+        [CallLost(CALL, Elsewhere.TALKS_UNSEEN)],
+    ),
+    "a colleague has picked them up": (
+        "waiting",
+        None,
+        {LEG: {**WAITS, "variable_bridge_to": OTHER, "Other-Leg-Caller-ID-Number": "2001"}, OTHER: {}},
+        [CallerTaken(Leg("fs1", LEG), Taken.PICKED_UP, "2001", found=True)],
+    ),
+    "somebody has moved them": (
+        "waiting",
+        None,
+        {LEG: {**WAITS, "Caller-Context": "public", "Caller-Destination-Number": "voicemail"}},
+        [CallerTaken(Leg("fs1", LEG), Taken.MOVED, "voicemail public", found=True)],
+    ),
+    "somebody has moved them while a phone rang": (
+        "offered",
+        "ringing",
+        {LEG: {**WAITS, "Caller-Context": "public", "Caller-Destination-Number": "voicemail"}, OFFER: RINGS},
+        [CallerTaken(Leg("fs1", LEG), Taken.MOVED, "voicemail public", found=True)],
+    ),
+    "somebody has parked them": (
+        "waiting",
+        None,
+        {
+            LEG: {
+                **WAITS,
+                "Caller-Context": "fsacd",
+                "Caller-Destination-Number": "fsacd_enter",
+                "Channel-State": "CS_PARK",
+            }
+        },
+        [CallerTaken(Leg("fs1", LEG), Taken.PARKED, "fsacd_enter fsacd", found=True)],
+    ),
+    "they hear the music": (
+        "waiting",
+        None,
+        {LEG: {**WAITS, "Caller-Context": "fsacd", "Caller-Destination-Number": "fsacd_wait"}},
+        [],
+    ),
+    "they are on their way back from a talk that is over": (
         "waiting",
         None,
         {LEG: {**WAITS, "variable_bridge_to": OTHER}},
-        [CallLost(CALL, Elsewhere.TALKS_UNSEEN)],
+        [],
     ),
     "the bridge came": (
         "connecting",
@@ -172,6 +217,18 @@ def test_a_leg_that_the_switch_has_not_made_yet(state: str) -> None:
     assert found(replace(young, heard_of=True), 10_100) == [gone], "it rang, and is not there any more"
     never = OfferEnded(OFFER, OfferEnd.NOT_SENT, "switch_restarted")
     assert never in found(young, 10_100, sync.Away(restarted=True)), "a switch that was started anew makes none"
+
+
+def test_a_crash_brings_back_a_talk_that_was_over() -> None:
+    """What is written down for recovery is older than the crash: the caller who waits again is put into the music."""
+    recovered = {**WAITS, "variable_bridge_to": OTHER, "variable_fsacd_recovered": "true"}
+    switch = Switch({LEG: recovered})
+    rows = sync.channels(switch.ask)
+    assert rows is not None
+    (finding,) = sync.missed(view("waiting", None), "fs1", rows, switch.ask, returned, sync.Away(restarted=True))
+    assert (finding.kind, finding.fact) == (sync.Difference.CALLER_IN_LIMBO, None)
+    assert finding.remedy is not None
+    assert finding.remedy.data.decode().split()[1:] == ["uuid_transfer", LEG, "fsacd_wait", "XML", "fsacd"]
 
 
 def test_a_caller_whose_agent_was_not_recovered() -> None:

@@ -16,12 +16,16 @@ from fsacd.core.commands import (
     ConfirmTalk,
     Connect,
     EndCall,
+    LetGo,
     NoteCall,
     RingAgent,
     SendCall,
+    TakeIn,
 )
 from fsacd.core.events import (
     CallerGone,
+    CallerReplaced,
+    CallerTaken,
     CallLeft,
     CallQueued,
     CallReturned,
@@ -31,6 +35,7 @@ from fsacd.core.events import (
     OfferEnd,
     OfferEnded,
     OfferRang,
+    Taken,
 )
 from fsacd.core.rules import ToExtension
 from fsacd.esl.codec import HeaderValue, Kind, Message
@@ -40,6 +45,7 @@ from fsacd.esl.translate import Feature, Reader, end_of, to_wires
 CALL = "11111111-2222-4333-8444-555555555555"
 LEG = "aaaaaaaa-2222-4333-8444-555555555555"
 OFFER = "bbbbbbbb-2222-5333-8444-555555555555"
+OTHER = "cccccccc-2222-4333-8444-555555555555"
 CLOCK = SwitchClock(uptime_ms=100_000, at_ms=5_000)
 
 
@@ -196,6 +202,38 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
         (event("CHANNEL_BRIDGE", **CALLER, Bridge__B__Unique__ID=OFFER), OfferConnected(OFFER)),
         (event("CHANNEL_BRIDGE", **AGENT), OfferConnected(OFFER)),
         (
+            # As FreeSWITCH tells of `intercept`: who picks up is the first of the two.
+            event(
+                "CHANNEL_BRIDGE",
+                Unique__ID=OTHER,
+                Bridge__A__Unique__ID=OTHER,
+                Bridge__B__Unique__ID=LEG,
+                Other__Leg__Context="fsacd",
+                Caller__Caller__ID__Number="2001",
+            ),
+            CallerTaken(Leg("fs1", LEG), Taken.PICKED_UP, "2001"),
+        ),
+        (
+            # A key of the operator's has let the caller's own leg dial somebody.
+            event("CHANNEL_BRIDGE", **CALLER, Bridge__B__Unique__ID=OTHER, Caller__Callee__ID__Number="7000"),
+            CallerTaken(Leg("fs1", LEG), Taken.PICKED_UP, "7000"),
+        ),
+        (event("CHANNEL_BRIDGE", Unique__ID=OTHER, Bridge__B__Unique__ID=LEG, Other__Leg__Context="public"), None),
+        (event("CHANNEL_HANGUP", Unique__ID=OTHER, Other__Leg__Context="fsacd"), None),
+        (
+            # INVITE with Replaces: the new leg says whose place it has taken.
+            event(
+                "CHANNEL_CREATE",
+                Unique__ID=OTHER,
+                Other__Leg__Unique__ID=LEG,
+                Other__Leg__Context="fsacd",
+                variable_sip_replaces_call_id="c1@phone",
+            ),
+            CallerReplaced(Leg("fs1", LEG), Leg("fs1", OTHER)),
+        ),
+        (event("CHANNEL_CREATE", Unique__ID=OTHER, Other__Leg__Unique__ID=LEG, Other__Leg__Context="fsacd"), None),
+        (event("CHANNEL_CREATE", Unique__ID=OTHER, variable_sip_replaces_call_id="c1@phone"), None),
+        (
             event("CHANNEL_HANGUP", **AGENT, Hangup__Cause="USER_BUSY"),
             OfferEnded(OFFER, OfferEnd.BUSY, "USER_BUSY", told=False),
         ),
@@ -332,6 +370,22 @@ WIRES: Mapping[Command, bytes] = {
         f"api uuid_setvar_multi {LEG} transfer_after_bridge=fsacd_back:XML:fsacd;hangup_after_bridge=true;"
         f"fsacd_over=false\n\n".encode()
     ),
+    LetGo(CALL, Leg("fs1", LEG), talks=True): (
+        f"api uuid_setvar_multi {LEG} transfer_after_bridge=;fsacd_over=true\n\n".encode()
+    ),
+    LetGo(CALL, Leg("fs1", LEG), talks=False): (
+        f"api uuid_setvar_multi {LEG} transfer_after_bridge=;hangup_after_bridge=;uuid_bridge_continue_on_cancel=;"
+        f"max_session_transfers=;disable_app_log=;force_transfer_context=;inline_destination=;fsacd_over=true\n\n".encode()
+    ),
+    TakeIn(CALL, Leg("fs1", LEG), "sales", 0): (
+        f"api uuid_setvar_multi {LEG} fsacd_leg=caller;fsacd_call={CALL};fsacd_queued_at=0;fsacd_queue=sales\n\n"
+        f"api uuid_transfer {LEG} fsacd_wait XML fsacd\n\n".encode()
+    ),
+    # Its queue is on the leg by `NoteCall`.
+    TakeIn(CALL, Leg("fs1", LEG), "Support; (EU)", 0): (
+        f"api uuid_setvar_multi {LEG} fsacd_leg=caller;fsacd_call={CALL};fsacd_queued_at=0\n\n"
+        f"api uuid_transfer {LEG} fsacd_wait XML fsacd\n\n".encode()
+    ),
     NoteCall(CALL, Leg("fs1", LEG), "Support (EU)", 5, 1_500, 60_000, (("billing", 3), ("german", 10))): (
         f"api uuid_setvar {LEG} fsacd_changed {CALL}/5/1500/60000/billing:3+german:10/Support%20%28EU%29\n\n".encode()
     ),
@@ -390,6 +444,14 @@ def test_a_ring_can_outlive_neither_daemon_nor_caller() -> None:
     }
 
 
+def test_a_hidden_caller_is_private_to_the_phone() -> None:
+    """The leg is marked as the switch's own bridge marks it, and the phone is not told later with whom it talks."""
+    (wire,) = to_wires(RingAgent(OFFER, CALL, "1001", "sales", "user/1001@x", "fs1", "", "", 20_000, hidden=True))
+    assert b"origination_privacy=hide_name:hide_number" in wire.data
+    assert b"ignore_display_updates=true" in wire.data
+    assert b"'anonymous' anonymous 23" in wire.data
+
+
 NOTED = NoteCall(CALL, Leg("fs1", LEG), "Support (EU)", 5, 1_500, 60_000, (("billing", 3), ("german", 10)))
 
 
@@ -413,3 +475,12 @@ def test_what_does_not_fit_the_call_is_none_of_it(changed: str) -> None:
     fact = Reader("fs1", lambda _: None).waiting(message, SwitchClock(100_000, 500_000), 500_000)
     assert fact is not None
     assert (fact.queue, fact.priority, fact.changed) == ("first", None, False)
+
+
+@pytest.mark.parametrize(
+    ("uptime_ms", "queued_at"), [(90_000, 80_000), (1 << 32, (1 << 32) - 10_000), ((1 << 32) + 20_000, 10_000)]
+)
+def test_who_is_taken_in_keeps_the_time_of_arrival(uptime_ms: int, queued_at: int) -> None:
+    """As the switch's uptime of then, which it prints modulo 2^32: a daemon that takes over reads it so."""
+    variables, _ = to_wires(TakeIn(CALL, Leg("fs1", LEG), "sales", 10_000), uptime_ms)
+    assert f";fsacd_queued_at={queued_at};" in variables.data.decode()

@@ -181,7 +181,8 @@ class FakeDaemon:
     def wall_ms(self, engine_ms: int) -> int:
         return engine_ms - NOW_MS + NOON_MS
 
-    def reload(self, _principal: Principal) -> str:
+    def reload(self, _principal: Principal, *, dry_run: bool = False, even_so: bool = False) -> str:
+        self.asked_to_reload = (dry_run, even_so)
         return self.reloads()
 
     def resync(self, _principal: Principal) -> str:

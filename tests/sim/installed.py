@@ -90,9 +90,9 @@ class Centre:
                 if fact is not None and not isinstance(fact, Feature | Unacknowledged):
                     self._post(fact)
 
-    def call(self, destination: str, number: str = "+4930987654") -> Line:
+    def call(self, destination: str, number: str = "+4930987654", *, private: bool = False) -> Line:
         """A caller who stays on the line."""
-        line = self.model.switch.call(Caller(number, destination), ScriptedPhone())
+        line = self.model.switch.call(Caller(number, destination, private=private), ScriptedPhone())
         self.run(100)
         return line
 

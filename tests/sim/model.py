@@ -42,6 +42,9 @@ DIALPLAN = """
     <action application="sleep" data="60000"/>
     <action application="park"/>
   </condition></extension>
+  <extension name="pick"><condition field="destination_number" expression="^pick-(.+)$">
+    <action application="intercept" data="$1"/>
+  </condition></extension>
   <extension name="round"><condition field="destination_number" expression="^round$">
     <action application="transfer" data="round XML public"/>
   </condition></extension>

@@ -292,3 +292,37 @@ def test_refusal_after_early_media_is_the_callers_end(cause: str, end: str) -> N
     model.until(lambda: model.client.seen("CHANNEL_UNBRIDGE", caller), 500)
     model.run(50)
     assert outcome(model, caller) == end
+
+
+def test_a_colleague_picks_up_who_waits() -> None:
+    """As on FreeSWITCH 1.10.12: who picks up is the first of the two, and their event tells of the caller's context."""
+    model = Model()
+    caller = model.call("music").uuid
+    colleague = model.call(f"pick-{caller}", "2001").uuid
+    model.until(lambda: model.client.seen("CHANNEL_BRIDGE", colleague))
+    (bridged,) = model.client.seen("CHANNEL_BRIDGE", colleague)
+    assert (bridged["Bridge-A-Unique-ID"], bridged["Bridge-B-Unique-ID"]) == (colleague, caller)
+    assert (bridged["Other-Leg-Unique-ID"], bridged["Other-Leg-Context"]) == (caller, "public")
+    assert bridged["Caller-Caller-ID-Number"] == "2001"
+    assert model.client.seen("CHANNEL_BRIDGE", caller) == []
+    model.client.api(f"uuid_kill {colleague}")
+    model.until(lambda: model.client.seen("CUSTOM", caller))
+
+
+def test_who_talks_is_taken_away_from_whom_they_talk_with() -> None:
+    """Without `intercept_unbridged_only` a talk is no hindrance."""
+    model = Model()
+    caller, agent = model.call().uuid, model.answered_agent()
+    model.client.api(f"uuid_bridge {caller} {agent}")
+    model.until(lambda: model.client.seen("CHANNEL_BRIDGE", caller))
+    colleague = model.call(f"pick-{caller}", "2001").uuid
+    model.until(lambda: model.client.seen("CHANNEL_BRIDGE", colleague))
+    assert model.client.seen("CHANNEL_HANGUP", agent)[0]["Hangup-Cause"] == "PICKED_OFF"
+
+
+def test_nobody_is_picked_up_where_there_is_no_leg() -> None:
+    """The application is over at once."""
+    model = Model()
+    colleague = model.call("pick-nobody", "2001").uuid
+    model.run(100)
+    assert model.client.seen("CHANNEL_BRIDGE", colleague) == []

@@ -35,6 +35,17 @@ def test_a_newcomers_first_call_is_answered() -> None:
     assert centre.warnings == []
 
 
+def test_a_private_caller_is_hidden() -> None:
+    """What the switch says of `Privacy: id` reaches the phone as an anonymous ring that is marked private."""
+    rules = rules_of(queue("support"), agent("1001", "support"))
+    centre = Centre(installed(FREESWITCH / "dialplan" / "public" / "fsacd_example.xml"), rules)
+    centre.call("4930123456", private=True)
+    centre.run(500)
+    (ring,) = centre.commanded(RingAgent)
+    assert isinstance(ring, RingAgent)
+    assert (ring.caller_number, ring.caller_name, ring.hidden) == ("", "", True)
+
+
 @pytest.mark.parametrize("name", INNER)
 def test_nobody_dials_an_inner_extension(name: str) -> None:
     """A leg that was not sent there in order is released, unanswered, and no call is announced."""
@@ -98,8 +109,25 @@ def test_a_caller_does_not_put_the_agent_into_a_queue(by: str) -> None:
     first.refer("anything", replaces=second)
     centre.run(500)
     assert agents_leg not in centre.model.switch.sessions
-    assert centre.engine.snapshot(centre.now_ms()).calls == ()
     assert dialled(centre.model) == set()
+    centre.run(5_000)  # until nobody is awaited any more at the place that was given away
+    assert centre.engine.snapshot(centre.now_ms()).calls == ()
+
+
+def test_who_asks_a_queue_for_a_caller_gives_them_the_place() -> None:
+    """The caller goes on in the call of who has waited for them, under their own number."""
+    centre = Centre(installed(), RULES)
+    caller, agents_leg = talk(centre)
+    asks = centre.call("queue-empty", "1001")
+    (call,) = (call for call in centre.engine.snapshot(centre.now_ms()).calls if call.number == "1001")
+    line = centre.model.switch.sessions[agents_leg].line
+    assert line is not None
+    line.refer("anything", replaces=asks)
+    centre.run(1_000)
+    (again,) = centre.engine.snapshot(centre.now_ms()).calls
+    assert (again.call_id, again.arrived_ms, again.state) == (call.call_id, call.arrived_ms, "waiting")
+    assert again.leg is not None
+    assert (again.leg.uuid, again.number) == (caller.uuid, caller.variables["sip_from_user"])
 
 
 def test_a_caller_who_waits_dials_nothing() -> None:

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
+from fsacd.core.records import ChangeMade
 from fsacd.store import migrate as migrating
+from fsacd.store.embedded import EmbeddedPostgres
 from fsacd.store.migrate import available, migrate
-from tests.store.rig import execute, rows
+from fsacd.store.postgres import Store
+from tests.store.rig import await_true, execute, quick, rows
 
 pytestmark = pytest.mark.postgres
 
@@ -66,3 +70,28 @@ def test_a_writer_of_customers_needs_no_other_right(database: str) -> None:
         connection.rollback()  # roles belong to the server, not to this database
     assert before is not None
     assert after == (before[0] + 1,)
+
+
+def test_the_schema_is_plain_letters() -> None:
+    """A database of any encoding takes it: what is no ASCII, be it in a comment, LATIN1 or SQL_ASCII may not know."""
+    assert [migration.name for migration in available() if not migration.text.isascii()] == []
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "LATIN2", "SQL_ASCII", "WIN1251"])
+def test_a_database_of_another_encoding(postgres: EmbeddedPostgres, encoding: str) -> None:
+    """Tables are made and rows are stored; only a row with letters that the database does not know is refused."""
+    name = f"in_{encoding.lower()}"
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0").format(
+                sql.Identifier(name), encoding
+            )
+        )
+    store = Store(quick(postgres.dsn_of(name)), lambda ms: ms)
+    store.start()
+    store.put([ChangeMade("call_moved", "c1", detail, "api:desk", 1_000) for detail in ("plain", "\u4e2d")])
+    await_true(lambda: store.state().queued == 0)
+    refused = 0 if encoding == "SQL_ASCII" else 1
+    state = store.state()
+    store.stop()
+    assert (state.connected, state.refused, state.written) == (True, refused, 2 - refused)

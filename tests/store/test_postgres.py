@@ -341,7 +341,7 @@ def test_stop_writes_what_is_queued(database: str) -> None:
     store = Store(settings(database, batch=50), wall)
     store.start()
     store.put([replace(CALL, call_id=f"c{number}") for number in range(1_000)])
-    assert store.stop() == 0
+    assert store.stop(patience_ms=60_000) == 0
     assert rows(database, "SELECT count(*) FROM calls") == [(1_000,)]
 
 
@@ -406,7 +406,7 @@ def test_refuses_to_stop_the_world() -> None:
         "except StoreError as error:\n    print(error)\n"
     )
     told = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True,
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert "before gevent's monkey-patching" in told.stdout

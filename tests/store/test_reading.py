@@ -68,7 +68,10 @@ def test_patience(database: str) -> None:
             "the database did not answer within 300 ms",
             "the database cannot be asked: canceling statement due to statement timeout",
         }
-    assert history.explanations("c1", 2) == [{"decision": 1}]
+    # Its patience is short, and the machine may be busy.
+    while (answer := _answer(history)) == "the database did not answer within 300 ms":
+        pass
+    assert answer == "[{'decision': 1}]"
 
 
 def _answer(history: History) -> str:

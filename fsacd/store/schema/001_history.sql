@@ -64,7 +64,7 @@ COMMENT ON COLUMN offers.queue        IS 'The queue the call was in when it was 
 COMMENT ON COLUMN offers.agent_id     IS 'The agent it was offered to.';
 COMMENT ON COLUMN offers.attempt      IS 'Which offer of this call it was; the first is 1.';
 COMMENT ON COLUMN offers.outcome      IS 'answered, refused, unanswered, withdrawn or failed.';
-COMMENT ON COLUMN offers.reason       IS 'More about the outcome: talk, busy, no_answer, caller_gone, lost_race, bridge_window…';
+COMMENT ON COLUMN offers.reason       IS 'More about the outcome: talk, busy, no_answer, caller_gone, lost_race, bridge_window, and more.';
 COMMENT ON COLUMN offers.started_at   IS 'When the agent''s phone was ordered to ring.';
 COMMENT ON COLUMN offers.answered_at  IS 'When the agent picked up; NULL when he did not.';
 COMMENT ON COLUMN offers.connected_at IS 'When agent and caller heard each other; NULL when they never did.';

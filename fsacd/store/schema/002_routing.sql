@@ -35,7 +35,7 @@ CREATE TABLE changes (
     at      timestamptz NOT NULL
 );
 COMMENT ON TABLE  changes         IS 'One row per change that somebody made by hand.';
-COMMENT ON COLUMN changes.kind    IS 'call_moved, call_changed, agent_changed, queue_closed, customer_set, customer_removed…';
+COMMENT ON COLUMN changes.kind    IS 'call_moved, call_changed, agent_changed, queue_closed, customer_set, customer_removed, and more.';
 COMMENT ON COLUMN changes.subject IS 'The call, the agent, the queue or the customer''s number.';
 COMMENT ON COLUMN changes.detail  IS 'What was changed.';
 COMMENT ON COLUMN changes.by      IS 'Who did it: api:wallboard, cli:root, phone:1001.';

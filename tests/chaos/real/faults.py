@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -24,6 +25,8 @@ _HOUR_S = 3_600
 _DISK = "4m"
 # So long after the switch is back, whoever was recovered has been asked for anew.
 _RECOVERED_S = 3.0
+# A journal that could not be written is tried again every three seconds, and begins anew with a snapshot.
+_JOURNALS_AGAIN_S = 5.0
 
 
 @dataclass
@@ -37,6 +40,7 @@ class Stage:
     disk_is_full: Callable[[bool], object] | None = None
     # Times of crashes of the switch (Unix, s): their unrecovered callers are lost.
     crashes: list[float] = field(default_factory=list)
+    unwritten_until_s: float = 0.0  # until then journals lack what happened (Unix, s)
     forgot: bool = False  # a daemon was killed whose journal could not be written
 
     def some(self) -> str:
@@ -61,6 +65,7 @@ def _kill(stage: Stage) -> tuple[str, Callable[[], object]]:
     name = stage.some()
     daemon = stage.site.daemons[name]
     daemon.kill()
+    stage.forgot |= time.time() < stage.unwritten_until_s
     return f"{name} is killed", daemon.launch
 
 
@@ -99,7 +104,13 @@ def _fill_disk(stage: Stage) -> tuple[str, Callable[[], object]]:
     assert stage.disk_is_full is not None
     fill = stage.disk_is_full
     fill(True)
-    return "the journals' disk is full", lambda: fill(False)
+    stage.unwritten_until_s = math.inf
+
+    def empty() -> None:
+        fill(False)
+        stage.unwritten_until_s = time.time() + _JOURNALS_AGAIN_S
+
+    return "the journals' disk is full", empty
 
 
 # --- the wire ----------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ TALK_S = 0.9
 ENDS_S = 0.02
 # Who was there for less than this while somebody listened need not be in the history.
 GLIMPSED_S = 1.5
+LONG_LOOK_S = 2.0
 _OF_A_KIND = 4
 
 
@@ -106,12 +107,14 @@ class Judge:
         """Compare."""
         now_s = time.time()
         daemon = self._site.serving()
-        # From the last look that saw somebody serve to the next one that does, however long a look takes.
-        if daemon is None or self.broken:
+        # From the last look that saw somebody serve to the next one that does, however long a look takes. One that took
+        # long asked a daemon that stood still meanwhile, and was answered after that.
+        apart = daemon is None or self.broken
+        if self._sees and (apart or now_s - self._looked_s > LONG_LOOK_S):
+            self._blind.append([self._looked_s, now_s])
+        if apart:
             self._calm_since_s = None
             self._odd_since.clear()
-            if self._sees:
-                self._blind.append([self._looked_s, now_s])
         if not self._sees or daemon is None or self.broken:
             self._blind[-1][1] = now_s
         self._sees, self._looked_s = daemon is not None and not self.broken, now_s

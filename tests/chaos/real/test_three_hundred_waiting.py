@@ -23,9 +23,9 @@ AWAY_S, STOPPED_S = 10.0, 30.0
 # What the project promises, from the start of the daemon (or the return of the link): until then agents who are free
 # are rung again, and no phone rings any more for a caller who has gone.
 PROMISED_S = 3.0
-# Where others use the processors as well, what 360 calls do takes longer: the promise is held to the second where
-# nothing else runs (FSACD_QUIET=1); elsewhere its times are printed, and everything else of it holds.
-HELD_TO_S = PROMISED_S if "FSACD_QUIET" in os.environ else 5 * PROMISED_S
+# Where others use the processors as well, what 360 calls do takes as long as it takes: the times are asserted where
+# nothing else runs (FSACD_QUIET=1); elsewhere they are printed, and everything else of the promise holds.
+QUIET = "FSACD_QUIET" in os.environ
 
 
 @pytest.fixture(scope="module")
@@ -50,22 +50,21 @@ def test_an_absence_costs_nobody_anything(centre: Centre, fault: str) -> None:
     untouched = [talk for talk in site.talks() if talk not in deeds.answered and talk.answered_s < deeds.at_s]
     assert len(untouched) == TALKING - 5, "no talk is cut while the daemon is away"
 
-    until_s = back_s + HELD_TO_S
     await_true(site.daemon.is_ready, SOON_S, "the daemon serves again")
     ready_s = time.time() - back_s
     await_true(lambda: len(rung_since(site, back_s)) >= len(deeds.free), SOON_S, "those who are free are rung")
-    time.sleep(by(until_s))
+    await_true(lambda: not for_nobody(site, deeds), SOON_S, "no phone rings any more for a caller who has gone")
+    time.sleep(by(back_s + PROMISED_S))  # nor does one begin to
     rung = rung_since(site, back_s)
     firsts = {ring.user: ring.began_s - back_s for ring in reversed(rung)}
     served_s = max(firsts.get(user, SOON_S) for user in deeds.free)
-    late = [ring for ring in site.rings() if ring.caller in deeds.gone]
     ended_s = max(ring.over_s - back_s for ring in site.phones.rung if ring.caller in deeds.gone and ring.over_s)
     print(f"\n{fault}: in sync after {ready_s:.2f} s, every free agent rung after {served_s:.2f} s,")
     print(f"the last ring for a caller who has gone ended after {ended_s:.2f} s")
     check_order(site, order, deeds)
-    assert late == [], "phones that ring for a caller who has gone"
+    assert for_nobody(site, deeds) == [], "phones that ring for a caller who has gone"
     assert [ring.caller for ring in rung if ring.caller in deeds.gone] == []
-    assert served_s <= HELD_TO_S
+    assert not QUIET or max(served_s, ended_s) <= PROMISED_S
     assert centre.twice == [], "agents who were rung twice at once"
     assert all(talk.state == "talking" for talk in untouched), "no talk is cut when the daemon is back"
     after = site.daemon.agents()
@@ -100,6 +99,10 @@ def away(centre: Centre, fault: str) -> tuple[Deeds, float]:
         case "stopped":
             daemon.signal(signal.SIGCONT)
     return deeds, back_s
+
+
+def for_nobody(site: Site, deeds: Deeds) -> list[Dialog]:
+    return [ring for ring in site.rings() if ring.caller in deeds.gone]
 
 
 def rung_since(site: Site, moment_s: float) -> list[Dialog]:

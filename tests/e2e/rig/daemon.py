@@ -34,6 +34,9 @@ class Daemon:
     # The module that is run, and what its environment holds beside the test's own.
     program: str = "fsacd"
     environment: Mapping[str, str] = field(default_factory=dict)
+    # Another tree's: the Python of its virtual environment, and where it stands.
+    python: str = sys.executable
+    tree: Path | None = None
     # Stopped by SIGSTOP: it answers nobody.
     stopped: bool = False
     _scraped_at: float = float("-inf")
@@ -74,7 +77,8 @@ class Daemon:
         file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self.program, "run", "--config", str(file)],
+                [self.python, "-m", self.program, "run", "--config", str(file)],
+                cwd=self.tree,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -43,15 +43,17 @@ class Message:
     headers: dict[str, str]
     vias: tuple[str, ...]
     body: str = ""
+    raw: str = ""
 
     @classmethod
     def read(cls, raw: bytes) -> Message:
         """Take a datagram apart."""
-        head, _, body = raw.decode("utf-8", "replace").partition("\r\n\r\n")
+        text = raw.decode("utf-8", "replace")
+        head, _, body = text.partition("\r\n\r\n")
         start, *lines = head.split("\r\n")
         pairs = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         vias = tuple(value for name, value in pairs if name in {"via", "v"})
-        return cls(start, dict(reversed(pairs)), vias, body)
+        return cls(start, dict(reversed(pairs)), vias, body, text)
 
     @property
     def call_id(self) -> str:
@@ -121,6 +123,9 @@ class Telephones:
         # How long a phone that has fallen silent waits before it says so. Many at once would else take from the switch
         # the processor that, anywhere but here, it need not share with them.
         self.pause_s = 0.0
+        # Given a list: every datagram that the switch sends to a phone, not to a caller. `says`: lines of each answer.
+        self.heard: list[str] | None = None
+        self.says: tuple[str, ...] = ()
         self._trunk_port = trunk_port
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
@@ -142,16 +147,24 @@ class Telephones:
 
     # --- what a test does -----------------------------------------------------------------------------------------
 
-    def call(self, number: str, dials: str) -> Dialog:
-        """A caller calls; he answers a BYE and hangs up by `hang_up`."""
+    def call(
+        self, number: str, dials: str, *, as_whom: str = "", more: tuple[str, ...] = (), replaces: str = ""
+    ) -> Dialog:
+        """A caller calls; they answer a BYE and hang up by `hang_up`.
+
+        `as_whom` is the From where it shows another one than `number`; `more` are further lines of the INVITE;
+        `replaces` is another call's, which this one shall replace, as `replaces` of this module writes it.
+        """
         self._calls += 1
         call_id = f"{number}-{self._calls}@{self.port}"
-        dialog = Dialog(number, call_id, f"<sip:{number}@127.0.0.1:{self.port}>;tag=c{self._calls}")
+        dialog = Dialog(number, call_id, f"{as_whom or f'<sip:{number}@127.0.0.1:{self.port}>'};tag=c{self._calls}")
         dialog.target = f"sip:{dials}@127.0.0.1:{self._trunk_port}"
         dialog.far = f"<{dialog.target}>"
         self._dialogs[call_id] = dialog
         dialog.sequence = 1
-        dialog.branch = self._request(dialog, "INVITE", 1, _SDP)
+        if replaces:
+            more = (*more, f"Replaces: {replaces}")
+        dialog.branch = self._request(dialog, "INVITE", 1, _SDP, more=more)
         return dialog
 
     def answer(self, dialog: Dialog) -> None:
@@ -188,6 +201,13 @@ class Telephones:
         dialog.sequence += 1
         self._request(dialog, "REFER", dialog.sequence, more=(f"Refer-To: <{target}{parameter}>",))
 
+    def press(self, dialog: Dialog, digit: str) -> None:
+        """The phone sends a key by SIP INFO."""
+        dialog.sequence += 1
+        self._request(
+            dialog, "INFO", dialog.sequence, f"Signal={digit}\r\nDuration=160\r\n", kind="application/dtmf-relay"
+        )
+
     def switch_died(self) -> None:
         """No ring survives a crash of the switch, and no message ends it: as a phone's own timer would, end it now."""
         for dialog in self._dialogs.values():
@@ -214,7 +234,14 @@ class Telephones:
                     self._asked(message, address)
 
     def _request(
-        self, dialog: Dialog, method: str, number: int, body: str = "", branch: str = "", more: tuple[str, ...] = ()
+        self,
+        dialog: Dialog,
+        method: str,
+        number: int,
+        body: str = "",
+        branch: str = "",
+        more: tuple[str, ...] = (),
+        kind: str = "application/sdp",
     ) -> str:
         self._branches += 1
         branch = branch or f"z9hG4bK{self.port}n{self._branches}"
@@ -230,12 +257,12 @@ class Telephones:
             "Max-Forwards: 70",
             *more,
         ]
-        self._send(lines, body, _address(dialog.target))
+        self._send(lines, body, _address(dialog.target), kind)
         return branch
 
-    def _send(self, lines: list[str], body: str, to: tuple[str, int]) -> None:
+    def _send(self, lines: list[str], body: str, to: tuple[str, int], kind: str = "application/sdp") -> None:
         if body:
-            lines = [*lines, "Content-Type: application/sdp"]
+            lines = [*lines, f"Content-Type: {kind}"]
         text = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body])
         self._socket.sendto(text.encode(), to)
 
@@ -250,6 +277,7 @@ class Telephones:
             f"Call-ID: {headers['call-id']}",
             f"CSeq: {headers['cseq']}",
             f"Contact: <sip:{contact[1] if contact else 'x'}@127.0.0.1:{self.port}>",
+            *self.says,
         ]
         self._send(lines, body, address)
 
@@ -283,6 +311,8 @@ class Telephones:
         dialog = self._dialogs.get(message.call_id)
         if dialog is not None:
             dialog.heard_s = self._came_s
+        if self.heard is not None and (dialog is None or dialog.invite is not None):
+            self.heard.append(message.raw)
         if method == "INVITE" and dialog is None:
             self._ring(message, address)
         elif method == "INVITE" and dialog is not None and dialog.state == "talking":

@@ -1,0 +1,123 @@
+"""The number plan: which ways to write a number mean the same one, and which numbers are nobody's. Pure.
+
+With a country in it, numbers are compared by meaning: in Germany +49 30 123456, 004930123456, 4930123456 and 030123456
+are one. What the numbers of each country look like the package phonenumbers knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from fsacd.core.numbers import WITHHELD, identity
+
+# Callers announce themselves again and again; to read a number takes a tenth of a millisecond.
+_REMEMBERED: Final = 50_000
+# A number that begins like another country's, without anything before it, may be one of the neighbourhood.
+_SHORTEST_ABROAD: Final = 9
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPlan:
+    """How numbers are read here.
+
+    `country` is its ISO 3166 code; empty: numbers are the same that have the same digits. `international` and `trunk`
+    are what people dial, and trunks may show, before a number of another country (00) and of another place (0).
+    `withheld` is what is shown where a caller shows no number, in small letters.
+    """
+
+    withheld: frozenset[str] = frozenset(WITHHELD)
+    country: str = ""
+    international: str = ""
+    trunk: str = ""
+
+    def identity(self, number: str) -> str:
+        """Give what tells the caller with this number from others; empty for nobody's. Of an identity it is itself.
+
+        That is the number with a plus and its country's code where the plan can tell, else as it is compared.
+        """
+        key = identity(number, self.withheld)
+        return _meant(self, key) if self.country and key.isascii() and key.removeprefix("+").isdigit() else key
+
+    def identities(self, numbers: Iterable[str]) -> frozenset[str]:
+        """Give those of all these numbers, without nobody's."""
+        return frozenset(map(self.identity, numbers)) - {""}
+
+    def forms(self, identities: Iterable[str]) -> list[str]:
+        """Give the ways to write the callers with these identities, without punctuation, the longest first."""
+        found = {form for one in identities for form in self._forms(one)}
+        return sorted(found, key=lambda form: (-len(form), form))
+
+    def _forms(self, one: str) -> Iterator[str]:
+        yield one
+        if self.country and one.startswith("+"):
+            digits, code = one[1:], _code(self.country)
+            yield digits
+            if self.international:
+                yield self.international + digits
+            if digits.startswith(code):
+                yield self.trunk + digits.removeprefix(code)
+
+
+PLAIN: Final = NumberPlan()
+"""The plan of who has said nothing: numbers are the same that have the same digits."""
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _meant(plan: NumberPlan, key: str) -> str:
+    """The number that these digits mean, like +4930123456; the digits where they mean none."""
+    import phonenumbers as p  # noqa: PLC0415 - heavy, and for who has a plan only
+
+    for text, region, is_sure in _readings(plan, key):
+        try:
+            number = p.parse(text, region)
+        except p.NumberParseException:
+            continue
+        if p.is_possible_number(number) if is_sure else p.is_valid_number(number):
+            return p.format_number(number, p.PhoneNumberFormat.E164)
+    return key
+
+
+def _readings(plan: NumberPlan, key: str) -> Iterator[tuple[str, str | None, bool]]:
+    """How the digits can be read, the likeliest first: text, the country it is dialled in, whether a prefix says so."""
+    if key.startswith("+"):
+        yield key, None, True
+        return
+    if plan.international and key.startswith(plan.international):
+        yield "+" + key.removeprefix(plan.international), None, True
+    code = _code(plan.country)
+    # Where both are the same, as in North America, either reading means the same number.
+    if plan.trunk and key.startswith(plan.trunk):
+        yield f"+{code}{key.removeprefix(plan.trunk)}", None, True
+    if key.startswith(code):
+        yield "+" + key, None, False
+    if not plan.trunk or plan.trunk == code:
+        yield key, plan.country, False
+    if len(key) >= _SHORTEST_ABROAD:
+        yield "+" + key, None, False
+
+
+def _code(country: str) -> str:
+    """The country's code of the telephone, like 49."""
+    import phonenumbers as p  # noqa: PLC0415 - heavy, and for who has a plan only
+
+    return str(p.country_code_for_region(country))
+
+
+def is_country(code: str) -> bool:
+    """Whether this is the ISO 3166 code of a country whose numbers are known."""
+    import phonenumbers as p  # noqa: PLC0415 - heavy, and for who has a plan only
+
+    return code in p.SUPPORTED_REGIONS
+
+
+def usual_prefixes(country: str) -> tuple[str, str]:
+    """The international prefix and the trunk prefix of a country; the first is empty where there are several."""
+    import phonenumbers as p  # noqa: PLC0415 - heavy, and for who has a plan only
+
+    facts = p.PhoneMetadata.metadata_for_region(country)
+    assert facts is not None, "is_country was asked before"
+    choices = ((facts.preferred_international_prefix or "").replace("~", ""), facts.international_prefix or "")
+    return next((one for one in choices if one.isascii() and one.isdigit()), ""), facts.national_prefix or ""
