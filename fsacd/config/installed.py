@@ -34,6 +34,7 @@ EVENTS: Final = (
     "fsacd::left",
     "fsacd::feature",
     "fsacd::probe",
+    "sofia::register",
 )
 COMMANDS: Final = (
     "originate",

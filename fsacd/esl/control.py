@@ -37,13 +37,14 @@ from fsacd.core.events import (
     OfferForked,
     OutsideCallEnded,
 )
-from fsacd.esl import encoder, features, referred, translate
+from fsacd.esl import devices, encoder, features, referred, translate
 from fsacd.esl.acknowledging import Acknowledging
 from fsacd.esl.attendance import Attendance
 from fsacd.esl.codec import Message
+from fsacd.esl.devices import Devices
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
-from fsacd.esl.ringing import registered_users, registrations, ring
+from fsacd.esl.ringing import Registrations, registered_users, registrations, ring
 from fsacd.esl.settings import RequireAck
 from fsacd.esl.terms import VARIABLE, Terms
 from fsacd.esl.watch import Watch
@@ -98,6 +99,7 @@ class CallControl:
             end=lambda leg: self._act(encoder.uuid_kill(leg.uuid, _NOT_ACKNOWLEDGED), _nobody),
         )
         self._attendance = Attendance()
+        self._devices = Devices(monotonic_ms)
         self._outside = (
             OutsideCalls(name, desk.phones, runtime.post, runtime.is_offer) if respect_outside_calls else None
         )
@@ -107,7 +109,7 @@ class CallControl:
             self._on_event,
             self._on_state,
             events=(*translate.EVENTS, *referred.EVENTS, *(EVENTS if respect_outside_calls else ())),
-            subclasses=translate.SUBCLASSES,
+            subclasses=(*translate.SUBCLASSES, *devices.SUBCLASSES),
             filters=(*translate.FILTERS, *referred.FILTERS, *(FILTERS if respect_outside_calls else ())),
         )
         self._watch = Watch(
@@ -206,24 +208,36 @@ class CallControl:
         self._act(last, lambda reply: self._on_reply(command, reply))
 
     def _ring_users(self, command: RingAgent, users: tuple[str, ...]) -> None:
-        """Ask where these users have registered, and ring each of their devices; in doubt, whom the switch finds."""
+        """Ring each device of these users; in doubt, the one that the switch finds.
+
+        Where they have registered is asked for first, unless each is known to have one device: then it is asked behind
+        the ring, for the next one.
+        """
+        known = self._devices.have_one_each(users)
+        if known:
+            self._ring(command, {})
         open_, registered = set(users), dict[str, tuple[str, ...]]()
 
-        def answered(user: str, reply: Reply) -> None:
+        def answered(user: str, changes: int, reply: Reply) -> None:
             registered[user] = registrations(reply.text) if reply.outcome is Outcome.OK else ()
+            if reply.outcome is Outcome.OK:
+                self._devices.answered(user, len(registered[user]), changes)
             open_.discard(user)
-            if open_:
-                return
-            try:
-                wire, legs = ring(command, registered)
-            except encoder.EncodeError as error:
-                self._failed(command, Reply(Outcome.NOT_SENT, str(error)))
-                return
-            self._act(wire, lambda reply: self._on_reply(command, reply))
-            self._runtime.post(OfferForked(command.offer_id, legs))
+            if not open_ and not known:
+                self._ring(command, registered)
 
         for user in users:
-            self._link.submit(encoder.sofia_contact(user), partial(answered, user), _LOOK_UP_S)
+            wire = encoder.sofia_contact(user)
+            self._link.submit(wire, partial(answered, user, self._devices.changes), _LOOK_UP_S)
+
+    def _ring(self, command: RingAgent, registered: Registrations) -> None:
+        try:
+            wire, legs = ring(command, registered)
+        except encoder.EncodeError as error:
+            self._failed(command, Reply(Outcome.NOT_SENT, str(error)))
+            return
+        self._act(wire, lambda reply: self._on_reply(command, reply))
+        self._runtime.post(OfferForked(command.offer_id, legs))
 
     def _submit(self, wire: Wire, on_reply: Callable[[Reply], object], timeout_s: float) -> None:
         self._link.submit(wire, on_reply, timeout_s)
@@ -283,6 +297,7 @@ class CallControl:
     # --- facts in ---
 
     def _on_event(self, message: Message) -> None:
+        self._devices.heard(message)
         if not self._watch.hears():
             return  # another daemon serves this switch; what matters will be asked for when it is ours
         now_ms = monotonic_ms()
@@ -339,11 +354,13 @@ class CallControl:
         match state:
             case Up():
                 self.terms.linked(state.dialplan, state.denied)
+                self._devices.begin(told=not set(devices.SUBCLASSES) & set(state.denied))
                 for trouble in self.terms.troubles():
                     log.warning("a switch is older than this daemon", what=trouble.words, detail=trouble.detail)
                 self._watch.link_up(state)
             case Down(reason):
                 self._acknowledging.clear()
+                self._devices.begin(told=False)
                 self._say(log.warning, "the link to the switch is down", reason)
                 self._watch.link_down(reason)
             case _:

@@ -159,7 +159,7 @@ def test_a_phone_is_reached_at_its_new_address_while_the_old_one_is_registered(
     assert counts(floor.phones) == [1]
 
 
-@pytest.mark.parametrize("answers", [1])
+@pytest.mark.parametrize("answers", [0, 1])
 def test_a_daemon_that_is_killed_while_all_ring_rings_nobody_twice(
     two_devices: Floor, other: Telephones, answers: int
 ) -> None:
