@@ -16,7 +16,7 @@ from fsacd.core.views import AgentView, CallView
 from tests.core.tally import Tally
 
 # How an offer ended that he let pass: his phone rang, and nothing was taken from him.
-LET_PASS = frozenset({"refused", "busy", "no_answer", "unreachable", "hung_up", "cancelled"})
+LET_PASS = frozenset({"refused", "busy", "diverted", "no_answer", "unreachable", "hung_up", "cancelled"})
 
 
 def is_somebodys(event: e.CallQueued) -> bool:

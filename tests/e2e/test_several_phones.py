@@ -46,6 +46,8 @@ def opened(workplace: Path, several: RealSwitch) -> Iterator[Opened]:
 
     def open_(contacts: dict[str, str], **settings: Any) -> Floor:
         config: dict[str, Any] = {
+            # However long a restart takes on a busy machine: the caller waits for it.
+            "lease": "1h",
             "defaults": {"wrap_up": "0s", "ring_timeout": "300s"},
             "queues": {"support": {}},
             "agents": {

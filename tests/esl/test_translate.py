@@ -437,6 +437,7 @@ def test_a_ring_can_outlive_neither_daemon_nor_caller() -> None:
         "force_transfer_context": "fsacd_agent_leg",
         "loopback_bowout": "false",
         "export_vars": "fsacd_agent",
+        "outbound_redirect_fatal": "true",
         "originate_timeout": "23",
         "sip_h_X-Fsacd-Call": CALL,
         "sip_h_X-Fsacd-Offer": OFFER,
