@@ -131,7 +131,8 @@ class Duties:
 
     def _silenced(self, event: e.Event | None, before: Snapshot, after: Snapshot) -> None:
         """Nobody is rung on who has asked for no calls; whoever has answered is let talk."""
-        if isinstance(event, e.AgentSetNotReady | e.AgentLoggedOut):
+        # Whoever a reload has taken out of the configuration can ask for nothing any more.
+        if isinstance(event, e.AgentSetNotReady | e.AgentLoggedOut) and event.agent_id in self.books.rules.agents:
             ringing = {offer.offer_id for offer in before.offers if offer.state == "ringing"}
             states = {o.offer_id: o.state for o in after.offers if o.agent_id == event.agent_id}
             for offer_id in ringing & set(states):
