@@ -170,6 +170,12 @@ def _expand(switch: Switch, text: str) -> str:
     return handler(switch, switch.expand(argument, None)) if handler else "INVALID COMMAND!\n"
 
 
+def _sofia_contact(switch: Switch, text: str) -> str:
+    """Where a user has registered; a phone of the model does so once at most."""
+    user = text.rpartition("/")[2].partition("@")[0]
+    return switch.directory.get(user) or "error/user_not_registered"
+
+
 def _create_uuid(switch: Switch, _text: str) -> str:
     return switch.agenda.uuid()
 
@@ -197,6 +203,7 @@ COMMANDS: dict[str, Command] = {
     "sched_del": _sched_del,
     "sched_transfer": _sched_transfer,
     "show": _show,
+    "sofia_contact": _sofia_contact,
     "status": _status,
     "strepoch": _strepoch,
     "uptime": _uptime,

@@ -43,6 +43,7 @@ from tests.sim.model import Model
         ("uptime", "0\n"),
         ("uptime fortnights", "-USAGE: [us|ms|s|m|h|d|microseconds|milliseconds|seconds|minutes|hours|days]\n"),
         ("eval [${uptime(s)}]", "[0\n]"),
+        ("sofia_contact */1001@127.0.0.1", "error/user_not_registered"),
         ("hash select/fsacd/x", "-ERR no reply\n"),
         ("hash x", "-ERR Usage: hash insert|insert_ifempty|select|delete|delete_ifmatch/realm/key[/value]\n"),
     ],
@@ -50,6 +51,15 @@ from tests.sim.model import Model
 def test_reply(command: str, reply: str) -> None:
     """The words are FreeSWITCH's, newlines included."""
     assert Model().client.api(command) == reply
+
+
+def test_where_a_user_has_registered() -> None:
+    """With or without a profile and a domain; whoever has not registered is nowhere."""
+    model = Model()
+    model.switch.directory |= {"1001": "sofia/internal/1001@127.0.0.1:5070", "1002": ""}
+    for user in ("*/1001@127.0.0.1", "1001@127.0.0.1", "*/1001", "1001"):
+        assert model.client.api(f"sofia_contact {user}") == "sofia/internal/1001@127.0.0.1:5070"
+    assert model.client.api("sofia_contact */1002") == "error/user_not_registered"
 
 
 def test_hash_is_a_lock() -> None:
