@@ -25,6 +25,7 @@ from fsacd.core.events import (
     Taken,
     TalkFound,
 )
+from fsacd.core.offer import MOST_LEGS, legs_of, offer_id
 from fsacd.core.records import Elsewhere
 from fsacd.core.views import CallView, OfferView, Snapshot
 from fsacd.esl import sync, translate
@@ -264,6 +265,21 @@ def test_no_answer_is_no_fact() -> None:
     lost = Reply(Outcome.UNCONFIRMED, "the link was closed")
     assert sync.channels(lambda _: lost) is None
     assert list(sync.missed(view("waiting", "ringing"), "fs1", {}, lambda _: lost, returned)) == []
+
+
+@pytest.mark.parametrize("answered", [0, 1])
+def test_of_several_phones_the_one_that_was_answered_is_found(answered: int) -> None:
+    """By the name of its leg, of which alone the switch is asked; the others may ring, or have fallen silent."""
+    several = offer_id(1, CALL, 1)
+    names = legs_of(several, MOST_LEGS)
+    offer = OfferView(several, CALL, "1001", "fs1", "ringing", 0, heard_of=True, legs=names)
+    snapshot = replace(view("offered", None), offers=(offer,))
+    switch = Switch({LEG: WAITS, names[answered]: PARKED})
+    assert facts(switch, snapshot) == [OfferAnswered(several, "fs1", names[answered])]
+    assert set(switch.dumped) <= {LEG, names[answered]}
+    assert facts(Switch({LEG: WAITS, names[0]: RINGS, names[1]: RINGS}), snapshot) == []
+    gone = OfferEnded(several, OfferEnd.HUNG_UP, "ended_unseen")
+    assert facts(Switch({LEG: WAITS}), snapshot) == [gone]
 
 
 def test_legs_of_another_switch_are_not_asked_for() -> None:
