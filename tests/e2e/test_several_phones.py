@@ -161,6 +161,26 @@ def test_a_phone_is_reached_at_its_new_address_while_the_old_one_is_registered(
     assert counts(floor.phones) == [1]
 
 
+def test_a_device_that_comes_later_rings_with_the_next_call(
+    workplace: Path, several: RealSwitch, other: Telephones, opened: Opened
+) -> None:
+    """It was known that the agent has one, who is rung at once; the switch tells of the other as it registers."""
+    floor = opened({AGENT: f"user/{AGENT}@{DOMAIN}"})
+    register(workplace, several, floor.phones)
+    floor.start()
+    for rings in (1, 2):
+        floor.call(CALLER, "support")
+        ring = floor.ring(CALLER, rings)
+        floor.talk(ring)
+        floor.hang_up(ring)
+        floor.becomes("ready", AGENT)
+    register(workplace, several, other)
+    floor.call(NEXT, "support")
+    floor.ring(NEXT)
+    await_true(lambda: bool(other.rung), 10, "the other device rings, too")
+    assert counts(floor.phones, other) == [3, 1]
+
+
 @pytest.mark.parametrize("answers", [0, 1])
 def test_a_daemon_that_is_killed_while_all_ring_rings_nobody_twice(
     two_devices: Floor, other: Telephones, answers: int
