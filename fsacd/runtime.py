@@ -41,8 +41,10 @@ _GC_THRESHOLDS = (700, 2, 6_000)
 # A snapshot looks at everything: many readers within this time share one.
 _SNAPSHOT_MS = 50
 _FAILED = "the engine has failed; fsacd is being restarted"
-# A deadline that comes so late was slept through; before it is acted on, others have so long to read what has happened.
-_STOOD_STILL_MS = 500
+# The timer looks at the clock so often. If it comes to that later by so much, the process was stopped, or starved:
+# before a deadline is acted on, others have so long to read what has happened.
+_LOOK_MS = 200
+_STOOD_STILL_MS = 100
 _LISTEN_S = 0.1
 # The two clocks read one after the other differ by a little; beyond this, the wall clock was set.
 _WALL_STEP_MS = 100
@@ -299,19 +301,25 @@ class Runtime:
         self.failure = why
         log.critical("no deadline is kept any more, so nothing is decided", why=why)
 
+    def _listen(self) -> None:
+        """What has made a deadline void may lie in the sockets: let it be read."""
+        gevent.sleep(_LISTEN_S)
+
     def _keep_time(self) -> None:
+        awake_ms = self._clock()
         while not self._stopped:
             deadline_ms = self._engine.next_deadline_ms()
             self._sleeping_until = deadline_ms
-            timeout_s = None if deadline_ms is None else max(0, deadline_ms - self._clock()) / 1000
-            if timeout_s is None or timeout_s > 0:
-                self._wake.wait(timeout_s)
+            left_ms = _LOOK_MS if deadline_ms is None else min(_LOOK_MS, deadline_ms - self._clock())
+            if left_ms > 0:
+                self._wake.wait(left_ms / 1000)
                 self._wake.clear()
+            slept_ms, awake_ms = self._clock() - awake_ms, self._clock()
             deadline_ms = self._engine.next_deadline_ms()
-            if deadline_ms is not None and deadline_ms <= self._clock():
-                if self._clock() - deadline_ms > _STOOD_STILL_MS:
-                    # This process was stopped, or starved: what has made the deadline void may lie in the sockets.
-                    gevent.sleep(_LISTEN_S)
+            if deadline_ms is not None and deadline_ms <= awake_ms:
+                # The deadline itself need not be late: it may have come at the very end of what was slept through.
+                if max(slept_ms, awake_ms - deadline_ms) > _LOOK_MS + _STOOD_STILL_MS:
+                    self._listen()
                 self._before_deadlines()
                 self._step(None)
                 self._drain()

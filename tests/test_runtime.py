@@ -131,6 +131,37 @@ def test_what_was_slept_through_is_heard_before_deadlines_are_acted_on() -> None
     assert [type(command).__name__ for command in sent] == ["RingAgent", "Connect"]
 
 
+def test_a_deadline_at_the_end_of_what_was_slept_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not late at all, and what makes it void lies in the sockets all the same."""
+    clock_ms = 0
+    patient = replace(RULES, queues={"q": QueueRules("q", ring_timeout_ms=20_000)})
+    runtime, sent = Runtime(Engine(patient, shipped()), clock=lambda: clock_ms), list[Command]()
+    runtime.set_sender(sent.append)
+    runtime.post(SwitchConnected("s"))
+    runtime.post(AgentLoggedIn("a", "test"))
+    runtime.post(CallQueued("c", "q", 0, Leg("s", "u")))
+    (ring,) = sent
+    assert isinstance(ring, RingAgent)
+    heard = list[int]()
+
+    def hear(_runtime: Runtime) -> None:
+        heard.append(clock_ms)
+        runtime.post(OfferAnswered(ring.offer_id, "s"))
+
+    monkeypatch.setattr(Runtime, "_listen", hear)
+    runtime.start()
+    gevent.sleep(0.01)
+    deadline_ms = runtime._engine.next_deadline_ms()
+    assert deadline_ms is not None
+    clock_ms = deadline_ms
+    with gevent.Timeout(60):
+        while not heard:
+            gevent.sleep(0.01)
+    gevent.sleep(0.05)
+    runtime.stop()
+    assert [type(command).__name__ for command in sent] == ["RingAgent", "Connect"]
+
+
 def test_a_wish_is_refused_with_the_engines_reason(rig: Rig) -> None:
     """What the API tells its caller is the engine's own sentence."""
     with pytest.raises(Refused, match="agent a is logged out"):

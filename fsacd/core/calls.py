@@ -262,7 +262,7 @@ def replaced(world: World, event: CallerReplaced) -> None:
     if call is None or not in_queue(call.state):
         return  # who talks has no place to be given; or the call has ended
     _await_heir(world, call)
-    world.command(TakeIn(call.call_id, event.by, call.queue, world.now_ms - call.arrived_ms))
+    world.command(TakeIn(call.call_id, event.heir, call.queue, world.now_ms - call.arrived_ms))
 
 
 def _await_heir(world: World, call: c.Call) -> None:

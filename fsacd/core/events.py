@@ -132,10 +132,10 @@ class CallerTaken:
 
 @fact
 class CallerReplaced:
-    """The leg `by` has taken the place of a call's leg (INVITE with Replaces), and is in no queue yet."""
+    """The leg `heir` has taken the place of a call's leg (INVITE with Replaces), and is in no queue yet."""
 
     leg: Leg
-    by: Leg
+    heir: Leg
 
 
 @fact

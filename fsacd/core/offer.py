@@ -41,6 +41,10 @@ class OfferEnding:
     give_up_ms: int
 
 
+# A busy switch makes a leg long after it has accepted the order for it. Seen on FreeSWITCH 1.10.12: over five seconds,
+# where ten others wanted the processors.
+MAKING_MS = 10_000
+
 # A state without fields is made once: there is nothing in it to tell two of them apart.
 RINGING, CONNECTING, TALKING = OfferRinging(), OfferConnecting(), OfferTalking()
 

@@ -206,7 +206,10 @@ def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
         # Neither can it be asked, nor could it say that it has: the leg may be there when the link is back.
         world.timers.set("offer", offer.offer_id, world.now_ms + _LONGEST_CANCEL_PAUSE_MS)
         return
-    late_ms = world.now_ms - ending.give_up_ms
+    # Of a leg of which nothing was heard yet, nobody knows that it will not come.
+    heard_of = offer.rang_ms is not None or offer.answered_ms is not None
+    made_ms = 0 if heard_of else offer.started_ms + o.MAKING_MS
+    late_ms = world.now_ms - max(ending.give_up_ms, made_ms)
     if late_ms >= 0 and offer.cancels >= _CANCELS_IN_VAIN:
         world.anomaly("offer_unconfirmed", f"the leg of offer {offer.offer_id} did not end in time")
         write_end(world, offer, OfferEnd.CANCELLED)
@@ -216,7 +219,7 @@ def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
     offer.cancels += 1
     pause_ms = min(world.rules.limits.cancel_retry_ms << offer.cancels, _LONGEST_CANCEL_PAUSE_MS)
     again_ms = world.now_ms + pause_ms
-    world.timers.set("offer", offer.offer_id, again_ms if late_ms >= 0 else min(again_ms, ending.give_up_ms))
+    world.timers.set("offer", offer.offer_id, again_ms if late_ms >= 0 else min(again_ms, world.now_ms - late_ms))
     world.command(CancelOffer(offer.offer_id, offer.switch, ending.reason, offer.named_legs))
 
 

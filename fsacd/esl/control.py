@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
@@ -60,6 +62,8 @@ log = structlog.get_logger(__name__)
 _LOOK_UP_S = 1.0
 # What was wrong so long ago is told no more.
 _LATELY_S = 60.0
+# The dialplan that has a tone for each reason.
+_TONES_SINCE = 3
 # Q.850 102: as FreeSWITCH itself ends what nobody acknowledges.
 _NOT_ACKNOWLEDGED = "RECOVERY_ON_TIMER_EXPIRE"
 
@@ -100,6 +104,7 @@ class CallControl:
         )
         self._attendance = Attendance()
         self._devices = Devices(monotonic_ms)
+        self._music, self._silent_s = "", -math.inf  # which music could not be played, and when that was told
         self._outside = (
             OutsideCalls(name, desk.phones, runtime.post, runtime.is_offer) if respect_outside_calls else None
         )
@@ -312,6 +317,8 @@ class CallControl:
             self._outside.hear(message)
 
     def _tell(self, message: Message, now_ms: int) -> None:
+        if message.subclass == "fsacd::waiting" and (music := message.get("variable_fsacd_silent")):
+            self._music, self._silent_s = music, time.monotonic()
         fact = self._reader.read(message, self._watch.clock, now_ms)
         match fact:
             case None:
@@ -347,8 +354,11 @@ class CallControl:
             self._runtime.post(call)
 
     def _serve(self, feature: translate.Feature) -> None:
-        done = self._desk.serve(feature)
-        self._act(encoder.uuid_transfer(feature.leg.uuid, "fsacd_yes" if done else "fsacd_no", "fsacd"), _nobody)
+        refused = self._desk.serve(feature)
+        answer = "fsacd_yes" if refused is None else "fsacd_no"
+        if refused is not None and (self.terms.dialplan or 0) >= _TONES_SINCE:
+            answer += f"_{refused}"
+        self._act(encoder.uuid_transfer(feature.leg.uuid, answer, "fsacd"), _nobody)
 
     def _on_state(self, state: LinkState) -> None:
         match state:
@@ -373,8 +383,16 @@ class CallControl:
         """Log what the switch can bring about, once a minute for each kind of it."""
         seldom(tell, kind_of(why), event, group=self.name, switch=self.name, why=why, **fields)
 
+    def _silence(self) -> Iterator[Trouble]:
+        if time.monotonic() - self._silent_s < _LATELY_S:
+            yield Trouble(
+                f"Switch {self.name} cannot play the music that waiting callers are to hear; they hear a tone.",
+                shortened(f"fsacd_music is {self._music}"),
+            )
+
     def troubles(self) -> Iterator[Trouble]:
         """What the switch has said lately that it should not."""
+        yield from self._silence()
         stats = self._link.stats()
         if stats.nonsense_ago_s < _LATELY_S:
             yield Trouble(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import structlog
 
@@ -31,6 +32,14 @@ _TRIES_OF_PHONE = 5
 _TRIES_FOR_AGENT = 20
 # So many agents are named to whoever asks what is wrong.
 _NAMED = 5
+
+
+class Refusal(StrEnum):
+    """Why a feature code was refused, as far as the phone is told: each has a tone of its own (dialplan, fsacd_no)."""
+
+    AGENT = "agent"  # nobody of ours, or not from this phone
+    PIN = "pin"
+    NOW = "now"  # not in the agent's state
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +93,21 @@ class Desk:
             {agent_id: member.domain or member.implied for agent_id, member in members.items()},
         )
 
-    def serve(self, feature: Feature) -> bool:
-        """Do what was dialled. False, with one line in the log, if it was refused."""
+    def serve(self, feature: Feature) -> Refusal | None:
+        """Do what was dialled. If it was refused, the kind of reason, with one line in the log."""
         phone = _phone(feature)
         agent_id = self._agent(feature)
         said = {"what": feature.what[:64], "agent": agent_id[:128], "phone": phone[:128]}
-        refused = self._forbidden(feature, agent_id)
+        kind, refused = Refusal.AGENT, self._forbidden(feature, agent_id)
         if refused is None:
-            refused = self._do(feature, agent_id)
+            kind, refused = Refusal.PIN, self._wrong_pin(feature, agent_id)
+        if refused is None:
+            kind, refused = Refusal.NOW, self._do(feature, agent_id)
         if refused is None:
             seldom(log.info, feature.what, "feature code", group=agent_id, **said)
-            return True
+            return None
         seldom(log.warning, refused, "feature code refused", **said, why=refused)
-        return False
+        return kind
 
     def troubles(self) -> Iterator[Trouble]:
         """What works less well than it should."""
@@ -151,11 +162,9 @@ class Desk:
                 f"the phone authenticated in the domain {feature.domain[:64]}, which is not the agent's; "
                 "an agent's id may be USER@DOMAIN, and agent_domain says which it is for all others"
             )
-        if self._is_own(agent_id, feature):
-            return None
-        if not self.may_act_for_others or member.pin is None:
+        if not self._is_own(agent_id, feature) and (not self.may_act_for_others or member.pin is None):
             return "nobody may act for this agent"
-        return self._wrong_pin(feature, agent_id, member.pin)
+        return None
 
     def _is_own(self, agent_id: str, feature: Feature) -> bool:
         """Whether the agent is the one whose phone it is; that the domain fits is known."""
@@ -167,7 +176,10 @@ class Desk:
         member = self._members.get(agent_id)
         return agent_id if member is not None and (not feature.domain or member.is_in(feature)) else ""
 
-    def _wrong_pin(self, feature: Feature, agent_id: str, pin: str) -> str | None:
+    def _wrong_pin(self, feature: Feature, agent_id: str) -> str | None:
+        pin = self._members[agent_id].pin
+        if self._is_own(agent_id, feature) or pin is None:
+            return None  # who acts for themselves needs none
         now_ms, phone = self._clock(), _phone(feature)
         if (left_ms := self._by_phone.locked_ms(phone, now_ms)) > 0:
             return f"too many wrong PINs from this phone; none is taken for {left_ms // 1_000 + 1} s"

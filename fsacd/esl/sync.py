@@ -27,7 +27,7 @@ from fsacd.core.events import (
     Taken,
     TalkFound,
 )
-from fsacd.core.offer import is_leg_of
+from fsacd.core.offer import MAKING_MS, is_leg_of
 from fsacd.core.records import ENDED_UNSEEN, Elsewhere
 from fsacd.core.views import CallView, OfferView, Snapshot
 from fsacd.esl import encoder
@@ -51,8 +51,6 @@ _PARTNER = "variable_bridge_to"
 # Somebody has parked it (uuid_park): it hears nothing, and waits for whoever comes for it.
 _PARK = "CS_PARK"
 _LONGEST_NUMBER = 19
-# Seen on FreeSWITCH 1.10.12 at a load of 30 for two processors: over two seconds.
-_MAKING_MS = 4_000
 
 
 class Difference(StrEnum):
@@ -188,7 +186,7 @@ def may_be_in_the_making(offer: OfferView, now_ms: int) -> bool:
     It makes legs on threads of their own, and a busy one takes seconds; to it there is no such leg until then. An
     agent taken for free meanwhile would be rung twice.
     """
-    return not offer.heard_of and offer.state in ("ringing", "ending") and now_ms - offer.started_ms < _MAKING_MS
+    return not offer.heard_of and offer.state in ("ringing", "ending") and now_ms - offer.started_ms < MAKING_MS
 
 
 def _end_of_offer(offer: OfferView, away: Away) -> Event:

@@ -197,6 +197,9 @@ def _playback(session: Session, data: str) -> Thread:
     """Play; an interruption counts as an error, a break or the end as played."""
     channel, switch = session.channel, session.switch
     session.early_media()
+    if data.rpartition("]")[2] in switch.missing_sounds:
+        channel.variables["current_application_response"] = "FILE NOT FOUND"
+        return
     length_us, limit_us = sound_length_us(data), None
     seconds = switch.variable("playback_timeout_sec", session)
     if seconds.isdigit() and int(seconds) > 1:

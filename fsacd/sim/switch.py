@@ -70,6 +70,8 @@ class Switch:
         # user → contact ("" when he is not registered); contact without sofia/<profile>/ → phone.
         self.directory: dict[str, str] = {}
         self.phones: dict[str, Phone] = {}
+        # What `playback` does not find, as a file or stream that nobody has put there.
+        self.missing_sounds: set[str] = set()
         self.profiles = {"internal"}
         self.max_sessions = self.settings.max_sessions
         self.hostname = self.settings.hostname

@@ -4,8 +4,8 @@ What is promised, and what judges it:
 
 - one outcome for each call: `write` ("two outcomes"), `conclude` ("no outcome"); and the true one: `_history`
 - one live offer for each agent, as the switch has his legs: `_one_ring_each`, at every moment
-- no leg or call that the other side knows nothing of after five seconds, no offer after ten: `_limbo`, and `conclude`
-  at the end
+- no leg or call that the other side knows nothing of after five seconds, no offer after twenty: `_limbo`, and
+  `conclude` at the end
 - nobody rings for a caller who has gone: `_limbo`, after two seconds
 - no place lost: `_order` from look to look, and each call's key in `_compare`
 - nobody hung up who has not talked: `_lost_callers`; and what a daemon counts as lost: `count`
@@ -31,8 +31,8 @@ _NOT_LOST = tuple(Elsewhere)
 LOOK_US = 200 * MS
 # What is wrong for longer, while somebody serves and nothing is broken, is wrong.
 LIMBO_US = 5 * SECOND
-# A leg that was ordered may be in the making for four seconds, and is missed at the next look but one.
-NO_LEG_US = 10 * SECOND
+# A leg that was ordered may be in the making for ten seconds, and is missed at the next look but one.
+NO_LEG_US = 20 * SECOND
 RING_FOR_NOBODY_US = 2 * SECOND
 # A talk of which so much was heard is known.
 HEARD_US = 2 * SECOND

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -64,14 +65,16 @@ def rows(database: str, queue: str) -> str:
     found: list[str] = []
 
     def there() -> bool:
-        with psycopg.connect(database) as connection:
+        # Of a new database the tables are made one after the other.
+        with suppress(psycopg.errors.UndefinedTable), psycopg.connect(database) as connection:
             of_calls = "SELECT to_jsonb(calls)::text FROM calls WHERE queue = %s"
             of_decisions = "SELECT to_jsonb(decisions)::text FROM decisions WHERE queue = %s"
             calls, decisions = (
                 [row for (row,) in connection.execute(query, (queue,))] for query in (of_calls, of_decisions)
             )
-        found[:] = [*calls, *decisions]
-        return bool(calls and decisions)
+            found[:] = [*calls, *decisions]
+            return bool(calls and decisions)
+        return False
 
     await_true(there, 30, "history has the call and the decision")
     return "".join(found)

@@ -32,6 +32,7 @@ class Link:
     def __init__(self) -> None:
         self.answers: dict[str, Reply] = {}
         self.sent: list[str] = []
+        self.wires: list[Wire] = []
         self.hash: Callable[[Wire], Reply] | None = None
         self.on_renewal: Callable[[str], object] = lambda _reason: None
 
@@ -40,6 +41,7 @@ class Link:
     ) -> None:
         verb = wire.data.decode().split()[1]
         self.sent.append(verb)
+        self.wires.append(wire)
         if on_reply is not None:
             if verb == "hash" and self.hash is not None:
                 gevent.spawn(on_reply, self.hash(wire))

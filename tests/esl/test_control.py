@@ -401,3 +401,38 @@ def test_what_a_switch_has_said_wrongly_is_told_for_a_while(rig: Rig) -> None:
     counters.nonsense_at_s -= 61
     counters.left_out_at_s -= 61
     assert list(control.troubles()) == []
+
+
+@pytest.mark.parametrize(("dialplan", "answer"), [("2", "fsacd_no"), ("3", "fsacd_no_agent")])
+def test_a_refused_code_has_a_tone_of_its_own(dialplan: str, answer: str) -> None:
+    """Where the dialplan has one: an older one knows one tone for all reasons."""
+    rig = Rig()
+    rig.control._watch.listens = True
+    rig.control.terms.linked(dialplan, ())
+    rig.control._on_event(
+        Message(
+            Kind.EVENT,
+            {
+                "Event-Name": "CUSTOM",
+                "Event-Subclass": "fsacd::feature",
+                "Unique-ID": LEG.uuid,
+                "variable_fsacd_feature": "ready",
+                "variable_fsacd_user": "4711",
+            },
+        )
+    )
+    until(lambda: rig.link.wires)
+    assert rig.link.wires[-1].data.decode().split()[1:] == ["uuid_transfer", LEG.uuid, answer, "XML", "fsacd"]
+
+
+def test_music_that_cannot_be_played_is_told() -> None:
+    """By the announcements of those who should hear it."""
+    rig = Rig()
+    rig.control._watch.listens = True
+    headers = {"Event-Name": "CUSTOM", "Event-Subclass": "fsacd::waiting", "Unique-ID": LEG.uuid}
+    rig.control._on_event(Message(Kind.EVENT, headers))
+    assert list(rig.control._silence()) == []
+    rig.control._on_event(Message(Kind.EVENT, {**headers, "variable_fsacd_silent": "local_stream://gone"}))
+    (trouble,) = rig.control._silence()
+    assert trouble.words == "Switch fs1 cannot play the music that waiting callers are to hear; they hear a tone."
+    assert trouble.detail == "fsacd_music is local_stream://gone"

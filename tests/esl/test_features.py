@@ -20,7 +20,7 @@ from fsacd.core.events import (
 )
 from fsacd.errors import Forbidden, Refused
 from fsacd.esl import pins
-from fsacd.esl.features import Desk, Member
+from fsacd.esl.features import Desk, Member, Refusal
 from fsacd.esl.pins import WrongPins
 from fsacd.esl.translate import Feature
 from fsacd.rights import Places, Principal, may_ask
@@ -56,7 +56,8 @@ class Office:
     ) -> bool:
         """Dial it; without a domain, as a dialplan that does not say it."""
         home = HOME if domain else ""
-        return self.desk.serve(Feature(what, Leg("fs1", "x"), user, agent, reason, pin, domain, home))
+        self.refusal = self.desk.serve(Feature(what, Leg("fs1", "x"), user, agent, reason, pin, domain, home))
+        return self.refusal is None
 
 
 @pytest.fixture
@@ -201,6 +202,24 @@ def test_a_refusal_of_the_engine_is_heard(office: Office) -> None:
     """The agent hears the tone for no."""
     office.refuse = "agent 1001 is not in wrap-up"
     assert office.dial("end_wrap_up") is False
+
+
+@pytest.mark.parametrize(
+    ("dialled", "refusal"),
+    [
+        ({"user": "", "agent": "1001"}, Refusal.AGENT),
+        ({"user": "4711"}, Refusal.AGENT),
+        ({"user": "1002", "agent": "1001", "pin": "1"}, Refusal.AGENT),
+        ({"agent": "1002", "pin": "0000"}, Refusal.PIN),
+        ({}, Refusal.NOW),
+        ({"agent": "1002", "pin": "4711"}, Refusal.NOW),
+    ],
+)
+def test_the_phone_is_told_why(office: Office, dialled: dict[str, str], refusal: Refusal) -> None:
+    """By a tone of its own: whose code it is, the PIN, or what the agent does now."""
+    office.refuse = "agent 1001 is not in wrap-up"
+    assert not office.dial("end_wrap_up", **dialled)
+    assert office.refusal is refusal
 
 
 def test_an_unknown_code_is_refused(office: Office) -> None:

@@ -213,8 +213,8 @@ def test_a_leg_that_the_switch_has_not_made_yet(state: str) -> None:
     def found(offer: OfferView, now_ms: int, away: sync.Away = sync.HERE) -> list[Event]:
         return facts(switch, Snapshot(now_ms, (call,), (), (), (offer,), ()), away=away)
 
-    assert found(young, 13_999) == []
-    assert found(young, 14_000) == [gone]
+    assert found(young, 19_999) == []
+    assert found(young, 20_000) == [gone]
     assert found(replace(young, heard_of=True), 10_100) == [gone], "it rang, and is not there any more"
     never = OfferEnded(OFFER, OfferEnd.NOT_SENT, "switch_restarted")
     assert never in found(young, 10_100, sync.Away(restarted=True)), "a switch that was started anew makes none"

@@ -14,7 +14,7 @@ from fsacd.testing import agent, queue, rules_of
 from tests.sim.installed import DATA, FREESWITCH, REPOSITORY, Centre, installed
 from tests.sim.model import Model
 
-INNER = ("careful", "new_call", "wait", "back", "arm", "step", "fallback", "feature", "yes", "no")
+INNER = ("careful", "new_call", "wait", "back", "arm", "step", "unheard", "fallback", "feature", "yes", "no")
 RULES = rules_of(queue("support"), queue("empty"), replace(agent("anna", "support"), switch="fs1"))
 SETTLED_MS = 1_500
 
@@ -44,6 +44,23 @@ def test_a_private_caller_is_hidden() -> None:
     (ring,) = centre.commanded(RingAgent)
     assert isinstance(ring, RingAgent)
     assert (ring.caller_number, ring.caller_name, ring.hidden) == ("", "", True)
+
+
+def test_music_that_is_not_there_is_a_tone_and_a_word() -> None:
+    """The caller hears something, the announcements say so, and no longer when it is there again."""
+    model, music = installed(), "local_stream://gone"
+    model.switch.globals["fsacd_music"] = music
+    model.switch.missing_sounds.add(music)
+    model.client.events_on.feed(b"event json PLAYBACK_START\n\n")
+    line = model.switch.call(Caller("+49301", "queue-support"), ScriptedPhone())
+    model.run(25_000)
+    told = [event.get("variable_fsacd_silent") for event in model.client.seen("CUSTOM", line.uuid)]
+    heard = [event.get("Playback-File-Path", "") for event in model.client.seen("PLAYBACK_START", line.uuid)]
+    assert told[-1] == music
+    assert heard and all("tone_stream" in path for path in heard)
+    model.switch.missing_sounds.clear()
+    model.run(25_000)
+    assert model.client.seen("CUSTOM", line.uuid)[-1].get("variable_fsacd_silent") is None
 
 
 @pytest.mark.parametrize("name", INNER)
