@@ -193,6 +193,8 @@ class Schedule:
         """Break it and mend it; what keeps nobody apart is mended while the next thing breaks already."""
         if fault.blind:
             judge.broken = True
+        else:
+            gevent.joinall(self._mending)  # what is away already can be neither killed nor stopped
         words, mend = fault.breaks(stage)
         self._say(f"{words}, for {for_s:.1f} s")
         if fault.blind:
