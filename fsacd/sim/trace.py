@@ -15,6 +15,9 @@ import orjson
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
+# When a call has queued, in what its leg leaves to an heir: no two recordings have the same millisecond.
+_QUEUED_AT = re.compile(r"(fsacd_heir=[^/^ ]*/)[0-9]+")
+
 # The headers that a client decides by, and the short names under which a trace shows them.
 HEADERS = (
     ("Channel-State", "state"),
@@ -85,7 +88,7 @@ def trace(raw: bytes, jobs: Mapping[str, str] | None = None) -> list[TraceLine]:
     names = _legs([event for *_, event in received])
 
     def short(text: str) -> str:
-        return _UUID.sub(lambda hit: names.get(hit.group(), "uuid"), text).strip()
+        return _QUEUED_AT.sub(r"\1ms", _UUID.sub(lambda hit: names.get(hit.group(), "uuid"), text).strip())
 
     lines: list[TraceLine] = []
     start_us: int | None = None
