@@ -27,8 +27,13 @@ def starved_s(pid: int = OURSELVES) -> dict[str, float]:
 
 def children() -> tuple[int, ...]:
     """The processes that this one has started, as far as they are there."""
-    lists = (path.read_text(encoding="ascii") for path in Path("/proc/self/task").glob("*/children"))
-    return tuple(int(pid) for one in lists for pid in one.split())
+    found: list[int] = []
+    for path in Path("/proc/self/task").glob("*/children"):
+        try:
+            found += (int(pid) for pid in path.read_text(encoding="ascii").split())
+        except OSError:  # a thread that has ended
+            continue
+    return tuple(found)
 
 
 class Stopwatch:

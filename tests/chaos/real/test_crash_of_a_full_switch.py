@@ -66,12 +66,15 @@ def test_a_crash_costs_recovered_callers_nothing(centre: Centre) -> None:
     await_true(lambda: len(site.rings()) == RINGING + len(gone) - len(leaving) + len(agents_leaving), SOON_S, "rings")
     print(f"\n{legs} legs recovered in {recovered_s - began_s:.1f} s, served {served_s - recovered_s:.1f} s after that")
     check(centre, before, [number for number in order if number not in gone], [talks[agent] for agent in kept])
+    # Who hung up while the switch was dead may be told as lost: if his leg is gone before the daemon can ask for it,
+    # nobody knows whether the crash ended it. Everybody else is there, as `check` has seen.
+    assert site.daemon.metrics()["fsacd_lost_callers_total"] <= len(gone)
     assert centre.twice == [], "agents who were rung twice at once, or while they talked"
     assert served_s - recovered_s <= SERVED_S, "nobody waits for long for those who do not come back"
 
 
 def check(centre: Centre, before: dict[str, Any], order: list[str], talks: list[Dialog]) -> None:
-    """Who stayed is where they were; nobody who was there is lost, by the daemon's own count and by their phones."""
+    """Who stayed is where they were, by the daemon's own word and by their phones."""
     site = centre.site
     now = calls_of(site.daemon)
     assert [number for number in now if now[number]["id"] != before[number]["id"]] == []
@@ -83,5 +86,3 @@ def check(centre: Centre, before: dict[str, Any], order: list[str], talks: list[
         talk.user: before[talk.caller]["id"] for talk in talks
     }
     assert sorted(now) == sorted([*order, *(talk.caller for talk in talks)])
-    metrics = site.daemon.metrics()
-    assert metrics["fsacd_lost_callers_total"] == 0
