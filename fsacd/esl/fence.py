@@ -62,8 +62,8 @@ class FenceError(Exception):
 class Asking(Protocol):
     """What the fence needs of the link."""
 
-    def all(self, wires: Sequence[Wire]) -> list[Reply]:
-        """Ask all of these, in this order, over one connection."""
+    def all(self, wires: Sequence[Wire], limit_s: float | None = None) -> list[Reply]:
+        """Ask all of these, in this order, over one connection, and wait no longer than that."""
         ...
 
 
@@ -205,7 +205,8 @@ class Fence:
             return False
         sent_ms = self._clock()
         until = str(self._uptime(sent_ms) + self._term_ms)
-        reply = self._ask.all((encoder.hash_insert(mine.renewals, until), encoder.hash_select(_KEY)))[1]
+        asked = (encoder.hash_insert(mine.renewals, until), encoder.hash_select(_KEY))
+        reply = self._ask.all(asked, self.left_ms() / 1000)[1]
         if not self.holds():
             return False
         if not _is_answer(reply):

@@ -48,8 +48,6 @@ _LEASE_RENEWALS: Final = 12
 # it is written as if it ended earlier by the difference.
 _LEASE_EARLIER_MS: Final = 5_000
 _ANSWER_S: Final = 5.0
-# The fence asks little, and asks again.
-_FENCE_ANSWER_S: Final = 1.0
 # Who stands by looks so often.
 _STAND_BY_S: Final = 0.5
 # Whoever waits announces himself every ten seconds (the dialplan's loop): so long after another daemon has taken the
@@ -115,7 +113,8 @@ class Watch:
         self._looked_s = 0.0
         self._fence: Fence | None = None
         if settings.fence_term_ms:
-            token, asker = secrets.token_hex(8), Asker(submit, _FENCE_ANSWER_S)
+            # An answer counts as long as the fence would last: a busy switch that takes a second keeps its daemon.
+            token, asker = secrets.token_hex(8), Asker(submit, settings.fence_term_ms / 1000)
             self._fence = Fence(instance, token, settings.fence_term_ms, asker, monotonic_ms, self._uptime)
         self._life: gevent.Greenlet | None = None
         self._keeper: gevent.Greenlet | None = None
@@ -321,6 +320,7 @@ class Watch:
         renewal_s = self._settings.fence_renewal_ms / 1000 if self._fence is not None else lease_s
         next_lease = 0.0
         while True:
+            began_s = time.monotonic()
             if self._fence is not None and not self._fence.renew():
                 if not self._fence_lost:
                     self._lose_fence()
@@ -329,7 +329,8 @@ class Watch:
                 next_lease = time.monotonic() + lease_s
                 self._read_clock()
                 self._renew_lease()
-            gevent.sleep(min(renewal_s, max(0.0, next_lease - time.monotonic())))
+            # From one question to the next: a switch that takes its time has a part of the term less already.
+            gevent.sleep(max(0.0, min(began_s + renewal_s, next_lease) - time.monotonic()))
 
     def _renew_lease(self) -> None:
         until_s = (self._uptime(monotonic_ms()) + self._lease_ms - _LEASE_EARLIER_MS) // 1000

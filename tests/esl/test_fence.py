@@ -16,15 +16,23 @@ ACTS_MS = 8_000  # after a renewal
 
 
 class Switch:
-    """Its hash table and its clock, which goes on whoever stands still. `before` is called ahead of each command."""
+    """Its hash table and its clock, which goes on whoever stands still. `before` is called ahead of each command.
+
+    It takes `takes_ms` for answers asked for at once, and gives none to whoever waits for less.
+    """
 
     def __init__(self) -> None:
         self.now_ms = 50_000
         self.table: dict[str, str] = {}
         self.refusal: Reply | None = None
+        self.takes_ms = 0
         self.before: Callable[[str], None] = lambda _verb: None
 
-    def all(self, wires: Sequence[Wire]) -> list[Reply]:
+    def all(self, wires: Sequence[Wire], limit_s: float | None = None) -> list[Reply]:
+        if limit_s is not None and self.takes_ms > limit_s * 1_000:
+            self.now_ms += int(limit_s * 1_000)
+            return [Reply(Outcome.UNCONFIRMED, "no answer in time")] * len(wires)
+        self.now_ms += self.takes_ms
         return [self.do(wire) for wire in wires]
 
     def do(self, wire: Wire) -> Reply:
@@ -168,6 +176,18 @@ def test_a_confirmation_that_comes_too_late_is_none(switch: Switch) -> None:
     switch.before = stall
     assert not one.renew()
     assert not one.holds()
+
+
+def test_a_slow_switch_keeps_its_daemon(switch: Switch) -> None:
+    """Each answer takes seconds, as on a machine that is too busy: the fence is kept as long as its term allows."""
+    one = switch.daemon("one")
+    one.acquire()
+    switch.takes_ms = ACTS_MS // 2 - 1
+    for _ in range(20):
+        assert one.renew()
+        assert one.holds()
+    switch.takes_ms += 500
+    assert not one.renew(), "half of what a renewal gives does not suffice for the next"
 
 
 def test_no_answer_changes_nothing(switch: Switch) -> None:

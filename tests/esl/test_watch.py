@@ -10,6 +10,7 @@ import gevent
 import pytest
 
 from fsacd.core.events import CallQueued, SwitchConnected, SwitchLost
+from fsacd.esl.asking import Asker
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.states import Down, Up
 from fsacd.esl.sync import Away
@@ -143,6 +144,14 @@ def test_what_is_known_of_the_time_before_outlives_the_fence() -> None:
     until(lambda: rig.control.in_sync)
     rig.control._on_state(Down("the test is over"))
     assert aways == [True, True]
+
+
+def test_the_fence_waits_for_an_answer_as_long_as_it_lasts() -> None:
+    """A switch whose every answer takes over a second was left again and again, and served by nobody meanwhile."""
+    watch = Rig(fence_term_ms=10_000).control._watch
+    assert watch._fence is not None
+    assert isinstance(watch._fence._ask, Asker)
+    assert watch._fence._ask._limit_s == 10.0
 
 
 def test_who_is_stopped_while_it_catches_up_begins_no_service(rig: Rig) -> None:

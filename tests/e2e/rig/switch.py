@@ -24,6 +24,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 PASSWORD = "lab-password"
 DOMAIN, OTHER_DOMAIN = "lab.fsacd.test", "other.fsacd.test"
 _START_S = 30.0
+# How often somebody who waits looks at what the processors have left to them.
+_LOOK_S = 1.0
 # It asks each phone for its call anew, one after the other, as fast as the machine is.
 _RECOVERY_S = 60.0
 _PR_SET_PDEATHSIG = 1
@@ -68,10 +70,19 @@ def await_true(condition: Callable[[], object], deadline_s: float, what: str) ->
 
     What counts is the time that this process and those that it has started had: a busy machine makes nobody late.
     """
-    watch = Stopwatch(*children())
+    began_s = time.monotonic()
+    watch = None
     while not condition():
-        assert watch.look() < deadline_s, f"{what}: not within {deadline_s:g} s"
         time.sleep(0.02)
+        # A look reads of each thread of a switch: what fifty waits did fifty times a second would itself be the load.
+        if time.monotonic() - began_s < min(_LOOK_S, deadline_s):
+            continue
+        if watch is None:
+            watch = Stopwatch(*children())
+        elif watch.look() + _LOOK_S > deadline_s:
+            raise AssertionError(f"{what}: not within {deadline_s:g} s")
+        else:
+            began_s = time.monotonic()
 
 
 class Esl:
@@ -166,7 +177,9 @@ class RealSwitch:
             "FSACD_LAB_MUSIC": str(places["music"]),
             "FSACD_LAB_DIALPLAN": str(self.dialplan),
         }
-        words = ["-nf", "-nc", "-np", "-nonat", "-conf", str(self.conf)]
+        # No -np: where it may, it takes a real-time priority, as it does wherever it is installed. At a usual one its
+        # clock runs slow beside busy programs, and each `bgapi` then holds its connection up for a second.
+        words = ["-nf", "-nc", "-nonat", "-conf", str(self.conf)]
         for option in ("log", "db", "run", "temp"):
             words += [f"-{option}", str(places[option])]
         for option in ("storage", "recordings", "cache", "sounds", "scripts"):
