@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fsacd.core import agent as a
-from fsacd.core import roster, wishes
+from fsacd.core import lines, roster, wishes
 from fsacd.core.events import (
     AgentChangeAsked,
     AgentEndedWrapUp,
@@ -14,6 +14,7 @@ from fsacd.core.events import (
     AgentLoggedOut,
     AgentSetNotReady,
     AgentSetReady,
+    Leg,
     OutsideCallEnded,
     OutsideCallStarted,
     OutsideEvent,
@@ -59,7 +60,7 @@ _FIXED = "wrap-up takes its fixed time"
 
 def _log_in(world: World, agent: a.Agent, event: AgentLoggedIn) -> str | None:
     """The agent is at work: ready, or not, as they say, whether they were at work before or not."""
-    agent.contact = event.contact or agent.rules.contact
+    _go_to(world, agent, event.contact or agent.rules.contact)
     agent.in_vain.clear()  # it may be another phone, and somebody is there
     if isinstance(agent.then, a.LoggedOut):
         agent.then = None
@@ -76,6 +77,13 @@ def _log_in(world: World, agent: a.Agent, event: AgentLoggedIn) -> str | None:
         case _ if agent.then is None:
             return _ask_for(world, agent, a.NotReady(), event.by)
     return None
+
+
+def _go_to(world: World, agent: a.Agent, contact: str) -> None:
+    """The agent is at this phone, and not busy any more with what goes on at another."""
+    lines.move(world, agent, contact)
+    if isinstance(agent.state, a.Busy) and not agent.outside:
+        become_free(world, agent)
 
 
 def _set_ready(world: World, agent: a.Agent, by: str) -> str | None:
@@ -197,10 +205,17 @@ def outside_call(world: World, event: OutsideEvent) -> None:
                 agent.outside[event.leg] = None
             if isinstance(agent.state, a.Ready):
                 roster.move(world, agent, a.Busy())
+        case OutsideCallEnded() if _is_kept_busy(world, agent, event.leg):
+            pass  # a colleague's, at the same phone: it is over when the phone has been told
         case OutsideCallEnded():
             agent.outside.pop(event.leg, None)
             if isinstance(agent.state, a.Busy) and not agent.outside:
                 become_free(world, agent)
+
+
+def _is_kept_busy(world: World, agent: a.Agent, leg: Leg) -> bool:
+    offer = world.offers.get(leg.uuid)
+    return offer is not None and agent.agent_id in offer.keeps_busy
 
 
 def switch_restarted(world: World, switch: str) -> None:
@@ -223,7 +238,7 @@ def configure(world: World, rules: dict[str, AgentRules]) -> None:
     for agent_id, agent in list(world.agents.items()):
         if agent_id in rules:
             if agent.contact == agent.rules.contact:
-                agent.contact = rules[agent_id].contact
+                _go_to(world, agent, rules[agent_id].contact)
             # What was changed by hand holds until the configuration has something new to say of him.
             changed_by_hand = agent.rules != agent.configured
             if rules[agent_id] != agent.configured or not changed_by_hand or agent.removed:
@@ -240,6 +255,7 @@ def configure(world: World, rules: dict[str, AgentRules]) -> None:
     for agent_id, agent_rules in rules.items():
         if agent_id not in world.agents:
             roster.add(world, agent_rules)
+            lines.join(world, world.agents[agent_id])
 
 
 def drop_removed(world: World) -> None:
@@ -252,4 +268,5 @@ def drop_removed(world: World) -> None:
 
 
 def _drop(world: World, agent: a.Agent) -> None:
+    lines.leave(world, agent)
     roster.forget(world, agent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
-from fsacd.core import calls, talks
+from fsacd.core import calls, lines, talks
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason
 from fsacd.core.events import CallQueued, TalkFound
@@ -92,8 +92,10 @@ def _adopt(world: World, call: c.Call, agent: a.Agent, event: TalkFound) -> None
         epoch=call.epoch,
         legs=2 if event.leg else 1,
         leg=event.leg,
+        contact=agent.contact,
     )
     world.offers[offer.offer_id] = offer
+    lines.take(world, offer)
     if isinstance(agent.state, a.LoggedOut | a.NotReady):
         agent.then = agent.state  # after the talk they are what they were
     talks.connected(world, offer, since_ms=event.connected_ms)

@@ -11,8 +11,8 @@ from typing import Any
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
+from fsacd.core import lines, roster, sticky
 from fsacd.core import offer as o
-from fsacd.core import roster, sticky
 from fsacd.core.commands import EndCall, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
@@ -261,6 +261,7 @@ def _restore_agent(world: World, memory: AgentMemory) -> None:
         removed=memory.removed,
     )
     world.agents[agent.agent_id] = agent
+    lines.join(world, agent)
     roster.configure(world, agent, agent.rules)
 
 

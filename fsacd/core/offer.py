@@ -83,6 +83,13 @@ class Offer:
     leg: str = ""  # the one that was answered, where there are several
     legs_over: dict[str, OfferEnd] = field(default_factory=dict)  # of several: which have ended, and how
     legs_told: tuple[str, ...] = ()  # of these: whose phones know it
+    contact: str = ""  # where it rings
+    keeps_busy: tuple[str, ...] = ()  # the agents who share that phone, and are not rung until its leg ends (`lines`)
+
+    @property
+    def heard_of(self) -> bool:
+        """Whether the switch has told something of its leg: that it rings, or was answered."""
+        return self.rang_ms is not None or self.answered_ms is not None
 
     @property
     def agents_leg(self) -> str:

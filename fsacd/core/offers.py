@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fsacd.core import agent as a
-from fsacd.core import agents, contact, display, roster
+from fsacd.core import agents, contact, display, lines, roster
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
@@ -50,12 +50,14 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
     # By position, here and below: by name, an object of many fields takes three times as long to make.
     offer = o.Offer(offer_id, call_id, queue, agent_id, switch, call.offers, now_ms, o.RINGING)
     offer.epoch, offer.legs = world.epochs.get(switch, 0), contact.most_legs(agent.contact)
+    offer.contact = agent.contact
     world.offers[offer_id] = offer
     world.record(DecisionMade(decision, call_id, queue, agent_id, offer_id, now_ms))
     world.timers.set("offer", offer_id, now_ms + rules.ring_timeout_ms)
     ringing = call.state.offer_ids if isinstance(call.state, c.Ringing) else ()
     world.move_call(call, c.Ringing((*ringing, offer_id)))
     roster.move(world, agent, a.Offered(offer_id, call_id))
+    lines.take(world, offer)
     shown = world.shows(call)
     world.command(
         RingAgent(
@@ -182,6 +184,7 @@ def _end_talk(world: World, offer_id: str, outcome: OfferOutcome, reason: str) -
     world.move_offer(offer, o.OfferEnding(CancelReason.TALK_OVER, give_up_ms))
     world.timers.set("offer", offer_id, world.now_ms + _TALK_OVER_GRACE_MS)
     agent, (wrap_up_ms, ends) = world.agents[offer.agent_id], _wrap_up(world, offer)
+    lines.take_own(world, offer, agent)
     if wrap_up_ms > 0:
         agents.wrap_up(world, agent, wrap_up_ms, ends)
     else:
@@ -207,8 +210,7 @@ def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
         world.timers.set("offer", offer.offer_id, world.now_ms + _LONGEST_CANCEL_PAUSE_MS)
         return
     # Of a leg of which nothing was heard yet, nobody knows that it will not come.
-    heard_of = offer.rang_ms is not None or offer.answered_ms is not None
-    made_ms = 0 if heard_of else offer.started_ms + o.MAKING_MS
+    made_ms = 0 if offer.heard_of else offer.started_ms + o.MAKING_MS
     late_ms = world.now_ms - max(ending.give_up_ms, made_ms)
     if late_ms >= 0 and offer.cancels >= _CANCELS_IN_VAIN:
         world.anomaly("offer_unconfirmed", f"the leg of offer {offer.offer_id} did not end in time")
@@ -232,6 +234,8 @@ def _gone_by_itself_ms(world: World, offer: o.Offer, ending: o.OfferEnding) -> i
 def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
     """The agent's leg is gone: let the agent go on, and forget the offer."""
     world.forget_offer(offer)
+    for other in lines.free(world, offer):
+        agents.become_free(world, other)
     agent = world.agents.get(offer.agent_id)
     if agent is None:
         return

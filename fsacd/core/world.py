@@ -38,6 +38,7 @@ class World:
         self.calls: dict[str, c.Call] = {}
         self.agents: dict[str, a.Agent] = {}
         self.offers: dict[str, o.Offer] = {}
+        self.lines: dict[str, dict[str, None]] = {}  # who is at each phone: see `lines`
         self.switches: dict[str, bool] = {}
         self.epochs: dict[str, int] = {}  # of each switch: the last in which it was ours
         self.takeovers = 0  # how often another daemon has taken a switch: calls that are adopted after it begin anew

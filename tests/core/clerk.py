@@ -124,8 +124,10 @@ class Clerk:
             assert other is view or mine < theirs, f"{view.call_id} was promoted, and {other.call_id} goes before it"
 
     def _rules(self, event: e.RulesChanged, now_ms: int) -> None:
-        for queue in self.books.queues.values():
+        for name, queue in self.books.queues.items():
             queue.strategy, queue.order = PluginBook(since_ms=now_ms), PluginBook(since_ms=now_ms)
+            if name not in event.rules.queues:
+                queue.is_open = True  # whoever closed it has closed another one than that which may come later
         if list(event.rules.agents) != list(self.books.rules.agents) or any(
             event.rules.agents[agent_id].queues != one.queues for agent_id, one in self.books.rules.agents.items()
         ):
@@ -227,15 +229,22 @@ class Clerk:
                 self.books.agents[view.agent_id] = AgentBook(since_ms=view.since_ms)
             book = self.books.agents[view.agent_id]
             assert book.since_ms == view.since_ms, f"{view.agent_id} has a gap in his history"
-            self._state(book, view)
+            self._state(book, view, self._rung_at(view.contact, after))
             book.state = view.state
 
-    def _state(self, book: AgentBook, view: AgentView) -> None:
+    def _rung_at(self, contact: str, after: Snapshot) -> bool:
+        """Whether this phone rings for us, or talks, or has not been told yet that this is over."""
+        return any(
+            self.offers[offer.offer_id].contact == contact for offer in after.offers if offer.offer_id in self.offers
+        )
+
+    def _state(self, book: AgentBook, view: AgentView, rung: bool) -> None:
         if view.state == "ready":
             assert not book.legs, f"{view.agent_id} is ready while his phone is in a call of his own"
+            assert not rung, f"{view.agent_id} is ready while his phone is in a call of ours"
             assert not view.then, f"{view.agent_id} is ready, though he asked for {view.then}"
         if view.state == "busy":
-            assert book.legs, f"{view.agent_id} is busy without a call of his own"
+            assert book.legs or rung, f"{view.agent_id} is busy without a call of his own"
         if book.state == "wrapping_up" and view.state != "wrapping_up" and view.reason == "wrap_up_not_ended":
             assert view.state == "not_ready"
 

@@ -65,6 +65,13 @@ class Order:
         """What it looked like when these decisions of a step were not made yet."""
         offers = {(record.call_id, record.agent_id) for record in still_to_come}
         free = {agent.agent_id for agent in after.agents if agent.state == "ready"}
+        # Who shares a phone that these decisions ring was free until then.
+        phones = {agent.contact for agent in after.agents if agent.agent_id in {one.agent_id for one in still_to_come}}
+        free |= {
+            agent.agent_id
+            for agent in after.agents
+            if agent.state == "busy" and agent.contact in phones and not self.books.agent(agent.agent_id).legs
+        }
         scene = Scene(
             books=self.books,
             at_ms=after.now_ms if at_ms is None else at_ms,

@@ -311,6 +311,8 @@ def _offer_fact(name: str, words: list[str]) -> e.Event:
     match words:
         case ["forks", count]:
             return e.OfferForked(offer_id, int(count))
+        case ["unheard"]:
+            return e.OfferUnheard(offer_id)
         case ["rang"]:
             return e.OfferRang(offer_id)
         case ["answered"]:
@@ -351,8 +353,8 @@ def _agent_fact(agent_id: str, words: list[str], by: str) -> e.Event:
             skills, queues = agent_entries(entries)
             return e.AgentChangeAsked(agent_id, by, skills, None if queues is None else MappingProxyType(queues))
         case [("dials" | "hangs_up") as word, *rest]:
-            # `dials home@fs2`: which of his own calls, and on which switch.
+            # `dials home@fs2`: which of his own calls, and on which switch. `dials anna/1`: a colleague's offer.
             uuid, _, switch = (rest[0] if rest else "home").partition("@")
-            leg = e.Leg(switch or "fs1", f"leg-{agent_id}-{uuid}")
+            leg = e.Leg(switch or "fs1", _offer_id(uuid) if "/" in uuid else f"leg-{agent_id}-{uuid}")
             return e.OutsideCallStarted(agent_id, leg) if word == "dials" else e.OutsideCallEnded(agent_id, leg)
     raise StoryError(f"no fact about an agent: {' '.join(words)}")

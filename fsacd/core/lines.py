@@ -1,0 +1,94 @@
+"""A phone rings for one call at a time, whoever is logged in at it.
+
+Colleagues who share a desk have the same contact. While one of them is rung or talks there, the others' phone is in a
+call that is not theirs: they are busy, as if somebody had called them (`Agent.outside`), from the decision on, until
+the leg has ended. An agent's own leg keeps themselves busy, too, when they are free before it has ended.
+"""
+
+from __future__ import annotations
+
+from fsacd.core import agent as a
+from fsacd.core import contact, roster
+from fsacd.core import offer as o
+from fsacd.core.events import Leg
+from fsacd.core.world import World
+
+
+def join(world: World, agent: a.Agent) -> None:
+    """Let the others at this agent's phones know them. Before they can be rung."""
+    for phone in _phones(agent.contact):
+        world.lines.setdefault(phone, {})[agent.agent_id] = None
+
+
+def leave(world: World, agent: a.Agent) -> None:
+    """The agent is not at their phones any more; calls of others there are none of theirs."""
+    for phone in _phones(agent.contact):
+        there = world.lines.get(phone, {})
+        there.pop(agent.agent_id, None)
+        if not there:
+            world.lines.pop(phone, None)
+    for offer in [world.offers[leg.uuid] for leg in agent.outside if leg.uuid in world.offers]:
+        offer.keeps_busy = tuple(other for other in offer.keeps_busy if other != agent.agent_id)
+        agent.outside.pop(_leg(offer))
+
+
+def move(world: World, agent: a.Agent, to: str) -> None:
+    """The agent is at this contact from now on, and shares what goes on there."""
+    if to != agent.contact:
+        leave(world, agent)
+        agent.contact = to
+        join(world, agent)
+        phones = frozenset(_phones(to))
+        # Whoever rang or talks there may have gone to another phone meanwhile, so all offers are looked at.
+        for offer in world.offers.values():
+            if not (phones.isdisjoint(_phones(offer.contact)) or _holds(agent, offer)):
+                _keep_busy(world, offer, agent)
+
+
+def take(world: World, offer: o.Offer) -> None:
+    """An agent is rung or talks: nobody else is rung at that phone."""
+    for phone in _phones(offer.contact):
+        there = world.lines.get(phone, {})
+        if len(there) > 1:
+            for agent_id in [other for other in there if other != offer.agent_id]:
+                _keep_busy(world, offer, world.agents[agent_id])
+
+
+def take_own(world: World, offer: o.Offer, agent: a.Agent) -> None:
+    """The agent's talk is over and their leg is still there: whatever they are until it ends, they are not rung."""
+    _keep_busy(world, offer, agent)
+
+
+def free(world: World, offer: o.Offer) -> list[a.Agent]:
+    """The offer's leg is gone. Those whom nothing keeps busy any more."""
+    found = []
+    for agent_id in offer.keeps_busy:
+        agent = world.agents.get(agent_id)
+        if agent is not None:
+            agent.outside.pop(_leg(offer), None)
+            if isinstance(agent.state, a.Busy) and not agent.outside:
+                found.append(agent)
+    offer.keeps_busy = ()
+    return found
+
+
+def _keep_busy(world: World, offer: o.Offer, agent: a.Agent) -> None:
+    if agent.agent_id not in offer.keeps_busy:
+        offer.keeps_busy = (*offer.keeps_busy, agent.agent_id)
+        agent.outside[_leg(offer)] = None
+        if isinstance(agent.state, a.Ready):
+            roster.move(world, agent, a.Busy())
+
+
+def _holds(agent: a.Agent, offer: o.Offer) -> bool:
+    """Whether it is what the agent does now, and no leg that has not ended yet."""
+    return isinstance(agent.state, a.Offered | a.Talking) and agent.state.offer_id == offer.offer_id
+
+
+def _leg(offer: o.Offer) -> Leg:
+    return Leg(offer.switch, offer.offer_id)
+
+
+def _phones(text: str) -> tuple[str, ...]:
+    read = contact.read(text)
+    return tuple(phone.endpoint for phone in read.phones) if read is not None else ()
