@@ -54,6 +54,7 @@ from fsacd.core.events import (
     OfferEnded,
     OfferForked,
     OfferRang,
+    OfferUnheard,
     OutsideCallEnded,
     OutsideCallStarted,
     QueueSetOpen,
@@ -238,7 +239,15 @@ class Engine:
     def _dispatch(self, event: Event) -> str | None:
         world = self._world
         match event:
-            case OfferForked() | OfferRang() | OfferAnswered() | OfferConnected() | ConnectFailed() | OfferEnded():
+            case (
+                OfferForked()
+                | OfferUnheard()
+                | OfferRang()
+                | OfferAnswered()
+                | OfferConnected()
+                | ConnectFailed()
+                | OfferEnded()
+            ):
                 talks.handle(world, event)
             case CallQueued():
                 return calls.queued(world, event)

@@ -221,6 +221,13 @@ class OfferForked:
 
 
 @fact
+class OfferUnheard:
+    """The link broke before anything was heard of the offer, and there is no leg of it: perhaps there never will be."""
+
+    offer_id: str
+
+
+@fact
 class OfferRang:
     """The agent's phone rings."""
 
@@ -424,7 +431,7 @@ class RulesChanged:
 CallWish = CallRequeueAsked | CallHangupAsked | CallChangeAsked | CallPromoteAsked | CallSendAsked
 TakenEvent = CallerTaken | CallerReplaced
 CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | TakenEvent | CallLost | TalkFound | CallWish
-OfferEvent = OfferForked | OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded
+OfferEvent = OfferForked | OfferUnheard | OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded
 AgentEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp | AgentChangeAsked
 OutsideEvent = OutsideCallStarted | OutsideCallEnded
 SwitchEvent = SwitchHeld | SwitchConnected | SwitchLost | SwitchRestarted | SwitchTaken

@@ -96,7 +96,7 @@ def _offers(world: World) -> tuple[OfferView, ...]:
             switch=offer.switch,
             state=_OFFER_NAMES[type(offer.state)],
             started_ms=offer.started_ms,
-            heard_of=offer.rang_ms is not None or offer.answered_ms is not None,
+            heard_of=offer.heard_of,
             legs=offer.named_legs,
         )
         for offer in world.offers.values()

@@ -18,6 +18,7 @@ from fsacd.core.events import (
     OfferEvent,
     OfferForked,
     OfferRang,
+    OfferUnheard,
 )
 from fsacd.core.records import CallConnected
 from fsacd.core.world import World
@@ -29,9 +30,10 @@ def handle(world: World, event: OfferEvent) -> None:
     match event:
         case OfferForked():
             _forked(offer, event.legs)
+        case OfferUnheard():
+            _unheard(world, offer)
         case OfferRang():
-            if offer is not None and offer.rang_ms is None:
-                offer.rang_ms = world.now_ms
+            _rang(world, offer)
         case OfferAnswered():
             _answered(world, offer, event)
         case OfferConnected():
@@ -48,6 +50,22 @@ def handle(world: World, event: OfferEvent) -> None:
 def _forked(offer: o.Offer | None, legs: int) -> None:
     if offer is not None and not offer.leg:
         offer.legs = max(1, min(legs, o.MOST_LEGS))
+
+
+def _unheard(world: World, offer: o.Offer | None) -> None:
+    """The caller need not wait until it is known that this leg will not come; the agent has to."""
+    if offer is not None and not offer.heard_of and isinstance(offer.state, o.OfferRinging):
+        offers.withdraw(world, offer.offer_id, CancelReason.UNKNOWN)
+        calls.one_less(world, world.calls[offer.call_id], offer.offer_id)
+
+
+def _rang(world: World, offer: o.Offer | None) -> None:
+    if offer is None or offer.rang_ms is not None:
+        return
+    offer.rang_ms = world.now_ms
+    if isinstance(offer.state, o.OfferEnding) and offer.state.reason is CancelReason.UNKNOWN:
+        # Nobody knew that it would come: a leg that is there can be ended at once.
+        world.command(CancelOffer(offer.offer_id, offer.switch, offer.state.reason, offer.named_legs))
 
 
 def deadline(world: World, offer_id: str) -> None:

@@ -87,6 +87,8 @@ class Comparing:
         snapshot = self._runtime.snapshot()
         look.ahead(sync.asked_for(snapshot, self.name, rows, away))
         found = list(sync.missed(snapshot, self.name, rows, look, self._returned, away, self._talk))
+        if not away.restarted:
+            found += sync.unheard(snapshot, self.name, rows, look)
         found += self._strangers(look, rows, adopt=True)
         for finding in found:
             self._repair(finding)

@@ -24,6 +24,7 @@ from fsacd.core.events import (
     OfferConnected,
     OfferEnd,
     OfferEnded,
+    OfferUnheard,
     Taken,
     TalkFound,
 )
@@ -63,6 +64,7 @@ class Difference(StrEnum):
     BRIDGE_UNHEARD = "bridge_unheard"
     ANSWER_UNHEARD = "answer_unheard"
     OFFER_WITHOUT_LEG = "offer_without_leg"
+    OFFER_UNHEARD = "offer_unheard"
     UNKNOWN_CALLER = "unknown_caller"
     UNKNOWN_AGENT_LEG = "unknown_agent_leg"
     UNKNOWN_TALK = "unknown_talk"
@@ -140,6 +142,18 @@ def missed(
         elif offer.state == "ringing":
             for leg in _perhaps_answered(offer, rows):
                 yield from _answered(offer, leg, ask)
+
+
+def unheard(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask) -> Iterator[Finding]:
+    """Orders of which nothing was heard before the link broke, and of which there is no leg: they may be lost with it.
+
+    Their callers would wait for phones that perhaps never ring, while later ones are served. Blocks as `missed` does.
+    """
+    for offer in snapshot.offers:
+        if offer.switch != switch or offer.state != "ringing" or not may_be_in_the_making(offer, snapshot.now_ms):
+            continue
+        if not any(leg in rows for leg in offer.live_legs) and all(has_ended(leg, ask) for leg in offer.live_legs):
+            yield Finding(Difference.OFFER_UNHEARD, offer.offer_id, OfferUnheard(offer.offer_id))
 
 
 def asked_for(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], away: Away = HERE) -> list[Wire]:

@@ -10,6 +10,7 @@ from tests.core.centres import (
     AGENTS,
     NUMBERS,
     QUEUES,
+    SHARED_PHONE,
     SKILLS,
     SOURCES,
     SWITCHES,
@@ -95,6 +96,8 @@ def agent_reacts(adversary: Adversary, pick: Pick) -> None:
         adversary.facts.append(e.OfferRang(offer_id))
     elif choice == 1:
         adversary.end_leg(offer_id, pick.of(tuple(e.OfferEnd)))
+    elif choice == 2 and pick.chance(3):
+        adversary.facts.append(e.OfferUnheard(offer_id))
     else:
         leg.answered = True
         adversary.facts.append(e.OfferAnswered(offer_id, leg.ring.switch))
@@ -104,6 +107,7 @@ def agent_asks(adversary: Adversary, pick: Pick) -> None:
     """An agent presses a button."""
     who = pick.of(AGENTS)
     ready = e.AgentSetReady(who, "phone")
+    there = pick.of((None, None, SHARED_PHONE, "user/1001"))
     adversary.tell(
         pick.event(
             e.AgentLoggedIn(who, "phone"),
@@ -112,7 +116,7 @@ def agent_asks(adversary: Adversary, pick: Pick) -> None:
             ready,
             e.AgentSetNotReady(who, "phone", "lunch"),
             ready,
-            e.AgentLoggedIn(who, "phone"),
+            e.AgentLoggedIn(who, "phone", there),
             ready,
             e.AgentLoggedOut(who, "phone"),
             ready,

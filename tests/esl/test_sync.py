@@ -22,6 +22,7 @@ from fsacd.core.events import (
     OfferConnected,
     OfferEnd,
     OfferEnded,
+    OfferUnheard,
     Taken,
     TalkFound,
 )
@@ -218,6 +219,22 @@ def test_a_leg_that_the_switch_has_not_made_yet(state: str) -> None:
     assert found(replace(young, heard_of=True), 10_100) == [gone], "it rang, and is not there any more"
     never = OfferEnded(OFFER, OfferEnd.NOT_SENT, "switch_restarted")
     assert never in found(young, 10_100, sync.Away(restarted=True)), "a switch that was started anew makes none"
+
+
+def test_an_order_that_may_be_lost_with_its_link() -> None:
+    """Nothing was heard of it, and there is no leg: its caller goes on. What the switch knows of is not taken back."""
+
+    def found(offer: OfferView, legs: Legs, now_ms: int = 500) -> list[Event | None]:
+        asked = replace(view("offered", "ringing"), offers=(offer,), now_ms=now_ms)
+        return [finding.fact for finding in sync.unheard(asked, "fs1", {}, Switch(legs).ask)]
+
+    (young,) = view("offered", "ringing").offers
+    assert found(young, {LEG: WAITS}) == [OfferUnheard(OFFER)]
+    assert found(replace(young, heard_of=True), {LEG: WAITS}) == [], "it rings, or has rung"
+    assert found(young, {LEG: WAITS, OFFER: RINGS}) == [], "there is a leg of it"
+    assert found(replace(young, state="ending"), {LEG: WAITS}) == [], "it is being ended already"
+    assert found(replace(young, switch="fs2"), {LEG: WAITS}) == []
+    assert found(young, {LEG: WAITS}, 20_000) == [], "it is over, which is found otherwise"
 
 
 def test_a_crash_brings_back_a_talk_that_was_over() -> None:
