@@ -92,9 +92,14 @@ class Judge:
             self.wrong("two offers", f"{ring.user} is rung for {ring.caller}, and has {other.caller} all the same")
 
     def _undisturbed(self) -> list[str]:
-        """Callers who wait, and for whom nothing has happened lately."""
+        """Callers who wait, and for whom nothing has happened lately.
+
+        Whoever has talked waits for nobody: if the agent hung up while no daemon was there, music plays until one is.
+        """
         since_s = time.time() - UNDISTURBED_S
-        busy = {ring.caller for ring in self._site.phones.rung if ring.state != "over" or ring.over_s > since_s}
+        rung = self._site.phones.rung
+        busy = {ring.caller for ring in rung if ring.state != "over" or ring.over_s > since_s}
+        busy |= {ring.caller for ring in rung if ring.answered_s and ring.over_s - ring.answered_s >= TALK_S}
         return [
             number
             for number, caller in self._site.callers.items()
