@@ -2,6 +2,9 @@
 
     {rtp_secure_media=true}[leg_timeout=10]user/1001@example.com,sofia/gateway/pstn/+4930123|sofia/lan/1001@[2001:db8::7]
 
+`confirm_key` is ours: whoever answers there hears a tone, and has the call when they press the key. It is for phones
+behind a public number, where a voicemail or somebody else may answer.
+
 It is a part of FreeSWITCH's dial strings, and no more than that: whoever may write a contact must not thereby command
 the switch. So each phone is one endpoint, and an option is one of those that say how a phone is called, never one that
 runs something or names the leg.
@@ -21,8 +24,8 @@ Options = tuple[tuple[str, str], ...]
 # Sentences that refuse a contact name these.
 GRAMMAR: Final = (
     "a contact: a phone like user/1001@example.com or sofia/gateway/pstn/+4930123, or several, parted by ',' (they "
-    "ring at once) or '|' (one after the other); options like leg_timeout=10 stand in [] before one phone or in {} "
-    "before all"
+    "ring at once) or '|' (one after the other); options like leg_timeout=10, or confirm_key=1 for who must press that "
+    "key to have the call, stand in [] before one phone or in {} before all"
 )
 
 _ENDPOINT: Final = r"[A-Za-z][A-Za-z0-9_.]{0,31}/(?:[A-Za-z0-9_.+%@:/;=~*#-]|\[[0-9A-Fa-f:.]{2,45}\]){1,250}"
@@ -30,7 +33,7 @@ ONE_PHONE: Final = re.compile(_ENDPOINT)
 _OPTION: Final = re.compile(
     r"(absolute_codec_string|codec_string|jitterbuffer_msec|media_[a-z_]{1,40}|rtp_[a-z_]{1,40}"
     r"|sip_(?!execute|h_X-Fsacd)[A-Za-z0-9_-]{1,60}|leg_timeout|leg_delay_start|leg_progress_timeout"
-    r"|origination_caller_id_name|origination_caller_id_number|origination_privacy|presence_id)"
+    r"|confirm_key(?==[0-9*#]\Z)|origination_caller_id_name|origination_caller_id_number|origination_privacy|presence_id)"
     r"=([0-9A-Za-z_.*#+@:/%~;=-]{1,128})"
 )
 _FOR_ALL: Final = re.compile(r"\{([^{}\[\]|]*)\}")
@@ -40,6 +43,9 @@ _LONGEST: Final = 1_000
 _FATAL: Final = "mod_event_socket"
 # It parts whole dial strings.
 _ENTERPRISE: Final = ":_:"
+
+# The option by which a phone's answer is not enough.
+CONFIRM_KEY: Final = "confirm_key"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from fsacd.core.contact import Contact, Phone, is_one_phone
+from fsacd.core.contact import CONFIRM_KEY, Contact, Phone, is_one_phone
 from fsacd.esl.wire import UUID, Outcome, Reply, Wire
 
 __all__ = ["EncodeError", "Outcome", "Reply", "Wire"]
@@ -54,6 +54,8 @@ _FATAL: Final = "mod_event_socket"
 _ENTERPRISE: Final = ":_:"
 _NAME_MARKS: Final = frozenset(".-+&()\u2019")
 _NUMBER: Final = re.compile(r"[^0-9A-Za-z+*#.-]")
+# What is heard again and again until the key is pressed. Within braces a comma needs a backslash.
+_CONFIRM_TONE: Final = r"group_confirm_file=tone_stream://%(300\,200\,440)"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -150,6 +152,9 @@ def originate(
             raise EncodeError(f"The variable {variable} would replace the sanitised caller id.")
     # FreeSWITCH loses an empty value here, and an empty list is no list to it.
     pairs = [_option(key, value) for key, value in contact.options]
+    options = (*contact.options, *(pair for phone in contact.phones for pair in phone.options))
+    if any(key == CONFIRM_KEY for key, _ in options):
+        pairs.append(_CONFIRM_TONE)
     pairs += [_pair(key, value) for key, value in variables.items() if value]
     dialled = "|".join(",".join(_phone(phone) for phone in turn) for turn in contact.turns)
     if pairs:
@@ -306,7 +311,7 @@ def _phone(phone: Phone) -> str:
 
 
 def _option(name: str, value: str) -> str:
-    _typed(_VARIABLE, name, "an option's name")
+    name = "group_confirm_key" if name == CONFIRM_KEY else _typed(_VARIABLE, name, "an option's name")
     _typed(_OPTION, value, f"the option {name}")
     return f"{name}={_harmless(value)}"
 

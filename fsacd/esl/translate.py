@@ -249,6 +249,8 @@ class Reader:
             case "CHANNEL_HANGUP" | "CHANNEL_HANGUP_COMPLETE":
                 cause = message.get("Hangup-Cause")[:LONGEST_TEXT]
                 answered = message.get("Caller-Channel-Answered-Time", "0") != "0"
+                # Somebody or something has answered, and has not pressed the key: FreeSWITCH takes it away with that.
+                answered = answered and not message.get("variable_group_confirm_key")
                 # The first comes when the leg is killed, the second when BYE or CANCEL is on its way.
                 told = message.name == "CHANNEL_HANGUP_COMPLETE"
                 talked_ms = _talked_ms(message)

@@ -11,6 +11,7 @@ GOOD = {
     "user/1001@example.com": ((Phone("user/1001@example.com"),),),
     "sofia/lan/1001@[2001:db8::7]:5060": ((Phone("sofia/lan/1001@[2001:db8::7]:5060"),),),
     "sofia/a/1,sofia/b/2|sofia/c/3": ((Phone("sofia/a/1"), Phone("sofia/b/2")), (Phone("sofia/c/3"),)),
+    "sofia/a/1,[confirm_key=#]sofia/b/2": ((Phone("sofia/a/1"), Phone("sofia/b/2", (("confirm_key", "#"),))),),
     "[leg_timeout=10]sofia/a/1,[leg_timeout=5,sip_auto_answer=true]sofia/b/[::1]": (
         (
             Phone("sofia/a/1", (("leg_timeout", "10"),)),
@@ -35,6 +36,9 @@ BAD = (
     "[api_on_answer=x]user/1",
     "[sip_execute_on_image=system]user/1",
     "[sip_h_X-Fsacd-Offer=1]user/1",
+    "[confirm_key=11]user/1",
+    "[confirm_key=exec]user/1",
+    "[group_confirm_key=exec]user/1",
     "[leg_timeout=1",
     "[leg_timeout=1]",
     "[leg_timeout=^^;a]user/1",
