@@ -80,10 +80,11 @@ def is_one_phone(contact: str) -> bool:
 
 @dataclass(frozen=True)
 class Contact(Kind):
-    """Where an agent's phone can be rung. With `template`, `{agent}` stands for the agent's id."""
+    """Where an agent's phone can be rung. With `template`, `placeholder` stands for the agent's id or a number."""
 
     template: bool = False
     null: bool = False
+    placeholder: str = "{agent}"
 
     @property
     @override
@@ -92,8 +93,10 @@ class Contact(Kind):
 
     @override
     def read(self, text: str) -> str:
-        if not contact_is_safe(text.replace("{agent}", "1001") if self.template else text):
+        if not contact_is_safe(text.replace(self.placeholder, "1001") if self.template else text):
             raise wrong(f"expected {contacts.GRAMMAR}; got {shown(text)}")
+        if self.placeholder != "{agent}" and (self.placeholder not in text or "," in text or "|" in text):
+            raise wrong(f"expected a contact of one phone with {self.placeholder} in it; got {shown(text)}")
         return text
 
 

@@ -406,6 +406,13 @@ class Config(Settings):
         description="What it means that one of several phones of an agent refuses or is busy, be they devices of one "
         "user or phones of one contact. others_ring_on: the agent has refused when all have; ends_ring: at once.",
     )
+    follow_diversions: Annotated[str | None, Contact(template=True, placeholder="{number}", null=True)] = Field(
+        default=None,
+        description="Where a ring goes on, once, when the agent's only phone diverts it (SIP 302): a contact in which "
+        "{number} stands for the number that the phone names, like sofia/gateway/pstn/{number}; the phone chooses what "
+        "is dialled there. [confirm_key=1] before it keeps callers off a private voicemail. null: a diversion counts "
+        "as refused.",
+    )
     agent_domain: Annotated[str | None, DOMAIN] = Field(
         default=None,
         description="The domain of FreeSWITCH's directory that the agents' phones authenticate in, for ids without "
@@ -450,7 +457,7 @@ class Config(Settings):
         agent = self.agents[agent_id]
         contact = agent.contact if agent.contact is not None else contact_for(self.agent_contact, agent_id)
         switch = agent.switch if agent.switch is not None else next(iter(self.switches), "")
-        phone = PhoneRules(refusal_ends=self.one_phone_refuses == "ends_ring")
+        phone = PhoneRules(self.one_phone_refuses == "ends_ring", self.follow_diversions or "")
         return agent.rules(agent_id, contact=contact, switch=switch, phone=phone)
 
     def agent_domains(self) -> Mapping[str, str]:

@@ -211,10 +211,12 @@ class Service:
 class PhoneRules:
     """How an agent's phones are rung.
 
-    `refusal_ends`: one of several that refuses, or is busy, ends the ring at all of them.
+    `refusal_ends`: one of several that refuses, or is busy, ends the ring at all of them. `diverted_to`: where the
+    number is rung that the phone diverts to, as a contact with {number}; empty: a diversion is a refusal.
     """
 
     refusal_ends: bool = False
+    diverted_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from fsacd.core.commands import (
     SendCall,
     TakeIn,
 )
+from fsacd.core.contact import most_legs
 from fsacd.core.events import (
     CallerGone,
     CallerTaken,
@@ -39,11 +40,12 @@ from fsacd.core.events import (
     OfferForked,
     OutsideCallEnded,
 )
-from fsacd.esl import devices, encoder, features, referred, translate
+from fsacd.esl import devices, diversions, encoder, features, referred, translate
 from fsacd.esl.acknowledging import Acknowledging
 from fsacd.esl.attendance import Attendance
 from fsacd.esl.codec import Message
 from fsacd.esl.devices import Devices
+from fsacd.esl.diversions import Diversions
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
 from fsacd.esl.ringing import Registrations, registered_users, registrations, ring
@@ -104,6 +106,7 @@ class CallControl:
         )
         self._attendance = Attendance()
         self._devices = Devices(monotonic_ms)
+        self._diversions = Diversions()
         self._music, self._silent_s = "", -math.inf  # which music could not be played, and when that was told
         self._outside = (
             OutsideCalls(name, desk.phones, runtime.post, runtime.is_offer) if respect_outside_calls else None
@@ -208,6 +211,8 @@ class CallControl:
             return
         if isinstance(command, SendCall):
             self._attendance.excuse(command.leg.uuid)
+        elif isinstance(command, RingAgent):
+            self._diversions.ordered(command, most_legs(command.contact))
         for wire in first:
             self._act(wire, _nobody)
         self._act(last, lambda reply: self._on_reply(command, reply))
@@ -241,8 +246,23 @@ class CallControl:
         except encoder.EncodeError as error:
             self._failed(command, Reply(Outcome.NOT_SENT, str(error)))
             return
+        self._diversions.ordered(command, legs)
         self._act(wire, lambda reply: self._on_reply(command, reply))
         self._runtime.post(OfferForked(command.offer_id, legs))
+
+    def _follow(self, message: Message, ended: OfferEnded) -> OfferEnded | None:
+        """What the end of an agent's leg is for its offer; a phone that has diverted it may be followed."""
+        fact, order = self._diversions.follow(message, ended)
+        if order is not None:
+
+            def replied(reply: Reply) -> None:
+                if reply.outcome in (Outcome.ERR, Outcome.NOT_SENT):
+                    self._runtime.post(OfferEnded(ended.offer_id, OfferEnd.UNREACHABLE, shortened(reply.text)))
+
+            # First that there are two legs, or the end of the first one would be the offer's.
+            self._runtime.post(OfferForked(ended.offer_id, diversions.LEGS))
+            self._act(order, replied)
+        return fact
 
     def _submit(self, wire: Wire, on_reply: Callable[[Reply], object], timeout_s: float) -> None:
         self._link.submit(wire, on_reply, timeout_s)
@@ -320,6 +340,8 @@ class CallControl:
         if message.subclass == "fsacd::waiting" and (music := message.get("variable_fsacd_silent")):
             self._music, self._silent_s = music, time.monotonic()
         fact = self._reader.read(message, self._watch.clock, now_ms)
+        if isinstance(fact, OfferEnded):
+            fact = self._follow(message, fact)
         match fact:
             case None:
                 pass

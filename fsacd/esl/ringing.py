@@ -79,6 +79,27 @@ def ring(command: RingAgent, registered: Registrations = MappingProxyType({})) -
     return wire, legs
 
 
+def follow(command: RingAgent, number: str, leg: str, legs: int) -> Wire:
+    """The order to ring where the phone has diverted us to, on a leg of this name; raises encoder.EncodeError."""
+    contact = contacts.read(command.phone.diverted_to.replace("{number}", number))
+    if contact is None or len(contact.phones) != 1:
+        raise encoder.EncodeError("the contact for diversions is none.")
+    timeout_s = math.ceil(command.timeout_ms / 1000) + _RING_MARGIN_S
+    return encoder.originate(
+        contact,
+        job=JOB + leg,
+        variables={
+            "origination_uuid": leg,
+            **_variables(command),
+            "fsacd_legs": str(legs),
+            "originate_timeout": str(timeout_s),
+        },
+        name=command.caller_name,
+        number=command.caller_number,
+        timeout_s=timeout_s,
+    )
+
+
 def _named(phone: contacts.Phone, leg: str) -> contacts.Phone:
     return contacts.Phone(phone.endpoint, (("origination_uuid", leg), *phone.options))
 

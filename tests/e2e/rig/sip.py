@@ -180,6 +180,13 @@ class Telephones:
         self._over(dialog)
         self._reply(dialog.invite, STATUS[cause], _address(dialog.target), dialog.near)
 
+    def divert(self, dialog: Dialog, to: str) -> None:
+        """The phone that rings sends the switch to this number at itself."""
+        assert dialog.state == "ringing" and dialog.invite is not None, f"{dialog.user} does not ring"
+        self._over(dialog)
+        status = STATUS["REDIRECTION_TO_NEW_DESTINATION"]
+        self._reply(dialog.invite, status, _address(dialog.target), dialog.near, contact=to)
+
     def hang_up(self, user: str) -> None:
         """The phone that talks hangs up; one that does not talk has nothing to hang up."""
         for dialog in self._dialogs.values():
@@ -266,9 +273,19 @@ class Telephones:
         text = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body])
         self._socket.sendto(text.encode(), to)
 
-    def _reply(self, message: Message, status: str, address: tuple[str, int], to: str = "", body: str = "") -> None:
+    def _reply(
+        self,
+        message: Message,
+        status: str,
+        address: tuple[str, int],
+        to: str = "",
+        body: str = "",
+        *,
+        contact: str = "",
+    ) -> None:
         headers = message.headers
-        contact = _USER.search(message.start)
+        asked = _USER.search(message.start)
+        contact = contact or (asked[1] if asked else "x")
         lines = [
             f"SIP/2.0 {status}",
             *(f"Via: {via}" for via in message.vias),
@@ -276,7 +293,7 @@ class Telephones:
             f"To: {to or headers['to']}",
             f"Call-ID: {headers['call-id']}",
             f"CSeq: {headers['cseq']}",
-            f"Contact: <sip:{contact[1] if contact else 'x'}@127.0.0.1:{self.port}>",
+            f"Contact: <sip:{contact}@127.0.0.1:{self.port}>",
             *self.says,
         ]
         self._send(lines, body, address)
