@@ -64,6 +64,11 @@ class QueueSettings(Settings):
     ring_at_once: Annotated[int, Number(1, 1_000)] = Field(
         default=1, description="How many agents ring for one call at once; a strategy may ring more."
     )
+    no_agent_no_delay: Annotated[bool, Flag()] = Field(
+        default=True,
+        description="Delays of its agents hold only while an agent with a shorter delay is there who could take the "
+        "call: at work, not on a break, with the skills that it requires. Otherwise a caller would wait for nobody.",
+    )
     call_order: Annotated[Chosen | None, Plugin("call order", null=True)] = Field(
         default=None,
         description="Which of its calls goes first; null: the one of the highest class, then the one that came first.",
@@ -206,6 +211,7 @@ class QueueSettings(Settings):
             call_order=None if self.call_order is None else self.call_order.name,
             call_order_parameters=() if self.call_order is None else self.call_order.parameters,
             level_first=self.level_first,
+            no_agent_no_delay=self.no_agent_no_delay,
             priority=self.priority,
             required=levels_of(self.required_skills),
             agent_display="" if self.agent_display == USUAL else self.agent_display,
@@ -253,7 +259,9 @@ class ServiceSettings(Settings):
         default=1, description="The agent's order of preference; 1 before 2."
     )
     delay_ms: Annotated[int, Duration("0s", "1d")] = Field(
-        default=0, description="The agent helps the queue only with calls that have waited this long."
+        default=0,
+        description="The agent helps the queue only with calls that have waited this long; see the queue's "
+        "no_agent_no_delay.",
     )
     backup: Annotated[bool, Flag()] = Field(
         default=False, description="The agent helps only with calls that a step has opened to the backup."

@@ -56,6 +56,9 @@ def _check_calls(world: World) -> None:
                 assert offer.offer_id not in world.offers
             case c.Waiting():
                 pass
+        if in_queue(call.state):
+            nobody_before_ms = world.nobody_before_ms(call.queue, call.required, backup=call.backup)
+            assert call.delay_ms >= nobody_before_ms, f"nobody is there for {call_id} before {nobody_before_ms} ms"
         assert not call.orphan or isinstance(call.state, c.Waiting), "nobody is rung for who is not there yet"
 
 

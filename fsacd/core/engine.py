@@ -225,7 +225,7 @@ class Engine:
 
     def _finish(self, refused: str | None) -> Step:
         world = self._world
-        if world.free_agents or world.free_calls or world.failures:
+        if world.free_agents or world.free_calls or world.failures or world.present.changed:
             distribute.run(world)
         if world.expected:
             world.expected.clear()

@@ -295,6 +295,7 @@ def _restore_index(world: World, memory: Memory) -> None:
             world.index.add_call(call, extra=isinstance(call.state, c.Ringing))
     world.free_agents.clear()
     world.free_calls.clear()
+    world.present.changed.clear()
     for order in memory.orders:
         if order.queue in world.orderings:
             # Making the index has called the plugins anew: their count goes on from where it was.

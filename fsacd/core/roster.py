@@ -96,6 +96,7 @@ def recount(world: World, agent: a.Agent) -> None:
     """The agent's state or wish has changed: queues may have lost their last agent, or have one again."""
     for queue in sorted(world.staffing.count(agent, world.now_ms)):
         world.arm_conditions(queue)
+    world.present.count(agent)
 
 
 def answered(world: World, agent: a.Agent, queue: str) -> None:
@@ -111,6 +112,7 @@ def forget(world: World, agent: a.Agent) -> None:
     sticky.release(world, agent.agent_id)
     for queue in sorted(world.staffing.forget(agent, world.now_ms)):
         world.arm_conditions(queue)
+    world.present.forget(agent.agent_id)
     world.index.forget_seats(agent.agent_id)
     del world.agents[agent.agent_id]
 

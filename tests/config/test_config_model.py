@@ -99,8 +99,11 @@ def test_what_is_no_size(text: str) -> None:
 
 
 def test_a_queue_of_defaults_is_the_engine_s_own_default() -> None:
-    """The file's defaults and the engine's are the same."""
-    assert rules("queues: {support: }").queues["support"] == QueueRules("support")
+    """The file's defaults and the engine's are the same, but for those that the engine takes from old journals.
+
+    What an earlier fsacd has written down must be decided again as it was decided then.
+    """
+    assert rules("queues: {support: }").queues["support"] == QueueRules("support", no_agent_no_delay=True)
     assert rules("").limits == Limits()
 
 
@@ -113,6 +116,7 @@ queues:
     strategy: {name: ring_progressive, every: 10s}
     call_order: newest_first
     level_first: false
+    no_agent_no_delay: false
     ring_at_once: 2
     priority: -3
     required_skills: {german: 5, billing: 2}
@@ -149,6 +153,7 @@ queues:
         strategy_parameters=(("every", 10_000),),
         call_order="newest_first",
         level_first=False,
+        no_agent_no_delay=False,
         ring_at_once=2,
         priority=-3,
         required=(("billing", 2), ("german", 5)),

@@ -66,9 +66,23 @@ class Scene:
             return WhyNot.SKILL
         if service.backup and not self.books.backup_open(call, self.at_ms):
             return WhyNot.BACKUP
-        if self.at_ms - call.virtual_ms < service.delay_ms:
+        if self.at_ms - call.virtual_ms < service.delay_ms and self._delay_holds(call, service.delay_ms):
             return WhyNot.DELAY
         return None
+
+    def _delay_holds(self, call: CallBook, delay_ms: int) -> bool:
+        """Whether the queue keeps to delays, or somebody who helps earlier is at work and could take the call."""
+        if not self.books.queue_rules(call.queue).no_agent_no_delay:
+            return True
+        backup_open = self.books.backup_open(call, self.at_ms)
+        for other in self.agents.values():
+            service = dict(other.queues).get(call.queue)
+            if service is None or service.delay_ms >= delay_ms or (service.backup and not backup_open):
+                continue
+            away = other.state in {"logged_out", "not_ready"} or bool(other.then)
+            if not away and lacks(dict(other.skills), self.required(call)) is None:
+                return True
+        return False
 
     def _state_of(self, agent: AgentView) -> WhyNot | None:
         if agent.agent_id in self.free:
