@@ -218,5 +218,6 @@ def call_fields(call: Document) -> list[tuple[str, str]]:
         ("agents", clean(", ".join(call["agents"]))),
         ("waits for", clean(call["reserved_for"] or "")),
         ("offers", str(call["offers"])),
+        ("resumes", clean(call.get("resumes", ""))),
         ("leg", clean(f"{call['leg_uuid']} on {call['switch']}") if call["leg_uuid"] else ""),
     ]

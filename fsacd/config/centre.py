@@ -147,6 +147,12 @@ class QueueSettings(Settings):
         default=TargetSettings(hangup="CALL_REJECTED"),
         description="Where a call goes whose address has more live calls than that.",
     )
+    abandoned_resume_ms: Annotated[int, Duration("0s", "1h")] = Field(
+        default=0,
+        description="Who hangs up while they wait, and calls this queue again within this time from the same number, "
+        "gets their old place back, once. Withheld numbers, and those that are not believed, have none. Not for queues "
+        "where many callers show one number; 0s: nobody does.",
+    )
     max_wait_ms: Annotated[int | None, Duration("1s", "1d", null=True)] = Field(
         default=None, description="How long a call may wait; null: as long as it likes."
     )
@@ -225,6 +231,7 @@ class QueueSettings(Settings):
             when_max_per_number=self.when_max_per_number.target(),
             max_per_source=self.max_per_source,
             when_max_per_source=self.when_max_per_source.target(),
+            abandoned_resume_ms=self.abandoned_resume_ms,
             max_wait_ms=self.max_wait_ms,
             when_max_wait=self.when_max_wait.target(),
             when_nobody_logged_in=_overflow(self.when_nobody_logged_in),

@@ -115,6 +115,7 @@ def _check_timers(world: World) -> None:
         TimerKey("agent", i) for i, agent in world.agents.items() if isinstance(agent.state, a.WrappingUp | a.HeldBack)
     }
     expected |= {TimerKey("settle", i) for i, call in world.calls.items() if isinstance(call.state, c.Settling)}
+    expected |= {TimerKey("abandoned", place.call_id) for place in world.abandoned}
     expected |= {TimerKey("heir", i) for i, call in world.calls.items() if call.orphan}
     expected |= {TimerKey("preferred", i) for i, call in world.calls.items() if call.preferred is not None}
     optional = {TimerKey(kind, call_id) for kind in ("max_wait", "reach", "more") for call_id in world.calls}

@@ -11,8 +11,9 @@ from typing import Any
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
-from fsacd.core import lines, roster, sticky
+from fsacd.core import lines, resuming, roster, sticky
 from fsacd.core import offer as o
+from fsacd.core.abandoned import Place
 from fsacd.core.commands import EndCall, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
@@ -109,6 +110,7 @@ class Memory:
     decisions: int = 0
     takeovers: int = 0
     epochs: dict[str, int] | None = None
+    abandoned: tuple[Place, ...] = ()  # the oldest first
 
 
 def dump(world: World) -> dict[str, Any]:
@@ -135,6 +137,7 @@ def dump(world: World) -> dict[str, Any]:
         decisions=world.decisions.number,
         takeovers=world.takeovers,
         epochs=world.epochs,
+        abandoned=tuple(world.abandoned),
     )
     plain: dict[str, Any] = to_plain(memory, Memory)
     return plain
@@ -206,6 +209,8 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
     world.timers = Timers()
     for kind, owner, at_ms in memory.timers:
         world.timers.set(_TIMER_KINDS.get(kind, kind), owner, at_ms)
+    for place in memory.abandoned:
+        resuming.keep(world, place)
     _try_again_whom_nobody_would(world)
     world.handling = memory.handling or {}
     for number, agent_id in memory.last_agents:

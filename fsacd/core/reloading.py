@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import MappingProxyType
 
-from fsacd.core import agents, calls, overflow, roster
+from fsacd.core import agents, calls, overflow, resuming, roster
 from fsacd.core import call as c
 from fsacd.core.commands import CancelReason
 from fsacd.core.records import CallJoined, CallMoved
@@ -21,6 +21,7 @@ def change_rules(world: World, rules: Rules) -> None:
     renamed = {old: new for old, new in rules.renamed().items() if old in world.rules.queues}
     for old, new in renamed.items():
         _rename(world, old, new)
+    world.abandoned.rename(renamed)
     gone = [call for call in world.calls.values() if call.queue not in rules.queues]
     talking = {call.queue: world.rules.queues[call.queue] for call in gone if not in_queue(call.state)}
     moved = _leave(world, [call for call in gone if in_queue(call.state)], rules)
@@ -119,3 +120,4 @@ def _forget(world: World) -> None:
         del world.handling[name]
     for name, outcome in [key for key in world.outcomes if key[0] and key[0] not in queues]:
         del world.outcomes[name, outcome]
+    resuming.change_rules(world)

@@ -48,6 +48,7 @@ class CallView:
     language: str = ""
     reserved_for: str | None = None
     number_believed: bool = True
+    resumes: str = ""  # the abandoned call whose place it got
 
 
 @fact

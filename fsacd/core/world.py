@@ -13,6 +13,7 @@ from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core import reach
+from fsacd.core.abandoned import AbandonedPlaces
 from fsacd.core.commands import Command, EndCall, NoteCall, SendCall
 from fsacd.core.decisions import Decisions
 from fsacd.core.ended import EndedCalls
@@ -50,6 +51,7 @@ class World:
         # How calls have ended, by the queue they stood in last.
         self.outcomes: Counter[tuple[str, CallOutcome]] = Counter()
         self.ended = EndedCalls()
+        self.abandoned = AbandonedPlaces()
         self.timers = Timers()
         self.staffing = Staffing(rules.queues, now_ms)
         self.present = Present()

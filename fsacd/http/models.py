@@ -69,6 +69,9 @@ class Call(Answer):
     reserved_for: str | None = Field(description="The agent whom it waits for alone.")
     agents: list[str] = Field(description="The agents who are rung for it, or the one who talks with the caller.")
     offers: int = Field(description="How many times it has been offered to an agent.")
+    resumes: str = Field(
+        description="The id of the abandoned call whose place it got, its caller having called again in time."
+    )
     switch: str | None
     leg_uuid: str | None
 

@@ -113,6 +113,7 @@ class Presenter:
             reserved_for=view.reserved_for,
             agents=list(view.agent_ids),
             offers=view.offers,
+            resumes=view.resumes,
             switch=view.leg.switch if view.leg else None,
             leg_uuid=view.leg.uuid if view.leg else None,
         )

@@ -131,6 +131,7 @@ queues:
     when_max_per_number: {queue: other}
     max_per_source: 22
     when_max_per_source: {extension: "9001"}
+    abandoned_resume: 23s
     max_wait: 14s
     when_max_wait: {extension: "9000"}
     after_talk: {extension: survey, context: ivr}
@@ -169,6 +170,7 @@ queues:
         when_max_per_number=ToQueue("other"),
         max_per_source=22,
         when_max_per_source=ToExtension("9001", "default"),
+        abandoned_resume_ms=23_000,
         max_wait_ms=14_000,
         when_max_wait=ToExtension("9000", "default"),
         after_talk=ToExtension("survey", "ivr"),
@@ -242,10 +244,10 @@ def test_every_limit_reaches_the_engine() -> None:
     text = """
 limits:
   {calls: 1, cancel_retry: 22ms, connect: 203ms, offer_grace: 504ms, settle: 105ms, ringing: 6, rank_pool: 7,
-   longest_wrap_up: 68s, counters_half_life: 69s, last_agents: 10, decisions: 11,
+   longest_wrap_up: 68s, counters_half_life: 69s, last_agents: 10, abandoned: 14, decisions: 11,
    plugin_retry: 12s, plugin_retry_most: 13s}
 """
-    assert rules(text).limits == Limits(1, 22, 203, 504, 105, 6, 7, 68_000, 69_000, 10, 11, 12_000, 13_000)
+    assert rules(text).limits == Limits(1, 22, 203, 504, 105, 6, 7, 68_000, 69_000, 10, 14, 11, 12_000, 13_000)
 
 
 def test_queues_share_hours_by_name() -> None:

@@ -80,6 +80,8 @@ class Clerk:
             case e.CallersForgotten(numbers):
                 for number in numbers:
                     known.pop(shown_number(number), None)
+                    for key in [key for key in self.books.places if key[1] == shown_number(number)]:
+                        del self.books.places[key]
 
     def _outside(self, event: e.OutsideEvent | e.SwitchRestarted) -> None:
         """Agents' own calls."""
@@ -124,6 +126,8 @@ class Clerk:
             assert other is view or mine < theirs, f"{view.call_id} was promoted, and {other.call_id} goes before it"
 
     def _rules(self, event: e.RulesChanged, now_ms: int) -> None:
+        kept = [name for name, queue in event.rules.queues.items() if queue.abandoned_resume_ms]
+        self.books.places = {key: place for key, place in self.books.places.items() if key[0] in kept}
         for name, queue in self.books.queues.items():
             queue.strategy, queue.order = PluginBook(since_ms=now_ms), PluginBook(since_ms=now_ms)
             if name not in event.rules.queues:
@@ -157,6 +161,8 @@ class Clerk:
                     book.idle_since_ms = ended_ms
             case r.OfferClosed():
                 self._closed(record)
+            case r.CallEnded(call_id, outcome=r.CallOutcome.ABANDONED) if call_id in books.calls:
+                books.abandoned(books.calls[call_id], now_ms)
             case r.StrategyFailed():
                 self._plugin_failed(record, now_ms)
             case r.StrategyReturned():
@@ -275,7 +281,7 @@ class Clerk:
             now_ms = after.now_ms
             known = call.queue, self.books.priority(call, now_ms), self.books.required(call, now_ms)
             assert known == shown(view), f"{view.call_id}: {known} by the books, the engine shows {shown(view)}"
-            assert call.head_start_ms == view.head_start_ms
+            assert (call.head_start_ms, call.resumes) == (view.head_start_ms, view.resumes)
             expected = self.books.reserved(call, now_ms)
             told = f"{view.call_id} is shown as reserved for {view.reserved_for}, not {expected}"
             assert view.reserved_for == expected, told

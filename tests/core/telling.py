@@ -230,6 +230,7 @@ def _call_ended(record: r.CallEnded) -> str:
     queue = f" in {record.queue}" if record.queue else ""
     agent = f", last with {record.agent_id}" if record.agent_id else ""
     after = f", then {record.after}" if record.after else ""
+    after += f", in the place of {record.resumes}" if record.resumes else ""
     after += "" if record.evidence is Evidence.SAW_END else f", {record.evidence}"
     after += f", epoch {record.epoch}" if record.epoch else ""
     return (
