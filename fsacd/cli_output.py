@@ -164,6 +164,7 @@ SERVICE_COLUMNS = (
     Column("AFTER", lambda row: duration(row["delay_seconds"] or None), figure=True),
     Column("BACKUP", lambda row: "backup" if row["backup"] else ""),
     Column("WEIGHT", _field("weight"), figure=True),
+    Column("NOT READY", lambda row: "" if row.get("ready", True) else clean(row["reason"]) or "yes"),
 )
 
 
@@ -179,6 +180,8 @@ def _service(service: Document) -> str:
         parts.append("backup")
     if service["weight"] != 1:
         parts.append(f"weight {service['weight']}")
+    if not service.get("ready", True):
+        parts.append("not ready" + (f": {clean(service['reason'])}" if service["reason"] else ""))
     return f"{service['queue']} ({', '.join(parts)})"
 
 

@@ -260,6 +260,9 @@ def agent_detail(agent: Document) -> str:
         parts.append(clean(agent["reason"], 24))
     if agent["then"]:
         parts.append(f"then {clean(agent['then'], 24)}")
+    resting = [clean(service["queue"]) for service in agent["queues"] if not service.get("ready", True)]
+    if resting:
+        parts.append(f"not ready for {clean(', '.join(resting), 40)}")
     return ", ".join(parts)
 
 

@@ -142,17 +142,20 @@ def test_skills_are_shown_when_none_are_given(capsys: pytest.CaptureFixture[str]
 def test_queues_are_shown_when_none_are_given(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a queue to set, `agent queues` only looks."""
     services = (("sales", Service()), ("support", Service(2, 20_000, backup=True, weight=30)))
-    with serve(FakeDaemon(snapshot(agents=(agent_view("1001", queues=services),)))) as rig:
+    agent = agent_view("1001", queues=services, not_ready_for=(("sales", "mail"),))
+    with serve(FakeDaemon(snapshot(agents=(agent,)))) as rig:
         assert run(rig, "agent", "queues", "1001", role=Role.READ) == 0
         assert run(rig, "agent", "show", "1001", role=Role.READ) == 0
+        assert run(rig, "agent", "list", role=Role.READ) == 0
         assert rig.daemon.asked == []
     shown = capsys.readouterr().out.splitlines()
     assert shown[:3] == [
-        "QUEUE    RANK  AFTER  BACKUP  WEIGHT",
-        "sales       1                      1",
+        "QUEUE    RANK  AFTER  BACKUP  WEIGHT  NOT READY",
+        "sales       1                      1  mail",
         "support     2    20s  backup      30",
     ]
-    assert "queues   sales (rank 1), support (rank 2, after 20s, backup, weight 30)" in shown
+    assert "not ready for sales" in "".join(shown)
+    assert "queues   sales (rank 1, not ready: mail), support (rank 2, after 20s, backup, weight 30)" in shown
 
 
 def test_json_is_the_apis_document(capsys: pytest.CaptureFixture[str]) -> None:

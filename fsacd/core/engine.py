@@ -32,7 +32,9 @@ from fsacd.core.events import (
     AgentLoggedIn,
     AgentLoggedOut,
     AgentSetNotReady,
+    AgentSetNotReadyFor,
     AgentSetReady,
+    AgentSetReadyFor,
     CallChangeAsked,
     CallerGone,
     CallerReplaced,
@@ -272,6 +274,8 @@ class Engine:
                 | AgentLoggedOut()
                 | AgentSetReady()
                 | AgentSetNotReady()
+                | AgentSetReadyFor()
+                | AgentSetNotReadyFor()
                 | AgentEndedWrapUp()
                 | AgentChangeAsked()
             ):

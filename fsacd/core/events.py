@@ -320,6 +320,28 @@ class AgentSetNotReady:
 
 
 @fact
+class AgentSetReadyFor:
+    """The agent wants calls of this one of their queues again."""
+
+    agent_id: str
+    by: By
+    queue: str
+
+
+@fact
+class AgentSetNotReadyFor:
+    """The agent wants no calls of this one of their queues, for a reason, and goes on with the others'.
+
+    At once: a phone that rings for one of them falls silent. It ends when they say so, or log out.
+    """
+
+    agent_id: str
+    by: By
+    queue: str
+    reason: str = ""
+
+
+@fact
 class AgentEndedWrapUp:
     """The agent has finished his after-call work before its time."""
 
@@ -432,7 +454,9 @@ CallWish = CallRequeueAsked | CallHangupAsked | CallChangeAsked | CallPromoteAsk
 TakenEvent = CallerTaken | CallerReplaced
 CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | TakenEvent | CallLost | TalkFound | CallWish
 OfferEvent = OfferForked | OfferUnheard | OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded
-AgentEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp | AgentChangeAsked
+QueueBreakEvent = AgentSetReadyFor | AgentSetNotReadyFor
+AgentStateEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp
+AgentEvent = AgentStateEvent | QueueBreakEvent | AgentChangeAsked
 OutsideEvent = OutsideCallStarted | OutsideCallEnded
 SwitchEvent = SwitchHeld | SwitchConnected | SwitchLost | SwitchRestarted | SwitchTaken
 CallerEvent = LastAgentsKnown | CallersForgotten

@@ -49,6 +49,7 @@ class AgentMemory:
     handling: tuple[str, int] | None = None
     removed: bool = False
     in_vain: dict[Cause, int] | None = None
+    not_ready_for: dict[str, a.NotReadyFor] | None = None
 
 
 @fact
@@ -158,6 +159,7 @@ def _agent(world: World, agent: a.Agent) -> AgentMemory:
         rules=agent.rules if agent.rules != usual else None,
         configured=agent.configured if agent.configured != usual else None,
         in_vain=dict(agent.in_vain),
+        not_ready_for=agent.not_ready_for or None,
         unanswered=agent.in_vain.get(Cause.NO_ANSWER, 0),
         outside=tuple(agent.outside),
         handling=agent.handling,
@@ -261,6 +263,7 @@ def _restore_agent(world: World, memory: AgentMemory) -> None:
         working_since_ms=memory.working_since_ms,
         load=memory.load,
         in_vain=_in_vain(memory),
+        not_ready_for=memory.not_ready_for or {},
         outside=dict.fromkeys(memory.outside),
         handling=memory.handling,
         removed=memory.removed,

@@ -118,6 +118,7 @@ def _agent(agent: a.Agent) -> AgentView:
         queues=tuple(sorted(agent.rules.queues.items())),
         skills=agent.rules.skills,
         call_id=agent.state.call_id if isinstance(agent.state, a.Talking) else None,
+        not_ready_for=tuple((queue, why.reason) for queue, why in sorted(agent.not_ready_for.items())),
     )
 
 
@@ -139,10 +140,12 @@ def _queues(world: World, calls: tuple[CallView, ...], now_ms: int) -> tuple[Que
             oldest[call.queue] = max(call.waited_ms, oldest.get(call.queue, 0))
     logged_in: Counter[str] = Counter()
     ready: Counter[str] = Counter()
+    resting: Counter[str] = Counter()
     for agent in world.agents.values():
         for queue in agent.rules.queues:
             logged_in[queue] += not isinstance(agent.state, a.LoggedOut)
-            ready[queue] += isinstance(agent.state, a.Ready)
+            ready[queue] += isinstance(agent.state, a.Ready) and queue not in agent.not_ready_for
+        resting.update(agent.not_ready_for.keys())
     return tuple(
         QueueView(
             name=name,
@@ -159,6 +162,7 @@ def _queues(world: World, calls: tuple[CallView, ...], now_ms: int) -> tuple[Que
             strategy=rules.strategy,
             call_order=rules.call_order,
             substituted=tuple(_substituted(world, name, world.orderings[name])),
+            agents_not_ready=resting[name],
         )
         for name, rules in sorted(world.rules.queues.items())
     )

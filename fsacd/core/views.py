@@ -69,6 +69,7 @@ class AgentView:
     queues: tuple[tuple[str, Service], ...]
     skills: SkillLevels
     call_id: str | None
+    not_ready_for: tuple[tuple[str, str], ...] = ()  # of these queues they take no calls for now, and why
 
 
 @fact
@@ -109,6 +110,7 @@ class QueueView:
     strategy: str = ""
     call_order: str | None = None
     substituted: tuple[Substituted, ...] = ()
+    agents_not_ready: int = 0  # are at work, and take no calls of this one queue for now
 
 
 @fact

@@ -44,6 +44,8 @@ class Service(Answer):
     delay_seconds: Seconds = Field(description="The agent helps only with calls that have waited this long.")
     backup: bool = Field(description="He helps only with calls that a step has opened to the backup.")
     weight: int = Field(description="His share where the strategy gives shares, 1 to 100.")
+    ready: bool = Field(description="False: not ready for this one queue, while calls of the others go on.")
+    reason: str = Field(description="Why not; empty otherwise, or where no reason was given.")
 
 
 class Call(Answer):
@@ -114,6 +116,7 @@ class Queue(Answer):
     talking: int
     oldest_wait_seconds: Seconds | None = Field(description="Null when nobody waits.")
     agents_logged_in: int
+    agents_not_ready: int = Field(description="Agents at work who are not ready for this one queue.")
     agents_ready: int
     open: bool = Field(description="Closed by its hours or by hand, a queue takes no calls.")
     estimated_wait_seconds: Seconds | None = Field(

@@ -222,6 +222,8 @@ class Books:
         agent_id = self._found(call, sticky, agents)
         if agent_id is None or agents[agent_id].state == "logged_out":
             return
+        if queue in dict(agents[agent_id].not_ready_for):
+            return
         view = agents[agent_id]
         fits = queue in dict(view.queues) and lacks(dict(view.skills), self.required(call, now_ms)) is None
         if fits or sticky.any_queue:

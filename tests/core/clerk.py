@@ -57,8 +57,8 @@ class Clerk:
             case e.RulesChanged(rules):
                 self._rules(event, now_ms)
                 books.rules = rules
-            case e.AgentLoggedIn(agent_id) | e.AgentSetReady(agent_id) | e.AgentSetNotReady(agent_id):
-                books.agent(agent_id).no_answers_least = 0
+            case e.AgentLoggedIn() | e.AgentSetReady() | e.AgentSetNotReady() | e.AgentSetNotReadyFor():
+                self._agent_asks(event)
             case e.AgentChangeAsked(_, _, _, queues) if queues is not None:
                 self._places_moved()
             case e.OfferAnswered(offer_id) | e.OfferEnded(offer_id, answered=True) if offer_id in self.offers:
@@ -69,6 +69,17 @@ class Clerk:
                 self._promoted(books.calls[call_id], after)
             case _:
                 pass
+
+    def _agent_asks(
+        self, event: e.AgentLoggedIn | e.AgentSetReady | e.AgentSetNotReady | e.AgentSetNotReadyFor
+    ) -> None:
+        """Missed calls may be counted anew; nobody waits for who wants no calls of the queue."""
+        if not isinstance(event, e.AgentSetNotReadyFor):
+            self.books.agent(event.agent_id).no_answers_least = 0
+            return
+        for call in self.books.calls.values():
+            if call.preferred == event.agent_id and call.queue == event.queue:
+                call.preferred = call.reserved = None
 
     def _last_agents(self, event: e.LastAgentsKnown | e.CallersForgotten) -> None:
         """What history knows of callers, and whom nobody may know any more."""

@@ -57,7 +57,11 @@ class Scene:
             return WhyNot.RESERVED
         if self.books.preferred(call, self.at_ms) == agent_id:
             return self._state_of(agent)
-        return self._not_one_of_many(call, agent) or self._state_of(agent) or self._out_of_scope(call_id, agent_id)
+        rests = None
+        if call.queue in dict(agent.not_ready_for) and agent.state != "logged_out":
+            rests = WhyNot.NOT_READY
+        state = self._state_of(agent)
+        return self._not_one_of_many(call, agent) or rests or state or self._out_of_scope(call_id, agent_id)
 
     def _not_one_of_many(self, call: CallBook, agent: AgentView) -> WhyNot | None:
         """Why he may not be rung for it as others may."""
@@ -80,6 +84,7 @@ class Scene:
             if service is None or service.delay_ms >= delay_ms or (service.backup and not backup_open):
                 continue
             away = other.state in {"logged_out", "not_ready"} or bool(other.then)
+            away = away or call.queue in dict(other.not_ready_for)
             if not away and lacks(dict(other.skills), self.required(call)) is None:
                 return True
         return False
@@ -244,6 +249,8 @@ class Scene:
                 rivals.append(call_id)
             his_own = self.books.reserved(call, self.at_ms) == agent_id
             if his_own or self._not_one_of_many(call, self.agents[agent_id]) is not None:
+                continue
+            if call.queue in dict(self.agents[agent_id].not_ready_for):
                 continue
             if call.queue not in best or self.order_key(call_id) < self.order_key(best[call.queue]):
                 best[call.queue] = call_id

@@ -13,6 +13,7 @@
 
     0     switch fs1 connected                  or lost, restarted
     0     agent 1001 logs_in                    logs_out, ready, not_ready REASON, ends_wrap_up, dials, hangs_up
+    0     agent 1001 not_ready_for support mail of one queue alone; and `ready_for support`
     2     call anna queues support priority=1   gone, transferred, returned, left, lost, taken HOW, replaced by
     2     call anna requeue by=cli:root         or hangup, promote, change priority=2, send 1001 for=30s
     3     agent 1001 change support:2 german=5  no_skills, no_queues
@@ -345,6 +346,10 @@ def _agent_fact(agent_id: str, words: list[str], by: str) -> e.Event:
             return e.AgentLoggedOut(agent_id, by)
         case ["ready"]:
             return e.AgentSetReady(agent_id, by)
+        case ["ready_for", queue]:
+            return e.AgentSetReadyFor(agent_id, by, queue)
+        case ["not_ready_for", queue, *reason]:
+            return e.AgentSetNotReadyFor(agent_id, by, queue, " ".join(reason))
         case ["not_ready", *reason]:
             return e.AgentSetNotReady(agent_id, by, " ".join(reason))
         case ["ends_wrap_up"]:

@@ -108,7 +108,8 @@ def _agent(agent: AgentView) -> str:
     reason = f" {agent.reason}" if agent.reason else ""
     until = f" until {_at(agent.until_ms)}" if agent.until_ms is not None else ""
     then = f", then {agent.then}" if agent.then else ""
-    return f"= agent {agent.agent_id} {agent.state}{reason} since {_at(agent.since_ms)}{until}{then}"
+    rests = "".join(f", not ready for {queue}" + (f" ({why})" if why else "") for queue, why in agent.not_ready_for)
+    return f"= agent {agent.agent_id} {agent.state}{reason} since {_at(agent.since_ms)}{until}{then}{rests}"
 
 
 def _queue(queue: QueueView) -> str:
