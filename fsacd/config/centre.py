@@ -15,6 +15,7 @@ from fsacd.config.forms import (
     FILE,
     NAME,
     NAME_OR_NULL,
+    AgentVariable,
     AllowedContact,
     Contact,
     Display,
@@ -35,6 +36,7 @@ from fsacd.config.targets import AfterTalkSettings, EstimatedWaitSettings, Overf
 from fsacd.core.display import USUAL
 from fsacd.core.rules import AgentRules, Cause, Overflow, OwnPauses, PhoneRules, QueueRules, Service
 from fsacd.core.skills import levels_of
+from fsacd.core.variables import EXPORTED
 
 
 def _names(value: object) -> object:
@@ -104,6 +106,15 @@ class QueueSettings(Settings):
         description="What an agent's phone shows as the caller's name: text with {queue}, {customer}, {name}, {number} "
         "and {dialplan}, which is the dialplan's effective_caller_id_name; of {customer or name} the first that there "
         "is. A colon is not shown: FreeSWITCH cuts names there.",
+    )
+    agent_variables: Annotated[tuple[Annotated[str, AgentVariable()], ...], NO_LIST] = Field(
+        default=(EXPORTED,),
+        max_length=20,
+        description="Channel variables of the caller's leg, as they are when the call is queued, that the agent's leg "
+        "gets as well: names like ticket, SIP headers like sip_h_X-Ticket, a beginning like sip_h_X-*, and export_vars "
+        "for those that the dialplan has exported. Not those by which FreeSWITCH acts (execute_on_*, api_*, "
+        "origination_*, sip_* but for headers, ...), as callers may choose values. 20 of up to 256 letters, digits and "
+        "marks.",
     )
     ring_timeout_ms: Annotated[int, Duration("1s", "10m")] = Field(
         default=20_000, description="How long an agent's phone rings before the call goes to the next one."
@@ -221,6 +232,7 @@ class QueueSettings(Settings):
             priority=self.priority,
             required=levels_of(self.required_skills),
             agent_display="" if self.agent_display == USUAL else self.agent_display,
+            agent_variables=self.agent_variables,
             ring_timeout_ms=self.ring_timeout_ms,
             ring_at_once=self.ring_at_once,
             wrap_up_ms=self.wrap_up.time_ms,

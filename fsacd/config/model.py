@@ -482,6 +482,10 @@ class Config(Settings):
         """Give the queues whose agents may see a number that its caller wants hidden."""
         return frozenset(name for name in self.queues if self.queue(name).show_withheld)
 
+    def agent_variables(self) -> frozenset[str]:
+        """Give all entries of the queues' lists of variables that go along to agents' legs."""
+        return frozenset(entry for name in self.queues for entry in self.queue(name).agent_variables)
+
     def known_customers(self) -> tuple[Customer, ...]:
         """Give the customers as recognition takes them."""
         return tuple(settings.customer(number) for number, settings in self.customers.items())

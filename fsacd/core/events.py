@@ -25,6 +25,15 @@ class Leg:
     uuid: str
 
 
+@fact
+class LegVariable:
+    """A channel variable of a caller's leg that may go along to the agent's; `exported`: the dialplan says so."""
+
+    name: str
+    value: str
+    exported: bool = False
+
+
 class OfferEnd(StrEnum):
     """Why an agent's leg is no more, told from the hangup cause that the switch gave."""
 
@@ -78,6 +87,7 @@ class CallQueued:
     # Who calls, as callers are told apart: empty for nobody in particular; None: nobody has said, the number tells.
     identity: str | None = None
     hidden: bool = False  # the caller asks that the number be shown to nobody
+    variables: tuple[LegVariable, ...] = ()  # of its leg, when it was queued: those that may go along to agents' legs
 
 
 @fact

@@ -149,6 +149,8 @@ class QueueRules:
     # The delays of its agents hold only while an agent with a shorter one is there who could take the call. The
     # configuration's default is the other one: what old journals tell was decided without it.
     no_agent_no_delay: bool = False
+    # Variables of the caller's leg that go along to the agent's; see `core.variables`.
+    agent_variables: tuple[str, ...] = ()
     agent_display: str = ""  # what an agent's phone shows as the caller's name; "": as `display.USUAL`
     ring_timeout_ms: int = 20_000
     ring_at_once: int = 1  # a strategy may ring more

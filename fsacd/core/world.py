@@ -240,6 +240,7 @@ class World:
         call.customer, call.language, call.named_agent = event.customer, event.language, event.named_agent
         call.identity, call.hidden = event.identity, event.hidden
         call.shown_name, call.shown_number = event.shown_name, event.shown_number
+        call.variables = event.variables
         self.origins.add(call)
         call.orphan = False
         self.timers.clear("heir", call.call_id)

@@ -103,7 +103,8 @@ def test_a_queue_of_defaults_is_the_engine_s_own_default() -> None:
 
     What an earlier fsacd has written down must be decided again as it was decided then.
     """
-    assert rules("queues: {support: }").queues["support"] == QueueRules("support", no_agent_no_delay=True)
+    expected = QueueRules("support", no_agent_no_delay=True, agent_variables=("export_vars",))
+    assert rules("queues: {support: }").queues["support"] == expected
     assert rules("").limits == Limits()
 
 
@@ -124,6 +125,7 @@ queues:
     wrap_up: {time: 12s, ends: by_time}
     not_ready_after: 4
     agent_display: "{queue}: {customer or number}"
+    agent_variables: [sip_h_X-Ticket, ticket*]
     was: [help, desk]
     max_length: 13
     when_full: {queue: other}
@@ -163,6 +165,7 @@ queues:
         wrap_up=WrapUp.FIXED,
         not_ready_after=4,
         agent_display="{queue}: {customer or number}",
+        agent_variables=("sip_h_X-Ticket", "ticket*"),
         was=("help", "desk"),
         max_length=13,
         when_full=ToQueue("other"),
