@@ -70,7 +70,9 @@ class Call(Answer):
     required_skills: dict[str, int] = Field(description="Skill to least level, 1 to 10; what holds now.")
     reserved_for: str | None = Field(description="The agent whom it waits for alone.")
     agents: list[str] = Field(description="The agents who are rung for it, or the one who talks with the caller.")
-    offers: int = Field(description="How many times it has been offered to an agent.")
+    offers: int = Field(
+        description="How many times it has been offered to an agent; the count goes on over restarts of the daemon."
+    )
     resumes: str = Field(
         description="The id of the abandoned call whose place it got, its caller having called again in time."
     )
@@ -126,10 +128,12 @@ class Queue(Answer):
     call_order: str | None = Field(description="Which of the calls goes first, as configured; null: the usual order.")
     substituted: list[Substituted] = Field(description="Which of these two are out of service, because they failed.")
     answered: int = Field(
-        description="Calls answered by an agent; talks under way count. A restart of the daemon goes on counting; only "
-        "where the journal is lost, or there is none, it begins at nought."
+        description="Calls answered by an agent; talks under way count. The count goes on over restarts of the daemon, "
+        "as far back as its journal does; where the journal is lost, or there is none, it begins at nought."
     )
-    abandoned: int = Field(description="Calls whose callers gave up, counted likewise.")
+    abandoned: int = Field(
+        description="Calls whose callers gave up. The count goes on over restarts of the daemon, likewise."
+    )
 
 
 class QueueDetail(Queue):
@@ -168,9 +172,9 @@ class Switch(Answer):
     standing_by: bool = Field(description="Another daemon serves the switch, and this one waits for its end.")
     since_at: Timestamp | None
     event_lag_seconds: Seconds | None = Field(description="Measured with an event of our own; null before the first.")
-    events: int
-    reconnects: int
-    pending_commands: int
+    events: int = Field(description="Events heard from it since the daemon was started.")
+    reconnects: int = Field(description="Connections after the first since the daemon was started.")
+    pending_commands: int = Field(description="Commands that await their answers now.")
 
 
 class Store(Answer):
@@ -179,9 +183,9 @@ class Store(Answer):
     configured: bool
     connected: bool
     detail: str
-    queued: int
-    written: int
-    dropped: int
+    queued: int = Field(description="Rows that wait to be written now; those on disk are left by daemons before, too.")
+    written: int = Field(description="Rows written since the daemon was started.")
+    dropped: int = Field(description="Rows lost since the daemon was started.")
 
 
 class Trouble(Answer):
@@ -230,7 +234,9 @@ class NotRung(Answer):
 class Explanation(Answer):
     """Why one agent was chosen for a call; or, with `decision` null, why nobody rings for it."""
 
-    decision: int | None = Field(description="The daemon counts its decisions.")
+    decision: int | None = Field(
+        description="The daemon counts its decisions; the count goes on over restarts, as far back as its journal does."
+    )
     at: Timestamp
     queue: str
     chosen: str | None
