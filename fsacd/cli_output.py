@@ -151,7 +151,7 @@ CALL_COLUMNS = (
     Column("WAITED", _duration("waited_seconds"), figure=True),
     Column("TALKED", lambda row: duration(row["talked_seconds"]) if row["state"] == "talking" else "", figure=True),
     Column("NUMBER", _field("number", 24)),
-    Column("NAME", _field("name", 30)),
+    Column("NAME", lambda row: clean(row["customer"] or row["name"], 30)),
     Column("AGENTS", lambda row: clean(", ".join(row["agents"]) or _reserved(row))),
 )
 SKILL_COLUMNS = (
@@ -195,6 +195,7 @@ def agent_fields(agent: Document) -> list[tuple[str, str]]:
         ("until", clean(agent["until_at"] or "")),
         ("then", clean(agent["then"])),
         ("call", clean(agent["call_id"] or "")),
+        ("caller", clean(agent.get("caller", ""))),
         ("contact", clean(agent["contact"], 200)),
         ("queues", clean(", ".join(map(_service, agent["queues"])), 1_000)),
         ("skills", skills(agent)),

@@ -256,6 +256,8 @@ def agent_detail(agent: Document) -> str:
     parts = []
     if agent["call_id"]:
         parts.append(f"call {clean(agent['call_id'], 9)}")
+    if agent.get("caller"):
+        parts.append(clean(agent["caller"], 24))
     if agent["reason"]:
         parts.append(clean(agent["reason"], 24))
     if agent["then"]:

@@ -86,7 +86,7 @@ def test_the_list_of_calls(capsys: pytest.CaptureFixture[str]) -> None:
         assert run(rig, "call", "list", "--queue", "support", role=Role.READ) == 0
     assert capsys.readouterr().out.splitlines() == [
         "CALL                                  QUEUE    STATE    POS  PRIO  WAITED  TALKED  NUMBER   NAME  AGENTS",
-        f"{CALL}  support  waiting    1     2     12s          ***5678  Bob",
+        f"{CALL}  support  waiting    1     2     12s          ***5678  c-1",
     ]
 
 

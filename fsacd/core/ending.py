@@ -91,7 +91,7 @@ def write(
             call.priority,
             call.number if shown else "",
             call.name if shown else "",
-            call.customer,
+            call.customer if shown else "",
             call.leg.switch if call.leg else None,
             call.leg.uuid if call.leg else None,
             after,

@@ -18,7 +18,7 @@ from fsacd.core.world import World, in_queue
 def take(world: World, now_ms: int) -> Snapshot:
     """Everything at once: costs a look at every call and agent."""
     calls = _calls(world, now_ms)
-    agents = tuple(_agent(agent) for agent in sorted(world.agents.values(), key=lambda agent: agent.agent_id))
+    agents = tuple(_agent(world, agent) for agent in sorted(world.agents.values(), key=lambda agent: agent.agent_id))
     switches = tuple(sorted(world.switches.items()))
     return Snapshot(now_ms, calls, agents, _queues(world, calls, now_ms), _offers(world), switches)
 
@@ -58,7 +58,7 @@ def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
         talked_ms=talked_ms,
         number=call.number if shown else "",
         name=call.name if shown else "",
-        customer=call.customer,
+        customer=call.customer if shown else "",
         required=call.required,
         agent_ids=agent_ids,
         offers=call.offers,
@@ -104,7 +104,13 @@ def _offers(world: World) -> tuple[OfferView, ...]:
     )
 
 
-def _agent(agent: a.Agent) -> AgentView:
+def _caller(world: World, agent: a.Agent) -> str:
+    """With whom the agent talks, or for whom they are rung: the customer's name, else the caller's own."""
+    call = world.calls.get(agent.state.call_id) if isinstance(agent.state, a.Talking | a.Offered) else None
+    return (call.customer or call.name) if call is not None and world.shows(call) else ""
+
+
+def _agent(world: World, agent: a.Agent) -> AgentView:
     until_ms = agent.state.until_ms if isinstance(agent.state, a.WrappingUp | a.HeldBack) else None
     return AgentView(
         agent_id=agent.agent_id,
@@ -118,6 +124,7 @@ def _agent(agent: a.Agent) -> AgentView:
         queues=tuple(sorted(agent.rules.queues.items())),
         skills=agent.rules.skills,
         call_id=agent.state.call_id if isinstance(agent.state, a.Talking) else None,
+        caller=_caller(world, agent),
         not_ready_for=tuple((queue, why.reason) for queue, why in sorted(agent.not_ready_for.items())),
     )
 

@@ -69,6 +69,7 @@ class AgentView:
     queues: tuple[tuple[str, Service], ...]
     skills: SkillLevels
     call_id: str | None
+    caller: str = ""  # with whom they talk, or for whom they are rung: the customer's name, else the caller's
     not_ready_for: tuple[tuple[str, str], ...] = ()  # of these queues they take no calls for now, and why
 
 

@@ -95,6 +95,9 @@ class Agent(Answer):
     queues: list[Service]
     skills: dict[str, int] = Field(description="Skill to level, 1 to 10.")
     call_id: str | None
+    caller: str = Field(
+        description="With whom the agent talks, or for whom they are rung: the customer's name, else the caller's."
+    )
 
 
 class Substituted(Answer):

@@ -147,6 +147,7 @@ class Presenter:
             ],
             skills=dict(view.skills),
             call_id=view.call_id,
+            caller=self._caller_text(view.caller),
         )
 
     def queue(self, view: QueueView) -> m.Queue:

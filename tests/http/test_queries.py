@@ -109,6 +109,7 @@ def test_an_agent_is_shown_with_what_he_serves() -> None:
         ],
         "skills": {"german": 8},
         "call_id": None,
+        "caller": "",
     }
 
 
