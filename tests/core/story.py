@@ -230,6 +230,7 @@ def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.Ca
         head_start_ms=milliseconds(given.get("head_start", "0")),
         required=levels(given.get("requires", "")),
         number=given.get("number", ""),
+        variables=tuple(_variable(word) for word in given.get("variables", "").split(",") if word),
         identity=given.get("identity"),
         hidden="hidden" in given,
         name=given.get("name", ""),
@@ -239,6 +240,12 @@ def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.Ca
         source=given.get("source", ""),
         number_believed={"yes": True, "no": False}.get(given.get("believed", "")),
     )
+
+
+def _variable(word: str) -> e.LegVariable:
+    """`ticket:17`, or `!ticket:17` for one that the dialplan has exported."""
+    name, _, value = word.removeprefix("!").partition(":")
+    return e.LegVariable(name, value, exported=word.startswith("!"))
 
 
 def _call_wish(call_id: str, words: list[str], by: str) -> e.Event | None:

@@ -162,6 +162,7 @@ def _command(command: k.Command, names: Names) -> str:
             return (
                 f"ring {command.agent_id} at {command.contact} for {names.of(command.offer_id)}"
                 f" in {command.queue}, {_s(command.timeout_ms)}"
+                + "".join(f", {name}={value}" for name, value in command.variables)
             )
         case k.CancelOffer(offer_id, _, reason, legs):
             return f"cancel {names.of(offer_id)} {reason}{_on(offer_id, legs)}"
