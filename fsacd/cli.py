@@ -57,16 +57,20 @@ def run(config: Path) -> int:
 
 @program.command()
 @click.argument("file", type=_CONFIG)
-def check(file: Path) -> int:
+@click.option("--daemon/--no-daemon", default=True, help="Ask the running daemon what a reload would do (the default).")
+def check(file: Path, *, daemon: bool) -> int:
     """Check a configuration FILE: every problem with its place, or a summary.
 
-    What a changed file would do to the callers of a running daemon says `fsacd reload --dry-run`.
+    A good one is held against the running daemon, too, if it is there: what a reload would do to whom. It is asked at
+    the address and with a token of the file, or those of FSACD_URL and FSACD_TOKEN or FSACD_TOKEN_FILE.
     """
+    from fsacd.cli_check import told_beforehand  # noqa: PLC0415 - see the top
     from fsacd.config.check import check as check_file  # noqa: PLC0415 - see the top
     from fsacd.config.installed import PLACES  # noqa: PLC0415 - see the top
     from fsacd.plugins import Catalogue  # noqa: PLC0415 - see the top
 
-    code, text = check_file(file, plugins=Catalogue.load, installed=PLACES)
+    beforehand = told_beforehand if daemon else (lambda _config: ())
+    code, text = check_file(file, plugins=Catalogue.load, installed=PLACES, beforehand=beforehand)
     (sys.stdout if code == EXIT_OK else sys.stderr).write(text.rstrip("\n") + "\n")
     return code
 

@@ -74,19 +74,21 @@ def agent_logout(session: Session, agent_id: str) -> None:
 
 @agent.command("ready")
 @click.argument("agent_id", metavar="AGENT")
+@click.option("--queue", metavar="QUEUE", help="For this one queue again, after not-ready --queue.")
 @common_options
-def agent_ready(session: Session, agent_id: str) -> None:
+def agent_ready(session: Session, agent_id: str, queue: str | None) -> None:
     """Make an agent ready; this ends a wrap-up, too."""
-    _agent_action(session, agent_id, "ready")
+    _agent_action(session, agent_id, "ready", None if queue is None else {"queue": queue})
 
 
 @agent.command("not-ready")
 @click.argument("agent_id", metavar="AGENT")
 @click.option("--reason", default="", help="Why, such as lunch.")
+@click.option("--queue", metavar="QUEUE", help="For this one queue alone, until ready for it or logged out.")
 @common_options
-def agent_not_ready(session: Session, agent_id: str, reason: str) -> None:
-    """Make an agent not ready; during a call it takes effect after the wrap-up."""
-    _agent_action(session, agent_id, "not-ready", {"reason": reason})
+def agent_not_ready(session: Session, agent_id: str, reason: str, queue: str | None) -> None:
+    """Make an agent not ready; during a call it takes effect after the wrap-up. For one queue alone: at once."""
+    _agent_action(session, agent_id, "not-ready", {"reason": reason} | ({} if queue is None else {"queue": queue}))
 
 
 @agent.command("end-wrap-up")

@@ -27,7 +27,10 @@ def queue() -> None:
 @watch_option
 @common_options
 def queue_list(session: Session) -> None:
-    """Show all queues."""
+    """Show all queues.
+
+    ANSWERED and ABANDONED go on over restarts of the daemon, as far back as its journal does; metrics begin at zero.
+    """
     repeat(
         session,
         lambda: session.client.get("queues"),
@@ -40,7 +43,10 @@ def queue_list(session: Session) -> None:
 @watch_option
 @common_options
 def queue_show(session: Session, name: str) -> None:
-    """Show one queue with its calls and its agents."""
+    """Show one queue with its calls and its agents.
+
+    ANSWERED and ABANDONED go on over restarts of the daemon, as far back as its journal does; metrics begin at zero.
+    """
 
     def show(document: Document) -> None:
         o.write_table(o.QUEUE_COLUMNS, [document], sys.stdout)
@@ -92,7 +98,10 @@ def fetch_board(client: Client) -> Board:
 @watch_option
 @common_options
 def status(session: Session) -> None:
-    """Show the daemon; with --watch, a live table of queues and agents."""
+    """Show the daemon; with --watch, a live table of queues and agents.
+
+    Answered and abandoned calls go on over restarts of the daemon, as far back as its journal does; metrics begin anew.
+    """
     if session.output != "table":
         repeat(session, lambda: session.client.get("status"), lambda _: None)
         return

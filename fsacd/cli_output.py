@@ -151,7 +151,7 @@ CALL_COLUMNS = (
     Column("WAITED", _duration("waited_seconds"), figure=True),
     Column("TALKED", lambda row: duration(row["talked_seconds"]) if row["state"] == "talking" else "", figure=True),
     Column("NUMBER", _field("number", 24)),
-    Column("NAME", _field("name", 30)),
+    Column("NAME", lambda row: clean(row["customer"] or row["name"], 30)),
     Column("AGENTS", lambda row: clean(", ".join(row["agents"]) or _reserved(row))),
 )
 SKILL_COLUMNS = (
@@ -164,6 +164,7 @@ SERVICE_COLUMNS = (
     Column("AFTER", lambda row: duration(row["delay_seconds"] or None), figure=True),
     Column("BACKUP", lambda row: "backup" if row["backup"] else ""),
     Column("WEIGHT", _field("weight"), figure=True),
+    Column("NOT READY", lambda row: "" if row.get("ready", True) else clean(row["reason"]) or "yes"),
 )
 
 
@@ -179,6 +180,8 @@ def _service(service: Document) -> str:
         parts.append("backup")
     if service["weight"] != 1:
         parts.append(f"weight {service['weight']}")
+    if not service.get("ready", True):
+        parts.append("not ready" + (f": {clean(service['reason'])}" if service["reason"] else ""))
     return f"{service['queue']} ({', '.join(parts)})"
 
 
@@ -192,6 +195,7 @@ def agent_fields(agent: Document) -> list[tuple[str, str]]:
         ("until", clean(agent["until_at"] or "")),
         ("then", clean(agent["then"])),
         ("call", clean(agent["call_id"] or "")),
+        ("caller", clean(agent.get("caller", ""))),
         ("contact", clean(agent["contact"], 200)),
         ("queues", clean(", ".join(map(_service, agent["queues"])), 1_000)),
         ("skills", skills(agent)),
@@ -218,5 +222,6 @@ def call_fields(call: Document) -> list[tuple[str, str]]:
         ("agents", clean(", ".join(call["agents"]))),
         ("waits for", clean(call["reserved_for"] or "")),
         ("offers", str(call["offers"])),
+        ("resumes", clean(call.get("resumes", ""))),
         ("leg", clean(f"{call['leg_uuid']} on {call['switch']}") if call["leg_uuid"] else ""),
     ]

@@ -65,7 +65,7 @@ def common_options(command: _Command) -> _Command:
         watch: float | None = None,
         **rest: Any,
     ) -> None:
-        client = Client(url, _token(token, token_file))
+        client = Client(url, token_given(token, token_file))
         try:
             command(Session(client, "json" if as_json else cast("o.Format", output), watch), **rest)
         except KeyboardInterrupt:
@@ -85,7 +85,8 @@ def watch_option(command: _Command) -> _Command:
     return option(command)
 
 
-def _token(token: str | None, token_file: Path | None) -> str:
+def token_given(token: str | None, token_file: Path | None) -> str:
+    """The token as it was given, or the empty text. Raises BadUse for a file that cannot be read."""
     # Given on the command line beats the file; a file that was named but cannot be read is never passed over.
     if token is not None:
         return token.strip()

@@ -27,6 +27,7 @@ from fsacd.core.rules import Rules
 from fsacd.core.views import Explanation, Snapshot
 from fsacd.draining import drain
 from fsacd.errors import FsacdError, Refused
+from fsacd.esl.carried import Carried
 from fsacd.esl.control import CallControl
 from fsacd.esl.features import Desk
 from fsacd.esl.fence import instance_name
@@ -107,6 +108,7 @@ class Daemon:
         self._desk = Desk(self.ask, monotonic_ms)
         self.add_troubles(self._desk.troubles)
         self.metrics.watch_pins(lambda: (len(self._desk.locked()), self._desk.locks))
+        self._carried = Carried()
         self._controls = {
             name: CallControl(
                 name,
@@ -118,6 +120,7 @@ class Daemon:
                 instance=instance_name(config.instance),
                 on_repair=self.metrics.reconciled,
                 on_unacknowledged=partial(self.metrics.unacknowledged, name),
+                carried=self._carried,
             )
             for name, switch in config.switches.items()
         }
@@ -331,6 +334,7 @@ class Daemon:
     def _recognise_configured(self) -> None:
         self._recognition.believes_unmarked = self._config.believe_numbers == "always"
         self._recognition.may_see = self._config.may_see()
+        self._carried.replace(self._config.agent_variables())
         left_out = self._recognition.replace_configured(self._config.known_customers())
         if left_out:
             log.warning("customers", what=left_out)

@@ -79,6 +79,9 @@ def now(snapshot: Snapshot) -> list[Series]:
     oldest = gauge("oldest_wait_seconds", "Wait of the call that waits longest; 0 when none does.", "queue")
     ready = gauge("queue_agents_ready", "Agents of the queue who are ready.", "queue")
     logged_in = gauge("queue_agents_logged_in", "Agents of the queue who are logged in.", "queue")
+    resting = gauge(
+        "queue_agents_not_ready", "Agents of the queue who are at work, and not ready for this one queue.", "queue"
+    )
     is_open = gauge("queue_open", "1 while the queue is open.", "queue")
     estimate = gauge("estimated_wait_seconds", "Wait of a call that joined now; absent: nobody is on duty.", "queue")
     substituted = gauge(
@@ -92,6 +95,7 @@ def now(snapshot: Snapshot) -> list[Series]:
         oldest.values[queue.name,] = (queue.oldest_wait_ms or 0) / 1_000
         ready.values[queue.name,] = queue.agents_ready
         logged_in.values[queue.name,] = queue.agents_logged_in
+        resting.values[queue.name,] = queue.agents_not_ready
         is_open.values[queue.name,] = queue.is_open
         if queue.estimated_wait_ms is not None:
             estimate.values[queue.name,] = queue.estimated_wait_ms / 1_000
@@ -101,7 +105,8 @@ def now(snapshot: Snapshot) -> list[Series]:
         agents.values[agent.state,] += 1
     switches = gauge("switch_up", "1 while the link to the switch is in sync.", "switch")
     switches.values.update({(name,): is_up for name, is_up in snapshot.switches})
-    return [waiting, ringing, talking, oldest, ready, logged_in, is_open, estimate, substituted, agents, switches]
+    by_queue = [waiting, ringing, talking, oldest, ready, logged_in, resting, is_open, estimate, substituted]
+    return [*by_queue, agents, switches]
 
 
 def stored(state: StoreCounts) -> list[Series]:

@@ -24,7 +24,9 @@ from fsacd.core.events import (
     AgentLoggedIn,
     AgentLoggedOut,
     AgentSetNotReady,
+    AgentSetNotReadyFor,
     AgentSetReady,
+    AgentSetReadyFor,
     CallChangeAsked,
     CallHangupAsked,
     CallPromoteAsked,
@@ -68,7 +70,8 @@ _SAYS: Final[Mapping[Verb, str]] = {
     Verb.SEE_STATUS: "look at the status, queues, agents and calls",
     Verb.SEE_NUMBERS: "see callers' numbers and agents' contacts in full",
     Verb.EXPLAIN: "see why a call went where it went",
-    Verb.ACT_AS_AGENT: "log an agent in and out, make them ready or not, and end their wrap-up",
+    Verb.ACT_AS_AGENT: "log an agent in and out, make them ready or not (for one of their queues, too), and end their "
+    "wrap-up",
     Verb.CHOOSE_CONTACT: "choose at login where an agent is rung, of the contacts that are allowed",
     Verb.CHANGE_AGENTS: "change agents' skills and queues",
     Verb.MOVE_CALLS: "put calls into a queue or send them to an agent",
@@ -215,6 +218,8 @@ WISHES: Final[Mapping[type[Wish], Verb]] = MappingProxyType(
         AgentLoggedOut: Verb.ACT_AS_AGENT,
         AgentSetReady: Verb.ACT_AS_AGENT,
         AgentSetNotReady: Verb.ACT_AS_AGENT,
+        AgentSetReadyFor: Verb.ACT_AS_AGENT,
+        AgentSetNotReadyFor: Verb.ACT_AS_AGENT,
         AgentEndedWrapUp: Verb.ACT_AS_AGENT,
         AgentChangeAsked: Verb.CHANGE_AGENTS,
         CallRequeueAsked: Verb.MOVE_CALLS,
@@ -241,6 +246,8 @@ def target_of(wish: Wish, queue_of: Callable[[str], str]) -> Target:
             return Target((wish.agent_id,), tuple(wish.queues or ()))
         case AgentLoggedIn() | AgentLoggedOut() | AgentSetReady() | AgentSetNotReady() | AgentEndedWrapUp():
             return Target((wish.agent_id,))
+        case AgentSetReadyFor() | AgentSetNotReadyFor():
+            return Target((wish.agent_id,), (wish.queue,))
         case QueueSetOpen():
             return Target(queues=(wish.queue,))
         case _:

@@ -16,6 +16,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 OTHER = "other"
+# What stands behind the help of whatever only grows: it is this process that counts, nothing is read back.
+SINCE = "; from zero at each start of the daemon."
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _WORDS_LIMIT = 32
 
@@ -66,7 +68,7 @@ class Distribution:
 
     def __init__(self, buckets: Sequence[float], name: str, text: str, *labels: str) -> None:
         self.name = f"fsacd_{name}"
-        self.text = text
+        self.text = text.removesuffix(".") + SINCE
         self.labels = labels
         self._bounds = buckets
         self._names = [*(str(float(bound)) for bound in buckets), "+Inf"]
@@ -101,7 +103,7 @@ class Distribution:
 
 def counter(name: str, text: str, *labels: str) -> Series:
     """A series that only grows; Prometheus sees its name with `_total`."""
-    return Series(CounterMetricFamily, name, text, *labels)
+    return Series(CounterMetricFamily, name, text.removesuffix(".") + SINCE, *labels)
 
 
 def gauge(name: str, text: str, *labels: str) -> Series:

@@ -256,10 +256,15 @@ def agent_detail(agent: Document) -> str:
     parts = []
     if agent["call_id"]:
         parts.append(f"call {clean(agent['call_id'], 9)}")
+    if agent.get("caller"):
+        parts.append(clean(agent["caller"], 24))
     if agent["reason"]:
         parts.append(clean(agent["reason"], 24))
     if agent["then"]:
         parts.append(f"then {clean(agent['then'], 24)}")
+    resting = [clean(service["queue"]) for service in agent["queues"] if not service.get("ready", True)]
+    if resting:
+        parts.append(f"not ready for {clean(', '.join(resting), 40)}")
     return ", ".join(parts)
 
 

@@ -37,6 +37,11 @@ def run(rig: Rig, *args: str, role: Role = Role.ADMIN) -> int:
         ),
         (["agent", "logout", "1001"], e.AgentLoggedOut("1001", "cli:admin")),
         (["agent", "ready", "1001"], e.AgentSetReady("1001", "cli:admin")),
+        (
+            ["agent", "not-ready", "1001", "--queue", "support", "--reason", "mail"],
+            e.AgentSetNotReadyFor("1001", "cli:admin", "support", "mail"),
+        ),
+        (["agent", "ready", "1001", "--queue", "support"], e.AgentSetReadyFor("1001", "cli:admin", "support")),
         (["agent", "not-ready", "1001", "--reason", "lunch"], e.AgentSetNotReady("1001", "cli:admin", "lunch")),
         (["agent", "end-wrap-up", "1001"], e.AgentEndedWrapUp("1001", "cli:admin")),
         (["call", "requeue", "c0ffee00"], e.CallRequeueAsked(CALL, "cli:admin", None)),
@@ -81,7 +86,7 @@ def test_the_list_of_calls(capsys: pytest.CaptureFixture[str]) -> None:
         assert run(rig, "call", "list", "--queue", "support", role=Role.READ) == 0
     assert capsys.readouterr().out.splitlines() == [
         "CALL                                  QUEUE    STATE    POS  PRIO  WAITED  TALKED  NUMBER   NAME  AGENTS",
-        f"{CALL}  support  waiting    1     2     12s          ***5678  Bob",
+        f"{CALL}  support  waiting    1     2     12s          ***5678  c-1",
     ]
 
 

@@ -142,17 +142,21 @@ def test_skills_are_shown_when_none_are_given(capsys: pytest.CaptureFixture[str]
 def test_queues_are_shown_when_none_are_given(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a queue to set, `agent queues` only looks."""
     services = (("sales", Service()), ("support", Service(2, 20_000, backup=True, weight=30)))
-    with serve(FakeDaemon(snapshot(agents=(agent_view("1001", queues=services),)))) as rig:
+    agent = agent_view("1001", queues=services, not_ready_for=(("sales", "mail"),), caller="Miller Ltd")
+    with serve(FakeDaemon(snapshot(agents=(agent,)))) as rig:
         assert run(rig, "agent", "queues", "1001", role=Role.READ) == 0
         assert run(rig, "agent", "show", "1001", role=Role.READ) == 0
+        assert run(rig, "agent", "list", role=Role.READ) == 0
         assert rig.daemon.asked == []
     shown = capsys.readouterr().out.splitlines()
     assert shown[:3] == [
-        "QUEUE    RANK  AFTER  BACKUP  WEIGHT",
-        "sales       1                      1",
+        "QUEUE    RANK  AFTER  BACKUP  WEIGHT  NOT READY",
+        "sales       1                      1  mail",
         "support     2    20s  backup      30",
     ]
-    assert "queues   sales (rank 1), support (rank 2, after 20s, backup, weight 30)" in shown
+    assert "Miller Ltd, not ready for sales" in "".join(shown), "the list, as the board of status --watch and demo"
+    assert "caller   Miller Ltd" in shown
+    assert "queues   sales (rank 1, not ready: mail), support (rank 2, after 20s, backup, weight 30)" in shown
 
 
 def test_json_is_the_apis_document(capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,7 +187,7 @@ def test_a_call_that_waits_for_one_agent_says_so(capsys: pytest.CaptureFixture[s
         assert run(rig, "call", "list") == 0
         assert run(rig, "call", "show", CALL) == 0
     shown = capsys.readouterr().out.splitlines()
-    assert shown[1].endswith("Bob   waits for 1002")
+    assert shown[1].endswith("c-1   waits for 1002")
     assert [line for line in shown if line.startswith(("head start", "language", "waits for"))] == [
         "head start  1m00s",
         "language    de",

@@ -188,6 +188,28 @@ def test_a_restarted_switch_is_found_again(sim: Sim, daemon: Daemon, database: s
     ]
 
 
+def test_who_calls_again_has_their_old_place(sim: Sim, daemon: Daemon, database: str) -> None:
+    """A caller gives up, somebody else waits, and the caller calls again: they are served first."""
+    daemon.config["queues"]["support"]["abandoned_resume"] = "10m"
+    daemon.write()
+    daemon.process.send_signal(signal.SIGHUP)
+    await_true(lambda: daemon.said("reload"), "the queue keeps places")
+    sim.dial(SUPPORT, number="4930000005", hangs_up_ms=1_000)
+    await_true(lambda: ("4930000005", "support", "abandoned", None) in rows(database), "they have given up")
+    sim.dial(SUPPORT, number="4930000006")
+    await_true(lambda: daemon.get("api/v1/calls")["calls"], "somebody else waits")
+    sim.dial(SUPPORT, number="4930000005")
+    await_true(lambda: len(daemon.get("api/v1/calls")["calls"]) == 2, "they are back")
+    calls = {call["number"]: call for call in daemon.get("api/v1/calls")["calls"]}
+    assert [calls[number]["position"] for number in ("4930000005", "4930000006")] == [1, 2]
+    assert calls["4930000005"]["resumes"]
+    log_in(sim, daemon)
+    await_true(lambda: ("4930000006", "support", "answered", AGENT) in rows(database), "both are served")
+    with psycopg.connect(database) as connection:
+        order = connection.execute("SELECT number FROM calls WHERE outcome = 'answered' ORDER BY ended_at").fetchall()
+    assert order == [("4930000005",), ("4930000006",)]
+
+
 def test_a_cut_link_loses_no_waiting_caller(sim: Sim, daemon: Daemon, database: str) -> None:
     """The connections break while a caller waits: he keeps his place and is served."""
     sim.dial(SUPPORT, number="4930000004")

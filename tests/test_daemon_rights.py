@@ -52,6 +52,8 @@ ASKED: dict[type[Wish], Wish] = {
     e.AgentLoggedIn: e.AgentLoggedIn("1001", BY),
     e.AgentLoggedOut: e.AgentLoggedOut("1001", BY),
     e.AgentSetReady: e.AgentSetReady("1001", BY),
+    e.AgentSetReadyFor: e.AgentSetReadyFor("1001", BY, "support"),
+    e.AgentSetNotReadyFor: e.AgentSetNotReadyFor("1001", BY, "support"),
     e.AgentSetNotReady: e.AgentSetNotReady("1001", BY),
     e.AgentEndedWrapUp: e.AgentEndedWrapUp("1001", BY),
     e.AgentChangeAsked: e.AgentChangeAsked("1001", BY, (("german", 1),)),

@@ -222,7 +222,7 @@ def test_gauges_from_a_snapshot(metrics: Metrics) -> None:
             calls=(),
             agents=(ANNA, replace(ANNA, agent_id="ben", state="talking")),
             queues=(
-                QueueView("support", 3, 1, 2, 12_500, 4, 1, estimated_wait_ms=90_500),
+                QueueView("support", 3, 1, 2, 12_500, 4, 1, estimated_wait_ms=90_500, agents_not_ready=2),
                 QueueView("sales", 0, 0, 0, None, 0, 0, is_open=False),
             ),
             offers=(),
@@ -238,6 +238,7 @@ def test_gauges_from_a_snapshot(metrics: Metrics) -> None:
         "fsacd_oldest_wait_seconds{queue=sales}": 0.0,
         "fsacd_queue_agents_logged_in{queue=support}": 4.0,
         "fsacd_queue_agents_ready{queue=support}": 1.0,
+        "fsacd_queue_agents_not_ready{queue=support}": 2.0,
         "fsacd_agents{state=ready}": 1.0,
         "fsacd_agents{state=talking}": 1.0,
         "fsacd_agents{state=logged_out}": 0.0,

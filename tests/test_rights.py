@@ -118,6 +118,8 @@ WISHED: dict[type[Wish], tuple[Wish, str]] = {
     e.AgentLoggedIn: (e.AgentLoggedIn("1001", BY), "agent supervisor admin"),
     e.AgentLoggedOut: (e.AgentLoggedOut("1001", BY), "agent supervisor admin"),
     e.AgentSetReady: (e.AgentSetReady("1001", BY), "agent supervisor admin"),
+    e.AgentSetReadyFor: (e.AgentSetReadyFor("1001", BY, "support"), "agent supervisor admin"),
+    e.AgentSetNotReadyFor: (e.AgentSetNotReadyFor("1001", BY, "support"), "agent supervisor admin"),
     e.AgentSetNotReady: (e.AgentSetNotReady("1001", BY), "agent supervisor admin"),
     e.AgentEndedWrapUp: (e.AgentEndedWrapUp("1001", BY), "agent supervisor admin"),
     e.AgentChangeAsked: (e.AgentChangeAsked("1001", BY, ()), "supervisor admin"),

@@ -15,6 +15,7 @@ from fsacd.config.forms import (
     FILE,
     NAME,
     NAME_OR_NULL,
+    AgentVariable,
     AllowedContact,
     Contact,
     Display,
@@ -35,6 +36,7 @@ from fsacd.config.targets import AfterTalkSettings, EstimatedWaitSettings, Overf
 from fsacd.core.display import USUAL
 from fsacd.core.rules import AgentRules, Cause, Overflow, OwnPauses, PhoneRules, QueueRules, Service
 from fsacd.core.skills import levels_of
+from fsacd.core.variables import EXPORTED
 
 
 def _names(value: object) -> object:
@@ -63,6 +65,11 @@ class QueueSettings(Settings):
     )
     ring_at_once: Annotated[int, Number(1, 1_000)] = Field(
         default=1, description="How many agents ring for one call at once; a strategy may ring more."
+    )
+    no_agent_no_delay: Annotated[bool, Flag()] = Field(
+        default=True,
+        description="Delays of its agents hold only while an agent with a shorter delay is there who could take the "
+        "call: at work, not on a break, with the skills that it requires. Otherwise a caller would wait for nobody.",
     )
     call_order: Annotated[Chosen | None, Plugin("call order", null=True)] = Field(
         default=None,
@@ -99,6 +106,15 @@ class QueueSettings(Settings):
         description="What an agent's phone shows as the caller's name: text with {queue}, {customer}, {name}, {number} "
         "and {dialplan}, which is the dialplan's effective_caller_id_name; of {customer or name} the first that there "
         "is. A colon is not shown: FreeSWITCH cuts names there.",
+    )
+    agent_variables: Annotated[tuple[Annotated[str, AgentVariable()], ...], NO_LIST] = Field(
+        default=(EXPORTED,),
+        max_length=20,
+        description="Channel variables of the caller's leg, as they are when the call is queued, that the agent's leg "
+        "gets as well: names like ticket, SIP headers like sip_h_X-Ticket, a beginning like sip_h_X-*, and export_vars "
+        "for those that the dialplan has exported. Not those by which FreeSWITCH acts (execute_on_*, api_*, "
+        "origination_*, sip_* but for headers, ...), as callers may choose values. 20 of up to 256 letters, digits and "
+        "marks.",
     )
     ring_timeout_ms: Annotated[int, Duration("1s", "10m")] = Field(
         default=20_000, description="How long an agent's phone rings before the call goes to the next one."
@@ -141,6 +157,12 @@ class QueueSettings(Settings):
     when_max_per_source: TargetSettings = Field(
         default=TargetSettings(hangup="CALL_REJECTED"),
         description="Where a call goes whose address has more live calls than that.",
+    )
+    abandoned_resume_ms: Annotated[int, Duration("0s", "1h")] = Field(
+        default=0,
+        description="Who hangs up while they wait, and calls this queue again within this time from the same number, "
+        "gets their old place back, once. Withheld numbers, and those that are not believed, have none. Not for queues "
+        "where many callers show one number; 0s: nobody does.",
     )
     max_wait_ms: Annotated[int | None, Duration("1s", "1d", null=True)] = Field(
         default=None, description="How long a call may wait; null: as long as it likes."
@@ -206,9 +228,11 @@ class QueueSettings(Settings):
             call_order=None if self.call_order is None else self.call_order.name,
             call_order_parameters=() if self.call_order is None else self.call_order.parameters,
             level_first=self.level_first,
+            no_agent_no_delay=self.no_agent_no_delay,
             priority=self.priority,
             required=levels_of(self.required_skills),
             agent_display="" if self.agent_display == USUAL else self.agent_display,
+            agent_variables=self.agent_variables,
             ring_timeout_ms=self.ring_timeout_ms,
             ring_at_once=self.ring_at_once,
             wrap_up_ms=self.wrap_up.time_ms,
@@ -219,6 +243,7 @@ class QueueSettings(Settings):
             when_max_per_number=self.when_max_per_number.target(),
             max_per_source=self.max_per_source,
             when_max_per_source=self.when_max_per_source.target(),
+            abandoned_resume_ms=self.abandoned_resume_ms,
             max_wait_ms=self.max_wait_ms,
             when_max_wait=self.when_max_wait.target(),
             when_nobody_logged_in=_overflow(self.when_nobody_logged_in),
@@ -253,7 +278,9 @@ class ServiceSettings(Settings):
         default=1, description="The agent's order of preference; 1 before 2."
     )
     delay_ms: Annotated[int, Duration("0s", "1d")] = Field(
-        default=0, description="The agent helps the queue only with calls that have waited this long."
+        default=0,
+        description="The agent helps the queue only with calls that have waited this long; see the queue's "
+        "no_agent_no_delay.",
     )
     backup: Annotated[bool, Flag()] = Field(
         default=False, description="The agent helps only with calls that a step has opened to the backup."

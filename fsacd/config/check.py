@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +19,16 @@ _NAMED: Final = 8
 
 
 def check(
-    path: Path | str, *, plugins: Loader, environ: Mapping[str, str] | None = None, installed: Iterable[Path] = ()
+    path: Path | str,
+    *,
+    plugins: Loader,
+    environ: Mapping[str, str] | None = None,
+    installed: Iterable[Path] = (),
+    beforehand: Callable[[Config], Iterable[str]] = lambda _config: (),
 ) -> tuple[int, str]:
     """Check a file for the command line; with it what is installed on a switch of this machine, in these directories.
+
+    `beforehand` says what a reload of it would do to those who are there.
 
     Returns:
         The exit code (0 good, 2 wrong) and what to print: one line for each problem, or a summary.
@@ -32,7 +39,13 @@ def check(
         count = len(errors.problems)
         return WRONG, f"{errors}\n{path}: {count} problem{'s' if count > 1 else ''}"
     told = [*notes(config), *notes_on_installed(installed)]
-    return GOOD, "\n".join([f"{path}: good. {summary(config)}", *(f"{path}: note: {note}" for note in told)])
+    return GOOD, "\n".join(
+        [
+            f"{path}: good. {summary(config)}",
+            *(f"{path}: note: {note}" for note in told),
+            *(f"{path}: {line}" for line in beforehand(config)),
+        ]
+    )
 
 
 def summary(config: Config) -> str:

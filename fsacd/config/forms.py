@@ -13,7 +13,7 @@ from typing_extensions import override
 from fsacd.config.kinds import Kind, Word
 from fsacd.config.problems import did_you_mean, shown, wrong
 from fsacd.core import contact as contacts
-from fsacd.core import display
+from fsacd.core import display, variables
 
 # FreeSWITCH replaces a command that holds this word and "reload" by the unloading of Event Socket (see esl/encoder).
 _FATAL: Final = "mod_event_socket"
@@ -97,6 +97,23 @@ class Contact(Kind):
             raise wrong(f"expected {contacts.GRAMMAR}; got {shown(text)}")
         if self.placeholder != "{agent}" and (self.placeholder not in text or "," in text or "|" in text):
             raise wrong(f"expected a contact of one phone with {self.placeholder} in it; got {shown(text)}")
+        return text
+
+
+@dataclass(frozen=True)
+class AgentVariable(Kind):
+    """A channel variable that goes along to the agent's leg, a beginning with a star, or export_vars."""
+
+    @property
+    @override
+    def expects(self) -> str:
+        return "a channel variable like sip_h_X-Ticket, the beginning of some like sip_h_X-*, or export_vars"
+
+    @override
+    def read(self, text: str) -> str:
+        why = variables.refusal(text)
+        if why is not None:
+            raise wrong(f"{shown(text)} cannot go along to an agent's leg: {why}")
         return text
 
 

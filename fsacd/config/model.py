@@ -298,6 +298,9 @@ class LimitSettings(Settings):
     last_agents: Annotated[int, Number(0, 1_000_000)] = Field(
         default=50_000, description="Callers whose last agent is remembered."
     )
+    abandoned: Annotated[int, Number(0, 1_000_000)] = Field(
+        default=10_000, description="Callers who hung up and whose places are kept (abandoned_resume)."
+    )
     decisions: Annotated[int, Number(0, 1_000_000)] = Field(
         default=10_000, description="Decisions that can be explained without the database."
     )
@@ -329,6 +332,7 @@ class LimitSettings(Settings):
             longest_wrap_up_ms=self.longest_wrap_up_ms,
             counters_half_life_ms=self.counters_half_life_ms,
             last_agents=self.last_agents,
+            abandoned=self.abandoned,
             decisions=self.decisions,
             plugin_retry_ms=self.plugin_retry_ms,
             plugin_retry_most_ms=self.plugin_retry_most_ms,
@@ -484,6 +488,10 @@ class Config(Settings):
     def may_see(self) -> frozenset[str]:
         """Give the queues whose agents may see a number that its caller wants hidden."""
         return frozenset(name for name in self.queues if self.queue(name).show_withheld)
+
+    def agent_variables(self) -> frozenset[str]:
+        """Give all entries of the queues' lists of variables that go along to agents' legs."""
+        return frozenset(entry for name in self.queues for entry in self.queue(name).agent_variables)
 
     def known_customers(self) -> tuple[Customer, ...]:
         """Give the customers as recognition takes them."""

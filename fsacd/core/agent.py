@@ -122,6 +122,15 @@ class Served(NamedTuple):
     delay_ms: int
     backup: bool
     facts: ServiceFacts
+    not_ready: str | None = None  # why they take no calls of this one queue for now; None: they do
+
+
+@fact
+class NotReadyFor:
+    """Takes no calls of one queue, for a reason, and goes on with the others'."""
+
+    reason: str
+    since_ms: int
 
 
 @dataclass(slots=True)
@@ -145,7 +154,11 @@ class Agent:
     working_since_ms: int = 0
     load: Load = field(default_factory=Load)
     facts: AgentFacts | None = None  # as he became ready
-    serves: tuple[Served, ...] = ()
+    services: tuple[Served, ...] = ()  # all their queues
+    serves: tuple[Served, ...] = ()  # those whose calls they take
+    not_ready_for: dict[str, NotReadyFor] = field(
+        default_factory=dict
+    )  # by queue; until they say otherwise, or go home
     in_vain: dict[Cause, int] = field(default_factory=dict)  # offers in a row that came to nothing, by their cause
     outside: dict[Leg, None] = field(default_factory=dict)  # legs of his phone that are not ours
     handling: tuple[str, int] | None = None  # the queue and the beginning of the call that he talks with or wraps up
@@ -162,10 +175,11 @@ class Agent:
         """Whether he wants calls, now or when he is done with what he does."""
         return self.then is None and not isinstance(self.state, OFF_DUTY)
 
-    def configure(self, rules: AgentRules, serves: tuple[Served, ...]) -> None:
+    def configure(self, rules: AgentRules, services: tuple[Served, ...]) -> None:
         """Take (new) rules."""
         self.rules = rules
-        self.serves = serves
+        self.services = services
+        self.serves = tuple(served for served in services if served.not_ready is None)
         self._fits = {}
 
     def fit(self, required: SkillLevels) -> int | None:

@@ -13,7 +13,9 @@ from fsacd.core.events import (
     AgentLoggedIn,
     AgentLoggedOut,
     AgentSetNotReady,
+    AgentSetNotReadyFor,
     AgentSetReady,
+    AgentSetReadyFor,
     Leg,
     OutsideCallEnded,
     OutsideCallStarted,
@@ -51,6 +53,8 @@ def _handle(world: World, agent: a.Agent, event: AgentEvent) -> str | None:
                 return _FIXED
             become_free(world, agent, event.by)
             return None
+        case AgentSetReadyFor() | AgentSetNotReadyFor():
+            return wishes.of_queue_break(world, agent, event)
         case AgentChangeAsked():
             return wishes.of_agent(world, agent, event)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fsacd.core.events import CallerTaken, Leg
+from fsacd.core.events import CallerTaken, Leg, LegVariable
 from fsacd.core.fact import fact
 from fsacd.core.numbers import identity
 from fsacd.core.offer import Offer
@@ -128,6 +128,8 @@ class Call:
     epoch: int = 0  # the last one of its switch in which it was ours
     shown_name: str = ""  # what the dialplan has set for the phones that are rung
     shown_number: str = ""
+    variables: tuple[LegVariable, ...] = ()  # as in CallQueued
+    resumes: str = ""  # the abandoned call whose place it got
 
     def waited_ms(self, now_ms: int) -> int:
         """How long it has waited: until now, or until it was answered. A talk that was put back is no waiting."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fsacd.core import agents, ending, offers, overflow
+from fsacd.core import agents, ending, offers, overflow, resuming
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk, LetGo, TakeIn
@@ -49,8 +49,12 @@ def queued(world: World, event: CallQueued) -> str | None:
         return _refuse(world, call, "it has no leg to talk on")
     if len(world.calls) >= world.rules.limits.calls:
         return _refuse(world, call, f"the limit of {world.rules.limits.calls} calls is reached")
+    if not event.changed:  # else its place is what somebody, or a daemon before us, has made of it
+        resuming.resume(world, call)
     world.add_call(call)
     world.record(CallJoined(call.call_id, call.queue, world.now_ms))
+    if call.resumes:
+        world.note_call(call)
     overflow.join(world, call)
     return None
 
@@ -83,6 +87,7 @@ def make(world: World, event: CallQueued) -> c.Call:
         epoch=world.epochs.get(event.leg.switch, 0) if event.leg is not None else 0,
         shown_name=event.shown_name,
         shown_number=event.shown_number,
+        variables=event.variables,
     )
 
 

@@ -56,6 +56,12 @@ def _check_calls(world: World) -> None:
                 assert offer.offer_id not in world.offers
             case c.Waiting():
                 pass
+        if in_queue(call.state):
+            nobody_before_ms = world.nobody_before_ms(call.queue, call.required, backup=call.backup)
+            assert call.delay_ms >= nobody_before_ms, f"nobody is there for {call_id} before {nobody_before_ms} ms"
+        if call.preferred is not None and call.preferred.agent_id in world.agents:
+            preferred = world.agents[call.preferred.agent_id]
+            assert call.queue not in preferred.not_ready_for, f"{call_id} waits for who wants no calls of its queue"
         assert not call.orphan or isinstance(call.state, c.Waiting), "nobody is rung for who is not there yet"
 
 
@@ -84,6 +90,9 @@ def _check_offers(world: World) -> None:
 def _check_agents(world: World) -> None:
     for agent_id, agent in world.agents.items():
         assert agent.agent_id == agent_id
+        resting = {served.queue for served in agent.services if served.not_ready is not None}
+        assert agent.not_ready_for.keys() == resting, "who wants no calls of a queue is taken for who does"
+        assert not resting or not isinstance(agent.state, a.LoggedOut), "a break in one queue ends with the work"
         match agent.state:
             case a.Offered(offer_id, _):
                 assert world.offers[offer_id].agent_id == agent_id
@@ -112,6 +121,7 @@ def _check_timers(world: World) -> None:
         TimerKey("agent", i) for i, agent in world.agents.items() if isinstance(agent.state, a.WrappingUp | a.HeldBack)
     }
     expected |= {TimerKey("settle", i) for i, call in world.calls.items() if isinstance(call.state, c.Settling)}
+    expected |= {TimerKey("abandoned", place.call_id) for place in world.abandoned}
     expected |= {TimerKey("heir", i) for i, call in world.calls.items() if call.orphan}
     expected |= {TimerKey("preferred", i) for i, call in world.calls.items() if call.preferred is not None}
     optional = {TimerKey(kind, call_id) for kind in ("max_wait", "reach", "more") for call_id in world.calls}
@@ -133,7 +143,7 @@ def _check_staffing(world: World) -> None:
     for queue in world.rules.queues:
         serving = [agent for agent in world.agents.values() if _keeps_open(agent, queue)]
         logged_in = sum(not isinstance(agent.state, a.LoggedOut) for agent in serving)
-        on_duty = sum(agent.on_duty for agent in serving)
+        on_duty = sum(agent.on_duty and queue not in agent.not_ready_for for agent in serving)
         assert world.staffing.logged_in[queue] == logged_in, f"{logged_in} agents of {queue} are logged in"
         assert world.staffing.on_duty[queue] == on_duty, f"{on_duty} agents of {queue} are on duty"
         assert ((Condition.NOBODY_READY, queue) in world.staffing.since) == (on_duty == 0)

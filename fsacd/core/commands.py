@@ -39,6 +39,9 @@ class RingAgent:
     timeout_ms: int
     hidden: bool = False  # the caller's name and number are shown to nobody, and are left out here
     phone: PhoneRules = PhoneRules()
+    variables: tuple[
+        tuple[str, str], ...
+    ] = ()  # of the caller's leg, for the agent's: name and value, which may be any
 
 
 @fact

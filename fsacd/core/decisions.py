@@ -28,11 +28,11 @@ class Moment(NamedTuple):
     state: AgentState
     facts: AgentFacts | None
     rules: AgentRules
-    serves: tuple[Served, ...]
+    services: tuple[Served, ...]
 
     def service(self, queue: str) -> Served | None:
         """How he served this queue, if he did."""
-        for served in self.serves:
+        for served in self.services:
             if served.queue == queue:
                 return served
         return None
@@ -40,7 +40,7 @@ class Moment(NamedTuple):
 
 def moment_of(agent: Agent) -> Moment:
     """What the agent is now."""
-    return Moment(agent.state, agent.facts, agent.rules, agent.serves)
+    return Moment(agent.state, agent.facts, agent.rules, agent.services)
 
 
 class CallMoment(NamedTuple):
@@ -98,7 +98,7 @@ class Decisions:
     def remember(self, agent: Agent) -> None:
         """The agent is about to change."""
         self._moment += 1
-        self._moments.extend((self._moment, agent.agent_id, agent.state, agent.facts, agent.rules, agent.serves))
+        self._moments.extend((self._moment, agent.agent_id, agent.state, agent.facts, agent.rules, agent.services))
 
     def add(self, call: CallMoment, agent_id: str, now_ms: int, limit: int) -> int:
         """A decision was made, and nothing has been done about it yet. Returns its number."""
@@ -145,10 +145,10 @@ class Past:
         fresh: dict[str, Moment] = {}
         if newest > seen:
             parts = reversed(moments)
-            for serves, rules, facts, state, agent_id, number in zip(*[parts] * _PARTS, strict=True):
+            for services, rules, facts, state, agent_id, number in zip(*[parts] * _PARTS, strict=True):
                 if number <= seen:
                     break
-                fresh[agent_id] = Moment(state, facts, rules, serves)
+                fresh[agent_id] = Moment(state, facts, rules, services)
         self._seen = newest
         # What was known of an agent before is older.
         self.changed = {**fresh, **self.changed}

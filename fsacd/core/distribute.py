@@ -6,18 +6,35 @@ and calls that became free in it, so only these are looked at.
 
 from __future__ import annotations
 
-from fsacd.core import offers
+from fsacd.core import offers, reach
 from fsacd.core.agent import Ready
 from fsacd.core.call import Waiting
-from fsacd.core.world import World
+from fsacd.core.world import World, in_queue
 
 
 def run(world: World) -> None:
     """Match what became free in this step until nothing more matches."""
+    if world.present.changed:
+        _let_delays_hold(world)
     _match(world)
     while world.failures:
         world.note_failures()
         _match(world)
+
+
+def _let_delays_hold(world: World) -> None:
+    """Agents have come or gone in this step: the delays of others hold, or hold no more."""
+    changed, rules = {queue for queue in world.present.changed if world.delays.get(queue)}, world.rules.queues
+    world.present.changed.clear()
+    queues = {queue for queue in changed if queue in rules and rules[queue].no_agent_no_delay}
+    for call in list(world.calls.values()) if queues else ():
+        if call.queue in queues and in_queue(call.state):
+            # Nothing else of its reach is looked at: what a deadline brings comes with its deadline.
+            passed_ms = reach.passed_ms(world.delays[call.queue], call.virtual_ms, world.now_ms)
+            delay_ms = max(passed_ms, world.nobody_before_ms(call.queue, call.required, backup=call.backup))
+            if delay_ms != call.delay_ms:
+                call.delay_ms = delay_ms
+                world.refresh(call)
 
 
 def _match(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fsacd.core import call as c
+from fsacd.core import resuming
 from fsacd.core.commands import EndCall, SendCall
 from fsacd.core.evidence import Evidence
 from fsacd.core.records import CallEnded, CallOutcome
@@ -32,6 +33,8 @@ def end(
         world.command(farewell)
     write(world, call, outcome, detail, where or name_of(send_to), evidence)
     world.forget_call(call, farewell)
+    if outcome is CallOutcome.ABANDONED:
+        resuming.abandoned(world, call)
 
 
 def farewell_to(call: c.Call, target: ToExtension | ToHangup | None) -> SendCall | EndCall | None:
@@ -88,7 +91,7 @@ def write(
             call.priority,
             call.number if shown else "",
             call.name if shown else "",
-            call.customer,
+            call.customer if shown else "",
             call.leg.switch if call.leg else None,
             call.leg.uuid if call.leg else None,
             after,
@@ -96,5 +99,6 @@ def write(
             call.number_believed,
             evidence,
             epoch,
+            call.resumes,
         )
     )

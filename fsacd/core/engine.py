@@ -6,7 +6,7 @@ each of the modules behind it says at the place why that is ordinary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 from fsacd.core import (
@@ -20,6 +20,7 @@ from fsacd.core import (
     offers,
     overflow,
     reloading,
+    resuming,
     snapshot,
     sticky,
     talks,
@@ -31,7 +32,9 @@ from fsacd.core.events import (
     AgentLoggedIn,
     AgentLoggedOut,
     AgentSetNotReady,
+    AgentSetNotReadyFor,
     AgentSetReady,
+    AgentSetReadyFor,
     CallChangeAsked,
     CallerGone,
     CallerReplaced,
@@ -68,6 +71,7 @@ from fsacd.core.events import (
     WorldEvent,
 )
 from fsacd.core.explain import InParts
+from fsacd.core.numbers import identity
 from fsacd.core.plugins import Plugins
 from fsacd.core.records import StrategyFailed
 from fsacd.core.rules import Rules
@@ -188,8 +192,8 @@ class Engine:
         return self._world.last_agents.get(number, "")
 
     def numbers_remembered(self) -> list[str]:
-        """The numbers of those whose last agent is known."""
-        return list(self._world.last_agents)
+        """The numbers of those whose last agent is known, or whose place is kept."""
+        return [*self._world.last_agents, *(place.who for place in self._world.abandoned)]
 
     def substituted(self) -> tuple[Substituted, ...]:
         """The plugins that are out of service, by queue."""
@@ -225,7 +229,7 @@ class Engine:
 
     def _finish(self, refused: str | None) -> Step:
         world = self._world
-        if world.free_agents or world.free_calls or world.failures:
+        if world.free_agents or world.free_calls or world.failures or world.present.changed:
             distribute.run(world)
         if world.expected:
             world.expected.clear()
@@ -270,6 +274,8 @@ class Engine:
                 | AgentLoggedOut()
                 | AgentSetReady()
                 | AgentSetNotReady()
+                | AgentSetReadyFor()
+                | AgentSetNotReadyFor()
                 | AgentEndedWrapUp()
                 | AgentChangeAsked()
             ):
@@ -282,31 +288,32 @@ class Engine:
 
     def _fire(self, key: TimerKey) -> None:
         world = self._world
+        act = _DEADLINES.get(key.kind)
+        if act is not None:
+            act(world, key.owner)
+            return
         match key.kind:
-            case "offer":
-                talks.deadline(world, key.owner)
-            case "agent":
-                agents.pause_over(world, key.owner)
-            case "max_wait":
-                overflow.max_wait_passed(world, key.owner)
-            case "reach":
-                overflow.reach_changed(world, key.owner)
-            case "more":
-                offers.one_more(world, key.owner)
-            case "preferred":
-                sticky.expired(world, key.owner)
-            case "settle":
-                calls.settled(world, key.owner)
-            case "heir":
-                calls.no_heir(world, key.owner)
-            case "estimated_wait":
-                overflow.look_at_estimates(world, key.owner)
             case "strategy" | "call_order" as post:
                 world.put_back(post, key.owner)
             case Condition() as condition:
                 overflow.condition_held(world, condition, key.owner)
             case kind:
                 raise AssertionError(f"a timer of unknown kind {kind!r}")
+
+
+# What is done when a deadline of this kind has come; it belongs to a call, an offer, an agent or a queue.
+_DEADLINES: dict[str, Callable[[World, str], None]] = {
+    "offer": talks.deadline,
+    "agent": agents.pause_over,
+    "max_wait": overflow.max_wait_passed,
+    "reach": overflow.reach_changed,
+    "more": offers.one_more,
+    "preferred": sticky.expired,
+    "settle": calls.settled,
+    "heir": calls.no_heir,
+    "estimated_wait": overflow.look_at_estimates,
+    resuming.TIMER: resuming.expired,
+}
 
 
 def _dispatch_world_event(world: World, event: WorldEvent) -> str | None:
@@ -327,6 +334,7 @@ def _dispatch_world_event(world: World, event: WorldEvent) -> str | None:
             sticky.known_from_history(world, pairs)
         case CallersForgotten(numbers):
             sticky.forget(world, numbers)
+            resuming.forget(world, world.abandoned.of_callers(set(map(identity, numbers))))
         case RulesChanged(rules):
             reloading.change_rules(world, rules)
         case _:

@@ -25,6 +25,15 @@ class Leg:
     uuid: str
 
 
+@fact
+class LegVariable:
+    """A channel variable of a caller's leg that may go along to the agent's; `exported`: the dialplan says so."""
+
+    name: str
+    value: str
+    exported: bool = False
+
+
 class OfferEnd(StrEnum):
     """Why an agent's leg is no more, told from the hangup cause that the switch gave."""
 
@@ -78,6 +87,7 @@ class CallQueued:
     # Who calls, as callers are told apart: empty for nobody in particular; None: nobody has said, the number tells.
     identity: str | None = None
     hidden: bool = False  # the caller asks that the number be shown to nobody
+    variables: tuple[LegVariable, ...] = ()  # of its leg, when it was queued: those that may go along to agents' legs
 
 
 @fact
@@ -320,6 +330,28 @@ class AgentSetNotReady:
 
 
 @fact
+class AgentSetReadyFor:
+    """The agent wants calls of this one of their queues again."""
+
+    agent_id: str
+    by: By
+    queue: str
+
+
+@fact
+class AgentSetNotReadyFor:
+    """The agent wants no calls of this one of their queues, for a reason, and goes on with the others'.
+
+    At once: a phone that rings for one of them falls silent. It ends when they say so, or log out.
+    """
+
+    agent_id: str
+    by: By
+    queue: str
+    reason: str = ""
+
+
+@fact
 class AgentEndedWrapUp:
     """The agent has finished his after-call work before its time."""
 
@@ -432,7 +464,9 @@ CallWish = CallRequeueAsked | CallHangupAsked | CallChangeAsked | CallPromoteAsk
 TakenEvent = CallerTaken | CallerReplaced
 CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | TakenEvent | CallLost | TalkFound | CallWish
 OfferEvent = OfferForked | OfferUnheard | OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded
-AgentEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp | AgentChangeAsked
+QueueBreakEvent = AgentSetReadyFor | AgentSetNotReadyFor
+AgentStateEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp
+AgentEvent = AgentStateEvent | QueueBreakEvent | AgentChangeAsked
 OutsideEvent = OutsideCallStarted | OutsideCallEnded
 SwitchEvent = SwitchHeld | SwitchConnected | SwitchLost | SwitchRestarted | SwitchTaken
 CallerEvent = LastAgentsKnown | CallersForgotten

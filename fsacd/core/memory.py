@@ -11,8 +11,9 @@ from typing import Any
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
-from fsacd.core import lines, roster, sticky
+from fsacd.core import lines, resuming, roster, sticky
 from fsacd.core import offer as o
+from fsacd.core.abandoned import Place
 from fsacd.core.commands import EndCall, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
@@ -48,6 +49,7 @@ class AgentMemory:
     handling: tuple[str, int] | None = None
     removed: bool = False
     in_vain: dict[Cause, int] | None = None
+    not_ready_for: dict[str, a.NotReadyFor] | None = None
 
 
 @fact
@@ -109,6 +111,7 @@ class Memory:
     decisions: int = 0
     takeovers: int = 0
     epochs: dict[str, int] | None = None
+    abandoned: tuple[Place, ...] = ()  # the oldest first
 
 
 def dump(world: World) -> dict[str, Any]:
@@ -135,6 +138,7 @@ def dump(world: World) -> dict[str, Any]:
         decisions=world.decisions.number,
         takeovers=world.takeovers,
         epochs=world.epochs,
+        abandoned=tuple(world.abandoned),
     )
     plain: dict[str, Any] = to_plain(memory, Memory)
     return plain
@@ -155,6 +159,7 @@ def _agent(world: World, agent: a.Agent) -> AgentMemory:
         rules=agent.rules if agent.rules != usual else None,
         configured=agent.configured if agent.configured != usual else None,
         in_vain=dict(agent.in_vain),
+        not_ready_for=agent.not_ready_for or None,
         unanswered=agent.in_vain.get(Cause.NO_ANSWER, 0),
         outside=tuple(agent.outside),
         handling=agent.handling,
@@ -206,6 +211,8 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
     world.timers = Timers()
     for kind, owner, at_ms in memory.timers:
         world.timers.set(_TIMER_KINDS.get(kind, kind), owner, at_ms)
+    for place in memory.abandoned:
+        resuming.keep(world, place)
     _try_again_whom_nobody_would(world)
     world.handling = memory.handling or {}
     for number, agent_id in memory.last_agents:
@@ -256,6 +263,7 @@ def _restore_agent(world: World, memory: AgentMemory) -> None:
         working_since_ms=memory.working_since_ms,
         load=memory.load,
         in_vain=_in_vain(memory),
+        not_ready_for=memory.not_ready_for or {},
         outside=dict.fromkeys(memory.outside),
         handling=memory.handling,
         removed=memory.removed,
@@ -295,6 +303,7 @@ def _restore_index(world: World, memory: Memory) -> None:
             world.index.add_call(call, extra=isinstance(call.state, c.Ringing))
     world.free_agents.clear()
     world.free_calls.clear()
+    world.present.changed.clear()
     for order in memory.orders:
         if order.queue in world.orderings:
             # Making the index has called the plugins anew: their count goes on from where it was.

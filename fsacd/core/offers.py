@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fsacd.core import agent as a
-from fsacd.core import agents, contact, display, lines, roster
+from fsacd.core import agents, contact, display, lines, roster, variables
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
@@ -12,7 +12,7 @@ from fsacd.core.events import OfferEnd
 from fsacd.core.evidence import Evidence
 from fsacd.core.index import NOT_RANKED
 from fsacd.core.records import DecisionMade, Elsewhere, OfferClosed, OfferOutcome
-from fsacd.core.rules import Cause, HoldBack, WrapUp
+from fsacd.core.rules import Cause, HoldBack, QueueRules, WrapUp
 from fsacd.core.world import World
 from fsacd.strategy import Start
 
@@ -72,8 +72,15 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
             rules.ring_timeout_ms,
             not shown,
             agent.rules.phone,
+            _carried(call, rules, shown=shown) if call.variables else (),
         )
     )
+
+
+def _carried(call: c.Call, rules: QueueRules, *, shown: bool) -> tuple[tuple[str, str], ...]:
+    """The variables of the caller's leg that go along."""
+    number, name = ("", "") if shown else (call.number or "hidden", call.name)
+    return tuple(variables.chosen(call.variables, rules.agent_variables, hidden_number=number, hidden_name=name))
 
 
 def _note(world: World, call: c.Call, agent: a.Agent) -> int:

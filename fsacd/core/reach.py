@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from fsacd.core import skills
@@ -29,8 +30,13 @@ def of(
     joined_ms: int,
     virtual_ms: int,
     now_ms: int,
+    nobody_before_ms: Callable[[SkillLevels, bool], int] = lambda _required, _backup: 0,
 ) -> Reach:
-    """The reach of a call with these attributes. `delays` are those of the queue's agents, ascending, without 0."""
+    """The reach of a call with these attributes. `delays` are those of the queue's agents, ascending, without 0.
+
+    `nobody_before_ms` says, of what the call requires and whether the backup may take it, how late the first agents
+    help who are there: their delay does not hold.
+    """
     required = skills.merge(rules.required, asked)
     backup, at_once = False, rules.ring_at_once
     overflow: Target | None = None
@@ -45,10 +51,19 @@ def of(
         at_once = max(at_once, step.ring_at_once or 0)
         priority += step.raise_by
         overflow = step.overflow or overflow
-    delay_ms = 0
+    delay_ms = passed_ms(delays, virtual_ms, now_ms)
+    if delays and delay_ms < delays[-1]:
+        later_ms = virtual_ms + next(delay for delay in delays if delay > delay_ms)
+        next_ms = later_ms if next_ms is None else min(next_ms, later_ms)
+    delay_ms = max(delay_ms, nobody_before_ms(required, backup))
+    return Reach(required, priority, delay_ms, backup, at_once, overflow, next_ms)
+
+
+def passed_ms(delays: tuple[int, ...], virtual_ms: int, now_ms: int) -> int:
+    """The longest of the delays, ascending, that a call with this virtual arrival has waited; 0 for none."""
+    passed = 0
     for delay in delays:
         if virtual_ms + delay > now_ms:
-            next_ms = virtual_ms + delay if next_ms is None else min(next_ms, virtual_ms + delay)
             break
-        delay_ms = delay
-    return Reach(required, priority, delay_ms, backup, at_once, overflow, next_ms)
+        passed = delay
+    return passed

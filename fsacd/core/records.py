@@ -105,6 +105,7 @@ class CallEnded:
     number_believed: bool = True
     evidence: Evidence = Evidence.SAW_END
     epoch: int = 0
+    resumes: str = ""  # the abandoned call whose place it got
 
 
 @fact

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from types import MappingProxyType
 
-from fsacd.core import agents, calls, overflow, roster
+from fsacd.core import agent as a
+from fsacd.core import agents, calls, overflow, resuming, roster, sticky
 from fsacd.core import call as c
 from fsacd.core.commands import CancelReason
 from fsacd.core.records import CallJoined, CallMoved
@@ -21,6 +22,7 @@ def change_rules(world: World, rules: Rules) -> None:
     renamed = {old: new for old, new in rules.renamed().items() if old in world.rules.queues}
     for old, new in renamed.items():
         _rename(world, old, new)
+    world.abandoned.rename(renamed)
     gone = [call for call in world.calls.values() if call.queue not in rules.queues]
     talking = {call.queue: world.rules.queues[call.queue] for call in gone if not in_queue(call.state)}
     moved = _leave(world, [call for call in gone if in_queue(call.state)], rules)
@@ -57,6 +59,7 @@ def _rename(world: World, old: str, new: str) -> None:
         if old in agent.rules.queues or old in agent.configured.queues:
             world.decisions.remember(agent)
             agent.rules, agent.configured = _serving(agent.rules, old, new), _serving(agent.configured, old, new)
+        _break_under_other_name(world, agent, old, new)
         if agent.handling is not None and agent.handling[0] == old:
             agent.handling = new, agent.handling[1]
     world.staffing.rename(old, new, world.now_ms)
@@ -66,6 +69,14 @@ def _rename(world: World, old: str, new: str) -> None:
         if queue == old:
             world.outcomes[new, outcome] += world.outcomes.pop((old, outcome))
     world.orderings.setdefault(new, world.orderings[old])
+
+
+def _break_under_other_name(world: World, agent: a.Agent, old: str, new: str) -> None:
+    """Who takes no calls of the queue takes none under its new name, unless they serve that one already."""
+    why = agent.not_ready_for.pop(old, None)
+    if why is not None and not any(served.queue == new for served in agent.services):
+        agent.not_ready_for[new] = why
+        sticky.release(world, agent.agent_id, new)
 
 
 def _serving(rules: AgentRules, old: str, new: str) -> AgentRules:
@@ -119,3 +130,4 @@ def _forget(world: World) -> None:
         del world.handling[name]
     for name, outcome in [key for key in world.outcomes if key[0] and key[0] not in queues]:
         del world.outcomes[name, outcome]
+    resuming.change_rules(world)

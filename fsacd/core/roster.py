@@ -22,7 +22,9 @@ def add(world: World, rules: AgentRules) -> None:
 
 def configure(world: World, agent: a.Agent, rules: AgentRules) -> None:
     """Give the agent other rules. He must not be in the index."""
-    serves = []
+    # What the rules do not name is forgotten.
+    resting = agent.not_ready_for = {queue: why for queue, why in agent.not_ready_for.items() if queue in rules.queues}
+    services = []
     for queue, service in rules.queues.items():
         places = world.places[queue]
         place = places.setdefault(agent.agent_id, len(places))
@@ -31,11 +33,12 @@ def configure(world: World, agent: a.Agent, rules: AgentRules) -> None:
         if service.delay_ms and service.delay_ms not in known:
             # Somebody has changed the agent by hand; calls must be looked at again when this delay is over, too.
             world.delays[queue] = tuple(sorted((*known, service.delay_ms)))
-        serves.append(a.Served(queue, service.rank, service.delay_ms, service.backup, facts))
-    if rules != agent.rules or tuple(serves) != agent.serves:
+        not_ready = resting[queue].reason if queue in resting else None
+        services.append(a.Served(queue, service.rank, service.delay_ms, service.backup, facts, not_ready))
+    if rules != agent.rules or tuple(services) != agent.services:
         world.decisions.remember(agent)
         world.index.forget_seats(agent.agent_id)
-    agent.configure(rules, tuple(serves))
+    agent.configure(rules, tuple(services))
     recount(world, agent)
 
 
@@ -52,6 +55,21 @@ def change(world: World, agent: a.Agent, rules: AgentRules) -> None:
             world.delays[queue] = left
     for call in [call for call in world.calls.values() if delays.get(call.queue) != world.delays.get(call.queue)]:
         world.set_reach(call)
+    if is_ready:
+        _let_look(world, agent)
+
+
+def rest(world: World, agent: a.Agent, queue: str, why: a.NotReadyFor | None) -> None:
+    """The agent takes no calls of this one of their queues from now on; or does again, with `why` None."""
+    is_ready = isinstance(agent.state, a.Ready)
+    if is_ready:
+        _take_out(world, agent)
+    if why is None:
+        del agent.not_ready_for[queue]
+    else:
+        agent.not_ready_for[queue] = why
+        sticky.release(world, agent.agent_id, queue)
+    configure(world, agent, agent.rules)
     if is_ready:
         _let_look(world, agent)
 
@@ -85,6 +103,9 @@ def move(world: World, agent: a.Agent, state: a.AgentState, by: str = "") -> Non
         world.timers.clear("agent", agent.agent_id)
     if new is a.LoggedOut:
         sticky.release(world, agent.agent_id)
+        if agent.not_ready_for:
+            agent.not_ready_for = {}
+            configure(world, agent, agent.rules)
     if old in a.OFF_DUTY or new in a.OFF_DUTY:
         recount(world, agent)
 
@@ -96,6 +117,7 @@ def recount(world: World, agent: a.Agent) -> None:
     """The agent's state or wish has changed: queues may have lost their last agent, or have one again."""
     for queue in sorted(world.staffing.count(agent, world.now_ms)):
         world.arm_conditions(queue)
+    world.present.count(agent)
 
 
 def answered(world: World, agent: a.Agent, queue: str) -> None:
@@ -111,6 +133,7 @@ def forget(world: World, agent: a.Agent) -> None:
     sticky.release(world, agent.agent_id)
     for queue in sorted(world.staffing.forget(agent, world.now_ms)):
         world.arm_conditions(queue)
+    world.present.forget(agent.agent_id)
     world.index.forget_seats(agent.agent_id)
     del world.agents[agent.agent_id]
 

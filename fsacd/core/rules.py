@@ -146,6 +146,11 @@ class QueueRules:
     level_first: bool = True
     priority: int = 0
     required: SkillLevels = ()
+    # The delays of its agents hold only while an agent with a shorter one is there who could take the call. The
+    # configuration's default is the other one: what old journals tell was decided without it.
+    no_agent_no_delay: bool = False
+    # Variables of the caller's leg that go along to the agent's; see `core.variables`.
+    agent_variables: tuple[str, ...] = ()
     agent_display: str = ""  # what an agent's phone shows as the caller's name; "": as `display.USUAL`
     ring_timeout_ms: int = 20_000
     ring_at_once: int = 1  # a strategy may ring more
@@ -158,6 +163,8 @@ class QueueRules:
     when_max_per_number: Target = ToHangup("CALL_REJECTED")
     max_per_source: int = 0
     when_max_per_source: Target = ToHangup("CALL_REJECTED")
+    # Who hung up while they waited, and calls again within this time, gets their place back; 0: nobody does.
+    abandoned_resume_ms: int = 0
     max_wait_ms: int | None = None
     when_max_wait: Target = ToHangup("NO_USER_RESPONSE")
     when_nobody_logged_in: Overflow | None = None
@@ -267,6 +274,8 @@ class Limits:
     counters_half_life_ms: int = 4 * 3_600_000
     # How many callers' last agents are remembered.
     last_agents: int = 50_000
+    # How many callers who hung up have their places kept.
+    abandoned: int = 10_000
     # How many decisions can be explained from memory.
     decisions: int = 10_000
     # A plugin that has failed is tried again after so long; each further failure doubles it, up to the second.

@@ -18,7 +18,7 @@ from fsacd.core.world import World, in_queue
 def take(world: World, now_ms: int) -> Snapshot:
     """Everything at once: costs a look at every call and agent."""
     calls = _calls(world, now_ms)
-    agents = tuple(_agent(agent) for agent in sorted(world.agents.values(), key=lambda agent: agent.agent_id))
+    agents = tuple(_agent(world, agent) for agent in sorted(world.agents.values(), key=lambda agent: agent.agent_id))
     switches = tuple(sorted(world.switches.items()))
     return Snapshot(now_ms, calls, agents, _queues(world, calls, now_ms), _offers(world), switches)
 
@@ -58,7 +58,7 @@ def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
         talked_ms=talked_ms,
         number=call.number if shown else "",
         name=call.name if shown else "",
-        customer=call.customer,
+        customer=call.customer if shown else "",
         required=call.required,
         agent_ids=agent_ids,
         offers=call.offers,
@@ -67,6 +67,7 @@ def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
         language=call.language,
         reserved_for=call.preferred.agent_id if call.preferred is not None and call.preferred.alone else None,
         number_believed=call.number_believed,
+        resumes=call.resumes,
     )
 
 
@@ -103,7 +104,13 @@ def _offers(world: World) -> tuple[OfferView, ...]:
     )
 
 
-def _agent(agent: a.Agent) -> AgentView:
+def _caller(world: World, agent: a.Agent) -> str:
+    """With whom the agent talks, or for whom they are rung: the customer's name, else the caller's own."""
+    call = world.calls.get(agent.state.call_id) if isinstance(agent.state, a.Talking | a.Offered) else None
+    return (call.customer or call.name) if call is not None and world.shows(call) else ""
+
+
+def _agent(world: World, agent: a.Agent) -> AgentView:
     until_ms = agent.state.until_ms if isinstance(agent.state, a.WrappingUp | a.HeldBack) else None
     return AgentView(
         agent_id=agent.agent_id,
@@ -117,6 +124,8 @@ def _agent(agent: a.Agent) -> AgentView:
         queues=tuple(sorted(agent.rules.queues.items())),
         skills=agent.rules.skills,
         call_id=agent.state.call_id if isinstance(agent.state, a.Talking) else None,
+        caller=_caller(world, agent),
+        not_ready_for=tuple((queue, why.reason) for queue, why in sorted(agent.not_ready_for.items())),
     )
 
 
@@ -138,10 +147,12 @@ def _queues(world: World, calls: tuple[CallView, ...], now_ms: int) -> tuple[Que
             oldest[call.queue] = max(call.waited_ms, oldest.get(call.queue, 0))
     logged_in: Counter[str] = Counter()
     ready: Counter[str] = Counter()
+    resting: Counter[str] = Counter()
     for agent in world.agents.values():
         for queue in agent.rules.queues:
             logged_in[queue] += not isinstance(agent.state, a.LoggedOut)
-            ready[queue] += isinstance(agent.state, a.Ready)
+            ready[queue] += isinstance(agent.state, a.Ready) and queue not in agent.not_ready_for
+        resting.update(agent.not_ready_for.keys())
     return tuple(
         QueueView(
             name=name,
@@ -158,6 +169,7 @@ def _queues(world: World, calls: tuple[CallView, ...], now_ms: int) -> tuple[Que
             strategy=rules.strategy,
             call_order=rules.call_order,
             substituted=tuple(_substituted(world, name, world.orderings[name])),
+            agents_not_ready=resting[name],
         )
         for name, rules in sorted(world.rules.queues.items())
     )

@@ -35,13 +35,18 @@ def overflow_rules(rules: QueueRules, condition: Condition) -> Overflow | None:
 
 
 class _Counted(NamedTuple):
-    serves: tuple[Served, ...]
+    services: tuple[Served, ...]
     logged_in: bool
     on_duty: bool
 
     @property
     def queues(self) -> tuple[str, ...]:
-        return tuple(served.queue for served in self.serves if not served.backup)
+        return tuple(served.queue for served in self.services if not served.backup)
+
+    @property
+    def on_duty_for(self) -> tuple[str, ...]:
+        """Those whose calls the agent takes: who is not ready for one queue alone is on a break as far as it goes."""
+        return tuple(served.queue for served in self.services if not served.backup and served.not_ready is None)
 
 
 _NOT_COUNTED = _Counted((), logged_in=False, on_duty=False)
@@ -84,9 +89,9 @@ class Staffing:
         """The agent's state, wish or queues may have changed. Returns the queues for which that may matter."""
         old = self._counted.get(agent.agent_id, _NOT_COUNTED)
         logged_in, on_duty = not isinstance(agent.state, LoggedOut), agent.on_duty
-        if old.serves is agent.serves and old.logged_in is logged_in and old.on_duty is on_duty:
+        if old.services is agent.services and old.logged_in is logged_in and old.on_duty is on_duty:
             return set()
-        new = self._counted[agent.agent_id] = _Counted(agent.serves, logged_in, on_duty)
+        new = self._counted[agent.agent_id] = _Counted(agent.services, logged_in, on_duty)
         self._add(old, -1, now_ms)
         self._add(new, +1, now_ms)
         return {*old.queues, *new.queues}
@@ -111,6 +116,7 @@ class Staffing:
     def _add(self, counted: _Counted, by: int, now_ms: int) -> None:
         for queue in counted.queues:
             self._change(self.logged_in, Condition.NOBODY_LOGGED_IN, queue, by * counted.logged_in, now_ms)
+        for queue in counted.on_duty_for:
             self._change(self.on_duty, Condition.NOBODY_READY, queue, by * counted.on_duty, now_ms)
 
     def _change(self, counts: dict[str, int], condition: Condition, queue: str, by: int, now_ms: int) -> None:

@@ -15,7 +15,7 @@ def at_joining(world: World, call: c.Call) -> None:
     if rules is None or call.joined_ms + rules.for_ms <= world.now_ms:
         return
     agent = world.agents.get(_whom(world, call, rules))
-    if agent is None or isinstance(agent.state, a.LoggedOut):
+    if agent is None or isinstance(agent.state, a.LoggedOut) or call.queue in agent.not_ready_for:
         return
     serves = call.queue in agent.rules.queues and agent.fit(call.required) is not None
     if serves or rules.any_queue:
@@ -68,8 +68,8 @@ def expired(world: World, call_id: str) -> None:
     world.prefer(world.calls[call_id], None)
 
 
-def release(world: World, agent_id: str) -> None:
-    """The agent goes home: nobody waits for him."""
+def release(world: World, agent_id: str, queue: str | None = None) -> None:
+    """The agent goes home, or takes no calls of this queue any more: none waits for them."""
     for call in list(world.calls.values()):
-        if call.preferred is not None and call.preferred.agent_id == agent_id:
+        if call.preferred is not None and call.preferred.agent_id == agent_id and queue in (None, call.queue):
             world.prefer(call, None)

@@ -48,6 +48,7 @@ class CallView:
     language: str = ""
     reserved_for: str | None = None
     number_believed: bool = True
+    resumes: str = ""  # the abandoned call whose place it got
 
 
 @fact
@@ -68,6 +69,8 @@ class AgentView:
     queues: tuple[tuple[str, Service], ...]
     skills: SkillLevels
     call_id: str | None
+    caller: str = ""  # with whom they talk, or for whom they are rung: the customer's name, else the caller's
+    not_ready_for: tuple[tuple[str, str], ...] = ()  # of these queues they take no calls for now, and why
 
 
 @fact
@@ -108,6 +111,7 @@ class QueueView:
     strategy: str = ""
     call_order: str | None = None
     substituted: tuple[Substituted, ...] = ()
+    agents_not_ready: int = 0  # are at work, and take no calls of this one queue for now
 
 
 @fact

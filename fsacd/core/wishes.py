@@ -12,12 +12,15 @@ from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason, SendCall
 from fsacd.core.events import (
     AgentChangeAsked,
+    AgentSetNotReadyFor,
+    AgentSetReadyFor,
     CallChangeAsked,
     CallHangupAsked,
     CallPromoteAsked,
     CallRequeueAsked,
     CallSendAsked,
     CallWish,
+    QueueBreakEvent,
     QueueSetOpen,
 )
 from fsacd.core.records import CallJoined, CallMoved, CallOutcome, ChangeMade
@@ -156,6 +159,8 @@ def _send(world: World, call: c.Call, event: CallSendAsked) -> str | None:
         return f"there is no agent {event.agent_id!r}"
     if isinstance(agent.state, a.LoggedOut):
         return f"agent {event.agent_id} is logged out"
+    if call.queue in agent.not_ready_for:
+        return f"agent {event.agent_id} is not ready for queue {call.queue}"
     match call.state:
         case c.Waiting():
             pass
@@ -180,6 +185,28 @@ def stop_ringing(world: World, offer_id: str) -> None:
     if isinstance(offer.state, o.OfferRinging):
         offers.withdraw(world, offer_id, CancelReason.WITHDRAWN)
         calls.one_less(world, world.calls[offer.call_id], offer_id)
+
+
+def of_queue_break(world: World, agent: a.Agent, event: QueueBreakEvent) -> str | None:
+    """No calls of one queue, or such calls again; those of the others go on. What is so already changes nothing."""
+    queue, known = event.queue, agent.not_ready_for.get(event.queue)
+    if not world.has_queue(queue):
+        return f"there is no queue {queue!r}"
+    if queue not in agent.rules.queues:
+        return f"agent {agent.agent_id} does not serve queue {queue}"
+    if isinstance(agent.state, a.LoggedOut):
+        return f"agent {agent.agent_id} is logged out"
+    match event:
+        case AgentSetReadyFor() if known is not None:
+            _record(world, "agent_ready_for", agent.agent_id, queue, event.by)
+            roster.rest(world, agent, queue, None)
+        case AgentSetNotReadyFor() if known is None or known.reason != event.reason:
+            detail = f"{queue}: {event.reason}" if event.reason else queue
+            _record(world, "agent_not_ready_for", agent.agent_id, detail, event.by)
+            roster.rest(world, agent, queue, a.NotReadyFor(event.reason, known.since_ms if known else world.now_ms))
+            if isinstance(agent.state, a.Offered) and world.offers[agent.state.offer_id].queue == queue:
+                stop_ringing(world, agent.state.offer_id)
+    return None
 
 
 def of_agent(world: World, agent: a.Agent, event: AgentChangeAsked) -> str | None:

@@ -13,6 +13,7 @@ from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core import reach
+from fsacd.core.abandoned import AbandonedPlaces
 from fsacd.core.commands import Command, EndCall, NoteCall, SendCall
 from fsacd.core.decisions import Decisions
 from fsacd.core.ended import EndedCalls
@@ -21,8 +22,9 @@ from fsacd.core.index import Index
 from fsacd.core.ordering import Failure, Ordering
 from fsacd.core.origins import Origins
 from fsacd.core.plugins import Plugins
+from fsacd.core.present import Present
 from fsacd.core.records import Anomaly, AnomalyKind, CallOutcome, Record, StrategyFailed, StrategyReturned
-from fsacd.core.rules import QueueRules, Rules
+from fsacd.core.rules import QueueRules, Rules, SkillLevels
 from fsacd.core.staffing import Condition, Staffing, overflow_rules
 from fsacd.core.standing import POSTS, Post
 from fsacd.core.timers import Timers
@@ -49,8 +51,10 @@ class World:
         # How calls have ended, by the queue they stood in last.
         self.outcomes: Counter[tuple[str, CallOutcome]] = Counter()
         self.ended = EndedCalls()
+        self.abandoned = AbandonedPlaces()
         self.timers = Timers()
         self.staffing = Staffing(rules.queues, now_ms)
+        self.present = Present()
         self.decisions = Decisions()
         self.handling: dict[str, float] = {}  # by queue: talk and wrap-up of its calls, smoothed, in ms
         self.last_agents: OrderedDict[str, str] = OrderedDict()  # by caller's number, the latest last
@@ -145,6 +149,7 @@ class World:
             joined_ms=call.joined_ms,
             virtual_ms=call.virtual_ms,
             now_ms=self.now_ms,
+            nobody_before_ms=lambda required, backup: self.nobody_before_ms(call.queue, required, backup=backup),
         )
         call.required, call.priority, call.delay_ms, call.backup, call.at_once, call.step_overflow = now[:6]
         if now.next_ms is not None and in_queue(call.state):
@@ -152,6 +157,14 @@ class World:
         else:
             self.timers.clear("reach", call.call_id)
         self.refresh(call)
+
+    def nobody_before_ms(self, queue: str, required: SkillLevels, *, backup: bool) -> int:
+        """How late the first agents help who are there for such a call; their delay does not hold. 0: all delays do."""
+        delays = self.delays.get(queue)
+        if not delays or not self.rules.queues[queue].no_agent_no_delay:
+            return 0
+        least_ms = self.present.least_delay_ms(queue, required, backup=backup)
+        return delays[-1] if least_ms is None else least_ms  # where nobody is, nobody is better
 
     def prefer(self, call: c.Call, preferred: c.Preferred | None) -> None:
         """Let one agent come first for the call, or nobody any more."""
@@ -227,6 +240,7 @@ class World:
         call.customer, call.language, call.named_agent = event.customer, event.language, event.named_agent
         call.identity, call.hidden = event.identity, event.hidden
         call.shown_name, call.shown_number = event.shown_name, event.shown_number
+        call.variables = event.variables
         self.origins.add(call)
         call.orphan = False
         self.timers.clear("heir", call.call_id)

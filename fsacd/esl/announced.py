@@ -12,6 +12,7 @@ from typing import Final
 
 from fsacd.core.events import CallQueued, Leg
 from fsacd.core.rules import SkillLevels
+from fsacd.esl.carried import Carried
 from fsacd.esl.codec import Message
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.wire import UUID
@@ -19,6 +20,7 @@ from fsacd.esl.wire import UUID
 # Gets one sentence for each variable that makes no sense.
 Warn = Callable[[str], None]
 
+NOTHING: Final = Carried()
 LONGEST_TEXT: Final = 256
 _LONGEST_ADDRESS: Final = 64
 # As in the configuration, the API and the database.
@@ -39,8 +41,13 @@ _OUR_TAG: Final = re.compile(r'(?:"[^"]*" *|[^"<>]*)<[^<>"]*>;(?:[^<>"]*;)?tag=[
 _SURELY_ACKNOWLEDGED_US: Final = 40_000_000
 
 
-def queued(message: Message, leg: Leg, call_id: str, clock: SwitchClock, now_ms: int, warn: Warn) -> CallQueued:
-    """The call that a caller's leg announces. `now_ms` is our clock's, `clock` tells the switch's time on it."""
+def queued(
+    message: Message, leg: Leg, call_id: str, clock: SwitchClock, now_ms: int, warn: Warn, carried: Carried = NOTHING
+) -> CallQueued:
+    """The call that a caller's leg announces. `now_ms` is our clock's, `clock` tells the switch's time on it.
+
+    `carried` reads the variables that go along to agents' legs.
+    """
 
     def tell(sentence: str) -> None:
         warn(f"call {call_id}: {sentence}")
@@ -70,6 +77,7 @@ def queued(message: Message, leg: Leg, call_id: str, clock: SwitchClock, now_ms:
         source=message.get("Caller-Network-Addr")[:_LONGEST_ADDRESS],
         number_believed=_believed(message.get("variable_fsacd_number_believed").strip(), tell),
         hidden=_is_hidden(message, tell),
+        variables=carried.of(message),
     )
 
 

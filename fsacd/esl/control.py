@@ -42,7 +42,9 @@ from fsacd.core.events import (
 )
 from fsacd.esl import devices, diversions, encoder, features, referred, translate
 from fsacd.esl.acknowledging import Acknowledging
+from fsacd.esl.announced import NOTHING
 from fsacd.esl.attendance import Attendance
+from fsacd.esl.carried import Carried
 from fsacd.esl.codec import Message
 from fsacd.esl.devices import Devices
 from fsacd.esl.diversions import Diversions
@@ -75,7 +77,7 @@ class CallControl:
 
     `respect_outside_calls`: also hear of the calls that agents have without us. `instance`: our name at the fence.
     `on_repair` is told the kind of everything that had to be repaired, `on_unacknowledged` of each call whose caller
-    has not acknowledged our answer.
+    has not acknowledged our answer. `carried` reads the callers' variables that go along to agents' legs.
     """
 
     def __init__(
@@ -90,12 +92,13 @@ class CallControl:
         instance: str = "fsacd",
         on_repair: Callable[[str], None] | None = None,
         on_unacknowledged: Callable[[], object] = lambda: None,
+        carried: Carried = NOTHING,
     ) -> None:
         self.name = name
         self.terms = Terms(name)
         self._runtime = runtime
         self._desk = desk
-        self._reader = translate.Reader(name, self._warn, settings.require_ack is not RequireAck.NEVER)
+        self._reader = translate.Reader(name, self._warn, settings.require_ack is not RequireAck.NEVER, carried)
         self._acknowledging = Acknowledging(
             name,
             self._submit,

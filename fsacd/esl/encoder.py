@@ -2,6 +2,7 @@
 
 Text that a caller chose (his name, his number) is never refused: it is cut down to letters, digits and a few marks and
 travels in the positional caller-id arguments of originate alone, where FreeSWITCH looks for neither commas nor braces.
+The variables of his leg that go along stand among ours, in apostrophes, cut down to what parts nothing there.
 
 What makes one command out of one command (mod_event_socket.c, switch_utils.c):
 - it ends at an empty line, and NUL ends it early: no argument holds a control character;
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from fsacd.core.contact import CONFIRM_KEY, Contact, Phone, is_one_phone
@@ -28,6 +29,7 @@ __all__ = ["EncodeError", "Outcome", "Reply", "Wire"]
 
 NAME_LIMIT: Final = 64
 NUMBER_LIMIT: Final = 32
+CARRIED_LIMIT: Final = 256
 # FreeSWITCH takes 64 pairs in one uuid_setvar_multi; beyond it drops them silently.
 VARIABLES_LIMIT: Final = 64
 TIMEOUT_LIMIT_S: Final = 3_600
@@ -53,6 +55,7 @@ _SECRET: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 _FATAL: Final = "mod_event_socket"
 _ENTERPRISE: Final = ":_:"
 _NAME_MARKS: Final = frozenset(".-+&()\u2019")
+_CARRIED_MARKS: Final = frozenset("_.*#+@:/%~;=?&!()-\u2019")
 _NUMBER: Final = re.compile(r"[^0-9A-Za-z+*#.-]")
 # What is heard again and again until the key is pressed. Within braces a comma needs a backslash.
 _CONFIRM_TONE: Final = r"group_confirm_file=tone_stream://%(300\,200\,440)"
@@ -137,8 +140,11 @@ def originate(
     name: str,
     number: str,
     timeout_s: int,
+    carried: Iterable[tuple[str, str]] = (),
 ) -> Wire:
     """Ring phones and park the one that answers; name and number are the caller's and may hold anything.
+
+    So may the values of `carried`: what is left of each stands in apostrophes. What has no way at all is left out.
 
     `origination_caller_id_name` and `_number` are refused as variables of ours: they would win over the sanitised ones.
     """
@@ -156,13 +162,15 @@ def originate(
     if any(key == CONFIRM_KEY for key, _ in options):
         pairs.append(_CONFIRM_TONE)
     pairs += [_pair(key, value) for key, value in variables.items() if value]
+    theirs = [f"{key}='{value}'" for key, value in _carried(carried)]
     dialled = "|".join(",".join(_phone(phone) for phone in turn) for turn in contact.turns)
-    if pairs:
-        dialled = f"{{{','.join(pairs)}}}{dialled}"
+    told = f"{{{','.join(pairs)}}}{dialled}" if pairs else dialled
+    if pairs or theirs:
+        dialled = f"{{{','.join([*pairs, *theirs])}}}{dialled}"
     shown = caller_number(number) or "anonymous"
     who = caller_name(name) or shown
     rest = f"&park() XML {LEG_CONTEXT}"
-    text = f"bgapi originate {dialled} {rest} *** {shown} {timeout_s}"
+    text = f"bgapi originate {told} {rest} *** {shown} {timeout_s}"
     return _job(job, f"originate {dialled} {rest} '{who}' {shown} {timeout_s}", text=text)
 
 
@@ -295,6 +303,27 @@ def caller_number(text: str) -> str:
     """What is left of a caller's number: digits, letters, plus, star, hash, dot and dash, at most 32 of them."""
     number = _NUMBER.sub("", text[: 4 * NUMBER_LIMIT])[:NUMBER_LIMIT]
     return "" if number.lower() == "undef" else number
+
+
+def carried_value(text: str) -> str:
+    """What is left of a variable that goes along: letters, digits, blanks and _.*#+@:/%~;=?&!()-, at most 256 of them.
+
+    What parts or quotes words in FreeSWITCH becomes a blank, the apostrophe a typographic one; empty if it holds a
+    word that FreeSWITCH takes for something else.
+    """
+    kept = (
+        character if unicodedata.category(character)[0] in "LMN" or character in _CARRIED_MARKS else " "
+        for character in unicodedata.normalize("NFC", text[:CARRIED_LIMIT].replace("'", "\u2019"))
+    )
+    value = " ".join("".join(kept).split())[:CARRIED_LIMIT].strip()
+    return "" if _ENTERPRISE in value or _FATAL in value.lower() else value
+
+
+def _carried(variables: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for name, text in variables:
+        value = carried_value(text)
+        if value and _VARIABLE.fullmatch(name) is not None and _FATAL not in f"{name}={value}".lower():
+            yield name, value
 
 
 def _typed(pattern: re.Pattern[str], value: str, what: str) -> str:

@@ -75,6 +75,7 @@ def ring(command: RingAgent, registered: Registrations = MappingProxyType({})) -
         name=command.caller_name,
         number=command.caller_number,
         timeout_s=timeout_s,
+        carried=command.variables,
     )
     return wire, legs
 

@@ -48,6 +48,7 @@ from fsacd.core.offer import is_leg_of
 from fsacd.core.rules import ToExtension
 from fsacd.esl import announced, encoder
 from fsacd.esl.announced import LONGEST_TEXT
+from fsacd.esl.carried import Carried
 from fsacd.esl.codec import Kind, Message, read_leg
 from fsacd.esl.ringing import CAUSES, JOB, ring
 from fsacd.esl.switch_clock import SwitchClock
@@ -104,12 +105,14 @@ class Unacknowledged:
 class Reader:
     """Reads one switch's messages. `warn` gets one sentence for each part of an announcement that makes no sense.
 
-    `require_ack`: callers who have not acknowledged our answer are told from the others.
+    `require_ack`: callers who have not acknowledged our answer are told from the others. `carried`: what of a caller's
+    variables goes along.
     """
 
     switch: str
     warn: Callable[[str], None]
     require_ack: bool = True
+    carried: Carried = announced.NOTHING
 
     def read(self, message: Message, clock: SwitchClock, now_ms: int) -> Event | Feature | Unacknowledged | None:
         """The fact in a message, or None."""
@@ -210,7 +213,7 @@ class Reader:
         return None
 
     def _queued(self, message: Message, call_id: str, clock: SwitchClock, now_ms: int) -> CallQueued:
-        queued = announced.queued(message, self._leg(message), call_id, clock, now_ms, self.warn)
+        queued = announced.queued(message, self._leg(message), call_id, clock, now_ms, self.warn, self.carried)
         return _as_changed(queued, message.get("variable_fsacd_changed"))
 
     def _is_acknowledged(self, message: Message) -> bool:

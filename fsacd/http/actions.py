@@ -8,7 +8,7 @@ from typing import cast
 from fsacd.core import events as e
 from fsacd.http import bodies as b
 from fsacd.http import models as m
-from fsacd.http.problem import sentence
+from fsacd.http.problem import sentence, unknown
 from fsacd.http.queries import find_agent, find_call, find_queue
 from fsacd.http.routes import V1, Asked, Route
 from fsacd.rights import Verb
@@ -35,14 +35,28 @@ def agent_logout(asked: Asked) -> m.Agent:
 
 
 def agent_ready(asked: Asked) -> m.Agent:
-    """The agent wants calls."""
-    return agent_after(asked, e.AgentSetReady(asked.params["agent_id"], asked.by))
+    """The agent wants calls, or those of one queue again."""
+    body, agent_id = cast("b.Ready", asked.body), asked.params["agent_id"]  # the route below says so
+    if body.queue is not None:
+        _check_queue(asked, agent_id, body.queue)
+        return agent_after(asked, e.AgentSetReadyFor(agent_id, asked.by, body.queue))
+    return agent_after(asked, e.AgentSetReady(agent_id, asked.by))
 
 
 def agent_not_ready(asked: Asked) -> m.Agent:
-    """The agent wants no calls."""
-    body = cast("b.NotReady", asked.body)  # the route below says so
-    return agent_after(asked, e.AgentSetNotReady(asked.params["agent_id"], asked.by, body.reason))
+    """The agent wants no calls, or none of one queue."""
+    body, agent_id = cast("b.NotReady", asked.body), asked.params["agent_id"]  # the route below says so
+    if body.queue is not None:
+        _check_queue(asked, agent_id, body.queue)
+        return agent_after(asked, e.AgentSetNotReadyFor(agent_id, asked.by, body.queue, body.reason))
+    return agent_after(asked, e.AgentSetNotReady(agent_id, asked.by, body.reason))
+
+
+def _check_queue(asked: Asked, agent_id: str, queue: str) -> None:
+    """The agent is there and serves the queue; else the problem 404 or 422, with a near miss."""
+    serves = dict(find_agent(asked.context.daemon.snapshot(), agent_id).queues)
+    if queue not in serves:
+        raise unknown("queue", queue, serves, HTTPStatus.UNPROCESSABLE_ENTITY, of=f"agent {agent_id}")
 
 
 def agent_end_wrap_up(asked: Asked) -> m.Agent:
@@ -95,12 +109,12 @@ ROUTES = (
         m.Agent, "agents", refusals=_AGENT_REFUSALS,
     ),
     Route(
-        "POST", f"{_AGENT}/ready", agent_ready, Verb.ACT_AS_AGENT, "Make an agent ready; ends his wrap-up",
-        m.Agent, "agents", refusals=_AGENT_REFUSALS,
+        "POST", f"{_AGENT}/ready", agent_ready, Verb.ACT_AS_AGENT, "Make an agent ready, for all or for one queue",
+        m.Agent, "agents", body=b.Ready, refusals=_AGENT_REFUSALS,
     ),
     Route(
         "POST", f"{_AGENT}/not-ready", agent_not_ready, Verb.ACT_AS_AGENT,
-        "Make an agent not ready, after his call and wrap-up if he is busy",
+        "Make an agent not ready, after his call and wrap-up if he is busy; or for one queue alone, at once",
         m.Agent, "agents", body=b.NotReady, refusals=_AGENT_REFUSALS,
     ),
     Route(

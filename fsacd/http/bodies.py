@@ -78,8 +78,23 @@ class Login(Body):
     ready: bool = Field(default=True, description="False: log in not ready.")
 
 
+class Ready(Body):
+    """Of which calls."""
+
+    queue: QueueName | None = Field(
+        default=None,
+        description="Ready again for this one queue, after not-ready for it; without it, for calls at all.",
+    )
+
+
 class NotReady(Body):
-    """Why the agent wants no calls."""
+    """Why the agent wants no calls, and of which."""
+
+    queue: QueueName | None = Field(
+        default=None,
+        description="For this one of the agent's queues alone, at once and until ready for it or the log-out; calls of "
+        "the others go on. Without it, for all.",
+    )
 
     reason: str = Field(default="", pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{0,64}$")
 

@@ -44,6 +44,8 @@ class Service(Answer):
     delay_seconds: Seconds = Field(description="The agent helps only with calls that have waited this long.")
     backup: bool = Field(description="He helps only with calls that a step has opened to the backup.")
     weight: int = Field(description="His share where the strategy gives shares, 1 to 100.")
+    ready: bool = Field(description="False: not ready for this one queue, while calls of the others go on.")
+    reason: str = Field(description="Why not; empty otherwise, or where no reason was given.")
 
 
 class Call(Answer):
@@ -68,7 +70,12 @@ class Call(Answer):
     required_skills: dict[str, int] = Field(description="Skill to least level, 1 to 10; what holds now.")
     reserved_for: str | None = Field(description="The agent whom it waits for alone.")
     agents: list[str] = Field(description="The agents who are rung for it, or the one who talks with the caller.")
-    offers: int = Field(description="How many times it has been offered to an agent.")
+    offers: int = Field(
+        description="How many times it has been offered to an agent; the count goes on over restarts of the daemon."
+    )
+    resumes: str = Field(
+        description="The id of the abandoned call whose place it got, its caller having called again in time."
+    )
     switch: str | None
     leg_uuid: str | None
 
@@ -88,6 +95,9 @@ class Agent(Answer):
     queues: list[Service]
     skills: dict[str, int] = Field(description="Skill to level, 1 to 10.")
     call_id: str | None
+    caller: str = Field(
+        description="With whom the agent talks, or for whom they are rung: the customer's name, else the caller's."
+    )
 
 
 class Substituted(Answer):
@@ -111,6 +121,7 @@ class Queue(Answer):
     talking: int
     oldest_wait_seconds: Seconds | None = Field(description="Null when nobody waits.")
     agents_logged_in: int
+    agents_not_ready: int = Field(description="Agents at work who are not ready for this one queue.")
     agents_ready: int
     open: bool = Field(description="Closed by its hours or by hand, a queue takes no calls.")
     estimated_wait_seconds: Seconds | None = Field(
@@ -120,10 +131,12 @@ class Queue(Answer):
     call_order: str | None = Field(description="Which of the calls goes first, as configured; null: the usual order.")
     substituted: list[Substituted] = Field(description="Which of these two are out of service, because they failed.")
     answered: int = Field(
-        description="Calls answered by an agent; talks under way count. A restart of the daemon goes on counting; only "
-        "where the journal is lost, or there is none, it begins at nought."
+        description="Calls answered by an agent; talks under way count. The count goes on over restarts of the daemon, "
+        "as far back as its journal does; where the journal is lost, or there is none, it begins at nought."
     )
-    abandoned: int = Field(description="Calls whose callers gave up, counted likewise.")
+    abandoned: int = Field(
+        description="Calls whose callers gave up. The count goes on over restarts of the daemon, likewise."
+    )
 
 
 class QueueDetail(Queue):
@@ -162,9 +175,9 @@ class Switch(Answer):
     standing_by: bool = Field(description="Another daemon serves the switch, and this one waits for its end.")
     since_at: Timestamp | None
     event_lag_seconds: Seconds | None = Field(description="Measured with an event of our own; null before the first.")
-    events: int
-    reconnects: int
-    pending_commands: int
+    events: int = Field(description="Events heard from it since the daemon was started.")
+    reconnects: int = Field(description="Connections after the first since the daemon was started.")
+    pending_commands: int = Field(description="Commands that await their answers now.")
 
 
 class Store(Answer):
@@ -173,9 +186,9 @@ class Store(Answer):
     configured: bool
     connected: bool
     detail: str
-    queued: int
-    written: int
-    dropped: int
+    queued: int = Field(description="Rows that wait to be written now; those on disk are left by daemons before, too.")
+    written: int = Field(description="Rows written since the daemon was started.")
+    dropped: int = Field(description="Rows lost since the daemon was started.")
 
 
 class Trouble(Answer):
@@ -224,7 +237,9 @@ class NotRung(Answer):
 class Explanation(Answer):
     """Why one agent was chosen for a call; or, with `decision` null, why nobody rings for it."""
 
-    decision: int | None = Field(description="The daemon counts its decisions.")
+    decision: int | None = Field(
+        description="The daemon counts its decisions; the count goes on over restarts, as far back as its journal does."
+    )
     at: Timestamp
     queue: str
     chosen: str | None

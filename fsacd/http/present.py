@@ -64,6 +64,7 @@ class _QueueFields(TypedDict):
     talking: int
     oldest_wait_seconds: float | None
     agents_logged_in: int
+    agents_not_ready: int
     agents_ready: int
     open: bool
     estimated_wait_seconds: float | None
@@ -113,12 +114,14 @@ class Presenter:
             reserved_for=view.reserved_for,
             agents=list(view.agent_ids),
             offers=view.offers,
+            resumes=view.resumes,
             switch=view.leg.switch if view.leg else None,
             leg_uuid=view.leg.uuid if view.leg else None,
         )
 
     def agent(self, view: AgentView) -> m.Agent:
         """One agent."""
+        resting = dict(view.not_ready_for)
         return m.Agent(
             id=view.agent_id,
             name=well_formed(view.name),
@@ -137,11 +140,14 @@ class Presenter:
                     delay_seconds=seconds(service.delay_ms),
                     backup=service.backup,
                     weight=service.weight,
+                    ready=name not in resting,
+                    reason=well_formed(resting.get(name, "")),
                 )
                 for name, service in view.queues
             ],
             skills=dict(view.skills),
             call_id=view.call_id,
+            caller=self._caller_text(view.caller),
         )
 
     def queue(self, view: QueueView) -> m.Queue:
@@ -166,6 +172,7 @@ class Presenter:
             "talking": view.talking,
             "oldest_wait_seconds": None if view.oldest_wait_ms is None else seconds(view.oldest_wait_ms),
             "agents_logged_in": view.agents_logged_in,
+            "agents_not_ready": view.agents_not_ready,
             "agents_ready": view.agents_ready,
             "open": view.is_open,
             "estimated_wait_seconds": None if view.estimated_wait_ms is None else seconds(view.estimated_wait_ms),

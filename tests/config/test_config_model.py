@@ -99,8 +99,12 @@ def test_what_is_no_size(text: str) -> None:
 
 
 def test_a_queue_of_defaults_is_the_engine_s_own_default() -> None:
-    """The file's defaults and the engine's are the same."""
-    assert rules("queues: {support: }").queues["support"] == QueueRules("support")
+    """The file's defaults and the engine's are the same, but for those that the engine takes from old journals.
+
+    What an earlier fsacd has written down must be decided again as it was decided then.
+    """
+    expected = QueueRules("support", no_agent_no_delay=True, agent_variables=("export_vars",))
+    assert rules("queues: {support: }").queues["support"] == expected
     assert rules("").limits == Limits()
 
 
@@ -113,6 +117,7 @@ queues:
     strategy: {name: ring_progressive, every: 10s}
     call_order: newest_first
     level_first: false
+    no_agent_no_delay: false
     ring_at_once: 2
     priority: -3
     required_skills: {german: 5, billing: 2}
@@ -120,6 +125,7 @@ queues:
     wrap_up: {time: 12s, ends: by_time}
     not_ready_after: 4
     agent_display: "{queue}: {customer or number}"
+    agent_variables: [sip_h_X-Ticket, ticket*]
     was: [help, desk]
     max_length: 13
     when_full: {queue: other}
@@ -127,6 +133,7 @@ queues:
     when_max_per_number: {queue: other}
     max_per_source: 22
     when_max_per_source: {extension: "9001"}
+    abandoned_resume: 23s
     max_wait: 14s
     when_max_wait: {extension: "9000"}
     after_talk: {extension: survey, context: ivr}
@@ -149,6 +156,7 @@ queues:
         strategy_parameters=(("every", 10_000),),
         call_order="newest_first",
         level_first=False,
+        no_agent_no_delay=False,
         ring_at_once=2,
         priority=-3,
         required=(("billing", 2), ("german", 5)),
@@ -157,6 +165,7 @@ queues:
         wrap_up=WrapUp.FIXED,
         not_ready_after=4,
         agent_display="{queue}: {customer or number}",
+        agent_variables=("sip_h_X-Ticket", "ticket*"),
         was=("help", "desk"),
         max_length=13,
         when_full=ToQueue("other"),
@@ -164,6 +173,7 @@ queues:
         when_max_per_number=ToQueue("other"),
         max_per_source=22,
         when_max_per_source=ToExtension("9001", "default"),
+        abandoned_resume_ms=23_000,
         max_wait_ms=14_000,
         when_max_wait=ToExtension("9000", "default"),
         after_talk=ToExtension("survey", "ivr"),
@@ -237,10 +247,10 @@ def test_every_limit_reaches_the_engine() -> None:
     text = """
 limits:
   {calls: 1, cancel_retry: 22ms, connect: 203ms, offer_grace: 504ms, settle: 105ms, ringing: 6, rank_pool: 7,
-   longest_wrap_up: 68s, counters_half_life: 69s, last_agents: 10, decisions: 11,
+   longest_wrap_up: 68s, counters_half_life: 69s, last_agents: 10, abandoned: 14, decisions: 11,
    plugin_retry: 12s, plugin_retry_most: 13s}
 """
-    assert rules(text).limits == Limits(1, 22, 203, 504, 105, 6, 7, 68_000, 69_000, 10, 11, 12_000, 13_000)
+    assert rules(text).limits == Limits(1, 22, 203, 504, 105, 6, 7, 68_000, 69_000, 10, 14, 11, 12_000, 13_000)
 
 
 def test_queues_share_hours_by_name() -> None:

@@ -126,6 +126,14 @@ def agent_asks(adversary: Adversary, pick: Pick) -> None:
     )
 
 
+def agent_rests(adversary: Adversary, pick: Pick) -> None:
+    """An agent wants no calls of one queue for a while, or wants them again."""
+    who, queue = pick.of((*AGENTS, "9999")), pick.of((*QUEUES, *QUEUES, "nowhere"))
+    back = e.AgentSetReadyFor(who, "phone", queue)
+    away = e.AgentSetNotReadyFor(who, "phone", queue, pick.of(("", "mail")))
+    adversary.tell(pick.event(back, away))
+
+
 def shift_begins(adversary: Adversary, pick: Pick) -> None:
     """Whoever has no call of his own comes to work, or back from his break, and every queue opens."""
     for who in AGENTS:
@@ -291,6 +299,7 @@ def nonsense_arrives(adversary: Adversary, pick: Pick) -> None:
             e.CallSendAsked("nobody", AGENTS[0], "api"),
             e.AgentSetReady("nobody", "api"),
             e.AgentChangeAsked("nobody", "api", skills=()),
+            e.AgentSetNotReadyFor("nobody", "api", QUEUES[0]),
             e.OutsideCallEnded("nobody", e.Leg("fs1", "nothing")),
             e.QueueSetOpen("nowhere", open=False, by="api"),
             e.SwitchLost("fs9"),
@@ -320,6 +329,7 @@ WEIGHTS: dict[Act, int] = {
     caller_strays: 1,
     agent_reacts: 10,
     agent_asks: 6,
+    agent_rests: 2,
     shift_begins: 1,
     agent_phones: 2,
     operator_asks: 3,

@@ -52,11 +52,21 @@ class CallBook:
     first_scope: tuple[int, int] | None = None  # rank and level of the first who rings in this round
     first_required: dict[str, int] | None = None  # by what he was chosen; None: that has changed under his ringing
     decisions: list[int] = field(default_factory=list)
+    resumes: str = ""  # the abandoned call whose place it got
 
     @property
     def virtual_ms(self) -> int:
         """Arrival minus head start."""
         return self.arrived_ms - self.head_start_ms
+
+
+@dataclass
+class PlaceBook:
+    """The place of a caller who hung up while they waited."""
+
+    call_id: str
+    virtual_ms: int
+    until_ms: int
 
 
 @dataclass
@@ -107,6 +117,7 @@ class Books:
     announced: dict[str, e.CallQueued] = field(default_factory=dict)  # every call that ever was
     numbers: dict[int, r.DecisionMade] = field(default_factory=dict)
     talks: Counter[str] = field(default_factory=Counter)
+    places: dict[tuple[str, str], PlaceBook] = field(default_factory=dict)  # by queue and number
 
     def queue(self, name: str) -> QueueBook:
         """This queue's book."""
@@ -169,6 +180,25 @@ class Books:
         """The agent who comes first for it."""
         return call.preferred if at_ms < call.until_ms else None
 
+    # --- coming back ---
+
+    def abandoned(self, call: CallBook, now_ms: int) -> None:
+        """The caller has hung up while they waited."""
+        resume_ms = self.queue_rules(call.queue).abandoned_resume_ms
+        if resume_ms and is_somebodys(call.event):
+            place = PlaceBook(call.event.call_id, call.virtual_ms, now_ms + resume_ms)
+            self.places[call.queue, shown_number(call.event.number)] = place
+
+    def comes_back(self, call: CallBook, now_ms: int) -> None:
+        """A call joins: perhaps its caller has a place from before."""
+        key = call.queue, shown_number(call.event.number)
+        place = self.places.get(key) if is_somebodys(call.event) else None
+        if place is None or place.call_id == call.event.call_id:
+            return
+        if now_ms < place.until_ms and place.virtual_ms < call.virtual_ms:
+            call.head_start_ms, call.resumes = call.arrived_ms - place.virtual_ms, place.call_id
+            del self.places[key]
+
     # --- joining ---
 
     def join(
@@ -191,6 +221,8 @@ class Books:
             return
         agent_id = self._found(call, sticky, agents)
         if agent_id is None or agents[agent_id].state == "logged_out":
+            return
+        if queue in dict(agents[agent_id].not_ready_for):
             return
         view = agents[agent_id]
         fits = queue in dict(view.queues) and lacks(dict(view.skills), self.required(call, now_ms)) is None

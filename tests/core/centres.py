@@ -123,6 +123,8 @@ def build_queue(pick: Pick, name: str, later: Sequence[str]) -> QueueRules:
         call_order=pick.of(CALL_ORDERS),
         level_first=not pick.chance(3),
         priority=pick.of((0, 0, 1)),
+        no_agent_no_delay=pick.chance(2),
+        abandoned_resume_ms=pick.of((0, 0, 60_000, 5_000)),
         required=pick.of((*SKILLS[:2], ())),
         ring_timeout_ms=pick.of((20_000, 5_000)),
         ring_at_once=pick.of((1, 1, 1, 2, 4)),

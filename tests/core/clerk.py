@@ -57,8 +57,8 @@ class Clerk:
             case e.RulesChanged(rules):
                 self._rules(event, now_ms)
                 books.rules = rules
-            case e.AgentLoggedIn(agent_id) | e.AgentSetReady(agent_id) | e.AgentSetNotReady(agent_id):
-                books.agent(agent_id).no_answers_least = 0
+            case e.AgentLoggedIn() | e.AgentSetReady() | e.AgentSetNotReady() | e.AgentSetNotReadyFor():
+                self._agent_asks(event)
             case e.AgentChangeAsked(_, _, _, queues) if queues is not None:
                 self._places_moved()
             case e.OfferAnswered(offer_id) | e.OfferEnded(offer_id, answered=True) if offer_id in self.offers:
@@ -70,6 +70,17 @@ class Clerk:
             case _:
                 pass
 
+    def _agent_asks(
+        self, event: e.AgentLoggedIn | e.AgentSetReady | e.AgentSetNotReady | e.AgentSetNotReadyFor
+    ) -> None:
+        """Missed calls may be counted anew; nobody waits for who wants no calls of the queue."""
+        if not isinstance(event, e.AgentSetNotReadyFor):
+            self.books.agent(event.agent_id).no_answers_least = 0
+            return
+        for call in self.books.calls.values():
+            if call.preferred == event.agent_id and call.queue == event.queue:
+                call.preferred = call.reserved = None
+
     def _last_agents(self, event: e.LastAgentsKnown | e.CallersForgotten) -> None:
         """What history knows of callers, and whom nobody may know any more."""
         known = self.books.last_agents
@@ -80,6 +91,8 @@ class Clerk:
             case e.CallersForgotten(numbers):
                 for number in numbers:
                     known.pop(shown_number(number), None)
+                    for key in [key for key in self.books.places if key[1] == shown_number(number)]:
+                        del self.books.places[key]
 
     def _outside(self, event: e.OutsideEvent | e.SwitchRestarted) -> None:
         """Agents' own calls."""
@@ -124,6 +137,8 @@ class Clerk:
             assert other is view or mine < theirs, f"{view.call_id} was promoted, and {other.call_id} goes before it"
 
     def _rules(self, event: e.RulesChanged, now_ms: int) -> None:
+        kept = [name for name, queue in event.rules.queues.items() if queue.abandoned_resume_ms]
+        self.books.places = {key: place for key, place in self.books.places.items() if key[0] in kept}
         for name, queue in self.books.queues.items():
             queue.strategy, queue.order = PluginBook(since_ms=now_ms), PluginBook(since_ms=now_ms)
             if name not in event.rules.queues:
@@ -157,6 +172,8 @@ class Clerk:
                     book.idle_since_ms = ended_ms
             case r.OfferClosed():
                 self._closed(record)
+            case r.CallEnded(call_id, outcome=r.CallOutcome.ABANDONED) if call_id in books.calls:
+                books.abandoned(books.calls[call_id], now_ms)
             case r.StrategyFailed():
                 self._plugin_failed(record, now_ms)
             case r.StrategyReturned():
@@ -275,7 +292,7 @@ class Clerk:
             now_ms = after.now_ms
             known = call.queue, self.books.priority(call, now_ms), self.books.required(call, now_ms)
             assert known == shown(view), f"{view.call_id}: {known} by the books, the engine shows {shown(view)}"
-            assert call.head_start_ms == view.head_start_ms
+            assert (call.head_start_ms, call.resumes) == (view.head_start_ms, view.resumes)
             expected = self.books.reserved(call, now_ms)
             told = f"{view.call_id} is shown as reserved for {view.reserved_for}, not {expected}"
             assert view.reserved_for == expected, told

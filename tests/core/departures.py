@@ -96,7 +96,7 @@ class Departures:
             case "nobody_logged_in":
                 return all(agent.state == "logged_out" for agent in serving)
             case "nobody_ready":
-                return not any(on_duty(agent) for agent in serving)
+                return not any(on_duty(agent, view.name) for agent in serving)
             case "estimated_wait":
                 most_ms = self.books.queue_rules(view.name).max_estimated_wait_ms
                 return view.estimated_wait_ms is not None and view.estimated_wait_ms > most_ms
@@ -226,7 +226,7 @@ class Departures:
     def _estimate(self, queue: QueueView, after: Snapshot) -> None:
         """What a call that joined now would wait, as long as nothing has been measured."""
         serving = [agent for agent in after.agents if serves(agent, queue.name)]
-        duty = [agent for agent in serving if on_duty(agent)]
+        duty = [agent for agent in serving if on_duty(agent, queue.name)]
         shown = queue.estimated_wait_ms
         assert (shown is None) == (not duty), f"{queue.name} shows an estimate of {shown} with {len(duty)} on duty"
         if shown is None or queue.name in self.answered:
@@ -269,9 +269,9 @@ def serves(agent: AgentView, queue: str) -> bool:
     return any(name == queue and not service.backup for name, service in agent.queues)
 
 
-def on_duty(agent: AgentView) -> bool:
-    """Whether he will take calls again without being asked."""
-    return agent.state in ON_DUTY and not agent.then
+def on_duty(agent: AgentView, queue: str) -> bool:
+    """Whether he will take calls of the queue again without being asked."""
+    return agent.state in ON_DUTY and not agent.then and queue not in dict(agent.not_ready_for)
 
 
 def length(queue: str, snapshot: Snapshot) -> int:

@@ -95,6 +95,10 @@ class Ledger:
                 assert told in ([], [("call_changed", event.call_id, event.by)])
             case e.AgentChangeAsked():
                 assert told in ([], [("agent_changed", event.agent_id, event.by)])
+            case e.AgentSetReadyFor():
+                assert told in ([], [("agent_ready_for", event.agent_id, event.by)])
+            case e.AgentSetNotReadyFor():
+                assert told in ([], [("agent_not_ready_for", event.agent_id, event.by)])
             case e.QueueSetOpen():
                 assert told in ([], [("queue_opened" if event.open else "queue_closed", event.queue, event.by)])
             case _:

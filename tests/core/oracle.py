@@ -119,6 +119,8 @@ class Oracle:
             # A call that was lost, and is here again, has been offered before.
             decisions=[number for number, one in self.books.numbers.items() if one.call_id == event.call_id],
         )
+        if joins:
+            self.books.comes_back(self.books.calls[event.call_id], self.driver.now_ms)
 
     def _decide(self, step: Step, after: Snapshot, rang: set[str], *, judged: bool) -> list[Decision]:
         broken = {record.queue for record in step.records if isinstance(record, r.StrategyFailed | r.StrategyReturned)}

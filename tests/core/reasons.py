@@ -104,7 +104,11 @@ class Reasons:
             case WhyNot.DELAY:
                 assert detail == f"helps after {in_words(dict(agent.queues)[call.queue].delay_ms)}"
             case WhyNot.NOT_READY:
-                assert detail == agent.reason
+                if agent.state == "not_ready":
+                    assert detail == agent.reason
+                else:
+                    reason = dict(agent.not_ready_for)[call.queue]
+                    assert detail == ("for this queue: " + reason if reason else "for this queue")
             case WhyNot.TALKING:
                 assert agent.call_id is not None
                 assert agent.call_id in detail

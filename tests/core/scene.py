@@ -57,7 +57,11 @@ class Scene:
             return WhyNot.RESERVED
         if self.books.preferred(call, self.at_ms) == agent_id:
             return self._state_of(agent)
-        return self._not_one_of_many(call, agent) or self._state_of(agent) or self._out_of_scope(call_id, agent_id)
+        rests = None
+        if call.queue in dict(agent.not_ready_for) and agent.state != "logged_out":
+            rests = WhyNot.NOT_READY
+        state = self._state_of(agent)
+        return self._not_one_of_many(call, agent) or rests or state or self._out_of_scope(call_id, agent_id)
 
     def _not_one_of_many(self, call: CallBook, agent: AgentView) -> WhyNot | None:
         """Why he may not be rung for it as others may."""
@@ -66,9 +70,24 @@ class Scene:
             return WhyNot.SKILL
         if service.backup and not self.books.backup_open(call, self.at_ms):
             return WhyNot.BACKUP
-        if self.at_ms - call.virtual_ms < service.delay_ms:
+        if self.at_ms - call.virtual_ms < service.delay_ms and self._delay_holds(call, service.delay_ms):
             return WhyNot.DELAY
         return None
+
+    def _delay_holds(self, call: CallBook, delay_ms: int) -> bool:
+        """Whether the queue keeps to delays, or somebody who helps earlier is at work and could take the call."""
+        if not self.books.queue_rules(call.queue).no_agent_no_delay:
+            return True
+        backup_open = self.books.backup_open(call, self.at_ms)
+        for other in self.agents.values():
+            service = dict(other.queues).get(call.queue)
+            if service is None or service.delay_ms >= delay_ms or (service.backup and not backup_open):
+                continue
+            away = other.state in {"logged_out", "not_ready"} or bool(other.then)
+            away = away or call.queue in dict(other.not_ready_for)
+            if not away and lacks(dict(other.skills), self.required(call)) is None:
+                return True
+        return False
 
     def _state_of(self, agent: AgentView) -> WhyNot | None:
         if agent.agent_id in self.free:
@@ -230,6 +249,8 @@ class Scene:
                 rivals.append(call_id)
             his_own = self.books.reserved(call, self.at_ms) == agent_id
             if his_own or self._not_one_of_many(call, self.agents[agent_id]) is not None:
+                continue
+            if call.queue in dict(self.agents[agent_id].not_ready_for):
                 continue
             if call.queue not in best or self.order_key(call_id) < self.order_key(best[call.queue]):
                 best[call.queue] = call_id

@@ -13,6 +13,7 @@
 
     0     switch fs1 connected                  or lost, restarted
     0     agent 1001 logs_in                    logs_out, ready, not_ready REASON, ends_wrap_up, dials, hangs_up
+    0     agent 1001 not_ready_for support mail of one queue alone; and `ready_for support`
     2     call anna queues support priority=1   gone, transferred, returned, left, lost, taken HOW, replaced by
     2     call anna requeue by=cli:root         or hangup, promote, change priority=2, send 1001 for=30s
     3     agent 1001 change support:2 german=5  no_skills, no_queues
@@ -229,6 +230,7 @@ def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.Ca
         head_start_ms=milliseconds(given.get("head_start", "0")),
         required=levels(given.get("requires", "")),
         number=given.get("number", ""),
+        variables=tuple(_variable(word) for word in given.get("variables", "").split(",") if word),
         identity=given.get("identity"),
         hidden="hidden" in given,
         name=given.get("name", ""),
@@ -238,6 +240,12 @@ def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.Ca
         source=given.get("source", ""),
         number_believed={"yes": True, "no": False}.get(given.get("believed", "")),
     )
+
+
+def _variable(word: str) -> e.LegVariable:
+    """`ticket:17`, or `!ticket:17` for one that the dialplan has exported."""
+    name, _, value = word.removeprefix("!").partition(":")
+    return e.LegVariable(name, value, exported=word.startswith("!"))
 
 
 def _call_wish(call_id: str, words: list[str], by: str) -> e.Event | None:
@@ -345,6 +353,10 @@ def _agent_fact(agent_id: str, words: list[str], by: str) -> e.Event:
             return e.AgentLoggedOut(agent_id, by)
         case ["ready"]:
             return e.AgentSetReady(agent_id, by)
+        case ["ready_for", queue]:
+            return e.AgentSetReadyFor(agent_id, by, queue)
+        case ["not_ready_for", queue, *reason]:
+            return e.AgentSetNotReadyFor(agent_id, by, queue, " ".join(reason))
         case ["not_ready", *reason]:
             return e.AgentSetNotReady(agent_id, by, " ".join(reason))
         case ["ends_wrap_up"]:

@@ -108,7 +108,8 @@ def _agent(agent: AgentView) -> str:
     reason = f" {agent.reason}" if agent.reason else ""
     until = f" until {_at(agent.until_ms)}" if agent.until_ms is not None else ""
     then = f", then {agent.then}" if agent.then else ""
-    return f"= agent {agent.agent_id} {agent.state}{reason} since {_at(agent.since_ms)}{until}{then}"
+    rests = "".join(f", not ready for {queue}" + (f" ({why})" if why else "") for queue, why in agent.not_ready_for)
+    return f"= agent {agent.agent_id} {agent.state}{reason} since {_at(agent.since_ms)}{until}{then}{rests}"
 
 
 def _queue(queue: QueueView) -> str:
@@ -161,6 +162,7 @@ def _command(command: k.Command, names: Names) -> str:
             return (
                 f"ring {command.agent_id} at {command.contact} for {names.of(command.offer_id)}"
                 f" in {command.queue}, {_s(command.timeout_ms)}"
+                + "".join(f", {name}={value}" for name, value in command.variables)
             )
         case k.CancelOffer(offer_id, _, reason, legs):
             return f"cancel {names.of(offer_id)} {reason}{_on(offer_id, legs)}"
@@ -230,6 +232,7 @@ def _call_ended(record: r.CallEnded) -> str:
     queue = f" in {record.queue}" if record.queue else ""
     agent = f", last with {record.agent_id}" if record.agent_id else ""
     after = f", then {record.after}" if record.after else ""
+    after += f", in the place of {record.resumes}" if record.resumes else ""
     after += "" if record.evidence is Evidence.SAW_END else f", {record.evidence}"
     after += f", epoch {record.epoch}" if record.epoch else ""
     return (

@@ -9,14 +9,14 @@ from fsacd.core.engine import Engine
 from fsacd.core.ordering import facts_of
 from fsacd.testing import PLUGINS, Driver, agent, queue, queued, rules_of
 
-NUMBER, NAME = "+4930123456", "Erika"
+NUMBER, NAME, CUSTOMER = "+4930123456", "Erika", "ACME"
 RULES = rules_of(queue("support"), queue("police", show_withheld=True), agent("1001", "support", "police"))
 
 
 def a_centre(*, hidden: bool, first: str) -> Driver:
     driver = Driver(RULES)
     driver.tell(e.SwitchConnected("fs1"))
-    driver.tell(queued("anna", first, number=NUMBER, name=NAME, hidden=hidden))
+    driver.tell(queued("anna", first, number=NUMBER, name=NAME, customer=CUSTOMER, hidden=hidden))
     return driver
 
 
@@ -38,11 +38,16 @@ def test_where_the_call_stands_says_who_is_told(hidden: bool, first: str, then: 
     driver.tell(e.AgentLoggedIn("1001", "test"))
     view = driver.call("anna")
     assert view is not None
+    rung = driver.agent("1001")
+    assert rung is not None
+    assert (rung.state, rung.caller) == ("offered", CUSTOMER if told else "")
     driver.tell(e.CallerGone("anna", "NORMAL_CLEARING"))
     commands = [command for step in driver.steps for command in step.commands]
     records = [record for step in driver.steps for record in step.records]
-    for what in (commands, view, records):
-        assert (NUMBER in repr(what), NAME in repr(what)) == (told, told)
+    for what in (view, records):
+        assert (NUMBER in repr(what), NAME in repr(what), CUSTOMER in repr(what)) == (told, told, told)
+    # A phone shows one of the two names.
+    assert (NUMBER in repr(commands), CUSTOMER in repr(commands), NAME in repr(commands)) == (told, told, False)
 
 
 def test_no_plugin_is_told() -> None:

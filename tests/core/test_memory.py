@@ -13,7 +13,7 @@ from fsacd.core import events as e
 from fsacd.core.commands import RingAgent
 from fsacd.core.engine import Engine
 from fsacd.core.records import CallEnded, CallOutcome, StrategyFailed, StrategyReturned
-from fsacd.core.rules import Overflow, Service, ToHangup
+from fsacd.core.rules import Limits, Overflow, Service, ToHangup
 from fsacd.core.views import Step
 from fsacd.testing import PLUGINS, Driver, agent, queue, queued, replay, rules_of
 from tests.core.acts import ACTS, WEIGHTS, act
@@ -327,3 +327,29 @@ def test_agents_who_were_given_a_queue_by_hand_keep_their_places() -> None:
     ring = engine.handle(queued("c", "q"), 0).commands[0]
     assert isinstance(ring, RingAgent)
     assert ring.agent_id == "b"
+
+
+def test_a_place_is_kept_over_a_restart_and_by_a_bound() -> None:
+    """Who has hung up before the restart gets their place after it, once; of too many the oldest places go."""
+    rules = rules_of(queue("q", abandoned_resume_ms=60_000), agent("a", "q"), limits=Limits(abandoned=100))
+    driver = Driver(rules)
+    driver.tell(e.SwitchConnected("fs1"))
+    for number in range(150):
+        driver.tell(queued(f"c{number}", "q", driver.now_ms, number=f"+49{number:03}"))
+        driver.tell(e.CallerGone(f"c{number}"))
+    engine = twin(driver.engine, PLUGINS)
+    assert engine.dump() == driver.engine.dump()
+    assert [place["call_id"] for place in engine.dump()["abandoned"]] == [f"c{number}" for number in range(50, 150)]
+    assert set(engine.numbers_remembered()) == {f"+49{number:03}" for number in range(50, 150)}
+    for again, resumes in (("again", "c149"), ("third", "")):
+        engine.handle(queued(again, "q", 1_000, number="+49149"), 1_000)
+        view = next(view for view in engine.snapshot(1_000).calls if view.call_id == again)
+        assert (view.resumes, view.head_start_ms) == (resumes, 1_000 if resumes else 0)
+    engine.handle(e.CallersForgotten(("+49148",)), 1_000)
+    assert len(engine.dump()["abandoned"]) == 98
+    # Told before the deadline that has come is acted on: it is too late all the same.
+    engine.handle(queued("late", "q", 60_000, number="+49147"), 60_000)
+    assert [call.resumes for call in engine.snapshot(60_000).calls if call.call_id == "late"] == [""]
+    engine.advance(60_000)
+    assert engine.dump()["abandoned"] == []
+    engine.check()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fsacd.core import reach
-from fsacd.core.rules import QueueRules, Step, ToHangup, ToQueue
+from fsacd.core.rules import QueueRules, SkillLevels, Step, ToHangup, ToQueue
 
 STEPS = (
     Step(10_000, lower=(("french", 5),), backup=True),
@@ -60,3 +60,26 @@ def test_delays(now_ms: int, delay_ms: int, next_ms: int | None) -> None:
 def test_a_head_start_brings_the_delayed_earlier() -> None:
     """A caller who counts as having come earlier reaches the delayed agents earlier."""
     assert at(1_000, delays=(5_000,), virtual_ms=-4_000).delay_ms == 5_000
+
+
+def test_delays_of_the_first_who_are_there_do_not_hold() -> None:
+    """Whoever helps first of those who are there may take the call at once; when delays end by time stays as it is."""
+    asked: list[tuple[SkillLevels, bool]] = []
+
+    def nobody_before_ms(required: SkillLevels, backup: bool) -> int:
+        asked.append((required, backup))
+        return 40_000
+
+    for now_ms, next_ms in ((1_000, 11_000), (12_000, 16_000), (50_000, None)):
+        found = reach.of(
+            RULES,
+            (15_000, 40_000),
+            asked=(),
+            priority=0,
+            joined_ms=1_000,
+            virtual_ms=1_000,
+            now_ms=now_ms,
+            nobody_before_ms=nobody_before_ms,
+        )
+        assert (found.delay_ms, found.next_ms) == (40_000, next_ms)
+    assert asked == [((("french", 8),), False), ((("french", 5),), True), ((), True)]

@@ -40,6 +40,8 @@ CHANGES = {
     "call_sent",
     "call_ended",
     "agent_changed",
+    "agent_not_ready_for",
+    "agent_ready_for",
     "queue_opened",
     "queue_closed",
 }

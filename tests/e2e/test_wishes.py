@@ -22,9 +22,13 @@ def floor(workplace: Path, switch: RealSwitch) -> Iterator[Floor]:
     """Anna serves support; ben, whose phone nobody has registered, serves sales."""
     config: dict[str, Any] = {
         "defaults": {"ring_timeout": RING_TIMEOUT, "not_ready_after": 1, "hold_back": {"unreachable": "200ms"}},
-        "queues": {"support": {}, "sales": {"not_ready_after": {"unreachable": 3}}},
+        "queues": {"support": {}, "billing": {}, "sales": {"not_ready_after": {"unreachable": 3}}},
         "agents": {
-            "1001": {"queues": ["support"], "login_at_start": True, "wrap_up": {"time": "1h", "ends": "by_time"}},
+            "1001": {
+                "queues": ["support", "billing"],
+                "login_at_start": True,
+                "wrap_up": {"time": "1h", "ends": "by_time"},
+            },
             "1002": {"queues": ["sales"], "login_at_start": True, "contact": f"user/1002@{DOMAIN}"},
         },
     }
@@ -56,6 +60,29 @@ def test_a_phone_stops_ringing_when_its_agent_wants_no_calls(floor: Floor, wish:
         floor.becomes(state, "1001")
     else:
         floor.becomes("wrapping_up", "1001")  # of their own, and longer than the queue's
+
+
+def test_a_break_in_one_queue(floor: Floor) -> None:
+    """The phone that rings for the queue falls silent and is no missed call; it rings for the agent's other queue."""
+    caller = floor.call(CALLER, "support")
+    ring = floor.ring(CALLER)
+    floor.daemon.post("agents/1001/not-ready", queue="support", reason="mail")
+    await_true(lambda: ring.state == "over", SOON_S, "the phone is silent")
+    floor.becomes("ready", "1001")
+    services = {service["queue"]: service for service in floor.daemon.agents()["1001"]["queues"]}
+    assert [(services[name]["ready"], services[name]["reason"]) for name in ("billing", "support")] == [
+        (True, ""),
+        (False, "mail"),
+    ]
+    other = "4930222"
+    floor.call(other, "billing")
+    billing = floor.ring(other)
+    assert len(floor.rings_for(CALLER)) == 1
+    assert caller.state == "talking", "the first caller still hears music"
+    floor.gives_up(other)
+    await_true(lambda: billing.state == "over", SOON_S, "the phone is silent again")
+    floor.daemon.post("agents/1001/ready", queue="support")
+    floor.talk(floor.ring(CALLER, 2))
 
 
 def test_a_phone_that_is_away_is_given_up(floor: Floor) -> None:

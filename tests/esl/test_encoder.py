@@ -83,6 +83,49 @@ def test_a_caller_cannot_change_the_command(name: str, number: str) -> None:
     assert arguments[1:] == ["&park()", "XML", "fsacd_agent_leg", caller_name(name) or shown, shown, "20"]
 
 
+@settings(max_examples=500)
+@given(CALLER_TEXT, CALLER_TEXT)
+@example("unload mod_event_socket", "x:_:user/1002")
+@example("mod_event", "_socket")
+@example("a'b", "'")
+@example("a,execute_on_answer=hangup", "a}user/1002")
+@example("^^:a:b", "\\'${system(touch x)}")
+def test_a_variable_that_goes_along_is_only_a_variable(first: str, second: str) -> None:
+    """Whatever its value: FreeSWITCH reads our variables, those that go along, and the same dial string."""
+    carried = {"sip_h_X-Ticket": first, "crm": second}
+    wire = encoder.originate(
+        "user/1001@example.net", job="j", variables={"fsacd_leg": "agent"}, name="", number="1", timeout_s=20,
+        carried=carried.items(),
+    )  # fmt: skip
+    [packet] = packets(wire.data)
+    verb, argument = api(packet)
+    arguments = separate(argument, " ", 10)
+    variables, contact = brackets(arguments[0])
+    left = {name: encoder.carried_value(text) for name, text in carried.items()}
+    assert variables == {"fsacd_leg": "agent", **{name: text for name, text in left.items() if text}}
+    assert (verb, contact, len(arguments)) == ("originate", "user/1001@example.net", 7)
+    assert all(len(text) <= encoder.CARRIED_LIMIT for text in left.values())
+    assert "crm" not in wire.text, "logs hold no caller's values"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("T-17/a_b.c", "T-17/a_b.c"),
+        ("https://crm.example/x?id=7&y=%20;z", "https://crm.example/x?id=7&y=%20;z"),
+        ("  Zoë   Müller, Köln ", "Zoë Müller Köln"),
+        ("O'Brien", "O\u2019Brien"),
+        ("a}b{c$d|e", "a b c d e"),
+        ("mod_event_socket", ""),
+        ("a:_:b", ""),
+        ("x" * 300, "x" * 256),
+    ],
+)
+def test_what_is_left_of_a_value(text: str, left: str) -> None:
+    """Letters, digits, blanks and the marks of identifiers and addresses; what parts words becomes a blank."""
+    assert encoder.carried_value(text) == left
+
+
 @settings(max_examples=300)
 @given(CALLER_TEXT)
 def test_a_sanitised_name_is_short_and_plain(text: str) -> None:

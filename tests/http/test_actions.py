@@ -26,6 +26,12 @@ CALL = "c0ffee00-0000-4000-8000-000000000001"
         ("agents/1001/ready", {}, e.AgentSetReady("1001", "api:admin")),
         ("agents/1001/not-ready", None, e.AgentSetNotReady("1001", "api:admin", "")),
         ("agents/1001/not-ready", {"reason": "Mittag äöü"}, e.AgentSetNotReady("1001", "api:admin", "Mittag äöü")),
+        ("agents/1001/ready", {"queue": "support"}, e.AgentSetReadyFor("1001", "api:admin", "support")),
+        (
+            "agents/1001/not-ready",
+            {"queue": "support", "reason": "mail"},
+            e.AgentSetNotReadyFor("1001", "api:admin", "support", "mail"),
+        ),
         ("agents/1001/end-wrap-up", None, e.AgentEndedWrapUp("1001", "api:admin")),
         ("calls/c0ffee00/requeue", None, e.CallRequeueAsked(CALL, "api:admin", None)),
         ("calls/c0ffee00/requeue", {"queue": "sales"}, e.CallRequeueAsked(CALL, "api:admin", "sales")),

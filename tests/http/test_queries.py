@@ -66,6 +66,7 @@ def test_a_call_is_shown_with_times_and_units() -> None:
         "reserved_for": "1002",
         "agents": [],
         "offers": 0,
+        "resumes": "",
         "switch": "fs1",
         "leg_uuid": "aaaaaaaa-0000-4000-8000-000000000001",
     }
@@ -80,7 +81,9 @@ def test_a_call_without_a_leg_is_shown_too() -> None:
 
 def test_an_agent_is_shown_with_what_he_serves() -> None:
     """GET /agents/{id} gives state, since when, queues with rank and delay, and skills."""
-    agent = agent_view("1001", state="wrapping_up", until_ms=NOW_MS + 5_000, then="logged_out")
+    agent = agent_view(
+        "1001", state="wrapping_up", until_ms=NOW_MS + 5_000, then="logged_out", not_ready_for=(("support", "mail"),)
+    )
     with serve(FakeDaemon(snapshot(agents=(agent,)))) as rig:
         reply = rig.get("/api/v1/agents/1001", Role.READ)
     assert reply.json == {
@@ -93,9 +96,20 @@ def test_an_agent_is_shown_with_what_he_serves() -> None:
         "until_at": "2026-03-01T12:00:05.000Z",
         "then": "logged_out",
         "contact": "user/1001",
-        "queues": [{"queue": "support", "rank": 2, "delay_seconds": 20.0, "backup": False, "weight": 1}],
+        "queues": [
+            {
+                "queue": "support",
+                "rank": 2,
+                "delay_seconds": 20.0,
+                "backup": False,
+                "weight": 1,
+                "ready": False,
+                "reason": "mail",
+            }
+        ],
         "skills": {"german": 8},
         "call_id": None,
+        "caller": "",
     }
 
 

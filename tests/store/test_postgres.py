@@ -44,7 +44,7 @@ CALL = CallEnded(
     call_id="c1", queue="support", outcome=CallOutcome.ANSWERED, detail="NORMAL_CLEARING", arrived_ms=1_000,
     ended_ms=65_001, waited_ms=4_000, talked_ms=60_001, agent_id="anna", offers=2, priority=3, number="+4930123456",
     name="Zoë 😀", customer="K-1", switch="fs1", leg_uuid="11-22", after="survey", language="fr",
-    number_believed=False,
+    number_believed=False, resumes="c0",
 )  # fmt: skip
 OFFER = OfferClosed(
     offer_id="o1", call_id="c1", queue="support", agent_id="anna", attempt=1, outcome=OfferOutcome.UNANSWERED,
@@ -128,7 +128,7 @@ def test_rows_are_exact(database: str) -> None:
         await_true(lambda: store.state().written == 5)
     assert rows(database, "SELECT * FROM calls") == [(
         "c1", "support", "answered", "NORMAL_CLEARING", at(1_000), at(65_001), 4_000, 60_001, "anna", 2, 3,
-        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey", "fr", "saw_end", 0, False,
+        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey", "fr", "saw_end", 0, False, "c0",
     )]  # fmt: skip
     assert rows(database, "SELECT * FROM offers") == [
         ("o1", "c1", "support", "anna", 1, "unanswered", "no_answer", at(1_500), None, None, at(3_000), "saw_end", 0)

@@ -1,0 +1,77 @@
+"""Who is there for a queue's calls: on duty, with which skills, and how late they help.
+
+A queue may say that the delays of its agents hold only while somebody better is there (`no_agent_no_delay`). Agents of
+one kind (delay, backup, skills) are counted together, so what is asked costs a look at the kinds, not at the agents,
+and a log-in matters only if it is the first of its kind.
+"""
+
+from __future__ import annotations
+
+from fsacd.core import skills
+from fsacd.core.agent import Agent, Served
+from fsacd.core.rules import SkillLevels
+
+# (delay in ms, backup, skills): of agents of one kind it is all the same who is there.
+_Kind = tuple[int, bool, SkillLevels]
+_NOT_THERE: tuple[tuple[Served, ...], SkillLevels] = ((), ())
+# How many requirements a queue remembers the answer for; a bound, not a tuning knob.
+_MEMO_LIMIT = 256
+
+
+class Present:
+    """Agents on duty, counted by queue and kind. `changed` are the queues in which a kind has come or gone."""
+
+    def __init__(self) -> None:
+        self.changed: set[str] = set()
+        self._kinds: dict[str, dict[_Kind, int]] = {}
+        self._counted: dict[str, tuple[tuple[Served, ...], SkillLevels]] = {}
+        self._memo: dict[str, dict[tuple[SkillLevels, bool], int | None]] = {}
+
+    def count(self, agent: Agent) -> None:
+        """The agent's state, wish, skills or queues may have changed."""
+        old = self._counted.get(agent.agent_id, _NOT_THERE)
+        new = (agent.serves, agent.rules.skills) if agent.on_duty else _NOT_THERE
+        if new[0] is old[0] and new[1] is old[1]:
+            return
+        self._move(old, new)
+        if new is _NOT_THERE:
+            self._counted.pop(agent.agent_id, None)
+        else:
+            self._counted[agent.agent_id] = new
+
+    def forget(self, agent_id: str) -> None:
+        """The agent is no more."""
+        self._move(self._counted.pop(agent_id, _NOT_THERE), _NOT_THERE)
+
+    def least_delay_ms(self, queue: str, required: SkillLevels, *, backup: bool) -> int | None:
+        """The smallest delay of those who could take such a call, now or later; None if nobody could.
+
+        `backup`: agents who serve the queue as backup could, too.
+        """
+        memo = self._memo.setdefault(queue, {})
+        if (required, backup) not in memo:
+            able = (
+                delay_ms
+                for delay_ms, is_backup, levels in self._kinds.get(queue, ())
+                if (backup or not is_backup) and skills.fit(required, dict(levels)) is not None
+            )
+            if len(memo) >= _MEMO_LIMIT:
+                memo.clear()
+            memo[required, backup] = min(able, default=None)
+        return memo[required, backup]
+
+    def _move(self, old: tuple[tuple[Served, ...], SkillLevels], new: tuple[tuple[Served, ...], SkillLevels]) -> None:
+        for (serves, levels), by in ((old, -1), (new, +1)):
+            for served in serves:
+                self._add(served.queue, (served.delay_ms, served.backup, levels), by)
+
+    def _add(self, queue: str, kind: _Kind, by: int) -> None:
+        kinds = self._kinds.setdefault(queue, {})
+        count = kinds.pop(kind, 0) + by
+        if count:
+            kinds[kind] = count
+        if count == (by > 0):  # the first has come, or the last has gone
+            self._memo.pop(queue, None)
+            self.changed.add(queue)
+        if not kinds:
+            del self._kinds[queue]
