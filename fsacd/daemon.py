@@ -100,7 +100,7 @@ class Daemon:
             journal=self._journal,
             ahead_ms=last.ahead_ms,
         )
-        self._recognition = Recognition(plan=config.number_plan.plan())
+        self._recognition = Recognition(limit=config.limits.customers, plan=config.number_plan.plan())
         told = renamed_hours(last.hours, config.rules().renamed())
         self._timetable = Timetable(config.opening_hours(), self.runtime.post, told=told)
         self.metrics.watch_snapshot(self.runtime.snapshot)
@@ -121,7 +121,9 @@ class Daemon:
             )
             for name, switch in config.switches.items()
         }
-        self._history = wiring.history(config, self.runtime, self._recognition) if config.store else None
+        self._history = (
+            wiring.history(config, self.runtime, self._recognition, self._rename_customers) if config.store else None
+        )
         api = wiring.api_settings(config)
         explanations = self._history.explanations if self._history is not None else None
         access = Access(api.tokens, rate=api.rate, burst=api.burst, clock=time.monotonic)
@@ -191,7 +193,15 @@ class Daemon:
         return 1 if self.runtime.failure else 0
 
     def _rename_callers(self) -> None:
-        rename_callers(self._continuation.engine, self.runtime.post, self._config.number_plan.plan())
+        """What an earlier daemon has remembered stands under what the plan makes of the numbers."""
+        known = self._recognition
+        rename_callers(
+            self._continuation.engine, self.runtime.post, lambda number: known.remembered_as(known.identity(number))
+        )
+
+    def _rename_customers(self) -> None:
+        """Customers have other numbers, or have become one: what is remembered stands under their first numbers."""
+        rename_callers(self._continuation.engine, self.runtime.post, self._recognition.remembered_as)
 
     def _tell_ready(self) -> None:
         """READY once every switch that answers is in sync: at least one of them."""
@@ -331,6 +341,10 @@ class Daemon:
     def _recognise_configured(self) -> None:
         self._recognition.believes_unmarked = self._config.believe_numbers == "always"
         self._recognition.may_see = self._config.may_see()
+        if self._recognition.limit != self._config.limits.customers:
+            self._recognition.limit = self._config.limits.customers
+            if self._history is not None:
+                self._history.customer_feed.read_anew()
         left_out = self._recognition.replace_configured(self._config.known_customers())
         if left_out:
             log.warning("customers", what=left_out)

@@ -128,6 +128,8 @@ class Call:
     epoch: int = 0  # the last one of its switch in which it was ours
     shown_name: str = ""  # what the dialplan has set for the phones that are rung
     shown_number: str = ""
+    customer_id: int = 0  # as in CallQueued, as is the next
+    remembered_as: str = ""
 
     def waited_ms(self, now_ms: int) -> int:
         """How long it has waited: until now, or until it was answered. A talk that was put back is no waiting."""

@@ -83,6 +83,8 @@ def make(world: World, event: CallQueued) -> c.Call:
         epoch=world.epochs.get(event.leg.switch, 0) if event.leg is not None else 0,
         shown_name=event.shown_name,
         shown_number=event.shown_number,
+        customer_id=event.customer_id,
+        remembered_as=event.remembered_as,
     )
 
 

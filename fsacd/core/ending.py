@@ -96,5 +96,6 @@ def write(
             call.number_believed,
             evidence,
             epoch,
+            call.customer_id if shown else 0,
         )
     )

@@ -78,6 +78,10 @@ class CallQueued:
     # Who calls, as callers are told apart: empty for nobody in particular; None: nobody has said, the number tells.
     identity: str | None = None
     hidden: bool = False  # the caller asks that the number be shown to nobody
+    # The customer in the database whom the caller is known as; 0: none.
+    customer_id: int = 0
+    # The number under which whom they talked with is remembered, where a customer has several; empty: the identity.
+    remembered_as: str = ""
 
 
 @fact

@@ -105,6 +105,7 @@ class CallEnded:
     number_believed: bool = True
     evidence: Evidence = Evidence.SAW_END
     epoch: int = 0
+    customer_id: int = 0  # the customer in the database whom the caller was known as; 0: none
 
 
 @fact

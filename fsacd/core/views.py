@@ -48,6 +48,7 @@ class CallView:
     language: str = ""
     reserved_for: str | None = None
     number_believed: bool = True
+    customer_id: int = 0  # of the database's customers; 0: none
 
 
 @fact

@@ -38,7 +38,7 @@ CUSTOMER_CHANGES: Final = ("customer_set", "customer_removed")
 _TELLING_DIGITS: Final = 5
 _REQUEST_BYTES: Final = 1 << 20
 _ASKING_S: Final = 0.05
-_CALL_BLANKS: Final = {"number": "", "name": "", "customer": "", "leg_uuid": None}
+_CALL_BLANKS: Final = {"number": "", "name": "", "customer": "", "leg_uuid": None, "customer_id": None}
 
 
 class Changeable(Protocol):
