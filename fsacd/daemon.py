@@ -35,8 +35,9 @@ from fsacd.esl.translate import switch_of
 from fsacd.guarding import Guard
 from fsacd.http import health
 from fsacd.http.access import Access
-from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
+from fsacd.http.api import CustomerDesk, DaemonStatus, StoreStatus, SwitchStatus
 from fsacd.http.app import make_app
+from fsacd.http.customer_forms import Forms
 from fsacd.http.server import ApiServer
 from fsacd.metrics import Metrics
 from fsacd.plugging import CurrentPlugins, Reading, read
@@ -130,7 +131,10 @@ class Daemon:
         self._guard = Guard(self.runtime, self._desk, access)
         self._guard.configure(config)
         self.add_troubles(self._guard.troubles)
-        app = make_app(self, api, self.metrics.exposition, explanations=explanations, access=access)
+        customers = CustomerDesk(self._history.customers, self._customer_forms) if self._history is not None else None
+        app = make_app(
+            self, api, self.metrics.exposition, explanations=explanations, access=access, customers=customers
+        )
         self.api = ApiServer(app, api, access, lambda path: health.page(self.status(), path))
         self._notifier = Notifier()
         for control in self._controls.values():
@@ -348,6 +352,9 @@ class Daemon:
         left_out = self._recognition.replace_configured(self._config.known_customers())
         if left_out:
             log.warning("customers", what=left_out)
+
+    def _customer_forms(self) -> Forms:
+        return Forms(wiring.customer_terms(self._config), self._recognition.plan, self._recognition.is_configured)
 
     def resync(self, principal: Principal) -> str:
         """Compare engine and switches now, in the background. Raises Forbidden, or Refused when none is ours to ask."""

@@ -55,7 +55,7 @@ class Recognition:
         self.believes_unmarked = True
         # The queues whose agents may see a number that its caller wants hidden.
         self.may_see: frozenset[str] = frozenset()
-        self._plan = plan
+        self.plan = plan
         self._configured: Mapping[str, Customer] = {}
         self._stored: dict[str, Customer] = {}
         # So many of the database have no place.
@@ -68,7 +68,7 @@ class Recognition:
 
     def replace_configured(self, entries: Iterable[Customer]) -> str:
         """Take these in the place of the configuration's customers; gives one sentence if not all had a place."""
-        self._configured, refused = _table(entries, self.limit, self._plan.identity)
+        self._configured, refused = _table(entries, self.limit, self.plan.identity)
         return self._sentence(refused, "configuration")
 
     def replace_stored(self, entries: Iterable[Customer]) -> str:
@@ -81,7 +81,7 @@ class Recognition:
 
         def identity(number: str) -> str:
             # What has been read once by the plan is its own identity; to read it again takes a hundred times as long.
-            return number if number in before else self._plan.identity(number)
+            return number if number in before else self.plan.identity(number)
 
         self._stored, self.left_out = _table(entries, self.limit, identity)
         return self._sentence(self.left_out, "database")
@@ -92,7 +92,7 @@ class Recognition:
         Gives one sentence if not all had a place.
         """
         gone = {self.identity(number) for number in numbers}
-        found, _ = _table(entries, self.limit, self._plan.identity)
+        found, _ = _table(entries, self.limit, self.plan.identity)
         for key in gone - found.keys():
             self._stored.pop(key, None)
         refused = 0
@@ -106,7 +106,7 @@ class Recognition:
 
     def identity(self, number: str) -> str:
         """What tells the caller with this number from others, by the plan in force; empty for nobody's."""
-        return self._plan.identity(number)
+        return self.plan.identity(number)
 
     def is_configured(self, number: str) -> bool:
         """Whether the configuration knows a customer by this number; the database's word then means nothing."""

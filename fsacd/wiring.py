@@ -17,6 +17,7 @@ from fsacd.esl.settings import LinkSettings, RequireAck
 from fsacd.explaining import Explainer
 from fsacd.http.access import Token
 from fsacd.http.api import ApiSettings
+from fsacd.http.customer_forms import Terms
 from fsacd.journal.journal import Journal, JournalSettings
 from fsacd.number_plan import NumberPlan
 from fsacd.recognition import Recognition
@@ -186,6 +187,12 @@ def history(
     assert config.store is not None, "who has no store has no history"
     settings = store_settings(config.store, config.number_plan.plan())
     return HistoryParts(settings, runtime, recognition, config.limits.last_agents, on_customers)
+
+
+def customer_terms(config: Config) -> Terms:
+    """What may be said of a customer: the own fields, skills and agents that there are."""
+    skills = config.skills or {skill for agent in config.agents.values() for skill in agent.skills}
+    return Terms(config.own_fields(), frozenset(skills), frozenset(config.agents))
 
 
 def members(config: Config) -> dict[str, Member]:

@@ -98,7 +98,7 @@ class Known(Recognition):
 def test_a_change_costs_what_it_changes(table: str) -> None:
     """After the first time only what has changed is read, by whatever program; after very much everything is."""
     known = Known()
-    settings = replace(quick(table), plan=known._plan)
+    settings = replace(quick(table), plan=known.plan)
     book = CustomerBook(settings)
     calls = []
     feed = CustomerFeed(settings, known, poll_ms=20, after=lambda: calls.append(len(known)))
@@ -133,7 +133,7 @@ def test_a_change_costs_what_it_changes(table: str) -> None:
 def test_whoever_changes_something_need_not_wait(table: str) -> None:
     """What this daemon has changed itself it reads at once, and not when it would have looked again."""
     known = Known()
-    settings = replace(quick(table), plan=known._plan)
+    settings = replace(quick(table), plan=known.plan)
     feed = CustomerFeed(settings, known, poll_ms=3_600_000)
     book = CustomerBook(settings, feed.wake)
     feed.start()
@@ -152,7 +152,7 @@ def test_whoever_changes_something_need_not_wait(table: str) -> None:
 def test_a_number_that_is_the_same_by_meaning(table: str) -> None:
     """Of two rows that mean one number the one that is read first is known; when it goes the other one is."""
     known = Known()
-    feed = CustomerFeed(replace(quick(table), plan=known._plan), known, poll_ms=20)
+    feed = CustomerFeed(replace(quick(table), plan=known.plan), known, poll_ms=20)
     feed.start()
     try:
         await_true(lambda: known.read == ["all"])
