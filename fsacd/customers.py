@@ -207,3 +207,4 @@ class Imported:
     changed: int = 0
     unchanged: int = 0
     wrong: tuple[tuple[int, str], ...] = ()
+    owners: tuple[int | None, ...] = ()  # whom each row is about; None: somebody new

@@ -48,3 +48,4 @@ class CustomersImported(Answer):
     changed: int
     unchanged: int
     numbers: list[list[str]] = Field(description="The numbers of each line, as they are compared.")
+    customers: list[str | None] = Field(description="The customer whom each line is about; null: somebody new.")

@@ -115,7 +115,10 @@ def take(asked: Asked) -> c.CustomersImported:
         detail = f"Nothing was imported: {len(said)} of {len(body.lines)} lines are wrong."
         raise ProblemError(_WRONG, "lines", detail, more={"problems": said})
     numbers = [list(row.numbers) for row in rows]
-    return c.CustomersImported(added=done.added, changed=done.changed, unchanged=done.unchanged, numbers=numbers)
+    owners = [None if owner is None else called(owner) for owner in done.owners]
+    return c.CustomersImported(
+        added=done.added, changed=done.changed, unchanged=done.unchanged, numbers=numbers, customers=owners
+    )
 
 
 def _desk(asked: Asked) -> CustomerDesk:

@@ -37,10 +37,11 @@ def take(connection: psycopg.Connection, plan: NumberPlan, rows: Sequence[Import
     owners = find(connection, plan, (number for row in rows for number in row.numbers))
     named = {row.customer_id for row in rows if row.customer_id is not None}
     batch = _Batch(owners, read(connection, {*owners.values(), *named}))
-    wrong = []
+    wrong: list[tuple[int, str]] = []
+    about: list[int | None] = []
     for row in rows:
         try:
-            _decide(connection, batch, row)
+            about.append(_decide(connection, batch, row))
         except Refused as refused:
             wrong.append((row.line, str(refused)))
     if wrong:
@@ -48,11 +49,11 @@ def take(connection: psycopg.Connection, plan: NumberPlan, rows: Sequence[Import
     create(connection, batch.new, by)
     for before, after in batch.altered:
         write(connection, before, after, by)
-    return Imported(len(batch.new), len(batch.altered), batch.unchanged)
+    return Imported(len(batch.new), len(batch.altered), batch.unchanged, owners=tuple(about))
 
 
-def _decide(connection: psycopg.Connection, batch: _Batch, row: ImportRow) -> None:
-    """Note what becomes of a row. Raises Refused when it cannot be done."""
+def _decide(connection: psycopg.Connection, batch: _Batch, row: ImportRow) -> int | None:
+    """Note what becomes of a row, and give whom it is about. Raises Refused when it cannot be done."""
     for number in row.numbers:
         if (line := batch.numbers.setdefault(number, row.line)) != row.line:
             raise Refused(f"the number {number} stands in line {line}, too")
@@ -60,7 +61,7 @@ def _decide(connection: psycopg.Connection, batch: _Batch, row: ImportRow) -> No
     if whom is None:
         record = changed(Record(0, ()), replace(row.change, more_numbers=row.numbers))
         batch.new.append(record)
-        return
+        return None
     if (line := batch.customers.setdefault(whom, row.line)) != row.line:
         raise Refused(f"it is about {called(whom)}, as line {line} is")
     before = batch.records[whom]
@@ -71,6 +72,7 @@ def _decide(connection: psycopg.Connection, batch: _Batch, row: ImportRow) -> No
         batch.altered.append((before, after))
     else:
         batch.unchanged += 1
+    return whom
 
 
 def _whom(connection: psycopg.Connection, batch: _Batch, row: ImportRow) -> int | None:

@@ -247,7 +247,7 @@ class FakeBook:
 
     def take(self, rows: Sequence[ImportRow], by: str, *, dry_run: bool) -> Imported:
         self._answer(f"take {len(rows)} by {by}{' dry' if dry_run else ''}")
-        return Imported(added=len(rows))
+        return Imported(added=len(rows), owners=(None,) * len(rows))
 
 
 TERMS = Terms(

@@ -150,7 +150,7 @@ def test_lines_of_a_table(rig: Rig, book: FakeBook) -> None:
     }  # fmt: skip
     reply = rig.post(f"{ALL}/import", {"lines": [{"line": 2, "cells": cells}], "dry_run": True})
     assert reply.json == {
-        "added": 1, "changed": 0, "unchanged": 0, "numbers": [["+4930123456", "+4940123456"]],
+        "added": 1, "changed": 0, "unchanged": 0, "numbers": [["+4930123456", "+4940123456"]], "customers": [None],
     }  # fmt: skip
     bad = [
         ({"numbers": ""}, "The line names no customer and no number."),
