@@ -5,6 +5,7 @@ The commands that work on the database itself are in `cli_customer`.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar
@@ -16,7 +17,6 @@ from fsacd.cli_client import BadUse, Client, Document
 from fsacd.cli_customer import customer
 from fsacd.cli_session import Session, common_options, done
 from fsacd.cli_values import Whole, seconds, skill_levels
-from fsacd.customers import id_of
 from fsacd.errors import Refused
 from fsacd.terminal import clean, duration
 
@@ -64,7 +64,7 @@ def _show(session: Session, document: Document) -> None:
 
 def resolved(client: Client, who: str) -> str:
     """The id of the customer who is named by an id like c17, or by a number. Raises Refused when it is nobody's."""
-    if id_of(who) is not None:
+    if re.fullmatch("c[0-9]{1,18}", who):
         return who
     found = client.get("customers", number=who)["customers"]
     if not found:

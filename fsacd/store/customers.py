@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import gevent
 import orjson
@@ -45,8 +45,9 @@ _ENTRY = """
     SELECT n.number, c.priority, c.head_start_ms, c.skills::text, c.agent, c.language, c.name, c.id, c.number
     FROM customer_numbers n JOIN customers c ON c.id = n.customer_id
 """
-_READ = f'{_ENTRY} ORDER BY n.number COLLATE "C"'
-_READ_SOME = f'{_ENTRY} WHERE {BARE.replace("number", "n.number")} = ANY(%s) ORDER BY n.number COLLATE "C"'
+# In pages along the index: a million rows take longer than a statement may.
+_READ = f"{_ENTRY} WHERE n.number > %s ORDER BY n.number LIMIT {_FETCH}"
+_READ_SOME = f"{_ENTRY} WHERE {BARE.replace('number', 'n.number')} = ANY(%s) ORDER BY n.number"
 _CHANGED = "SELECT DISTINCT number FROM customers_changed WHERE revision > %s"
 
 
@@ -164,12 +165,12 @@ class CustomerFeed:
         self._wrong = 0
         numbers = self._changed_since(connection, revision)
         if numbers is None:
-            counted = _Counted(self._rows(connection, _READ, ()))
+            counted = _Counted(self._all(connection))
             said = self._table.replace_stored(counted)
         else:
             forms = {bare(form) for form in self._settings.plan.forms(self._settings.plan.identities(numbers))}
             forms |= {bare(number) for number in numbers}
-            counted = _Counted(self._rows(connection, _READ_SOME, (sorted(forms),)))
+            counted = _Counted(self._customers(self._fetched(connection, _READ_SOME, (sorted(forms),))))
             # All of them first: nothing yields while they take their places.
             said = self._table.update_stored(numbers, list(counted))
         self._known = revision
@@ -189,32 +190,34 @@ class CustomerFeed:
         known = self._known
         if revision is None or known is None or not 0 < revision - known < _REMEMBERED:
             return None
-        with self._bounded():
-            numbers = [row[0] for row in connection.execute(_CHANGED, (known,)).fetchall()]
+        numbers = [row[0] for row in self._fetched(connection, _CHANGED, (known,))]
         return None if None in numbers else numbers
 
-    def _rows(self, connection: psycopg.Connection, query: str, values: tuple[object, ...]) -> Iterator[Customer]:
-        with connection.cursor("customers") as cursor:
-            with self._bounded():
-                cursor.execute(query.encode(), values)
-            while True:
-                with self._bounded():
-                    rows = cursor.fetchmany(_FETCH)
-                for place, (number, priority, head_start_ms, skills, *rest) in enumerate(rows, 1):
-                    if place % _AT_ONCE == 0:
-                        gevent.sleep(_BREATH_S)
-                    levels = _levels(skills)
-                    if levels is None:
-                        self._wrong += 1
-                    else:
-                        agent, language, name, customer_id, first = rest
-                        main = "" if first == number else first
-                        yield Customer(
-                            number, priority, head_start_ms, levels, agent, language, name, customer_id, main
-                        )
-                if len(rows) < _FETCH:
-                    return
-                gevent.sleep(0.001)  # the calls go first, even when the database is faster than we are
+    def _all(self, connection: psycopg.Connection) -> Iterator[Customer]:
+        last = ""
+        while True:
+            rows = self._fetched(connection, _READ, (last,))
+            yield from self._customers(rows)
+            if len(rows) < _FETCH:
+                return
+            last = rows[-1][0]
+            gevent.sleep(0.001)  # the calls go first, even when the database is faster than we are
+
+    def _customers(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Customer]:
+        for place, (number, priority, head_start_ms, skills, *rest) in enumerate(rows, 1):
+            if place % _AT_ONCE == 0:
+                gevent.sleep(_BREATH_S)
+            levels = _levels(skills)
+            if levels is None:
+                self._wrong += 1
+                continue
+            agent, language, name, customer_id, first = rest
+            main = "" if first == number else first
+            yield Customer(number, priority, head_start_ms, levels, agent, language, name, customer_id, main)
+
+    def _fetched(self, connection: psycopg.Connection, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        with self._bounded():
+            return connection.execute(query.encode(), values).fetchall()
 
     def _bounded(self) -> gevent.Timeout:
         return gevent.Timeout((self._settings.statement_timeout_ms + GRACE_MS) / 1_000)

@@ -9,7 +9,7 @@ COMMENT ON COLUMN customers.id     IS 'What the customer is called by: 17 is c17
 CREATE INDEX customers_name ON customers ((lower(name) COLLATE "C"), id);
 
 CREATE TABLE customer_numbers (
-    number      text   PRIMARY KEY CHECK (length(number) BETWEEN 1 AND 64),
+    number      text   COLLATE "C" PRIMARY KEY CHECK (length(number) BETWEEN 1 AND 64),
     customer_id bigint NOT NULL
 );
 COMMENT ON TABLE  customer_numbers             IS 'All numbers of the customers, each one customer''s; the first of each is written by a trigger of customers.';
@@ -82,9 +82,10 @@ CREATE FUNCTION customers_altered() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
     AS 'BEGIN
         DELETE FROM customer_numbers n USING gone g
-            WHERE n.number = g.number AND NOT EXISTS (SELECT FROM made m WHERE m.number = g.number AND m.id = g.id);
+            WHERE n.number = g.number COLLATE "C"
+            AND NOT EXISTS (SELECT FROM made m WHERE m.number = g.number AND m.id = g.id);
         INSERT INTO customer_numbers (number, customer_id) SELECT m.number, m.id FROM made m
-            WHERE NOT EXISTS (SELECT FROM customer_numbers n WHERE n.number = m.number AND n.customer_id = m.id);
+            WHERE NOT EXISTS (SELECT FROM customer_numbers n WHERE n.number = m.number COLLATE "C" AND n.customer_id = m.id);
         PERFORM customer_numbers_mark(ARRAY(
             SELECT n.number FROM customer_numbers n JOIN made m ON n.customer_id = m.id LIMIT 201
         ));
