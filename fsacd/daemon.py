@@ -131,6 +131,7 @@ class Daemon:
         self._guard = Guard(self.runtime, self._desk, access)
         self._guard.configure(config)
         self.add_troubles(self._guard.troubles)
+        self.add_troubles(self._recognition.troubles)
         customers = CustomerDesk(self._history.customers, self._customer_forms) if self._history is not None else None
         app = make_app(
             self, api, self.metrics.exposition, explanations=explanations, access=access, customers=customers

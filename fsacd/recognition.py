@@ -17,6 +17,7 @@ from fsacd.core.numbers import normalised as normalised  # noqa: PLC0414 - the w
 from fsacd.core.rules import SkillLevels
 from fsacd.core.skills import merge
 from fsacd.number_plan import PLAIN, NumberPlan
+from fsacd.trouble import Trouble
 
 # How many numbers of each of the two tables are kept, where nothing else is said: about 80 MB.
 LIMIT: Final = 200_000
@@ -107,6 +108,13 @@ class Recognition:
     def identity(self, number: str) -> str:
         """What tells the caller with this number from others, by the plan in force; empty for nobody's."""
         return self.plan.identity(number)
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What works less well than it should."""
+        if not self.left_out:
+            return ()
+        words = "Callers are not recognised who are customers in the database: there are more than limits.customers."
+        return (Trouble(words, f"{self.left_out} numbers are left out, {self.limit} are kept"),)
 
     def is_configured(self, number: str) -> bool:
         """Whether the configuration knows a customer by this number; the database's word then means nothing."""

@@ -212,6 +212,17 @@ def test_some_of_the_database_s_change() -> None:
     )
 
 
+def test_whoever_has_no_place_is_told() -> None:
+    """Status and /readyz say so, until there is a place for all."""
+    recognition = Recognition(limit=1)
+    recognition.replace_stored([FIRST, SECOND])
+    (trouble,) = recognition.troubles()
+    assert "limits.customers" in trouble.words
+    assert trouble.detail == "1 numbers are left out, 1 are kept"
+    recognition.replace_stored([FIRST])
+    assert recognition.troubles() == ()
+
+
 def test_what_the_configuration_says_goes_before() -> None:
     """And whoever creates a customer in the database can be told that it would mean nothing."""
     recognition = Recognition([ACME])

@@ -297,6 +297,7 @@ def _daemons(method: str) -> Iterator[None]:
     daemon._controls = controls
     daemon._notifier = Notifier({})
     daemon._config = Config()
+    daemon._recognition = Recognition()
     daemon._continuation = Continuation(None, daemon._config.rules(), PLUGINS, seed=1)
     daemon.runtime = Runtime(daemon._continuation.engine)
     greenlet = eval(line, {"watched": watched, "self": daemon})
