@@ -15,7 +15,7 @@ from typing import TextIO
 
 import click
 
-from fsacd import __version__
+from fsacd import __version__, cli_customer_tables, cli_customers  # noqa: F401 - each adds its commands to `customer`
 from fsacd.cli_client import BadUse, NotReachable
 from fsacd.cli_commands import COMMANDS
 from fsacd.cli_customer import customer

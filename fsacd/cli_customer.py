@@ -1,7 +1,8 @@
-"""`fsacd customer`: callers who are known by their number, kept in the database that the configuration names.
+"""`fsacd customer add`, `list`, `match` and `remove`: on the database itself that the configuration names.
 
-These commands write the table itself, so they work while the daemon is down; a running daemon sees a change within
-seconds. Customers that stand in the configuration file are not shown here, and go before those of the table.
+They work while the daemon is down; a running daemon sees a change within seconds. Customers that stand in the
+configuration file are not shown here, and go before those of the table. The commands over the API are in
+`cli_customers` and `cli_customer_tables`.
 """
 
 from __future__ import annotations
@@ -59,7 +60,11 @@ config_option = click.option(
 
 @click.group()
 def customer() -> None:
-    """Customers: who is known by his number, and how his calls are treated."""
+    """Customers: who is known by their numbers, and how their calls are treated.
+
+    add, list, match and remove work on the database itself, by the configuration, also while the daemon is down; all
+    others ask the daemon.
+    """
 
 
 @customer.command("add")
@@ -81,7 +86,7 @@ def customer_add(
     language: str,
     name: str,
 ) -> None:
-    """Add a customer, or say anew all that is known of one."""
+    """In the database: add a customer, or say anew how the calls of one are treated."""
     from fsacd.recognition import Customer  # noqa: PLC0415 - heavy, and for this command only
     from fsacd.store.customers import put, summary  # noqa: PLC0415 - the same
 
@@ -110,7 +115,7 @@ def customer_add(
 @click.option("--json", "output", flag_value="json", help="The same as --output json.")
 @config_option
 def customer_list(config: Path, output: str) -> None:
-    """Show the customers in the database."""
+    """In the database: show the customers."""
     from fsacd.store.customers import stored  # noqa: PLC0415 - heavy, and for this command only
 
     with database(load_config(config), config) as connection:
@@ -161,7 +166,7 @@ def customer_match(config: Path, number: str) -> int:
 @click.argument("number")
 @config_option
 def customer_remove(config: Path, number: str) -> None:
-    """Remove a customer."""
+    """In the database: remove a customer, with all their numbers."""
     from fsacd.store.customers import remove  # noqa: PLC0415 - heavy, and for this command only
 
     settings = load_config(config)

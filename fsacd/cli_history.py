@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from fsacd.config.model import Config
     from fsacd.number_plan import NumberPlan
 
-TABLES: Final = ("customers", "calls", "offers", "decisions", "changes", "agent_states")
+TABLES: Final = (
+    "customers", "customer_numbers", "customer_fields", "calls", "offers", "decisions", "changes", "agent_states",
+)  # fmt: skip
 # Where systemd keeps the daemon's own directory; it tells the daemon alone.
 _STATE_DIRECTORY: Final = Path("/var/lib/fsacd")
 _STATEMENT_MS: Final = 600_000
@@ -54,7 +56,7 @@ def history_export(
     config: Path, numbers: tuple[str, ...], begin: str | None, end: str | None, table: str | None, style: str
 ) -> None:
     """Write history to standard output."""
-    from fsacd.store.persons import columns, forms, of_person, of_span  # noqa: PLC0415 - heavy, and for this command only
+    from fsacd.store.persons import columns, of_person, of_span, person  # noqa: PLC0415 - heavy, and for this command only
 
     if bool(numbers) == bool(begin or end):
         raise BadUse("either --number, or --from and --to (or one of them), say what to export.")
@@ -64,9 +66,9 @@ def history_export(
     wanted = [given_number(text, plan) for text in numbers]
     tables = (table,) if table is not None else ("calls",) if style == "csv" else TABLES
     with database(settings, config, _STATEMENT_MS, "fsacd history") as connection:
-        his = forms(connection, wanted, plan) if wanted else []
+        whose = person(connection, wanted, plan) if wanted else None
         for name in tables:
-            rows = of_person(connection, name, his) if wanted else of_span(connection, name, begin, end)
+            rows = of_person(connection, name, whose) if whose else of_span(connection, name, begin, end)
             if style == "csv":
                 _write_csv(columns(connection, name), rows, sys.stdout)
             else:
@@ -86,18 +88,24 @@ def history_export(
 def history_erase(config: Path, numbers: tuple[str, ...], spool: Path | None, journal: Path | None) -> None:
     """Erase the caller with this NUMBER.
 
-    Calls stay, without number, name, customer and the switch's id of the call; the entry among the customers goes.
+    Calls stay, without number, name, customer and the switch's id of the call; the entry among the customers goes,
+    with its own fields. A customer is erased with all of their numbers, and with those who were merged into them.
     Name every form of the number that the switch may have shown (+4930123 and 030123), and begin one that starts with
     a dash after '--'.
 
     The daemon's journal is left behind for a new one as soon as the caller is in no call. Other places know callers
     too: the switch's own records and log, backups.
     """
-    from fsacd.store.persons import erase  # noqa: PLC0415 - heavy, and for this command only
+    from fsacd.store.persons import erase, person  # noqa: PLC0415 - heavy, and for this command only
 
     settings = load_config(config)
     plan = settings.number_plan.plan()
     wanted = [given_number(text, plan) for text in numbers]
+    with database(settings, config, _STATEMENT_MS, "fsacd history") as connection:
+        whole = sorted(person(connection, wanted, plan).identities)
+    if more := [number for number in whole if number not in wanted]:
+        sys.stdout.write(f"of the same customer, and erased as well: {clean(', '.join(more), 1_000)}\n")
+    wanted = whole
     waiting = _erase_waiting(_spool(settings, spool), wanted, plan)
     with database(settings, config, _STATEMENT_MS, "fsacd history") as connection:
         done = erase(connection, wanted, who(), plan)

@@ -30,7 +30,6 @@ from fsacd.core.plugins import Plugins
 from fsacd.core.records import CallEnded, OfferClosed, Record
 from fsacd.core.rules import Rules
 from fsacd.journal.journal import Journal
-from fsacd.number_plan import NumberPlan
 from fsacd.runtime import Runtime, monotonic_ms
 
 log = structlog.get_logger(__name__)
@@ -133,7 +132,7 @@ class Continuation:
 def _without_erased(record: CallEnded | OfferClosed, is_erased: Callable[[str], bool]) -> Record:
     """Who was to be erased meanwhile is not brought back."""
     if isinstance(record, CallEnded) and is_erased(record.number):
-        return replace(record, number="", name="", customer="", leg_uuid=None)
+        return replace(record, number="", name="", customer="", leg_uuid=None, customer_id=0)
     return record
 
 
@@ -152,17 +151,23 @@ def _keep_time(runtime: Runtime, controls: Collection[Control]) -> None:
     runtime.start(check_fences)
 
 
-def rename_callers(engine: Engine, post: Callable[[Event], None], plan: NumberPlan) -> None:
-    """Let those whose last agent is known be known by what the plan makes of their numbers; others run meanwhile.
+def rename_callers(engine: Engine, post: Callable[[Event], None], key_of: Callable[[str], str]) -> None:
+    """Let those whose last agent is known be known by what `key_of` makes of their numbers; others run meanwhile.
 
-    The last daemon had another plan, perhaps, or none. After the first time there is nothing left to do.
+    The last daemon had another number plan, perhaps, or none; or two numbers have become one customer's. Where nothing
+    is another, nothing is told.
     """
+    before = {number: engine.last_agent_of(number) for number in engine.numbers_remembered()}
+    decided: set[str] = set()
     # The latest first: of several numbers that mean one caller, what was last is so.
-    for place, number in enumerate(reversed(engine.numbers_remembered()), 1):
+    for place, number in enumerate(reversed(before), 1):
         if place % _NUMBERS_AT_ONCE == 0:
             gevent.sleep(_BREATH_S)
-        identity, agent_id = plan.identity(number), engine.last_agent_of(number)
-        if identity != number and agent_id:
-            post(CallersForgotten((number,)))
-            if identity:
-                post(LastAgentsKnown(((identity, agent_id),)))
+        key, agent_id = key_of(number), engine.last_agent_of(number)
+        if key != number and agent_id:
+            # Whom they have talked with meanwhile is newer than anything here.
+            is_latest = key and key not in decided and engine.last_agent_of(key) == before.get(key, "")
+            post(CallersForgotten((number, key) if is_latest else (number,)))
+            if is_latest:
+                post(LastAgentsKnown(((key, agent_id),)))
+        decided.add(key)

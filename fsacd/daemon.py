@@ -36,8 +36,9 @@ from fsacd.esl.translate import switch_of
 from fsacd.guarding import Guard
 from fsacd.http import health
 from fsacd.http.access import Access
-from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
+from fsacd.http.api import CustomerDesk, DaemonStatus, StoreStatus, SwitchStatus
 from fsacd.http.app import make_app
+from fsacd.http.customer_forms import Forms
 from fsacd.http.server import ApiServer
 from fsacd.metrics import Metrics
 from fsacd.plugging import CurrentPlugins, Reading, read
@@ -101,7 +102,7 @@ class Daemon:
             journal=self._journal,
             ahead_ms=last.ahead_ms,
         )
-        self._recognition = Recognition(plan=config.number_plan.plan())
+        self._recognition = Recognition(limit=config.limits.customers, plan=config.number_plan.plan())
         told = renamed_hours(last.hours, config.rules().renamed())
         self._timetable = Timetable(config.opening_hours(), self.runtime.post, told=told)
         self.metrics.watch_snapshot(self.runtime.snapshot)
@@ -124,14 +125,20 @@ class Daemon:
             )
             for name, switch in config.switches.items()
         }
-        self._history = wiring.history(config, self.runtime, self._recognition) if config.store else None
+        self._history = (
+            wiring.history(config, self.runtime, self._recognition, self._rename_customers) if config.store else None
+        )
         api = wiring.api_settings(config)
         explanations = self._history.explanations if self._history is not None else None
         access = Access(api.tokens, rate=api.rate, burst=api.burst, clock=time.monotonic)
         self._guard = Guard(self.runtime, self._desk, access)
         self._guard.configure(config)
         self.add_troubles(self._guard.troubles)
-        app = make_app(self, api, self.metrics.exposition, explanations=explanations, access=access)
+        self.add_troubles(self._recognition.troubles)
+        customers = CustomerDesk(self._history.customers, self._customer_forms) if self._history is not None else None
+        app = make_app(
+            self, api, self.metrics.exposition, explanations=explanations, access=access, customers=customers
+        )
         self.api = ApiServer(app, api, access, lambda path: health.page(self.status(), path))
         self._notifier = Notifier()
         for control in self._controls.values():
@@ -194,7 +201,15 @@ class Daemon:
         return 1 if self.runtime.failure else 0
 
     def _rename_callers(self) -> None:
-        rename_callers(self._continuation.engine, self.runtime.post, self._config.number_plan.plan())
+        """What an earlier daemon has remembered stands under what the plan makes of the numbers."""
+        known = self._recognition
+        rename_callers(
+            self._continuation.engine, self.runtime.post, lambda number: known.remembered_as(known.identity(number))
+        )
+
+    def _rename_customers(self) -> None:
+        """Customers have other numbers, or have become one: what is remembered stands under their first numbers."""
+        rename_callers(self._continuation.engine, self.runtime.post, self._recognition.remembered_as)
 
     def _tell_ready(self) -> None:
         """READY once every switch that answers is in sync: at least one of them."""
@@ -335,9 +350,16 @@ class Daemon:
         self._recognition.believes_unmarked = self._config.believe_numbers == "always"
         self._recognition.may_see = self._config.may_see()
         self._carried.replace(self._config.agent_variables())
+        if self._recognition.limit != self._config.limits.customers:
+            self._recognition.limit = self._config.limits.customers
+            if self._history is not None:
+                self._history.customer_feed.read_anew()
         left_out = self._recognition.replace_configured(self._config.known_customers())
         if left_out:
             log.warning("customers", what=left_out)
+
+    def _customer_forms(self) -> Forms:
+        return Forms(wiring.customer_terms(self._config), self._recognition.plan, self._recognition.is_configured)
 
     def resync(self, principal: Principal) -> str:
         """Compare engine and switches now, in the background. Raises Forbidden, or Refused when none is ours to ask."""

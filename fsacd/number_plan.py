@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from fsacd.core.numbers import WITHHELD, identity
+from fsacd.core.numbers import WITHHELD, identity, normalised
 
 # Callers announce themselves again and again; to read a number takes a tenth of a millisecond.
 _REMEMBERED: Final = 50_000
@@ -49,6 +49,19 @@ class NumberPlan:
         """Give the ways to write the callers with these identities, without punctuation, the longest first."""
         found = {form for one in identities for form in self._forms(one)}
         return sorted(found, key=lambda form: (-len(form), form))
+
+    def beginnings(self, text: str) -> list[str]:
+        """Give the ways to write the beginning of a number, without punctuation: 030 is +4930, 4930, 004930.
+
+        What is given may mean more than one beginning; a number begins with at least one of these if it is meant.
+        """
+        key = normalised(text)
+        found = [key]
+        if self.country and key.isascii() and key.removeprefix("+").isdigit():
+            for one, _, is_sure in _readings(self, key):
+                if is_sure or one == "+" + key:
+                    found += self._forms(one)
+        return list(dict.fromkeys(form for form in found if form))
 
     def _forms(self, one: str) -> Iterator[str]:
         yield one

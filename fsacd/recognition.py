@@ -1,7 +1,8 @@
 """Recognition: who calls, told from his number, and what that means for his call.
 
-Two tables are looked into: the configuration's `customers`, and what PostgreSQL holds (`fsacd customer add`). A number
-that stands in both is the configuration's. Looking up is one dictionary access; nothing here waits for a database.
+Two tables are looked into: the configuration's `customers`, and what PostgreSQL holds (`fsacd customer create`). A
+number that stands in both is the configuration's. Looking up is one dictionary access; nothing here waits for a
+database.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from fsacd.core.numbers import normalised as normalised  # noqa: PLC0414 - the w
 from fsacd.core.rules import SkillLevels
 from fsacd.core.skills import merge
 from fsacd.number_plan import PLAIN, NumberPlan
+from fsacd.trouble import Trouble
 
-# How many customers of each of the two tables are kept: about 60 MB.
+# How many numbers of each of the two tables are kept, where nothing else is said: about 80 MB.
 LIMIT: Final = 200_000
 
 
@@ -26,7 +28,9 @@ class Customer:
     """What is known of a caller by his number; what is left empty changes nothing.
 
     `priority` None: the queue's own. `skills` are required in addition to the queue's, at the higher of two levels.
-    `agent` is the customer's own agent, whom a queue with sticky routing tries first.
+    `agent` is the customer's own agent, whom a queue with sticky routing tries first. `customer_id` is theirs in the
+    database, 0: they are not from there. `main` is the first number of a customer with several, empty where `number` is
+    the first.
     """
 
     number: str
@@ -36,23 +40,27 @@ class Customer:
     agent: str = ""
     language: str = ""
     name: str = ""
+    customer_id: int = 0
+    main: str = ""
 
 
 class Recognition:
-    """The table of customers. Both halves are replaced whole, so a call sees the old or the new, never a mixture.
+    """The table of customers. A half is replaced whole, so a call sees the old or the new, never a mixture.
 
-    `limit`: how many entries each half keeps.
+    `limit`: how many entries each half keeps. A few that have changed are changed in place, by number.
     """
 
     def __init__(self, configured: Iterable[Customer] = (), *, limit: int = LIMIT, plan: NumberPlan = PLAIN) -> None:
-        self._limit = limit
+        self.limit = limit
         # Whether a number is taken for the caller's own of which the dialplan has not said whether it is.
         self.believes_unmarked = True
         # The queues whose agents may see a number that its caller wants hidden.
         self.may_see: frozenset[str] = frozenset()
-        self._plan = plan
+        self.plan = plan
         self._configured: Mapping[str, Customer] = {}
-        self._stored: Mapping[str, Customer] = {}
+        self._stored: dict[str, Customer] = {}
+        # So many of the database have no place.
+        self.left_out = 0
         self.replace_configured(configured)
 
     def __len__(self) -> int:
@@ -61,7 +69,7 @@ class Recognition:
 
     def replace_configured(self, entries: Iterable[Customer]) -> str:
         """Take these in the place of the configuration's customers; gives one sentence if not all had a place."""
-        self._configured, refused = _table(entries, self._limit, self._plan.identity)
+        self._configured, refused = _table(entries, self.limit, self.plan.identity)
         return self._sentence(refused, "configuration")
 
     def replace_stored(self, entries: Iterable[Customer]) -> str:
@@ -70,12 +78,52 @@ class Recognition:
         200,000 of them take a second or two: a generator may let others run in between, because the new table counts
         only when it is complete.
         """
-        self._stored, refused = _table(entries, self._limit, self._plan.identity)
-        return self._sentence(refused, "database")
+        before = self._stored
+
+        def identity(number: str) -> str:
+            # What has been read once by the plan is its own identity; to read it again takes a hundred times as long.
+            return number if number in before else self.plan.identity(number)
+
+        self._stored, self.left_out = _table(entries, self.limit, identity)
+        return self._sentence(self.left_out, "database")
+
+    def update_stored(self, numbers: Iterable[str], entries: Iterable[Customer]) -> str:
+        """Take these in the place of whatever the database had by these numbers; a number without an entry is nobody's.
+
+        Gives one sentence if not all had a place.
+        """
+        gone = {self.identity(number) for number in numbers}
+        found, _ = _table(entries, self.limit, self.plan.identity)
+        for key in gone - found.keys():
+            self._stored.pop(key, None)
+        refused = 0
+        for key, entry in found.items():
+            if key in self._stored or len(self._stored) < self.limit:
+                self._stored[key] = entry
+            else:
+                refused += 1
+        self.left_out += refused
+        return self._sentence(self.left_out, "database") if refused else ""
 
     def identity(self, number: str) -> str:
         """What tells the caller with this number from others, by the plan in force; empty for nobody's."""
-        return self._plan.identity(number)
+        return self.plan.identity(number)
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What works less well than it should."""
+        if not self.left_out:
+            return ()
+        words = "Callers are not recognised who are customers in the database: there are more than limits.customers."
+        return (Trouble(words, f"{self.left_out} numbers are left out, {self.limit} are kept"),)
+
+    def is_configured(self, number: str) -> bool:
+        """Whether the configuration knows a customer by this number; the database's word then means nothing."""
+        return self.identity(number) in self._configured
+
+    def remembered_as(self, key: str) -> str:
+        """Give what the caller with this identity is remembered by: the first number of their customer, else itself."""
+        entry = self._of_identity(key)
+        return key if entry is None or not entry.main else entry.main
 
     def find(self, number: str) -> Customer | None:
         """Who has this number; None if nobody has."""
@@ -106,20 +154,21 @@ class Recognition:
             )
         return replace(
             event,
-            customer=event.customer or customer.name or customer.number,
+            customer=event.customer or customer.name or customer.main or customer.number,
             language=event.language or customer.language,
             named_agent=event.named_agent or customer.agent,
+            customer_id=customer.customer_id,
+            remembered_as=customer.main,
         )
 
     def _sentence(self, refused: int, source: str) -> str:
         if not refused:
             return ""
-        return f"{refused} customers of the {source} are not recognised: only the first {self._limit} are kept"
+        kept = f"only {self.limit} numbers are kept (limits.customers)"
+        return f"{refused} numbers of customers of the {source} are not recognised: {kept}"
 
 
-def _table(
-    entries: Iterable[Customer], limit: int, identity: Callable[[str], str]
-) -> tuple[Mapping[str, Customer], int]:
+def _table(entries: Iterable[Customer], limit: int, identity: Callable[[str], str]) -> tuple[dict[str, Customer], int]:
     """Give the entries by their numbers (the first of those with the same number) and how many had no place."""
     table: dict[str, Customer] = {}
     # Thousands of customers share a few texts and sets of skills: each is kept once.
@@ -140,5 +189,7 @@ def _table(
             sys.intern(entry.agent),
             sys.intern(entry.language),
             entry.name,
+            entry.customer_id,
+            sys.intern(identity(entry.main)) if entry.main else "",
         )
     return table, refused

@@ -55,6 +55,8 @@ class Verb(StrEnum):
     CHANGE_CALLS = "change_calls"
     END_CALLS = "end_calls"
     OPEN_QUEUES = "open_queues"
+    SEE_CUSTOMERS = "see_customers"
+    CHANGE_CUSTOMERS = "change_customers"
     RELOAD = "reload"
     RESYNC = "resync"
 
@@ -78,12 +80,16 @@ _SAYS: Final[Mapping[Verb, str]] = {
     Verb.CHANGE_CALLS: "promote calls and change their priority, head start and required skills",
     Verb.END_CALLS: "hang calls up",
     Verb.OPEN_QUEUES: "open and close queues",
+    Verb.SEE_CUSTOMERS: "look at customers, with their numbers and own fields",
+    Verb.CHANGE_CUSTOMERS: "create, change, merge, import and delete customers",
     Verb.RELOAD: "reload the configuration",
     Verb.RESYNC: "compare with the switches at once",
 }
 
 # These only look.
-_LOOKING: Final = frozenset((Verb.SEE_HEALTH, Verb.SEE_METRICS, Verb.SEE_STATUS, Verb.SEE_NUMBERS, Verb.EXPLAIN))
+_LOOKING: Final = frozenset(
+    (Verb.SEE_HEALTH, Verb.SEE_METRICS, Verb.SEE_STATUS, Verb.SEE_NUMBERS, Verb.SEE_CUSTOMERS, Verb.EXPLAIN)
+)
 
 
 class Role(StrEnum):
@@ -115,6 +121,8 @@ _OWN: Final[Mapping[Role, tuple[Verb, ...]]] = {
         Verb.CHANGE_CALLS,
         Verb.END_CALLS,
         Verb.OPEN_QUEUES,
+        Verb.SEE_CUSTOMERS,
+        Verb.CHANGE_CUSTOMERS,
     ),
     Role.ADMIN: (Verb.RELOAD, Verb.RESYNC),
 }

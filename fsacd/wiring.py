@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -16,11 +17,13 @@ from fsacd.esl.settings import LinkSettings, RequireAck
 from fsacd.explaining import Explainer
 from fsacd.http.access import Token
 from fsacd.http.api import ApiSettings
+from fsacd.http.customer_forms import Terms
 from fsacd.journal.journal import Journal, JournalSettings
 from fsacd.number_plan import NumberPlan
 from fsacd.recognition import Recognition
 from fsacd.rights import EVERYWHERE, Principal, Role, Scope
 from fsacd.runtime import Runtime
+from fsacd.store.customer_book import CustomerBook
 from fsacd.store.customers import CustomerFeed
 from fsacd.store.last_agents import LastAgents
 from fsacd.store.postgres import Store
@@ -143,20 +146,28 @@ def journal(config: Config) -> Journal | None:
 class HistoryParts:
     """All that reads from and writes to the database, behind the calls."""
 
-    def __init__(self, settings: StoreSettings, runtime: Runtime, recognition: Recognition, last_agents: int) -> None:
+    def __init__(
+        self,
+        settings: StoreSettings,
+        runtime: Runtime,
+        recognition: Recognition,
+        last_agents: int,
+        on_customers: Callable[[], None],
+    ) -> None:
         self.store = Store(settings, runtime.wall_ms)
         self.explainer = Explainer(runtime.explain_decision, self.store.put_rows, runtime.wall_ms)
         self.sinks = (self.store.put, self.explainer.sink)
         self.explanations = History(settings).explanations
-        self._customers = CustomerFeed(settings, recognition.replace_stored)
-        self._last_agents = LastAgents(settings, runtime.post, last_agents)
+        self.customer_feed = CustomerFeed(settings, recognition, after=on_customers)
+        self.customers = CustomerBook(settings, self.customer_feed.wake)
+        self._last_agents = LastAgents(settings, runtime.post, last_agents, key_of=recognition.remembered_as)
         self._retention = Retention(settings)
 
     def start(self) -> None:
         """Begin to connect; nothing waits for it."""
         self.store.start()
         self.explainer.start()
-        self._customers.start()
+        self.customer_feed.start()
         self._last_agents.start()
         self._retention.start()
 
@@ -164,16 +175,24 @@ class HistoryParts:
         """Write what can be written in a few seconds, and end."""
         self._retention.stop()
         self._last_agents.stop()
-        self._customers.stop()
+        self.customer_feed.stop()
         self.explainer.stop()
         self.store.stop()
 
 
-def history(config: Config, runtime: Runtime, recognition: Recognition) -> HistoryParts:
-    """History, customers and last agents, in the configured database."""
+def history(
+    config: Config, runtime: Runtime, recognition: Recognition, on_customers: Callable[[], None]
+) -> HistoryParts:
+    """History, customers and last agents, in the configured database; `on_customers`: more or others are known now."""
     assert config.store is not None, "who has no store has no history"
     settings = store_settings(config.store, config.number_plan.plan())
-    return HistoryParts(settings, runtime, recognition, config.limits.last_agents)
+    return HistoryParts(settings, runtime, recognition, config.limits.last_agents, on_customers)
+
+
+def customer_terms(config: Config) -> Terms:
+    """What may be said of a customer: the own fields, skills and agents that there are."""
+    skills = config.skills or {skill for agent in config.agents.values() for skill in agent.skills}
+    return Terms(config.own_fields(), frozenset(skills), frozenset(config.agents))
 
 
 def members(config: Config) -> dict[str, Member]:

@@ -153,7 +153,7 @@ def test_who_did_it(config: Path, database: str, monkeypatch: pytest.MonkeyPatch
         found = connection.execute("SELECT kind, subject, detail, by FROM changes ORDER BY at").fetchall()
     assert found == [
         ("customer_set", "0301234", "priority 1", "cli:anna"),
-        ("customer_removed", "0301234", "", "cli:anna"),
+        ("customer_removed", "0301234", "priority 1", "cli:anna"),
     ]
 
 
@@ -238,7 +238,7 @@ def test_the_database_refuses(tmp_path: Path, database: str, capsys: pytest.Capt
     file = write(tmp_path, store={"dsn": f"{database} options='-c default_transaction_read_only=on'"})
     assert run(file, "add", "0301234") == 1
     told = capsys.readouterr().err
-    assert told == "fsacd: the database refuses: cannot execute INSERT in a read-only transaction\n"
+    assert told == "fsacd: the database refuses: cannot execute SELECT FOR UPDATE in a read-only transaction\n"
 
 
 def test_the_program_itself(config: Path) -> None:

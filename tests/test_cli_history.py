@@ -15,6 +15,8 @@ import yaml
 
 from fsacd.cli import main
 from fsacd.core.records import CallEnded, CallOutcome, ChangeMade, DecisionMade
+from fsacd.customers import Change, Search
+from fsacd.store.customer_book import CustomerBook
 from fsacd.store.erasure import erase_waiting
 from fsacd.store.postgres import Store
 from fsacd.store.rows import decision
@@ -86,7 +88,10 @@ def exported(config: Path, capsys: pytest.CaptureFixture[str], *args: str) -> li
 
 def dump(dsn: str) -> str:
     """Everything that the database holds."""
-    tables = ("calls", "offers", "decisions", "changes", "customers", "agent_states")
+    tables = (
+        "calls", "offers", "decisions", "changes", "customers", "agent_states", "customer_numbers", "customer_fields",
+        "customers_merged", "customers_changed",
+    )  # fmt: skip
     return repr([rows(dsn, f"SELECT t::text FROM {table} t") for table in tables])
 
 
@@ -94,10 +99,10 @@ def test_export_by_number(config: Path, capsys: pytest.CaptureFixture[str]) -> N
     """Whatever form a number has in history, all about its caller is given out, and nothing about others."""
     found = exported(config, capsys, "--number", "+49 (30) 123456")
     assert [(row["table"], row.get("call_id") or row.get("subject") or row.get("number")) for row in found] == [
-        ("customers", "+4930123456"), ("calls", "c1"), ("decisions", "c1"),
+        ("customers", "+4930123456"), ("customer_numbers", "+4930123456"), ("calls", "c1"), ("decisions", "c1"),
         ("changes", "c1"), ("changes", "+4930123456"),
     ]  # fmt: skip
-    assert (found[1]["name"], found[1]["arrived_at"]) == ("=Zoë", "1970-01-01T00:00:01Z")
+    assert (found[2]["name"], found[2]["arrived_at"]) == ("=Zoë", "1970-01-01T00:00:01Z")
     assert exported(config, capsys, "--number", "4930123456") == []
 
 
@@ -230,3 +235,36 @@ def test_erase_while_the_daemon_runs(
         await_true(lambda: daemon.state().written == 1)
     assert rows(database, "SELECT number, name FROM calls WHERE call_id = 'c3'") == [("", "")]
     assert capsys.readouterr().err == ""
+
+
+def test_a_customer_with_several_numbers(
+    config: Path, database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By any number all of them is given out and erased: own fields, whom they were merged with, the spool."""
+    book = CustomerBook(quick(database, 10_000))
+    zoe = book.search(Search(number="+4930123456")).records[0].customer_id
+    book.change(zoe, Change(None, ("+4930555555",), {}, {"contract": "K-4711"}), "api:desk")
+    mia = book.create(Change(("+4930666666",), (), {"name": "Mia"}, {"contract": "K-4712"}), "api:desk").customer_id
+    book.merge(zoe, mia, "api:desk")
+    late = [replace(CALL, call_id="c7", number="+4930666666"), replace(CALL, call_id="c8", number="", customer_id=mia)]
+    with closing(store(database, None)) as filled:
+        filled.put(late)
+        await_true(lambda: filled.state().written == 2)
+    waits = store("host=/nowhere dbname=none", tmp_path / "spool")
+    waits.put([replace(CALL, call_id="c9", number="+4930555555")])
+    waits.stop(0)
+    found = exported(config, capsys, "--number", "+4930666666")
+    assert [row["call_id"] for row in found if row["table"] == "calls"] == ["c1", "c7", "c8"]
+    assert [row["value"] for row in found if row["table"] == "customer_fields"] == ["K-4711"]
+    capsys.readouterr()
+    assert run(config, "erase", "+4930666666") == 0
+    told = capsys.readouterr().out
+    assert told.startswith("of the same customer, and erased as well: +4930123456, +4930555555\n")
+    assert "rows that waited for the database: 1" in told
+    left = dump(database)
+    for word in ("Zoë", "K-471", "30555555", "30666666", "30123456"):
+        assert word not in left, word
+    assert rows(database, "SELECT FROM customers_merged") == []
+    spooled = b"".join(path.read_bytes() for path in (tmp_path / "spool").iterdir() if path.is_file())
+    assert b"30555555" not in spooled
+    assert ("c2", "+4930999999") in rows(database, "SELECT call_id, number FROM calls"), "others stay"

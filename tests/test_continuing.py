@@ -196,10 +196,33 @@ def test_callers_are_known_by_the_plan_of_now(tmp_path: Path) -> None:
     life = Life(tmp_path)
     engine, post = life.continuation.engine, life.runtime.post
     post(e.LastAgentsKnown((("030123456", "a"), ("geheim", "a"), ("+4930777777", "b"), ("0049 30 123456", "b"))))
-    rename_callers(engine, post, plan)
+    rename_callers(engine, post, plan.identity)
     remembered = engine.numbers_remembered()
     assert sorted(remembered) == ["+4930123456", "+4930777777"]
     assert engine.last_agent_of("+4930123456") == "b", "whom they talked with last"
-    rename_callers(engine, post, plan)
+    rename_callers(engine, post, plan.identity)
     assert engine.numbers_remembered() == remembered
+    life.end()
+
+
+def test_two_numbers_that_have_become_one_customers(tmp_path: Path) -> None:
+    """Whom the customer has talked with last counts, by whichever number; what is newer than the look stays."""
+    life = Life(tmp_path)
+    engine, post = life.continuation.engine, life.runtime.post
+    post(e.LastAgentsKnown((("+491", "a"), ("+492", "b"), ("+493", "a"), ("+494", "b"), ("+495", "a"))))
+    firsts = {"+492": "+491", "+493": "+494"}
+    rename_callers(engine, post, lambda number: firsts.get(number, number))
+    assert {number: engine.last_agent_of(number) for number in engine.numbers_remembered()} == {
+        "+491": "b", "+494": "b", "+495": "a",
+    }  # fmt: skip
+
+    def while_looking(number: str) -> str:
+        if number == "+496":
+            post(e.CallersForgotten(("+497",)))
+            post(e.LastAgentsKnown((("+497", "a"),)))
+        return {"+496": "+497"}.get(number, number)
+
+    post(e.LastAgentsKnown((("+497", "b"), ("+496", "b"))))
+    rename_callers(engine, post, while_looking)
+    assert (engine.last_agent_of("+497"), engine.last_agent_of("+496")) == ("a", "")
     life.end()

@@ -35,6 +35,7 @@ FREE = {
     "http/openapi.py": "reads our own paths",
     "http/problem.py": "capitalises our own sentences",
     "cli_customer.py": "asks whether there is any letter or digit at all",
+    "http/customer_forms.py": "the same",
 }
 
 

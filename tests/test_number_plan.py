@@ -107,3 +107,22 @@ def test_countries() -> None:
     assert [usual_prefixes(code) for code in ("DE", "US", "RU", "BR")] == [
         ("00", "0"), ("011", "1"), ("810", "8"), ("", "0")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("030 12", ["+4930123456", "4930123456", "004930123456", "030123456"]),
+        ("+49 30 12", ["+4930123456", "4930123456", "004930123456", "030123456"]),
+        ("004930", ["+4930123456", "030123456"]),
+        ("4930", ["+4930123456", "4930123456"]),
+        ("0043", ["+43123456789", "43123456789"]),
+        ("10", ["1001"]),
+        ("anna", ["anna-b"]),
+    ],
+)
+def test_the_beginning_of_a_number(typed: str, stored: list[str]) -> None:
+    """Whoever looks for numbers that begin so finds them however they are written."""
+    for number in stored:
+        assert any(number.startswith(one) for one in GERMANY.beginnings(typed)), number
+    assert not any("+4940123456".startswith(one) for one in GERMANY.beginnings(typed))

@@ -143,8 +143,8 @@ def test_more_than_the_limit_are_said_and_left_out() -> None:
     known = Recognition(limit=3)
     said = [known.replace_stored([*many, many[0]]), known.replace_configured(many)]
     assert said == [
-        "2 customers of the database are not recognised: only the first 3 are kept",
-        "2 customers of the configuration are not recognised: only the first 3 are kept",
+        "2 numbers of customers of the database are not recognised: only 3 numbers are kept (limits.customers)",
+        "2 numbers of customers of the configuration are not recognised: only 3 numbers are kept (limits.customers)",
     ]
     assert (len(known), known.replace_stored(many[:3])) == (6, "")
     assert [known.find(str(number)) is not None for number in range(5)] == [True, True, True, False, False]
@@ -173,3 +173,78 @@ def test_a_customer_takes_few_bytes() -> None:
     assert len(known) == count
     assert (after - before) / count < 500
     assert LIMIT * 500 <= 100_000_000
+
+
+FIRST = Customer("+4930111", 2, name="ACME", customer_id=7)
+SECOND = Customer("+4930222", 2, name="ACME", customer_id=7, main="+4930111")
+
+
+def test_a_customer_by_another_of_their_numbers() -> None:
+    """They are the same customer; what is remembered of them stands under the first number."""
+    recognition = Recognition()
+    recognition.replace_stored([FIRST, SECOND])
+    one, other = recognition.recognise(call("+4930111")), recognition.recognise(call("+4930222"))
+    assert (one.customer_id, one.remembered_as, one.identity) == (7, "", "+4930111")
+    assert (other.customer_id, other.remembered_as, other.identity) == (7, "+4930111", "+4930222")
+    assert recognition.remembered_as("+4930222") == recognition.remembered_as("+4930111") == "+4930111"
+    assert recognition.remembered_as("+4930333") == "+4930333"
+    recognition.replace_stored([Customer("1", main="2")])
+    assert recognition.recognise(call("1")).customer == "2", "who has no name is called by the first number"
+
+
+def test_some_of_the_database_s_change() -> None:
+    """What was known by the numbers that are named is replaced; a number without an entry is nobody's; others stay."""
+    plan = NumberPlan(country="DE", international="00", trunk="0")
+    recognition = Recognition(plan=plan, limit=3)
+    recognition.replace_stored([Customer("030111111"), Customer("030222222"), Customer("030333333")])
+    assert recognition.update_stored(["030111111", "+4930222222"], [Customer("0049 30 222222", name="Zoë")]) == ""
+    assert recognition.find("030111111") is None
+    assert recognition.find("030222222") == Customer("+4930222222", name="Zoë")
+    assert recognition.find("030333333") is not None
+    more = [Customer("030444444"), Customer("030555555")]
+    assert recognition.update_stored([one.number for one in more], more) == (
+        "1 numbers of customers of the database are not recognised: only 3 numbers are kept (limits.customers)"
+    )
+    assert (recognition.find("030444444") is not None, recognition.find("030555555"), recognition.left_out) == (
+        True,
+        None,
+        1,
+    )
+
+
+def test_whoever_has_no_place_is_told() -> None:
+    """Status and /readyz say so, until there is a place for all."""
+    recognition = Recognition(limit=1)
+    recognition.replace_stored([FIRST, SECOND])
+    (trouble,) = recognition.troubles()
+    assert "limits.customers" in trouble.words
+    assert trouble.detail == "1 numbers are left out, 1 are kept"
+    recognition.replace_stored([FIRST])
+    assert recognition.troubles() == ()
+
+
+def test_what_the_configuration_says_goes_before() -> None:
+    """And whoever creates a customer in the database can be told that it would mean nothing."""
+    recognition = Recognition([ACME])
+    recognition.replace_stored([Customer("+49301234", customer_id=3, name="other")])
+    assert recognition.is_configured("+49 30 1234")
+    assert not recognition.is_configured("+49 30 9999")
+    assert (recognition.recognise(call()).customer, recognition.recognise(call()).customer_id) == ("ACME", 0)
+
+
+def test_numbers_that_are_known_are_not_read_again() -> None:
+    """To read a number by the plan is dear; of a table that is read anew only what is new in it is."""
+    asked: list[str] = []
+
+    class Plan(NumberPlan):
+        def identity(self, number: str) -> str:
+            asked.append(number)
+            return super().identity(number)
+
+    recognition = Recognition(plan=Plan(country="DE", international="00", trunk="0"))
+    entries = [Customer(f"+4930{number}") for number in range(100_000, 100_050)]
+    recognition.replace_stored(entries)
+    asked.clear()
+    recognition.replace_stored([*entries, Customer("030777777")])
+    assert asked == ["030777777"]
+    assert len(recognition) == 51

@@ -44,6 +44,8 @@ VERBS = {
     Verb.CHANGE_CALLS: "supervisor admin",
     Verb.END_CALLS: "supervisor admin",
     Verb.OPEN_QUEUES: "supervisor admin",
+    Verb.SEE_CUSTOMERS: "supervisor admin",
+    Verb.CHANGE_CUSTOMERS: "supervisor admin",
     Verb.RELOAD: "admin",
     Verb.RESYNC: "admin",
 }

@@ -35,6 +35,7 @@ from fsacd.http.door import Door
 from fsacd.journal.journal import Journal, JournalSettings
 from fsacd.journal.syncer import Syncer
 from fsacd.log_writer import LineWriter
+from fsacd.recognition import Recognition
 from fsacd.runtime import Runtime, monotonic_ms
 from fsacd.store.customers import CustomerFeed
 from fsacd.store.last_agents import LastAgents
@@ -296,6 +297,7 @@ def _daemons(method: str) -> Iterator[None]:
     daemon._controls = controls
     daemon._notifier = Notifier({})
     daemon._config = Config()
+    daemon._recognition = Recognition()
     daemon._continuation = Continuation(None, daemon._config.rules(), PLUGINS, seed=1)
     daemon.runtime = Runtime(daemon._continuation.engine)
     greenlet = eval(line, {"watched": watched, "self": daemon})
@@ -348,7 +350,7 @@ KEPT: dict[str, tuple[Any, str, Callable[[Path], AbstractContextManager[None]]]]
     ),
     "last agents": (LastAgents, "_run", _closed(lambda: LastAgents(_STORE, lambda _: None, 10))),
     "retention": (Retention, "_run", _closed(lambda: Retention(_STORE))),
-    "customers": (CustomerFeed, "_run", _closed(lambda: CustomerFeed(_STORE, lambda _: ""))),
+    "customers": (CustomerFeed, "_run", _closed(lambda: CustomerFeed(_STORE, Recognition()))),
     "watchdog": (Notifier, "_watch", _watchdog),
     "doors": (Door, "_sweep", _doors),
     "journal": (Journal, "_look_after", _journal),

@@ -15,6 +15,7 @@ from fsacd.config.installed import KNOWN_PASSWORDS
 from fsacd.config.model import Config, SwitchSettings
 from fsacd.config.number_plan import check_number_plan
 from fsacd.config.opening import check_hours
+from fsacd.config.own_fields import check_own_fields
 from fsacd.config.problems import Complaint, Loc, shown
 from fsacd.config.queue_checks import QueueChecks, check_circles, unknown, unknown_skills
 from fsacd.rights import Role
@@ -208,6 +209,7 @@ def _shared_phones(config: Config) -> Iterator[Complaint]:
 
 
 def _customers(config: Config, names: Names) -> Iterator[Complaint]:
+    yield from check_own_fields(config.customer_fields, ("customer_fields",))
     yield from check_numbers(config.customers, ("customers",), config.number_plan.plan())
     for number, customer in config.customers.items():
         loc: Loc = ("customers", number)

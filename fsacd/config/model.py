@@ -39,9 +39,11 @@ from fsacd.config.keeping import JournalSettings
 from fsacd.config.kinds import Choice, Duration, Flag, Number, Secret
 from fsacd.config.number_plan import NumberPlanSettings
 from fsacd.config.opening import HoursSettings
+from fsacd.config.own_fields import OwnFieldSettings
 from fsacd.config.targets import TargetSettings
 from fsacd.core.rules import AgentRules, Limits, PhoneRules, QueueRules, Rules
 from fsacd.hours import Hours
+from fsacd.own_fields import FieldType, OwnFields
 from fsacd.recognition import Customer
 from fsacd.rights import Places, Role
 
@@ -301,6 +303,10 @@ class LimitSettings(Settings):
     abandoned: Annotated[int, Number(0, 1_000_000)] = Field(
         default=10_000, description="Callers who hung up and whose places are kept (abandoned_resume)."
     )
+    customers: Annotated[int, Number(1_000, 5_000_000)] = Field(
+        default=200_000,
+        description="Numbers of the database's customers by which callers are recognised; 100,000 take about 40 MB.",
+    )
     decisions: Annotated[int, Number(0, 1_000_000)] = Field(
         default=10_000, description="Decisions that can be explained without the database."
     )
@@ -433,7 +439,13 @@ class Config(Settings):
         default={},
         max_length=10_000,
         description="Customers, each by his number (spaces and dashes in it mean nothing); more of them, and such as "
-        "come and go, are kept in the database: `fsacd customer add`.",
+        "come and go, are kept in the database: `fsacd customer create`.",
+    )
+    customer_fields: Annotated[dict[Annotated[str, NAME], OwnFieldSettings], NO_NAMES] = Field(
+        default={},
+        max_length=100,
+        description="What customers in the database have beside name, numbers and treatment, each by a name of your "
+        "choice: {contract: text, since: date}. What is taken out here is shown no more, and stays in the database.",
     )
     believe_numbers: Annotated[str, Choice(("always", "when_marked"))] = Field(
         default="always",
@@ -496,6 +508,10 @@ class Config(Settings):
     def known_customers(self) -> tuple[Customer, ...]:
         """Give the customers as recognition takes them."""
         return tuple(settings.customer(number) for number, settings in self.customers.items())
+
+    def own_fields(self) -> OwnFields:
+        """Give the fields that customers have beside ours."""
+        return {name: FieldType(field.type) for name, field in self.customer_fields.items()}
 
     def rules(self) -> Rules:
         """Give everything that the engine is told by this configuration."""

@@ -130,6 +130,8 @@ class Call:
     shown_number: str = ""
     variables: tuple[LegVariable, ...] = ()  # as in CallQueued
     resumes: str = ""  # the abandoned call whose place it got
+    customer_id: int = 0  # as in CallQueued, as is the next
+    remembered_as: str = ""
 
     def waited_ms(self, now_ms: int) -> int:
         """How long it has waited: until now, or until it was answered. A talk that was put back is no waiting."""

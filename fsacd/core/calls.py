@@ -88,6 +88,8 @@ def make(world: World, event: CallQueued) -> c.Call:
         shown_name=event.shown_name,
         shown_number=event.shown_number,
         variables=event.variables,
+        customer_id=event.customer_id,
+        remembered_as=event.remembered_as,
     )
 
 

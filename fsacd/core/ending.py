@@ -100,5 +100,6 @@ def write(
             evidence,
             epoch,
             call.resumes,
+            call.customer_id if shown else 0,
         )
     )

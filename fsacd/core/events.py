@@ -88,6 +88,10 @@ class CallQueued:
     identity: str | None = None
     hidden: bool = False  # the caller asks that the number be shown to nobody
     variables: tuple[LegVariable, ...] = ()  # of its leg, when it was queued: those that may go along to agents' legs
+    # The customer in the database whom the caller is known as; 0: none.
+    customer_id: int = 0
+    # The number under which whom they talked with is remembered, where a customer has several; empty: the identity.
+    remembered_as: str = ""
 
 
 @fact

@@ -106,6 +106,7 @@ class CallEnded:
     evidence: Evidence = Evidence.SAW_END
     epoch: int = 0
     resumes: str = ""  # the abandoned call whose place it got
+    customer_id: int = 0  # the customer in the database whom the caller was known as; 0: none
 
 
 @fact

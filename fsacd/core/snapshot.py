@@ -68,6 +68,7 @@ def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
         reserved_for=call.preferred.agent_id if call.preferred is not None and call.preferred.alone else None,
         number_believed=call.number_believed,
         resumes=call.resumes,
+        customer_id=call.customer_id if shown else 0,
     )
 
 

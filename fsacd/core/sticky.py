@@ -36,7 +36,7 @@ def _whom(world: World, call: c.Call, rules: Sticky) -> str:
 
 def known_as(world: World, call: c.Call) -> str:
     """Whom to remember for the next call; nobody who shows no number, one that is not believed, or wants it hidden."""
-    return call.who if call.number_believed and world.shows(call) else ""
+    return (call.remembered_as or call.who) if call.number_believed and world.shows(call) else ""
 
 
 def remember(world: World, number: str, agent_id: str) -> None:

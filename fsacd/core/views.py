@@ -49,6 +49,7 @@ class CallView:
     reserved_for: str | None = None
     number_believed: bool = True
     resumes: str = ""  # the abandoned call whose place it got
+    customer_id: int = 0  # of the database's customers; 0: none
 
 
 @fact

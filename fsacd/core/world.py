@@ -239,6 +239,7 @@ class World:
         call.number, call.name, call.number_believed = event.number, event.name, event.number_believed is not False
         call.customer, call.language, call.named_agent = event.customer, event.language, event.named_agent
         call.identity, call.hidden = event.identity, event.hidden
+        call.customer_id, call.remembered_as = event.customer_id, event.remembered_as
         call.shown_name, call.shown_number = event.shown_name, event.shown_number
         call.variables = event.variables
         self.origins.add(call)

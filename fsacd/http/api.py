@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fsacd.core.views import Explanation, Snapshot
+from fsacd.customers import Change, Imported, ImportRow, Page, Record, Search
 from fsacd.http.access import Token
+from fsacd.http.customer_forms import Forms
 from fsacd.rights import Principal, Wish
 from fsacd.trouble import Trouble, shortened
 
@@ -120,6 +122,49 @@ class Daemon(Protocol):
         ...
 
 
+class Customers(Protocol):
+    """The customers in the database. Everything here may wait for it, and raises Unavailable when it cannot be asked.
+
+    KeyError: there is no customer of that id. Refused: it cannot be, in one sentence that says why.
+    """
+
+    def show(self, customer_id: int) -> Record:
+        """The customer of this id, or the one with whom they have become one. Raises KeyError."""
+        ...
+
+    def search(self, wanted: Search) -> Page:
+        """A page of those who fit."""
+        ...
+
+    def create(self, wanted: Change, by: str) -> Record:
+        """A new one. Raises Refused."""
+        ...
+
+    def change(self, customer_id: int, wanted: Change, by: str) -> Record:
+        """Change one. Raises KeyError, Refused."""
+        ...
+
+    def delete(self, customer_id: int, by: str) -> Record:
+        """Take one out. Raises KeyError, Refused."""
+        ...
+
+    def merge(self, kept_id: int, gone_id: int, by: str) -> tuple[Record, str]:
+        """Let two be one; also what of the other found no place. Raises KeyError, Refused."""
+        ...
+
+    def take(self, rows: Sequence[ImportRow], by: str, *, dry_run: bool) -> Imported:
+        """Take a batch of a table whole or not at all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerDesk:
+    """Where customers are looked at and changed by hand, and how what is said of them is read now."""
+
+    book: Customers
+    forms: Callable[[], Forms]
+
+
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
     """How the API behaves. Sizes in bytes, rates in requests per second, times in seconds.
@@ -158,3 +203,4 @@ class Context:
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     explanations: StoredExplanations | None = None
+    customers: CustomerDesk | None = None

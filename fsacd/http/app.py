@@ -21,8 +21,9 @@ from pydantic import BaseModel, ValidationError
 
 from fsacd.errors import Forbidden, Refused, Unavailable
 from fsacd.http import actions, changes, explain, health, queries
+from fsacd.http import customers as customers_routes
 from fsacd.http.access import Access, Token
-from fsacd.http.api import ApiSettings, Context, Daemon, Metrics, StoredExplanations
+from fsacd.http.api import ApiSettings, Context, CustomerDesk, Daemon, Metrics, StoredExplanations
 from fsacd.http.bodies import Body, Query
 from fsacd.http.buckets import Crowd
 from fsacd.http.hosts import Hosts
@@ -47,6 +48,7 @@ ROUTES: tuple[Route, ...] = (
     *explain.ROUTES,
     *actions.ROUTES,
     *changes.ROUTES,
+    *customers_routes.ROUTES,
 )
 
 
@@ -58,13 +60,14 @@ def make_app(
     wall: Callable[[], float] = time.time,
     explanations: StoredExplanations | None = None,
     access: Access | None = None,
+    customers: CustomerDesk | None = None,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """The application, ready for a server. `clock` is monotonic, `wall` Unix time.
 
-    Without a database there are no `explanations`. `access` knows the tokens, and is what the server asks, too, whom to
-    let in; if none is given, those of the settings hold for ever.
+    Without a database there are no `explanations` and no `customers`. `access` knows the tokens, and is what the server
+    asks, too, whom to let in; if none is given, those of the settings hold for ever.
     """
-    context = Context(daemon, settings, metrics, clock, wall, explanations)
+    context = Context(daemon, settings, metrics, clock, wall, explanations, customers)
     if access is None:
         access = Access(settings.tokens, rate=settings.rate, burst=settings.burst, clock=clock)
     app = falcon.App(middleware=[_Hosts(settings)])

@@ -66,6 +66,7 @@ class Call(Answer):
     )
     name: str
     customer: str
+    customer_id: str | None = Field(default=None, description="The customer in the database, who is at /customers.")
     language: str
     required_skills: dict[str, int] = Field(description="Skill to least level, 1 to 10; what holds now.")
     reserved_for: str | None = Field(description="The agent whom it waits for alone.")

@@ -24,12 +24,14 @@ _REF = "#/components/schemas/{model}"
 _PARAMETERS = {
     "agent_id": "The agent's id in the configuration.",
     "queue_name": "The queue's name in the configuration.",
+    "customer_id": "The customer's id, like c17.",
     "call_id": "The call's id, or at least six of its first characters when no other call begins so.",
 }
 _PARAMETER_SCHEMAS: dict[str, dict[str, Any]] = {
     "agent_id": {"type": "string", "minLength": 1},
     "queue_name": {"type": "string", "minLength": 1},
     "call_id": {"type": "string", "minLength": PREFIX_MIN},
+    "customer_id": {"type": "string", "pattern": "^c[0-9]{1,18}$"},
 }
 
 
@@ -50,7 +52,7 @@ def document(routes: Sequence[Route]) -> bytes:
         "info": {
             "title": "fsacd",
             "version": __version__,
-            "description": "Queues, agents and calls of the fsacd call distributor.\n\n" + _roles(),
+            "description": "Queues, agents, calls and customers of the fsacd call distributor.\n\n" + _roles(),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": paths,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TypedDict, cast
 
 from fsacd.core.views import AgentView, CallView, QueueView, Snapshot, Substituted
+from fsacd.customers import called
 from fsacd.http import models as m
 from fsacd.trouble import shortened
 
@@ -109,6 +110,7 @@ class Presenter:
             # Switches often repeat the number as the name, and some sites use it as the customer's key.
             name=self._caller_text(view.name),
             customer=self._caller_text(view.customer),
+            customer_id=called(view.customer_id) if view.customer_id else None,
             language=well_formed(view.language),
             required_skills=dict(view.required),
             reserved_for=view.reserved_for,

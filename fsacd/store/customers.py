@@ -1,30 +1,34 @@
-"""Callers who are known by their number, in the table `customers`: read by the daemon, written by `fsacd customer`.
+"""Callers who are known by their numbers, in the table `customers`: read by the daemon, for recognition.
 
-The daemon asks for the table's revision every few seconds, and reads the table when it has changed. Asking is better
-than being told here: it goes through poolers, survives a broken connection without missing a change, and costs the
-database one row.
+The daemon asks for the table's revision every few seconds, and reads what has changed since: a few numbers, or
+everything where it was too much. Asking is better than being told here: it goes through poolers, survives a broken
+connection without missing a change, and costs the database one row. What this daemon itself has changed it reads at
+once (`wake`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import gevent
 import orjson
 import psycopg
 import structlog
+from gevent.event import Event as Signal
 from psycopg.rows import class_row
 
 from fsacd import watched
 from fsacd.core.rules import SkillLevels
+from fsacd.customers import Record, Settings, differing, told
 from fsacd.number_plan import PLAIN, NumberPlan
 from fsacd.recognition import Customer
+from fsacd.store import customer_records as records
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
+from fsacd.store.customer_records import BARE, bare
 from fsacd.store.retries import Retries
-from fsacd.store.rows import clean
 from fsacd.store.settings import StoreSettings
 
 _log = structlog.get_logger(__name__)
@@ -35,22 +39,28 @@ _FETCH = 500
 _AT_ONCE = 50
 _BREATH_S = 0.0005
 _LEVELS = range(1, 11)
-_READ = """
-    SELECT number, priority, head_start_ms, skills::text, agent, language, name
-    FROM customers ORDER BY number COLLATE "C"
+# So many changes the database remembers one by one.
+_REMEMBERED = 10_000
+_ENTRY = """
+    SELECT n.number, c.priority, c.head_start_ms, c.skills::text, c.agent, c.language, c.name, c.id, c.number
+    FROM customer_numbers n JOIN customers c ON c.id = n.customer_id
 """
-_WRITE = """
-    INSERT INTO customers (number, priority, head_start_ms, skills, agent, language, name, changed_at, changed_by)
-    VALUES (%s, %s, %s, %s::jsonb, %s, %s, %s, now(), %s)
-    ON CONFLICT (number) DO UPDATE SET
-        priority = excluded.priority, head_start_ms = excluded.head_start_ms, skills = excluded.skills,
-        agent = excluded.agent, language = excluded.language, name = excluded.name,
-        changed_at = excluded.changed_at, changed_by = excluded.changed_by
-    RETURNING xmax = 0
-"""
+# In pages along the index: a million rows take longer than a statement may.
+_READ = f"{_ENTRY} WHERE n.number > %s ORDER BY n.number LIMIT {_FETCH}"
+_READ_SOME = f"{_ENTRY} WHERE {BARE.replace('number', 'n.number')} = ANY(%s) ORDER BY n.number"
+_CHANGED = "SELECT DISTINCT number FROM customers_changed WHERE revision > %s"
 
-# Takes all entries in the place of those before, and says in one sentence what of them it does not take, if anything.
-Replace = Callable[[Iterable[Customer]], str]
+
+class Known(Protocol):
+    """Who is recognised (fsacd.recognition). Both say in one sentence what they do not take, if there is anything."""
+
+    def replace_stored(self, entries: Iterable[Customer]) -> str:
+        """Take all entries in the place of those before."""
+        ...
+
+    def update_stored(self, numbers: Iterable[str], entries: Iterable[Customer]) -> str:
+        """Take these in the place of those with these numbers."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +79,44 @@ class StoredCustomer:
 
 
 class CustomerFeed:
-    """Hands the table to `replace` at the start and after each change; a database that is away changes nothing.
+    """Hands the table to `known` at the start and what has changed after each change; a database that is away: nothing.
 
-    `replace` is given an iterable that waits for the database while it is gone through, so that the calls go on; when
-    the database is lost in the middle of it, it raises, and `replace` must then leave everything as it was.
+    `known` is given an iterable that waits for the database while it is gone through, so that the calls go on; when
+    the database is lost in the middle of it, it raises, and `known` must then leave everything as it was. `after` is
+    called when something has become known; it may take its time, but not wait for anybody.
     """
 
-    def __init__(self, settings: StoreSettings, replace: Replace, *, poll_ms: int = POLL_MS) -> None:
+    def __init__(
+        self,
+        settings: StoreSettings,
+        known: Known,
+        *,
+        poll_ms: int = POLL_MS,
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings = settings
-        self._replace = replace
+        self._table = known
+        self._after = after
         self._poll_ms = poll_ms
+        self._wake = Signal()
         self._worker: gevent.Greenlet[[], None] | None = None
         self._known: int | None = None
+        self._anew = False
         self._wrong = 0
 
     def start(self) -> None:
         """Begin to read."""
         if self._worker is None:
             self._worker = watched.keep("customers", self._run)
+
+    def wake(self) -> None:
+        """Something has changed: look at once."""
+        self._wake.set()
+
+    def read_anew(self) -> None:
+        """Read everything, and not only what has changed: more or fewer have a place now."""
+        self._anew = True
+        self._wake.set()
 
     def stop(self) -> None:
         """End; what has been read stays in force."""
@@ -106,7 +136,8 @@ class CustomerFeed:
                     while True:
                         self._look(connection)
                         retries.succeeded()
-                        gevent.sleep(self._poll_ms / 1_000)
+                        self._wake.wait(self._poll_ms / 1_000)
+                        self._wake.clear()
             except (Exception, gevent.Timeout) as error:  # noqa: BLE001 - Retries tells our faults from the database's
                 retries.failed(error)
 
@@ -120,37 +151,73 @@ class CustomerFeed:
             limit_statements(connection, self._settings.statement_timeout_ms)
             found = connection.execute("SELECT revision FROM customers_revision").fetchone()
         revision = None if found is None else int(found[0])
-        if revision is None or revision != self._known:
-            self._wrong = 0
-            counted = _Counted(self._rows(connection))
-            told = self._replace(counted)
-            self._known = revision
-            _log.info("customers are known", customers=counted.count, revision=revision)
-            if self._wrong:
-                _log.error("customers are left out: their skills are no levels from 1 to 10", customers=self._wrong)
-            if told:
-                _log.error(told)
+        if self._anew:
+            self._anew, self._known = False, None
+        is_new = revision is None or revision != self._known
+        if is_new:
+            self._read(connection, revision)
         with self._bounded():
             connection.commit()
+        if is_new:
+            self._after()
 
-    def _rows(self, connection: psycopg.Connection) -> Iterator[Customer]:
-        with connection.cursor("customers") as cursor:
-            with self._bounded():
-                cursor.execute(_READ)
-            while True:
-                with self._bounded():
-                    rows = cursor.fetchmany(_FETCH)
-                for place, (number, priority, head_start_ms, skills, agent, language, name) in enumerate(rows, 1):
-                    if place % _AT_ONCE == 0:
-                        gevent.sleep(_BREATH_S)
-                    levels = _levels(skills)
-                    if levels is None:
-                        self._wrong += 1
-                    else:
-                        yield Customer(number, priority, head_start_ms, levels, agent, language, name)
-                if len(rows) < _FETCH:
-                    return
-                gevent.sleep(0.001)  # the calls go first, even when the database is faster than we are
+    def _read(self, connection: psycopg.Connection, revision: int | None) -> None:
+        self._wrong = 0
+        numbers = self._changed_since(connection, revision)
+        if numbers is None:
+            counted = _Counted(self._all(connection))
+            said = self._table.replace_stored(counted)
+        else:
+            forms = {bare(form) for form in self._settings.plan.forms(self._settings.plan.identities(numbers))}
+            forms |= {bare(number) for number in numbers}
+            counted = _Counted(self._customers(self._fetched(connection, _READ_SOME, (sorted(forms),))))
+            # All of them first: nothing yields while they take their places.
+            said = self._table.update_stored(numbers, list(counted))
+        self._known = revision
+        _log.info(
+            "customers are known",
+            numbers=counted.count,
+            revision=revision,
+            read="all" if numbers is None else "changed",
+        )
+        if self._wrong:
+            _log.error("customers are left out: their skills are no levels from 1 to 10", customers=self._wrong)
+        if said:
+            _log.error(said)
+
+    def _changed_since(self, connection: psycopg.Connection, revision: int | None) -> list[str] | None:
+        """The numbers that mean something else than when we read last; None: read everything."""
+        known = self._known
+        if revision is None or known is None or not 0 < revision - known < _REMEMBERED:
+            return None
+        numbers = [row[0] for row in self._fetched(connection, _CHANGED, (known,))]
+        return None if None in numbers else numbers
+
+    def _all(self, connection: psycopg.Connection) -> Iterator[Customer]:
+        last = ""
+        while True:
+            rows = self._fetched(connection, _READ, (last,))
+            yield from self._customers(rows)
+            if len(rows) < _FETCH:
+                return
+            last = rows[-1][0]
+            gevent.sleep(0.001)  # the calls go first, even when the database is faster than we are
+
+    def _customers(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Customer]:
+        for place, (number, priority, head_start_ms, skills, *rest) in enumerate(rows, 1):
+            if place % _AT_ONCE == 0:
+                gevent.sleep(_BREATH_S)
+            levels = _levels(skills)
+            if levels is None:
+                self._wrong += 1
+                continue
+            agent, language, name, customer_id, first = rest
+            main = "" if first == number else first
+            yield Customer(number, priority, head_start_ms, levels, agent, language, name, customer_id, main)
+
+    def _fetched(self, connection: psycopg.Connection, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        with self._bounded():
+            return connection.execute(query.encode(), values).fetchall()
 
     def _bounded(self) -> gevent.Timeout:
         return gevent.Timeout((self._settings.statement_timeout_ms + GRACE_MS) / 1_000)
@@ -180,50 +247,47 @@ def _levels(text: str) -> SkillLevels | None:
 
 
 def put(connection: psycopg.Connection, customer: Customer, by: str, plan: NumberPlan = PLAIN) -> bool:
-    """Write a customer, in the place of older ones with their number, and who did it; True when they are new.
+    """Write a customer, or say anew how the calls of the one who has this number are treated; True when they are new.
 
-    Older ones may stand there by another way to write the number.
+    Other numbers and own fields stay.
 
     Raises:
         psycopg.Error: the database refused, and nothing was changed.
     """
+    settings = Settings(
+        customer.name, customer.priority, customer.head_start_ms, customer.skills, customer.agent, customer.language
+    )
     with connection.transaction():
-        others = _others(customer.number, plan)
-        replaced = 0
-        if others:
-            replaced = connection.execute("DELETE FROM customers WHERE number = ANY(%s)", (others,)).rowcount
-        skills = orjson.dumps(dict(customer.skills)).decode()
-        row = connection.execute(
-            _WRITE,
-            (
-                customer.number, customer.priority, customer.head_start_ms, skills,
-                customer.agent, customer.language, customer.name, by,
-            ),
-        ).fetchone()  # fmt: skip
-        _note(connection, "customer_set", customer.number, summary(customer), by)
-    return row == (True,) and not replaced
-
-
-def _others(number: str, plan: NumberPlan) -> list[str]:
-    return [form for form in plan.forms([number]) if form != number]
+        records.begin(connection)
+        wanted = plan.identity(customer.number)
+        owner = records.find(connection, plan, [wanted]).get(wanted)
+        if owner is None:
+            records.create(connection, [Record(0, (customer.number,), settings)], by)
+            return True
+        before = records.one(connection, owner)
+        numbers = [customer.number if plan.identity(number) == wanted else number for number in before.numbers]
+        after = replace(before, numbers=tuple(dict.fromkeys(numbers)), settings=settings)
+        if differing(before, after):
+            records.write(connection, before, after, by)
+        return False
 
 
 def remove(connection: psycopg.Connection, number: str, by: str, plan: NumberPlan = PLAIN) -> bool:
-    """Take a customer out, however the number is written, and note who did it; False when there is none with it.
+    """Take the customer out who has this number, however it is written; False when there is none with it.
 
     Raises:
         psycopg.Error: the database refused, and nothing was changed.
     """
     with connection.transaction():
-        forms = plan.forms([number])
-        gone = connection.execute("DELETE FROM customers WHERE number = ANY(%s)", (forms,)).rowcount > 0
-        if gone:
-            _note(connection, "customer_removed", number, "", by)
-    return gone
+        records.begin(connection)
+        owners = set(records.find(connection, plan, [number]).values())
+        for owner in owners:
+            records.delete(connection, owner, by)
+    return bool(owners)
 
 
 def stored(connection: psycopg.Connection, forms: Sequence[str] | None = None) -> Iterator[StoredCustomer]:
-    """All customers by number, or those whose number is written in one of these forms.
+    """All customers by number, or those of whom a number is written in one of these forms.
 
     Raises:
         psycopg.Error: the database cannot be read.
@@ -233,7 +297,8 @@ def stored(connection: psycopg.Connection, forms: Sequence[str] | None = None) -
         yield from cursor.execute(
             "SELECT number, priority, head_start_ms, skills, agent, language, name, changed_by, "
             "to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS changed_at "
-            "FROM customers WHERE %(forms)s::text[] IS NULL OR number = ANY(%(forms)s) "
+            "FROM customers WHERE %(forms)s::text[] IS NULL "
+            "OR id IN (SELECT customer_id FROM customer_numbers WHERE number = ANY(%(forms)s)) "
             'ORDER BY number COLLATE "C"',
             {"forms": None if forms is None else list(forms)},
         )
@@ -241,20 +306,7 @@ def stored(connection: psycopg.Connection, forms: Sequence[str] | None = None) -
 
 def summary(customer: Customer) -> str:
     """What is known of a customer beside his number, on one line; what is empty is left out."""
-    parts: list[tuple[str, Any]] = [
-        ("priority", customer.priority),
-        ("head start", f"{customer.head_start_ms / 1_000:g} s" if customer.head_start_ms else None),
-        ("skills", ", ".join(f"{skill} {level}" for skill, level in customer.skills)),
-        ("agent", customer.agent),
-        ("language", customer.language),
-        ("name", customer.name),
-    ]
-    return "; ".join(f"{name} {value}" for name, value in parts if value not in (None, ""))
-
-
-def _note(connection: psycopg.Connection, kind: str, subject: str, detail: str, by: str) -> None:
-    connection.execute(
-        "INSERT INTO changes (kind, subject, detail, by, at) VALUES (%s, %s, %s, %s, clock_timestamp()) "
-        "ON CONFLICT DO NOTHING",
-        (kind, subject, clean(detail), by),
+    settings = Settings(
+        customer.name, customer.priority, customer.head_start_ms, customer.skills, customer.agent, customer.language
     )
+    return told(Record(0, (customer.number,), settings))

@@ -33,12 +33,12 @@ _log = structlog.get_logger(__name__)
 REQUEST: Final = "erase."
 ERASED: Final = "(erased)"
 # The kinds of changes whose subject is a caller's number.
-CUSTOMER_CHANGES: Final = ("customer_set", "customer_removed")
+CUSTOMER_CHANGES: Final = ("customer_set", "customer_removed", "customer_merged")
 # In the texts of explanations shorter numbers would be found where they are none.
 _TELLING_DIGITS: Final = 5
 _REQUEST_BYTES: Final = 1 << 20
 _ASKING_S: Final = 0.05
-_CALL_BLANKS: Final = {"number": "", "name": "", "customer": "", "leg_uuid": None}
+_CALL_BLANKS: Final = {"number": "", "name": "", "customer": "", "leg_uuid": None, "customer_id": None}
 
 
 class Changeable(Protocol):

@@ -35,16 +35,24 @@ Pairs = Sequence[tuple[str, str]]
 class LastAgents:
     """Asks history once, in the background, for the last agents of at most `limit` callers, and posts them.
 
-    `post` gets facts with pairs of number and agent; the oldest come first, so that the newest stay.
+    `post` gets facts with pairs of number and agent; the oldest come first, so that the newest stay. `key_of` gives
+    what the caller with an identity is remembered by.
     """
 
     def __init__(
-        self, settings: StoreSettings, post: Callable[[LastAgentsKnown], None], limit: int, *, days: int = 30
+        self,
+        settings: StoreSettings,
+        post: Callable[[LastAgentsKnown], None],
+        limit: int,
+        *,
+        days: int = 30,
+        key_of: Callable[[str], str] = str,
     ) -> None:
         self._settings = settings
         self._post = post
         self._limit = limit
         self._days = days
+        self._key_of = key_of
         self._worker: gevent.Greenlet[[], None] | None = None
 
     def start(self) -> None:
@@ -88,7 +96,7 @@ class LastAgents:
                     with gevent.Timeout((timeout_ms + GRACE_MS) / 1_000):
                         rows = cursor.fetchmany(_FETCH)
                     for number, agent_id in rows:
-                        known.setdefault(self._settings.plan.identity(number), agent_id)
+                        known.setdefault(self._key_of(self._settings.plan.identity(number)), agent_id)
                     if len(rows) < _FETCH or len(known) >= self._limit:
                         break
             return list(known.items())[: self._limit][::-1]

@@ -1,12 +1,15 @@
 """What history knows of a caller by his number: given out, or erased. For the command line, never on a call's path.
 
-Numbers are compared by the number plan, as everywhere (`fsacd.number_plan`).
+Numbers are compared by the number plan, as everywhere (`fsacd.number_plan`). Whoever is a customer in the database
+is one person with all the numbers of that customer, and with those who have become one with them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -19,7 +22,10 @@ from fsacd.store.rows import clean
 
 _FETCH: Final = 500
 # In this order, what belongs together stays so for a reader: the person, his calls, what was decided about them.
-TABLES: Final = ("customers", "calls", "offers", "decisions", "changes", "agent_states")
+TABLES: Final = (
+    "customers", "customer_numbers", "customer_fields", "calls", "offers", "decisions", "changes", "agent_states",
+)  # fmt: skip
+_CHANGED: Final = "(SELECT c.changed_at FROM customers c WHERE c.id = customer_id)"
 # Table → (the moment that a span of time is about, the order).
 _MOMENTS: Final = {
     "calls": "arrived_at",
@@ -28,21 +34,29 @@ _MOMENTS: Final = {
     "changes": "at",
     "agent_states": "started_at",
     "customers": "changed_at",
+    "customer_numbers": _CHANGED,
+    "customer_fields": _CHANGED,
 }
 # Which rows of a table are a person's, by the forms in which his numbers stand in history.
+_CALLS: Final = "number = ANY(%(forms)s) OR customer_id = ANY(%(ids)s)"
+_OF_CALLS: Final = f"IN (SELECT call_id FROM calls WHERE {_CALLS})"  # noqa: S608 - texts of this module
 _HIS: Final = {
-    "customers": "number = ANY(%(forms)s)",
-    "calls": "number = ANY(%(forms)s)",
-    "offers": "call_id IN (SELECT call_id FROM calls WHERE number = ANY(%(forms)s))",
-    "decisions": "call_id IN (SELECT call_id FROM calls WHERE number = ANY(%(forms)s))",
-    "changes": "subject IN (SELECT call_id FROM calls WHERE number = ANY(%(forms)s)) "
-    "OR (kind = ANY(%(kinds)s) AND subject = ANY(%(forms)s))",
+    "customers": "id = ANY(%(ids)s)",
+    "customer_numbers": "customer_id = ANY(%(ids)s)",
+    "customer_fields": "customer_id = ANY(%(ids)s)",
+    "calls": _CALLS,
+    "offers": f"call_id {_OF_CALLS}",
+    "decisions": f"call_id {_OF_CALLS}",
+    "changes": f"subject {_OF_CALLS} OR (kind = ANY(%(kinds)s) AND subject = ANY(%(forms)s))",
 }
+_BLANK_CALLS: Final = f"""
+    UPDATE calls SET number = '', name = '', customer = '', leg_uuid = NULL, customer_id = NULL WHERE {_CALLS}
+"""  # noqa: S608 - texts of this module
 # Every number that stands anywhere. Along the index of calls; whether it is the one in question is told in Python,
 # so that numbers are compared in one way everywhere.
 _NUMBERS: Final = """
     SELECT DISTINCT number FROM calls WHERE number <> ''
-    UNION SELECT number FROM customers
+    UNION SELECT number FROM customer_numbers
     UNION SELECT subject FROM changes WHERE kind = ANY(%s)
 """
 # Written anew: without its subject a change may be the same as another, which is then there already.
@@ -57,31 +71,53 @@ _NOTE: Final = """
 """
 
 
-def forms(connection: psycopg.Connection, numbers: Sequence[str], plan: NumberPlan = PLAIN) -> list[str]:
-    """The forms in which these numbers stand in history: '+49 30/123' for +4930123.
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in history: the identities of their numbers, the forms in which they stand there, and customers' ids."""
+
+    identities: frozenset[str]
+    forms: tuple[str, ...]
+    ids: tuple[int, ...]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the conditions in `_HIS` are about."""
+        return {"forms": list(self.forms), "ids": list(self.ids), "kinds": list(CUSTOMER_CHANGES)}
+
+
+def person(connection: psycopg.Connection, numbers: Sequence[str], plan: NumberPlan = PLAIN) -> Person:
+    """Who has these numbers. Forms are as '+49 30/123' for +4930123.
 
     Raises:
         psycopg.Error: the database cannot be read.
     """
     wanted = plan.identities(numbers)
+    forms = _forms(connection, wanted, plan)
+    owners = connection.execute("SELECT DISTINCT customer_id FROM customer_numbers WHERE number = ANY(%s)", (forms,))
+    ids = [row[0] for row in owners]
+    theirs = connection.execute("SELECT number FROM customer_numbers WHERE customer_id = ANY(%s)", (ids,))
+    whole = wanted | plan.identities(row[0] for row in theirs)
+    if whole != wanted:
+        forms = _forms(connection, whole, plan)
+    merged = connection.execute("SELECT id FROM customers_merged WHERE customer_id = ANY(%s)", (ids,)).fetchall()
+    return Person(whole, tuple(forms), (*ids, *(row[0] for row in merged)))
+
+
+def _forms(connection: psycopg.Connection, wanted: AbstractSet[str], plan: NumberPlan) -> list[str]:
     with connection.cursor("numbers") as cursor:
         cursor.itersize = _FETCH
         cursor.execute(_NUMBERS, (list(CUSTOMER_CHANGES),))
         return [number for (number,) in cursor if plan.identity(number) in wanted]
 
 
-def of_person(connection: psycopg.Connection, table: str, his_forms: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The rows of a table that are about the callers with these `forms`; agents' states are about no caller.
+def of_person(connection: psycopg.Connection, table: str, whose: Person) -> Iterator[dict[str, Any]]:
+    """The rows of a table that are about a person; agents' states are about no caller.
 
     Raises:
         psycopg.Error: the database cannot be read.
     """
     if table in _HIS:
-        yield from _read(connection, table, _HIS[table], _values(his_forms))
-
-
-def _values(his_forms: Sequence[str]) -> dict[str, Any]:
-    return {"forms": list(his_forms), "kinds": list(CUSTOMER_CHANGES)}
+        yield from _read(connection, table, _HIS[table], whose.values)
 
 
 def of_span(connection: psycopg.Connection, table: str, begin: str | None, end: str | None) -> Iterator[dict[str, Any]]:
@@ -116,22 +152,25 @@ def _read(connection: psycopg.Connection, table: str, where: str, values: dict[s
 def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str, plan: NumberPlan = PLAIN) -> Counter[str]:
     """Erase the callers with these numbers and return how many rows of which table were changed; all or nothing.
 
-    Calls stay without number, name, customer and leg; of changes to the customer who, when and what kind stay; his
-    entry among the customers goes. That it was done, and by whom, is noted in `changes`, without a number.
+    Calls stay without number, name, customer and leg; of changes to the customer who, when and what kind stay; their
+    entry among the customers goes, with all numbers and own fields, and with whoever has become one with them. That it
+    was done, and by whom, is noted in `changes`, without a number.
 
     Raises:
         psycopg.Error: the database refused, and nothing was changed.
     """
     done: Counter[str] = Counter()
     with connection.transaction():
-        values = _values(forms(connection, numbers, plan))
-        done["customers"] = connection.execute("DELETE FROM customers WHERE number = ANY(%(forms)s)", values).rowcount
-        done["decisions"] = _scrub(connection, values, plan.forms(plan.identities(numbers)))
+        whose = person(connection, numbers, plan)
+        values = whose.values
+        fields = "DELETE FROM customer_fields WHERE customer_id = ANY(%(ids)s)"
+        done["customer_fields"] = connection.execute(fields, values).rowcount
+        done["customers"] = connection.execute("DELETE FROM customers WHERE id = ANY(%(ids)s)", values).rowcount
+        # Whose numbers have changed is noted for the daemons; they read all of them anew instead.
+        connection.execute("UPDATE customers_changed SET number = NULL WHERE number = ANY(%(forms)s)", values)
+        done["decisions"] = _scrub(connection, values, plan.forms(whose.identities))
         done["changes"] = connection.execute(_BLANK_CHANGES, values).rowcount
-        done["calls"] = connection.execute(
-            "UPDATE calls SET number = '', name = '', customer = '', leg_uuid = NULL WHERE number = ANY(%(forms)s)",
-            values,
-        ).rowcount
+        done["calls"] = connection.execute(_BLANK_CALLS.encode(), values).rowcount
         detail = ", ".join(f"{table} {count}" for table, count in sorted((+done).items())) or "nothing was there"
         connection.execute(_NOTE, (clean(detail), by))
     return +done

@@ -84,7 +84,7 @@ CALLS = _table(
     "call_id text, queue text, outcome text, detail text, arrived_at timestamptz, ended_at timestamptz, "
     "waited_ms bigint, talked_ms bigint, agent_id text, offers integer, priority integer, number text, name text, "
     "customer text, switch text, leg_uuid text, after text, language text, number_believed boolean, "
-    "evidence text, epoch bigint, resumes text",
+    "evidence text, epoch bigint, resumes text, customer_id bigint",
     Better("call_id", standing_in_sql),
 )
 OFFERS = _table(
@@ -178,7 +178,7 @@ def _call(call: CallEnded, wall: Wall) -> tuple[Value, ...]:
         call.call_id, call.queue, call.outcome.value, call.detail, wall(call.arrived_ms), wall(call.ended_ms),
         call.waited_ms, call.talked_ms, call.agent_id, call.offers, call.priority, call.number, call.name,
         call.customer, call.switch, call.leg_uuid, call.after, call.language, call.number_believed,
-        call.evidence.value, call.epoch, call.resumes,
+        call.evidence.value, call.epoch, call.resumes, call.customer_id or None,
     )  # fmt: skip
 
 

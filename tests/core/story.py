@@ -239,6 +239,8 @@ def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.Ca
         named_agent=given.get("named_agent", ""),
         source=given.get("source", ""),
         number_believed={"yes": True, "no": False}.get(given.get("believed", "")),
+        customer_id=int(given.get("customer_id", "0")),
+        remembered_as=given.get("remembered_as", ""),
     )
 
 

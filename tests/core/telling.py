@@ -235,6 +235,7 @@ def _call_ended(record: r.CallEnded) -> str:
     after += f", in the place of {record.resumes}" if record.resumes else ""
     after += "" if record.evidence is Evidence.SAW_END else f", {record.evidence}"
     after += f", epoch {record.epoch}" if record.epoch else ""
+    after += f", of customer {record.customer_id}" if record.customer_id else ""
     return (
         f"{record.call_id} ENDS {record.outcome}{detail}{queue}, waited {_s(record.waited_ms)},"
         f" talked {_s(record.talked_ms)}, offers {record.offers}{agent}{after}"

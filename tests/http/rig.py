@@ -6,7 +6,7 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,12 +26,15 @@ from fsacd.core.views import (
     Snapshot,
     WhyNot,
 )
+from fsacd.customers import Change, Imported, ImportRow, Page, Record, Search, Settings
 from fsacd.errors import Forbidden, Refused
 from fsacd.http import health
 from fsacd.http.access import Access, Token
-from fsacd.http.api import ApiSettings, DaemonStatus, StoredExplanations, StoreStatus, SwitchStatus
+from fsacd.http.api import ApiSettings, CustomerDesk, DaemonStatus, StoredExplanations, StoreStatus, SwitchStatus
 from fsacd.http.app import make_app
+from fsacd.http.customer_forms import Terms
 from fsacd.http.server import ApiServer
+from fsacd.own_fields import FieldType
 from fsacd.rights import EVERYWHERE, Places, Principal, Role, Scope, Wish, may_ask
 
 # The engine's clock reads 1,000,000 ms at noon on the first of March 2026.
@@ -202,6 +205,56 @@ class FakeDaemon:
         self.resyncs = no
 
 
+@dataclass
+class FakeBook:
+    """One customer, c1, and what was asked about customers."""
+
+    record: Record = field(
+        default_factory=lambda: Record(
+            1, ("+4930111",), Settings("ACME"), {"contract": "K-1"}, "2026-03-01T12:00:00Z", "cli:root"
+        )
+    )
+    asked: list[str] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    wrong: Exception | None = None
+
+    def _answer(self, what: str, customer_id: int = 1) -> Record:
+        self.asked.append(what)
+        if self.wrong is not None:
+            raise self.wrong
+        if customer_id != 1:
+            raise KeyError(customer_id)
+        return self.record
+
+    def show(self, customer_id: int) -> Record:
+        return self._answer("show", customer_id)
+
+    def search(self, wanted: Search) -> Page:
+        return Page((self._answer(f"search {wanted}"),))
+
+    def create(self, wanted: Change, by: str) -> Record:
+        return self._answer(f"create {wanted.numbers} by {by}")
+
+    def change(self, customer_id: int, wanted: Change, by: str) -> Record:
+        self.changes.append(wanted)
+        return self._answer(f"change by {by}", customer_id)
+
+    def delete(self, customer_id: int, by: str) -> Record:
+        return self._answer(f"delete by {by}", customer_id)
+
+    def merge(self, kept_id: int, gone_id: int, by: str) -> tuple[Record, str]:
+        return self._answer(f"merge c{gone_id} by {by}", kept_id), ""
+
+    def take(self, rows: Sequence[ImportRow], by: str, *, dry_run: bool) -> Imported:
+        self._answer(f"take {len(rows)} by {by}{' dry' if dry_run else ''}")
+        return Imported(added=len(rows), owners=(None,) * len(rows))
+
+
+TERMS = Terms(
+    {"contract": FieldType.TEXT, "since": FieldType.DATE}, frozenset({"german", "french"}), frozenset({"1001", "1002"})
+)
+
+
 @dataclass(frozen=True)
 class Reply:
     """A whole answer."""
@@ -261,18 +314,21 @@ def serve(
     daemon: FakeDaemon | None = None,
     stored: StoredExplanations | None = None,
     access: Access | None = None,
+    customers: CustomerDesk | None = None,
     **settings: Any,
 ) -> Iterator[Rig]:
     """Serve a fake daemon until the block ends; it is noon there for ever.
 
-    `stored` is what its database holds, None: it has none.
+    `stored` is what its database holds, None: it has none. `customers`: whom it knows.
     """
     chosen = replace(SETTINGS, **settings)
     fake = daemon or FakeDaemon()
     if access is None:
         access = Access(chosen.tokens, rate=chosen.rate, burst=chosen.burst, clock=time.monotonic)
     text = b"fsacd_up 1\n", "text/plain; version=0.0.4"
-    app = make_app(fake, chosen, lambda: text, wall=lambda: NOON_MS / 1000, explanations=stored, access=access)
+    app = make_app(
+        fake, chosen, lambda: text, wall=lambda: NOON_MS / 1000, explanations=stored, access=access, customers=customers
+    )
     server = ApiServer(app, chosen, access, lambda path: health.page(fake.status(), path))
     server.start()
     try:

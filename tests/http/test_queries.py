@@ -61,6 +61,7 @@ def test_a_call_is_shown_with_times_and_units() -> None:
         "number_believed": False,
         "name": "Bob",
         "customer": "c-1",
+        "customer_id": None,
         "language": "de",
         "required_skills": {"german": 3},
         "reserved_for": "1002",

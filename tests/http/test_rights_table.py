@@ -12,16 +12,23 @@ from dataclasses import dataclass
 import pytest
 
 from fsacd.http.access import Access, Token
+from fsacd.http.api import CustomerDesk
 from fsacd.http.app import ROUTES
+from fsacd.http.customer_forms import Forms
 from fsacd.http.routes import Route
 from fsacd.rights import WISHES, Role, Scope, Verb
-from tests.http.rig import NOON_MS, SETTINGS, TOKENS, FakeDaemon, Rig, serve
+from tests.http.rig import NOON_MS, SETTINGS, TERMS, TOKENS, FakeBook, FakeDaemon, Rig, serve
 
 NOON_S = NOON_MS / 1000
 OWN, FOREIGN = "1001", "1002"
-SAMPLES = {"agent_id": OWN, "queue_name": "sales", "call_id": "c0ffee00"}
+SAMPLES = {"agent_id": OWN, "queue_name": "sales", "call_id": "c0ffee00", "customer_id": "c1"}
 # What a route cannot be asked without.
 BODIES = {"CallChange": {"priority": 1}, "CallSend": {"agent": OWN}, "AgentChange": {"skills": {}}}
+BODIES |= {
+    "CustomerNew": {"numbers": ["+4930222"]},
+    "CustomerMerge": {"customer": "c2"},
+    "CustomerImport": {"lines": [{"line": 2, "cells": {"numbers": "+4930222"}}]},
+}
 
 # --- the table: who may what, in words of its own ---------------------------------------------------------------------
 
@@ -56,6 +63,13 @@ TABLE = {
     "POST /api/v1/calls/{call_id}/send": FLOOR,
     "POST /api/v1/queues/{queue_name}/open": FLOOR,
     "POST /api/v1/queues/{queue_name}/close": FLOOR,
+    "GET /api/v1/customers": FLOOR,
+    "GET /api/v1/customers/{customer_id}": FLOOR,
+    "POST /api/v1/customers": FLOOR,
+    "POST /api/v1/customers/import": FLOOR,
+    "POST /api/v1/customers/{customer_id}/change": FLOOR,
+    "POST /api/v1/customers/{customer_id}/merge": FLOOR,
+    "POST /api/v1/customers/{customer_id}/delete": FLOOR,
     "POST /api/v1/reload": HOUSE,
     "POST /api/v1/resync": HOUSE,
 }
@@ -88,13 +102,18 @@ def named(route: Route) -> str:
 
 
 @pytest.fixture
-def rig() -> Iterator[Rig]:
+def book() -> FakeBook:
+    return FakeBook()
+
+
+@pytest.fixture
+def rig(book: FakeBook) -> Iterator[Rig]:
     """An API whose token of yesterday is over, and from which somebody's token has been taken."""
     yesterday = Token.of("yesterday", Role.ADMIN, "secret-of-yesterday", expires_s=NOON_S)
     left = Token.of("left", Role.ADMIN, "secret-of-somebody-who-left")
     access = Access((*TOKENS, yesterday, left), rate=SETTINGS.rate, burst=SETTINGS.burst, clock=lambda: 0.0)
     access.replace((*TOKENS, yesterday))
-    with serve(access=access) as rig:
+    with serve(access=access, customers=CustomerDesk(book, lambda: Forms(TERMS))) as rig:
         yield rig
 
 
@@ -119,13 +138,13 @@ def test_a_route_serves_those_of_its_row_alone(rig: Rig, route: Route) -> None:
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.method == "POST"], ids=named)
-def test_nothing_is_asked_of_the_engine_by_whoever_may_not(rig: Rig, route: Route) -> None:
+def test_nothing_is_asked_of_the_engine_by_whoever_may_not(rig: Rig, book: FakeBook, route: Route) -> None:
     """A refusal is not only an answer: nothing has happened."""
     rig.daemon.reloads = rig.daemon.resyncs = lambda: pytest.fail("it was done")
     for name, kind in KINDS.items():
         if name not in TABLE[named(route)].split():
             ask(rig, route, kind)
-    assert rig.daemon.asked == []
+    assert (rig.daemon.asked, book.asked) == ([], [])
 
 
 def test_an_expired_token_says_so() -> None:
@@ -162,8 +181,9 @@ def test_an_agents_token_may_stand_for_several() -> None:
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.method == "POST"], ids=named)
-def test_a_route_names_the_verb_of_what_it_asks_for(rig: Rig, route: Route) -> None:
+def test_a_route_names_the_verb_of_what_it_asks_for(rig: Rig, book: FakeBook, route: Route) -> None:
     """What the document says of a route is what the daemon looks at when its wish comes."""
     assert ask(rig, route, KINDS["admin"]) == 200
-    verbs = {WISHES[type(wish)] for wish in rig.daemon.asked} or {Verb.RELOAD, Verb.RESYNC}
+    changed = {Verb.CHANGE_CUSTOMERS} if book.asked else set()
+    verbs = {WISHES[type(wish)] for wish in rig.daemon.asked} | changed or {Verb.RELOAD, Verb.RESYNC}
     assert route.verb in verbs

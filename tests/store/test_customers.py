@@ -11,8 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from fsacd.core.events import CallQueued
+from fsacd.customers import Change, Search
+from fsacd.number_plan import NumberPlan
 from fsacd.recognition import Customer, Recognition
 from fsacd.store.connecting import connect_migrated
+from fsacd.store.customer_book import CustomerBook
 from fsacd.store.customers import CustomerFeed, put, remove, stored, summary
 from tests.store.rig import await_true, execute, quick, rows
 
@@ -27,12 +30,21 @@ class Table:
 
     def __init__(self, sentence: str = "") -> None:
         self.entries: list[Customer] = []
-        self.replaced = 0
+        self.replaced = self.updated = 0
         self._sentence = sentence
 
-    def __call__(self, entries: Iterable[Customer]) -> str:
-        self.entries = list(entries)
+    def replace_stored(self, entries: Iterable[Customer]) -> str:
+        self.entries = [replace(entry, customer_id=0) for entry in entries]
         self.replaced += 1
+        return self._sentence
+
+    def update_stored(self, numbers: Iterable[str], entries: Iterable[Customer]) -> str:
+        gone = set(numbers)
+        kept = [entry for entry in self.entries if entry.number not in gone]
+        self.entries = sorted(
+            [*kept, *(replace(entry, customer_id=0) for entry in entries)], key=lambda one: one.number
+        )
+        self.updated += 1
         return self._sentence
 
 
@@ -65,6 +77,91 @@ def test_what_is_written_is_read(table: str) -> None:
     with feeding(table, target):
         await_true(lambda: target.replaced == 1)
     assert target.entries == [VIP, PLAIN]
+
+
+class Known(Recognition):
+    """What is recognised, and how often all of it was read, and a part."""
+
+    def __init__(self) -> None:
+        super().__init__(plan=NumberPlan(country="DE", international="00", trunk="0"))
+        self.read: list[str] = []
+
+    def replace_stored(self, entries: Iterable[Customer]) -> str:
+        self.read.append("all")
+        return super().replace_stored(entries)
+
+    def update_stored(self, numbers: Iterable[str], entries: Iterable[Customer]) -> str:
+        self.read.append("some")
+        return super().update_stored(numbers, entries)
+
+
+def test_a_change_costs_what_it_changes(table: str) -> None:
+    """After the first time only what has changed is read, by whatever program; after very much everything is."""
+    known = Known()
+    settings = replace(quick(table), plan=known.plan)
+    book = CustomerBook(settings)
+    calls = []
+    feed = CustomerFeed(settings, known, poll_ms=20, after=lambda: calls.append(len(known)))
+    feed.start()
+    try:
+        await_true(lambda: known.read == ["all"])
+        acme = book.create(Change(("+4930111", "+4930112"), (), {"name": "ACME"}), "api:desk").customer_id
+        await_true(lambda: known.find("030112") is not None)
+        assert known.find("030112") == Customer("+4930112", name="ACME", customer_id=acme, main="+4930111")
+        book.change(acme, Change(None, (), {"name": "ACME Ltd"}), "api:desk")
+        await_true(
+            lambda: all(one is not None and one.name == "ACME Ltd" for one in map(known.find, ("030111", "030112")))
+        )
+        execute(table, "INSERT INTO customers (number, name) VALUES ('030/222-222', 'by a program')")
+        await_true(lambda: known.find("+4930222222") is not None)
+        baker = book.search(Search(number="030222222")).records[0].customer_id
+        book.merge(acme, baker, "api:desk")
+        await_true(lambda: (known.find("030222222") or Customer("")).customer_id == acme)
+        book.delete(acme, "api:desk")
+        await_true(lambda: len(known) == 0)
+        assert set(known.read[1:]) == {"some"}
+        assert calls[-1] == 0
+        execute(table, "INSERT INTO customers (number) SELECT '+49301' || n FROM generate_series(1000, 1999) AS n")
+        await_true(lambda: len(known) == 1_000)
+        assert known.read[-1] == "all"
+        execute(table, "TRUNCATE customers")
+        await_true(lambda: len(known) == 0)
+    finally:
+        feed.stop()
+
+
+def test_whoever_changes_something_need_not_wait(table: str) -> None:
+    """What this daemon has changed itself it reads at once, and not when it would have looked again."""
+    known = Known()
+    settings = replace(quick(table), plan=known.plan)
+    feed = CustomerFeed(settings, known, poll_ms=3_600_000)
+    book = CustomerBook(settings, feed.wake)
+    feed.start()
+    try:
+        await_true(lambda: known.read == ["all"])
+        book.create(Change(("+4930111",)), "api:desk")
+        await_true(lambda: known.find("030111") is not None)
+        known.limit = 0
+        feed.read_anew()
+        await_true(lambda: len(known) == 0)
+        assert known.left_out == 1
+    finally:
+        feed.stop()
+
+
+def test_a_number_that_is_the_same_by_meaning(table: str) -> None:
+    """Of two rows that mean one number the one that is read first is known; when it goes the other one is."""
+    known = Known()
+    feed = CustomerFeed(replace(quick(table), plan=known.plan), known, poll_ms=20)
+    feed.start()
+    try:
+        await_true(lambda: known.read == ["all"])
+        execute(table, "INSERT INTO customers (number, name) VALUES ('030111222', 'b'), ('+4930111222', 'a')")
+        await_true(lambda: (known.find("030111222") or Customer("")).name == "a")
+        execute(table, "DELETE FROM customers WHERE name = 'a'")
+        await_true(lambda: (known.find("030111222") or Customer("")).name == "b")
+    finally:
+        feed.stop()
 
 
 def test_an_empty_table_is_told_once(database: str) -> None:
@@ -115,8 +212,8 @@ def test_who_did_it(table: str) -> None:
     known = "priority 2; head start 60 s; skills french 3, vip 10"
     assert rows(table, "SELECT kind, subject, detail, by FROM changes ORDER BY at") == [
         ("customer_set", "+4930123", f"{known}; agent anna; language fr; name Zoë GmbH", "cli:root"),
-        ("customer_set", "+4930123", f"{known}; language fr; name Zoë GmbH", "cli:root"),
-        ("customer_removed", "+4930123", "", "cli:anna"),
+        ("customer_set", "+4930123", f"changed agent: {known}; language fr; name Zoë GmbH", "cli:root"),
+        ("customer_removed", "+4930123", f"{known}; language fr; name Zoë GmbH", "cli:anna"),
     ]
 
 
@@ -174,7 +271,7 @@ def test_a_lost_connection(table: str) -> None:
         add(table, PLAIN)
         await_true(lambda: target.entries == [VIP, PLAIN])
         await_true(lambda: any(line["log_level"] == "warning" for line in logs))
-    assert target.replaced == 2
+    assert (target.replaced, target.updated) == (1, 1)
 
 
 def test_no_database(tmp_path: Path) -> None:
@@ -187,7 +284,7 @@ def test_no_database(tmp_path: Path) -> None:
     assert [line["log_level"] for line in logs] == ["warning"]
 
 
-def test_many_customers_hold_nobody_up(table: str) -> None:
+def test_many_customers_hold_nobody_up(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long table is taken a little at a time: others get their turns meanwhile, and callers are then recognised."""
     execute(
         table,
@@ -212,9 +309,11 @@ def test_many_customers_hold_nobody_up(table: str) -> None:
             yield entry
 
     other = gevent.spawn(decide)
-    feed = CustomerFeed(
-        quick(table), lambda entries: recognition.replace_stored(entries_between_turns(entries)), poll_ms=20
+    taken = Recognition.replace_stored
+    monkeypatch.setattr(
+        Recognition, "replace_stored", lambda self, entries: taken(self, entries_between_turns(entries))
     )
+    feed = CustomerFeed(quick(table), recognition, poll_ms=20)
     feed.start()
     await_true(lambda: len(recognition) == 20_000)
     other.kill()
@@ -229,18 +328,19 @@ def test_lost_in_the_middle(table: str) -> None:
     execute(table, "INSERT INTO customers (number) SELECT '+49' || n FROM generate_series(1, 3000) AS n")
     seen: list[int] = []
 
-    def interrupted(entries: Iterable[Customer]) -> str:
-        taken = 0
-        for _ in entries:
-            taken += 1
-            if taken == 700 and not seen:
-                seen.append(taken)
-                execute(table, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                        "WHERE application_name LIKE '%%customers'")  # fmt: skip
-        seen.append(taken)
-        return ""
+    class Interrupted(Table):
+        def replace_stored(self, entries: Iterable[Customer]) -> str:
+            taken = 0
+            for _ in entries:
+                taken += 1
+                if taken == 700 and not seen:
+                    seen.append(taken)
+                    execute(table, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                            "WHERE application_name LIKE '%%customers'")  # fmt: skip
+            seen.append(taken)
+            return ""
 
-    feed = CustomerFeed(quick(table), interrupted, poll_ms=20)
+    feed = CustomerFeed(quick(table), Interrupted(), poll_ms=20)
     feed.start()
     await_true(lambda: 3_000 in seen)
     feed.stop()

@@ -95,3 +95,48 @@ def test_a_database_of_another_encoding(postgres: EmbeddedPostgres, encoding: st
     state = store.state()
     store.stop()
     assert (state.connected, state.refused, state.written) == (True, refused, 2 - refused)
+
+
+def test_customers_of_an_older_fsacd(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each gets an id and stays as it is; programs that write the table go on as they did, and its numbers follow."""
+    everything = available()
+    with psycopg.connect(database) as connection, monkeypatch.context() as older:
+        older.setattr(migrating, "available", lambda: everything[:7])
+        migrate(connection)
+    execute(database, "INSERT INTO customers (number, priority, name) VALUES ('+491', 7, 'Zoe'), ('+492', NULL, '')")
+    with psycopg.connect(database) as connection:
+        assert migrate(connection) == ["008_customers.sql"]
+    assert rows(database, "SELECT number, priority, name FROM customers ORDER BY id") == [
+        ("+491", 7, "Zoe"), ("+492", None, ""),
+    ]  # fmt: skip
+    numbers = "SELECT n.number FROM customer_numbers n JOIN customers c ON c.id = n.customer_id ORDER BY 1"
+    assert rows(database, numbers) == [("+491",), ("+492",)]
+    execute(database, "INSERT INTO customers (number) VALUES ('+492'), ('+493') ON CONFLICT DO NOTHING")
+    execute(database, "UPDATE customers SET number = '+494' WHERE number = '+491'")
+    execute(database, "DELETE FROM customers WHERE number = '+493'")
+    assert rows(database, numbers) == [("+492",), ("+494",)]
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        execute(
+            database,
+            "INSERT INTO customer_numbers SELECT '+495', id FROM customers WHERE number = '+492'; "
+            "INSERT INTO customers (number) VALUES ('+495')",
+        )
+    with psycopg.connect(database) as connection:
+        connection.execute("TRUNCATE customers")
+        with connection.cursor().copy("COPY customers (number, name) FROM STDIN") as copy:
+            copy.write("+491\tZoe\n+496\tMia\n")
+    assert rows(database, numbers) == [("+491",), ("+496",)]
+
+
+def test_what_has_changed_is_remembered_for_a_while(database: str) -> None:
+    """Each revision names its numbers, very many are told as all, and what is old goes."""
+    with psycopg.connect(database) as connection:
+        migrate(connection)
+    execute(database, "INSERT INTO customers (number) VALUES ('+491')")
+    execute(database, "UPDATE customers SET name = 'Zoe' WHERE number = '+491'")
+    assert set(rows(database, "SELECT number FROM customers_changed")) == {("+491",)}
+    execute(database, "INSERT INTO customers (number) SELECT n::text FROM generate_series(1, 300) AS n")
+    assert rows(database, "SELECT number FROM customers_changed ORDER BY revision DESC LIMIT 1") == [(None,)]
+    execute(database, "UPDATE customers_revision SET revision = revision + 10000")
+    execute(database, "UPDATE customers SET name = 'Mia' WHERE number = '+491'")
+    assert rows(database, "SELECT number FROM customers_changed") == [("+491",)]

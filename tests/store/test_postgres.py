@@ -123,12 +123,12 @@ def own_server() -> Iterator[EmbeddedPostgres]:
 def test_rows_are_exact(database: str) -> None:
     """A finished call, an offer, an agent's interval, a change and a decision become one row each, with every field."""
     with running(database) as store:
-        store.put([CALL, OFFER, STATE, CHANGE, DECISION])
+        store.put([replace(CALL, customer_id=7), OFFER, STATE, CHANGE, DECISION])
         store.put_rows([decision(DECISION, b'{"chosen":"anna","eligible":[]}', wall)])
         await_true(lambda: store.state().written == 5)
     assert rows(database, "SELECT * FROM calls") == [(
         "c1", "support", "answered", "NORMAL_CLEARING", at(1_000), at(65_001), 4_000, 60_001, "anna", 2, 3,
-        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey", "fr", "saw_end", 0, False, "c0",
+        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey", "fr", "saw_end", 0, False, "c0", 7,
     )]  # fmt: skip
     assert rows(database, "SELECT * FROM offers") == [
         ("o1", "c1", "support", "anna", 1, "unanswered", "no_answer", at(1_500), None, None, at(3_000), "saw_end", 0)
