@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fsacd.sim import apps, bridging, causes
+from fsacd.sim import apps, bridging, causes, holding
 from fsacd.sim.agenda import MS, SECOND, Timer
 from fsacd.sim.channel import App, Channel, Profile, State
 from fsacd.sim.dialstring import brackets
@@ -209,6 +209,8 @@ class Session:
         channel.variables["current_application"] = app.name
         about = {"Application": app.name, **({"Application-Data": data} if data else {})}
         number = {"Application-UUID": switch.agenda.uuid()}
+        if app.name in apps.NEED_SOUND:
+            self.early_media()
         channel.shown_app = App(app.name, data)
         switch.fire("CHANNEL_EXECUTE", channel, about | number)
         channel.break_asked = False
@@ -267,8 +269,7 @@ class Session:
         channel = self.channel
         if channel.down:
             return
-        if channel.held:
-            channel.held = False
+        holding.ended(self)
         channel.state, channel.cause, channel.left = State.HANGUP, cause, by_far_end
         channel.profile.hangup_us = self.switch.agenda.wall_us
         if self.talk is not None:
@@ -368,7 +369,11 @@ class Session:
         channel.profile.dialplan, channel.profile.context = dialplan, context
         channel.profile.rdnis, channel.profile.destination = profile.destination, destination
         channel.other = None
+        # The end of a talk leaves this mark on both legs, a transfer takes it off.
         channel.set("signal_bond", None)
+        partner = self.switch.locate(channel.variables.get("bridge_to", ""))
+        if partner is not None:
+            partner.channel.set("signal_bond", None)
         self.bridge_armed = channel.bridge_originator = channel.bridge_next = False
         self.leave_originate()
         self.set_state(State.ROUTING)
