@@ -113,7 +113,7 @@ class Attempt:
         session = Session(switch, self._channel(uuid, target), line)
         if line is not None:
             line.session = session
-        session.originating = True
+        session.originating = session.kept = True
         session.on_change = self._changed
         switch.adopt(session)
         session.channel.state = State.INIT
@@ -249,7 +249,8 @@ class Attempt:
     def _leave(self) -> None:
         """Nothing of these legs is the thread's affair any more."""
         for leg in self._legs:
-            leg.on_change = None
+            leg.on_change, leg.kept = None, False
+            leg.signal(100, 2 * MS)
         for timer in self._clocks:
             timer.cancel()
         self._legs, self._clocks = [], []

@@ -215,7 +215,8 @@ def _join(session: Session, other: Session) -> Thread:
         if one.variables.get("bridge_to") in (a.uuid, b.uuid):
             one.set("bridge_to", None)
     # A leg that is hung up cannot go anywhere, but FreeSWITCH gives it the caller profile of where it would have gone.
-    if a.state is State.SOFT_EXECUTE or a.down:
+    # One whose partner was taken from it has none.
+    if a.state is State.SOFT_EXECUTE or (a.down and a.cause != causes.PICKED_OFF):
         _after_talk(session, other)
 
 

@@ -45,6 +45,8 @@ class Session:
         self.line = line
         # An outbound leg belongs to its originate until that has answered; who is told of its progress.
         self.originating = False
+        # An originate holds its legs: one that has ended is not taken down before it lets go of all of them.
+        self.kept = False
         self.on_change: Callable[[], None] | None = None
         # uuid_bridge has installed its state handlers.
         self.bridge_armed = False
@@ -234,6 +236,8 @@ class Session:
             self.line.leg_ended(channel.cause, by_far_end=False)
         switch.fire("CHANNEL_HANGUP_COMPLETE", channel)
         yield from self.sleep(switch.agenda.between(300, 3 * MS))
+        while self.kept:
+            yield Wait()
         channel.state = State.DESTROY
         switch.fire("CHANNEL_DESTROY", channel)
         channel.running = State.DESTROY

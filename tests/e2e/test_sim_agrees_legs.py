@@ -43,6 +43,7 @@ def closest(name: str, real: list[TraceLine], moments: Moments) -> list[str]:
     return best
 
 
+@pytest.mark.timeout(1_200)
 def test_what_phones_and_strangers_do_to_legs(switch: RealSwitch, telephones: Telephones) -> None:
     """Leg by leg, event by event and reply by reply, in the same order, for each of these plays."""
     esl = switch.esl()
