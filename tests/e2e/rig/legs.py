@@ -124,7 +124,8 @@ class RealLegs:
 
     def _latest(self, device: str, *states: str) -> Dialog:
         phones, user = self._phones[device]
-        return _awaited(lambda: phones.latest(user, *states), f"{device} is {' or '.join(states)}")
+        ring: Dialog = _awaited(lambda: phones.latest(user, *states), f"{device} is {' or '.join(states)}")
+        return ring
 
     def _leg(self, label: str) -> str:
         """The uuid of a person's leg: the switch knows it by their Call-ID."""
