@@ -29,7 +29,7 @@ run: $(STAMP) ## run fsacd against a simulated FreeSWITCH, with synthetic caller
 	@$(BIN)/fsacd demo
 
 # In two halves at the same time: both take about as long, and most machines have two cores.
-HALF := tests/core tests/chaos tests/journal tests/strategies tests/store tests/config tests/sim
+HALF := tests/core tests/chaos tests/legs tests/journal tests/strategies tests/store tests/config tests/sim
 
 test: $(STAMP) ## run every test that needs no FreeSWITCH
 	@log=$$(mktemp); \

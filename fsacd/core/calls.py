@@ -183,7 +183,7 @@ def _call_of(world: World, call_id: str, leg: Leg | None) -> c.Call | None:
     (a REFER whose target carries headers); whoever has got hold of a call's id must not end it.
     """
     call = world.calls.get(call_id)
-    if call is None or leg is None or call.leg is None or leg == call.leg:
+    if call is None or leg is None or call.leg is None or leg in (call.leg, call.heir):
         return call
     world.anomaly("foreign_leg", f"leg {leg.uuid} on {leg.switch} claims to be that of call {call_id}")
     return None
@@ -194,7 +194,7 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
     call = _call_of(world, event.call_id, None if isinstance(event, CallLost) else event.leg)
     if call is None:
         return  # it ended by our doing, and this is the echo; or it is not this leg's
-    if call.orphan and not isinstance(event, CallLost):
+    if call.orphan and not isinstance(event, CallLost) and (event.leg is None or event.leg != call.heir):
         return  # that leg has gone, as is known
     if isinstance(event, CallerGone) and event.transferred and _gives_place(world, call):
         return
@@ -268,17 +268,17 @@ def replaced(world: World, event: CallerReplaced) -> None:
     call = world.call_on(event.leg)
     if call is None or not in_queue(call.state):
         return  # who talks has no place to be given; or the call has ended
-    _await_heir(world, call)
+    _await_heir(world, call, event.heir)
     world.command(TakeIn(call.call_id, event.heir, call.queue, world.now_ms - call.arrived_ms))
 
 
-def _await_heir(world: World, call: c.Call) -> None:
+def _await_heir(world: World, call: c.Call, heir: Leg | None = None) -> None:
     """The caller's leg gives its place to another one, which is about to announce itself with the call's id."""
     take_offers_back(world, call, CancelReason.WITHDRAWN)
     if not isinstance(call.state, c.Waiting):
         world.move_call(call, c.Waiting())
     call.taken = None
-    world.orphan_call(call, world.now_ms + _HEIR_MS)
+    world.orphan_call(call, world.now_ms + _HEIR_MS, heir)
 
 
 # FreeSWITCH has sent the other leg into our dialplan 0.2 s after it has ended the first one.

@@ -226,9 +226,13 @@ class World:
         rules = self.rules.queues.get(call.queue)
         return not call.hidden or (rules is not None and rules.show_withheld)
 
-    def orphan_call(self, call: c.Call, until_ms: int) -> None:
-        """A waiting call's leg is no more; the leg that takes its place is awaited until then."""
-        call.orphan = True
+    def orphan_call(self, call: c.Call, until_ms: int, heir: Leg | None) -> None:
+        """A waiting call's leg is no more; the leg that takes its place is awaited until then.
+
+        Who takes the place may be replaced in turn before anything is heard of it: until the next one is named, it is
+        still the one that is known.
+        """
+        call.orphan, call.heir = True, heir or call.heir
         self.timers.set("heir", call.call_id, until_ms)
         self.refresh(call)
 
@@ -243,13 +247,13 @@ class World:
         call.shown_name, call.shown_number = event.shown_name, event.shown_number
         call.variables = event.variables
         self.origins.add(call)
-        call.orphan = False
+        call.orphan, call.heir = False, None
         self.timers.clear("heir", call.call_id)
         self.refresh(call)
 
     def call_on(self, leg: Leg) -> c.Call | None:
-        """The live call that stands on this leg. Looks at all of them: for what is rare."""
-        return next((call for call in self.calls.values() if call.leg == leg), None)
+        """The live call that stands on this leg, or is about to. Looks at all of them: for what is rare."""
+        return next((call for call in self.calls.values() if leg in (call.leg, call.heir)), None)
 
     def may_offer(self, call: c.Call) -> bool:
         """Whether the call's leg can be reached. Calls without a leg can (a callback is dialled)."""

@@ -18,6 +18,9 @@ from fsacd.esl.wire import Wire
 JOB = "ring-"
 # The switch ends a ring by itself this much after we should have: only a daemon that died leaves it to the switch.
 _RING_MARGIN_S = 3
+# Where one leg's end may end all (`fail_on_single_reject`), FreeSWITCH does not end a ring by its timeout, and a phone
+# that has sent early media rings for ever. So each leg has its own time, and ends when the clock has gone beyond it.
+_A_LEG_IS_LATE_S = 1
 # An answered leg that nobody connects, because the daemon died, ends after this.
 _PARK_TIMEOUT_S = 10
 
@@ -60,14 +63,15 @@ def ring(command: RingAgent, registered: Registrations = MappingProxyType({})) -
         raise encoder.EncodeError("the contact is none.")
     turns = _devices(contact, registered)
     legs = sum(map(len, turns))
+    timeout_s = math.ceil(command.timeout_ms / 1000) + _RING_MARGIN_S
     variables = _variables(command)
     if legs == 1:
         variables = {"origination_uuid": command.offer_id, **variables}
     else:
         variables |= {"fsacd_legs": str(legs), "fail_on_single_reject": _ends_all(command.phone)}
         names = iter(legs_of(command.offer_id, legs))
-        turns = tuple(tuple(_named(phone, next(names)) for phone in turn) for turn in turns)
-    timeout_s = math.ceil(command.timeout_ms / 1000) + _RING_MARGIN_S
+        bounds = () if "leg_timeout" in dict(contact.options) else (("leg_timeout", str(timeout_s - _A_LEG_IS_LATE_S)),)
+        turns = tuple(tuple(_named(phone, next(names), bounds) for phone in turn) for turn in turns)
     wire = encoder.originate(
         contacts.Contact(turns, contact.options),
         job=JOB + command.offer_id,
@@ -101,8 +105,9 @@ def follow(command: RingAgent, number: str, leg: str, legs: int) -> Wire:
     )
 
 
-def _named(phone: contacts.Phone, leg: str) -> contacts.Phone:
-    return contacts.Phone(phone.endpoint, (("origination_uuid", leg), *phone.options))
+def _named(phone: contacts.Phone, leg: str, bounds: contacts.Options) -> contacts.Phone:
+    bounds = () if "leg_timeout" in dict(phone.options) else bounds
+    return contacts.Phone(phone.endpoint, (("origination_uuid", leg), *bounds, *phone.options))
 
 
 def _devices(contact: contacts.Contact, registered: Registrations) -> tuple[tuple[contacts.Phone, ...], ...]:

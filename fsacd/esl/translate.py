@@ -300,9 +300,10 @@ def _since(leg: Message, moment: str, now_ms: int) -> int | None:
 _MICROSECONDS = re.compile(r"[1-9][0-9]{0,18}")
 
 
-# So ends a caller's leg that has given its place to another one. Not BLIND_TRANSFER: then the agent's leg was sent to a
-# number, and where it is (encoder.LEG_CONTEXT) there are none.
-_REPLACED = "ATTENDED_TRANSFER"
+# So ends a caller's leg that has given its place to another one: by a REFER, or by the INVITE with Replaces of another
+# phone of theirs, which in a talk is an intercept of the agent's leg. Not BLIND_TRANSFER: then the agent's leg was sent
+# to a number, and where it is (encoder.LEG_CONTEXT) there are none.
+_REPLACED = frozenset(("ATTENDED_TRANSFER", "PICKED_OFF"))
 # The leg by which the caller asked for that ends as any other; whom the agent talks with now stands in `transfer_to`.
 # If it is an agent's leg (a UUID of version 5), a caller with two talks has joined their agents, who have nobody.
 _JOINED = re.compile(r"att:[0-9a-f]{8}-[0-9a-f]{4}-(?!5)[0-9a-f-]{22}")
@@ -321,7 +322,9 @@ def _caller_leg(message: Message, leg: Leg) -> Event | None:
         case "CHANNEL_HANGUP":
             # The cause tells it only if the leg was not bridged.
             ways = (message.get("Hangup-Cause"), message.get("variable_endpoint_disposition"))
-            replaced = _REPLACED in ways or _JOINED.fullmatch(message.get("variable_transfer_to")) is not None
+            replaced = (
+                not _REPLACED.isdisjoint(ways) or _JOINED.fullmatch(message.get("variable_transfer_to")) is not None
+            )
             call_id = message.get("variable_fsacd_call")[:LONGEST_TEXT]
             return CallerGone(call_id, ways[0][:LONGEST_TEXT], replaced, leg)
     return None
@@ -339,7 +342,7 @@ def _job_ended(message: Message) -> Event | None:
 _ENDS = {
     OfferEnd.REFUSED: ("CALL_REJECTED",),
     OfferEnd.BUSY: ("USER_BUSY",),
-    OfferEnd.NO_ANSWER: ("NO_ANSWER", "ALLOTTED_TIMEOUT"),
+    OfferEnd.NO_ANSWER: ("NO_ANSWER", "ALLOTTED_TIMEOUT", "PROGRESS_TIMEOUT"),
     OfferEnd.CANCELLED: ("ORIGINATOR_CANCEL", "LOSE_RACE", "PICKED_OFF"),
     OfferEnd.HUNG_UP: ("NORMAL_CLEARING",),
 }
@@ -409,10 +412,10 @@ _PLAIN = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 
 
 def _callers(call: TakeIn, uptime_ms: int) -> dict[str, str]:
-    """The variables by which a leg is the call's."""
+    """The variables by which a leg is the call's. A bridge of its own that never came to be is none of the call's."""
     queue = {"fsacd_queue": call.queue} if _PLAIN.fullmatch(call.queue) else {}
     queued_at = str(max(0, uptime_ms - call.age_ms) % (1 << 32))
-    return {"fsacd_leg": "caller", "fsacd_call": call.call_id, "fsacd_queued_at": queued_at, **queue}
+    return {"fsacd_leg": "caller", "fsacd_call": call.call_id, "fsacd_queued_at": queued_at, "bridge_uuid": "", **queue}
 
 
 # CALL/PRIORITY/HEAD_START_MS/JOINED_AFTER_MS/SKILLS/QUEUE; the leg's next call has another id, and is not changed.

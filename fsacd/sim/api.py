@@ -171,9 +171,9 @@ def _expand(switch: Switch, text: str) -> str:
 
 
 def _sofia_contact(switch: Switch, text: str) -> str:
-    """Where a user has registered; a phone of the model does so once at most."""
+    """Where a user has registered: all their devices, with commas between them."""
     user = text.rpartition("/")[2].partition("@")[0]
-    return switch.directory.get(user) or "error/user_not_registered"
+    return ",".join(switch.registered(user)) or "error/user_not_registered"
 
 
 def _create_uuid(switch: Switch, _text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from fsacd.sim import bridging, causes, wire
+from fsacd.sim import bridging, causes, holding, wire
 from fsacd.sim.channel import App
 from fsacd.sim.dialstring import split_words
 from fsacd.sim.headers import channel_headers
@@ -137,17 +137,8 @@ def _hold(switch: Switch, text: str) -> str:
     if session is None:
         # FreeSWITCH calls it a success that a leg which is not there was not put on hold.
         return "+OK Success\n"
-    channel = session.channel
-    off = channel.held if words[0] == "toggle" else words[0] == "off"
-    if channel.held is not off:
-        return failed
-    channel.held = not off
-    channel.profile.hold_us = switch.agenda.wall_us
-    channel.call_state = "UNHELD" if off else "HELD"
-    switch.fire("CHANNEL_UNHOLD" if off else "CHANNEL_HOLD", channel)
-    if off:
-        channel.call_state = "ACTIVE"
-    return "+OK Success\n"
+    off = session.channel.held if words[0] == "toggle" else words[0] == "off"
+    return "+OK Success\n" if holding.hold(session, off=off, music=False) else failed
 
 
 def _broadcast(switch: Switch, text: str) -> str:

@@ -10,6 +10,7 @@ from fsacd.sim import causes
 from fsacd.sim.agenda import MS, SECOND
 from fsacd.sim.bridging import uuid_bridge
 from fsacd.sim.channel import App, State
+from fsacd.sim.holding import LEAD_IN_US
 from fsacd.sim.threads import Thread, Wait
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 Runner = Callable[["Session", str], Thread]
 
 TRANSFER_US = (500, 4 * MS)
-# A broadcast begins after ten frames of lead-in.
-LEAD_IN_US = 185 * MS
 FRAME_US = 20 * MS
 # What a sound file lasts whose real length the model cannot know.
 FILE_US = 3 * SECOND
@@ -289,6 +288,9 @@ def sound_length_us(path: str) -> int | None:
         return total_ms * MS * (int(loops.group(1)) if loops else 1)
     return FILE_US
 
+
+# FreeSWITCH opens the sound of an unanswered leg before it executes these.
+NEED_SOUND = frozenset({"intercept"})
 
 APPS: dict[str, Runner] = {
     "answer": _answer,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-from fsacd.sim import causes
+from fsacd.sim import causes, holding
 from fsacd.sim.agenda import MS, SECOND
 from fsacd.sim.channel import App, State
 from fsacd.sim.threads import Thread, Wait
@@ -212,10 +212,11 @@ def _join(session: Session, other: Session) -> Thread:
     switch.fire("CHANNEL_UNBRIDGE", a, both)
     session.talk = None
     for one in (a, b):
-        one.set("bridge_to", None)
-        one.set("signal_bond", None)
+        if one.variables.get("bridge_to") in (a.uuid, b.uuid):
+            one.set("bridge_to", None)
     # A leg that is hung up cannot go anywhere, but FreeSWITCH gives it the caller profile of where it would have gone.
-    if a.state is State.SOFT_EXECUTE or a.down:
+    # One whose partner was taken from it has none.
+    if a.state is State.SOFT_EXECUTE or (a.down and a.cause != causes.PICKED_OFF):
         _after_talk(session, other)
 
 
@@ -237,8 +238,13 @@ def _tell_caller_id(talk: Talk, session: Session) -> None:
 def _carry(talk: Talk) -> Thread:
     a = talk.a.channel
     while a.state is State.SOFT_EXECUTE and not talk.b_gone:
-        yield Wait()
+        if a.broadcasts:
+            yield from holding.listen(talk.a)
+        else:
+            yield Wait()
+    holding.release(talk.a, talk.b)
     talk.over = True
+    holding.stop_music(talk.b)
     talk.b.signal(1 * MS, POLL_US)
     limit_us = talk.a.switch.agenda.now_us + LEAVING_US
     while not talk.b_gone and talk.a.switch.agenda.now_us < limit_us:
@@ -274,8 +280,13 @@ def on_exchange_media(session: Session) -> Thread:
     agenda = session.switch.agenda
     agenda.after(agenda.between(*TOLD_US), lambda: _tell_caller_id(talk, session))
     while channel.state is State.EXCHANGE_MEDIA and not talk.over:
-        yield Wait()
+        if channel.broadcasts:
+            yield from holding.listen(session)
+        else:
+            yield Wait()
+    holding.release(session, talk.a)
     talk.b_gone = True
+    holding.stop_music(talk.a)
     session.talk = None
     if channel.state is State.EXCHANGE_MEDIA:
         if channel.is_true("park_after_bridge"):

@@ -94,6 +94,8 @@ class Channel:
     early: bool = False
     answered: bool = False
     held: bool = False
+    # It was hung up while it held its partner.
+    hung_up_held: bool = False
     hit_dialplan: bool = False
     # An inbound leg that was bridged as the second one: its caller id is turned round if a dialplan gets it.
     second: bool = False

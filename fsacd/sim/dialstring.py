@@ -50,11 +50,22 @@ def _clean(word: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Dialled:
+    """One phone of a dial string: the endpoint, and the variables of its own leg."""
+
+    endpoint: str
+    variables: dict[str, str]
+
+
+Turns = tuple[tuple[Dialled, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Originate:
-    """An originate command taken apart."""
+    """An originate command taken apart: `variables` are those of all legs; the phones of a turn ring at once."""
 
     variables: dict[str, str]
-    endpoint: str
+    turns: Turns
     extension: str
     dialplan: str
     context: str
@@ -69,10 +80,10 @@ def parse(text: str) -> Originate | None:
     if not 2 <= len(words) <= MAX_WORDS or text.count("'") % 2:  # noqa: PLR2004  a dial string and an extension
         return None
     words += [None] * (MAX_WORDS - len(words))
-    variables, endpoint = brackets(words[0] or "")
+    variables, phones = brackets(words[0] or "", "{<")
     return Originate(
         variables=variables,
-        endpoint=endpoint,
+        turns=tuple(tuple(map(_dialled, _parted(turn, ","))) for turn in _parted(phones, "|")),
         extension=words[1] or "",
         dialplan=words[2] or "XML",
         context=words[3] or "default",
@@ -82,13 +93,30 @@ def parse(text: str) -> Originate | None:
     )
 
 
-def brackets(text: str) -> tuple[dict[str, str], str]:
-    """The variables of the leading {...} or <...> and [...] blocks, and what is left.
+def _dialled(text: str) -> Dialled:
+    variables, endpoint = brackets(text.strip(), "[")
+    return Dialled(endpoint, variables)
+
+
+def _parted(text: str, separator: str) -> list[str]:
+    """The text at its separators, but for those in brackets."""
+    parts, depth = [""], 0
+    for sign in text:
+        depth += (sign == "[") - (sign == "]" and depth > 0)
+        if sign == separator and not depth:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return parts
+
+
+def brackets(text: str, kinds: str = "{[<") -> tuple[dict[str, str], str]:
+    """The variables of the leading blocks of these kinds, {...}, <...> or [...], and what is left.
 
     A brace inside a value ends the block, quotes or not: that is the real one's fault, and the model has it too.
     """
     variables: dict[str, str] = {}
-    while text[:1] in {"{", "[", "<"}:
+    while text and text[0] in kinds:
         closing = {"{": "}", "[": "]", "<": ">"}[text[0]]
         end = text.find(closing)
         if end < 0:

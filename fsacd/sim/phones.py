@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from fsacd.sim import referring
+from fsacd.sim import causes, holding, referring
 from fsacd.sim.agenda import MS
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Line:
         """What the switch knows of the leg: the phone's owner may peep, which saves the model a SIP stack."""
         return self.session.channel.variables if self.session else {}
 
-    def _send(self, deed: str, *args: str) -> None:
+    def _send(self, deed: str, *args: str | bool) -> None:
         def arrive() -> None:
             if self.session is not None and not self.session.channel.down:
                 getattr(self, deed)(self.session, *args)
@@ -79,7 +79,11 @@ class Line:
 
     def reject(self, cause: str) -> None:
         """A final refusal, named by the cause that the switch makes of it (USER_BUSY, CALL_REJECTED, ...)."""
-        self._send("_hang_up", cause)
+        self._send("_refuse", cause)
+
+    def hold(self, *, off: bool = False) -> None:
+        """A re-INVITE without sound, or with it again."""
+        self._send("_hold", off)
 
     def hang_up(self, cause: str = "NORMAL_CLEARING") -> None:
         """BYE; or CANCEL of a call that was not answered yet."""
@@ -111,6 +115,27 @@ class Line:
 
     def _answer(self, session: Session) -> None:
         session.answer()
+
+    def _refuse(self, session: Session, cause: str) -> None:
+        """FreeSWITCH notes the status. A phone that diverts is invited again, at the address that it has named."""
+        variables = session.channel.variables
+        if cause == causes.REDIRECTION and variables.get("outbound_redirect_fatal") != "true":
+            self.switch.agenda.after(self.switch.agenda.between(*TRANSIT_US), lambda: self.phone.invited(self))
+            return
+        variables["proto_specific_hangup_cause"] = f"sip:{causes.STATUS.get(cause, 480)}"
+        if cause == causes.REDIRECTION:
+            variables["sip_redirected_to"] = "<sip:elsewhere@127.0.0.1>"
+            cause = causes.REQUESTED_CHAN_UNAVAIL
+        self._hang_up(session, cause)
+
+    def _hold(self, session: Session, off: bool) -> None:
+        """The leg's own thread answers a re-INVITE when it comes to it."""
+
+        def notice() -> None:
+            if not session.channel.down:
+                holding.hold(session, off=off)
+
+        self.switch.agenda.after(self.switch.agenda.between(*NOTICED_US), notice)
 
     def _hang_up(self, session: Session, cause: str) -> None:
         """The leg's own thread carries it out: at once as a rule, but it may be in the middle of something."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fsacd.sim import apps, bridging, causes
+from fsacd.sim import apps, bridging, causes, holding
 from fsacd.sim.agenda import MS, SECOND, Timer
 from fsacd.sim.channel import App, Channel, Profile, State
 from fsacd.sim.dialstring import brackets
@@ -45,6 +45,8 @@ class Session:
         self.line = line
         # An outbound leg belongs to its originate until that has answered; who is told of its progress.
         self.originating = False
+        # An originate holds its legs: one that has ended is not taken down before it lets go of all of them.
+        self.kept = False
         self.on_change: Callable[[], None] | None = None
         # uuid_bridge has installed its state handlers.
         self.bridge_armed = False
@@ -209,6 +211,8 @@ class Session:
         channel.variables["current_application"] = app.name
         about = {"Application": app.name, **({"Application-Data": data} if data else {})}
         number = {"Application-UUID": switch.agenda.uuid()}
+        if app.name in apps.NEED_SOUND:
+            self.early_media()
         channel.shown_app = App(app.name, data)
         switch.fire("CHANNEL_EXECUTE", channel, about | number)
         channel.break_asked = False
@@ -232,6 +236,8 @@ class Session:
             self.line.leg_ended(channel.cause, by_far_end=False)
         switch.fire("CHANNEL_HANGUP_COMPLETE", channel)
         yield from self.sleep(switch.agenda.between(300, 3 * MS))
+        while self.kept:
+            yield Wait()
         channel.state = State.DESTROY
         switch.fire("CHANNEL_DESTROY", channel)
         channel.running = State.DESTROY
@@ -267,8 +273,7 @@ class Session:
         channel = self.channel
         if channel.down:
             return
-        if channel.held:
-            channel.held = False
+        holding.ended(self)
         channel.state, channel.cause, channel.left = State.HANGUP, cause, by_far_end
         channel.profile.hangup_us = self.switch.agenda.wall_us
         if self.talk is not None:
@@ -368,7 +373,11 @@ class Session:
         channel.profile.dialplan, channel.profile.context = dialplan, context
         channel.profile.rdnis, channel.profile.destination = profile.destination, destination
         channel.other = None
+        # The end of a talk leaves this mark on both legs, a transfer takes it off.
         channel.set("signal_bond", None)
+        partner = self.switch.locate(channel.variables.get("bridge_to", ""))
+        if partner is not None:
+            partner.channel.set("signal_bond", None)
         self.bridge_armed = channel.bridge_originator = channel.bridge_next = False
         self.leave_originate()
         self.set_state(State.ROUTING)

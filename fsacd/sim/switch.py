@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from fsacd.sim import legs
+from fsacd.sim import legs, replacing
 from fsacd.sim.agenda import MS, SECOND, Agenda, Timer
 from fsacd.sim.api import COMMANDS
 from fsacd.sim.channel import Channel
@@ -67,7 +67,8 @@ class Switch:
         self.listing = Listing(self)
         self.listeners: set[Listener] = set()
         self.sessions: dict[str, Session] = {}
-        # user → contact ("" when he is not registered); contact without sofia/<profile>/ → phone.
+        # user → contacts with commas between them ("" when they are not registered); contact without
+        # sofia/<profile>/ → phone.
         self.directory: dict[str, str] = {}
         self.phones: dict[str, Phone] = {}
         # What `playback` does not find, as a file or stream that nobody has put there.
@@ -172,14 +173,18 @@ class Switch:
             self.listing.ended(uuid)
             self.unschedule(uuid)
 
-    def call(self, caller: Caller, phone: Phone) -> Line:
-        """A call comes in. The line is the caller's end of it."""
+    def registered(self, user: str) -> list[str]:
+        """The endpoints at which a user has registered; `registrar` changes them."""
+        return [endpoint for endpoint in self.directory.get(user, "").split(",") if endpoint]
+
+    def call(self, caller: Caller, phone: Phone, replaces: Line | None = None) -> Line:
+        """A call comes in. The line is the caller's end of it. `replaces`: it shall stand where that one does."""
         line = Line(self, phone)
         line.acknowledges = caller.acknowledges
-        self.agenda.after(self.agenda.between(*SETUP_US), lambda: self._invite(caller, line))
+        self.agenda.after(self.agenda.between(*SETUP_US), lambda: self._invite(caller, line, replaces))
         return line
 
-    def _invite(self, caller: Caller, line: Line) -> None:
+    def _invite(self, caller: Caller, line: Line, replaces: Line | None) -> None:
         if not self.running:
             line.leg_ended("NORMAL_TEMPORARY_FAILURE", by_far_end=False)
             return
@@ -187,6 +192,8 @@ class Switch:
         channel.variables = legs.inbound_variables(channel, self.next_session_id(), caller, self.globals["domain"])
         session = Session(self, channel, line)
         line.session = session
+        if replaces is not None and (other := self.locate(replaces.uuid)) is not None:
+            replacing.replace(session, other)
         self.adopt(session)
         session.start()
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import gc
-import random
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from unittest.mock import patch
 
 import gevent
 import gevent.socket
 
 from fsacd.core.commands import Command, RingAgent
 from fsacd.core.events import CallHangupAsked
-from fsacd.esl.client import EslClient
 from fsacd.journal.files import Directory
 from fsacd.journal.recovery import HopelessError, recover
 from fsacd.sim.agenda import SECOND, Agenda
@@ -26,10 +21,11 @@ from fsacd.sim.program import fsacd_dialplan
 from fsacd.sim.switch import Settings, Switch
 from fsacd.testing import PLUGINS
 from tests.chaos.judge import Judge
-from tests.chaos.life import DOOMS, Disk, InlineSyncer, Life, shown
-from tests.chaos.net import Net, connector
+from tests.chaos.life import DOOMS, Disk, Life, shown
+from tests.chaos.net import Net
 from tests.chaos.people import Floor, plan_of, rules_for
-from tests.chaos.virtual import Frozen, VirtualTime, spawn_for
+from tests.chaos.virtual import VirtualTime, spawn_for
+from tests.chaos.world import end_all, world
 
 START_S = 1
 WARM_UP_S = (4, 15)
@@ -96,28 +92,12 @@ class Schedule:
 
     @contextmanager
     def _world(self) -> Iterator[None]:
-        dice = Random(f"the daemon's {self.seed}")
-        state = random.getstate()
-        with ExitStack() as stack:
-            stack.enter_context(self.time.installed())
-            stack.enter_context(patch.object(gevent.socket, "create_connection", connector(self._net_of)))
-            stack.enter_context(patch.object(EslClient, "has_unread", lambda client: client.sock.has_unread))
-            stack.enter_context(patch.object(secrets, "token_hex", lambda size: f"{dice.getrandbits(8 * size):x}"))
-            stack.enter_context(patch("fsacd.journal.journal.Syncer", InlineSyncer))
-            stack.enter_context(patch.object(gevent.get_hub(), "handle_error", self._greenlet_failed))
-            random.seed(self.seed)
-            try:
-                yield
-            finally:
-                random.setstate(state)
+        with world(self.time, self.seed, self._greenlet_failed):
+            yield
 
     def _greenlet_failed(self, context: object, kind: type[BaseException], value: object, _trace: object) -> None:
         if not issubclass(kind, gevent.GreenletExit):
             self.judge.wrong("greenlet", f"{context} failed: {kind.__name__}: {value}")
-
-    def _net_of(self, life: Frozen) -> Net:
-        assert isinstance(life, Life)
-        return life.net
 
     def serving(self) -> Life | None:
         """The one who serves the switch."""
@@ -239,12 +219,7 @@ class Schedule:
                 self.judge.wrong("handler", f"an event's handler of {life.instance} failed")
 
     def _end(self) -> None:
-        for life in self.lives:
-            life.end()
-        self.time.settle()
-        for life in self.lives:
-            _bury(life)
-        self.time.settle()
+        end_all(self.time, self.lives)
 
     def say(self, sentence: str) -> None:
         """What happens now."""
@@ -393,13 +368,3 @@ FAULTS: tuple[Callable[[Schedule], None], ...] = (
     Schedule.set_clock,
 )
 WEIGHTS = (4, 4, 2, 3, 3, 1, 1, 2, 2, 1)
-
-
-def _bury(life: Life) -> None:
-    """Whatever greenlet of it is left: it sees no more than its end."""
-    left = [
-        thing
-        for thing in gc.get_objects()
-        if isinstance(thing, gevent.Greenlet) and not thing.dead and thing.spawn_tree_locals.get("life") is life
-    ]
-    gevent.killall(left, block=False)

@@ -278,6 +278,8 @@ def _call_wish(call_id: str, words: list[str], by: str) -> e.Event | None:
 
 def _call_fact(call_id: str, words: list[str]) -> e.Event:
     match words:
+        case ["gone", leg] if leg.startswith("leg="):
+            return e.CallerGone(call_id, "NORMAL_CLEARING", leg=e.Leg("fs1", leg.removeprefix("leg=")))
         case ["gone", *cause]:
             why = " ".join(cause) or "NORMAL_CLEARING"
             return e.CallerGone(call_id, why, found=why == r.ENDED_UNSEEN)

@@ -9,6 +9,7 @@ from typing import Any
 import gevent
 import pytest
 
+from fsacd.sim.phones import ScriptedPhone
 from tests.e2e.desk import Desk
 from tests.e2e.rig.floor import Floor
 from tests.e2e.rig.sip import Dialog, Telephones
@@ -179,6 +180,21 @@ def test_a_device_that_comes_later_rings_with_the_next_call(
     floor.ring(NEXT)
     await_true(lambda: bool(other.rung), 10, "the other device rings, too")
     assert counts(floor.phones, other) == [3, 1]
+
+
+def test_a_ring_ends_when_the_daemon_is_dead(
+    workplace: Path, several: RealSwitch, other: Telephones, opened: Opened
+) -> None:
+    """By itself, also where a phone has sent early media: the switch's own timeout does not count there."""
+    floor = opened({AGENT: f"user/{AGENT}@{DOMAIN}"}, defaults={"ring_timeout": "5s"})
+    floor.phones.scripts[AGENT] = ScriptedPhone(rings_ms=0, early_ms=200)
+    register(workplace, several, floor.phones, other)
+    floor.start()
+    floor.call(CALLER, "support")
+    rings = both(floor, other)
+    floor.daemon.kill()
+    await_true(lambda: [ring.state for ring in rings] == ["over", "over"], 30, "both phones fall silent")
+    assert all(ring.by_switch for ring in rings)
 
 
 @pytest.mark.parametrize("answers", [0, 1])

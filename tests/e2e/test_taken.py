@@ -181,6 +181,24 @@ def test_an_invite_with_replaces_takes_over_the_place(floor: Floor) -> None:
     floor.becomes("wrapping_up", "1001")
 
 
+def test_who_goes_on_at_another_phone_of_theirs_talks_on(floor: Floor) -> None:
+    """An INVITE with Replaces in a talk: it is the agent's leg that is handed over, and it must not be ended."""
+    first = floor.call(CALLER, "support")
+    floor.daemon.post("agents/1001/login")
+    floor.talk(floor.ring(CALLER))
+    time.sleep(1.5)  # the talk is one
+    new = floor.phones.call("4930333", "queue-support", replaces=replaces(first))
+    await_true(lambda: first.state == "over" and new.state == "talking", SOON_S, "the other phone has the call")
+    # Whose caller has gone is ended after a second.
+    time.sleep(3.0)
+    assert new.state == floor.phones.rung[0].state == "talking"
+    assert floor.daemon.agents()["1001"]["state"] == "talking"
+    floor.phones.end(new)
+    floor.becomes("wrapping_up", "1001")
+    ended = left(floor)
+    assert ended["outcome"] == "answered"
+
+
 @pytest.mark.parametrize("by", ["the customer's call", "the call in the queue"])
 def test_who_asks_a_queue_for_a_customer_gives_them_the_place(floor: Floor, by: str) -> None:
     """The customer goes on in the consultation's call: before those who came later, under their own number."""

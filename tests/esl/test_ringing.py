@@ -40,7 +40,9 @@ def test_each_device_of_a_user_has_a_leg_of_its_own() -> None:
     known = "dialed_user=1001,dialed_domain=x.org,presence_id=1001@x.org"
     text = wire.data.decode()
     assert legs == 2 and "fsacd_legs=2" in text
-    assert f"}}[origination_uuid={first},{known}]{HERE},[origination_uuid={second},{known}]{THERE} &park()" in text
+    # Twenty seconds, and three more if nobody ends the ring: by each leg's own time, for the switch has no other here.
+    one, other = (f"[origination_uuid={leg},leg_timeout=22,{known}]" for leg in (first, second))
+    assert f"}}{one}{HERE},{other}{THERE} &park()" in text
     assert text.count("origination_uuid") == 2
 
 
@@ -50,10 +52,14 @@ def test_phones_of_a_contact_and_devices_of_its_users_ring_together() -> None:
     assert registered_users(plain) == ()
     legs = legs_of(OFFER, 4)
     names = [f"[origination_uuid={leg}" for leg in legs]
-    assert dialled(plain) == f"{names[0]},leg_timeout=9]sofia/a/1,{names[1]}]sofia/b/2|{names[2]}]sofia/c/3"
+    own, usual = "leg_timeout=9", "leg_timeout=22"
+    assert dialled(plain) == f"{names[0]},{own}]sofia/a/1,{names[1]},{usual}]sofia/b/2|{names[2]},{usual}]sofia/c/3"
+    for_all = replace(plain, contact="{leg_timeout=8}sofia/a/1,sofia/b/2")
+    assert dialled(for_all) == f"{names[0]}]sofia/a/1,{names[1]}]sofia/b/2"
     mixed = replace(RING, contact="user/7,sofia/b/2|user/8")
     assert registered_users(mixed) == ("7", "8")
-    where = f"{names[0]},dialed_user=7]{HERE},{names[1]},dialed_user=7]{THERE},{names[2]}]sofia/b/2|{names[3]}]user/8"
+    one, other, third, last = (f"{name},{usual}" for name in names)
+    where = f"{one},dialed_user=7]{HERE},{other},dialed_user=7]{THERE},{third}]sofia/b/2|{last}]user/8"
     assert dialled(mixed, **{"7": (HERE, THERE)}) == where
 
 

@@ -238,6 +238,11 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
             OfferEnded(OFFER, OfferEnd.BUSY, "USER_BUSY", told=False),
         ),
         (
+            # What ends a ring of several phones in FreeSWITCH if nothing else has.
+            event("CHANNEL_HANGUP", **AGENT, Hangup__Cause="PROGRESS_TIMEOUT"),
+            OfferEnded(OFFER, OfferEnd.NO_ANSWER, "PROGRESS_TIMEOUT", told=False),
+        ),
+        (
             event("CHANNEL_HANGUP_COMPLETE", **AGENT, Hangup__Cause="USER_BUSY"),
             OfferEnded(OFFER, OfferEnd.BUSY, "USER_BUSY"),
         ),
@@ -276,6 +281,11 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
         # The far side of a loopback contact: it carries a copy of the agent leg's variables.
         (event("CHANNEL_PARK", **{**AGENT, "Unique__ID": LEG}), None),
         (event("CHANNEL_HANGUP", **{**AGENT, "Unique__ID": LEG}, Hangup__Cause="NORMAL_CLEARING"), None),
+        (
+            # They go on at another phone, which has replaced their leg of the talk.
+            event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="PICKED_OFF"),
+            CallerGone(CALL, "PICKED_OFF", transferred=True, leg=Leg("fs1", LEG)),
+        ),
         (
             event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="ATTENDED_TRANSFER"),
             CallerGone(CALL, "ATTENDED_TRANSFER", transferred=True, leg=Leg("fs1", LEG)),
@@ -378,12 +388,13 @@ WIRES: Mapping[Command, bytes] = {
         f"max_session_transfers=;disable_app_log=;force_transfer_context=;inline_destination=;fsacd_over=true\n\n".encode()
     ),
     TakeIn(CALL, Leg("fs1", LEG), "sales", 0): (
-        f"api uuid_setvar_multi {LEG} fsacd_leg=caller;fsacd_call={CALL};fsacd_queued_at=0;fsacd_queue=sales\n\n"
+        f"api uuid_setvar_multi {LEG} fsacd_leg=caller;fsacd_call={CALL};fsacd_queued_at=0;bridge_uuid=;"
+        "fsacd_queue=sales\n\n"
         f"api uuid_transfer {LEG} fsacd_wait XML fsacd\n\n".encode()
     ),
     # Its queue is on the leg by `NoteCall`.
     TakeIn(CALL, Leg("fs1", LEG), "Support; (EU)", 0): (
-        f"api uuid_setvar_multi {LEG} fsacd_leg=caller;fsacd_call={CALL};fsacd_queued_at=0\n\n"
+        f"api uuid_setvar_multi {LEG} fsacd_leg=caller;fsacd_call={CALL};fsacd_queued_at=0;bridge_uuid=\n\n"
         f"api uuid_transfer {LEG} fsacd_wait XML fsacd\n\n".encode()
     ),
     NoteCall(CALL, Leg("fs1", LEG), "Support (EU)", 5, 1_500, 60_000, (("billing", 3), ("german", 10))): (

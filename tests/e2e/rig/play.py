@@ -33,10 +33,28 @@ class Cue:
 
 @dataclass(frozen=True)
 class Call:
-    """A caller calls."""
+    """A caller calls; `replaces` is another one, whose call theirs shall replace (INVITE with Replaces)."""
 
     label: str
     dials: str
+    replaces: str = ""
+
+
+@dataclass(frozen=True)
+class Refer:
+    """The far end of a leg asks the switch to send whom it talks with to the number, or into the place of a call."""
+
+    label: str
+    dials: str
+    replaces: str = ""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The far end of a leg that talks puts it on hold (a re-INVITE without sound), or takes it back."""
+
+    label: str
+    off: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,11 +72,14 @@ class Say:
     name: str = ""
 
 
+Deed = Call | Refer | Hold | HangUp | Say
+
+
 @dataclass(frozen=True)
 class Step:
     """What happens, and when."""
 
-    deed: Call | HangUp | Say
+    deed: Deed
     cue: Cue | None
     delay_ms: float
 
@@ -174,7 +195,7 @@ class _Author:
     def likely(self, share: float) -> bool:
         return self.chance.random() < share
 
-    def add(self, deed: Call | HangUp | Say, cue: Cue | None, low_ms: float, high_ms: float | None = None) -> float:
+    def add(self, deed: Deed, cue: Cue | None, low_ms: float, high_ms: float | None = None) -> float:
         """Plan a step; its delay is drawn between the two."""
         delay_ms = low_ms if high_ms is None else round(self.chance.uniform(low_ms, high_ms), 1)
         self.steps.append(Step(deed, cue, delay_ms))
@@ -276,7 +297,7 @@ class _Author:
 
     def end(self, agent: str, caller: str, cue: Cue) -> None:
         """How the talk ends."""
-        ends: list[Call | HangUp | Say] = [
+        ends: list[Deed] = [
             HangUp(agent),
             HangUp(agent),
             HangUp(caller),

@@ -126,7 +126,7 @@ class Telephones:
         # Given a list: every datagram that the switch sends to a phone, not to a caller. `says`: lines of each answer.
         self.heard: list[str] | None = None
         self.says: tuple[str, ...] = ()
-        self._trunk_port = trunk_port
+        self.trunk_port = trunk_port
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket.bind(("127.0.0.1", 0))
@@ -158,7 +158,7 @@ class Telephones:
         self._calls += 1
         call_id = f"{number}-{self._calls}@{self.port}"
         dialog = Dialog(number, call_id, f"{as_whom or f'<sip:{number}@127.0.0.1:{self.port}>'};tag=c{self._calls}")
-        dialog.target = f"sip:{dials}@127.0.0.1:{self._trunk_port}"
+        dialog.target = f"sip:{dials}@127.0.0.1:{self.trunk_port}"
         dialog.far = f"<{dialog.target}>"
         self._dialogs[call_id] = dialog
         dialog.sequence = 1
@@ -192,6 +192,16 @@ class Telephones:
         for dialog in self._dialogs.values():
             if dialog.user == user and dialog.state == "talking":
                 self.end(dialog)
+
+    def latest(self, user: str, *states: str) -> Dialog | None:
+        """This user's latest call that is in one of the states; without states their latest."""
+        found = [each for each in self._dialogs.values() if each.user == user and (not states or each.state in states)]
+        return found[-1] if found else None
+
+    def hold(self, dialog: Dialog, *, off: bool = False) -> None:
+        """The phone puts the call on hold by a re-INVITE, or takes it back."""
+        dialog.sequence += 1
+        self._request(dialog, "INVITE", dialog.sequence, _SDP if off else f"{_SDP}a=sendonly\r\n")
 
     def end(self, dialog: Dialog) -> None:
         """The phone hangs up this call."""
@@ -312,7 +322,8 @@ class Telephones:
         refused = status >= 300
         if not refused:
             dialog.target = message.uri("contact")
-        self._request(dialog, "ACK", 1, branch=dialog.branch if refused else "")
+        number = int(message.headers["cseq"].split()[0])
+        self._request(dialog, "ACK", number, branch=dialog.branch if refused else "")
         dialog.heard_s = self._came_s
         if dialog.state == "calling":
             dialog.began_s = self._came_s

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import gevent
 import orjson
@@ -18,8 +18,9 @@ from fsacd.sim.listener import Listener
 from fsacd.sim.phones import Caller, Line, ScriptedPhone
 from fsacd.sim.switch import Settings, Switch
 from fsacd.sim.trace import TraceLine, trace
-from tests.e2e.rig.play import EVENTS, Call, Cue, HangUp, Play, Say, Step
+from tests.e2e.rig.play import EVENTS, Call, Cue, HangUp, Hold, Play, Refer, Say, Step
 from tests.e2e.rig.sip import Telephones
+from tests.e2e.rig.sip import replaces as replaced
 from tests.e2e.rig.switch import PASSWORD, REPOSITORY
 
 # A play is over after this; then every leg is asked for, killed, and the last words are awaited.
@@ -27,7 +28,7 @@ END_MS = 5_000
 CURTAIN_MS = 500
 # How often FreeSWITCH looks after an idle connection.
 POLL_MS = 20
-_WHEN = re.compile(r"\b(fsacd_queued_at|fsacd_stepped_at)=\d+")
+_WHEN = re.compile(r"\b(fsacd_queued_at|fsacd_stepped_at|fsacd_back_at)=\d+")
 _NEVER = (float("inf"), -1)
 _WORD = re.compile(r"@([a-z]+)(\d+)@")
 
@@ -42,6 +43,16 @@ class Moments:
     uptime_ms: float = 0.0
 
 
+class End(NamedTuple):
+    """The far end of a leg: whose it is, and the leg's uuid on the switch ("" while there is none)."""
+
+    user: str
+    uuid: str
+
+
+NOBODY = End("", "")
+
+
 class Stage(Protocol):
     """Where a play is performed."""
 
@@ -53,10 +64,16 @@ class Stage(Protocol):
     def rest(self, until_ms: float) -> None:
         """Let time pass until something may have been written, at the latest until then."""
 
-    def call(self, number: str, dials: str) -> None:
-        """A caller calls."""
+    def call(self, number: str, dials: str, replaces: End) -> None:
+        """A caller calls; `replaces` is the other one whose call theirs shall replace."""
 
-    def hang_up(self, user: str, uuid: str) -> None:
+    def refer(self, end: End, dials: str, replaces: End) -> None:
+        """The far end of a leg sends a REFER; `replaces` is another call of theirs, into whose place it leads."""
+
+    def hold(self, end: End, *, off: bool) -> None:
+        """The far end of a leg puts it on hold, or takes it back."""
+
+    def hang_up(self, end: End) -> None:
         """The far end of an answered leg hangs up."""
 
     def send(self, command: str) -> None:
@@ -169,14 +186,24 @@ class Performance:
 
     def _do(self, step: Step) -> None:
         match step.deed:
-            case Call(label=label, dials=dials):
-                self.stage.call(self.play.number(label), dials)
+            case Call(label=label, dials=dials, replaces=other):
+                dials = _WORD.sub(lambda hit: self._word(hit[1], hit[2]), dials)
+                self.stage.call(self.play.number(label), dials, self._end_of(other))
+            case Refer(label=label, dials=dials, replaces=other):
+                self.stage.refer(self._end_of(label), dials, self._end_of(other))
+            case Hold(label=label, off=off):
+                self.stage.hold(self._end_of(label), off=off)
             case HangUp(label=label):
-                user = self.play.number(label) if label.startswith("caller") else self.play.user(label)
-                self.stage.hang_up(user, self.audience.uuids.get(label, ""))
+                self.stage.hang_up(self._end_of(label))
             case Say(text=text, name=name):
                 self._say(text)
                 self._sent[name] = self.stage.now_ms()
+
+    def _end_of(self, label: str) -> End:
+        if not label:
+            return NOBODY
+        user = self.play.number(label) if label.startswith("caller") else self.play.user(label)
+        return End(user, self.audience.uuids.get(label, ""))
 
     def _say(self, text: str) -> None:
         self.stage.send(_WORD.sub(lambda hit: self._word(hit[1], hit[2]), text))
@@ -243,11 +270,23 @@ class RealStage:
     def rest(self, until_ms: float) -> None:
         gevent.sleep(min(0.001, max(0.0, until_ms - self.now_ms()) / 1_000))
 
-    def call(self, number: str, dials: str) -> None:
-        self._telephones.call(number, dials)
+    def call(self, number: str, dials: str, replaces: End) -> None:
+        other = self._telephones.latest(replaces.user)
+        self._telephones.call(number, dials, replaces=replaced(other) if other else "")
 
-    def hang_up(self, user: str, uuid: str) -> None:
-        self._telephones.hang_up(user)
+    def refer(self, end: End, dials: str, replaces: End) -> None:
+        dialog, other = self._telephones.latest(end.user, "talking"), self._telephones.latest(replaces.user)
+        if dialog is not None:
+            target = f"sip:{dials}@127.0.0.1:{self._telephones.trunk_port}"
+            self._telephones.refer(dialog, target, replaced(other) if other else "")
+
+    def hold(self, end: End, *, off: bool) -> None:
+        dialog = self._telephones.latest(end.user, "talking")
+        if dialog is not None:
+            self._telephones.hold(dialog, off=off)
+
+    def hang_up(self, end: End) -> None:
+        self._telephones.hang_up(end.user)
 
     def send(self, command: str) -> None:
         self._socket.sendall(f"{command}\n\n".encode())
@@ -269,7 +308,6 @@ class SimulatedStage:
         self._switch.profiles |= {"agents", "trunk"}
         self._switch.globals["fsacd_lease"] = "1000000"
         self._switch.directory |= {"1001": ""}
-        self._lines: dict[str, Line] = {}
         self.contacts = {}
         for label, phone in play.phones.items():
             address = f"{play.user(label)}@127.0.0.1:5080"
@@ -287,13 +325,26 @@ class SimulatedStage:
         next_us = self._agenda.next_us() or 0
         self._agenda.run(min(max(self._agenda.now_us, next_us) + 1 * MS, int(until_ms * MS) + 1))
 
-    def call(self, number: str, dials: str) -> None:
-        self._switch.call(Caller(number, dials), ScriptedPhone())
+    def call(self, number: str, dials: str, replaces: End) -> None:
+        other = self._switch.locate(replaces.uuid)
+        self._switch.call(Caller(number, dials), ScriptedPhone(), replaces=other.line if other else None)
 
-    def hang_up(self, user: str, uuid: str) -> None:
-        session = self._switch.locate(uuid)
-        if session is not None and session.line is not None and session.channel.answered:
-            session.line.hang_up()
+    def refer(self, end: End, dials: str, replaces: End) -> None:
+        if line := self._line(end):
+            line.refer(dials, self._line(replaces))
+
+    def hold(self, end: End, *, off: bool) -> None:
+        if line := self._line(end):
+            line.hold(off=off)
+
+    def hang_up(self, end: End) -> None:
+        if line := self._line(end):
+            line.hang_up()
+
+    def _line(self, end: End) -> Line | None:
+        """The far end of an answered leg."""
+        session = self._switch.locate(end.uuid)
+        return session.line if session is not None and session.channel.answered else None
 
     def send(self, command: str) -> None:
         self._listener.feed(f"{command}\n\n".encode())

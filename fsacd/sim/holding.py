@@ -1,0 +1,83 @@
+"""Hold, as a phone asks for it by a re-INVITE: its partner hears music, and is hung up if the holder hangs up.
+
+The latter is FreeSWITCH's own (audio_bridge_thread in switch_ivr_bridge.c): a leg that ends while it holds takes its
+partner with it, whatever the variables for after the talk say; only `hold_hangup_xfer_exten` of the holder is heard.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fsacd.sim import causes
+from fsacd.sim.agenda import MS
+from fsacd.sim.channel import App, State
+from fsacd.sim.threads import Thread, Wait
+
+if TYPE_CHECKING:
+    from fsacd.sim.session import Session
+
+MUSIC = "local_stream://moh"
+# A broadcast begins after ten frames of lead-in.
+LEAD_IN_US = 185 * MS
+# A break reaches a playback with its next frame.
+BREAK_US = (200, 20 * MS)
+
+
+def hold(session: Session, *, off: bool, music: bool = True) -> bool:
+    """Put the leg on hold, or take it back; False if it is so already. `uuid_hold` plays no `music` to the partner."""
+    channel, switch = session.channel, session.switch
+    if channel.held is not off:
+        return False
+    partner = session.talk.partner(session) if session.talk else None
+    channel.held = not off
+    channel.profile.hold_us = switch.agenda.wall_us
+    channel.call_state = "UNHELD" if off else "HELD"
+    if partner is not None and music:
+        if off:
+            stop_music(partner)
+        else:
+            partner.broadcast(App("playback", MUSIC))
+    switch.fire("CHANNEL_UNHOLD" if off else "CHANNEL_HOLD", channel)
+    if off:
+        channel.call_state = "ACTIVE"
+    return True
+
+
+def ended(session: Session) -> None:
+    """The leg is about to be hung up: a held one is taken back first, and it is remembered that it held."""
+    channel = session.channel
+    if channel.held:
+        channel.held, channel.hung_up_held = False, True
+        channel.call_state = "UNHELD"
+        session.switch.fire("CHANNEL_UNHOLD", channel)
+
+
+def stop_music(session: Session) -> None:
+    """The leg need not listen any more."""
+    session.channel.broadcasts.clear()
+    if session.channel.down:
+        return
+    session.channel.break_asked = True
+    session.signal(*BREAK_US)
+
+
+def listen(session: Session) -> Thread:
+    """What a leg in a talk does about a broadcast: it plays it, unless it is asked to break before it begins."""
+    channel, agenda = session.channel, session.switch.agenda
+    app, state = channel.broadcasts.popleft(), channel.state
+    until_us = agenda.now_us + LEAD_IN_US
+    while channel.state is state and not channel.break_asked and agenda.now_us < until_us:
+        yield Wait(until_us)
+    if channel.state is state and not channel.break_asked:
+        yield from session.execute(app)
+    channel.break_asked = False
+
+
+def release(holder: Session, partner: Session) -> None:
+    """The holder's side of the talk is over: if it hung up while it held, its partner goes with it."""
+    if not holder.channel.hung_up_held or partner.channel.down or partner.channel.state is State.PARK:
+        return
+    if where := holder.channel.variables.get("hold_hangup_xfer_exten", ""):
+        partner.channel.variables["transfer_after_bridge"] = where
+    else:
+        partner.hangup(causes.NORMAL_CLEARING)

@@ -1,0 +1,40 @@
+"""INVITE with Replaces as FreeSWITCH carries it out (sofia_handle_sip_i_invite_replaces in sofia.c).
+
+The new leg gets the place of the old one in a talk by an intercept. Where there is no talk it executes the application
+that the old one is in, and nothing more: it knows none of that one's variables and is in no dialplan's context.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace as changed
+from typing import TYPE_CHECKING
+
+from fsacd.sim import causes, holding
+from fsacd.sim.referring import partner_of
+
+if TYPE_CHECKING:
+    from fsacd.sim.session import Session
+
+
+def replace(session: Session, other: Session) -> None:
+    """Let a leg that is about to begin stand where the other one does."""
+    channel, old = session.channel, other.channel
+    channel.other_type, channel.other = "originator", old.profile.copy()
+    channel.variables["sip_replaces_call_id"] = old.variables.get("sip_call_id", old.uuid)
+    channel.profile = changed(
+        channel.profile,
+        dialplan="inline",
+        cid_name=old.profile.cid_name,
+        cid_number=old.profile.cid_number,
+        callee_name=old.profile.callee_name,
+        callee_number=old.profile.callee_number,
+    )
+    partner = partner_of(other)
+    if partner is not None:
+        holding.hold(other, off=True)
+        channel.profile.destination = f"answer,intercept:{partner.channel.uuid}"
+        return
+    app, data = old.variables.get("current_application"), old.variables.get("current_application_data")
+    if app is not None:
+        channel.profile.destination = f"answer,{app}:{data}" if data else f"answer,{app}"
+    other.hangup(causes.ATTENDED_TRANSFER)
