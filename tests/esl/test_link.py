@@ -420,7 +420,7 @@ def test_a_switch_that_does_not_answer_commands(rig: Rig) -> None:
 def test_late_probes_are_no_death(rig: Rig) -> None:
     """A busy switch, whose other events come before the probe, is left alone; one that never echoes is not."""
     rig.switch.echoes = False
-    link = rig.start(probe_interval_ms=10, silence_timeout_ms=60, heartbeat_timeout_ms=600)
+    link = rig.start(probe_interval_ms=10, silence_timeout_ms=500, heartbeat_timeout_ms=1_500)
     until(rig.up)
     while link.stats().probes_missed < 20:
         rig.switch.fire(named("A"))
