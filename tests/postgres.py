@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -38,6 +39,8 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         Path(place).chmod(0o711)
         with EmbeddedPostgres(Path(place) / "pg", durable=False) as server:
             yield server
+        # Three hundred files for each database; Python's own way takes ten times as long.
+        subprocess.run(["rm", "-rf", place], check=False)
 
 
 @pytest.fixture
@@ -45,7 +48,8 @@ def database(postgres: EmbeddedPostgres) -> str:
     """The dsn of a database that nobody has used yet."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(postgres.dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        # Copied as files: nothing here outlives a crash anyway, and to log each page takes twice as long.
+        connection.execute(sql.SQL("CREATE DATABASE {} STRATEGY FILE_COPY").format(sql.Identifier(name)))
     return postgres.dsn_of(name)
 
 

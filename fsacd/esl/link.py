@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import gevent
 from gevent.event import AsyncResult, Event
 
-from fsacd import watched
+from fsacd import heap, watched
 from fsacd.esl.backoff import Backoff
 from fsacd.esl.codec import Message
 from fsacd.esl.encoder import EncodeError
@@ -150,6 +150,7 @@ class SwitchLink:
             if self._counters.connects > connects and time.monotonic() - began_s >= _LASTING_S:
                 backoff.reset()
             self._tell(Down(reason))
+            heap.give_back()
             least_ms = self._settings.nonsense_pause_ms if self._distrusts else 0
             self._stopping.wait(max(backoff.next_ms(), least_ms) / 1000)
 

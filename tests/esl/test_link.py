@@ -11,6 +11,7 @@ import gevent
 import pytest
 from structlog.testing import capture_logs
 
+from fsacd import heap
 from fsacd.config.installed import COMMANDS
 from fsacd.esl import encoder
 from fsacd.esl.codec import Message
@@ -493,3 +494,19 @@ def test_stop_while_connecting() -> None:
         assert server.connected.wait(30)
         link.stop()
     assert states == [Connecting(), Down("the link was stopped")]
+
+
+def test_the_end_of_a_link_gives_memory_back(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a switch has sent is freed then, and after large answers the process would keep it all the same."""
+    given: list[int] = []
+    monkeypatch.setattr(heap, "_TRIM", given.append)
+    rig.start()
+    until(rig.up)
+    assert given == []
+    rig.switch.cut()
+    until(lambda: given == [0])
+
+
+def test_memory_is_given_back_as_far_as_the_system_can() -> None:
+    """Elsewhere than with glibc nothing happens."""
+    heap.give_back()
