@@ -81,7 +81,8 @@ def test_headers_of_the_caller_reach_the_phone_and_are_only_headers(
     assert header(invite, "Subject") is None
     answered(daemon, phones, phones.rung[0])
     esl = switch.esl()
-    assert esl.api("show channels count") == "2 total."
+    # The list of legs lags behind.
+    await_true(lambda: esl.api("show channels count") == "2 total.", 10, "caller and agent are there")
     esl.close()
 
 

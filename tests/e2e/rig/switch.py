@@ -224,9 +224,12 @@ class RealSwitch:
 
     def tracked(self, having: str = "") -> int:
         """The legs that it could recover now, with this in what it knows of them; written down after their events."""
-        with closing(sqlite3.connect(f"file:{self.directory}/db/core.db?mode=ro", uri=True, timeout=5)) as database:
-            count = database.execute("SELECT count(*) FROM recovery WHERE metadata LIKE ?", (f"%{having}%",))
-            return int(count.fetchone()[0])
+        try:
+            with closing(sqlite3.connect(f"file:{self.directory}/db/core.db?mode=ro", uri=True, timeout=5)) as database:
+                count = database.execute("SELECT count(*) FROM recovery WHERE metadata LIKE ?", (f"%{having}%",))
+                return int(count.fetchone()[0])
+        except sqlite3.OperationalError:
+            return -1  # the switch is writing: who only reads cannot open it beside a journal
 
     def recover(self) -> str:
         """Bring back the calls of before a crash, as the operator's unit does; what it says of it."""
