@@ -29,7 +29,7 @@ def leave(world: World, agent: a.Agent) -> None:
             world.lines.pop(phone, None)
     for offer in [world.offers[leg.uuid] for leg in agent.outside if leg.uuid in world.offers]:
         offer.keeps_busy = tuple(other for other in offer.keeps_busy if other != agent.agent_id)
-        agent.outside.pop(_leg(offer))
+        agent.outside.pop(_leg(offer), None)  # told by another switch, it has another name
 
 
 def move(world: World, agent: a.Agent, to: str) -> None:
