@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from fsacd.core.events import CallQueued
+from fsacd.core.numbers import identity as plain
 from fsacd.core.numbers import normalised as normalised  # noqa: PLC0414 - the way to hand a name on
 from fsacd.core.rules import SkillLevels
 from fsacd.core.skills import merge
@@ -137,12 +138,14 @@ class Recognition:
 
         Whoever shows a number that is not believed, or wants it hidden, is nobody in particular.
         """
-        event = replace(event, identity=self.identity(event.number))
+        identity = self.identity(event.number)
+        if identity != plain(event.number):  # else nobody need say it, and this step is on every call's way
+            event = replace(event, identity=identity)
         believed = self.believes_unmarked if event.number_believed is None else event.number_believed
         if not believed:
             return event if event.number_believed is False else replace(event, number_believed=False)
         hidden = event.hidden and event.queue not in self.may_see
-        customer = None if hidden or not event.identity else self._of_identity(event.identity)
+        customer = None if hidden or not identity else self._of_identity(identity)
         if customer is None:
             return event
         if not event.changed:

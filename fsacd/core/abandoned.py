@@ -30,6 +30,10 @@ class AbandonedPlaces:
         """All of them, the oldest first."""
         return iter(self._places.values())
 
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._places)
+
     def keep(self, place: Place, limit: int) -> list[str]:
         """Keep this place. Returns the calls whose places are kept no more."""
         gone = [call_id] if (call_id := self._call_of.get((place.queue, place.who))) else []

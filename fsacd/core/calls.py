@@ -65,7 +65,7 @@ def make(world: World, event: CallQueued) -> c.Call:
     rules = world.rules.queues.get(queue)
     priority = event.priority if event.priority is not None else (rules.priority if rules else 0)
     arrived_ms = min(event.arrived_ms, world.now_ms)  # a leg cannot come from the future, but two clocks can differ
-    return c.Call(
+    call = c.Call(
         event.call_id,
         queue,
         arrived_ms,
@@ -81,16 +81,14 @@ def make(world: World, event: CallQueued) -> c.Call:
         event.named_agent,
         event.source,
         event.number_believed is not False,
-        identity=event.identity,
-        hidden=event.hidden,
-        priority=priority,
-        epoch=world.epochs.get(event.leg.switch, 0) if event.leg is not None else 0,
-        shown_name=event.shown_name,
-        shown_number=event.shown_number,
-        variables=event.variables,
-        customer_id=event.customer_id,
-        remembered_as=event.remembered_as,
+        event.identity,
+        event.hidden,
+        priority,
     )
+    call.epoch = world.epochs.get(event.leg.switch, 0) if event.leg is not None else 0
+    call.shown_name, call.shown_number, call.variables = event.shown_name, event.shown_number, event.variables
+    call.customer_id, call.remembered_as = event.customer_id, event.remembered_as
+    return call
 
 
 def _refuse(world: World, call: c.Call, why: str) -> str:

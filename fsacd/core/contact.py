@@ -66,7 +66,7 @@ class Contact:
     @property
     def phones(self) -> tuple[Phone, ...]:
         """All of them, in the order in which they are dialled."""
-        return tuple(phone for turn in self.turns for phone in turn)
+        return self.turns[0] if len(self.turns) == 1 else tuple(phone for turn in self.turns for phone in turn)
 
 
 @lru_cache(maxsize=20_000)
@@ -120,12 +120,15 @@ def registered(endpoint: str) -> str:
     return user if kind == "user" and "/" not in user else ""
 
 
-@lru_cache(maxsize=20_000)
+def endpoints(text: str) -> tuple[str, ...]:
+    """The phones that a contact names, without options; none for none."""
+    if ONE_PHONE.fullmatch(text) is not None:
+        return (text,)  # as nearly all of them are
+    contact = read(text)
+    return tuple(phone.endpoint for phone in contact.phones) if contact is not None else ()
+
+
 def most_legs(text: str) -> int:
     """How many legs a ring at this contact may have: of a registered user nobody knows before they are asked for."""
-    contact = read(text)
-    if contact is None:
-        return 1
-    if any(registered(phone.endpoint) for phone in contact.phones):
-        return MOST_LEGS
-    return len(contact.phones)
+    phones = endpoints(text)
+    return MOST_LEGS if any(map(registered, phones)) else max(1, len(phones))

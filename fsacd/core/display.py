@@ -28,15 +28,9 @@ def name_for(call: Call, template: str, *, hidden: bool = False) -> str:
 
     `hidden`: the caller asks that nobody be told who they are; what the dialplan has made of it may tell it as well.
     """
-    known = (
-        {"queue": call.queue}
-        if hidden
-        else {
-            "queue": call.queue,
-            "customer": call.customer,
-            "name": call.name,
-            "number": call.number,
-            "dialplan": call.shown_name,
-        }
-    )
+    if template == USUAL:
+        return "" if hidden else call.shown_name or call.customer or call.name
+    known = {"queue": call.queue}
+    if not hidden:
+        known |= {"customer": call.customer, "name": call.name, "number": call.number, "dialplan": call.shown_name}
     return _PLACE.sub(lambda found: next(filter(None, map(known.get, found[1].split(" or "))), ""), template)

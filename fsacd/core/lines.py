@@ -16,16 +16,17 @@ from fsacd.core.world import World
 
 def join(world: World, agent: a.Agent) -> None:
     """Let the others at this agent's phones know them. Before they can be rung."""
-    for phone in _phones(agent.contact):
-        world.lines.setdefault(phone, {})[agent.agent_id] = None
+    for phone in contact.endpoints(agent.contact):
+        world.lines[phone] = (*world.lines.get(phone, ()), agent.agent_id)
 
 
 def leave(world: World, agent: a.Agent) -> None:
     """The agent is not at their phones any more; calls of others there are none of theirs."""
-    for phone in _phones(agent.contact):
-        there = world.lines.get(phone, {})
-        there.pop(agent.agent_id, None)
-        if not there:
+    for phone in contact.endpoints(agent.contact):
+        there = tuple(other for other in world.lines.get(phone, ()) if other != agent.agent_id)
+        if there:
+            world.lines[phone] = there
+        else:
             world.lines.pop(phone, None)
     for offer in [world.offers[leg.uuid] for leg in agent.outside if leg.uuid in world.offers]:
         offer.keeps_busy = tuple(other for other in offer.keeps_busy if other != agent.agent_id)
@@ -38,17 +39,17 @@ def move(world: World, agent: a.Agent, to: str) -> None:
         leave(world, agent)
         agent.contact = to
         join(world, agent)
-        phones = frozenset(_phones(to))
+        phones = frozenset(contact.endpoints(to))
         # Whoever rang or talks there may have gone to another phone meanwhile, so all offers are looked at.
         for offer in world.offers.values():
-            if not (phones.isdisjoint(_phones(offer.contact)) or _holds(agent, offer)):
+            if not (phones.isdisjoint(contact.endpoints(offer.contact)) or _holds(agent, offer)):
                 _keep_busy(world, offer, agent)
 
 
 def take(world: World, offer: o.Offer) -> None:
     """An agent is rung or talks: nobody else is rung at that phone."""
-    for phone in _phones(offer.contact):
-        there = world.lines.get(phone, {})
+    for phone in contact.endpoints(offer.contact):
+        there = world.lines.get(phone, ())
         if len(there) > 1:
             for agent_id in [other for other in there if other != offer.agent_id]:
                 _keep_busy(world, offer, world.agents[agent_id])
@@ -87,8 +88,3 @@ def _holds(agent: a.Agent, offer: o.Offer) -> bool:
 
 def _leg(offer: o.Offer) -> Leg:
     return Leg(offer.switch, offer.offer_id)
-
-
-def _phones(text: str) -> tuple[str, ...]:
-    read = contact.read(text)
-    return tuple(phone.endpoint for phone in read.phones) if read is not None else ()

@@ -19,16 +19,29 @@ _MEMO_LIMIT = 256
 
 
 class Present:
-    """Agents on duty, counted by queue and kind. `changed` are the queues in which a kind has come or gone."""
+    """Agents on duty, counted by queue and kind. `changed` are the queues in which a kind has come or gone.
+
+    Only queues that ask are counted: thousands of agents are nearly as many kinds.
+    """
 
     def __init__(self) -> None:
         self.changed: set[str] = set()
+        self._asking: frozenset[str] = frozenset()
         self._kinds: dict[str, dict[_Kind, int]] = {}
         self._counted: dict[str, tuple[tuple[Served, ...], SkillLevels]] = {}
         self._memo: dict[str, dict[tuple[SkillLevels, bool], int | None]] = {}
 
+    def let_ask(self, queues: frozenset[str]) -> None:
+        """These queues ask from now on. Whoever says so counts the agents anew: rules are configured for each."""
+        if queues != self._asking:
+            self._asking = queues
+            for known in (self._kinds, self._counted, self._memo):
+                known.clear()
+
     def count(self, agent: Agent) -> None:
         """The agent's state, wish, skills or queues may have changed."""
+        if not self._asking:
+            return
         old = self._counted.get(agent.agent_id, _NOT_THERE)
         new = (agent.serves, agent.rules.skills) if agent.on_duty else _NOT_THERE
         if new[0] is old[0] and new[1] is old[1]:
@@ -62,7 +75,7 @@ class Present:
 
     def _move(self, old: tuple[tuple[Served, ...], SkillLevels], new: tuple[tuple[Served, ...], SkillLevels]) -> None:
         for (serves, levels), by in ((old, -1), (new, +1)):
-            for served in serves:
+            for served in [served for served in serves if served.queue in self._asking]:
                 self._add(served.queue, (served.delay_ms, served.backup, levels), by)
 
     def _add(self, queue: str, kind: _Kind, by: int) -> None:

@@ -35,7 +35,7 @@ def resume(world: World, call: c.Call) -> None:
 
     Its arrival stays true: it counts as having arrived as early as the abandoned one, as by a head start.
     """
-    who = sticky.known_as(world, call)
+    who = sticky.known_as(world, call) if world.abandoned else ""
     place = world.abandoned.of(call.queue, who) if who else None
     if place is None or place.virtual_ms >= call.virtual_ms or place.call_id == call.call_id:
         return

@@ -40,7 +40,7 @@ class World:
         self.calls: dict[str, c.Call] = {}
         self.agents: dict[str, a.Agent] = {}
         self.offers: dict[str, o.Offer] = {}
-        self.lines: dict[str, dict[str, None]] = {}  # who is at each phone: see `lines`
+        self.lines: dict[str, tuple[str, ...]] = {}  # who is at each phone: see `lines`
         self.switches: dict[str, bool] = {}
         self.epochs: dict[str, int] = {}  # of each switch: the last in which it was ours
         self.takeovers = 0  # how often another daemon has taken a switch: calls that are adopted after it begin anew
@@ -100,6 +100,8 @@ class World:
                     delays.setdefault(queue, set()).add(service.delay_ms)
         self.delays = {queue: tuple(sorted(found)) for queue, found in delays.items()}
         self.index = Index(self.orderings, self.agents.__getitem__, rules.limits.rank_pool)
+        asking = frozenset(name for name, queue in rules.queues.items() if queue.no_agent_no_delay)
+        self.present.let_ask(asking)
 
     @property
     def seed(self) -> int:

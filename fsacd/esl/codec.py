@@ -82,6 +82,8 @@ class Message:
         """One header as text; of a header with several values the first."""
         # Nothing is believed of what came: the type of `headers` says what FreeSWITCH sends, not what others may.
         value: Any = self.headers.get(header, default)
+        if value.__class__ is str:
+            return value
         if isinstance(value, list) and value:
             value = value[0]
         return value if isinstance(value, str) else default

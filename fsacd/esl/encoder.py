@@ -39,6 +39,7 @@ LEG_CONTEXT: Final = "fsacd_agent_leg"
 _WORD: Final = re.compile(r"[0-9A-Za-z_.*#+@:/%~-]{1,256}")
 _VALUE: Final = re.compile(r"[0-9A-Za-z_.*#+@:/%~-]{0,512}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][0-9A-Za-z_.-]{0,63}")
+_PAIRS: Final = re.compile(rf"{_VARIABLE.pattern}={_VALUE.pattern}(?:,{_VARIABLE.pattern}={_VALUE.pattern})*")
 _CAUSE: Final = re.compile(r"[A-Z][A-Z0-9_]{1,39}")
 _JOB: Final = re.compile(r"[0-9A-Za-z_.:-]{1,128}")
 _EVENT: Final = re.compile(r"[A-Z][A-Z_]{1,39}")
@@ -158,10 +159,9 @@ def originate(
             raise EncodeError(f"The variable {variable} would replace the sanitised caller id.")
     # FreeSWITCH loses an empty value here, and an empty list is no list to it.
     pairs = [_option(key, value) for key, value in contact.options]
-    options = (*contact.options, *(pair for phone in contact.phones for pair in phone.options))
-    if any(key == CONFIRM_KEY for key, _ in options):
+    if any(CONFIRM_KEY in dict(options) for options in (contact.options, *(phone.options for phone in contact.phones))):
         pairs.append(_CONFIRM_TONE)
-    pairs += [_pair(key, value) for key, value in variables.items() if value]
+    pairs += _pairs(variables)
     theirs = [f"{key}='{value}'" for key, value in _carried(carried)]
     dialled = "|".join(",".join(_phone(phone) for phone in turn) for turn in contact.turns)
     told = f"{{{','.join(pairs)}}}{dialled}" if pairs else dialled
@@ -361,6 +361,17 @@ def _word(value: str) -> str:
 
 def _join(verb: str, words: Iterable[str]) -> str:
     return " ".join([_word(verb), *map(_word, words)])
+
+
+def _pairs(variables: Mapping[str, str]) -> list[str]:
+    """All at once: one by one they are most of what an order to ring costs."""
+    pairs = [f"{variable}={value}" for variable, value in variables.items() if value]
+    joined = ",".join(pairs)
+    # Neither a name nor a value may have a comma, so these are as many pairs as they were.
+    harmless = _ENTERPRISE not in joined and _FATAL not in joined.lower()
+    if harmless and joined.count(",") == len(pairs) - 1 and _PAIRS.fullmatch(joined):
+        return pairs
+    return [_pair(variable, value) for variable, value in variables.items() if value]
 
 
 def _pair(variable: str, value: str) -> str:

@@ -39,8 +39,7 @@ Registrations = Mapping[str, tuple[str, ...]]
 
 def registered_users(command: RingAgent) -> tuple[str, ...]:
     """The users of whom the switch is to be asked where they have registered, before they are rung."""
-    contact = contacts.read(command.contact)
-    users = (contacts.registered(phone.endpoint) for phone in contact.phones) if contact else ()
+    users = map(contacts.registered, contacts.endpoints(command.contact))
     return tuple(dict.fromkeys(user for user in users if user))
 
 
@@ -61,7 +60,7 @@ def ring(command: RingAgent, registered: Registrations = MappingProxyType({})) -
     contact = contacts.read(command.contact)
     if contact is None:
         raise encoder.EncodeError("the contact is none.")
-    turns = _devices(contact, registered)
+    turns = _devices(contact, registered) if registered else contact.turns
     legs = sum(map(len, turns))
     timeout_s = math.ceil(command.timeout_ms / 1000) + _RING_MARGIN_S
     variables = _variables(command)

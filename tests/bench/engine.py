@@ -135,6 +135,7 @@ def measure(agents: int, strategy: str = "longest_idle") -> Measured:
     dice = random.Random(1)
     busy_side, ready_side = callers(dice, 0), callers(dice, QUEUES // 2)
     talking = _fill(bench, agents, busy_side)
+    settle_memory()  # as the daemon does when it has started: a full collection is none of the calls' doing
     for number in range(QUEUES // 2 * SETS_PER_QUEUE):
         place, which = QUEUES // 2 + number // SETS_PER_QUEUE, number % SETS_PER_QUEUE
         _ready_side_round(bench, queued(f"first-{number}", f"q{place}", required=requirement(place, which)))
