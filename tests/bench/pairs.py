@@ -35,8 +35,8 @@ PAIRS: Final = 5
 TRIES: Final = 4
 _MOST_STOLEN: Final = 0.03
 _MOST_ELSEWHERE: Final = 0.05
-# The idle gap of 600 callers is measured on a switch that has no processor left on two cores: two equal trees then differ
-# by up to six times. With so many it has, and they differ by a few parts of a hundred.
+# With 600 callers a switch on two cores has no processor left, and the idle gaps of two equal trees differ by up to six
+# times. With so many it has, and they differ by a few parts of a hundred.
 _GAP_CALLERS: Final = 250
 _P50_BOUND: Final = 1.05
 _P99_OVER_A_A: Final = 1.10
