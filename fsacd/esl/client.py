@@ -301,7 +301,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
     def _read(self) -> str:
         slice_s = self._settings.slice_ms / 1000
         until = time.monotonic() + slice_s
-        sock, counters, decoder, inbox = self.sock, self.counters, Decoder(), self._inbox
+        sock, counters, inbox, decoder = self.sock, self.counters, self._inbox, Decoder(self._replies.longest)
         assert sock is not None
         data, left_out = self._read_greeting(sock), 0
         while data or (data := sock.recv(_RECEIVE_BYTES)):

@@ -15,7 +15,7 @@ tenth of reading it. A value that is neither text nor a list that begins with te
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -32,8 +32,10 @@ MAX_EVENT_BYTES: Final = 1024 * 1024
 MAX_EVENT_HEADERS: Final = 4_096
 # Only an event of this size can hold more arrays and objects than that, and do harm by it.
 _LARGE: Final = 64 * 1024
-# The answer to one api command. The list of all legs is the longest: about a kilobyte for each.
+# The answer to one api command: the list of all legs, about a kilobyte for each. All else that we ask is short, and
+# whoever asked so is told no more than this; what is known of one leg is the longest of it, some ten kilobytes.
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
+SHORT_REPLY_BYTES: Final = 256 * 1024
 # Whatever else has a body: a notice of the end, a line of the log.
 MAX_OTHER_BYTES: Final = 64 * 1024
 # Arrays and objects in JSON that an answer holds: the list of all legs has one for each.
@@ -116,14 +118,18 @@ _LENGTH: Final = b"Content-Length: "
 _LENGTH_DIGITS: Final = 10
 _TOO_LONG: Final = "FreeSWITCH announced a body of {} bytes; the limit is {}."
 # In the place of an answer that is left out: whoever asked is refused, and the order of the answers holds.
-_REFUSED: Final = f"-ERR the answer is longer than {MAX_REPLY_BYTES // 1024 // 1024} MiB and was left out".encode()
+_REFUSED: Final = "-ERR the answer is longer than {} KiB and was left out"
 _JSON_TAIL: Final = b"\nContent-Type: text/event-json\n\n"
 
 
 class Decoder:
-    """Bytes in any portions → whole messages in order. One decoder serves one connection."""
+    """Bytes in any portions → whole messages in order. One decoder serves one connection.
 
-    def __init__(self) -> None:
+    `longest_reply` says how many bytes the answer may have that is the n-th from now on.
+    """
+
+    def __init__(self, longest_reply: Callable[[int], int] = lambda _: MAX_REPLY_BYTES) -> None:
+        self._longest_reply = longest_reply
         # One piece of memory, however small the portions are: a list of single bytes would take forty times as much.
         self._held = bytearray()
         # The whole length of the unfinished message, once its header block has been read; 0 before that. Until so
@@ -211,9 +217,12 @@ class Decoder:
         body_at = blank + 2
         length = _body_length(kind, headers)
         end = body_at + length
-        if length > _LIMITS.get(kind, MAX_OTHER_BYTES):
+        limit = _LIMITS.get(kind, MAX_OTHER_BYTES)
+        if kind is Kind.API_RESPONSE and length > SHORT_REPLY_BYTES:
+            limit = min(limit, self._longest_reply(sum(message.kind in _ANSWERS for message in messages)))
+        if length > limit:
             if kind is Kind.API_RESPONSE:
-                messages.append(Message(kind, headers, _REFUSED))
+                messages.append(Message(kind, headers, _REFUSED.format(limit // 1024).encode()))
             return self._leave_out(kind, length, end, len(data))
         if len(data) < end:
             self._needed = end - start
@@ -255,6 +264,7 @@ def _body_length(kind: Kind, headers: dict[str, str]) -> int:
 
 # Up to where a message of this kind is taken; a longer one is left out. Of every other kind a longer one is nonsense.
 _LIMITS: Final[Mapping[Kind, int]] = {Kind.EVENT: MAX_EVENT_BYTES, Kind.API_RESPONSE: MAX_REPLY_BYTES}
+_ANSWERS: Final = (Kind.API_RESPONSE, Kind.COMMAND_REPLY)
 _KINDS: Final[Mapping[str, Kind]] = {
     "auth/request": Kind.AUTH_REQUEST,
     "command/reply": Kind.COMMAND_REPLY,

@@ -20,9 +20,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from fsacd.core.contact import CONFIRM_KEY, Contact, Phone, is_one_phone
+from fsacd.esl.codec import MAX_REPLY_BYTES
 from fsacd.esl.wire import UUID, Outcome, Reply, Wire
 
 __all__ = ["EncodeError", "Outcome", "Reply", "Wire"]
@@ -117,7 +119,7 @@ def raw(text: str) -> Wire:
     """A command as somebody typed it: one line. EncodeError for control characters; nothing else is looked at."""
     if not text.strip() or _CONTROL.search(text):
         raise EncodeError("A command is one line of text without control characters.")
-    return _wire(text, text=f"{text.split(maxsplit=1)[0]} ...")
+    return replace(_wire(text, text=f"{text.split(maxsplit=1)[0]} ..."), longest_reply=MAX_REPLY_BYTES)
 
 
 # --- api -----------------------------------------------------------------------------------------------------------
@@ -260,7 +262,7 @@ def hash_delete(key: str, value: str | None = None) -> Wire:
 
 def show_channels() -> Wire:
     """Ask for all legs, as JSON; the list is up to 0.3 s old in both directions."""
-    return api("show", "channels", "as", "json")
+    return replace(api("show", "channels", "as", "json"), longest_reply=MAX_REPLY_BYTES)
 
 
 def uptime(unit: str) -> Wire:

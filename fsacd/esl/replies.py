@@ -71,6 +71,10 @@ class Replies:
         """The command that the answer which just came belongs to; None when nothing was asked."""
         return self._pending.popleft() if self._pending else None
 
+    def longest(self, after: int) -> int:
+        """How many bytes the answer may have that comes after so many others."""
+        return self._pending[after].wire.longest_reply if after < len(self._pending) else 0
+
     def next_deadline(self) -> float | None:
         """The earliest deadline of the commands that still wait for an answer."""
         queues = (self._late, self._outgoing, self._pending)

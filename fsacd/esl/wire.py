@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from fsacd.esl.codec import Message
+from fsacd.esl.codec import SHORT_REPLY_BYTES, Message
 
 UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # Agents' legs have names of our making, which FreeSWITCH gives to no leg of its own: UUIDs of version 5.
@@ -30,6 +30,8 @@ class Wire:
     shown: str = field(repr=False)
     # The BACKGROUND_JOB event that ends the command carries this Job-UUID; None for a command that ends with its reply.
     job: str | None = None
+    # So many bytes of an answer are taken; a longer one counts as a refusal.
+    longest_reply: int = SHORT_REPLY_BYTES
 
     @property
     def text(self) -> str:

@@ -17,6 +17,7 @@ from fsacd.esl.codec import (
     MAX_HEADER_BYTES,
     MAX_REPLY_BYTES,
     MAX_REPLY_PARTS,
+    SHORT_REPLY_BYTES,
     Decoder,
     Kind,
     Message,
@@ -218,8 +219,22 @@ def test_the_largest_answer() -> None:
     refused, next_one = decode(
         b"Content-Type: api/response\nContent-Length: %d\n\n%s%s" % (len(long), long, behind), 1 << 20
     )
-    assert refused.text == "-ERR the answer is longer than 8 MiB and was left out"
+    assert refused.text == "-ERR the answer is longer than 8192 KiB and was left out"
     assert next_one.text == "a"
+
+
+@pytest.mark.parametrize("portion", [1 << 14, 1 << 20, 1 << 24])
+def test_an_answer_is_as_long_as_its_question_lets_it_be(portion: int) -> None:
+    """Answers come in the order of the questions: the limit of each is known before it comes, whatever is refused."""
+    limits = [SHORT_REPLY_BYTES, MAX_REPLY_BYTES, SHORT_REPLY_BYTES]
+    sizes = [SHORT_REPLY_BYTES + 1, SHORT_REPLY_BYTES + 1, SHORT_REPLY_BYTES]
+    data = b"".join(b"Content-Type: api/response\nContent-Length: %d\n\n%s" % (size, b"x" * size) for size in sizes)
+    taken: list[Message] = []
+    decoder = Decoder(lambda after: limits[len(taken) + after])
+    for at in range(0, len(data), portion):
+        taken += decoder.feed(data[at : at + portion])
+    assert [len(message.text) for message in taken[1:]] == sizes[1:]
+    assert taken[0].text == "-ERR the answer is longer than 256 KiB and was left out"
 
 
 @pytest.mark.parametrize("size", [MAX_EVENT_BYTES, MAX_EVENT_BYTES + 1])

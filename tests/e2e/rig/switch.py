@@ -29,6 +29,10 @@ _LOOK_S = 1.0
 # It asks each phone for its call anew, one after the other, as fast as the machine is.
 _RECOVERY_S = 60.0
 _PR_SET_PDEATHSIG = 1
+# Two runs of tests at the same time (make e2e) have ports for sound of their own: two switches that take the same one
+# have a call without sound.
+_LANE = int(os.environ.get("FSACD_E2E_LANE", "0"))
+_SOUND, _SOUND_PORTS = 16_384, 7_800
 
 
 def find_freeswitch() -> str | None:
@@ -163,9 +167,9 @@ class RealSwitch:
             "FSACD_LAB_TRUNK_PORT": str(self.trunk_port),
             "FSACD_LAB_ESL_PORT": str(self.esl_port),
             "FSACD_LAB_ESL_PASSWORD": PASSWORD,
-            # Below the ports that the kernel gives to other sockets: one of those taken is a call without sound.
-            "FSACD_LAB_RTP_START": "16384",
-            "FSACD_LAB_RTP_END": "32000",
+            # Below the ports that the kernel gives to other sockets.
+            "FSACD_LAB_RTP_START": str(_SOUND + _LANE * _SOUND_PORTS),
+            "FSACD_LAB_RTP_END": str(_SOUND + _LANE * _SOUND_PORTS + _SOUND_PORTS - 2),
             # What a crash needs to be survived; without it each call costs the switch less.
             "FSACD_LAB_TRACK_CALLS": "true" if self.track_calls else "false",
             "FSACD_LAB_DISABLE_TRANSFER": "true" if self.disable_transfer else "false",
