@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -133,8 +134,12 @@ class Daemon:
             data=body,
             headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as response:
-            content: bytes = response.read()
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                content: bytes = response.read()
+        except http.client.HTTPException as error:
+            # Killed in the middle of a word; to who asks that is no other thing than a daemon that is not there.
+            raise ConnectionError(f"the answer was cut off: {error!r}") from error
         return content
 
     @property
