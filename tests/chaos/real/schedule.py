@@ -160,6 +160,7 @@ class Schedule:
 
     def _config(self, agents: tuple[str, ...]) -> dict[str, Any]:
         config: dict[str, Any] = {
+            "lease": "10m",  # no schedule lets it end, and a slow machine must not either
             "switches": {"fs1": {"fence_term": f"{TERM_S:g}s", "fence_renewal": "1s"}},
             "defaults": {
                 "wrap_up": "0s",

@@ -1,7 +1,7 @@
 """Telephones to the millisecond: a small SIP user agent that plays the scripts of the simulated switch's phones.
 
 SIPp waits in steps of its scenario; where two switches are compared, a phone must do the same thing at the same moment
-on both. This one speaks just as much SIP as a phone on loopback needs: nothing is lost there, so nothing is repeated.
+on both. This one speaks just as much SIP as a phone on loopback needs.
 A test can also play the phones by hand: `rung` shows who is rung for whom, `answer` and `refuse` do something about it.
 """
 
@@ -18,6 +18,7 @@ import gevent
 from gevent import socket
 
 from fsacd.sim.phones import ScriptedPhone
+from tests.e2e.rig.repeating import Repeating
 
 STATUS = {
     "USER_BUSY": "486 Busy Here",
@@ -136,11 +137,13 @@ class Telephones:
         self._calls = 0
         # When the message that is being read came to the kernel.
         self._came_s = 0.0
+        self._repeating = Repeating(self._socket.sendto)
         self._reader = gevent.spawn(self._read)
 
     def stop(self) -> None:
         """Go silent."""
         self._reader.kill()
+        self._repeating.stop()
         for dialog in self._dialogs.values():
             gevent.killall(dialog.timers)
         self._socket.close()
@@ -227,6 +230,7 @@ class Telephones:
 
     def switch_died(self) -> None:
         """No ring survives a crash of the switch, and no message ends it: as a phone's own timer would, end it now."""
+        self._repeating.stop()
         for dialog in self._dialogs.values():
             if dialog.state in {"calling", "ringing"}:
                 self._over(dialog, by_switch=True)
@@ -274,14 +278,27 @@ class Telephones:
             "Max-Forwards: 70",
             *more,
         ]
-        self._send(lines, body, _address(dialog.target), kind)
+        until = None if method == "ACK" else f"{number} {method}"
+        self._send(dialog.call_id, lines, body, _address(dialog.target), kind, until=until)
         return branch
 
-    def _send(self, lines: list[str], body: str, to: tuple[str, int], kind: str = "application/sdp") -> None:
+    def _send(
+        self,
+        call_id: str,
+        lines: list[str],
+        body: str,
+        to: tuple[str, int],
+        kind: str = "application/sdp",
+        *,
+        until: str | None = None,
+    ) -> None:
         if body:
             lines = [*lines, f"Content-Type: {kind}"]
-        text = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body])
-        self._socket.sendto(text.encode(), to)
+        data = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body]).encode()
+        if until is None:
+            self._socket.sendto(data, to)
+        else:
+            self._repeating.say(data, to, (call_id, until))
 
     def _reply(
         self,
@@ -306,13 +323,17 @@ class Telephones:
             f"Contact: <sip:{contact}@127.0.0.1:{self.port}>",
             *self.says,
         ]
-        self._send(lines, body, address)
+        number, method = headers["cseq"].split()
+        until = f"{number} ACK" if method == "INVITE" and status >= "2" else None
+        self._send(message.call_id, lines, body, address, until=until)
 
     # --- a caller ---------------------------------------------------------------------------------------------------
 
     def _response(self, message: Message) -> None:
         dialog = self._dialogs.get(message.call_id)
         status = int(message.start.split()[1])
+        if status >= 200 or message.headers["cseq"].endswith("INVITE"):
+            self._repeating.heard((message.call_id, message.headers["cseq"]))
         if dialog is not None and status >= 200 and message.headers["cseq"].endswith("REFER"):
             dialog.referred.append(message.start.removeprefix("SIP/2.0 "))
         if dialog is None or status < 200 or not message.headers["cseq"].endswith("INVITE"):
@@ -341,13 +362,10 @@ class Telephones:
             dialog.heard_s = self._came_s
         if self.heard is not None and (dialog is None or dialog.invite is not None):
             self.heard.append(message.raw)
-        if method == "INVITE" and dialog is None:
-            self._ring(message, address)
-        elif method == "INVITE" and dialog is not None and dialog.state == "talking":
-            self._reply(message, "200 OK", address, body=_SDP)
-        elif method == "INVITE" and dialog is not None and dialog.state == "over":
-            # A switch that comes back from a crash asks for a call that has ended meanwhile.
-            self._reply(message, "481 Call/Transaction Does Not Exist", address)
+        if method == "ACK":
+            self._repeating.heard((message.call_id, message.headers["cseq"]))
+        elif method == "INVITE":
+            self._invited(message, dialog, address)
         elif method == "CANCEL":
             invite = None
             if dialog is not None and dialog.state == "ringing":
@@ -361,6 +379,17 @@ class Telephones:
                 dialog.referred.append(message.body.strip().removeprefix("SIP/2.0 "))
             if method == "BYE" and dialog is not None:
                 self._over(dialog, by_switch=True, at_s=self._came_s)
+
+    def _invited(self, message: Message, dialog: Dialog | None, address: tuple[str, int]) -> None:
+        if dialog is None:
+            self._ring(message, address)
+        elif dialog.state == "ringing":
+            self._reply(message, "100 Trying", address)  # ours was not read
+        elif dialog.state == "talking":
+            self._reply(message, "200 OK", address, body=_SDP)
+        elif dialog.state == "over":
+            # A switch that comes back from a crash asks for a call that has ended meanwhile.
+            self._reply(message, "481 Call/Transaction Does Not Exist", address)
 
     def _ring(self, message: Message, address: tuple[str, int]) -> None:
         found = _USER.search(message.start)
