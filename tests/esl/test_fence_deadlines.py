@@ -64,3 +64,18 @@ def test_where_nobody_knows_whether_it_was_renewed_it_was() -> None:
     assert two.acquire() == Taken("one", 1)
     assert asked == ["select", "select"]
     assert one.renew()
+
+
+def test_nothing_of_a_fence_that_is_over_stays_in_the_switch() -> None:
+    """Its table has no end of its own: a year of daemons that come and go would fill it."""
+    switch = Switch()
+    one, two = switch.daemon("one"), switch.daemon("two")
+    one.acquire()
+    assert one.renew()
+    switch.now_ms += 2 * TERM_MS
+    assert two.acquire() == Held(2, "one")
+    assert set(switch.table) == {"leader", "last"}
+    again = switch.daemon("two")
+    assert again.acquire() == Held(3, "two")
+    assert not two.renew()
+    assert set(switch.table) == {"leader", "last"}
