@@ -237,6 +237,7 @@ def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.Ca
         customer=given.get("customer", ""),
         language=given.get("language", ""),
         named_agent=given.get("named_agent", ""),
+        joined_after_ms=milliseconds(given.get("joined_after", "0")),
         source=given.get("source", ""),
         number_believed={"yes": True, "no": False}.get(given.get("believed", "")),
         customer_id=int(given.get("customer_id", "0")),

@@ -1,0 +1,109 @@
+"""What a reload does that no story shows: where agents are rung, what was counted, where callers go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fsacd.core.commands import RingAgent, SendCall
+from fsacd.core.events import AgentLoggedIn, CallerGone, RulesChanged, SwitchConnected
+from fsacd.core.rules import AgentRules, QueueRules, Rules, Service, ToExtension
+from fsacd.testing import Driver, queued
+
+
+def rules(*queues: QueueRules, contacts: dict[str, str] | None = None, **settings: Any) -> Rules:
+    """Agents by their contacts; each serves all queues."""
+    serves = {queue.name: Service() for queue in queues}
+    agents = {
+        agent_id: AgentRules(agent_id, contact=contact, queues=serves) for agent_id, contact in (contacts or {}).items()
+    }
+    return Rules({queue.name: queue for queue in queues}, agents, **settings)
+
+
+SUPPORT = QueueRules("support")
+
+
+@pytest.fixture
+def driver() -> Driver:
+    driver = Driver(rules(SUPPORT, contacts={"1001": "user/1001"}))
+    driver.tell(SwitchConnected("fs1"))
+    return driver
+
+
+def _rung_at(driver: Driver) -> list[str]:
+    return [ring.contact for ring in driver.commands_of(RingAgent)]
+
+
+def test_an_agent_is_rung_at_the_new_contact(driver: Driver) -> None:
+    """Who is at work where the configuration says so is there, wherever it says so now."""
+    driver.tell(AgentLoggedIn("1001", "test"))
+    driver.tell(RulesChanged(rules(SUPPORT, contacts={"1001": "user/desk7"})))
+    driver.tell(queued("anna", "support"))
+    assert _rung_at(driver) == ["user/desk7"]
+
+
+def test_an_agent_is_rung_where_they_have_said(driver: Driver) -> None:
+    """Who has logged in at another phone stays there until they log out, whatever the configuration says."""
+    driver.tell(AgentLoggedIn("1001", "test", contact="user/home"))
+    driver.tell(RulesChanged(rules(SUPPORT, contacts={"1001": "user/desk7"})))
+    driver.tell(queued("anna", "support"))
+    assert _rung_at(driver) == ["user/home"]
+
+
+def test_a_new_agent_shares_the_phone_that_the_configuration_gives_them(driver: Driver) -> None:
+    """One phone rings for one call, also for a colleague who has come by a reload."""
+    driver.tell(RulesChanged(rules(SUPPORT, contacts={"1001": "user/1001", "1002": "user/1001"})))
+    driver.tell(AgentLoggedIn("1001", "test"))
+    driver.tell(AgentLoggedIn("1002", "test"))
+    driver.tell(queued("anna", "support"))
+    driver.tell(queued("bert", "support"))
+    assert len(_rung_at(driver)) == 1
+    assert sorted(agent.state for agent in driver.engine.snapshot(0).agents) == ["busy", "offered"]
+
+
+def test_who_comes_back_into_the_configuration_stays(driver: Driver) -> None:
+    """Taken out during a call, and put in again before its end: they are an agent as any other."""
+    driver.tell(AgentLoggedIn("1001", "test"))
+    driver.tell(queued("anna", "support"))
+    driver.tell(RulesChanged(rules(SUPPORT)))
+    driver.tell(RulesChanged(rules(SUPPORT, contacts={"1001": "user/1001"})))
+    driver.tell(CallerGone("anna", "NORMAL_CLEARING"))
+    driver.wait(60_000)
+    driver.tell(RulesChanged(rules(SUPPORT, QueueRules("sales"), contacts={"1001": "user/1001"})))
+    agent = driver.agent("1001")
+    assert agent is not None
+    assert agent.state == "ready"
+
+
+def _abandoned(driver: Driver) -> dict[str, int]:
+    return {queue.name: queue.abandoned for queue in driver.engine.snapshot(driver.now_ms).queues}
+
+
+def test_a_renamed_queue_keeps_what_was_counted(driver: Driver) -> None:
+    """Its callers did not become another queue's; what the other one has counted itself stays, too."""
+    driver.tell(RulesChanged(rules(SUPPORT, QueueRules("help"))))
+    for call_id, queue in (("anna", "support"), ("bert", "support"), ("carl", "help")):
+        driver.tell(queued(call_id, queue))
+        driver.tell(CallerGone(call_id, "NORMAL_CLEARING"))
+    assert _abandoned(driver) == {"support": 2, "help": 1}
+    driver.tell(RulesChanged(rules(QueueRules("help", was=("support",)))))
+    assert _abandoned(driver) == {"help": 3}
+
+
+def test_what_was_counted_of_a_queue_goes_with_it(driver: Driver) -> None:
+    """The next queue of its name begins at nought."""
+    driver.tell(queued("anna", "support"))
+    driver.tell(CallerGone("anna", "NORMAL_CLEARING"))
+    driver.tell(RulesChanged(rules(QueueRules("sales"))))
+    driver.tell(RulesChanged(rules(SUPPORT)))
+    assert _abandoned(driver) == {"support": 0}
+
+
+def test_callers_without_a_queue_take_the_fallback_of_the_new_rules(driver: Driver) -> None:
+    """The file that removes their queue is the one that says where they go."""
+    driver.tell(queued("anna", "support"))
+    step = driver.tell(RulesChanged(rules(QueueRules("sales"), fallback=ToExtension("lobby", "public"))))
+    (sent,) = step.commands
+    assert isinstance(sent, SendCall)
+    assert sent.target == ToExtension("lobby", "public")

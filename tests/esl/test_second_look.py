@@ -1,0 +1,287 @@
+"""What is found wrong once may be a list that lags: only what a second look confirms is repaired."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+
+from fsacd.core.events import AgentLoggedIn, CallQueued, Event, RulesChanged, SwitchConnected, SwitchHeld, SwitchTaken
+from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
+from fsacd.esl import comparing, sync, watch
+from fsacd.esl.asking import Look
+from fsacd.esl.states import Down, Up
+from fsacd.esl.sync import Away
+from fsacd.esl.wire import Outcome, Reply
+from fsacd.runtime import Runtime, monotonic_ms
+from tests.esl.control_rig import CALL, LEG, NOBODY, OFFER, HashTable, Rig
+from tests.esl.fake_switch import until
+
+ANOTHER_LEG = LEG.uuid.replace("2222", "3333")
+GONE = {"show": NOBODY, "uuid_exists": Reply(Outcome.OK, "false")}
+
+Answers = dict[str, Reply]
+
+
+class Naps:
+    """Stands in for gevent in one module: sleeps are noted, and last no longer than they must."""
+
+    def __init__(self, during: Callable[[float], object]) -> None:
+        self._during = during
+
+    def sleep(self, seconds: float) -> None:
+        self._during(seconds)
+        gevent.sleep(0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(gevent, name)
+
+
+def waits(leg: str = LEG.uuid, state: str = "CS_EXECUTE") -> Answers:
+    """A caller's leg in the music, as the switch tells of it."""
+    variables = {"leg": "caller", "over": "false", "call": CALL, "queue": "sales", "queued_at": "5000"}
+    dump = {"Unique-ID": leg, **{f"variable_fsacd_{name}": value for name, value in variables.items()}}
+    rows = [{"uuid": leg, "context": "fsacd", "state": state}]
+    return {
+        "show": Reply(Outcome.OK, json.dumps({"row_count": 1, "rows": rows})),
+        "uuid_dump": Reply(Outcome.OK, json.dumps(dump)),
+        "uuid_exists": Reply(Outcome.OK, "true"),
+    }
+
+
+class Compared:
+    """What one comparing has told, when the switch says one thing first and another a little later."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, rig: Rig, first: Answers, later: Answers) -> None:
+        self.slept: list[float] = []
+        self.repaired: list[str] = []
+        rig.link.answers = first
+
+        def change(seconds: float) -> None:
+            self.slept.append(seconds)
+            rig.link.answers = later
+
+        monkeypatch.setattr(comparing, "gevent", Naps(change))
+        looks = rig.control._watch._comparing
+        looks.on_repair = self.repaired.append
+        self.agrees = looks.compare()
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def _somebody_is_rung(rig: Rig) -> None:
+    """The engine has just ordered a leg, of which the switch has said nothing."""
+    queues = {"sales": QueueRules("sales")}
+    agent = AgentRules("1001", contact="user/1001", queues={"sales": Service()})
+    rig.runtime.set_sender(lambda _command: None)
+    for fact in (
+        RulesChanged(Rules(queues, {"1001": agent})),
+        SwitchConnected("fs1"),
+        AgentLoggedIn("1001", "test"),
+        CallQueued(CALL, "sales", 0, LEG),
+    ):
+        Runtime.post(rig.runtime, fact)
+    assert [offer.state for offer in rig.runtime.snapshot().offers] == ["ringing"]
+
+
+# --- before a repair -------------------------------------------------------------------------------------------------
+
+
+def test_what_is_wrong_both_times_is_repaired(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second look comes when the list has surely caught up; that something was wrong is no agreement."""
+    compared = Compared(monkeypatch, rig, waits(), waits())
+    assert (compared.slept, compared.repaired, compared.agrees) == ([comparing.LIST_LAG_S], ["unknown_caller"], False)
+    assert [type(fact).__name__ for fact in rig.runtime.facts] == ["CallQueued", "CallReturned"]
+
+
+def test_what_is_wrong_once_is_not_repaired(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller who had hung up already stood in the list still: nobody is to be rung for them."""
+    compared = Compared(monkeypatch, rig, waits(), GONE)
+    assert (compared.repaired, compared.agrees, rig.runtime.facts) == ([], False, [])
+
+
+def test_another_leg_is_another_matter(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same is wrong with a leg that was not there before: it has had one look only."""
+    compared = Compared(monkeypatch, rig, waits(), waits(ANOTHER_LEG))
+    assert (compared.repaired, rig.runtime.facts) == ([], [])
+
+
+def test_another_fault_of_the_same_leg_is_another_matter(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller hung between two things; a moment later their leg is not listed: that may be the list's lag."""
+    Runtime.post(rig.runtime, CallQueued(CALL, "sales", 0, LEG))
+    compared = Compared(monkeypatch, rig, waits(state="CS_RESET"), GONE)
+    assert (compared.slept, compared.repaired, rig.runtime.facts) == ([comparing.LIST_LAG_S], [], [])
+
+
+def test_what_the_switch_is_not_ours_for_is_left_alone(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fence is lost between the looks: what is wrong there is another daemon's to repair."""
+    rig.link.answers = waits()
+    monkeypatch.setattr(comparing, "gevent", Naps(lambda _s: setattr(rig.control._watch, "_fence_lost", True)))
+    rig.control._watch._comparing.compare()
+    assert rig.runtime.facts == []
+
+
+def test_nothing_wrong_is_an_agreement(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One look suffices for it."""
+    compared = Compared(monkeypatch, rig, GONE, GONE)
+    assert (compared.slept, compared.agrees) == ([], True)
+
+
+@pytest.mark.parametrize("why", ["no answer", "no time", "a leg in the making"])
+def test_nothing_found_is_no_agreement_yet(rig: Rig, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    """It is asked again soon: the switch has said nothing, or not all, or may still make a leg that nobody has seen."""
+    first = dict(GONE)
+    if why == "no answer":
+        first["show"] = Reply(Outcome.UNCONFIRMED, "no answer in time")
+    elif why == "no time":
+        monkeypatch.setattr(Look, "is_over", True)
+    else:
+        _somebody_is_rung(rig)
+        first = waits()
+    compared = Compared(monkeypatch, rig, first, first)
+    assert (compared.slept, compared.repaired, compared.agrees) == ([], [], False)
+
+
+def test_who_has_fallen_silent_is_asked_for_and_what_is_heard_meanwhile_is_newer(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their leg is gone, says the switch; the engine has learned meanwhile that an agent rings for them anew."""
+    Runtime.post(rig.runtime, CallQueued(CALL, "sales", 0, LEG))
+    rig.link.answers = GONE
+    submit = rig.link.submit
+
+    def hears(*asked: Any) -> None:
+        submit(*asked)
+        monkeypatch.setattr(rig.link, "submit", submit)
+        _somebody_is_rung(rig)
+
+    monkeypatch.setattr(rig.link, "submit", hears)
+    rig.control._watch._comparing.ask_for({LEG.uuid})
+    assert rig.runtime.facts == []
+    rig.control._watch._comparing.ask_for({LEG.uuid})
+    assert [type(fact).__name__ for fact in rig.runtime.facts] == ["CallerGone"], "nothing was heard meanwhile"
+
+
+def test_the_next_comparing_comes_soon_after_a_repair_and_ever_later_after_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second after the catching up; each time that it agrees not twice as long, and no longer than usual."""
+    watching, now, at = rig.control._watch, [1000.0], list[float]()
+    agrees = iter([False, False, None, False, False, False, True])
+
+    def goes_on(wait_s: float) -> bool:
+        now[0] += wait_s
+        return len(at) < 7
+
+    def compare() -> bool | None:
+        at.append(now[0])
+        return next(agrees)
+
+    monkeypatch.setattr(watching, "_goes_on", goes_on)
+    monkeypatch.setattr(watching, "_ask_for_the_silent", lambda: None)
+    monkeypatch.setattr(watching._comparing, "compare", compare)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: now[0])
+        watching._compare_again_and_again()
+    pauses = [round(later - earlier, 3) for earlier, later in zip([1000.0, *at], at, strict=False)]
+    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_two_agreements_are_as_far_apart_as_configured(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all is right the switch is asked now and then."""
+    watching, now, at = rig.control._watch, [1000.0], list[float]()
+
+    def goes_on(wait_s: float) -> bool:
+        now[0] += wait_s
+        return len(at) < 3
+
+    def compare() -> bool:
+        at.append(now[0])
+        return True
+
+    monkeypatch.setattr(watching, "_goes_on", goes_on)
+    monkeypatch.setattr(watching, "_ask_for_the_silent", lambda: None)
+    monkeypatch.setattr(watching._comparing, "compare", compare)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: now[0])
+        watching._compare_again_and_again()
+    assert [round(moment - 1000.0, 3) for moment in at] == [1, 31, 61]
+
+
+# --- after a take-over -----------------------------------------------------------------------------------------------
+
+
+def _catching_up(
+    monkeypatch: pytest.MonkeyPatch, last: str, *, restarted: bool = False
+) -> tuple[Rig, HashTable, list[object]]:
+    """What is done from the link's coming up to the first moment of service, where `last` had the fence before us."""
+    rig, table, done = Rig(fence_term_ms=10_000), HashTable(), list[object]()
+    rig.link.hash, rig.link.answers = table.answer, {"show": NOBODY}
+    if last:
+        table.table["last"] = last
+    monkeypatch.setattr(watch, "gevent", Naps(done.append))
+    looks, post = rig.control._watch._comparing, rig.runtime.post
+    monkeypatch.setattr(looks, "look_on", lambda away: done.append(("looks on", away)))
+    monkeypatch.setattr(looks, "catch_up", lambda away: done.append(("catches up", away)))
+
+    def told(fact: Event) -> None:
+        done.append(fact)
+        post(fact)
+
+    monkeypatch.setattr(rig.runtime, "post", told)
+    rig.control._on_state(Up("core", "fs1", restarted=restarted, uptime_ms=0, at_ms=monotonic_ms()))
+    until(lambda: rig.control.in_sync)
+    served = done[: done.index(SwitchConnected("fs1")) + 1]
+    rig.control._on_state(Down("the test is over"))
+    return rig, table, served
+
+
+def test_who_takes_over_looks_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another daemon may have rung somebody just now, whom the list shows at the second look; then service begins."""
+    *_, done = _catching_up(monkeypatch, "other:6", restarted=True)
+    away = Away(restarted=True, lease_ended=True)
+    assert done == [
+        ("looks on", Away(restarted=True)),
+        SwitchTaken("fs1"),
+        SwitchHeld("fs1", 7),
+        ("catches up", away),
+        watch._TAKE_OVER_S,
+        ("catches up", sync.HERE),
+        SwitchConnected("fs1"),
+    ]
+
+
+@pytest.mark.parametrize(("last", "epoch"), [("", 1), ("fsacd:6", 7)])
+def test_who_goes_on_looks_once(monkeypatch: pytest.MonkeyPatch, last: str, epoch: int) -> None:
+    """Nobody else has served: nobody can have rung anybody, and callers wait no longer than they must."""
+    *_, done = _catching_up(monkeypatch, last)
+    held, looked, served = done
+    assert (held, looked, served) == (
+        SwitchHeld("fs1", epoch),
+        ("catches up", Away(lease_ended=True)),
+        SwitchConnected("fs1"),
+    )
+
+
+def test_phones_hear_that_their_ring_has_ended_before_they_are_rung_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ring that nobody knows is ended; service begins a moment later, for the order and the end must not cross."""
+    done: list[object] = []
+    ring = {"Unique-ID": OFFER, "variable_fsacd_leg": "agent", "variable_fsacd_offer": OFFER}
+    rows = [{"uuid": OFFER, "context": "default"}]
+    rig.link.answers = {
+        "show": Reply(Outcome.OK, json.dumps({"row_count": 1, "rows": rows})),
+        "uuid_dump": Reply(Outcome.OK, json.dumps(ring)),
+    }
+    monkeypatch.setattr(comparing, "gevent", Naps(done.append))
+    monkeypatch.setattr(rig.control._watch._comparing, "_act", lambda wire: done.append(wire.text.split()[1]))
+    rig.control._watch._comparing.catch_up(sync.HERE)
+    assert done == ["uuid_kill", comparing._PHONES_TOLD_S]
