@@ -69,6 +69,10 @@ def _agent(agent_id: str) -> AgentRules:
     return replace(rules, contact=contact)
 
 
+# The switch tells of a leg that took another's place within so long.
+_TOLD_MS = 500
+
+
 class Stage:
     """One story from its first moment to its last; `close` it."""
 
@@ -80,6 +84,7 @@ class Stage:
         self.rules = centre_rules()
         self.lives: list[Life] = []
         self.story: list[Deed] = []
+        self._replaced_us = 0  # when somebody last took over another's leg
         self.people: dict[str, Person] = {}
         self.devices = {label: Device(label, *about) for label, about in DEVICES.items()}
         self.judge = Judge(self.switch, self.serving, self.people.values)
@@ -179,6 +184,7 @@ class Stage:
         if line is not None and self._is_heard(line) and not self._is_being_bridged(line):
             self.people[old].let_go = True
             person = self._place_call(label, "queue-support", replaces=line)
+            self._replaced_us = self.agenda.now_us
             # Who takes over a voicemail waits for no queue (and FreeSWITCH parts its tone at the commas, and fails).
             person.queues = not self.judge.is_in_voicemail(line.uuid)
 
@@ -331,6 +337,7 @@ class Stage:
 
     def do_cut(self, ms: str) -> None:
         """The link breaks for a while."""
+        self._let_heirs_be_heard()
         self.judge.blind()
         self.net.cut()
         self.let(float(ms))
@@ -338,10 +345,16 @@ class Stage:
 
     def do_kill(self, ms: str) -> None:
         """The daemon is killed, and started again a while later."""
+        self._let_heirs_be_heard()
         self.judge.blind()
         self.lives[-1].kill()
         self.let(float(ms))
         self._begin()
+
+    def _let_heirs_be_heard(self) -> None:
+        """Who has just taken over a leg of which the switch tells only when nobody hears it: see `do_replace`."""
+        if self.agenda.now_us < self._replaced_us + _TOLD_MS * MS:
+            self.let(_TOLD_MS)
 
     # --- who is who ---------------------------------------------------------------------------------------------------
 
