@@ -324,7 +324,7 @@ class Telephones:
             *self.says,
         ]
         number, method = headers["cseq"].split()
-        until = f"{number} ACK" if method == "INVITE" and status >= "2" else None
+        until = f"{number} ACK" if method == "INVITE" and not status.startswith("1") else None
         self._send(message.call_id, lines, body, address, until=until)
 
     # --- a caller ---------------------------------------------------------------------------------------------------
