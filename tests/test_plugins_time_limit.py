@@ -151,6 +151,14 @@ def test_the_far_bound_is_counted_in_ticks() -> None:
     assert told == [None] * (most - 1) + [WaitedTooLong]
 
 
+def test_who_waits_is_not_charged_for_being_woken() -> None:
+    """On a slow machine two hundred wakings cost more than a call may compute."""
+    most = round(far_s(LIMIT_S) / TICK_S)
+    waking_s = 0.024 * TICK_S
+    assert waking_s * most > LIMIT_S
+    assert ticks(*[waking_s * number for number in range(1, most + 1)])[-1] is WaitedTooLong
+
+
 def test_the_far_bound_is_ten_times_the_limit_and_a_second_at_least() -> None:
     """As strategies/README.md says."""
     assert (far_s(0.001), far_s(0.02), far_s(1.0)) == (1.0, 1.0, 10.0)

@@ -41,6 +41,8 @@ _FAR_LEAST_S: Final = 1.0
 _AGAIN_S: Final = 0.001
 # The same in another thread, which needs the time to leave the call.
 _AGAIN_ELSEWHERE_S: Final = 0.05
+# Who waits in a system call is woken by each tick and waits on: less than this share of a tick is the waking alone.
+_WAKING: Final = 1 / 40
 # A call that has computed for so many times its limit is late even if it met hardly a tick.
 _MUCH_TOO_LONG: Final = 50
 
@@ -72,7 +74,9 @@ class _Count:
     def tick(self, computed_s: float) -> type[TookTooLong] | None:
         """One more tick, at which the thread has computed for so long in all. What to throw, if it is over."""
         self._ticks_left -= 1
-        self._left_s -= min(computed_s - self._computed_s, self._tick_s)
+        used_s = min(computed_s - self._computed_s, self._tick_s)
+        if used_s > _WAKING * self._tick_s:
+            self._left_s -= used_s
         self._computed_s = computed_s
         if self._left_s <= 0:
             return TookTooLong
