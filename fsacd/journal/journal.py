@@ -99,6 +99,7 @@ class Journal:
         self._fd = -1
         self._number = 0
         self._good = 0  # the newest snapshot that is on the disk
+        self._damaged = False  # what was recovered is not all that was there
         self._child: Copy | None = None
         self._copy: gevent.Greenlet | None = None
         self._watch: gevent.Greenlet | None = None
@@ -131,6 +132,7 @@ class Journal:
             self._notes = recovered.notes
             self._clock = EngineClock(go_on_after(recovered.notes.anchor, recovered.last_ms, clocks()))
             self._good = recovered.number
+            self._damaged = bool(recovered.damage)
         return recovered
 
     @property
@@ -165,8 +167,9 @@ class Journal:
         self._open(after_gap=False)
         if self._fd < 0:
             pass  # it is tried again soon
-        elif not self._good:
-            # Nothing is served yet, and without a snapshot the first segment has nothing to begin with.
+        elif not self._good or self._damaged:
+            # Nothing is served yet, and without a snapshot the segment has nothing to begin with: there is none, or the
+            # next start would meet the same damage, and may not come past it to what is written from now on.
             self._snapshot_here()
         else:
             self._snapshot_beside()

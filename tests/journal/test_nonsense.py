@@ -271,6 +271,26 @@ def spoiled(draw: st.DrawFn, content: bytes) -> bytes:
     return b"".join(rows)
 
 
+def test_what_comes_after_damage_is_found_by_the_next_start(tmp_path: Path) -> None:
+    """The newest snapshot is gone, and what follows the one before ends at a gap: each start meets that again."""
+    directory = tmp_path / "journal"
+    busy(directory).kill()
+    second = Centre(directory)
+    await_true(lambda: second.journal.state().snapshots == 1, "the second snapshot")
+    second.kill()
+    snapshot(directory, 2).write_bytes(b"")
+    after = segment(directory, 2)
+    head, rest = after.read_bytes().split(b"\n", 1)
+    after.write_bytes(lines.of_object({**lines.opened(head), "after_gap": True}) + rest)
+    third, told, _ = started(directory)
+    assert any("begins after entries that were lost" in sentence for sentence in told)
+    third.tell(queued("after", "q", third.journal.clock()))
+    third.kill()  # before any snapshot could be made beside the calls
+    fourth, _, _ = started(directory)
+    assert calls(fourth) == {*CALLS, "after"}
+    fourth.kill()
+
+
 @pytest.mark.timeout(900)
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
