@@ -125,7 +125,7 @@ _JSON_TAIL: Final = b"\nContent-Type: text/event-json\n\n"
 class Decoder:
     """Bytes in any portions → whole messages in order. One decoder serves one connection.
 
-    `longest_reply` says how many bytes the answer may have that is the n-th from now on.
+    `longest_reply` says how many bytes an answer may have before which so many others still come.
     """
 
     def __init__(self, longest_reply: Callable[[int], int] = lambda _: MAX_REPLY_BYTES) -> None:

@@ -11,7 +11,7 @@ from gevent.event import Event
 from structlog.testing import capture_logs
 
 from fsacd.esl import encoder
-from fsacd.esl.codec import Message
+from fsacd.esl.codec import SHORT_REPLY_BYTES, Message
 from fsacd.esl.errors import NoReplyError
 from fsacd.esl.wire import Outcome, Reply
 from tests.esl.client_rig import Connect, make
@@ -53,6 +53,27 @@ def test_a_late_answer_is_dropped(connect: Connect) -> None:
     assert (client.counters.late_replies, client.counters.timeouts, client.pending) == (1, 1, 0)
     with pytest.raises(NoReplyError):
         connect(lambda peer: peer.hear() and peer.hear()).send("api x", 0.01)
+
+
+def test_a_short_question_gets_no_long_answer(connect: Connect) -> None:
+    """The list of all legs may be long; what is longer than its question lets it be is a refusal, in its place."""
+    long = b"x" * (SHORT_REPLY_BYTES + 1)
+
+    def script(peer: Peer) -> None:
+        for _ in range(3):
+            peer.hear()
+        peer.say(response(long), response(long), response(b"5"))
+
+    client, got = connect(script), Replies()
+    client.submit(encoder.uptime("s"), got("uptime"), 30)
+    client.submit(encoder.show_channels(), got("legs"), 30)
+    client.submit(encoder.uptime("s"), got("uptime again"), 30)
+    until(lambda: len(got.got) == 3)
+    assert [(name, outcome, len(text)) for name, outcome, text in got.got[1:]] == [
+        ("legs", Outcome.OK, len(long)),
+        ("uptime again", Outcome.OK, 1),
+    ]
+    assert got.got[0] == ("uptime", Outcome.ERR, "-ERR the answer is longer than 256 KiB and was left out")
 
 
 def test_too_many_commands(connect: Connect) -> None:

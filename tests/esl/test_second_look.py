@@ -169,20 +169,17 @@ def test_who_has_fallen_silent_is_asked_for_and_what_is_heard_meanwhile_is_newer
     assert [type(fact).__name__ for fact in rig.runtime.facts] == ["CallerGone"], "nothing was heard meanwhile"
 
 
-def test_the_next_comparing_comes_soon_after_a_repair_and_ever_later_after_it(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A second after the catching up; each time that it agrees not twice as long, and no longer than usual."""
+def _compared_at(rig: Rig, monkeypatch: pytest.MonkeyPatch, agrees: list[bool | None]) -> list[float]:
+    """When it is compared, in seconds from the catching up on, if each comparing ends as said."""
     watching, now, at = rig.control._watch, [1000.0], list[float]()
-    agrees = iter([False, False, None, False, False, False, True])
 
     def goes_on(wait_s: float) -> bool:
         now[0] += wait_s
-        return len(at) < 7
+        return len(at) < len(agrees)
 
     def compare() -> bool | None:
-        at.append(now[0])
-        return next(agrees)
+        at.append(now[0] - 1000.0)
+        return agrees[len(at) - 1]
 
     monkeypatch.setattr(watching, "_goes_on", goes_on)
     monkeypatch.setattr(watching, "_ask_for_the_silent", lambda: None)
@@ -190,29 +187,18 @@ def test_the_next_comparing_comes_soon_after_a_repair_and_ever_later_after_it(
     with monkeypatch.context() as patch:
         patch.setattr(time, "monotonic", lambda: now[0])
         watching._compare_again_and_again()
-    pauses = [round(later - earlier, 3) for earlier, later in zip([1000.0, *at], at, strict=False)]
-    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+    return [round(moment, 3) for moment in at]
+
+
+def test_until_all_agrees_it_is_compared_soon_and_ever_later(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second after the catching up, then after pauses twice as long each, and no longer than usual."""
+    agrees = [False, False, None, False, False, False, True]
+    assert _compared_at(rig, monkeypatch, agrees) == [1, 3, 7, 15, 31, 61, 91]
 
 
 def test_two_agreements_are_as_far_apart_as_configured(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all is right the switch is asked now and then."""
-    watching, now, at = rig.control._watch, [1000.0], list[float]()
-
-    def goes_on(wait_s: float) -> bool:
-        now[0] += wait_s
-        return len(at) < 3
-
-    def compare() -> bool:
-        at.append(now[0])
-        return True
-
-    monkeypatch.setattr(watching, "_goes_on", goes_on)
-    monkeypatch.setattr(watching, "_ask_for_the_silent", lambda: None)
-    monkeypatch.setattr(watching._comparing, "compare", compare)
-    with monkeypatch.context() as patch:
-        patch.setattr(time, "monotonic", lambda: now[0])
-        watching._compare_again_and_again()
-    assert [round(moment - 1000.0, 3) for moment in at] == [1, 31, 61]
+    assert _compared_at(rig, monkeypatch, [True, True, True]) == [1, 31, 61]
 
 
 # --- after a take-over -----------------------------------------------------------------------------------------------

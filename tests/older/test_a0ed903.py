@@ -1,7 +1,7 @@
 """What an older fsacd has left is read on: journal, snapshot, spool and database of commit a0ed903.
 
 The data beside this file is that of its own `make run`, with seed 1. An agent was logged out by hand so that all eight
-states of an agent are there at once, the database was stopped, and fifteen seconds later the daemon was killed: 42
+states of an agent are there at once, the database was stopped, and a good ten seconds later the daemon was killed: 42
 calls were alive then. `taken` is the snapshot that its own code makes of what it reads from that journal.
 """
 
