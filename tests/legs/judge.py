@@ -58,7 +58,8 @@ class Judge:
         )  # calls of which a daemon knew; who came and went while none heard, is told by none
         self._excused: set[str] = set()
         self._with: dict[str, str] = {}  # by the leg of a caller who talks with others: who that is
-        self._away_us: dict[str, int] = {}  # since when a call's caller has not been where callers wait
+        # Since when a call's caller has not been where callers wait, and whether no event tells of it.
+        self._away_us: dict[str, tuple[bool, int]] = {}
         self._blind_us = -1  # when something last kept the daemon from hearing
 
     @property
@@ -220,18 +221,20 @@ class Judge:
                 moved.add(call_id)  # and whatever is done with them there, no event of it is for us
         now_us = self._switch.agenda.now_us
         for call_id, where in phases.items():
+            silent = Phase.PARKED in where or call_id in moved
             if where & {Phase.WAITING, Phase.BETWEEN}:
                 self._away_us.pop(call_id, None)
-            else:
-                self._away_us.setdefault(call_id, now_us)
+            elif self._away_us.get(call_id, (not silent, 0))[0] != silent:
+                self._away_us[call_id] = silent, now_us  # who was parked, and hangs up there, is heard of only then
         for one in self._agents_legs():
             call_id = one.channel.variables.get("fsacd_call", "")
             where = phases.get(call_id, set())
             if one.channel.answered or where & {Phase.WAITING, Phase.BETWEEN}:
                 continue
-            patience_us = SILENT_US if Phase.PARKED in where or call_id in moved else TOLD_US
             # However many rings there have been: what counts is for how long the caller has been elsewhere, and heard.
-            away_us = now_us - max(self._away_us.get(call_id, 0), self._blind_us)
+            silent, since_us = self._away_us.get(call_id, (False, 0))
+            patience_us = SILENT_US if silent else TOLD_US
+            away_us = now_us - max(since_us, self._blind_us)
             known = f"leg {one.channel.uuid} for {call_id}: {sorted(where)}"
             if away_us > patience_us:
                 yield ("rings for who is elsewhere", known), 0
