@@ -199,11 +199,10 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
     outcome, detail = _how_it_ended(event)
     evidence = _evidence_of(event)
     match call.state:
-        case c.Waiting():
-            ending.end(world, call, outcome, detail, evidence=evidence)
-        case c.Ringing():
+        case c.Waiting() | c.Ringing():
             take_offers_back(world, call, CancelReason.CALLER_GONE)
-            ending.end(world, call, outcome, detail, evidence=evidence)
+            where = f"queue {event.into}" if isinstance(event, CallLeft) and event.into else ""
+            ending.end(world, call, outcome, detail, where=where, evidence=evidence)
         case c.Connecting():
             take_offers_back(world, call, CancelReason.CALLER_GONE)
             detail = "bridge_window" if outcome is CallOutcome.ABANDONED else detail
@@ -235,8 +234,10 @@ def _how_it_ended(event: CallerGone | CallLeft | CallLost) -> tuple[CallOutcome,
             return CallOutcome.LEFT, "transferred"
         case CallerGone():
             return CallOutcome.ABANDONED, event.cause
-        case CallLeft():
+        case CallLeft(into=""):
             return CallOutcome.LEFT, "fallback"
+        case CallLeft():
+            return CallOutcome.LEFT, str(Taken.MOVED)
         case CallLost():
             return CallOutcome.LOST, event.cause
 

@@ -124,11 +124,15 @@ class CallerGone:
 
 @fact
 class CallLeft:
-    """The caller left the music loop for the dialplan's fallback, without our doing."""
+    """The caller left the music loop without our doing: for the dialplan's fallback, or `into` another queue.
+
+    There they are another call, which announces itself.
+    """
 
     call_id: str
     leg: Leg | None = None
     found: bool = False
+    into: str = ""
 
 
 @fact

@@ -41,6 +41,9 @@ class Load:
     def rescale(self, now_ms: int, old_ms: int, new_ms: int) -> None:
         """The half-life was changed: what each counter is worth now stays."""
         self._shift(now_ms / new_ms - now_ms / old_ms)
+        # Time spent is counted in half-lives (`plus_time` leaves the factor out), and those are longer or shorter now.
+        self.talk += log2(old_ms / new_ms)
+        self.work += log2(old_ms / new_ms)
 
     def _shift(self, by: float) -> None:
         self.calls += by

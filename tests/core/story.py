@@ -295,6 +295,8 @@ def _call_fact(call_id: str, words: list[str]) -> e.Event:
             return e.CallerTaken(e.Leg("fs1", f"leg-{call_id}"), e.Taken(how), where, found="found" in rest)
         case ["replaced", "by", leg]:
             return e.CallerReplaced(e.Leg("fs1", f"leg-{call_id}"), e.Leg("fs1", f"leg-{leg}"))
+        case ["left", "into", queue]:
+            return e.CallLeft(call_id, into=queue)
         case ["left", *found]:
             return e.CallLeft(call_id, found=found == ["found"])
         case ["lost", *cause]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from fsacd.core.events import OfferEnd, OfferEnded
+from fsacd.core.events import OfferEnd, OfferEnded, SwitchLost
+from fsacd.esl import watch
 from fsacd.esl.states import Down, Up
 from fsacd.esl.wire import Reply, Wire
 from fsacd.runtime import monotonic_ms
@@ -25,6 +27,7 @@ class Fenced:
         self.rig.link.hash, self.rig.link.answers = self.table.answer, {"show": NOBODY}
         self.rig.control._on_state(Up("core", "fs1", restarted=False, uptime_ms=0, at_ms=monotonic_ms()))
         until(lambda: self.rig.control.in_sync)
+        self.rig.link.on_renewal = lambda _reason: None
         fence = self.rig.control._watch._fence
         assert fence is not None
         self.fence = fence
@@ -102,3 +105,60 @@ def test_a_callers_lease_ends_early_by_what_their_music_takes(fenced: Fenced, mo
     fenced.rig.link.wires.clear()
     watching._renew_lease()
     assert [wire.text.split()[-1] for wire in fenced.rig.link.wires] == ["fsacd_lease=155"]
+
+
+class Kept:
+    """Keeps fence and lease in a time of its own; each renewal takes the switch `answer_s`, and the last one fails."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, answer_s: float, until_s: float) -> None:
+        self.rig, self.now_s = Rig(fence_term_ms=10_000), 0.0
+        self.renewals: list[float] = []
+        self.leases: list[float] = []
+        self._answer_s, self._until_s = answer_s, until_s
+        self.rig.link.on_renewal = lambda _reason: None
+        watching = self.rig.control._watch
+        watching.listens = True
+        monkeypatch.setattr(watching, "_fence", self)
+        monkeypatch.setattr(watching, "_read_clock", lambda: None)
+        monkeypatch.setattr(watching, "_renew_lease", lambda: self.leases.append(self.now_s))
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "monotonic", lambda: self.now_s)
+            patch.setattr(watch, "gevent", self)
+            watching._keep()
+
+    def renew(self) -> bool:
+        self.renewals.append(round(self.now_s, 3))
+        self.now_s += self._answer_s
+        return self.now_s < self._until_s
+
+    def holds(self) -> bool:
+        return False
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s = round(self.now_s + seconds, 6)
+
+
+def test_a_slow_switch_does_not_spread_the_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are counted from one question to the next, or what the answers take would be missing of the term."""
+    assert Kept(monkeypatch, answer_s=0.02, until_s=0.25).renewals == [0.0, 0.05, 0.1, 0.15, 0.2, 0.25]
+
+
+def test_answers_that_take_longer_than_a_pause_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no pause then."""
+    assert Kept(monkeypatch, answer_s=0.2, until_s=0.7).renewals == [0.0, 0.2, 0.4, 0.6]
+
+
+def test_the_lease_is_renewed_twelve_times_within_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute: every five seconds, beginning at once."""
+    leases = Kept(monkeypatch, answer_s=0.0, until_s=21.0).leases
+    assert [round(at_s) for at_s in leases] == [0, 5, 10, 15, 20]
+
+
+def test_a_renewal_that_fails_ends_the_service_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine is told, and the link begins a new life, in which nothing of this one is read."""
+    renewed: list[str] = []
+    monkeypatch.setattr("tests.esl.control_rig.Link.renew", lambda _self, reason: renewed.append(reason))
+    kept = Kept(monkeypatch, answer_s=0.0, until_s=0.0)
+    assert kept.rig.runtime.facts == [SwitchLost("fs1")]
+    assert renewed == ["the fence was not renewed in time, or another daemon has taken it"]
+    assert not kept.rig.control._watch.listens
