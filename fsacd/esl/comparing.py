@@ -14,7 +14,7 @@ import structlog
 
 from fsacd.core.events import CallReturned, TalkFound
 from fsacd.core.views import CallView
-from fsacd.esl import sync, translate
+from fsacd.esl import heirs, sync, translate
 from fsacd.esl.asking import Asker, Look
 from fsacd.esl.codec import Message
 from fsacd.esl.outside import OutsideCalls
@@ -86,7 +86,8 @@ class Comparing:
             return  # the link is about to be taken for dead; if not, the comparing finds it all a little later
         snapshot = self._runtime.snapshot()
         look.ahead(sync.asked_for(snapshot, self.name, rows, away))
-        found = list(sync.missed(snapshot, self.name, rows, look, self._returned, away, self._talk))
+        found = list(heirs.unheard(snapshot, self.name, heirs.suspected(rows), look))
+        found += sync.missed(snapshot, self.name, rows, look, self._returned, away, self._talk)
         if not away.restarted:
             found += sync.unheard(snapshot, self.name, rows, look)
         found += self._strangers(look, rows, adopt=True)
@@ -154,7 +155,9 @@ class Comparing:
         for _ in range(self._sweep_outside(look, rows, adopt=False)):
             self.on_repair(str(Difference.OUTSIDE_CALL))
         snapshot = self._runtime.snapshot()
-        found = list(sync.missed(snapshot, self.name, rows, look, self._returned, talk=self._talk))
+        # Before all others: a call whose leg has gone goes on with the leg that took it over.
+        found = list(heirs.unheard(snapshot, self.name, heirs.suspected(rows), look))
+        found += sync.missed(snapshot, self.name, rows, look, self._returned, talk=self._talk)
         found += sync.in_limbo(snapshot, self.name, rows)
         found += self._strangers(look, rows, adopt=False)
         found = sync.unchanged(found, snapshot, self._runtime.snapshot(), self.name)

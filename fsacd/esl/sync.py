@@ -48,7 +48,7 @@ _MUSIC = frozenset(("fsacd_back", "fsacd_wait"))
 # Such a leg is between two things that it does; one that stays there hears nothing and does nothing for ever.
 _BETWEEN = frozenset(("CS_RESET", "CS_SOFT_EXECUTE", "CS_HIBERNATE"))
 # Whom a leg talks with now. Not signal_bond: that is set when a bridge is ordered, and stays if it never comes to be.
-_PARTNER = "variable_bridge_to"
+PARTNER = "variable_bridge_to"
 # Somebody has parked it (uuid_park): it hears nothing, and waits for whoever comes for it.
 _PARK = "CS_PARK"
 _LONGEST_NUMBER = 19
@@ -69,6 +69,7 @@ class Difference(StrEnum):
     UNKNOWN_AGENT_LEG = "unknown_agent_leg"
     UNKNOWN_TALK = "unknown_talk"
     CALLER_IN_LIMBO = "caller_in_limbo"
+    HEIR_UNHEARD = "heir_unheard"
     OUTSIDE_CALL = "outside_call"
 
 
@@ -180,7 +181,7 @@ def recoverable(snapshot: Snapshot, switch: str) -> list[Wire]:
 
 def _talks_with_another(agents_leg: str, leg: str, ask: Ask) -> bool:
     """Whether the agent goes on talking with whom the caller has transferred him to."""
-    partner = Message(Kind.EVENT, dump(agents_leg, ask)).get(_PARTNER)
+    partner = Message(Kind.EVENT, dump(agents_leg, ask)).get(PARTNER)
     return partner not in ("", leg)
 
 
@@ -242,7 +243,7 @@ def _seems_answered(row: Row | None) -> bool:
 
 def _broken(leg: str, channel: Message, returned: Returned) -> Iterator[Finding]:
     """A talk of which the caller's side is over, and he is back in the music. Where else he may be, is none of ours."""
-    if channel.get("Unique-ID") != leg or channel.get(_PARTNER) or channel.get("Answer-State") == "hangup":
+    if channel.get("Unique-ID") != leg or channel.get(PARTNER) or channel.get("Answer-State") == "hangup":
         return
     if _in_music(channel):
         yield Finding(Difference.CALL_RETURNED, leg, returned(channel))
@@ -254,7 +255,7 @@ def _in_music(channel: Message) -> bool:
 
 def _unbridged(leg: str, channel: Message, offer: str | None, ask: Ask) -> Iterator[Finding]:
     """A talk of which a crash of the switch has brought back the legs, but not the bridge, which was too young."""
-    alone = channel.get("Unique-ID") == leg and not channel.get(_PARTNER) and channel.get("Answer-State") != "hangup"
+    alone = channel.get("Unique-ID") == leg and not channel.get(PARTNER) and channel.get("Answer-State") != "hangup"
     if offer is None or not alone or channel.get("variable_fsacd_recovered") != "true":
         return
     agents = Message(Kind.EVENT, dump(offer, ask))
@@ -267,13 +268,15 @@ def _moved_on(
 ) -> Iterator[Finding]:
     if channel.get("Unique-ID") != leg:
         return  # no answer: what we know of the call is the best there is
-    partner = channel.get(_PARTNER, "")
+    partner = channel.get(PARTNER, "")
     if partner in connecting:
         yield Finding(Difference.BRIDGE_UNHEARD, leg, OfferConnected(partner))
     elif (found := _talk(leg, channel, talk, ask)) is not None and found.call.call_id == call.call_id:
         yield Finding(Difference.UNKNOWN_TALK, leg, found)
     elif channel.get("variable_fsacd_call") != call.call_id or channel.get("variable_fsacd_over") == "true":
-        yield Finding(Difference.CALL_ELSEWHERE, leg, CallLeft(call.call_id, found=True))
+        # Another call is on the leg, or it is over by the fallback.
+        into = channel.get("variable_fsacd_queue") if channel.get("variable_fsacd_over") != "true" else ""
+        yield Finding(Difference.CALL_ELSEWHERE, leg, CallLeft(call.call_id, found=True, into=into[:LONGEST_TEXT]))
     elif partner and has_ended(partner, ask):
         # He is on his way back by himself. Not after a crash: that may have brought back a talk of before it, and with
         # one leg alone no bridge ends. He has kept his place, and hears nothing.
@@ -288,7 +291,7 @@ def _moved_on(
 
 def _taken(leg: Leg, channel: Message) -> CallerTaken | None:
     """Who has taken a caller away, or where they were moved; None for one who is in the music."""
-    if channel.get(_PARTNER):
+    if channel.get(PARTNER):
         number = channel.get("Other-Leg-Caller-ID-Number") or channel.get("Caller-Caller-ID-Number")
         return CallerTaken(leg, Taken.PICKED_UP, number[:LONGEST_TEXT], found=True)
     where = f"{channel.get('Caller-Destination-Number')} {channel.get('Caller-Context')}"[:LONGEST_TEXT]
@@ -301,11 +304,11 @@ def _taken(leg: Leg, channel: Message) -> CallerTaken | None:
 
 def _talk(leg: str, channel: Message, talk: Talk | None, ask: Ask) -> TalkFound | None:
     """The talk with an agent of ours that the caller on this leg has, whoever connected it; None for none."""
-    partner = channel.get(_PARTNER)
+    partner = channel.get(PARTNER)
     if talk is None or not is_offer(partner):
         return None
     agents = Message(Kind.EVENT, dump(partner, ask))
-    if agents.get("Unique-ID") != partner or agents.get("Answer-State") == "hangup" or agents.get(_PARTNER) != leg:
+    if agents.get("Unique-ID") != partner or agents.get("Answer-State") == "hangup" or agents.get(PARTNER) != leg:
         return None
     return talk(channel, agents)
 
@@ -314,7 +317,7 @@ def _answered(offer: OfferView, leg: str, ask: Ask) -> Iterator[Finding]:
     # A leg that is answered and not parked yet would lose the bridge. Its parking is an event, and we listen already.
     channel = dump(leg, ask)
     parked = channel.get("Answer-State") == "answered" and channel.get("variable_current_application") == "park"
-    if parked and not channel.get(_PARTNER):
+    if parked and not channel.get(PARTNER):
         which = leg if offer.legs else ""
         yield Finding(Difference.ANSWER_UNHEARD, offer.offer_id, OfferAnswered(offer.offer_id, offer.switch, which))
 
@@ -360,7 +363,7 @@ def unknown(
         channel = Message(Kind.EVENT, dump(leg, ask))
         if channel.get("Unique-ID") != leg or channel.get("Answer-State") == "hangup":
             continue
-        partner = channel.get(_PARTNER)
+        partner = channel.get(PARTNER)
         bridged = bool(partner)
         match channel.get("variable_fsacd_leg"):
             case "caller" if (found := _talk(leg, channel, talk, ask)) is not None:

@@ -67,8 +67,8 @@ SUBCLASSES = ("fsacd::queued", "fsacd::waiting", "fsacd::returned", "fsacd::left
 # Channel events of other legs than ours stay in the switch, but for those that talk with a caller of ours: who picks a
 # waiting caller up is the first of the two, and the bridge is theirs.
 _CONTEXT = "fsacd"
-# The extensions by which a caller comes into a queue; see `freeswitch/dialplan/fsacd.xml`.
-_ENTRANCES = frozenset(("fsacd_enter", "fsacd_heir"))
+# Where a caller leaves the queue by the dialplan; see `freeswitch/dialplan/fsacd.xml`.
+_FALLBACK = "fsacd_fallback"
 FILTERS = (("variable_fsacd_leg", "/^./"), ("Other-Leg-Context", _CONTEXT))
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -211,9 +211,9 @@ class Reader:
             case "fsacd::returned":
                 return self.returned(message, clock, now_ms)
             case "fsacd::left":
-                # Who was moved there enters anew, and says so of the call that ends by it.
-                enters = message.get("Caller-Destination-Number") in _ENTRANCES
-                queue = message.get("variable_fsacd_queue")[:LONGEST_TEXT] if enters else ""
+                # Elsewhere it is who enters a queue anew that says so, of the call that ends by it.
+                there = message.get("Caller-Destination-Number")
+                queue = "" if there in ("", _FALLBACK) else message.get("variable_fsacd_queue")[:LONGEST_TEXT]
                 return CallLeft(call_id, self._leg(message), into=queue)
         return None
 

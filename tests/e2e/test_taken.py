@@ -33,8 +33,9 @@ class _Rarely(Daemon):
 
 @pytest.fixture
 def floor(workplace: Path, switch: RealSwitch) -> Iterator[Floor]:
-    """1001 serves support and is not logged in yet."""
-    floor = Floor(workplace, switch, {"queues": {"support": {}}, "agents": {"1001": {"queues": ["support"]}}})
+    """1001 serves support and service, and is not logged in yet."""
+    queues: dict[str, Any] = {"support": {}, "service": {}}
+    floor = Floor(workplace, switch, {"queues": queues, "agents": {"1001": {"queues": list(queues)}}})
     floor.daemon = _Rarely(workplace, floor.daemon.config, switch.esl_port)
     floor.start()
     # The look that follows the daemon's start finds nothing, and there will be no other one.
@@ -124,6 +125,24 @@ def test_who_is_moved_has_left(floor: Floor, how: str) -> None:
     nobody_is_rung(floor)
     assert caller.state == "talking"
     assert says(floor, f"uuid_getvar {leg} transfer_after_bridge").strip() in ("_undef_", "")
+
+
+@pytest.mark.parametrize("how", ["uuid_transfer", "key"])
+def test_who_is_moved_into_another_queue_was_moved(floor: Floor, how: str) -> None:
+    """The call in the first queue ends so at once, and names the other; there they are a new one."""
+    caller = floor.phones.call(CALLER, "key-support")
+    call = floor.call_of(CALLER)
+    if how == "key":
+        floor.phones.press(caller, "2")
+    else:
+        says(floor, f"uuid_transfer {call['leg_uuid']} queue-service XML public")
+    ended = left(floor)
+    assert (ended["call"], ended["outcome"], ended["detail"]) == (call["id"], "left", "moved")
+    floor.daemon.post("agents/1001/login")
+    floor.talk(floor.ring(CALLER))
+    again = floor.call_of(CALLER)
+    assert (again["queue"], again["leg_uuid"], again["id"] == call["id"]) == ("service", call["leg_uuid"], False)
+    assert caller.state == "talking"
 
 
 def test_who_is_parked_has_left_and_may_come_back(floor: Floor) -> None:
@@ -238,3 +257,31 @@ def test_who_was_called_keeps_their_own_number(floor: Floor) -> None:
     await_true(lambda: live(floor)[0]["leg_uuid"] not in (None, call["leg_uuid"]), SOON_S, "the customer has the place")
     (again,) = live(floor)
     assert (again["id"], again["number"]) == (call["id"], customer.user)
+
+
+KNOWS, FORGOT = "the daemon knows of the call", "it has forgotten the call"
+
+
+@pytest.mark.parametrize("knows", [KNOWS, FORGOT])
+def test_who_takes_over_a_place_while_nobody_hears_it_is_found(floor: Floor, workplace: Path, knows: str) -> None:
+    """FreeSWITCH lets them hear the music, in no queue and without a word from then on."""
+    if knows == KNOWS:
+        floor.daemon.stop()
+        floor.daemon.config["journal"] = {"directory": str(workplace / "journal")}
+        floor.daemon.start()
+    first = floor.call(CALLER, "support")
+    call = floor.call_of(CALLER)
+    floor.daemon.kill()
+    new = floor.phones.call("4930333", "direct-1001", replaces=replaces(first))
+    await_true(lambda: first.state == "over" and new.state == "talking", SOON_S, "the other phone has the call")
+    floor.daemon.start()
+    await_true(lambda: [one["state"] for one in live(floor)] == ["waiting"], SOON_S, "the caller waits")
+    (again,) = live(floor)
+    assert (again["id"] == call["id"]) is (knows == KNOWS)
+    assert again["leg_uuid"] != call["leg_uuid"]
+    floor.daemon.post("agents/1001/login")
+    await_true(lambda: len(floor.phones.rung) > 0, SOON_S, "a phone rings")
+    floor.talk(floor.phones.rung[0])
+    assert new.state == "talking"
+    floor.phones.end(new)
+    floor.becomes("wrapping_up", "1001")

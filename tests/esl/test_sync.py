@@ -99,8 +99,8 @@ CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
     "the leg is another call now": (
         "waiting",
         None,
-        {LEG: {**WAITS, "variable_fsacd_call": OTHER}},
-        [CallLeft(CALL, found=True)],
+        {LEG: {**WAITS, "variable_fsacd_call": OTHER, "variable_fsacd_queue": "service"}},
+        [CallLeft(CALL, found=True, into="service")],
     ),
     "they talk with an agent whom we did not give them": (
         "waiting",

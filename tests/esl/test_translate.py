@@ -196,6 +196,14 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
             CallReturned(CALL, Leg("fs1", LEG), -2_000),
         ),
         (announcement("fsacd::left"), CallLeft(CALL, Leg("fs1", LEG))),
+        (
+            announcement("fsacd::left", Caller__Destination__Number="fsacd_fallback", variable_fsacd_queue="sales"),
+            CallLeft(CALL, Leg("fs1", LEG)),
+        ),
+        (
+            announcement("fsacd::left", Caller__Destination__Number="fsacd_enter", variable_fsacd_queue="sales"),
+            CallLeft(CALL, Leg("fs1", LEG), into="sales"),
+        ),
         (event("CHANNEL_PROGRESS", **AGENT), OfferRang(OFFER)),
         (event("CHANNEL_PROGRESS_MEDIA", **AGENT), OfferRang(OFFER)),
         (event("CHANNEL_PARK", **AGENT), OfferAnswered(OFFER, "fs1")),

@@ -16,7 +16,6 @@ from random import Random
 import gevent
 
 from fsacd.core.commands import Command
-from fsacd.core.events import Leg
 from fsacd.core.records import Record
 from fsacd.core.rules import AgentRules, HoldBack, Rules
 from fsacd.sim import registrar
@@ -26,7 +25,7 @@ from fsacd.sim.referring import partner_of
 from fsacd.sim.session import Session
 from fsacd.sim.switch import Settings, Switch
 from fsacd.testing import agent, queue, rules_of
-from tests.chaos.life import SWITCH, Disk, Life
+from tests.chaos.life import Disk, Life
 from tests.chaos.net import Net
 from tests.chaos.virtual import VirtualTime
 from tests.chaos.world import end_all, world
@@ -69,10 +68,6 @@ def _agent(agent_id: str) -> AgentRules:
     return replace(rules, contact=contact)
 
 
-# The switch tells of a leg that took another's place within so long.
-_TOLD_MS = 500
-
-
 class Stage:
     """One story from its first moment to its last; `close` it."""
 
@@ -84,7 +79,6 @@ class Stage:
         self.rules = centre_rules()
         self.lives: list[Life] = []
         self.story: list[Deed] = []
-        self._replaced_us = 0  # when somebody last took over another's leg
         self.people: dict[str, Person] = {}
         self.devices = {label: Device(label, *about) for label, about in DEVICES.items()}
         self.judge = Judge(self.switch, self.serving, self.people.values)
@@ -176,15 +170,13 @@ class Stage:
     def do_replace(self, label: str, old: str) -> None:
         """The caller goes on at another phone of theirs, which replaces the call (INVITE with Replaces).
 
-        Two things are known and not mended, and left out: in the forty milliseconds in which a bridge is being made the
-        agent is cut off, and the new leg with them; and who replaces a waiting leg that no daemon has heard of, or
-        while none hears the switch, is not found afterwards.
+        One thing is known and not mended, and left out: in the forty milliseconds in which a bridge is being made the
+        agent is cut off, and the new leg with them.
         """
         line = self._line(old)
-        if line is not None and self._is_heard(line) and not self._is_being_bridged(line):
+        if line is not None and not self._is_being_bridged(line):
             self.people[old].let_go = True
             person = self._place_call(label, "queue-support", replaces=line)
-            self._replaced_us = self.agenda.now_us
             # Who takes over a voicemail waits for no queue (and FreeSWITCH parts its tone at the commas, and fails).
             person.queues = not self.judge.is_in_voicemail(line.uuid)
 
@@ -337,7 +329,6 @@ class Stage:
 
     def do_cut(self, ms: str) -> None:
         """The link breaks for a while."""
-        self._let_heirs_be_heard()
         self.judge.blind()
         self.net.cut()
         self.let(float(ms))
@@ -345,16 +336,10 @@ class Stage:
 
     def do_kill(self, ms: str) -> None:
         """The daemon is killed, and started again a while later."""
-        self._let_heirs_be_heard()
         self.judge.blind()
         self.lives[-1].kill()
         self.let(float(ms))
         self._begin()
-
-    def _let_heirs_be_heard(self) -> None:
-        """Who has just taken over a leg of which the switch tells only when nobody hears it: see `do_replace`."""
-        if self.agenda.now_us < self._replaced_us + _TOLD_MS * MS:
-            self.let(_TOLD_MS)
 
     # --- who is who ---------------------------------------------------------------------------------------------------
 
@@ -381,13 +366,6 @@ class Stage:
     def _partner(self, line: Line) -> Session | None:
         session = line.session
         return session.talk.partner(session) if session is not None and session.talk is not None else None
-
-    def _is_heard(self, line: Line) -> bool:
-        life, session = self.serving(), line.session
-        if life is None or session is None:
-            return False
-        waits = session.channel.profile.context == "fsacd" and session.talk is None
-        return not waits or life.engine._world.call_on(Leg(SWITCH, line.uuid)) is not None
 
     def _is_being_bridged(self, line: Line) -> bool:
         session = line.session

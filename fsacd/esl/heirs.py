@@ -1,0 +1,69 @@
+"""Legs that have taken over a waiting caller's (INVITE with Replaces), of whom nobody has told.
+
+FreeSWITCH lets the new leg do what the old one did, by the dialplan "inline" and in no queue, and says so by one event
+alone. Who did not hear that finds them here; without it they would hear music for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from fsacd.core.events import CallerReplaced, Leg
+from fsacd.core.views import Snapshot
+from fsacd.esl import encoder
+from fsacd.esl.codec import Kind, Message
+from fsacd.esl.sync import CONTEXT, PARTNER, Ask, Difference, Finding, Row, dump
+from fsacd.esl.wire import Wire, is_offer
+
+# The new leg answers, and then does what the old one did (sofia_handle_sip_i_invite_replaces in sofia.c).
+_DOES_THE_SAME = "answer,"
+# Extensions of the dialplan's own; none of them is where a caller came in.
+_INNER = "fsacd_"
+_PLACES = ("Other-Leg-RDNIS", "variable_sip_req_user")
+
+
+def suspected(rows: Mapping[str, Row]) -> list[str]:
+    """The legs that may be such ones, as far as the switch's list says."""
+    return [
+        leg
+        for leg, row in rows.items()
+        if row.get("dialplan") == "inline" and str(row.get("dest")).startswith(_DOES_THE_SAME) and not is_offer(leg)
+    ]
+
+
+def unheard(snapshot: Snapshot, switch: str, legs: Iterable[str], ask: Ask) -> Iterator[Finding]:
+    """What is to be done for each of these legs that has taken over a waiting caller's.
+
+    The engine is told by whom its call goes on. Who took over a leg that it does not know, or not as a waiting one any
+    more, is sent where that one came in, and waits anew: nobody knows any more since when the other one had waited.
+    Blocks for as long as `ask` does, one question for each leg.
+    """
+    calls = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
+    for leg in legs:
+        channel = Message(Kind.EVENT, dump(leg, ask))
+        if not _does_the_same(leg, channel):
+            continue
+        before = channel.get("Other-Leg-Unique-ID")
+        if before not in calls:
+            yield Finding(Difference.HEIR_UNHEARD, leg, remedy=_comes_in_anew(leg, channel))
+        elif calls[before].state != "talking":
+            yield Finding(Difference.HEIR_UNHEARD, before, CallerReplaced(Leg(switch, before), Leg(switch, leg)))
+
+
+def _does_the_same(leg: str, channel: Message) -> bool:
+    """Whether this leg does on its own what a leg in our context did."""
+    is_there = channel.get("Unique-ID") == leg and channel.get("Answer-State") != "hangup"
+    replaced = bool(channel.get("variable_sip_replaces_call_id")) and channel.get("Other-Leg-Context") == CONTEXT
+    return is_there and replaced and channel.get("Caller-Dialplan") == "inline" and not channel.get(PARTNER)
+
+
+def _comes_in_anew(leg: str, channel: Message) -> Wire:
+    """To the number that led the other one into the queue; who came from nowhere is released."""
+    for place in _PLACES:
+        extension = channel.get(place)
+        if extension and not extension.startswith(_INNER):
+            try:
+                return encoder.uuid_transfer(leg, extension, channel.get("Caller-Context"))
+            except encoder.EncodeError:
+                pass  # no name that a command can carry
+    return encoder.uuid_kill(leg, "NORMAL_TEMPORARY_FAILURE")
