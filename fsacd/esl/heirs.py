@@ -17,6 +17,8 @@ from fsacd.esl.wire import Wire, is_offer
 
 # The new leg answers, and then does what the old one did (sofia_handle_sip_i_invite_replaces in sofia.c).
 _DOES_THE_SAME = "answer,"
+# Or, where that one talks or is about to, takes over its partner.
+_INTO_A_TALK = "answer,intercept:"
 # Extensions of the dialplan's own; none of them is where a caller came in.
 _INNER = "fsacd_"
 _PLACES = ("Other-Leg-RDNIS", "variable_sip_req_user")
@@ -24,11 +26,12 @@ _PLACES = ("Other-Leg-RDNIS", "variable_sip_req_user")
 
 def suspected(rows: Mapping[str, Row]) -> list[str]:
     """The legs that may be such ones, as far as the switch's list says."""
-    return [
-        leg
-        for leg, row in rows.items()
-        if row.get("dialplan") == "inline" and str(row.get("dest")).startswith(_DOES_THE_SAME) and not is_offer(leg)
-    ]
+    return [leg for leg, row in rows.items() if row.get("dialplan") == "inline" and _seems_to_wait(leg, row)]
+
+
+def _seems_to_wait(leg: str, row: Row) -> bool:
+    does = str(row.get("dest"))
+    return does.startswith(_DOES_THE_SAME) and not does.startswith(_INTO_A_TALK) and not is_offer(leg)
 
 
 def unheard(snapshot: Snapshot, switch: str, legs: Iterable[str], ask: Ask) -> Iterator[Finding]:

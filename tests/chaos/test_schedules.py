@@ -14,7 +14,7 @@ from tests.chaos.schedule import Schedule
 from tests.chaos.virtual import Frozen, VirtualTime, spawn_for
 
 # A handful in every run; FSACD_CHAOS=200 is what is asked for before a release.
-SCHEDULES = int(os.environ.get("FSACD_CHAOS", "6"))
+SCHEDULES = int(os.environ.get("FSACD_CHAOS", "4"))
 WITHIN = 20
 
 

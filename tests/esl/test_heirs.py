@@ -42,6 +42,7 @@ def test_which_legs_are_asked_for() -> None:
         OTHER: ROW,
         LEG: ROW | {"dialplan": "XML"},
         CALL: ROW | {"dest": "park"},
+        "talks": ROW | {"dest": f"answer,intercept:{LEG}"},
         OFFER: ROW,  # bears an agent's leg's name
     }
     assert heirs.suspected(rows) == [OTHER]

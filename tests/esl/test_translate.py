@@ -229,6 +229,18 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
         (event("CHANNEL_BRIDGE", Unique__ID=OTHER, Bridge__B__Unique__ID=LEG, Other__Leg__Context="public"), None),
         (event("CHANNEL_HANGUP", Unique__ID=OTHER, Other__Leg__Context="fsacd"), None),
         (
+            # Where that one talks, or is about to, it takes over its partner.
+            event(
+                "CHANNEL_CREATE",
+                Unique__ID=OTHER,
+                Other__Leg__Unique__ID=LEG,
+                Other__Leg__Context="fsacd",
+                Caller__Destination__Number=f"answer,intercept:{LEG}",
+                variable_sip_replaces_call_id="c1@phone",
+            ),
+            None,
+        ),
+        (
             # INVITE with Replaces: the new leg says whose place it has taken.
             event(
                 "CHANNEL_CREATE",

@@ -5,7 +5,8 @@ What is promised, with the time that it may take, counted only while a daemon se
 - one live offer for each agent, one ring of ours at each phone: at once; when one phone has answered, the others of its
   offer fall silent (`LOSERS_US`)
 - nobody rings for a caller who talks with others, has given their place away, or has gone: `TOLD_US`; for one who was
-  parked or moved, of which no event tells: two announcements and the look that follows (`SILENT_US`)
+  parked or moved, of which no event tells: two announcements and the look that follows (`SILENT_US`); for one who gave
+  it away while nobody heard the switch, and whose heir its list did not show yet: two comparisons (`COMPARED_US`)
 - no caller is in nobody's hands, neither talking nor waiting in a call that the engine knows nor where others have put
   them, for longer than two announcements: `SILENT_US`
 - nobody is torn out of a talk, and nobody is hung up, but by somebody's deed: at once
@@ -26,10 +27,11 @@ from fsacd.sim.session import Session
 from fsacd.sim.switch import Switch
 from tests.chaos.life import SWITCH, Life
 from tests.legs.people import Person
-from tests.legs.reasons import Biography, Phase
+from tests.legs.reasons import HEARD_US, Biography, Phase
 
 TOLD_US = 1_500 * MS
 SILENT_US = 26 * SECOND
+COMPARED_US = 4 * SECOND
 LOSERS_US = 1 * SECOND
 # An answered leg of an agent who talks with nobody: the bridge is asked for once, and awaited twice.
 ALONE_US = 6 * SECOND
@@ -37,6 +39,7 @@ AT_ONCE_US = 50 * MS
 _BETWEEN = frozenset({State.RESET, State.SOFT_EXECUTE, State.HIBERNATE, State.CONSUME_MEDIA})
 _MOST_OF_A_KIND = 3
 _VOICEMAIL = "lab_voicemail"
+_TAKES_OVER = "answer,intercept:"
 
 
 class Judge:
@@ -60,7 +63,7 @@ class Judge:
         self._with: dict[str, str] = {}  # by the leg of a caller who talks with others: who that is
         # Since when a call's caller has not been where callers wait, and whether no event tells of it.
         self._away_us: dict[str, tuple[bool, int]] = {}
-        self._blind_us = -1  # when something last kept the daemon from hearing
+        self._blind_us = -SECOND  # when something last kept the daemon from hearing
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -106,6 +109,8 @@ class Judge:
         channel = session.channel
         if channel.uuid in self._excused or channel.profile.destination == _VOICEMAIL:
             return  # their partner has left; or the dialplan that they were sent to has ended
+        if channel.profile.destination.startswith(_TAKES_OVER) and "last_bridge_to" not in channel.variables:
+            return  # FreeSWITCH lets them take over a leg that has gone
         self.wrong("lost caller", f"{person.label} was hung up ({cause}) in {channel.profile.destination}")
 
     # --- while it goes on ---
@@ -120,8 +125,12 @@ class Judge:
             self.lives.setdefault(call_id, Biography()).see(self._phase(session), session, now_us)
         life = self._serving()
         if life is None:
-            self._since.clear()
             self._blind_us = now_us
+        if now_us - self._blind_us < HEARD_US:
+            for biography in self.lives.values():
+                biography.nobody_hears(now_us)
+        if life is None:
+            self._since.clear()
             return
         self._known |= life.engine._world.calls.keys()
         found = dict(self._found(life))
@@ -234,6 +243,8 @@ class Judge:
             # However many rings there have been: what counts is for how long the caller has been elsewhere, and heard.
             silent, since_us = self._away_us.get(call_id, (False, 0))
             patience_us = SILENT_US if silent else TOLD_US
+            if (biography := self.lives.get(call_id)) is not None and biography.unheard:
+                patience_us = COMPARED_US
             away_us = now_us - max(since_us, self._blind_us)
             known = f"leg {one.channel.uuid} for {call_id}: {sorted(where)}"
             if away_us > patience_us:

@@ -52,6 +52,8 @@ class Biography:
     """The phases of one call, over all legs that have borne its id."""
 
     stays: list[Stay] = field(default_factory=list)
+    # It gave its place away when no daemon heard the switch, whose list of legs shows the other one a little late.
+    unheard: bool = False
     _leg: str = ""
 
     def see(self, phase: Phase, session: Session, now_us: int) -> None:
@@ -66,6 +68,11 @@ class Biography:
             self.stays[-1].until_us = now_us
         if not self.stays or self.stays[-1].phase is not phase:
             self.stays.append(Stay(phase, now_us, now_us))
+
+    def nobody_hears(self, now_us: int) -> None:
+        """No daemon hears the switch, or only just does."""
+        if self.stays and self.stays[-1].phase is Phase.REPLACED and now_us - self.stays[-1].from_us < HEARD_US:
+            self.unheard = True
 
     def __str__(self) -> str:
         return ", ".join(f"{stay.phase} {stay.us / SECOND:.2f} s" for stay in self.stays)
@@ -101,6 +108,8 @@ class Biography:
                 possible |= {abandoned, answered}
             case Phase.REPLACED:
                 possible |= {(CallOutcome.LEFT, "transferred"), *_taken_before(stays, last)}
+                if self.unheard:
+                    possible.add(abandoned)
             case Phase.STRANGER | Phase.PARKED | Phase.MOVED:
                 name = {"with others": "picked_up"}.get(last.phase, str(last.phase))
                 possible.add((CallOutcome.LEFT, name))

@@ -68,11 +68,16 @@ def _agent(agent_id: str) -> AgentRules:
     return replace(rules, contact=contact)
 
 
+# An INVITE is carried out by then.
+_ARRIVES_MS = 100
+
+
 class Stage:
     """One story from its first moment to its last; `close` it."""
 
     def __init__(self, seed: int = 1) -> None:
         self.agenda = Agenda(seed)
+        self._replaced_us = -_ARRIVES_MS * MS  # when somebody was last to be replaced
         self.switch = Switch(self.agenda, Settings(), lab_dialplan())
         self.time = VirtualTime(self.agenda)
         self.net = Net(self.switch, Random(f"net {seed}"))
@@ -170,13 +175,14 @@ class Stage:
     def do_replace(self, label: str, old: str) -> None:
         """The caller goes on at another phone of theirs, which replaces the call (INVITE with Replaces).
 
-        One thing is known and not mended, and left out: in the forty milliseconds in which a bridge is being made the
-        agent is cut off, and the new leg with them.
+        One thing is FreeSWITCH's own, and left out: in the forty milliseconds in which a bridge is being made those who
+        are about to talk are cut off, and the new leg with them.
         """
         line = self._line(old)
         if line is not None and not self._is_being_bridged(line):
             self.people[old].let_go = True
             person = self._place_call(label, "queue-support", replaces=line)
+            self._replaced_us = self.agenda.now_us
             # Who takes over a voicemail waits for no queue (and FreeSWITCH parts its tone at the commas, and fails).
             person.queues = not self.judge.is_in_voicemail(line.uuid)
 
@@ -208,12 +214,14 @@ class Stage:
 
     def do_pick(self, label: str, caller: str, user: str = "") -> None:
         """Somebody takes the caller by their pick-up key."""
+        self._let_replaces_arrive()
         if (line := self._line(caller)) is not None:
             self.judge.deed(line.uuid, "picked_up")
             self._place_call(label, f"pick-{line.uuid}", user)
 
     def do_bridge(self, label: str, caller: str) -> None:
         """An operator's script joins the caller with somebody who waits elsewhere."""
+        self._let_replaces_arrive()
         if (line := self._line(caller)) is not None:
             self._place_call(label, "lab_voicemail")
             self.let(300)
@@ -366,6 +374,11 @@ class Stage:
     def _partner(self, line: Line) -> Session | None:
         session = line.session
         return session.talk.partner(session) if session is not None and session.talk is not None else None
+
+    def _let_replaces_arrive(self) -> None:
+        """Whom somebody is about to replace is not bridged meanwhile; see `do_replace`."""
+        if self.agenda.now_us < self._replaced_us + _ARRIVES_MS * MS:
+            self.let(_ARRIVES_MS)
 
     def _is_being_bridged(self, line: Line) -> bool:
         session = line.session

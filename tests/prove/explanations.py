@@ -1,0 +1,20 @@
+"""Explanations: 10,000 decisions of random days that were never lived before, each compared with the oracle's."""
+
+from __future__ import annotations
+
+import secrets
+
+from tests.core.test_explain import judge
+
+DECISIONS = 10_000
+# Of fewer it is not certain that every reason is met.
+_LEAST = 3_000
+
+
+def main(n: int | None) -> int:
+    """Explain them; the first day is printed, by which they can be explained again."""
+    first_day = secrets.randbelow(2**31)
+    decisions = DECISIONS if n is None else _LEAST
+    print(f"{decisions} decisions from day {first_day} on", flush=True)
+    judge(decisions, first_day)
+    return 0
