@@ -27,6 +27,10 @@ class Attendance:
         self._heard[leg] = now_ms
         self._heard.move_to_end(leg)
 
+    def expect(self, leg: str, now_ms: int) -> None:
+        """The leg's caller waits, as far as is known: if they have not said so yet, their time begins now."""
+        self._heard.setdefault(leg, now_ms)
+
     def excuse(self, leg: str) -> None:
         """The leg has ended, or its caller talks: nothing is expected of it."""
         self._heard.pop(leg, None)

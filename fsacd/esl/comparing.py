@@ -131,6 +131,11 @@ class Comparing:
                 self._settle(finding)
         return False
 
+    def who_wait(self) -> list[str]:
+        """The legs of the callers who wait on this switch, as far as the engine knows."""
+        calls = self._runtime.snapshot().calls
+        return [call.leg.uuid for call in calls if call.leg is not None and _waits(call, self.name)]
+
     def ask_for(self, legs: Collection[str]) -> list[str]:
         """Ask for these legs, whose callers have missed their announcements; what the switch says of them counts.
 
@@ -226,5 +231,8 @@ class Comparing:
 
 def _is_expected(call: CallView, switch: str, legs: Collection[str]) -> bool:
     """Whether this call's caller waits on one of these legs, and should announce themselves."""
-    on_them = call.leg is not None and call.leg.switch == switch and call.leg.uuid in legs
-    return on_them and call.state in ("waiting", "offered")
+    return _waits(call, switch) and call.leg is not None and call.leg.uuid in legs
+
+
+def _waits(call: CallView, switch: str) -> bool:
+    return call.leg is not None and call.leg.switch == switch and call.state in ("waiting", "offered")

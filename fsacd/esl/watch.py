@@ -91,6 +91,7 @@ class Watch:
         self._runtime = runtime
         self._outside = outside
         self._attendance = attendance
+        self._all_expected = False
         self._act = act
         self._renew_link = renew_link
         self._asker = asker = Asker(submit, _ANSWER_S)
@@ -148,6 +149,7 @@ class Watch:
         """There is no link any more."""
         self._end_life()
         self._attendance.clear()
+        self._all_expected = False
         self._out_of_service(reason)
         self.standing_by = False
         self._runtime.post(SwitchLost(self.name))
@@ -372,9 +374,18 @@ class Watch:
             if self._reconcile_asked or time.monotonic() >= due_s:
                 self._reconcile_asked = False
                 agrees = self._try(self._comparing.compare)
+                if not self._all_expected:
+                    self._all_expected = True
+                    self._try(self._expect_all)
                 wait_s = interval_s if agrees else min(interval_s, 2 * wait_s)
                 due_s = time.monotonic() + wait_s
             self._try(self._ask_for_the_silent)
+
+    def _expect_all(self) -> None:
+        """Who was known before the link came up, or was found then, may be taken away before they say a word."""
+        now_ms = monotonic_ms()
+        for leg in self._comparing.who_wait():
+            self._attendance.expect(leg, now_ms)
 
     def _ask_for_the_silent(self) -> None:
         if silent := self._attendance.silent(monotonic_ms()):

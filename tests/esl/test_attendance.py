@@ -42,3 +42,13 @@ def test_a_link_that_was_cut_makes_nobody_silent() -> None:
     attendance.heard("a", 0)
     attendance.clear()
     assert attendance.silent(SILENT_MS) == []
+
+
+def test_who_is_expected_has_all_the_time_from_then_on() -> None:
+    """Unless they have said something already."""
+    attendance = Attendance()
+    attendance.heard("a", 0)
+    attendance.expect("a", 5_000)
+    attendance.expect("b", 5_000)
+    assert attendance.silent(SILENT_MS) == ["a"]
+    assert attendance.silent(5_000 + SILENT_MS) == ["b"]

@@ -8,6 +8,23 @@ from __future__ import annotations
 from tests.legs.stage import Deed
 
 HARD: dict[str, list[Deed]] = {
+    # Found: who took over a place while no daemon listened heard music for ever.
+    "a place is taken over while nobody listens": [
+        ("call", "c1", "support"),
+        ("wait", "700"),
+        ("kill", "12000"),
+        ("replace", "c2", "c1"),
+        ("wait", "9000"),
+    ],
+    # Found: a new daemon waited for the first word of a caller whom it knew, and who had been moved by then.
+    "moved before the new daemon has heard a word of them": [
+        ("call", "c1", "support"),
+        ("wait", "3000"),
+        ("kill", "5000"),
+        ("wait", "1200"),
+        ("move", "c1"),
+        ("wait", "30000"),
+    ],
     # Found: the agent was cut off a second after the caller had gone on at another phone of theirs.
     "the caller of a talk moves to another phone": [
         ("call", "c1", "support"),

@@ -8,7 +8,8 @@ What is promised, with the time that it may take, counted only while a daemon se
   parked or moved, of which no event tells: two announcements and the look that follows (`SILENT_US`); for one who gave
   it away while nobody heard the switch, and whose heir its list did not show yet: two comparisons (`COMPARED_US`)
 - no caller is in nobody's hands, neither talking nor waiting in a call that the engine knows nor where others have put
-  them, for longer than two announcements: `SILENT_US`
+  them, for longer than two announcements: `SILENT_US`; who took over a place that was given up is found in the switch's
+  list (`LISTED_US`)
 - nobody is torn out of a talk, and nobody is hung up, but by somebody's deed: at once
 - at the end every call has one end, which is what became of it (`reasons`), and nobody and nothing is left
 """
@@ -32,6 +33,7 @@ from tests.legs.reasons import HEARD_US, Biography, Phase
 TOLD_US = 1_500 * MS
 SILENT_US = 26 * SECOND
 COMPARED_US = 4 * SECOND
+LISTED_US = 34 * SECOND
 LOSERS_US = 1 * SECOND
 # An answered leg of an agent who talks with nobody: the bridge is asked for once, and awaited twice.
 ALONE_US = 6 * SECOND
@@ -92,6 +94,10 @@ class Judge:
     def blind(self) -> None:
         """From now on the daemon hears nothing for a while."""
         self._blind_us = self._switch.agenda.now_us
+
+    def hears_again(self) -> bool:
+        """Whether the daemon has only just come to hear the switch, or does not yet."""
+        return self._switch.agenda.now_us - self._blind_us < COMPARED_US
 
     def write(self, _instance: str, records: Sequence[Record], *, again: bool = False) -> None:
         """What a daemon writes: a row for each call, of which the better one stays. `again`: a new one repeats it."""
@@ -218,7 +224,11 @@ class Judge:
                 yield ("two at one phone", f"{count} legs"), AT_ONCE_US
         for person in self._people():
             if self._is_nobodys(person, life):
-                yield ("nobody's hands", person.label), SILENT_US
+                assert person.line is not None and person.line.session is not None
+                if person.line.session.channel.profile.dialplan == "inline":
+                    yield ("nobody's hands", f"{person.label}, who has taken over a place"), LISTED_US
+                else:
+                    yield ("nobody's hands", person.label), SILENT_US
 
     def _rings_in_vain(self) -> Iterator[tuple[tuple[str, str], int]]:
         phases: dict[str, set[Phase]] = {}
@@ -244,7 +254,7 @@ class Judge:
             silent, since_us = self._away_us.get(call_id, (False, 0))
             patience_us = SILENT_US if silent else TOLD_US
             if (biography := self.lives.get(call_id)) is not None and biography.unheard:
-                patience_us = COMPARED_US
+                patience_us = max(patience_us, COMPARED_US)
             away_us = now_us - max(since_us, self._blind_us)
             known = f"leg {one.channel.uuid} for {call_id}: {sorted(where)}"
             if away_us > patience_us:

@@ -176,10 +176,11 @@ class Stage:
         """The caller goes on at another phone of theirs, which replaces the call (INVITE with Replaces).
 
         One thing is FreeSWITCH's own, and left out: in the forty milliseconds in which a bridge is being made those who
-        are about to talk are cut off, and the new leg with them.
+        are about to talk are cut off, and the new leg with them. Another one is known and not mended: who replaces one
+        who has taken over a place, and of whom no daemon has heard yet, bears nothing any more that leads to the queue.
         """
         line = self._line(old)
-        if line is not None and not self._is_being_bridged(line):
+        if line is not None and not self._is_being_bridged(line) and not self._is_unheard_heir(line):
             self.people[old].let_go = True
             person = self._place_call(label, "queue-support", replaces=line)
             self._replaced_us = self.agenda.now_us
@@ -374,6 +375,15 @@ class Stage:
     def _partner(self, line: Line) -> Session | None:
         session = line.session
         return session.talk.partner(session) if session is not None and session.talk is not None else None
+
+    def _is_unheard_heir(self, line: Line) -> bool:
+        life, session = self.serving(), line.session
+        if session is None or session.channel.profile.dialplan != "inline" or session.talk is not None:
+            return False
+        if life is None or self.judge.hears_again():
+            return True
+        is_on_its_way = self.agenda.now_us < self._replaced_us + _ARRIVES_MS * MS
+        return life.engine._world.call_on(Leg(SWITCH, line.uuid)) is None and not is_on_its_way
 
     def _let_replaces_arrive(self) -> None:
         """Whom somebody is about to replace is not bridged meanwhile; see `do_replace`."""
