@@ -6,10 +6,12 @@ What is promised, with the time that it may take, counted only while a daemon se
   offer fall silent (`LOSERS_US`)
 - nobody rings for a caller who talks with others, has given their place away, or has gone: `TOLD_US`; for one who was
   parked or moved, of which no event tells: two announcements and the look that follows (`SILENT_US`); for one who gave
-  it away while nobody heard the switch, and whose heir its list did not show yet: two comparisons (`COMPARED_US`)
+  it away while nobody heard the switch, and whose heir its list did not show yet: the comparison that follows
+  (`COMPARED_US`)
 - no caller is in nobody's hands, neither talking nor waiting in a call that the engine knows nor where others have put
-  them, for longer than two announcements: `SILENT_US`; who took over a place that was given up is found in the switch's
-  list (`LISTED_US`)
+  them, for longer than two announcements: `SILENT_US`; who took over a place by an INVITE is taken in at once, or when
+  the switch's list is compared (`COMPARED_US`), and if the place was given up before, the next time that it is
+  (`LISTED_US`)
 - nobody is torn out of a talk, and nobody is hung up, but by somebody's deed: at once
 - at the end every call has one end, which is what became of it (`reasons`), and nobody and nothing is left
 """
@@ -139,7 +141,7 @@ class Judge:
             self._since.clear()
             return
         self._known |= life.engine._world.calls.keys()
-        found = dict(self._found(life))
+        found = dict(self._found())
         for thing in [thing for thing in self._since if thing not in found]:
             del self._since[thing]
         for thing, patience_us in found.items():
@@ -206,7 +208,7 @@ class Judge:
             return Phase.BETWEEN
         return Phase.WAITING if channel.profile.context == "fsacd" else Phase.MOVED
 
-    def _found(self, life: Life) -> Iterator[tuple[tuple[str, str], int]]:
+    def _found(self) -> Iterator[tuple[tuple[str, str], int]]:
         """What does not fit together at this moment, and how long it may last."""
         yield from self._rings_in_vain()
         answered = {one.channel.variables.get("fsacd_offer") for one in self._agents_legs() if one.channel.answered}
@@ -223,10 +225,11 @@ class Judge:
             if count > 1:
                 yield ("two at one phone", f"{count} legs"), AT_ONCE_US
         for person in self._people():
-            if self._is_nobodys(person, life):
+            if self._is_nobodys(person):
                 assert person.line is not None and person.line.session is not None
                 if person.line.session.channel.profile.dialplan == "inline":
-                    yield ("nobody's hands", f"{person.label}, who has taken over a place"), LISTED_US
+                    patience_us = COMPARED_US if person.has_place else LISTED_US
+                    yield ("nobody's hands", f"{person.label}, who has taken over a place"), patience_us
                 else:
                     yield ("nobody's hands", person.label), SILENT_US
 
@@ -260,15 +263,26 @@ class Judge:
             if away_us > patience_us:
                 yield ("rings for who is elsewhere", known), 0
 
-    def _is_nobodys(self, person: Person, life: Life) -> bool:
+    def _is_nobodys(self, person: Person) -> bool:
         session = person.line.session if person.line is not None else None
         if session is None or not (person.up and person.queues) or person.over or session.channel.down:
             return False
         channel = session.channel
         if session.talk is not None or channel.state is State.PARK or self.is_in_voicemail(channel.uuid):
             return False
-        known = life.engine._world.call_on(Leg(SWITCH, channel.uuid)) is not None
-        return not (known and channel.profile.context == "fsacd" and channel.state not in _BETWEEN)
+        return not (
+            self.is_known(channel.uuid) and channel.profile.context == "fsacd" and channel.state not in _BETWEEN
+        )
+
+    def is_known(self, leg: str) -> bool:
+        """Whether a daemon serves and has a call whose caller is on this leg."""
+        life = self._serving()
+        return life is not None and life.engine._world.call_on(Leg(SWITCH, leg)) is not None
+
+    def is_parked(self, leg: str) -> bool:
+        """Whether somebody has parked it."""
+        session = self._switch.sessions.get(leg)
+        return session is not None and session.channel.state is State.PARK
 
     def is_in_voicemail(self, leg: str) -> bool:
         """Whether somebody's dialplan has the leg."""

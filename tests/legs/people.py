@@ -77,6 +77,7 @@ class Person:
     number: str
     on_end: Callable[[Person, str], None]
     queues: bool = True  # they want to be served by a queue
+    has_place: bool = False  # they have taken over one that the daemon knew of
     line: Line | None = None
     up: bool = False
     over: bool = False

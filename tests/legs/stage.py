@@ -184,6 +184,7 @@ class Stage:
             self.people[old].let_go = True
             person = self._place_call(label, "queue-support", replaces=line)
             self._replaced_us = self.agenda.now_us
+            person.has_place = self.judge.is_known(line.uuid) and not self.judge.is_parked(line.uuid)
             # Who takes over a voicemail waits for no queue (and FreeSWITCH parts its tone at the commas, and fails).
             person.queues = not self.judge.is_in_voicemail(line.uuid)
 
@@ -377,13 +378,11 @@ class Stage:
         return session.talk.partner(session) if session is not None and session.talk is not None else None
 
     def _is_unheard_heir(self, line: Line) -> bool:
-        life, session = self.serving(), line.session
+        session = line.session
         if session is None or session.channel.profile.dialplan != "inline" or session.talk is not None:
             return False
-        if life is None or self.judge.hears_again():
-            return True
         is_on_its_way = self.agenda.now_us < self._replaced_us + _ARRIVES_MS * MS
-        return life.engine._world.call_on(Leg(SWITCH, line.uuid)) is None and not is_on_its_way
+        return self.judge.hears_again() or not (is_on_its_way or self.judge.is_known(line.uuid))
 
     def _let_replaces_arrive(self) -> None:
         """Whom somebody is about to replace is not bridged meanwhile; see `do_replace`."""
