@@ -194,6 +194,10 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
         return  # it ended by our doing, and this is the echo; or it is not this leg's
     if call.orphan and not isinstance(event, CallLost) and (event.leg is None or event.leg != call.heir):
         return  # that leg has gone, as is known
+    if call.taken is not None and not isinstance(event, CallLost):
+        take_offers_back(world, call, CancelReason.CALLER_GONE)
+        _has_left(world, call, call.taken)
+        return
     if isinstance(event, CallerGone) and event.transferred and _gives_place(world, call):
         return
     outcome, detail = _how_it_ended(event)
@@ -306,9 +310,13 @@ def no_heir(world: World, call_id: str) -> None:
 
 def _let_go(world: World, call: c.Call, event: CallerTaken) -> None:
     world.command(LetGo(call.call_id, event.leg, talks=event.how is Taken.PICKED_UP))
-    ending.end(world, call, CallOutcome.LEFT, event.how, where=_where(event), evidence=_evidence_of(event))
+    _has_left(world, call, event)
     # Whoever has the caller may give them back.
     world.ended.lose_sight(call.call_id, call.offers)
+
+
+def _has_left(world: World, call: c.Call, taken: CallerTaken) -> None:
+    ending.end(world, call, CallOutcome.LEFT, taken.how, where=_where(taken), evidence=_evidence_of(taken))
 
 
 def _where(event: CallerTaken) -> str:

@@ -8,6 +8,16 @@ from __future__ import annotations
 from tests.legs.stage import Deed
 
 HARD: dict[str, list[Deed]] = {
+    # Found: they were told to have been transferred, or to have hung up.
+    "picked up while an agent answers, and on to another phone": [
+        ("call", "c1", "sales"),
+        ("wait", "1200"),
+        ("answer", "1001a"),
+        ("wait", "30"),
+        ("pick", "c2", "c1", "1003"),
+        ("wait", "1200"),
+        ("replace", "c3", "c1"),
+    ],
     # Found: who took over a place while no daemon listened heard music for ever.
     "a place is taken over while nobody listens": [
         ("call", "c1", "support"),
