@@ -127,6 +127,7 @@ class Call:
     heir: Leg | None = None  # that one, if the switch has named it
     replaced: bool = False  # its leg has ended, and the agent goes on talking with the leg that took its place
     epoch: int = 0  # the last one of its switch in which it was ours
+    came_back: bool = False  # it had ended, as far as was known: what is told of its end now stands over that
     shown_name: str = ""  # what the dialplan has set for the phones that are rung
     shown_number: str = ""
     variables: tuple[LegVariable, ...] = ()  # as in CallQueued

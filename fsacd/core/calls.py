@@ -40,8 +40,7 @@ def queued(world: World, event: CallQueued) -> str | None:
             # Of an orphan's call the leg that announces it is another one than it was told to.
             world.command(farewell if event.leg is None else replace(farewell, leg=event.leg))
         return None
-    call = make(world, event)
-    call.offers = offers_before  # it goes on with them: each of its agents' legs has a name of its own
+    call = make(world, event, offers_before)
     if not world.has_queue(call.queue):
         return _refuse(world, call, f"there is no queue {event.queue!r}")
     if event.leg is None:
@@ -59,8 +58,11 @@ def queued(world: World, event: CallQueued) -> str | None:
     return None
 
 
-def make(world: World, event: CallQueued) -> c.Call:
-    """The call that this announcement speaks of, which stands nowhere yet."""
+def make(world: World, event: CallQueued, offers_before: int | None) -> c.Call:
+    """The call that this announcement speaks of, which stands nowhere yet.
+
+    `offers_before`: of one that had ended, as far as was known, how often it was offered before.
+    """
     queue = world.queue_named(event.queue)
     rules = world.rules.queues.get(queue)
     priority = event.priority if event.priority is not None else (rules.priority if rules else 0)
@@ -88,6 +90,9 @@ def make(world: World, event: CallQueued) -> c.Call:
     call.epoch = world.epochs.get(event.leg.switch, 0) if event.leg is not None else 0
     call.shown_name, call.shown_number, call.variables = event.shown_name, event.shown_number, event.variables
     call.customer_id, call.remembered_as = event.customer_id, event.remembered_as
+    if offers_before is not None:
+        call.came_back = True
+        call.offers = offers_before  # it goes on with them: each of its agents' legs has a name of its own
     return call
 
 

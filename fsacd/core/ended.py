@@ -44,11 +44,11 @@ class EndedCalls:
         ended = self._calls[call_id]
         ended.farewell, ended.offers = None, offers
 
-    def take_back(self, call_id: str) -> int:
+    def take_back(self, call_id: str) -> int | None:
         """If we had lost sight of this call, it is not ended any more. Returns how often it was offered before."""
         ended = self._calls.get(call_id)
         if ended is None or ended.offers is None:
-            return 0
+            return None
         del self._calls[call_id]
         return ended.offers
 

@@ -75,6 +75,8 @@ def write(
         epoch = call.epoch
         if outcome is CallOutcome.ANSWERED:
             evidence = Evidence.SAW_TALK
+        if call.came_back and evidence is not Evidence.HANDED_OVER:
+            evidence = Evidence.SAW_END  # of ours alone: another daemon's end in a later epoch stands over it
     shown = world.shows(call)
     world.record(
         CallEnded(

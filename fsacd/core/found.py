@@ -65,8 +65,7 @@ def _call_of(world: World, announced: CallQueued) -> c.Call | None:
         return None
     if len(world.calls) >= world.rules.limits.calls:
         return None
-    call = calls.make(world, announced)
-    call.offers = offers_before
+    call = calls.make(world, announced, offers_before)
     world.add_call(call)
     world.record(CallJoined(call.call_id, call.queue, world.now_ms))
     return call
