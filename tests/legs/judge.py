@@ -5,9 +5,8 @@ What is promised, with the time that it may take, counted only while a daemon se
 - one live offer for each agent, one ring of ours at each phone: at once; when one phone has answered, the others of its
   offer fall silent (`LOSERS_US`)
 - nobody rings for a caller who talks with others, has given their place away, or has gone: `TOLD_US`; for one who was
-  parked or moved, of which no event tells: two announcements and the look that follows (`SILENT_US`); for one who gave
-  it away while nobody heard the switch, and whose heir its list did not show yet: the comparison that follows
-  (`COMPARED_US`)
+  parked or moved, of which no event tells: two announcements and the look that follows (`SILENT_US`); of what happened
+  just before the daemon heard the switch again its list does not tell yet: the comparison that follows (`COMPARED_US`)
 - no caller is in nobody's hands, neither talking nor waiting in a call that the engine knows nor where others have put
   them, for longer than two announcements: `SILENT_US`; who took over a place by an INVITE is taken in at once, or when
   the switch's list is compared (`COMPARED_US`), and if the place was given up before, the next time that it is
@@ -256,11 +255,9 @@ class Judge:
             # However many rings there have been: what counts is for how long the caller has been elsewhere, and heard.
             silent, since_us = self._away_us.get(call_id, (False, 0))
             patience_us = SILENT_US if silent else TOLD_US
-            if (biography := self.lives.get(call_id)) is not None and biography.unheard:
-                patience_us = max(patience_us, COMPARED_US)
             away_us = now_us - max(since_us, self._blind_us)
             known = f"leg {one.channel.uuid} for {call_id}: {sorted(where)}"
-            if away_us > patience_us:
+            if away_us > patience_us and not self.hears_again():
                 yield ("rings for who is elsewhere", known), 0
 
     def _is_nobodys(self, person: Person) -> bool:

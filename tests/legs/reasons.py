@@ -71,7 +71,7 @@ class Biography:
 
     def nobody_hears(self, now_us: int) -> None:
         """No daemon hears the switch, or only just does."""
-        if self.stays and self.stays[-1].phase is Phase.REPLACED and now_us - self.stays[-1].from_us < HEARD_US:
+        if any(stay.phase is Phase.REPLACED and now_us - stay.from_us < HEARD_US for stay in self.stays):
             self.unheard = True
 
     def __str__(self) -> str:
@@ -90,6 +90,8 @@ class Biography:
     def _possible(self) -> set[tuple[CallOutcome, str]]:
         answered, abandoned = (CallOutcome.ANSWERED, ""), (CallOutcome.ABANDONED, "")
         possible: set[tuple[CallOutcome, str]] = set()
+        if self.unheard:
+            possible |= {abandoned, (CallOutcome.LEFT, "transferred")}
         stays = [stay for stay in self.stays if stay.phase is not Phase.BETWEEN]
         for stay, after in zip(stays, [*stays[1:], None], strict=True):
             match stay.phase:
@@ -108,8 +110,6 @@ class Biography:
                 possible |= {abandoned, answered}
             case Phase.REPLACED:
                 possible |= {(CallOutcome.LEFT, "transferred"), *_taken_before(stays, last)}
-                if self.unheard:
-                    possible.add(abandoned)
             case Phase.STRANGER | Phase.PARKED | Phase.MOVED:
                 name = {"with others": "picked_up"}.get(last.phase, str(last.phase))
                 possible.add((CallOutcome.LEFT, name))

@@ -234,12 +234,14 @@ class Stage:
 
     def do_park(self, caller: str) -> None:
         """Somebody parks the caller."""
+        self._let_replaces_arrive()
         if (line := self._line(caller)) is not None:
             self.judge.deed(line.uuid, "parked")
             self.switch.api("uuid_park", line.uuid)
 
     def do_unpark(self, caller: str) -> None:
         """And puts them back into the music."""
+        self._let_replaces_arrive()
         line = self._line(caller)
         if line is not None and line.variables.get("fsacd_leg") == "caller":
             self.judge.deed(line.uuid, "put_back")
@@ -247,6 +249,7 @@ class Stage:
 
     def do_move(self, caller: str) -> None:
         """Somebody moves the caller to the voicemail."""
+        self._let_replaces_arrive()
         if (line := self._line(caller)) is not None:
             self.judge.deed(line.uuid, "moved")
             self.switch.api("uuid_transfer", f"{line.uuid} lab_voicemail XML public")
@@ -385,7 +388,7 @@ class Stage:
         return self.judge.hears_again() or not (is_on_its_way or self.judge.is_known(line.uuid))
 
     def _let_replaces_arrive(self) -> None:
-        """Whom somebody is about to replace is not bridged meanwhile; see `do_replace`."""
+        """Whom somebody is about to replace stays where they are meanwhile; see `do_replace`."""
         if self.agenda.now_us < self._replaced_us + _ARRIVES_MS * MS:
             self.let(_ARRIVES_MS)
 
