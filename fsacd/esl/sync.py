@@ -49,6 +49,7 @@ _MUSIC = frozenset(("fsacd_back", "fsacd_wait"))
 _BETWEEN = frozenset(("CS_RESET", "CS_SOFT_EXECUTE", "CS_HIBERNATE"))
 # Whom a leg talks with now. Not signal_bond: that is set when a bridge is ordered, and stays if it never comes to be.
 PARTNER = "variable_bridge_to"
+_LAST_PARTNER = "variable_last_bridge_to"
 # Somebody has parked it (uuid_park): it hears nothing, and waits for whoever comes for it.
 _PARK = "CS_PARK"
 _LONGEST_NUMBER = 19
@@ -269,7 +270,10 @@ def _moved_on(
     if channel.get("Unique-ID") != leg:
         return  # no answer: what we know of the call is the best there is
     partner = channel.get(PARTNER, "")
-    if partner in connecting:
+    if not partner and channel.get(_LAST_PARTNER) in connecting and channel.get("Caller-Context") != CONTEXT:
+        # They have talked meanwhile, and it is over: what became of the caller is no end of one who waits.
+        yield Finding(Difference.BRIDGE_UNHEARD, leg, OfferConnected(channel.get(_LAST_PARTNER)))
+    elif partner in connecting:
         yield Finding(Difference.BRIDGE_UNHEARD, leg, OfferConnected(partner))
     elif (found := _talk(leg, channel, talk, ask)) is not None and found.call.call_id == call.call_id:
         yield Finding(Difference.UNKNOWN_TALK, leg, found)

@@ -157,6 +157,24 @@ CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
         {LEG: {**WAITS, "variable_bridge_to": OFFER}, OFFER: PARKED},
         [OfferConnected(OFFER)],
     ),
+    "they have talked meanwhile, and the agent has handed them on": (
+        "connecting",
+        "connecting",
+        {LEG: {**WAITS, "variable_last_bridge_to": OFFER, "Caller-Context": "public"}},
+        [OfferConnected(OFFER), OfferEnded(OFFER, OfferEnd.HUNG_UP, "ended_unseen")],
+    ),
+    "the bridge broke, and they hear the music": (
+        "connecting",
+        "connecting",
+        {LEG: {**WAITS, "variable_last_bridge_to": OFFER, "Caller-Context": "fsacd"}, OFFER: PARKED},
+        [],
+    ),
+    "they talked with another agent before, and were moved": (
+        "connecting",
+        "connecting",
+        {LEG: {**WAITS, "variable_last_bridge_to": OTHER, "Caller-Context": "public"}, OFFER: PARKED},
+        [CallerTaken(Leg("fs1", LEG), Taken.MOVED, " public", found=True)],
+    ),
     "the bridge did not come yet": ("connecting", "connecting", {LEG: WAITS | ORDERED, OFFER: PARKED}, []),
     "they talk on": ("talking", "talking", {LEG: WAITS | {"variable_bridge_to": OFFER}, OFFER: PARKED}, []),
     "he hung up after the talk": (

@@ -8,6 +8,16 @@ from __future__ import annotations
 from tests.legs.stage import Deed
 
 HARD: dict[str, list[Deed]] = {
+    # Found: they were told to have been moved while they waited.
+    "a whole talk while the link is down, and handed on": [
+        ("call", "c1", "sales"),
+        ("wait", "1000"),
+        ("answer", "1001a"),
+        ("wait", "35"),
+        ("cut", "9000"),
+        ("agent_refers", "1001a", "lab_voicemail"),
+        ("wait", "2000"),
+    ],
     # Found: they were told to have been transferred, or to have hung up.
     "picked up while an agent answers, and on to another phone": [
         ("call", "c1", "sales"),

@@ -127,10 +127,11 @@ class Judge:
         now_us = self._switch.agenda.now_us
         self._one_offer_each()
         self._torn()
+        life = self._serving()
         for session in self._callers():
             call_id = session.channel.variables.get("fsacd_call", "")
-            self.lives.setdefault(call_id, Biography()).see(self._phase(session), session, now_us)
-        life = self._serving()
+            biography = self.lives.setdefault(call_id, Biography())
+            biography.see(self._phase(session), session, now_us, heard=life is not None)
         if life is None:
             self._blind_us = now_us
         if now_us - self._blind_us < HEARD_US:

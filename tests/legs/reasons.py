@@ -31,6 +31,8 @@ NO_TALK_US = 700 * MS
 # Of a bridge every event tells; of a parking none, and it is found out later.
 HEARD_US = 1 * SECOND
 FOUND_US = 27 * SECOND
+# From what happens to the daemon that hears of it.
+ON_ITS_WAY_US = 50 * MS
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class Stay:
     phase: Phase
     from_us: int
     until_us: int
+    heard: bool = False  # a daemon has heard of it; of a talk that no daemon has, nothing is left when both have gone
 
     @property
     def us(self) -> int:
@@ -56,8 +59,11 @@ class Biography:
     unheard: bool = False
     _leg: str = ""
 
-    def see(self, phase: Phase, session: Session, now_us: int) -> None:
-        """It is seen to be there now. A leg that was replaced says nothing more once another one has the call."""
+    def see(self, phase: Phase, session: Session, now_us: int, *, heard: bool) -> None:
+        """It is seen to be there now. A leg that was replaced says nothing more once another one has the call.
+
+        `heard`: a daemon serves the switch and hears it.
+        """
         leg = session.channel.uuid
         if phase is Phase.REPLACED and leg != self._leg:
             return
@@ -68,6 +74,8 @@ class Biography:
             self.stays[-1].until_us = now_us
         if not self.stays or self.stays[-1].phase is not phase:
             self.stays.append(Stay(phase, now_us, now_us))
+        stay = self.stays[-1]
+        stay.heard = stay.heard or (heard and stay.us > ON_ITS_WAY_US)
 
     def nobody_hears(self, now_us: int) -> None:
         """No daemon hears the switch, or only just does."""
@@ -96,7 +104,7 @@ class Biography:
         for stay, after in zip(stays, [*stays[1:], None], strict=True):
             match stay.phase:
                 case Phase.AGENT if stay.us >= A_TALK_US:
-                    return {answered}
+                    return {answered} if stay.heard else {answered, abandoned}
                 case Phase.AGENT if stay.us >= NO_TALK_US or after is None or after.phase is not Phase.WAITING:
                     possible.add(answered)  # a short talk is one, if the caller is not back in the music after it
         last = next((stay for stay in reversed(stays) if stay.phase not in _OVER), None)
