@@ -268,6 +268,8 @@ class Judge:
         channel = session.channel
         if session.talk is not None or channel.state is State.PARK or self.is_in_voicemail(channel.uuid):
             return False
+        if channel.profile.destination.startswith(_TAKES_OVER):
+            return False  # they have taken over a talk, and sent the other one away
         return not (
             self.is_known(channel.uuid) and channel.profile.context == "fsacd" and channel.state not in _BETWEEN
         )
