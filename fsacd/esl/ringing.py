@@ -31,8 +31,11 @@ CAUSES = {
     CancelReason.NO_ANSWER: "NO_ANSWER",
     CancelReason.BRIDGE_WINDOW: "NORMAL_CLEARING",
     CancelReason.TALK_OVER: "NORMAL_CLEARING",
-    CancelReason.UNKNOWN: "NORMAL_CLEARING",
+    CancelReason.UNKNOWN: "LOSE_RACE",
 }
+# With these we end a leg that rings, or that was answered and not confirmed; the others end legs that were answered.
+# NORMAL_CLEARING is none of them: so ends a leg where something has answered, and has hung up without the key.
+_ENDS_A_RING = frozenset(CAUSES.values()) - {"NORMAL_CLEARING"}
 
 Registrations = Mapping[str, tuple[str, ...]]
 
@@ -137,7 +140,7 @@ def _ends_all(rules: PhoneRules) -> str:
 
     With ours: the ring is over. FreeSWITCH looks for the name of the cause in this text.
     """
-    ours = sorted(set(CAUSES.values()))
+    ours = sorted(_ENDS_A_RING)
     return ".".join([*ours, *_REFUSALS]) if rules.refusal_ends else ".".join(ours)
 
 

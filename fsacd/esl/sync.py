@@ -388,7 +388,8 @@ def unknown(
                 # The call is over, and the command that was to end its leg was lost: whoever knows it tells it again.
                 others.append(Finding(Difference.CALL_RETURNED, leg, CallReturned(fact.call_id, fact.leg)))
             case "agent" if is_leg_of(leg, channel.get("variable_fsacd_offer")) and not bridged:
-                remedy = encoder.uuid_kill(leg, "NORMAL_CLEARING")
+                # It ends the ring at all phones (ringing.py), and shows no missed call.
+                remedy = encoder.uuid_kill(leg, "LOSE_RACE")
                 others.append(Finding(Difference.UNKNOWN_AGENT_LEG, leg, remedy=remedy))
             case _:
                 pass  # a feature code, a talk that goes on, somebody who has left the queue

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fsacd.sim import causes
 from fsacd.sim.agenda import MS, Timer
 from fsacd.sim.channel import App, Channel, Profile, State
+from fsacd.sim.confirming import Confirmation
 from fsacd.sim.dialstring import Dialled, Originate
 from fsacd.sim.legs import outbound_variables
 from fsacd.sim.phones import Line, Phone
@@ -73,6 +75,7 @@ class Attempt:
         self._core_uuid = switch.core_uuid
         self._turn = -1
         self._legs: list[Session] = []
+        self._confirming: dict[str, Confirmation] = {}  # by the uuid of a leg that is answered
         self._clocks: list[Timer] = []
         self._look_at: Timer | None = None
         self._cause = ""
@@ -215,13 +218,23 @@ class Attempt:
             channel = leg.channel
             if channel.down or not leg.originating:
                 over += 1
+            elif leg.channel.uuid in self._confirming:
+                pass  # answered, and not confirmed yet
             elif channel.answered or (channel.early and not channel.is_true("ignore_early_media")):
+                if channel.variables.get("group_confirm_key"):
+                    self._confirming[channel.uuid] = Confirmation(leg, partial(self._confirmed, leg))
+                    continue
                 self._succeed(leg)
                 return
         if over == len(self._legs):
             self._turn_is_over(self._cause_of(self._legs[0]), ended_by=self._legs)
         elif over and any(self._is_fatal(leg) for leg in self._legs):
             self._give_up(causes.NO_ANSWER, causes.NO_ANSWER)
+
+    def _confirmed(self, leg: Session) -> None:
+        if leg in self._legs:
+            del self._confirming[leg.channel.uuid]
+            self._changed()
 
     def _cause_of(self, leg: Session) -> str:
         return leg.channel.cause or causes.ORIGINATOR_CANCEL

@@ -36,13 +36,17 @@ def _word_end(text: str, at: int) -> int:
     return at
 
 
+# Before all else a backslash stays (cleanup_separated_string in switch_utils.c).
+_UNESCAPED = {"n": "\n", "r": "\r", "t": "\t", "s": " ", "'": "'", '"': '"', "\\": "\\"}
+
+
 def _clean(word: str) -> str:
     out: list[str] = []
     at = 0
     while at < len(word):
-        if word[at] == "\\" and at + 1 < len(word):
+        if word[at] == "\\" and word[at + 1 : at + 2] in _UNESCAPED:
             at += 1
-            out.append({"n": "\n", "r": "\r", "t": "\t", "s": " "}.get(word[at], word[at]))
+            out.append(_UNESCAPED[word[at]])
         elif word[at] != "'":
             out.append(word[at])
         at += 1

@@ -74,6 +74,17 @@ def test_the_desk_phone_wins_over_a_voicemail(floor: Floor) -> None:
     await_true(lambda: voicemail.state == "over", 10, "the mobile is let go of")
 
 
+@pytest.mark.parametrize("floor", ["beside a desk phone"], indirect=True)
+def test_a_voicemail_that_hangs_up_leaves_the_desk_phone_to_ring(floor: Floor) -> None:
+    """Nobody has refused."""
+    floor.phones.end(mobile(floor))
+    gevent.sleep(_QUIET_S)
+    (desk,) = (ring for ring in floor.phones.rung if ring.user == "desk")
+    assert (desk.state, floor.states()[AGENT]) == ("ringing", "offered")
+    floor.phones.answer(desk)
+    floor.becomes("talking", AGENT)
+
+
 def test_who_hangs_up_without_the_key_has_refused(floor: Floor) -> None:
     """It is no talk and no answer, the caller waits on, and the agent is held back."""
     floor.phones.end(mobile(floor))

@@ -124,6 +124,8 @@ class Biography:
                 # What was so for a moment may have ended before anybody asked.
                 if last.us < (HEARD_US if last.phase is Phase.STRANGER else FOUND_US) or how is None:
                     possible.add(abandoned)
+                    if how is Phase.ENDED:  # another leg has taken their place there
+                        possible.add((CallOutcome.LEFT, "transferred"))
                 possible |= _taken_before(stays, last)
         return possible
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fsacd.sim.phones import ScriptedPhone
-from tests.e2e.rig.play import Call, Cue, HangUp, Hold, Play, Refer, Say, Step
+from tests.e2e.rig.play import Call, Cue, HangUp, Hold, Play, Press, Refer, Say, Step
 
 # As fsacd orders a ring of several phones (esl/ringing.py, which is not used here: the contract is the wire).
-_OURS = "LOSE_RACE.NO_ANSWER.NORMAL_CLEARING.ORIGINATOR_CANCEL"
+_OURS = "LOSE_RACE.NO_ANSWER.ORIGINATOR_CANCEL"
 ONE_ENDS_ALL = f"{_OURS}.CALL_REJECTED.USER_BUSY"
 QUEUED = Cue("fsacd::queued", "caller1")
 
@@ -21,12 +21,20 @@ def phone(**script: float | str | None) -> ScriptedPhone:
     return ScriptedPhone(**{"rings_ms": 20, **script})  # type: ignore[arg-type]  # the script's own names
 
 
+# As fsacd asks whoever answers for a key (esl/encoder.py).
+_CONFIRM = r",group_confirm_key=1,group_confirm_file=tone_stream://%(300\,200\,440)"
+
+
 def fork(dialled: str, *, timeout_s: int = 30, leg_timeout_s: int = 0, fatal: str = _OURS, job: int = 1) -> str:
-    """The order to ring phones, each with a leg of its own: `dialled` is like `1,2|3`, by the agents' numbers."""
+    """The order to ring phones, each with a leg of its own: `dialled` is like `1,2|3`, by the agents' numbers.
+
+    Who answers at one that is named like `1k` has the call when they press 1.
+    """
     more = f",leg_timeout={leg_timeout_s}" if leg_timeout_s else ""
-    legs = "".join(
-        f"[origination_uuid=@agent{each}@{more}]@phone{each}@" if each.isdigit() else each for each in _parts(dialled)
-    )
+    legs = ""
+    for each in _parts(dialled):
+        name, key = each.rstrip("k"), _CONFIRM if each.endswith("k") else ""
+        legs += f"[origination_uuid=@agent{name}@{more}{key}]@phone{name}@" if name.isdigit() else each
     variables = (
         "fsacd_leg=agent,ignore_early_media=true,hangup_after_bridge=true,outbound_redirect_fatal=true,fsacd_legs=2,"
         f"fail_on_single_reject={fatal},originate_timeout={timeout_s}"
@@ -134,6 +142,38 @@ FORKS = {
         agent1=phone(answers_ms=400),
         agent2=phone(rejects_ms=420, cause="USER_BUSY"),
         agent3=phone(answers_ms=405),
+    ),
+}
+
+ANSWERED = Cue("CHANNEL_ANSWER", "agent1")
+
+CONFIRMING = {
+    "the key is pressed": _rings("1k", Step(Press("agent1", "1"), ANSWERED, 1_250), agent1=phone(answers_ms=300)),
+    "the key is pressed in the tone": _rings(
+        "1k", Step(Press("agent1", "1"), ANSWERED, 150), agent1=phone(answers_ms=300)
+    ),
+    "another key, and they hang up": _rings(
+        "1k",
+        Step(Press("agent1", "5"), ANSWERED, 1_250),
+        Step(HangUp("agent1"), ANSWERED, 2_500),
+        agent1=phone(answers_ms=300),
+    ),
+    "another key, and then that one": _rings(
+        "1k",
+        Step(Press("agent1", "5"), ANSWERED, 1_250),
+        Step(Press("agent1", "1"), ANSWERED, 2_550),
+        agent1=phone(answers_ms=300),
+    ),
+    "nobody presses the key": _rings("1k", timeout_s=3, agent1=phone(answers_ms=300)),
+    "meanwhile another phone is answered": _rings("1k,2", agent1=phone(answers_ms=300), agent2=phone(answers_ms=1_500)),
+    "the key is pressed while another phone rings": _rings(
+        "1k,2", Step(Press("agent1", "1"), ANSWERED, 1_250), agent1=phone(answers_ms=300), agent2=phone()
+    ),
+    "who must confirm hangs up, and the other answers": _rings(
+        "1k,2", Step(HangUp("agent1"), ANSWERED, 900), agent1=phone(answers_ms=300), agent2=phone(answers_ms=2_500)
+    ),
+    "we kill who has not confirmed": _rings(
+        "1k", _kill("agent1", "LOSE_RACE", ANSWERED, 900), agent1=phone(answers_ms=300)
     ),
 }
 
@@ -254,4 +294,4 @@ STRANGERS = {
         *_talk(), Step(Refer("agent1", "queue-sales"), BRIDGED, 700), agent1=phone(answers_ms=100)
     ),
 }
-PLAYS = FORKS | STRANGERS
+PLAYS = FORKS | CONFIRMING | STRANGERS

@@ -58,6 +58,14 @@ class Hold:
 
 
 @dataclass(frozen=True)
+class Press:
+    """The far end of a leg that is answered presses keys."""
+
+    label: str
+    digits: str
+
+
+@dataclass(frozen=True)
 class HangUp:
     """The far end of a leg hangs up, if it talks."""
 
@@ -72,7 +80,7 @@ class Say:
     name: str = ""
 
 
-Deed = Call | Refer | Hold | HangUp | Say
+Deed = Call | Refer | Hold | Press | HangUp | Say
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from fsacd.sim.listener import Listener
 from fsacd.sim.phones import Caller, Line, ScriptedPhone
 from fsacd.sim.switch import Settings, Switch
 from fsacd.sim.trace import TraceLine, trace
-from tests.e2e.rig.play import EVENTS, Call, Cue, HangUp, Hold, Play, Refer, Say, Step
+from tests.e2e.rig.play import EVENTS, Call, Cue, HangUp, Hold, Play, Press, Refer, Say, Step
 from tests.e2e.rig.sip import Telephones
 from tests.e2e.rig.sip import replaces as replaced
 from tests.e2e.rig.switch import PASSWORD, REPOSITORY
@@ -72,6 +72,9 @@ class Stage(Protocol):
 
     def hold(self, end: End, *, off: bool) -> None:
         """The far end of a leg puts it on hold, or takes it back."""
+
+    def press(self, end: End, digits: str) -> None:
+        """The far end of an answered leg presses keys."""
 
     def hang_up(self, end: End) -> None:
         """The far end of an answered leg hangs up."""
@@ -193,6 +196,8 @@ class Performance:
                 self.stage.refer(self._end_of(label), dials, self._end_of(other))
             case Hold(label=label, off=off):
                 self.stage.hold(self._end_of(label), off=off)
+            case Press(label=label, digits=digits):
+                self.stage.press(self._end_of(label), digits)
             case HangUp(label=label):
                 self.stage.hang_up(self._end_of(label))
             case Say(text=text, name=name):
@@ -285,6 +290,11 @@ class RealStage:
         if dialog is not None:
             self._telephones.hold(dialog, off=off)
 
+    def press(self, end: End, digits: str) -> None:
+        if (dialog := self._telephones.latest(end.user, "talking")) is not None:
+            for digit in digits:
+                self._telephones.press(dialog, digit)
+
     def hang_up(self, end: End) -> None:
         self._telephones.hang_up(end.user)
 
@@ -336,6 +346,10 @@ class SimulatedStage:
     def hold(self, end: End, *, off: bool) -> None:
         if line := self._line(end):
             line.hold(off=off)
+
+    def press(self, end: End, digits: str) -> None:
+        if line := self._line(end):
+            line.press(digits)
 
     def hang_up(self, end: End) -> None:
         if line := self._line(end):
