@@ -1,147 +1,34 @@
-"""What an agent asks for, and what state he comes into when an offer, a talk or a pause is over."""
+"""What state an agent comes into when an offer, a talk, a pause or a call of their own is over."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from fsacd.core import agent as a
-from fsacd.core import lines, roster, wishes
-from fsacd.core.events import (
-    AgentChangeAsked,
-    AgentEndedWrapUp,
-    AgentEvent,
-    AgentLoggedIn,
-    AgentLoggedOut,
-    AgentSetNotReady,
-    AgentSetNotReadyFor,
-    AgentSetReady,
-    AgentSetReadyFor,
-    Leg,
-    OutsideCallEnded,
-    OutsideCallStarted,
-    OutsideEvent,
-)
+from fsacd.core import lines, roster
+from fsacd.core.events import Leg, OutsideCallEnded, OutsideCallStarted, OutsideEvent
 from fsacd.core.rules import AgentRules, Cause, WrapUp
 from fsacd.core.world import World
 
-
-def handle(world: World, event: AgentEvent) -> str | None:
-    """One wish of an agent, or of somebody for him. Returns why it was refused, or None."""
-    agent = world.agents.get(event.agent_id)
-    if agent is None or agent.removed:
-        return f"there is no agent {event.agent_id!r}"
-    refused = _handle(world, agent, event)
-    if event.agent_id in world.agents:
-        roster.recount(world, agent)  # a wish that is only remembered counts, too
-    return refused
+_READY, _BUSY = a.Ready(), a.Busy()
 
 
-def _handle(world: World, agent: a.Agent, event: AgentEvent) -> str | None:
-    match event:
-        case AgentLoggedIn():
-            return _log_in(world, agent, event)
-        case AgentLoggedOut():
-            return _ask_for(world, agent, a.LoggedOut(), event.by)
-        case AgentSetReady():
-            return _set_ready(world, agent, event.by)
-        case AgentSetNotReady():
-            return _ask_for(world, agent, a.NotReady(event.reason), event.by)
-        case AgentEndedWrapUp():
-            if not isinstance(agent.state, a.WrappingUp):
-                return f"agent {agent.agent_id} is not in wrap-up"
-            if agent.state.ends is WrapUp.FIXED:
-                return _FIXED
-            become_free(world, agent, event.by)
-            return None
-        case AgentSetReadyFor() | AgentSetNotReadyFor():
-            return wishes.of_queue_break(world, agent, event)
-        case AgentChangeAsked():
-            return wishes.of_agent(world, agent, event)
+def ready(agent: a.Agent) -> a.Ready | a.Busy:
+    """What he is who wants calls: ready, unless his phone is in a call that is not ours."""
+    return _BUSY if agent.outside else _READY
 
 
-_FIXED = "wrap-up takes its fixed time"
-
-
-def _log_in(world: World, agent: a.Agent, event: AgentLoggedIn) -> str | None:
-    """The agent is at work: ready, or not, as they say, whether they were at work before or not."""
-    _go_to(world, agent, event.contact or agent.rules.contact)
-    agent.in_vain.clear()  # it may be another phone, and somebody is there
-    if isinstance(agent.then, a.LoggedOut):
-        agent.then = None
-    match agent.state:
-        case a.LoggedOut():
-            agent.idle_since_ms = world.now_ms
-            roster.move(world, agent, _ready(agent) if event.ready else a.NotReady(), event.by)
-        case a.NotReady() if event.ready:
-            roster.move(world, agent, _ready(agent), event.by)
-        case a.NotReady():
-            pass  # the reason of the break stays
-        case _ if event.ready:
-            agent.then = None
-        case _ if agent.then is None:
-            return _ask_for(world, agent, a.NotReady(), event.by)
-    return None
-
-
-def _go_to(world: World, agent: a.Agent, contact: str) -> None:
+def go_to(world: World, agent: a.Agent, contact: str) -> None:
     """The agent is at this phone, and not busy any more with what goes on at another."""
     lines.move(world, agent, contact)
     if isinstance(agent.state, a.Busy) and not agent.outside:
         become_free(world, agent)
 
 
-def _set_ready(world: World, agent: a.Agent, by: str) -> str | None:
-    match agent.state:
-        case a.LoggedOut():
-            return f"agent {agent.agent_id} is logged out"
-        case a.WrappingUp(ends=WrapUp.FIXED):
-            if agent.then is None:
-                return _FIXED
-            agent.then = None
-        case a.Ready() | a.Offered() | a.Talking() | a.Busy():
-            agent.then = None
-        case a.NotReady() | a.WrappingUp() | a.HeldBack():
-            agent.then = None
-            agent.in_vain.clear()
-            roster.move(world, agent, _ready(agent), by)
-    return None
-
-
-_READY, _BUSY = a.Ready(), a.Busy()
-
-
-def _ready(agent: a.Agent) -> a.Ready | a.Busy:
-    """What he is who wants calls: ready, unless his phone is in a call that is not ours."""
-    return _BUSY if agent.outside else _READY
-
-
-def _ask_for(world: World, agent: a.Agent, wish: a.LoggedOut | a.NotReady, by: str) -> str | None:
-    """A break or the end of work: at once if he is free for it, else remembered until he is."""
-    match agent.state:
-        case a.LoggedOut():
-            return None if isinstance(wish, a.LoggedOut) else f"agent {agent.agent_id} is logged out"
-        case a.Offered(offer_id, _):
-            agent.then = wish
-            wishes.stop_ringing(world, offer_id)
-        case a.Talking():
-            agent.then = wish
-        case a.WrappingUp():
-            # A break waits for the wrap-up; whoever goes home does not finish it.
-            if isinstance(wish, a.LoggedOut):
-                agent.then = None
-                roster.move(world, agent, wish, by)
-            else:
-                agent.then = wish
-        case a.Ready() | a.NotReady() | a.HeldBack() | a.Busy():
-            agent.then = None
-            roster.move(world, agent, wish, by)
-    return None
-
-
 def become_free(world: World, agent: a.Agent, by: str = "") -> None:
     """Nothing holds the agent any more: he gets what he asked for meanwhile, or is ready."""
     wish, agent.then = agent.then, None
-    roster.move(world, agent, a.LoggedOut() if agent.removed else wish or _ready(agent), by)
+    roster.move(world, agent, a.LoggedOut() if agent.removed else wish or ready(agent), by)
     if agent.removed:
         _drop(world, agent)
 
@@ -242,7 +129,7 @@ def configure(world: World, rules: dict[str, AgentRules]) -> None:
     for agent_id, agent in list(world.agents.items()):
         if agent_id in rules:
             if agent.contact == agent.rules.contact:
-                _go_to(world, agent, rules[agent_id].contact)
+                go_to(world, agent, rules[agent_id].contact)
             # What was changed by hand holds until the configuration has something new to say of him.
             changed_by_hand = agent.rules != agent.configured
             if rules[agent_id] != agent.configured or not changed_by_hand or agent.removed:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 from fsacd.core import (
+    agent_wishes,
     agents,
     calls,
     checks,
@@ -279,7 +280,7 @@ class Engine:
                 | AgentEndedWrapUp()
                 | AgentChangeAsked()
             ):
-                return agents.handle(world, event)
+                return agent_wishes.handle(world, event)
             case OutsideCallStarted() | OutsideCallEnded():
                 agents.outside_call(world, event)
             case _:

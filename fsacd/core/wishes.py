@@ -1,30 +1,24 @@
-"""What somebody wants changed by hand. Each returns why it was refused, or None; what was done is recorded with who."""
+"""What somebody wants changed of calls and queues by hand. Each wish returns why it was refused, or None."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
-from fsacd.core import calls, ending, offers, overflow, roster
-from fsacd.core import offer as o
+from fsacd.core import calls, changes, ending, offers, overflow
 from fsacd.core.commands import CancelReason, SendCall
 from fsacd.core.events import (
-    AgentChangeAsked,
-    AgentSetNotReadyFor,
-    AgentSetReadyFor,
     CallChangeAsked,
     CallHangupAsked,
     CallPromoteAsked,
     CallRequeueAsked,
     CallSendAsked,
     CallWish,
-    QueueBreakEvent,
     QueueSetOpen,
 )
-from fsacd.core.records import CallJoined, CallMoved, CallOutcome, ChangeMade
-from fsacd.core.rules import SkillLevels, ToHangup
+from fsacd.core.records import CallJoined, CallMoved, CallOutcome
+from fsacd.core.rules import ToHangup
 from fsacd.core.world import World
 
 
@@ -46,10 +40,6 @@ def of_call(world: World, event: CallWish) -> str | None:
             return _send(world, call, event)
         case _:
             assert_never(event)
-
-
-def _record(world: World, kind: str, subject: str, detail: str, by: str) -> None:
-    world.record(ChangeMade(kind, subject, detail, by, world.now_ms))
 
 
 def _requeue(world: World, call: c.Call, event: CallRequeueAsked) -> str | None:
@@ -75,7 +65,7 @@ def _requeue(world: World, call: c.Call, event: CallRequeueAsked) -> str | None:
             call.answered_after_ms = None
             call.joined_ms = world.now_ms  # or the talk would count towards the maximum wait, and end the call now
             world.move_call(call, c.Waiting())
-    _record(world, "call_moved", call.call_id, f"{call.queue} to {queue}", event.by)
+    changes.record(world, "call_moved", call.call_id, f"{call.queue} to {queue}", event.by)
     if queue != call.queue:
         world.record(CallMoved(call.call_id, call.queue, queue, world.now_ms, f"asked by {event.by}"))
         world.requeue_call(call, queue)
@@ -102,26 +92,26 @@ def _hang_up(world: World, call: c.Call, event: CallHangupAsked) -> str | None:
             outcome = CallOutcome.ANSWERED
         case _:
             calls.take_offers_back(world, call, CancelReason.CALLER_GONE)
-    _record(world, "call_ended", call.call_id, call.queue, event.by)
+    changes.record(world, "call_ended", call.call_id, call.queue, event.by)
     ending.end(world, call, outcome, f"by {event.by}", send_to=ToHangup())
     return None
 
 
 def _change(world: World, call: c.Call, event: CallChangeAsked) -> str | None:
     """Another class, other skills, another head start. Agents who ring already go on ringing."""
-    changes = []
+    done = []
     if event.priority is not None:
-        changes.append(f"priority {call.own_priority} to {event.priority}")
+        done.append(f"priority {call.own_priority} to {event.priority}")
         call.own_priority = event.priority
     if event.required is not None:
-        changes.append(f"skills {_told(call.asked)} to {_told(event.required)}")
+        done.append(f"skills {changes.told(call.asked)} to {changes.told(event.required)}")
         call.asked = event.required
     if event.head_start_ms is not None:
-        changes.append(f"head start {call.head_start_ms / 1000:g} s to {event.head_start_ms / 1000:g} s")
+        done.append(f"head start {call.head_start_ms / 1000:g} s to {event.head_start_ms / 1000:g} s")
         call.head_start_ms = event.head_start_ms
-    if not changes:
+    if not done:
         return "nothing was asked to be changed"
-    _record(world, "call_changed", call.call_id, ", ".join(changes), event.by)
+    changes.record(world, "call_changed", call.call_id, ", ".join(done), event.by)
     world.set_reach(call)
     world.note_call(call)
     return None
@@ -146,7 +136,7 @@ def _promote(world: World, call: c.Call, event: CallPromoteAsked) -> str | None:
     first_ms = min((other.virtual_ms for other in others if other.priority == call.priority), default=None)
     if first_ms is not None and call.virtual_ms >= first_ms:
         call.head_start_ms = call.arrived_ms - first_ms + 1
-    _record(world, "call_promoted", call.call_id, call.queue, event.by)
+    changes.record(world, "call_promoted", call.call_id, call.queue, event.by)
     world.set_reach(call)
     world.note_call(call)
     return None
@@ -171,62 +161,8 @@ def _send(world: World, call: c.Call, event: CallSendAsked) -> str | None:
             return "the call is being connected; try again in a moment"
         case c.Talking():
             return "the call talks with an agent; put it back into its queue first"
-    _record(world, "call_sent", call.call_id, f"to agent {event.agent_id}", event.by)
+    changes.record(world, "call_sent", call.call_id, f"to agent {event.agent_id}", event.by)
     world.prefer(call, c.Preferred(event.agent_id, world.now_ms + event.for_ms, alone=True))
-    return None
-
-
-def stop_ringing(world: World, offer_id: str) -> None:
-    """The agent wants no calls, and their phone rings: their wish takes effect as soon as it is silent.
-
-    Whoever has answered gets the talk: the caller hears them in a moment.
-    """
-    offer = world.offers[offer_id]
-    if isinstance(offer.state, o.OfferRinging):
-        offers.withdraw(world, offer_id, CancelReason.WITHDRAWN)
-        calls.one_less(world, world.calls[offer.call_id], offer_id)
-
-
-def of_queue_break(world: World, agent: a.Agent, event: QueueBreakEvent) -> str | None:
-    """No calls of one queue, or such calls again; those of the others go on. What is so already changes nothing."""
-    queue, known = event.queue, agent.not_ready_for.get(event.queue)
-    if not world.has_queue(queue):
-        return f"there is no queue {queue!r}"
-    if queue not in agent.rules.queues:
-        return f"agent {agent.agent_id} does not serve queue {queue}"
-    if isinstance(agent.state, a.LoggedOut):
-        return f"agent {agent.agent_id} is logged out"
-    match event:
-        case AgentSetReadyFor() if known is not None:
-            _record(world, "agent_ready_for", agent.agent_id, queue, event.by)
-            roster.rest(world, agent, queue, None)
-        case AgentSetNotReadyFor() if known is None or known.reason != event.reason:
-            detail = f"{queue}: {event.reason}" if event.reason else queue
-            _record(world, "agent_not_ready_for", agent.agent_id, detail, event.by)
-            roster.rest(world, agent, queue, a.NotReadyFor(event.reason, known.since_ms if known else world.now_ms))
-            if isinstance(agent.state, a.Offered) and world.offers[agent.state.offer_id].queue == queue:
-                stop_ringing(world, agent.state.offer_id)
-    return None
-
-
-def of_agent(world: World, agent: a.Agent, event: AgentChangeAsked) -> str | None:
-    """Other skills, other queues."""
-    unknown = sorted(set(event.queues or ()) - set(world.rules.queues))
-    if unknown:
-        return f"there is no queue {unknown[0]!r}"
-    if event.skills is None and event.queues is None:
-        return "nothing was asked to be changed"
-    changes, rules = [], agent.rules
-    if event.skills is not None:
-        changes.append(f"skills {_told(rules.skills)} to {_told(event.skills)}")
-        rules = replace(rules, skills=event.skills)
-    if event.queues is not None:
-        changes.append(
-            f"queues {' '.join(sorted(rules.queues)) or 'none'} to {' '.join(sorted(event.queues)) or 'none'}"
-        )
-        rules = replace(rules, queues=event.queues)
-    _record(world, "agent_changed", agent.agent_id, ", ".join(changes), event.by)
-    roster.change(world, agent, rules)
     return None
 
 
@@ -237,10 +173,6 @@ def of_queue(world: World, event: QueueSetOpen) -> str | None:
     if world.staffing.is_open(event.queue) == event.open:
         return None
     world.staffing.set_open(event.queue, is_open=event.open, now_ms=world.now_ms)
-    _record(world, "queue_opened" if event.open else "queue_closed", event.queue, "", event.by)
+    changes.record(world, "queue_opened" if event.open else "queue_closed", event.queue, "", event.by)
     world.arm_conditions(event.queue)
     return None
-
-
-def _told(levels: SkillLevels) -> str:
-    return " ".join(f"{skill}={level}" for skill, level in levels) or "none"
