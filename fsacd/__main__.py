@@ -16,7 +16,7 @@ def main() -> int:
         from gevent import monkey  # noqa: PLC0415 - see above
 
         monkey.patch_all()
-    from fsacd.cli import main as cli  # noqa: PLC0415 - see above
+    from fsacd.cli.main import main as cli  # noqa: PLC0415 - see above
 
     return cli()
 

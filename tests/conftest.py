@@ -10,8 +10,9 @@ from collections import Counter  # noqa: E402 - see above
 import pytest  # noqa: E402 - see above
 from hypothesis import settings  # noqa: E402 - see above
 
-from fsacd import logs, watched  # noqa: E402 - see above
-from fsacd.repeats import Repeats  # noqa: E402 - see above
+from fsacd.log import setup as logs  # noqa: E402 - see above
+from fsacd.log.repeats import Repeats  # noqa: E402 - see above
+from fsacd.runtime import watched  # noqa: E402 - see above
 
 # A run in the background of a shell is started with Ctrl-C ignored, and so would be every program that a test
 # starts and ends by Ctrl-C.

@@ -12,7 +12,7 @@ import yaml
 from fsacd.core.records import Anomaly, StrategyFailed
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.esl.sync import Difference
-from fsacd.metrics import Metrics
+from fsacd.metrics.exposition import Metrics
 
 HERE = Path(__file__).parent
 RULES = HERE.parent / "config" / "prometheus" / "fsacd.rules.yml"

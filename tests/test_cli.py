@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fsacd.cli import main
+from fsacd.cli.main import main
 from fsacd.core import events as e
-from fsacd.rights import Role
+from fsacd.desk.rights import Role
 from tests.http.rig import NOW_MS, FakeDaemon, Rig, agent_view, call_view, daemon_status, queue_view, serve, snapshot
 
 CALL = "c0ffee00-0000-4000-8000-000000000001"
@@ -288,7 +288,7 @@ def test_a_client_command_imports_nothing_heavy() -> None:
     """Help and client commands start without gevent, rich, pydantic, falcon and the engine."""
     heavy = ("gevent", "rich", "pydantic", "falcon", "yaml", "fsacd.core", "fsacd.config", "structlog")
     code = (
-        "import sys; from fsacd.cli import main; main(['status', '--url', 'http://127.0.0.1:1']);"
+        "import sys; from fsacd.cli.main import main; main(['status', '--url', 'http://127.0.0.1:1']);"
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from fsacd.cli import main
+from fsacd.cli.main import main
 from fsacd.core import events as e
 from fsacd.core.rules import Service
 from fsacd.core.views import RankedAgent, Rejected, WhyNot
-from fsacd.rights import Role
+from fsacd.desk.rights import Role
 from tests.http.rig import NOW_MS, FakeDaemon, Rig, agent_view, call_view, explanation, serve, snapshot
 
 CALL = "c0ffee00-0000-4000-8000-000000000001"

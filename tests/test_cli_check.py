@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from fsacd.cli import main
+from fsacd.cli.main import main
+from fsacd.desk.rights import EVERYWHERE, Role
 from fsacd.http.access import Token
-from fsacd.rights import EVERYWHERE, Role
 from tests.http.rig import FakeDaemon, Rig, agent_view, call_view, serve, snapshot
 
 READ = "0123456789abcdef-read"

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import gevent
 import pytest
 
-from fsacd.cli import main
-from fsacd.cli_client import Client, NotReachable
+from fsacd.cli.client import Client, NotReachable
+from fsacd.cli.main import main
 from fsacd.errors import Refused
 
 HINT = "is it running, and is --url right?"

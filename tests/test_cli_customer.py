@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import yaml
 
-from fsacd.cli import main
+from fsacd.cli.main import main
 from tests.postgres import database, postgres
 
 __all__ = ["database", "postgres"]

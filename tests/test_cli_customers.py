@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from fsacd import cli_customer_tables
-from fsacd.cli import main
-from fsacd.customers import Imported, ImportRow, Search
+from fsacd.caller.customers import Imported, ImportRow, Search
+from fsacd.caller.number_plan import NumberPlan
+from fsacd.cli import customer_tables as cli_customer_tables
+from fsacd.cli.main import main
+from fsacd.desk.rights import Role
 from fsacd.errors import Unavailable
 from fsacd.http.api import CustomerDesk
 from fsacd.http.customer_forms import Forms
-from fsacd.number_plan import NumberPlan
-from fsacd.rights import Role
 from fsacd.store.connecting import connect_migrated
 from fsacd.store.customer_book import CustomerBook
 from tests.http.rig import TERMS, Rig, serve

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 import yaml
 
-from fsacd.cli import main
+from fsacd.caller.customers import Change, Search
+from fsacd.cli.main import main
 from fsacd.core.records import CallEnded, CallOutcome, ChangeMade, DecisionMade
-from fsacd.customers import Change, Search
 from fsacd.store.customer_book import CustomerBook
 from fsacd.store.erasure import erase_waiting
 from fsacd.store.postgres import Store

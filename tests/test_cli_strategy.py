@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from fsacd.cli_strategy import strategy
+from fsacd.cli.strategy import strategy
 from fsacd.contract import check_strategy
 from fsacd.plugins import shipped
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import gevent
 from gevent.os import nb_read
 
-from fsacd.rights import Role
+from fsacd.desk.rights import Role
 from tests.http.rig import Rig, serve
 
 DEADLINE_S = 25.0

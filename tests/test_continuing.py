@@ -7,14 +7,14 @@ from pathlib import Path
 
 import gevent
 
-from fsacd.continuing import Continuation, rename_callers
+from fsacd.caller.number_plan import NumberPlan
 from fsacd.core import events as e
 from fsacd.core.records import CallEnded
 from fsacd.core.rules import Rules
 from fsacd.core.views import Snapshot
+from fsacd.daemon.resume import Continuation, rename_callers
 from fsacd.journal.journal import Journal, JournalSettings
-from fsacd.number_plan import NumberPlan
-from fsacd.runtime import Runtime
+from fsacd.runtime.loop import Runtime
 from fsacd.testing import PLUGINS, agent, queue, queued, rules_of
 
 RULES = rules_of(queue("q"), agent("a", "q"), agent("b", "q"))

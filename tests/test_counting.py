@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from fsacd.cli import main
+from fsacd.cli.main import main
 from fsacd.core.views import Snapshot
 from fsacd.http import models
-from fsacd.metrics import Metrics
-from fsacd.series import SINCE
+from fsacd.metrics.exposition import Metrics
+from fsacd.metrics.series import SINCE
 from tests.test_metrics import DEFINITIONS, JOURNALED, Explained, Stored
 
 # Every figure of the API that is a whole number, and what it is.

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsacd import customer_table
-from fsacd.customer_table import Line, Table, read_cell, written_cell
+from fsacd.caller import customer_table
+from fsacd.caller.customer_table import Line, Table, read_cell, written_cell
 from fsacd.errors import Refused
 from fsacd.http.customer_forms import COLUMNS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fsacd.customers import Change, Record, Settings, changed, differing, id_of, merged, told
+from fsacd.caller.customers import Change, Record, Settings, changed, differing, id_of, merged, told
 from fsacd.errors import Refused
 
 ACME = Record(3, ("+4930", "+4940"), Settings("ACME", 2, 60_000, (("vip", 5),), "1001"), {"contract": "K-1"})

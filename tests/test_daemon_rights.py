@@ -17,10 +17,10 @@ from structlog.testing import capture_logs
 
 from fsacd.config.problems import ConfigErrors
 from fsacd.core import events as e
-from fsacd.daemon import Daemon
+from fsacd.daemon.main import Daemon
+from fsacd.daemon.plugging import read
+from fsacd.desk.rights import BY_SIGNAL, WISHES, Principal, Role, Scope, Wish
 from fsacd.errors import Forbidden, Refused
-from fsacd.plugging import read
-from fsacd.rights import BY_SIGNAL, WISHES, Principal, Role, Scope, Wish
 from tests.postgres import database, postgres
 from tests.test_daemon import AGENT, COLLEAGUE, TOKEN, Sim, await_true
 from tests.test_daemon import Daemon as Process

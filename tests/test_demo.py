@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fsacd import demo
+from fsacd.cli import demo
 
 _STARTED = "Ctrl-C ends it."
 _ANSWERED = "answered [1-9]"

@@ -15,12 +15,12 @@ import click
 import pytest
 from pydantic import ValidationError
 
-from fsacd.cli_values import Real, Whole, skill_levels
+from fsacd.cli.values import Real, Whole, skill_levels
 from fsacd.config.kinds import Number, duration_ms, size_bytes
+from fsacd.daemon.systemd import Notifier
 from fsacd.esl.fence import _VALUE
 from fsacd.http.bodies import AgentQuery, CallQuery, ExplainQuery
 from fsacd.plugins.parameters import _real
-from fsacd.systemd import Notifier
 
 PACKAGE = Path(__file__).resolve().parents[1] / "fsacd"
 METHODS = frozenset({"isdigit", "isdecimal", "isnumeric", "isalnum", "isalpha"})

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fsacd.core.commands import CancelOffer, CancelReason, Command
 from fsacd.core.events import Event, SwitchLost
 from fsacd.core.views import OfferView, Snapshot
-from fsacd.draining import drain
+from fsacd.daemon.drain import drain
 
 RINGING = OfferView("offer-1", "call-1", "1001", "fs1", "ringing", 0)
 

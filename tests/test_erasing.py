@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fsacd import cli_history
-from fsacd.cli import main
+from fsacd.cli import history as cli_history
+from fsacd.cli.main import main
 from tests.postgres import database, postgres
 from tests.store.rig import rows
 from tests.test_daemon import AGENT, SUPPORT, Daemon, Sim, await_true, log_in, serve_one

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from fsacd.core.records import CallJoined, DecisionMade
 from fsacd.core.views import Explanation, RankedAgent, Rejected, WhyNot
-from fsacd.explaining import AGENTS, Explain, Explainer, InParts, document
 from fsacd.http import models
+from fsacd.store.explanations import AGENTS, Explain, Explainer, InParts, document
 from fsacd.store.rows import DECISIONS, Row
 
 TOLD = Explanation(

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from fsacd.core import events as e
-from fsacd.daemon import Daemon
-from fsacd.plugging import read
-from fsacd.rights import Principal, Role
+from fsacd.daemon.main import Daemon
+from fsacd.daemon.plugging import read
+from fsacd.desk.rights import Principal, Role
 
 # A hundred thousand were tried by hand: as flat as these.
 LOG_INS = 10_000

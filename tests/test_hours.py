@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsacd.hours import DAY_MINUTES, Hours, Span, is_open, next_change
+from fsacd.caller.hours import DAY_MINUTES, Hours, Span, is_open, next_change
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CLOSED: tuple[Span, ...] = ()

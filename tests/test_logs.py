@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import structlog
 
-from fsacd import logs
-from fsacd.log_writer import LineWriter
-from fsacd.logs import Style, number
+from fsacd.log import setup as logs
+from fsacd.log.setup import Style, number
+from fsacd.log.writer import LineWriter
 
 CALL_ID = "12345678-1234-4321-8765-123456789012"
 

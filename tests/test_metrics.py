@@ -29,7 +29,7 @@ from fsacd.core.records import (
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.views import AgentView, QueueView, Snapshot
 from fsacd.journal.journal import JournalState
-from fsacd.metrics import UNKNOWN_QUEUE, Metrics
+from fsacd.metrics.exposition import UNKNOWN_QUEUE, Metrics
 
 DEFINITIONS = Path(__file__).parent.parent / "config" / "prometheus" / "README.md"
 RULES = Rules(

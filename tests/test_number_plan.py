@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fsacd.caller.number_plan import PLAIN, NumberPlan, is_country, usual_prefixes
+from fsacd.caller.recognition import Customer, Recognition
 from fsacd.core.events import CallQueued
-from fsacd.number_plan import PLAIN, NumberPlan, is_country, usual_prefixes
-from fsacd.recognition import Customer, Recognition
 
 
 def plan(country: str, **fields: Any) -> NumberPlan:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsacd.caller.own_fields import FieldType, read_value
 from fsacd.config.own_fields import RESERVED
 from fsacd.config.problems import ConfigErrors
 from fsacd.config.reader import parse
-from fsacd.own_fields import FieldType, read_value
 from tests.config.few_plugins import few_plugins
 
 T, N, D, F = FieldType.TEXT, FieldType.NUMBER, FieldType.DATE, FieldType.FLAG

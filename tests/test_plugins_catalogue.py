@@ -15,7 +15,7 @@ from fsacd.contract import call, candidate, check_strategy
 from fsacd.core.plain import from_plain, to_plain
 from fsacd.core.plugins import PluginError, PluginFailed
 from fsacd.core.rules import Parameters, Rules
-from fsacd.plugging import read
+from fsacd.daemon.plugging import read
 from fsacd.plugins import Catalogue, ParameterProblem, shipped
 from fsacd.plugins.guard import GuardedCallOrder, GuardedKeyStrategy, GuardedRankStrategy
 from fsacd.plugins.source import Unfit, read_file

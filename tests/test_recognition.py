@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsacd.caller.number_plan import NumberPlan
+from fsacd.caller.recognition import LIMIT, Customer, Recognition, normalised
 from fsacd.core.events import CallQueued, Leg
 from fsacd.core.numbers import identity as plain
-from fsacd.number_plan import NumberPlan
-from fsacd.recognition import LIMIT, Customer, Recognition, normalised
 
 ACME = Customer("+49301234", 2, 60_000, (("french", 3),), "1001", "fr", "ACME")
 

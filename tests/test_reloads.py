@@ -10,11 +10,11 @@ import yaml
 
 from fsacd.core import events as e
 from fsacd.core.views import CallView, QueueView
-from fsacd.daemon import Daemon
+from fsacd.daemon.main import Daemon
+from fsacd.daemon.plugging import read
+from fsacd.desk.rights import BY_SIGNAL, Principal, Role
 from fsacd.errors import Forbidden, Refused
 from fsacd.esl.codec import Kind, Message
-from fsacd.plugging import read
-from fsacd.rights import BY_SIGNAL, Principal, Role
 
 CONFIG: dict[str, Any] = {
     "switches": {"fs1": {"password": "fine"}},
@@ -198,7 +198,7 @@ def test_how_many_customers_are_kept_holds_at_once(one: Reloaded) -> None:
 
 def test_when_it_was_configured_is_told(one: Reloaded, monkeypatch: pytest.MonkeyPatch) -> None:
     """The status says since when the file holds."""
-    monkeypatch.setattr("fsacd.daemon._wall_ms", lambda: 1_234)
+    monkeypatch.setattr("fsacd.daemon.main._wall_ms", lambda: 1_234)
     one.reload()
     assert one.daemon.status().configured_ms == 1_234
 

@@ -6,8 +6,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from fsacd import logs
-from fsacd.repeats import GROUPS, KINDS, PERIOD_S, Repeats, kind_of
+from fsacd.log import setup as logs
+from fsacd.log.repeats import GROUPS, KINDS, PERIOD_S, Repeats, kind_of
 
 
 class Clock:

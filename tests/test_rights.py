@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from fsacd.core import events as e
-from fsacd.rights import (
+from fsacd.desk.rights import (
     BY_SIGNAL,
     EVERYWHERE,
     WHOLE,

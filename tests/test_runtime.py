@@ -28,7 +28,7 @@ from fsacd.core.records import CallJoined, Record, StrategyFailed
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
 from fsacd.errors import Refused, Unavailable
 from fsacd.plugins import shipped
-from fsacd.runtime import Runtime
+from fsacd.runtime.loop import Runtime
 from tests.core.tired import TiredPlugins
 
 RULES = Rules(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from fsacd.series import OTHER, Distribution, Words, counter, gauge
+from fsacd.metrics.series import OTHER, Distribution, Words, counter, gauge
 
 
 def test_words_end() -> None:

@@ -12,7 +12,7 @@ import pytest
 from gevent.event import Event
 from structlog.testing import capture_logs
 
-from fsacd.systemd import Notifier
+from fsacd.daemon.systemd import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from fsacd.terminal import Board, clean, duration, headline, lines, screen, table, width
+from fsacd.cli.board import Board, clean, duration, headline, lines, screen, table, width
 
 
 def status(**changes: Any) -> dict[str, Any]:

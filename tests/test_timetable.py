@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import gevent
 from gevent.queue import Queue
 
+from fsacd.caller.hours import Hours
+from fsacd.caller.timetable import Timetable, renamed_hours
 from fsacd.core.events import QueueSetOpen
-from fsacd.hours import Hours
-from fsacd.timetable import Timetable, renamed_hours
 
 UTC_ZONE = ZoneInfo("UTC")
 DAY = Hours(UTC_ZONE, (((480, 1080),),) * 7)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fsacd.trouble import MAX_DETAIL, Trouble, shortened
+from fsacd.process.trouble import MAX_DETAIL, Trouble, shortened
 
 
 def test_a_detail_is_one_short_line() -> None:

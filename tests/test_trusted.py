@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fsacd import trusted
-from fsacd.aside import Aside
+from fsacd.process import trusted
+from fsacd.process.aside import Aside
 from tests.store.rig import await_true
 
 NOBODY_HERE = frozenset({4_000_000_001})

@@ -16,12 +16,15 @@ import pytest
 from structlog.testing import capture_logs
 
 import fsacd
-from fsacd import continuing, threads, watched
+from fsacd.caller.recognition import Recognition
+from fsacd.caller.timetable import Timetable
 from fsacd.config.model import Config
-from fsacd.continuing import Continuation
 from fsacd.core.engine import Engine
 from fsacd.core.rules import QueueRules, Rules
-from fsacd.daemon import Daemon
+from fsacd.daemon import resume as continuing
+from fsacd.daemon.main import Daemon
+from fsacd.daemon.resume import Continuation
+from fsacd.daemon.systemd import Notifier
 from fsacd.esl.client import EslClient
 from fsacd.esl.codec import Message
 from fsacd.esl.link import SwitchLink
@@ -30,21 +33,20 @@ from fsacd.esl.settings import LinkSettings
 from fsacd.esl.states import Down, LinkState, Up
 from fsacd.esl.watch import Watch
 from fsacd.esl.writer import Writer
-from fsacd.explaining import Explainer
 from fsacd.http.door import Door
 from fsacd.journal.journal import Journal, JournalSettings
 from fsacd.journal.syncer import Syncer
-from fsacd.log_writer import LineWriter
-from fsacd.recognition import Recognition
-from fsacd.runtime import Runtime, monotonic_ms
+from fsacd.log.writer import LineWriter
+from fsacd.process import threads
+from fsacd.runtime import watched
+from fsacd.runtime.loop import Runtime, monotonic_ms
 from fsacd.store.customers import CustomerFeed
+from fsacd.store.explanations import Explainer
 from fsacd.store.last_agents import LastAgents
 from fsacd.store.postgres import Store
 from fsacd.store.retention import Retention
 from fsacd.store.settings import Keep, StoreSettings
-from fsacd.systemd import Notifier
 from fsacd.testing import PLUGINS
-from fsacd.timetable import Timetable
 from tests.esl.control_rig import NOBODY, Rig
 from tests.esl.fake_switch import FakeSwitch, Peer, named, reply, response, until
 from tests.http.rig import serve
@@ -190,7 +192,7 @@ def _calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
 
 
 def test_no_greenlet_and_no_thread_is_started_elsewhere() -> None:
-    """Every start of one goes through fsacd.watched; a part that does not would die unnoticed."""
+    """Every start of one goes through fsacd.runtime.watched; a part that does not would die unnoticed."""
     found = [
         f"{path.relative_to(FSACD)}:{call.lineno} {name}"
         for path in sorted(FSACD.rglob("*.py"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsacd import wiring
+from fsacd.caller.number_plan import PLAIN
 from fsacd.config import forms
 from fsacd.config.history import StoreSettings
 from fsacd.config.model import Config
@@ -17,8 +17,8 @@ from fsacd.core import contact
 from fsacd.core.commands import ConfirmTalk, EndCall, RingAgent, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.rules import ToExtension
+from fsacd.daemon import wiring
 from fsacd.esl.translate import to_wires
-from fsacd.number_plan import PLAIN
 from fsacd.store.settings import Keep
 
 CALL = "11111111-2222-4333-8444-555555555555"

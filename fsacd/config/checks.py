@@ -18,7 +18,7 @@ from fsacd.config.opening import check_hours
 from fsacd.config.own_fields import check_own_fields
 from fsacd.config.problems import Complaint, Loc, shown
 from fsacd.config.queue_checks import QueueChecks, check_circles, unknown, unknown_skills
-from fsacd.rights import Role
+from fsacd.desk.rights import Role
 
 FENCE_RENEWALS: Final = 3
 _KNOWN_DIGESTS: Final = frozenset(hashlib.sha256(known.encode()).hexdigest() for known in KNOWN_PASSWORDS)

@@ -9,14 +9,14 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import override
 
+from fsacd.caller.number_plan import NumberPlan
+from fsacd.caller.recognition import Customer, normalised
 from fsacd.config.blocks import Settings
 from fsacd.config.forms import AGENT_OR_NULL, NAME_OR_NULL
 from fsacd.config.kinds import Duration, Kind, Number, Text
 from fsacd.config.problems import Complaint, Loc, shown, wrong
 from fsacd.config.routing import Levels
 from fsacd.core.skills import levels_of
-from fsacd.number_plan import NumberPlan
-from fsacd.recognition import Customer, normalised
 
 _LONGEST = 64
 

@@ -142,7 +142,7 @@ class Display(Kind):
 
 @dataclass(frozen=True)
 class AllowedContact(Kind):
-    """A contact at which agents may be rung; `*` and `{agent}` stand for parts of it (`fsacd.rights.Places`)."""
+    """A contact at which agents may be rung; `*` and `{agent}` stand for parts of it (`fsacd.desk.rights.Places`)."""
 
     @property
     @override

@@ -13,6 +13,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field, SecretStr
 
+from fsacd.caller.hours import Hours
+from fsacd.caller.own_fields import FieldType, OwnFields
+from fsacd.caller.recognition import Customer
 from fsacd.config.blocks import NO_LIST, NO_NAMES, Settings
 from fsacd.config.centre import AgentSettings, QueueSettings
 from fsacd.config.customers import CallerNumber, CustomerSettings
@@ -42,10 +45,7 @@ from fsacd.config.opening import HoursSettings
 from fsacd.config.own_fields import OwnFieldSettings
 from fsacd.config.targets import TargetSettings
 from fsacd.core.rules import AgentRules, Limits, PhoneRules, QueueRules, Rules
-from fsacd.hours import Hours
-from fsacd.own_fields import FieldType, OwnFields
-from fsacd.recognition import Customer
-from fsacd.rights import Places, Role
+from fsacd.desk.rights import Places, Role
 
 
 class SwitchSettings(Settings):

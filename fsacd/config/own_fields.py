@@ -8,10 +8,10 @@ from typing import Annotated, Final
 from pydantic import Field
 from typing_extensions import override
 
+from fsacd.caller.own_fields import FieldType
 from fsacd.config.blocks import Settings
 from fsacd.config.kinds import Choice
 from fsacd.config.problems import Complaint, Loc
-from fsacd.own_fields import FieldType
 
 # The columns of a table of customers that are not own fields: a heading could not tell them apart.
 RESERVED: Final = frozenset(

@@ -11,7 +11,6 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from fsacd import trusted
 from fsacd.config.blocks import block_at, places_of, settings_of
 from fsacd.config.checks import Names, check_config
 from fsacd.config.model import Config
@@ -20,6 +19,7 @@ from fsacd.config.problems import WRONG, Complaint, ConfigErrors, Loc, Problem, 
 from fsacd.config.secrets import Sources, fill_secrets
 from fsacd.config.syntax import not_text
 from fsacd.config.tree import Node, Tree, UnreadableError, as_written, place_of, plain_data, read_tree
+from fsacd.process import trusted
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 # Each round takes out what the one before found wrong; a block inside a block inside a block needs three.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fsacd import trusted
 from fsacd.config.blocks import Settings, blocks_in
 from fsacd.config.problems import Complaint, Loc, shown
+from fsacd.process import trusted
 
 _LONGEST_FILE: Final = 65_536
 _SHOWN_PATH: Final = 240

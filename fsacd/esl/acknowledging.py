@@ -20,14 +20,14 @@ import gevent
 import orjson
 import structlog
 
-from fsacd import watched
 from fsacd.core.events import CallQueued, Leg
 from fsacd.esl import encoder
 from fsacd.esl.announced import is_acknowledged
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.trust import Trust
 from fsacd.esl.wire import Outcome, Reply, Wire
-from fsacd.logs import seldom
+from fsacd.log.setup import seldom
+from fsacd.runtime import watched
 
 log = structlog.get_logger(__name__)
 

@@ -24,7 +24,6 @@ import structlog
 from gevent.event import AsyncResult, Event
 from greenswitch.esl import InboundESL
 
-from fsacd import watched
 from fsacd.esl import encoder
 from fsacd.esl.codec import Decoder, Kind, Message, ProtocolError
 from fsacd.esl.errors import (
@@ -44,8 +43,9 @@ from fsacd.esl.replies import Command, Replies
 from fsacd.esl.settings import Counters, LinkSettings
 from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.esl.writer import Writer
-from fsacd.logs import seldom
-from fsacd.trouble import shortened
+from fsacd.log.setup import seldom
+from fsacd.process.trouble import shortened
+from fsacd.runtime import watched
 
 _log = structlog.get_logger(__name__)
 

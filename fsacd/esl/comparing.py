@@ -21,8 +21,8 @@ from fsacd.esl.outside import OutsideCalls
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.sync import Away, Difference, Finding
 from fsacd.esl.wire import Wire
-from fsacd.logs import seldom
-from fsacd.runtime import Runtime, monotonic_ms
+from fsacd.log.setup import seldom
+from fsacd.runtime.loop import Runtime, monotonic_ms
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,6 @@ from functools import partial
 
 import structlog
 
-from fsacd import watched
 from fsacd.core.commands import (
     ArmCall,
     AskConnected,
@@ -55,10 +54,11 @@ from fsacd.esl.settings import RequireAck
 from fsacd.esl.terms import VARIABLE, Terms
 from fsacd.esl.watch import Watch
 from fsacd.esl.wire import Outcome, Reply, Wire
-from fsacd.logs import seldom
-from fsacd.repeats import kind_of
-from fsacd.runtime import Runtime, monotonic_ms
-from fsacd.trouble import Trouble, shortened
+from fsacd.log.repeats import kind_of
+from fsacd.log.setup import seldom
+from fsacd.process.trouble import Trouble, shortened
+from fsacd.runtime import watched
+from fsacd.runtime.loop import Runtime, monotonic_ms
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from greenswitch.esl import NotConnectedError
 
 from fsacd.esl.codec import Kind, Message
-from fsacd.trouble import shortened
+from fsacd.process.trouble import shortened
 
 
 class LinkError(NotConnectedError):  # type: ignore[misc]  # greenswitch is untyped; its users catch its exception

@@ -17,13 +17,13 @@ from fsacd.core.events import (
     AgentSetNotReady,
     AgentSetReady,
 )
+from fsacd.desk.rights import Principal, at_phone
 from fsacd.errors import FsacdError
 from fsacd.esl.phones import Phones
 from fsacd.esl.pins import WrongPins
 from fsacd.esl.translate import Feature
-from fsacd.logs import seldom
-from fsacd.rights import Principal, at_phone
-from fsacd.trouble import Trouble
+from fsacd.log.setup import seldom
+from fsacd.process.trouble import Trouble
 
 log = structlog.get_logger(__name__)
 

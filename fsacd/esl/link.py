@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 import gevent
 from gevent.event import AsyncResult, Event
 
-from fsacd import heap, watched
 from fsacd.esl.backoff import Backoff
 from fsacd.esl.codec import Message
 from fsacd.esl.encoder import EncodeError
@@ -18,7 +17,9 @@ from fsacd.esl.session import Session
 from fsacd.esl.settings import Counters, LinkSettings
 from fsacd.esl.states import Connecting, Down, LinkState, LinkStats, Up
 from fsacd.esl.wire import Outcome, Reply, Wire
-from fsacd.trouble import shortened
+from fsacd.process import heap
+from fsacd.process.trouble import shortened
+from fsacd.runtime import watched
 
 __all__ = ["Connecting", "Down", "LinkSettings", "LinkState", "LinkStats", "SwitchLink", "Up"]
 

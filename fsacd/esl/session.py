@@ -15,7 +15,6 @@ from typing import Final
 import gevent
 from gevent.event import Event
 
-from fsacd import watched
 from fsacd.config.installed import COMMANDS
 from fsacd.esl import encoder
 from fsacd.esl.client import EslClient
@@ -24,7 +23,8 @@ from fsacd.esl.errors import LinkError, PasswordRefusedError
 from fsacd.esl.settings import Counters, LinkSettings
 from fsacd.esl.terms import ESSENTIAL, VARIABLE
 from fsacd.esl.wire import Outcome, Reply, Wire
-from fsacd.trouble import shortened
+from fsacd.process.trouble import shortened
+from fsacd.runtime import watched
 
 PROBE: Final = "fsacd::probe"
 _DENIED: Final = "-ERR permission denied"

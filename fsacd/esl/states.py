@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fsacd.trouble import shortened
+from fsacd.process.trouble import shortened
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from fsacd.config.installed import FIRST_VERSION, too_old
-from fsacd.trouble import Trouble
+from fsacd.process.trouble import Trouble
 
 # The global variable that the installed dialplan sets when it is read, and the leg's that each call sets as it enters.
 VARIABLE: Final = "fsacd_dialplan"

@@ -22,7 +22,6 @@ import gevent
 import structlog
 from gevent.event import Event as Signal
 
-from fsacd import watched
 from fsacd.core.events import SwitchConnected, SwitchHeld, SwitchLost, SwitchTaken
 from fsacd.esl import encoder, sync, translate
 from fsacd.esl.asking import Asker, Submit
@@ -35,10 +34,11 @@ from fsacd.esl.states import Up
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.sync import Away
 from fsacd.esl.wire import Outcome, Wire
-from fsacd.logs import seldom
-from fsacd.repeats import kind_of
-from fsacd.runtime import Runtime, monotonic_ms
-from fsacd.trouble import shortened
+from fsacd.log.repeats import kind_of
+from fsacd.log.setup import seldom
+from fsacd.process.trouble import shortened
+from fsacd.runtime import watched
+from fsacd.runtime.loop import Runtime, monotonic_ms
 
 log = structlog.get_logger(__name__)
 

@@ -11,8 +11,8 @@ import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from fsacd.desk.rights import EVERYWHERE, Principal, Role, Scope
 from fsacd.http.buckets import Buckets, Crowd
-from fsacd.rights import EVERYWHERE, Principal, Role, Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from http import HTTPStatus
 from typing import cast
 
 from fsacd.core import events as e
+from fsacd.desk.rights import Verb
 from fsacd.http import bodies as b
 from fsacd.http import models as m
 from fsacd.http.problem import sentence, unknown
 from fsacd.http.queries import find_agent, find_call, find_queue
 from fsacd.http.routes import V1, Asked, Route
-from fsacd.rights import Verb
 
 
 def agent_after(asked: Asked, wish: e.AgentEvent) -> m.Agent:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from fsacd.caller.customers import Change, Imported, ImportRow, Page, Record, Search
 from fsacd.core.views import Explanation, Snapshot
-from fsacd.customers import Change, Imported, ImportRow, Page, Record, Search
+from fsacd.desk.rights import Principal, Wish
 from fsacd.http.access import Token
 from fsacd.http.customer_forms import Forms
-from fsacd.rights import Principal, Wish
-from fsacd.trouble import Trouble, shortened
+from fsacd.process.trouble import Trouble, shortened
 
 # The text of /metrics and its content type.
 Metrics = Callable[[], tuple[bytes, str]]

@@ -19,6 +19,7 @@ import structlog
 from gevent import Timeout
 from pydantic import BaseModel, ValidationError
 
+from fsacd.desk.rights import Principal, Verb, may, roles_with, stranger
 from fsacd.errors import Forbidden, Refused, Unavailable
 from fsacd.http import actions, changes, explain, health, queries
 from fsacd.http import customers as customers_routes
@@ -30,7 +31,6 @@ from fsacd.http.hosts import Hosts
 from fsacd.http.openapi import document
 from fsacd.http.problem import CONTENT_TYPE, ProblemError, near, sentence, too_many, unknown_host
 from fsacd.http.routes import Asked, Raw, Route, Unready, target_of
-from fsacd.rights import Principal, Verb, may, roles_with, stranger
 
 _log = structlog.get_logger("fsacd.http")
 

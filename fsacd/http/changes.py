@@ -10,13 +10,13 @@ from typing import cast
 from fsacd.core import events as e
 from fsacd.core.rules import Service, SkillLevels
 from fsacd.core.views import AgentView, Snapshot
+from fsacd.desk.rights import Verb
 from fsacd.http import bodies as b
 from fsacd.http import models as m
 from fsacd.http.actions import agent_after
 from fsacd.http.problem import ProblemError, unknown
 from fsacd.http.queries import find_agent, find_call, find_queue
 from fsacd.http.routes import V1, Asked, Route
-from fsacd.rights import Verb
 
 _WRONG = HTTPStatus.UNPROCESSABLE_ENTITY
 # What the configuration allows an agent; many small changes must not add up to more.

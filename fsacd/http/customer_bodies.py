@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fsacd.customers import FIELDS_MOST, NAME_LONGEST, NUMBERS_MOST, SKILLS_MOST
+from fsacd.caller.customers import FIELDS_MOST, NAME_LONGEST, NUMBERS_MOST, SKILLS_MOST
+from fsacd.caller.own_fields import LONGEST
 from fsacd.http.bodies import Body, Level, Query
-from fsacd.own_fields import LONGEST
 
 _TEXT = 128
 ROWS_MOST = 500

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from fsacd.caller.customers import NAME_LONGEST, NUMBERS_MOST, SKILLS_MOST, Change, id_of
+from fsacd.caller.number_plan import PLAIN, NumberPlan
+from fsacd.caller.own_fields import OwnFields, read_value
 from fsacd.config.forms import NAME
 from fsacd.config.kinds import duration_ms
 from fsacd.core.numbers import normalised
-from fsacd.customers import NAME_LONGEST, NUMBERS_MOST, SKILLS_MOST, Change, id_of
 from fsacd.http.problem import near
-from fsacd.number_plan import PLAIN, NumberPlan
-from fsacd.own_fields import OwnFields, read_value
 
 NUMBER_LONGEST: Final = 64
 HEAD_START_MOST_MS: Final = 86_400_000
@@ -69,7 +69,7 @@ class Forms:
         return number
 
     def settings(self, given: Mapping[str, object]) -> dict[str, object]:
-        """What is given by the names of `fsacd.customers.Settings`; None means nothing. Raises WrongError."""
+        """What is given by the names of `fsacd.caller.customers.Settings`; None means nothing. Raises WrongError."""
         wanted: dict[str, object] = {}
         for name, value in given.items():
             match name, value:

@@ -11,7 +11,8 @@ from typing import Final, TypeVar, cast
 import gevent
 import orjson
 
-from fsacd.customers import Change, ImportRow, Record, Search, called, id_of
+from fsacd.caller.customers import Change, ImportRow, Record, Search, called, id_of
+from fsacd.desk.rights import Verb
 from fsacd.errors import Refused
 from fsacd.http import customer_bodies as b
 from fsacd.http import customer_models as c
@@ -21,7 +22,6 @@ from fsacd.http.customer_forms import Forms, WrongError
 from fsacd.http.present import seconds, well_formed
 from fsacd.http.problem import ProblemError, sentence
 from fsacd.http.routes import V1, Asked, Route
-from fsacd.rights import Verb
 
 _WRONG: Final = HTTPStatus.UNPROCESSABLE_ENTITY
 # To read a number by the plan takes a tenth of a millisecond: after so many lines the calls go first.

@@ -18,13 +18,13 @@ from typing import Any
 import gevent
 from gevent.hub import get_hub
 
-from fsacd import watched
 from fsacd.http.access import Access
 from fsacd.http.buckets import Crowd
 from fsacd.http.glance import GLANCE_BYTES, Glance, glance
 from fsacd.http.hosts import Hosts
 from fsacd.http.places import Doing, Place, Places, Standing
 from fsacd.http.problem import no_place, response, too_many
+from fsacd.runtime import watched
 
 # The state and document of an open page as strangers get it: path -> status and JSON.
 Pages = Callable[[str], tuple[HTTPStatus, bytes]]

@@ -11,6 +11,7 @@ from typing import cast
 import gevent
 
 from fsacd.core.views import CallView, Explanation, RankedAgent, WhyNot
+from fsacd.desk.rights import Verb
 from fsacd.errors import Unavailable
 from fsacd.http import bodies as b
 from fsacd.http import models as m
@@ -18,7 +19,6 @@ from fsacd.http.present import seconds, timestamp, well_formed
 from fsacd.http.problem import ProblemError, sentence, unknown
 from fsacd.http.queries import find_call
 from fsacd.http.routes import V1, Asked, Route
-from fsacd.rights import Verb
 
 # Each daemon counts its decisions anew; the same number within this time is the same decision.
 _SAME_S = 1.0

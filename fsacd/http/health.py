@@ -6,13 +6,13 @@ from http import HTTPStatus
 
 from pydantic import BaseModel
 
+from fsacd.desk.rights import Verb
 from fsacd.http import models as m
 from fsacd.http.api import DaemonStatus
 from fsacd.http.present import well_formed
 from fsacd.http.problem import sentence
 from fsacd.http.routes import Asked, Raw, Route, Unready
-from fsacd.rights import Verb
-from fsacd.trouble import Trouble
+from fsacd.process.trouble import Trouble
 
 # The Prometheus text format names its version in here; the exact one comes from the callable.
 _METRICS_TYPE = "text/plain"

@@ -12,12 +12,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from fsacd import __version__
+from fsacd.desk.rights import Role, roles_with, stranger
 from fsacd.http import models as m
 from fsacd.http.bodies import NoBody
 from fsacd.http.problem import CONTENT_TYPE
 from fsacd.http.queries import PREFIX_MIN
 from fsacd.http.routes import Route
-from fsacd.rights import Role, roles_with, stranger
 
 _REF = "#/components/schemas/{model}"
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypedDict, cast
 
+from fsacd.caller.customers import called
 from fsacd.core.views import AgentView, CallView, QueueView, Snapshot, Substituted
-from fsacd.customers import called
 from fsacd.http import models as m
-from fsacd.trouble import shortened
+from fsacd.process.trouble import shortened
 
 # Five digits or more in a row, as people write them, may be a telephone number wherever they stand.
 _LONG_NUMBER = re.compile(r"\+?\d(?:[ ()/.\-]{0,2}\d){4,}")

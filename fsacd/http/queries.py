@@ -6,13 +6,13 @@ from http import HTTPStatus
 from typing import cast
 
 from fsacd.core.views import AgentView, CallView, QueueView, Snapshot
+from fsacd.desk.rights import Verb
 from fsacd.http import bodies as b
 from fsacd.http import models as m
 from fsacd.http.health import troubles
 from fsacd.http.present import by_arrival, by_id, seconds, timestamp, well_formed
 from fsacd.http.problem import ProblemError, unknown
 from fsacd.http.routes import V1, Asked, Route
-from fsacd.rights import Verb
 
 # Ids are random; six characters tell a few thousand live calls apart and can be read out by a person.
 PREFIX_MIN = 6

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from fsacd.desk.rights import WHOLE, Principal, Target, Verb, Wish, may
 from fsacd.http.api import Context
 from fsacd.http.bodies import Body, NoBody, NoQuery, Query
 from fsacd.http.present import Presenter
-from fsacd.rights import WHOLE, Principal, Target, Verb, Wish, may
 
 V1 = "/api/v1"
 

@@ -21,13 +21,13 @@ import gevent
 import orjson
 import structlog
 
-from fsacd import trusted
-from fsacd.aside import Aside
+from fsacd.caller.number_plan import PLAIN, NumberPlan
 from fsacd.core.engine import Engine
 from fsacd.core.events import CallersForgotten, Event
 from fsacd.errors import FsacdError
-from fsacd.number_plan import PLAIN, NumberPlan
-from fsacd.trouble import shortened
+from fsacd.process import trusted
+from fsacd.process.aside import Aside
+from fsacd.process.trouble import shortened
 
 log = structlog.get_logger(__name__)
 

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
-from fsacd import trusted
-from fsacd.aside import Aside
 from fsacd.errors import FsacdError
+from fsacd.process import trusted
+from fsacd.process.aside import Aside
 
 _SEGMENT = "journal-{:08d}.log"
 _SNAPSHOT = "snapshot-{:08d}.json"

@@ -17,7 +17,7 @@ from time import monotonic
 import gevent
 import structlog
 
-from fsacd import watched
+from fsacd.caller.number_plan import PLAIN, NumberPlan
 from fsacd.core.engine import Engine
 from fsacd.core.events import Event, QueueSetOpen
 from fsacd.core.plain import to_plain
@@ -29,8 +29,8 @@ from fsacd.journal.clock import EngineClock, clocks, go_on_after
 from fsacd.journal.files import LIMIT_BYTES, Directory
 from fsacd.journal.recovery import HopelessError, Notes, Recovered, recover
 from fsacd.journal.syncer import Syncer
-from fsacd.number_plan import PLAIN, NumberPlan
-from fsacd.trouble import Trouble
+from fsacd.process.trouble import Trouble
+from fsacd.runtime import watched
 
 log = structlog.get_logger(__name__)
 

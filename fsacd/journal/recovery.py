@@ -14,7 +14,6 @@ from pathlib import Path
 
 import structlog
 
-from fsacd import trusted
 from fsacd.core.engine import Engine
 from fsacd.core.events import QueueSetOpen
 from fsacd.core.plain import Unreadable, from_plain
@@ -24,8 +23,9 @@ from fsacd.core.rules import Parameters
 from fsacd.journal import lines
 from fsacd.journal.clock import Anchor
 from fsacd.journal.files import Directory
+from fsacd.process import trusted
+from fsacd.process.trouble import shortened
 from fsacd.strategy import CallFacts, CallOrder, Key, Strategy
-from fsacd.trouble import shortened
 
 log = structlog.get_logger(__name__)
 

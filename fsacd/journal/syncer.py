@@ -14,7 +14,7 @@ from collections.abc import Callable
 import gevent
 from gevent import monkey
 
-from fsacd import watched
+from fsacd.runtime import watched
 
 # So long the first write of a batch waits for others. With the time that fsync takes, this is what a power cut costs.
 WINDOW_S = 0.02

@@ -18,8 +18,8 @@ from fsacd.plugins.guard import Guard, GuardedCallOrder, GuardedKeyStrategy, Gua
 from fsacd.plugins.parameters import ParameterProblem, read_parameters
 from fsacd.plugins.plugin import BadValue, Kind, Plugin, plugin_of
 from fsacd.plugins.source import Unfit, check_text, read_any, read_file, run_text, said
+from fsacd.process.trusted import users
 from fsacd.strategy import CallOrder, Strategy
-from fsacd.trusted import users
 
 GROUP: Final = "fsacd.strategies"
 # How long one call into a user's plugin may take.

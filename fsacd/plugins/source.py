@@ -13,8 +13,8 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Final
 
-from fsacd import trusted as files
 from fsacd.plugins.time_limit import TookTooLong, within
+from fsacd.process import trusted as files
 from fsacd.strategy import API_VERSION
 
 _SIZE_LIMIT: Final = 262_144

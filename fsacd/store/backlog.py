@@ -23,13 +23,13 @@ import orjson
 import structlog
 from gevent.hub import get_hub
 
-from fsacd import trusted
+from fsacd.process import trusted
+from fsacd.process.trouble import Trouble
 from fsacd.store import lines
 from fsacd.store.rows import Row
 from fsacd.store.settings import StoreSettings
 from fsacd.store.spool import Spool
 from fsacd.store.spool_files import Place, SpoolError
-from fsacd.trouble import Trouble
 
 _log = structlog.get_logger(__name__)
 

@@ -9,8 +9,8 @@ import gevent
 import psycopg
 
 from fsacd.errors import FsacdError
+from fsacd.process.trouble import shortened
 from fsacd.store.migrate import migrate
-from fsacd.trouble import shortened
 
 CONNECT_S = 5
 # Beyond the server's own statement_timeout, when even its refusal does not arrive.

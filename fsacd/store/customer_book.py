@@ -15,9 +15,9 @@ import gevent
 import psycopg
 from gevent.lock import BoundedSemaphore
 
-from fsacd.customers import Change, Imported, ImportRow, Page, Record, Search, called, changed
+from fsacd.caller.customers import Change, Imported, ImportRow, Page, Record, Search, called, changed
+from fsacd.caller.number_plan import NumberPlan
 from fsacd.errors import Refused, Unavailable
-from fsacd.number_plan import NumberPlan
 from fsacd.store import customer_records as records
 from fsacd.store.connecting import connect, limit_statements, sentence
 from fsacd.store.customer_import import take

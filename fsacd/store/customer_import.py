@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import psycopg
 
-from fsacd.customers import Imported, ImportRow, Record, called, changed, differing
+from fsacd.caller.customers import Imported, ImportRow, Record, called, changed, differing
+from fsacd.caller.number_plan import NumberPlan
 from fsacd.errors import Refused
-from fsacd.number_plan import NumberPlan
 from fsacd.store.customer_records import create, find, read, survivor, write
 
 

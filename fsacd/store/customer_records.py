@@ -13,9 +13,9 @@ from typing import Any, Final
 import orjson
 import psycopg
 
-from fsacd.customers import Change, Record, Settings, called, changed, differing, merged, told
+from fsacd.caller.customers import Change, Record, Settings, called, changed, differing, merged, told
+from fsacd.caller.number_plan import NumberPlan
 from fsacd.errors import Refused
-from fsacd.number_plan import NumberPlan
 from fsacd.store.rows import clean
 
 # In SQL the same as `bare`, and the expression of an index, whose collation must be named, or it is not used.
@@ -164,7 +164,7 @@ def change(connection: psycopg.Connection, customer_id: int, wanted: Change, by:
     """Change a customer; a change that changes nothing leaves everything as it is, with who changed it last.
 
     Raises:
-        KeyError, Refused: as `one`, and `fsacd.customers.changed`.
+        KeyError, Refused: as `one`, and `fsacd.caller.customers.changed`.
         psycopg.Error: the database refused, and nothing was changed.
     """
     before = one(connection, customer_id)
@@ -186,7 +186,7 @@ def merge(connection: psycopg.Connection, kept_id: int, gone_id: int, by: str) -
     """Let two customers be one, and give that one, with what of the other found no place.
 
     Raises:
-        KeyError, Refused: as `one` and `fsacd.customers.merged`, or the two are one already.
+        KeyError, Refused: as `one` and `fsacd.caller.customers.merged`, or the two are one already.
         psycopg.Error: the database refused, and nothing was changed.
     """
     if kept_id == gone_id:

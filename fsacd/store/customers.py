@@ -20,11 +20,11 @@ import structlog
 from gevent.event import Event as Signal
 from psycopg.rows import class_row
 
-from fsacd import watched
+from fsacd.caller.customers import Record, Settings, differing, told
+from fsacd.caller.number_plan import PLAIN, NumberPlan
+from fsacd.caller.recognition import Customer
 from fsacd.core.rules import SkillLevels
-from fsacd.customers import Record, Settings, differing, told
-from fsacd.number_plan import PLAIN, NumberPlan
-from fsacd.recognition import Customer
+from fsacd.runtime import watched
 from fsacd.store import customer_records as records
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
 from fsacd.store.customer_records import BARE, bare
@@ -52,7 +52,7 @@ _CHANGED = "SELECT DISTINCT number FROM customers_changed WHERE revision > %s"
 
 
 class Known(Protocol):
-    """Who is recognised (fsacd.recognition). Both say in one sentence what they do not take, if there is anything."""
+    """Who is recognised (fsacd.caller.recognition). Both say in one sentence what they do not take, if anything."""
 
     def replace_stored(self, entries: Iterable[Customer]) -> str:
         """Take all entries in the place of those before."""

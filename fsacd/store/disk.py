@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from fsacd import trusted
+from fsacd.process import trusted
 
 
 class Disk:

@@ -32,7 +32,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from fsacd import trusted
+from fsacd.process import trusted
 from fsacd.store import programs, stale
 from fsacd.store.identity import UNPRIVILEGED, Identity, Mode, candidates
 from fsacd.store.programs import EmbeddedError, Programs

@@ -19,14 +19,14 @@ from typing import Any, Final, Protocol
 import orjson
 import structlog
 
-from fsacd import trusted
-from fsacd.aside import Aside
+from fsacd.caller.number_plan import PLAIN, NumberPlan
 from fsacd.errors import Unavailable
-from fsacd.number_plan import PLAIN, NumberPlan
+from fsacd.process import trusted
+from fsacd.process.aside import Aside
+from fsacd.process.trouble import shortened
 from fsacd.store.rows import CALLS, CHANGES, DECISIONS, Row, Value
 from fsacd.store.spool import Spool
 from fsacd.store.spool_files import SpoolBusy, SpoolError, is_in_use
-from fsacd.trouble import shortened
 
 _log = structlog.get_logger(__name__)
 

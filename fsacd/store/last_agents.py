@@ -8,8 +8,8 @@ from contextlib import closing
 import gevent
 import structlog
 
-from fsacd import watched
 from fsacd.core.events import LastAgentsKnown
+from fsacd.runtime import watched
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
 from fsacd.store.retries import Retries
 from fsacd.store.settings import StoreSettings

@@ -1,7 +1,7 @@
 """What history knows of a caller by his number: given out, or erased. For the command line, never on a call's path.
 
-Numbers are compared by the number plan, as everywhere (`fsacd.number_plan`). Whoever is a customer in the database
-is one person with all the numbers of that customer, and with those who have become one with them.
+Numbers are compared by the number plan, as everywhere (`fsacd.caller.number_plan`). Whoever is a customer in the
+database is one person with all the numbers of that customer, and with those who have become one with them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import orjson
 import psycopg
 from psycopg import sql
 
-from fsacd.number_plan import PLAIN, NumberPlan
+from fsacd.caller.number_plan import PLAIN, NumberPlan
 from fsacd.store.erasure import CUSTOMER_CHANGES, scrub
 from fsacd.store.rows import clean
 

@@ -25,16 +25,16 @@ import psycopg
 import structlog
 from gevent.event import Event
 
-from fsacd import watched
 from fsacd.core.records import Record
 from fsacd.errors import FsacdError
+from fsacd.process.trouble import Trouble, shortened
+from fsacd.runtime import watched
 from fsacd.store.backlog import Backlog
 from fsacd.store.connecting import GRACE_MS, MIGRATION_S, connect, limit_statements, sentence
 from fsacd.store.erasure import Requests
 from fsacd.store.migrate import migrate
 from fsacd.store.rows import Row, Table, Wall, packed, row
 from fsacd.store.settings import StoreSettings as StoreSettings  # noqa: PLC0414 - the way to hand a name on
-from fsacd.trouble import Trouble, shortened
 
 _log = structlog.get_logger(__name__)
 _IDLE_CHECK_S = 30.0

@@ -30,7 +30,7 @@ class History:
         self._free = BoundedSemaphore(_AT_ONCE)
 
     def explanations(self, call_id: str, limit: int) -> list[dict[str, Any]]:
-        """The latest decisions about a call, the oldest of them first, as `fsacd.explaining.document` made them.
+        """The latest decisions about a call, the oldest of them first, as `explanations.document` made them.
 
         Raises:
             Unavailable: the database cannot be asked, or did not answer in time.

@@ -12,7 +12,7 @@ import gevent
 import psycopg
 import structlog
 
-from fsacd import watched
+from fsacd.runtime import watched
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
 from fsacd.store.retries import Retries
 from fsacd.store.settings import Keep, StoreSettings

@@ -8,8 +8,8 @@ import gevent
 import psycopg
 import structlog
 
-from fsacd import watched
 from fsacd.errors import FsacdError
+from fsacd.runtime import watched
 from fsacd.store.connecting import sentence
 from fsacd.store.settings import StoreSettings
 

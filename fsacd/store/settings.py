@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsacd.number_plan import PLAIN, NumberPlan
+from fsacd.caller.number_plan import PLAIN, NumberPlan
 
 
 @dataclass(frozen=True, slots=True)

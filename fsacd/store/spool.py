@@ -24,7 +24,7 @@ from typing import Final
 
 import structlog
 
-from fsacd.aside import Aside
+from fsacd.process.aside import Aside
 from fsacd.store import lines
 from fsacd.store import spool_files as there
 from fsacd.store.disk import Disk

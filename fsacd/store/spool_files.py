@@ -12,9 +12,9 @@ from typing import Final
 
 import structlog
 
-from fsacd import trusted
-from fsacd.aside import Aside
 from fsacd.errors import FsacdError
+from fsacd.process import trusted
+from fsacd.process.aside import Aside
 
 _log = structlog.get_logger(__name__)
 

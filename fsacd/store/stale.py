@@ -10,7 +10,7 @@ from pathlib import Path
 
 import gevent
 
-from fsacd import trusted
+from fsacd.process import trusted
 from fsacd.store.programs import EmbeddedError
 
 _POLL_S = 0.02

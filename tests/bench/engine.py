@@ -27,7 +27,7 @@ from fsacd.core import commands as k
 from fsacd.core import events as e
 from fsacd.core.engine import Engine
 from fsacd.core.rules import Limits, Rules, Service, SkillLevels
-from fsacd.runtime import settle_memory
+from fsacd.runtime.loop import settle_memory
 from fsacd.testing import PLUGINS, agent, queue, queued, rules_of
 
 QUEUES = 200

@@ -10,18 +10,18 @@ from typing import Any
 
 from gevent import GreenletExit
 
-from fsacd.continuing import Continuation
 from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
 from fsacd.core.events import AgentEvent, Event
 from fsacd.core.records import Record
 from fsacd.core.rules import Rules
+from fsacd.daemon.resume import Continuation
+from fsacd.desk.rights import Principal
 from fsacd.esl.control import CallControl
 from fsacd.esl.features import Desk, Member
 from fsacd.esl.settings import LinkSettings
 from fsacd.journal.journal import Journal, JournalSettings
-from fsacd.rights import Principal
-from fsacd.runtime import Runtime, monotonic_ms
+from fsacd.runtime.loop import Runtime, monotonic_ms
 from fsacd.testing import PLUGINS
 from tests.chaos.net import Net
 from tests.chaos.virtual import Frozen, spawn_for

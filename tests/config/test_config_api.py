@@ -9,8 +9,8 @@ import pytest
 from fsacd.config.model import Config
 from fsacd.config.problems import ConfigErrors
 from fsacd.config.reader import parse
+from fsacd.daemon.wiring import api_settings
 from fsacd.http.hosts import Hosts
-from fsacd.wiring import api_settings
 from tests.config.test_config_reference import shipped_plugins
 
 FILE = "switches: {fs1: {password: secret-secret}}\napi: {%s}\n"

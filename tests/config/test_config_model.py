@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from fsacd.caller.hours import Hours
+from fsacd.caller.recognition import Customer
 from fsacd.config.centre import QueueSettings
 from fsacd.config.forms import Address, contact_is_safe, is_loopback
 from fsacd.config.history import StoreSettings
@@ -35,8 +37,6 @@ from fsacd.core.rules import (
     ToQueue,
     WrapUp,
 )
-from fsacd.hours import Hours
-from fsacd.recognition import Customer
 from tests.config.few_plugins import few_plugins
 
 SWITCH = "switches: {fs1: {password: fine}}\n"

@@ -11,12 +11,12 @@ from gevent.event import Event
 from greenswitch.esl import ESLEvent, InboundESL, NotConnectedError
 from structlog.testing import capture_logs
 
-from fsacd import watched
 from fsacd.esl import encoder
 from fsacd.esl.client import EslClient
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.errors import LinkError, PasswordRefusedError
 from fsacd.esl.wire import Outcome
+from fsacd.runtime import watched
 from tests.esl.client_rig import Connect, make
 from tests.esl.fake_switch import AUTH_REQUEST, NOTICE, FakeSwitch, Peer, event, named, reply, response, until
 

@@ -16,7 +16,7 @@ from fsacd.esl.asking import Asker
 from fsacd.esl.comparing import Comparing
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.wire import Outcome, Reply, Wire
-from fsacd.runtime import Runtime
+from fsacd.runtime.loop import Runtime
 from fsacd.testing import PLUGINS
 
 WAIT_MS = 2_000

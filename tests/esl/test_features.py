@@ -18,12 +18,12 @@ from fsacd.core.events import (
     AgentSetReady,
     Leg,
 )
+from fsacd.desk.rights import Places, Principal, may_ask
 from fsacd.errors import Forbidden, Refused
 from fsacd.esl import pins
 from fsacd.esl.features import Desk, Member, Refusal
 from fsacd.esl.pins import WrongPins
 from fsacd.esl.translate import Feature
-from fsacd.rights import Places, Principal, may_ask
 
 HOME, OTHER = "lab.example", "other.example"
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000

@@ -11,12 +11,12 @@ import gevent
 import pytest
 from structlog.testing import capture_logs
 
-from fsacd import heap
 from fsacd.config.installed import COMMANDS
 from fsacd.esl import encoder
 from fsacd.esl.codec import Message
 from fsacd.esl.link import Connecting, Down, LinkSettings, LinkState, SwitchLink, Up
 from fsacd.esl.wire import Outcome, Reply
+from fsacd.process import heap
 from tests.esl.fake_switch import FakeSwitch, Peer, event, named, reply, response, until
 
 

@@ -17,7 +17,7 @@ from fsacd.esl.asking import Look
 from fsacd.esl.states import Down, Up
 from fsacd.esl.sync import Away
 from fsacd.esl.wire import Outcome, Reply
-from fsacd.runtime import Runtime, monotonic_ms
+from fsacd.runtime.loop import Runtime, monotonic_ms
 from tests.esl.control_rig import CALL, LEG, NOBODY, OFFER, HashTable, Rig
 from tests.esl.fake_switch import until
 

@@ -15,7 +15,7 @@ from fsacd.esl.codec import Kind, Message
 from fsacd.esl.states import Down, Up
 from fsacd.esl.sync import Away
 from fsacd.esl.wire import Outcome, Reply, Wire
-from fsacd.runtime import Runtime, monotonic_ms
+from fsacd.runtime.loop import Runtime, monotonic_ms
 from tests.esl.control_rig import CALL, DIALS, LEG, NOBODY, HashTable, Rig, comes_up
 from tests.esl.fake_switch import until
 

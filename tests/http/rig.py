@@ -14,6 +14,8 @@ from typing import Any
 import gevent
 from structlog.testing import capture_logs
 
+from fsacd.caller.customers import Change, Imported, ImportRow, Page, Record, Search, Settings
+from fsacd.caller.own_fields import FieldType
 from fsacd.core.events import Leg
 from fsacd.core.rules import Service
 from fsacd.core.views import (
@@ -26,7 +28,7 @@ from fsacd.core.views import (
     Snapshot,
     WhyNot,
 )
-from fsacd.customers import Change, Imported, ImportRow, Page, Record, Search, Settings
+from fsacd.desk.rights import EVERYWHERE, Places, Principal, Role, Scope, Wish, may_ask
 from fsacd.errors import Forbidden, Refused
 from fsacd.http import health
 from fsacd.http.access import Access, Token
@@ -34,8 +36,6 @@ from fsacd.http.api import ApiSettings, CustomerDesk, DaemonStatus, StoredExplan
 from fsacd.http.app import make_app
 from fsacd.http.customer_forms import Terms
 from fsacd.http.server import ApiServer
-from fsacd.own_fields import FieldType
-from fsacd.rights import EVERYWHERE, Places, Principal, Role, Scope, Wish, may_ask
 
 # The engine's clock reads 1,000,000 ms at noon on the first of March 2026.
 NOW_MS = 1_000_000

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from fsacd.desk.rights import Role
 from fsacd.http.access import Access, Token
 from fsacd.http.buckets import Bucket
-from fsacd.rights import Role
 
 WALLBOARD = Token.of("wallboard", Role.READ, "a-long-secret")
 DESK = Token.of("desk", Role.AGENT, "another-secret")

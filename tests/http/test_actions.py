@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from fsacd.core import events as e
+from fsacd.desk.rights import Role
 from fsacd.errors import Unavailable
-from fsacd.rights import Role
 from tests.http.rig import FakeDaemon, agent_view, serve, snapshot
 
 CALL = "c0ffee00-0000-4000-8000-000000000001"

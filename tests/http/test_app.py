@@ -5,10 +5,10 @@ import re
 import gevent
 import pytest
 
+from fsacd.desk.rights import Role
 from fsacd.http.app import ROUTES
 from fsacd.http.hosts import is_loopback
 from fsacd.http.routes import Route
-from fsacd.rights import Role
 from tests.http.rig import FakeDaemon, serve
 
 SAMPLES = {"agent_id": "1001", "queue_name": "sales", "call_id": "c0ffee00", "customer_id": "c1"}

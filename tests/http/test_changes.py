@@ -9,7 +9,7 @@ import pytest
 from fsacd.core import events as e
 from fsacd.core.rules import Service, SkillLevels
 from fsacd.core.views import Snapshot
-from fsacd.rights import Role
+from fsacd.desk.rights import Role
 from tests.http.rig import FakeDaemon, agent_view, call_view, queue_view, serve, snapshot
 
 CALL = "c0ffee00-0000-4000-8000-000000000001"

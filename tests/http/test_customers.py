@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from fsacd.caller.number_plan import NumberPlan
 from fsacd.errors import Refused, Unavailable
 from fsacd.http.api import CustomerDesk
 from fsacd.http.customer_forms import Forms
-from fsacd.number_plan import NumberPlan
 from tests.http.rig import TERMS, FakeBook, Rig, serve
 
 ALL = "/api/v1/customers"

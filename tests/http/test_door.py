@@ -10,7 +10,7 @@ import gevent
 import pytest
 
 from fsacd.core.views import Snapshot
-from fsacd.rights import Role
+from fsacd.desk.rights import Role
 from tests.http.rig import FakeDaemon, Rig, daemon_status, receive_all, serve
 
 LIVE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"

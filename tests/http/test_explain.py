@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 import pytest
 
-from fsacd import explaining
 from fsacd.core.views import RankedAgent, Rejected, WhyNot
+from fsacd.desk.rights import Role
 from fsacd.errors import Unavailable
-from fsacd.rights import Role
+from fsacd.store import explanations as explaining
 from tests.http.rig import NOW_MS, FakeDaemon, call_view, explanation, serve, snapshot
 
 CALL = "c0ffee00-0000-4000-8000-000000000001"

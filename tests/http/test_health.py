@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from fsacd.desk.rights import Role
 from fsacd.http.api import DaemonStatus, StoreStatus, SwitchStatus
-from fsacd.rights import Role
-from fsacd.trouble import Trouble
+from fsacd.process.trouble import Trouble
 from tests.http.rig import FakeDaemon, daemon_status, serve
 
 UP = SwitchStatus("fs1", connected=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fsacd.rights import Role
+from fsacd.desk.rights import Role
 from tests.http.rig import NOW_MS, FakeDaemon, agent_view, call_view, queue_view, serve, snapshot
 
 WAITING = "c0ffee00-0000-4000-8000-000000000001"

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from fsacd.desk.rights import WISHES, Role, Scope, Verb
 from fsacd.http.access import Access, Token
 from fsacd.http.api import CustomerDesk
 from fsacd.http.app import ROUTES
 from fsacd.http.customer_forms import Forms
 from fsacd.http.routes import Route
-from fsacd.rights import WISHES, Role, Scope, Verb
 from tests.http.rig import NOON_MS, SETTINGS, TERMS, TOKENS, FakeBook, FakeDaemon, Rig, serve
 
 NOON_S = NOON_MS / 1000

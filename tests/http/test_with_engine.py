@@ -14,8 +14,8 @@ from fsacd.core.events import AgentLoggedIn, SwitchConnected
 from fsacd.core.records import ChangeMade
 from fsacd.core.rules import Service
 from fsacd.core.views import Explanation, Snapshot
+from fsacd.desk.rights import Principal, Role, Wish
 from fsacd.errors import Refused
-from fsacd.rights import Principal, Role, Wish
 from fsacd.testing import Driver, agent, queue, queued, rules_of
 from tests.http.rig import FakeDaemon, Rig, serve
 

@@ -10,7 +10,7 @@ from fsacd.core.engine import Engine
 from fsacd.core.plugins import Plugins
 from fsacd.core.rules import Rules
 from fsacd.journal.journal import Journal, JournalSettings
-from fsacd.runtime import Runtime
+from fsacd.runtime.loop import Runtime
 from fsacd.testing import PLUGINS, agent, queue, rules_of
 
 RULES = rules_of(queue("q", ring_timeout_ms=20_000), agent("a", "q"), agent("b", "q"))

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from fsacd import trusted
 from fsacd.core import events as e
 from fsacd.errors import FsacdError
 from fsacd.journal import lines
 from fsacd.journal.journal import Journal, JournalSettings
+from fsacd.process import trusted
 from fsacd.testing import queued
 from tests.journal.rig import Centre
 from tests.journal.test_journal import await_true, busy, segment

@@ -20,7 +20,7 @@ from fsacd.core.engine import Engine
 from fsacd.core.events import AgentLoggedIn, CallerGone, CallQueued, Leg, OfferEnd, OfferEnded, SwitchConnected
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
 from fsacd.plugins import Catalogue
-from fsacd.runtime import Runtime
+from fsacd.runtime.loop import Runtime
 from fsacd.store.embedded import EmbeddedPostgres
 from fsacd.store.postgres import Store
 from fsacd.store.settings import StoreSettings

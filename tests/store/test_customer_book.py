@@ -12,9 +12,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from fsacd.customers import Change, Imported, ImportRow, Record, Search
+from fsacd.caller.customers import Change, Imported, ImportRow, Record, Search
+from fsacd.caller.number_plan import NumberPlan
 from fsacd.errors import Refused, Unavailable
-from fsacd.number_plan import NumberPlan
 from fsacd.store import customer_records as records
 from fsacd.store.connecting import connect_migrated
 from fsacd.store.customer_book import CustomerBook

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from fsacd.caller.customers import Change, Search
+from fsacd.caller.number_plan import NumberPlan
+from fsacd.caller.recognition import Customer, Recognition
 from fsacd.core.events import CallQueued
-from fsacd.customers import Change, Search
-from fsacd.number_plan import NumberPlan
-from fsacd.recognition import Customer, Recognition
 from fsacd.store.connecting import connect_migrated
 from fsacd.store.customer_book import CustomerBook
 from fsacd.store.customers import CustomerFeed, put, remove, stored, summary

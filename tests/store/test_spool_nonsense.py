@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from fsacd import trusted
+from fsacd.process import trusted
 from fsacd.store import lines
 from fsacd.store.backlog import Backlog
 from fsacd.store.erasure import Requests, erase_waiting

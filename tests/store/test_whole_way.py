@@ -5,10 +5,10 @@ import pytest
 from fsacd.core.engine import Engine
 from fsacd.core.events import AgentLoggedIn, CallChangeAsked, CallQueued, LastAgentsKnown, Leg, SwitchConnected
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
-from fsacd.explaining import Explainer
 from fsacd.http import models
 from fsacd.plugins import Catalogue
-from fsacd.runtime import Runtime
+from fsacd.runtime.loop import Runtime
+from fsacd.store.explanations import Explainer
 from fsacd.store.postgres import Store
 from fsacd.store.reading import History
 from tests.store.rig import await_true, quick, rows

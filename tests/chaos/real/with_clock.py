@@ -12,8 +12,9 @@ from gevent import monkey
 
 monkey.patch_all()
 
-from fsacd import cli, log_writer  # noqa: E402 - gevent's patching comes first
+from fsacd.cli import main as cli  # noqa: E402 - gevent's patching comes first
 from fsacd.journal import syncer  # noqa: E402
+from fsacd.log import writer as log_writer  # noqa: E402 - gevent's patching comes first
 
 _select = monkey.get_original("select", "select")
 

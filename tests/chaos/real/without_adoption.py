@@ -12,7 +12,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
-from fsacd import cli  # noqa: E402 - gevent's patching comes first
+from fsacd.cli import main as cli  # noqa: E402 - gevent's patching comes first
 from fsacd.core.events import CallLost  # noqa: E402
 from fsacd.core.views import Snapshot  # noqa: E402
 from fsacd.esl import encoder, sync  # noqa: E402

@@ -1,0 +1,1 @@
+"""What is known of callers and for them: numbers, customers, hours."""

@@ -1,0 +1,198 @@
+"""Recognition: who calls, told from his number, and what that means for his call.
+
+Two tables are looked into: the configuration's `customers`, and what PostgreSQL holds (`fsacd customer create`). A
+number that stands in both is the configuration's. Looking up is one dictionary access; nothing here waits for a
+database.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from fsacd.caller.number_plan import PLAIN, NumberPlan
+from fsacd.core.events import CallQueued
+from fsacd.core.numbers import identity as plain
+from fsacd.core.numbers import normalised as normalised  # noqa: PLC0414 - the way to hand a name on
+from fsacd.core.rules import SkillLevels
+from fsacd.core.skills import merge
+from fsacd.process.trouble import Trouble
+
+# How many numbers of each of the two tables are kept, where nothing else is said: about 80 MB.
+LIMIT: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """What is known of a caller by his number; what is left empty changes nothing.
+
+    `priority` None: the queue's own. `skills` are required in addition to the queue's, at the higher of two levels.
+    `agent` is the customer's own agent, whom a queue with sticky routing tries first. `customer_id` is theirs in the
+    database, 0: they are not from there. `main` is the first number of a customer with several, empty where `number` is
+    the first.
+    """
+
+    number: str
+    priority: int | None = None
+    head_start_ms: int = 0
+    skills: SkillLevels = ()
+    agent: str = ""
+    language: str = ""
+    name: str = ""
+    customer_id: int = 0
+    main: str = ""
+
+
+class Recognition:
+    """The table of customers. A half is replaced whole, so a call sees the old or the new, never a mixture.
+
+    `limit`: how many entries each half keeps. A few that have changed are changed in place, by number.
+    """
+
+    def __init__(self, configured: Iterable[Customer] = (), *, limit: int = LIMIT, plan: NumberPlan = PLAIN) -> None:
+        self.limit = limit
+        # Whether a number is taken for the caller's own of which the dialplan has not said whether it is.
+        self.believes_unmarked = True
+        # The queues whose agents may see a number that its caller wants hidden.
+        self.may_see: frozenset[str] = frozenset()
+        self.plan = plan
+        self._configured: Mapping[str, Customer] = {}
+        self._stored: dict[str, Customer] = {}
+        # So many of the database have no place.
+        self.left_out = 0
+        self.replace_configured(configured)
+
+    def __len__(self) -> int:
+        """How many entries there are; a number that stands in both halves counts twice."""
+        return len(self._configured) + len(self._stored)
+
+    def replace_configured(self, entries: Iterable[Customer]) -> str:
+        """Take these in the place of the configuration's customers; gives one sentence if not all had a place."""
+        self._configured, refused = _table(entries, self.limit, self.plan.identity)
+        return self._sentence(refused, "configuration")
+
+    def replace_stored(self, entries: Iterable[Customer]) -> str:
+        """Take these in the place of the database's customers; gives one sentence if not all had a place.
+
+        200,000 of them take a second or two: a generator may let others run in between, because the new table counts
+        only when it is complete.
+        """
+        before = self._stored
+
+        def identity(number: str) -> str:
+            # What has been read once by the plan is its own identity; to read it again takes a hundred times as long.
+            return number if number in before else self.plan.identity(number)
+
+        self._stored, self.left_out = _table(entries, self.limit, identity)
+        return self._sentence(self.left_out, "database")
+
+    def update_stored(self, numbers: Iterable[str], entries: Iterable[Customer]) -> str:
+        """Take these in the place of whatever the database had by these numbers; a number without an entry is nobody's.
+
+        Gives one sentence if not all had a place.
+        """
+        gone = {self.identity(number) for number in numbers}
+        found, _ = _table(entries, self.limit, self.plan.identity)
+        for key in gone - found.keys():
+            self._stored.pop(key, None)
+        refused = 0
+        for key, entry in found.items():
+            if key in self._stored or len(self._stored) < self.limit:
+                self._stored[key] = entry
+            else:
+                refused += 1
+        self.left_out += refused
+        return self._sentence(self.left_out, "database") if refused else ""
+
+    def identity(self, number: str) -> str:
+        """What tells the caller with this number from others, by the plan in force; empty for nobody's."""
+        return self.plan.identity(number)
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What works less well than it should."""
+        if not self.left_out:
+            return ()
+        words = "Callers are not recognised who are customers in the database: there are more than limits.customers."
+        return (Trouble(words, f"{self.left_out} numbers are left out, {self.limit} are kept"),)
+
+    def is_configured(self, number: str) -> bool:
+        """Whether the configuration knows a customer by this number; the database's word then means nothing."""
+        return self.identity(number) in self._configured
+
+    def remembered_as(self, key: str) -> str:
+        """Give what the caller with this identity is remembered by: the first number of their customer, else itself."""
+        entry = self._of_identity(key)
+        return key if entry is None or not entry.main else entry.main
+
+    def find(self, number: str) -> Customer | None:
+        """Who has this number; None if nobody has."""
+        return self._of_identity(self.identity(number))
+
+    def _of_identity(self, key: str) -> Customer | None:
+        return self._configured.get(key) or self._stored.get(key)
+
+    def recognise(self, event: CallQueued) -> CallQueued:
+        """Fill in what is known of the caller. What the dialplan has said of the call already stays.
+
+        Whoever shows a number that is not believed, or wants it hidden, is nobody in particular.
+        """
+        identity = self.identity(event.number)
+        if identity != plain(event.number):  # else nobody need say it, and this step is on every call's way
+            event = replace(event, identity=identity)
+        believed = self.believes_unmarked if event.number_believed is None else event.number_believed
+        if not believed:
+            return event if event.number_believed is False else replace(event, number_believed=False)
+        hidden = event.hidden and event.queue not in self.may_see
+        customer = None if hidden or not identity else self._of_identity(identity)
+        if customer is None:
+            return event
+        if not event.changed:
+            event = replace(
+                event,
+                priority=customer.priority if event.priority is None else event.priority,
+                head_start_ms=event.head_start_ms or customer.head_start_ms,
+                required=merge(event.required, customer.skills),
+            )
+        return replace(
+            event,
+            customer=event.customer or customer.name or customer.main or customer.number,
+            language=event.language or customer.language,
+            named_agent=event.named_agent or customer.agent,
+            customer_id=customer.customer_id,
+            remembered_as=customer.main,
+        )
+
+    def _sentence(self, refused: int, source: str) -> str:
+        if not refused:
+            return ""
+        kept = f"only {self.limit} numbers are kept (limits.customers)"
+        return f"{refused} numbers of customers of the {source} are not recognised: {kept}"
+
+
+def _table(entries: Iterable[Customer], limit: int, identity: Callable[[str], str]) -> tuple[dict[str, Customer], int]:
+    """Give the entries by their numbers (the first of those with the same number) and how many had no place."""
+    table: dict[str, Customer] = {}
+    # Thousands of customers share a few texts and sets of skills: each is kept once.
+    skills: dict[SkillLevels, SkillLevels] = {}
+    refused = 0
+    for entry in entries:
+        key = identity(entry.number)
+        if key in table or not key:
+            continue  # a number that is withheld is nobody's
+        if len(table) >= limit:
+            refused += 1
+            continue
+        table[key] = Customer(
+            key,
+            entry.priority,
+            entry.head_start_ms,
+            skills.setdefault(entry.skills, entry.skills),
+            sys.intern(entry.agent),
+            sys.intern(entry.language),
+            entry.name,
+            entry.customer_id,
+            sys.intern(identity(entry.main)) if entry.main else "",
+        )
+    return table, refused

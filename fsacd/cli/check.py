@@ -1,0 +1,89 @@
+"""What a reload of a file would do to whom: `fsacd check` asks the running daemon who is there, and says it beforehand.
+
+The daemon is only looked at, with any token that may read; what would become of its callers and agents is found out
+here, from the file that is checked, be it the daemon's own or a draft beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from fsacd.cli.client import Client, Document, NotReachable
+from fsacd.cli.session import token_given
+from fsacd.config.effects import effects
+from fsacd.config.model import Config
+from fsacd.errors import FsacdError
+
+# For all questions together. Whoever only checks a file shall not wait long for a daemon that hangs.
+DEADLINE_S: Final = 3.0
+_PAGE: Final = 5_000
+# An address to listen on that means any; the daemon is asked on this machine.
+_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked, not listened on
+
+
+def told_beforehand(config: Config, environ: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """What a reload of this configuration would do, line by line; or why nobody knows."""
+    url = environ.get("FSACD_URL") or _url(config)
+    try:
+        token = _token(config, environ)
+        if not token:
+            yield f"what a reload would do is not known: the daemon at {url} tells nobody without a token"
+            return
+        calls, agents = _who_is_there(url, token)
+    except FsacdError as error:
+        why = str(error).partition("; is it running")[0] if isinstance(error, NotReachable) else str(error)
+        yield f"what a reload would do is not known: {why}"
+        return
+    would = effects(config.rules(), calls, agents)
+    for sentence in would.throws_out:
+        yield f"the daemon at {url} would refuse a reload: {sentence}"
+    for sentence in would.told:
+        yield f"a reload of the daemon at {url} would do this: {sentence}"
+    if not would.told and not would.throws_out:
+        yield f"a reload of the daemon at {url} would take nothing from anybody there"
+
+
+def _url(config: Config) -> str:
+    listen = config.api.listen
+    host = _ANY.get(listen.host, listen.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{listen.port}"
+
+
+def _token(config: Config, environ: Mapping[str, str]) -> str:
+    """The one that the commands use; else the first in the file that is there in words, and not expired."""
+    file = environ.get("FSACD_TOKEN_FILE")
+    given = token_given(environ.get("FSACD_TOKEN"), Path(file) if file else None)
+    if given:
+        return given
+    now_s = time.time()
+    usable = (token for token in config.api.tokens if token.expires is None or token.expires > now_s)
+    return next((token.token.get_secret_value() for token in usable if token.token is not None), "")
+
+
+def _who_is_there(url: str, token: str) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """Queue and state of each call, and the state of each agent. Raises what `Client` raises."""
+    ends_at = time.monotonic() + DEADLINE_S
+
+    def pages(what: str) -> Iterator[Document]:
+        yield from _pages(
+            lambda offset, left_s: Client(url, token, left_s).get(what, limit=_PAGE, offset=offset), ends_at
+        )
+
+    calls = [(str(call["queue"]), str(call["state"])) for page in pages("calls") for call in page["calls"]]
+    agents = {str(agent["id"]): str(agent["state"]) for page in pages("agents") for agent in page["agents"]}
+    return calls, agents
+
+
+def _pages(ask: Callable[[int, float], Document], ends_at: float) -> Iterator[Document]:
+    offset, total = 0, 1
+    while offset < total:
+        left_s = ends_at - time.monotonic()
+        if left_s <= 0:
+            raise NotReachable(f"it did not tell all within {DEADLINE_S:g} s")
+        page = ask(offset, left_s)
+        yield page
+        offset, total = offset + _PAGE, int(page["total"])

@@ -1,0 +1,1 @@
+"""The daemon: put together, started, reloaded, continued after another one, drained."""

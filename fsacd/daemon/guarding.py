@@ -1,0 +1,88 @@
+"""The one door to the engine for whoever wants something: everything that is wanted is looked at here, once more.
+
+The API has looked already, so that a refusal comes early and costs little. But a route may forget it, and feature codes
+do not pass there; nothing that anybody wants gets past this.
+"""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from fsacd.config.model import Config
+from fsacd.core.events import AgentLoggedIn, AgentLoggedOut
+from fsacd.daemon import wiring
+from fsacd.desk.rights import WHOLE, Places, Principal, Verb, Wish, may, may_ask
+from fsacd.errors import Forbidden
+from fsacd.esl.features import Desk
+from fsacd.http.access import Access
+from fsacd.process.trouble import Trouble
+from fsacd.runtime.loop import Runtime
+
+log = structlog.get_logger(__name__)
+
+# So many agents are named to whoever asks what is wrong.
+_NAMED = 5
+
+
+class Guard:
+    """Knows tokens, phones and places by the configuration in force."""
+
+    def __init__(self, runtime: Runtime, desk: Desk, access: Access) -> None:
+        self._runtime = runtime
+        self._desk = desk
+        self._access = access
+        self._places = Places()
+        # Agents who have logged in where they might not log in now.
+        self._misplaced: set[str] = set()
+
+    def configure(self, config: Config) -> None:
+        """Take this configuration's tokens, phones and places; tokens that are not in it are refused from now on."""
+        self._places = config.places()
+        self._desk.members = wiring.members(config)
+        self._desk.may_act_for_others = config.allow_acting_for_others
+        self._access.replace(wiring.tokens(config))
+        self.look_around()
+
+    def look_around(self) -> None:
+        """Find out who is rung where the configuration does not allow it: since a reload, or an earlier version."""
+        self._misplaced = {
+            agent.agent_id
+            for agent in self._runtime.snapshot().agents
+            if agent.state != "logged_out" and self._places.refusal(agent.agent_id, agent.contact) is not None
+        }
+        if self._misplaced:
+            log.warning("agents are rung where allowed_contacts does not allow it", agents=self._named())
+
+    def ask(self, wish: Wish, principal: Principal) -> None:
+        """Take a wish, whoever brings it. Raises Forbidden, Refused or Unavailable."""
+        refusal = may_ask(principal, wish, self._places, self._queue_of, time.time())
+        if refusal is not None:
+            log.warning("not allowed", by=principal.subject, what=type(wish).__name__, why=refusal)
+            raise Forbidden(refusal)
+        with self._desk.phones.moving(wish):
+            self._runtime.ask(wish)
+        if isinstance(wish, AgentLoggedIn | AgentLoggedOut):
+            self._misplaced.discard(wish.agent_id)
+
+    def demand(self, principal: Principal, verb: Verb) -> None:
+        """Look at what is no wish to the engine. Raises Forbidden."""
+        refusal = may(principal, verb, WHOLE, time.time())
+        if refusal is not None:
+            log.warning("not allowed", by=principal.subject, what=str(verb), why=refusal)
+            raise Forbidden(refusal)
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What works less well than it should."""
+        if not self._misplaced:
+            return ()
+        words = "Agents are logged in where the configuration does not allow them to be rung; log them out."
+        return (Trouble(words, ", ".join(self._named())),)
+
+    def _named(self) -> list[str]:
+        named = sorted(self._misplaced)
+        return [*named[:_NAMED], *(["…"] if len(named) > _NAMED else [])]
+
+    def _queue_of(self, call_id: str) -> str:
+        return next((call.queue for call in self._runtime.snapshot().calls if call.call_id == call_id), "")

@@ -1,0 +1,478 @@
+"""The composition root: builds the parts from the configuration, connects them, and ends them in order."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import gevent
+import structlog
+from gevent.event import Event as Signal
+
+import fsacd
+from fsacd.caller.recognition import Recognition
+from fsacd.caller.timetable import Timetable, renamed_hours
+from fsacd.config.effects import Effects, effects
+from fsacd.config.model import Config
+from fsacd.config.problems import ConfigErrors
+from fsacd.core.commands import Command
+from fsacd.core.events import RulesChanged
+from fsacd.core.records import Anomaly, CallEnded, CallOutcome, Record, StrategyFailed, StrategyReturned
+from fsacd.core.rules import Rules
+from fsacd.core.views import Explanation, Snapshot
+from fsacd.daemon import plugging, wiring
+from fsacd.daemon.drain import drain
+from fsacd.daemon.guarding import Guard
+from fsacd.daemon.plugging import CurrentPlugins, Reading, read
+from fsacd.daemon.resume import Continuation, rename_callers
+from fsacd.daemon.systemd import Notifier
+from fsacd.desk.rights import BY_SIGNAL, Principal, Verb, Wish
+from fsacd.errors import FsacdError, Refused
+from fsacd.esl.carried import Carried
+from fsacd.esl.control import CallControl
+from fsacd.esl.features import Desk
+from fsacd.esl.fence import instance_name
+from fsacd.esl.sync import Difference
+from fsacd.esl.translate import switch_of
+from fsacd.http import health
+from fsacd.http.access import Access
+from fsacd.http.api import CustomerDesk, DaemonStatus, StoreStatus, SwitchStatus
+from fsacd.http.app import make_app
+from fsacd.http.customer_forms import Forms
+from fsacd.http.server import ApiServer
+from fsacd.log import setup as logs
+from fsacd.metrics.exposition import Metrics
+from fsacd.process.trouble import Troubles
+from fsacd.runtime import watched
+from fsacd.runtime.loop import Runtime, monotonic_ms, settle_memory
+
+log = structlog.get_logger(__name__)
+
+_MEASURE_S = 1.0
+# A thread that computes (metrics, a file that is read, the spool searched) gives the interpreter up this often, and
+# delays a decision by no more.
+_SWITCH_INTERVAL_S = 0.001
+
+
+def run(path: Path) -> int:
+    """Run the daemon until a signal ends it; returns the exit code. Problems go to standard error, in sentences."""
+    try:
+        reading = read(path)
+    except ConfigErrors as errors:
+        logs.complain(str(errors))
+        return 2
+    log_config = reading.config.log
+    logs.setup(log_config.level, "json" if log_config.format == "json" else "console", log_config.number_digits)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    try:
+        daemon = Daemon(path, reading)
+        daemon.start()
+    except FsacdError as error:
+        logs.complain(str(error))
+        return 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, daemon.ask_to_stop)
+    gevent.signal_handler(signal.SIGHUP, daemon.reload_on_signal)
+    return daemon.serve()
+
+
+class Daemon:
+    """The whole daemon. Also what the API sees of it (fsacd.http.api.Daemon)."""
+
+    def __init__(self, path: Path, reading: Reading) -> None:
+        self._path = path
+        self._config = config = reading.config
+        self._started_ms = self._configured_ms = _wall_ms()
+        self._stopping = Signal()
+        self._troubles: list[Troubles] = []
+        rules = config.rules()
+        self.metrics = Metrics()
+        self.metrics.set_rules(rules)
+        self.metrics.begin_at_zero(config.switches, Difference)
+        self._plugins = CurrentPlugins(reading.catalogue)
+        self._journal = wiring.journal(config)
+        self._continuation = last = Continuation(self._journal, rules, self._plugins, secrets.randbits(63))
+        self.runtime = Runtime(
+            last.engine,
+            clock=last.clock,
+            on_decision=self.metrics.decided,
+            journal=self._journal,
+            ahead_ms=last.ahead_ms,
+        )
+        self._recognition = Recognition(limit=config.limits.customers, plan=config.number_plan.plan())
+        told = renamed_hours(last.hours, config.rules().renamed())
+        self._timetable = Timetable(config.opening_hours(), self.runtime.post, told=told)
+        self.metrics.watch_snapshot(self.runtime.snapshot)
+        self._desk = Desk(self.ask, monotonic_ms)
+        self.add_troubles(self._desk.troubles)
+        self.metrics.watch_pins(lambda: (len(self._desk.locked()), self._desk.locks))
+        self._carried = Carried()
+        self._controls = {
+            name: CallControl(
+                name,
+                wiring.link_settings(switch),
+                self.runtime,
+                config.lease_ms,
+                self._desk,
+                respect_outside_calls=switch.respect_outside_calls,
+                instance=instance_name(config.instance),
+                on_repair=self.metrics.reconciled,
+                on_unacknowledged=partial(self.metrics.unacknowledged, name),
+                carried=self._carried,
+            )
+            for name, switch in config.switches.items()
+        }
+        self._history = (
+            wiring.history(config, self.runtime, self._recognition, self._rename_customers) if config.store else None
+        )
+        api = wiring.api_settings(config)
+        explanations = self._history.explanations if self._history is not None else None
+        access = Access(api.tokens, rate=api.rate, burst=api.burst, clock=time.monotonic)
+        self._guard = Guard(self.runtime, self._desk, access)
+        self._guard.configure(config)
+        self.add_troubles(self._guard.troubles)
+        self.add_troubles(self._recognition.troubles)
+        customers = CustomerDesk(self._history.customers, self._customer_forms) if self._history is not None else None
+        app = make_app(
+            self, api, self.metrics.exposition, explanations=explanations, access=access, customers=customers
+        )
+        self.api = ApiServer(app, api, access, lambda path: health.page(self.status(), path))
+        self._notifier = Notifier()
+        for control in self._controls.values():
+            self.add_troubles(control.terms.troubles)
+        self._connect_parts()
+        self.add_troubles(watched.troubles)
+        for control in self._controls.values():
+            self.add_troubles(control.troubles)
+
+    def _connect_parts(self) -> None:
+        self.metrics.watch_parts(watched.failures)
+        self.runtime.set_sender(self._send)
+        self.runtime.set_busy_listener(self._set_busy)
+        self.runtime.add_sink(self.metrics.sink)
+        self.runtime.add_sink(_tell_log)
+        self.runtime.set_recognition(self._recognition.recognise)
+        self.add_troubles(lambda: plugging.troubles(self._continuation.engine.substituted()))
+        if self._journal is not None:
+            self.metrics.watch_journal(self._journal.state)
+            self.add_troubles(self._journal.troubles)
+        if self._history is not None:
+            for sink in self._history.sinks:
+                self.runtime.add_sink(sink)
+            self.metrics.watch_store(self._history.store.state)
+            self.add_troubles(self._history.store.troubles)
+            self.metrics.watch_explainer(self._history.explainer.state)
+
+    # --- life ---
+
+    def start(self) -> None:
+        """Bind the API and begin to connect. Raises FsacdError when an address is taken."""
+        self.api.start()
+        if self._history is not None:
+            self._history.start()
+            self._history.store.put(self._continuation.unwritten)
+        self._recognise_configured()
+        if self._journal is not None:
+            self._journal.begin(self._continuation.engine, self.runtime.post)
+        log_in = [agent_id for agent_id, agent in self._config.agents.items() if agent.login_at_start]
+        self._continuation.tell(self.runtime, self._controls, log_in)
+        watched.keep("callers by number", self._rename_callers, may_end=lambda: True)
+        self._desk.phones.sit(self._continuation.contacts())
+        self._guard.look_around()
+        self._timetable.start()
+        for control in self._controls.values():
+            control.start()
+        self._continuation.keep_time(self.runtime, self._controls.values())
+        settle_memory()
+        log.info("fsacd is up", version=fsacd.__version__, api=self.api.url, switches=list(self._controls))
+
+    def serve(self) -> int:
+        """Wait for the end; returns the exit code."""
+        watched.keep("readiness", self._tell_ready, may_end=lambda: True)
+        watched.keep("measuring", self._measure)
+        self._notifier.start_watchdog(self._is_sane)
+        while not self._stopping.wait(0.5):
+            if self.runtime.failure:
+                break
+        self._stop()
+        return 1 if self.runtime.failure else 0
+
+    def _rename_callers(self) -> None:
+        """What an earlier daemon has remembered stands under what the plan makes of the numbers."""
+        known = self._recognition
+        rename_callers(
+            self._continuation.engine, self.runtime.post, lambda number: known.remembered_as(known.identity(number))
+        )
+
+    def _rename_customers(self) -> None:
+        """Customers have other numbers, or have become one: what is remembered stands under their first numbers."""
+        rename_callers(self._continuation.engine, self.runtime.post, self._recognition.remembered_as)
+
+    def _tell_ready(self) -> None:
+        """READY once every switch that answers is in sync: at least one of them."""
+        while not any(control.in_sync or control.standing_by for control in self._controls.values()):
+            gevent.sleep(0.05)
+        self._notifier.ready("serving " + ", ".join(self._controls))
+
+    def _measure(self) -> None:
+        """Carry what the links have counted into the metrics, and into the log what nobody else may write there."""
+        seen = {name: control.stats() for name, control in self._controls.items()}
+        while True:
+            gevent.sleep(_MEASURE_S)
+            watched.listen()
+            logs.tell_repeats()
+            for name, control in self._controls.items():
+                before, stats = seen[name], control.stats()
+                seen[name] = stats
+                self.metrics.stands_by(name, control.standing_by)
+                if stats.probes != before.probes and stats.lag_ms is not None:
+                    self.metrics.event_lag(name, stats.lag_ms / 1000)
+                for _ in range(stats.reconnects - before.reconnects):
+                    self.metrics.reconnected(name)
+                for _ in range(stats.late_replies - before.late_replies):
+                    self.metrics.late_reply(name)
+                self.metrics.misbehaved(name, stats.nonsense - before.nonsense, stats.left_out - before.left_out)
+
+    def _stop(self) -> None:
+        log.info("fsacd is stopping; talks go on, and callers keep waiting for the next daemon")
+        self._notifier.stopping()
+        for control in self._controls.values():
+            control.retire()
+        if not self.runtime.failure:  # an engine that has failed ends no ring; the next daemon goes on with them
+            drain(self.runtime, self._controls, self._send, self._config.stop_ring_ms)
+        self.runtime.stop()
+        self.api.stop()
+        for control in self._controls.values():
+            control.stop()
+        self._timetable.stop()
+        if self._history is not None:
+            self._history.stop()
+        if self._journal is not None:
+            self._journal.close()
+
+    def ask_to_stop(self) -> None:
+        """End soon, in order."""
+        self._stopping.set()
+
+    # --- within a step: nothing here yields ---
+
+    def _send(self, command: Command) -> None:
+        control = self._controls.get(switch_of(command))
+        # A switch that was taken out of the configuration while there were calls on it: the engine hears no answer, and
+        # its deadlines do the rest.
+        if control is not None:
+            control.send(command)
+
+    def _set_busy(self, busy: bool) -> None:
+        for control in self._controls.values():
+            control.set_busy(busy=busy)
+
+    # --- what the API sees ---
+
+    def ask(self, wish: Wish, principal: Principal) -> None:
+        """Take a wish, whoever brings it. Raises Forbidden, Refused or Unavailable."""
+        self._guard.ask(wish, principal)
+
+    def snapshot(self) -> Snapshot:
+        """Everything the engine knows now."""
+        return self.runtime.snapshot()
+
+    def explain(self, call_id: str) -> tuple[Explanation, ...]:
+        """Why this call's agents were chosen, and why it waits if it does; as far as it is remembered."""
+        return self.runtime.explain(call_id)
+
+    def wall_ms(self, engine_ms: int) -> int:
+        """The engine's clock as Unix time in ms."""
+        return self.runtime.wall_ms(engine_ms)
+
+    def reload(self, principal: Principal, *, dry_run: bool = False, even_so: bool = False) -> str:
+        """Read the file again and swap the rules, or with `dry_run` say what that would do.
+
+        Raises Forbidden, or Refused and keeps the old ones: when the file has errors, or would throw callers out of
+        their queue without a place to go (`even_so`: they take the dialplan's fallback).
+        """
+        self._guard.demand(principal, Verb.RELOAD)
+        try:
+            result = self._reload(dry_run=dry_run, even_so=even_so)
+        except Refused as refused:
+            log.warning("reload refused", by=principal.subject, why=str(refused), problems=list(refused.problems))
+            raise
+        log.info("reload", by=principal.subject, result=result)
+        return result
+
+    def _reload(self, *, dry_run: bool, even_so: bool) -> str:
+        self._notifier.reloading()
+        # In a real thread: ten thousand agents take seconds to read, and calls must not wait for that.
+        reading = gevent.get_hub().threadpool.apply(_read, (self._path,))
+        if isinstance(reading, ConfigErrors):
+            self._notifier.ready("serving with the old configuration: the new one has errors")
+            problems = tuple(str(problem) for problem in reading.problems)
+            raise Refused("the configuration has errors; the old one stays in force", problems) from reading
+        config = reading.config
+        rules = config.rules()
+        # From here to the change nothing yields: who is here now is whom it concerns.
+        told = self._effects(rules)
+        if dry_run or (told.throws_out and not even_so):
+            self._notifier.ready("serving with the configuration as it was")
+        if dry_run:
+            said = [*told.told, *told.throws_out]
+            return "; ".join(["nothing was changed; a reload would do this", *(said or ["nothing to anybody here"])])
+        if told.throws_out and not even_so:
+            raise Refused("callers would lose their place; the old configuration stays in force", told.throws_out)
+        self._plugins.catalogue = reading.catalogue
+        self.metrics.set_rules(rules)
+        self.runtime.ask(RulesChanged(rules))
+        self._timetable.replace(config.opening_hours(), rules.renamed())
+        self._guard.configure(config)
+        needs_restart = [
+            part
+            for part in ("switches", "api", "store", "journal", "log", "lease_ms", "instance", "number_plan")
+            if _at_start(config, part) != _at_start(self._config, part)
+        ]
+        self._config, self._configured_ms = config, _wall_ms()
+        self._recognise_configured()
+        settle_memory()
+        self._notifier.ready("serving")
+        result = "the new configuration is in force"
+        if needs_restart:
+            result = f"queues, agents and tokens are in force; changes in {', '.join(needs_restart)} need a restart"
+        return "; ".join([result, *told.told])
+
+    def _effects(self, rules: Rules) -> Effects:
+        view = self.runtime.snapshot()
+        calls = [(call.queue, call.state) for call in view.calls]
+        return effects(rules, calls, {agent.agent_id: agent.state for agent in view.agents})
+
+    def _recognise_configured(self) -> None:
+        self._recognition.believes_unmarked = self._config.believe_numbers == "always"
+        self._recognition.may_see = self._config.may_see()
+        self._carried.replace(self._config.agent_variables())
+        if self._recognition.limit != self._config.limits.customers:
+            self._recognition.limit = self._config.limits.customers
+            if self._history is not None:
+                self._history.customer_feed.read_anew()
+        left_out = self._recognition.replace_configured(self._config.known_customers())
+        if left_out:
+            log.warning("customers", what=left_out)
+
+    def _customer_forms(self) -> Forms:
+        return Forms(wiring.customer_terms(self._config), self._recognition.plan, self._recognition.is_configured)
+
+    def resync(self, principal: Principal) -> str:
+        """Compare engine and switches now, in the background. Raises Forbidden, or Refused when none is ours to ask."""
+        self._guard.demand(principal, Verb.RESYNC)
+        asked = [name for name, control in self._controls.items() if control.resync()]
+        if not asked:
+            raise Refused("this daemon serves no switch now")
+        return f"comparing with {', '.join(asked)}; what has to be repaired is counted and logged"
+
+    def reload_on_signal(self) -> None:
+        """SIGHUP."""
+        try:
+            self.reload(BY_SIGNAL)
+        except Refused:
+            pass  # the log has it
+        except FsacdError as error:
+            log.warning("reload failed", why=str(error))
+
+    def status(self) -> DaemonStatus:
+        """The daemon, its links and its database."""
+        return DaemonStatus(
+            instance=self._config.instance,
+            version=fsacd.__version__,
+            started_ms=self._started_ms,
+            configured_ms=self._configured_ms,
+            switches=tuple(self._switch_status(name, control) for name, control in self._controls.items()),
+            store=self._store_status(),
+            stopping=self._stopping.is_set(),
+            failure=self.runtime.failure,
+            troubles=tuple(trouble for troubles in self._troubles for trouble in troubles()),
+        )
+
+    def add_troubles(self, troubles: Troubles) -> None:
+        """Ask this function, too, whenever somebody wants to know what is wrong now."""
+        self._troubles.append(troubles)
+
+    def _switch_status(self, name: str, control: CallControl) -> SwitchStatus:
+        stats = control.stats()
+        return SwitchStatus(
+            name=name,
+            connected=control.in_sync,
+            standing_by=control.standing_by,
+            detail=control.detail,
+            since_ms=self.runtime.wall_ms(self.runtime.engine_ms(control.since_ms)),
+            event_lag_ms=stats.lag_ms,
+            events=stats.events,
+            reconnects=stats.reconnects,
+            pending=stats.pending,
+        )
+
+    def _store_status(self) -> StoreStatus:
+        if self._history is None:
+            return StoreStatus()
+        state = self._history.store.state()
+        return StoreStatus(
+            configured=True,
+            connected=state.connected,
+            detail=state.error or "",
+            queued=state.queued,
+            written=state.written,
+            dropped=state.dropped,
+        )
+
+    def _is_sane(self) -> bool:
+        return not self.runtime.failure
+
+
+def _read(path: Path) -> Reading | ConfigErrors:
+    """The errors as a value: gevent prints a traceback of whatever is raised in a thread of its pool."""
+    try:
+        return read(path)
+    except ConfigErrors as errors:
+        return errors
+
+
+def _at_start(config: Config, part: str) -> object:
+    """What of a part of the configuration holds until the next start; who has a token is not among it."""
+    return config.api.model_copy(update={"tokens": ()}) if part == "api" else getattr(config, part)
+
+
+def _tell_log(records: Sequence[Record]) -> None:
+    for record in records:
+        if isinstance(record, CallEnded):
+            # Who is refused has waited nowhere, and whoever can call can be refused as often as they like.
+            refused = record.outcome is CallOutcome.REFUSED
+            say = partial(logs.seldom, log.info, record.detail) if refused else log.info
+            say(
+                "call ended",
+                call=record.call_id,
+                queue=record.queue,
+                outcome=str(record.outcome),
+                detail=record.detail,
+                agent=record.agent_id,
+                waited_ms=record.waited_ms,
+                talked_ms=record.talked_ms,
+                offers=record.offers,
+                caller=logs.number(record.number),
+            )
+        elif isinstance(record, Anomaly):
+            logs.seldom(log.warning, record.kind, "anomaly", kind=record.kind, what=record.text)
+        elif isinstance(record, StrategyFailed):
+            again_s = None if record.again_ms is None else (record.again_ms - record.at_ms) / 1_000
+            log.error(
+                "a plugin failed; the queue goes on without it",
+                queue=record.queue,
+                what=record.why,
+                tried_again_in_s=again_s,
+            )
+        elif isinstance(record, StrategyReturned):
+            log.info("a plugin that failed is tried again", queue=record.queue, plugin=record.plugin)
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,173 @@
+"""A daemon that goes on where another one stopped: to it, the time between is a cut of every link.
+
+The engine comes back as it was. What has happened to its legs meanwhile is found out as after any cut, and until then
+no deadline is acted on: a phone that was ringing may have been answered long ago.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Final, Protocol
+
+import gevent
+import structlog
+
+from fsacd.core.engine import Engine
+from fsacd.core.events import (
+    AgentLoggedIn,
+    CallersForgotten,
+    Event,
+    LastAgentsKnown,
+    Leg,
+    RulesChanged,
+    SwitchLost,
+    SwitchRestarted,
+)
+from fsacd.core.plugins import Plugins
+from fsacd.core.records import CallEnded, OfferClosed, Record
+from fsacd.core.rules import Rules
+from fsacd.journal.journal import Journal
+from fsacd.runtime import watched
+from fsacd.runtime.loop import Runtime, monotonic_ms
+
+log = structlog.get_logger(__name__)
+
+# Deadlines wait for the switches, but not for one that does not come.
+_WAIT_FOR_SYNC_S: Final = 5.0
+_LOOK_S: Final = 0.02
+# So many numbers are read at a time, and then the calls go first.
+_NUMBERS_AT_ONCE: Final = 50
+_BREATH_S: Final = 0.0005
+
+
+class Control(Protocol):
+    """What is needed of a switch's call control."""
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether engine and switch agree."""
+        ...
+
+    def remember_outside(self, legs: Iterable[tuple[str, Leg]]) -> None:
+        """Calls of agents without us that were there before."""
+        ...
+
+    def remember_epoch(self, epoch: int) -> None:
+        """In which epoch of the fence we served it last."""
+        ...
+
+    def check_fence(self) -> None:
+        """Tell the engine if the switch is not ours any more."""
+        ...
+
+
+class Continuation:
+    """The engine of a first start, or of one that goes on; `journal` None: every start is a first one."""
+
+    def __init__(self, journal: Journal | None, rules: Rules, plugins: Plugins, seed: int) -> None:
+        recovered = journal.recover(plugins) if journal is not None else None
+        self.clock: Callable[[], int] = journal.clock if journal is not None else monotonic_ms
+        self.ahead_ms = journal.clock.ahead_ms if journal is not None else 0
+        self.hours: Mapping[str, bool] = journal.hours if journal is not None else {}
+        self._rules = rules
+        self._goes_on = recovered is not None
+        # Whom the daemon before knew: they are as they were, and nobody logs them in anew.
+        self._known: frozenset[str] = frozenset()
+        # Calls and offers whose rows of history may be missing; those that are there already do no harm.
+        self.unwritten: tuple[Record, ...] = ()
+        if recovered is None:
+            self.engine = Engine(rules, plugins, self.clock(), seed=seed)
+            return
+        self.engine = recovered.engine
+        assert journal is not None
+        erased = journal.is_to_be_erased()
+        self.unwritten = tuple(_without_erased(record, erased) for record in recovered.lately_ended)
+        view = self.engine.snapshot(recovered.last_ms)
+        self._known = frozenset(agent.agent_id for agent in view.agents)
+        log.info(
+            "going on where the last daemon stopped",
+            calls=len(view.calls),
+            agents_logged_in=sum(agent.state != "logged_out" for agent in view.agents),
+            entries=recovered.entries,
+            away_s=round((self.clock() - recovered.last_ms) / 1_000, 1),
+        )
+
+    def contacts(self) -> dict[str, str]:
+        """Where each agent can be reached, by what he said at his log-in."""
+        return {agent.agent_id: agent.contact for agent in self.engine.snapshot(self.engine.now_ms).agents}
+
+    def tell(self, runtime: Runtime, controls: Mapping[str, Control], log_in: Collection[str]) -> None:
+        """Tell the engine what is new: no link is up, the configuration as it is now, and who is logged in by it."""
+        if self._goes_on:
+            self._tell_changes(runtime, controls)
+        for agent_id in log_in:
+            if agent_id not in self._known:
+                runtime.post(AgentLoggedIn(agent_id, "configuration"))
+
+    def _tell_changes(self, runtime: Runtime, controls: Mapping[str, Control]) -> None:
+        facts: list[Event] = []
+        for switch, _ in self.engine.snapshot(self.engine.now_ms).switches:
+            facts.append(SwitchLost(switch))
+            if switch not in controls:
+                # It is not configured any more: what was on it cannot be reached.
+                facts.append(SwitchRestarted(switch))
+        for fact in facts:
+            runtime.post(fact)
+        for name, control in controls.items():
+            control.remember_outside(self.engine.outside_legs(name))
+            control.remember_epoch(self.engine.epoch_of(name))
+        if not self.engine.works_by(self._rules):
+            runtime.post(RulesChanged(self._rules))
+
+    def keep_time(self, runtime: Runtime, controls: Collection[Control]) -> None:
+        """Begin to act on deadlines: at once, or when the switches have said what has happened meanwhile."""
+        if self._goes_on:
+            watched.keep("start of the timer", lambda: _keep_time_in_sync(runtime, controls), may_end=lambda: True)
+        else:
+            _keep_time(runtime, controls)
+
+
+def _without_erased(record: CallEnded | OfferClosed, is_erased: Callable[[str], bool]) -> Record:
+    """Who was to be erased meanwhile is not brought back."""
+    if isinstance(record, CallEnded) and is_erased(record.number):
+        return replace(record, number="", name="", customer="", leg_uuid=None, customer_id=0)
+    return record
+
+
+def _keep_time_in_sync(runtime: Runtime, controls: Collection[Control]) -> None:
+    until = time.monotonic() + _WAIT_FOR_SYNC_S
+    while time.monotonic() < until and not all(control.in_sync for control in controls):
+        gevent.sleep(_LOOK_S)
+    _keep_time(runtime, controls)
+
+
+def _keep_time(runtime: Runtime, controls: Collection[Control]) -> None:
+    def check_fences() -> None:
+        for control in controls:
+            control.check_fence()
+
+    runtime.start(check_fences)
+
+
+def rename_callers(engine: Engine, post: Callable[[Event], None], key_of: Callable[[str], str]) -> None:
+    """Let those whose last agent is known be known by what `key_of` makes of their numbers; others run meanwhile.
+
+    The last daemon had another number plan, perhaps, or none; or two numbers have become one customer's. Where nothing
+    is another, nothing is told.
+    """
+    before = {number: engine.last_agent_of(number) for number in engine.numbers_remembered()}
+    decided: set[str] = set()
+    # The latest first: of several numbers that mean one caller, what was last is so.
+    for place, number in enumerate(reversed(before), 1):
+        if place % _NUMBERS_AT_ONCE == 0:
+            gevent.sleep(_BREATH_S)
+        key, agent_id = key_of(number), engine.last_agent_of(number)
+        if key != number and agent_id:
+            # Whom they have talked with meanwhile is newer than anything here.
+            is_latest = key and key not in decided and engine.last_agent_of(key) == before.get(key, "")
+            post(CallersForgotten((number, key) if is_latest else (number,)))
+            if is_latest:
+                post(LastAgentsKnown(((key, agent_id),)))
+        decided.add(key)

@@ -1,0 +1,1 @@
+"""What people at their desks may do."""

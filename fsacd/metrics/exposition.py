@@ -1,0 +1,382 @@
+"""What Prometheus may ask: counters from the records, gauges from a snapshot, and how we ourselves do.
+
+`config/prometheus/README.md` defines each metric. Base units; no number, name or uuid of a caller is ever a label, and
+the words in labels are the configuration's or come from lists with an end.
+
+A scrape copies the numbers where calls are decided, in one go, and renders the copy in a thread. Whoever asks within a
+second of the last one gets the same text: however many ask, and however often, the calls pay once a second at most.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import assert_never, get_args
+
+import gevent
+from gevent.hub import get_hub
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from fsacd import __version__
+from fsacd.core.records import (
+    AgentStateEnded,
+    Anomaly,
+    AnomalyKind,
+    CallConnected,
+    CallEnded,
+    CallJoined,
+    CallMoved,
+    CallOutcome,
+    ChangeMade,
+    DecisionMade,
+    Elsewhere,
+    OfferClosed,
+    Record,
+    StrategyFailed,
+    StrategyReturned,
+)
+from fsacd.core.rules import QueueRules, Rules
+from fsacd.core.views import Snapshot
+from fsacd.errors import Unavailable
+from fsacd.metrics import gauges
+from fsacd.metrics.gauges import ExplainerCounts, JournalCounts, StoreCounts
+from fsacd.metrics.series import OTHER, Distribution, Series, Words, counter, gauge
+from fsacd.runtime import watched
+
+# The queue of calls that name one we do not know; no configured queue can have brackets in its name.
+UNKNOWN_QUEUE = "(unknown)"
+_WAIT_BUCKETS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800)
+_TALK_BUCKETS = (5, 10, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600)
+_DECISION_BUCKETS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.25)
+# For so long a text serves all who ask.
+_FRESH_S = 1.0
+
+
+class _Calls:
+    """What is counted by queue."""
+
+    def __init__(self) -> None:
+        self.offered = counter("calls_offered", "Calls that joined the queue.", "queue")
+        self.connected = counter("calls_connected", "Connections of a caller and an agent, as they come.", "queue")
+        self.answered = counter("calls_answered", "Finished calls that an agent answered.", "queue")
+        self.answered_in_time = counter(
+            "calls_answered_within_service_level", "Of these, those that waited no longer than the threshold.", "queue"
+        )
+        self.abandoned = counter("calls_abandoned", "Calls whose caller hung up while waiting.", "queue")
+        self.abandoned_short = counter(
+            "calls_abandoned_short", "Of these, those within the short-abandon limit.", "queue"
+        )
+        self.abandoned_in_time = counter(
+            "calls_abandoned_within_service_level",
+            "Of the abandoned, those beyond the short-abandon limit that waited no longer than the threshold.",
+            "queue",
+        )
+        self.overflowed = counter(
+            "calls_overflowed", "Calls that left the queue for another target, by why.", "queue", "why"
+        )
+        self.refused = counter("calls_refused", "Calls that never stood in a queue.", "queue")
+        self.ended = counter("calls_ended", "Finished calls, each once.", "queue", "outcome")
+        self.wait = Distribution(
+            _WAIT_BUCKETS, "wait_seconds", "Wait of finished calls, ringing included.", "queue", "outcome"
+        )
+        self.talk = Distribution(_TALK_BUCKETS, "talk_seconds", "Talk of finished calls.", "queue")
+        self.decisions = counter("decisions", "Decisions to ring an agent for a call.", "queue")
+        self.offers = counter("offers", "Finished offers of a call to an agent.", "queue", "outcome", "reason")
+        self.failures = counter(
+            "strategy_failures", "Failures of a plugin, whose work another one has taken over.", "queue", "plugin"
+        )
+
+    def by_queue(self) -> tuple[Series, ...]:
+        """The counters whose only label is the queue, which begin at zero."""
+        return (
+            self.offered, self.connected, self.answered, self.answered_in_time,
+            self.abandoned, self.abandoned_short, self.abandoned_in_time, self.refused, self.decisions,
+        )  # fmt: skip
+
+    def all(self) -> tuple[Series | Distribution, ...]:
+        return (*self.by_queue(), self.overflowed, self.ended, self.wait, self.talk, self.offers, self.failures)
+
+
+class _Daemon:
+    """What is counted about ourselves and our links."""
+
+    def __init__(self) -> None:
+        self.agent_seconds = counter("agent_state_seconds", "Time agents spent in a state, as it ends.", "state")
+        self.changes = counter("changes", "Changes that somebody made by hand.", "kind")
+        self.lost = counter(
+            "lost_callers", "Callers lost by no wish of their own: their switch crashed or forgot them."
+        )
+        # An alert sees how a counter grows: one that is born at 1 has not grown.
+        self.lost.values[()] = 0
+        self.anomalies = counter("anomalies", "What should not have been, and was dealt with.", "kind")
+        self.anomalies.values.update({(kind,): 0 for kind in (*get_args(AnomalyKind), OTHER)})
+        self.decision = Distribution(_DECISION_BUCKETS, "decision_seconds", "Time the engine took for one event.")
+        self.lag = gauge("event_lag_seconds", "Age of the last probe event when it arrived.", "switch")
+        self.reconnects = counter("link_reconnects", "Connections to a switch after the first.", "switch")
+        self.late_replies = counter("link_late_replies", "Replies that came after their deadline.", "switch")
+        self.unacknowledged = counter(
+            "unacknowledged_calls", "Calls whose caller did not acknowledge the answer, and which are none.", "switch"
+        )
+        self.nonsense = counter("link_nonsense", "Connections ended for what no FreeSWITCH says.", "switch")
+        self.left_out = counter("link_messages_left_out", "Messages that were too large to be looked at.", "switch")
+        self.parts = counter("part_failures", "Failures of a part of the daemon, by a fault of its own.", "part")
+        self.standing_by = gauge("switch_standing_by", "1 while another daemon serves the switch.", "switch")
+        self.reconciled = counter("reconciled", "Differences between engine and switch that were repaired.", "kind")
+        self.build = gauge("build_info", "What runs.", "version", "python")
+        self.build.values[__version__, platform.python_version()] = 1
+
+    def all(self) -> tuple[Series | Distribution, ...]:
+        return (
+            self.agent_seconds, self.changes, self.lost, self.anomalies, self.decision, self.lag, self.reconnects,
+            self.late_replies, self.unacknowledged, self.nonsense, self.left_out, self.parts, self.standing_by,
+            self.reconciled, self.build,
+        )  # fmt: skip
+
+
+class _Frozen:
+    """What one scrape has copied, as prometheus-client's renderer asks for it; may be asked in another thread."""
+
+    def __init__(self, ours: Sequence[Callable[[], Metric]], process: Collector) -> None:
+        self._ours = ours
+        self._process = process
+
+    def collect(self) -> Iterator[Metric]:
+        for build in self._ours:
+            yield build()
+        yield from self._process.collect()
+
+
+class Metrics(Collector):
+    """All metrics of one daemon, registered in `registry`. `clock` is monotonic, in seconds."""
+
+    def __init__(self, registry: CollectorRegistry | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.registry = CollectorRegistry(auto_describe=False) if registry is None else registry
+        self._queues: dict[str, QueueRules] = {}
+        self._calls = _Calls()
+        self._daemon = _Daemon()
+        self._words: defaultdict[str, Words] = defaultdict(Words)
+        self._snapshot: Callable[[], Snapshot] | None = None
+        self._store: Callable[[], StoreCounts] | None = None
+        self._parts: Callable[[], Mapping[str, int]] = dict
+        self._explainer: Callable[[], ExplainerCounts] | None = None
+        self._journal: Callable[[], JournalCounts] | None = None
+        self._pins: Callable[[], tuple[int, int]] | None = None
+        self._clock = clock
+        self._text: tuple[float, bytes] | None = None
+        self._rendering: gevent.Greenlet | None = None
+        self.registry.register(self)
+        self._process = ProcessCollector(registry=self.registry)
+
+    def begin_at_zero(self, switches: Iterable[str], repairs: Iterable[str]) -> None:
+        """The switches there are, and the kinds of differences that may be repaired (see `_Daemon`)."""
+        for switch in switches:
+            self._daemon.reconnects.values[switch,] += 0
+            self._daemon.late_replies.values[switch,] += 0
+            self._daemon.unacknowledged.values[switch,] += 0
+            self.misbehaved(switch, 0, 0)
+        for kind in repairs:
+            self._daemon.reconciled.values[kind,] += 0
+
+    def set_rules(self, rules: Rules) -> None:
+        """The queues to count for, at the start and at each reload; a queue that is gone takes its series along."""
+        for gone in self._queues.keys() - rules.queues.keys():
+            for series in self._calls.all():
+                for labels in [labels for labels in series.values if labels[0] == gone]:
+                    del series.values[labels]
+        self._queues = dict(rules.queues)
+        for queue in self._queues:
+            for series in self._calls.by_queue():
+                series.values[queue,] += 0
+            for outcome in (CallOutcome.ANSWERED, CallOutcome.ABANDONED):
+                _ = self._calls.ended.values[queue, outcome.value], self._calls.wait.values[queue, outcome.value]
+            _ = self._calls.talk.values[queue,]
+        self._set_plugins()
+
+    def _set_plugins(self) -> None:
+        """For each queue the plugins it uses, from zero; those it has used before a reload are gone."""
+        failures = self._calls.failures.values
+        used = {
+            (queue, plugin)
+            for queue, rules in self._queues.items()
+            for plugin in (rules.strategy, rules.call_order)
+            if plugin is not None
+        }
+        for gone in [labels for labels in failures if labels not in used]:
+            del failures[gone]
+        for labels in used:
+            failures[labels] += 0
+
+    def watch_snapshot(self, snapshot: Callable[[], Snapshot]) -> None:
+        """Where gauges come from at a scrape."""
+        self._snapshot = snapshot
+
+    def watch_store(self, state: Callable[[], StoreCounts]) -> None:
+        """Where the store's figures come from at a scrape."""
+        self._store = state
+
+    def watch_journal(self, state: Callable[[], JournalCounts]) -> None:
+        """Where the journal's figures come from at a scrape."""
+        self._journal = state
+
+    def watch_explainer(self, state: Callable[[], ExplainerCounts]) -> None:
+        """Where the figures of the explained decisions come from at a scrape."""
+        self._explainer = state
+
+    def watch_pins(self, state: Callable[[], tuple[int, int]]) -> None:
+        """Where the figures of guessed PINs come from: agents locked now, and locks since the start."""
+        self._pins = state
+
+    def decided(self, seconds: float) -> None:
+        """The engine took this long for one event."""
+        self._daemon.decision.observe(seconds)
+
+    def event_lag(self, switch: str, seconds: float) -> None:
+        """A probe event of ours came back after this long."""
+        self._daemon.lag.values[switch,] = seconds
+
+    def reconnected(self, switch: str) -> None:
+        """The link to a switch is up again."""
+        self._daemon.reconnects.values[switch,] += 1
+
+    def misbehaved(self, switch: str, nonsense: int, left_out: int) -> None:
+        """So many more of the switch's connections were ended for nonsense, and messages of it left out."""
+        self._daemon.nonsense.values[switch,] += nonsense
+        self._daemon.left_out.values[switch,] += left_out
+
+    def watch_parts(self, failures: Callable[[], Mapping[str, int]]) -> None:
+        """Where the failures of the daemon's parts come from at a scrape."""
+        self._parts = failures
+
+    def late_reply(self, switch: str) -> None:
+        """A reply came when nobody waited for it any more."""
+        self._daemon.late_replies.values[switch,] += 1
+
+    def unacknowledged(self, switch: str) -> None:
+        """A caller has not acknowledged our answer."""
+        self._daemon.unacknowledged.values[switch,] += 1
+
+    def stands_by(self, switch: str, stands_by: bool) -> None:
+        """Whether another daemon serves this switch."""
+        self._daemon.standing_by.values[switch,] = stands_by
+
+    def reconciled(self, kind: str) -> None:
+        """Engine and switch differed in this way, and the difference was repaired."""
+        self._daemon.reconciled.values[kind,] += 1
+
+    def sink(self, records: Sequence[Record]) -> None:
+        """Count records; a sink of the runtime."""
+        for record in records:
+            self._count(record)
+
+    def _count(self, record: Record) -> None:
+        calls = self._calls
+        match record:
+            case CallJoined():
+                calls.offered.values[self._queue(record.queue),] += 1
+            case CallConnected():
+                calls.connected.values[self._queue(record.queue),] += 1
+            case CallMoved():
+                # An operator's name stands behind "asked by".
+                why = "asked" if record.why.startswith("asked") else self._words["why"](record.why)
+                calls.overflowed.values[self._queue(record.from_queue), why] += 1
+            case CallEnded():
+                self._count_ended(record)
+            case OfferClosed():
+                reason = self._words["reason"](record.reason)
+                calls.offers.values[self._queue(record.queue), record.outcome.value, reason] += 1
+            case AgentStateEnded():
+                state = self._words["state"](record.state)
+                self._daemon.agent_seconds.values[state,] += (record.ended_ms - record.started_ms) / 1_000
+            case DecisionMade():
+                calls.decisions.values[self._queue(record.queue),] += 1
+            case StrategyFailed():
+                failures, labels = calls.failures.values, (self._queue(record.queue), record.plugin)
+                failures[labels if labels in failures else (labels[0], OTHER)] += 1
+            case StrategyReturned():
+                pass  # the gauge of what is substituted now tells it
+            case ChangeMade():
+                self._daemon.changes.values[self._words["change"](record.kind),] += 1
+            case Anomaly():
+                self._daemon.anomalies.values[self._words["kind"](record.kind),] += 1
+            case _:
+                assert_never(record)
+
+    def _count_ended(self, call: CallEnded) -> None:
+        calls = self._calls
+        queue = self._queue(call.queue)
+        rules = self._queues.get(queue)
+        in_time = rules is not None and call.waited_ms <= rules.service_level_ms
+        calls.ended.values[queue, call.outcome.value] += 1
+        if call.outcome is CallOutcome.REFUSED:
+            calls.refused.values[queue,] += 1
+            return
+        calls.wait.observe(call.waited_ms / 1_000, queue, call.outcome.value)
+        match call.outcome:
+            case CallOutcome.ANSWERED:
+                calls.answered.values[queue,] += 1
+                calls.answered_in_time.values[queue,] += in_time
+                calls.talk.observe(call.talked_ms / 1_000, queue)
+            case CallOutcome.ABANDONED:
+                is_short = rules is not None and call.waited_ms < rules.short_abandon_ms
+                calls.abandoned.values[queue,] += 1
+                calls.abandoned_short.values[queue,] += is_short
+                calls.abandoned_in_time.values[queue,] += in_time and not is_short
+            case CallOutcome.OVERFLOWED:
+                calls.overflowed.values[queue, self._words["why"](call.detail)] += 1
+            case CallOutcome.LOST:
+                self._daemon.lost.values[()] += call.detail not in tuple(Elsewhere)
+            case CallOutcome.HUNG_UP | CallOutcome.LEFT:
+                pass  # counted as ended
+
+    def _queue(self, name: str) -> str:
+        return name if name in self._queues else UNKNOWN_QUEUE
+
+    def exposition(self) -> tuple[bytes, str]:
+        """The text for Prometheus, at most a second old, and its content type; the calls go on meanwhile."""
+        if self._text is None or self._clock() - self._text[0] >= _FRESH_S:
+            # One renders for all who come meanwhile. It is nobody's own: who gives up waiting takes it from nobody.
+            before = self._text
+            if self._rendering is None or self._rendering.ready():
+                self._rendering = watched.brief("metrics", self._render)
+            self._rendering.get()
+            if self._text is before:
+                raise Unavailable("the metrics could not be made; the log says why")
+        assert self._text is not None
+        return self._text[1], CONTENT_TYPE_LATEST
+
+    def _render(self) -> None:
+        frozen, at = _Frozen(self._freeze(), self._process), self._clock()
+        self._text = at, get_hub().threadpool.apply(generate_latest, (frozen,))
+
+    def collect(self) -> Iterable[Metric]:
+        """What prometheus-client asks for, by the numbers of this moment."""
+        for build in self._freeze():
+            yield build()
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registering us must not take a snapshot."""
+        return ()
+
+    def _all(self) -> Iterator[Series | Distribution]:
+        yield from self._calls.all()
+        yield from self._daemon.all()
+
+    def _freeze(self) -> list[Callable[[], Metric]]:
+        for part, count in self._parts().items():
+            self._daemon.parts.values[part,] = count
+        series = list(self._all())
+        if self._snapshot is not None:
+            series.extend(gauges.now(self._snapshot()))
+        if self._store is not None:
+            series.extend(gauges.stored(self._store()))
+        if self._explainer is not None:
+            series.extend(gauges.explained(self._explainer()))
+        if self._journal is not None:
+            series.extend(gauges.journaled(self._journal()))
+        if self._pins is not None:
+            series.extend(gauges.guessed(*self._pins()))
+        return [one.family() for one in series]

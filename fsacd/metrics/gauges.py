@@ -1,0 +1,169 @@
+"""What a look at the daemon's parts shows at the moment of a scrape: series from a snapshot and from counts."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fsacd.core.views import Snapshot
+from fsacd.metrics.series import Series, counter, gauge
+
+AGENT_STATES = ("logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back", "busy")
+
+
+class StoreCounts(Protocol):
+    """What we show of the store."""
+
+    @property
+    def connected(self) -> bool: ...  # noqa: D102 - the names say it; fsacd.store.postgres.StoreState documents them
+    @property
+    def queued(self) -> int: ...  # noqa: D102
+    @property
+    def written(self) -> int: ...  # noqa: D102
+    @property
+    def duplicates(self) -> int: ...  # noqa: D102
+    @property
+    def dropped(self) -> int: ...  # noqa: D102
+    @property
+    def refused(self) -> int: ...  # noqa: D102
+    @property
+    def safe(self) -> bool: ...  # noqa: D102
+    @property
+    def spooled_bytes(self) -> int: ...  # noqa: D102
+    @property
+    def unspooled(self) -> int: ...  # noqa: D102
+    @property
+    def corrupt(self) -> int: ...  # noqa: D102
+
+
+class JournalCounts(Protocol):
+    """What we show of the journal."""
+
+    @property
+    def writing(self) -> bool: ...  # noqa: D102 - the names say it; fsacd.journal.journal.JournalState documents them
+    @property
+    def entries(self) -> int: ...  # noqa: D102
+    @property
+    def bytes(self) -> int: ...  # noqa: D102
+    @property
+    def lost(self) -> int: ...  # noqa: D102
+    @property
+    def errors(self) -> int: ...  # noqa: D102
+    @property
+    def sync_lag_s(self) -> float: ...  # noqa: D102
+    @property
+    def snapshots(self) -> int: ...  # noqa: D102
+    @property
+    def snapshot_failures(self) -> int: ...  # noqa: D102
+
+
+class ExplainerCounts(Protocol):
+    """What we show of the explaining of decisions."""
+
+    @property
+    def queued(self) -> int: ...  # noqa: D102 - the names say it; fsacd.store.explanations.ExplainerState documents them
+    @property
+    def explained(self) -> int: ...  # noqa: D102
+    @property
+    def forgotten(self) -> int: ...  # noqa: D102
+    @property
+    def dropped(self) -> int: ...  # noqa: D102
+    @property
+    def failed(self) -> int: ...  # noqa: D102
+
+
+def now(snapshot: Snapshot) -> list[Series]:
+    """Queues and agents as they are."""
+    waiting = gauge("calls_waiting", "Calls that no agent has answered yet.", "queue")
+    ringing = gauge("calls_ringing", "Of these, those for whom an agent's phone rings.", "queue")
+    talking = gauge("calls_talking", "Calls in talk.", "queue")
+    oldest = gauge("oldest_wait_seconds", "Wait of the call that waits longest; 0 when none does.", "queue")
+    ready = gauge("queue_agents_ready", "Agents of the queue who are ready.", "queue")
+    logged_in = gauge("queue_agents_logged_in", "Agents of the queue who are logged in.", "queue")
+    resting = gauge(
+        "queue_agents_not_ready", "Agents of the queue who are at work, and not ready for this one queue.", "queue"
+    )
+    is_open = gauge("queue_open", "1 while the queue is open.", "queue")
+    estimate = gauge("estimated_wait_seconds", "Wait of a call that joined now; absent: nobody is on duty.", "queue")
+    substituted = gauge(
+        "strategy_substituted", "1 while a plugin of the queue has failed and another rule does its work.", "queue"
+    )
+    for queue in snapshot.queues:
+        substituted.values[queue.name,] = bool(queue.substituted)
+        waiting.values[queue.name,] = queue.waiting + queue.offered
+        ringing.values[queue.name,] = queue.offered
+        talking.values[queue.name,] = queue.talking
+        oldest.values[queue.name,] = (queue.oldest_wait_ms or 0) / 1_000
+        ready.values[queue.name,] = queue.agents_ready
+        logged_in.values[queue.name,] = queue.agents_logged_in
+        resting.values[queue.name,] = queue.agents_not_ready
+        is_open.values[queue.name,] = queue.is_open
+        if queue.estimated_wait_ms is not None:
+            estimate.values[queue.name,] = queue.estimated_wait_ms / 1_000
+    agents = gauge("agents", "Agents by state.", "state")
+    agents.values.update({(state,): 0 for state in AGENT_STATES})
+    for agent in snapshot.agents:
+        agents.values[agent.state,] += 1
+    switches = gauge("switch_up", "1 while the link to the switch is in sync.", "switch")
+    switches.values.update({(name,): is_up for name, is_up in snapshot.switches})
+    by_queue = [waiting, ringing, talking, oldest, ready, logged_in, resting, is_open, estimate, substituted]
+    return [*by_queue, agents, switches]
+
+
+def stored(state: StoreCounts) -> list[Series]:
+    """History on its way to the database."""
+    up = gauge("store_up", "1 while there is a connection to the database.")
+    queued = gauge("store_queued_rows", "Rows of history that wait to be written.")
+    written = counter("store_written_rows", "Rows of history written.")
+    duplicates = counter("store_duplicate_rows", "Rows that were there already.")
+    dropped = counter("store_dropped_rows", "Rows lost because the queue to the database was full.")
+    refused = counter("store_refused_rows", "Rows that the database refused.")
+    safe = gauge("store_spool_up", "1 while rows that wait survive the end of the daemon, on disk.")
+    spooled = gauge("store_spool_bytes", "Disk that the spool uses.")
+    unspooled = counter("store_unspooled_rows", "Rows that could not be written to the spool, and waited in memory.")
+    corrupt = counter("store_corrupt_lines", "Lines of the spool that could not be used.")
+    for series, value in (
+        (up, state.connected), (queued, state.queued), (written, state.written),
+        (duplicates, state.duplicates), (dropped, state.dropped), (refused, state.refused),
+        (safe, state.safe), (spooled, state.spooled_bytes), (unspooled, state.unspooled), (corrupt, state.corrupt),
+    ):  # fmt: skip
+        series.values[()] = value
+    return [up, queued, written, duplicates, dropped, refused, safe, spooled, unspooled, corrupt]
+
+
+def explained(state: ExplainerCounts) -> list[Series]:
+    """Decisions on their way to history."""
+    queued = gauge("decisions_queued", "Decisions that wait to be explained.")
+    explained = counter("decisions_explained", "Decisions whose explanation went to the store.")
+    unexplained = counter("decisions_unexplained", "Decisions that are not kept with an explanation, by why.", "why")
+    queued.values[()] = state.queued
+    explained.values[()] = state.explained
+    unexplained.values["dropped",] = state.dropped
+    unexplained.values["forgotten",] = state.forgotten
+    unexplained.values["failed",] = state.failed
+    return [queued, explained, unexplained]
+
+
+def journaled(state: JournalCounts) -> list[Series]:
+    """What is kept for the next start."""
+    up = gauge("journal_up", "1 while what enters the engine is written to the journal.")
+    lag = gauge("journal_sync_lag_seconds", "From a write to the disk: of the last batch, or of one that still waits.")
+    entries = counter("journal_entries", "Entries written to the journal.")
+    written = counter("journal_bytes", "Bytes written to the journal.")
+    lost = counter("journal_lost_entries", "Entries that a restart would not know, because the disk took none.")
+    errors = counter("journal_errors", "How often the journal could not be written.")
+    snapshots = counter("journal_snapshots", "Snapshots made.")
+    failed = counter("journal_failed_snapshots", "Snapshots that could not be made.")
+    for series, value in (
+        (up, state.writing), (lag, state.sync_lag_s), (entries, state.entries), (written, state.bytes),
+        (lost, state.lost), (errors, state.errors), (snapshots, state.snapshots), (failed, state.snapshot_failures),
+    ):  # fmt: skip
+        series.values[()] = value
+    return [up, lag, entries, written, lost, errors, snapshots, failed]
+
+
+def guessed(locked: int, locks: int) -> list[Series]:
+    """PINs that somebody tries."""
+    now = gauge("pins_locked", "Agents for whom no PIN is taken now, because too many wrong ones came.")
+    total = counter("pin_locks", "How often so many wrong PINs came that none was taken for a while.")
+    now.values[()], total.values[()] = locked, locks
+    return [now, total]

@@ -1,0 +1,336 @@
+"""The loop around the engine: facts in, the clock, commands and records out.
+
+A step is handled at once, in the greenlet that brought the fact. Nothing in a step may yield (the sender and the sinks
+hand on to queues of their own), so under gevent a step is atomic, and no inbox is needed: back-pressure stays in the
+sockets. A fact that comes up while a step runs (a command that could not be sent says so at once) waits for its end.
+
+The order, stated here and changed nowhere else: journal, handle, send commands, hand records on.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import gevent
+import structlog
+from gevent.event import Event as Signal
+
+from fsacd.core.commands import Command
+from fsacd.core.engine import Engine
+from fsacd.core.events import CallQueued, CallReturned, Event, TalkFound
+from fsacd.core.explain import InParts
+from fsacd.core.records import Record, StrategyFailed
+from fsacd.core.views import Explanation, Snapshot, Step
+from fsacd.errors import Refused, Unavailable
+from fsacd.runtime import watched
+from fsacd.runtime.pace import Pace
+
+log = structlog.get_logger(__name__)
+
+Sender = Callable[[Command], None]
+Sink = Callable[[Sequence[Record]], None]
+
+# So many objects may be made before the collector looks at the youngest, so many times before it looks at the younger
+# ones, and so many times at these before it looks at all. A look takes about 1 µs for each object, and holds calls up.
+_GC_THRESHOLDS = (700, 2, 6_000)
+# A snapshot looks at everything: many readers within this time share one.
+_SNAPSHOT_MS = 50
+_FAILED = "the engine has failed; fsacd is being restarted"
+# The timer looks at the clock so often. If it comes to that later by so much, the process was stopped, or starved:
+# before a deadline is acted on, others have so long to read what has happened.
+_LOOK_MS = 200
+_STOOD_STILL_MS = 100
+_LISTEN_S = 0.1
+# The two clocks read one after the other differ by a little; beyond this, the wall clock was set.
+_WALL_STEP_MS = 100
+
+
+def monotonic_ms() -> int:
+    """The engine's clock."""
+    return time.monotonic_ns() // 1_000_000
+
+
+def settle_memory() -> None:
+    """What has been made by now stays: the collector need not look at it again, which would hold calls up for long."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+
+
+class Journal(Protocol):
+    """What keeps the facts for the next daemon (fsacd.journal). Nothing here may block, yield or raise."""
+
+    def put(self, now_ms: int, event: Event | None) -> None:
+        """A fact is about to enter the engine; None: only time passes."""
+        ...
+
+    def put_plugin_failures(self, now_ms: int, failures: Sequence[StrategyFailed]) -> None:
+        """Plugins have failed in this step: to decide the same again, they must fail again."""
+        ...
+
+    def put_engine_failure(self, now_ms: int) -> None:
+        """The engine has failed in this step: what entered must not enter again."""
+        ...
+
+
+class Runtime:
+    """Owns the engine. `on_decision` is told how long each step took, in seconds.
+
+    `clock` is the engine's: milliseconds that never go back. It is `ahead_ms` ahead of the machine's monotonic clock,
+    by which facts say when a caller came.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Callable[[], int] = monotonic_ms,
+        on_decision: Callable[[float], None] | None = None,
+        journal: Journal | None = None,
+        ahead_ms: int = 0,
+    ) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._ahead_ms = ahead_ms
+        self._clock = clock
+        self._on_decision = on_decision
+        self._last_ms = clock()
+        self._sender: Sender = _nobody
+        self._sinks: list[Sink] = []
+        self._recognise: Callable[[CallQueued], CallQueued] = _as_it_is
+        self._pending: deque[Event] = deque()
+        self._running = False
+        self._wake = Signal()
+        self._sleeping_until: int | None = None
+        self._timer: gevent.Greenlet | None = None
+        self._before_deadlines: Callable[[], None] = lambda: None
+        self._snapshot: Snapshot | None = None
+        self._busy = False
+        self._on_busy: Callable[[bool], None] | None = None
+        self._stopped = False
+        self._wall_offset_ms = time.time_ns() // 1_000_000 - clock()
+        self.failure = ""
+
+    def set_sender(self, sender: Sender) -> None:
+        """Who carries commands out. Must neither block nor yield."""
+        self._sender = sender
+
+    def add_sink(self, sink: Sink) -> None:
+        """Who wants the records. Must neither block nor yield."""
+        self._sinks.append(sink)
+
+    def set_recognition(self, recognise: Callable[[CallQueued], CallQueued]) -> None:
+        """Who knows more of a caller than the switch says. Must neither block nor yield."""
+        self._recognise = recognise
+
+    def set_busy_listener(self, listener: Callable[[bool], None]) -> None:
+        """Who is told whether there is a call or a ready agent, each time it changes. Must neither block nor yield."""
+        self._on_busy = listener
+
+    def start(self, before: Callable[[], None] | None = None) -> None:
+        """Begin to act on deadlines; `before` is called first each time, and may tell what makes them void."""
+        if before is not None:
+            self._before_deadlines = before
+        self._timer = watched.bound("timer", self._keep_time, self._timer_failed, may_end=self._is_over)
+
+    def stop(self) -> None:
+        """Take no more facts."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.kill()
+
+    def post(self, event: Event) -> None:
+        """Take a fact. It is handled before this returns, unless a step is running right now."""
+        if isinstance(event, CallQueued):
+            event = self._known(event)
+        elif isinstance(event, TalkFound):
+            ahead_ms = self._ahead_ms
+            event = replace(
+                event,
+                call=self._known(event.call),
+                rang_ms=event.rang_ms + ahead_ms,
+                answered_ms=event.answered_ms + ahead_ms,
+                connected_ms=event.connected_ms + ahead_ms,
+            )
+        elif self._ahead_ms and isinstance(event, CallReturned) and event.at_ms is not None:
+            event = replace(event, at_ms=event.at_ms + self._ahead_ms)
+        self._pending.append(event)
+        self._drain()
+
+    def _known(self, event: CallQueued) -> CallQueued:
+        """The call by the engine's clock, with what we know of its caller: what enters is enough to decide it again."""
+        if self._ahead_ms:
+            event = replace(event, arrived_ms=event.arrived_ms + self._ahead_ms)
+        return self._recognise(event)
+
+    def ask(self, event: Event) -> None:
+        """Take a wish. Raises Refused with the engine's reason, or Unavailable if the engine takes nothing any more."""
+        if self._stopped or self.failure:
+            raise Unavailable("fsacd is stopping" if self._stopped else _FAILED)
+        # The API's greenlets are never inside a step, so this one runs now.
+        assert not self._running
+        refused = self._step(event)
+        self._drain()
+        if self.failure:
+            raise Unavailable(_FAILED)
+        if refused is not None:
+            raise Refused(refused)
+
+    def snapshot(self) -> Snapshot:
+        """Everything the engine knows, at most 50 ms old."""
+        now_ms = self._now()
+        if self._snapshot is None or now_ms - self._snapshot.now_ms > _SNAPSHOT_MS:
+            self._snapshot = self._engine.snapshot(now_ms)
+        return self._snapshot
+
+    def is_offer(self, leg: str) -> bool:
+        """Whether the engine knows an offer with this leg now."""
+        return self._engine.is_offer(leg)
+
+    def explain(self, call_id: str) -> tuple[Explanation, ...]:
+        """Why this call's agents were chosen, and why it waits if it does; as far as it is remembered.
+
+        Takes its time: calls go first.
+        """
+        return Pace().whole(self._engine.explain_in_parts(call_id, self._now()))
+
+    def explain_decision(self, number: int) -> InParts[Explanation | None] | None:
+        """One decision, in parts between which calls go first; None if it is not remembered any more."""
+        return self._engine.explain_decision_in_parts(number)
+
+    def engine_ms(self, machine_ms: int) -> int:
+        """A moment of the machine's monotonic clock on the engine's."""
+        return machine_ms + self._ahead_ms
+
+    def wall_ms(self, engine_ms: int) -> int:
+        """The engine's clock as Unix time in ms.
+
+        The same moment gives the same answer, unless somebody has set the wall clock.
+        """
+        offset_ms = time.time_ns() // 1_000_000 - self._clock()
+        if abs(offset_ms - self._wall_offset_ms) > _WALL_STEP_MS:
+            self._wall_offset_ms = offset_ms
+        return engine_ms + self._wall_offset_ms
+
+    def _drain(self) -> None:
+        if self._running:
+            return
+        while self._pending:
+            self._step(self._pending.popleft())
+
+    def _step(self, event: Event | None) -> str | None:
+        """One step of the engine; None lets the time pass."""
+        if self._stopped or self.failure:
+            return None
+        self._running = True
+        now_ms = self._now()
+        try:
+            step = self._decide(event, now_ms)
+            self._hand_on(step)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the engine must not go on in an unknown state
+            self._fail(event, error)
+            return None
+        else:
+            return step.refused
+        finally:
+            self._running = False
+            self._wake_if_earlier()
+
+    def _decide(self, event: Event | None, now_ms: int) -> Step:
+        started = time.perf_counter()
+        engine, journal = self._engine, self._journal
+        if journal is not None and (event is None or not engine.changes_nothing(event)):
+            journal.put(now_ms, event)
+        try:
+            step = engine.advance(now_ms) if event is None else engine.handle(event, now_ms)
+        except Exception:
+            if journal is not None:
+                journal.put_engine_failure(now_ms)
+            raise
+        self._snapshot = None
+        if journal is not None and step.records:
+            failures = [record for record in step.records if type(record) is StrategyFailed]
+            if failures:
+                journal.put_plugin_failures(now_ms, failures)
+        if self._on_decision is not None:
+            self._on_decision(time.perf_counter() - started)
+        return step
+
+    def _hand_on(self, step: Step) -> None:
+        for command in step.commands:
+            self._sender(command)
+        if step.records:
+            for sink in self._sinks:
+                self._tell(sink, step.records)
+        if self._on_busy is not None and self._engine.busy != self._busy:
+            self._busy = self._engine.busy
+            self._on_busy(self._busy)
+
+    def _tell(self, sink: Sink, records: Sequence[Record]) -> None:
+        """History, metrics and logs are behind the calls: what is wrong with one of them ends no service."""
+        try:
+            sink(records)
+        except Exception as error:  # noqa: BLE001 - see above
+            watched.caught("records", error)
+
+    def _fail(self, event: Event | None, error: Exception) -> None:
+        """Stop deciding. Talks go on and callers hear music without us; whoever watches the daemon starts it again."""
+        self.failure = f"{type(error).__name__}: {error}"
+        log.critical("the engine failed and decides nothing any more", fact=type(event).__name__, exc_info=error)
+
+    def _now(self) -> int:
+        # The monotonic clock does not go back, but the engine asserts it, and a test's clock may stand still.
+        self._last_ms = max(self._last_ms, self._clock())
+        return self._last_ms
+
+    def _wake_if_earlier(self) -> None:
+        deadline_ms = self._engine.next_deadline_ms()
+        if deadline_ms is not None and (self._sleeping_until is None or deadline_ms < self._sleeping_until):
+            self._wake.set()
+
+    def _is_over(self) -> bool:
+        return self._stopped or bool(self.failure)
+
+    def _timer_failed(self, why: str) -> None:
+        """Nobody acts on deadlines any more: whoever watches the daemon must see it, or no ring would ever end."""
+        self.failure = why
+        log.critical("no deadline is kept any more, so nothing is decided", why=why)
+
+    def _listen(self) -> None:
+        """What has made a deadline void may lie in the sockets: let it be read."""
+        gevent.sleep(_LISTEN_S)
+
+    def _keep_time(self) -> None:
+        awake_ms = self._clock()
+        while not self._stopped:
+            deadline_ms = self._engine.next_deadline_ms()
+            self._sleeping_until = deadline_ms
+            left_ms = _LOOK_MS if deadline_ms is None else min(_LOOK_MS, deadline_ms - self._clock())
+            if left_ms > 0:
+                self._wake.wait(left_ms / 1000)
+                self._wake.clear()
+            slept_ms, awake_ms = self._clock() - awake_ms, self._clock()
+            deadline_ms = self._engine.next_deadline_ms()
+            if deadline_ms is not None and deadline_ms <= awake_ms:
+                # The deadline itself need not be late: it may have come at the very end of what was slept through.
+                if max(slept_ms, awake_ms - deadline_ms) > _LOOK_MS + _STOOD_STILL_MS:
+                    self._listen()
+                self._before_deadlines()
+                self._step(None)
+                self._drain()
+                gevent.sleep(0)
+            if self.failure:
+                return
+
+
+def _as_it_is(event: CallQueued) -> CallQueued:
+    return event
+
+
+def _nobody(command: Command) -> None:
+    raise AssertionError(f"nobody carries out {command}")
