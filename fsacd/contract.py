@@ -27,7 +27,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from fsacd.core.plugins import PluginFailed
+from fsacd.core.match.plugins import PluginFailed
 from fsacd.core.rules import Parameters
 from fsacd.plugins.catalogue import LIMIT_MS, PluginProblem, load_file
 from fsacd.plugins.guard import Guard, GuardedCallOrder, GuardedKeyStrategy, GuardedRankStrategy

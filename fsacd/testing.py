@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
 from fsacd.core.events import CallQueued, Event, Leg
-from fsacd.core.plugins import Plugins
+from fsacd.core.match.plugins import Plugins
 from fsacd.core.records import Record, StrategyFailed
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
 from fsacd.core.skills import levels_of

@@ -12,7 +12,7 @@ import gevent
 import pytest
 
 from fsacd.contract import call, candidate
-from fsacd.core.plugins import PluginFailed
+from fsacd.core.match.plugins import PluginFailed
 from fsacd.plugins import Catalogue
 from fsacd.plugins.guard import Guard, GuardedKeyStrategy
 from fsacd.strategy import AgentFacts, BaseKeyStrategy, Candidate, Key, ServiceFacts, SkillLevels

@@ -12,8 +12,8 @@ import pytest
 
 from fsacd.config.problems import ConfigErrors
 from fsacd.contract import call, candidate, check_strategy
+from fsacd.core.match.plugins import PluginError, PluginFailed
 from fsacd.core.plain import from_plain, to_plain
-from fsacd.core.plugins import PluginError, PluginFailed
 from fsacd.core.rules import Parameters, Rules
 from fsacd.daemon.plugging import read
 from fsacd.plugins import Catalogue, ParameterProblem, shipped

@@ -23,7 +23,7 @@ from fsacd.core.events import (
     RulesChanged,
     SwitchConnected,
 )
-from fsacd.core.plugins import Plugins
+from fsacd.core.match.plugins import Plugins
 from fsacd.core.records import CallJoined, Record, StrategyFailed
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
 from fsacd.errors import Refused, Unavailable

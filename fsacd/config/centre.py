@@ -33,7 +33,7 @@ from fsacd.config.routing import (
     WrapUpSettings,
 )
 from fsacd.config.targets import AfterTalkSettings, EstimatedWaitSettings, OverflowSettings, TargetSettings
-from fsacd.core.display import USUAL
+from fsacd.core.life.display import USUAL
 from fsacd.core.rules import AgentRules, Cause, Overflow, OwnPauses, PhoneRules, QueueRules, Service
 from fsacd.core.skills import levels_of
 from fsacd.core.variables import EXPORTED

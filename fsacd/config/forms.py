@@ -13,7 +13,8 @@ from typing_extensions import override
 from fsacd.config.kinds import Kind, Word
 from fsacd.config.problems import did_you_mean, shown, wrong
 from fsacd.core import contact as contacts
-from fsacd.core import display, variables
+from fsacd.core import variables
+from fsacd.core.life import display
 
 # FreeSWITCH replaces a command that holds this word and "reload" by the unloading of Event Socket (see esl/encoder).
 _FATAL: Final = "mod_event_socket"
@@ -122,7 +123,7 @@ _LONGEST_DISPLAY: Final = 128
 
 @dataclass(frozen=True)
 class Display(Kind):
-    """What an agent's phone shows of a caller: text with words in braces (`fsacd.core.display`)."""
+    """What an agent's phone shows of a caller: text with words in braces (`fsacd.core.life.display`)."""
 
     @property
     @override

@@ -9,24 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
-from fsacd.core import (
-    agent_wishes,
-    agents,
-    calls,
-    checks,
-    distribute,
-    explain,
-    found,
-    memory,
-    offers,
-    overflow,
-    reloading,
-    resuming,
-    snapshot,
-    sticky,
-    talks,
-    wishes,
-)
 from fsacd.core.events import (
     AgentChangeAsked,
     AgentEndedWrapUp,
@@ -71,15 +53,30 @@ from fsacd.core.events import (
     TalkFound,
     WorldEvent,
 )
-from fsacd.core.explain import InParts
+from fsacd.core.life import (
+    agent_wishes,
+    agents,
+    calls,
+    distribute,
+    found,
+    offers,
+    overflow,
+    reloading,
+    resuming,
+    sticky,
+    talks,
+    wishes,
+)
+from fsacd.core.life.world import World
+from fsacd.core.match.plugins import Plugins
 from fsacd.core.numbers import identity
-from fsacd.core.plugins import Plugins
 from fsacd.core.records import StrategyFailed
 from fsacd.core.rules import Rules
+from fsacd.core.show import checks, explain, memory, snapshot
+from fsacd.core.show.explain import InParts
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
 from fsacd.core.views import Explanation, Snapshot, Step, Substituted
-from fsacd.core.world import World
 
 _NOTHING = Step()
 

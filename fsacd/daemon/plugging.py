@@ -40,7 +40,7 @@ def read(path: Path) -> Reading:
 
 
 class CurrentPlugins:
-    """The plugins of the configuration in force (fsacd.core.plugins.Plugins); `catalogue` is set before its rules."""
+    """The plugins of the configuration in force (a core `Plugins`); `catalogue` is set before its rules."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue

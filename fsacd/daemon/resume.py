@@ -25,7 +25,7 @@ from fsacd.core.events import (
     SwitchLost,
     SwitchRestarted,
 )
-from fsacd.core.plugins import Plugins
+from fsacd.core.match.plugins import Plugins
 from fsacd.core.records import CallEnded, OfferClosed, Record
 from fsacd.core.rules import Rules
 from fsacd.journal.journal import Journal

@@ -20,8 +20,8 @@ import structlog
 from fsacd.caller.number_plan import PLAIN, NumberPlan
 from fsacd.core.engine import Engine
 from fsacd.core.events import Event, QueueSetOpen
+from fsacd.core.match.plugins import Plugins
 from fsacd.core.plain import to_plain
-from fsacd.core.plugins import Plugins
 from fsacd.core.records import StrategyFailed
 from fsacd.journal import erasure, lines
 from fsacd.journal.child import Copy

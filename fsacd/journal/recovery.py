@@ -16,8 +16,8 @@ import structlog
 
 from fsacd.core.engine import Engine
 from fsacd.core.events import QueueSetOpen
+from fsacd.core.match.plugins import PluginError, Plugins
 from fsacd.core.plain import Unreadable, from_plain
-from fsacd.core.plugins import PluginError, Plugins
 from fsacd.core.records import CallEnded, OfferClosed, StrategyFailed
 from fsacd.core.rules import Parameters
 from fsacd.journal import lines

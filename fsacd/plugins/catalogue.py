@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import strategies
 from fsacd.config.problems import did_you_mean, shown
-from fsacd.core.plugins import PluginError
+from fsacd.core.match.plugins import PluginError
 from fsacd.core.rules import Parameters
 from fsacd.plugins.guard import Guard, GuardedCallOrder, GuardedKeyStrategy, GuardedRankStrategy
 from fsacd.plugins.parameters import ParameterProblem, read_parameters
@@ -76,7 +76,7 @@ class _Found:
 
 
 class Catalogue:
-    """Plugins by name (fsacd.core.plugins.Plugins). Does not change once it is loaded; a reload loads another."""
+    """Plugins by name (fsacd.core.match.plugins.Plugins). Does not change once it is loaded; a reload loads another."""
 
     def __init__(self, plugins: Iterable[Plugin], limit_ms: int = LIMIT_MS) -> None:
         self._plugins = {plugin.name: plugin for plugin in plugins}

@@ -12,7 +12,7 @@ from typing import Final, NoReturn, TypeVar
 
 from gevent import GreenletExit
 
-from fsacd.core.plugins import PluginFailed
+from fsacd.core.match.plugins import PluginFailed
 from fsacd.plugins.source import line_of, said
 from fsacd.plugins.time_limit import TookTooLong, WaitedTooLong, within
 from fsacd.strategy import (

@@ -23,8 +23,8 @@ from gevent.event import Event as Signal
 from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
 from fsacd.core.events import CallQueued, CallReturned, Event, TalkFound
-from fsacd.core.explain import InParts
 from fsacd.core.records import Record, StrategyFailed
+from fsacd.core.show.explain import InParts
 from fsacd.core.views import Explanation, Snapshot, Step
 from fsacd.errors import Refused, Unavailable
 from fsacd.runtime import watched

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
 
-from fsacd.core import memory as m
 from fsacd.core import offer as o
-from fsacd.core import offers
 from fsacd.core.events import OfferEnd
-from fsacd.core.world import World
+from fsacd.core.life import offers
+from fsacd.core.life.world import World
+from fsacd.core.show import memory as m
 from fsacd.esl.comparing import Comparing
 from fsacd.sim import program
 from tests.chaos.schedule import Schedule, Verdict

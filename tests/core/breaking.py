@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fsacd.core.plugins import PluginFailed
+from fsacd.core.match.plugins import PluginFailed
 from fsacd.core.rules import Parameters
 from fsacd.plugins import shipped
 from fsacd.strategy import (

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fsacd.core.plugins import PluginError, PluginFailed
+from fsacd.core.match.plugins import PluginError, PluginFailed
 from fsacd.core.rules import Parameters
 from fsacd.strategy import (
     AgentFacts,

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from fsacd.core import roster
 from fsacd.core.events import RulesChanged
+from fsacd.core.life import roster
+from fsacd.core.life.world import World
 from fsacd.core.rules import Rules
 from fsacd.core.views import Explanation
-from fsacd.core.world import World
 from fsacd.testing import Driver
 from tests.core import story
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from fsacd.core.chance import Chance
+from fsacd.core.match.chance import Chance
 
 
 def throws(seed: int, call_id: str, attempt: int, count: int = 4) -> list[float]:

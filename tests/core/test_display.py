@@ -8,7 +8,7 @@ import pytest
 
 from fsacd.core import events as e
 from fsacd.core.commands import RingAgent
-from fsacd.core.display import USUAL, unknown_word
+from fsacd.core.life.display import USUAL, unknown_word
 from fsacd.testing import Driver, agent, queue, rules_of
 
 

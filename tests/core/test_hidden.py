@@ -6,7 +6,7 @@ import pytest
 
 from fsacd.core import events as e
 from fsacd.core.engine import Engine
-from fsacd.core.ordering import facts_of
+from fsacd.core.match.ordering import facts_of
 from fsacd.testing import PLUGINS, Driver, agent, queue, queued, rules_of
 
 NUMBER, NAME, CUSTOMER = "+4930123456", "Erika", "ACME"

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from fsacd.core import index
 from fsacd.core.agent import Agent, Ready, Served
 from fsacd.core.call import Call, Preferred
-from fsacd.core.index import Index
-from fsacd.core.ordering import Failure, Ordering
+from fsacd.core.match import index
+from fsacd.core.match.index import Index
+from fsacd.core.match.ordering import Failure, Ordering
 from fsacd.core.rules import AgentRules, Rules, Service, SkillLevels
 from fsacd.strategy import AgentFacts, ServiceFacts
 from fsacd.testing import PLUGINS, agent, queue, rules_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fsacd.core.plugins import PluginFailed
+from fsacd.core.match.plugins import PluginFailed
 from fsacd.core.rules import Parameters
 from fsacd.strategy import AgentFacts, BaseKeyStrategy, CallOrder, Key, ServiceFacts, SkillLevels, Strategy
 from fsacd.testing import PLUGINS

@@ -22,7 +22,7 @@ SOON_S = 10.0
 # A talk is one when it has lasted for `limits.settle` of the floor; before, the switch brings the caller back.
 CONFIRMED_S = 0.4
 OUTSIDE = "7000"
-# The engine gives an agent's leg that should end by itself so long (core/offers.py), and ends it then.
+# The engine gives an agent's leg that should end by itself so long (core/life/offers.py), and ends it then.
 LONGER_THAN_GRACE_S = 3.0
 # What a caller may write into Refer-To; NUMBER leads to a phone from every context but that of agents' legs.
 TARGETS = (

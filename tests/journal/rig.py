@@ -7,7 +7,7 @@ from typing import Any
 
 from fsacd.core import events as e
 from fsacd.core.engine import Engine
-from fsacd.core.plugins import Plugins
+from fsacd.core.match.plugins import Plugins
 from fsacd.core.rules import Rules
 from fsacd.journal.journal import Journal, JournalSettings
 from fsacd.runtime.loop import Runtime

@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from unittest.mock import PropertyMock, patch
 
-from fsacd.core import calls, offer, talks
+from fsacd.core import offer
 from fsacd.core.events import CallerReplaced, OfferAnswered
-from fsacd.core.world import World
+from fsacd.core.life import calls, talks
+from fsacd.core.life.world import World
 from fsacd.esl import ringing, translate
 from fsacd.esl.attendance import Attendance
 from fsacd.esl.comparing import Comparing

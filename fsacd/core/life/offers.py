@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from fsacd.core import agent as a
-from fsacd.core import agents, contact, display, lines, roster, variables
 from fsacd.core import call as c
+from fsacd.core import contact, variables
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
-from fsacd.core.decisions import CallMoment
 from fsacd.core.events import OfferEnd
 from fsacd.core.evidence import Evidence
-from fsacd.core.index import NOT_RANKED
+from fsacd.core.life import agents, display, lines, roster
+from fsacd.core.life.world import World
+from fsacd.core.match.decisions import CallMoment
+from fsacd.core.match.index import NOT_RANKED
 from fsacd.core.records import DecisionMade, Elsewhere, OfferClosed, OfferOutcome
 from fsacd.core.rules import Cause, HoldBack, QueueRules, WrapUp
-from fsacd.core.world import World
 from fsacd.strategy import Start
 
 # A leg whose talk is over ends by itself; only if it has not by then, it is ended.

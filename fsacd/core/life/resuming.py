@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from fsacd.core import call as c
-from fsacd.core import sticky
 from fsacd.core.abandoned import Place
-from fsacd.core.world import World
+from fsacd.core.life import sticky
+from fsacd.core.life.world import World
 
 TIMER = "abandoned"
 

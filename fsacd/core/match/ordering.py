@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
 from fsacd.core.call import Call
-from fsacd.core.chance import Chance
-from fsacd.core.failing import failing_keys, failing_order, failing_ranks
-from fsacd.core.plugins import PluginFailed, Plugins
+from fsacd.core.match.chance import Chance
+from fsacd.core.match.failing import failing_keys, failing_order, failing_ranks
+from fsacd.core.match.plugins import PluginFailed, Plugins
+from fsacd.core.match.standing import Post, Standing
 from fsacd.core.records import StrategyFailed
 from fsacd.core.rules import QueueRules, SkillLevels
-from fsacd.core.standing import Post, Standing
 from fsacd.strategy import (
     AgentFacts,
     CallFacts,

@@ -9,12 +9,12 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from fsacd.core import agent as a
-from fsacd.core import agents, calls, overflow, resuming, roster, sticky
 from fsacd.core import call as c
 from fsacd.core.commands import CancelReason
+from fsacd.core.life import agents, calls, overflow, resuming, roster, sticky
+from fsacd.core.life.world import World, in_queue
 from fsacd.core.records import CallJoined, CallMoved
 from fsacd.core.rules import AgentRules, Rules, ToQueue
-from fsacd.core.world import World, in_queue
 
 
 def change_rules(world: World, rules: Rules) -> None:

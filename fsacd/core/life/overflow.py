@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fsacd.core import call as c
-from fsacd.core import ending, estimate, sticky
+from fsacd.core.life import ending, estimate, sticky
+from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallMoved, CallOutcome
 from fsacd.core.rules import Target, ToQueue
 from fsacd.core.staffing import Condition, overflow_rules
-from fsacd.core.world import World
 
 Reason = tuple[Target, str]
 

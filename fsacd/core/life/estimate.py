@@ -8,7 +8,7 @@ this queue's alone, so it is too low where they are busy elsewhere.
 from __future__ import annotations
 
 from fsacd.core.call import Call
-from fsacd.core.world import World
+from fsacd.core.life.world import World
 
 # Greater than any call's id: of two calls with the same key, the newcomer is the later one.
 _LAST = "\U0010ffff"

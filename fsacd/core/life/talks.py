@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
-from fsacd.core import calls, offers, roster, sticky
 from fsacd.core import offer as o
 from fsacd.core.commands import AskConnected, CancelOffer, CancelReason, Connect
 from fsacd.core.events import (
@@ -20,8 +19,9 @@ from fsacd.core.events import (
     OfferRang,
     OfferUnheard,
 )
+from fsacd.core.life import calls, offers, roster, sticky
+from fsacd.core.life.world import World
 from fsacd.core.records import CallConnected
-from fsacd.core.world import World
 
 
 def handle(world: World, event: OfferEvent) -> None:

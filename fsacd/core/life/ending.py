@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fsacd.core import call as c
-from fsacd.core import resuming
 from fsacd.core.commands import EndCall, SendCall
 from fsacd.core.evidence import Evidence
+from fsacd.core.life import resuming
+from fsacd.core.life.world import World
 from fsacd.core.records import CallEnded, CallOutcome
 from fsacd.core.rules import ToExtension, ToHangup
-from fsacd.core.world import World
 
 
 def end(

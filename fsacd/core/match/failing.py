@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fsacd.core.plugins import PluginFailed
+from fsacd.core.match.plugins import PluginFailed
 from fsacd.strategy import (
     AgentFacts,
     CallFacts,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
-from fsacd.core import offers
-from fsacd.core.decisions import moment_of
-from fsacd.core.eligible import why_not
+from fsacd.core.life import offers
+from fsacd.core.life.world import World, in_queue
+from fsacd.core.match.decisions import moment_of
 from fsacd.core.origins import Origins
+from fsacd.core.show.eligible import why_not
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
-from fsacd.core.world import World, in_queue
 
 
 def check(world: World) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
-from fsacd.core import calls, lines, talks
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason
 from fsacd.core.events import CallQueued, TalkFound
+from fsacd.core.life import calls, lines, talks
+from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined
-from fsacd.core.world import World
 
 
 def talk(world: World, event: TalkFound) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from fsacd.core.life.world import World
 from fsacd.core.records import ChangeMade
 from fsacd.core.rules import SkillLevels
-from fsacd.core.world import World
 
 
 def record(world: World, kind: str, subject: str, detail: str, by: str) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fsacd.core import agent as a
-from fsacd.core import sticky
+from fsacd.core.life import sticky
+from fsacd.core.life.world import World
 from fsacd.core.load import plus_call, plus_time
 from fsacd.core.records import AgentStateEnded
 from fsacd.core.rules import AgentRules
-from fsacd.core.world import World
 from fsacd.strategy import AgentFacts, ServiceFacts
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from fsacd.core.agent import Agent, AgentState, Served
 from fsacd.core.call import Preferred
-from fsacd.core.ordering import Ordering
+from fsacd.core.match.ordering import Ordering
 from fsacd.core.rules import AgentRules, QueueRules, SkillLevels
 from fsacd.strategy import AgentFacts, Start
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fsacd.core import agent as a
-from fsacd.core import agents, calls, changes, offers, roster
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason
 from fsacd.core.events import (
@@ -20,8 +19,9 @@ from fsacd.core.events import (
     AgentSetReadyFor,
     QueueBreakEvent,
 )
+from fsacd.core.life import agents, calls, changes, offers, roster
+from fsacd.core.life.world import World
 from fsacd.core.rules import WrapUp
-from fsacd.core.world import World
 
 
 def handle(world: World, event: AgentEvent) -> str | None:
@@ -167,9 +167,7 @@ def _change(world: World, agent: a.Agent, event: AgentChangeAsked) -> str | None
         done.append(f"skills {changes.told(rules.skills)} to {changes.told(event.skills)}")
         rules = replace(rules, skills=event.skills)
     if event.queues is not None:
-        done.append(
-            f"queues {' '.join(sorted(rules.queues)) or 'none'} to {' '.join(sorted(event.queues)) or 'none'}"
-        )
+        done.append(f"queues {' '.join(sorted(rules.queues)) or 'none'} to {' '.join(sorted(event.queues)) or 'none'}")
         rules = replace(rules, queues=event.queues)
     changes.record(world, "agent_changed", agent.agent_id, ", ".join(done), event.by)
     roster.change(world, agent, rules)

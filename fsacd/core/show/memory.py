@@ -11,22 +11,22 @@ from typing import Any
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
-from fsacd.core import lines, resuming, roster, sticky
 from fsacd.core import offer as o
 from fsacd.core.abandoned import Place
 from fsacd.core.commands import EndCall, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
+from fsacd.core.life import lines, resuming, roster, sticky
+from fsacd.core.life.world import World, in_queue
 from fsacd.core.load import Load
-from fsacd.core.ordering import Ordering
+from fsacd.core.match.ordering import Ordering
+from fsacd.core.match.plugins import Plugins
+from fsacd.core.match.standing import POSTS, Post, Standing
 from fsacd.core.plain import from_plain, to_plain
-from fsacd.core.plugins import Plugins
 from fsacd.core.records import CallOutcome
 from fsacd.core.rules import AgentRules, Cause, QueueRules, Rules, SkillLevels
 from fsacd.core.staffing import Condition
-from fsacd.core.standing import POSTS, Post, Standing
 from fsacd.core.timers import Timers
-from fsacd.core.world import World, in_queue
 
 
 @fact

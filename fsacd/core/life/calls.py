@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fsacd.core import agents, ending, offers, overflow, resuming
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk, LetGo, TakeIn
@@ -20,9 +19,10 @@ from fsacd.core.events import (
     Taken,
 )
 from fsacd.core.evidence import Evidence
+from fsacd.core.life import agents, ending, offers, overflow, resuming
+from fsacd.core.life.world import World, in_queue
 from fsacd.core.records import CallJoined, CallOutcome, Elsewhere, OfferOutcome
 from fsacd.core.rules import ToExtension, ToHangup
-from fsacd.core.world import World, in_queue
 
 
 def queued(world: World, event: CallQueued) -> str | None:

@@ -12,21 +12,21 @@ from collections.abc import Callable
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
-from fsacd.core import reach
 from fsacd.core.abandoned import AbandonedPlaces
 from fsacd.core.commands import Command, EndCall, NoteCall, SendCall
-from fsacd.core.decisions import Decisions
 from fsacd.core.ended import EndedCalls
 from fsacd.core.events import CallQueued, Leg
-from fsacd.core.index import Index
-from fsacd.core.ordering import Failure, Ordering
+from fsacd.core.match import reach
+from fsacd.core.match.decisions import Decisions
+from fsacd.core.match.index import Index
+from fsacd.core.match.ordering import Failure, Ordering
+from fsacd.core.match.plugins import Plugins
+from fsacd.core.match.present import Present
+from fsacd.core.match.standing import POSTS, Post
 from fsacd.core.origins import Origins
-from fsacd.core.plugins import Plugins
-from fsacd.core.present import Present
 from fsacd.core.records import Anomaly, AnomalyKind, CallOutcome, Record, StrategyFailed, StrategyReturned
 from fsacd.core.rules import QueueRules, Rules, SkillLevels
 from fsacd.core.staffing import Condition, Staffing, overflow_rules
-from fsacd.core.standing import POSTS, Post
 from fsacd.core.timers import Timers
 from fsacd.strategy import EVERYBODY
 

@@ -8,10 +8,11 @@ the leg has ended. An agent's own leg keeps themselves busy, too, when they are 
 from __future__ import annotations
 
 from fsacd.core import agent as a
-from fsacd.core import contact, roster
+from fsacd.core import contact
 from fsacd.core import offer as o
 from fsacd.core.events import Leg
-from fsacd.core.world import World
+from fsacd.core.life import roster
+from fsacd.core.life.world import World
 
 
 def join(world: World, agent: a.Agent) -> None:

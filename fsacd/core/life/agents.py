@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fsacd.core import agent as a
-from fsacd.core import lines, roster
 from fsacd.core.events import Leg, OutsideCallEnded, OutsideCallStarted, OutsideEvent
+from fsacd.core.life import lines, roster
+from fsacd.core.life.world import World
 from fsacd.core.rules import AgentRules, Cause, WrapUp
-from fsacd.core.world import World
 
 _READY, _BUSY = a.Ready(), a.Busy()
 

@@ -6,10 +6,11 @@ and calls that became free in it, so only these are looked at.
 
 from __future__ import annotations
 
-from fsacd.core import offers, reach
 from fsacd.core.agent import Ready
 from fsacd.core.call import Waiting
-from fsacd.core.world import World, in_queue
+from fsacd.core.life import offers
+from fsacd.core.life.world import World, in_queue
+from fsacd.core.match import reach
 
 
 def run(world: World) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
+from fsacd.core.life.world import World
 from fsacd.core.numbers import identity
 from fsacd.core.rules import Sticky, StickyAgent
-from fsacd.core.world import World
 
 
 def at_joining(world: World, call: c.Call) -> None:

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from fsacd.core.agent import Agent, Served
 from fsacd.core.call import Call
-from fsacd.core.circle import AgentEntry, row
-from fsacd.core.ordering import Ordering
-from fsacd.core.plugins import PluginFailed
-from fsacd.core.queue_index import CallEntry, GroupKey, Place, QueueIndex, Row, group_of
+from fsacd.core.match.circle import AgentEntry, row
+from fsacd.core.match.ordering import Ordering
+from fsacd.core.match.plugins import PluginFailed
+from fsacd.core.match.queue_index import CallEntry, GroupKey, Place, QueueIndex, Row, group_of
 from fsacd.core.rules import SkillLevels
 from fsacd.strategy import Candidate, Key
 

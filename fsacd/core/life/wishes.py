@@ -6,7 +6,6 @@ from typing import assert_never
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
-from fsacd.core import calls, changes, ending, offers, overflow
 from fsacd.core.commands import CancelReason, SendCall
 from fsacd.core.events import (
     CallChangeAsked,
@@ -17,9 +16,10 @@ from fsacd.core.events import (
     CallWish,
     QueueSetOpen,
 )
+from fsacd.core.life import calls, changes, ending, offers, overflow
+from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallMoved, CallOutcome
 from fsacd.core.rules import ToHangup
-from fsacd.core.world import World
 
 
 def of_call(world: World, event: CallWish) -> str | None:

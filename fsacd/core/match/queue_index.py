@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from fsacd.core.agent import Agent, Served
 from fsacd.core.call import Call
-from fsacd.core.circle import AgentEntry
-from fsacd.core.ordering import Ordering
+from fsacd.core.match.circle import AgentEntry
+from fsacd.core.match.ordering import Ordering
 from fsacd.core.rules import SkillLevels
 from fsacd.strategy import Key
 

@@ -1,0 +1,1 @@
+"""Who gets whom: the two orders, and how plugins are asked for them."""
