@@ -11,7 +11,7 @@ import yaml
 
 from fsacd.core.records import Anomaly, StrategyFailed
 from fsacd.core.rules import QueueRules, Rules
-from fsacd.esl.sync import Difference
+from fsacd.esl.differences import Difference
 from fsacd.metrics.exposition import Metrics
 
 HERE = Path(__file__).parent

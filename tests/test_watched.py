@@ -28,10 +28,10 @@ from fsacd.daemon.systemd import Notifier
 from fsacd.esl.client import EslClient
 from fsacd.esl.codec import Message
 from fsacd.esl.link import SwitchLink
+from fsacd.esl.service import Service
 from fsacd.esl.session import Session
 from fsacd.esl.settings import LinkSettings
 from fsacd.esl.states import Down, LinkState, Up
-from fsacd.esl.watch import Watch
 from fsacd.esl.writer import Writer
 from fsacd.http.door import Door
 from fsacd.journal.journal import Journal, JournalSettings
@@ -455,7 +455,7 @@ def test_a_watch_that_dies_begins_a_new_life_of_the_link(
     part: str, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody would acquire the fence or renew the lease: the link is made anew, and the switch is served again."""
-    once = Once(monkeypatch, Watch, method)
+    once = Once(monkeypatch, Service, method)
     rig = Rig()
     rig.link.answers = {"show": NOBODY}
     renewals: list[str] = []

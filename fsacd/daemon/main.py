@@ -35,9 +35,9 @@ from fsacd.desk.rights import BY_SIGNAL, Principal, Verb, Wish
 from fsacd.errors import FsacdError, Refused
 from fsacd.esl.carried import Carried
 from fsacd.esl.control import CallControl
+from fsacd.esl.differences import Difference
 from fsacd.esl.features import Desk
 from fsacd.esl.fence import instance_name
-from fsacd.esl.sync import Difference
 from fsacd.esl.translate import switch_of
 from fsacd.http import health
 from fsacd.http.access import Access

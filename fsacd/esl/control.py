@@ -50,9 +50,9 @@ from fsacd.esl.diversions import Diversions
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
 from fsacd.esl.ringing import Registrations, registered_users, registrations, ring
+from fsacd.esl.service import Service
 from fsacd.esl.settings import RequireAck
 from fsacd.esl.terms import VARIABLE, Terms
-from fsacd.esl.watch import Watch
 from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.log.repeats import kind_of
 from fsacd.log.setup import seldom
@@ -123,7 +123,7 @@ class CallControl:
             subclasses=(*translate.SUBCLASSES, *devices.SUBCLASSES),
             filters=(*translate.FILTERS, *referred.FILTERS, *(FILTERS if respect_outside_calls else ())),
         )
-        self._watch = Watch(
+        self._service = Service(
             name,
             settings,
             instance,
@@ -148,7 +148,7 @@ class CallControl:
 
     def remember_epoch(self, epoch: int) -> None:
         """In which epoch of the fence the daemon before this one served the switch last; before `start`."""
-        self._watch.remember_epoch(epoch)
+        self._service.remember_epoch(epoch)
 
     def start(self) -> None:
         """Begin to connect, and to connect again for ever."""
@@ -156,40 +156,40 @@ class CallControl:
 
     def retire(self) -> None:
         """Let nobody be rung on the switch any more who is not rung already, also when the link has just come up."""
-        self._watch.retire()
+        self._service.retire()
 
     def stop(self) -> None:
         """Leave the switch alone, to whoever comes next. Calls on it go on."""
-        self._watch.stop()
+        self._service.stop()
         self._link.stop()
 
     @property
     def in_sync(self) -> bool:
         """Whether this daemon serves the switch."""
-        return self._watch.in_sync
+        return self._service.in_sync
 
     def check_fence(self) -> None:
         """Before anything is decided: if we were stopped for long, the switch may be another daemon's by now."""
-        self._watch.check_fence()
+        self._service.check_fence()
 
     @property
     def standing_by(self) -> bool:
         """Whether another daemon serves it, and this one waits for its end."""
-        return self._watch.standing_by
+        return self._service.standing_by
 
     @property
     def detail(self) -> str:
         """Why it is not in sync."""
-        return self._watch.detail
+        return self._service.detail
 
     @property
     def since_ms(self) -> int:
         """When `in_sync` last changed."""
-        return self._watch.since_ms
+        return self._service.since_ms
 
     def resync(self) -> bool:
         """Compare engine and switch now and repair what differs; False when the switch is not ours to ask."""
-        return self._watch.reconcile_now()
+        return self._service.reconcile_now()
 
     def set_busy(self, *, busy: bool) -> None:
         """Whether an event would matter at once: then the event connection is kept awake."""
@@ -207,7 +207,7 @@ class CallControl:
             self._ring_users(command, users)
             return
         try:
-            *first, last = translate.to_wires(command, self._watch.clock.uptime_at(monotonic_ms()))
+            *first, last = translate.to_wires(command, self._service.clock.uptime_at(monotonic_ms()))
         except encoder.EncodeError as error:
             self._say(log.warning, "a command has no safe form and was not sent", str(error))
             self._failed(command, Reply(Outcome.NOT_SENT, str(error)))
@@ -275,7 +275,7 @@ class CallControl:
 
     def _act(self, wire: Wire, on_reply: Callable[[Reply], object]) -> None:
         """Send what changes something: never without the fence, and never after its end."""
-        left_s = self._watch.may_act_for_s()
+        left_s = self._service.may_act_for_s()
         if left_s > 0:
             self._link.submit(wire, on_reply, left_s)
         else:
@@ -326,7 +326,7 @@ class CallControl:
 
     def _on_event(self, message: Message) -> None:
         self._devices.heard(message)
-        if not self._watch.hears():
+        if not self._service.hears():
             return  # another daemon serves this switch; what matters will be asked for when it is ours
         now_ms = monotonic_ms()
         if unwanted := referred.unwanted(message):
@@ -342,7 +342,7 @@ class CallControl:
     def _tell(self, message: Message, now_ms: int) -> None:
         if message.subclass == "fsacd::waiting" and (music := message.get("variable_fsacd_silent")):
             self._music, self._silent_s = music, time.monotonic()
-        fact = self._reader.read(message, self._watch.clock, now_ms)
+        fact = self._reader.read(message, self._service.clock, now_ms)
         if isinstance(fact, OfferEnded):
             fact = self._follow(message, fact)
         match fact:
@@ -373,7 +373,7 @@ class CallControl:
                 pass
 
     def _acknowledged(self, call: CallQueued) -> None:
-        if self._watch.hears():
+        if self._service.hears():
             if call.leg is not None:
                 self._attendance.heard(call.leg.uuid, monotonic_ms())
             self._runtime.post(call)
@@ -392,12 +392,12 @@ class CallControl:
                 self._devices.begin(told=not set(devices.SUBCLASSES) & set(state.denied))
                 for trouble in self.terms.troubles():
                     log.warning("a switch is older than this daemon", what=trouble.words, detail=trouble.detail)
-                self._watch.link_up(state)
+                self._service.link_up(state)
             case Down(reason):
                 self._acknowledging.clear()
                 self._devices.begin(told=False)
                 self._say(log.warning, "the link to the switch is down", reason)
-                self._watch.link_down(reason)
+                self._service.link_down(reason)
             case _:
                 pass
 

@@ -12,7 +12,7 @@ from fsacd.core.events import CallerReplaced, Leg
 from fsacd.core.views import Snapshot
 from fsacd.esl import encoder
 from fsacd.esl.codec import Kind, Message
-from fsacd.esl.sync import CONTEXT, PARTNER, Ask, Difference, Finding, Row, dump
+from fsacd.esl.differences import CONTEXT, PARTNER, Ask, Difference, Finding, Row, dump
 from fsacd.esl.wire import Wire, is_offer
 
 # The new leg answers, and then does what the old one did (sofia_handle_sip_i_invite_replaces in sofia.c).
@@ -34,7 +34,7 @@ def _seems_to_wait(leg: str, row: Row) -> bool:
     return does.startswith(_DOES_THE_SAME) and not does.startswith(_INTO_A_TALK) and not is_offer(leg)
 
 
-def unheard(snapshot: Snapshot, switch: str, legs: Iterable[str], ask: Ask) -> Iterator[Finding]:
+def findings(snapshot: Snapshot, switch: str, legs: Iterable[str], ask: Ask) -> Iterator[Finding]:
     """What is to be done for each of these legs that has taken over a waiting caller's.
 
     The engine is told by whom its call goes on. Who took over a leg that it does not know, or not as a waiting one any

@@ -15,7 +15,7 @@ import structlog
 
 from fsacd.core.events import Event, Leg, OutsideCallEnded, OutsideCallStarted
 from fsacd.core.offer import is_leg_of
-from fsacd.esl import encoder, sync
+from fsacd.esl import differences, encoder
 from fsacd.esl.announced import is_recovered
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.phones import Phone, Phones, far_end, rung_for
@@ -141,7 +141,12 @@ class OutsideCalls:
     # --- asking the switch: these block for as long as `ask` does ---
 
     def sweep(
-        self, ask: sync.Ask, offers: Iterable[str], *, adopt: bool = False, rows: Mapping[str, sync.Row] | None = None
+        self,
+        ask: differences.Ask,
+        offers: Iterable[str],
+        *,
+        adopt: bool = False,
+        rows: Mapping[str, differences.Row] | None = None,
     ) -> int:
         """Learn of every leg that is there, and of the end of those that are not; gives how many legs that were.
 
@@ -152,14 +157,14 @@ class OutsideCalls:
         self._ended = set()
         known, before = set(offers), self._told
         try:
-            rows = sync.channels(ask) if rows is None else rows
+            rows = differences.channels(ask) if rows is None else rows
             if rows is None:
                 return 0
             self._no_agents &= rows.keys()
             unknown = [leg for leg in rows.keys() - self._open.keys() - self._no_agents if len(leg) <= _LONGEST_NAME]
             unknown.sort(key=lambda leg: (leg not in self._remembered, not self._may_be_an_agents(rows[leg]), leg))
             for leg in unknown[:_MOST_ASKED]:
-                dump = Message(Kind.EVENT, sync.dump(leg, ask))
+                dump = Message(Kind.EVENT, differences.dump(leg, ask))
                 if dump.get("Unique-ID") == leg and leg not in self._ended and leg not in self._open:
                     orphan = adopt and is_leg_of(leg, dump.get("variable_fsacd_offer")) and leg not in known
                     self._begin(leg, dump, "" if orphan else rung_for(dump))
@@ -172,26 +177,26 @@ class OutsideCalls:
         self._verify_by_list(rows)
         return self._told - before
 
-    def _find_home(self, ask: sync.Ask) -> None:
+    def _find_home(self, ask: differences.Ask) -> None:
         reply = ask(encoder.global_getvar("domain"))
         if reply.outcome is Outcome.OK and not reply.text.startswith("-ERR"):
             self._home = reply.text.strip()
 
-    def _verify(self, legs: Iterable[str], ask: sync.Ask) -> None:
+    def _verify(self, legs: Iterable[str], ask: differences.Ask) -> None:
         for leg in legs:
-            if leg in self._open and sync.has_ended(leg, ask):
+            if leg in self._open and differences.has_ended(leg, ask):
                 self._end(leg)
 
-    def _verify_remembered(self, ask: sync.Ask) -> None:
+    def _verify_remembered(self, ask: differences.Ask) -> None:
         """Those that are at no agent's phone as far as we see: gone, or for whom they were moved away."""
         for leg in list(self._remembered):
-            if leg in self._no_agents or sync.has_ended(leg, ask):
+            if leg in self._no_agents or differences.has_ended(leg, ask):
                 self._end(leg)
 
-    def _verify_by_list(self, rows: Mapping[str, sync.Row]) -> None:
+    def _verify_by_list(self, rows: Mapping[str, differences.Row]) -> None:
         """Those that cannot be asked for: the list lags, but what two of them do not show is over."""
         known = (*self._open, *self._remembered)
-        unlisted = {leg for leg in known if leg not in rows and not sync.can_be_asked_for(leg)}
+        unlisted = {leg for leg in known if leg not in rows and not differences.can_be_asked_for(leg)}
         for leg in unlisted & self._unlisted:
             self._end(leg)
         self._unlisted = unlisted

@@ -13,7 +13,7 @@ from fsacd.core.events import OfferEnd
 from fsacd.core.life import offers
 from fsacd.core.life.world import World
 from fsacd.core.show import memory as m
-from fsacd.esl.comparing import Comparing
+from fsacd.esl.reconciler import Reconciler
 from fsacd.sim import program
 from tests.chaos.schedule import Schedule, Verdict
 
@@ -76,7 +76,7 @@ def order_not_restored(_place: Path) -> Iterator[None]:
 @contextmanager
 def calls_not_followed(_place: Path) -> Iterator[None]:
     """Who stands by hands its calls over at once: who goes before the other daemon knows them is told as lost."""
-    with patch.object(Comparing, "look_on", lambda _comparing, _away: None):
+    with patch.object(Reconciler, "look_on", lambda _reconciler, _away: None):
         yield
 
 

@@ -42,7 +42,7 @@ def announcement(subclass: str, **more: HeaderValue) -> Message:
 @pytest.fixture
 def rig() -> Iterator[Rig]:
     made = Rig(require_ack=RequireAck.ALWAYS)
-    made.control._watch.listens = True
+    made.control._service.listens = True
     yield made
     made.control._on_state(Down("the test is over"))
 
@@ -193,7 +193,7 @@ def trusting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     monkeypatch.setattr(acknowledging, "_DOUBTED_AFTER_S", 0.04)
     monkeypatch.setattr(acknowledging, "_ENDED_AFTER_S", 0.1)
     made = Rig(require_ack=RequireAck.STRANGERS)
-    made.control._watch.listens = True
+    made.control._service.listens = True
     made.link.answers = {"uuid_getvar": UNSET}
     yield made
     made.control._on_state(Down("the test is over"))

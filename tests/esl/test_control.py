@@ -27,7 +27,7 @@ from fsacd.core.events import (
     SwitchLost,
     SwitchTaken,
 )
-from fsacd.esl import watch
+from fsacd.esl import service
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.control import CallControl
 from fsacd.esl.features import Desk
@@ -243,7 +243,7 @@ def test_a_process_that_stood_still_finds_out_at_its_first_command(fenced: Fence
     rig, _ = fenced
     until(lambda: rig.control.in_sync)
     rig.link.sent.clear()
-    fence = rig.control._watch._fence
+    fence = rig.control._service._fence
     assert fence is not None
     fence._good_until_ms = monotonic_ms()  # as after 30 s of SIGSTOP
     rig.control.send(RING)
@@ -261,7 +261,7 @@ def test_a_process_that_stood_still_neither_believes_nor_decides(fenced: Fenced,
     rig.runtime.facts.clear()
     renewals: list[str] = []
     rig.link.on_renewal = renewals.append
-    fence = rig.control._watch._fence
+    fence = rig.control._service._fence
     assert fence is not None
     fence._good_until_ms = monotonic_ms()
     if first == "an event":
@@ -297,9 +297,9 @@ def test_calls_are_handed_over_when_the_other_one_surely_knows_them(
     """Until then their ends are looked for: a caller may go before the other daemon has ever heard of them."""
     rig, table = fenced
     looks: list[float] = []
-    monkeypatch.setattr(watch, "_ALL_KNOWN_S", 0.3)
-    monkeypatch.setattr(watch, "_LOOK_ON_EVERY_S", 0.0)
-    monkeypatch.setattr(rig.control._watch._comparing, "look_on", lambda _away: looks.append(time.monotonic()))
+    monkeypatch.setattr(service, "_ALL_KNOWN_S", 0.3)
+    monkeypatch.setattr(service, "_LOOK_ON_EVERY_S", 0.0)
+    monkeypatch.setattr(rig.control._service._reconciler, "look_on", lambda _away: looks.append(time.monotonic()))
     until(lambda: rig.control.in_sync)
     table.table["leader"] = "other:7:1000000:abcdef"
     until(lambda: SwitchTaken("fs1") in rig.runtime.facts)
@@ -353,14 +353,14 @@ def test_a_clean_stop_gives_the_fence_up(fenced: Fenced) -> None:
     """The next daemon, another instance too, need not wait."""
     rig, table = fenced
     until(lambda: rig.control.in_sync)
-    rig.control._watch.stop()
+    rig.control._service.stop()
     assert table.table == {"last": "fsacd:1"}
 
 
 def test_what_a_switch_can_bring_about_costs_one_line_for_each_kind(rig: Rig) -> None:
     """Thousands of announcements without sense, refused commands and feature codes are a handful of lines."""
     rig.control._on_state(Up("core", "fs1", restarted=False, uptime_ms=0, at_ms=monotonic_ms()))
-    rig.control._watch.listens = True
+    rig.control._service.listens = True
     calls = [f"{number:08x}-2222-4333-8444-555555555555" for number in range(2_000)]
     with capture_logs() as lines:
         for call in calls:
@@ -407,7 +407,7 @@ def test_what_a_switch_has_said_wrongly_is_told_for_a_while(rig: Rig) -> None:
 def test_a_refused_code_has_a_tone_of_its_own(dialplan: str, answer: str) -> None:
     """Where the dialplan has one: an older one knows one tone for all reasons."""
     rig = Rig()
-    rig.control._watch.listens = True
+    rig.control._service.listens = True
     rig.control.terms.linked(dialplan, ())
     rig.control._on_event(
         Message(
@@ -428,7 +428,7 @@ def test_a_refused_code_has_a_tone_of_its_own(dialplan: str, answer: str) -> Non
 def test_music_that_cannot_be_played_is_told() -> None:
     """By the announcements of those who should hear it."""
     rig = Rig()
-    rig.control._watch.listens = True
+    rig.control._service.listens = True
     headers = {"Event-Name": "CUSTOM", "Event-Subclass": "fsacd::waiting", "Unique-ID": LEG.uuid}
     rig.control._on_event(Message(Kind.EVENT, headers))
     assert list(rig.control._silence()) == []

@@ -9,8 +9,8 @@ import pytest
 from fsacd.core.events import CallerReplaced, Leg
 from fsacd.core.views import CallView, Snapshot
 from fsacd.esl import heirs
-from fsacd.esl.sync import Difference, Finding
-from tests.esl.test_sync import CALL, LEG, OFFER, OTHER, Legs, Switch
+from fsacd.esl.differences import Difference, Finding
+from tests.esl.test_missed import CALL, LEG, OFFER, OTHER, Legs, Switch
 
 # As FreeSWITCH 1.10.12 says it of a leg that replaced one in a queue.
 ROW = {"dialplan": "inline", "dest": "answer,playback:local_stream://moh", "context": "public"}
@@ -33,7 +33,7 @@ def snapshot(state: str) -> Snapshot:
 
 
 def found(legs: Legs, known: Snapshot) -> list[Finding]:
-    return list(heirs.unheard(known, "fs1", legs, Switch(legs).ask))
+    return list(heirs.findings(known, "fs1", legs, Switch(legs).ask))
 
 
 def test_which_legs_are_asked_for() -> None:

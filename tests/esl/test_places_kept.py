@@ -17,7 +17,7 @@ from fsacd.core.events import (
     SwitchConnected,
 )
 from fsacd.core.rules import Rules, ToQueue
-from fsacd.esl import sync, translate
+from fsacd.esl import strangers, translate
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.wire import Outcome, Reply, Wire
@@ -96,7 +96,7 @@ def test_a_second_daemon_finds_every_place(chance: int) -> None:
     )
     order = list(legs.channels)
     random.Random(chance).shuffle(order)
-    for finding in sync.unknown(order, legs.ask, legs.waiting):
+    for finding in strangers.findings(order, legs.ask, legs.waiting):
         assert finding.fact is not None
         second.handle(finding.fact, NOW_MS)
     assert lines(second) == lines(first)

@@ -12,10 +12,10 @@ import pytest
 
 from fsacd.core.events import AgentLoggedIn, CallQueued, Event, RulesChanged, SwitchConnected, SwitchHeld, SwitchTaken
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
-from fsacd.esl import comparing, sync, watch
-from fsacd.esl.asking import Look
+from fsacd.esl import differences, reconciler, service
+from fsacd.esl.differences import Absence
+from fsacd.esl.pipeline import Round
 from fsacd.esl.states import Down, Up
-from fsacd.esl.sync import Away
 from fsacd.esl.wire import Outcome, Reply
 from fsacd.runtime.loop import Runtime, monotonic_ms
 from tests.esl.control_rig import CALL, LEG, NOBODY, OFFER, HashTable, Rig
@@ -65,8 +65,8 @@ class Compared:
             self.slept.append(seconds)
             rig.link.answers = later
 
-        monkeypatch.setattr(comparing, "gevent", Naps(change))
-        looks = rig.control._watch._comparing
+        monkeypatch.setattr(reconciler, "gevent", Naps(change))
+        looks = rig.control._service._reconciler
         looks.on_repair = self.repaired.append
         self.agrees = looks.compare()
 
@@ -97,7 +97,7 @@ def _somebody_is_rung(rig: Rig) -> None:
 def test_what_is_wrong_both_times_is_repaired(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second look comes when the list has surely caught up; that something was wrong is no agreement."""
     compared = Compared(monkeypatch, rig, waits(), waits())
-    assert (compared.slept, compared.repaired, compared.agrees) == ([comparing.LIST_LAG_S], ["unknown_caller"], False)
+    assert (compared.slept, compared.repaired, compared.agrees) == ([reconciler.LIST_LAG_S], ["unknown_caller"], False)
     assert [type(fact).__name__ for fact in rig.runtime.facts] == ["CallQueued", "CallReturned"]
 
 
@@ -117,14 +117,14 @@ def test_another_fault_of_the_same_leg_is_another_matter(rig: Rig, monkeypatch: 
     """A caller hung between two things; a moment later their leg is not listed: that may be the list's lag."""
     Runtime.post(rig.runtime, CallQueued(CALL, "sales", 0, LEG))
     compared = Compared(monkeypatch, rig, waits(state="CS_RESET"), GONE)
-    assert (compared.slept, compared.repaired, rig.runtime.facts) == ([comparing.LIST_LAG_S], [], [])
+    assert (compared.slept, compared.repaired, rig.runtime.facts) == ([reconciler.LIST_LAG_S], [], [])
 
 
 def test_what_the_switch_is_not_ours_for_is_left_alone(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fence is lost between the looks: what is wrong there is another daemon's to repair."""
     rig.link.answers = waits()
-    monkeypatch.setattr(comparing, "gevent", Naps(lambda _s: setattr(rig.control._watch, "_fence_lost", True)))
-    rig.control._watch._comparing.compare()
+    monkeypatch.setattr(reconciler, "gevent", Naps(lambda _s: setattr(rig.control._service, "_fence_lost", True)))
+    rig.control._service._reconciler.compare()
     assert rig.runtime.facts == []
 
 
@@ -141,7 +141,7 @@ def test_nothing_found_is_no_agreement_yet(rig: Rig, monkeypatch: pytest.MonkeyP
     if why == "no answer":
         first["show"] = Reply(Outcome.UNCONFIRMED, "no answer in time")
     elif why == "no time":
-        monkeypatch.setattr(Look, "is_over", True)
+        monkeypatch.setattr(Round, "is_over", True)
     else:
         _somebody_is_rung(rig)
         first = waits()
@@ -163,15 +163,15 @@ def test_who_has_fallen_silent_is_asked_for_and_what_is_heard_meanwhile_is_newer
         _somebody_is_rung(rig)
 
     monkeypatch.setattr(rig.link, "submit", hears)
-    rig.control._watch._comparing.ask_for({LEG.uuid})
+    rig.control._service._reconciler.ask_for({LEG.uuid})
     assert rig.runtime.facts == []
-    rig.control._watch._comparing.ask_for({LEG.uuid})
+    rig.control._service._reconciler.ask_for({LEG.uuid})
     assert [type(fact).__name__ for fact in rig.runtime.facts] == ["CallerGone"], "nothing was heard meanwhile"
 
 
 def _compared_at(rig: Rig, monkeypatch: pytest.MonkeyPatch, agrees: list[bool | None]) -> list[float]:
     """When it is compared, in seconds from the catching up on, if each comparing ends as said."""
-    watching, now, at = rig.control._watch, [1000.0], list[float]()
+    watching, now, at = rig.control._service, [1000.0], list[float]()
 
     def goes_on(wait_s: float) -> bool:
         now[0] += wait_s
@@ -183,7 +183,7 @@ def _compared_at(rig: Rig, monkeypatch: pytest.MonkeyPatch, agrees: list[bool | 
 
     monkeypatch.setattr(watching, "_goes_on", goes_on)
     monkeypatch.setattr(watching, "_ask_for_the_silent", lambda: None)
-    monkeypatch.setattr(watching._comparing, "compare", compare)
+    monkeypatch.setattr(watching._reconciler, "compare", compare)
     with monkeypatch.context() as patch:
         patch.setattr(time, "monotonic", lambda: now[0])
         watching._compare_again_and_again()
@@ -212,8 +212,8 @@ def _catching_up(
     rig.link.hash, rig.link.answers = table.answer, {"show": NOBODY}
     if last:
         table.table["last"] = last
-    monkeypatch.setattr(watch, "gevent", Naps(done.append))
-    looks, post = rig.control._watch._comparing, rig.runtime.post
+    monkeypatch.setattr(service, "gevent", Naps(done.append))
+    looks, post = rig.control._service._reconciler, rig.runtime.post
     monkeypatch.setattr(looks, "look_on", lambda away: done.append(("looks on", away)))
     monkeypatch.setattr(looks, "catch_up", lambda away: done.append(("catches up", away)))
 
@@ -232,14 +232,14 @@ def _catching_up(
 def test_who_takes_over_looks_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another daemon may have rung somebody just now, whom the list shows at the second look; then service begins."""
     *_, done = _catching_up(monkeypatch, "other:6", restarted=True)
-    away = Away(restarted=True, lease_ended=True)
+    away = Absence(restarted=True, lease_ended=True)
     assert done == [
-        ("looks on", Away(restarted=True)),
+        ("looks on", Absence(restarted=True)),
         SwitchTaken("fs1"),
         SwitchHeld("fs1", 7),
         ("catches up", away),
-        watch._TAKE_OVER_S,
-        ("catches up", sync.HERE),
+        service._TAKE_OVER_S,
+        ("catches up", differences.HERE),
         SwitchConnected("fs1"),
     ]
 
@@ -251,7 +251,7 @@ def test_who_goes_on_looks_once(monkeypatch: pytest.MonkeyPatch, last: str, epoc
     held, looked, served = done
     assert (held, looked, served) == (
         SwitchHeld("fs1", epoch),
-        ("catches up", Away(lease_ended=True)),
+        ("catches up", Absence(lease_ended=True)),
         SwitchConnected("fs1"),
     )
 
@@ -267,7 +267,7 @@ def test_phones_hear_that_their_ring_has_ended_before_they_are_rung_again(
         "show": Reply(Outcome.OK, json.dumps({"row_count": 1, "rows": rows})),
         "uuid_dump": Reply(Outcome.OK, json.dumps(ring)),
     }
-    monkeypatch.setattr(comparing, "gevent", Naps(done.append))
-    monkeypatch.setattr(rig.control._watch._comparing, "_act", lambda wire: done.append(wire.text.split()[1]))
-    rig.control._watch._comparing.catch_up(sync.HERE)
-    assert done == ["uuid_kill", comparing._PHONES_TOLD_S]
+    monkeypatch.setattr(reconciler, "gevent", Naps(done.append))
+    monkeypatch.setattr(rig.control._service._reconciler, "_act", lambda wire: done.append(wire.text.split()[1]))
+    rig.control._service._reconciler.catch_up(differences.HERE)
+    assert done == ["uuid_kill", reconciler._PHONES_TOLD_S]

@@ -13,7 +13,7 @@ from fsacd.core.life import calls, talks
 from fsacd.core.life.world import World
 from fsacd.esl import ringing, translate
 from fsacd.esl.attendance import Attendance
-from fsacd.esl.comparing import Comparing
+from fsacd.esl.reconciler import Reconciler
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def _nobody_asks() -> Iterator[None]:
     """And engine and switch are not compared, which would find it a little later."""
     with (
         patch.object(Attendance, "silent", lambda _attendance, _now_ms: []),
-        patch.object(Comparing, "compare", lambda _comparing: True),
+        patch.object(Reconciler, "compare", lambda _reconciler: True),
     ):
         yield
 

@@ -15,29 +15,29 @@ monkey.patch_all()
 from fsacd.cli import main as cli  # noqa: E402 - gevent's patching comes first
 from fsacd.core.events import CallLost  # noqa: E402
 from fsacd.core.views import Snapshot  # noqa: E402
-from fsacd.esl import encoder, sync  # noqa: E402
+from fsacd.esl import differences, encoder, missed, strangers  # noqa: E402
 
-_missed = sync.missed
+_missed = missed.findings
 
 
 def _adopt_nobody(
     snapshot: Snapshot,
     switch: str,
-    rows: Mapping[str, sync.Row],
-    ask: sync.Ask,
-    returned: sync.Returned,
-    away: sync.Away = sync.HERE,
-    talk: sync.Talk | None = None,
-) -> Iterator[sync.Finding]:
+    rows: Mapping[str, differences.Row],
+    ask: differences.Ask,
+    returned: differences.Returned,
+    away: differences.Absence = differences.HERE,
+    talk: differences.Talk | None = None,
+) -> Iterator[differences.Finding]:
     waiting = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.state == "waiting"}
     for leg in waiting.keys() & rows.keys():
-        out = encoder.uuid_transfer(leg, "fsacd_fallback", sync.CONTEXT)
+        out = encoder.uuid_transfer(leg, "fsacd_fallback", differences.CONTEXT)
         lost = CallLost(waiting[leg].call_id, "not_adopted")
-        yield sync.Finding(sync.Difference.CALL_ELSEWHERE, leg, lost, remedy=out)
+        yield differences.Finding(differences.Difference.CALL_ELSEWHERE, leg, lost, remedy=out)
     yield from _missed(snapshot, switch, rows, ask, returned, away, talk)
 
 
 if __name__ == "__main__":
-    sync.missed = _adopt_nobody
-    sync.strangers = lambda *_: []
+    missed.findings = _adopt_nobody
+    strangers.suspected = lambda *_: []
     sys.exit(cli.main())

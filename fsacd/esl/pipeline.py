@@ -23,7 +23,7 @@ MOST_TEXT: Final = 2 * MAX_REPLY_BYTES
 _TOO_MUCH: Final = Reply(Outcome.NOT_SENT, "FreeSWITCH said too much already")
 
 
-class Asker:
+class Pipeline:
     """Asks by `submit` (as SwitchLink's); waits `limit_s` for an answer at most. Blocks the greenlet, nobody else."""
 
     def __init__(self, submit: Submit, limit_s: float) -> None:
@@ -77,16 +77,16 @@ class Asker:
         return list(replies)
 
 
-class Look:
+class Round:
     """One look at the switch: each question is asked once, and answered from memory after that.
 
     After `limit_s`, or `most_text` characters of answers, nothing more is asked: a switch that is slow, or says too
     much, leaves questions open, it does not hold us up.
     """
 
-    def __init__(self, asker: Asker, limit_s: float, most_text: int = MOST_TEXT) -> None:
+    def __init__(self, asker: Pipeline, limit_s: float, most_text: int = MOST_TEXT) -> None:
         self._room = most_text
-        self._asker = asker
+        self._pipeline = asker
         self._until = time.monotonic() + limit_s
         self._replies: dict[bytes, Reply] = {}
 
@@ -94,14 +94,14 @@ class Look:
         """One question."""
         known = self._replies.get(wire.data)
         if known is None:
-            (known,) = self._asker.all((wire,), self._left_s(), self._room)
+            (known,) = self._pipeline.all((wire,), self._left_s(), self._room)
             self._keep(wire, known)
         return known
 
     def ahead(self, wires: Iterable[Wire]) -> None:
         """Ask at once what will be asked one by one."""
         asked = [wire for wire in wires if wire.data not in self._replies]
-        for wire, reply in zip(asked, self._asker.all(asked, self._left_s(), self._room), strict=True):
+        for wire, reply in zip(asked, self._pipeline.all(asked, self._left_s(), self._room), strict=True):
             self._keep(wire, reply)
 
     def _keep(self, wire: Wire, reply: Reply) -> None:

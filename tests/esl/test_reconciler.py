@@ -12,8 +12,8 @@ from fsacd.core.engine import Engine
 from fsacd.core.events import CallQueued, Leg
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.esl import translate
-from fsacd.esl.asking import Asker
-from fsacd.esl.comparing import Comparing
+from fsacd.esl.pipeline import Pipeline
+from fsacd.esl.reconciler import Reconciler
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.runtime.loop import Runtime
@@ -52,12 +52,12 @@ def waited_s(switch: Recovering, monkeypatch: pytest.MonkeyPatch) -> float:
         engine.handle(CallQueued(f"10000000-0000-4000-8000-{number:012}", "support", number, leg), number)
     monkeypatch.setattr(time, "monotonic", switch.monotonic)
     monkeypatch.setattr(gevent, "sleep", switch.sleep)
-    looks = Comparing(
+    looks = Reconciler(
         "fs1",
         Runtime(engine, clock=lambda: LEGS),
         translate.Reader("fs1", lambda _sentence: None),
         None,
-        Asker(switch.submit, 5.0),
+        Pipeline(switch.submit, 5.0),
         WAIT_MS,
         clock=lambda: SwitchClock(0, 0),
         set_clock=lambda _clock: None,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fsacd.core.events import OfferEnd, OfferEnded, SwitchLost
-from fsacd.esl import watch
+from fsacd.esl import service
 from fsacd.esl.states import Down, Up
 from fsacd.esl.wire import Reply, Wire
 from fsacd.runtime.loop import monotonic_ms
@@ -28,7 +28,7 @@ class Fenced:
         self.rig.control._on_state(Up("core", "fs1", restarted=False, uptime_ms=0, at_ms=monotonic_ms()))
         until(lambda: self.rig.control.in_sync)
         self.rig.link.on_renewal = lambda _reason: None
-        fence = self.rig.control._watch._fence
+        fence = self.rig.control._service._fence
         assert fence is not None
         self.fence = fence
         self.given: list[float | None] = []
@@ -59,7 +59,7 @@ def fenced(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fenced]:
 def test_a_command_leaves_while_the_fence_lasts_or_never(fenced: Fenced, left_ms: int, given_s: float) -> None:
     """One that lies in a full socket until somebody else has the switch must not be written then."""
     fenced.lasts(left_ms)
-    assert fenced.rig.control._watch.may_act_for_s() == given_s
+    assert fenced.rig.control._service.may_act_for_s() == given_s
     fenced.rig.control.send(RING)
     assert fenced.given == [given_s]
     assert "originate" in fenced.rig.link.sent
@@ -85,21 +85,21 @@ def test_after_its_end_no_command_leaves(fenced: Fenced, left_ms: int) -> None:
 
 def test_without_a_fence_a_command_has_its_own_time() -> None:
     """Where there is one daemon only, nothing ends its right to act."""
-    assert Rig().control._watch.may_act_for_s() == COMMAND_S
+    assert Rig().control._service.may_act_for_s() == COMMAND_S
 
 
 def test_who_has_lost_the_fence_gives_nothing_up(fenced: Fenced) -> None:
     """It ended while we stood still: what stands in the switch is for whoever takes it."""
     fenced.lasts(0)
     table = dict(fenced.table.table)
-    fenced.rig.control._watch.stop()
+    fenced.rig.control._service.stop()
     assert fenced.table.table == table
     assert "leader" in table
 
 
 def test_a_callers_lease_ends_early_by_what_their_music_takes(fenced: Fenced, monkeypatch: pytest.MonkeyPatch) -> None:
     """They look at it every ten seconds only, and are gone within five of its end: it is told five seconds shorter."""
-    watching = fenced.rig.control._watch
+    watching = fenced.rig.control._service
     monkeypatch.setattr(watching, "_uptime", lambda _now_ms: 100_000)
     fenced.lasts(8_000)
     fenced.rig.link.wires.clear()
@@ -116,14 +116,14 @@ class Kept:
         self.leases: list[float] = []
         self._answer_s, self._until_s = answer_s, until_s
         self.rig.link.on_renewal = lambda _reason: None
-        watching = self.rig.control._watch
+        watching = self.rig.control._service
         watching.listens = True
         monkeypatch.setattr(watching, "_fence", self)
         monkeypatch.setattr(watching, "_read_clock", lambda: None)
         monkeypatch.setattr(watching, "_renew_lease", lambda: self.leases.append(self.now_s))
         with monkeypatch.context() as patch:
             patch.setattr(time, "monotonic", lambda: self.now_s)
-            patch.setattr(watch, "gevent", self)
+            patch.setattr(service, "gevent", self)
             watching._keep()
 
     def renew(self) -> bool:
@@ -161,4 +161,4 @@ def test_a_renewal_that_fails_ends_the_service_once(monkeypatch: pytest.MonkeyPa
     kept = Kept(monkeypatch, answer_s=0.0, until_s=0.0)
     assert kept.rig.runtime.facts == [SwitchLost("fs1")]
     assert renewed == ["the fence was not renewed in time, or another daemon has taken it"]
-    assert not kept.rig.control._watch.listens
+    assert not kept.rig.control._service.listens

@@ -14,12 +14,12 @@ import structlog
 
 from fsacd.core.events import CallReturned, TalkFound
 from fsacd.core.views import CallView
-from fsacd.esl import heirs, sync, translate
-from fsacd.esl.asking import Asker, Look
+from fsacd.esl import differences, heirs, missed, strangers, translate
 from fsacd.esl.codec import Message
+from fsacd.esl.differences import Absence, Difference, Finding
 from fsacd.esl.outside import OutsideCalls
+from fsacd.esl.pipeline import Pipeline, Round
 from fsacd.esl.switch_clock import SwitchClock
-from fsacd.esl.sync import Away, Difference, Finding
 from fsacd.esl.wire import Wire
 from fsacd.log.setup import seldom
 from fsacd.runtime.loop import Runtime, monotonic_ms
@@ -42,7 +42,7 @@ _LONGEST_RECOVERY_S: Final = 60.0
 _PHONES_TOLD_S: Final = 0.05
 
 
-class Comparing:
+class Reconciler:
     """Compares the engine with one switch. `clock` is the switch's now; `is_ours` says whether to act on what is found.
 
     `on_repair` is told the kind of everything that had to be repaired.
@@ -54,7 +54,7 @@ class Comparing:
         runtime: Runtime,
         reader: translate.Reader,
         outside: OutsideCalls | None,
-        asker: Asker,
+        asker: Pipeline,
         recovery_wait_ms: int,
         *,
         clock: Callable[[], SwitchClock],
@@ -67,7 +67,7 @@ class Comparing:
         self._runtime = runtime
         self._reader = reader
         self._outside = outside
-        self._asker = asker
+        self._pipeline = asker
         self._recovery_wait_s = recovery_wait_ms / 1000
         self._clock = clock
         self._set_clock = set_clock
@@ -75,21 +75,21 @@ class Comparing:
         self._act = act
         self.on_repair = on_repair
 
-    def catch_up(self, away: Away) -> None:
+    def catch_up(self, away: Absence) -> None:
         """Events were lost: ask for every leg, and tell what is learned, before anybody is rung."""
         if away.restarted:
             log.warning("the switch has been started anew", switch=self.name)
             self._await_recovery()
-        look = Look(self._asker, _CATCH_UP_S)
-        rows = sync.channels(look)
+        look = Round(self._pipeline, _CATCH_UP_S)
+        rows = differences.channels(look)
         if rows is None:
             return  # the link is about to be taken for dead; if not, the comparing finds it all a little later
         snapshot = self._runtime.snapshot()
-        look.ahead(sync.asked_for(snapshot, self.name, rows, away))
-        found = list(heirs.unheard(snapshot, self.name, heirs.suspected(rows), look))
-        found += sync.missed(snapshot, self.name, rows, look, self._returned, away, self._talk)
+        look.ahead(missed.asked_for(snapshot, self.name, rows, away))
+        found = list(heirs.findings(snapshot, self.name, heirs.suspected(rows), look))
+        found += missed.findings(snapshot, self.name, rows, look, self._returned, away, self._talk)
         if not away.restarted:
-            found += sync.unheard(snapshot, self.name, rows, look)
+            found += missed.unheard(snapshot, self.name, rows, look)
         found += self._strangers(look, rows, adopt=True)
         for finding in found:
             self._repair(finding)
@@ -101,18 +101,18 @@ class Comparing:
             kinds = Counter(str(finding.kind) for finding in found)
             log.info("caught up with the switch", switch=self.name, **kinds)
 
-    def look_on(self, away: Away) -> None:
+    def look_on(self, away: Absence) -> None:
         """Another daemon serves the switch: learn which of our calls have ended there, or have come to talk.
 
         Only questions are asked, and nothing but that is told: what goes on there is the other one's.
         """
-        look = Look(self._asker, _LOOK_ON_S)
-        rows = sync.channels(look)
+        look = Round(self._pipeline, _LOOK_ON_S)
+        rows = differences.channels(look)
         if rows is None:
             return
         snapshot = self._runtime.snapshot()
-        look.ahead(sync.asked_for(snapshot, self.name, rows, away))
-        for finding in sync.missed(snapshot, self.name, rows, look, self._returned, away, self._talk):
+        look.ahead(missed.asked_for(snapshot, self.name, rows, away))
+        for finding in missed.findings(snapshot, self.name, rows, look, self._returned, away, self._talk):
             if finding.kind in _OVER and finding.fact is not None:
                 self._runtime.post(finding.fact)
 
@@ -141,38 +141,38 @@ class Comparing:
 
         Returns those whose callers wait all the same, as far as anybody knows.
         """
-        look = Look(self._asker, _ANSWER_S)
+        look = Round(self._pipeline, _ANSWER_S)
         snapshot = self._runtime.snapshot()
         waiting = [call for call in snapshot.calls if _is_expected(call, self.name, legs)]
         asked = replace(snapshot, calls=tuple(waiting), offers=())
-        found = list(sync.missed(asked, self.name, {}, look, self._returned, talk=self._talk))
-        for finding in sync.unchanged(found, snapshot, self._runtime.snapshot(), self.name):
+        found = list(missed.findings(asked, self.name, {}, look, self._returned, talk=self._talk))
+        for finding in missed.unchanged(found, snapshot, self._runtime.snapshot(), self.name):
             self._settle(finding)
         elsewhere = {finding.leg for finding in found}
         return [call.leg.uuid for call in waiting if call.leg is not None and call.leg.uuid not in elsewhere]
 
     def _differences(self) -> list[Finding] | None:
         """What differs now; None when the switch had too little time to say."""
-        look = Look(self._asker, _ANSWER_S)
-        rows = sync.channels(look)
+        look = Round(self._pipeline, _ANSWER_S)
+        rows = differences.channels(look)
         if rows is None:
             return None
         for _ in range(self._sweep_outside(look, rows, adopt=False)):
             self.on_repair(str(Difference.OUTSIDE_CALL))
         snapshot = self._runtime.snapshot()
         # Before all others: a call whose leg has gone goes on with the leg that took it over.
-        found = list(heirs.unheard(snapshot, self.name, heirs.suspected(rows), look))
-        found += sync.missed(snapshot, self.name, rows, look, self._returned, talk=self._talk)
-        found += sync.in_limbo(snapshot, self.name, rows)
+        found = list(heirs.findings(snapshot, self.name, heirs.suspected(rows), look))
+        found += missed.findings(snapshot, self.name, rows, look, self._returned, talk=self._talk)
+        found += missed.in_limbo(snapshot, self.name, rows)
         found += self._strangers(look, rows, adopt=False)
-        found = sync.unchanged(found, snapshot, self._runtime.snapshot(), self.name)
+        found = missed.unchanged(found, snapshot, self._runtime.snapshot(), self.name)
         return found if found or not look.is_over else None
 
     def _awaits_legs(self) -> bool:
         """Whether the switch may still be making legs of which it has said nothing: it is asked again soon."""
         snapshot = self._runtime.snapshot()
         ours = (offer for offer in snapshot.offers if offer.switch == self.name)
-        return any(sync.may_be_in_the_making(offer, snapshot.now_ms) for offer in ours)
+        return any(missed.may_be_in_the_making(offer, snapshot.now_ms) for offer in ours)
 
     def _await_recovery(self) -> None:
         """Let the switch bring back the calls of before its crash, if it does; those that are missing then are lost.
@@ -180,10 +180,14 @@ class Comparing:
         It brings them back one after the other, twelve milliseconds each under load: as long as one more comes within
         `recovery_wait`, the others may still come.
         """
-        missing = sync.recoverable(self._runtime.snapshot(), self.name)
+        missing = missed.recoverable(self._runtime.snapshot(), self.name)
         began = heard = time.monotonic()
         while missing and self._is_ours():
-            gone = [wire for wire, reply in zip(missing, self._asker.all(missing), strict=True) if sync.is_gone(reply)]
+            gone = [
+                wire
+                for wire, reply in zip(missing, self._pipeline.all(missing), strict=True)
+                if differences.is_gone(reply)
+            ]
             now = time.monotonic()
             if len(gone) < len(missing):
                 missing, heard = gone, now
@@ -191,14 +195,14 @@ class Comparing:
                 return
             gevent.sleep(_RECOVERY_LOOK_S)
 
-    def _strangers(self, look: Look, rows: dict[str, sync.Row], *, adopt: bool) -> list[Finding]:
-        legs = sync.strangers(self._runtime.snapshot(), self.name, rows)[:_MOST_STRANGERS]
-        look.ahead([wire for leg in legs if (wire := sync.question(leg)) is not None])
+    def _strangers(self, look: Round, rows: dict[str, differences.Row], *, adopt: bool) -> list[Finding]:
+        legs = strangers.suspected(self._runtime.snapshot(), self.name, rows)[:_MOST_STRANGERS]
+        look.ahead([wire for leg in legs if (wire := differences.question(leg)) is not None])
         now_ms = monotonic_ms()
-        if self._clock().before is None and (newest := sync.newest_recovered(legs, look)) is not None:
+        if self._clock().before is None and (newest := strangers.newest_recovered(legs, look)) is not None:
             self._set_clock(self._clock().with_recovered(newest))
         waiting = partial(self._reader.waiting, clock=self._clock(), now_ms=now_ms)
-        return sync.unknown(legs, look, waiting, self._talk if adopt else None)
+        return strangers.findings(legs, look, waiting, self._talk if adopt else None)
 
     def _talk(self, callers: Message, agents: Message) -> TalkFound | None:
         return self._reader.talk(callers, agents, self._clock(), monotonic_ms())
@@ -206,7 +210,7 @@ class Comparing:
     def _returned(self, leg: Message) -> CallReturned:
         return self._reader.returned(leg, self._clock(), monotonic_ms())
 
-    def _sweep_outside(self, look: Look, rows: dict[str, sync.Row], *, adopt: bool) -> int:
+    def _sweep_outside(self, look: Round, rows: dict[str, differences.Row], *, adopt: bool) -> int:
         if self._outside is None:
             return 0
         offers = [leg for offer in self._runtime.snapshot().offers for leg in offer.live_legs]

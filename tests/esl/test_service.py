@@ -10,10 +10,10 @@ import gevent
 import pytest
 
 from fsacd.core.events import CallQueued, SwitchConnected, SwitchLost
-from fsacd.esl.asking import Asker
 from fsacd.esl.codec import Kind, Message
+from fsacd.esl.differences import Absence
+from fsacd.esl.pipeline import Pipeline
 from fsacd.esl.states import Down, Up
-from fsacd.esl.sync import Away
 from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.runtime.loop import Runtime, monotonic_ms
 from tests.esl.control_rig import CALL, DIALS, LEG, NOBODY, HashTable, Rig, comes_up
@@ -41,7 +41,7 @@ SOMEBODY_WAITS = _somebody_waits()
 def test_a_caller_of_whom_nobody_told_is_found(rig: Rig) -> None:
     """When engine and switch are compared, he is told of as if he had announced himself, and counted."""
     repaired: list[str] = []
-    rig.control._watch._comparing.on_repair = repaired.append
+    rig.control._service._reconciler.on_repair = repaired.append
     rig.link.answers = {"show": NOBODY}
     rig.control._on_state(Up("core", "fs1", restarted=False, uptime_ms=10_000, at_ms=monotonic_ms()))
     until(lambda: rig.control.in_sync)
@@ -77,7 +77,7 @@ def test_what_the_engine_learns_while_the_switch_is_asked_is_newer(rig: Rig, mon
 
 def test_callers_keep_their_order_when_the_clock_is_looked_at(rig: Rig) -> None:
     """A round trip that takes longer than the last one is no reason to shift what the next caller has waited."""
-    watch = rig.control._watch
+    watch = rig.control._service
     for uptime_ms, expected in ((900_000, 900_000), (900_040, 900_000), (899_700, 900_000), (950_000, 950_000)):
         watch._set_clock(uptime_ms, 1_000)
         assert watch.clock.uptime_at(1_000) == expected
@@ -85,7 +85,7 @@ def test_callers_keep_their_order_when_the_clock_is_looked_at(rig: Rig) -> None:
 
 def test_a_number_that_is_no_uptime_is_passed_over(rig: Rig) -> None:
     """Milliseconds are printed modulo 2^32: a larger number says nothing, and the clock stays as it was."""
-    watch = rig.control._watch
+    watch = rig.control._service
     watch._set_clock(900_000, 1_000)
     for text in ("9" * 18, "9" * 5_000, str(1 << 32), "x"):
         rig.link.answers = {"uptime": Reply(Outcome.OK, text)}
@@ -129,17 +129,17 @@ def test_what_is_known_of_the_time_before_outlives_the_fence() -> None:
     """The fence is lost during the catching up with a switch that was started anew: that is not forgotten by it."""
     rig, table = Rig(fence_term_ms=400), HashTable()
     rig.link.hash, rig.link.answers = table.answer, {"show": NOBODY}
-    watch, aways = rig.control._watch, list[bool]()
+    watch, aways = rig.control._service, list[bool]()
     assert watch._fence is not None
     fence = watch._fence
 
-    def catch_up(away: Away) -> None:
+    def catch_up(away: Absence) -> None:
         aways.append(away.restarted)
         if len(aways) == 1:
             fence._good_until_ms = monotonic_ms()
             watch.check_fence()
 
-    watch._comparing.catch_up = catch_up  # type: ignore[method-assign]
+    watch._reconciler.catch_up = catch_up  # type: ignore[method-assign]
     rig.control._on_state(Up("core", "fs1", restarted=True, uptime_ms=0, at_ms=monotonic_ms()))
     until(lambda: rig.control.in_sync)
     rig.control._on_state(Down("the test is over"))
@@ -148,9 +148,9 @@ def test_what_is_known_of_the_time_before_outlives_the_fence() -> None:
 
 def test_the_fence_waits_for_an_answer_as_long_as_it_lasts() -> None:
     """A switch whose every answer takes over a second was left again and again, and served by nobody meanwhile."""
-    watch = Rig(fence_term_ms=10_000).control._watch
+    watch = Rig(fence_term_ms=10_000).control._service
     assert watch._fence is not None
-    assert isinstance(watch._fence._ask, Asker)
+    assert isinstance(watch._fence._ask, Pipeline)
     assert watch._fence._ask._limit_s == 10.0
 
 

@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from fsacd.esl import encoder
-from fsacd.esl.asking import Asker, Look
+from fsacd.esl.pipeline import Pipeline, Round
 from fsacd.esl.wire import Outcome, Reply, Wire
 
 LEGS = [f"aaaaaaaa-2222-4333-8444-{number:012}" for number in range(200)]
@@ -42,13 +42,13 @@ def switch() -> Switch:
 
 def test_answers_come_in_the_order_of_the_questions(switch: Switch) -> None:
     """Many are under way at once, but not all: a switch's answers about a leg are long."""
-    assert [reply.text for reply in Asker(switch.submit, 30.0).all(DUMPS)] == LEGS
+    assert [reply.text for reply in Pipeline(switch.submit, 30.0).all(DUMPS)] == LEGS
     assert 1 < switch.most_under_way <= 64
 
 
 def test_a_look_asks_each_question_once(switch: Switch) -> None:
     """What was asked ahead is answered from memory."""
-    look = Look(Asker(switch.submit, 30.0), 30.0)
+    look = Round(Pipeline(switch.submit, 30.0), 30.0)
     look.ahead(DUMPS[:5])
     assert [look(wire).text for wire in DUMPS[:6]] == LEGS[:6]
     look.ahead(DUMPS[:7])
@@ -58,7 +58,7 @@ def test_a_look_asks_each_question_once(switch: Switch) -> None:
 def test_a_slow_switch_does_not_hold_a_look_up() -> None:
     """What it has not answered in time stays open, and is not asked for again, one by one, for ever."""
     switch = Switch(deaf_after=100)
-    look = Look(Asker(switch.submit, 30.0), 0.2)
+    look = Round(Pipeline(switch.submit, 30.0), 0.2)
     look.ahead(DUMPS)
     answers = [look(wire) for wire in DUMPS]
     assert [answer.text for answer in answers[:100]] == LEGS[:100]
@@ -76,11 +76,11 @@ def test_a_switch_that_says_too_much_is_not_asked_on() -> None:
         asked.append(wire.data)
         gevent.spawn(on_reply, Reply(Outcome.OK, "x" * 1_000))
 
-    replies = Asker(submit, 30.0).all(DUMPS, most_text=10_500)
+    replies = Pipeline(submit, 30.0).all(DUMPS, most_text=10_500)
     assert [reply.text for reply in replies[:10]] == ["x" * 1_000] * 10
     assert {reply.outcome for reply in replies[10:]} == {Outcome.NOT_SENT}
     assert len(asked) < len(DUMPS)
-    look = Look(Asker(submit, 30.0), 30.0, most_text=10_500)
+    look = Round(Pipeline(submit, 30.0), 30.0, most_text=10_500)
     look.ahead(DUMPS)
     look.ahead(DUMPS)
     asked.clear()

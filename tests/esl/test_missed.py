@@ -29,8 +29,9 @@ from fsacd.core.events import (
 from fsacd.core.offer import MOST_LEGS, legs_of, offer_id
 from fsacd.core.records import Elsewhere
 from fsacd.core.views import CallView, OfferView, Snapshot
-from fsacd.esl import sync, translate
+from fsacd.esl import differences, missed, strangers, translate
 from fsacd.esl.codec import Message
+from fsacd.esl.differences import Absence, Difference
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.wire import Outcome, Reply, Wire
 
@@ -80,10 +81,10 @@ def view(call: str, offer: str | None) -> Snapshot:
     return Snapshot(0, (who,), (), (), offers, ())
 
 
-def facts(switch: Switch, snapshot: Snapshot, *, away: sync.Away = sync.HERE) -> list[Event]:
-    rows = sync.channels(switch.ask)
+def facts(switch: Switch, snapshot: Snapshot, *, away: Absence = differences.HERE) -> list[Event]:
+    rows = differences.channels(switch.ask)
     assert rows is not None
-    findings = sync.missed(snapshot, "fs1", rows, switch.ask, returned, away)
+    findings = missed.findings(snapshot, "fs1", rows, switch.ask, returned, away)
     return [finding.fact for finding in findings if finding.fact is not None]
 
 
@@ -229,14 +230,14 @@ def test_a_leg_that_the_switch_has_not_made_yet(state: str) -> None:
     gone = OfferEnded(OFFER, OfferEnd.HUNG_UP, "ended_unseen")
     switch = Switch({LEG: WAITS})
 
-    def found(offer: OfferView, now_ms: int, away: sync.Away = sync.HERE) -> list[Event]:
+    def found(offer: OfferView, now_ms: int, away: Absence = differences.HERE) -> list[Event]:
         return facts(switch, Snapshot(now_ms, (call,), (), (), (offer,), ()), away=away)
 
     assert found(young, 19_999) == []
     assert found(young, 20_000) == [gone]
     assert found(replace(young, heard_of=True), 10_100) == [gone], "it rang, and is not there any more"
     never = OfferEnded(OFFER, OfferEnd.NOT_SENT, "switch_restarted")
-    assert never in found(young, 10_100, sync.Away(restarted=True)), "a switch that was started anew makes none"
+    assert never in found(young, 10_100, Absence(restarted=True)), "a switch that was started anew makes none"
 
 
 def test_an_order_that_may_be_lost_with_its_link() -> None:
@@ -244,7 +245,7 @@ def test_an_order_that_may_be_lost_with_its_link() -> None:
 
     def found(offer: OfferView, legs: Legs, now_ms: int = 500) -> list[Event | None]:
         asked = replace(view("offered", "ringing"), offers=(offer,), now_ms=now_ms)
-        return [finding.fact for finding in sync.unheard(asked, "fs1", {}, Switch(legs).ask)]
+        return [finding.fact for finding in missed.unheard(asked, "fs1", {}, Switch(legs).ask)]
 
     (young,) = view("offered", "ringing").offers
     assert found(young, {LEG: WAITS}) == [OfferUnheard(OFFER)]
@@ -259,18 +260,18 @@ def test_a_crash_brings_back_a_talk_that_was_over() -> None:
     """What is written down for recovery is older than the crash: the caller who waits again is put into the music."""
     recovered = {**WAITS, "variable_bridge_to": OTHER, "variable_fsacd_recovered": "true"}
     switch = Switch({LEG: recovered})
-    rows = sync.channels(switch.ask)
+    rows = differences.channels(switch.ask)
     assert rows is not None
-    (finding,) = sync.missed(view("waiting", None), "fs1", rows, switch.ask, returned, sync.Away(restarted=True))
-    assert (finding.kind, finding.fact) == (sync.Difference.CALLER_IN_LIMBO, None)
+    (finding,) = missed.findings(view("waiting", None), "fs1", rows, switch.ask, returned, Absence(restarted=True))
+    assert (finding.kind, finding.fact) == (Difference.CALLER_IN_LIMBO, None)
     assert finding.remedy is not None
     assert finding.remedy.data.decode().split()[1:] == ["uuid_transfer", LEG, "fsacd_wait", "XML", "fsacd"]
 
 
 def test_a_caller_whose_agent_was_not_recovered() -> None:
     """A crash has left him alone in his talk, which no bridge will end: he is told where to go like one who is back."""
-    away = sync.Away(restarted=True)
-    (finding,) = sync.missed(view("talking", "talking"), "fs1", {}, Switch({LEG: WAITS}).ask, returned, away)
+    away = Absence(restarted=True)
+    (finding,) = missed.findings(view("talking", "talking"), "fs1", {}, Switch({LEG: WAITS}).ask, returned, away)
     assert finding.fact == OfferEnded(OFFER, OfferEnd.HUNG_UP, "switch_restarted")
     assert finding.then == CallReturned(CALL, Leg("fs1", LEG))
 
@@ -280,13 +281,13 @@ def test_a_talk_whose_bridge_a_crash_has_lost_is_bridged_again() -> None:
     recovered = {**WAITS, "variable_fsacd_recovered": "true", "Caller-Destination-Number": "fsacd_enter"}
     switch = Switch({LEG: recovered, OFFER: PARKED})
     known, rows = view("talking", "talking"), {LEG: {"context": "fsacd", "application": "playback"}, OFFER: {}}
-    (finding,) = sync.missed(known, "fs1", rows, switch.ask, returned)
-    assert (finding.kind, finding.fact) == (sync.Difference.TALK_UNBRIDGED, None)
+    (finding,) = missed.findings(known, "fs1", rows, switch.ask, returned)
+    assert (finding.kind, finding.fact) == (Difference.TALK_UNBRIDGED, None)
     assert finding.remedy is not None
     assert finding.remedy.text == f"api uuid_bridge {LEG} {OFFER}"
     for leg in ({"variable_fsacd_recovered": ""}, {"variable_bridge_to": OFFER}):
         switch = Switch({LEG: recovered | leg, OFFER: PARKED})
-        assert list(sync.missed(known, "fs1", rows, switch.ask, returned)) == []
+        assert list(missed.findings(known, "fs1", rows, switch.ask, returned)) == []
 
 
 def test_the_list_of_channels_may_lag() -> None:
@@ -298,8 +299,8 @@ def test_the_list_of_channels_may_lag() -> None:
 def test_no_answer_is_no_fact() -> None:
     """When the link breaks again meanwhile, nothing is told that nobody knows."""
     lost = Reply(Outcome.UNCONFIRMED, "the link was closed")
-    assert sync.channels(lambda _: lost) is None
-    assert list(sync.missed(view("waiting", "ringing"), "fs1", {}, lambda _: lost, returned)) == []
+    assert differences.channels(lambda _: lost) is None
+    assert list(missed.findings(view("waiting", "ringing"), "fs1", {}, lambda _: lost, returned)) == []
 
 
 @pytest.mark.parametrize("answered", [0, 1])
@@ -319,12 +320,12 @@ def test_of_several_phones_the_one_that_was_answered_is_found(answered: int) -> 
 
 def test_legs_of_another_switch_are_not_asked_for() -> None:
     """Each switch is asked for its own legs alone."""
-    assert list(sync.missed(view("waiting", "ringing"), "fs2", {}, Switch({}).ask, returned)) == []
+    assert list(missed.findings(view("waiting", "ringing"), "fs2", {}, Switch({}).ask, returned)) == []
 
 
 def test_after_a_restart_of_the_switch_a_leg_is_lost_and_nobody_to_blame() -> None:
     """What has gone with the switch is lost with this cause; an agent who was ringing has not let the call pass."""
-    assert facts(Switch({}), view("offered", "ringing"), away=sync.Away(restarted=True)) == [
+    assert facts(Switch({}), view("offered", "ringing"), away=Absence(restarted=True)) == [
         CallLost(CALL, "switch_restarted"),
         OfferEnded(OFFER, OfferEnd.NOT_SENT, "switch_restarted"),
     ]
@@ -332,32 +333,30 @@ def test_after_a_restart_of_the_switch_a_leg_is_lost_and_nobody_to_blame() -> No
 
 def test_what_was_recovered_goes_on() -> None:
     """A leg that the switch has brought back after its crash is no reason to lose a call."""
-    assert facts(Switch({LEG: WAITS}), view("waiting", None), away=sync.Away(restarted=True)) == []
+    assert facts(Switch({LEG: WAITS}), view("waiting", None), away=Absence(restarted=True)) == []
 
 
 def test_the_list_of_a_switch_that_has_crashed_is_not_believed() -> None:
     """For a while it shows the legs of before; each is asked for."""
-    found = sync.missed(view("waiting", None), "fs1", {LEG: {}}, Switch({}).ask, returned, sync.Away(restarted=True))
+    found = missed.findings(view("waiting", None), "fs1", {LEG: {}}, Switch({}).ask, returned, Absence(restarted=True))
     assert [finding.fact for finding in found] == [CallLost(CALL, "switch_restarted")]
 
 
 def test_a_caller_who_may_have_taken_the_fallback_is_lost() -> None:
     """When the lease had ended meanwhile, nobody knows whether he hung up."""
-    assert facts(Switch({}), view("waiting", None), away=sync.Away(lease_ended=True)) == [
-        CallLost(CALL, "ended_unseen")
-    ]
+    assert facts(Switch({}), view("waiting", None), away=Absence(lease_ended=True)) == [CallLost(CALL, "ended_unseen")]
 
 
 def test_who_waits_quietly_is_not_asked() -> None:
     """Only legs that look suspicious in the list cost a question."""
     switch = Switch({LEG: WAITS, OFFER: RINGS})
     rows = {LEG: {"context": "fsacd", "call_uuid": ""}, OFFER: {"callstate": "RINGING"}}
-    assert list(sync.missed(view("waiting", "ringing"), "fs1", rows, switch.ask, returned)) == []
-    assert sync.asked_for(view("waiting", "ringing"), "fs1", rows) == []
+    assert list(missed.findings(view("waiting", "ringing"), "fs1", rows, switch.ask, returned)) == []
+    assert missed.asked_for(view("waiting", "ringing"), "fs1", rows) == []
     assert switch.dumped == []
     rows = {LEG: {"context": "fsacd", "call_uuid": OTHER}, OFFER: {"callstate": "ACTIVE"}}
-    list(sync.missed(view("waiting", "ringing"), "fs1", rows, switch.ask, returned))
-    asked = sync.asked_for(view("waiting", "ringing"), "fs1", rows)
+    list(missed.findings(view("waiting", "ringing"), "fs1", rows, switch.ask, returned))
+    asked = missed.asked_for(view("waiting", "ringing"), "fs1", rows)
     assert [wire.data.decode().split()[2] for wire in asked] == [LEG, OFFER]
     assert switch.dumped == [LEG, OFFER]
 
@@ -375,7 +374,7 @@ def caller(leg: str, queued_at: int, **more: str) -> dict[str, str]:
 
 def found(legs: Legs) -> list[tuple[str, str, int | None, bool]]:
     reader, clock = translate.Reader("fs1", lambda _: None), SwitchClock(100_000, 500_000)
-    findings = sync.unknown(legs, Switch(legs).ask, lambda leg: reader.waiting(leg, clock, 500_000))
+    findings = strangers.findings(legs, Switch(legs).ask, lambda leg: reader.waiting(leg, clock, 500_000))
     return [
         (
             str(finding.kind),
@@ -410,7 +409,7 @@ def test_who_waits_although_his_call_has_ended() -> None:
     """The command that was to end his leg may be lost: the engine hears that he is in the music, and says it again."""
     reader, clock = translate.Reader("fs1", lambda _: None), SwitchClock(100_000, 500_000)
     legs = {LEG: caller(LEG, 90_000)}
-    (finding,) = sync.unknown(legs, Switch(legs).ask, lambda leg: reader.waiting(leg, clock, 500_000))
+    (finding,) = strangers.findings(legs, Switch(legs).ask, lambda leg: reader.waiting(leg, clock, 500_000))
     assert finding.then == CallReturned(LEG.replace("2222", "3333"), Leg("fs1", LEG))
 
 
@@ -445,17 +444,17 @@ def test_who_may_be_one_of_ours() -> None:
         OFFER: {"context": "default", "created_epoch": "3"},
         UNHEARD: {"context": "fsacd", "created_epoch": "1"},
     }
-    assert sync.strangers(Snapshot(0, (), (), (), (), ()), "fs1", rows) == [UNHEARD, LEG, OFFER]
-    assert sync.strangers(view("waiting", "ringing"), "fs1", rows) == [UNHEARD]
+    assert strangers.suspected(Snapshot(0, (), (), (), (), ()), "fs1", rows) == [UNHEARD, LEG, OFFER]
+    assert strangers.suspected(view("waiting", "ringing"), "fs1", rows) == [UNHEARD]
 
 
 def test_a_caller_who_hears_nothing_is_put_into_the_music() -> None:
     """A waiting caller's leg that hangs between two states is sent into the loop; one that is bridged is not."""
     stuck = {"state": "CS_SOFT_EXECUTE", "call_uuid": ""}
-    assert [finding.leg for finding in sync.in_limbo(view("waiting", None), "fs1", {LEG: stuck})] == [LEG]
+    assert [finding.leg for finding in missed.in_limbo(view("waiting", None), "fs1", {LEG: stuck})] == [LEG]
     for row in (stuck | {"call_uuid": OTHER}, stuck | {"state": "CS_EXECUTE"}):
-        assert list(sync.in_limbo(view("waiting", None), "fs1", {LEG: row})) == []
-    assert list(sync.in_limbo(view("connecting", "connecting"), "fs1", {LEG: stuck})) == []
+        assert list(missed.in_limbo(view("waiting", None), "fs1", {LEG: row})) == []
+    assert list(missed.in_limbo(view("connecting", "connecting"), "fs1", {LEG: stuck})) == []
 
 
 AGENTS = {
@@ -477,7 +476,7 @@ def adopted(callers: dict[str, str], agents: dict[str, str]) -> list[Event | Non
     legs = {LEG: callers, OFFER: agents}
     waiting = partial(reader.waiting, clock=clock, now_ms=500_000)
     talk = partial(reader.talk, clock=clock, now_ms=500_000)
-    return [finding.fact for finding in sync.unknown([LEG], Switch(legs).ask, waiting, talk)]
+    return [finding.fact for finding in strangers.findings([LEG], Switch(legs).ask, waiting, talk)]
 
 
 def test_a_talk_of_another_daemon_is_read_from_its_legs() -> None:
@@ -521,5 +520,5 @@ def test_the_newest_of_those_who_came_before_a_crash() -> None:
     """It stands for the clock of then; who came after the crash, and agents, say nothing of it."""
     then = {"variable_recovered": "true"}
     legs = {LEG: caller(LEG, 800_000) | then, OTHER: caller(OTHER, 700_000) | then, UNHEARD: caller(UNHEARD, 900_000)}
-    assert sync.newest_recovered(legs, Switch(legs).ask) == 800_000
-    assert sync.newest_recovered([UNHEARD], Switch(legs).ask) is None
+    assert strangers.newest_recovered(legs, Switch(legs).ask) == 800_000
+    assert strangers.newest_recovered([UNHEARD], Switch(legs).ask) is None

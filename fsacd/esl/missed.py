@@ -1,22 +1,14 @@
-"""What the engine believes and what the switch says, compared: told as the facts that were missed.
-
-Without this an agent could be rung for a caller who talks already (the bridge would take him out of his talk), a caller
-of whom nobody knows would wait for his next announcement, and a leg that lost its daemon would ring on.
-"""
+"""What has become of the legs that the engine knows, and nobody has told it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from fsacd.core.events import (
     CallerGone,
     CallerTaken,
     CallLeft,
     CallLost,
-    CallQueued,
     CallReturned,
     Event,
     Leg,
@@ -26,89 +18,52 @@ from fsacd.core.events import (
     OfferEnded,
     OfferUnheard,
     Taken,
-    TalkFound,
 )
-from fsacd.core.offer import MAKING_MS, is_leg_of
+from fsacd.core.offer import MAKING_MS
 from fsacd.core.records import ENDED_UNSEEN, Elsewhere
 from fsacd.core.views import CallView, OfferView, Snapshot
 from fsacd.esl import encoder
 from fsacd.esl.announced import LONGEST_TEXT, is_recovered
-from fsacd.esl.codec import Kind, Message, read_leg, read_rows
-from fsacd.esl.wire import Outcome, Reply, Wire, is_offer
+from fsacd.esl.codec import Kind, Message
+from fsacd.esl.differences import (
+    CONTEXT,
+    HERE,
+    PARTNER,
+    Absence,
+    Ask,
+    Difference,
+    Finding,
+    Returned,
+    Row,
+    Talk,
+    disarmed,
+    dump,
+    has_ended,
+    in_music,
+    into_music,
+    known_legs,
+    talk_of,
+)
+from fsacd.esl.wire import Wire, is_offer
 
-Ask = Callable[[Wire], Reply]
-Row = dict[str, Any]
-Returned = Callable[[Message], CallReturned]
-# The talk of a caller's leg and an agent's, if it is one.
-Talk = Callable[[Message, Message], TalkFound | None]
-
-# Where callers wait (freeswitch/dialplan/fsacd.xml).
-CONTEXT = "fsacd"
-_MUSIC = frozenset(("fsacd_back", "fsacd_wait"))
 # Such a leg is between two things that it does; one that stays there hears nothing and does nothing for ever.
 _BETWEEN = frozenset(("CS_RESET", "CS_SOFT_EXECUTE", "CS_HIBERNATE"))
-# Whom a leg talks with now. Not signal_bond: that is set when a bridge is ordered, and stays if it never comes to be.
-PARTNER = "variable_bridge_to"
+
+
 _LAST_PARTNER = "variable_last_bridge_to"
+
+
 # Somebody has parked it (uuid_park): it hears nothing, and waits for whoever comes for it.
 _PARK = "CS_PARK"
-_LONGEST_NUMBER = 19
 
 
-class Difference(StrEnum):
-    """The closed list of what can be wrong between engine and switch."""
-
-    CALL_WITHOUT_LEG = "call_without_leg"
-    CALL_ELSEWHERE = "call_elsewhere"
-    CALL_RETURNED = "call_returned"
-    TALK_UNBRIDGED = "talk_unbridged"
-    BRIDGE_UNHEARD = "bridge_unheard"
-    ANSWER_UNHEARD = "answer_unheard"
-    OFFER_WITHOUT_LEG = "offer_without_leg"
-    OFFER_UNHEARD = "offer_unheard"
-    UNKNOWN_CALLER = "unknown_caller"
-    UNKNOWN_AGENT_LEG = "unknown_agent_leg"
-    UNKNOWN_TALK = "unknown_talk"
-    CALLER_IN_LIMBO = "caller_in_limbo"
-    HEIR_UNHEARD = "heir_unheard"
-    OUTSIDE_CALL = "outside_call"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One difference: what is wrong with which leg, and what makes it right: facts for the engine, or a command."""
-
-    kind: Difference
-    leg: str
-    fact: Event | None = None
-    remedy: Wire | None = None
-    then: Event | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Away:
-    """What is known of the time in which we did not listen.
-
-    `lease_ended`: waiting callers may have taken the fallback.
-    """
-
-    restarted: bool = False
-    lease_ended: bool = False
-
-
-HERE = Away()
-
-
-# --- what we know, there -----------------------------------------------------------------------------------------
-
-
-def missed(
+def findings(
     snapshot: Snapshot,
     switch: str,
     rows: Mapping[str, Row],
     ask: Ask,
     returned: Returned,
-    away: Away = HERE,
+    away: Absence = HERE,
     talk: Talk | None = None,
 ) -> Iterator[Finding]:
     """What nobody has told the engine of the legs that it knows on this switch, in the order in which to tell it.
@@ -158,7 +113,7 @@ def unheard(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask) 
             yield Finding(Difference.OFFER_UNHEARD, offer.offer_id, OfferUnheard(offer.offer_id))
 
 
-def asked_for(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], away: Away = HERE) -> list[Wire]:
+def asked_for(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], away: Absence = HERE) -> list[Wire]:
     """The questions about known legs that `missed` is going to ask."""
     exist = recoverable(snapshot, switch) if away.restarted else []
     rows = {} if away.restarted else rows
@@ -186,7 +141,7 @@ def _talks_with_another(agents_leg: str, leg: str, ask: Ask) -> bool:
     return partner not in ("", leg)
 
 
-def _end_of(call: CallView, away: Away, *, replaced: bool) -> Event:
+def _end_of(call: CallView, away: Absence, *, replaced: bool) -> Event:
     if replaced:
         return CallerGone(call.call_id, ENDED_UNSEEN, transferred=True, leg=call.leg, found=True)
     if away.restarted:
@@ -205,7 +160,7 @@ def may_be_in_the_making(offer: OfferView, now_ms: int) -> bool:
     return not offer.heard_of and offer.state in ("ringing", "ending") and now_ms - offer.started_ms < MAKING_MS
 
 
-def _end_of_offer(offer: OfferView, away: Away) -> Event:
+def _end_of_offer(offer: OfferView, away: Absence) -> Event:
     if away.restarted and offer.state != "talking":
         return OfferEnded(offer.offer_id, OfferEnd.NOT_SENT, "switch_restarted")  # nobody is to blame
     return OfferEnded(offer.offer_id, OfferEnd.HUNG_UP, "switch_restarted" if away.restarted else ENDED_UNSEEN)
@@ -246,12 +201,8 @@ def _broken(leg: str, channel: Message, returned: Returned) -> Iterator[Finding]
     """A talk of which the caller's side is over, and he is back in the music. Where else he may be, is none of ours."""
     if channel.get("Unique-ID") != leg or channel.get(PARTNER) or channel.get("Answer-State") == "hangup":
         return
-    if _in_music(channel):
+    if in_music(channel):
         yield Finding(Difference.CALL_RETURNED, leg, returned(channel))
-
-
-def _in_music(channel: Message) -> bool:
-    return channel.get("Caller-Context") == CONTEXT and channel.get("Caller-Destination-Number") in _MUSIC
 
 
 def _unbridged(leg: str, channel: Message, offer: str | None, ask: Ask) -> Iterator[Finding]:
@@ -275,7 +226,7 @@ def _moved_on(
         yield Finding(Difference.BRIDGE_UNHEARD, leg, OfferConnected(channel.get(_LAST_PARTNER)))
     elif partner in connecting:
         yield Finding(Difference.BRIDGE_UNHEARD, leg, OfferConnected(partner))
-    elif (found := _talk(leg, channel, talk, ask)) is not None and found.call.call_id == call.call_id:
+    elif (found := talk_of(leg, channel, talk, ask)) is not None and found.call.call_id == call.call_id:
         yield Finding(Difference.UNKNOWN_TALK, leg, found)
     elif channel.get("variable_fsacd_call") != call.call_id or channel.get("variable_fsacd_over") == "true":
         # Another call is on the leg, or it is over by the fallback.
@@ -285,7 +236,7 @@ def _moved_on(
         # He is on his way back by himself. Not after a crash: that may have brought back a talk of before it, and with
         # one leg alone no bridge ends. He has kept his place, and hears nothing.
         if is_recovered(channel):
-            yield Finding(Difference.CALLER_IN_LIMBO, leg, remedy=_into_music(leg))
+            yield Finding(Difference.CALLER_IN_LIMBO, leg, remedy=into_music(leg))
     elif is_offer(partner):
         # They talk with an agent, and it is no talk that we know. After it they must not come back to wait for nobody.
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLost(call.call_id, Elsewhere.TALKS_UNSEEN), disarmed(leg))
@@ -306,17 +257,6 @@ def _taken(leg: Leg, channel: Message) -> CallerTaken | None:
     return None
 
 
-def _talk(leg: str, channel: Message, talk: Talk | None, ask: Ask) -> TalkFound | None:
-    """The talk with an agent of ours that the caller on this leg has, whoever connected it; None for none."""
-    partner = channel.get(PARTNER)
-    if talk is None or not is_offer(partner):
-        return None
-    agents = Message(Kind.EVENT, dump(partner, ask))
-    if agents.get("Unique-ID") != partner or agents.get("Answer-State") == "hangup" or agents.get(PARTNER) != leg:
-        return None
-    return talk(channel, agents)
-
-
 def _answered(offer: OfferView, leg: str, ask: Ask) -> Iterator[Finding]:
     # A leg that is answered and not parked yet would lose the bridge. Its parking is an event, and we listen already.
     channel = dump(leg, ask)
@@ -333,111 +273,7 @@ def in_limbo(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> Iterat
             continue
         row = rows.get(call.leg.uuid, {})
         if row.get("state") in _BETWEEN and not row.get("call_uuid"):
-            yield Finding(Difference.CALLER_IN_LIMBO, call.leg.uuid, remedy=_into_music(call.leg.uuid))
-
-
-# --- what is there, and we do not know ---------------------------------------------------------------------------
-
-
-def strangers(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> list[str]:
-    """Legs that may be ours and that the engine does not know: in the context of the waiting, or with an offer's id."""
-    known = known_legs(snapshot, switch)
-    known |= {leg for offer in snapshot.offers if offer.switch == switch for leg in offer.live_legs}
-    found = [leg for leg, row in rows.items() if leg not in known and (row.get("context") == CONTEXT or is_offer(leg))]
-    # Those that came first shall be found first when there are too many.
-    return sorted(found, key=lambda leg: str(rows[leg].get("created_epoch", "")))
-
-
-def known_legs(snapshot: Snapshot, switch: str) -> set[str]:
-    """The callers' legs that the engine knows on this switch."""
-    return {call.leg.uuid for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
-
-
-def unknown(
-    legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | None], talk: Talk | None = None
-) -> list[Finding]:
-    """What these strangers are: callers who wait (in the order of their arrival), rings, talks of which nobody knows.
-
-    `queued` reads a waiting caller's leg as his announcement is read, `talk` the two legs of a talk: one that a daemon
-    before us connected becomes ours. Without it such a talk goes on, and its caller is released after it.
-    """
-    callers: list[tuple[int, int, CallQueued]] = []
-    others: list[Finding] = []
-    for leg in legs:
-        channel = Message(Kind.EVENT, dump(leg, ask))
-        if channel.get("Unique-ID") != leg or channel.get("Answer-State") == "hangup":
-            continue
-        partner = channel.get(PARTNER)
-        bridged = bool(partner)
-        match channel.get("variable_fsacd_leg"):
-            case "caller" if (found := _talk(leg, channel, talk, ask)) is not None:
-                others.append(Finding(Difference.UNKNOWN_TALK, leg, found))
-            case "caller" if channel.get("variable_fsacd_over") == "false":
-                if bridged and has_ended(partner, ask):
-                    # Recovered after a crash, and the one he was to talk with was not: he hears nothing, and waits on.
-                    others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=_into_music(leg)))
-                elif bridged:
-                    others.append(Finding(Difference.UNKNOWN_TALK, leg, remedy=disarmed(leg)))
-                elif isinstance(fact := queued(channel), CallQueued) and fact.leg is not None:
-                    callers.append((fact.arrived_ms, _number(channel.get("variable_fsacd_queued_at")), fact))
-            case "caller" if talk is None and bridged and is_recovered(channel) and has_ended(partner, ask):
-                # A crash has left the caller alone in a talk that was one, and that no bridge will end any more.
-                kill = encoder.uuid_kill(leg, "NORMAL_CLEARING")
-                others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=kill))
-            case "caller" if not bridged and _in_music(channel) and isinstance(fact := queued(channel), CallQueued):
-                # The call is over, and the command that was to end its leg was lost: whoever knows it tells it again.
-                others.append(Finding(Difference.CALL_RETURNED, leg, CallReturned(fact.call_id, fact.leg)))
-            case "agent" if is_leg_of(leg, channel.get("variable_fsacd_offer")) and not bridged:
-                # It ends the ring at all phones (ringing.py), and shows no missed call.
-                remedy = encoder.uuid_kill(leg, "LOSE_RACE")
-                others.append(Finding(Difference.UNKNOWN_AGENT_LEG, leg, remedy=remedy))
-            case _:
-                pass  # a feature code, a talk that goes on, somebody who has left the queue
-    return others + [_adopted(fact) for fact in _one_after_the_other(callers)]
-
-
-def newest_recovered(legs: Iterable[str], ask: Ask) -> int | None:
-    """The highest uptime, of before a crash, at which a caller came who was recovered after it; None for none."""
-    dumps = (Message(Kind.EVENT, dump(leg, ask)) for leg in legs)
-    recovered = (leg for leg in dumps if leg.get("variable_fsacd_leg") == "caller" and is_recovered(leg))
-    return max((_number(leg.get("variable_fsacd_queued_at")) for leg in recovered), default=None)
-
-
-def _adopted(fact: CallQueued) -> Finding:
-    assert fact.leg is not None
-    # His call may have ended, and the command that was to end his leg have been lost: he is told again.
-    return Finding(Difference.UNKNOWN_CALLER, fact.leg.uuid, fact, then=CallReturned(fact.call_id, fact.leg))
-
-
-def _one_after_the_other(callers: Iterable[tuple[int, int, CallQueued]]) -> list[CallQueued]:
-    """Callers in the order of their arrival.
-
-    Of those who came before a crash of the switch nobody knows when, but their uptimes of then tell who came first.
-    Who came within the same millisecond stays so: between them the engine decides, and every daemon's in the same way.
-    """
-    facts: list[CallQueued] = []
-    next_queued_at = -1
-    for _, queued_at, fact in sorted(callers, key=lambda caller: caller[:2], reverse=True):
-        latest = fact.arrived_ms
-        if facts:
-            latest = facts[-1].arrived_ms - (queued_at != next_queued_at)
-        facts.append(fact if fact.arrived_ms <= latest else replace(fact, arrived_ms=latest))
-        next_queued_at = queued_at
-    return facts[::-1]
-
-
-def _number(text: str) -> int:
-    text = text.strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < _LONGEST_NUMBER else 0
-
-
-def _into_music(leg: str) -> Wire:
-    return encoder.uuid_transfer(leg, "fsacd_wait", CONTEXT)
-
-
-def disarmed(leg: str) -> Wire:
-    """After the talk he is released by the switch, whatever becomes of us."""
-    return encoder.uuid_setvar_multi(leg, {"transfer_after_bridge": "", "fsacd_over": "true"})
+            yield Finding(Difference.CALLER_IN_LIMBO, call.leg.uuid, remedy=into_music(call.leg.uuid))
 
 
 def unchanged(found: Iterable[Finding], before: Snapshot, now: Snapshot, switch: str) -> list[Finding]:
@@ -450,45 +286,3 @@ def _states(snapshot: Snapshot, switch: str) -> dict[str, tuple[str, int]]:
     calls = (call for call in snapshot.calls if call.leg is not None and call.leg.switch == switch)
     known = {call.leg.uuid: (call.state, call.offers) for call in calls if call.leg is not None}
     return known | {offer.offer_id: (offer.state, 0) for offer in snapshot.offers if offer.switch == switch}
-
-
-# --- asking ------------------------------------------------------------------------------------------------------
-
-
-def has_ended(leg: str, ask: Ask) -> bool:
-    """Whether the switch says that there is no such leg; no answer is no."""
-    # The list of channels lags behind the truth; only the question for this one leg is sure.
-    return can_be_asked_for(leg) and is_gone(ask(encoder.uuid_exists(leg)))
-
-
-def can_be_asked_for(leg: str) -> bool:
-    """Whether a command can carry its name. One that a phone has chosen (inbound-use-callid-as-uuid) need not fit."""
-    return question(leg) is not None
-
-
-def is_gone(reply: Reply) -> bool:
-    """Whether this answer says that there is no such leg."""
-    return reply.text.strip() == "false"
-
-
-def channels(ask: Ask) -> dict[str, Row] | None:
-    """The switch's list of legs, which lags up to 0.3 s behind the truth; None when no answer comes."""
-    reply = ask(encoder.show_channels())
-    if reply.outcome is not Outcome.OK:
-        return None
-    rows = read_rows(reply.text)
-    return None if rows is None else {leg: row for row in rows if (leg := row.get("uuid", ""))}
-
-
-def dump(leg: str, ask: Ask) -> Row:
-    """Everything about a leg, as in its events; empty when it is gone or no answer comes."""
-    wire = question(leg)
-    return {} if wire is None else read_leg(ask(wire).text)
-
-
-def question(leg: str) -> Wire | None:
-    """The question for everything about a leg; None for one whose name no command can carry: it is none of ours."""
-    try:
-        return encoder.uuid_dump(leg)
-    except encoder.EncodeError:
-        return None

@@ -23,16 +23,16 @@ import structlog
 from gevent.event import Event as Signal
 
 from fsacd.core.events import SwitchConnected, SwitchHeld, SwitchLost, SwitchTaken
-from fsacd.esl import encoder, sync, translate
-from fsacd.esl.asking import Asker, Submit
+from fsacd.esl import differences, encoder, translate
 from fsacd.esl.attendance import Attendance
-from fsacd.esl.comparing import LIST_LAG_S, Comparing
+from fsacd.esl.differences import Absence
 from fsacd.esl.fence import Fence, FenceError, Held, Taken
 from fsacd.esl.outside import OutsideCalls
+from fsacd.esl.pipeline import Pipeline, Submit
+from fsacd.esl.reconciler import LIST_LAG_S, Reconciler
 from fsacd.esl.settings import LinkSettings
 from fsacd.esl.states import Up
 from fsacd.esl.switch_clock import SwitchClock
-from fsacd.esl.sync import Away
 from fsacd.esl.wire import Outcome, Wire
 from fsacd.log.repeats import kind_of
 from fsacd.log.setup import seldom
@@ -66,7 +66,7 @@ _RELEASE_S: Final = 1.0
 _ATTENDANCE_S: Final = 1.0
 
 
-class Watch:
+class Service:
     """Keeps watch over one switch. `act` sends what changes something there, `renew_link` begins a new life of it."""
 
     def __init__(
@@ -94,8 +94,8 @@ class Watch:
         self._all_expected = False
         self._act = act
         self._renew_link = renew_link
-        self._asker = asker = Asker(submit, _ANSWER_S)
-        self._comparing = Comparing(
+        self._pipeline = asker = Pipeline(submit, _ANSWER_S)
+        self._reconciler = Reconciler(
             name,
             runtime,
             reader,
@@ -115,7 +115,7 @@ class Watch:
         self._fence: Fence | None = None
         if settings.fence_term_ms:
             # An answer counts as long as the fence would last: a busy switch that takes a second keeps its daemon.
-            token, asker = secrets.token_hex(8), Asker(submit, settings.fence_term_ms / 1000)
+            token, asker = secrets.token_hex(8), Pipeline(submit, settings.fence_term_ms / 1000)
             self._fence = Fence(instance, token, settings.fence_term_ms, asker, monotonic_ms, self._uptime)
         self._life: gevent.Greenlet | None = None
         self._keeper: gevent.Greenlet | None = None
@@ -204,12 +204,12 @@ class Watch:
         taken_over = held is not None and self._account(held)
         self.listens, self.standing_by = True, False
         away = self._how_it_was()
-        self._try(partial(self._comparing.catch_up, away))
+        self._try(partial(self._reconciler.catch_up, away))
         if taken_over:
             # Another daemon may have rung somebody just now, whom the switch's list does not show yet; and the legs
             # that were ended a moment ago are gone before their agents are rung again.
             gevent.sleep(_TAKE_OVER_S)
-            self._try(partial(self._comparing.catch_up, sync.HERE))
+            self._try(partial(self._reconciler.catch_up, differences.HERE))
         if not (self._fence_lost or self._retired):
             self._restarted = False
             self._into_service()
@@ -254,7 +254,7 @@ class Watch:
         if self._taken or now_s < self._looked_s + _LOOK_ON_EVERY_S:
             return
         self._looked_s = now_s
-        self._try(partial(self._comparing.look_on, Away(self._restarted)))
+        self._try(partial(self._reconciler.look_on, Absence(self._restarted)))
         if now_s >= self._taken_since_s + _ALL_KNOWN_S:
             self._tell_taken()
 
@@ -265,7 +265,7 @@ class Watch:
         """
         taken_over = held.from_whom not in ("", self._instance) or self._taken_since_s is not None
         if taken_over and not self._taken:
-            self._try(partial(self._comparing.look_on, Away(self._restarted)))
+            self._try(partial(self._reconciler.look_on, Absence(self._restarted)))
             self._tell_taken()
         self._taken, self._taken_since_s, self._looked_s = False, None, 0.0
         self._runtime.post(SwitchHeld(self.name, held.epoch))
@@ -277,17 +277,17 @@ class Watch:
         if self._outside is not None:
             self._outside.forget()
 
-    def _how_it_was(self) -> Away:
+    def _how_it_was(self) -> Absence:
         """What may have happened while nobody listened, told by the lease that the switch remembers."""
-        lease = self._asker(encoder.global_getvar("fsacd_lease"))
+        lease = self._pipeline(encoder.global_getvar("fsacd_lease"))
         text = lease.text.strip()
         # The dialplan's own lease, which holds for the first moments of a switch, begins with a nought (freeswitch/).
         if lease.ok and text.isascii() and text.isdigit() and not text.startswith("0"):
-            return Away(self._restarted, lease_ended=self._uptime(monotonic_ms()) >= int(text[:18]) * 1_000)
+            return Absence(self._restarted, lease_ended=self._uptime(monotonic_ms()) >= int(text[:18]) * 1_000)
         # A switch that has never had a lease, yet we know calls on it: it was started anew while nobody looked.
         forgotten = lease.outcome in (Outcome.OK, Outcome.ERR)
         knows = any(call.leg is not None and call.leg.switch == self.name for call in self._runtime.snapshot().calls)
-        return Away(self._restarted or (forgotten and knows), lease_ended=forgotten)
+        return Absence(self._restarted or (forgotten and knows), lease_ended=forgotten)
 
     def _into_service(self) -> None:
         self.in_sync, self.detail, self.since_ms = True, "", monotonic_ms()
@@ -341,7 +341,7 @@ class Watch:
     def _read_clock(self) -> None:
         """Look whether our idea of the switch's uptime is still right."""
         before_ms = monotonic_ms()
-        reply = self._asker(encoder.uptime("ms"))
+        reply = self._pipeline(encoder.uptime("ms"))
         text, now_ms = reply.text.strip(), monotonic_ms()
         is_number = text.isascii() and text.isdigit() and int(text[:_DIGITS]) < _WRAP and len(text) < _DIGITS
         if reply.ok and is_number and now_ms - before_ms <= _QUICK_MS:
@@ -373,7 +373,7 @@ class Watch:
         while self._goes_on(min(_ATTENDANCE_S, max(0.0, due_s - time.monotonic()))):
             if self._reconcile_asked or time.monotonic() >= due_s:
                 self._reconcile_asked = False
-                agrees = self._try(self._comparing.compare)
+                agrees = self._try(self._reconciler.compare)
                 if not self._all_expected:
                     self._all_expected = True
                     self._try(self._expect_all)
@@ -384,13 +384,13 @@ class Watch:
     def _expect_all(self) -> None:
         """Who was known before the link came up, or was found then, may be taken away before they say a word."""
         now_ms = monotonic_ms()
-        for leg in self._comparing.who_wait():
+        for leg in self._reconciler.who_wait():
             self._attendance.expect(leg, now_ms)
 
     def _ask_for_the_silent(self) -> None:
         if silent := self._attendance.silent(monotonic_ms()):
             now_ms = monotonic_ms()
-            for leg in self._comparing.ask_for(set(silent)):
+            for leg in self._reconciler.ask_for(set(silent)):
                 self._attendance.heard(leg, now_ms)
 
     def _try(self, look: Callable[[], bool | None]) -> bool | None:

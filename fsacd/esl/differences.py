@@ -1,0 +1,159 @@
+"""What may differ between engine and switch, and what the switch is asked of one leg. Told as facts that were missed.
+
+Without this an agent could be rung for a caller who talks already (the bridge would take them out of their talk), a
+caller of whom nobody knows would wait for their next announcement, and a leg that lost its daemon would ring on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from fsacd.core.events import (
+    CallReturned,
+    Event,
+    TalkFound,
+)
+from fsacd.core.views import Snapshot
+from fsacd.esl import encoder
+from fsacd.esl.codec import Kind, Message, read_leg, read_rows
+from fsacd.esl.wire import Outcome, Reply, Wire, is_offer
+
+Ask = Callable[[Wire], Reply]
+
+
+Row = dict[str, Any]
+
+
+Returned = Callable[[Message], CallReturned]
+
+
+# The talk of a caller's leg and an agent's, if it is one.
+Talk = Callable[[Message, Message], TalkFound | None]
+
+
+# Where callers wait (freeswitch/dialplan/fsacd.xml).
+CONTEXT = "fsacd"
+
+
+_MUSIC = frozenset(("fsacd_back", "fsacd_wait"))
+
+
+# Whom a leg talks with now. Not signal_bond: that is set when a bridge is ordered, and stays if it never comes to be.
+PARTNER = "variable_bridge_to"
+
+
+class Difference(StrEnum):
+    """The closed list of what can be wrong between engine and switch."""
+
+    CALL_WITHOUT_LEG = "call_without_leg"
+    CALL_ELSEWHERE = "call_elsewhere"
+    CALL_RETURNED = "call_returned"
+    TALK_UNBRIDGED = "talk_unbridged"
+    BRIDGE_UNHEARD = "bridge_unheard"
+    ANSWER_UNHEARD = "answer_unheard"
+    OFFER_WITHOUT_LEG = "offer_without_leg"
+    OFFER_UNHEARD = "offer_unheard"
+    UNKNOWN_CALLER = "unknown_caller"
+    UNKNOWN_AGENT_LEG = "unknown_agent_leg"
+    UNKNOWN_TALK = "unknown_talk"
+    CALLER_IN_LIMBO = "caller_in_limbo"
+    HEIR_UNHEARD = "heir_unheard"
+    OUTSIDE_CALL = "outside_call"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One difference: what is wrong with which leg, and what makes it right: facts for the engine, or a command."""
+
+    kind: Difference
+    leg: str
+    fact: Event | None = None
+    remedy: Wire | None = None
+    then: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """What is known of the time in which we did not listen.
+
+    `lease_ended`: waiting callers may have taken the fallback.
+    """
+
+    restarted: bool = False
+    lease_ended: bool = False
+
+
+HERE = Absence()
+
+
+def in_music(channel: Message) -> bool:
+    """Whether the leg hears the music of a queue, and nothing else."""
+    return channel.get("Caller-Context") == CONTEXT and channel.get("Caller-Destination-Number") in _MUSIC
+
+
+def talk_of(leg: str, channel: Message, talk: Talk | None, ask: Ask) -> TalkFound | None:
+    """The talk with an agent of ours that the caller on this leg has, whoever connected it; None for none."""
+    partner = channel.get(PARTNER)
+    if talk is None or not is_offer(partner):
+        return None
+    agents = Message(Kind.EVENT, dump(partner, ask))
+    if agents.get("Unique-ID") != partner or agents.get("Answer-State") == "hangup" or agents.get(PARTNER) != leg:
+        return None
+    return talk(channel, agents)
+
+
+def known_legs(snapshot: Snapshot, switch: str) -> set[str]:
+    """The callers' legs that the engine knows on this switch."""
+    return {call.leg.uuid for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
+
+
+def into_music(leg: str) -> Wire:
+    """Put the caller into the music again."""
+    return encoder.uuid_transfer(leg, "fsacd_wait", CONTEXT)
+
+
+def disarmed(leg: str) -> Wire:
+    """After the talk he is released by the switch, whatever becomes of us."""
+    return encoder.uuid_setvar_multi(leg, {"transfer_after_bridge": "", "fsacd_over": "true"})
+
+
+def has_ended(leg: str, ask: Ask) -> bool:
+    """Whether the switch says that there is no such leg; no answer is no."""
+    # The list of channels lags behind the truth; only the question for this one leg is sure.
+    return can_be_asked_for(leg) and is_gone(ask(encoder.uuid_exists(leg)))
+
+
+def can_be_asked_for(leg: str) -> bool:
+    """Whether a command can carry its name. One that a phone has chosen (inbound-use-callid-as-uuid) need not fit."""
+    return question(leg) is not None
+
+
+def is_gone(reply: Reply) -> bool:
+    """Whether this answer says that there is no such leg."""
+    return reply.text.strip() == "false"
+
+
+def channels(ask: Ask) -> dict[str, Row] | None:
+    """The switch's list of legs, which lags up to 0.3 s behind the truth; None when no answer comes."""
+    reply = ask(encoder.show_channels())
+    if reply.outcome is not Outcome.OK:
+        return None
+    rows = read_rows(reply.text)
+    return None if rows is None else {leg: row for row in rows if (leg := row.get("uuid", ""))}
+
+
+def dump(leg: str, ask: Ask) -> Row:
+    """Everything about a leg, as in its events; empty when it is gone or no answer comes."""
+    wire = question(leg)
+    return {} if wire is None else read_leg(ask(wire).text)
+
+
+def question(leg: str) -> Wire | None:
+    """The question for everything about a leg; None for one whose name no command can carry: it is none of ours."""
+    try:
+        return encoder.uuid_dump(leg)
+    except encoder.EncodeError:
+        return None

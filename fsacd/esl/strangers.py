@@ -1,0 +1,123 @@
+"""What is there on the switch, and the engine does not know: callers who wait, rings, talks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from fsacd.core.events import (
+    CallQueued,
+    CallReturned,
+    Event,
+)
+from fsacd.core.offer import is_leg_of
+from fsacd.core.views import Snapshot
+from fsacd.esl import encoder
+from fsacd.esl.announced import is_recovered
+from fsacd.esl.codec import Kind, Message
+from fsacd.esl.differences import (
+    CONTEXT,
+    PARTNER,
+    Ask,
+    Difference,
+    Finding,
+    Row,
+    Talk,
+    disarmed,
+    dump,
+    has_ended,
+    in_music,
+    into_music,
+    known_legs,
+    talk_of,
+)
+from fsacd.esl.wire import is_offer
+
+_LONGEST_NUMBER = 19
+
+
+def suspected(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> list[str]:
+    """Legs that may be ours and that the engine does not know: in the context of the waiting, or with an offer's id."""
+    known = known_legs(snapshot, switch)
+    known |= {leg for offer in snapshot.offers if offer.switch == switch for leg in offer.live_legs}
+    found = [leg for leg, row in rows.items() if leg not in known and (row.get("context") == CONTEXT or is_offer(leg))]
+    # Those that came first shall be found first when there are too many.
+    return sorted(found, key=lambda leg: str(rows[leg].get("created_epoch", "")))
+
+
+def findings(
+    legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | None], talk: Talk | None = None
+) -> list[Finding]:
+    """What these strangers are: callers who wait (in the order of their arrival), rings, talks of which nobody knows.
+
+    `queued` reads a waiting caller's leg as his announcement is read, `talk` the two legs of a talk: one that a daemon
+    before us connected becomes ours. Without it such a talk goes on, and its caller is released after it.
+    """
+    callers: list[tuple[int, int, CallQueued]] = []
+    others: list[Finding] = []
+    for leg in legs:
+        channel = Message(Kind.EVENT, dump(leg, ask))
+        if channel.get("Unique-ID") != leg or channel.get("Answer-State") == "hangup":
+            continue
+        partner = channel.get(PARTNER)
+        bridged = bool(partner)
+        match channel.get("variable_fsacd_leg"):
+            case "caller" if (found := talk_of(leg, channel, talk, ask)) is not None:
+                others.append(Finding(Difference.UNKNOWN_TALK, leg, found))
+            case "caller" if channel.get("variable_fsacd_over") == "false":
+                if bridged and has_ended(partner, ask):
+                    # Recovered after a crash, and the one he was to talk with was not: he hears nothing, and waits on.
+                    others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=into_music(leg)))
+                elif bridged:
+                    others.append(Finding(Difference.UNKNOWN_TALK, leg, remedy=disarmed(leg)))
+                elif isinstance(fact := queued(channel), CallQueued) and fact.leg is not None:
+                    callers.append((fact.arrived_ms, _number(channel.get("variable_fsacd_queued_at")), fact))
+            case "caller" if talk is None and bridged and is_recovered(channel) and has_ended(partner, ask):
+                # A crash has left the caller alone in a talk that was one, and that no bridge will end any more.
+                kill = encoder.uuid_kill(leg, "NORMAL_CLEARING")
+                others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=kill))
+            case "caller" if not bridged and in_music(channel) and isinstance(fact := queued(channel), CallQueued):
+                # The call is over, and the command that was to end its leg was lost: whoever knows it tells it again.
+                others.append(Finding(Difference.CALL_RETURNED, leg, CallReturned(fact.call_id, fact.leg)))
+            case "agent" if is_leg_of(leg, channel.get("variable_fsacd_offer")) and not bridged:
+                # It ends the ring at all phones (ringing.py), and shows no missed call.
+                remedy = encoder.uuid_kill(leg, "LOSE_RACE")
+                others.append(Finding(Difference.UNKNOWN_AGENT_LEG, leg, remedy=remedy))
+            case _:
+                pass  # a feature code, a talk that goes on, somebody who has left the queue
+    return others + [_adopted(fact) for fact in _one_after_the_other(callers)]
+
+
+def newest_recovered(legs: Iterable[str], ask: Ask) -> int | None:
+    """The highest uptime, of before a crash, at which a caller came who was recovered after it; None for none."""
+    dumps = (Message(Kind.EVENT, dump(leg, ask)) for leg in legs)
+    recovered = (leg for leg in dumps if leg.get("variable_fsacd_leg") == "caller" and is_recovered(leg))
+    return max((_number(leg.get("variable_fsacd_queued_at")) for leg in recovered), default=None)
+
+
+def _adopted(fact: CallQueued) -> Finding:
+    assert fact.leg is not None
+    # His call may have ended, and the command that was to end his leg have been lost: he is told again.
+    return Finding(Difference.UNKNOWN_CALLER, fact.leg.uuid, fact, then=CallReturned(fact.call_id, fact.leg))
+
+
+def _one_after_the_other(callers: Iterable[tuple[int, int, CallQueued]]) -> list[CallQueued]:
+    """Callers in the order of their arrival.
+
+    Of those who came before a crash of the switch nobody knows when, but their uptimes of then tell who came first.
+    Who came within the same millisecond stays so: between them the engine decides, and every daemon's in the same way.
+    """
+    facts: list[CallQueued] = []
+    next_queued_at = -1
+    for _, queued_at, fact in sorted(callers, key=lambda caller: caller[:2], reverse=True):
+        latest = fact.arrived_ms
+        if facts:
+            latest = facts[-1].arrived_ms - (queued_at != next_queued_at)
+        facts.append(fact if fact.arrived_ms <= latest else replace(fact, arrived_ms=latest))
+        next_queued_at = queued_at
+    return facts[::-1]
+
+
+def _number(text: str) -> int:
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _LONGEST_NUMBER else 0
