@@ -1,4 +1,4 @@
-"""The house: no module stands flat that no other imports, no import goes in a circle, and no file is too long to read."""
+"""The house: what stands flat others import, no import goes in a circle, and no file is too long to read."""
 
 from __future__ import annotations
 

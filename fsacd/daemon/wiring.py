@@ -13,7 +13,8 @@ from fsacd.caller.number_plan import NumberPlan
 from fsacd.caller.recognition import Recognition
 from fsacd.config.forms import domain_in
 from fsacd.config.history import StoreSettings as StoreConfig
-from fsacd.config.model import Config, SwitchSettings
+from fsacd.config.model import Config
+from fsacd.config.settings import SwitchSettings
 from fsacd.desk.rights import EVERYWHERE, Principal, Role, Scope
 from fsacd.esl.features import Member
 from fsacd.esl.settings import LinkSettings, RequireAck
