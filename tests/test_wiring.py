@@ -18,7 +18,7 @@ from fsacd.core.commands import ConfirmTalk, EndCall, RingAgent, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.rules import ToExtension
 from fsacd.daemon import wiring
-from fsacd.esl.translate import to_wires
+from fsacd.esl.orders import to_wires
 from fsacd.store.settings import Keep
 
 CALL = "11111111-2222-4333-8444-555555555555"

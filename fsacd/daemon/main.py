@@ -38,7 +38,7 @@ from fsacd.esl.control import CallControl
 from fsacd.esl.differences import Difference
 from fsacd.esl.features import Desk
 from fsacd.esl.fence import instance_name
-from fsacd.esl.translate import switch_of
+from fsacd.esl.orders import switch_of
 from fsacd.http import health
 from fsacd.http.access import Access
 from fsacd.http.api import CustomerDesk, DaemonStatus, StoreStatus, SwitchStatus

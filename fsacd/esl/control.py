@@ -39,7 +39,7 @@ from fsacd.core.events import (
     OfferForked,
     OutsideCallEnded,
 )
-from fsacd.esl import devices, diversions, encoder, features, referred, translate
+from fsacd.esl import devices, diversions, encoder, features, orders, referred, translate
 from fsacd.esl.acknowledging import Acknowledging
 from fsacd.esl.announced import NOTHING
 from fsacd.esl.attendance import Attendance
@@ -207,7 +207,7 @@ class CallControl:
             self._ring_users(command, users)
             return
         try:
-            *first, last = translate.to_wires(command, self._service.clock.uptime_at(monotonic_ms()))
+            *first, last = orders.to_wires(command, self._service.clock.uptime_at(monotonic_ms()))
         except encoder.EncodeError as error:
             self._say(log.warning, "a command has no safe form and was not sent", str(error))
             self._failed(command, Reply(Outcome.NOT_SENT, str(error)))

@@ -17,7 +17,7 @@ from fsacd.core.events import (
     SwitchConnected,
 )
 from fsacd.core.rules import Rules, ToQueue
-from fsacd.esl import strangers, translate
+from fsacd.esl import orders, strangers, translate
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.wire import Outcome, Reply, Wire
@@ -64,7 +64,7 @@ class Legs:
         """A fact; what the engine notes on legs stands there."""
         for command in engine.handle(event, now_ms).commands:
             if isinstance(command, NoteCall):
-                (wire,) = translate.to_wires(command)
+                (wire,) = orders.to_wires(command)
                 _, _, leg, variable, value = wire.text.split()
                 self.channels[leg][f"variable_{variable}"] = value
 
@@ -87,7 +87,7 @@ def test_a_second_daemon_finds_every_place(chance: int) -> None:
         if leg.endswith("0"):
             for command in first.advance(500_000).commands:  # the first one overflows
                 assert isinstance(command, NoteCall)
-                legs.channels[leg]["variable_fsacd_changed"] = translate.to_wires(command)[0].text.split()[4]
+                legs.channels[leg]["variable_fsacd_changed"] = orders.to_wires(command)[0].text.split()[4]
     calls = [channel["variable_fsacd_call"] for channel in legs.channels.values()]
     legs.tell(first, CallPromoteAsked(calls[6], "test"), NOW_MS)
     legs.tell(first, CallRequeueAsked(calls[5], "test", "support"), NOW_MS)

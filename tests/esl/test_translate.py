@@ -39,8 +39,9 @@ from fsacd.core.events import (
 )
 from fsacd.core.rules import ToExtension
 from fsacd.esl.codec import HeaderValue, Kind, Message
+from fsacd.esl.orders import to_wires
 from fsacd.esl.switch_clock import SwitchClock
-from fsacd.esl.translate import Feature, Reader, end_of, to_wires
+from fsacd.esl.translate import Feature, Reader, end_of
 
 CALL = "11111111-2222-4333-8444-555555555555"
 LEG = "aaaaaaaa-2222-4333-8444-555555555555"

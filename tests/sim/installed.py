@@ -10,8 +10,9 @@ from fsacd.core.engine import Engine
 from fsacd.core.events import AgentLoggedIn, Event, SwitchConnected
 from fsacd.core.rules import Rules
 from fsacd.esl.codec import Kind, Message
+from fsacd.esl.orders import to_wires
 from fsacd.esl.switch_clock import SwitchClock
-from fsacd.esl.translate import Feature, Reader, Unacknowledged, to_wires
+from fsacd.esl.translate import Feature, Reader, Unacknowledged
 from fsacd.plugins.catalogue import Catalogue
 from fsacd.sim.agenda import MS
 from fsacd.sim.dialplan import Dialplan

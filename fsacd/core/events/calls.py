@@ -1,0 +1,193 @@
+"""What is told of calls, and asked of them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from fsacd.core.events.legs import By, Leg, LegVariable
+from fsacd.core.fact import fact
+from fsacd.core.rules import SkillLevels
+
+
+class Taken(StrEnum):
+    """How others take a waiting caller out of our hands; history has it as the detail of a call that has left."""
+
+    PICKED_UP = "picked_up"  # somebody who is no agent of the call's talks with them
+    MOVED = "moved"  # into another extension
+    PARKED = "parked"
+
+
+@fact
+class CallQueued:
+    """A caller stands in a queue. Announced again every few seconds, so a lost announcement heals itself."""
+
+    call_id: str
+    queue: str
+    arrived_ms: int
+    leg: Leg | None = None
+    priority: int | None = None  # None: the queue's
+    head_start_ms: int = 0
+    required: SkillLevels = ()
+    number: str = ""
+    name: str = ""
+    customer: str = ""
+    language: str = ""
+    named_agent: str = ""  # the agent who is this customer's own
+    source: str = ""  # the network address that the call came from
+    # Whether the number is taken for the caller's own; None: nobody has said, and it is.
+    number_believed: bool | None = None
+    joined_after_ms: int = 0  # its arrival → its joining the queue it stands in
+    # What the dialplan has set for the phones that are rung (effective_caller_id_*).
+    shown_name: str = ""
+    shown_number: str = ""
+    changed: bool = False  # priority, head start and skills are as somebody has changed them: nothing is added
+    # Who calls, as callers are told apart: empty for nobody in particular; None: nobody has said, the number tells.
+    identity: str | None = None
+    hidden: bool = False  # the caller asks that the number be shown to nobody
+    variables: tuple[LegVariable, ...] = ()  # of its leg, when it was queued: those that may go along to agents' legs
+    # The customer in the database whom the caller is known as; 0: none.
+    customer_id: int = 0
+    # The number under which whom they talked with is remembered, where a customer has several; empty: the identity.
+    remembered_as: str = ""
+
+
+@fact
+class CallReturned:
+    """The caller's leg came back to the music by itself: the bridge to the agent broke before they could talk.
+
+    `leg`, here and below, is the leg that the fact is about: a fact about another one than the call's is not believed.
+    `at_ms` is when it came back, if that is known: the fact may come late.
+    """
+
+    call_id: str
+    leg: Leg | None = None
+    at_ms: int | None = None
+
+
+@fact
+class CallerGone:
+    """The caller's leg has ended.
+
+    `transferred`: it has given its place to another leg, which goes on where it was (a consultation call is handed
+    over to the one it was about). `found`, here and below: nobody heard of it; it was found out by asking.
+    """
+
+    call_id: str
+    cause: str = ""
+    transferred: bool = False
+    leg: Leg | None = None
+    found: bool = False
+
+
+@fact
+class CallLeft:
+    """The caller left the music loop without our doing: for the dialplan's fallback, or `into` another queue.
+
+    There they are another call, which announces itself.
+    """
+
+    call_id: str
+    leg: Leg | None = None
+    found: bool = False
+    into: str = ""
+
+
+@fact
+class CallerTaken:
+    """Others have taken the caller on this leg away, without our doing.
+
+    `where` is the number of who has picked them up, or `EXTENSION CONTEXT` into which they were moved.
+    """
+
+    leg: Leg
+    how: Taken
+    where: str = ""
+    found: bool = False
+
+
+@fact
+class CallerReplaced:
+    """The leg `heir` has taken the place of a call's leg (INVITE with Replaces), and is in no queue yet."""
+
+    leg: Leg
+    heir: Leg
+
+
+@fact
+class CallLost:
+    """The switch the leg stood on has restarted, or no longer knows the leg: nobody saw it end."""
+
+    call_id: str
+    cause: str = ""
+
+
+@fact
+class TalkFound:
+    """A caller talks with an agent of ours, and nobody has told us: a daemon before us connected them.
+
+    `call` is what the caller's announcement would say. `rang_ms`, `answered_ms` and `connected_ms` are when the agent's
+    phone was rung, was answered, and when they began to talk. `leg`: which one it is, where several phones were rung.
+    """
+
+    call: CallQueued
+    offer_id: str
+    agent_id: str
+    rang_ms: int
+    answered_ms: int
+    connected_ms: int
+    leg: str = ""
+
+
+@fact
+class CallRequeueAsked:
+    """An operator wants the call back in its queue (or in another), with the waiting time it has."""
+
+    call_id: str
+    by: By
+    queue: str | None = None
+
+
+@fact
+class CallHangupAsked:
+    """An operator wants the call ended."""
+
+    call_id: str
+    by: By
+
+
+@fact
+class CallChangeAsked:
+    """An operator changes what a call is or requires; None leaves as it is."""
+
+    call_id: str
+    by: By
+    priority: int | None = None
+    required: SkillLevels | None = None
+    head_start_ms: int | None = None
+
+
+@fact
+class CallPromoteAsked:
+    """An operator lets a call go before all others of its queue, whatever their class."""
+
+    call_id: str
+    by: By
+
+
+@fact
+class CallSendAsked:
+    """An operator wants this agent to have the call: it waits for him alone for `for_ms`, then for all again."""
+
+    call_id: str
+    agent_id: str
+    by: By
+    for_ms: int = 60_000
+
+
+CallWish = CallRequeueAsked | CallHangupAsked | CallChangeAsked | CallPromoteAsked | CallSendAsked
+
+
+TakenEvent = CallerTaken | CallerReplaced
+
+
+CallEvent = CallQueued | CallReturned | CallerGone | CallLeft | TakenEvent | CallLost | TalkFound | CallWish

@@ -1,0 +1,94 @@
+"""What is told of offers: an agent is rung for a call."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from fsacd.core.fact import fact
+
+
+class OfferEnd(StrEnum):
+    """Why an agent's leg is no more, told from the hangup cause that the switch gave."""
+
+    REFUSED = "refused"
+    BUSY = "busy"
+    # The phone wants the call to go elsewhere (SIP 302), where it is no business of the queue's.
+    DIVERTED = "diverted"
+    NO_ANSWER = "no_answer"
+    UNREACHABLE = "unreachable"
+    CANCELLED = "cancelled"
+    HUNG_UP = "hung_up"
+    # The order to ring never left this process, so no phone rang and the agent is not to blame.
+    NOT_SENT = "not_sent"
+
+
+@fact
+class OfferForked:
+    """So many phones are rung for the offer, each on a leg of its own; the switch was asked how many there are."""
+
+    offer_id: str
+    legs: int
+
+
+@fact
+class OfferUnheard:
+    """The link broke before anything was heard of the offer, and there is no leg of it: perhaps there never will be."""
+
+    offer_id: str
+
+
+@fact
+class OfferRang:
+    """The agent's phone rings."""
+
+    offer_id: str
+
+
+@fact
+class OfferAnswered:
+    """The agent's leg is answered and parked: it can be bridged. `switch` lets a leg nobody knows be ended.
+
+    `leg`: which one it is, where several phones were rung.
+    """
+
+    offer_id: str
+    switch: str = ""
+    leg: str = ""
+
+
+@fact
+class OfferConnected:
+    """Caller and agent are bridged: they talk."""
+
+    offer_id: str
+
+
+@fact
+class ConnectFailed:
+    """The switch refused to bridge, or the order never reached it."""
+
+    offer_id: str
+    cause: str = ""
+
+
+@fact
+class OfferEnded:
+    """The agent's leg has ended or never came to be: a failed originate and a hangup are the same fact.
+
+    `answered`: the phone had been answered, though the leg may have ended before it could be bridged. `talked_ms`: how
+    long it was bridged, by the switch's own clock; 0 if it was not, or nobody knows. `told`: its phone knows. A leg
+    that we end is over in the switch up to 20 ms before its phone hears of it, and would be busy for the next ring.
+    `leg`: it is the end of this one leg of `legs` that were rung at once; without it no leg of the offer is left.
+    """
+
+    offer_id: str
+    end: OfferEnd
+    cause: str = ""
+    answered: bool = False
+    talked_ms: int = 0
+    told: bool = True
+    leg: str = ""
+    legs: int = 1
+
+
+OfferEvent = OfferForked | OfferUnheard | OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded

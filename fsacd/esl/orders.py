@@ -1,0 +1,119 @@
+"""The engine's commands as words for the switch. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import assert_never
+from urllib.parse import quote
+
+from fsacd.core.commands import (
+    ArmCall,
+    AskConnected,
+    CancelOffer,
+    Command,
+    ConfirmTalk,
+    Connect,
+    EndCall,
+    LetGo,
+    NoteCall,
+    RingAgent,
+    SendCall,
+    TakeIn,
+)
+from fsacd.core.rules import ToExtension
+from fsacd.esl import encoder
+from fsacd.esl.differences import CONTEXT
+from fsacd.esl.ringing import CAUSES, ring
+from fsacd.esl.wire import Wire
+
+# A leg that enters a queue once more, sent there by an agent or by the dialplan, is a new call from here on.
+_OVER = {"fsacd_over": "true"}
+
+
+# What takes back `_talking`, as `fsacd_arm` has it.
+_WAITING = {"transfer_after_bridge": "fsacd_back:XML:fsacd", "hangup_after_bridge": "true", "fsacd_over": "false"}
+
+
+# What `fsacd_arm` sets. A leg that leaves the queue must lose it: still armed, it would come back to the music after
+# any bridge that the operator's dialplan makes for it, and be sent there again, and again.
+_DISARM = {
+    "transfer_after_bridge": "",
+    "hangup_after_bridge": "",
+    "uuid_bridge_continue_on_cancel": "",
+    "max_session_transfers": "",
+    "disable_app_log": "",
+    "force_transfer_context": "",
+    "inline_destination": "",
+}
+
+
+def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
+    """The command for the switch, in one step or several; what matters is what becomes of the last.
+
+    `uptime_ms` is the switch's uptime now.
+
+    Raises encoder.EncodeError for what has no safe way into a command.
+    """
+    match command:
+        case RingAgent():
+            return (ring(command)[0],)
+        case CancelOffer(offer_id, _, reason, legs):
+            return tuple(encoder.uuid_kill(leg, CAUSES[reason]) for leg in legs or (offer_id,))
+        case Connect(offer_id, _, leg, agents_leg):
+            return (encoder.uuid_bridge(leg.uuid, agents_leg or offer_id),)
+        case AskConnected(offer_id, _, agents_leg):
+            return (encoder.uuid_dump(agents_leg or offer_id),)
+        case ConfirmTalk(_, leg, then):
+            return (encoder.uuid_setvar_multi(leg.uuid, _talking(then)),)
+        case ArmCall(_, leg):
+            return (encoder.uuid_setvar_multi(leg.uuid, _WAITING),)
+        case LetGo(_, leg, talks):
+            return (encoder.uuid_setvar_multi(leg.uuid, _talking(None) if talks else {**_DISARM, **_OVER}),)
+        case TakeIn(_, leg):
+            into_music = encoder.uuid_transfer(leg.uuid, "fsacd_wait", CONTEXT)
+            return (encoder.uuid_setvar_multi(leg.uuid, _callers(command, uptime_ms)), into_music)
+        case NoteCall(_, leg):
+            return (encoder.uuid_setvar(leg.uuid, "fsacd_changed", _changed(command)),)
+        case SendCall(_, leg, target):
+            transfer = encoder.uuid_transfer(leg.uuid, target.extension, target.context)
+            return (encoder.uuid_setvar_multi(leg.uuid, {**_DISARM, **_OVER}), transfer)
+        case EndCall(_, leg, cause):
+            return (encoder.uuid_kill(leg.uuid, cause),)
+        case _:
+            assert_never(command)
+
+
+# A queue of another name stands on the leg by `NoteCall` alone; here it would end the list of variables.
+_PLAIN = re.compile(r"[0-9A-Za-z_.-]{1,64}")
+
+
+def _callers(call: TakeIn, uptime_ms: int) -> dict[str, str]:
+    """The variables by which a leg is the call's. A bridge of its own that never came to be is none of the call's."""
+    queue = {"fsacd_queue": call.queue} if _PLAIN.fullmatch(call.queue) else {}
+    queued_at = str(max(0, uptime_ms - call.age_ms) % (1 << 32))
+    return {"fsacd_leg": "caller", "fsacd_call": call.call_id, "fsacd_queued_at": queued_at, "bridge_uuid": "", **queue}
+
+
+def _changed(call: NoteCall) -> str:
+    skills = "+".join(f"{skill}:{level}" for skill, level in call.required)
+    place = f"{call.priority}/{call.head_start_ms}/{call.joined_after_ms}"
+    return f"{call.call_id}/{place}/{skills}/{quote(call.queue, safe='')}"
+
+
+def switch_of(command: Command) -> str:
+    """The switch that the command is for."""
+    match command:
+        case RingAgent() | CancelOffer() | AskConnected():
+            return command.switch
+        case Connect() | ConfirmTalk() | ArmCall() | LetGo() | TakeIn() | NoteCall() | SendCall() | EndCall():
+            return command.leg.switch
+        case _:
+            assert_never(command)
+
+
+def _talking(then: ToExtension | None) -> dict[str, str]:
+    """The variables of a caller who talks: after it he is released, or goes on elsewhere as an ordinary caller."""
+    if then is None:
+        return {"transfer_after_bridge": "", **_OVER}
+    after = f"{then.extension}:XML:{then.context}"
+    return {"transfer_after_bridge": after, "hangup_after_bridge": "", **_OVER}
