@@ -59,6 +59,7 @@ from fsacd.core.life import (
     calls,
     distribute,
     found,
+    leaving,
     offers,
     overflow,
     reloading,
@@ -258,13 +259,13 @@ class Engine:
             case TalkFound():
                 found.talk(world, event)
             case CallerGone() | CallLeft():
-                calls.gone(world, event)
+                leaving.gone(world, event)
             case CallerTaken():
-                calls.taken(world, event)
+                leaving.taken(world, event)
             case CallerReplaced():
-                calls.replaced(world, event)
+                leaving.replaced(world, event)
             case CallLost():
-                calls.lost(world, event)
+                leaving.lost(world, event)
             case CallRequeueAsked() | CallHangupAsked() | CallChangeAsked() | CallPromoteAsked() | CallSendAsked():
                 return wishes.of_call(world, event)
             case (
@@ -308,7 +309,7 @@ _DEADLINES: dict[str, Callable[[World, str], None]] = {
     "more": offers.one_more,
     "preferred": sticky.expired,
     "settle": calls.settled,
-    "heir": calls.no_heir,
+    "heir": leaving.no_heir,
     "estimated_wait": overflow.look_at_estimates,
     resuming.TIMER: resuming.expired,
 }
@@ -323,9 +324,9 @@ def _dispatch_world_event(world: World, event: WorldEvent) -> str | None:
         case SwitchLost(switch):
             world.set_switch(switch, up=False)
         case SwitchRestarted(switch):
-            calls.switch_restarted(world, switch)
+            leaving.switch_restarted(world, switch)
         case SwitchTaken(switch):
-            calls.switch_taken(world, switch)
+            leaving.switch_taken(world, switch)
         case QueueSetOpen():
             return wishes.of_queue(world, event)
         case LastAgentsKnown(pairs):

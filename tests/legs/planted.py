@@ -9,7 +9,7 @@ from unittest.mock import PropertyMock, patch
 
 from fsacd.core import offer
 from fsacd.core.events import CallerReplaced, OfferAnswered
-from fsacd.core.life import calls, talks
+from fsacd.core.life import leaving, talks
 from fsacd.core.life.world import World
 from fsacd.esl import ringing, translate
 from fsacd.esl.attendance import Attendance
@@ -63,13 +63,13 @@ def _adopts_nobody(world: World, event: CallerReplaced) -> None:
 PLANTED = (
     Planted(
         "who takes the caller is not heard",
-        lambda: patch.object(calls, "taken", lambda _world, _event: None),
+        lambda: patch.object(leaving, "taken", lambda _world, _event: None),
         frozenset({"rings for who is elsewhere", "torn", "untrue end", "lost caller"}),
         ("bridged with one, then with another",),
     ),
     Planted(
         "nobody is adopted after an INVITE with Replaces",
-        lambda: patch.object(calls, "replaced", _adopts_nobody),
+        lambda: patch.object(leaving, "replaced", _adopts_nobody),
         frozenset({"nobody's hands"}),
         ("a place is handed on before it is taken",),
     ),

@@ -6,22 +6,16 @@ from dataclasses import replace
 
 from fsacd.core import call as c
 from fsacd.core import offer as o
-from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk, LetGo, TakeIn
+from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk
 from fsacd.core.events import (
-    CallerGone,
-    CallerReplaced,
-    CallerTaken,
-    CallLeft,
-    CallLost,
     CallQueued,
     CallReturned,
     Leg,
-    Taken,
 )
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import agents, ending, offers, overflow, resuming
+from fsacd.core.life import ending, offers, overflow, resuming
 from fsacd.core.life.world import World, in_queue
-from fsacd.core.records import CallJoined, CallOutcome, Elsewhere, OfferOutcome
+from fsacd.core.records import CallJoined, CallOutcome, OfferOutcome
 from fsacd.core.rules import ToExtension, ToHangup
 
 
@@ -115,7 +109,7 @@ def back_to_waiting(world: World, call: c.Call) -> None:
     call.answered_after_ms = None
     world.move_call(call, c.Waiting())
     if call.taken is not None:
-        _let_go(world, call, call.taken)
+        ending.let_go(world, call, call.taken)
         return
     world.set_reach(call)
     if call.queue in world.retired:
@@ -136,7 +130,7 @@ def one_less(world: World, call: c.Call, offer_id: str) -> None:
 
 def returned(world: World, event: CallReturned) -> None:
     """The caller hears music again. Ordinary after a broken bridge; also after a talk whose end we saw first."""
-    call = _call_of(world, event.call_id, event.leg)
+    call = call_of(world, event.call_id, event.leg)
     if call is None:
         world.say_farewell(event.call_id)
         return
@@ -162,10 +156,10 @@ def _back_from_talk(world: World, call: c.Call, talk: c.Talking | c.Settling, ba
         back_ms = world.now_ms if isinstance(talk, c.Talking) else since_ms + talk.talk_ms
     if back_ms - since_ms >= world.rules.limits.settle_ms:
         if isinstance(talk, c.Talking):
-            _end_talk(world, call, talk, "agent_hung_up", back_ms)
+            end_talk(world, call, talk, "agent_hung_up", back_ms)
         else:
             was_talk(world, call, talk)
-            _end_answered(world, call, "agent_hung_up")
+            end_answered(world, call, "agent_hung_up")
         world.say_farewell(call.call_id)
         return
     if call.confirmed_ms is not None:
@@ -179,7 +173,7 @@ def _back_from_talk(world: World, call: c.Call, talk: c.Talking | c.Settling, ba
     back_to_waiting(world, call)
 
 
-def _call_of(world: World, call_id: str, leg: Leg | None) -> c.Call | None:
+def call_of(world: World, call_id: str, leg: Leg | None) -> c.Call | None:
     """The live call that this leg may speak for.
 
     FreeSWITCH copies variables from leg to leg in more places than one, and some of them can be reached from outside
@@ -190,107 +184,6 @@ def _call_of(world: World, call_id: str, leg: Leg | None) -> c.Call | None:
         return call
     world.anomaly("foreign_leg", f"leg {leg.uuid} on {leg.switch} claims to be that of call {call_id}")
     return None
-
-
-def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
-    """The caller's leg has ended, has taken the fallback, or is lost with its switch."""
-    call = _call_of(world, event.call_id, None if isinstance(event, CallLost) else event.leg)
-    if call is None:
-        return  # it ended by our doing, and this is the echo; or it is not this leg's
-    if call.orphan and not isinstance(event, CallLost) and (event.leg is None or event.leg != call.heir):
-        return  # that leg has gone, as is known
-    if call.taken is not None and not isinstance(event, CallLost):
-        take_offers_back(world, call, CancelReason.CALLER_GONE)
-        _has_left(world, call, call.taken)
-        return
-    if isinstance(event, CallerGone) and event.transferred and _gives_place(world, call):
-        return
-    outcome, detail = _how_it_ended(event)
-    evidence = _evidence_of(event)
-    match call.state:
-        case c.Waiting() | c.Ringing():
-            take_offers_back(world, call, CancelReason.CALLER_GONE)
-            where = f"queue {event.into}" if isinstance(event, CallLeft) and event.into else ""
-            ending.end(world, call, outcome, detail, where=where, evidence=evidence)
-        case c.Connecting():
-            take_offers_back(world, call, CancelReason.CALLER_GONE)
-            detail = "bridge_window" if outcome is CallOutcome.ABANDONED else detail
-            ending.end(world, call, outcome, detail, evidence=evidence)
-        case c.Talking() as talk:
-            by = "caller_hung_up" if outcome is CallOutcome.ABANDONED else detail
-            _end_talk(world, call, talk, by, world.now_ms, evidence)
-        case c.Settling() as settling:
-            # It was the agent who hung up, even if the caller's leg followed at once.
-            was_talk(world, call, settling)
-            _end_answered(world, call, "agent_hung_up" if outcome is CallOutcome.ABANDONED else detail, evidence)
-
-
-def _gives_place(world: World, call: c.Call) -> bool:
-    """Whether the call goes on, though its leg has ended: another leg is where that one was."""
-    if isinstance(call.state, c.Talking):
-        # Ending the agent's leg now would cut a talk. It tells by its own end when the talk is over.
-        call.replaced = True
-        return True
-    if in_queue(call.state):
-        _await_heir(world, call)
-        return True
-    return False
-
-
-def _how_it_ended(event: CallerGone | CallLeft | CallLost) -> tuple[CallOutcome, str]:
-    match event:
-        case CallerGone(transferred=True):
-            return CallOutcome.LEFT, "transferred"
-        case CallerGone():
-            return CallOutcome.ABANDONED, event.cause
-        case CallLeft(into=""):
-            return CallOutcome.LEFT, "fallback"
-        case CallLeft():
-            return CallOutcome.LEFT, str(Taken.MOVED)
-        case CallLost():
-            return CallOutcome.LOST, event.cause
-
-
-def taken(world: World, event: CallerTaken) -> None:
-    """Others have taken the caller away: the call has left, and nobody rings for them any more."""
-    call = world.call_on(event.leg)
-    if call is None:
-        return  # it has ended: an agent has handed the caller on, and the two were bridged; or it is no caller's leg
-    match call.state:
-        case c.Waiting() | c.Ringing():
-            take_offers_back(world, call, CancelReason.WITHDRAWN)
-            _let_go(world, call, event)
-        case c.Connecting():
-            # Ordered is the bridge to the agent, and the later of the two has the caller: its facts are on their way.
-            call.taken = event
-        case c.Talking():
-            pass  # the agent has handed the caller on, or a colleague took the call: the agent's leg tells its end
-        case c.Settling() as settling:
-            was_talk(world, call, settling)
-            world.command(LetGo(call.call_id, event.leg, talks=event.how is Taken.PICKED_UP))
-            _end_answered(world, call, "agent_hung_up", _evidence_of(event))
-
-
-def replaced(world: World, event: CallerReplaced) -> None:
-    """Another leg stands where a waiting caller's did, and the switch has put it into no queue: that is done now."""
-    call = world.call_on(event.leg)
-    if call is None or not in_queue(call.state):
-        return  # who talks has no place to be given; or the call has ended
-    _await_heir(world, call, event.heir)
-    world.command(TakeIn(call.call_id, event.heir, call.queue, world.now_ms - call.arrived_ms))
-
-
-def _await_heir(world: World, call: c.Call, heir: Leg | None = None) -> None:
-    """The caller's leg gives its place to another one, which is about to announce itself with the call's id."""
-    take_offers_back(world, call, CancelReason.WITHDRAWN)
-    if not isinstance(call.state, c.Waiting):
-        world.move_call(call, c.Waiting())
-    call.taken = None
-    world.orphan_call(call, world.now_ms + _HEIR_MS, heir)
-
-
-# FreeSWITCH has sent the other leg into our dialplan 0.2 s after it has ended the first one.
-_HEIR_MS = 5_000
 
 
 def _take_heir(world: World, call: c.Call, event: CallQueued) -> None:
@@ -305,54 +198,6 @@ def _take_heir(world: World, call: c.Call, event: CallQueued) -> None:
         overflow.send_on(world, call, *reason)
 
 
-def no_heir(world: World, call_id: str) -> None:
-    """Nobody has come for the place that was given away."""
-    call = world.calls[call_id]
-    call.orphan = False
-    ending.end(world, call, CallOutcome.LEFT, "transferred", evidence=Evidence.SAW_END)
-    world.ended.lose_sight(call_id, call.offers)
-
-
-def _let_go(world: World, call: c.Call, event: CallerTaken) -> None:
-    world.command(LetGo(call.call_id, event.leg, talks=event.how is Taken.PICKED_UP))
-    _has_left(world, call, event)
-    # Whoever has the caller may give them back.
-    world.ended.lose_sight(call.call_id, call.offers)
-
-
-def _has_left(world: World, call: c.Call, taken: CallerTaken) -> None:
-    ending.end(world, call, CallOutcome.LEFT, taken.how, where=_where(taken), evidence=_evidence_of(taken))
-
-
-def _where(event: CallerTaken) -> str:
-    match event.how:
-        case _ if not event.where:
-            return ""
-        case Taken.PICKED_UP:
-            return f"number {event.where}"
-        case Taken.MOVED | Taken.PARKED:
-            return f"extension {event.where}"
-
-
-def _evidence_of(event: CallerGone | CallLeft | CallLost | CallerTaken) -> Evidence:
-    """What the switch tells is true as soon as it is ours; what was found out by asking says only that it is so."""
-    match event:
-        case CallLost(cause=Elsewhere.SERVED_ELSEWHERE):
-            return Evidence.HANDED_OVER
-        case CallLost() | CallerGone(found=True) | CallLeft(found=True) | CallerTaken(found=True):
-            return Evidence.GUESSED
-        case _:
-            return Evidence.SAW_END
-
-
-def lost(world: World, event: CallLost) -> None:
-    """The call's leg is lost with its switch, or nobody knows what has become of it."""
-    call = world.calls.get(event.call_id)
-    gone(world, event)
-    if call is not None and event.cause != Elsewhere.TALKS_UNSEEN:
-        world.ended.lose_sight(call.call_id, call.offers)
-
-
 def agent_hung_up(world: World, call: c.Call, offer: o.Offer) -> None:
     """The agent's leg ended during the talk."""
     settling = c.Settling(world.now_ms + world.rules.limits.settle_ms, offer, offer.talk_ms(world.now_ms))
@@ -360,7 +205,7 @@ def agent_hung_up(world: World, call: c.Call, offer: o.Offer) -> None:
         world.move_call(call, settling)
     else:
         was_talk(world, call, settling)
-        _end_answered(world, call, "agent_hung_up")
+        end_answered(world, call, "agent_hung_up")
 
 
 def _may_have_broken(world: World, call: c.Call, offer: o.Offer) -> bool:
@@ -395,21 +240,22 @@ def settled(world: World, call_id: str) -> None:
             world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
         case c.Settling() as settling:
             was_talk(world, call, settling)
-            _end_answered(world, call, "agent_hung_up")
+            end_answered(world, call, "agent_hung_up")
         case c.Waiting() | c.Ringing() | c.Connecting():
             raise AssertionError(f"a call in {call.state} has nothing to settle")
 
 
-def _end_talk(
+def end_talk(
     world: World, call: c.Call, talk: c.Talking, detail: str, at_ms: int, evidence: Evidence | None = None
 ) -> None:
     """The caller's side of the talk is over, since `at_ms`."""
     offers.talk_over(world, talk.offer_id)
     call.talked_ms += at_ms - talk.since_ms
-    _end_answered(world, call, detail, evidence)
+    end_answered(world, call, detail, evidence)
 
 
-def _end_answered(world: World, call: c.Call, detail: str, evidence: Evidence | None = None) -> None:
+def end_answered(world: World, call: c.Call, detail: str, evidence: Evidence | None = None) -> None:
+    """A call that talked is over; its caller goes where the queue says."""
     after = world.queue_rules(call).after_talk or _HANGUP
     ending.end(world, call, CallOutcome.ANSWERED, detail, after=after, evidence=evidence)
 
@@ -427,30 +273,6 @@ def take_offers_back(world: World, call: c.Call, reason: CancelReason) -> None:
             offers.withdraw(world, offer_id, reason)
         case c.Waiting() | c.Talking() | c.Settling():
             pass
-
-
-def switch_restarted(world: World, switch: str, why: str = "switch_restarted") -> None:
-    """Every leg on the switch is gone: its calls are lost, or over if they were talking."""
-    for call in _on_switch(world, switch):
-        lost(world, CallLost(call.call_id, why))
-    agents.switch_restarted(world, switch)
-    # Their calls stood on this switch, too, so none of these offers is wanted any more.
-    for offer in [offer for offer in world.offers.values() if offer.switch == switch]:
-        offers.ended_with_switch(world, offer, why)
-
-
-def switch_taken(world: World, switch: str) -> None:
-    """Another daemon has the calls on the switch. Those that are still there when it is ours again are new to us."""
-    world.set_switch(switch, up=False)
-    taken = [call.call_id for call in _on_switch(world, switch)]
-    switch_restarted(world, switch, Elsewhere.SERVED_ELSEWHERE)
-    for call_id in taken:
-        world.ended.forget(call_id)
-    world.takeovers += 1
-
-
-def _on_switch(world: World, switch: str) -> list[c.Call]:
-    return [call for call in world.calls.values() if call.leg is not None and call.leg.switch == switch]
 
 
 QUEUE_REMOVED = "queue_removed"

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from fsacd.core import call as c
-from fsacd.core.commands import EndCall, SendCall
+from fsacd.core.commands import EndCall, LetGo, SendCall
+from fsacd.core.events import (
+    CallerGone,
+    CallerTaken,
+    CallLeft,
+    CallLost,
+    Taken,
+)
 from fsacd.core.evidence import Evidence
 from fsacd.core.life import resuming
 from fsacd.core.life.world import World
-from fsacd.core.records import CallEnded, CallOutcome
+from fsacd.core.records import CallEnded, CallOutcome, Elsewhere
 from fsacd.core.rules import ToExtension, ToHangup
 
 
@@ -105,3 +112,38 @@ def write(
             call.customer_id if shown else 0,
         )
     )
+
+
+def let_go(world: World, call: c.Call, event: CallerTaken) -> None:
+    """Others have the caller, whose leg is an ordinary one from now on; they may give them back."""
+    world.command(LetGo(call.call_id, event.leg, talks=event.how is Taken.PICKED_UP))
+    has_left(world, call, event)
+    # Whoever has the caller may give them back.
+    world.ended.lose_sight(call.call_id, call.offers)
+
+
+def has_left(world: World, call: c.Call, taken: CallerTaken) -> None:
+    """The call is over: others have taken its caller, and there is no leg to be let go of."""
+    end(world, call, CallOutcome.LEFT, taken.how, where=_where_taken(taken), evidence=evidence_of(taken))
+
+
+def _where_taken(event: CallerTaken) -> str:
+    """By whom or where to, as history has it."""
+    match event.how:
+        case _ if not event.where:
+            return ""
+        case Taken.PICKED_UP:
+            return f"number {event.where}"
+        case Taken.MOVED | Taken.PARKED:
+            return f"extension {event.where}"
+
+
+def evidence_of(event: CallerGone | CallLeft | CallLost | CallerTaken) -> Evidence:
+    """What the switch tells is true as soon as it is ours; what was found out by asking says only that it is so."""
+    match event:
+        case CallLost(cause=Elsewhere.SERVED_ELSEWHERE):
+            return Evidence.HANDED_OVER
+        case CallLost() | CallerGone(found=True) | CallLeft(found=True) | CallerTaken(found=True):
+            return Evidence.GUESSED
+        case _:
+            return Evidence.SAW_END

@@ -1,0 +1,160 @@
+"""How a caller leaves: they hang up, others take them, their leg gives its place away or is lost with its switch."""
+
+from __future__ import annotations
+
+from fsacd.core import call as c
+from fsacd.core.commands import CancelReason, LetGo, TakeIn
+from fsacd.core.events import (
+    CallerGone,
+    CallerReplaced,
+    CallerTaken,
+    CallLeft,
+    CallLost,
+    Leg,
+    Taken,
+)
+from fsacd.core.evidence import Evidence
+from fsacd.core.life import agents, calls, ending, offers
+from fsacd.core.life.world import World, in_queue
+from fsacd.core.records import CallOutcome, Elsewhere
+
+
+def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
+    """The caller's leg has ended, has taken the fallback, or is lost with its switch."""
+    call = calls.call_of(world, event.call_id, None if isinstance(event, CallLost) else event.leg)
+    if call is None:
+        return  # it ended by our doing, and this is the echo; or it is not this leg's
+    if call.orphan and not isinstance(event, CallLost) and (event.leg is None or event.leg != call.heir):
+        return  # that leg has gone, as is known
+    if call.taken is not None and not isinstance(event, CallLost):
+        calls.take_offers_back(world, call, CancelReason.CALLER_GONE)
+        ending.has_left(world, call, call.taken)
+        return
+    if isinstance(event, CallerGone) and event.transferred and _gives_place(world, call):
+        return
+    outcome, detail = _how_it_ended(event)
+    evidence = ending.evidence_of(event)
+    match call.state:
+        case c.Waiting() | c.Ringing():
+            calls.take_offers_back(world, call, CancelReason.CALLER_GONE)
+            where = f"queue {event.into}" if isinstance(event, CallLeft) and event.into else ""
+            ending.end(world, call, outcome, detail, where=where, evidence=evidence)
+        case c.Connecting():
+            calls.take_offers_back(world, call, CancelReason.CALLER_GONE)
+            detail = "bridge_window" if outcome is CallOutcome.ABANDONED else detail
+            ending.end(world, call, outcome, detail, evidence=evidence)
+        case c.Talking() as talk:
+            by = "caller_hung_up" if outcome is CallOutcome.ABANDONED else detail
+            calls.end_talk(world, call, talk, by, world.now_ms, evidence)
+        case c.Settling() as settling:
+            # It was the agent who hung up, even if the caller's leg followed at once.
+            calls.was_talk(world, call, settling)
+            calls.end_answered(world, call, "agent_hung_up" if outcome is CallOutcome.ABANDONED else detail, evidence)
+
+
+def _gives_place(world: World, call: c.Call) -> bool:
+    """Whether the call goes on, though its leg has ended: another leg is where that one was."""
+    if isinstance(call.state, c.Talking):
+        # Ending the agent's leg now would cut a talk. It tells by its own end when the talk is over.
+        call.replaced = True
+        return True
+    if in_queue(call.state):
+        _await_heir(world, call)
+        return True
+    return False
+
+
+def _how_it_ended(event: CallerGone | CallLeft | CallLost) -> tuple[CallOutcome, str]:
+    match event:
+        case CallerGone(transferred=True):
+            return CallOutcome.LEFT, "transferred"
+        case CallerGone():
+            return CallOutcome.ABANDONED, event.cause
+        case CallLeft(into=""):
+            return CallOutcome.LEFT, "fallback"
+        case CallLeft():
+            return CallOutcome.LEFT, str(Taken.MOVED)
+        case CallLost():
+            return CallOutcome.LOST, event.cause
+
+
+def taken(world: World, event: CallerTaken) -> None:
+    """Others have taken the caller away: the call has left, and nobody rings for them any more."""
+    call = world.call_on(event.leg)
+    if call is None:
+        return  # it has ended: an agent has handed the caller on, and the two were bridged; or it is no caller's leg
+    match call.state:
+        case c.Waiting() | c.Ringing():
+            calls.take_offers_back(world, call, CancelReason.WITHDRAWN)
+            ending.let_go(world, call, event)
+        case c.Connecting():
+            # Ordered is the bridge to the agent, and the later of the two has the caller: its facts are on their way.
+            call.taken = event
+        case c.Talking():
+            pass  # the agent has handed the caller on, or a colleague took the call: the agent's leg tells its end
+        case c.Settling() as settling:
+            calls.was_talk(world, call, settling)
+            world.command(LetGo(call.call_id, event.leg, talks=event.how is Taken.PICKED_UP))
+            calls.end_answered(world, call, "agent_hung_up", ending.evidence_of(event))
+
+
+def replaced(world: World, event: CallerReplaced) -> None:
+    """Another leg stands where a waiting caller's did, and the switch has put it into no queue: that is done now."""
+    call = world.call_on(event.leg)
+    if call is None or not in_queue(call.state):
+        return  # who talks has no place to be given; or the call has ended
+    _await_heir(world, call, event.heir)
+    world.command(TakeIn(call.call_id, event.heir, call.queue, world.now_ms - call.arrived_ms))
+
+
+def _await_heir(world: World, call: c.Call, heir: Leg | None = None) -> None:
+    """The caller's leg gives its place to another one, which is about to announce itself with the call's id."""
+    calls.take_offers_back(world, call, CancelReason.WITHDRAWN)
+    if not isinstance(call.state, c.Waiting):
+        world.move_call(call, c.Waiting())
+    call.taken = None
+    world.orphan_call(call, world.now_ms + _HEIR_MS, heir)
+
+
+# FreeSWITCH has sent the other leg into our dialplan 0.2 s after it has ended the first one.
+_HEIR_MS = 5_000
+
+
+def no_heir(world: World, call_id: str) -> None:
+    """Nobody has come for the place that was given away."""
+    call = world.calls[call_id]
+    call.orphan = False
+    ending.end(world, call, CallOutcome.LEFT, "transferred", evidence=Evidence.SAW_END)
+    world.ended.lose_sight(call_id, call.offers)
+
+
+def lost(world: World, event: CallLost) -> None:
+    """The call's leg is lost with its switch, or nobody knows what has become of it."""
+    call = world.calls.get(event.call_id)
+    gone(world, event)
+    if call is not None and event.cause != Elsewhere.TALKS_UNSEEN:
+        world.ended.lose_sight(call.call_id, call.offers)
+
+
+def switch_restarted(world: World, switch: str, why: str = "switch_restarted") -> None:
+    """Every leg on the switch is gone: its calls are lost, or over if they were talking."""
+    for call in _on_switch(world, switch):
+        lost(world, CallLost(call.call_id, why))
+    agents.switch_restarted(world, switch)
+    # Their calls stood on this switch, too, so none of these offers is wanted any more.
+    for offer in [offer for offer in world.offers.values() if offer.switch == switch]:
+        offers.ended_with_switch(world, offer, why)
+
+
+def switch_taken(world: World, switch: str) -> None:
+    """Another daemon has the calls on the switch. Those that are still there when it is ours again are new to us."""
+    world.set_switch(switch, up=False)
+    taken = [call.call_id for call in _on_switch(world, switch)]
+    switch_restarted(world, switch, Elsewhere.SERVED_ELSEWHERE)
+    for call_id in taken:
+        world.ended.forget(call_id)
+    world.takeovers += 1
+
+
+def _on_switch(world: World, switch: str) -> list[c.Call]:
+    return [call for call in world.calls.values() if call.leg is not None and call.leg.switch == switch]
