@@ -13,7 +13,8 @@ from fsacd.core.records import CallEnded
 from fsacd.core.rules import Rules
 from fsacd.core.views import Snapshot
 from fsacd.daemon.resume import Continuation, rename_callers
-from fsacd.journal.journal import Journal, JournalSettings
+from fsacd.journal.journal import Journal
+from fsacd.journal.settings import JournalSettings
 from fsacd.runtime.loop import Runtime
 from fsacd.testing import PLUGINS, agent, queue, queued, rules_of
 

@@ -28,7 +28,7 @@ from fsacd.core.records import (
 )
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.views import AgentView, QueueView, Snapshot
-from fsacd.journal.journal import JournalState
+from fsacd.journal.settings import JournalState
 from fsacd.metrics.exposition import UNKNOWN_QUEUE, Metrics
 
 DEFINITIONS = Path(__file__).parent.parent / "config" / "prometheus" / "README.md"

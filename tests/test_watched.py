@@ -34,7 +34,8 @@ from fsacd.esl.settings import LinkSettings
 from fsacd.esl.states import Down, LinkState, Up
 from fsacd.esl.writer import Writer
 from fsacd.http.door import Door
-from fsacd.journal.journal import Journal, JournalSettings
+from fsacd.journal.journal import Journal
+from fsacd.journal.settings import JournalSettings
 from fsacd.journal.syncer import Syncer
 from fsacd.log.writer import LineWriter
 from fsacd.process import threads

@@ -155,3 +155,11 @@ class Call:
     def order(self) -> tuple[int, int, str]:
         """Smaller goes first."""
         return (-self.priority, self.virtual_ms, self.call_id)
+
+
+def in_queue(state: CallState) -> bool:
+    """Whether a call in this state counts towards its queue's length."""
+    return type(state) in _IN_QUEUE
+
+
+_IN_QUEUE = frozenset({Waiting, Ringing, Connecting})

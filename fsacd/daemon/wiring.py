@@ -21,7 +21,8 @@ from fsacd.esl.settings import LinkSettings, RequireAck
 from fsacd.http.access import Token
 from fsacd.http.api import ApiSettings
 from fsacd.http.customer_forms import Terms
-from fsacd.journal.journal import Journal, JournalSettings
+from fsacd.journal.journal import Journal
+from fsacd.journal.settings import JournalSettings
 from fsacd.runtime.loop import Runtime
 from fsacd.store.customer_book import CustomerBook
 from fsacd.store.customers import CustomerFeed

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 
 import structlog
 
@@ -23,7 +22,6 @@ from fsacd.core.commands import (
     SendCall,
     TakeIn,
 )
-from fsacd.core.contact import most_legs
 from fsacd.core.events import (
     CallerGone,
     CallerTaken,
@@ -36,20 +34,17 @@ from fsacd.core.events import (
     OfferConnected,
     OfferEnd,
     OfferEnded,
-    OfferForked,
     OutsideCallEnded,
 )
-from fsacd.esl import devices, diversions, encoder, features, orders, referred, translate
+from fsacd.esl import devices, encoder, features, orders, referred, translate
 from fsacd.esl.acknowledging import Acknowledging
 from fsacd.esl.announced import NOTHING
 from fsacd.esl.attendance import Attendance
 from fsacd.esl.carried import Carried
 from fsacd.esl.codec import Message
-from fsacd.esl.devices import Devices
-from fsacd.esl.diversions import Diversions
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
-from fsacd.esl.ringing import Registrations, registered_users, registrations, ring
+from fsacd.esl.ringer import Ringer
 from fsacd.esl.service import Service
 from fsacd.esl.settings import RequireAck
 from fsacd.esl.terms import VARIABLE, Terms
@@ -62,8 +57,6 @@ from fsacd.runtime.loop import Runtime, monotonic_ms
 
 log = structlog.get_logger(__name__)
 
-# How long a switch may take to say where a user has registered; then it is left to find one of their devices itself.
-_LOOK_UP_S = 1.0
 # What was wrong so long ago is told no more.
 _LATELY_S = 60.0
 # The dialplan that has a tone for each reason.
@@ -108,8 +101,7 @@ class CallControl:
             end=lambda leg: self._act(encoder.uuid_kill(leg.uuid, _NOT_ACKNOWLEDGED), _nobody),
         )
         self._attendance = Attendance()
-        self._devices = Devices(monotonic_ms)
-        self._diversions = Diversions()
+        self._ringer = Ringer(self._submit, self._act, self._on_reply, runtime.post)
         self._music, self._silent_s = "", -math.inf  # which music could not be played, and when that was told
         self._outside = (
             OutsideCalls(name, desk.phones, runtime.post, runtime.is_offer) if respect_outside_calls else None
@@ -203,10 +195,10 @@ class CallControl:
 
     def send(self, command: Command) -> None:
         """Carry out one command of the engine; what comes of it comes back as a fact."""
-        if isinstance(command, RingAgent) and (users := registered_users(command)):
-            self._ring_users(command, users)
-            return
         try:
+            if isinstance(command, RingAgent):
+                self._ringer.ring(command)
+                return
             *first, last = orders.to_wires(command, self._service.clock.uptime_at(monotonic_ms()))
         except encoder.EncodeError as error:
             self._say(log.warning, "a command has no safe form and was not sent", str(error))
@@ -214,58 +206,9 @@ class CallControl:
             return
         if isinstance(command, SendCall):
             self._attendance.excuse(command.leg.uuid)
-        elif isinstance(command, RingAgent):
-            self._diversions.ordered(command, most_legs(command.contact))
         for wire in first:
             self._act(wire, _nobody)
         self._act(last, lambda reply: self._on_reply(command, reply))
-
-    def _ring_users(self, command: RingAgent, users: tuple[str, ...]) -> None:
-        """Ring each device of these users; in doubt, the one that the switch finds.
-
-        Where they have registered is asked for first, unless each is known to have one device: then it is asked behind
-        the ring, for the next one.
-        """
-        known = self._devices.have_one_each(users)
-        if known:
-            self._ring(command, {})
-        open_, registered = set(users), dict[str, tuple[str, ...]]()
-
-        def answered(user: str, changes: int, reply: Reply) -> None:
-            registered[user] = registrations(reply.text) if reply.outcome is Outcome.OK else ()
-            if reply.outcome is Outcome.OK:
-                self._devices.answered(user, len(registered[user]), changes)
-            open_.discard(user)
-            if not open_ and not known:
-                self._ring(command, registered)
-
-        for user in users:
-            wire = encoder.sofia_contact(user)
-            self._link.submit(wire, partial(answered, user, self._devices.changes), _LOOK_UP_S)
-
-    def _ring(self, command: RingAgent, registered: Registrations) -> None:
-        try:
-            wire, legs = ring(command, registered)
-        except encoder.EncodeError as error:
-            self._failed(command, Reply(Outcome.NOT_SENT, str(error)))
-            return
-        self._diversions.ordered(command, legs)
-        self._act(wire, lambda reply: self._on_reply(command, reply))
-        self._runtime.post(OfferForked(command.offer_id, legs))
-
-    def _follow(self, message: Message, ended: OfferEnded) -> OfferEnded | None:
-        """What the end of an agent's leg is for its offer; a phone that has diverted it may be followed."""
-        fact, order = self._diversions.follow(message, ended)
-        if order is not None:
-
-            def replied(reply: Reply) -> None:
-                if reply.outcome in (Outcome.ERR, Outcome.NOT_SENT):
-                    self._runtime.post(OfferEnded(ended.offer_id, OfferEnd.UNREACHABLE, shortened(reply.text)))
-
-            # First that there are two legs, or the end of the first one would be the offer's.
-            self._runtime.post(OfferForked(ended.offer_id, diversions.LEGS))
-            self._act(order, replied)
-        return fact
 
     def _submit(self, wire: Wire, on_reply: Callable[[Reply], object], timeout_s: float) -> None:
         self._link.submit(wire, on_reply, timeout_s)
@@ -325,7 +268,7 @@ class CallControl:
     # --- facts in ---
 
     def _on_event(self, message: Message) -> None:
-        self._devices.heard(message)
+        self._ringer.devices.heard(message)
         if not self._service.hears():
             return  # another daemon serves this switch; what matters will be asked for when it is ours
         now_ms = monotonic_ms()
@@ -344,7 +287,7 @@ class CallControl:
             self._music, self._silent_s = music, time.monotonic()
         fact = self._reader.read(message, self._service.clock, now_ms)
         if isinstance(fact, OfferEnded):
-            fact = self._follow(message, fact)
+            fact = self._ringer.follow(message, fact)
         match fact:
             case None:
                 pass
@@ -389,13 +332,13 @@ class CallControl:
         match state:
             case Up():
                 self.terms.linked(state.dialplan, state.denied)
-                self._devices.begin(told=not set(devices.SUBCLASSES) & set(state.denied))
+                self._ringer.devices.begin(told=not set(devices.SUBCLASSES) & set(state.denied))
                 for trouble in self.terms.troubles():
                     log.warning("a switch is older than this daemon", what=trouble.words, detail=trouble.detail)
                 self._service.link_up(state)
             case Down(reason):
                 self._acknowledging.clear()
-                self._devices.begin(told=False)
+                self._ringer.devices.begin(told=False)
                 self._say(log.warning, "the link to the switch is down", reason)
                 self._service.link_down(reason)
             case _:

@@ -18,20 +18,17 @@ What makes one command out of one command (mod_event_socket.c, switch_utils.c):
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
 from fsacd.core.contact import CONFIRM_KEY, Contact, Phone, is_one_phone
+from fsacd.esl.cleaning import ENTERPRISE, FATAL, caller_name, caller_number, carried_value
 from fsacd.esl.codec import MAX_REPLY_BYTES
 from fsacd.esl.wire import UUID, Outcome, Reply, Wire
 
 __all__ = ["EncodeError", "Outcome", "Reply", "Wire"]
 
-NAME_LIMIT: Final = 64
-NUMBER_LIMIT: Final = 32
-CARRIED_LIMIT: Final = 256
 # FreeSWITCH takes 64 pairs in one uuid_setvar_multi; beyond it drops them silently.
 VARIABLES_LIMIT: Final = 64
 TIMEOUT_LIMIT_S: Final = 3_600
@@ -54,12 +51,6 @@ _USER: Final = re.compile(r"[0-9A-Za-z_.+-]{1,128}@[0-9A-Za-z_.-]{1,128}")
 _HASHED: Final = re.compile(r"[0-9A-Za-z_.@:-]{1,200}")
 _SECRET: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 
-# With "unload" or "reload" in the same command, the word that turns it into the unloading of Event Socket.
-_FATAL: Final = "mod_event_socket"
-_ENTERPRISE: Final = ":_:"
-_NAME_MARKS: Final = frozenset(".-+&()\u2019")
-_CARRIED_MARKS: Final = frozenset("_.*#+@:/%~;=?&!()-\u2019")
-_NUMBER: Final = re.compile(r"[^0-9A-Za-z+*#.-]")
 # What is heard again and again until the key is pressed. Within braces a comma needs a backslash.
 _CONFIRM_TONE: Final = r"group_confirm_file=tone_stream://%(300\,200\,440)"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -283,48 +274,10 @@ def uuid(text: str) -> str:
     return _typed(UUID, text, "a leg's uuid")
 
 
-def caller_name(text: str) -> str:
-    """What is left of a caller's name for an agent's phone: letters, digits, blanks, a few marks, at most 64 of them.
-
-    Apostrophes become typographic ones, because the plain one quotes in FreeSWITCH. Underscores go: without them no
-    name can complete the word mod_event_socket. Slashes go: FreeSWITCH shows only what follows the last one.
-    """
-    kept: list[str] = []
-    # Cut first: a name of 64 KiB costs no more than one of 256 characters.
-    for character in unicodedata.normalize("NFC", text[: 4 * NAME_LIMIT].replace("'", "\u2019")):
-        if unicodedata.category(character)[0] in "LMN" or character in _NAME_MARKS:
-            kept.append(character)
-        elif character.isspace() or character in "_/":
-            kept.append(" ")
-    name = " ".join("".join(kept).split())[:NAME_LIMIT].strip()
-    # FreeSWITCH takes the bare word undef for "no argument".
-    return f"{name}." if name.casefold() == "undef" else name
-
-
-def caller_number(text: str) -> str:
-    """What is left of a caller's number: digits, letters, plus, star, hash, dot and dash, at most 32 of them."""
-    number = _NUMBER.sub("", text[: 4 * NUMBER_LIMIT])[:NUMBER_LIMIT]
-    return "" if number.lower() == "undef" else number
-
-
-def carried_value(text: str) -> str:
-    """What is left of a variable that goes along: letters, digits, blanks and _.*#+@:/%~;=?&!()-, at most 256 of them.
-
-    What parts or quotes words in FreeSWITCH becomes a blank, the apostrophe a typographic one; empty if it holds a
-    word that FreeSWITCH takes for something else.
-    """
-    kept = (
-        character if unicodedata.category(character)[0] in "LMN" or character in _CARRIED_MARKS else " "
-        for character in unicodedata.normalize("NFC", text[:CARRIED_LIMIT].replace("'", "\u2019"))
-    )
-    value = " ".join("".join(kept).split())[:CARRIED_LIMIT].strip()
-    return "" if _ENTERPRISE in value or _FATAL in value.lower() else value
-
-
 def _carried(variables: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     for name, text in variables:
         value = carried_value(text)
-        if value and _VARIABLE.fullmatch(name) is not None and _FATAL not in f"{name}={value}".lower():
+        if value and _VARIABLE.fullmatch(name) is not None and FATAL not in f"{name}={value}".lower():
             yield name, value
 
 
@@ -348,7 +301,7 @@ def _option(name: str, value: str) -> str:
 
 
 def _harmless(value: str) -> str:
-    if _ENTERPRISE in value or _FATAL in value.lower():
+    if ENTERPRISE in value or FATAL in value.lower():
         raise EncodeError("an argument holds a word that FreeSWITCH takes for something else.")
     return value
 
@@ -370,7 +323,7 @@ def _pairs(variables: Mapping[str, str]) -> list[str]:
     pairs = [f"{variable}={value}" for variable, value in variables.items() if value]
     joined = ",".join(pairs)
     # Neither a name nor a value may have a comma, so these are as many pairs as they were.
-    harmless = _ENTERPRISE not in joined and _FATAL not in joined.lower()
+    harmless = ENTERPRISE not in joined and FATAL not in joined.lower()
     if harmless and joined.count(",") == len(pairs) - 1 and _PAIRS.fullmatch(joined):
         return pairs
     return [_pair(variable, value) for variable, value in variables.items() if value]
@@ -379,7 +332,7 @@ def _pairs(variables: Mapping[str, str]) -> list[str]:
 def _pair(variable: str, value: str) -> str:
     _typed(_VARIABLE, variable, "a variable's name")
     _typed(_VALUE, value, f"the variable {variable}")
-    if _ENTERPRISE in value or _FATAL in f"{variable}={value}".lower():
+    if ENTERPRISE in value or FATAL in f"{variable}={value}".lower():
         raise EncodeError(f"the variable {variable} holds a word that FreeSWITCH takes for something else.")
     return f"{variable}={value}"
 
@@ -393,7 +346,7 @@ def _wire(*lines: str, text: str | None = None, job: str | None = None) -> Wire:
     """The last gate: one command is lines without control characters, then one empty line."""
     whole = "\n".join(lines)
     lowered = whole.lower()
-    if _FATAL in lowered and ("unload" in lowered or "reload" in lowered):
+    if FATAL in lowered and ("unload" in lowered or "reload" in lowered):
         raise EncodeError("FreeSWITCH would take this command for the unloading of mod_event_socket.")
     assert all(line and _CONTROL.search(line) is None for line in lines), "an argument got past its type"
     try:

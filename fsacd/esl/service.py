@@ -59,8 +59,6 @@ _TAKE_OVER_S: Final = 0.4
 # Uptimes read over a slower round trip would say less than the clock that we have.
 _QUICK_MS: Final = 100
 _DRIFT_MS: Final = 500
-_WRAP: Final = 1 << 32
-_DIGITS: Final = 12
 _RELEASE_S: Final = 1.0
 # So often it is looked who has fallen silent.
 _ATTENDANCE_S: Final = 1.0
@@ -130,11 +128,6 @@ class Service:
         self.standing_by = False
         self.in_sync = False
         self.since_ms = monotonic_ms()
-
-    def _uptime(self, now_ms: int) -> int:
-        return self.clock.uptime_at(now_ms)
-
-    # --- for the control; nothing here blocks but `stop` ---
 
     def link_up(self, state: Up) -> None:
         """The link has come up: events flow."""
@@ -283,7 +276,7 @@ class Service:
         text = lease.text.strip()
         # The dialplan's own lease, which holds for the first moments of a switch, begins with a nought (freeswitch/).
         if lease.ok and text.isascii() and text.isdigit() and not text.startswith("0"):
-            return Absence(self._restarted, lease_ended=self._uptime(monotonic_ms()) >= int(text[:18]) * 1_000)
+            return Absence(self._restarted, lease_ended=self.clock.uptime_at(monotonic_ms()) >= int(text[:18]) * 1_000)
         # A switch that has never had a lease, yet we know calls on it: it was started anew while nobody looked.
         forgotten = lease.outcome in (Outcome.OK, Outcome.ERR)
         knows = any(call.leg is not None and call.leg.switch == self.name for call in self._runtime.snapshot().calls)
@@ -335,28 +328,24 @@ class Service:
             gevent.sleep(max(0.0, min(began_s + renewal_s, next_lease) - time.monotonic()))
 
     def _renew_lease(self) -> None:
-        until_s = (self._uptime(monotonic_ms()) + self._lease_ms - _LEASE_EARLIER_MS) // 1000
+        until_s = (self.clock.uptime_at(monotonic_ms()) + self._lease_ms - _LEASE_EARLIER_MS) // 1000
         self._act(encoder.global_setvar("fsacd_lease", str(until_s)))
 
     def _read_clock(self) -> None:
         """Look whether our idea of the switch's uptime is still right."""
         before_ms = monotonic_ms()
         reply = self._pipeline(encoder.uptime("ms"))
-        text, now_ms = reply.text.strip(), monotonic_ms()
-        is_number = text.isascii() and text.isdigit() and int(text[:_DIGITS]) < _WRAP and len(text) < _DIGITS
-        if reply.ok and is_number and now_ms - before_ms <= _QUICK_MS:
-            at_ms = before_ms - 1  # as at the beginning: see Session
-            expected_ms = self._uptime(at_ms)
-            # It is printed modulo 2^32.
-            rounds = round((expected_ms - int(text)) / _WRAP)
-            self._set_clock(int(text) + rounds * _WRAP, at_ms)
+        at_ms = before_ms - 1  # as at the beginning: see Session
+        uptime_ms = self.clock.told(reply.text, at_ms)
+        if reply.ok and uptime_ms is not None and monotonic_ms() - before_ms <= _QUICK_MS:
+            self._set_clock(uptime_ms, at_ms)
 
     def _set_clock(self, uptime_ms: int, at_ms: int) -> None:
         """Take this for the switch's uptime, if what we had is wrong: over weeks, two machines' clocks drift apart.
 
         A little wrong is better than changed: two callers who came one after the other must not change places.
         """
-        if abs(self._uptime(at_ms) - uptime_ms) > _DRIFT_MS:
+        if abs(self.clock.uptime_at(at_ms) - uptime_ms) > _DRIFT_MS:
             self.clock = replace(self.clock, uptime_ms=uptime_ms, at_ms=at_ms)
 
     # --- comparing ---

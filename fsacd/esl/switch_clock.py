@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 # `${uptime(ms)}` is printed as an unsigned 32-bit number.
 _UPTIME_WRAP = 1 << 32
+# What is longer is no uptime.
+_DIGITS = 12
 # Two clocks read one after the other differ by less.
 _CLOCKS_DIFFER_MS = 5_000
 
@@ -44,3 +46,10 @@ class SwitchClock:
         # It was before the switch began anew. How long before may not be known.
         began_ms = now_ms - uptime_now_ms
         return began_ms if self.before is None else min(began_ms, self.before.ours(uptime_ms, now_ms))
+
+    def told(self, text: str, at_ms: int) -> int | None:
+        """The whole uptime of which the switch prints only the last 32 bits; None for what is no such number."""
+        text = text.strip()
+        if not (text.isascii() and text.isdigit() and len(text) < _DIGITS and int(text) < _UPTIME_WRAP):
+            return None
+        return int(text) + round((self.uptime_at(at_ms) - int(text)) / _UPTIME_WRAP) * _UPTIME_WRAP

@@ -10,14 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 import gevent
 import structlog
 
-from fsacd.caller.number_plan import PLAIN, NumberPlan
 from fsacd.core.engine import Engine
 from fsacd.core.events import Event, QueueSetOpen
 from fsacd.core.match.plugins import Plugins
@@ -28,6 +26,7 @@ from fsacd.journal.child import Copy
 from fsacd.journal.clock import EngineClock, clocks, go_on_after
 from fsacd.journal.files import LIMIT_BYTES, Directory
 from fsacd.journal.recovery import HopelessError, Notes, Recovered, recover
+from fsacd.journal.settings import JournalSettings, JournalState
 from fsacd.journal.syncer import Syncer
 from fsacd.process.trouble import Trouble
 from fsacd.runtime import watched
@@ -41,40 +40,6 @@ _CLOCK_STEP_MS = 100
 _END_S = 2.0
 # Of a journal that is nonsense throughout, so many lines are told; the rest is counted.
 _MOST_TOLD = 20
-
-
-@dataclass(frozen=True, slots=True)
-class JournalSettings:
-    """A snapshot is made after so many entries, or so many seconds with any, but not sooner than after the pause.
-
-    `retry_s`: how soon a journal that could not be written is tried again; `snapshot_retry_s`: a snapshot that failed.
-    """
-
-    directory: Path
-    snapshot_entries: int = 20_000
-    snapshot_s: float = 300.0
-    snapshot_pause_s: float = 15.0
-    retry_s: float = 3.0
-    snapshot_retry_s: float = 60.0
-    # How numbers are compared when callers are erased.
-    plan: NumberPlan = PLAIN
-
-
-@dataclass(frozen=True, slots=True)
-class JournalState:
-    """What the journal has done since the start. Lags are seconds from a write to the disk."""
-
-    writing: bool
-    entries: int
-    bytes: int
-    lost: int
-    errors: int
-    syncs: int
-    sync_lag_s: float
-    longest_sync_lag_s: float
-    snapshots: int
-    snapshot_failures: int
-    snapshot_s: float
 
 
 class Journal:

@@ -20,7 +20,8 @@ from fsacd.desk.rights import Principal
 from fsacd.esl.control import CallControl
 from fsacd.esl.features import Desk, Member
 from fsacd.esl.settings import LinkSettings
-from fsacd.journal.journal import Journal, JournalSettings
+from fsacd.journal.journal import Journal
+from fsacd.journal.settings import JournalSettings
 from fsacd.runtime.loop import Runtime, monotonic_ms
 from fsacd.testing import PLUGINS
 from tests.chaos.net import Net

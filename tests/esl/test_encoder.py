@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fsacd.esl import encoder
-from fsacd.esl.encoder import EncodeError, caller_name, caller_number
+from fsacd.esl import cleaning, encoder
+from fsacd.esl.cleaning import caller_name, caller_number
+from fsacd.esl.encoder import EncodeError
 from fsacd.esl.wire import Wire
 from tests.esl.freeswitch_parser import api, brackets, packets, separate
 
@@ -101,10 +102,10 @@ def test_a_variable_that_goes_along_is_only_a_variable(first: str, second: str) 
     verb, argument = api(packet)
     arguments = separate(argument, " ", 10)
     variables, contact = brackets(arguments[0])
-    left = {name: encoder.carried_value(text) for name, text in carried.items()}
+    left = {name: cleaning.carried_value(text) for name, text in carried.items()}
     assert variables == {"fsacd_leg": "agent", **{name: text for name, text in left.items() if text}}
     assert (verb, contact, len(arguments)) == ("originate", "user/1001@example.net", 7)
-    assert all(len(text) <= encoder.CARRIED_LIMIT for text in left.values())
+    assert all(len(text) <= cleaning.CARRIED_LIMIT for text in left.values())
     assert "crm" not in wire.text, "logs hold no caller's values"
 
 
@@ -123,7 +124,7 @@ def test_a_variable_that_goes_along_is_only_a_variable(first: str, second: str) 
 )
 def test_what_is_left_of_a_value(text: str, left: str) -> None:
     """Letters, digits, blanks and the marks of identifiers and addresses; what parts words becomes a blank."""
-    assert encoder.carried_value(text) == left
+    assert cleaning.carried_value(text) == left
 
 
 @settings(max_examples=300)

@@ -9,7 +9,8 @@ from fsacd.core import events as e
 from fsacd.core.engine import Engine
 from fsacd.core.match.plugins import Plugins
 from fsacd.core.rules import Rules
-from fsacd.journal.journal import Journal, JournalSettings
+from fsacd.journal.journal import Journal
+from fsacd.journal.settings import JournalSettings
 from fsacd.runtime.loop import Runtime
 from fsacd.testing import PLUGINS, agent, queue, rules_of
 

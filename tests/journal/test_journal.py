@@ -17,7 +17,8 @@ from fsacd.core.views import Step
 from fsacd.errors import FsacdError
 from fsacd.journal import lines
 from fsacd.journal.clock import EngineClock
-from fsacd.journal.journal import Journal, JournalSettings
+from fsacd.journal.journal import Journal
+from fsacd.journal.settings import JournalSettings
 from fsacd.testing import agent, queue, queued, rules_of
 from tests.core.plugins import TestPlugins
 from tests.core.test_memory import told

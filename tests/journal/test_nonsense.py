@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 from fsacd.core import events as e
 from fsacd.errors import FsacdError
 from fsacd.journal import lines
-from fsacd.journal.journal import Journal, JournalSettings
+from fsacd.journal.journal import Journal
+from fsacd.journal.settings import JournalSettings
 from fsacd.process import trusted
 from fsacd.testing import queued
 from tests.journal.rig import Centre

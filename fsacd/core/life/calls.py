@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from fsacd.core import call as c
 from fsacd.core import offer as o
+from fsacd.core.call import in_queue
 from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk
 from fsacd.core.events import (
     CallQueued,
@@ -14,7 +15,7 @@ from fsacd.core.events import (
 )
 from fsacd.core.evidence import Evidence
 from fsacd.core.life import ending, offers, overflow, resuming
-from fsacd.core.life.world import World, in_queue
+from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallOutcome, OfferOutcome
 from fsacd.core.rules import ToExtension, ToHangup
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fsacd.core import call as c
+from fsacd.core.call import in_queue
 from fsacd.core.commands import CancelReason, LetGo, TakeIn
 from fsacd.core.events import (
     CallerGone,
@@ -15,7 +16,7 @@ from fsacd.core.events import (
 )
 from fsacd.core.evidence import Evidence
 from fsacd.core.life import agents, calls, ending, offers
-from fsacd.core.life.world import World, in_queue
+from fsacd.core.life.world import World
 from fsacd.core.records import CallOutcome, Elsewhere
 
 

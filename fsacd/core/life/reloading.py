@@ -10,9 +10,10 @@ from types import MappingProxyType
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
+from fsacd.core.call import in_queue
 from fsacd.core.commands import CancelReason
 from fsacd.core.life import agents, calls, overflow, resuming, roster, sticky
-from fsacd.core.life.world import World, in_queue
+from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallMoved
 from fsacd.core.rules import AgentRules, Rules, ToQueue
 

@@ -13,6 +13,7 @@ from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.abandoned import AbandonedPlaces
+from fsacd.core.call import _IN_QUEUE, in_queue
 from fsacd.core.commands import Command, EndCall, NoteCall, SendCall
 from fsacd.core.ended import EndedCalls
 from fsacd.core.events import CallQueued, Leg
@@ -393,10 +394,4 @@ class World:
         self.free_agents.clear()
 
 
-def in_queue(state: c.CallState) -> bool:
-    """Whether a call in this state counts towards its queue's length."""
-    return type(state) in _IN_QUEUE
-
-
-_IN_QUEUE = frozenset({c.Waiting, c.Ringing, c.Connecting})
 _TIMERS_OF_CALL = ("max_wait", "reach", "settle", "preferred", "more", "heir")

@@ -13,11 +13,12 @@ from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.abandoned import Place
+from fsacd.core.call import in_queue
 from fsacd.core.commands import EndCall, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
 from fsacd.core.life import lines, resuming, roster, sticky
-from fsacd.core.life.world import World, in_queue
+from fsacd.core.life.world import World
 from fsacd.core.load import Load
 from fsacd.core.match.ordering import Ordering
 from fsacd.core.match.plugins import Plugins

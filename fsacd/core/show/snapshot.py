@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
+from fsacd.core.call import in_queue
 from fsacd.core.life import estimate
-from fsacd.core.life.world import World, in_queue
+from fsacd.core.life.world import World
 from fsacd.core.match.ordering import FALLBACK, Ordering
 from fsacd.core.records import CallOutcome
 from fsacd.core.views import AgentView, CallView, OfferView, QueueView, Snapshot, Substituted

@@ -1,0 +1,103 @@
+"""Rings agents on one switch: asks where their users have registered, and follows a phone that diverts its call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from fsacd.core.commands import RingAgent
+from fsacd.core.contact import most_legs
+from fsacd.core.events import Event, OfferEnd, OfferEnded, OfferForked
+from fsacd.esl import diversions, encoder
+from fsacd.esl.codec import Message
+from fsacd.esl.devices import Devices
+from fsacd.esl.diversions import Diversions
+from fsacd.esl.ringing import Registrations, registered_users, registrations, ring
+from fsacd.esl.wire import Outcome, Reply, Wire
+from fsacd.process.trouble import shortened
+from fsacd.runtime.loop import monotonic_ms
+
+# How long a switch may take to say where a user has registered; then it is left to find one of their devices itself.
+_LOOK_UP_S: Final = 1.0
+OnReply = Callable[[Reply], object]
+
+
+class Ringer:
+    """Sends the orders to ring. `ask` sends what changes nothing, `act` what does; `replied` hears of an order's reply.
+
+    `post` takes facts for the engine.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[Wire, OnReply, float], None],
+        act: Callable[[Wire, OnReply], None],
+        replied: Callable[[RingAgent, Reply], None],
+        post: Callable[[Event], object],
+    ) -> None:
+        self.devices = Devices(monotonic_ms)
+        self._diversions = Diversions()
+        self._ask = ask
+        self._act = act
+        self._replied = replied
+        self._post = post
+
+    def ring(self, command: RingAgent) -> None:
+        """Ring the agent: at each device of theirs, or where their contact says.
+
+        Raises encoder.EncodeError for an order that has no safe form.
+        """
+        if users := registered_users(command):
+            self._ring_users(command, users)
+            return
+        wire, _ = ring(command)
+        self._diversions.ordered(command, most_legs(command.contact))
+        self._act(wire, lambda reply: self._replied(command, reply))
+
+    def _ring_users(self, command: RingAgent, users: tuple[str, ...]) -> None:
+        """Ring each device of these users; in doubt, the one that the switch finds.
+
+        Where they have registered is asked for first, unless each is known to have one device: then it is asked behind
+        the ring, for the next one.
+        """
+        known = self.devices.have_one_each(users)
+        if known:
+            self._ring(command, {})
+        open_, registered = set(users), dict[str, tuple[str, ...]]()
+
+        def answered(user: str, changes: int, reply: Reply) -> None:
+            registered[user] = registrations(reply.text) if reply.outcome is Outcome.OK else ()
+            if reply.outcome is Outcome.OK:
+                self.devices.answered(user, len(registered[user]), changes)
+            open_.discard(user)
+            if not open_ and not known:
+                self._ring(command, registered)
+
+        for user in users:
+            wire = encoder.sofia_contact(user)
+            self._ask(wire, partial(answered, user, self.devices.changes), _LOOK_UP_S)
+
+    def _ring(self, command: RingAgent, registered: Registrations) -> None:
+        try:
+            wire, legs = ring(command, registered)
+        except encoder.EncodeError as error:
+            self._replied(command, Reply(Outcome.NOT_SENT, str(error)))
+            return
+        self._diversions.ordered(command, legs)
+        self._act(wire, lambda reply: self._replied(command, reply))
+        self._post(OfferForked(command.offer_id, legs))
+
+    def follow(self, message: Message, ended: OfferEnded) -> OfferEnded | None:
+        """What the end of an agent's leg is for its offer; a phone that has diverted it may be followed."""
+        fact, order = self._diversions.follow(message, ended)
+        if order is not None:
+
+            def replied(reply: Reply) -> None:
+                if reply.outcome in (Outcome.ERR, Outcome.NOT_SENT):
+                    self._post(OfferEnded(ended.offer_id, OfferEnd.UNREACHABLE, shortened(reply.text)))
+
+            # First that there are two legs, or the end of the first one would be the offer's.
+            self._post(OfferForked(ended.offer_id, diversions.LEGS))
+            self._act(order, replied)
+        return fact
