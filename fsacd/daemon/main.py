@@ -6,7 +6,6 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,20 +16,19 @@ from gevent.event import Event as Signal
 import fsacd
 from fsacd.caller.recognition import Recognition
 from fsacd.caller.timetable import Timetable, renamed_hours
-from fsacd.config.effects import Effects, effects
-from fsacd.config.model import Config
 from fsacd.config.problems import ConfigErrors
 from fsacd.core.commands import Command
 from fsacd.core.events import RulesChanged
-from fsacd.core.records import Anomaly, CallEnded, CallOutcome, Record, StrategyFailed, StrategyReturned
-from fsacd.core.rules import Rules
 from fsacd.core.views import Explanation, Snapshot
 from fsacd.daemon import plugging, wiring
 from fsacd.daemon.drain import drain
 from fsacd.daemon.guarding import Guard
 from fsacd.daemon.plugging import CurrentPlugins, Reading, read
+from fsacd.daemon.reload import effects_on, needs_restart, read_beside
 from fsacd.daemon.resume import Continuation, rename_callers
+from fsacd.daemon.status import store_status, switch_status
 from fsacd.daemon.systemd import Notifier
+from fsacd.daemon.telling import log_records
 from fsacd.desk.rights import BY_SIGNAL, Principal, Verb, Wish
 from fsacd.errors import FsacdError, Refused
 from fsacd.esl.carried import Carried
@@ -41,7 +39,7 @@ from fsacd.esl.fence import instance_name
 from fsacd.esl.orders import switch_of
 from fsacd.http import health
 from fsacd.http.access import Access
-from fsacd.http.api import CustomerDesk, DaemonStatus, StoreStatus, SwitchStatus
+from fsacd.http.api import CustomerDesk, DaemonStatus, StoreStatus
 from fsacd.http.app import make_app
 from fsacd.http.customer_forms import Forms
 from fsacd.http.server import ApiServer
@@ -155,7 +153,7 @@ class Daemon:
         self.runtime.set_sender(self._send)
         self.runtime.set_busy_listener(self._set_busy)
         self.runtime.add_sink(self.metrics.sink)
-        self.runtime.add_sink(_tell_log)
+        self.runtime.add_sink(log_records)
         self.runtime.set_recognition(self._recognition.recognise)
         self.add_troubles(lambda: plugging.troubles(self._continuation.engine.substituted()))
         if self._journal is not None:
@@ -308,7 +306,7 @@ class Daemon:
     def _reload(self, *, dry_run: bool, even_so: bool) -> str:
         self._notifier.reloading()
         # In a real thread: ten thousand agents take seconds to read, and calls must not wait for that.
-        reading = gevent.get_hub().threadpool.apply(_read, (self._path,))
+        reading = gevent.get_hub().threadpool.apply(read_beside, (self._path,))
         if isinstance(reading, ConfigErrors):
             self._notifier.ready("serving with the old configuration: the new one has errors")
             problems = tuple(str(problem) for problem in reading.problems)
@@ -316,7 +314,7 @@ class Daemon:
         config = reading.config
         rules = config.rules()
         # From here to the change nothing yields: who is here now is whom it concerns.
-        told = self._effects(rules)
+        told = effects_on(self.runtime.snapshot(), rules)
         if dry_run or (told.throws_out and not even_so):
             self._notifier.ready("serving with the configuration as it was")
         if dry_run:
@@ -329,24 +327,15 @@ class Daemon:
         self.runtime.ask(RulesChanged(rules))
         self._timetable.replace(config.opening_hours(), rules.renamed())
         self._guard.configure(config)
-        needs_restart = [
-            part
-            for part in ("switches", "api", "store", "journal", "log", "lease_ms", "instance", "number_plan")
-            if _at_start(config, part) != _at_start(self._config, part)
-        ]
+        at_next_start = needs_restart(self._config, config)
         self._config, self._configured_ms = config, _wall_ms()
         self._recognise_configured()
         settle_memory()
         self._notifier.ready("serving")
         result = "the new configuration is in force"
-        if needs_restart:
-            result = f"queues, agents and tokens are in force; changes in {', '.join(needs_restart)} need a restart"
+        if at_next_start:
+            result = f"queues, agents and tokens are in force; changes in {', '.join(at_next_start)} need a restart"
         return "; ".join([result, *told.told])
-
-    def _effects(self, rules: Rules) -> Effects:
-        view = self.runtime.snapshot()
-        calls = [(call.queue, call.state) for call in view.calls]
-        return effects(rules, calls, {agent.agent_id: agent.state for agent in view.agents})
 
     def _recognise_configured(self) -> None:
         self._recognition.believes_unmarked = self._config.believe_numbers == "always"
@@ -387,8 +376,8 @@ class Daemon:
             version=fsacd.__version__,
             started_ms=self._started_ms,
             configured_ms=self._configured_ms,
-            switches=tuple(self._switch_status(name, control) for name, control in self._controls.items()),
-            store=self._store_status(),
+            switches=tuple(switch_status(control, self.runtime) for control in self._controls.values()),
+            store=StoreStatus() if self._history is None else store_status(self._history.store.state()),
             stopping=self._stopping.is_set(),
             failure=self.runtime.failure,
             troubles=tuple(trouble for troubles in self._troubles for trouble in troubles()),
@@ -398,80 +387,8 @@ class Daemon:
         """Ask this function, too, whenever somebody wants to know what is wrong now."""
         self._troubles.append(troubles)
 
-    def _switch_status(self, name: str, control: CallControl) -> SwitchStatus:
-        stats = control.stats()
-        return SwitchStatus(
-            name=name,
-            connected=control.in_sync,
-            standing_by=control.standing_by,
-            detail=control.detail,
-            since_ms=self.runtime.wall_ms(self.runtime.engine_ms(control.since_ms)),
-            event_lag_ms=stats.lag_ms,
-            events=stats.events,
-            reconnects=stats.reconnects,
-            pending=stats.pending,
-        )
-
-    def _store_status(self) -> StoreStatus:
-        if self._history is None:
-            return StoreStatus()
-        state = self._history.store.state()
-        return StoreStatus(
-            configured=True,
-            connected=state.connected,
-            detail=state.error or "",
-            queued=state.queued,
-            written=state.written,
-            dropped=state.dropped,
-        )
-
     def _is_sane(self) -> bool:
         return not self.runtime.failure
-
-
-def _read(path: Path) -> Reading | ConfigErrors:
-    """The errors as a value: gevent prints a traceback of whatever is raised in a thread of its pool."""
-    try:
-        return read(path)
-    except ConfigErrors as errors:
-        return errors
-
-
-def _at_start(config: Config, part: str) -> object:
-    """What of a part of the configuration holds until the next start; who has a token is not among it."""
-    return config.api.model_copy(update={"tokens": ()}) if part == "api" else getattr(config, part)
-
-
-def _tell_log(records: Sequence[Record]) -> None:
-    for record in records:
-        if isinstance(record, CallEnded):
-            # Who is refused has waited nowhere, and whoever can call can be refused as often as they like.
-            refused = record.outcome is CallOutcome.REFUSED
-            say = partial(logs.seldom, log.info, record.detail) if refused else log.info
-            say(
-                "call ended",
-                call=record.call_id,
-                queue=record.queue,
-                outcome=str(record.outcome),
-                detail=record.detail,
-                agent=record.agent_id,
-                waited_ms=record.waited_ms,
-                talked_ms=record.talked_ms,
-                offers=record.offers,
-                caller=logs.number(record.number),
-            )
-        elif isinstance(record, Anomaly):
-            logs.seldom(log.warning, record.kind, "anomaly", kind=record.kind, what=record.text)
-        elif isinstance(record, StrategyFailed):
-            again_s = None if record.again_ms is None else (record.again_ms - record.at_ms) / 1_000
-            log.error(
-                "a plugin failed; the queue goes on without it",
-                queue=record.queue,
-                what=record.why,
-                tried_again_in_s=again_s,
-            )
-        elif isinstance(record, StrategyReturned):
-            log.info("a plugin that failed is tried again", queue=record.queue, plugin=record.plugin)
 
 
 def _wall_ms() -> int:

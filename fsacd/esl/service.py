@@ -129,6 +129,9 @@ class Service:
         self.in_sync = False
         self.since_ms = monotonic_ms()
 
+    def _uptime(self, now_ms: int) -> int:
+        return self.clock.uptime_at(now_ms)
+
     def link_up(self, state: Up) -> None:
         """The link has come up: events flow."""
         if state.restarted:
@@ -276,7 +279,7 @@ class Service:
         text = lease.text.strip()
         # The dialplan's own lease, which holds for the first moments of a switch, begins with a nought (freeswitch/).
         if lease.ok and text.isascii() and text.isdigit() and not text.startswith("0"):
-            return Absence(self._restarted, lease_ended=self.clock.uptime_at(monotonic_ms()) >= int(text[:18]) * 1_000)
+            return Absence(self._restarted, lease_ended=self._uptime(monotonic_ms()) >= int(text[:18]) * 1_000)
         # A switch that has never had a lease, yet we know calls on it: it was started anew while nobody looked.
         forgotten = lease.outcome in (Outcome.OK, Outcome.ERR)
         knows = any(call.leg is not None and call.leg.switch == self.name for call in self._runtime.snapshot().calls)
@@ -328,7 +331,7 @@ class Service:
             gevent.sleep(max(0.0, min(began_s + renewal_s, next_lease) - time.monotonic()))
 
     def _renew_lease(self) -> None:
-        until_s = (self.clock.uptime_at(monotonic_ms()) + self._lease_ms - _LEASE_EARLIER_MS) // 1000
+        until_s = (self._uptime(monotonic_ms()) + self._lease_ms - _LEASE_EARLIER_MS) // 1000
         self._act(encoder.global_setvar("fsacd_lease", str(until_s)))
 
     def _read_clock(self) -> None:
@@ -377,8 +380,8 @@ class Service:
             self._attendance.expect(leg, now_ms)
 
     def _ask_for_the_silent(self) -> None:
-        if silent := self._attendance.silent(monotonic_ms()):
-            now_ms = monotonic_ms()
+        now_ms = monotonic_ms()
+        if silent := self._attendance.silent(now_ms):
             for leg in self._reconciler.ask_for(set(silent)):
                 self._attendance.heard(leg, now_ms)
 

@@ -1,0 +1,46 @@
+"""What the engine writes down, as lines of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import structlog
+
+from fsacd.core.records import Anomaly, CallEnded, CallOutcome, Record, StrategyFailed, StrategyReturned
+from fsacd.log import setup as logs
+
+log = structlog.get_logger(__name__)
+
+
+def log_records(records: Sequence[Record]) -> None:
+    """What of it somebody may look for in the log."""
+    for record in records:
+        if isinstance(record, CallEnded):
+            # Who is refused has waited nowhere, and whoever can call can be refused as often as they like.
+            refused = record.outcome is CallOutcome.REFUSED
+            say = partial(logs.seldom, log.info, record.detail) if refused else log.info
+            say(
+                "call ended",
+                call=record.call_id,
+                queue=record.queue,
+                outcome=str(record.outcome),
+                detail=record.detail,
+                agent=record.agent_id,
+                waited_ms=record.waited_ms,
+                talked_ms=record.talked_ms,
+                offers=record.offers,
+                caller=logs.number(record.number),
+            )
+        elif isinstance(record, Anomaly):
+            logs.seldom(log.warning, record.kind, "anomaly", kind=record.kind, what=record.text)
+        elif isinstance(record, StrategyFailed):
+            again_s = None if record.again_ms is None else (record.again_ms - record.at_ms) / 1_000
+            log.error(
+                "a plugin failed; the queue goes on without it",
+                queue=record.queue,
+                what=record.why,
+                tried_again_in_s=again_s,
+            )
+        elif isinstance(record, StrategyReturned):
+            log.info("a plugin that failed is tried again", queue=record.queue, plugin=record.plugin)
