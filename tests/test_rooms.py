@@ -62,7 +62,7 @@ def test_no_module_stands_flat_but_what_others_import() -> None:
 
 
 def test_no_import_goes_in_a_circle() -> None:
-    """Also not for the type checker alone, but for the simulated switch, whose legs and applications name each other."""
+    """Nor for the type checker alone; but in the simulated switch legs and applications name each other."""
     known = modules()
     graph = {name: {other for other in imported(path, known) if other in known} for name, path in known.items()}
     assert [circle for circle in circles(graph) if not all(name.startswith("fsacd.sim.") for name in circle)] == []

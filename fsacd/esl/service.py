@@ -145,9 +145,8 @@ class Service:
         """There is no link any more."""
         self._end_life()
         self._attendance.clear()
-        self._all_expected = False
         self._out_of_service(reason)
-        self.standing_by = False
+        self._all_expected = self.standing_by = False
         self._runtime.post(SwitchLost(self.name))
 
     def retire(self) -> None:
