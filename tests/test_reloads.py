@@ -216,7 +216,10 @@ def test_when_it_was_configured_is_told(one: Reloaded, monkeypatch: pytest.Monke
 )
 def test_what_needs_a_restart_is_named(one: Reloaded, changes: dict[str, Any], part: str) -> None:
     """What was built at the start stays as it was, and nobody shall think otherwise."""
-    assert one.reload(**changes) == f"queues, agents and tokens are in force; changes in {part} need a restart"
+    told = f"queues, agents and tokens are in force; changes in {part} need a restart"
+    assert one.reload(**changes) == told
+    assert one.reload(**changes) == told, "it still does"
+    assert one.reload() == "the new configuration is in force", "as it was at the start"
 
 
 def test_tokens_need_no_restart(one: Reloaded) -> None:

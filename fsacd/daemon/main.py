@@ -84,7 +84,7 @@ class Daemon:
 
     def __init__(self, path: Path, reading: Reading) -> None:
         self._path = path
-        self._config = config = reading.config
+        self._config = self._started_with = config = reading.config
         self._started_ms = self._configured_ms = _wall_ms()
         self._stopping = Signal()
         self._troubles: list[Troubles] = []
@@ -327,7 +327,7 @@ class Daemon:
         self.runtime.ask(RulesChanged(rules))
         self._timetable.replace(config.opening_hours(), rules.renamed())
         self._guard.configure(config)
-        at_next_start = needs_restart(self._config, config)
+        at_next_start = needs_restart(self._started_with, config)
         self._config, self._configured_ms = config, _wall_ms()
         self._recognise_configured()
         settle_memory()

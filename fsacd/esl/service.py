@@ -359,8 +359,8 @@ class Service:
         who have fallen silent.
         """
         interval_s = self._settings.reconcile_interval_ms / 1000
-        wait_s = LIST_LAG_S
-        due_s = time.monotonic() + wait_s
+        pause_s = LIST_LAG_S
+        due_s = time.monotonic() + pause_s
         while self._goes_on(min(_ATTENDANCE_S, max(0.0, due_s - time.monotonic()))):
             if self._reconcile_asked or time.monotonic() >= due_s:
                 self._reconcile_asked = False
@@ -368,8 +368,8 @@ class Service:
                 if not self._all_expected:
                     self._all_expected = True
                     self._try(self._expect_all)
-                wait_s = interval_s if agrees else min(interval_s, 2 * wait_s)
-                due_s = time.monotonic() + wait_s
+                pause_s = LIST_LAG_S if agrees else min(interval_s, 2 * pause_s)
+                due_s = time.monotonic() + (interval_s if agrees else pause_s)
             self._try(self._ask_for_the_silent)
 
     def _expect_all(self) -> None:
