@@ -31,16 +31,16 @@ EVERYBODY = 0
 
 
 class AgentFacts(NamedTuple):
-    """A ready agent, as he became ready.
+    """A ready agent, as they were when they became ready.
 
-    The three `recent_…` say how much he has done lately, on a logarithmic scale: greater is more, -inf is nothing, and
-    any two agents' may be compared at any time, for while nobody works all fade alike (halved each
-    `limits.counters_half_life`). They fade only while he is on duty: nobody gains or loses by a break.
+    The three `recent_…` say how much the agent has done lately, on a logarithmic scale: greater is more, -inf is
+    nothing. Any two agents' may be compared at any time, for while nobody works all fade alike (halved each
+    `limits.counters_half_life`). They fade only while the agent is on duty: nobody gains or loses by a break.
     """
 
     agent_id: str
-    idle_since_ms: int  # when his last talk ended, or when he logged in
-    last_offered_ms: int  # when his phone was last rung; before all others if never
+    idle_since_ms: int  # when their last talk ended, or when they logged in
+    last_offered_ms: int  # when their phone was last rung; before all others if never
     recent_calls: float  # calls answered
     recent_talk: float  # time talked
     recent_work: float  # time not idle: ringing, talking, wrapping up
@@ -76,7 +76,7 @@ class Candidate(NamedTuple):
 
     agent: AgentFacts
     service: ServiceFacts
-    level: int  # the lowest of his levels in the skills that the call requires; 0 if it requires none
+    level: int  # the lowest of their levels in the skills that the call requires; 0 if it requires none
 
 
 class Ring(NamedTuple):

@@ -1,7 +1,8 @@
 """fewest_calls: the agent who has answered the fewest calls lately rings first.
 
-Calls fade: after `limits.counters_half_life` on duty each counts half, and while an agent is away his do not fade. So
-nobody gets behind or ahead by a break, and who begins late does not get every call until he has caught up with the day.
+Calls fade: after `limits.counters_half_life` on duty each counts half, and while an agent is away theirs do not fade.
+So nobody gets behind or ahead by a break, and an agent who begins late does not get every call until they have caught
+up with the day.
 Of two with the same count, the longer idle one rings first.
 """
 
@@ -16,5 +17,5 @@ class Strategy(BaseKeyStrategy):
     """Fewest calls lately first, then longest idle."""
 
     def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
-        """His calls lately."""
+        """The agent's calls lately."""
         return (agent.recent_calls, agent.idle_since_ms)

@@ -1,4 +1,4 @@
-"""least_recent: the agent whose phone was rung longest ago rings first, whether he answered or not.
+"""least_recent: the agent whose phone was rung longest ago rings first, whether they answered or not.
 
 An agent who has not been rung yet comes before all others. Unlike longest_idle, one who lets calls pass goes to the
 end of the line for it.
@@ -15,5 +15,5 @@ class Strategy(BaseKeyStrategy):
     """Longest without a ring first; of those who were never rung, the longest idle."""
 
     def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
-        """The moment of his last ring."""
+        """The moment of the agent's last ring."""
         return (agent.last_offered_ms, agent.idle_since_ms)

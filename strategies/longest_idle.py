@@ -1,7 +1,7 @@
-"""longest_idle: the agent whose last talk ended longest ago rings first. A break does not change his turn.
+"""longest_idle: the agent whose last talk ended longest ago rings first. A break does not change their turn.
 
-An agent who has not talked yet is idle since he logged in. The default: everybody gets his share and nobody can gain
-by being away.
+An agent who has not talked yet is idle since they logged in. The default: everybody gets their share and nobody can
+gain by being away.
 """
 
 from __future__ import annotations
@@ -15,5 +15,5 @@ class Strategy(BaseKeyStrategy):
     """Longest without a talk first."""
 
     def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
-        """The end of his last talk."""
+        """The end of the agent's last talk."""
         return (agent.idle_since_ms,)

@@ -20,5 +20,5 @@ class Strategy(BaseKeyStrategy):
         self.ring = Ring(EVERYBODY, beyond_best=scope == "all")
 
     def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
-        """The end of his last talk."""
+        """The end of the agent's last talk."""
         return (agent.idle_since_ms,)

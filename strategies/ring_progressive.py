@@ -23,5 +23,5 @@ class Strategy(BaseKeyStrategy):
         self.ring = Ring(at_once=1, one_more_every_ms=every)
 
     def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
-        """The end of his last talk."""
+        """The end of the agent's last talk."""
         return (agent.idle_since_ms,)

@@ -15,5 +15,5 @@ class Strategy(BaseKeyStrategy):
     """The top of the list first."""
 
     def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
-        """His place in the list."""
+        """The agent's place in the list."""
         return (service.place,)

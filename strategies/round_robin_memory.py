@@ -17,7 +17,7 @@ class Strategy(BaseKeyStrategy):
     goes_round = True
 
     def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
-        """His place in the list."""
+        """The agent's place in the list."""
         return (service.place,)
 
     def start(self, start: Start) -> Key | None:

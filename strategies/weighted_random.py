@@ -1,4 +1,4 @@
-"""weighted_random: chance decides who rings, each agent as likely as his weight in the queue says.
+"""weighted_random: chance decides who rings, each agent as likely as their weight in the queue says.
 
 Of two ready agents, one with weight 3 rings first three times as often as one with weight 1. The die is the daemon's
 and kept with the journal: a replay rings the same agents.
@@ -18,7 +18,7 @@ class Strategy(BaseRankStrategy):
     """In an order of chance, by weight."""
 
     def rank(self, call: CallFacts, candidates: Sequence[Candidate], chance: Chance) -> Sequence[str]:
-        """Each draws how long he would take to come, the heavier the sooner; the soonest goes first.
+        """Each draws how long they would take to come, the heavier the sooner; the soonest goes first.
 
         Waiting times with an exponential distribution: the chance to be the first of them is the share of the weight.
         """

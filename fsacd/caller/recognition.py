@@ -1,4 +1,4 @@
-"""Recognition: who calls, told from his number, and what that means for his call.
+"""Recognition: who calls, told from their number, and what that means for their call.
 
 Two tables are looked into: the configuration's `customers`, and what PostgreSQL holds (`fsacd customer create`). A
 number that stands in both is the configuration's. Looking up is one dictionary access; nothing here waits for a
@@ -26,7 +26,7 @@ LIMIT: Final = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """What is known of a caller by his number; what is left empty changes nothing.
+    """What is known of a caller by their number; what is left empty changes nothing.
 
     `priority` None: the queue's own. `skills` are required in addition to the queue's, at the higher of two levels.
     `agent` is the customer's own agent, whom a queue with sticky routing tries first. `customer_id` is theirs in the

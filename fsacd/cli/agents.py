@@ -56,7 +56,7 @@ def _agent_action(session: Session, agent_id: str, action: str, body: Document |
 
 @agent.command("login")
 @click.argument("agent_id", metavar="AGENT")
-@click.option("--contact", help="Where to ring the agent until he logs out, instead of the configured contact.")
+@click.option("--contact", help="Where to ring the agent until they log out, instead of the configured contact.")
 @click.option("--not-ready", is_flag=True, help="Log in, but take no calls yet.")
 @common_options
 def agent_login(session: Session, agent_id: str, contact: str | None, *, not_ready: bool) -> None:
@@ -68,7 +68,7 @@ def agent_login(session: Session, agent_id: str, contact: str | None, *, not_rea
 @click.argument("agent_id", metavar="AGENT")
 @common_options
 def agent_logout(session: Session, agent_id: str) -> None:
-    """Log an agent out, after his call if he has one."""
+    """Log an agent out, after their call if they have one."""
     _agent_action(session, agent_id, "logout")
 
 
@@ -131,12 +131,12 @@ def agent_skills(
     "--delay",
     callback=seconds,
     metavar="DURATION",
-    help="He helps only with calls that have waited this long, such as 20s.",
+    help="The agent helps only with calls that have waited this long, such as 20s.",
 )
 @click.option("--backup/--no-backup", default=None, help="Only for calls that a step has opened to the backup.")
-@click.option("--weight", type=Whole(1, 100), help="His share where the strategy gives shares.")
-@click.option("--remove", multiple=True, metavar="QUEUE", help="He serves this queue no more; may be repeated.")
-@click.option("--only", is_flag=True, help="He serves no queue that is not named.")
+@click.option("--weight", type=Whole(1, 100), help="The agent's share where the strategy gives shares.")
+@click.option("--remove", multiple=True, metavar="QUEUE", help="The agent serves this queue no more; may be repeated.")
+@click.option("--only", is_flag=True, help="The agent serves no queue that is not named.")
 @common_options
 def agent_queues(
     session: Session,

@@ -1,7 +1,7 @@
 """The live table of queues and agents, from the API's JSON: for a terminal, or as plain lines for a pipe or a log.
 
 Nothing from a caller reaches the terminal as it is: escape sequences, control characters and marks that turn the
-writing direction are replaced, because a caller chooses his own name.
+writing direction are replaced, because callers choose their own names.
 """
 
 from __future__ import annotations

@@ -117,11 +117,11 @@ def call_change(
     "for_s",
     callback=seconds,
     metavar="DURATION",
-    help="It waits for him alone so long (1m), then for all again.",
+    help="The call waits for this agent alone so long (1m), then for all again.",
 )
 @common_options
 def call_send(session: Session, call_id: str, agent_id: str, for_s: float | None) -> None:
-    """Send a call to one agent, whether or not he serves its queue."""
+    """Send a call to one agent, whether or not they serve its queue."""
     body: Document = {"agent": agent_id}
     if for_s is not None:
         body["for_seconds"] = for_s

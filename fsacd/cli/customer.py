@@ -69,12 +69,12 @@ def customer() -> None:
 
 @customer.command("add")
 @click.argument("number")
-@click.option("--priority", type=Whole(-100, 100), help="Class of his calls, instead of the queue's.")
-@click.option("--head-start", default="0s", metavar="DURATION", help="His calls count as having waited so long: 60s.")
-@click.option("--skill", "skills", multiple=True, metavar="SKILL=LEVEL", help="His calls require this; repeatable.")
-@click.option("--agent", default="", help="The agent who is his own.")
-@click.option("--language", default="", help="The language he speaks, such as fr.")
-@click.option("--name", default="", help="What he is called.")
+@click.option("--priority", type=Whole(-100, 100), help="Class of the customer's calls, instead of the queue's.")
+@click.option("--head-start", default="0s", metavar="DURATION", help="Their calls count as having waited so long: 60s.")
+@click.option("--skill", "skills", multiple=True, metavar="SKILL=LEVEL", help="Their calls require this; repeatable.")
+@click.option("--agent", default="", help="The customer's own agent.")
+@click.option("--language", default="", help="The language the customer speaks, such as fr.")
+@click.option("--name", default="", help="The customer's name.")
 @config_option
 def customer_add(
     config: Path,

@@ -31,7 +31,7 @@ TABLES: Final = (
 # Where systemd keeps the daemon's own directory; it tells the daemon alone.
 _STATE_DIRECTORY: Final = Path("/var/lib/fsacd")
 _STATEMENT_MS: Final = 600_000
-# What a spreadsheet would take for a formula; a caller chooses his own name.
+# What a spreadsheet would take for a formula; callers choose their own names.
 _FORMULA: Final = frozenset("=+-@\t\r")
 _NUMERAL: Final = frozenset("+-0123456789.*#: ")
 _DAEMON_S: Final = 15.0

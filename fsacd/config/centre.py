@@ -200,7 +200,7 @@ class QueueSettings(Settings):
         default=20_000, description="A call answered within this time counts for the service level."
     )
     short_abandon_ms: Annotated[int, Duration("0s", "10m")] = Field(
-        default=5_000, description="A caller who hangs up before this time is counted apart: he hardly waited."
+        default=5_000, description="A caller who hangs up before this time is counted apart: they hardly waited."
     )
 
     def over(self, defaults: QueueSettings) -> QueueSettings:
@@ -345,10 +345,13 @@ class AgentSettings(Settings):
     queues: Annotated[dict[Annotated[str, NAME], ServiceSettings], BeforeValidator(_queues_of_agent), NO_NAMES] = Field(
         default={},
         max_length=500,
-        description="His queues, by rank: [support, sales], {support: 1, sales: 2} or {support: {rank: 1, delay: 9s}}.",
+        description="The agent's queues, by rank: [support, sales], {support: 1, sales: 2} or "
+        "{support: {rank: 1, delay: 9s}}.",
     )
     skills: Levels = Field(
-        default={}, max_length=200, description="What he can do, with levels 1 to 10 (10 best), like {german: 8}."
+        default={},
+        max_length=200,
+        description="What the agent can do, with levels 1 to 10 (10 best), like {german: 8}.",
     )
     wrap_up: WrapUpSettings | None = Field(
         default=None,
@@ -369,7 +372,7 @@ class AgentSettings(Settings):
     )
 
     def rules(self, agent_id: str, *, contact: str, switch: str, phone: PhoneRules) -> AgentRules:
-        """Give the agent as the engine takes him."""
+        """Give the agent's rules as the engine takes them."""
         services = {name: service.service() for name, service in self.queues.items()}
         return AgentRules(
             agent_id=agent_id,

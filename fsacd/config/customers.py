@@ -44,20 +44,23 @@ class CustomerSettings(Settings):
     EXPECTS = "a block of settings like {priority: 2, head_start: 60s}"
 
     priority: Annotated[int | None, Number(-100, 100, null=True)] = Field(
-        default=None, description="The class of his calls; null: the queue's."
+        default=None, description="The class of the customer's calls; null: the queue's."
     )
     head_start_ms: Annotated[int, Duration("0s", "1d")] = Field(
-        default=0, description="His calls count as having come so much earlier."
+        default=0, description="The customer's calls count as having come so much earlier."
     )
-    skills: Levels = Field(default={}, max_length=32, description="What his agents must have besides, {french: 3}.")
+    skills: Levels = Field(
+        default={}, max_length=32, description="What the customer's calls require besides, {french: 3}."
+    )
     agent: Annotated[str | None, AGENT_OR_NULL] = Field(
-        default=None, description="His own agent, who comes first in queues with sticky: named or named_or_last."
+        default=None,
+        description="The customer's own agent, who comes first in queues with sticky: named or named_or_last.",
     )
-    language: Annotated[str | None, NAME_OR_NULL] = Field(default=None, description="His language, like fr.")
-    name: Annotated[str, Text("a name")] = Field(default="", description="Who he is, in views and history.")
+    language: Annotated[str | None, NAME_OR_NULL] = Field(default=None, description="The customer's language, like fr.")
+    name: Annotated[str, Text("a name")] = Field(default="", description="The customer's name, in views and history.")
 
     def customer(self, number: str) -> Customer:
-        """Give the customer as recognition takes him."""
+        """Give the customer as recognition takes one."""
         return Customer(
             number=normalised(number),
             priority=self.priority,

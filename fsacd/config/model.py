@@ -132,7 +132,7 @@ class Config(Settings):
     customers: Annotated[dict[Annotated[str, CallerNumber()], CustomerSettings], NO_NAMES] = Field(
         default={},
         max_length=10_000,
-        description="Customers, each by his number (spaces and dashes in it mean nothing); more of them, and such as "
+        description="Customers, each by their number (spaces and dashes in it mean nothing); more of them, and such as "
         "come and go, are kept in the database: `fsacd customer create`.",
     )
     customer_fields: Annotated[dict[Annotated[str, NAME], OwnFieldSettings], NO_NAMES] = Field(
@@ -143,7 +143,7 @@ class Config(Settings):
     )
     believe_numbers: Annotated[str, Choice(("always", "when_marked"))] = Field(
         default="always",
-        description="Whether a caller's number is taken for his own where the dialplan does not say so by "
+        description="Whether a caller's number is taken for their own where the dialplan does not say so by "
         "fsacd_number_believed. Anybody can claim any number, unless a trunk or a password vouches for it: with "
         "when_marked nobody is recognised by a number that is not marked.",
     )
@@ -163,7 +163,7 @@ class Config(Settings):
         return self.queue(name).rules(name)
 
     def agent_rules(self, agent_id: str) -> AgentRules:
-        """Give one agent as the engine takes him. Raises KeyError for an unknown agent."""
+        """Give one agent's rules as the engine takes them. Raises KeyError for an unknown agent."""
         agent = self.agents[agent_id]
         contact = agent.contact if agent.contact is not None else contact_for(self.agent_contact, agent_id)
         switch = agent.switch if agent.switch is not None else next(iter(self.switches), "")

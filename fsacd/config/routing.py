@@ -84,15 +84,17 @@ class StickySettings(Settings):
 
     agent: Annotated[str, Choice(tuple(StickyAgent))] = Field(
         default="last",
-        description="The agent he talked with last, the one named for the customer, or named, else last.",
+        description="The agent the caller talked with last, the one named for the customer, or named, else last.",
     )
     for_ms: Annotated[int, Duration("1s", "1d")] = Field(
         default=20_000, description="For how long this agent comes first, from when the call came into the queue."
     )
     wait: Annotated[bool, Flag()] = Field(
-        default=False, description="Wait for him, if he is logged in: nobody else gets the call meanwhile."
+        default=False, description="Wait for this agent, if they are logged in: nobody else gets the call meanwhile."
     )
-    any_queue: Annotated[bool, Flag()] = Field(default=False, description="Even if he does not serve this queue.")
+    any_queue: Annotated[bool, Flag()] = Field(
+        default=False, description="Even if the agent does not serve this queue."
+    )
 
     @classmethod
     @override
@@ -117,7 +119,7 @@ class WrapUpSettings(Settings):
     time_ms: Annotated[int, Duration("0s", "1h")] = Field(default=10_000, description="How long it takes at most.")
     ends: Annotated[str, Choice(tuple(_ENDS))] = Field(
         default="by_time_or_agent",
-        description="It takes its time whatever the agent says; or ends earlier when he says so; or only then.",
+        description="It takes its time whatever the agent says; or ends earlier when the agent says so; or only then.",
     )
 
     @classmethod

@@ -261,7 +261,7 @@ class LimitSettings(Settings):
     )
     settle_ms: Annotated[int, Duration("100ms", "10s")] = Field(
         default=1_000,
-        description="An agent who is gone within this time has not talked: his caller keeps his place in the queue.",
+        description="An agent who is gone within this time has not talked: the caller keeps their place in the queue.",
     )
     ringing: Annotated[int, Number(1, 1_000)] = Field(
         default=100, description="Agents who ring at once for one call, whatever its strategy says."
@@ -270,7 +270,7 @@ class LimitSettings(Settings):
         default=200, description="Agents who are shown to a strategy that compares them, those idle for longest."
     )
     longest_wrap_up_ms: Annotated[int, Duration("1m", "1d")] = Field(
-        default=3_600_000, description="Wrap-up that only the agent ends: after so long he is not ready."
+        default=3_600_000, description="Wrap-up that only the agent ends: after so long the agent is not ready."
     )
     counters_half_life_ms: Annotated[int, Duration("1m", "30d")] = Field(
         default=4 * 3_600_000,

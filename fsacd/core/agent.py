@@ -42,7 +42,7 @@ class Ready:
 
 @fact
 class Offered:
-    """His phone rings, or is being connected."""
+    """The agent's phone rings, or is being connected."""
 
     offer_id: str
     call_id: str
@@ -67,7 +67,7 @@ class WrappingUp:
 
 @fact
 class Busy:
-    """His phone is in a call that is not ours."""
+    """The agent's phone is in a call that is not ours."""
 
 
 @fact
@@ -103,14 +103,14 @@ STATE_NAMES: dict[type, str] = {
     Busy: "busy",
 }
 
-# Whoever is in one of these is paid to work, but does not: what he has done does not fade meanwhile.
+# An agent in one of these states is off duty: what they have done does not fade meanwhile.
 OFF_DUTY = (LoggedOut, NotReady)
 WORKING = (Offered, Talking, WrappingUp)
 _WITH_REASON = (NotReady, HeldBack)
 NEVER_OFFERED_MS = -1
 
 
-# How many requirement sets an agent remembers his fit for; a bound, not a tuning knob.
+# For how many requirement sets an agent's fit is remembered; a bound, not a tuning knob.
 _MEMO_LIMIT = 256
 
 
@@ -135,34 +135,34 @@ class NotReadyFor:
 
 @dataclass(slots=True)
 class Agent:
-    """One configured agent. `then` is a break or a log-out asked for while he could not take it.
+    """One configured agent. `then` is a break or a log-out asked for while they could not take it.
 
     `rules` hold now; `configured` is what the configuration said last, which somebody may have changed by hand since.
     """
 
-    agent_id: str  # the id in the configuration, which is also his SIP user
+    agent_id: str  # the id in the configuration, which is also the agent's SIP user
     rules: AgentRules
     configured: AgentRules
     state: AgentState = field(default_factory=LoggedOut)
     since_ms: int = 0
     then: LoggedOut | NotReady | None = None
     contact: str = ""
-    # When his last talk ended, or when he logged in: what longest_idle orders by. A break does not change it,
+    # When the agent's last talk ended, or when they logged in: what longest_idle orders by. A break does not change it,
     # so nobody moves to the back of the line, or to its front, by asking for one.
     idle_since_ms: int = 0
     last_offered_ms: int = NEVER_OFFERED_MS
     working_since_ms: int = 0
     load: Load = field(default_factory=Load)
-    facts: AgentFacts | None = None  # as he became ready
+    facts: AgentFacts | None = None  # as they became ready
     services: tuple[Served, ...] = ()  # all their queues
     serves: tuple[Served, ...] = ()  # those whose calls they take
     not_ready_for: dict[str, NotReadyFor] = field(
         default_factory=dict
     )  # by queue; until they say otherwise, or go home
     in_vain: dict[Cause, int] = field(default_factory=dict)  # offers in a row that came to nothing, by their cause
-    outside: dict[Leg, None] = field(default_factory=dict)  # legs of his phone that are not ours
-    handling: tuple[str, int] | None = None  # the queue and the beginning of the call that he talks with or wraps up
-    removed: bool = False  # gone from the configuration while he was busy
+    outside: dict[Leg, None] = field(default_factory=dict)  # legs of the agent's phone that are not ours
+    handling: tuple[str, int] | None = None  # queue and beginning of the call they talk with or wrap up
+    removed: bool = False  # gone from the configuration while they were busy
     _fits: dict[SkillLevels, int | None] = field(default_factory=dict)
 
     @property
@@ -172,7 +172,7 @@ class Agent:
 
     @property
     def on_duty(self) -> bool:
-        """Whether he wants calls, now or when he is done with what he does."""
+        """Whether they want calls, now or when they are done with what they do."""
         return self.then is None and not isinstance(self.state, OFF_DUTY)
 
     def configure(self, rules: AgentRules, services: tuple[Served, ...]) -> None:

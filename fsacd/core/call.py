@@ -109,16 +109,16 @@ class Call:
     at_once: int = 1  # so many agents its queue and the steps let ring at once
     more: int = 0  # and so many more, one by one, because they ring in vain
     preferred: Preferred | None = None
-    let_pass: dict[str, int] = field(default_factory=dict)  # agent → how often he has not taken this call
+    let_pass: dict[str, int] = field(default_factory=dict)  # agent → how often they have not taken this call
     last_place: int | None = None  # the place of the agent rung last, in this queue
-    bound: tuple[int, int] | None = None  # (rank, -level) of the first who rings, if only his like may join him
+    bound: tuple[int, int] | None = None  # (rank, -level) of the first who rings, if only their equals may join
     state: CallState = field(default_factory=Waiting)
     offers: int = 0
     agent_id: str | None = None  # who talked with it last
     answered_after_ms: int | None = None  # how long it had waited when it was answered; talks before do not count
     talked_ms: int = 0  # in the talks that are over
     confirmed_ms: int | None = None  # when the talk that goes on was confirmed
-    # Where it should have gone while an agent was ringing, and why: it goes when he does not answer.
+    # Where it should have gone while an agent was ringing, and why: it goes when the agent does not answer.
     overdue: tuple[Target, str] | None = None
     # Others have taken its caller while it was being connected: so it ends, unless the agent gets the caller after all.
     taken: CallerTaken | None = None

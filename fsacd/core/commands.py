@@ -23,7 +23,7 @@ class CancelReason(StrEnum):
 
 @fact
 class RingAgent:
-    """Ring the agent at his contact. `offer_id` is a UUID made of call and attempt: ringing twice is impossible.
+    """Ring the agent at their contact. `offer_id` is a UUID made of call and attempt: ringing twice is impossible.
 
     A contact may lead to several phones; each has a leg of its own, named after the offer.
     """
@@ -87,7 +87,7 @@ class ConfirmTalk:
 
 @fact
 class ArmCall:
-    """The caller waits on after all: his leg shall return to the music again when a bridge breaks."""
+    """The caller waits on after all: their leg shall return to the music again when a bridge breaks."""
 
     call_id: str
     leg: Leg

@@ -29,7 +29,7 @@ ENDED_UNSEEN = "ended_unseen"
 
 
 class Elsewhere(StrEnum):
-    """Details of a lost call whose caller is not: we lost sight of him, and somebody else has him."""
+    """Details of a lost call whose caller is not lost: we lost sight of them, and somebody else has them."""
 
     TALKS_UNSEEN = "talks_unseen"
     SERVED_ELSEWHERE = "served_elsewhere"

@@ -121,8 +121,8 @@ class StickyAgent(StrEnum):
 class Sticky:
     """For `for_ms` after the call has joined, one agent comes first for it.
 
-    `wait`: nobody else gets it meanwhile, if he is logged in; otherwise it is his only if he is ready.
-    `any_queue`: even if he does not serve this queue.
+    `wait`: nobody else gets it meanwhile, if the agent is logged in; otherwise they get it only if they are ready.
+    `any_queue`: even if the agent does not serve this queue.
     """
 
     agent: StickyAgent = StickyAgent.LAST
@@ -205,7 +205,7 @@ class Service:
     """How an agent serves one queue.
 
     Rank 1 before rank 2; helps only with calls that have waited `delay_ms`; with `backup`, only with calls that a step
-    has opened to the backup; `weight` (1..100) is his share where the strategy gives shares.
+    has opened to the backup; `weight` (1..100) is the agent's share where the strategy gives shares.
     """
 
     rank: int = 1
@@ -261,14 +261,14 @@ class Limits:
     connect_ms: int = 1_500
     # How long a leg that we are ending may take to end before we go on without it.
     offer_grace_ms: int = 5_000
-    # An agent who is gone within this has not talked: his caller keeps his place. Until then the switch sends the
+    # An agent who is gone within this has not talked: the caller keeps their place. Until then the switch sends the
     # caller back to the music by itself; only then the leg is told that it talks.
     settle_ms: int = 1_000
     # How many agents may ring at once for one call, whatever its strategy says.
     ringing: int = 100
     # How many candidates a rank strategy is shown.
     rank_pool: int = 200
-    # Wrap-up that only the agent ends: after so long he is not ready.
+    # Wrap-up that only the agent ends: after so long the agent is not ready.
     longest_wrap_up_ms: int = 3_600_000
     # What an agent has done counts half after so long on duty (fewest_calls, least_talk_time, least_occupied).
     counters_half_life_ms: int = 4 * 3_600_000
@@ -290,7 +290,7 @@ class Rules:
     queues: Mapping[str, QueueRules]
     agents: Mapping[str, AgentRules]
     limits: Limits = Limits()
-    # Where a caller goes whom no queue takes, and where a talking caller goes who is put back into his queue.
+    # Where a caller goes whom no queue takes, and where a talking caller goes who is put back into their queue.
     fallback: ToExtension = ToExtension("fsacd_fallback", "fsacd")
     when_queue_removed: Target | None = None  # where callers go whose queue is no more; None: to the fallback
     back: ToExtension = ToExtension("fsacd_back", "fsacd")

@@ -97,7 +97,7 @@ class Staffing:
         return {*old.queues, *new.queues}
 
     def forget(self, agent: Agent, now_ms: int) -> set[str]:
-        """The agent is no more. Returns his queues."""
+        """The agent is no more. Returns their queues."""
         old = self._counted.pop(agent.agent_id, _NOT_COUNTED)
         self._add(old, -1, now_ms)
         return set(old.queues)

@@ -141,9 +141,9 @@ class WhyNot(StrEnum):
     """The closed list of reasons why an agent of the queue is not rung for a call; the first that holds is told."""
 
     RESERVED = "reserved"  # the call waits for another agent
-    SKILL = "skill"  # he lacks a required skill, or has too low a level
-    BACKUP = "backup"  # he is backup, and no step has opened the call to the backup
-    DELAY = "delay"  # he helps this queue only with calls that have waited longer
+    SKILL = "skill"  # the agent lacks a required skill, or has too low a level
+    BACKUP = "backup"  # the agent is backup, and no step has opened the call to the backup
+    DELAY = "delay"  # the agent helps this queue only with calls that have waited longer
     LOGGED_OUT = "logged_out"
     NOT_READY = "not_ready"
     HELD_BACK = "held_back"
@@ -156,10 +156,10 @@ class WhyNot(StrEnum):
 
 @fact
 class RankedAgent:
-    """An eligible ready agent with his key, each part: smaller goes first."""
+    """An eligible ready agent with their key, each part: smaller goes first."""
 
     agent_id: str
-    let_pass: int  # how often he has let this very call pass
+    let_pass: int  # how often they have let this very call pass
     rank: int
     level: int  # greater goes first; 0 where the queue leaves levels to the strategy
     key: Key  # the strategy's; empty for one that ranks

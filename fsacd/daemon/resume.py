@@ -95,7 +95,7 @@ class Continuation:
         )
 
     def contacts(self) -> dict[str, str]:
-        """Where each agent can be reached, by what he said at his log-in."""
+        """Where each agent can be reached, by what they said at their log-in."""
         return {agent.agent_id: agent.contact for agent in self.engine.snapshot(self.engine.now_ms).agents}
 
     def tell(self, runtime: Runtime, controls: Mapping[str, Control], log_in: Collection[str]) -> None:

@@ -39,10 +39,10 @@ _UNSET: Final = "_undef_"
 _ANSWER_S: Final = 5.0
 _FIRST_S: Final = 0.004
 _GROWTH: Final = 1.35
-# Of 200s that are lost FreeSWITCH sends others after 0.5, 1.5 and 3.5 s. Who is later announces himself again anyway.
+# Of 200s that are lost FreeSWITCH sends others after 0.5, 1.5 and 3.5 s. A later caller is announced again anyway.
 _GIVE_UP_S: Final = 4.0
 # A flood of such calls must not become one of questions. The newest have the places: an honest caller is not long here.
-# Whoever loses his place is looked at again when he announces himself the next time.
+# Whoever loses their place is looked at again when they are announced the next time.
 LIMIT: Final = 200
 # Who was let in at once is looked at so often: of honest callers nearly all have acknowledged by the first look.
 _LOOK_S: Final = 0.5
@@ -96,13 +96,13 @@ class Acknowledging:
         return len(self._waiting)
 
     def keep(self, fact: CallQueued, *, again: bool = False) -> None:
-        """This caller has announced himself, perhaps not for the first time, and has not acknowledged yet."""
+        """This caller has been announced, perhaps not for the first time, and has not acknowledged yet."""
         if fact.leg is None:
             self._post(fact)  # it is refused: no command can name its leg
             return
         known = self._waiting.get(fact.leg)
         if known is not None and known.fact.call_id == fact.call_id:
-            return  # he is being asked for
+            return  # they are being asked for
         if known is not None:
             self._drop(fact.leg)
         if self._trusting and self._trust.takes(fact.source, time.monotonic()):
@@ -117,7 +117,7 @@ class Acknowledging:
         self._ask(fact.leg, waiting)
 
     def acknowledged(self, fact: CallQueued) -> None:
-        """This caller has announced himself, and the announcement says that he has acknowledged."""
+        """This caller has been announced, and the announcement says that they have acknowledged."""
         self.forget(fact.leg)
         self._trust.proved(fact.source, time.monotonic())
 

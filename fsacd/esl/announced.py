@@ -1,4 +1,4 @@
-"""What a caller's announcement says: his leg and the variables that the dialplan has set on it. Pure.
+"""What a caller's announcement says: their leg and the variables that the dialplan has set on it. Pure.
 
 A variable may hold what a caller has sent, and that may be anything. Each is read strictly, digits are those of ASCII,
 and what does not fit is left out with one sentence; no announcement fails because of it.
@@ -98,7 +98,7 @@ def is_recovered(leg: Message) -> bool:
 
 
 def is_acknowledged(message: Message) -> bool:
-    """Whether the caller has shown that our answer has reached him: SIP's ACK has come.
+    """Whether the caller has shown that our answer has reached them: SIP's ACK has come.
 
     Anybody can send an INVITE in the name of any address; only who is really there can acknowledge the answer. Legs
     that nobody calls us on, and those that are no SIP, have no ACK to wait for.

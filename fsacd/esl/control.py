@@ -252,7 +252,7 @@ class CallControl:
                 self._say(log.info, "the switch did not take a command", why, what=type(command).__name__)
 
     def _not_connected(self, command: Connect, reply: Reply, why: str) -> None:
-        """One of the two legs has gone. If it is the caller's, no further agent shall be rung for him."""
+        """One of the two legs has gone. If it is the caller's, no further agent shall be rung for them."""
         if reply.outcome is Outcome.NOT_SENT:
             self._runtime.post(ConnectFailed(command.offer_id, why))
             return

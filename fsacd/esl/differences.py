@@ -116,7 +116,7 @@ def into_music(leg: str) -> Wire:
 
 
 def disarmed(leg: str) -> Wire:
-    """After the talk he is released by the switch, whatever becomes of us."""
+    """After the talk the switch releases the caller, whatever becomes of us."""
     return encoder.uuid_setvar_multi(leg, {"transfer_after_bridge": "", "fsacd_over": "true"})
 
 

@@ -1,8 +1,8 @@
 """The only code that writes commands. Every argument has a type, and what does not fit its type is refused, not quoted.
 
-Text that a caller chose (his name, his number) is never refused: it is cut down to letters, digits and a few marks and
+Text that a caller chose (name, number) is never refused: it is cut down to letters, digits and a few marks and
 travels in the positional caller-id arguments of originate alone, where FreeSWITCH looks for neither commas nor braces.
-The variables of his leg that go along stand among ours, in apostrophes, cut down to what parts nothing there.
+The variables of the caller's leg that go along stand among ours, in apostrophes, cut down to what parts nothing there.
 
 What makes one command out of one command (mod_event_socket.c, switch_utils.c):
 - it ends at an empty line, and NUL ends it early: no argument holds a control character;
@@ -72,7 +72,7 @@ def auth(password: str) -> Wire:
 
 
 def userauth(user: str, password: str) -> Wire:
-    """Log in as a user of the directory (`user@domain`) with what the directory allows him."""
+    """Log in as a user of the directory (`user@domain`) with what the directory allows that user."""
     user = _typed(_USER, user, "the Event Socket user")
     return _wire(f"userauth {user}:{_typed(_SECRET, password, 'the password')}", text=f"userauth {user}:***")
 

@@ -16,8 +16,8 @@ Then the fence is acquired anew, with a higher epoch, or not at all.
 EPOCH counts up each time the fence is anybody's: it orders what two daemons tell of one call (`core.evidence`). A
 switch that has crashed has forgotten it; so whoever stands by notes it, and a daemon is told that of the one before it.
 
-The same instance (a daemon that is started again after a crash) need not wait. One who finds himself replaced by the
-same instance was forgotten, not crashed: he has to wait as a stranger would, or the two would take turns.
+The same instance (a daemon that is started again after a crash) need not wait. One that finds itself replaced by the
+same instance was forgotten, not crashed: it has to wait as a stranger would, or the two would take turns.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Somebody else has it, for so long at least if he is gone; `known` is False when the switch did not answer."""
+    """Another daemon has it, for at least so long if it is gone; `known` is False when the switch did not answer."""
 
     by: str
     for_ms: int
@@ -165,7 +165,7 @@ class Fence:
             return 0
         (reply,) = self._ask.all((encoder.hash_select(holder.renewals),))
         if reply.outcome not in (Outcome.OK, Outcome.ERR):
-            return 1  # nobody knows: it is his
+            return 1  # nobody knows: the holder keeps it
         until_ms = max(holder.until_ms, _number(reply))
         return until_ms - self._uptime(self._clock())
 

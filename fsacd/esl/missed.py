@@ -68,8 +68,8 @@ def findings(
 ) -> Iterator[Finding]:
     """What nobody has told the engine of the legs that it knows on this switch, in the order in which to tell it.
 
-    Blocks for as long as `ask` does, two or three questions for each leg that has ended or may have moved on. Whoever
-    waits in the list as he does in the engine is not asked: without us nobody bridges him. `returned` reads the leg of
+    Blocks for as long as `ask` does, two or three questions for each leg that has ended or may have moved on. A caller
+    who waits in the list as in the engine is not asked for: without us nobody bridges them. `returned` reads the leg of
     a caller who is back in the music, `talk` the two legs of a talk that another daemon connected.
     """
     calls = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
@@ -136,7 +136,7 @@ def recoverable(snapshot: Snapshot, switch: str) -> list[Wire]:
 
 
 def _talks_with_another(agents_leg: str, leg: str, ask: Ask) -> bool:
-    """Whether the agent goes on talking with whom the caller has transferred him to."""
+    """Whether the agent goes on talking with somebody to whom the caller has transferred them."""
     partner = Message(Kind.EVENT, dump(agents_leg, ask)).get(PARTNER)
     return partner not in ("", leg)
 
@@ -167,9 +167,9 @@ def _end_of_offer(offer: OfferView, away: Absence) -> Event:
 
 
 def _left_by_crash(offer: OfferView, calls: Iterable[CallView], ask: Ask) -> Event | None:
-    """The caller of a talk of which only his leg was recovered.
+    """The caller of a talk of which only the caller's leg was recovered.
 
-    No bridge has ended there, so the switch neither releases him nor sends him on: he would hear nothing for ever.
+    No bridge has ended there, so the switch neither releases the caller nor sends them on: they would hear nothing.
     """
     for call in calls:
         if call.call_id == offer.call_id and call.leg is not None and offer.state == "talking":
@@ -198,7 +198,7 @@ def _seems_answered(row: Row | None) -> bool:
 
 
 def _broken(leg: str, channel: Message, returned: Returned) -> Iterator[Finding]:
-    """A talk of which the caller's side is over, and he is back in the music. Where else he may be, is none of ours."""
+    """A talk whose caller is back in the music: their side is over. Where else they may be does not concern us."""
     if channel.get("Unique-ID") != leg or channel.get(PARTNER) or channel.get("Answer-State") == "hangup":
         return
     if in_music(channel):
@@ -233,8 +233,8 @@ def _moved_on(
         into = channel.get("variable_fsacd_queue") if channel.get("variable_fsacd_over") != "true" else ""
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLeft(call.call_id, found=True, into=into[:LONGEST_TEXT]))
     elif partner and has_ended(partner, ask):
-        # He is on his way back by himself. Not after a crash: that may have brought back a talk of before it, and with
-        # one leg alone no bridge ends. He has kept his place, and hears nothing.
+        # The switch sends the caller back without us. Not after a crash: it may have brought back a talk of before it,
+        # and with one leg alone no bridge ends. The caller has kept their place, and hears nothing.
         if is_recovered(channel):
             yield Finding(Difference.CALLER_IN_LIMBO, leg, remedy=into_music(leg))
     elif is_offer(partner):

@@ -112,7 +112,7 @@ def switch_of(command: Command) -> str:
 
 
 def _talking(then: ToExtension | None) -> dict[str, str]:
-    """The variables of a caller who talks: after it he is released, or goes on elsewhere as an ordinary caller."""
+    """The variables of a caller who talks: after it they are released, or go on elsewhere as an ordinary caller."""
     if then is None:
         return {"transfer_after_bridge": "", **_OVER}
     after = f"{then.extension}:XML:{then.context}"

@@ -1,6 +1,6 @@
 """Agents' calls that are not ours, seen on one switch: told to the engine from a leg's first moment to its end.
 
-A leg that is missed here rings an agent who talks already; one that is kept after its end takes him out of work. So
+A leg that is missed here rings an agent who talks already; one that is kept after its end keeps the agent from work. So
 each leg that a lost event could have hidden is asked for, after a reconnect and whenever engine and switch are
 compared.
 """
@@ -150,8 +150,8 @@ class OutsideCalls:
     ) -> int:
         """Learn of every leg that is there, and of the end of those that are not; gives how many legs that were.
 
-        `offers` are the legs that we ring; with `adopt` any other that was rung by fsacd is a call of its agent's: he
-        talks with a caller of whom a daemon before this one knew. `rows` is the switch's list, if it was read already.
+        `offers` are the legs that we ring. With `adopt` any other leg that was rung by fsacd is a call of its agent's:
+        they talk with a caller of whom a daemon before this one knew. `rows` is the switch's list, if already read.
         """
         self._find_home(ask)
         self._ended = set()

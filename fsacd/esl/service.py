@@ -50,7 +50,7 @@ _LEASE_EARLIER_MS: Final = 5_000
 _ANSWER_S: Final = 5.0
 # Who stands by looks so often.
 _STAND_BY_S: Final = 0.5
-# Whoever waits announces himself every ten seconds (the dialplan's loop): so long after another daemon has taken the
+# Whoever waits is announced every ten seconds (the dialplan's loop): so long after another daemon has taken the
 # switch, it knows everybody there. Until then we may be the only one who has ever known a caller.
 _ALL_KNOWN_S: Final = 15.0
 _LOOK_ON_EVERY_S: Final = 1.0

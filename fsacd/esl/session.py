@@ -153,7 +153,7 @@ class Session:
         before = time.monotonic()
         low = self._demand_number(encoder.uptime("ms"))
         # Its beginning, not the middle of the round trip: so our idea of the uptime is never behind the truth, and no
-        # caller seems to come from the future. Clamped to now, he would change places with the next one.
+        # caller seems to come from the future. A caller clamped to now would change places with the next.
         self.read_at_ms = int(before * 1000) - 1
         # FreeSWITCH prints milliseconds modulo 2^32, which is 49 days; the seconds tell how often it went round.
         self.uptime_ms = low + round((seconds * 1000 - low) / _WRAP) * _WRAP

@@ -24,7 +24,7 @@ class LinkSettings:
     port: int = 8021
     # The system user as whom FreeSWITCH runs, if it is on this machine; nobody else is told the password (`owner`).
     owner: str = "freeswitch"
-    # `user@domain` logs in with the directory's rights for him (userauth); empty: Event Socket's own password.
+    # `user@domain` logs in with the directory's rights for that user (userauth); empty: Event Socket's own password.
     user: str = ""
 
     # While busy, one newline to the event connection so often: FreeSWITCH looks only every 20 ms by itself. 0: never.

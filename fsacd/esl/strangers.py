@@ -50,7 +50,7 @@ def findings(
 ) -> list[Finding]:
     """What these strangers are: callers who wait (in the order of their arrival), rings, talks of which nobody knows.
 
-    `queued` reads a waiting caller's leg as his announcement is read, `talk` the two legs of a talk: one that a daemon
+    `queued` reads a waiting caller's leg as an announcement is read, `talk` the two legs of a talk: one that a daemon
     before us connected becomes ours. Without it such a talk goes on, and its caller is released after it.
     """
     callers: list[tuple[int, int, CallQueued]] = []
@@ -66,7 +66,7 @@ def findings(
                 others.append(Finding(Difference.UNKNOWN_TALK, leg, found))
             case "caller" if channel.get("variable_fsacd_over") == "false":
                 if bridged and has_ended(partner, ask):
-                    # Recovered after a crash, and the one he was to talk with was not: he hears nothing, and waits on.
+                    # The caller was recovered after a crash, the agent was not: the caller hears nothing and waits on.
                     others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=into_music(leg)))
                 elif bridged:
                     others.append(Finding(Difference.UNKNOWN_TALK, leg, remedy=disarmed(leg)))
@@ -97,7 +97,7 @@ def newest_recovered(legs: Iterable[str], ask: Ask) -> int | None:
 
 def _adopted(fact: CallQueued) -> Finding:
     assert fact.leg is not None
-    # His call may have ended, and the command that was to end his leg have been lost: he is told again.
+    # The call may have ended, and the command that was to end its leg have been lost: the engine gives it again.
     return Finding(Difference.UNKNOWN_CALLER, fact.leg.uuid, fact, then=CallReturned(fact.call_id, fact.leg))
 
 

@@ -83,9 +83,9 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Unacknowledged:
-    """A caller has announced himself whose ACK has not come: the call that it will be when it comes.
+    """A caller has been announced whose ACK has not come: the call that it will be when it comes.
 
-    `again`: he has before, and it had not come then, either; or we did not hear of it.
+    `again`: they were announced before, and it had not come then, either; or we did not hear of it.
     """
 
     fact: CallQueued
@@ -143,9 +143,9 @@ class Reader:
         return CallerReplaced(Leg(self.switch, leg), Leg(self.switch, by))
 
     def waiting(self, leg: Message, clock: SwitchClock, now_ms: int) -> CallQueued | None:
-        """What a waiting caller's announcement would say, read from all that the switch knows of his leg.
+        """What a waiting caller's announcement would say, read from all that the switch knows of their leg.
 
-        None for a leg that is no call's, or whose caller has not acknowledged our answer: he announces himself again.
+        None for a leg that is no call's, or whose caller has not acknowledged our answer: they are announced again.
         """
         call_id = leg.get("variable_fsacd_call")
         if not _UUID.fullmatch(call_id) or not self._is_acknowledged(leg):
@@ -153,7 +153,7 @@ class Reader:
         return self._queued(leg, call_id, clock, now_ms)
 
     def returned(self, leg: Message, clock: SwitchClock, now_ms: int) -> CallReturned:
-        """That a caller is back in the music, and since when, read from what the switch knows of his leg."""
+        """That a caller is back in the music, and since when, read from what the switch knows of their leg."""
         call_id = leg.get("variable_fsacd_call")
         back_at = announced.uptime(leg, "fsacd_back_at", lambda sentence: self.warn(f"call {call_id}: {sentence}"))
         return CallReturned(call_id, self._leg(leg), None if back_at is None else clock.ours(back_at, now_ms))

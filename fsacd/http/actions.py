@@ -15,7 +15,7 @@ from fsacd.http.routes import V1, Asked, Route
 
 
 def agent_after(asked: Asked, wish: e.AgentEvent) -> m.Agent:
-    """Ask this of the engine, and show the agent as he is then. Raises Refused, and the problem 404."""
+    """Ask this of the engine, and show the agent as they are then. Raises Refused, and the problem 404."""
     # Looking before asking turns a slip of the pen into 404 with a near miss, not into a refusal of the engine.
     find_agent(asked.context.daemon.snapshot(), wish.agent_id)
     asked.ask(wish)
@@ -60,7 +60,7 @@ def _check_queue(asked: Asked, agent_id: str, queue: str) -> None:
 
 
 def agent_end_wrap_up(asked: Asked) -> m.Agent:
-    """The agent has finished his after-call work."""
+    """The agent has finished their after-call work."""
     return agent_after(asked, e.AgentEndedWrapUp(asked.params["agent_id"], asked.by))
 
 
@@ -105,8 +105,8 @@ ROUTES = (
         body=b.Login, refusals=_AGENT_REFUSALS,
     ),
     Route(
-        "POST", f"{_AGENT}/logout", agent_logout, Verb.ACT_AS_AGENT, "Log an agent out, after his call if he has one",
-        m.Agent, "agents", refusals=_AGENT_REFUSALS,
+        "POST", f"{_AGENT}/logout", agent_logout, Verb.ACT_AS_AGENT,
+        "Log an agent out, after their call if they have one", m.Agent, "agents", refusals=_AGENT_REFUSALS,
     ),
     Route(
         "POST", f"{_AGENT}/ready", agent_ready, Verb.ACT_AS_AGENT, "Make an agent ready, for all or for one queue",
@@ -114,7 +114,7 @@ ROUTES = (
     ),
     Route(
         "POST", f"{_AGENT}/not-ready", agent_not_ready, Verb.ACT_AS_AGENT,
-        "Make an agent not ready, after his call and wrap-up if he is busy; or for one queue alone, at once",
+        "Make an agent not ready, after their call and wrap-up if they are busy; or for one queue alone, at once",
         m.Agent, "agents", body=b.NotReady, refusals=_AGENT_REFUSALS,
     ),
     Route(

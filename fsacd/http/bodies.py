@@ -100,20 +100,23 @@ class NotReady(Body):
 
 
 class ServiceChange(Body):
-    """How an agent shall serve one queue. What is left out stays as it is, or is usual if he did not serve it."""
+    """How an agent shall serve one queue. What is left out stays as it is, or is usual if they did not serve it."""
 
     rank: int | None = Field(default=None, ge=1, le=1_000, description="1 goes before 2; 1 is usual.")
     delay_seconds: float | None = Field(
-        default=None, ge=0, le=_DAY_S, description="He helps only with calls that have waited this long; 0 is usual."
+        default=None,
+        ge=0,
+        le=_DAY_S,
+        description="The agent helps only with calls that have waited this long; 0 is usual.",
     )
     backup: bool | None = Field(default=None, description="Only for calls that a step has opened to the backup.")
     weight: int | None = Field(
-        default=None, ge=1, le=100, description="His share where the strategy gives shares; 1 is usual."
+        default=None, ge=1, le=100, description="The agent's share where the strategy gives shares; 1 is usual."
     )
 
 
 class AgentChange(Body):
-    """What an agent can do and serves, until the configuration says something new of him."""
+    """What an agent can do and serves, until the configuration says something new of the agent."""
 
     model_config = ConfigDict(json_schema_extra=_at_least("skills", "queues"))
 
@@ -121,11 +124,11 @@ class AgentChange(Body):
         default=None, max_length=_SKILLS_MAX, description="Skill to level, 1 to 10; null takes the skill away."
     )
     queues: dict[QueueName, ServiceChange | None] | None = Field(
-        default=None, max_length=_QUEUES_MAX, description="Queue to how he serves it; null takes the queue away."
+        default=None, max_length=_QUEUES_MAX, description="Queue to how the agent serves it; null takes the queue away."
     )
     only: bool = Field(
         default=False,
-        description="True: `skills`, if given, is all that he can do, and `queues`, if given, all that he serves. "
+        description="True: `skills`, if given, is all the agent can do, and `queues`, if given, all they serve. "
         "False: what is not named stays as it is.",
     )
 
@@ -169,9 +172,9 @@ class CallChange(Body):
 class CallSend(Body):
     """Who shall have the call."""
 
-    agent: str = Field(max_length=_AGENT_LENGTH, description="The agent's id; he need not serve the call's queue.")
+    agent: str = Field(max_length=_AGENT_LENGTH, description="The agent's id; they need not serve the call's queue.")
     for_seconds: float = Field(
-        default=60.0, ge=1, le=3_600, description="The call waits for him alone so long, then for all again."
+        default=60.0, ge=1, le=3_600, description="The call waits for this agent alone so long, then for all again."
     )
 
 

@@ -82,7 +82,7 @@ def call_send(asked: Asked) -> m.Done:
 
 
 def agent_change(asked: Asked) -> m.Agent:
-    """The agent can do or serves something else, until the configuration says something new of him."""
+    """The agent can do or serves something else, until the configuration says something new of the agent."""
     body = cast("b.AgentChange", asked.body)  # the route below says so
     # Nothing yields between this look and the engine's step, so that two changes at once cannot undo each other.
     snapshot = asked.context.daemon.snapshot()
@@ -169,7 +169,7 @@ ROUTES = (
     ),
     Route(
         "POST", f"{_AGENT}/change", agent_change, Verb.CHANGE_AGENTS,
-        "Change an agent's skills and queues, until the configuration says something new of him", m.Agent, "agents",
+        "Change an agent's skills and queues, until the configuration says something new of them", m.Agent, "agents",
         body=b.AgentChange, refusals=_REFUSALS,
     ),
     Route(

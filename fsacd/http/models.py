@@ -42,8 +42,8 @@ class Service(Answer):
     queue: str
     rank: int = Field(description="1 is served before 2.")
     delay_seconds: Seconds = Field(description="The agent helps only with calls that have waited this long.")
-    backup: bool = Field(description="He helps only with calls that a step has opened to the backup.")
-    weight: int = Field(description="His share where the strategy gives shares, 1 to 100.")
+    backup: bool = Field(description="The agent helps only with calls that a step has opened to the backup.")
+    weight: int = Field(description="The agent's share where the strategy gives shares, 1 to 100.")
     ready: bool = Field(description="False: not ready for this one queue, while calls of the others go on.")
     reason: str = Field(description="Why not; empty otherwise, or where no reason was given.")
 
@@ -89,10 +89,10 @@ class Agent(Answer):
     state: AgentStateName
     reason: str = Field(description="Why not ready, or why held back; empty otherwise.")
     since_at: Timestamp
-    state_seconds: Seconds = Field(description="How long he has been in this state.")
+    state_seconds: Seconds = Field(description="How long the agent has been in this state.")
     until_at: Timestamp | None = Field(description="When wrap-up or holding back ends by itself.")
     then: str = Field(description="What was asked for meanwhile and will follow; empty when nothing was.")
-    contact: str = Field(description="Where he is rung: a dial string without variables.")
+    contact: str = Field(description="Where the agent is rung: a dial string without variables.")
     queues: list[Service]
     skills: dict[str, int] = Field(description="Skill to level, 1 to 10.")
     call_id: str | None
@@ -218,12 +218,12 @@ class Status(Answer):
 
 
 class Eligible(Answer):
-    """A ready agent who could have the call, with his key: the call rings the least key first, part by part."""
+    """A ready agent who could have the call, with their key: the call rings the least key first, part by part."""
 
     agent: str
-    let_pass: int = Field(description="How often he has let this very call pass.")
-    rank: int = Field(description="His rank for the queue; 1 goes first.")
-    level: int = Field(description="The lowest of his levels in the required skills; the highest goes first.")
+    let_pass: int = Field(description="How often the agent has let this very call pass.")
+    rank: int = Field(description="The agent's rank for the queue; 1 goes first.")
+    level: int = Field(description="The lowest of the agent's levels in the required skills; the highest goes first.")
     key: list[KeyPart] = Field(description="The strategy's key; empty when it ranks all together.")
 
 

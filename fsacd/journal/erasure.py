@@ -1,7 +1,7 @@
 """How the daemon is asked to erase callers from its journal: by files in the journal's directory.
 
-A journal cannot be changed without becoming another one, so what knows of a caller is left behind as a whole: when he
-is in no call, the engine forgets whom he talked with, a new snapshot is made, and everything before it is removed.
+A journal cannot be changed without becoming another one, so what knows of a caller is left behind as a whole: when they
+are in no call, the engine forgets whom they talked with, a new snapshot is made, and everything before it is removed.
 Until then the request stays, over restarts; it names the caller, as the files beside it do, and goes with them.
 """
 

@@ -41,7 +41,7 @@ class Tally:
 
 
 class AgentPhone:
-    """An agent and his phone."""
+    """An agent and their phone."""
 
     def __init__(self, centre: CallCentre, worker: Worker, port: int) -> None:
         self.centre = centre
@@ -51,7 +51,7 @@ class AgentPhone:
         self._line: Line | None = None
 
     def start(self) -> None:
-        """He comes to work and logs in."""
+        """The agent comes to work and logs in."""
         self.register(True)
         self.centre.soon(self.centre.plan.login_s, self._log_in)
         if self.worker.manner is Manner.CHATTY:
@@ -68,7 +68,7 @@ class AgentPhone:
 
     def _logged_in(self, accepted: bool) -> None:
         if not accepted:
-            # The daemon is not there yet; he tries again until it is.
+            # The daemon is not there yet; the agent tries again until it is.
             self.centre.soon(RETRY_S, self._log_in)
             return
         self.centre.tally.logins += 1
@@ -98,7 +98,7 @@ class AgentPhone:
 
     def _call_privately(self) -> None:
         if self._line is not None:
-            # He talks; as soon as he has a moment he will.
+            # The agent talks; they dial as soon as they have a moment.
             self.centre.soon(RETRY_S, self._call_privately)
             return
         self.centre.tally.private_calls += 1
@@ -131,23 +131,23 @@ class AgentPhone:
         if not line.open:
             return
         if self._line is not None:
-            # He has dialled out since it began to ring.
+            # The agent has dialled out since it began to ring.
             line.reject("USER_BUSY")
             return
         self._line = line
         line.answer()
 
     def answered(self, line: Line) -> None:
-        """A private call is answered: he talks."""
+        """A private call is answered: the agent talks."""
         self.centre.soon(self.centre.plan.talk_s, line.hang_up)
 
     def talking(self, line: Line) -> None:
-        """He talks with the caller, and is the one who ends it more often than not."""
+        """The agent talks with the caller, and is the one who ends it more often than not."""
         if self.centre.chance.random() < AGENT_ENDS:
             self.centre.soon(self.centre.plan.talk_s, line.hang_up)
 
     def ended(self, line: Line, cause: str) -> None:
-        """He puts the receiver down."""
+        """The agent puts the receiver down."""
         del cause
         if self._line is line:
             self._line = None
@@ -165,7 +165,7 @@ class Customer:
         """Nobody rings a customer here."""
 
     def answered(self, line: Line) -> None:
-        """The queue answered: from now on he waits, for so long and no longer."""
+        """The queue answered: from now on the caller waits, for so long and no longer."""
         plan = self.centre.plan
         wait_s = plan.least_patience_s + self.centre.chance.expovariate(1 / plan.patience_s)
         self.patience = self.centre.switch.agenda.after(wait_s * SECOND, lambda: self._give_up(line))
@@ -182,12 +182,12 @@ class Customer:
         if not self.talked:
             self.talked = True
             self.centre.tally.talked += 1
-        # Longer than any agent talks: whoever the agent does not hang up on, hangs up himself.
+        # Longer than any agent talks: a caller hangs up if the agent does not.
         low_s, high_s = self.centre.plan.talk_s
         self.centre.soon((low_s + 1, high_s + 1), line.hang_up)
 
     def ended(self, line: Line, cause: str) -> None:
-        """He is gone."""
+        """The caller is gone."""
         del line, cause
         if self.patience is not None:
             self.patience.cancel()

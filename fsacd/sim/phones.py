@@ -244,7 +244,7 @@ class Caller:
     # What the phone says that its realm is, where the profile forces the domain; "": its domain.
     realm: str = ""
     variables: tuple[tuple[str, str], ...] = ()
-    # Whether he is really there: who sends calls in the name of another's address never acknowledges an answer.
+    # Whether they are really there: who sends calls in the name of another's address never acknowledges an answer.
     acknowledges: bool = True
     # Whether they ask that their number be hidden: `Privacy: id`.
     private: bool = False

@@ -217,7 +217,7 @@ def run(listener: Listener, command: str, argument: str, done: Callable[[str], N
             done(reply)
 
 
-# FreeSWITCH compares prefixes in this order: "exit" is understood before anybody has proved who he is.
+# FreeSWITCH compares prefixes in this order: "exit" is understood before anybody has proved who they are.
 VERBS: tuple[tuple[str, Verb], ...] = (("exit", _exit), ("...", _exit))
 BEFORE_AUTH: tuple[tuple[str, Verb], ...] = (("auth ", _auth), ("userauth ", _userauth))
 AFTER_AUTH: tuple[tuple[str, Verb], ...] = (

@@ -36,11 +36,11 @@ class User:
     allowed_events: str = ""
 
     def api_names(self) -> frozenset[str] | None:
-        """The API commands that he may use, None for all."""
+        """The API commands that the user may use, None for all."""
         return frozenset(self.allowed_api.replace(",", " ").split()) if self.allowed_api else None
 
     def event_names(self) -> frozenset[str] | None:
-        """The events and subclasses that he may listen to, None for all."""
+        """The events and subclasses that the user may listen to, None for all."""
         return frozenset(self.allowed_events.replace(",", " ").split()) if self.allowed_events else None
 
 

@@ -21,13 +21,13 @@ class Manner(StrEnum):
     DILIGENT = "diligent"
     FORGETFUL = "forgetful"  # lets every third call ring
     CHOOSY = "choosy"  # refuses every third call
-    CHATTY = "chatty"  # has private calls of his own
-    OFFLINE = "offline"  # his phone is often not registered
+    CHATTY = "chatty"  # has private calls of their own
+    OFFLINE = "offline"  # their phone is often not registered
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """An agent: his id is also his SIP user."""
+    """An agent: the id is also the SIP user."""
 
     agent_id: str
     name: str

@@ -305,7 +305,7 @@ def stored(connection: psycopg.Connection, forms: Sequence[str] | None = None) -
 
 
 def summary(customer: Customer) -> str:
-    """What is known of a customer beside his number, on one line; what is empty is left out."""
+    """What is known of a customer beside their number, on one line; what is empty is left out."""
     settings = Settings(
         customer.name, customer.priority, customer.head_start_ms, customer.skills, customer.agent, customer.language
     )

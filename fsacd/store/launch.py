@@ -49,7 +49,7 @@ def enter_namespace(uid: int, gid: int) -> None:
     """
     outer_uid, outer_gid = os.geteuid(), os.getegid()
     _require(_libc.unshare(CLONE_NEWUSER), "a user namespace is not allowed here")
-    # The kernel lets an ordinary user map his group only after he has given up setgroups().
+    # The kernel lets an ordinary user map their group only after they have given up setgroups().
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{uid} {outer_uid} 1"),

@@ -1,4 +1,4 @@
-"""What history knows of a caller by his number: given out, or erased. For the command line, never on a call's path.
+"""What history knows of a caller by their number: given out, or erased. For the command line, never on a call's path.
 
 Numbers are compared by the number plan, as everywhere (`fsacd.caller.number_plan`). Whoever is a customer in the
 database is one person with all the numbers of that customer, and with those who have become one with them.
@@ -21,7 +21,7 @@ from fsacd.store.erasure import CUSTOMER_CHANGES, scrub
 from fsacd.store.rows import clean
 
 _FETCH: Final = 500
-# In this order, what belongs together stays so for a reader: the person, his calls, what was decided about them.
+# In this order, what belongs together stays so for a reader: the person, their calls, what was decided about those.
 TABLES: Final = (
     "customers", "customer_numbers", "customer_fields", "calls", "offers", "decisions", "changes", "agent_states",
 )  # fmt: skip
@@ -37,7 +37,7 @@ _MOMENTS: Final = {
     "customer_numbers": _CHANGED,
     "customer_fields": _CHANGED,
 }
-# Which rows of a table are a person's, by the forms in which his numbers stand in history.
+# Which rows of a table are a person's, by the forms in which their numbers stand in history.
 _CALLS: Final = "number = ANY(%(forms)s) OR customer_id = ANY(%(ids)s)"
 _OF_CALLS: Final = f"IN (SELECT call_id FROM calls WHERE {_CALLS})"  # noqa: S608 - texts of this module
 _HIS: Final = {

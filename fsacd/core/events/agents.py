@@ -11,7 +11,7 @@ from fsacd.core.rules import Service, SkillLevels
 
 @fact
 class AgentLoggedIn:
-    """The agent is at work, reachable at his contact; `contact` overrides the configured one until he logs out."""
+    """The agent is at work, reachable at their contact; `contact` overrides the configured one until they log out."""
 
     agent_id: str
     by: By
@@ -68,7 +68,7 @@ class AgentSetNotReadyFor:
 
 @fact
 class AgentEndedWrapUp:
-    """The agent has finished his after-call work before its time."""
+    """The agent has finished their after-call work before its time."""
 
     agent_id: str
     by: By
@@ -76,7 +76,7 @@ class AgentEndedWrapUp:
 
 @fact
 class AgentChangeAsked:
-    """An operator changes what an agent can do or serves, until the configuration says something new of him.
+    """An operator changes what an agent can do or serves, until the configuration says something new of the agent.
 
     None leaves as it is.
     """
@@ -89,7 +89,7 @@ class AgentChangeAsked:
 
 @fact
 class OutsideCallStarted:
-    """The agent's phone is in a call that is not ours: it rings, is answered, or he dials out himself."""
+    """The agent's phone is in a call that is not ours: it rings, is answered, or the agent dials out."""
 
     agent_id: str
     leg: Leg

@@ -176,7 +176,7 @@ class CallPromoteAsked:
 
 @fact
 class CallSendAsked:
-    """An operator wants this agent to have the call: it waits for him alone for `for_ms`, then for all again."""
+    """An operator wants this agent to have the call: it waits for them alone for `for_ms`, then for all again."""
 
     call_id: str
     agent_id: str

@@ -25,7 +25,7 @@ from fsacd.core.rules import WrapUp
 
 
 def handle(world: World, event: AgentEvent) -> str | None:
-    """One wish of an agent, or of somebody for him. Returns why it was refused, or None."""
+    """One wish of an agent, or of somebody on their behalf. Returns why it was refused, or None."""
     agent = world.agents.get(event.agent_id)
     if agent is None or agent.removed:
         return f"there is no agent {event.agent_id!r}"
@@ -100,7 +100,7 @@ def _set_ready(world: World, agent: a.Agent, by: str) -> str | None:
 
 
 def _ask_for(world: World, agent: a.Agent, wish: a.LoggedOut | a.NotReady, by: str) -> str | None:
-    """A break or the end of work: at once if he is free for it, else remembered until he is."""
+    """A break or the end of work: at once if the agent is free for it, else remembered until they are."""
     match agent.state:
         case a.LoggedOut():
             return None if isinstance(wish, a.LoggedOut) else f"agent {agent.agent_id} is logged out"

@@ -14,7 +14,7 @@ _READY, _BUSY = a.Ready(), a.Busy()
 
 
 def ready(agent: a.Agent) -> a.Ready | a.Busy:
-    """What he is who wants calls: ready, unless his phone is in a call that is not ours."""
+    """The state of an agent who wants calls: ready, unless their phone is in a call that is not ours."""
     return _BUSY if agent.outside else _READY
 
 
@@ -26,7 +26,7 @@ def go_to(world: World, agent: a.Agent, contact: str) -> None:
 
 
 def become_free(world: World, agent: a.Agent, by: str = "") -> None:
-    """Nothing holds the agent any more: he gets what he asked for meanwhile, or is ready."""
+    """Nothing holds the agent any more: they get what they asked for meanwhile, or are ready."""
     wish, agent.then = agent.then, None
     roster.move(world, agent, a.LoggedOut() if agent.removed else wish or ready(agent), by)
     if agent.removed:
@@ -34,7 +34,7 @@ def become_free(world: World, agent: a.Agent, by: str = "") -> None:
 
 
 def hold_back(world: World, agent: a.Agent, reason: str, for_ms: int) -> None:
-    """An offer came to nothing: do not ring him for a while. A wish of his takes effect instead."""
+    """An offer came to nothing: do not ring the agent for a while. A break or log-out they asked for goes first."""
     if agent.then is not None or agent.removed or for_ms <= 0:
         become_free(world, agent)
     else:
@@ -52,7 +52,7 @@ def in_vain(world: World, agent: a.Agent, cause: Cause, limit: int) -> bool:
 
 
 def wrap_up(world: World, agent: a.Agent, for_ms: int, ends: WrapUp) -> None:
-    """A talk is over, and the agent's leg has ended (or he has work to do until long after its end)."""
+    """A talk is over, and the agent's leg has ended (or they have work to do until long after its end)."""
     agent.idle_since_ms = world.now_ms
     if for_ms <= 0 or agent.removed or isinstance(agent.then, a.LoggedOut):
         become_free(world, agent)
@@ -61,13 +61,13 @@ def wrap_up(world: World, agent: a.Agent, for_ms: int, ends: WrapUp) -> None:
 
 
 def wrap_up_until_leg_ends(world: World, agent: a.Agent, offer_id: str, give_up_ms: int) -> None:
-    """A talk is over and no work follows, but the agent's leg is still there: his phone would be busy."""
+    """A talk is over and no work follows, but the agent's leg is still there: their phone would be busy."""
     agent.idle_since_ms = world.now_ms
     roster.move(world, agent, a.WrappingUp(give_up_ms, offer_id))
 
 
 def leg_ended(world: World, agent: a.Agent, offer_id: str) -> None:
-    """A leg of his has ended: he is free, if that is what he waited for."""
+    """A leg of the agent has ended: they are free, if that is what they waited for."""
     if isinstance(agent.state, a.WrappingUp) and agent.state.leg == offer_id:
         become_free(world, agent)
 
@@ -76,10 +76,10 @@ def pause_over(world: World, agent_id: str) -> None:
     """Wrap-up or hold-back has run out."""
     agent = world.agents[agent_id]
     if isinstance(agent.state, a.WrappingUp) and agent.state.leg in world.offers:
-        # His leg is still asked to end: a daemon that was away has not done so yet, or its switch is away.
+        # The agent's leg is still asked to end: a daemon that was away has not done so yet, or its switch is away.
         world.timers.set("agent", agent_id, world.now_ms + _LEG_LOOK_MS)
     elif isinstance(agent.state, a.WrappingUp) and agent.state.ends is WrapUp.UNTIL_READY and agent.then is None:
-        # Only he could end it, and he seems to have forgotten: nobody knows whether he is there.
+        # Only the agent could end it, and they seem to have forgotten: nobody knows whether they are there.
         roster.move(world, agent, a.NotReady("wrap_up_not_ended"), "fsacd")
     else:
         become_free(world, agent)
@@ -124,13 +124,13 @@ _OUTSIDE_LIMIT = 16
 def configure(world: World, rules: dict[str, AgentRules]) -> None:
     """Take the agents of a new configuration; called while none of them is in the index.
 
-    An agent who is gone from it finishes his call first.
+    An agent who is gone from it finishes their call first.
     """
     for agent_id, agent in list(world.agents.items()):
         if agent_id in rules:
             if agent.contact == agent.rules.contact:
                 go_to(world, agent, rules[agent_id].contact)
-            # What was changed by hand holds until the configuration has something new to say of him.
+            # What was changed by hand holds until the configuration has something new to say of the agent.
             changed_by_hand = agent.rules != agent.configured
             if rules[agent_id] != agent.configured or not changed_by_hand or agent.removed:
                 agent.configured = rules[agent_id]

@@ -21,7 +21,7 @@ from fsacd.core.rules import ToExtension, ToHangup
 
 
 def queued(world: World, event: CallQueued) -> str | None:
-    """A caller announces himself, for the first time or again."""
+    """A caller is announced, for the first time or again."""
     # The music loop announces its caller every few seconds, so a known call is the ordinary case.
     known = world.calls.get(event.call_id)
     if known is not None:
@@ -210,7 +210,7 @@ def agent_hung_up(world: World, call: c.Call, offer: o.Offer) -> None:
 
 
 def _may_have_broken(world: World, call: c.Call, offer: o.Offer) -> bool:
-    """Whether the caller may be on his way back to the music, because there was no talk."""
+    """Whether the caller may be on the way back to the music, because there was no talk."""
     settle_ms = world.rules.limits.settle_ms
     if offer.talked_ms:
         return offer.talked_ms < settle_ms

@@ -101,15 +101,15 @@ def _offer_at_once(world: World) -> bool:
 def _offer_next(world: World, agent_id: str, looking: dict[str, None]) -> bool:
     """Make one offer between two who prefer each other, found by following the preferences from this agent on.
 
-    Usually that is this agent and his best call. If several became free at once, his best call may prefer another
+    Usually that is this agent and their best call. If several became free at once, that call may prefer another
     agent, who in turn may prefer another call: giving the call to either at sight would break the promise to the
-    other. If the preferences go round in a circle, each agent in it getting his best call is as good as any.
+    other. If the preferences go round in a circle, each agent in it getting their best call is as good as any.
     """
     passed: set[str] = set()
     while True:
         call_id = world.index.best_call(world.agents[agent_id])
         if call_id is None:
-            assert not passed, "a call that prefers an agent must suit him"
+            assert not passed, "a call that prefers an agent must suit that agent"
             return False
         call = world.calls[call_id]
         preferred_id = world.index.best_agent(call)

@@ -160,12 +160,12 @@ _LET_PASS_LIMIT = 256
 def withdraw(world: World, offer_id: str, reason: CancelReason) -> None:
     """End the agent's leg, ringing or answered; asked for again until the switch says that it has ended.
 
-    The agent is free only then: his phone may still ring. And he may still answer, so only then is it known what to
-    write down.
+    The agent is free only then: their phone may still ring. And they may still answer, so only then is it known what
+    to write down.
     """
     offer = world.offers[offer_id]
     if offer.answered_ms is not None:
-        # The agent had answered: his answer has no talk to show for it, and this says why.
+        # The agent had answered: the answer has no talk to show for it, and this says why.
         write(world, offer, _OUTCOMES[reason], str(CancelReason.BRIDGE_WINDOW))
     limits = world.rules.limits
     world.move_offer(offer, o.OfferEnding(reason, world.now_ms + limits.offer_grace_ms))
@@ -174,7 +174,7 @@ def withdraw(world: World, offer_id: str, reason: CancelReason) -> None:
 
 
 def talk_over(world: World, offer_id: str) -> None:
-    """Caller and agent have talked, and the caller's side is over. His leg should end by itself."""
+    """Caller and agent have talked, and the caller's side is over. The agent's leg should end by itself."""
     _end_talk(world, offer_id, OfferOutcome.ANSWERED, "talk")
 
 
@@ -248,7 +248,7 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
     if agent is None:
         return
     if not _holds(agent, offer):
-        # He has been in wrap-up since the caller hung up, and may be anywhere by now.
+        # The agent has been in wrap-up since the caller hung up, and may be in any state by now.
         agents.leg_ended(world, agent, offer.offer_id)
         return
     match offer.state:
@@ -320,7 +320,7 @@ def write_end(world: World, offer: o.Offer, end: OfferEnd) -> None:
             pass
         case o.OfferEnding(reason, _):
             if offer.answered_ms is not None:
-                # He answered while we took the call away from him.
+                # The agent answered while we took the call away from them.
                 write(world, offer, OfferOutcome.WITHDRAWN, str(CancelReason.LOST_RACE))
             else:
                 write(world, offer, _OUTCOMES[reason], str(reason))

@@ -81,7 +81,7 @@ def _condition(world: World, queue: str, condition: Condition, *, waits: bool = 
     """Where the queue sends its calls because the condition has held long enough; None if it has not."""
     overflow = overflow_rules(world.rules.queues[queue], condition)
     since_ms = world.staffing.since.get((condition, queue))
-    # Whoever would have to leave as soon as he waits need not join, either.
+    # A caller who would have to leave as soon as they wait need not join, either.
     if overflow is None or since_ms is None or not (overflow.waiting or (overflow.joining and not waits)):
         return None
     return (overflow.target, condition.value) if world.now_ms >= since_ms + overflow.after_ms else None
@@ -110,7 +110,7 @@ def arm(world: World, call: c.Call) -> None:
 
 
 def leave_or_remember(world: World, call: c.Call, target: Target, why: str) -> None:
-    """The call's time in this queue is over. A caller for whom an agent rings right now is not torn away from him."""
+    """The call's time in this queue is over. While an agent rings for it, it stays until the agent does not answer."""
     if isinstance(call.state, c.Waiting) and not call.orphan:
         send_on(world, call, target, why)
     else:

@@ -16,12 +16,12 @@ def add(world: World, rules: AgentRules) -> None:
     agent = a.Agent(rules.agent_id, rules, rules, contact=rules.contact, since_ms=world.now_ms)
     agent.load.away_since_ms = world.now_ms
     world.agents[agent.agent_id] = agent
-    world.decisions.remember(agent)  # that he served nobody until now
+    world.decisions.remember(agent)  # that they served nobody until now
     configure(world, agent, rules)
 
 
 def configure(world: World, agent: a.Agent, rules: AgentRules) -> None:
-    """Give the agent other rules. He must not be in the index."""
+    """Give the agent other rules. The agent must not be in the index."""
     # What the rules do not name is forgotten.
     resting = agent.not_ready_for = {queue: why for queue, why in agent.not_ready_for.items() if queue in rules.queues}
     services = []
@@ -151,7 +151,7 @@ def _let_look(world: World, agent: a.Agent) -> None:
 
 
 def show(agent: a.Agent) -> None:
-    """Let strategies see the agent as he is now that he becomes ready."""
+    """Let strategies see the agent as they are on becoming ready."""
     load = agent.load
     agent.facts = AgentFacts(
         agent.agent_id,
@@ -172,7 +172,7 @@ def _take_out(world: World, agent: a.Agent) -> None:
 
 
 def _count_work(world: World, agent: a.Agent, new: type[a.AgentState]) -> None:
-    """The agent leaves his state for one of this kind: add the interval to what he has done."""
+    """The agent leaves their state for one of this kind: add the interval to what they have done."""
     old, load, half_life_ms = type(agent.state), agent.load, world.rules.limits.counters_half_life_ms
     if new in a.WORKING:
         if old not in a.WORKING:

@@ -158,7 +158,7 @@ def connected(world: World, offer: o.Offer, since_ms: int) -> None:
 
 
 def _not_connected(world: World, offer: o.Offer) -> None:
-    """No bridge: end the agent's leg. The caller has kept his place; if he has gone, the switch will say so."""
+    """No bridge: end the agent's leg. The caller has kept their place; if they have gone, the switch will say so."""
     offers.withdraw(world, offer.offer_id, CancelReason.BRIDGE_WINDOW)
     calls.back_to_waiting(world, world.calls[offer.call_id])
 
@@ -199,7 +199,7 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
         event = replace(event, end=min(offer.legs_over.values(), key=_STRONGEST.index))
     state = offer.state
     if event.answered and offer.answered_ms is None:
-        offer.answered_ms = world.now_ms  # he picked up, and the leg ended before it could say so
+        offer.answered_ms = world.now_ms  # they picked up, and the leg ended before it could say so
     offer.talked_ms = event.talked_ms
     offers.write_end(world, offer, event.end)
     call = world.calls.get(offer.call_id)

@@ -1,8 +1,8 @@
 """What is remembered of decisions, so that they can be explained later without costing anything now.
 
 A decision is noted with what it knew of the call. What it knew of the agents is found by going back from the present:
-before an agent changes, what he was is noted with a number, and whoever explains decision n undoes all that was noted
-after it.
+before an agent changes, what they were is noted with a number, and whoever explains decision n undoes all that was
+noted after it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Moment(NamedTuple):
     services: tuple[Served, ...]
 
     def service(self, queue: str) -> Served | None:
-        """How he served this queue, if he did."""
+        """How the agent served this queue, if they did."""
         for served in self.services:
             if served.queue == queue:
                 return served
@@ -80,7 +80,7 @@ class Decisions:
     def __init__(self) -> None:
         self._moment = 0
         self._number = 0
-        # Number, agent, and the fields of his moment, one after the other: a tuple for each would live long enough to
+        # Number, agent, and the fields of that moment, one after the other: a tuple for each would live long enough to
         # cost the garbage collector more than it costs to make.
         self._moments: deque[Any] = deque(maxlen=_MOMENTS * _PARTS)
         self._decisions: OrderedDict[int, Decision] = OrderedDict()

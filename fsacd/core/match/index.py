@@ -1,6 +1,6 @@
 """Who waits and who is ready, kept in the order of the two keys. A copy of the truth that `check` proves.
 
-Each queue keeps its own (`queue_index`); what an agent does in all his queues, and calls that prefer one, are here.
+Each queue keeps its own (`queue_index`); what an agent does in all their queues, and calls that prefer one, are here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Indexed(NamedTuple):
 
 @dataclass(slots=True)
 class _Seat:
-    """An agent's seat in one of his queues: where he belongs there, found once for each version of its rows."""
+    """An agent's seat in one of their queues: where they belong there, found once for each version of its rows."""
 
     queue: QueueIndex
     served: Served
@@ -51,8 +51,8 @@ class Index:
         self._get_agent = get_agent
         self._rank_pool = rank_pool
         self._calls: dict[str, _Indexed] = {}
-        self._preferred: dict[str, dict[str, CallEntry]] = {}  # agent → calls that prefer him
-        # Ready agent → the lists he stands in and his entries there, alternating: flat, for there are many.
+        self._preferred: dict[str, dict[str, CallEntry]] = {}  # agent → calls that prefer this agent
+        # Ready agent → the lists that hold the agent and the entries there, alternating: flat, for there are many.
         self._agents: dict[str, list[Any]] = {}
         self._seats: dict[str, list[_Seat]] = {}
         # The call that a strategy ranked agents for last, how, and of how many candidates; for the explanation.
@@ -112,7 +112,7 @@ class Index:
     # --- agents ---
 
     def add_agent(self, agent: Agent) -> None:
-        """The agent is ready, in all his queues."""
+        """The agent is ready, in all their queues."""
         agent_id = agent.agent_id
         here = self._agents[agent_id] = []
         seats = self._seats.get(agent_id)
@@ -134,11 +134,11 @@ class Index:
         self._queues[queue].forget_rows()
 
     def forget_seats(self, agent_id: str) -> None:
-        """The agent's skills or queues have changed, or he is gone. He must not be ready here."""
+        """The agent's skills or queues have changed, or they are gone. The agent must not be ready here."""
         self._seats.pop(agent_id, None)
 
     def remove_agent(self, agent: Agent) -> None:
-        """The agent is not ready any more. Must be called before his rules or skills change."""
+        """The agent is not ready any more. Must be called before their rules or skills change."""
         agent_id = agent.agent_id
         here = iter(self._agents.pop(agent_id))
         for entries in here:
@@ -160,8 +160,8 @@ class Index:
     def best_call(self, agent: Agent) -> str | None:
         """The call this agent should get.
 
-        Calls nobody rings for go before those that want more to ring; then class, his rank for the queue, virtual
-        arrival, id (design law 8). Between calls of one queue its own order decides.
+        Calls nobody rings for go before those that want more to ring; then class, the agent's rank for the queue,
+        virtual arrival, id (design law 8). Between calls of one queue its own order decides.
         """
         best: tuple[bool, int, int, int, str] | None = None
         for served in agent.serves:
@@ -192,7 +192,7 @@ class Index:
     # --- the best agent for a call ---
 
     def best_agent(self, call: Call) -> str | None:
-        """The agent this call should get: the preferred one, else by how often he has let it pass, then his key."""
+        """The agent this call should get: the preferred one, else by how often they have let it pass, then by key."""
         preferred = call.preferred
         if preferred is not None:
             if preferred.agent_id in self._agents:

@@ -49,7 +49,7 @@ def group_of(call: Call, *, extra: bool) -> GroupKey:
 
 # The ready agents who have the required skills, apart by when they help: (delay, backup).
 Row = dict[tuple[int, bool], list[AgentEntry]]
-# Where an agent belongs whenever he is ready: the list, how his entry begins (rank, level) and what is required there.
+# Where an agent belongs when ready: the list, how their entry begins (rank, level) and what is required there.
 Place = tuple[list[AgentEntry], tuple[int, int], SkillLevels]
 
 
@@ -101,7 +101,7 @@ class QueueIndex:
     # --- agents ---
 
     def place(self, required: SkillLevels, agent: Agent, served: Served) -> Place | None:
-        """Where the agent belongs among those sorted for this requirement; None if he does not have the skills."""
+        """Where the agent belongs among those sorted for this requirement; None if they lack the skills."""
         level = agent.fit(required)
         if level is None:
             return None
@@ -113,7 +113,7 @@ class QueueIndex:
         return [place for required in self.ready if (place := self.place(required, agent, served))]
 
     def enter(self, agent: Agent, served: Served, places: list[Place], here: list[Any]) -> None:
-        """Put the agent into these places, and note in `here` each list and his entry in it. May raise PluginFailed."""
+        """Put the agent into these places, and note in `here` each list and the entry in it. May raise PluginFailed."""
         if not places:
             return
         facts, ordering = agent.facts, self.ordering

@@ -102,10 +102,10 @@ def _check_agents(world: World) -> None:
                 assert isinstance(world.offers[offer_id].state, o.OfferTalking)
                 assert world.offers[offer_id].call_id == call_id
             case a.Ready() | a.LoggedOut():
-                assert agent.then is None, "whoever is free has got what he asked for"
+                assert agent.then is None, "whoever is free has got what they asked for"
                 assert not agent.removed or isinstance(agent.state, a.LoggedOut)
             case a.WrappingUp(_, leg):
-                assert not leg or world.offers[leg].agent_id == agent_id, "he waits for a leg that is no more"
+                assert not leg or world.offers[leg].agent_id == agent_id, "the agent waits for a leg that is no more"
             case a.Busy():
                 assert agent.outside, "whoever is busy has a call that is not ours"
             case a.NotReady() | a.HeldBack():
@@ -155,7 +155,7 @@ def _keeps_open(agent: a.Agent, queue: str) -> bool:
 
 
 def _check_nobody_idle(world: World, seeking: list[c.Call], ready: dict[str, a.Agent]) -> None:
-    """No ready agent is idle while a call seeks whom he may take. Stated without the index, by looking at all pairs."""
+    """No ready agent is idle while a call they may take seeks one. Stated without the index: it looks at all pairs."""
     for call in seeking:
         moment = offers.moment_of_call(world, call)
         for agent_id, agent in ready.items():

@@ -66,7 +66,7 @@ def of_decision(world: World, decision: Decision) -> InParts[Explanation | None]
         preferred = decision.call.preferred
         told = f"the first of {count} eligible agents" if count > 1 else "no other could be"
         if preferred is not None and preferred.agent_id == chosen:
-            told = "the call waits for him alone" if preferred.alone else "he comes first for this caller"
+            told = "the call waits for them alone" if preferred.alone else "they come first for this caller"
         sentence = f"{chosen} was rung: {told}"
     else:
         sentence = f"{chosen} was rung: those before were wanted by other calls, which came first for them"

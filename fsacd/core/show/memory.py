@@ -32,7 +32,7 @@ from fsacd.core.timers import Timers
 
 @fact
 class AgentMemory:
-    """An agent. Rules of None are those that the configuration has for him."""
+    """An agent. Rules of None are those that the configuration has for them."""
 
     agent_id: str
     state: a.AgentState
