@@ -68,7 +68,7 @@ ALL = (
 
 
 def test_add_and_list(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A customer is written with all that is said of him, by his number without punctuation, and who did it."""
+    """A customer is written with all that is said of them, by their number without punctuation, and who did it."""
     assert run(config, "add", "+49 (30) 12-34", *ALL) == 0
     assert capsys.readouterr().out == (
         "added +49301234: priority 2; head start 90 s; skills french 3; agent 1001; language fr; name Zoë GmbH\n"
@@ -96,7 +96,7 @@ def test_add_again(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_remove(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A customer is removed by his number; one who is not there is refused in a sentence."""
+    """A customer is removed by their number; one who is not there is refused in a sentence."""
     assert run(config, "add", "0301234") == 0
     assert run(config, "remove", "030-1234") == 0
     assert run(config, "remove", "030-1234") == 1

@@ -155,7 +155,7 @@ def serve_one(sim: Sim, database: str, number: str) -> None:
 
 
 def test_a_call_from_the_announcement_to_its_row(sim: Sim, daemon: Daemon, database: str) -> None:
-    """An agent logs in from his phone, a caller waits, they talk, and the call is one row of history."""
+    """An agent logs in from their phone, a caller waits, they talk, and the call is one row of history."""
     log_in(sim, daemon)
     serve_one(sim, database, "4930000001")
     assert rows(database) == [("4930000001", "support", "answered", AGENT)]
@@ -211,7 +211,7 @@ def test_who_calls_again_has_their_old_place(sim: Sim, daemon: Daemon, database:
 
 
 def test_a_cut_link_loses_no_waiting_caller(sim: Sim, daemon: Daemon, database: str) -> None:
-    """The connections break while a caller waits: he keeps his place and is served."""
+    """The connections break while a caller waits: the caller keeps their place and is served."""
     sim.dial(SUPPORT, number="4930000004")
     await_true(lambda: daemon.get("api/v1/calls")["calls"], "the call waits")
     sim.tell(fault="drop")

@@ -70,11 +70,11 @@ def at_work(sim: Sim, daemon: Daemon) -> None:
     sim.dial("*31", user=RESTING)
     await_true(lambda: daemon.agent(RESTING) == "ready", "another is logged in")
     sim.dial("*341", user=RESTING)
-    await_true(lambda: daemon.agent(RESTING) == "not_ready", "he has a break")
+    await_true(lambda: daemon.agent(RESTING) == "not_ready", "that agent has a break")
     sim.dial("*31", user=COLLEAGUE)
     await_true(lambda: daemon.agent(COLLEAGUE) == "ready", "a third is logged in")
     sim.dial(SUPPORT, number="4930000002")
-    await_true(lambda: daemon.agent(COLLEAGUE) == "offered", "his phone rings")
+    await_true(lambda: daemon.agent(COLLEAGUE) == "offered", "the third agent's phone rings")
     for number in range(WAITING):
         sim.dial(SUPPORT, number=f"493000001{number}")
         expected = number + 3
@@ -113,7 +113,7 @@ def test_it_goes_on_serving(sim: Sim, daemon: Daemon) -> None:
     ringing = next(call for call in calls(daemon) if call["state"] == "offered")
     assert [ringing["id"]] == first
     sim.dial("*33", user=RESTING)
-    await_true(lambda: daemon.agent(RESTING) == "offered", "who comes back from his break is rung")
+    await_true(lambda: daemon.agent(RESTING) == "offered", "the agent who comes back from a break is rung")
     offered = [call["id"] for call in calls(daemon) if RESTING in call["agents"]]
     assert offered == second
 
@@ -124,7 +124,7 @@ def test_what_happened_meanwhile_is_found_out(sim: Sim, daemon: Daemon) -> None:
     sim.dial("*31", user=AGENT)
     await_true(lambda: daemon.agent() == "ready", "an agent is logged in")
     sim.dial(SUPPORT, number="4930000001")
-    await_true(lambda: daemon.agent() == "offered", "his phone rings")
+    await_true(lambda: daemon.agent() == "offered", "the agent's phone rings")
     sim.dial(SUPPORT, number="4930000002", hangs_up_ms=500)
     await_true(lambda: len(calls(daemon)) == 2, "another waits")
     daemon.process.send_signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A caller is erased while the daemon runs: afterwards neither the database nor any file of the daemon knows him."""
+"""A caller is erased while the daemon runs: then neither the database nor any file of the daemon knows them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def knows(daemon: Daemon, number: str) -> set[str]:
 
 
 def test_erased_everywhere(sim: Sim, daemon: Daemon, database: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The journal that names him is left behind with whom he talked with; the daemon killed now goes on without him."""
+    """The journal that names the caller is left behind; a daemon that is killed now goes on without them."""
     log_in(sim, daemon)
     serve_one(sim, database, CALLER)
     assert "journal" in knows(daemon, CALLER)
@@ -74,15 +74,15 @@ def test_erased_everywhere(sim: Sim, daemon: Daemon, database: str, capsys: pyte
 def test_after_his_call(
     sim: Sim, daemon: Daemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While he is in a call the command says so; the journal is left behind as soon as the call has ended."""
+    """During the caller's call the command says so; the journal is left behind as soon as the call has ended."""
     monkeypatch.setattr(cli_history, "_DAEMON_S", 1.0)
     sim.dial(SUPPORT, number=CALLER, hangs_up_ms=4_000)
-    await_true(lambda: daemon.get("api/v1/calls")["calls"], "he waits")
+    await_true(lambda: daemon.get("api/v1/calls")["calls"], "the caller waits")
     erase(daemon, CALLER)
     told = capsys.readouterr().out
     assert "when the caller's call has ended" in told
     assert daemon.get("api/v1/calls")["calls"]
-    await_true(lambda: "journal" not in knows(daemon, CALLER), "the journal does not know him any more")
+    await_true(lambda: "journal" not in knows(daemon, CALLER), "the journal does not know the caller any more")
 
 
 def test_without_a_daemon(sim: Sim, daemon: Daemon, database: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,5 +95,5 @@ def test_without_a_daemon(sim: Sim, daemon: Daemon, database: str, capsys: pytes
     assert "no daemon uses it; the next one leaves it behind" in capsys.readouterr().out
     assert knows(daemon, CALLER) == {"journal"}
     daemon.start()
-    await_true(lambda: not knows(daemon, CALLER), "no file knows him any more")
+    await_true(lambda: not knows(daemon, CALLER), "no file knows the caller any more")
     assert rows(database, "SELECT number FROM calls") == [("",)]

@@ -1,4 +1,4 @@
-"""Recognition: what a caller's number says of his call."""
+"""Recognition: what a caller's number says of their call."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_hidden_number_is_recognised_where_it_may_be_seen() -> None:
 
 
 def test_a_customer_without_a_name_goes_by_his_number() -> None:
-    """So that views and history can tell him."""
+    """So that views and history can name the customer."""
     event = Recognition([Customer("+49 30 1234")]).recognise(call())
     assert (event.customer, event.priority, event.head_start_ms) == ("+49301234", None, 0)
 

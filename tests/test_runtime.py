@@ -226,7 +226,7 @@ def test_a_sink_that_fails_stops_nothing(rig: Rig, capsys: pytest.CaptureFixture
 
 
 def test_the_snapshot_shows_the_state_after_the_last_step(rig: Rig) -> None:
-    """A reader never sees what was before his own change."""
+    """A reader never sees what was before their own change."""
     before = rig.runtime.snapshot()
     rig.serve_one()
     after = rig.runtime.snapshot()

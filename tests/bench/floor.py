@@ -77,7 +77,7 @@ class Floor:
     commands: Line
     free: deque[str]
     waiting: deque[tuple[str, str]] = field(default_factory=deque)  # a caller's leg and number
-    # The agent's leg: who it is, and whose call he is rung for.
+    # The agent's leg: who it is, and whose call they are rung for.
     legs: dict[str, tuple[str, tuple[str, str]]] = field(default_factory=dict)
 
     def handle(self, event: dict[str, Any]) -> None:

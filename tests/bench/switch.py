@@ -4,7 +4,7 @@ fsacd, mod_callcenter and a bare FIFO client (the floor) distribute in turn, eac
 differs in nothing else, with the same callers, agents and music. Two figures:
 
 - offer latency: a caller's ACK -> the INVITE to the agent for that call, with 1,100 ready agents and 20 calls/s;
-- idle gap: an agent's BYE -> his next INVITE, with 50 agents who answer after 300 ms and talk for 2 s, and 600 callers
+- idle gap: an agent's BYE -> their next INVITE, with 50 agents who answer after 300 ms and talk 2 s, and 600 callers
   at 50/s.
 
 The runs are interleaved, because a machine is not the same from minute to minute. Runs in which the host took the
@@ -70,7 +70,7 @@ def scenarios(*, short: bool) -> tuple[Scenario, Scenario]:
         ),
         Scenario(
             "idle gap",
-            "agent's BYE -> his next INVITE",
+            "agent's BYE -> their next INVITE",
             Load(agents=50, callers=200 if short else 600, rate=50, deadline_s=90),
             1,
             18 if short else 38,

@@ -57,7 +57,7 @@ def test_what_is_not_sip_is_no_packet() -> None:
 
 
 def test_offer_latency_is_from_the_first_ack_to_the_first_invite() -> None:
-    """Each caller's ACK is matched with the first INVITE that names him; who was not offered has no latency."""
+    """Each caller's ACK is matched with the first INVITE that names them; a caller not offered has no latency."""
     packets = [
         packet(10, 1, 3, "ACK", of="a"),
         packet(11, 1, 3, "ACK", of="b"),
@@ -70,7 +70,7 @@ def test_offer_latency_is_from_the_first_ack_to_the_first_invite() -> None:
 
 
 def test_an_idle_gap_is_from_an_agents_own_bye_to_his_next_invite() -> None:
-    """A gap begins with the first BYE that the agent sends and ends with his next INVITE, if there is one."""
+    """A gap begins with the first BYE that the agent sends and ends with their next INVITE, if there is one."""
     packets = [
         packet(10, 2, 3, "BYE", of="1001"),
         packet(11, 3, 2, "BYE", to="1002"),

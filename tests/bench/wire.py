@@ -180,7 +180,7 @@ class Ports:
 
 
 def offer_latencies(packets: Iterable[Packet], ports: Ports) -> list[float]:
-    """For each call, ms from the caller's ACK to the first INVITE to an agent that names him."""
+    """For each call, ms from the caller's ACK to the first INVITE to an agent that names the caller."""
     return [latency for _, latency in offer_moments(packets, ports)]
 
 
@@ -197,7 +197,7 @@ def offer_moments(packets: Iterable[Packet], ports: Ports) -> list[tuple[int, fl
 
 
 def idle_gaps(packets: Iterable[Packet], ports: Ports) -> list[float]:
-    """For each talk that an agent ended and another followed: ms from his BYE to his next INVITE."""
+    """For each talk that an agent ended and another followed: ms from the agent's BYE to their next INVITE."""
     ended: dict[str, int] = {}
     gaps = []
     for packet in packets:

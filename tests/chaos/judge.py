@@ -3,7 +3,7 @@
 What is promised, and what judges it:
 
 - one outcome for each call: `write` ("two outcomes"), `conclude` ("no outcome"); and the true one: `_history`
-- one live offer for each agent, as the switch has his legs: `_one_ring_each`, at every moment
+- one live offer for each agent, as the switch has their legs: `_one_ring_each`, at every moment
 - no leg or call that the other side knows nothing of after five seconds, no offer after twenty: `_limbo`, and
   `conclude` at the end
 - nobody rings for a caller who has gone: `_limbo`, after two seconds

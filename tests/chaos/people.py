@@ -57,7 +57,7 @@ def _agent(worker: Worker) -> AgentRules:
 
 @dataclass(slots=True)
 class Ring:
-    """One ring of an agent's phone, as he saw it."""
+    """One ring of an agent's phone, as the agent saw it."""
 
     agent_id: str
     uuid: str
@@ -89,7 +89,7 @@ class Hand(AgentPhone):
 
 @dataclass(slots=True)
 class Person(Customer):
-    """A caller, who knows how his call ended."""
+    """A caller, who knows how their call ended."""
 
     number: str = ""
     line: Line | None = None
@@ -126,13 +126,13 @@ class Person(Customer):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A caller's call that the switch ended, and not he."""
+    """A caller's call that the switch ended, and not the caller."""
 
     number: str
     call_id: str
     cause: str
     extension: str
-    talked_ms: int  # in his last talk; 0: he had none
+    talked_ms: int  # in the caller's last talk; 0: there was none
     at_us: int
 
 

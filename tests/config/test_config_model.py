@@ -292,7 +292,7 @@ customers:
 
 
 def test_every_word_of_an_agent_reaches_the_engine() -> None:
-    """Queues are a list, a map of ranks, or a map of blocks; the contact is his own or made from the template."""
+    """Queues are a list, a map of ranks, or a map of blocks; the contact is the agent's own or from the template."""
     text = """
 queues: {a: , b: , c: }
 agent_contact: sofia/internal/{agent}@10.0.0.1:5060;transport=tcp

@@ -57,7 +57,7 @@ def call_comes(adversary: Adversary, pick: Pick) -> None:
 
 
 def caller_hangs_up(adversary: Adversary, pick: Pick) -> None:
-    """A caller ends his leg, or hands his place over to another; the switch will tell."""
+    """A caller ends their leg, or hands their place over to another; the switch will tell."""
     if adversary.callers:
         call_id = pick.of(sorted(adversary.callers))
         adversary.end_caller(call_id, "NORMAL_CLEARING", transferred=pick.chance(6))
@@ -83,7 +83,7 @@ def caller_strays(adversary: Adversary, pick: Pick) -> None:
 
 
 def agent_reacts(adversary: Adversary, pick: Pick) -> None:
-    """An agent's phone rings: he answers or does not; answered: he may hang up."""
+    """An agent's phone rings: they answer or do not; after an answer, they may hang up."""
     if not adversary.legs:
         return
     offer_id = pick.of(sorted(adversary.legs))
@@ -135,7 +135,7 @@ def agent_rests(adversary: Adversary, pick: Pick) -> None:
 
 
 def shift_begins(adversary: Adversary, pick: Pick) -> None:
-    """Whoever has no call of his own comes to work, or back from his break, and every queue opens."""
+    """Every agent without a call of their own comes to work, or back from a break, and every queue opens."""
     for who in AGENTS:
         adversary.tell(e.AgentLoggedIn(who, "phone"))
         adversary.tell(e.AgentSetReady(who, "phone"))
@@ -144,7 +144,7 @@ def shift_begins(adversary: Adversary, pick: Pick) -> None:
 
 
 def agent_phones(adversary: Adversary, pick: Pick) -> None:
-    """An agent has a call of his own; such calls end, and both may be told late, twice, or never."""
+    """An agent has a call of their own; such calls end, and both may be told late, twice, or never."""
     if adversary.outside and pick.below(3):
         began = adversary.outside.pop(pick.below(len(adversary.outside)))
         adversary.facts.append(e.OutsideCallEnded(began.agent_id, began.leg))

@@ -15,7 +15,7 @@ from fsacd.core.rules import QueueRules, Rules, Sticky, StickyAgent
 from fsacd.core.views import AgentView, CallView
 from tests.core.tally import Tally
 
-# How an offer ended that he let pass: his phone rang, and nothing was taken from him.
+# How an offer ended that its agent let pass: their phone rang, and nothing was taken from them.
 LET_PASS = frozenset({"refused", "busy", "diverted", "no_answer", "unreachable", "hung_up", "cancelled"})
 
 
@@ -44,13 +44,13 @@ class CallBook:
     preferred: str | None = None
     reserved: str | None = None
     until_ms: int = 0  # of both
-    sent: bool = False  # to him, by an operator
+    sent: bool = False  # to the agent in `reserved`, by an operator
     last_rung: str | None = None  # whom it rang last in this queue
     unsure_last: bool = False
     offers: int = 0
     ring_began_ms: int = 0
     first_scope: tuple[int, int] | None = None  # rank and level of the first who rings in this round
-    first_required: dict[str, int] | None = None  # by what he was chosen; None: that has changed under his ringing
+    first_required: dict[str, int] | None = None  # what the first was chosen by; None: it changed since
     decisions: list[int] = field(default_factory=list)
     resumes: str = ""  # the abandoned call whose place it got
 
@@ -71,7 +71,7 @@ class PlaceBook:
 
 @dataclass
 class AgentBook:
-    """One agent, for as long as he is configured."""
+    """One agent, for as long as they are configured."""
 
     idle_since_ms: int = 0
     last_offered_ms: float = -math.inf
@@ -79,7 +79,7 @@ class AgentBook:
     state: str = "logged_out"
     tally: Tally = field(default_factory=Tally)
     legs: set[e.Leg] = field(default_factory=set)
-    # Offers in a row that he did not answer: since the last answer, and since anything that may begin a new count.
+    # Offers in a row that the agent left unanswered: since the last answer, and since anything that may begin a count.
     no_answers_most: int = 0
     no_answers_least: int = 0
 
@@ -136,7 +136,7 @@ class Books:
         return "longest_idle" if self.queue(queue).strategy.failed else self.queue_rules(queue).strategy
 
     def place(self, agent_id: str, queue: str) -> int:
-        """Where he stands in the configuration's list; who serves the queue by a live change stands behind it."""
+        """The agent's place in the configuration's list; who serves the queue by a live change stands behind it."""
         line_up = list(self.rules.agents)
         configured = agent_id in self.rules.agents and queue in self.rules.agents[agent_id].queues
         return line_up.index(agent_id) + (0 if configured else len(line_up))
@@ -208,7 +208,7 @@ class Books:
 
         That may have been before now: then steps hold already.
 
-        Whoever is moved by hand is moved for a reason: nobody comes first for him.
+        A caller who is moved by hand is moved for a reason: no agent comes first for them.
         """
         if queue != call.queue:
             call.last_rung = None
@@ -253,7 +253,7 @@ class Books:
 
 
 def lacks(levels: dict[str, int], required: dict[str, int]) -> set[str] | None:
-    """The required skills that he has not, or not well enough; None if there are none."""
+    """The required skills that an agent has not, or not well enough; None if there are none."""
     return {skill for skill, level in required.items() if levels.get(skill, 0) < max(level, 1)} or None
 
 

@@ -245,7 +245,7 @@ class Clerk:
             if view.agent_id not in self.books.agents:
                 self.books.agents[view.agent_id] = AgentBook(since_ms=view.since_ms)
             book = self.books.agents[view.agent_id]
-            assert book.since_ms == view.since_ms, f"{view.agent_id} has a gap in his history"
+            assert book.since_ms == view.since_ms, f"{view.agent_id} has a gap in their history"
             self._state(book, view, self._rung_at(view.contact, after))
             book.state = view.state
 
@@ -257,11 +257,11 @@ class Clerk:
 
     def _state(self, book: AgentBook, view: AgentView, rung: bool) -> None:
         if view.state == "ready":
-            assert not book.legs, f"{view.agent_id} is ready while his phone is in a call of his own"
-            assert not rung, f"{view.agent_id} is ready while his phone is in a call of ours"
-            assert not view.then, f"{view.agent_id} is ready, though he asked for {view.then}"
+            assert not book.legs, f"{view.agent_id} is ready while their phone is in a call of their own"
+            assert not rung, f"{view.agent_id} is ready while their phone is in a call of ours"
+            assert not view.then, f"{view.agent_id} is ready, though they asked for {view.then}"
         if view.state == "busy":
-            assert book.legs or rung, f"{view.agent_id} is busy without a call of his own"
+            assert book.legs or rung, f"{view.agent_id} is busy without a call of their own"
         if book.state == "wrapping_up" and view.state != "wrapping_up" and view.reason == "wrap_up_not_ended":
             assert view.state == "not_ready"
 

@@ -74,7 +74,7 @@ class Departures:
         if strict:
             up = {switch for switch, is_up in after.switches if is_up}
             for call in after.calls:
-                # A call that was sent to an agent waits for him, whatever it owes.
+                # A call that was sent to an agent waits for that agent, whatever it owes.
                 sent = self.books.calls[call.call_id].sent and call.reserved_for is not None
                 if call.state == "waiting" and call.leg is not None and call.leg.switch in up and not sent:
                     why = self.must_leave(call, after)
@@ -231,7 +231,7 @@ class Departures:
         assert (shown is None) == (not duty), f"{queue.name} shows an estimate of {shown} with {len(duty)} on duty"
         if shown is None or queue.name in self.answered:
             return
-        # Whoever cannot be reached, or waits for one agent alone, may be left out: he is in nobody's way.
+        # A call that cannot be reached, or waits for one agent alone, may be left out: it is in nobody's way.
         least, most = self._ahead(queue.name, after), length(queue.name, after)
         if shown == 0:
             assert least == 0
@@ -265,12 +265,12 @@ def origin(event: e.CallQueued, limit: str) -> str:
 
 
 def serves(agent: AgentView, queue: str) -> bool:
-    """Whether he counts for the queue's conditions."""
+    """Whether the agent counts for the queue's conditions."""
     return any(name == queue and not service.backup for name, service in agent.queues)
 
 
 def on_duty(agent: AgentView, queue: str) -> bool:
-    """Whether he will take calls of the queue again without being asked."""
+    """Whether the agent will take calls of the queue again without being asked."""
     return agent.state in ON_DUTY and not agent.then and queue not in dict(agent.not_ready_for)
 
 

@@ -13,7 +13,7 @@ from tests.core.books import Books
 
 NOT_SENT_MS = 1_000
 
-# What becomes of an agent who wants calls, and may be given one at once, or has one of his own.
+# What becomes of an agent who wants calls, and may be given one at once, or has one of their own.
 AT_WORK = frozenset({"ready", "offered", "busy"})
 
 
@@ -30,7 +30,7 @@ class Duties:
     """Judges agents' states. Called after the clerk has written the books."""
 
     books: Books
-    last_queue: dict[str, str] = field(default_factory=dict)  # agent → the queue he was rung for last
+    last_queue: dict[str, str] = field(default_factory=dict)  # agent → the queue they were rung for last
     work: dict[str, Work] = field(default_factory=dict)
 
     def take(self, event: e.Event | None, step: Step, before: Snapshot, after: Snapshot) -> None:
@@ -139,7 +139,7 @@ class Duties:
                 assert states[offer_id] == "ending", f"{event}, and {offer_id} is {states[offer_id]}"
 
     def _asked(self, event: e.Event | None, step: Step, was: dict[str, AgentView], after: Snapshot) -> None:
-        """What an agent asks for happens at once if he is free for it, is remembered, or is refused."""
+        """What an agent asks for happens at once if they are free for it, is remembered, or is refused."""
         if not isinstance(
             event, e.AgentLoggedIn | e.AgentSetReady | e.AgentSetNotReady | e.AgentLoggedOut | e.AgentEndedWrapUp
         ):
@@ -154,7 +154,7 @@ class Duties:
             case e.AgentSetReady() | e.AgentEndedWrapUp() if before.state == "wrapping_up" and work is not None:
                 same = rules is not None and self._work_of(event.agent_id, rules).mode is work.mode
                 if same and work.for_ms and work.mode is WrapUp.FIXED:
-                    # Whoever has asked for a break may think better of it, and goes on with his work.
+                    # An agent who has asked for a break may think better of it, and goes on with their work.
                     reconsidered = bool(before.then) and now.state == "wrapping_up" and not now.then
                     assert reconsidered or "fixed" in (step.refused or ""), f"{event} was not refused"
                 elif same and work.mode is not WrapUp.FIXED:

@@ -24,16 +24,16 @@ class Ledger:
     ended: Counter[str] = field(default_factory=Counter)
     rung: dict[str, str] = field(default_factory=dict)  # every offer ever made → its agent
     closed: Counter[str] = field(default_factory=Counter)
-    ringing: dict[str, str] = field(default_factory=dict)  # agent → his offer that is not closed
+    ringing: dict[str, str] = field(default_factory=dict)  # agent → their offer that is not closed
     legs: dict[str, tuple[str, int]] = field(default_factory=dict)  # offers that are closed, but whose leg may be there
     legs_ended: set[str] = field(default_factory=set)
     away: set[str] = field(default_factory=set)  # calls of which sight was lost: they may be announced again
-    since: dict[str, int] = field(default_factory=dict)  # agent → when his present interval began
+    since: dict[str, int] = field(default_factory=dict)  # agent → when their present interval began
 
     def take(self, event: e.Event | None, step: Step, after: Snapshot, queued: Mapping[str, e.CallQueued]) -> None:
         """One step."""
         if isinstance(event, e.OfferEnded):
-            # His leg has ended, though what to write of a very short talk may not be known yet.
+            # The agent's leg has ended, though what to write of a very short talk may not be known yet.
             self.ringing = {agent: offer for agent, offer in self.ringing.items() if offer != event.offer_id}
         self._legs(event, step, after.now_ms)
         self._records(step, after.now_ms, queued)
@@ -69,7 +69,7 @@ class Ledger:
                     self._offer_closed(record)
                 case _:
                     pass
-        # After the records: an agent freed and rung in one step has his old offer closed in it.
+        # After the records: an agent freed and rung in one step has their old offer closed in it.
         for command in step.commands:
             if isinstance(command, k.RingAgent):
                 assert command.offer_id not in self.rung, "an offer is made once"
@@ -125,12 +125,12 @@ class Ledger:
         times = (record.started_ms, record.answered_ms, record.connected_ms, record.ended_ms)
         known = [at_ms for at_ms in times if at_ms is not None]
         assert known == sorted(known), f"times out of order: {record}"
-        # An agent who answered has a talk, or the name of what took it from him.
+        # An agent who answered has a talk, or the name of what took it from them.
         if record.answered_ms is not None:
             assert record.reason in {"talk", "bridge_window", "lost_race"}, record
 
     def _legs(self, event: e.Event | None, step: Step, now_ms: int) -> None:
-        """Nobody is rung while his last leg is still there, unless he asks for it or it was waited for in vain."""
+        """No agent is rung while their last leg is there, unless they ask for it or it was waited for in vain."""
         closed = [record for record in step.records if isinstance(record, r.OfferClosed)]
         self.legs |= {c.offer_id: (c.agent_id, now_ms) for c in closed if c.offer_id not in self.legs_ended}
         if isinstance(event, e.OfferEnded):

@@ -147,7 +147,7 @@ class Order:
                 yield other
 
     def _got_better(self, decision: Decision, agent_id: str) -> bool:
-        """Whether this step gave the agent a call that he would rather have."""
+        """Whether this step gave the agent a call that they would rather have."""
         for later in decision.later:
             if later.agent_id == agent_id and later.call_id != decision.call_id:
                 return later.scene.choice(agent_id, (later.call_id, decision.call_id)) == later.call_id
@@ -187,7 +187,7 @@ class Order:
     # --- nobody is left ---
 
     def nobody_idle(self, scene: Scene, other: Scene) -> None:
-        """No ready agent is left whom a call wants that he may take, as seen at either of two times."""
+        """No ready agent is left who may take a call that wants one, as seen at either of two times."""
         for call_id in scene.wanting():
             if call_id in scene.leaving or not other.wants(call_id):
                 continue
@@ -202,7 +202,7 @@ class Order:
             if decision.scene.rings.get(decision.call_id) or self._ordered_otherwise(first.queue):
                 continue
             if self.books.preferred(first, scene.at_ms) == decision.agent_id:
-                continue  # his own agent, who may be nobody else's
+                continue  # the caller's own agent, who may be nobody else's
             for call_id in scene.wanting():
                 left = self.books.calls[call_id]
                 if self._alike(first.queue, decision.call_id, call_id, scene) and not scene.rings.get(call_id):

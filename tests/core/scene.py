@@ -48,10 +48,10 @@ class Scene:
             self._required[call_id] = self.books.required(call, self.at_ms)
         return self._required[call_id]
 
-    # --- may he? ---
+    # --- may the agent? ---
 
     def why_not(self, call_id: str, agent_id: str) -> WhyNot | None:
-        """The first reason why this agent is not rung for this call, or None if he may be."""
+        """The first reason why this agent is not rung for this call, or None if they may be."""
         call, agent = self.books.calls[call_id], self.agents[agent_id]
         if self.books.reserved(call, self.at_ms) not in {None, agent_id}:
             return WhyNot.RESERVED
@@ -64,7 +64,7 @@ class Scene:
         return self._not_one_of_many(call, agent) or rests or state or self._out_of_scope(call_id, agent_id)
 
     def _not_one_of_many(self, call: CallBook, agent: AgentView) -> WhyNot | None:
-        """Why he may not be rung for it as others may."""
+        """Why this agent may not be rung for it as others may."""
         service = dict(agent.queues).get(call.queue)
         if service is None or lacks(dict(agent.skills), self.required(call)) is not None:
             return WhyNot.SKILL
@@ -101,7 +101,7 @@ class Scene:
         return WhyNot.SCOPE if self.scope(call_id, agent_id) != call.first_scope else None
 
     def open_scope(self, call_id: str) -> bool:
-        """Whether what the first who rings was chosen by has changed, so that it is open who belongs beside him."""
+        """Whether what the first agent was chosen by has changed, so that it is open who may ring beside them."""
         call = self.books.calls[call_id]
         changed = call.first_required != self.required(call)
         return bool(self.rings.get(call_id)) and (
@@ -145,19 +145,19 @@ class Scene:
     # --- which agent? ---
 
     def level(self, call: CallBook, agent: AgentView) -> int:
-        """The lowest of his levels in the required skills, if the queue goes by it; 0 if they are not enough."""
+        """The agent's lowest level in the required skills, if the queue goes by it; 0 if they are not enough."""
         required, levels = self.required(call), dict(agent.skills)
         if not self.books.queue_rules(call.queue).level_first or lacks(levels, required) is not None:
             return 0
         return min((levels[skill] for skill in required), default=0)
 
     def rank(self, call: CallBook, agent: AgentView) -> int:
-        """His rank for the call's queue; 1 if he does not serve it."""
+        """The agent's rank for the call's queue; 1 if they do not serve it."""
         service = dict(agent.queues).get(call.queue)
         return service.rank if service is not None else 1
 
     def scope(self, call_id: str, agent_id: str) -> tuple[int, int]:
-        """His rank and level for the call."""
+        """The agent's rank and level for the call."""
         call, agent = self.books.calls[call_id], self.agents[agent_id]
         return self.rank(call, agent), self.level(call, agent)
 
@@ -199,7 +199,7 @@ class Scene:
     def known(self, agent_id: str, queue: str) -> meaning.Known:
         """What strategies may go by, computed anew."""
         book, half_life_ms = self.books.agent(agent_id), self.books.rules.limits.counters_half_life_ms
-        # One clock for all: whoever is ready fades as everybody does, so his sums of any one moment will do.
+        # One clock for all: the sums of a ready agent fade as everybody's do, so those of any one moment will do.
         ready_for_ms = self.at_ms - book.since_ms
         return meaning.Known(
             idle_since_ms=book.idle_since_ms,
@@ -239,7 +239,7 @@ class Scene:
                 raise AssertionError(f"nobody has said what {name} means")
 
     def choice(self, agent_id: str, call_ids: Collection[str]) -> str | None:
-        """Which of these calls, all of which he may take, the agent gets."""
+        """Which of these calls, all of which the agent may take, they get."""
         alone = [call_id for call_id in call_ids if not self.rings.get(call_id)]
         best: dict[str, str] = {}
         rivals: list[str] = []

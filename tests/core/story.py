@@ -23,7 +23,7 @@
     3     offer anna/1 talks                    answered and connected
     3     offer anna/1 forks 2                  then `answered on 2`, `ended busy on 1 of 2` (answered, untold)
     9     call anna over                        the caller hangs up, and the agent's leg ends
-    9     history 1001 desk calls=2 rings=2s talks=30s     calls to a queue that is his alone, one after the other
+    9     history 1001 desk calls=2 rings=2s talks=30s     calls to a queue that is theirs alone, one after another
     9     reload agent 1001 sales; without queue support
     9     show                                  the calls and agents as the engine shows them; or of one: show anna
     9     explain anna                          each decision about the call, and why it still waits
@@ -149,7 +149,7 @@ class _Teller:
             call_id = f"{queue}-{at_ms}-{number}"
             yield from self._facts(at_ms, f"call {call_id} queues {queue}")
             rings = [k.agent_id for k in self.driver.steps[-1].commands if isinstance(k, RingAgent)]
-            assert [agent_id] == rings, f"{queue} is not the desk of {agent_id} alone, or he is not ready: {rings}"
+            assert [agent_id] == rings, f"{queue} is not the desk of {agent_id} alone, or they are not ready: {rings}"
             at_ms += milliseconds(given["rings"])
             yield from self._pass(at_ms, at_ms)
             if "talks" in given:
@@ -160,7 +160,7 @@ class _Teller:
                 at_ms += milliseconds(given.get("wraps_up", "0"))
                 yield from self._pass(at_ms, at_ms)
             else:
-                # He refuses it, and the caller gives up.
+                # The agent refuses it, and the caller gives up.
                 yield from self._facts(at_ms, f"offer {call_id}/1 ended refused", f"call {call_id} gone")
 
     def _pass(self, at_ms: int, line_ms: int) -> Iterator[str]:
@@ -372,7 +372,7 @@ def _agent_fact(agent_id: str, words: list[str], by: str) -> e.Event:
             skills, queues = agent_entries(entries)
             return e.AgentChangeAsked(agent_id, by, skills, None if queues is None else MappingProxyType(queues))
         case [("dials" | "hangs_up") as word, *rest]:
-            # `dials home@fs2`: which of his own calls, and on which switch. `dials anna/1`: a colleague's offer.
+            # `dials home@fs2`: which call of the agent's own, on which switch. `dials anna/1`: a colleague's offer.
             uuid, _, switch = (rest[0] if rest else "home").partition("@")
             leg = e.Leg(switch or "fs1", _offer_id(uuid) if "/" in uuid else f"leg-{agent_id}-{uuid}")
             return e.OutsideCallStarted(agent_id, leg) if word == "dials" else e.OutsideCallEnded(agent_id, leg)

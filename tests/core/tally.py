@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-# States in which the clock of duty stands still, and those in which he works.
+# States in which the clock of duty stands still, and those in which an agent works.
 OFF_DUTY = frozenset({"logged_out", "not_ready"})
 WORK = frozenset({"offered", "talking", "wrapping_up"})
 
@@ -20,7 +20,7 @@ NOTHING = -math.inf
 
 @dataclass
 class Tally:
-    """One agent's. Times are milliseconds of his clock of duty."""
+    """One agent's. Times are milliseconds of their clock of duty."""
 
     duty_ms: int = 0
     calls: list[int] = field(default_factory=list)
@@ -28,7 +28,7 @@ class Tally:
     work: list[Span] = field(default_factory=list)
 
     def spent(self, state: str, for_ms: int) -> None:
-        """He was so long in this state."""
+        """The agent was in this state for so long."""
         if state in OFF_DUTY:
             return
         begun_ms = self.duty_ms
@@ -39,11 +39,11 @@ class Tally:
             self.work.append((begun_ms, self.duty_ms))
 
     def answered(self) -> None:
-        """He has just been connected with a caller."""
+        """The agent has just been connected with a caller."""
         self.calls.append(self.duty_ms)
 
     def recent_calls(self, ready_for_ms: int, half_life_ms: int) -> float:
-        """The calls, on a scale of doublings, after he has been ready for so long since `duty_ms`."""
+        """The calls, on a scale of doublings, after the agent has been ready for so long since `duty_ms`."""
         return self._sum(ready_for_ms, half_life_ms, ((at_ms, 1.0) for at_ms in self.calls))
 
     def recent_talk(self, ready_for_ms: int, half_life_ms: int) -> float:

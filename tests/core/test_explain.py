@@ -54,7 +54,7 @@ class Day:
             acts.call_comes(self.adversary, Pick(self.dice.getrandbits(64)))
 
     def phone(self, pick: Pick) -> None:
-        """Something becomes of one agent's phone: he refuses, answers and is connected, hangs up, or its leg ends."""
+        """One agent's phone changes: they refuse it, answer it and are connected, or hang up; or its leg ends."""
         offers = self.adversary.oracle.before.offers
         if not offers:
             return

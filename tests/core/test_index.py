@@ -153,7 +153,7 @@ def test_the_best_agent_for_a_call() -> None:
 
 
 def test_who_has_let_the_call_pass() -> None:
-    """How often an agent has let this very call pass goes before his rank."""
+    """How often an agent has let this very call pass goes before their rank."""
     rules = rules_of(
         queue("support"), agent("a", "support"), agent("b", "support"), agent("c", ("support", Service(rank=2)))
     )
@@ -169,7 +169,7 @@ def test_longest_idle_first() -> None:
 
 
 def test_a_reserved_call() -> None:
-    """A call that is reserved for an agent is his alone, whether he serves its queue or not, and by the usual key."""
+    """A reserved call is its agent's alone, whether they serve its queue or not, and is ranked by the usual key."""
     rules = rules_of(queue("support"), queue("sales"), agent("a", "support"), agent("b", "sales"))
     built = Built(rules)
     reserved = make_call("reserved", "support", 500)

@@ -106,7 +106,7 @@ def test_a_lost_call_that_turns_up_again_is_served(loss: Event, state: str, *, r
 
 
 def test_who_talks_with_somebody_else_is_not_taken_out_of_his_talk() -> None:
-    """A late announcement of a caller who talks where we did not send him is of the time before."""
+    """A late announcement of a caller who talks where we did not send them is of the time before."""
     engine = Engine(Rules({"support": QueueRules("support")}, {}), shipped())
     engine.handle(CallQueued(CALL, "support", 0, OWN), 0)
     engine.handle(CallLost(CALL, Elsewhere.TALKS_UNSEEN), 10)

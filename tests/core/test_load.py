@@ -56,7 +56,7 @@ def test_years_do_not_overflow() -> None:
 
 
 def test_nothing_fades_while_he_is_away() -> None:
-    """Off duty the past moves along: what was worth one call when he left is worth one call when he is back."""
+    """Off duty nothing fades: what was worth one call when an agent left is worth one call when they are back."""
     load = Load(calls=plus_call(NOTHING, 0, HOUR_MS), away_since_ms=None)
     load.leave(HOUR_MS)
     load.leave(2 * HOUR_MS)  # told again

@@ -59,7 +59,7 @@ def test_rounding_decides_nothing() -> None:
 
 
 def test_a_round_begins_behind_the_last_one() -> None:
-    """Whoever stands behind the last one rung goes before whoever stands before him, and he himself goes last."""
+    """The agents behind the last one rung go first, then those before that one, and the one last rung goes last."""
     known = [Known(0, 0, 0.0, 0.0, 0.0, place, ()) for place in range(4)]
     order = sorted(range(4), key=lambda place: key_of("top_down", known[place], (), 1))
     assert order == [2, 3, 0, 1]
@@ -86,6 +86,6 @@ def test_steps_hold_together() -> None:
 
 
 def test_what_an_agent_lacks() -> None:
-    """A skill at too low a level is lacking as much as one he has not."""
+    """An agent lacks a skill at too low a level as much as one that they do not have."""
     assert {"english", "german"} == lacks({"german": 2}, {"german": 3, "english": 1})
     assert lacks({"german": 3}, {"german": 3}) is None

@@ -25,7 +25,7 @@ LEVELS = st.dictionaries(st.sampled_from(("de", "en", "fr")), st.integers(min_va
     ],
 )
 def test_fit(required: SkillLevels, skills: dict[str, int], expected: int | None) -> None:
-    """An agent fits by the lowest of his levels in the required skills, and not at all if one is missing or too low."""
+    """An agent fits by their lowest level in the required skills, and not at all if one is missing or too low."""
     assert expected == fit(required, skills)
 
 

@@ -100,7 +100,7 @@ def test_random_is_fair() -> None:
 
 
 def test_weighted_random_gives_shares() -> None:
-    """Of 800 calls, each agent rings for his share of the weights, give or take four standard deviations."""
+    """Of 800 calls, each agent rings for their share of the weights, give or take four standard deviations."""
     counted = first_rung("weighted_random", 800, {"a": 1, "b": 1, "c": 2, "d": 4})
     for agent_id, expected in (("a", 100), ("b", 100), ("c", 200), ("d", 400)):
         share = expected / 800

@@ -1,4 +1,4 @@
-"""An agent's phone as he uses it: it registers, and he dials feature codes on it. Both with digest authentication."""
+"""An agent's phone as the agent uses it: it registers and dials feature codes. Both with digest authentication."""
 
 from __future__ import annotations
 

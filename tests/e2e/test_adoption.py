@@ -101,7 +101,7 @@ def test_a_crash_of_the_switch_costs_recovered_callers_nothing(workplace: Path, 
         assert waiting(floor) == ["4930202", "4930203", "4930204"]
         assert state(floor) == "talking"
         floor.phones.hang_up("1001")
-        await_true(lambda: state(floor) == "ready", 5, "he is ready")
+        await_true(lambda: state(floor) == "ready", 5, "the agent is ready")
         assert sorted(before)[1:] == waiting(floor)
     finally:
         floor.stop()
@@ -114,7 +114,7 @@ def test_who_is_not_recovered_is_lost(workplace: Path, tracking: RealSwitch) -> 
         floor.call("4930301", "support")
         floor.talk(floor.ring("4930301"))
         floor.call("4930302", "nobody")
-        await_true(lambda: waiting(floor) == ["4930302"], 5, "he waits")
+        await_true(lambda: waiting(floor) == ["4930302"], 5, "the caller waits")
         tracking.kill()
         tracking.start()
         await_true(lambda: state(floor) == "ready", BACK_S, "the agent is ready again")

@@ -73,7 +73,7 @@ def test_calls_that_are_never_acknowledged_ring_nobody(workplace: Path, switch: 
     real = place(workplace / "real", "caller.xml", [f"{VIP};queue-support;9;0;"], switch.trunk_port)
     real.wait(60)
     assert [line.strip() for line in real.log] == [f"{VIP} released"]
-    # Each announces himself again every ten seconds, until the switch ends what was not acknowledged for 32 s.
+    # Each call is announced again every ten seconds, until the switch ends what was not acknowledged for 32 s.
     await_true(lambda: channels(switch) == 0, 60, "the switch has given them up")
     assert total(daemon, "fsacd_calls_offered") == 1
     assert total(daemon, "fsacd_offers") == 1
@@ -162,7 +162,7 @@ def test_a_number_that_is_not_believed_is_nobody_s(
     }
     caller = [f"{STRANGER};queue-support{mark};9;0;"]
     sipp = place(workplace / "spoofer", "caller.xml", caller, switch.trunk_port, **claim)
-    await_true(lambda: daemon.get("calls")["calls"], 30, "he waits")
+    await_true(lambda: daemon.get("calls")["calls"], 30, "the caller waits")
     (call,) = daemon.get("calls")["calls"]
     assert (call["number"], call["number_believed"]) == (VIP, believed)
     gets = (call["priority"], call["head_start_seconds"], call["customer"], call["required_skills"])

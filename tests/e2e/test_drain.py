@@ -62,6 +62,6 @@ def test_an_upgrade_costs_nobody_anything(workplace: Path, switch: RealSwitch, s
 
 
 def waiting(floor: Floor) -> list[str]:
-    """Everybody who does not talk, in order, as long as no phone that was rung for him is answered."""
+    """All callers who do not talk, in order, as long as no phone that was rung for them is answered."""
     calls = floor.daemon.get("calls?limit=1000")["calls"]
     return [call["number"] for call in calls if call["state"] != "talking" and call["number"] != "4930101"]

@@ -47,12 +47,12 @@ def daemon(workplace: Path, switch: RealSwitch) -> Iterator[Daemon]:
 
 
 def becomes(daemon: Daemon, agent: str, state: str) -> None:
-    """The phone is in a call until the switch has hung up, and its agent busy: his state shows a moment after that."""
+    """The phone is in a call, and its agent busy, until the switch has hung up: the state shows a moment after that."""
     await_true(lambda: daemon.agents()[agent]["state"] == state, 5, f"{agent} is {state}")
 
 
 def test_a_working_day(daemon: Daemon, desk: Desk, workplace: Path) -> None:
-    """He logs in, takes a call, asks for a break during it, gets it after wrap-up, comes back and goes home."""
+    """An agent logs in, takes a call, asks for a break during it, gets it after wrap-up, comes back and goes home."""
     assert desk.dial(AGENT, "*31") == YES
     becomes(daemon, AGENT, "ready")
 
@@ -63,7 +63,7 @@ def test_a_working_day(daemon: Daemon, desk: Desk, workplace: Path) -> None:
     assert (during["state"], during["then"]) == ("talking", "not_ready 5")
 
     await_true(lambda: daemon.agents()[AGENT]["state"] == "wrapping_up", 10, "the agent wraps up")
-    await_true(lambda: daemon.agents()[AGENT]["state"] == "not_ready", 10, "the agent has his break")
+    await_true(lambda: daemon.agents()[AGENT]["state"] == "not_ready", 10, "the agent has their break")
     assert daemon.agents()[AGENT]["reason"] == "5"
     callers.wait(10)
     assert callers.log[-1].split() == ["4930123", "released"]
@@ -100,7 +100,7 @@ def test_a_wrong_password_gets_nowhere(daemon: Daemon, desk: Desk) -> None:
 
 
 def test_acting_for_another_needs_his_pin(daemon: Daemon, desk: Desk) -> None:
-    """With the colleague's PIN he is logged in; with a wrong one he is not."""
+    """With the colleague's PIN the colleague is logged in; with a wrong one they are not."""
     assert desk.dial(AGENT, f"*31*{COLLEAGUE}", pin="8888") == NO
     assert daemon.agents()[COLLEAGUE]["state"] == "logged_out"
     assert desk.dial(AGENT, f"*31*{COLLEAGUE}", pin="7777") == YES
@@ -109,7 +109,7 @@ def test_acting_for_another_needs_his_pin(daemon: Daemon, desk: Desk) -> None:
 
 
 def test_nobody_acts_for_an_agent_without_pin(daemon: Daemon, desk: Desk) -> None:
-    """An agent who has no PIN is his own master, whatever is typed."""
+    """Nobody else acts for an agent who has no PIN, whatever is typed."""
     assert desk.dial(AGENT, f"*31*{PRIVATE}", pin="1111") == NO
     assert daemon.agents()[PRIVATE]["state"] == "logged_out"
 

@@ -41,7 +41,7 @@ class Office:
         await_true(lambda: self.state(agent_id) == state, within_s, f"{agent_id} is {state}")
 
     def dials(self, agent_id: str, number: str, gives_up_ms: int = 20_000, talk_ms: int = 20_000) -> Sipp:
-        """He calls somebody from his phone."""
+        """The agent calls somebody from their phone."""
         place = Path(tempfile.mkdtemp(dir=self.workplace))
         phones._write_csv(place, "phones.csv", [f"{agent_id};{_password(agent_id)};{number}"])
         words = ["-inf", "phones.csv", "-m", "1", f"127.0.0.1:{self.switch.agent_port}"]
@@ -84,7 +84,7 @@ def office(workplace: Path, switch: RealSwitch) -> Iterator[Office]:
 
 
 def test_an_agent_who_dials_out_is_not_rung(office: Office) -> None:
-    """He is busy from the moment he dials; the caller waits, and reaches him when he has hung up."""
+    """An agent is busy from the moment they dial; the caller waits, and reaches them when they have hung up."""
     assert office.desk.dial(AGENT, "*31") == YES
     office.becomes(AGENT, "ready")
     own = office.dials(AGENT, f"outside-{office.phones.port}", talk_ms=4_000)
@@ -101,7 +101,7 @@ def test_an_agent_who_dials_out_is_not_rung(office: Office) -> None:
 
 
 def test_the_other_agent_gets_the_caller(office: Office) -> None:
-    """Of two, the one who has a call of his own is passed over, although he has been idle for longer."""
+    """Of two agents, the one who has a call of their own is passed over, although they have been idle for longer."""
     assert office.desk.dial(AGENT, "*31") == YES
     assert office.desk.dial(COLLEAGUE, "*31") == YES
     office.dials(AGENT, f"outside-{office.phones.port}")

@@ -25,7 +25,7 @@ ON_TIME_S = 0.25
 @pytest.fixture
 def floor(workplace: Path, switch: RealSwitch) -> Iterator[Floor]:
     config: dict[str, Any] = {
-        # Without anything that says otherwise Cara rings first: she stands before Ben.
+        # Without anything that says otherwise Cara rings first: Cara stands before Ben.
         "defaults": {"wrap_up": "0s", "ring_timeout": "60s", "strategy": "round_robin"},
         "queues": {
             "service": {},
@@ -53,7 +53,7 @@ def floor(workplace: Path, switch: RealSwitch) -> Iterator[Floor]:
 
 
 def test_who_goes_first(floor: Floor) -> None:
-    """A VIP, known by his number, overtakes who came before him; a supervisor lets the last one overtake the others."""
+    """A VIP, known by number, overtakes who came before; a supervisor lets the last one overtake the others."""
     floor.daemon.post("agents/anna/login")
     floor.daemon.post("agents/anna/not-ready", reason="lunch")
     for number in ("49301", "49302", VIP, "49303"):
@@ -74,7 +74,7 @@ def test_who_goes_first(floor: Floor) -> None:
 
 
 def test_the_last_agent(floor: Floor) -> None:
-    """A caller gets the agent he talked with last; told to wait for him, he waits, although another agent is free."""
+    """A caller gets the agent they talked with last; told to wait for that agent, they do, though another is free."""
     calls(floor, FRIEND, "friends")
     assert serves(floor, FRIEND) == "ben"
     floor.daemon.post("agents/cara/login")
@@ -109,14 +109,14 @@ def test_steps_come_on_time(floor: Floor) -> None:
 
 
 def calls(floor: Floor, number: str, queue: str) -> Dialog:
-    """He calls the queue, and the daemon knows of it: whoever calls next comes later."""
+    """A caller calls the queue, and the daemon knows of it: whoever calls next comes later."""
     caller = floor.call(number, queue)
     floor.call_of(number)
     return caller
 
 
 def serves(floor: Floor, number: str, count: int = 1) -> str:
-    """Who is rung for the caller, the how many-th time; he answers, talks a little and is ready again."""
+    """The agent who is rung for the caller's ring of this count; they answer, talk a little and are ready again."""
     ring = floor.ring(number, count)
     talk(floor, ring)
     return ring.user

@@ -1,8 +1,8 @@
 """Each strategy on a real switch: whose phones get INVITEs, in which order, written by hand.
 
 The story is the one of tests/core/scenarios/strategy_*.txt in seconds instead of minutes, told for all strategies at
-once: each has a queue, six agents and five callers of its own. The agents have worked before, each at a desk where he
-alone takes calls, so that every strategy sees them in another order:
+once: each has a queue, six agents and five callers of its own. The agents have worked before, each at a desk where they
+alone take calls, so that every strategy sees them in another order:
 
     talk ended last        1004 1002 1005 1003 1001
     rung last              1002 1003 1001 1004 1005
@@ -33,7 +33,7 @@ from tests.e2e.rig.sip import Dialog
 from tests.e2e.rig.switch import RealSwitch
 
 # Anna is refused by everybody of the first rank, and gives up. Bert and Cora talk with the first who rings. Dora comes
-# while 1001 has a break, and is refused when he is back. Phones that ring together stand in brackets, by number: the
+# while 1001 has a break, and is refused when 1001 is back. Phones that ring together stand in brackets, by number: the
 # switch makes their INVITEs in threads of its own.
 ORDERS = MappingProxyType(
     {

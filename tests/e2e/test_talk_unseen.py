@@ -26,7 +26,7 @@ def config(directory: Path, settle: str) -> dict[str, Any]:
 def test_a_talk_that_ends_while_the_daemon_is_dead(
     workplace: Path, switch: RealSwitch, settle: str, *, waits: bool
 ) -> None:
-    """After less than a talk the caller has come back to the music and waits on; after a talk he is released."""
+    """After less than a talk the caller is back in the music and waits on; after a talk they are released."""
     floor = Floor(workplace, switch, config(workplace, settle))
     floor.start()
     try:
@@ -45,7 +45,7 @@ def test_a_talk_that_ends_while_the_daemon_is_dead(
             floor.talk(again)
             assert caller.state == "talking"
         else:
-            await_true(lambda: caller.state == "over", 10, "he is released")
+            await_true(lambda: caller.state == "over", 10, "the caller is released")
             await_true(lambda: floor.daemon.get("calls")["calls"] == [], 5, "no call is left")
             assert len(floor.rings_for("4930401")) == 1
     finally:

@@ -26,7 +26,7 @@ CALLS = 300
 LEAVING = 60  # a fifth: half of them after a random time, half inside the bridge window
 AGENT_HANG_UPS = 15
 QUEUES = ("sales", "support", "billing")
-STAYS, LEAVES, KILLED = "49301", "49302", "49303"  # what a caller's number begins with says what he is going to do
+STAYS, LEAVES, KILLED = "49301", "49302", "49303"  # what a caller's number begins with says what they will do
 FIRST_RTP = 15000  # below the ports that the kernel gives to other sockets
 
 
@@ -51,7 +51,7 @@ class Victims:
     bridges: int = 0
 
     def choose(self, caller: str, agent: str, api: Callable[[str], str]) -> str | None:
-        """The caller, if his number says so; else now and then the agent."""
+        """The caller, if their number says so; else now and then the agent."""
         self.bridges += 1
         if api(f"uuid_getvar {caller} caller_id_number").startswith(KILLED):
             return caller
@@ -76,7 +76,7 @@ def plan_callers(chance: random.Random) -> list[Caller]:
 
 
 def plan_agents(chance: random.Random, rtp_port: int) -> tuple[list[str], dict[str, str]]:
-    """The lines of those whose phones ring, and for every agent which phones he is among."""
+    """The lines of the agents whose phones ring, and for every agent the kind of their phone."""
     lines, place = [], {}
     for index in range(40):
         user = str(1001 + index)
@@ -85,7 +85,7 @@ def plan_agents(chance: random.Random, rtp_port: int) -> tuple[list[str], dict[s
             lines.append(f"{user};{chance.randrange(200, 1500)};{chance.randrange(1500, 4000)};{rtp_port}")
         elif index < 31:
             place[user] = "ringing"
-            lines.append(f"{user};3600000;0;{rtp_port}")  # he never answers
+            lines.append(f"{user};3600000;0;{rtp_port}")  # they never answer
         else:
             place[user] = ("busy", "refusing", "unreachable")[index % 3]
     return lines, place

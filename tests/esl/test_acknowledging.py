@@ -81,7 +81,7 @@ def test_an_ack_that_has_come_already_costs_no_question(rig: Rig) -> None:
 
 
 def test_the_next_announcement_lets_it_in_as_well(rig: Rig) -> None:
-    """Every ten seconds the caller announces himself anyway, and then nobody goes on asking."""
+    """The caller is announced every ten seconds anyway, and then nobody goes on asking."""
     rig.link.answers = {"uuid_getvar": UNSET}
     rig.control._on_event(announcement("fsacd::queued"))
     rig.control._on_event(announcement("fsacd::waiting", variable_sip_cseq="1"))
@@ -102,7 +102,7 @@ def test_the_next_announcement_lets_it_in_as_well(rig: Rig) -> None:
     ],
 )
 def test_a_leg_that_has_left_is_not_asked_for_any_more(rig: Rig, end: Message) -> None:
-    """An ACK that is seen after the caller has gone makes no call of him."""
+    """An ACK that is seen after the caller has gone makes no call of theirs."""
     rig.link.answers = {"uuid_getvar": UNSET}
     rig.control._on_event(announcement("fsacd::queued"))
     rig.control._on_event(end)
@@ -134,7 +134,7 @@ def test_a_user_of_older_rights_is_served_by_another_question(rig: Rig, cseq: st
 
 
 def test_a_switch_that_is_not_ours_any_more_lets_nobody_in(rig: Rig) -> None:
-    """Whoever serves it next hears of the caller himself."""
+    """The daemon that serves it next hears of the caller itself."""
     rig.link.answers = {"uuid_getvar": UNSET}
     rig.control._on_event(announcement("fsacd::queued"))
     rig.control._on_state(Down("cut"))
@@ -180,7 +180,7 @@ def test_nobody_is_asked_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     for again in (False, True):
         kept.keep(many(1)[0], again=again)
         until(lambda: not len(kept))
-    # Told of once, though he has announced himself twice.
+    # Told of once, though the caller was announced twice.
     assert (posted, given_up) == ([], [1])
 
 

@@ -117,7 +117,7 @@ ANSWERED_US, WAITED_US = 1_796_087_026_644_615, 40_000_000
         ({**BEFORE, "variable_sip_cseq": "1"}, True),
         ({**BEFORE, "variable_sip_full_to": "<sip:500@192.0.2.9>;tag=r70jF7SvFySgc"}, True),
         ({**BEFORE, "variable_sip_full_to": '"x" <sip:500@192.0.2.9>;user=phone;tag=r70j'}, True),
-        # A tag that the caller has written himself stands inside the address, in the name, or in quotes.
+        # A tag that the caller themselves wrote stands inside the address, in the name, or in quotes.
         ({**BEFORE, "variable_sip_full_to": "<sip:500@192.0.2.9;tag=evil>"}, False),
         ({**BEFORE, "variable_sip_full_to": '"a>;tag=evil" <sip:500@192.0.2.9>'}, False),
         ({**BEFORE, "variable_sip_full_to": '<sip:500@192.0.2.9>;x=">;tag=evil"'}, False),

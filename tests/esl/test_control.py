@@ -74,7 +74,7 @@ def test_a_refused_bridge_to_a_living_caller_failed(rig: Rig) -> None:
 
 
 def test_a_refused_bridge_to_a_caller_who_is_not_there_ends_his_call(rig: Rig) -> None:
-    """Even if his hang-up was never heard of: otherwise one agent after the other would be rung for nobody."""
+    """Even if the caller's hang-up was never heard of: otherwise agent after agent would be rung for nobody."""
     facts = rig.send(Connect(OFFER, CALL, LEG), uuid_bridge=REFUSED, uuid_exists=Reply(Outcome.OK, "false"))
     assert facts == [CallerGone(CALL, "no_such_leg")]
 
@@ -311,7 +311,7 @@ def test_calls_are_handed_over_when_the_other_one_surely_knows_them(
 
 
 def test_an_agents_own_call_outlasts_another_daemon(fenced: Fenced) -> None:
-    """What the engine has forgotten with the switch it is told anew: he talks still, and must not be rung."""
+    """The engine forgot the call with the switch, and is told anew: the agent talks still, and must not be rung."""
     rig, table = fenced
     until(lambda: rig.control.in_sync)
     rig.control._on_event(Message(Kind.EVENT, DIALS))

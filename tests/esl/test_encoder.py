@@ -72,7 +72,7 @@ def ring(name: str = "Bob", number: str = "1234", **variables: str) -> Wire:
 @example("unload", "mod_event_socket")
 @example("mod_event_socket", "unload")
 def test_a_caller_cannot_change_the_command(name: str, number: str) -> None:
-    """Whatever a caller calls himself, FreeSWITCH reads one originate with our seven arguments and our variables."""
+    """Whatever name a caller claims, FreeSWITCH reads one originate with our seven arguments and our variables."""
     [packet] = packets(ring(name, number).data)
     verb, argument = api(packet)
     arguments = separate(argument, " ", 10)

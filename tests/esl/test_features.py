@@ -76,7 +76,7 @@ def office() -> Office:
     ],
 )
 def test_each_code_is_one_fact(office: Office, what: str, fact: AgentEvent) -> None:
-    """The phone's authenticated user acts for himself without a PIN."""
+    """The phone's authenticated user acts for themselves without a PIN."""
     assert office.dial(what, reason="3") is True
     assert office.asked == [fact]
 
@@ -88,7 +88,7 @@ def test_a_phone_that_did_not_authenticate_is_refused(office: Office) -> None:
 
 
 def test_acting_for_another_needs_his_pin_and_rings_this_phone(office: Office) -> None:
-    """Agent 1002 sits down at the phone of 1001: he is rung there."""
+    """Agent 1002 sits down at the phone of 1001: 1002 is rung there."""
     assert office.dial("login", agent="1002", pin="4711") is True
     assert office.asked == [AgentLoggedIn("1002", "phone:1001", contact="user/1001")]
 
@@ -101,7 +101,7 @@ def test_a_wrong_pin_or_an_unknown_agent_is_refused(office: Office, agent: str, 
 
 
 def test_nobody_acts_for_an_agent_without_a_pin(office: Office) -> None:
-    """An agent without a PIN is his own master."""
+    """Nobody else acts for an agent without a PIN."""
     assert office.dial("logout", user="1002", agent="1001", pin="") is False
 
 
@@ -163,7 +163,7 @@ def test_a_guessing_phone_locks_nobody_else_out(office: Office) -> None:
 
 
 def test_the_agent_himself_is_never_locked_out(office: Office) -> None:
-    """Nobody can take an agent's own phone away from him by guessing."""
+    """Nobody can lock an agent out of their own phone by guessing."""
     for number in range(100):
         office.dial("logout", user=str(number), agent="1002", pin="0000")
     assert office.dial("ready", user="1002") is True

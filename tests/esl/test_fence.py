@@ -97,7 +97,7 @@ def test_the_same_instance_takes_over_at_once(switch: Switch) -> None:
 
 
 def test_two_of_the_same_instance_do_not_take_turns(switch: Switch) -> None:
-    """Whoever was replaced by his own instance has to wait for its end, as a stranger would."""
+    """A daemon that was replaced by its own instance has to wait for that one's end, as a stranger would."""
     one = switch.daemon("one")
     one.acquire()
     again = switch.daemon("one")

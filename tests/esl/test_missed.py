@@ -178,31 +178,31 @@ CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
     ),
     "the bridge did not come yet": ("connecting", "connecting", {LEG: WAITS | ORDERED, OFFER: PARKED}, []),
     "they talk on": ("talking", "talking", {LEG: WAITS | {"variable_bridge_to": OFFER}, OFFER: PARKED}, []),
-    "he hung up after the talk": (
+    "the caller hung up after the talk": (
         "talking",
         "talking",
         {OFFER: PARKED | {"variable_bridge_to": LEG}},
         [CallerGone(CALL, "ended_unseen", leg=Leg("fs1", LEG), found=True)],
     ),
-    "he has given his place in the talk to another": (
+    "the caller has given their place in the talk to another": (
         "talking",
         "talking",
         {OFFER: PARKED | {"variable_bridge_to": OTHER}},
         [CallerGone(CALL, "ended_unseen", transferred=True, leg=Leg("fs1", LEG), found=True)],
     ),
-    "he talked, and is back in the music": (
+    "the caller talked, and is back in the music": (
         "talking",
         "talking",
         {LEG: BACK},
         [CallReturned(CALL, Leg("fs1", LEG), 490_000), OfferEnded(OFFER, OfferEnd.HUNG_UP, "ended_unseen")],
     ),
-    "his talk broke, the agent's end is known, and he is back": (
+    "the talk broke, the agent's end is known, and the caller is back": (
         "talking",
         None,
         {LEG: BACK | {"Caller-Destination-Number": "fsacd_wait"}},
         [CallReturned(CALL, Leg("fs1", LEG), 490_000)],
     ),
-    "after the talk he was sent elsewhere": (
+    "after the talk the caller was sent elsewhere": (
         "talking",
         None,
         {LEG: BACK | {"Caller-Context": "public", "Caller-Destination-Number": "survey"}},
@@ -269,7 +269,7 @@ def test_a_crash_brings_back_a_talk_that_was_over() -> None:
 
 
 def test_a_caller_whose_agent_was_not_recovered() -> None:
-    """A crash has left him alone in his talk, which no bridge will end: he is told where to go like one who is back."""
+    """A crash left the caller alone in a talk, which no bridge will end: they are sent on like one who is back."""
     away = Absence(restarted=True)
     (finding,) = missed.findings(view("talking", "talking"), "fs1", {}, Switch({LEG: WAITS}).ask, returned, away)
     assert finding.fact == OfferEnded(OFFER, OfferEnd.HUNG_UP, "switch_restarted")
@@ -343,7 +343,7 @@ def test_the_list_of_a_switch_that_has_crashed_is_not_believed() -> None:
 
 
 def test_a_caller_who_may_have_taken_the_fallback_is_lost() -> None:
-    """When the lease had ended meanwhile, nobody knows whether he hung up."""
+    """When the lease had ended meanwhile, nobody knows whether the caller hung up."""
     assert facts(Switch({}), view("waiting", None), away=Absence(lease_ended=True)) == [CallLost(CALL, "ended_unseen")]
 
 
@@ -406,7 +406,7 @@ def test_who_waited_before_a_crash_of_the_switch_keeps_his_place() -> None:
 
 
 def test_who_waits_although_his_call_has_ended() -> None:
-    """The command that was to end his leg may be lost: the engine hears that he is in the music, and says it again."""
+    """The command to end the caller's leg may be lost: the engine hears that they hear music, and says it again."""
     reader, clock = translate.Reader("fs1", lambda _: None), SwitchClock(100_000, 500_000)
     legs = {LEG: caller(LEG, 90_000)}
     (finding,) = strangers.findings(legs, Switch(legs).ask, lambda leg: reader.waiting(leg, clock, 500_000))

@@ -62,9 +62,9 @@ STORIES = {
     "gives-up": ["1001+1", "1001-1"],
     # By a stranger whose caller id is agent 1002's number.
     "is-called": ["1001+1", "1001-1"],
-    # A caller is with 1002, who transfers him to 1001.
+    # A caller is with 1002, who transfers them to 1001.
     "transferred": ["1002+1", "1002-1", "1001+2", "1001-2"],
-    # He dials out; we ring him; somebody calls him; his own call ends, and then the other one.
+    # 1001 dials out; we ring 1001; somebody calls 1001; their own call ends, and then the other one.
     "several": ["1001+1", "1001+2", "1001-1", "1001-2"],
     # The phone itself is behind the loopback's dialplan.
     "loopback-offer": [],
@@ -81,7 +81,7 @@ def test_what_a_real_switch_tells(rig: Rig, name: str) -> None:
 
 @pytest.mark.parametrize("name", STORIES)
 def test_only_a_legs_beginning_is_told_early(rig: Rig, name: str) -> None:
-    """The first event of a leg is the one that tells, so he is not rung while the other phone does not ring yet."""
+    """The first event of a leg is the one that tells: an agent is not rung while the other phone does not ring yet."""
     messages = recorded(name)
     for message in messages:
         before = len(rig.facts)
@@ -110,7 +110,7 @@ def test_a_colleague_at_the_same_phone_is_not_rung_while_it_rings_for_the_other(
 
 
 def test_a_log_in_from_a_phone_that_is_in_a_call(rig: Rig) -> None:
-    """Whoever logs in at another's phone is told to be in the call of that phone before he can be rung, then leaves."""
+    """An agent who logs in at another's phone is told to be in its call before they can be rung, then leaves."""
     rig.hear("CHANNEL_CREATE", **IN, variable_user_name="1001")
     with rig.phones.moving(AgentLoggedIn("1002", "phone:1001", contact="user/1001")):
         assert rig.story() == ["1001+1", "1002+1"]
@@ -270,7 +270,7 @@ def test_an_end_before_the_sweep_is_heard_for_a_remembered_call(rig: Rig) -> Non
 
 
 def test_a_remembered_call_of_an_agent_who_sits_elsewhere_now_ends(rig: Rig) -> None:
-    """The leg goes on at a phone where he is not any more: it is no call of his, but of whoever sits there."""
+    """The leg goes on at a phone where 1003 does not sit any more: it is a call of the agent who sits there."""
     rig.calls.remember([("1003", Leg("fs1", LEG))])
     rig.calls.sweep(Switch({LEG: IN | {"variable_user_name": "1001"}}).ask, ())
     assert rig.facts == [OutsideCallEnded("1003", Leg("fs1", LEG)), OutsideCallStarted("1001", Leg("fs1", LEG))]

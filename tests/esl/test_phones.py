@@ -19,7 +19,7 @@ def leg(direction: str, **headers: str) -> Message:
 
 FAR_ENDS = {
     "a user of the directory calls": (leg("inbound", variable_user_name="1001"), Phone("1001")),
-    "he calls from a browser": (
+    "a user calls from a browser": (
         leg("inbound", variable_verto_user="1001@example.net"),
         Phone("1001", domain="example.net"),
     ),
@@ -31,7 +31,7 @@ FAR_ENDS = {
         leg("outbound", variable_dialed_user="1001", variable_dialed_domain="example.net"),
         Phone("1001", domain="example.net"),
     ),
-    "a stranger says that he is 1001": (
+    "a stranger claims to be 1001": (
         leg(
             "inbound",
             variable_sip_from_user="1001",
@@ -117,7 +117,7 @@ def phones() -> Phones:
 
 
 def test_an_agent_sits_at_his_own_phone(phones: Phones) -> None:
-    """He is found by his contact's user or address, and by his id, as which his phone authenticates."""
+    """An agent is found by their contact's user or address, and by their id, as which their phone authenticates."""
     assert phones.at(Phone("1001")) == {"1001"}
     assert phones.at(Phone("1002")) == {"1002"}
     assert phones.at(Phone(address="1002@10.0.0.7")) == {"1002"}
@@ -127,7 +127,7 @@ def test_an_agent_sits_at_his_own_phone(phones: Phones) -> None:
 
 
 def test_an_agent_who_logs_in_at_another_phone_sits_there(phones: Phones) -> None:
-    """That phone is his, too, by all its names, until he logs in at his own again; his own one stays known."""
+    """That phone is theirs, too, by all its names, until they log in at their own again; their own one stays known."""
     with phones.moving(AgentLoggedIn("1001", "phone:1002", contact="sofia/internal/1002@10.0.0.7")):
         assert phones.at(Phone("1002")) == {"1001", "1002"}
     assert phones.at(Phone(address="1002@10.0.0.7")) == {"1001", "1002"}
@@ -140,9 +140,9 @@ def test_an_agent_who_logs_in_at_another_phone_sits_there(phones: Phones) -> Non
 
 
 def test_a_refused_log_in_moves_nobody(phones: Phones) -> None:
-    """Who may not log in there is where he was."""
+    """An agent who may not log in there is where they were."""
     with pytest.raises(Refused), phones.moving(AgentLoggedIn("1001", "api:x", contact="user/2003")):
-        raise Refused("he talks")
+        raise Refused("the agent talks")
     assert phones.at(Phone("1001")) == {"1001"}
     assert phones.at(Phone("2003")) == {"1003"}
 
@@ -182,7 +182,7 @@ def test_who_watches_is_told_of_moves(phones: Phones) -> None:
 
 
 def test_agents_sit_where_they_sat_before_a_restart() -> None:
-    """Who had logged in at another's phone still sits there; who sits at his own, or is not configured, is left."""
+    """Who had logged in at another's phone still sits there; who sits at their own, or is not configured, is left."""
     phones = Phones()
     phones.configure({agent: f"user/{agent}" for agent in ("1001", "1002")})
     phones.sit({"1001": "user/1001", "1002": "user/1001", "1009": "user/1001"})

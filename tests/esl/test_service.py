@@ -39,7 +39,7 @@ SOMEBODY_WAITS = _somebody_waits()
 
 
 def test_a_caller_of_whom_nobody_told_is_found(rig: Rig) -> None:
-    """When engine and switch are compared, he is told of as if he had announced himself, and counted."""
+    """When engine and switch are compared, the caller is told of as if they had been announced, and counted."""
     repaired: list[str] = []
     rig.control._service._reconciler.on_repair = repaired.append
     rig.link.answers = {"show": NOBODY}
@@ -53,7 +53,7 @@ def test_a_caller_of_whom_nobody_told_is_found(rig: Rig) -> None:
 
 
 def test_what_the_engine_learns_while_the_switch_is_asked_is_newer(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy switch tells of a caller late: what he does by then is not ended by what was found out before."""
+    """A busy switch tells of a caller late: what they do by then is not ended by what was found out before."""
     rig.link.answers = {"show": NOBODY}
     rig.control._on_state(Up("core", "fs1", restarted=False, uptime_ms=10_000, at_ms=monotonic_ms()))
     until(lambda: rig.control.in_sync)

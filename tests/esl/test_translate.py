@@ -152,7 +152,7 @@ def test_the_optional_variables_are_read(reader: Reader, warnings: Warnings) -> 
 def test_nonsense_in_a_variable_is_named_and_the_call_is_queued_all_the_same(
     reader: Reader, warnings: Warnings
 ) -> None:
-    """A typing mistake in the dialplan must not cost a caller his place."""
+    """A typing mistake in the dialplan must not cost a caller their place."""
     message = announcement(
         "fsacd::queued", variable_fsacd_queue="q", variable_fsacd_priority="high", variable_fsacd_skills="german:11,x:1"
     )
@@ -362,7 +362,7 @@ def test_messages_become_facts(reader: Reader, message: Message, fact: object) -
 
 
 def test_a_feature_code_names_phone_and_agent(reader: Reader) -> None:
-    """fsacd_user is who authenticated, fsacd_agent whom he acts for."""
+    """fsacd_user is who authenticated, fsacd_agent the agent they act for."""
     message = event(
         "CUSTOM",
         Event__Subclass="fsacd::feature",

@@ -72,7 +72,7 @@ def test_the_cli_is_told_apart_from_other_programs() -> None:
 
 
 def test_an_agents_action_answers_with_the_agent() -> None:
-    """The answer is the agent as he is after the action."""
+    """The answer is the agent as they are after the action."""
     with serve() as rig:
         assert rig.post("/api/v1/agents/1002/not-ready").json == rig.get("/api/v1/agents/1002").json
 

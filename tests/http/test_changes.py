@@ -294,7 +294,7 @@ def test_a_refusal_of_the_engine_is_a_conflict(path: str, body: object) -> None:
     ],
 )
 def test_only_supervisors_change_what_goes_on(path: str, body: object, role: Role) -> None:
-    """An agent cannot give himself skills, choose his calls or close a queue."""
+    """An agent cannot give themselves skills, choose their calls or close a queue."""
     with serve(FakeDaemon(centre())) as rig:
         reply = rig.post(f"/api/v1/{path}", body, role)
         assert rig.daemon.asked == []

@@ -259,7 +259,7 @@ def test_only_supervisors_see_whole_numbers(role: Role, number: str) -> None:
 
 
 def test_a_hostile_name_arrives_as_text() -> None:
-    """Whatever a caller calls himself is data in the answer, and nothing else."""
+    """Whatever name a caller claims is data in the answer, and nothing else."""
     name = '\x1b[2J\r\nSet-Cookie: a=b\x00"}<script>\u202e'
     with serve(FakeDaemon(snapshot(calls=(call_view(WAITING, name=name),)))) as rig:
         reply = rig.get(f"/api/v1/calls/{WAITING}")

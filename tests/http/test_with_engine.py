@@ -103,7 +103,7 @@ def test_a_call_of_a_higher_class_goes_first() -> None:
 
 
 def test_a_call_is_sent_to_an_agent_who_does_not_serve_its_queue() -> None:
-    """It waits for him alone; he is rung as soon as he is ready."""
+    """It waits for that agent alone, who is rung as soon as they are ready."""
     with centre() as (rig, driver):
         driver.tell(AgentLoggedIn("1003", "test", ready=False))
         assert change(rig, "calls/anna-000/send", {"agent": "1003", "for_seconds": 30}) == 200

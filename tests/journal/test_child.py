@@ -69,7 +69,7 @@ def test_a_copy_that_fails_says_why() -> None:
 
 
 def test_a_copy_that_is_ended_is_no_success() -> None:
-    """Whoever is killed has not done his work; and nobody is left as a zombie."""
+    """A process that is killed has not done its work; and none is left as a zombie."""
     copy = Copy.start(signal.pause)
     copy.end()
     with gevent.Timeout(20):

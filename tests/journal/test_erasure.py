@@ -16,7 +16,7 @@ from fsacd.journal.erasure import Outcome, ask
 from fsacd.journal.journal import Journal
 from tests.journal.rig import Centre
 
-CALLER = "+49 30-123456"  # as his switch shows it
+CALLER = "+49 30-123456"  # as the switch shows it
 ASKED = "+4930123456"
 OTHER = "+4930999999"
 
@@ -26,13 +26,13 @@ def call(centre: Centre, call_id: str, number: str = CALLER) -> e.CallQueued:
 
 
 def known(centre: Centre) -> None:
-    """The caller has called and gone; whom he and another one talked with is known."""
+    """The caller has called and gone; the agents whom this caller and another one talked with are known."""
     centre.tell(e.SwitchConnected("fs1"), e.LastAgentsKnown(((CALLER, "a"), (OTHER, "b"))))
     centre.tell(call(centre, "c1"), e.CallerGone("c1", ""), call(centre, "c2", OTHER))
 
 
 def knows(directory: Path) -> list[str]:
-    """The files that name him."""
+    """The files that name the caller."""
     found = []
     for path in directory.rglob("*"):
         with suppress(FileNotFoundError, IsADirectoryError):  # it may just be removed

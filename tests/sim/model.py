@@ -78,7 +78,7 @@ class Model:
             self.agenda.run(self.agenda.now_us + 250)
 
     def call(self, destination: str = "parked", number: str = "13800000001") -> Line:
-        """A caller who stays on the line; returns when the dialplan has him."""
+        """A caller who stays on the line; returns when the dialplan has them."""
         line = self.switch.call(Caller(number, destination), ScriptedPhone())
         self.run(30)
         return line

@@ -168,7 +168,7 @@ def test_unanswered_legs_cannot_be_bridged() -> None:
 
 
 def test_bridge_that_meets_a_transfer_is_lost() -> None:
-    """A uuid_bridge while the dialplan transfers the caller has no effect on him and leaves the agent in limbo."""
+    """A uuid_bridge while the dialplan transfers the caller has no effect on them and leaves the agent in limbo."""
     lost = 0
     for seed in range(40):
         model = Model(seed)
@@ -236,7 +236,7 @@ def test_agent_is_let_go_when_the_caller_is_sent_elsewhere_in_the_window() -> No
 
 
 def test_caller_who_hangs_up_has_been_on_his_way_to_what_comes_after() -> None:
-    """His last events carry the caller profile of a transfer that cannot take place any more."""
+    """The caller's last events carry the caller profile of a transfer that cannot take place any more."""
     model = Model()
     caller, _ = talk(model)
     model.client.api(f"uuid_setvar {caller} transfer_after_bridge back:XML:public")
@@ -269,7 +269,7 @@ def test_agent_who_is_sent_elsewhere_becomes_the_caller() -> None:
 
 
 def test_agent_who_never_answered_is_cancelled_at_the_end() -> None:
-    """His leg ends as a cancelled one when the caller leaves."""
+    """The agent's leg ends as a cancelled one when the caller leaves."""
     model = Model()
     caller = model.call().uuid
     model.switch.phones["1001@127.0.0.1:5070"] = ScriptedPhone(early_ms=5)

@@ -16,7 +16,7 @@ def extension(body: str) -> str:
 
 
 def run(body: str, destination: str = "test", number: str = "4930") -> tuple[Model, str]:
-    """A caller in an extension; the model after a moment, and his uuid."""
+    """A caller in an extension; the model after a moment, and the uuid of the caller's leg."""
     model = Model()
     model.switch.dialplan.add(extension(body))
     line = model.switch.call(Caller(number, destination), ScriptedPhone())

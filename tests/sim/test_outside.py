@@ -50,7 +50,7 @@ def watched() -> Watched:
 
 
 def test_an_agent_dials_out(watched: Watched) -> None:
-    """His authenticated leg is seen from its beginning to its end."""
+    """The agent's authenticated leg is seen from its beginning to its end."""
     line = watched.model.switch.call(Caller("1001", "music", user="1001"), ScriptedPhone())
     watched.model.run(50)
     assert watched.story() == ["1001+"]
@@ -60,13 +60,13 @@ def test_an_agent_dials_out(watched: Watched) -> None:
 
 
 def test_a_stranger_with_an_agents_number(watched: Watched) -> None:
-    """His caller id makes no agent busy."""
+    """The stranger's caller id makes no agent busy."""
     watched.model.call("music", "1001")
     assert watched.story() == []
 
 
 def test_an_agent_is_called(watched: Watched) -> None:
-    """A leg to the directory's user, or to where he has registered, is at his phone."""
+    """A leg to the directory's user, or to where they have registered, is at the agent's phone."""
     watched.client.api(f"originate {{origination_uuid={AGENT_UUID}}}user/1001@lab &park()")
     watched.client.api(f"uuid_kill {AGENT_UUID}")
     watched.model.run(100)
@@ -74,7 +74,7 @@ def test_an_agent_is_called(watched: Watched) -> None:
 
 
 def test_our_own_ring(watched: Watched) -> None:
-    """A leg that carries the agent's name as we give it is none of his own calls."""
+    """A leg that carries the agent's name as we give it is none of their own calls."""
     watched.client.api(f"originate {{origination_uuid={AGENT_UUID},fsacd_agent=1001}}user/1001@lab &park()")
     assert watched.story() == []
 

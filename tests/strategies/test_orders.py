@@ -155,7 +155,7 @@ def test_a_round_begins_at_the_top(name: str) -> None:
 
 
 def test_a_round_goes_on_behind_one_who_is_not_ready() -> None:
-    """The agent rung last need not be among the ready: whoever stands behind his place is next."""
+    """The agent rung last need not be among the ready: the agent who stands behind that place is next."""
     ready = [agent for agent in AGENTS if agent.agent.agent_id != "dan"]
     assert ring_order(STRATEGIES / "round_robin_memory.py", ready, queue_last_place=1) == ["anna", "cara", "ben"]
 
@@ -185,7 +185,7 @@ def test_weights_are_shares() -> None:
 
 
 def test_random_prefers_nobody() -> None:
-    """Of four, each rings first about as often, whatever his weight."""
+    """Of four agents, each rings first about as often, whatever their weight."""
     counts = Counter(firsts("random", AGENTS))
     assert all(70 <= counts[one.agent.agent_id] <= 130 for one in AGENTS)
 

@@ -58,13 +58,13 @@ def test_the_table_names_every_call_order() -> None:
 
 @pytest.mark.parametrize(("column", "names"), [(3, MOD_CALLCENTER), (4, APP_QUEUE), (5, CLASSIC)])
 def test_every_name_of_others_has_its_strategy(column: int, names: set[str]) -> None:
-    """Who comes from elsewhere finds each name that he knows, once."""
+    """A reader who comes from elsewhere finds each name that they know, once."""
     found = [name for row in table("strategy") for name in words(row[column])]
     assert sorted(found) == sorted(names)
 
 
 def test_the_example_keeps_the_contract_and_passes_its_test(tmp_path: Path) -> None:
-    """A reader who types what he reads has a tested plugin."""
+    """A reader who types what they read has a tested plugin."""
     plugin, test = (
         re.sub(r"^   ", "", block, flags=re.MULTILINE)
         for block in re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)

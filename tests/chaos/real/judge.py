@@ -144,7 +144,7 @@ class Judge:
         self._odd_since = {thing: since for thing, since in self._odd_since.items() if thing in found}
 
     def _check_order(self, calls: list[dict[str, Any]]) -> None:
-        """Everybody who does not talk stands in the order of his arrival, as his own phone has it."""
+        """The callers who do not talk stand in the order of their arrival, as their own phones have it."""
         line = [call["number"] for call in calls if call["state"] != "talking"]
         last_s, last = 0.0, ""
         for number in line:
@@ -160,9 +160,11 @@ class Judge:
         talking = {talk.caller: talk for talk in site.talks()}
         for number, caller in site.callers.items():
             if caller.state == "talking" and number not in known and not self._is_of_another(talking.get(number)):
-                odd.append(("unknown caller", f"{number} is there, and the daemon does not know him"))
+                odd.append(("unknown caller", f"{number} is there, and the daemon does not know them"))
         odd += [
-            ("call without a caller", f"{number} has gone, by his phone") for number in known if not site.there(number)
+            ("call without a caller", f"{number} has gone, by their phone")
+            for number in known
+            if not site.there(number)
         ]
         at_phones = {(ring.user, ring.caller) for ring in site.live()}
         for ring in site.live():
@@ -173,7 +175,8 @@ class Judge:
                 odd.append(("unknown leg", f"{ring.user} is {ring.state} for {ring.caller}; the daemon knows nothing"))
         by_daemon = {(agent, number) for number, call in known.items() for agent in call["agents"]}
         odd += [
-            ("offer without a leg", f"{agent} has no {number} at his phone") for agent, number in by_daemon - at_phones
+            ("offer without a leg", f"{agent} has no {number} at their phone")
+            for agent, number in by_daemon - at_phones
         ]
         return odd
 
@@ -188,7 +191,7 @@ class Judge:
         crashes = self._stage.crashes
         for number, caller in self._site.callers.items():
             if caller.state == "talking":
-                self.wrong("left over", f"{number} waits, and nobody serves him any more")
+                self.wrong("left over", f"{number} waits, and nobody serves them any more")
             if not caller.by_switch or number in self._people.gave_up or not caller.began_s:
                 continue
             served = any(_talked_s(ring, caller) >= TALK_S for ring in self._rings_for(number))
@@ -240,7 +243,7 @@ class Judge:
         return Counter(row["outcome"] for row in rows)
 
     def _must_be_known(self, caller: Dialog) -> bool:
-        """Whether somebody listened while he was there, and remembered."""
+        """Whether a daemon listened while the caller was there, and remembered."""
         if self._stage.forgot:
             return False
         seen_s = caller.over_s - caller.began_s

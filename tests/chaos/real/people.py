@@ -10,7 +10,7 @@ from tests.chaos.real.site import Site
 from tests.e2e.rig.sip import Dialog
 
 QUEUES = ("sales", "support")
-# What an agent does with a ring; the rest of a hundred he answers.
+# What an agent does with a ring; they answer the rest of a hundred.
 REFUSES, LETS_RING = 6, 5
 THINKS_S = (0.2, 2.5)
 TALKS_S = (0.5, 5.0)
@@ -96,10 +96,10 @@ class People:
             self._spawn(self._chance.uniform(*TALKS_S), self._ends_talk, ring)
 
     def _ends_talk(self, ring: Dialog) -> None:
-        """One of the two hangs up. A caller who hears nobody yet does not know that he talks."""
+        """One of the two hangs up. A caller who hears nobody yet does not know that they talk."""
         if ring.state != "talking":
             return
         caller_ends = self._chance.randrange(100) < CALLER_ENDS
         self._site.phones.hang_up(ring.caller if caller_ends and self._site.there(ring.caller) else ring.user)
-        # Whatever he hears or does not hear then, nobody stays on the phone for ever.
+        # Whatever the other hears or does not hear then, nobody stays on the phone for ever.
         self._spawn(3, self._site.phones.hang_up, ring.user) if caller_ends else None

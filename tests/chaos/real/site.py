@@ -71,7 +71,7 @@ class Site:
         return caller
 
     def there(self, number: str) -> bool:
-        """Whether this caller has neither hung up nor been hung up on, as his own phone has it."""
+        """Whether this caller has neither hung up nor been hung up on, as their own phone has it."""
         return number in self.callers and self.callers[number].state == "talking"
 
     def rings(self) -> list[Dialog]:
@@ -94,7 +94,7 @@ class Site:
         return next(iter(self.daemons.values()))
 
     def serving(self) -> Daemon | None:
-        """The one who serves the switch, by his own word; None for nobody, or for more than one."""
+        """The daemon that says that it serves the switch; None if none says so, or more than one."""
         found = [daemon for daemon in self.daemons.values() if serves(daemon)]
         return found[0] if len(found) == 1 else None
 

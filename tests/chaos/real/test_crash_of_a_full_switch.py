@@ -66,8 +66,8 @@ def test_a_crash_costs_recovered_callers_nothing(centre: Centre) -> None:
     await_true(lambda: len(site.rings()) == RINGING + len(gone) - len(leaving) + len(agents_leaving), SOON_S, "rings")
     print(f"\n{legs} legs recovered in {recovered_s - began_s:.1f} s, served {served_s - recovered_s:.1f} s after that")
     check(centre, before, [number for number in order if number not in gone], [talks[agent] for agent in kept])
-    # Who hung up while the switch was dead may be told as lost: if his leg is gone before the daemon can ask for it,
-    # nobody knows whether the crash ended it. Everybody else is there, as `check` has seen.
+    # A caller who hung up while the switch was dead may be told as lost: if their leg is gone before the daemon can ask
+    # for it, nobody knows whether the crash ended it. Everybody else is there, as `check` has seen.
     assert site.daemon.metrics()["fsacd_lost_callers_total"] <= len(gone)
     assert centre.twice == [], "agents who were rung twice at once, or while they talked"
     assert served_s - recovered_s <= SERVED_S, "nobody waits for long for those who do not come back"

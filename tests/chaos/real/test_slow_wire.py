@@ -31,8 +31,8 @@ def test_a_talk_of_which_is_heard_late_is_one_all_the_same(workplace: Path, swit
         await_true(site.rings, SOON_S, "the agent is rung")
         (ring,) = site.rings()
         site.phones.answer(ring)
-        await_true(lambda: ring.state == "talking", SOON_S, "he answers")
-        # His answer is heard after one of these, the bridge made after two, and heard of after three.
+        await_true(lambda: ring.state == "talking", SOON_S, "the agent answers")
+        # The agent's answer is heard after one of these, the bridge made after two, and heard of after three.
         time.sleep(2 * LATE_S + HEARD_S)
         # What is said now is not late any more: the end of the talk comes right behind its beginning.
         wire.delay(0)

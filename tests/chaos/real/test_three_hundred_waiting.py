@@ -42,7 +42,7 @@ def centre() -> Iterator[Centre]:
 
 @pytest.mark.parametrize("fault", ["killed", "cut off", "stopped"])
 def test_an_absence_costs_nobody_anything(centre: Centre, fault: str) -> None:
-    """No talk is cut, nobody loses his place, nobody is rung twice or for somebody who has gone; served within 3 s."""
+    """No talk is cut, nobody loses their place or is rung twice or for a caller who has gone; served within 3 s."""
     site = centre.site
     centre.fill()
     order, agents = order_of(site.daemon), site.daemon.agents()
@@ -110,7 +110,7 @@ def rung_since(site: Site, moment_s: float) -> list[Dialog]:
 
 
 def check_order(site: Site, before: list[str], deeds: Deeds) -> None:
-    """Who waited and has not gone waits on in his place, all of them compared; the first of them are rung first."""
+    """Who waited and has not gone keeps their place, all of them compared; the first of them are rung first."""
     answered = {ring.caller for ring in site.phones.rung if ring.answered_s > deeds.at_s - 1}
     stayed = [number for number in before if number not in deeds.gone]
     now = order_of(site.daemon)

@@ -56,7 +56,7 @@ class Floor:
     # --- what callers and agents do ---
 
     def call(self, number: str, queue: str) -> Dialog:
-        """Somebody calls a queue; returns when he waits in it or is talking already."""
+        """Somebody calls a queue; returns when they wait in it or are talking already."""
         self._callers[number] = caller = self.phones.call(number, f"queue-{queue}")
         await_true(lambda: caller.state == "talking", _SOON_S, f"{number} is taken by the switch")
         return caller
@@ -67,12 +67,12 @@ class Floor:
         self.becomes("talking", ring.user)
 
     def hang_up(self, ring: Dialog, talk_s: float = SHORTEST_TALK_S) -> None:
-        """The agent, who talks, ends the talk so long after he has answered, or a little later."""
+        """The agent, who talks, ends the talk so long after they have answered, or a little later."""
         time.sleep(max(_SETTLED_S, ring.answered_s + talk_s - time.time()))
         self.phones.hang_up(ring.user)
 
     def gives_up(self, number: str) -> None:
-        """The caller hangs up; returns when no phone rings for him any more."""
+        """The caller hangs up; returns when no phone rings for them any more."""
         self.phones.hang_up(number)
         await_true(lambda: not self.ringing_for(number), _SOON_S, f"no phone rings for {number}")
 
@@ -87,7 +87,7 @@ class Floor:
         return [ring for ring in self.phones.rung if ring.caller == number]
 
     def ringing_for(self, number: str) -> list[Dialog]:
-        """The phones that ring for him now."""
+        """The phones that ring for this caller now."""
         return [ring for ring in self.rings_for(number) if ring.state == "ringing"]
 
     def ring(self, number: str, count: int = 1, within_s: float = _SOON_S) -> Dialog:

@@ -1,7 +1,7 @@
 """The sound of many calls, in one process: proves who hears whom.
 
-Each caller has an RTP port of his own; all agents share one. A caller says his number ten times a second, from the
-first music until the switch closes its port; an agent answers what he hears, naming the same caller. Both legs carry
+Each caller has an RTP port of their own; all agents share one. A caller says their number ten times a second, from the
+first music until the switch closes its port; an agent answers what they hear, naming the same caller. Both legs carry
 PCMU and the switch hands the payload on untouched, so the number in it says exactly whose voice arrived.
 
 Run as `python -m tests.e2e.rig.media FIRST_PORT CALLERS AGENT_PORT`; ends with its standard input and prints what was
@@ -45,7 +45,7 @@ class Ears:
     """What arrived, by caller."""
 
     by_agent: Counter[int] = field(default_factory=Counter)  # an agent heard this caller
-    by_caller: Counter[int] = field(default_factory=Counter)  # this caller heard the agent who answered him
+    by_caller: Counter[int] = field(default_factory=Counter)  # this caller heard the agent who answered them
     strangers: Counter[int] = field(default_factory=Counter)  # this caller heard an answer to somebody else
     music: Counter[int] = field(default_factory=Counter)
 

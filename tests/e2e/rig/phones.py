@@ -27,7 +27,7 @@ def find_sipp() -> str | None:
 
 @dataclass(frozen=True)
 class Caller:
-    """One call: `hang_up_ms` 0 means that he waits until he is served and hung up."""
+    """One call: `hang_up_ms` 0 means that the caller waits until they are served and hung up."""
 
     number: str
     dials: str
@@ -36,7 +36,7 @@ class Caller:
     name: str = ""
 
     def line(self) -> str:
-        """His line in the CSV file."""
+        """The caller's line in the CSV file."""
         return f"{self.number};{self.dials};{self.rtp_port};{self.hang_up_ms};{self.name}"
 
 

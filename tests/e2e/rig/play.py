@@ -215,7 +215,7 @@ class _Author:
     # --- people -------------------------------------------------------------------------------------------------
 
     def caller(self, label: str) -> None:
-        """He arrives, waits, and perhaps loses his patience or dials what is not there."""
+        """A caller arrives, waits, and perhaps loses patience or dials what is not there."""
         dials = self.chance.choice(["queue-support", "queue-support", "queue-sales-p5", "queue-vip-p9-c77"])
         # One after the other, so that the order in which they come, which gives them their names, is sure.
         if label == "caller1":

@@ -119,7 +119,7 @@ class Telephones:
         self.rung: list[Dialog] = []
         # Told of every ring, at once; must not wait.
         self.on_ring: Callable[[Dialog], object] = lambda _ring: None
-        # By user, what his phone did, one entry for each time that it was rung.
+        # By user, what their phone did, one entry for each time that it was rung.
         self.acts: dict[str, list[dict[str, float]]] = {}
         # How long a phone that has fallen silent waits before it says so. Many at once would else take from the switch
         # the processor that, anywhere but here, it need not share with them.
