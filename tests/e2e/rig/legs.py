@@ -80,6 +80,9 @@ class RealLegs:
     def do_unpark(self, caller: str) -> None:
         self._api(f"uuid_transfer {self._leg(caller)} fsacd_wait XML fsacd")
 
+    def do_move(self, caller: str) -> None:
+        self._api(f"uuid_transfer {self._leg(caller)} lab_voicemail XML public")
+
     def do_hang_up(self, label: str) -> None:
         self._floor.phones.end(self._people[label])
 
