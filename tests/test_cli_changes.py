@@ -207,7 +207,7 @@ def test_a_decision_reads_as_a_paragraph(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out.splitlines() == [
         f"call {CALL} (times are UTC)",
         "",
-        "1. 11:59:55 1001 was chosen of 2: he has not let the call pass.",
+        "1. 11:59:55 1001 was chosen of 2: they have not let the call pass.",
         "   queue support, strategy longest_idle, priority 2, waited 7s, needs german 3, decision 812",
         "   ELIGIBLE  LET PASS  RANK  LEVEL  KEY",
         "   1001             0     1      8  940000",

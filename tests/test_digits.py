@@ -29,12 +29,12 @@ CLASSES = ("\\d", "\\D", "\\w", "\\W")
 # What may look at more than ASCII, and why. The simulated switch is a model for tests and demonstrations, not a door.
 FREE = {
     "esl/codec.py": "its digits are bytes, which know ASCII alone",
-    "logs.py": "hides what may be a number, in any script",
+    "log/setup.py": "hides what may be a number, in any script",
     "http/present.py": "the same",
     "esl/wire.py": "the same",
     "http/openapi.py": "reads our own paths",
     "http/problem.py": "capitalises our own sentences",
-    "cli_customer.py": "asks whether there is any letter or digit at all",
+    "cli/customer.py": "asks whether there is any letter or digit at all",
     "http/customer_forms.py": "the same",
 }
 

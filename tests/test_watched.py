@@ -182,7 +182,7 @@ _STARTS = {"spawn", "spawn_later", "spawn_raw", "Greenlet", "start_new_thread", 
 # The modules that start them, and what is no daemon: the simulated switch, `fsacd demo` around it, and the commands
 # that ask a daemon. The API's requests are short-lived: its server starts one greenlet for each connection, from a pool
 # that can be waited for, and what a request raises is answered with status 500.
-_MAY_START = ("watched.py", "threads.py", "demo.py", "cli_", "sim/", "http/server.py")
+_MAY_START = ("runtime/watched.py", "process/threads.py", "cli/", "sim/", "http/server.py")
 
 
 def _calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
@@ -289,7 +289,7 @@ def _doors(_: Path) -> Iterator[None]:
 @contextmanager
 def _daemons(method: str) -> Iterator[None]:
     """The line of the daemon that starts it, read from its source: to start a whole daemon takes a configuration."""
-    source = ast.parse((FSACD / "daemon.py").read_text(encoding="utf-8"))
+    source = ast.parse((FSACD / "daemon/main.py").read_text(encoding="utf-8"))
     [line] = [
         ast.unparse(call)
         for name, call in _calls(source)

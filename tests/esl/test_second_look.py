@@ -203,7 +203,7 @@ def test_two_agreements_are_as_far_apart_as_configured(rig: Rig, monkeypatch: py
 
 def test_after_a_difference_it_is_compared_soon_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when all agreed for a long time before."""
-    agrees = [True, True, False, False, True, True]
+    agrees: list[bool | None] = [True, True, False, False, True, True]
     assert _compared_at(rig, monkeypatch, agrees) == [1, 31, 61, 63, 67, 97]
 
 

@@ -62,7 +62,7 @@ def test_a_decision_is_told_with_who_was_eligible_and_who_not() -> None:
                 "queue": "support",
                 "chosen": "1001",
                 "strategy": "longest_idle",
-                "sentence": "1001 was chosen of 2: he has not let the call pass.",
+                "sentence": "1001 was chosen of 2: they have not let the call pass.",
                 "priority": 2,
                 "required_skills": {"german": 3},
                 "waited_seconds": 7.5,
