@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fsacd.core.match import reach
+from fsacd.core import reach
 from fsacd.core.rules import QueueRules, SkillLevels, Step, ToHangup, ToQueue
 
 STEPS = (

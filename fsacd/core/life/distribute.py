@@ -6,11 +6,11 @@ and calls that became free in it, so only these are looked at.
 
 from __future__ import annotations
 
+from fsacd.core import reach
 from fsacd.core.agent import Ready
 from fsacd.core.call import Waiting, in_queue
 from fsacd.core.life import offers
 from fsacd.core.life.world import World
-from fsacd.core.match import reach
 
 
 def run(world: World) -> None:

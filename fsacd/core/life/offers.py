@@ -10,8 +10,8 @@ from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
 from fsacd.core.events import OfferEnd
 from fsacd.core.evidence import Evidence
 from fsacd.core.life import agents, display, lines, roster
+from fsacd.core.life.decisions import CallMoment
 from fsacd.core.life.world import World
-from fsacd.core.match.decisions import CallMoment
 from fsacd.core.match.index import NOT_RANKED
 from fsacd.core.records import DecisionMade, Elsewhere, OfferClosed, OfferOutcome
 from fsacd.core.rules import Cause, HoldBack, QueueRules, WrapUp

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
+from fsacd.core import reach
 from fsacd.core.abandoned import AbandonedPlaces
 from fsacd.core.call import _IN_QUEUE, in_queue
 from fsacd.core.commands import Command, EndCall, NoteCall, SendCall
 from fsacd.core.ended import EndedCalls
 from fsacd.core.events import CallQueued, Leg
-from fsacd.core.match import reach
-from fsacd.core.match.decisions import Decisions
+from fsacd.core.life.decisions import Decisions
 from fsacd.core.match.index import Index
 from fsacd.core.match.ordering import Failure, Ordering
 from fsacd.core.match.plugins import Plugins
@@ -121,6 +121,7 @@ class World:
         self.calls[call.call_id] = call
         self.origins.add(call)
         self.queue_lengths[call.queue] += 1
+        self.free_calls[call.call_id] = None  # it stands in no order yet
         self.set_reach(call)
 
     def move_call(self, call: c.Call, state: c.CallState) -> None:
@@ -278,7 +279,8 @@ class World:
 
     def refresh(self, call: c.Call) -> None:
         """Something about the call has changed: let it look for agents, if it should, by what it is now."""
-        self.index.remove_call(call.call_id)
+        if call.call_id not in self.free_calls:
+            self.index.remove_call(call.call_id)
         if self.seeks(call):
             self.free_calls[call.call_id] = None
         else:

@@ -7,8 +7,8 @@ from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.call import in_queue
 from fsacd.core.life import offers
+from fsacd.core.life.decisions import moment_of
 from fsacd.core.life.world import World
-from fsacd.core.match.decisions import moment_of
 from fsacd.core.origins import Origins
 from fsacd.core.show.eligible import why_not
 from fsacd.core.staffing import Condition

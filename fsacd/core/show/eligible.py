@@ -7,7 +7,7 @@ from typing import assert_never
 from fsacd.core import agent as a
 from fsacd.core import skills
 from fsacd.core.agent import Served
-from fsacd.core.match.decisions import CallMoment, Moment
+from fsacd.core.life.decisions import CallMoment, Moment
 from fsacd.core.rules import SkillLevels
 from fsacd.core.views import WhyNot
 

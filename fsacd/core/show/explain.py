@@ -10,8 +10,8 @@ from typing import TypeVar
 from fsacd.core import call as c
 from fsacd.core.agent import Served
 from fsacd.core.life import offers
+from fsacd.core.life.decisions import CallMoment, Decision, Moment, Past, moment_of
 from fsacd.core.life.world import World
-from fsacd.core.match.decisions import CallMoment, Decision, Moment, Past, moment_of
 from fsacd.core.match.ordering import FALLBACK
 from fsacd.core.show import eligible
 from fsacd.core.views import Explanation, RankedAgent, Rejected
