@@ -1,7 +1,8 @@
 """One call from packet to packet, through the real modules: which rooms it enters, as ARCHITECTURE.md tells it.
 
-The daemon stands on the simulated switch, with bytes between them. What is counted is calls from one room into another,
-not returns; the core's nouns, the log and the metrics are left out.
+The daemon stands on the simulated switch, with bytes between them, in virtual time; so nothing else may run in this
+process. What is counted is calls from one room into another, not returns; the core's nouns, the log and the metrics are
+left out.
 """
 
 from __future__ import annotations
