@@ -7,14 +7,14 @@ import secrets
 from tests.core.test_explain import judge
 
 DECISIONS = 10_000
-# Of fewer it is not certain that every reason is met.
-_LEAST = 3_000
+# As many as a day has, or more.
+_OF_A_DAY = 100
 
 
 def main(n: int | None) -> int:
     """Explain them; the first day is printed, by which they can be explained again."""
     first_day = secrets.randbelow(2**31)
-    decisions = DECISIONS if n is None else _LEAST
+    decisions = DECISIONS if n is None else _OF_A_DAY * n
     print(f"{decisions} decisions from day {first_day} on", flush=True)
     judge(decisions, first_day)
     return 0
