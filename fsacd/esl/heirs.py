@@ -13,25 +13,28 @@ from fsacd.core.views import Snapshot
 from fsacd.esl import encoder
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.differences import CONTEXT, PARTNER, Ask, Difference, Finding, Row, dump
+from fsacd.esl.translate import INTO_A_TALK
 from fsacd.esl.wire import Wire, is_offer
 
+# Whoever takes over a place has called; that is so of few legs, and no more are asked for in one round.
+_INBOUND = "inbound"
+_MOST = 100
 # The new leg answers, and then does what the old one did (sofia_handle_sip_i_invite_replaces in sofia.c).
 _DOES_THE_SAME = "answer,"
-# Or, where that one talks or is about to, takes over its partner.
-_INTO_A_TALK = "answer,intercept:"
 # Extensions of the dialplan's own; none of them is where a caller came in.
 _INNER = "fsacd_"
 _PLACES = ("Other-Leg-RDNIS", "variable_sip_req_user")
 
 
 def suspected(rows: Mapping[str, Row]) -> list[str]:
-    """The legs that may be such ones, as far as the switch's list says."""
-    return [leg for leg, row in rows.items() if row.get("dialplan") == "inline" and _seems_to_wait(leg, row)]
+    """The legs that may be such ones, as far as the switch's list says; a hundred at most."""
+    return [leg for leg, row in rows.items() if row.get("dialplan") == "inline" and _seems_to_wait(leg, row)][:_MOST]
 
 
 def _seems_to_wait(leg: str, row: Row) -> bool:
     does = str(row.get("dest"))
-    return does.startswith(_DOES_THE_SAME) and not does.startswith(_INTO_A_TALK) and not is_offer(leg)
+    waits = does.startswith(_DOES_THE_SAME) and not does.startswith(INTO_A_TALK)
+    return waits and row.get("direction") == _INBOUND and not is_offer(leg)
 
 
 def findings(snapshot: Snapshot, switch: str, legs: Iterable[str], ask: Ask) -> Iterator[Finding]:

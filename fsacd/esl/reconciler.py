@@ -13,7 +13,7 @@ import gevent
 import structlog
 
 from fsacd.core.events import CallReturned, TalkFound
-from fsacd.core.views import CallView
+from fsacd.core.views import CallView, Snapshot
 from fsacd.esl import differences, heirs, missed, strangers, translate
 from fsacd.esl.codec import Message
 from fsacd.esl.differences import Absence, Difference, Finding
@@ -86,7 +86,7 @@ class Reconciler:
             return  # the link is about to be taken for dead; if not, the comparing finds it all a little later
         snapshot = self._runtime.snapshot()
         look.ahead(missed.asked_for(snapshot, self.name, rows, away))
-        found = list(heirs.findings(snapshot, self.name, heirs.suspected(rows), look))
+        found = self._heirs(look, rows, snapshot)
         found += missed.findings(snapshot, self.name, rows, look, self._returned, away, self._talk)
         if not away.restarted:
             found += missed.unheard(snapshot, self.name, rows, look)
@@ -161,7 +161,7 @@ class Reconciler:
             self.on_repair(str(Difference.OUTSIDE_CALL))
         snapshot = self._runtime.snapshot()
         # Before all others: a call whose leg has gone goes on with the leg that took it over.
-        found = list(heirs.findings(snapshot, self.name, heirs.suspected(rows), look))
+        found = self._heirs(look, rows, snapshot)
         found += missed.findings(snapshot, self.name, rows, look, self._returned, talk=self._talk)
         found += missed.in_limbo(snapshot, self.name, rows)
         found += self._strangers(look, rows, adopt=False)
@@ -194,6 +194,11 @@ class Reconciler:
             if now - heard >= self._recovery_wait_s or now - began >= _LONGEST_RECOVERY_S:
                 return
             gevent.sleep(_RECOVERY_LOOK_S)
+
+    def _heirs(self, look: Round, rows: dict[str, differences.Row], snapshot: Snapshot) -> list[Finding]:
+        legs = heirs.suspected(rows)
+        look.ahead([wire for leg in legs if (wire := differences.question(leg)) is not None])
+        return list(heirs.findings(snapshot, self.name, legs, look))
 
     def _strangers(self, look: Round, rows: dict[str, differences.Row], *, adopt: bool) -> list[Finding]:
         legs = strangers.suspected(self._runtime.snapshot(), self.name, rows)[:_MOST_STRANGERS]

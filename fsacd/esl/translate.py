@@ -57,7 +57,7 @@ _CONTEXT = "fsacd"
 # Where a caller leaves the queue by the dialplan; see `freeswitch/dialplan/fsacd.xml`.
 _FALLBACK = "fsacd_fallback"
 # What a leg that replaces another one does where that one talks, or is about to (sofia.c): it takes its partner over.
-_INTO_A_TALK = "answer,intercept:"
+INTO_A_TALK = "answer,intercept:"
 FILTERS = (("variable_fsacd_leg", "/^./"), ("Other-Leg-Context", _CONTEXT))
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -136,7 +136,7 @@ class Reader:
         leg, by = message.get("Other-Leg-Unique-ID"), message.get("Unique-ID")
         if message.get("Other-Leg-Context") != _CONTEXT or not message.get("variable_sip_replaces_call_id"):
             return None
-        if message.get("Caller-Destination-Number").startswith(_INTO_A_TALK):
+        if message.get("Caller-Destination-Number").startswith(INTO_A_TALK):
             return None  # the talk goes on, whoever's it is
         if UUID.fullmatch(leg) is None or UUID.fullmatch(by) is None:
             return None

@@ -13,7 +13,7 @@ from fsacd.esl.differences import Difference, Finding
 from tests.esl.test_missed import CALL, LEG, OFFER, OTHER, Legs, Switch
 
 # As FreeSWITCH 1.10.12 says it of a leg that replaced one in a queue.
-ROW = {"dialplan": "inline", "dest": "answer,playback:local_stream://moh", "context": "public"}
+ROW = {"direction": "inbound", "dialplan": "inline", "dest": "answer,playback:local_stream://moh", "context": "public"}
 HEIR = {
     "Caller-Dialplan": "inline",
     "Caller-Context": "public",
@@ -41,11 +41,13 @@ def test_which_legs_are_asked_for() -> None:
     rows = {
         OTHER: ROW,
         LEG: ROW | {"dialplan": "XML"},
+        "a broadcast": ROW | {"direction": "outbound"},
         CALL: ROW | {"dest": "park"},
         "talks": ROW | {"dest": f"answer,intercept:{LEG}"},
         OFFER: ROW,  # bears an agent's leg's name
     }
     assert heirs.suspected(rows) == [OTHER]
+    assert len(heirs.suspected({str(number): ROW for number in range(10_000)})) == 100, "a round has its time"
 
 
 @pytest.mark.parametrize("state", ["waiting", "offered", "connecting"])

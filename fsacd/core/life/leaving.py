@@ -30,6 +30,7 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
     if call.taken is not None and not isinstance(event, CallLost):
         calls.take_offers_back(world, call, CancelReason.CALLER_GONE)
         ending.has_left(world, call, call.taken)
+        world.ended.lose_sight(call.call_id, call.offers)  # another leg may come back with the call
         return
     if isinstance(event, CallerGone) and event.transferred and _gives_place(world, call):
         return
