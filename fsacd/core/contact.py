@@ -130,5 +130,14 @@ def endpoints(text: str) -> tuple[str, ...]:
 
 def most_legs(text: str) -> int:
     """How many legs a ring at this contact may have: of a registered user nobody knows before they are asked for."""
+    if "user/" not in text and "," not in text and "|" not in text:
+        return 1  # on every ring's way, as the next line in `registered_users`
     phones = endpoints(text)
     return MOST_LEGS if any(map(registered, phones)) else max(1, len(phones))
+
+
+def registered_users(text: str) -> tuple[str, ...]:
+    """The users whom a contact names, each once: whose registrations the switch looks up."""
+    if "user/" not in text:
+        return ()
+    return tuple(dict.fromkeys(filter(None, map(registered, endpoints(text)))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import Final
 
 _PUNCTUATION: Final = str.maketrans("", "", " \t\u00a0\u202f-\u2010\u2011\u2013()/.")
@@ -29,7 +29,8 @@ def normalised(number: str) -> str:
     return bare if _DIALLED.fullmatch(bare) else number.strip()
 
 
-def identity(number: str, withheld: AbstractSet[str] = _NOBODY) -> str:
+@lru_cache(maxsize=256)  # of one call it is asked several times
+def identity(number: str, withheld: frozenset[str] = _NOBODY) -> str:
     """Give what tells the caller with this number from others: the number as it is compared; empty for nobody's.
 
     `withheld`: what is shown in the place of a number that is not shown, in small letters. Of `anonymous@HOST` the

@@ -105,7 +105,7 @@ def is_acknowledged(message: Message) -> bool:
     """
     if not message.get("Channel-Name").startswith("sofia/") or message.get("Call-Direction") != "inbound":
         return True
-    if message.get("variable_sip_cseq") or _OUR_TAG.fullmatch(message.get("variable_sip_full_to")):
+    if message.get("variable_sip_cseq") or _is_tagged(message.get("variable_sip_full_to")):
         return True  # FreeSWITCH sets them when a request within the dialog has come, and the first of those is the ACK
     if is_recovered(message):
         return True
@@ -113,6 +113,10 @@ def is_acknowledged(message: Message) -> bool:
     if not (_MICROSECONDS.fullmatch(answered_us) and _MICROSECONDS.fullmatch(now_us)):
         return False
     return int(now_us) - int(answered_us) > _SURELY_ACKNOWLEDGED_US
+
+
+def _is_tagged(address: str) -> bool:
+    return ";tag=" in address and _OUR_TAG.fullmatch(address) is not None
 
 
 def _priority(text: str, tell: Warn) -> int | None:
@@ -135,6 +139,8 @@ def _head_start_ms(text: str, tell: Warn) -> int:
 
 def _skills(text: str, tell: Warn) -> SkillLevels:
     """`german:5,billing` → levels; a skill without a level needs level 1."""
+    if not text:
+        return ()
     words = [word for word in (word.strip() for word in text[: 4 * LONGEST_TEXT].split(",")) if word]
     found = [_SKILL.fullmatch(word) for word in words]
     levels = {match[1]: int(match[2] or 1) for match in found[:_MOST_SKILLS] if match is not None}

@@ -13,6 +13,7 @@ from fsacd.core.events import LegVariable
 from fsacd.esl.codec import Message
 
 _PREFIX = "variable_"
+_EXPORTED = _PREFIX + variables.EXPORTED
 _NOLOCAL = "nolocal:"
 
 
@@ -29,7 +30,9 @@ class Carried:
     def of(self, message: Message) -> tuple[LegVariable, ...]:
         """The variables of the leg that may go along, by name; the first `variables.MOST`, each cut to its bound."""
         wanted = self._wanted
-        exported = dict(_exported(message)) if wanted.exported else {}
+        exported = dict(_exported(message)) if wanted.exported and message.get(_EXPORTED) else {}
+        if not exported and not wanted.by_name:
+            return ()
         found = {name: message.get(header) for name, header in exported.items()}
         if wanted.by_name:
             named = [header for header in message.headers if header.startswith(_PREFIX)]
@@ -43,7 +46,7 @@ class Carried:
 
 def _exported(message: Message) -> Iterator[tuple[str, str]]:
     """What the dialplan has exported: each name, and the header that has its value."""
-    for entry in message.get(_PREFIX + variables.EXPORTED).split(","):
+    for entry in message.get(_EXPORTED).split(","):
         name = entry.strip()
         # Exported for the other leg alone, it stands on this one with the word before its name.
         if name:

@@ -16,6 +16,7 @@ FATAL: Final = "mod_event_socket"
 ENTERPRISE: Final = ":_:"
 _NAME_MARKS: Final = frozenset(".-+&()\u2019")
 _CARRIED_MARKS: Final = frozenset("_.*#+@:/%~;=?&!()-\u2019")
+_PLAIN_NAME: Final = re.compile(r"(?:[0-9A-Za-z.+&()-]+ )*[0-9A-Za-z.+&()-]+")
 _NUMBER: Final = re.compile(r"[^0-9A-Za-z+*#.-]")
 
 
@@ -25,6 +26,8 @@ def caller_name(text: str) -> str:
     Apostrophes become typographic ones, because the plain one quotes in FreeSWITCH. Underscores go: without them no
     name can complete the word mod_event_socket. Slashes go: FreeSWITCH shows only what follows the last one.
     """
+    if len(text) <= NAME_LIMIT and _PLAIN_NAME.fullmatch(text) and text.casefold() != "undef":
+        return text  # as nearly all of them are
     kept: list[str] = []
     # Cut first: a name of 64 KiB costs no more than one of 256 characters.
     for character in unicodedata.normalize("NFC", text[: 4 * NAME_LIMIT].replace("'", "\u2019")):

@@ -51,6 +51,7 @@ _USER: Final = re.compile(r"[0-9A-Za-z_.+-]{1,128}@[0-9A-Za-z_.-]{1,128}")
 _HASHED: Final = re.compile(r"[0-9A-Za-z_.@:-]{1,200}")
 _SECRET: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 
+_CONFIRM_KEY: Final = "group_confirm_key"
 # What is heard again and again until the key is pressed. Within braces a comma needs a backslash.
 _CONFIRM_TONE: Final = r"group_confirm_file=tone_stream://%(300\,200\,440)"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -152,11 +153,11 @@ def originate(
             raise EncodeError(f"The variable {variable} would replace the sanitised caller id.")
     # FreeSWITCH loses an empty value here, and an empty list is no list to it.
     pairs = [_option(key, value) for key, value in contact.options]
-    if any(CONFIRM_KEY in dict(options) for options in (contact.options, *(phone.options for phone in contact.phones))):
+    dialled = "|".join(",".join(_phone(phone) for phone in turn) for turn in contact.turns)
+    if f"{_CONFIRM_KEY}=" in dialled or f"{_CONFIRM_KEY}=" in "".join(pairs):
         pairs.append(_CONFIRM_TONE)
     pairs += _pairs(variables)
     theirs = [f"{key}='{value}'" for key, value in _carried(carried)]
-    dialled = "|".join(",".join(_phone(phone) for phone in turn) for turn in contact.turns)
     told = f"{{{','.join(pairs)}}}{dialled}" if pairs else dialled
     if pairs or theirs:
         dialled = f"{{{','.join([*pairs, *theirs])}}}{dialled}"
@@ -295,7 +296,7 @@ def _phone(phone: Phone) -> str:
 
 
 def _option(name: str, value: str) -> str:
-    name = "group_confirm_key" if name == CONFIRM_KEY else _typed(_VARIABLE, name, "an option's name")
+    name = _CONFIRM_KEY if name == CONFIRM_KEY else _typed(_VARIABLE, name, "an option's name")
     _typed(_OPTION, value, f"the option {name}")
     return f"{name}={_harmless(value)}"
 

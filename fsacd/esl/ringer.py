@@ -7,13 +7,13 @@ from functools import partial
 from typing import Final
 
 from fsacd.core.commands import RingAgent
-from fsacd.core.contact import most_legs
+from fsacd.core.contact import most_legs, registered_users
 from fsacd.core.events import Event, OfferEnd, OfferEnded, OfferForked
 from fsacd.esl import diversions, encoder
 from fsacd.esl.codec import Message
 from fsacd.esl.devices import Devices
 from fsacd.esl.diversions import Diversions
-from fsacd.esl.ringing import Registrations, registered_users, registrations, ring
+from fsacd.esl.ringing import Registrations, registrations, ring
 from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.process.trouble import shortened
 from fsacd.runtime.loop import monotonic_ms
@@ -48,7 +48,7 @@ class Ringer:
 
         Raises encoder.EncodeError for an order that has no safe form.
         """
-        if users := registered_users(command):
+        if users := registered_users(command.contact):
             self._ring_users(command, users)
             return
         wire, _ = ring(command)

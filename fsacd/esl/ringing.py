@@ -40,12 +40,6 @@ _ENDS_A_RING = frozenset(CAUSES.values()) - {"NORMAL_CLEARING"}
 Registrations = Mapping[str, tuple[str, ...]]
 
 
-def registered_users(command: RingAgent) -> tuple[str, ...]:
-    """The users of whom the switch is to be asked where they have registered, before they are rung."""
-    users = map(contacts.registered, contacts.endpoints(command.contact))
-    return tuple(dict.fromkeys(user for user in users if user))
-
-
 def registrations(answer: str) -> tuple[str, ...]:
     """The endpoints in the switch's answer to that; none, if it has none or one of them cannot be rung by its name."""
     endpoints = tuple(dict.fromkeys(answer.strip().split(",")))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from fsacd.config.installed import FIRST_VERSION, too_old
@@ -57,6 +58,7 @@ class Terms:
             )
 
 
+@lru_cache(maxsize=8)  # every call says it, and all of a switch's say the same
 def version_in(text: str) -> int:
     """The version in a variable's text; a dialplan that sets none is the first one."""
     text = text.strip()

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from fsacd.core.commands import RingAgent
+from fsacd.core.contact import registered_users
 from fsacd.core.offer import legs_of, offer_id
 from fsacd.core.rules import PhoneRules
 from fsacd.esl import encoder
-from fsacd.esl.ringing import registered_users, registrations, ring
+from fsacd.esl.ringing import registrations, ring
 
 OFFER = offer_id(1, "call", 1)
 CALL = "11111111-2222-4333-8444-555555555555"
@@ -26,7 +27,7 @@ def dialled(command: RingAgent, **registered: tuple[str, ...]) -> str:
 
 def test_a_user_with_one_device_is_rung_as_the_directory_says() -> None:
     """Its dial string may say more of the phone than where it is."""
-    assert registered_users(RING) == ("1001@x.org",)
+    assert registered_users(RING.contact) == ("1001@x.org",)
     wire, legs = ring(RING, {"1001@x.org": (HERE,)})
     assert (
         legs == 1 and f"{{origination_uuid={OFFER},".encode() in wire.data and b"}user/1001@x.org &park()" in wire.data
@@ -49,7 +50,7 @@ def test_each_device_of_a_user_has_a_leg_of_its_own() -> None:
 def test_phones_of_a_contact_and_devices_of_its_users_ring_together() -> None:
     """In their order, with their options; a contact without users needs no question."""
     plain = replace(RING, contact="[leg_timeout=9]sofia/a/1,sofia/b/2|sofia/c/3")
-    assert registered_users(plain) == ()
+    assert registered_users(plain.contact) == ()
     legs = legs_of(OFFER, 4)
     names = [f"[origination_uuid={leg}" for leg in legs]
     own, usual = "leg_timeout=9", "leg_timeout=22"
@@ -57,7 +58,7 @@ def test_phones_of_a_contact_and_devices_of_its_users_ring_together() -> None:
     for_all = replace(plain, contact="{leg_timeout=8}sofia/a/1,sofia/b/2")
     assert dialled(for_all) == f"{names[0]}]sofia/a/1,{names[1]}]sofia/b/2"
     mixed = replace(RING, contact="user/7,sofia/b/2|user/8")
-    assert registered_users(mixed) == ("7", "8")
+    assert registered_users(mixed.contact) == ("7", "8")
     one, other, third, last = (f"{name},{usual}" for name in names)
     where = f"{one},dialed_user=7]{HERE},{other},dialed_user=7]{THERE},{third}]sofia/b/2|{last}]user/8"
     assert dialled(mixed, **{"7": (HERE, THERE)}) == where

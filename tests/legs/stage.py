@@ -178,7 +178,9 @@ class Stage:
         One thing is FreeSWITCH's own, and left out: in the forty milliseconds in which a bridge is being made those who
         are about to talk are cut off, and the new leg with them. Another one is known and not mended: who replaces one
         who has taken over a place, and of whom no daemon has heard yet, bears nothing any more that leads to the queue.
+        Within the tenth of a second in which the first INVITE is carried out no hand is so quick.
         """
+        self._let_replaces_arrive()
         line = self._line(old)
         if line is not None and not self._is_being_bridged(line) and not self._is_unheard_heir(line):
             self.people[old].let_go = True
@@ -384,8 +386,7 @@ class Stage:
         session = line.session
         if session is None or session.channel.profile.dialplan != "inline" or session.talk is not None:
             return False
-        is_on_its_way = self.agenda.now_us < self._replaced_us + _ARRIVES_MS * MS
-        return self.judge.hears_again() or not (is_on_its_way or self.judge.is_known(line.uuid))
+        return self.judge.hears_again() or not self.judge.is_known(line.uuid)
 
     def _let_replaces_arrive(self) -> None:
         """Whom somebody is about to replace stays where they are meanwhile; see `do_replace`."""
