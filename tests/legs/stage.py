@@ -276,6 +276,7 @@ class Stage:
 
     def do_agent_refers(self, label: str, dials: str) -> None:
         """The agent hands whom they talk with to a number."""
+        self._let_replaces_arrive()
         if (line := self._talk(label)) is not None:
             if (partner := self._partner(line)) is not None:
                 self.judge.deed(partner.channel.uuid, "referred")
@@ -289,6 +290,7 @@ class Stage:
 
     def do_agent_hands_over(self, label: str, call: str) -> None:
         """And does so: an attended REFER, by the first of the two calls."""
+        self._let_replaces_arrive()
         line, other = self._talk(label), self._line(call)
         if line is not None and other is not None and (partner := self._partner(line)) is not None:
             self.judge.deed(partner.channel.uuid, "referred")
@@ -389,7 +391,11 @@ class Stage:
         return self.judge.hears_again() or not self.judge.is_known(line.uuid)
 
     def _let_replaces_arrive(self) -> None:
-        """Whom somebody is about to replace stays where they are meanwhile; see `do_replace`."""
+        """Whom somebody is about to replace stays where they are meanwhile; see `do_replace`.
+
+        Who takes over a leg that is just being transferred executes what that leg did last, for ever: a talk's caller
+        hears the queue's music, in no queue. That is FreeSWITCH's own.
+        """
         if self.agenda.now_us < self._replaced_us + _ARRIVES_MS * MS:
             self.let(_ARRIVES_MS)
 
