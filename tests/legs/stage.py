@@ -192,6 +192,8 @@ class Stage:
 
     def do_hang_up(self, label: str) -> None:
         """They put the receiver down."""
+        if (line := self._line(label)) is not None and line.session is not None and line.session.talk is not None:
+            self._let_replaces_arrive()  # whom they talk with may be about to go on at another phone
         if (line := self._line(label)) is not None:
             self.people[label].let_go = True
             if (leg := line.session) is not None and leg.talk is not None:
@@ -270,6 +272,7 @@ class Stage:
 
     def do_agent_hangs_up(self, label: str) -> None:
         """The agent ends the talk."""
+        self._let_replaces_arrive()
         if (line := self._talk(label)) is not None:
             self._release_partner(line)
             line.hang_up()
