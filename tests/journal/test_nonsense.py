@@ -293,11 +293,15 @@ def test_what_comes_after_damage_is_found_by_the_next_start(tmp_path: Path) -> N
 
 
 @pytest.mark.timeout(900)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_whatever_is_there_the_daemon_starts(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """Many more of them: tests/prove/spoiled_journals.py."""
+    judge(tmp_path_factory.mktemp("journal"), data)
+
+
+def judge(directory: Path, data: st.DataObject) -> None:
     """One or two files spoiled in any way: every start comes through, and nothing is lost of what was not spoiled."""
-    directory = tmp_path_factory.mktemp("journal")
     busy(directory).kill()
     second = Centre(directory)
     await_true(lambda: second.journal.state().snapshots == 1, "the second snapshot")
