@@ -29,8 +29,9 @@ run: $(STAMP) ## run fsacd against a simulated FreeSWITCH, with synthetic caller
 	@$(BIN)/fsacd demo
 
 # In three parts at the same time: they wait more than they compute, and take about as long.
-HALF := tests/core tests/chaos tests/journal tests/strategies tests/config tests/sim tests/test_demo.py tests/test_gone_phones.py
-LINK := tests/esl tests/http tests/legs $(wildcard tests/test_daemon*.py) tests/store tests/test_erasing.py
+HALF := tests/core tests/chaos tests/journal tests/strategies tests/store tests/config tests/sim
+LINK := tests/esl tests/http tests/legs tests/test_gone_phones.py \
+	$(filter-out %_plugins.py,$(wildcard tests/test_daemon*.py))
 
 test: $(STAMP) ## run every test that needs no FreeSWITCH
 	@logs=$$(mktemp -d); \
