@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fsacd.core.commands import RingAgent, SendCall
-from fsacd.core.events import AgentLoggedIn, CallerGone, RulesChanged, SwitchConnected
+from fsacd.core.events import AgentLoggedIn, CallerGone, OfferAnswered, OfferConnected, RulesChanged, SwitchConnected
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service, ToExtension
 from fsacd.testing import Driver, queued
 
@@ -98,6 +98,20 @@ def test_what_was_counted_of_a_queue_goes_with_it(driver: Driver) -> None:
     driver.tell(RulesChanged(rules(QueueRules("sales"))))
     driver.tell(RulesChanged(rules(SUPPORT)))
     assert _abandoned(driver) == {"support": 0}
+
+
+def test_what_was_counted_of_a_queue_stays_while_a_call_of_it_talks(driver: Driver) -> None:
+    """Its talk will be counted, too, where the next file brings it back."""
+    driver.tell(AgentLoggedIn("1001", "test"))
+    driver.tell(queued("anna", "support"))
+    (ring,) = driver.commands_of(RingAgent)
+    driver.tell(OfferAnswered(ring.offer_id, "fs1"))
+    driver.tell(OfferConnected(ring.offer_id))
+    driver.tell(queued("bert", "support"))
+    driver.tell(CallerGone("bert", "NORMAL_CLEARING"))
+    driver.tell(RulesChanged(rules(QueueRules("sales"))))
+    driver.tell(RulesChanged(rules(SUPPORT)))
+    assert _abandoned(driver) == {"support": 1}
 
 
 def test_callers_without_a_queue_take_the_fallback_of_the_new_rules(driver: Driver) -> None:

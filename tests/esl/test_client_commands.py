@@ -132,6 +132,23 @@ def test_a_command_that_was_not_written_in_time_is_never_written(connect: Connec
     assert heard == [b"api xxxxxx", b"api z"]
 
 
+def test_who_stood_still_writes_nothing_late(connect: Connect) -> None:
+    """The deadline has come before the command is written, and nobody has looked at deadlines since."""
+    got, heard = Replies(), list[bytes]()
+
+    def script(peer: Peer) -> None:
+        while command := peer.hear():
+            heard.append(command)
+            peer.say(reply("+OK"))
+
+    client = connect(script)
+    client.submit(encoder.raw("api late"), got("late"), 0.0)
+    assert client.send("api z").data == "+OK"
+    until(lambda: got.got)
+    assert got.got == [("late", Outcome.NOT_SENT, "FreeSWITCH did not answer in time")]
+    assert heard == [b"api z"]
+
+
 def test_a_switch_that_does_not_read(connect: Connect) -> None:
     """When FreeSWITCH takes no bytes for too long, the connection is given up."""
     client = connect(lambda peer: peer.wait_for_the_end(), write_timeout_ms=20)

@@ -49,6 +49,29 @@ def test_a_command_that_was_not_taken_is_not_sent() -> None:
     assert replies.take(100) == b"2\n\n"
 
 
+def test_nothing_is_written_at_its_deadline_or_after_it() -> None:
+    """A process that stood still writes before it looks at deadlines: the command counts until it is told of, once."""
+    replies = Replies(2)
+    late, other = command("1", 1.0), command("2", 5.0)
+    replies.add(late)
+    replies.add(other)
+    assert replies.take(100, 1.0) == b"2\n\n"
+    assert (len(replies), replies.add(command("3")), replies.next_deadline()) == (2, False, 1.0)
+    assert replies.expire(1.0) == [(late, Outcome.NOT_SENT)]
+    assert (len(replies), replies.expire(2.0), replies.next_deadline()) == (1, [], 5.0)
+    assert replies.answer() is other
+
+
+def test_what_was_too_late_to_be_written_is_told_at_the_end_of_the_connection() -> None:
+    """It may end before anybody has looked at deadlines."""
+    replies = Replies(9)
+    late = command("1", 1.0)
+    replies.add(late)
+    assert replies.take(100, 1.5) == b""
+    assert replies.fail() == [(late, Outcome.NOT_SENT)]
+    assert (late.done, len(replies)) == (True, 0)
+
+
 def test_what_is_written_together() -> None:
     """At least one command is written at a time, however long, and no more than fit."""
     replies = Replies(9)

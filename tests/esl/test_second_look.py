@@ -5,21 +5,35 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import gevent
 import pytest
 
-from fsacd.core.events import AgentLoggedIn, CallQueued, Event, RulesChanged, SwitchConnected, SwitchHeld, SwitchTaken
+from fsacd.core.events import (
+    AgentLoggedIn,
+    CallQueued,
+    Event,
+    OfferUnheard,
+    RulesChanged,
+    SwitchConnected,
+    SwitchHeld,
+    SwitchTaken,
+)
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
-from fsacd.esl import differences, reconciler, service
-from fsacd.esl.differences import Absence
+from fsacd.core.views import Snapshot
+from fsacd.esl import differences, missed, reconciler, service
+from fsacd.esl.differences import Absence, Difference, Finding
 from fsacd.esl.pipeline import Round
 from fsacd.esl.states import Down, Up
 from fsacd.esl.wire import Outcome, Reply
 from fsacd.runtime.loop import Runtime, monotonic_ms
 from tests.esl.control_rig import CALL, LEG, NOBODY, OFFER, HashTable, Rig
 from tests.esl.fake_switch import until
+from tests.esl.test_missed import LEG as HERS
+from tests.esl.test_missed import OFFER as RUNG
+from tests.esl.test_missed import view
 
 ANOTHER_LEG = LEG.uuid.replace("2222", "3333")
 GONE = {"show": NOBODY, "uuid_exists": Reply(Outcome.OK, "false")}
@@ -169,6 +183,31 @@ def test_who_has_fallen_silent_is_asked_for_and_what_is_heard_meanwhile_is_newer
     assert [type(fact).__name__ for fact in rig.runtime.facts] == ["CallerGone"], "nothing was heard meanwhile"
 
 
+def _offered(call: str, offers: int, offer: str | None) -> Snapshot:
+    """One call in this state that was offered so often, and what has become of its ring."""
+    snapshot = view(call, offer)
+    return replace(snapshot, calls=tuple(replace(one, offers=offers) for one in snapshot.calls))
+
+
+@pytest.mark.parametrize(
+    ("then", "since", "stands"),
+    [
+        (_offered("offered", 1, "ringing"), _offered("offered", 1, "ringing"), (HERS, RUNG)),
+        (_offered("waiting", 1, None), _offered("offered", 2, "ringing"), ()),
+        (_offered("offered", 1, "ringing"), _offered("offered", 2, "ringing"), (RUNG,)),
+        (_offered("offered", 1, "ringing"), _offered("offered", 1, "ending"), (HERS,)),
+    ],
+    ids=["nothing", "somebody is rung", "another one is rung", "the ring is ended"],
+)
+def test_what_the_engine_has_learned_of_a_leg_is_newer(
+    then: Snapshot, since: Snapshot, stands: tuple[str, ...]
+) -> None:
+    """Of each leg for itself; a call that was offered once more while the switch was asked has moved, too."""
+    found = [Finding(Difference.CALL_WITHOUT_LEG, HERS), Finding(Difference.OFFER_WITHOUT_LEG, RUNG)]
+    assert tuple(finding.leg for finding in missed.unchanged(found, then, since, "fs1")) == stands
+    assert missed.unchanged(found, then, since, "fs2") == found, "what happens on another switch is another matter"
+
+
 def _compared_at(rig: Rig, monkeypatch: pytest.MonkeyPatch, agrees: list[bool | None]) -> list[float]:
     """When it is compared, in seconds from the catching up on, if each comparing ends as said."""
     watching, now, at = rig.control._service, [1000.0], list[float]()
@@ -260,6 +299,15 @@ def test_who_goes_on_looks_once(monkeypatch: pytest.MonkeyPatch, last: str, epoc
         ("catches up", Absence(lease_ended=True)),
         SwitchConnected("fs1"),
     )
+
+
+def test_an_order_that_may_be_lost_with_its_link_is_told_of(rig: Rig) -> None:
+    """Nothing was heard of it when the link broke, and there is no leg now that it is back: its caller goes on."""
+    _somebody_is_rung(rig)
+    (offer,) = rig.runtime.snapshot().offers
+    rig.link.answers = waits() | {"uuid_exists": Reply(Outcome.OK, "false")}
+    rig.control._service._reconciler.catch_up(differences.HERE)
+    assert rig.runtime.facts == [OfferUnheard(offer.offer_id)]
 
 
 def test_phones_hear_that_their_ring_has_ended_before_they_are_rung_again(

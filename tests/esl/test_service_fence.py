@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from fsacd.core.events import OfferEnd, OfferEnded, SwitchLost
+from fsacd.core.events import CallQueued, OfferEnd, OfferEnded, SwitchLost
 from fsacd.esl import service
 from fsacd.esl.states import Down, Up
 from fsacd.esl.wire import Reply, Wire
 from fsacd.runtime.loop import monotonic_ms
-from tests.esl.control_rig import NOBODY, OFFER, RING, HashTable, Rig
+from tests.esl.control_rig import CALL, LEG, NOBODY, OFFER, RING, HashTable, Rig
 from tests.esl.fake_switch import until
 
 COMMAND_S = 5.0
@@ -81,6 +81,18 @@ def test_after_its_end_no_command_leaves(fenced: Fenced, left_ms: int) -> None:
     until(told)
     assert ends == [OfferEnd.NOT_SENT]
     assert OFFER not in " ".join(wire.text for wire in fenced.rig.link.wires)
+
+
+def test_who_acknowledges_after_its_end_is_not_told_of(fenced: Fenced) -> None:
+    """The call was kept back until its caller's phone had acknowledged our answer: by now it is another daemon's."""
+    call, facts = CallQueued(CALL, "sales", 0, LEG), fenced.rig.runtime.facts
+    fenced.lasts(8_000)
+    facts.clear()
+    fenced.rig.control._acknowledged(call)
+    assert facts == [call]
+    fenced.lasts(0)
+    fenced.rig.control._acknowledged(call)
+    assert facts == [call, SwitchLost("fs1")]
 
 
 def test_without_a_fence_a_command_has_its_own_time() -> None:
