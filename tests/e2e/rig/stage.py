@@ -18,9 +18,9 @@ from fsacd.sim.listener import Listener
 from fsacd.sim.phones import Caller, Line, ScriptedPhone
 from fsacd.sim.switch import Settings, Switch
 from fsacd.sim.trace import TraceLine, trace
+from tests.e2e.rig.dialog import replaces as replaced
 from tests.e2e.rig.play import EVENTS, Call, Cue, HangUp, Hold, Play, Press, Refer, Say, Step
 from tests.e2e.rig.sip import Telephones
-from tests.e2e.rig.sip import replaces as replaced
 from tests.e2e.rig.switch import PASSWORD, REPOSITORY
 
 # A play is over after this; then every leg is asked for, killed, and the last words are awaited.
