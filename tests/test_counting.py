@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from fsacd.cli.main import main
-from fsacd.core.views import Snapshot
 from fsacd.http import models
 from fsacd.metrics.exposition import Metrics
 from fsacd.metrics.series import SINCE
-from tests.test_metrics import DEFINITIONS, JOURNALED, Explained, Stored
+from tests.metrics_rig import DEFINITIONS, watch_all
 
 # Every figure of the API that is a whole number, and what it is.
 NOW = {
@@ -48,11 +47,7 @@ def test_every_figure_of_the_api_says_what_it_counts() -> None:
 def test_every_counter_of_the_metrics_says_that_it_begins_anew() -> None:
     """Counters and histograms are this process's; so says the help of each, and the document that defines them."""
     metrics = Metrics()
-    metrics.watch_snapshot(lambda: Snapshot(0, (), (), (), (), ()))
-    metrics.watch_store(Stored)
-    metrics.watch_explainer(Explained)
-    metrics.watch_journal(lambda: JOURNALED)
-    metrics.watch_pins(lambda: (0, 0))
+    watch_all(metrics)
     ours = [family for family in metrics.collect() if family.name.startswith("fsacd_")]
     grown = [family for family in ours if family.type in {"counter", "histogram"}]
     assert len(grown) > 30

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from fsacd.core.match.plugins import PluginFailed
 from fsacd.plugins import Catalogue
 from fsacd.plugins.guard import Guard, GuardedKeyStrategy
 from fsacd.strategy import AgentFacts, BaseKeyStrategy, Candidate, Key, ServiceFacts, SkillLevels
+from tests.plugins_rig import files_of_ones_own
 from tests.wording import words
 
 RECURSED = words("def key(): key()\nkey()")
@@ -55,10 +55,8 @@ IMMUTABLE = words("a.idle_since_ms = 0", a=AGENTS[0].agent)
 
 @pytest.fixture(autouse=True)
 def _files_of_ones_own() -> Iterator[None]:
-    """Where a new file is its group's to write, as on many desktops, it would be refused."""
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
+    with files_of_ones_own():
+        yield
 
 
 def load(directory: Path, text: str) -> tuple[Catalogue, list[str]]:

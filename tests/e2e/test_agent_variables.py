@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.rig.daemon import Daemon
-from tests.e2e.rig.sip import Dialog, Telephones
+from tests.e2e.rig.dialog import Dialog
+from tests.e2e.rig.sip import Telephones
 from tests.e2e.rig.switch import RealSwitch, await_true
 
 NUMBER = "4930111"

@@ -9,8 +9,8 @@ from typing import Any
 import gevent
 import pytest
 
+from tests.e2e.rig.dialog import Dialog
 from tests.e2e.rig.floor import Floor
-from tests.e2e.rig.sip import Dialog
 from tests.e2e.rig.switch import RealSwitch, await_true
 
 AGENT, CALLER = "1001", "4930555"

@@ -13,8 +13,8 @@ import pytest
 
 from tests.e2e.conftest import AGENTS
 from tests.e2e.desk import Desk
+from tests.e2e.rig.dialog import Dialog, replaces
 from tests.e2e.rig.floor import Floor
-from tests.e2e.rig.sip import Dialog, replaces
 from tests.e2e.rig.switch import DOMAIN, RealSwitch, await_true
 
 CALLER, SECOND = "4930111", "4930222"

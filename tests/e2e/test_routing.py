@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.rig.daemon import TOKEN
+from tests.e2e.rig.dialog import Dialog
 from tests.e2e.rig.floor import Floor
-from tests.e2e.rig.sip import Dialog
 from tests.e2e.rig.switch import RealSwitch, await_true
 
 VIP = "+4930123456"

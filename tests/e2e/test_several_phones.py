@@ -11,8 +11,9 @@ import pytest
 
 from fsacd.sim.phones import ScriptedPhone
 from tests.e2e.desk import Desk
+from tests.e2e.rig.dialog import Dialog
 from tests.e2e.rig.floor import Floor
-from tests.e2e.rig.sip import Dialog, Telephones
+from tests.e2e.rig.sip import Telephones
 from tests.e2e.rig.switch import DOMAIN, RealSwitch, await_true, free_sip_port
 
 AGENT, NEXT, CALLER = "1001", "1002", "4930555"

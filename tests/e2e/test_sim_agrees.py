@@ -13,9 +13,10 @@ import gevent
 import pytest
 
 from fsacd.sim.trace import TraceLine, differences
+from tests.e2e.rig.performance import Moments
 from tests.e2e.rig.play import write
 from tests.e2e.rig.sip import Telephones
-from tests.e2e.rig.stage import Moments, RealStage, perform, simulate
+from tests.e2e.rig.stage import RealStage, perform, simulate
 from tests.e2e.rig.switch import RealSwitch, free_port
 
 PLAYS = 5

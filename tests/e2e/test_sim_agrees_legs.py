@@ -12,8 +12,9 @@ import pytest
 
 from fsacd.sim.trace import TraceLine, differences
 from tests.e2e.rig.leg_plays import PLAYS
+from tests.e2e.rig.performance import Moments
 from tests.e2e.rig.sip import Telephones
-from tests.e2e.rig.stage import Moments, RealStage, perform, simulate
+from tests.e2e.rig.stage import RealStage, perform, simulate
 from tests.e2e.rig.switch import RealSwitch, free_port
 
 # A performance that a busy machine has disturbed is done again; so many at once.

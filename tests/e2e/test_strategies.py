@@ -28,8 +28,8 @@ import pytest
 from gevent.event import Event
 
 from fsacd.plugins import shipped
+from tests.e2e.rig.dialog import Dialog
 from tests.e2e.rig.floor import Floor
-from tests.e2e.rig.sip import Dialog
 from tests.e2e.rig.switch import RealSwitch
 
 # Anna is refused by everybody of the first rank, and gives up. Bert and Cora talk with the first who rings. Dora comes

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.rig.daemon import Daemon
+from tests.e2e.rig.dialog import Dialog, replaces
 from tests.e2e.rig.floor import Floor
-from tests.e2e.rig.sip import Dialog, replaces
 from tests.e2e.rig.switch import PASSWORD, RealSwitch, await_true
 
 CALLER, COLLEAGUE = "4930111", "4930999"

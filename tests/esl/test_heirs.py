@@ -10,7 +10,7 @@ from fsacd.core.events import CallerReplaced, Leg
 from fsacd.core.views import CallView, Snapshot
 from fsacd.esl import heirs
 from fsacd.esl.differences import Difference, Finding
-from tests.esl.test_missed import CALL, LEG, OFFER, OTHER, Legs, Switch
+from tests.esl.legs_rig import CALL, LEG, OFFER, OTHER, Legs, Switch
 
 # As FreeSWITCH 1.10.12 says it of a leg that replaced one in a queue.
 ROW = {"direction": "inbound", "dialplan": "inline", "dest": "answer,playback:local_stream://moh", "context": "public"}

@@ -31,9 +31,9 @@ from fsacd.esl.wire import Outcome, Reply
 from fsacd.runtime.loop import Runtime, monotonic_ms
 from tests.esl.control_rig import CALL, LEG, NOBODY, OFFER, HashTable, Rig
 from tests.esl.fake_switch import until
-from tests.esl.test_missed import LEG as HERS
-from tests.esl.test_missed import OFFER as RUNG
-from tests.esl.test_missed import view
+from tests.esl.legs_rig import LEG as HERS
+from tests.esl.legs_rig import OFFER as RUNG
+from tests.esl.legs_rig import view
 
 ANOTHER_LEG = LEG.uuid.replace("2222", "3333")
 GONE = {"show": NOBODY, "uuid_exists": Reply(Outcome.OK, "false")}

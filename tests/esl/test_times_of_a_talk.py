@@ -12,8 +12,9 @@ from fsacd.core.events import Leg, OfferEnd, OfferEnded, TalkFound
 from fsacd.esl.orders import to_wires
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.translate import Reader
-from tests.esl.test_missed import AGENTS, LEG, OFFER, adopted, caller
-from tests.esl.test_translate import AGENT, CALL, event
+from tests.esl.legs_rig import CALL, LEG, OFFER
+from tests.esl.test_strangers import AGENTS, adopted, caller
+from tests.esl.test_translate import AGENT, event
 
 NOW_MS = 500_000
 # The last six digits of AGENTS' "now" are its microseconds.

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from tests.legs.stage import DEVICES, QUEUES, REGISTERED, Deed, Stage
+from tests.legs.scene import DEVICES, QUEUES, REGISTERED
+from tests.legs.stage import Deed, Stage
 
 WHICH = st.integers(min_value=0, max_value=11)
 QUEUE = st.sampled_from(QUEUES)

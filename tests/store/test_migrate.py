@@ -1,19 +1,69 @@
+"""The schema: made once, brought up to date, explained, and never that of a newer fsacd."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
+import gevent
 import psycopg
 import pytest
 from psycopg import sql
+from structlog.testing import capture_logs
 
 from fsacd.core.records import ChangeMade
 from fsacd.store import migrate as migrating
 from fsacd.store.embedded import EmbeddedPostgres
-from fsacd.store.migrate import available, migrate
+from fsacd.store.migrate import SchemaError, available, migrate
 from fsacd.store.postgres import Store
+from tests.store.records import CALL, running
 from tests.store.rig import await_true, execute, quick, rows
 
 pytestmark = pytest.mark.postgres
+
+
+def test_migrations_are_applied_once(database: str) -> None:
+    """Daemons that start together on an empty database make the tables once; starting again changes nothing."""
+
+    def apply() -> list[str]:
+        with psycopg.connect(database) as connection:
+            return migrate(connection)
+
+    started = [gevent.spawn(apply) for _ in range(3)]
+    gevent.joinall(started, timeout=20, raise_error=True)
+    names = [migration.name for migration in available()]
+    assert sorted(name for job in started for name in job.value) == names
+    assert apply() == []
+
+
+def test_schema_of_a_newer_fsacd(database: str) -> None:
+    """A database that a newer fsacd has changed is left alone, in one sentence; history waits for that fsacd."""
+    with psycopg.connect(database) as connection:
+        migrate(connection)
+        connection.execute("INSERT INTO schema_migrations (version, name) VALUES (999, '999_later.sql')")
+        connection.commit()
+        with pytest.raises(SchemaError, match=r"newer fsacd \(its tables have version 999, this fsacd knows \d+\)"):
+            migrate(connection)
+    with capture_logs() as logs, running(database) as store:
+        store.put([CALL])
+        await_true(lambda: store.state().error is not None)
+        assert (store.state().connected, store.state().queued) == (False, 1)
+        execute(database, "DELETE FROM schema_migrations WHERE version = 999")
+        await_true(lambda: store.state().written == 1)
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["the database is away; history waits"]
+
+
+def test_every_column_is_explained(database: str) -> None:
+    """Each table and column of history carries a comment."""
+    with psycopg.connect(database) as connection:
+        migrate(connection)
+    bare = rows(
+        database,
+        "SELECT attrelid::regclass::text, attname FROM pg_attribute WHERE attnum > 0 "
+        "AND attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace "
+        "AND relname <> 'schema_migrations') "
+        "AND NOT attisdropped AND col_description(attrelid, attnum) IS NULL",
+    )
+    assert bare == []
 
 
 def test_history_of_an_older_fsacd(database: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.chaos.real.site import Site, calls_of
 from tests.e2e.conftest import AGENTS
-from tests.e2e.rig.sip import Dialog
+from tests.e2e.rig.dialog import Dialog
 from tests.e2e.rig.switch import RealSwitch
 
 WAITING, TALKING = 300, 50

@@ -19,7 +19,7 @@ from tests.chaos.real.faults import Stage
 from tests.chaos.real.people import People
 from tests.chaos.real.site import Site
 from tests.e2e.rig.daemon import Daemon
-from tests.e2e.rig.sip import Dialog
+from tests.e2e.rig.dialog import Dialog
 
 # What is wrong for longer, while somebody serves and nothing is broken, is wrong.
 LIMBO_S = 5.0

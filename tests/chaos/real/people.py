@@ -7,7 +7,7 @@ from random import Random
 import gevent
 
 from tests.chaos.real.site import Site
-from tests.e2e.rig.sip import Dialog
+from tests.e2e.rig.dialog import Dialog
 
 QUEUES = ("sales", "support")
 # What an agent does with a ring; they answer the rest of a hundred.

@@ -22,7 +22,7 @@ from tests.chaos.real.faults import Fault, SmallDisk, Stage
 from tests.chaos.real.judge import Judge
 from tests.chaos.real.people import QUEUES, People
 from tests.chaos.real.site import Site, serves
-from tests.e2e.rig.sip import Dialog
+from tests.e2e.rig.dialog import Dialog
 from tests.e2e.rig.switch import RealSwitch, await_true
 
 CALLERS, AGENTS = (30, 60), (10, 15)

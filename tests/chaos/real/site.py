@@ -10,7 +10,8 @@ from typing import Any
 
 from tests.chaos.real.proxy import Proxy
 from tests.e2e.rig.daemon import Daemon
-from tests.e2e.rig.sip import Dialog, Telephones
+from tests.e2e.rig.dialog import Dialog
+from tests.e2e.rig.sip import Telephones
 from tests.e2e.rig.switch import RealSwitch
 
 _NO_WIRE_S = 2.0

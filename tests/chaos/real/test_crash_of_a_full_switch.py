@@ -16,7 +16,7 @@ import pytest
 from tests.chaos.real.centre import RINGING, SOON_S, TALKING, WAITING, Centre
 from tests.chaos.real.site import calls_of, order_of
 from tests.e2e.conftest import AGENTS, a_place
-from tests.e2e.rig.sip import Dialog
+from tests.e2e.rig.dialog import Dialog
 from tests.e2e.rig.switch import RealSwitch, await_true
 
 # The switch asks each recovered phone for its call anew, one after the other, as fast as the machine is.

@@ -16,7 +16,7 @@ import pytest
 from tests.chaos.real.centre import SOON_S, TALKING, Centre, Deeds
 from tests.chaos.real.site import Site, by, order_of
 from tests.e2e.conftest import AGENTS, a_place
-from tests.e2e.rig.sip import Dialog
+from tests.e2e.rig.dialog import Dialog
 from tests.e2e.rig.switch import RealSwitch, await_true
 
 AWAY_S, STOPPED_S = 10.0, 30.0

@@ -11,7 +11,8 @@ import gevent
 from gevent.event import Event
 
 from tests.e2e.rig.daemon import Daemon
-from tests.e2e.rig.sip import Dialog, Telephones
+from tests.e2e.rig.dialog import Dialog
+from tests.e2e.rig.sip import Telephones
 from tests.e2e.rig.switch import RealSwitch, await_true
 
 # Long, because it says only that a thing comes to be: between a phone's word and the daemon's lie a dozen threads, and

@@ -9,9 +9,10 @@ from typing import Any
 
 import gevent
 
+from tests.e2e.rig.dialog import Dialog
+from tests.e2e.rig.dialog import replaces as replaced
 from tests.e2e.rig.floor import Floor
-from tests.e2e.rig.sip import Dialog, Telephones
-from tests.e2e.rig.sip import replaces as replaced
+from tests.e2e.rig.sip import Telephones
 from tests.e2e.rig.switch import await_true
 
 Deed = tuple[str, ...]

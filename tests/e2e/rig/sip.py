@@ -7,17 +7,15 @@ A test can also play the phones by hand: `rung` shows who is rung for whom, `ans
 
 from __future__ import annotations
 
-import re
-import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import gevent
 from gevent import socket
 
 from fsacd.sim.phones import ScriptedPhone
+from tests.e2e.rig.dialog import SO_TIMESTAMPNS, USER, Dialog, Message, address_of, kernel_time_s
 from tests.e2e.rig.repeating import Repeating
 
 STATUS = {
@@ -28,83 +26,8 @@ STATUS = {
     "NORMAL_TEMPORARY_FAILURE": "503 Service Unavailable",
     "REDIRECTION_TO_NEW_DESTINATION": "302 Moved Temporarily",
 }
-_USER = re.compile(r"sip:([^@;>]*)@")
 _ANCILLARY_BYTES = 64
-# A Linux constant that Python's socket module does not name.
-_SO_TIMESTAMPNS = 35
-_URI = re.compile(r"<([^>]*)>")
 _SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
-
-
-@dataclass(frozen=True)
-class Message:
-    """A request or a response; `vias` are whole lines, header names are lower-case."""
-
-    start: str
-    headers: dict[str, str]
-    vias: tuple[str, ...]
-    body: str = ""
-    raw: str = ""
-
-    @classmethod
-    def read(cls, raw: bytes) -> Message:
-        """Take a datagram apart."""
-        text = raw.decode("utf-8", "replace")
-        head, _, body = text.partition("\r\n\r\n")
-        start, *lines = head.split("\r\n")
-        pairs = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-        vias = tuple(value for name, value in pairs if name in {"via", "v"})
-        return cls(start, dict(reversed(pairs)), vias, body, text)
-
-    @property
-    def call_id(self) -> str:
-        return self.headers["call-id"]
-
-    def uri(self, header: str) -> str:
-        """The address in a header, without name and parameters."""
-        found = _URI.search(self.headers[header])
-        return found[1] if found else self.headers[header].split(";")[0]
-
-
-@dataclass
-class Dialog:
-    """One call as its phone has it."""
-
-    user: str
-    call_id: str
-    near: str  # our From (with tag) in requests that we send
-    far: str = ""
-    target: str = ""
-    invite: Message | None = None
-    script: ScriptedPhone | None = None
-    branch: str = ""
-    state: str = "calling"  # calling, ringing, talking, over
-    timers: list[gevent.Greenlet] = field(default_factory=list)
-    # When it rang, answered or refused (s, monotonic), by the name that the script has for it.
-    acts: dict[str, float] = field(default_factory=dict)
-    # Unix times (s) by the kernel's clock: the INVITE or, for a caller, the 200 came; our 200 went; the CANCEL came.
-    began_s: float = 0.0
-    answered_s: float = 0.0
-    cancelled_s: float = 0.0
-    # What the CANCEL gave as its reason.
-    reason: str = ""
-    # When it was over (Unix time, s), and by whose doing: the switch's or the phone's own.
-    over_s: float = 0.0
-    by_switch: bool = False
-    # When it was last heard of: a switch that has recovered a leg asks for it anew.
-    heard_s: float = 0.0
-    # Whether the switch answered this caller.
-    answered: bool = False
-    # Numbers the requests that this end sends.
-    sequence: int = 0
-    # What the switch answered to a REFER, and the results of it that it told by NOTIFY: "403 Forbidden".
-    referred: list[str] = field(default_factory=list)
-
-    @property
-    def caller(self) -> str:
-        """Whose number the phone shows."""
-        found = _USER.search(self.far)
-        return found[1] if found else ""
 
 
 class Telephones:
@@ -129,7 +52,7 @@ class Telephones:
         self.says: tuple[str, ...] = ()
         self.trunk_port = trunk_port
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.bind(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
         self._dialogs: dict[str, Dialog] = {}
@@ -156,7 +79,7 @@ class Telephones:
         """A caller calls; they answer a BYE and hang up by `hang_up`.
 
         `as_whom` is the From where it shows another one than `number`; `more` are further lines of the INVITE;
-        `replaces` is another call's, which this one shall replace, as `replaces` of this module writes it.
+        `replaces` is another call's, which this one shall replace, as `dialog.replaces` writes it.
         """
         self._calls += 1
         call_id = f"{number}-{self._calls}@{self.port}"
@@ -175,20 +98,20 @@ class Telephones:
         assert dialog.state == "ringing" and dialog.invite is not None, f"{dialog.user} does not ring"
         dialog.state = "talking"
         dialog.answered_s = time.time()
-        self._reply(dialog.invite, "200 OK", _address(dialog.target), dialog.near, _SDP)
+        self._reply(dialog.invite, "200 OK", address_of(dialog.target), dialog.near, _SDP)
 
     def refuse(self, dialog: Dialog, cause: str = "CALL_REJECTED") -> None:
         """The phone that rings refuses."""
         assert dialog.state == "ringing" and dialog.invite is not None, f"{dialog.user} does not ring"
         self._over(dialog)
-        self._reply(dialog.invite, STATUS[cause], _address(dialog.target), dialog.near)
+        self._reply(dialog.invite, STATUS[cause], address_of(dialog.target), dialog.near)
 
     def divert(self, dialog: Dialog, to: str) -> None:
         """The phone that rings sends the switch to this number at itself."""
         assert dialog.state == "ringing" and dialog.invite is not None, f"{dialog.user} does not ring"
         self._over(dialog)
         status = STATUS["REDIRECTION_TO_NEW_DESTINATION"]
-        self._reply(dialog.invite, status, _address(dialog.target), dialog.near, contact=to)
+        self._reply(dialog.invite, status, address_of(dialog.target), dialog.near, contact=to)
 
     def hang_up(self, user: str) -> None:
         """The phone that talks hangs up; one that does not talk has nothing to hang up."""
@@ -215,7 +138,7 @@ class Telephones:
     def refer(self, dialog: Dialog, target: str, replaces: str = "") -> None:
         """The phone asks the switch to send whom it talks with to the address `target`, blindly or attended.
 
-        `replaces` is another call's, as `replaces` of this module writes it.
+        `replaces` is another call's, as `dialog.replaces` writes it.
         """
         parameter = f"?Replaces={quote(replaces, safe='')}" if replaces else ""
         dialog.sequence += 1
@@ -246,7 +169,7 @@ class Telephones:
     def _read(self) -> None:
         while True:
             raw, ancillary, _, address = self._socket.recvmsg(65_536, _ANCILLARY_BYTES)
-            self._came_s = _kernel_time_s(ancillary)
+            self._came_s = kernel_time_s(ancillary)
             if raw.strip():
                 message = Message.read(raw)
                 if message.start.startswith("SIP/2.0 "):
@@ -279,7 +202,7 @@ class Telephones:
             *more,
         ]
         until = None if method == "ACK" else f"{number} {method}"
-        self._send(dialog.call_id, lines, body, _address(dialog.target), kind, until=until)
+        self._send(dialog.call_id, lines, body, address_of(dialog.target), kind, until=until)
         return branch
 
     def _send(
@@ -311,7 +234,7 @@ class Telephones:
         contact: str = "",
     ) -> None:
         headers = message.headers
-        asked = _USER.search(message.start)
+        asked = USER.search(message.start)
         contact = contact or (asked[1] if asked else "x")
         lines = [
             f"SIP/2.0 {status}",
@@ -392,7 +315,7 @@ class Telephones:
             self._reply(message, "481 Call/Transaction Does Not Exist", address)
 
     def _ring(self, message: Message, address: tuple[str, int]) -> None:
-        found = _USER.search(message.start)
+        found = USER.search(message.start)
         user = found[1] if found else ""
         script = self.scripts.get(user, _WAITS)
         near = f"{message.headers['to']};tag=a{len(self._dialogs)}"
@@ -420,7 +343,7 @@ class Telephones:
                     self._over(dialog)
                 dialog.state = state
                 dialog.acts[name] = time.monotonic()
-                self._reply(dialog.invite, status, _address(dialog.target), dialog.near, body)
+                self._reply(dialog.invite, status, address_of(dialog.target), dialog.near, body)
 
         dialog.timers.append(gevent.spawn_later(delay_ms / 1_000, act))
 
@@ -437,28 +360,3 @@ class Telephones:
 
 
 _WAITS = ScriptedPhone(rings_ms=0)
-
-
-def replaces(dialog: Dialog) -> str:
-    """The call as a Replaces header names it, seen from the switch: its own tag is the `to-tag`."""
-    return f"{dialog.call_id};to-tag={_tag(dialog.far)};from-tag={_tag(dialog.near)}"
-
-
-def _tag(address: str) -> str:
-    found = re.search(r";tag=([^;>\s]+)", address)
-    return found[1] if found else ""
-
-
-def _kernel_time_s(ancillary: list[tuple[int, int, bytes]]) -> float:
-    """When the kernel got the datagram: what a test measures does not depend on when it is read."""
-    for level, kind, data in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
-            seconds, nanoseconds = struct.unpack("@ll", data[:16])
-            return float(seconds + nanoseconds / 1e9)
-    return time.time()
-
-
-def _address(uri: str) -> tuple[str, int]:
-    """Where a SIP address leads; everything here is on loopback."""
-    port = uri.partition("@")[2].partition(":")[2].partition(";")[0]
-    return "127.0.0.1", int(port) if port.isdigit() else 5060
