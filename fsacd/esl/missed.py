@@ -50,6 +50,10 @@ from fsacd.esl.wire import Wire, is_offer
 _BETWEEN = frozenset(("CS_RESET", "CS_SOFT_EXECUTE", "CS_HIBERNATE"))
 
 
+# Nothing that we do bridges the caller of such a call, or has.
+_UNBRIDGED = ("waiting", "offered")
+
+
 _LAST_PARTNER = "variable_last_bridge_to"
 
 
@@ -65,12 +69,15 @@ def findings(
     returned: Returned,
     away: Absence = HERE,
     talk: Talk | None = None,
+    *,
+    silent: bool = False,
 ) -> Iterator[Finding]:
     """What nobody has told the engine of the legs that it knows on this switch, in the order in which to tell it.
 
     Blocks for as long as `ask` does, two or three questions for each leg that has ended or may have moved on. A caller
     who waits in the list as in the engine is not asked for: without us nobody bridges them. `returned` reads the leg of
-    a caller who is back in the music, `talk` the two legs of a talk that another daemon connected.
+    a caller who is back in the music, `talk` the two legs of a talk that another daemon connected. `silent` legs have
+    said nothing for so long that what they are doing now is no passing moment.
     """
     calls = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
     offers = {offer.offer_id: offer for offer in snapshot.offers if offer.switch == switch}
@@ -89,7 +96,8 @@ def findings(
                 if not away.restarted:  # else the switch may just be about to make the bridge anew
                     yield from _unbridged(leg, channel, talking.get(call.call_id), ask)
             else:
-                yield from _moved_on(call, leg, channel, connecting, talk, ask)
+                moved = list(_moved_on(call, leg, channel, connecting, talk, ask))
+                yield from moved or (_stuck(call, leg, channel) if silent else ())
     for offer_id, offer in offers.items():
         legs = offer.live_legs
         made = away.restarted or not may_be_in_the_making(offer, snapshot.now_ms)
@@ -266,10 +274,16 @@ def _answered(offer: OfferView, leg: str, ask: Ask) -> Iterator[Finding]:
         yield Finding(Difference.ANSWER_UNHEARD, offer.offer_id, OfferAnswered(offer.offer_id, offer.switch, which))
 
 
+def _stuck(call: CallView, leg: str, channel: Message) -> Iterator[Finding]:
+    """A caller whose leg waits for ever for a bridge of somebody else: the other leg went while it was made."""
+    if call.state in _UNBRIDGED and channel.get("Unique-ID") == leg and channel.get("Channel-State") in _BETWEEN:
+        yield Finding(Difference.CALLER_IN_LIMBO, leg, remedy=into_music(leg))
+
+
 def in_limbo(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> Iterator[Finding]:
     """Waiting callers whose leg is stuck between two things: they hear nothing, and are put into the music again."""
     for call in snapshot.calls:
-        if call.leg is None or call.leg.switch != switch or call.state != "waiting":
+        if call.leg is None or call.leg.switch != switch or call.state not in _UNBRIDGED:
             continue
         row = rows.get(call.leg.uuid, {})
         if row.get("state") in _BETWEEN and not row.get("call_uuid"):

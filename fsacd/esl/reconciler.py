@@ -145,10 +145,10 @@ class Reconciler:
         snapshot = self._runtime.snapshot()
         waiting = [call for call in snapshot.calls if _is_expected(call, self.name, legs)]
         asked = replace(snapshot, calls=tuple(waiting), offers=())
-        found = list(missed.findings(asked, self.name, {}, look, self._returned, talk=self._talk))
+        found = list(missed.findings(asked, self.name, {}, look, self._returned, talk=self._talk, silent=True))
         for finding in missed.unchanged(found, snapshot, self._runtime.snapshot(), self.name):
             self._settle(finding)
-        elsewhere = {finding.leg for finding in found}
+        elsewhere = {finding.leg for finding in found if finding.fact is not None}
         return [call.leg.uuid for call in waiting if call.leg is not None and call.leg.uuid not in elsewhere]
 
     def _differences(self) -> list[Finding] | None:

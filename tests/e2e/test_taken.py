@@ -285,3 +285,28 @@ def test_who_takes_over_a_place_while_nobody_hears_it_is_found(floor: Floor, wor
     assert new.state == "talking"
     floor.phones.end(new)
     floor.becomes("wrapping_up", "1001")
+
+
+def test_who_is_bridged_with_somebody_who_goes_at_once_is_not_left_in_silence(floor: Floor) -> None:
+    """FreeSWITCH then leaves the second leg between two states, for ever: it is put into the music again."""
+    caller = floor.call(CALLER, "support")
+    call = floor.call_of(CALLER)
+    colleague = floor.phones.call(COLLEAGUE, "lab_voicemail")
+    await_true(lambda: colleague.state == "talking", SOON_S, "the colleague is answered")
+    await_true(lambda: COLLEAGUE in says(floor, "show channels as json"), SOON_S, "the list shows their leg")
+    legs = json.loads(says(floor, "show channels as json"))["rows"]
+    (stranger,) = (leg["uuid"] for leg in legs if leg["cid_num"] == COLLEAGUE)
+    esl = floor.switch.esl()
+    esl.at_once(f"uuid_bridge {stranger} {call['leg_uuid']}", f"uuid_kill {stranger}")
+    esl.close()
+    time.sleep(1.0)
+    assert state(floor, call["leg_uuid"]) != "CS_EXECUTE", "the switch brings them back by itself: nothing to mend"
+    await_true(lambda: state(floor, call["leg_uuid"]) == "CS_EXECUTE", SILENT_S, "the caller hears music again")
+    floor.daemon.post("agents/1001/login")
+    floor.talk(floor.ring(CALLER))
+    assert (floor.call_of(CALLER)["id"], caller.state) == (call["id"], "talking")
+
+
+def state(floor: Floor, leg: str) -> str:
+    """What the leg does, as the switch says."""
+    return str(json.loads(says(floor, f"uuid_dump {leg} json"))["Channel-State"])

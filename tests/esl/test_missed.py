@@ -325,6 +325,23 @@ def test_a_caller_who_hears_nothing_is_put_into_the_music() -> None:
     """A waiting caller's leg that hangs between two states is sent into the loop; one that is bridged is not."""
     stuck = {"state": "CS_SOFT_EXECUTE", "call_uuid": ""}
     assert [finding.leg for finding in missed.in_limbo(view("waiting", None), "fs1", {LEG: stuck})] == [LEG]
+    assert [finding.leg for finding in missed.in_limbo(view("offered", "ringing"), "fs1", {LEG: stuck})] == [LEG]
     for row in (stuck | {"call_uuid": OTHER}, stuck | {"state": "CS_EXECUTE"}):
         assert list(missed.in_limbo(view("waiting", None), "fs1", {LEG: row})) == []
     assert list(missed.in_limbo(view("connecting", "connecting"), "fs1", {LEG: stuck})) == []
+
+
+@pytest.mark.parametrize("state", ["CS_RESET", "CS_SOFT_EXECUTE", "CS_HIBERNATE"])
+@pytest.mark.parametrize("partner", ["", OTHER])
+@pytest.mark.parametrize("call", ["waiting", "offered"])
+def test_a_silent_caller_whose_leg_is_stuck_is_put_into_the_music(state: str, partner: str, call: str) -> None:
+    """Somebody bridged them with a leg that went at once. What may be a passing moment is left alone."""
+    switch = Switch({LEG: WAITS | {"Channel-State": state, "variable_bridge_to": partner}})
+    asked = view(call, None)
+    (finding,) = missed.findings(asked, "fs1", {}, switch.ask, returned, silent=True)
+    assert (finding.kind, finding.leg, finding.fact) == (Difference.CALLER_IN_LIMBO, LEG, None)
+    assert finding.remedy is not None
+    assert finding.remedy.data.decode().split()[1:] == ["uuid_transfer", LEG, "fsacd_wait", "XML", "fsacd"]
+    assert list(missed.findings(asked, "fs1", {}, switch.ask, returned)) == []
+    switch.legs[LEG]["Channel-State"] = "CS_EXECUTE"
+    assert list(missed.findings(asked, "fs1", {}, switch.ask, returned, silent=True)) == []

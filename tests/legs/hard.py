@@ -146,4 +146,16 @@ HARD: dict[str, list[Deed]] = {
         ("wait", "3000"),
         ("hang_up", "c1"),
     ],
+    "bridged with somebody who goes before the bridge is made": [
+        ("call", "c5", "sales"),
+        ("wait", "3000"),
+        ("bridge", "c6", "c5"),
+        ("hang_up", "c6"),
+    ],
+    "bridged, and sent away before the bridge is made": [
+        ("call", "c1", "sales"),
+        ("wait", "60"),
+        ("bridge", "c4", "c1"),
+        ("refer", "c1", "lab_voicemail"),
+    ],
 }

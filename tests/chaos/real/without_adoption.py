@@ -28,13 +28,15 @@ def _adopt_nobody(
     returned: differences.Returned,
     away: differences.Absence = differences.HERE,
     talk: differences.Talk | None = None,
+    *,
+    silent: bool = False,
 ) -> Iterator[differences.Finding]:
     waiting = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.state == "waiting"}
     for leg in waiting.keys() & rows.keys():
         out = encoder.uuid_transfer(leg, "fsacd_fallback", differences.CONTEXT)
         lost = CallLost(waiting[leg].call_id, "not_adopted")
         yield differences.Finding(differences.Difference.CALL_ELSEWHERE, leg, lost, remedy=out)
-    yield from _missed(snapshot, switch, rows, ask, returned, away, talk)
+    yield from _missed(snapshot, switch, rows, ask, returned, away, talk, silent=silent)
 
 
 if __name__ == "__main__":
