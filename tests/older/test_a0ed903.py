@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tarfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,7 +20,6 @@ import pytest
 
 from fsacd.core.engine import Engine
 from fsacd.http import models
-from fsacd.journal import lines
 from fsacd.journal.files import Directory
 from fsacd.journal.recovery import recover
 from fsacd.store.backlog import Backlog
@@ -30,26 +28,11 @@ from fsacd.store.postgres import Store
 from fsacd.store.reading import History
 from fsacd.store.settings import StoreSettings
 from fsacd.testing import PLUGINS
+from tests.older.then import snapshot_of
 from tests.store.rig import await_true, quick, rows
 
-_DATA = Path(__file__).parent / "a0ed903.tar.xz"
 _ROWS = "SELECT count(*) FROM {}"
 _TABLES = ("agent_states", "calls", "decisions", "offers")
-
-
-@pytest.fixture(scope="module")
-def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with what is left."""
-    place = tmp_path_factory.mktemp("a0ed903")
-    with tarfile.open(_DATA) as archive:
-        archive.extractall(place, filter="data")
-    return place
-
-
-def snapshot_of(place: Path) -> dict[str, Any]:
-    """The engine's memory, as it stands in a snapshot's file."""
-    (file,) = place.glob("snapshot-*.json")
-    return lines.opened(file.read_bytes().splitlines()[1])
 
 
 def differences(old: object, new: object, where: str = "") -> list[str]:
@@ -82,7 +65,7 @@ def test_a_snapshot_is_read_whole(left: Path) -> None:
 def test_a_journal_is_read_to_its_end(left: Path, tmp_path: Path) -> None:
     """Nobody is lost by an update: each call that was alive is, though some may have got another agent by newer rules.
 
-    Whoever talks with whom then is what the switch says.
+    What becomes of talks by that is in test_update.py.
     """
     shutil.copytree(left / "journal", tmp_path / "journal")
     recovered = recover(Directory(tmp_path / "journal"), PLUGINS, "the hours")

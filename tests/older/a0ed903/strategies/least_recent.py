@@ -1,0 +1,19 @@
+"""least_recent: the agent whose phone was rung longest ago rings first, whether he answered or not.
+
+An agent who has not been rung yet comes before all others. Unlike longest_idle, one who lets calls pass goes to the
+end of the line for it.
+"""
+
+from __future__ import annotations
+
+from fsacd.strategy import AgentFacts, BaseKeyStrategy, Key, ServiceFacts, SkillLevels
+
+API_VERSION = 1
+
+
+class Strategy(BaseKeyStrategy):
+    """Longest without a ring first; of those who were never rung, the longest idle."""
+
+    def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
+        """The moment of his last ring."""
+        return (agent.last_offered_ms, agent.idle_since_ms)
