@@ -121,6 +121,30 @@ def unheard(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask) 
             yield Finding(Difference.OFFER_UNHEARD, offer.offer_id, OfferUnheard(offer.offer_id))
 
 
+def mistaken(
+    snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask, talk: Talk | None
+) -> Iterator[Finding]:
+    """Offers to one agent that have, by its name, a leg to another one: none of theirs is there.
+
+    Only a journal of 0.1.0 that ends with a crash has such: replayed by newer rules, the same attempt for the same call
+    may go to somebody else, and the names of then differ from those of now in the last digit alone, like the names of
+    one offer's legs. Whoever took that leg for theirs would end another agent's talk.
+    """
+    for offer in snapshot.offers:
+        if offer.switch != switch or offer.offer_id in rows:
+            continue
+        for leg in offer.live_legs:
+            agents = Message(Kind.EVENT, dump(leg, ask) if leg in rows else {})
+            if agents.get("variable_fsacd_agent") in ("", offer.agent_id):
+                continue
+            caller = agents.get(PARTNER)
+            if caller and (found := talk_of(caller, Message(Kind.EVENT, dump(caller, ask)), talk, ask)) is not None:
+                yield Finding(Difference.UNKNOWN_TALK, leg, found)
+            elif offer.state != "talking":
+                never = OfferEnded(offer.offer_id, OfferEnd.NOT_SENT, ENDED_UNSEEN)
+                yield Finding(Difference.OFFER_WITHOUT_LEG, offer.offer_id, never)
+
+
 def asked_for(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], away: Absence = HERE) -> list[Wire]:
     """The questions about known legs that `missed` is going to ask."""
     exist = recoverable(snapshot, switch) if away.restarted else []

@@ -84,6 +84,8 @@ class Reconciler:
         rows = differences.channels(look)
         if rows is None:
             return  # the link is about to be taken for dead; if not, the comparing finds it all a little later
+        for finding in missed.mistaken(self._runtime.snapshot(), self.name, rows, look, self._talk):
+            self._repair(finding)
         snapshot = self._runtime.snapshot()
         look.ahead(missed.asked_for(snapshot, self.name, rows, away))
         found = self._heirs(look, rows, snapshot)

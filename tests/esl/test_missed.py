@@ -11,6 +11,7 @@ from fsacd.core.events import (
     CallerTaken,
     CallLeft,
     CallLost,
+    CallQueued,
     CallReturned,
     Event,
     Leg,
@@ -20,6 +21,7 @@ from fsacd.core.events import (
     OfferEnded,
     OfferUnheard,
     Taken,
+    TalkFound,
 )
 from fsacd.core.offer import MOST_LEGS, legs_of, offer_id
 from fsacd.core.records import Elsewhere
@@ -35,6 +37,8 @@ WAITS = {"variable_fsacd_call": CALL, "variable_fsacd_over": "false", "Answer-St
 ANSWERED, RINGS = {"Answer-State": "answered"}, {"Answer-State": "ringing"}
 PARKED = ANSWERED | {"variable_current_application": "park"}
 BACK = WAITS | {"Caller-Context": "fsacd", "Caller-Destination-Number": "fsacd_back", "variable_fsacd_back_at": "90000"}
+
+TALK = TalkFound(CallQueued(CALL, "sales", 0, Leg("fs1", LEG)), OFFER, "1002", 1, 2, 3)
 
 
 def returned(leg: Message) -> CallReturned:
@@ -345,3 +349,27 @@ def test_a_silent_caller_whose_leg_is_stuck_is_put_into_the_music(state: str, pa
     assert list(missed.findings(asked, "fs1", {}, switch.ask, returned)) == []
     switch.legs[LEG]["Channel-State"] = "CS_EXECUTE"
     assert list(missed.findings(asked, "fs1", {}, switch.ask, returned, silent=True)) == []
+
+
+def test_a_leg_that_says_that_it_is_another_agents_is_none_of_the_offer() -> None:
+    """Its name alone would make it one: of who rings nothing is there, of who talks the talk is found."""
+    offer = replace(
+        view("waiting", "ringing").offers[0], offer_id=f"{OFFER[:-1]}0", legs=legs_of(f"{OFFER[:-1]}0", MOST_LEGS)
+    )
+    snapshot = replace(view("waiting", "ringing"), offers=(offer,))
+    theirs = PARKED | {"variable_fsacd_agent": "1002", "variable_fsacd_offer": OFFER, "variable_fsacd_call": CALL}
+
+    def mistaken(legs: Legs) -> list[tuple[str, Event | None]]:
+        switch = Switch(legs)
+        rows = differences.channels(switch.ask)
+        assert rows is not None
+        found = missed.mistaken(snapshot, "fs1", rows, switch.ask, lambda *_: TALK)
+        return [(finding.leg, finding.fact) for finding in found]
+
+    never = OfferEnded(offer.offer_id, OfferEnd.NOT_SENT, "ended_unseen")
+    assert mistaken({LEG: WAITS, OFFER: theirs}) == [(offer.offer_id, never)]
+    talks = {LEG: WAITS | {"variable_bridge_to": OFFER}, OFFER: theirs | {"variable_bridge_to": LEG}}
+    assert mistaken(talks) == [(OFFER, TALK)]
+    assert mistaken({LEG: WAITS, OFFER: theirs | {"variable_fsacd_agent": "1001"}}) == []
+    assert mistaken({LEG: WAITS, OFFER: theirs, offer.offer_id: PARKED}) == []
+    assert mistaken({LEG: WAITS}) == []

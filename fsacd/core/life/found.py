@@ -7,17 +7,19 @@ from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason
 from fsacd.core.events import CallQueued, TalkFound
-from fsacd.core.life import calls, lines, talks
+from fsacd.core.life import calls, lines, offers, talks
 from fsacd.core.life.world import World
-from fsacd.core.records import CallJoined
+from fsacd.core.records import CallJoined, OfferOutcome
 
 
 def talk(world: World, event: TalkFound) -> None:
     """Take the talk as ours, if its call is not over and its agent has no other one."""
-    offer = world.offers.get(event.offer_id)
-    if offer is not None:
+    offer = world.offer_on(event.offer_id)
+    if offer is not None and offer.agent_id == event.agent_id:
         _of_our_offer(world, offer, event)
         return
+    if offer is not None:
+        _never_was(world, offer)
     agent = world.agents.get(event.agent_id)
     if agent is None or not _is_free_for(agent, event.call.call_id):
         # Of this agent nobody knows more than that they are busy. The switch releases the caller after the talk.
@@ -36,6 +38,24 @@ def _is_free_for(agent: a.Agent, call_id: str) -> bool:
             return agent.state.call_id == call_id
         case _:
             return True
+
+
+def _never_was(world: World, offer: o.Offer) -> None:
+    """What we take for this offer's leg is another agent's: nothing is ended by us.
+
+    A journal of an older fsacd, replayed by newer rules, may give the same attempt to somebody else.
+    """
+    offers.write(world, offer, OfferOutcome.FAILED, str(CancelReason.UNKNOWN))
+    offers.ended_with_switch(world, offer, str(CancelReason.UNKNOWN))
+    call = world.calls.get(offer.call_id)
+    if call is None:
+        return
+    match call.state:
+        case c.Ringing(offer_ids) if offer.offer_id in offer_ids:
+            calls.one_less(world, call, offer.offer_id)
+        case c.Connecting(offer_id) | c.Talking(offer_id=offer_id) if offer_id == offer.offer_id:
+            call.answered_after_ms = None
+            world.move_call(call, c.Waiting())
 
 
 def _of_our_offer(world: World, offer: o.Offer, event: TalkFound) -> None:
