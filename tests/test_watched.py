@@ -39,8 +39,9 @@ from fsacd.journal.settings import JournalSettings
 from fsacd.journal.syncer import Syncer
 from fsacd.log.writer import LineWriter
 from fsacd.process import threads
+from fsacd.process.monotonic import monotonic_ms
 from fsacd.runtime import watched
-from fsacd.runtime.loop import Runtime, monotonic_ms
+from fsacd.runtime.loop import Runtime
 from fsacd.store.customers import CustomerFeed
 from fsacd.store.explanations import Explainer
 from fsacd.store.last_agents import LastAgents

@@ -34,7 +34,8 @@ from fsacd.esl.features import Desk
 from fsacd.esl.settings import LinkSettings
 from fsacd.esl.states import Down, Up
 from fsacd.esl.wire import Outcome, Reply
-from fsacd.runtime.loop import Runtime, monotonic_ms
+from fsacd.process.monotonic import monotonic_ms
+from fsacd.runtime.loop import Runtime
 from tests.esl.control_rig import CALL, DIALS, LEG, LISTED, NOBODY, OFFER, RING, HashTable, Rig, comes_up
 from tests.esl.fake_switch import until
 
