@@ -8,7 +8,7 @@ from psycopg import sql
 
 from fsacd.core.records import ChangeMade
 from fsacd.store import migrate as migrating
-from fsacd.store.embedded import EmbeddedPostgres
+from fsacd.store.embedded.server import EmbeddedPostgres
 from fsacd.store.migrate import available, migrate
 from fsacd.store.postgres import Store
 from tests.store.rig import await_true, execute, quick, rows

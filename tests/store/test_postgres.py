@@ -30,7 +30,7 @@ from fsacd.core.records import (
     OfferOutcome,
     Record,
 )
-from fsacd.store.embedded import EmbeddedPostgres
+from fsacd.store.embedded.server import EmbeddedPostgres
 from fsacd.store.migrate import SchemaError, available, migrate
 from fsacd.store.postgres import Store, StoreSettings
 from fsacd.store.rows import CALLS, decision
