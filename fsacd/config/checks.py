@@ -11,10 +11,10 @@ from typing import Final
 
 from fsacd.config.customers import check_numbers
 from fsacd.config.forms import contact_for, contact_is_usable, is_loopback
+from fsacd.config.hours import check_hours
 from fsacd.config.installed import KNOWN_PASSWORDS
 from fsacd.config.model import Config
 from fsacd.config.number_plan import check_number_plan
-from fsacd.config.opening import check_hours
 from fsacd.config.own_fields import check_own_fields
 from fsacd.config.problems import Complaint, Loc
 from fsacd.config.queue_checks import QueueChecks, check_circles, unknown, unknown_skills
