@@ -13,8 +13,8 @@ PACKAGE = ROOT / "fsacd"
 # What plugins, tests and other programs import.
 FLAT = {"__init__", "__main__", "strategy", "contract", "testing", "errors"}
 LONGEST = 400
-# One class each, which is to be parted.
-LONGER = {"fsacd/esl/client.py", "fsacd/sim/session.py"}
+# One class, which is to be parted.
+LONGER = {"fsacd/esl/client.py"}
 
 
 def modules() -> dict[str, Path]:
@@ -62,10 +62,10 @@ def test_no_module_stands_flat_but_what_others_import() -> None:
 
 
 def test_no_import_goes_in_a_circle() -> None:
-    """Nor for the type checker alone; but in the simulated switch legs and applications name each other."""
+    """Nor for the type checker alone."""
     known = modules()
     graph = {name: {other for other in imported(path, known) if other in known} for name, path in known.items()}
-    assert [circle for circle in circles(graph) if not all(name.startswith("fsacd.sim.") for name in circle)] == []
+    assert circles(graph) == []
 
 
 def test_a_circle_is_found() -> None:

@@ -40,14 +40,16 @@ from fsacd.journal.journal import Journal
 from fsacd.journal.settings import JournalSettings
 from fsacd.journal.syncer import Syncer
 from fsacd.log.writer import LineWriter
+from fsacd.process.monotonic import monotonic_ms
 from fsacd.runtime import watched
-from fsacd.runtime.loop import Runtime, monotonic_ms
+from fsacd.runtime.loop import Runtime
 from fsacd.store.customers import CustomerFeed
 from fsacd.store.explanations import Explainer
 from fsacd.store.last_agents import LastAgents
 from fsacd.store.postgres import Store
 from fsacd.store.retention import Retention
 from fsacd.store.settings import Keep, StoreSettings
+from fsacd.store.worker import Worker
 from fsacd.testing import PLUGINS
 from tests.esl.control_rig import NOBODY, Rig
 from tests.esl.fake_switch import FakeSwitch, Peer, named, reply, response, until
@@ -93,7 +95,8 @@ def _parts() -> set[str]:
         for name, call in _calls(ast.parse(path.read_text(encoding="utf-8"))):
             function = call.func
             owner = getattr(function.value, "id", "") if isinstance(function, ast.Attribute) else ""
-            if (owner == "watched" and name in ("keep", "bound", "thread")) or (owner, name) == ("threads", "start"):
+            starts = owner == "watched" and name in ("keep", "bound", "thread")
+            if starts or (owner, name) == ("threads", "start") or (path.parent.name, name) == ("store", "Worker"):
                 first = call.args[0]
                 names.add(str(first.value) if isinstance(first, ast.Constant) else ast.unparse(first))
     return names
@@ -231,9 +234,9 @@ KEPT: dict[str, tuple[Any, str, Callable[[Path], AbstractContextManager[None]]]]
         "_tend",
         lambda path: _started(Store(StoreSettings(_STORE.dsn, spool=path / "spool", retry_min_ms=50), _wall)),
     ),
-    "last agents": (LastAgents, "_run", _closed(lambda: LastAgents(_STORE, lambda _: None, 10))),
-    "retention": (Retention, "_run", _closed(lambda: Retention(_STORE))),
-    "customers": (CustomerFeed, "_run", _closed(lambda: CustomerFeed(_STORE, Recognition()))),
+    "last agents": (Worker, "_run", _closed(lambda: LastAgents(_STORE, lambda _: None, 10))),
+    "retention": (Worker, "_run", _closed(lambda: Retention(_STORE))),
+    "customers": (Worker, "_run", _closed(lambda: CustomerFeed(_STORE, Recognition()))),
     "watchdog": (Notifier, "_watch", _watchdog),
     "doors": (Door, "_sweep", _doors),
     "journal": (Journal, "_look_after", _journal),
@@ -385,6 +388,6 @@ def test_a_timer_that_dies_ends_the_daemon() -> None:
 def test_every_part_is_in_these_tests() -> None:
     """A part that is added is added here, too."""
     others = {"watch over a switch", "keeping of the fence", "journal snapshot", "timer"}
-    # The four parts of a connection are started in a loop, by a variable.
+    # The four parts of a connection are started in a loop, by a variable, and a worker of the store by its own.
     of_a_connection = {"link reader", "link writer", "link deadlines", "link dispatcher"}
-    assert (_parts() - {"part"}) | of_a_connection == set(KEPT) | set(BOUND) | others
+    assert (_parts() - {"part", "self._part"}) | of_a_connection == set(KEPT) | set(BOUND) | others

@@ -10,7 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
 
 from fsacd.config.kinds import Kind
-from fsacd.config.problems import Loc, shown, wrong
+from fsacd.config.problems import Loc, wrong
+from fsacd.process.quoting import shown
 
 
 def yaml_name(field: str) -> str:

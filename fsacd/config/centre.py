@@ -22,7 +22,7 @@ from fsacd.config.forms import (
 )
 from fsacd.config.kinds import Duration, Flag, Number, Secret, Text
 from fsacd.config.plugins import DEFAULT_STRATEGY, Chosen, Plugin
-from fsacd.config.problems import shown, wrong
+from fsacd.config.problems import wrong
 from fsacd.config.routing import (
     HoldBackSettings,
     Levels,
@@ -37,6 +37,7 @@ from fsacd.core.life.display import USUAL
 from fsacd.core.rules import AgentRules, Cause, Overflow, OwnPauses, PhoneRules, QueueRules, Service
 from fsacd.core.skills import levels_of
 from fsacd.core.variables import EXPORTED
+from fsacd.process.quoting import shown
 
 
 def _names(value: object) -> object:

@@ -11,15 +11,16 @@ from typing import Final
 
 from fsacd.config.customers import check_numbers
 from fsacd.config.forms import contact_for, contact_is_usable, is_loopback
+from fsacd.config.hours import check_hours
 from fsacd.config.installed import KNOWN_PASSWORDS
 from fsacd.config.model import Config
 from fsacd.config.number_plan import check_number_plan
-from fsacd.config.opening import check_hours
 from fsacd.config.own_fields import check_own_fields
-from fsacd.config.problems import Complaint, Loc, shown
+from fsacd.config.problems import Complaint, Loc
 from fsacd.config.queue_checks import QueueChecks, check_circles, unknown, unknown_skills
 from fsacd.config.settings import SwitchSettings
 from fsacd.desk.rights import Role
+from fsacd.process.quoting import shown
 
 FENCE_RENEWALS: Final = 3
 _KNOWN_DIGESTS: Final = frozenset(hashlib.sha256(known.encode()).hexdigest() for known in KNOWN_PASSWORDS)

@@ -14,9 +14,10 @@ from fsacd.caller.recognition import Customer, normalised
 from fsacd.config.blocks import Settings
 from fsacd.config.forms import AGENT_OR_NULL, NAME_OR_NULL
 from fsacd.config.kinds import Duration, Kind, Number, Text
-from fsacd.config.problems import Complaint, Loc, shown, wrong
+from fsacd.config.problems import Complaint, Loc, wrong
 from fsacd.config.routing import Levels
 from fsacd.core.skills import levels_of
+from fsacd.process.quoting import shown
 
 _LONGEST = 64
 

@@ -11,10 +11,11 @@ from typing import Any, Final, Literal
 from typing_extensions import override
 
 from fsacd.config.kinds import Kind, Word
-from fsacd.config.problems import did_you_mean, shown, wrong
+from fsacd.config.problems import wrong
 from fsacd.core import contact as contacts
 from fsacd.core import variables
 from fsacd.core.life import display
+from fsacd.process.quoting import did_you_mean, shown
 
 # FreeSWITCH replaces a command that holds this word and "reload" by the unloading of Event Socket (see esl/encoder).
 _FATAL: Final = "mod_event_socket"

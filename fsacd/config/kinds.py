@@ -16,7 +16,8 @@ from pydantic import GetCoreSchemaHandler, SecretStr
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import override
 
-from fsacd.config.problems import did_you_mean, shown, wrong
+from fsacd.config.problems import wrong
+from fsacd.process.quoting import did_you_mean, shown
 
 DAY_MS: Final = 86_400_000
 _UNITS: Final = (("d", DAY_MS), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))

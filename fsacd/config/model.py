@@ -28,10 +28,10 @@ from fsacd.config.forms import (
     contact_for,
 )
 from fsacd.config.history import StoreSettings
+from fsacd.config.hours import HoursSettings
 from fsacd.config.keeping import JournalSettings
 from fsacd.config.kinds import Choice, Duration, Flag
 from fsacd.config.number_plan import NumberPlanSettings
-from fsacd.config.opening import HoursSettings
 from fsacd.config.own_fields import OwnFieldSettings
 from fsacd.config.settings import ApiSettings, LimitSettings, LogSettings, SwitchSettings
 from fsacd.config.targets import TargetSettings

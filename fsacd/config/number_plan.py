@@ -12,8 +12,9 @@ from typing_extensions import override
 from fsacd.caller.number_plan import NumberPlan, is_country, usual_prefixes
 from fsacd.config.blocks import NO_LIST, Settings
 from fsacd.config.kinds import Kind, Text, Word
-from fsacd.config.problems import Complaint, Loc, shown, wrong
+from fsacd.config.problems import Complaint, Loc, wrong
 from fsacd.core.numbers import WITHHELD, normalised
+from fsacd.process.quoting import shown
 
 _SHOWN: Final = Text("what is shown in the place of a number", longest=64, shortest=1)
 _PREFIX: Final = Word(r"[0-9]{0,8}", "a prefix of up to 8 digits", null=True)

@@ -13,8 +13,9 @@ from typing_extensions import override
 
 from fsacd.config.forms import NAME
 from fsacd.config.kinds import Kind, quoted
-from fsacd.config.problems import did_you_mean, shown, wrong
+from fsacd.config.problems import wrong
 from fsacd.core.rules import Parameters
+from fsacd.process.quoting import did_you_mean, shown
 
 PluginKind = Literal["strategy", "call order"]
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic_core import PydanticCustomError
 
+from fsacd.process.quoting import shown
+
 # A loc is the path to a value: setting names, names the operator chose, and positions in lists, from the top.
 Loc = tuple[str | int, ...]
 
 WRONG = "fsacd"
-_SHOWN_CHARACTERS = 60
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +57,6 @@ def wrong(text: str) -> PydanticCustomError:
     return PydanticCustomError(WRONG, "{text}", {"text": text})
 
 
-def shown(value: object, longest: int = _SHOWN_CHARACTERS) -> str:
-    """Quote a value for a sentence: never longer than a line, never with characters that could play with a terminal."""
-    match value:
-        case None:
-            return "nothing"
-        case dict():
-            return "a block of settings"
-        case list() | tuple():
-            return "a list"
-        case _:
-            text = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", str(value))
-            return f"'{text}'" if len(text) <= longest else f"'{text[: longest - 1]}…'"
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Give the end of a sentence that offers the nearest known word, or nothing when none is near."""
-    near = {candidate.lower(): candidate for candidate in sorted(known)}
-    found = difflib.get_close_matches(word.lower(), near, n=1, cutoff=0.6)
-    return f"; did you mean '{near[found[0]]}'?" if found else ""
-
-
 def path_of(loc: Loc) -> str:
     """Write a path as an operator reads it: `queues.support.ring_timeout`, `api.tokens[0].role`."""
     text = ""
@@ -87,6 +64,8 @@ def path_of(loc: Loc) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            name = step if step and len(step) <= _SHOWN_CHARACTERS and not _UNPRINTABLE.search(step) else shown(step)
+            # A name that can be shown as it is needs no quotes.
+            quoted = shown(step)
+            name = step if step and quoted == f"'{step}'" else quoted
             text += f".{name}" if text else name
     return text

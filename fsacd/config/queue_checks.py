@@ -7,9 +7,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from fsacd.config.centre import QueueSettings
-from fsacd.config.problems import Complaint, Loc, did_you_mean, shown
+from fsacd.config.problems import Complaint, Loc
 from fsacd.config.routing import StepSettings
 from fsacd.config.targets import OverflowSettings, TargetSettings
+from fsacd.process.quoting import did_you_mean, shown
 
 # Overflows that a condition brings about, which need not be there.
 _CONDITIONS = ("when_closed", "when_nobody_logged_in", "when_nobody_ready", "when_estimated_wait")

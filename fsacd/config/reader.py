@@ -15,11 +15,12 @@ from fsacd.config.blocks import block_at, places_of, settings_of
 from fsacd.config.checks import Names, check_config
 from fsacd.config.model import Config
 from fsacd.config.plugins import Catalogue, Loader
-from fsacd.config.problems import WRONG, Complaint, ConfigErrors, Loc, Problem, did_you_mean, path_of, shown
+from fsacd.config.problems import WRONG, Complaint, ConfigErrors, Loc, Problem, path_of
 from fsacd.config.secrets import Sources, fill_secrets
 from fsacd.config.syntax import not_text
 from fsacd.config.tree import Node, Tree, UnreadableError, as_written, place_of, plain_data, read_tree
 from fsacd.process import trusted
+from fsacd.process.quoting import did_you_mean, shown
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 # Each round takes out what the one before found wrong; a block inside a block inside a block needs three.

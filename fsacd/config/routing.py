@@ -12,10 +12,11 @@ from typing_extensions import override
 from fsacd.config.blocks import NO_LIST, NO_NAMES, Settings
 from fsacd.config.forms import NAME
 from fsacd.config.kinds import Choice, Duration, Flag, Number
-from fsacd.config.problems import shown, wrong
+from fsacd.config.problems import wrong
 from fsacd.config.targets import TargetSettings
 from fsacd.core.rules import Cause, HoldBack, Step, Sticky, StickyAgent, WrapUp
 from fsacd.core.skills import levels_of
+from fsacd.process.quoting import shown
 
 
 def _levels_alone(value: object) -> object:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from fsacd.config.blocks import Settings, blocks_in
-from fsacd.config.problems import Complaint, Loc, shown
+from fsacd.config.problems import Complaint, Loc
 from fsacd.process import trusted
+from fsacd.process.quoting import shown
 
 _LONGEST_FILE: Final = 65_536
 _SHOWN_PATH: Final = 240

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import yaml
 
-from fsacd.config.problems import Loc, Problem, path_of, shown
+from fsacd.config.problems import Loc, Problem, path_of
 from fsacd.config.syntax import syntax_problem
+from fsacd.process.quoting import shown
 
 MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 500_000

@@ -73,7 +73,7 @@ from fsacd.core.match.plugins import Plugins
 from fsacd.core.numbers import identity
 from fsacd.core.records import StrategyFailed
 from fsacd.core.rules import Rules
-from fsacd.core.show import checks, explain, memory, snapshot
+from fsacd.core.show import explain, invariants, memory, snapshot
 from fsacd.core.show.explain import InParts
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
@@ -119,7 +119,7 @@ class Engine:
 
     def check(self) -> None:
         """Prove every invariant; raises AssertionError. Costs a look at everything: for tests and for doubt."""
-        checks.check(self._world)
+        invariants.check(self._world)
 
     def snapshot(self, now_ms: int) -> Snapshot:
         """Everything, as frozen views."""

@@ -45,9 +45,10 @@ from fsacd.http.customer_forms import Forms
 from fsacd.http.server import ApiServer
 from fsacd.log import setup as logs
 from fsacd.metrics.exposition import Metrics
+from fsacd.process.monotonic import monotonic_ms
 from fsacd.process.trouble import Troubles
 from fsacd.runtime import watched
-from fsacd.runtime.loop import Runtime, monotonic_ms, settle_memory
+from fsacd.runtime.loop import Runtime, settle_memory
 
 log = structlog.get_logger(__name__)
 

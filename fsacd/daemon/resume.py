@@ -29,8 +29,9 @@ from fsacd.core.match.plugins import Plugins
 from fsacd.core.records import CallEnded, OfferClosed, Record
 from fsacd.core.rules import Rules
 from fsacd.journal.journal import Journal
+from fsacd.process.monotonic import monotonic_ms
 from fsacd.runtime import watched
-from fsacd.runtime.loop import Runtime, monotonic_ms
+from fsacd.runtime.loop import Runtime
 
 log = structlog.get_logger(__name__)
 

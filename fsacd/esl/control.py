@@ -42,6 +42,7 @@ from fsacd.esl.announced import NOTHING
 from fsacd.esl.attendance import Attendance
 from fsacd.esl.carried import Carried
 from fsacd.esl.codec import Message
+from fsacd.esl.deciding import Deciding
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
 from fsacd.esl.ringer import Ringer
@@ -51,9 +52,9 @@ from fsacd.esl.terms import VARIABLE, Terms
 from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.log.repeats import kind_of
 from fsacd.log.setup import seldom
+from fsacd.process.monotonic import monotonic_ms
 from fsacd.process.trouble import Trouble, shortened
 from fsacd.runtime import watched
-from fsacd.runtime.loop import Runtime, monotonic_ms
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +78,7 @@ class CallControl:
         self,
         name: str,
         settings: LinkSettings,
-        runtime: Runtime,
+        runtime: Deciding,
         lease_ms: int,
         desk: features.Desk,
         *,

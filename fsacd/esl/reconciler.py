@@ -16,13 +16,14 @@ from fsacd.core.events import CallReturned, TalkFound
 from fsacd.core.views import CallView, Snapshot
 from fsacd.esl import differences, heirs, missed, strangers, translate
 from fsacd.esl.codec import Message
+from fsacd.esl.deciding import Deciding
 from fsacd.esl.differences import Absence, Difference, Finding
 from fsacd.esl.outside import OutsideCalls
 from fsacd.esl.pipeline import Pipeline, Round
 from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.wire import Wire
 from fsacd.log.setup import seldom
-from fsacd.runtime.loop import Runtime, monotonic_ms
+from fsacd.process.monotonic import monotonic_ms
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +52,7 @@ class Reconciler:
     def __init__(
         self,
         name: str,
-        runtime: Runtime,
+        runtime: Deciding,
         reader: translate.Reader,
         outside: OutsideCalls | None,
         asker: Pipeline,

@@ -15,8 +15,8 @@ from fsacd.esl.devices import Devices
 from fsacd.esl.diversions import Diversions
 from fsacd.esl.ringing import Registrations, registrations, ring
 from fsacd.esl.wire import Outcome, Reply, Wire
+from fsacd.process.monotonic import monotonic_ms
 from fsacd.process.trouble import shortened
-from fsacd.runtime.loop import monotonic_ms
 
 # How long a switch may take to say where a user has registered; then it is left to find one of their devices itself.
 _LOOK_UP_S: Final = 1.0

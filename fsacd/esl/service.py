@@ -25,6 +25,7 @@ from gevent.event import Event as Signal
 from fsacd.core.events import SwitchConnected, SwitchHeld, SwitchLost, SwitchTaken
 from fsacd.esl import differences, encoder, translate
 from fsacd.esl.attendance import Attendance
+from fsacd.esl.deciding import Deciding
 from fsacd.esl.differences import Absence
 from fsacd.esl.fence import Fence, FenceError, Held, Taken
 from fsacd.esl.outside import OutsideCalls
@@ -36,9 +37,9 @@ from fsacd.esl.switch_clock import SwitchClock
 from fsacd.esl.wire import Outcome, Wire
 from fsacd.log.repeats import kind_of
 from fsacd.log.setup import seldom
+from fsacd.process.monotonic import monotonic_ms
 from fsacd.process.trouble import shortened
 from fsacd.runtime import watched
-from fsacd.runtime.loop import Runtime, monotonic_ms
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +74,7 @@ class Service:
         settings: LinkSettings,
         instance: str,
         lease_ms: int,
-        runtime: Runtime,
+        runtime: Deciding,
         reader: translate.Reader,
         outside: OutsideCalls | None,
         attendance: Attendance,
@@ -124,9 +125,7 @@ class Service:
         self._reconcile_asked = False
         self.clock = SwitchClock(0, 0)
         self.detail = "not connected yet"
-        self.listens = False
-        self.standing_by = False
-        self.in_sync = False
+        self.listens = self.standing_by = self.in_sync = False
         self.since_ms = monotonic_ms()
 
     def _uptime(self, now_ms: int) -> int:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import strategies
-from fsacd.config.problems import did_you_mean, shown
 from fsacd.core.match.plugins import PluginError
 from fsacd.core.rules import Parameters
 from fsacd.plugins.guard import Guard, GuardedCallOrder, GuardedKeyStrategy, GuardedRankStrategy
 from fsacd.plugins.parameters import ParameterProblem, read_parameters
 from fsacd.plugins.plugin import BadValue, Kind, Plugin, plugin_of
 from fsacd.plugins.source import Unfit, check_text, read_any, read_file, run_text, said
+from fsacd.process.quoting import did_you_mean, shown
 from fsacd.process.trusted import users
 from fsacd.strategy import CallOrder, Strategy
 

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, cast, get_args, get_origin, get_type_hints
 
 from fsacd.config.kinds import duration_ms, duration_text
-from fsacd.config.problems import did_you_mean, shown
 from fsacd.core.rules import Parameters, Scalar, Value
 from fsacd.plugins.source import Unfit, said
+from fsacd.process.quoting import did_you_mean, shown
 from fsacd.strategy import Milliseconds
 
 _TEXT_LIMIT: Final = 256

@@ -1,1 +1,1 @@
-"""What every part of the process stands on: threads, memory, files that can be trusted, troubles."""
+"""What every part of the process stands on: threads, memory, the clock, trusted files, troubles, words of others."""

@@ -27,6 +27,7 @@ from fsacd.core.records import Record, StrategyFailed
 from fsacd.core.show.explain import InParts
 from fsacd.core.views import Explanation, Snapshot, Step
 from fsacd.errors import Refused, Unavailable
+from fsacd.process.monotonic import monotonic_ms
 from fsacd.runtime import watched
 from fsacd.runtime.pace import Pace
 
@@ -48,11 +49,6 @@ _STOOD_STILL_MS = 100
 _LISTEN_S = 0.1
 # The two clocks read one after the other differ by a little; beyond this, the wall clock was set.
 _WALL_STEP_MS = 100
-
-
-def monotonic_ms() -> int:
-    """The engine's clock."""
-    return time.monotonic_ns() // 1_000_000
 
 
 def settle_memory() -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from fsacd.sim import listing
 from fsacd.sim.agenda import SECOND
 from fsacd.sim.api_uuid import UUID_COMMANDS
 from fsacd.sim.expand import condition, regex
+from fsacd.sim.ports import Console
+from fsacd.sim.transferring import transfer
 
-if TYPE_CHECKING:
-    from fsacd.sim.switch import Switch
-
-Command = Callable[["Switch", str], str]
+Command = Callable[[Console, str], str]
 
 VERSION = "1.10.12-release"
 SHOW_SYNTAX = (
@@ -32,7 +30,7 @@ _SCALES = {
 }
 
 
-def _uptime(switch: Switch, text: str) -> str:
+def _uptime(switch: Console, text: str) -> str:
     for scale_us, names in _SCALES.items():
         if text.lower() in names:
             # Printed with %u: the number starts again at nought after 2^32.
@@ -40,7 +38,7 @@ def _uptime(switch: Switch, text: str) -> str:
     return "-USAGE: [us|ms|s|m|h|d|microseconds|milliseconds|seconds|minutes|hours|days]\n"
 
 
-def _global_setvar(switch: Switch, text: str) -> str:
+def _global_setvar(switch: Console, text: str) -> str:
     name, _, value = text.partition("=")
     if not name:
         return "-USAGE: <var>=<value> [=<value2>]\n"
@@ -51,13 +49,13 @@ def _global_setvar(switch: Switch, text: str) -> str:
     return "+OK"
 
 
-def _global_getvar(switch: Switch, text: str) -> str:
+def _global_getvar(switch: Console, text: str) -> str:
     if not text:
         return "".join(f"{name}={value}\n" for name, value in switch.globals.items())
     return switch.globals.get(text, "")
 
 
-def _hash(switch: Switch, text: str) -> str:
+def _hash(switch: Console, text: str) -> str:
     parts = text.split("/", 3)
     if len(parts) < 3 or (parts[0] not in {"select", "delete"} and len(parts) < 4):  # noqa: PLR2004  verb/realm/key
         return HASH_USAGE
@@ -86,7 +84,7 @@ def _hash(switch: Switch, text: str) -> str:
             return HASH_USAGE
 
 
-def _status(switch: Switch, _text: str) -> str:
+def _status(switch: Console, _text: str) -> str:
     rest_us, parts = switch.uptime_us, []
     for name, size_us in (
         ("year", 365 * 86_400 * SECOND),
@@ -112,21 +110,21 @@ def _status(switch: Switch, _text: str) -> str:
     )
 
 
-def _show(switch: Switch, text: str) -> str:
+def _show(switch: Console, text: str) -> str:
     words = text.split()
     as_json = words[1:3] == ["as", "json"]
     if words[1:2] == ["as"] and words[2:3] and words[2] not in {"json", "xml", "delim"}:
         return f"-ERR Cannot find format {words[2]}\n"
     match words[:1]:
         case ["channels"]:
-            return listing.channels(switch, as_json)
+            return listing.channels(switch.listing, switch.hostname, as_json)
         case ["calls"]:
-            return listing.calls(switch, as_json)
+            return listing.calls(switch.listing, switch.hostname, as_json)
         case _:
             return f"-USAGE: {SHOW_SYNTAX}\n"
 
 
-def _sched_transfer(switch: Switch, text: str) -> str:
+def _sched_transfer(switch: Console, text: str) -> str:
     words = text.split()
     if not 2 <= len(words) <= 5:  # noqa: PLR2004  when, which, and where to
         return "-USAGE: [+]<time> <uuid> <extension> [<dialplan>] [<context>]\n"
@@ -140,28 +138,28 @@ def _sched_transfer(switch: Switch, text: str) -> str:
 
     def go() -> None:
         if not session.channel.down:
-            session.transfer(where[0], where[1], where[2])
+            transfer(session, where[0], where[1], where[2])
 
     switch.schedule(words[1], switch.clock_second_us(max(0, seconds)), go)
     return "+OK\n"
 
 
-def _sched_del(switch: Switch, text: str) -> str:
+def _sched_del(switch: Console, text: str) -> str:
     return f"+OK Deleted: {switch.unschedule(text)}\n"
 
 
-def _hupall(switch: Switch, text: str) -> str:
+def _hupall(switch: Console, text: str) -> str:
     cause = text.split(maxsplit=1)[0] if text.split() else "MANAGER_REQUEST"
     for session in list(switch.sessions.values()):
         session.hangup(cause)
     return f"+OK hangup all channels with cause {cause}\n"
 
 
-def _eval(switch: Switch, text: str) -> str:
+def _eval(switch: Console, text: str) -> str:
     return switch.expand(text, None)
 
 
-def _expand(switch: Switch, text: str) -> str:
+def _expand(switch: Console, text: str) -> str:
     """Run a command whose argument is expanded first."""
     command, _, argument = text.partition(" ")
     if not command:
@@ -170,21 +168,21 @@ def _expand(switch: Switch, text: str) -> str:
     return handler(switch, switch.expand(argument, None)) if handler else "INVALID COMMAND!\n"
 
 
-def _sofia_contact(switch: Switch, text: str) -> str:
+def _sofia_contact(switch: Console, text: str) -> str:
     """Where a user has registered: all their devices, with commas between them."""
     user = text.rpartition("/")[2].partition("@")[0]
     return ",".join(switch.registered(user)) or "error/user_not_registered"
 
 
-def _create_uuid(switch: Switch, _text: str) -> str:
+def _create_uuid(switch: Console, _text: str) -> str:
     return switch.agenda.uuid()
 
 
-def _hostname(switch: Switch, _text: str) -> str:
+def _hostname(switch: Console, _text: str) -> str:
     return switch.hostname
 
 
-def _strepoch(switch: Switch, _text: str) -> str:
+def _strepoch(switch: Console, _text: str) -> str:
     return str(switch.agenda.wall_us // SECOND)
 
 

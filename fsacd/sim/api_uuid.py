@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import orjson
 
@@ -11,17 +10,15 @@ from fsacd.sim import bridging, causes, holding, wire
 from fsacd.sim.channel import App
 from fsacd.sim.dialstring import split_words
 from fsacd.sim.headers import channel_headers
-
-if TYPE_CHECKING:
-    from fsacd.sim.session import Session
-    from fsacd.sim.switch import Switch
+from fsacd.sim.ports import Console, Leg
+from fsacd.sim.transferring import transfer
 
 NO_CHANNEL = "-ERR No such channel!\n"
 MAX_VARIABLES = 64
 RECORD_USAGE = "-USAGE: <uuid> [start|stop|mask|unmask] <path> [<limit>] [<recording_vars>]\n"
 
 
-def _kill(switch: Switch, text: str) -> str:
+def _kill(switch: Console, text: str) -> str:
     if not text:
         return "-USAGE: <uuid> [cause]\n"
     uuid, _, cause = text.partition(" ")
@@ -32,7 +29,7 @@ def _kill(switch: Switch, text: str) -> str:
     return "+OK\n"
 
 
-def _bridge(switch: Switch, text: str) -> str:
+def _bridge(switch: Console, text: str) -> str:
     words = text.split()
     if len(words) < 2:  # noqa: PLR2004  two legs
         return "-USAGE: <uuid> <other_uuid>\n"
@@ -42,7 +39,7 @@ def _bridge(switch: Switch, text: str) -> str:
     return "-ERR Invalid uuid\n"
 
 
-def _setvar(switch: Switch, text: str) -> str:
+def _setvar(switch: Console, text: str) -> str:
     words = text.split(" ", 2)
     if not text or len(words) < 2:  # noqa: PLR2004  a leg and a variable
         return "-USAGE: <uuid> <var> [value]\n"
@@ -53,7 +50,7 @@ def _setvar(switch: Switch, text: str) -> str:
     return "+OK\n"
 
 
-def _setvar_multi(switch: Switch, text: str) -> str:
+def _setvar_multi(switch: Console, text: str) -> str:
     usage = "-USAGE: <uuid> <var>=<value>;<var>=<value>...\n"
     uuid, found, pairs = text.partition(" ")
     if not found:
@@ -75,7 +72,7 @@ def _setvar_multi(switch: Switch, text: str) -> str:
     return complaints + ("+OK\n" if names else usage)
 
 
-def _getvar(switch: Switch, text: str) -> str:
+def _getvar(switch: Console, text: str) -> str:
     words = text.split()
     if len(words) < 2:  # noqa: PLR2004  a leg and a variable
         return "-USAGE: <uuid> <var>\n"
@@ -85,11 +82,11 @@ def _getvar(switch: Switch, text: str) -> str:
     return switch.variable(words[1], session) or "_undef_"
 
 
-def _exists(switch: Switch, text: str) -> str:
+def _exists(switch: Console, text: str) -> str:
     return "true" if switch.locate(text) else "false"
 
 
-def _dump(switch: Switch, text: str) -> str:
+def _dump(switch: Console, text: str) -> str:
     uuid, _, form = text.partition(" ")
     if not uuid:
         return "-USAGE: <uuid> [format]\n"
@@ -102,7 +99,7 @@ def _dump(switch: Switch, text: str) -> str:
     return "".join(f"{name}: {value}\n" for name, value in headers.items()) + "\n"
 
 
-def _transfer(switch: Switch, text: str) -> str:
+def _transfer(switch: Console, text: str) -> str:
     words = split_words(text, 5)
     if not 2 <= len(words) <= 5:  # noqa: PLR2004  a leg and where to
         return "-USAGE: <uuid> [-bleg|-both] <dest-exten> [<dialplan>] [<context>]\n"
@@ -113,13 +110,13 @@ def _transfer(switch: Switch, text: str) -> str:
     where = [*words[1:], "", "", ""]
     partner = session.talk.partner(session) if session.talk else None
     if flag == "both" and partner is not None:
-        partner.transfer(where[0], where[1], where[2])
+        transfer(partner, where[0], where[1], where[2])
     if flag == "bleg" and partner is not None:
         session = partner
-    return "+OK\n" if session.transfer(where[0], where[1], where[2]) else "-ERR\n"
+    return "+OK\n" if transfer(session, where[0], where[1], where[2]) else "-ERR\n"
 
 
-def _park(switch: Switch, text: str) -> str:
+def _park(switch: Console, text: str) -> str:
     session = switch.locate(text)
     if session is None:
         return NO_CHANNEL
@@ -127,7 +124,7 @@ def _park(switch: Switch, text: str) -> str:
     return "+OK\n"
 
 
-def _hold(switch: Switch, text: str) -> str:
+def _hold(switch: Console, text: str) -> str:
     failed = "-ERR Operation failed\n"
     words = text.split()
     if not words:
@@ -141,7 +138,7 @@ def _hold(switch: Switch, text: str) -> str:
     return "+OK Success\n" if holding.hold(session, off=off, music=False) else failed
 
 
-def _broadcast(switch: Switch, text: str) -> str:
+def _broadcast(switch: Console, text: str) -> str:
     words = split_words(text, 3)
     if len(words) < 2:  # noqa: PLR2004  a leg and a sound
         return "-USAGE: <uuid> <path> [aleg|bleg|holdb|both]\n"
@@ -159,7 +156,7 @@ def _broadcast(switch: Switch, text: str) -> str:
     return "+OK Message sent\n"
 
 
-def _break(switch: Switch, text: str) -> str:
+def _break(switch: Console, text: str) -> str:
     if not text:
         return "-USAGE: <uuid> [all]\n"
     uuid, _, flags = text.partition(" ")
@@ -177,7 +174,7 @@ def _break(switch: Switch, text: str) -> str:
     return "+OK\n"
 
 
-def _record(switch: Switch, text: str) -> str:
+def _record(switch: Console, text: str) -> str:
     words = text.split()
     session = switch.locate(words[0]) if words else None
     if session is None or len(words) < 3:  # noqa: PLR2004  a leg, a verb and a file
@@ -197,14 +194,14 @@ def _record(switch: Switch, text: str) -> str:
     return "+OK Success\n"
 
 
-def _recv_dtmf(switch: Switch, text: str) -> str:
+def _recv_dtmf(switch: Console, text: str) -> str:
     words = text.split()
     if len(words) < 2:  # noqa: PLR2004  a leg and the digits
         return "-USAGE: <uuid> <dtmf_data>\n"
     session = switch.locate(words[0])
     if session is None:
         return "-ERR Cannot locate session!\n"
-    target: Session = session
+    target: Leg = session
 
     def press() -> None:
         for digit in words[1]:
@@ -214,7 +211,7 @@ def _recv_dtmf(switch: Switch, text: str) -> str:
     return f"+OK {words[0]} received DTMF {words[1]}.\n"
 
 
-def _answer(switch: Switch, text: str) -> str:
+def _answer(switch: Console, text: str) -> str:
     session = switch.locate(text)
     if session is None:
         return "-ERROR\n"
@@ -222,7 +219,7 @@ def _answer(switch: Switch, text: str) -> str:
     return "+OK\n"
 
 
-UUID_COMMANDS: dict[str, Callable[[Switch, str], str]] = {
+UUID_COMMANDS: dict[str, Callable[[Console, str], str]] = {
     "uuid_answer": _answer,
     "uuid_break": _break,
     "uuid_bridge": _bridge,

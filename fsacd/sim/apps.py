@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING
 
 from fsacd.sim import causes
 from fsacd.sim.agenda import MS, SECOND
 from fsacd.sim.bridging import uuid_bridge
 from fsacd.sim.channel import App, State
 from fsacd.sim.holding import LEAD_IN_US
+from fsacd.sim.ports import Leg
 from fsacd.sim.threads import Thread, Wait
+from fsacd.sim.transferring import transfer
 
-if TYPE_CHECKING:
-    from fsacd.sim.session import Session
-
-Runner = Callable[["Session", str], Thread]
+Runner = Callable[[Leg, str], Thread]
 
 TRANSFER_US = (500, 4 * MS)
 FRAME_US = 20 * MS
@@ -34,13 +32,13 @@ def _nothing() -> Thread:
     yield from ()
 
 
-def _set(session: Session, data: str) -> Thread:
+def _set(session: Leg, data: str) -> Thread:
     name, _, value = data.partition("=")
     session.channel.set(name.strip(), value if value != "_undef_" else None)
     return _nothing()
 
 
-def _multiset(session: Session, data: str) -> Thread:
+def _multiset(session: Leg, data: str) -> Thread:
     separator = " "
     if data.startswith("^^"):
         separator, data = data[2], data[3:]
@@ -49,12 +47,12 @@ def _multiset(session: Session, data: str) -> Thread:
     return _nothing()
 
 
-def _unset(session: Session, data: str) -> Thread:
+def _unset(session: Leg, data: str) -> Thread:
     session.channel.set(data.strip(), None)
     return _nothing()
 
 
-def _multiunset(session: Session, data: str) -> Thread:
+def _multiunset(session: Leg, data: str) -> Thread:
     separator = " "
     if data.startswith("^^"):
         separator, data = data[2], data[3:]
@@ -63,7 +61,7 @@ def _multiunset(session: Session, data: str) -> Thread:
     return _nothing()
 
 
-def _export(session: Session, data: str) -> Thread:
+def _export(session: Leg, data: str) -> Thread:
     name, _, value = data.removeprefix("nolocal:").partition("=")
     if not data.startswith("nolocal:"):
         session.channel.set(name, value)
@@ -72,35 +70,35 @@ def _export(session: Session, data: str) -> Thread:
     return _nothing()
 
 
-def _answer(session: Session, _data: str) -> Thread:
+def _answer(session: Leg, _data: str) -> Thread:
     session.answer()
     return _nothing()
 
 
-def _ring_ready(session: Session, _data: str) -> Thread:
+def _ring_ready(session: Leg, _data: str) -> Thread:
     session.ring_ready()
     return _nothing()
 
 
-def _pre_answer(session: Session, _data: str) -> Thread:
+def _pre_answer(session: Leg, _data: str) -> Thread:
     session.early_media()
     return _nothing()
 
 
-def _hangup(session: Session, data: str) -> Thread:
+def _hangup(session: Leg, data: str) -> Thread:
     session.hangup(causes.from_text(data) if data else causes.NORMAL_CLEARING)
     return _nothing()
 
 
-def _transfer(session: Session, data: str) -> Thread:
+def _transfer(session: Leg, data: str) -> Thread:
     """A transfer takes a moment, and a uuid_bridge in that moment is lost: the transfer sets its state over it."""
     yield from session.sleep(session.switch.agenda.between(*TRANSFER_US))
     if not session.channel.down:
         words = [*data.split(), "", "", ""]
-        session.transfer(words[0], words[1], words[2])
+        transfer(session, words[0], words[1], words[2])
 
 
-def _execute_extension(session: Session, data: str) -> Thread:
+def _execute_extension(session: Leg, data: str) -> Thread:
     """Run another extension's applications as one of this extension's; it stops when the leg is wanted elsewhere."""
     channel = session.channel
     words = [*data.split(), "", "", ""]
@@ -112,14 +110,14 @@ def _execute_extension(session: Session, data: str) -> Thread:
     if depth >= MAX_DEPTH:
         return
     session.depth += 1
-    for app in session.switch.dialplan_for(profile.dialplan).hunt(session.switch, session, profile) or ():
+    for app in session.switch.hunt(session, profile) or ():
         if channel.state is not state:
             break
         yield from session.execute(app)
     session.depth = depth
 
 
-def _event(session: Session, data: str) -> Thread:
+def _event(session: Leg, data: str) -> Thread:
     """A comma-separated list of headers, followed by everything about the channel."""
     headers: dict[str, str] = {}
     for item in data.split(","):
@@ -130,12 +128,12 @@ def _event(session: Session, data: str) -> Thread:
     return _nothing()
 
 
-def _no_op(_session: Session, _data: str) -> Thread:
+def _no_op(_session: Leg, _data: str) -> Thread:
     """Logging and the like: nothing that a client of the Event Socket could see."""
     return _nothing()
 
 
-def _intercept(session: Session, data: str) -> Thread:
+def _intercept(session: Leg, data: str) -> Thread:
     """Take the leg away from whatever it does and talk with it; whoever it talks with is hung up."""
     switch, taken = session.switch, session.switch.locate(data.strip())
     if taken is not None and taken is not session:
@@ -147,12 +145,12 @@ def _intercept(session: Session, data: str) -> Thread:
     return _nothing()
 
 
-def _sleep(session: Session, data: str) -> Thread:
+def _sleep(session: Leg, data: str) -> Thread:
     yield from linger(session, int(data) * MS if data.isdigit() else 0)
     session.channel.break_asked = False
 
 
-def linger(session: Session, duration_us: int) -> Thread:
+def linger(session: Leg, duration_us: int) -> Thread:
     """Stay in the present application for so long, or until the leg is wanted elsewhere or asked to break."""
     channel, agenda = session.channel, session.switch.agenda
     state = channel.state
@@ -161,7 +159,7 @@ def linger(session: Session, duration_us: int) -> Thread:
         yield Wait(until_us)
 
 
-def park(session: Session, _data: str = "") -> Thread:
+def park(session: Leg, _data: str = "") -> Thread:
     """Wait for orders. `park_timeout=SECONDS[:CAUSE]` hangs up when FreeSWITCH's clock has moved on by so many."""
     channel, switch = session.channel, session.switch
     if channel.controlled or channel.state not in {State.EXECUTE, State.PARK}:
@@ -186,13 +184,13 @@ def park(session: Session, _data: str = "") -> Thread:
     switch.fire("CHANNEL_UNPARK", channel)
 
 
-def _broadcast(session: Session, app: App) -> Thread:
+def _broadcast(session: Leg, app: App) -> Thread:
     yield from linger(session, LEAD_IN_US)
     if not session.channel.down:
         yield from session.execute(app)
 
 
-def _playback(session: Session, data: str) -> Thread:
+def _playback(session: Leg, data: str) -> Thread:
     """Play; an interruption counts as an error, a break or the end as played."""
     channel, switch = session.channel, session.switch
     session.early_media()
@@ -227,7 +225,7 @@ def _playback(session: Session, data: str) -> Thread:
     channel.variables["current_application_response"] = response
 
 
-def _play_and_get_digits(session: Session, data: str) -> Thread:
+def _play_and_get_digits(session: Leg, data: str) -> Thread:
     """`min max tries timeout terminators file invalid_file variable regexp [digit_timeout]`; times in ms."""
     words = [*data.split(), "", ""]
     least, most, tries, timeout_ms = (int(word) if word.isdigit() else 0 for word in words[:4])
@@ -244,7 +242,7 @@ def _play_and_get_digits(session: Session, data: str) -> Thread:
         yield from _play_until_digit(session, wrong)
 
 
-def _play_until_digit(session: Session, sound: str) -> Thread:
+def _play_until_digit(session: Leg, sound: str) -> Thread:
     """A prompt is cut short by the first key."""
     channel, agenda = session.channel, session.switch.agenda
     length_us = sound_length_us(sound)
@@ -253,9 +251,7 @@ def _play_until_digit(session: Session, sound: str) -> Thread:
         yield Wait(until_us)
 
 
-def _collect(
-    session: Session, most: int, terminators: str, timeout_ms: int, pause_ms: int
-) -> Generator[Wait, None, str]:
+def _collect(session: Leg, most: int, terminators: str, timeout_ms: int, pause_ms: int) -> Generator[Wait, None, str]:
     """The keys pressed until a terminator, the most there may be, or a pause."""
     channel, agenda = session.channel, session.switch.agenda
     digits = ""

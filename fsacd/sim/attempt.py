@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
-from fsacd.sim import causes
+from fsacd.sim import causes, transferring
 from fsacd.sim.agenda import MS, Timer
 from fsacd.sim.channel import App, Channel, Profile, State
 from fsacd.sim.confirming import Confirmation
@@ -22,9 +21,7 @@ from fsacd.sim.dialstring import Dialled, Originate
 from fsacd.sim.legs import outbound_variables
 from fsacd.sim.phones import Line, Phone
 from fsacd.sim.session import Session
-
-if TYPE_CHECKING:
-    from fsacd.sim.switch import Switch
+from fsacd.sim.switch import Switch
 
 # The originating thread looks at its legs in steps.
 POLL_US = (1 * MS, 20 * MS)
@@ -276,7 +273,7 @@ class Attempt:
                 leg.hangup(causes.LOSE_RACE)
         channel = session.channel
         channel.hit_dialplan = True
-        session.flip_caller_id()
+        transferring.flip_caller_id(session)
         extension = self.order.extension
         self.done(f"+OK {channel.uuid}\n")
         session.originating = False
@@ -285,7 +282,7 @@ class Attempt:
             channel.extension, channel.step = [App(name, data)], 0
             session.set_state(State.EXECUTE)
         else:
-            session.transfer(extension, self.order.dialplan, self.order.context)
+            transferring.transfer(session, extension, self.order.dialplan, self.order.context)
         session.signal(300, 1_200)
 
 

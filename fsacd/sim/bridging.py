@@ -7,16 +7,12 @@ switch_ivr_multi_threaded_bridge in switch_ivr_bridge.c): which variables save a
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
 
-from fsacd.sim import causes, holding
+from fsacd.sim import causes, holding, transferring
 from fsacd.sim.agenda import MS, SECOND
 from fsacd.sim.channel import App, State
+from fsacd.sim.ports import Exchange, Leg, Talk
 from fsacd.sim.threads import Thread, Wait
-
-if TYPE_CHECKING:
-    from fsacd.sim.session import Session
-    from fsacd.sim.switch import Switch
 
 POLL_US = 20 * MS
 # With these causes of a partner who never answered, a leg goes on even when nothing tells it to.
@@ -34,37 +30,24 @@ TOLD_US = (300, 20 * MS)
 LEAVING_US = 5 * SECOND
 
 
-class Talk:
-    """Two bridged legs: `a` carries the bridge, `b` sleeps in CS_EXCHANGE_MEDIA beside it."""
-
-    def __init__(self, a: Session, b: Session) -> None:
-        self.a = a
-        self.b = b
-        self.over = False
-        self.b_gone = False
-
-    def left(self, session: Session) -> None:
-        """A leg's thread has ended while it still belonged to the talk."""
-        if session is self.b:
-            self.b_gone = True
-            self.a.signal(1 * MS, POLL_US)
-        else:
-            self.over = True
-            self.b.signal(1 * MS, POLL_US)
-
-    def partner(self, session: Session) -> Session:
-        """The other leg."""
-        return self.b if session is self.a else self.a
+def left(talk: Talk, session: Leg) -> None:
+    """A leg's thread has ended while it still belonged to the talk."""
+    if session is talk.b:
+        talk.b_gone = True
+        talk.a.signal(1 * MS, POLL_US)
+    else:
+        talk.over = True
+        talk.b.signal(1 * MS, POLL_US)
 
 
-def uuid_bridge(switch: Switch, first: str, second: str) -> bool:
+def uuid_bridge(switch: Exchange, first: str, second: str) -> bool:
     """Order two legs to be bridged; True means that it is scheduled, not that it will come to be."""
     a, b = switch.locate(first), switch.locate(second)
     if a is None or b is None:
         return False
     if a.channel.direction == "outbound":
         if not a.channel.hit_dialplan:
-            a.flip_caller_id()
+            transferring.flip_caller_id(a)
         a.channel.hit_dialplan = True
     if not a.channel.media_up:
         if not b.channel.media_up:
@@ -83,7 +66,7 @@ def uuid_bridge(switch: Switch, first: str, second: str) -> bool:
         channel.set("original_caller_id_number", channel.profile.cid_number)
     now, agenda = switch.agenda.wall_us // SECOND, switch.agenda
     for one, other in ((a, b), (b, a)):
-        one.step_profile(f"{now}:{agenda.uuid()}:uuid_br:{other.channel.uuid}")
+        transferring.step_profile(one, f"{now}:{agenda.uuid()}:uuid_br:{other.channel.uuid}")
     # In this order: a leg that is bridged to itself, which FreeSWITCH does not refuse, has itself for its originatee.
     b.channel.other_type, b.channel.other = "originator", a.channel.profile.copy()
     a.channel.other_type, a.channel.other = "originatee", b.channel.profile.copy()
@@ -95,7 +78,7 @@ def uuid_bridge(switch: Switch, first: str, second: str) -> bool:
     return True
 
 
-def _schedule(a: Session, b: Session) -> None:
+def _schedule(a: Leg, b: Leg) -> None:
     agenda = a.switch.agenda
     leave_us = agenda.between(*LEAVE_US)
     for session in (a, b):
@@ -117,7 +100,7 @@ def _schedule(a: Session, b: Session) -> None:
             session.signal(100, POLL_US)
 
 
-def on_soft_execute(session: Session) -> Thread:
+def on_soft_execute(session: Leg) -> Thread:
     """The state in which the first leg does the bridging and the second one waits to be fetched."""
     channel, switch = session.channel, session.switch
     session.bridge_armed = False
@@ -133,7 +116,7 @@ def on_soft_execute(session: Session) -> Thread:
     channel.bridge_originator = False
 
 
-def _partner_missing(session: Session) -> None:
+def _partner_missing(session: Leg) -> None:
     """The partner was gone before this leg looked: only the variables for after the talk are honoured."""
     channel = session.channel
     if channel.is_true("park_after_bridge"):
@@ -144,7 +127,7 @@ def _partner_missing(session: Session) -> None:
         session.hangup(causes.DESTINATION_OUT_OF_ORDER)
 
 
-def _fetch(session: Session, other: Session) -> Generator[Wait, None, bool]:
+def _fetch(session: Leg, other: Leg) -> Generator[Wait, None, bool]:
     """Wait until the partner is in the same state; False when one of them died or was taken elsewhere."""
     channel, partner = session.channel, other.channel
     polls = MAX_POLLS
@@ -176,7 +159,7 @@ def _fetch(session: Session, other: Session) -> Generator[Wait, None, bool]:
     return True
 
 
-def _partner_died(session: Session) -> None:
+def _partner_died(session: Leg) -> None:
     """The partner died while this leg waited for it: only the two undocumented variables are honoured."""
     channel = session.channel
     if channel.is_true("uuid_bridge_continue_on_cancel"):
@@ -187,7 +170,7 @@ def _partner_died(session: Session) -> None:
         session.hangup(causes.ORIGINATOR_CANCEL)
 
 
-def _join(session: Session, other: Session) -> Thread:
+def _join(session: Leg, other: Leg) -> Thread:
     """The bridge itself, from CHANNEL_BRIDGE to CHANNEL_UNBRIDGE, and what comes after the talk."""
     switch, a, b = session.switch, session.channel, other.channel
     for one, partner in ((a, b), (b, a)):
@@ -220,7 +203,7 @@ def _join(session: Session, other: Session) -> Thread:
         _after_talk(session, other)
 
 
-def _tell_caller_id(talk: Talk, session: Session) -> None:
+def _tell_caller_id(talk: Talk, session: Leg) -> None:
     """Tell a leg's phone whom it talks to when both have answered, unless it was told the same before."""
     partner = talk.partner(session)
     if session.talk is talk and not (session.channel.answered and partner.channel.answered):
@@ -251,7 +234,7 @@ def _carry(talk: Talk) -> Thread:
         yield Wait(limit_us)
 
 
-def _after_talk(session: Session, other: Session) -> None:
+def _after_talk(session: Leg, other: Leg) -> None:
     """What the first leg does when the talk is over and nobody has taken it elsewhere."""
     channel = session.channel
     cause = other.channel.cause or causes.NORMAL_CLEARING
@@ -271,7 +254,7 @@ def _after_talk(session: Session, other: Session) -> None:
         session.set_state(State.EXECUTE)
 
 
-def on_exchange_media(session: Session) -> Thread:
+def on_exchange_media(session: Leg) -> Thread:
     """The second leg's side of a talk: it waits, and at the end it is parked, sent on or hung up."""
     channel, talk = session.channel, session.talk
     if talk is None:
@@ -298,7 +281,7 @@ def on_exchange_media(session: Session) -> Thread:
     talk.a.signal(1 * MS if channel.down else 300, POLL_US if channel.down and not talk.over else 2 * MS)
 
 
-def transfer_to(session: Session, where: str) -> None:
+def transfer_to(session: Leg, where: str) -> None:
     """Carry out `transfer_after_bridge=extension:dialplan:context`."""
     parts = [*where.split(":"), "", ""]
-    session.transfer(parts[0], parts[1], parts[2])
+    transferring.transfer(session, parts[0], parts[1], parts[2])

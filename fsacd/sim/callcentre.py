@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from fsacd.sim.agenda import SECOND, Timer
 from fsacd.sim.phones import Caller, Line, ScriptedPhone
+from fsacd.sim.switch import Switch
 from fsacd.sim.workload import OUTSIDE_LINE, PLAN, VIP_PREFIX, Manner, Plan, Worker
-
-if TYPE_CHECKING:
-    from fsacd.sim.switch import Switch
 
 # The feature codes of freeswitch/dialplan; a reason digit follows the one for a break.
 LOG_IN, LOG_OUT, READY, NOT_READY, END_WRAP_UP = "*31", "*32", "*33", "*34", "*35"

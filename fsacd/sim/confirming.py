@@ -7,13 +7,10 @@ many keys as the right one has, again and again. The originating thread goes on 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from fsacd.sim.agenda import MS, SECOND
 from fsacd.sim.apps import sound_length_us
-
-if TYPE_CHECKING:
-    from fsacd.sim.session import Session
+from fsacd.sim.ports import Leg
 
 # From the answer to the tone.
 _BEGIN_US = (100, 20 * MS)
@@ -26,7 +23,7 @@ _PATIENCE_US = 5 * SECOND
 class Confirmation:
     """The thread for one leg. `confirmed` is told when the right key was pressed."""
 
-    def __init__(self, session: Session, confirmed: Callable[[], None]) -> None:
+    def __init__(self, session: Leg, confirmed: Callable[[], None]) -> None:
         self._session = session
         self._confirmed = confirmed
         self._key = session.channel.variables["group_confirm_key"]

@@ -9,14 +9,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from fsacd.sim.channel import App, Profile
-
-if TYPE_CHECKING:
-    from fsacd.sim.session import Session
-    from fsacd.sim.switch import Switch
+from fsacd.sim.ports import Exchange, Leg
 
 _GROUP = re.compile(r"\$([0-9])")
 _PREPROCESS = re.compile(r"\$\$\{([^}]+)\}")
@@ -89,7 +85,7 @@ class Dialplan:
             extensions = self.contexts.setdefault(each.get("name", "default"), [])
             extensions += [_extension(item, known) for item in each.iter("extension")]
 
-    def hunt(self, switch: Switch, session: Session, profile: Profile) -> list[App] | None:
+    def hunt(self, switch: Exchange, session: Leg, profile: Profile) -> list[App] | None:
         """The apps for the profile's destination, or None when no extension takes it."""
         apps: list[App] = []
         for extension in self.contexts.get(profile.context, ()):
@@ -102,7 +98,7 @@ class Dialplan:
 class Inline:
     """The dialplan "inline": the destination itself lists the apps."""
 
-    def hunt(self, _switch: Switch, _session: Session, profile: Profile) -> list[App] | None:
+    def hunt(self, _switch: Exchange, _session: Leg, profile: Profile) -> list[App] | None:
         """`app:data,app:data`, or with `m:X:` another separator than the comma."""
         text, separator = profile.destination, ","
         if text.startswith("m:") and text[3:4] == ":":
@@ -142,7 +138,7 @@ def _condition(item: ET.Element, settings: Mapping[str, str]) -> Condition:
     )
 
 
-def _try(extension: Extension, switch: Switch, session: Session, profile: Profile, apps: list[App]) -> bool:
+def _try(extension: Extension, switch: Exchange, session: Leg, profile: Profile, apps: list[App]) -> bool:
     """Test an extension's conditions one by one; true if the last one tested held or had something to do."""
     matched = False
     for condition in extension.conditions:
@@ -162,7 +158,7 @@ def _try(extension: Extension, switch: Switch, session: Session, profile: Profil
     return matched
 
 
-def _holds(condition: Condition, switch: Switch, session: Session, profile: Profile) -> tuple[str, ...] | None:
+def _holds(condition: Condition, switch: Exchange, session: Leg, profile: Profile) -> tuple[str, ...] | None:
     """The groups of the last pattern that matched, or None when the condition does not hold."""
     groups: tuple[str, ...] = ("",)
     hits = 0
@@ -179,7 +175,7 @@ def _fill(data: str, groups: tuple[str, ...]) -> str:
     return _GROUP.sub(lambda hit: groups[int(hit[1])] if int(hit[1]) < len(groups) else "", data)
 
 
-def _run_inline(app: App, switch: Switch, session: Session) -> None:
+def _run_inline(app: App, switch: Exchange, session: Leg) -> None:
     if app.name in {"set", "export"}:
         name, _, value = switch.expand(app.data, session).partition("=")
         session.channel.set(name, value)
@@ -187,7 +183,7 @@ def _run_inline(app: App, switch: Switch, session: Session) -> None:
         session.channel.set(app.data, None)
 
 
-def _field(field: str, switch: Switch, session: Session, profile: Profile) -> str:
+def _field(field: str, switch: Exchange, session: Leg, profile: Profile) -> str:
     if "${" in field:
         return switch.expand(field, session)
     known = {

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Set as AbstractSet
+from typing import Protocol
 
-from fsacd.sim.agenda import MS
+from fsacd.sim.agenda import MS, Agenda
+from fsacd.sim.ports import Hearer
 
-if TYPE_CHECKING:
-    from fsacd.sim.switch import Switch
+
+class Machine(Protocol):
+    """What a fault does to the switch."""
+
+    agenda: Agenda
+
+    @property
+    def listeners(self) -> AbstractSet[Hearer]:
+        """The clients of the Event Socket."""
+
+    def wipe(self) -> None:
+        """The machine is dead."""
+
+    def boot(self) -> None:
+        """Start with nothing remembered but the configuration."""
 
 
 class Faults:
     """The faults of one switch; all off at first."""
 
-    def __init__(self, switch: Switch) -> None:
+    def __init__(self, switch: Machine) -> None:
         self._switch = switch
         # Bytes vanish in both directions while connections stay open, as behind a firewall that forgot them.
         self.blackholed = False

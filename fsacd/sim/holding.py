@@ -6,15 +6,11 @@ partner with it, whatever the variables for after the talk say; only `hold_hangu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fsacd.sim import causes
 from fsacd.sim.agenda import MS
 from fsacd.sim.channel import App, State
+from fsacd.sim.ports import Leg
 from fsacd.sim.threads import Thread, Wait
-
-if TYPE_CHECKING:
-    from fsacd.sim.session import Session
 
 MUSIC = "local_stream://moh"
 # A broadcast begins after ten frames of lead-in.
@@ -23,7 +19,7 @@ LEAD_IN_US = 185 * MS
 BREAK_US = (200, 20 * MS)
 
 
-def hold(session: Session, *, off: bool, music: bool = True) -> bool:
+def hold(session: Leg, *, off: bool, music: bool = True) -> bool:
     """Put the leg on hold, or take it back; False if it is so already. `uuid_hold` plays no `music` to the partner."""
     channel, switch = session.channel, session.switch
     if channel.held is not off:
@@ -43,7 +39,7 @@ def hold(session: Session, *, off: bool, music: bool = True) -> bool:
     return True
 
 
-def ended(session: Session) -> None:
+def ended(session: Leg) -> None:
     """The leg is about to be hung up: a held one is taken back first, and it is remembered that it held."""
     channel = session.channel
     if channel.held:
@@ -52,7 +48,7 @@ def ended(session: Session) -> None:
         session.switch.fire("CHANNEL_UNHOLD", channel)
 
 
-def stop_music(session: Session) -> None:
+def stop_music(session: Leg) -> None:
     """The leg need not listen any more."""
     session.channel.broadcasts.clear()
     if session.channel.down:
@@ -61,7 +57,7 @@ def stop_music(session: Session) -> None:
     session.signal(*BREAK_US)
 
 
-def listen(session: Session) -> Thread:
+def listen(session: Leg) -> Thread:
     """What a leg in a talk does about a broadcast: it plays it, unless it is asked to break before it begins."""
     channel, agenda = session.channel, session.switch.agenda
     app, state = channel.broadcasts.popleft(), channel.state
@@ -73,7 +69,7 @@ def listen(session: Session) -> Thread:
     channel.break_asked = False
 
 
-def release(holder: Session, partner: Session) -> None:
+def release(holder: Leg, partner: Leg) -> None:
     """The holder's side of the talk is over: if it hung up while it held, its partner goes with it."""
     if not holder.channel.hung_up_held or partner.channel.down or partner.channel.state is State.PARK:
         return

@@ -9,19 +9,16 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from fsacd.sim import wire
 from fsacd.sim.agenda import MS, SECOND, Timer
+from fsacd.sim.events import Event
+from fsacd.sim.settings import User
 from fsacd.sim.socket_commands import AFTER_AUTH, BEFORE_AUTH, VERBS
-
-if TYPE_CHECKING:
-    from fsacd.sim.events import Event
-    from fsacd.sim.switch import Switch, User
+from fsacd.sim.switch import Switch
 
 POLL_US = 20 * MS
 AUTH_LIMIT_US = 25 * SECOND
-MAX_QUEUE = 100_000
 MAX_MISSED = 500
 # What the kernel holds for a client that does not read; beyond it the connection's thread blocks.
 MAX_UNREAD_BYTES = 1_000_000
@@ -247,3 +244,10 @@ class Listener:
         self.events.clear()
         self.subclasses.clear()
         self.listening = False
+
+
+def connect(switch: Switch, on_output: Callable[[], None]) -> Listener:
+    """A client has connected to the Event Socket."""
+    listener = Listener(switch, on_output)
+    switch.listeners.add(listener)
+    return listener

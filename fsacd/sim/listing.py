@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import orjson
 
-from fsacd.sim.agenda import SECOND
+from fsacd.sim.agenda import SECOND, Agenda
 from fsacd.sim.channel import App, Channel
 from fsacd.sim.headers import strftime_utc
-
-if TYPE_CHECKING:
-    from fsacd.sim.switch import Switch
 
 # How late a leg appears and how long a dead one stays (µs).
 STALE_US = (10_000, 280_000)
@@ -30,18 +26,18 @@ class Row:
 class Listing:
     """The rows, with the moments at which the database learns of a leg's beginning and end."""
 
-    def __init__(self, switch: Switch) -> None:
-        self._switch = switch
+    def __init__(self, agenda: Agenda) -> None:
+        self._agenda = agenda
         self._rows: dict[str, Row] = {}
 
     def began(self, channel: Channel) -> None:
         """A leg was made; the database will know in a while."""
-        agenda = self._switch.agenda
+        agenda = self._agenda
         self._rows[channel.uuid] = Row(channel, agenda.now_us + agenda.between(*STALE_US))
 
     def ended(self, uuid: str) -> None:
         """A leg is gone; the database will know in a while."""
-        agenda, row = self._switch.agenda, self._rows.get(uuid)
+        agenda, row = self._agenda, self._rows.get(uuid)
         if row is not None:
             row.gone_us = agenda.now_us + agenda.between(*STALE_US)
             agenda.at(row.gone_us, lambda: self._forget(uuid, row))
@@ -56,7 +52,7 @@ class Listing:
 
     def visible(self) -> list[Channel]:
         """The legs that the database shows now."""
-        now_us = self._switch.agenda.now_us
+        now_us = self._agenda.now_us
         return [row.channel for row in self._rows.values() if row.seen_us <= now_us]
 
 
@@ -115,21 +111,21 @@ CALL_COLUMNS = (
 )
 
 
-def channels(switch: Switch, as_json: bool) -> str:
+def channels(listing: Listing, hostname: str, as_json: bool) -> str:
     """`show channels`."""
-    return _print([_row(channel, switch.hostname) for channel in switch.listing.visible()], as_json)
+    return _print([_row(channel, hostname) for channel in listing.visible()], as_json)
 
 
-def calls(switch: Switch, as_json: bool) -> str:
+def calls(listing: Listing, hostname: str, as_json: bool) -> str:
     """`show calls`: a bridged pair is one row, with the second leg's columns under b_."""
-    visible = {channel.uuid: channel for channel in switch.listing.visible()}
+    visible = {channel.uuid: channel for channel in listing.visible()}
     rows = []
     for channel in visible.values():
         partner = visible.get(channel.variables.get("bridge_to", ""))
         if partner is not None and channel.other_type == "originator":
             continue
-        row = {name: value for name, value in _row(channel, switch.hostname).items() if name in CALL_COLUMNS}
-        other = _row(partner, switch.hostname) if partner else {}
+        row = {name: value for name, value in _row(channel, hostname).items() if name in CALL_COLUMNS}
+        other = _row(partner, hostname) if partner else {}
         row |= {f"b_{name}": other.get(name, "") for name in CALL_COLUMNS[:-2]}
         row["call_created_epoch"] = row["created_epoch"] if partner else ""
         rows.append(row)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from fsacd.sim import causes
 from fsacd.sim.attempt import Attempt, Target, Unreachable
 from fsacd.sim.dialstring import Dialled, parse
 from fsacd.sim.phones import Phone
-
-if TYPE_CHECKING:
-    from fsacd.sim.switch import Switch
+from fsacd.sim.switch import Switch
 
 USAGE = (
     "-USAGE: <call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>] [<cid_name>] [<cid_num>] "

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from fsacd.sim import causes, holding, referring
 from fsacd.sim.agenda import MS
-
-if TYPE_CHECKING:
-    from fsacd.sim.session import Session
-    from fsacd.sim.switch import Switch
+from fsacd.sim.ports import Exchange, Leg
 
 # A SIP message over loopback, there or back.
 TRANSIT_US = (200, 900)
@@ -39,10 +36,10 @@ class Phone(Protocol):
 class Line:
     """One call as the phone has it. What the phone does here reaches the switch as a SIP message would."""
 
-    def __init__(self, switch: Switch, phone: Phone) -> None:
+    def __init__(self, switch: Exchange, phone: Phone) -> None:
         self.switch = switch
         self.phone = phone
-        self.session: Session | None = None
+        self.session: Leg | None = None
         self.open = True
         self.acknowledges = True
 
@@ -100,23 +97,23 @@ class Line:
             self.switch.agenda.between(*TRANSIT_US), lambda: self._referred(number, replaces is not None, other)
         )
 
-    def _referred(self, number: str, attended: bool, other: Session | None) -> None:
+    def _referred(self, number: str, attended: bool, other: Leg | None) -> None:
         if self.session is not None and not self.session.channel.down:
             if attended:
                 referring.attended(self.session, other)
             else:
                 referring.blind(self.session, number)
 
-    def _ring(self, session: Session) -> None:
+    def _ring(self, session: Leg) -> None:
         session.ring_ready()
 
-    def _early(self, session: Session) -> None:
+    def _early(self, session: Leg) -> None:
         session.early_media()
 
-    def _answer(self, session: Session) -> None:
+    def _answer(self, session: Leg) -> None:
         session.answer()
 
-    def _refuse(self, session: Session, cause: str) -> None:
+    def _refuse(self, session: Leg, cause: str) -> None:
         """FreeSWITCH notes the status. A phone that diverts is invited again, at the address that it has named."""
         variables = session.channel.variables
         if cause == causes.REDIRECTION and variables.get("outbound_redirect_fatal") != "true":
@@ -128,7 +125,7 @@ class Line:
             cause = causes.REQUESTED_CHAN_UNAVAIL
         self._hang_up(session, cause)
 
-    def _hold(self, session: Session, off: bool) -> None:
+    def _hold(self, session: Leg, off: bool) -> None:
         """The leg's own thread answers a re-INVITE when it comes to it."""
 
         def notice() -> None:
@@ -137,14 +134,14 @@ class Line:
 
         self.switch.agenda.after(self.switch.agenda.between(*NOTICED_US), notice)
 
-    def _hang_up(self, session: Session, cause: str) -> None:
+    def _hang_up(self, session: Leg, cause: str) -> None:
         """The leg's own thread carries it out: at once as a rule, but it may be in the middle of something."""
         if session.channel.direction == "inbound" and not session.channel.answered and cause == "NORMAL_CLEARING":
             cause = "ORIGINATOR_CANCEL"
         delay_us = self.switch.agenda.between(*NOTICED_US) if session.channel.answered else 0
         self.switch.agenda.after(delay_us, lambda: session.hangup(cause, by_far_end=True))
 
-    def _press(self, session: Session, digits: str) -> None:
+    def _press(self, session: Leg, digits: str) -> None:
         for digit in digits:
             self.switch.digit(session, digit)
 
@@ -169,7 +166,7 @@ class Line:
             self._send("_acknowledge")
             self.phone.answered(self)
 
-    def _acknowledge(self, session: Session) -> None:
+    def _acknowledge(self, session: Leg) -> None:
         """ACK. FreeSWITCH sets what it learns from it when the leg's thread looks, in its next frame at the latest."""
         agenda = self.switch.agenda
         agenda.after(agenda.between(*agenda.chance.choice(ACK_NOTICED_US)), session.acknowledged)

@@ -20,7 +20,8 @@ from fsacd.sim.callcentre import CallCentre
 from fsacd.sim.control import ControlServer
 from fsacd.sim.dialplan import Dialplan, DialplanError
 from fsacd.sim.server import SwitchServer
-from fsacd.sim.switch import Settings, Switch
+from fsacd.sim.settings import Settings
+from fsacd.sim.switch import Switch
 from fsacd.sim.workload import PLAN, Plan, entry_dialplan
 
 

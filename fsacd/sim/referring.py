@@ -5,19 +5,16 @@ A call that the model's switch does not know is not looked for elsewhere: the mo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fsacd.sim import causes
 from fsacd.sim.bridging import uuid_bridge
-
-if TYPE_CHECKING:
-    from fsacd.sim.session import Session
+from fsacd.sim.ports import Leg
+from fsacd.sim.transferring import transfer
 
 # A leg that has given its place away is parked for so long, if its phone does not hang up.
 REPLACED_S = 2
 
 
-def blind(session: Session, number: str) -> None:
+def blind(session: Leg, number: str) -> None:
     """Let the partner of this leg execute the number; without a partner nothing happens."""
     partner = partner_of(session)
     channel = session.channel
@@ -26,10 +23,10 @@ def blind(session: Session, number: str) -> None:
         return
     channel.variables["endpoint_disposition"] = "BLIND_TRANSFER"
     partner.channel.variables["sip_refer_to"] = f"<sip:{number}>"
-    partner.transfer(number)
+    transfer(partner, number)
 
 
-def attended(session: Session, other: Session | None) -> None:
+def attended(session: Leg, other: Leg | None) -> None:
     """Join the partners of the two legs; if one leg has none, the other's partner goes where that one is."""
     if other is None or other.channel.down:
         return
@@ -46,13 +43,13 @@ def attended(session: Session, other: Session | None) -> None:
         _into_its_place(there, session)
 
 
-def _into_its_place(partner: Session, waiting: Session) -> None:
+def _into_its_place(partner: Leg, waiting: Leg) -> None:
     partner.channel.variables["sip_refer_to"] = "<sip:attended>"
     inline = waiting.channel.variables.get("inline_destination")
-    partner.transfer(inline or waiting.channel.profile.destination, "inline" if inline else "")
+    transfer(partner, inline or waiting.channel.profile.destination, "inline" if inline else "")
     waiting.hangup(causes.ATTENDED_TRANSFER)
 
 
-def partner_of(session: Session) -> Session | None:
+def partner_of(session: Leg) -> Leg | None:
     """Whom the leg is bound to, from the moment at which the bridge is ordered."""
     return session.switch.locate(session.channel.variables.get("signal_bond", ""))

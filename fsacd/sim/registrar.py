@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fsacd.sim.agenda import SECOND
-
-if TYPE_CHECKING:
-    from fsacd.sim.switch import Switch
+from fsacd.sim.switch import Switch
 
 LASTS_S = 3_600
 

@@ -7,16 +7,13 @@ that the old one is in, and nothing more: it knows none of that one's variables 
 from __future__ import annotations
 
 from dataclasses import replace as changed
-from typing import TYPE_CHECKING
 
 from fsacd.sim import causes, holding
+from fsacd.sim.ports import Leg
 from fsacd.sim.referring import partner_of
 
-if TYPE_CHECKING:
-    from fsacd.sim.session import Session
 
-
-def replace(session: Session, other: Session) -> None:
+def replace(session: Leg, other: Leg) -> None:
     """Let a leg that is about to begin stand where the other one does."""
     channel, old = session.channel, other.channel
     channel.other_type, channel.other = "originator", old.profile.copy()

@@ -11,7 +11,7 @@ from gevent.event import Event
 from gevent.server import StreamServer
 
 from fsacd.sim.agenda import SECOND
-from fsacd.sim.listener import Listener
+from fsacd.sim.listener import Listener, connect
 from fsacd.sim.switch import Switch
 
 READ_BYTES = 65_536
@@ -79,7 +79,7 @@ class SwitchServer:
         news = Event()
         self._catch_up()
 
-        listener = self.switch.connect(news.set)
+        listener = connect(self.switch, news.set)
         listener.on_broken = lambda: gevent.spawn(_hang_up, client)
         writer = gevent.spawn(self._write, client, listener, news)
         try:

@@ -7,20 +7,14 @@ little later, when it next looks. All the races of a real switch come from that 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from fsacd.sim import apps, bridging, causes, holding
+from fsacd.sim import apps, bridging, causes, holding, transferring
 from fsacd.sim.agenda import MS, SECOND, Timer
-from fsacd.sim.channel import App, Channel, Profile, State
+from fsacd.sim.channel import App, Channel, State
 from fsacd.sim.dialstring import brackets
+from fsacd.sim.phones import Line
+from fsacd.sim.ports import Exchange, Talk
 from fsacd.sim.threads import Thread, Wait
-
-if TYPE_CHECKING:
-    from fsacd.sim.bridging import Talk
-    from fsacd.sim.phones import Line
-    from fsacd.sim.switch import Switch
-
-DEFAULT_TRANSFERS = 70
 
 # An answer that nobody acknowledges.
 TIMER_H_US = 32 * SECOND
@@ -39,7 +33,7 @@ SHOWN_US = (*[(0, 100)] * 30, (100, 20 * MS))
 class Session:
     """A channel and the thread that carries it through its states."""
 
-    def __init__(self, switch: Switch, channel: Channel, line: Line | None) -> None:
+    def __init__(self, switch: Exchange, channel: Channel, line: Line | None) -> None:
         self.switch = switch
         self.channel = channel
         self.line = line
@@ -174,13 +168,13 @@ class Session:
             channel.state = State.CONSUME_MEDIA
             return
         profile = channel.profile
-        extension = self.switch.dialplan_for(profile.dialplan).hunt(self.switch, self, profile)
+        extension = self.switch.hunt(self, profile)
         if extension is None:
             self.hangup(causes.NO_ROUTE_DESTINATION)
             return
         if channel.second or not channel.hit_dialplan:
             channel.second, channel.hit_dialplan = False, True
-            self.flip_caller_id()
+            transferring.flip_caller_id(self)
         channel.extension, channel.step = extension, 0
         if not channel.down:
             channel.state = State.EXECUTE
@@ -224,7 +218,7 @@ class Session:
     def _end(self) -> Thread:
         channel, switch = self.channel, self.switch
         if self.talk is not None:
-            self.talk.left(self)
+            bridging.left(self.talk, self)
         channel.running = State.HANGUP
         switch.fire_state(channel)
         self.set_call_state("HANGUP")
@@ -350,64 +344,11 @@ class Session:
         if not self.channel.down and self.channel.call_state in {"DOWN", "RINGING", "EARLY"}:
             self.set_call_state("ACTIVE")
 
-    def transfer(self, destination: str, dialplan: str = "", context: str = "") -> bool:
-        """Send the leg to a dialplan extension; False when it has been transferred too often and is hung up."""
-        channel, agenda = self.channel, self.switch.agenda
-        counter = "max_session_transfers" if channel.variables.get("max_session_transfers") else "max_forwards"
-        left = DEFAULT_TRANSFERS
-        if text := channel.variables.get(counter):
-            left = int(text) - 1 if text.lstrip("-").isdigit() else -1
-        if left <= 0:
-            self.hangup(causes.EXCHANGE_ROUTING_ERROR)
-            return False
-        channel.variables[counter] = str(left)
-        profile = channel.profile
-        forced = (
-            channel.variables.get("force_transfer_dialplan", ""),
-            channel.variables.get("force_transfer_context", ""),
-        )
-        dialplan = dialplan or forced[0] or (profile.dialplan if profile.dialplan != "inline" else "") or "XML"
-        context = context or forced[1] or profile.context or "default"
-        source = f"{agenda.wall_us // SECOND}:{agenda.uuid()}:bl_xfer:{destination}/{context}/{dialplan}"
-        self.step_profile(source)
-        channel.profile.dialplan, channel.profile.context = dialplan, context
-        channel.profile.rdnis, channel.profile.destination = profile.destination, destination
-        channel.other = None
-        # The end of a talk leaves this mark on both legs, a transfer takes it off.
-        channel.set("signal_bond", None)
-        partner = self.switch.locate(channel.variables.get("bridge_to", ""))
-        if partner is not None:
-            partner.channel.set("signal_bond", None)
-        self.bridge_armed = channel.bridge_originator = channel.bridge_next = False
-        self.leave_originate()
-        self.set_state(State.ROUTING)
-        return not channel.down
-
     def leave_originate(self) -> None:
         """Somebody else has a use for the leg: the originate that rings it gives it up."""
         self.originating = False
         if self.on_change is not None:
             self.on_change()
-
-    def flip_caller_id(self) -> None:
-        """Who called and who was called change places."""
-        profile = self.channel.profile
-        profile.cid_name, profile.callee_name = profile.callee_name, profile.cid_name
-        profile.cid_number, profile.callee_number = profile.callee_number, profile.cid_number
-        self.switch.fire("CALL_UPDATE", self.channel, {"Direction": "RECV"})
-
-    def step_profile(self, source: str) -> None:
-        """A transfer or a bridge begins a new caller profile; the old one's times stay with it."""
-        channel = self.channel
-        profile: Profile = channel.profile.copy()
-        profile.index += 1
-        profile.profile_created_us = self.switch.agenda.wall_us
-        profile.transfer_source = source
-        channel.profile = profile
-        history = channel.variables.get("transfer_history")
-        values = history.removeprefix("ARRAY::").split("|:") if history else []
-        channel.variables["transfer_history"] = f"ARRAY::{'|:'.join([source, *values])}" if values else source
-        channel.variables["transfer_source"] = source
 
     def park(self) -> None:
         """uuid_park."""

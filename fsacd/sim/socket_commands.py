@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from fsacd.sim.events import NAMES, Event
 from fsacd.sim.originating import originate
+from fsacd.sim.settings import User
+from fsacd.sim.switch import Switch
 
-if TYPE_CHECKING:
-    from fsacd.sim.listener import Listener
 
-Verb = Callable[["Listener", str, dict[str, str], str], None]
+class Connection(Protocol):
+    """What a verb may ask of the connection that it came by, and change of it."""
+
+    authed: bool
+    user: User | None
+    format: str
+    listening: bool
+    events: set[str]
+    subclasses: set[str]
+    filters: list[tuple[str, str]]
+
+    @property
+    def switch(self) -> Switch:
+        """Whose Event Socket it is."""
+
+    def reply(self, text: str, **more: str) -> None:
+        """Answer the command with a command/reply."""
+
+    def answer(self, body: str) -> None:
+        """Answer the command with an api/response."""
+
+    def block(self, duration_us: int | None) -> None:
+        """Its thread is busy for so long (None: until `unblock_soon`)."""
+
+    def unblock_soon(self) -> None:
+        """The command took its moment."""
+
+    def forget_events(self) -> None:
+        """The queue goes with the subscription."""
+
+    def close(self) -> None:
+        """Hang up on the client."""
+
+
+Verb = Callable[[Connection, str, dict[str, str], str], None]
 
 # A job's thread takes about a millisecond to start, and the connection waits for it.
 JOB_START_US = (700, 1_300)
@@ -20,12 +54,12 @@ MAX_SLEEP_MS = 600_000
 _WRAPPERS = frozenset({"bgapi", "sched_api", "eval", "expand", "xml_wrap"})
 
 
-def _exit(listener: Listener, _text: str, _headers: dict[str, str], _body: str) -> None:
+def _exit(listener: Connection, _text: str, _headers: dict[str, str], _body: str) -> None:
     listener.reply("+OK bye")
     listener.close()
 
 
-def _auth(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+def _auth(listener: Connection, text: str, _headers: dict[str, str], _body: str) -> None:
     listener.authed = text == listener.switch.settings.password
     if listener.authed:
         listener.reply("+OK accepted")
@@ -34,7 +68,7 @@ def _auth(listener: Listener, text: str, _headers: dict[str, str], _body: str) -
         listener.close()
 
 
-def _userauth(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+def _userauth(listener: Connection, text: str, _headers: dict[str, str], _body: str) -> None:
     name, _, password = text.partition(":")
     user = listener.switch.settings.users.get(name)
     if user is None or not user.password or user.password != password:
@@ -50,7 +84,7 @@ def _userauth(listener: Listener, text: str, _headers: dict[str, str], _body: st
     )
 
 
-def _event(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+def _event(listener: Connection, text: str, _headers: dict[str, str], _body: str) -> None:
     words = text.split()
     if words and words[0].lower() in {"plain", "json", "xml"}:
         listener.format = words.pop(0).lower()
@@ -76,7 +110,7 @@ def _event(listener: Listener, text: str, _headers: dict[str, str], _body: str) 
     listener.reply(f"+OK event listener enabled {listener.format}")
 
 
-def _nixevent(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+def _nixevent(listener: Connection, text: str, _headers: dict[str, str], _body: str) -> None:
     words = text.split()
     custom, found = False, False
     for word in words:
@@ -94,13 +128,13 @@ def _nixevent(listener: Listener, text: str, _headers: dict[str, str], _body: st
     listener.reply("+OK events nixed" if found else "-ERR no keywords supplied")
 
 
-def _noevents(listener: Listener, _text: str, _headers: dict[str, str], _body: str) -> None:
+def _noevents(listener: Connection, _text: str, _headers: dict[str, str], _body: str) -> None:
     was = listener.listening
     listener.forget_events()
     listener.reply("+OK no longer listening for events" if was else "-ERR not listening for events")
 
 
-def _filter(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+def _filter(listener: Connection, text: str, _headers: dict[str, str], _body: str) -> None:
     name, _, value = text.partition(" ")
     if name.lower() == "delete" and value:
         name, _, value = value.partition(" ")
@@ -119,7 +153,7 @@ def _filter(listener: Listener, text: str, _headers: dict[str, str], _body: str)
     listener.reply(f"+OK filter added. [{name}]=[{value}]")
 
 
-def _sendevent(listener: Listener, text: str, headers: dict[str, str], body: str) -> None:
+def _sendevent(listener: Connection, text: str, headers: dict[str, str], body: str) -> None:
     switch = listener.switch
     uuid = switch.agenda.uuid()
     name = text.upper() if text.upper() in NAMES else "SOCKET_DATA"
@@ -128,29 +162,29 @@ def _sendevent(listener: Listener, text: str, headers: dict[str, str], body: str
     listener.reply(f"+OK {uuid}")
 
 
-def _sendmsg(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+def _sendmsg(listener: Connection, text: str, _headers: dict[str, str], _body: str) -> None:
     # Messages to legs are not modelled: as far as they are concerned, there are none.
     listener.reply(f"-ERR invalid session id [{text}]")
 
 
-def _log(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+def _log(listener: Connection, text: str, _headers: dict[str, str], _body: str) -> None:
     # The model's log is empty at every level.
     listener.reply(f"+OK log level {text} [7]")
 
 
-def _nolog(listener: Listener, _text: str, _headers: dict[str, str], _body: str) -> None:
+def _nolog(listener: Connection, _text: str, _headers: dict[str, str], _body: str) -> None:
     listener.reply("+OK no longer logging")
 
 
-def _linger(listener: Listener, _text: str, _headers: dict[str, str], _body: str) -> None:
+def _linger(listener: Connection, _text: str, _headers: dict[str, str], _body: str) -> None:
     listener.reply("-ERR not controlling a session")
 
 
-def _divert_events(listener: Listener, _text: str, _headers: dict[str, str], _body: str) -> None:
+def _divert_events(listener: Connection, _text: str, _headers: dict[str, str], _body: str) -> None:
     listener.reply("-ERR not controlling a session.")
 
 
-def _may(listener: Listener, command: str, argument: str) -> bool:
+def _may(listener: Connection, command: str, argument: str) -> bool:
     """Whether the user may run the command; the one inside a wrapper counts."""
     allowed = listener.user.api_names() if listener.user else None
     while command in _WRAPPERS and argument:
@@ -158,7 +192,7 @@ def _may(listener: Listener, command: str, argument: str) -> bool:
     return allowed is None or command in allowed
 
 
-def _api(listener: Listener, text: str, _headers: dict[str, str], _body: str) -> None:
+def _api(listener: Connection, text: str, _headers: dict[str, str], _body: str) -> None:
     command, _, argument = text.partition(" ")
     if not _may(listener, command, argument):
         listener.reply("-ERR permission denied")
@@ -172,7 +206,7 @@ def _api(listener: Listener, text: str, _headers: dict[str, str], _body: str) ->
     run(listener, command, argument, done)
 
 
-def _bgapi(listener: Listener, text: str, headers: dict[str, str], _body: str) -> None:
+def _bgapi(listener: Connection, text: str, headers: dict[str, str], _body: str) -> None:
     switch = listener.switch
     command, _, argument = text.partition(" ")
     if not _may(listener, command, argument):
@@ -190,7 +224,7 @@ def _bgapi(listener: Listener, text: str, headers: dict[str, str], _body: str) -
     switch.agenda.after(start_us // 2, lambda: run(listener, command, argument, done))
 
 
-def run(listener: Listener, command: str, argument: str, done: Callable[[str], None]) -> None:
+def run(listener: Connection, command: str, argument: str, done: Callable[[str], None]) -> None:
     """Execute an API command; `done` gets the reply when it is there."""
     switch = listener.switch
     about = {"API-Command": command, **({"API-Command-Argument": argument} if argument else {})}

@@ -6,54 +6,25 @@ Pure: it does no input or output and knows no clock. `fsacd.sim.server` gives it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from fsacd.sim import legs, replacing
 from fsacd.sim.agenda import MS, SECOND, Agenda, Timer
 from fsacd.sim.api import COMMANDS
-from fsacd.sim.channel import Channel
+from fsacd.sim.channel import App, Channel, Profile
 from fsacd.sim.dialplan import Dialplan, Inline
 from fsacd.sim.events import Event
 from fsacd.sim.expand import expand
 from fsacd.sim.faults import Faults
 from fsacd.sim.headers import base_headers, basic_headers, channel_headers
-from fsacd.sim.listener import MAX_QUEUE, Listener
 from fsacd.sim.listing import Listing
 from fsacd.sim.phones import Caller, Line, Phone
+from fsacd.sim.ports import Hearer, Leg
 from fsacd.sim.session import Session
+from fsacd.sim.settings import Settings
 
 # These say nothing of a leg's variables.
 _BARE = frozenset({"CHANNEL_STATE", "CHANNEL_CALLSTATE", "CHANNEL_OUTGOING", "CODEC", "DTMF"})
 SETUP_US = (300, 1_500)
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A directory user who may open the Event Socket; an empty list of rights means all."""
-
-    password: str
-    allowed_api: str = ""
-    allowed_events: str = ""
-
-    def api_names(self) -> frozenset[str] | None:
-        """The API commands that the user may use, None for all."""
-        return frozenset(self.allowed_api.replace(",", " ").split()) if self.allowed_api else None
-
-    def event_names(self) -> frozenset[str] | None:
-        """The events and subclasses that the user may listen to, None for all."""
-        return frozenset(self.allowed_events.replace(",", " ").split()) if self.allowed_events else None
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What an operator would configure; times in seconds."""
-
-    password: str = "ClueCon"  # noqa: S105  what every fresh FreeSWITCH has, and no secret
-    users: Mapping[str, User] = field(default_factory=dict)
-    hostname: str = "sim.example.net"
-    heartbeat_s: float = 20
-    max_sessions: int = 5_000
-    max_queue: int = MAX_QUEUE
 
 
 class Switch:
@@ -64,8 +35,8 @@ class Switch:
         self.settings = settings or Settings()
         self.dialplan = dialplan or Dialplan()
         self.faults = Faults(self)
-        self.listing = Listing(self)
-        self.listeners: set[Listener] = set()
+        self.listing = Listing(agenda)
+        self.listeners: set[Hearer] = set()
         self.sessions: dict[str, Session] = {}
         # user → contacts with commas between them ("" when they are not registered); contact without
         # sofia/<profile>/ → phone.
@@ -165,7 +136,7 @@ class Switch:
         self.peak = max(self.peak, len(self.sessions))
         self.listing.began(session.channel)
 
-    def forget(self, session: Session) -> None:
+    def forget(self, session: Leg) -> None:
         """A leg's thread has ended."""
         uuid = session.channel.uuid
         if self.sessions.get(uuid) is session:
@@ -197,7 +168,7 @@ class Switch:
         self.adopt(session)
         session.start()
 
-    def digit(self, session: Session, digit: str) -> None:
+    def digit(self, session: Leg, digit: str) -> None:
         """A DTMF digit reached a leg."""
         if not session.channel.down:
             session.channel.digits.append(digit)
@@ -217,11 +188,12 @@ class Switch:
 
     # --- dialplan -----------------------------------------------------------------------------------------------
 
-    def dialplan_for(self, name: str) -> Dialplan | Inline:
-        """The dialplan module of that name."""
-        return self._inline if name == "inline" else self.dialplan
+    def hunt(self, session: Leg, profile: Profile) -> list[App] | None:
+        """The apps for the profile's destination, or None when no extension takes it."""
+        plan = self._inline if profile.dialplan == "inline" else self.dialplan
+        return plan.hunt(self, session, profile)
 
-    def variable(self, name: str, session: Session | None) -> str:
+    def variable(self, name: str, session: Leg | None) -> str:
         """A variable as a dialplan sees it: the leg's, or something of its profile, or a global one."""
         if session is not None:
             channel = session.channel
@@ -244,7 +216,7 @@ class Switch:
                 return known[name]
         return self.globals.get(name, "")
 
-    def expand(self, text: str, session: Session | None) -> str:
+    def expand(self, text: str, session: Leg | None) -> str:
         """Replace `${...}` in an application's text."""
         return expand(text, lambda name: self.variable(name, session), self.api)
 
@@ -280,9 +252,3 @@ class Switch:
         for listener in list(self.listeners):
             if listener.wants(name, subclass):
                 listener.offer(event)
-
-    def connect(self, on_output: Callable[[], None]) -> Listener:
-        """A client has connected to the Event Socket."""
-        listener = Listener(self, on_output)
-        self.listeners.add(listener)
-        return listener

@@ -24,12 +24,11 @@ from fsacd.caller.customers import Record, Settings, differing, told
 from fsacd.caller.number_plan import PLAIN, NumberPlan
 from fsacd.caller.recognition import Customer
 from fsacd.core.rules import SkillLevels
-from fsacd.runtime import watched
 from fsacd.store import customer_records as records
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
 from fsacd.store.customer_records import BARE, bare
-from fsacd.store.retries import Retries
 from fsacd.store.settings import StoreSettings
+from fsacd.store.worker import Worker
 
 _log = structlog.get_logger(__name__)
 
@@ -99,15 +98,16 @@ class CustomerFeed:
         self._after = after
         self._poll_ms = poll_ms
         self._wake = Signal()
-        self._worker: gevent.Greenlet[[], None] | None = None
+        self._worker = Worker(
+            "customers", "the customers cannot be read; those known already stay in force", settings, self._work
+        )
         self._known: int | None = None
         self._anew = False
         self._wrong = 0
 
     def start(self) -> None:
         """Begin to read."""
-        if self._worker is None:
-            self._worker = watched.keep("customers", self._run)
+        self._worker.start()
 
     def wake(self) -> None:
         """Something has changed: look at once."""
@@ -120,26 +120,18 @@ class CustomerFeed:
 
     def stop(self) -> None:
         """End; what has been read stays in force."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.kill(timeout=1)
+        self._worker.stop()
 
-    def _run(self) -> None:
-        retries = Retries(
-            "customers", "the customers cannot be read; those known already stay in force", self._settings
-        )
+    def _work(self, succeeded: Callable[[], None]) -> None:
+        """Look again and again over one connection, for as long as that lasts."""
         timeout_ms = self._settings.statement_timeout_ms
-        while True:
-            try:
-                with closing(connect_migrated(self._settings.dsn, timeout_ms, "fsacd customers")) as connection:
-                    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-                    while True:
-                        self._look(connection)
-                        retries.succeeded()
-                        self._wake.wait(self._poll_ms / 1_000)
-                        self._wake.clear()
-            except (Exception, gevent.Timeout) as error:  # noqa: BLE001 - Retries tells our faults from the database's
-                retries.failed(error)
+        with closing(connect_migrated(self._settings.dsn, timeout_ms, "fsacd customers")) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            while True:
+                self._look(connection)
+                succeeded()
+                self._wake.wait(self._poll_ms / 1_000)
+                self._wake.clear()
 
     def _look(self, connection: psycopg.Connection) -> None:
         """Read the table if it has changed; revision and rows are of one moment.

@@ -9,10 +9,9 @@ import gevent
 import structlog
 
 from fsacd.core.events import LastAgentsKnown
-from fsacd.runtime import watched
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
-from fsacd.store.retries import Retries
 from fsacd.store.settings import StoreSettings
+from fsacd.store.worker import Worker
 
 _log = structlog.get_logger(__name__)
 
@@ -53,27 +52,22 @@ class LastAgents:
         self._limit = limit
         self._days = days
         self._key_of = key_of
-        self._worker: gevent.Greenlet[[], None] | None = None
+        self._worker = Worker(
+            "last agents", "callers' last agents cannot be read from history", settings, self._work, once=True
+        )
 
     def start(self) -> None:
         """Begin to ask; when the database is away it is asked later."""
-        if self._worker is None and self._limit > 0:
-            self._worker = watched.keep("last agents", self._run, may_end=lambda: True)
+        if self._limit > 0:
+            self._worker.start()
 
     def stop(self) -> None:
         """End, whatever is known by now."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.kill(timeout=1)
+        self._worker.stop()
 
-    def _run(self) -> None:
-        retries = Retries("last agents", "callers' last agents cannot be read from history", self._settings)
-        while True:
-            try:
-                pairs = self._read()
-                break
-            except (Exception, gevent.Timeout) as error:  # noqa: BLE001 - Retries tells our faults from the database's
-                retries.failed(error)
+    def _work(self, succeeded: Callable[[], None]) -> None:
+        pairs = self._read()
+        succeeded()
         for start in range(0, len(pairs), _PAIRS):
             self._post(LastAgentsKnown(tuple(pairs[start : start + _PAIRS])))
             gevent.sleep(0.001)

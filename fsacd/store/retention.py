@@ -6,16 +6,16 @@ Several daemons on one database do not disturb each other: each takes rows that 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 
 import gevent
 import psycopg
 import structlog
 
-from fsacd.runtime import watched
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
-from fsacd.store.retries import Retries
 from fsacd.store.settings import Keep, StoreSettings
+from fsacd.store.worker import Worker
 
 _log = structlog.get_logger(__name__)
 
@@ -32,34 +32,26 @@ class Retention:
 
     def __init__(self, settings: StoreSettings, *, first_s: float = _FIRST_S, every_s: float = _EVERY_S) -> None:
         self._settings = settings
-        self._first_s = first_s
         self._every_s = every_s
-        self._worker: gevent.Greenlet[[], None] | None = None
+        self._worker = Worker(
+            "retention", "history that is too old cannot be deleted", settings, self._work, first_s=first_s
+        )
 
     def start(self) -> None:
         """Begin, if anything is not to be kept for ever."""
-        if self._worker is None and self._settings.keep != Keep():
-            self._worker = watched.keep("retention", self._run)
+        if self._settings.keep != Keep():
+            self._worker.start()
 
     def stop(self) -> None:
         """End."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.kill(timeout=1)
+        self._worker.stop()
 
-    def _run(self) -> None:
-        retries = Retries("retention", "history that is too old cannot be deleted", self._settings)
-        gevent.sleep(self._first_s)
-        while True:
-            try:
-                deleted = self._delete()
-                retries.succeeded()
-            except (Exception, gevent.Timeout) as error:  # noqa: BLE001 - Retries tells our faults from the database's
-                retries.failed(error)
-                continue
-            if deleted.total():
-                _log.info("history that was too old is deleted", **deleted)
-            gevent.sleep(self._every_s)
+    def _work(self, succeeded: Callable[[], None]) -> None:
+        deleted = self._delete()
+        succeeded()
+        if deleted.total():
+            _log.info("history that was too old is deleted", **deleted)
+        gevent.sleep(self._every_s)
 
     def _delete(self) -> Counter[str]:
         """Delete all that is too old by now, and return how many rows of which table.

@@ -22,7 +22,8 @@ from fsacd.esl.features import Desk, Member
 from fsacd.esl.settings import LinkSettings
 from fsacd.journal.journal import Journal
 from fsacd.journal.settings import JournalSettings
-from fsacd.runtime.loop import Runtime, monotonic_ms
+from fsacd.process.monotonic import monotonic_ms
+from fsacd.runtime.loop import Runtime
 from fsacd.testing import PLUGINS
 from tests.chaos.net import Net
 from tests.chaos.virtual import Frozen, spawn_for

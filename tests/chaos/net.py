@@ -10,7 +10,7 @@ from random import Random
 from gevent.event import Event
 
 from fsacd.sim.agenda import SECOND
-from fsacd.sim.listener import Listener
+from fsacd.sim.listener import Listener, connect
 from fsacd.sim.switch import Switch
 from tests.chaos.virtual import Frozen, whose
 
@@ -89,7 +89,7 @@ class VirtualSocket:
         self._closed = self._broken = self._ended = False
         self._pumping = False
         self._listener: Listener | None = None
-        self._listener = net.switch.connect(self._pump_soon)
+        self._listener = connect(net.switch, self._pump_soon)
         self._listener.on_broken = self._break_soon
         net.sockets.add(self)
         self._pump_soon()

@@ -18,7 +18,8 @@ from fsacd.journal.recovery import HopelessError, recover
 from fsacd.sim.agenda import SECOND, Agenda
 from fsacd.sim.dialplan import Dialplan
 from fsacd.sim.program import fsacd_dialplan
-from fsacd.sim.switch import Settings, Switch
+from fsacd.sim.settings import Settings
+from fsacd.sim.switch import Switch
 from fsacd.testing import PLUGINS
 from tests.chaos.judge import Judge
 from tests.chaos.life import DOOMS, Disk, Life, shown

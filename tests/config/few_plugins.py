@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fsacd.config.kinds import duration_ms
 from fsacd.config.plugins import Catalogue, PluginKind
-from fsacd.config.problems import shown
 from fsacd.core.rules import Parameters
+from fsacd.process.quoting import shown
 
 NAMES: Mapping[PluginKind, tuple[str, ...]] = {
     "strategy": ("longest_idle", "ring_progressive"),

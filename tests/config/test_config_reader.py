@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from fsacd.config import opening
+from fsacd.config import hours
 from fsacd.config.blocks import Settings, block_of, settings_of
 from fsacd.config.model import Config
 from fsacd.config.plugins import Catalogue, Chosen, PluginKind
@@ -173,10 +173,10 @@ def test_a_machine_without_time_zones_is_told(monkeypatch: pytest.MonkeyPatch) -
     def nothing(key: str) -> ZoneInfo:
         raise ZoneInfoNotFoundError(key)
 
-    monkeypatch.setattr(opening, "ZoneInfo", nothing)
-    monkeypatch.setattr(opening, "available_timezones", set)
+    monkeypatch.setattr(hours, "ZoneInfo", nothing)
+    monkeypatch.setattr(hours, "available_timezones", set)
     with pytest.raises(PydanticCustomError, match="this machine has no time zone data; install"):
-        opening.Zone().read("Europe/Berlin")
+        hours.Zone().read("Europe/Berlin")
 
 
 def test_problems_are_bounded() -> None:

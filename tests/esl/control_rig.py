@@ -16,7 +16,8 @@ from fsacd.esl.features import Desk, Member
 from fsacd.esl.settings import LinkSettings, RequireAck
 from fsacd.esl.states import Down, Up
 from fsacd.esl.wire import Outcome, Reply, Wire
-from fsacd.runtime.loop import Runtime, monotonic_ms
+from fsacd.process.monotonic import monotonic_ms
+from fsacd.runtime.loop import Runtime
 from fsacd.testing import PLUGINS
 from tests.esl.fake_switch import until
 

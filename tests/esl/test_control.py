@@ -26,7 +26,7 @@ from fsacd.esl.features import Desk
 from fsacd.esl.settings import LinkSettings
 from fsacd.esl.states import Down, Up
 from fsacd.esl.wire import Outcome, Reply
-from fsacd.runtime.loop import monotonic_ms
+from fsacd.process.monotonic import monotonic_ms
 from tests.esl.control_rig import CALL, DIALS, LEG, LISTED, NOBODY, OFFER, RING, Rig, comes_up
 from tests.esl.fake_switch import until
 

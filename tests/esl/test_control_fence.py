@@ -24,7 +24,8 @@ from fsacd.esl import service
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.states import Down, Up
 from fsacd.esl.wire import Outcome, Reply
-from fsacd.runtime.loop import Runtime, monotonic_ms
+from fsacd.process.monotonic import monotonic_ms
+from fsacd.runtime.loop import Runtime
 from tests.esl.control_rig import CALL, DIALS, LEG, LISTED, NOBODY, RING, HashTable, Rig
 from tests.esl.fake_switch import until
 

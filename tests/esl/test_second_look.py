@@ -28,7 +28,8 @@ from fsacd.esl.differences import Absence, Difference, Finding
 from fsacd.esl.pipeline import Round
 from fsacd.esl.states import Down, Up
 from fsacd.esl.wire import Outcome, Reply
-from fsacd.runtime.loop import Runtime, monotonic_ms
+from fsacd.process.monotonic import monotonic_ms
+from fsacd.runtime.loop import Runtime
 from tests.esl.control_rig import CALL, LEG, NOBODY, OFFER, HashTable, Rig
 from tests.esl.fake_switch import until
 from tests.esl.legs_rig import LEG as HERS

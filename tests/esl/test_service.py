@@ -15,7 +15,8 @@ from fsacd.esl.differences import Absence
 from fsacd.esl.pipeline import Pipeline
 from fsacd.esl.states import Down, Up
 from fsacd.esl.wire import Outcome, Reply, Wire
-from fsacd.runtime.loop import Runtime, monotonic_ms
+from fsacd.process.monotonic import monotonic_ms
+from fsacd.runtime.loop import Runtime
 from tests.esl.control_rig import CALL, DIALS, LEG, NOBODY, HashTable, Rig, comes_up
 from tests.esl.fake_switch import until
 

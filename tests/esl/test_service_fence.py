@@ -11,7 +11,7 @@ from fsacd.core.events import CallQueued, OfferEnd, OfferEnded, SwitchLost
 from fsacd.esl import service
 from fsacd.esl.states import Down, Up
 from fsacd.esl.wire import Reply, Wire
-from fsacd.runtime.loop import monotonic_ms
+from fsacd.process.monotonic import monotonic_ms
 from tests.esl.control_rig import CALL, LEG, NOBODY, OFFER, RING, HashTable, Rig
 from tests.esl.fake_switch import until
 

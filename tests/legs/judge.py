@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from fsacd.core.events import Leg
 from fsacd.core.evidence import standing
 from fsacd.core.records import CallEnded, Record
+from fsacd.sim import ports
 from fsacd.sim.agenda import MS, SECOND
 from fsacd.sim.channel import State
 from fsacd.sim.session import Session
@@ -316,5 +317,5 @@ class Judge:
         return max(rows, key=lambda row: standing(row.evidence, row.epoch, row.ended_ms), default=None)
 
 
-def _is_ours(session: Session) -> bool:
+def _is_ours(session: ports.Leg) -> bool:
     return session.channel.variables.get("fsacd_leg") == "agent"

@@ -14,12 +14,12 @@ import gevent
 from fsacd.core.commands import Command
 from fsacd.core.records import Record
 from fsacd.core.rules import AgentRules, HoldBack, Rules
-from fsacd.sim import registrar
+from fsacd.sim import ports, registrar
 from fsacd.sim.agenda import MS, Agenda
 from fsacd.sim.phones import Line
 from fsacd.sim.referring import partner_of
-from fsacd.sim.session import Session
-from fsacd.sim.switch import Settings, Switch
+from fsacd.sim.settings import Settings
+from fsacd.sim.switch import Switch
 from fsacd.testing import agent, queue, rules_of
 from tests.chaos.life import Disk, Life
 from tests.chaos.net import Net
@@ -155,7 +155,7 @@ class Scene:
         device = self.devices[label]
         return device.talks[0] if device.there and device.talks else None
 
-    def _partner(self, line: Line) -> Session | None:
+    def _partner(self, line: Line) -> ports.Leg | None:
         session = line.session
         return session.talk.partner(session) if session is not None and session.talk is not None else None
 

@@ -27,7 +27,7 @@ def ways() -> dict[str, list[str]]:
 
 # Before a fact is posted the clock is looked at, and the journal's, by which the engine counts; the engine is asked
 # whether the fact changes anything, and afterwards when it has to be looked at again.
-_POSTED = ["runtime", "runtime", "runtime"]
+_POSTED = ["process", "process", "runtime"]
 _WRITTEN = ["journal", "core"]
 WAYS = {
     # The caller has acknowledged our answer: they are recognised, put into their queue, matched, and a phone is rung.

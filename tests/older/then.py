@@ -27,7 +27,8 @@ from fsacd.sim.originating import originate
 from fsacd.sim.phones import Caller, Line
 from fsacd.sim.program import fsacd_dialplan
 from fsacd.sim.session import Session
-from fsacd.sim.switch import Settings, Switch
+from fsacd.sim.settings import Settings
+from fsacd.sim.switch import Switch
 from fsacd.sim.workload import OUTSIDE_LINE
 from tests.chaos.life import Disk, Life
 from tests.chaos.net import Net

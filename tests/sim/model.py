@@ -8,8 +8,10 @@ import orjson
 
 from fsacd.sim.agenda import MS, SECOND, Agenda
 from fsacd.sim.dialplan import Dialplan
+from fsacd.sim.listener import connect
 from fsacd.sim.phones import Caller, Line, ScriptedPhone
-from fsacd.sim.switch import Settings, Switch
+from fsacd.sim.settings import Settings
+from fsacd.sim.switch import Switch
 from fsacd.sim.trace import frames
 
 AGENT = "sofia/internal/1001@127.0.0.1:5070"
@@ -97,8 +99,8 @@ class Client:
     def __init__(self, model: Model) -> None:
         self.model = model
         self._received: list[dict[str, str]] = []
-        self.events_on = model.switch.connect(lambda: None)
-        self.commands_on = model.switch.connect(lambda: None)
+        self.events_on = connect(model.switch, lambda: None)
+        self.commands_on = connect(model.switch, lambda: None)
         for listener in (self.events_on, self.commands_on):
             listener.feed(b"auth secret\n\n")
         self.events_on.feed(b"event json ALL CUSTOM fsacd::returned\n\n")

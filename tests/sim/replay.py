@@ -8,8 +8,10 @@ from pathlib import Path
 
 from fsacd.sim.agenda import MS, SECOND, Agenda
 from fsacd.sim.dialplan import Dialplan
+from fsacd.sim.listener import connect
 from fsacd.sim.phones import Caller, Line, ScriptedPhone
-from fsacd.sim.switch import Settings, Switch
+from fsacd.sim.settings import Settings
+from fsacd.sim.switch import Switch
 from fsacd.sim.trace import TraceLine, read, trace
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
@@ -83,7 +85,7 @@ class _Replay:
         dialplan.add(CALLERS_DIALPLAN)
         self.switch = Switch(self.agenda, Settings(password="ClueCon", hostname="fs1.example.net"), dialplan)
         self.switch.phones.update(scene.phones)
-        self.listener = self.switch.connect(lambda: None)
+        self.listener = connect(self.switch, lambda: None)
         self.recorded = expected(name)
         self.lines: list[Line] = []
         self.caller_uuid = ""

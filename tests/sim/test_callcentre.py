@@ -8,7 +8,8 @@ from fsacd.sim.agenda import MS, SECOND, Agenda
 from fsacd.sim.callcentre import CallCentre
 from fsacd.sim.dialplan import Dialplan
 from fsacd.sim.originating import originate
-from fsacd.sim.switch import Settings, Switch
+from fsacd.sim.settings import Settings
+from fsacd.sim.switch import Switch
 from fsacd.sim.workload import PLAN, configuration, entry_dialplan
 
 # What fsacd's own dialplan does, in three lines: callers hear music, feature codes are always accepted.

@@ -8,14 +8,15 @@ import orjson
 import pytest
 
 from fsacd.sim.agenda import MS, Agenda
-from fsacd.sim.listener import Listener
-from fsacd.sim.switch import Settings, Switch, User
+from fsacd.sim.listener import Listener, connect
+from fsacd.sim.settings import Settings, User
+from fsacd.sim.switch import Switch
 from fsacd.sim.trace import frames
 from tests.sim.model import Model
 
 
-def connect(switch: Switch, *commands: str) -> Listener:
-    listener = switch.connect(lambda: None)
+def connected(switch: Switch, *commands: str) -> Listener:
+    listener = connect(switch, lambda: None)
     for command in commands:
         listener.feed(f"{command}\n\n".encode())
     return listener
@@ -40,15 +41,15 @@ def names(listener: Listener) -> list[str]:
 def test_client_proves_itself_first() -> None:
     """Before the password nothing but exit is understood; a wrong one ends the connection."""
     switch = switch_with()
-    assert replies(connect(switch, "api status", "auth secret")) == ["-ERR command not found", "+OK accepted"]
-    refused = connect(switch, "auth wrong")
+    assert replies(connected(switch, "api status", "auth secret")) == ["-ERR command not found", "+OK accepted"]
+    refused = connected(switch, "auth wrong")
     assert (replies(refused), refused.closed) == (["-ERR invalid"], True)
 
 
 def test_silent_client_is_thrown_out_after_25_seconds() -> None:
     """A client that never proves itself does not stay."""
     switch = switch_with()
-    listener = connect(switch)
+    listener = connected(switch)
     switch.agenda.run(24_900 * MS)
     assert not listener.closed
     switch.agenda.run(25_100 * MS)
@@ -74,12 +75,12 @@ def test_silent_client_is_thrown_out_after_25_seconds() -> None:
 )
 def test_verbs_answer_in_freeswitchs_words(command: str, reply: str) -> None:
     """Every verb has its own reply."""
-    assert replies(connect(switch_with(), "auth secret", command))[1] == reply
+    assert replies(connected(switch_with(), "auth secret", command))[1] == reply
 
 
 def test_exit_says_goodbye() -> None:
     """The last frame is a disconnect-notice."""
-    listener = connect(switch_with(), "auth secret", "exit")
+    listener = connected(switch_with(), "auth secret", "exit")
     assert [head["Content-Type"] for head, _ in frames(bytes(listener.out))][-1] == "text/disconnect-notice"
 
 
@@ -87,7 +88,7 @@ def test_user_has_the_rights_of_the_directory() -> None:
     """The directory limits commands, also inside bgapi and expand, and events."""
     users = {"fsacd@local": User("pw", allowed_api="uptime", allowed_events="HEARTBEAT CUSTOM a::b")}
     switch = switch_with(users)
-    listener = connect(
+    listener = connected(
         switch,
         "userauth fsacd@local:pw",
         "api status",
@@ -106,15 +107,15 @@ def test_user_has_the_rights_of_the_directory() -> None:
         "+OK event listener enabled json",
         "-ERR permission denied",
     ]
-    assert replies(connect(switch, "userauth fsacd@local:wrong")) == ["-ERR invalid"]
+    assert replies(connected(switch, "userauth fsacd@local:wrong")) == ["-ERR invalid"]
 
 
 def test_custom_needs_its_subclass() -> None:
     """`event json CUSTOM` alone delivers nothing; words after CUSTOM are subclasses."""
     switch = switch_with()
-    bare = connect(switch, "auth secret", "event json CUSTOM")
-    named = connect(switch, "auth secret", "event json HEARTBEAT CUSTOM a::b")
-    sender = connect(switch, "auth secret", "sendevent CUSTOM\nEvent-Subclass: a::b\nmy_header: 1")
+    bare = connected(switch, "auth secret", "event json CUSTOM")
+    named = connected(switch, "auth secret", "event json HEARTBEAT CUSTOM a::b")
+    sender = connected(switch, "auth secret", "sendevent CUSTOM\nEvent-Subclass: a::b\nmy_header: 1")
     switch.agenda.run(50 * MS)
     assert (names(bare), names(named), replies(sender)[1][:4]) == ([], ["CUSTOM"], "+OK ")
 
@@ -133,9 +134,9 @@ def test_custom_needs_its_subclass() -> None:
 def test_filters(filters: list[str], expected: list[str]) -> None:
     """Positive filters add up, a negative one vetoes, and negative ones alone let nothing through."""
     switch = switch_with()
-    listener = connect(switch, "auth secret", "event json CUSTOM a::b", *(f"filter {each}" for each in filters))
+    listener = connected(switch, "auth secret", "event json CUSTOM a::b", *(f"filter {each}" for each in filters))
     for value in ("x", "y"):
-        connect(switch, "auth secret", f"sendevent CUSTOM\nEvent-Subclass: a::b\nmy: {value}")
+        connected(switch, "auth secret", f"sendevent CUSTOM\nEvent-Subclass: a::b\nmy: {value}")
     switch.agenda.run(50 * MS)
     events = [orjson.loads(body) for head, body in frames(bytes(listener.out)) if "event" in head["Content-Type"]]
     assert [event["my"] for event in events] == expected
@@ -146,9 +147,9 @@ def test_idle_connection_looks_for_events_every_twenty_milliseconds() -> None:
     delays = []
     for offset_ms in range(0, 40, 4):
         switch = switch_with()
-        listener = connect(switch, "auth secret", "event json CUSTOM a::b")
+        listener = connected(switch, "auth secret", "event json CUSTOM a::b")
         switch.agenda.run(offset_ms * MS)
-        connect(switch, "auth secret", "sendevent CUSTOM\nEvent-Subclass: a::b")
+        connected(switch, "auth secret", "sendevent CUSTOM\nEvent-Subclass: a::b")
         while not names(listener):
             switch.agenda.run(switch.agenda.now_us + 500)
         delays.append(switch.agenda.now_us / MS - offset_ms)
@@ -160,8 +161,8 @@ def test_idle_connection_looks_for_events_every_twenty_milliseconds() -> None:
 def test_newline_wakes_the_connection_and_gets_no_reply() -> None:
     """One byte fetches what is waiting."""
     switch = switch_with()
-    listener = connect(switch, "auth secret", "event json CUSTOM a::b")
-    connect(switch, "auth secret", "sendevent CUSTOM\nEvent-Subclass: a::b")
+    listener = connected(switch, "auth secret", "event json CUSTOM a::b")
+    connected(switch, "auth secret", "sendevent CUSTOM\nEvent-Subclass: a::b")
     assert names(listener) == []
     before = len(replies(listener))
     listener.feed(b"\n")
@@ -171,9 +172,9 @@ def test_newline_wakes_the_connection_and_gets_no_reply() -> None:
 def test_events_wait_while_a_command_is_half_typed() -> None:
     """The thread that reads the command is the one that writes the events."""
     switch = switch_with()
-    listener = connect(switch, "auth secret", "event json CUSTOM a::b")
+    listener = connected(switch, "auth secret", "event json CUSTOM a::b")
     listener.feed(b"api stat")
-    connect(switch, "auth secret", "sendevent CUSTOM\nEvent-Subclass: a::b")
+    connected(switch, "auth secret", "sendevent CUSTOM\nEvent-Subclass: a::b")
     switch.agenda.run(100 * MS)
     assert names(listener) == []
     listener.feed(b"us\n\n")
@@ -184,8 +185,8 @@ def test_events_wait_while_a_command_is_half_typed() -> None:
 def test_slow_command_holds_back_events_and_later_commands() -> None:
     """`api msleep` blocks its connection; bgapi does not."""
     switch = switch_with()
-    listener = connect(switch, "auth secret", "event json CUSTOM a::b", "api msleep 300", "api echo later")
-    connect(switch, "auth secret", "sendevent CUSTOM\nEvent-Subclass: a::b")
+    listener = connected(switch, "auth secret", "event json CUSTOM a::b", "api msleep 300", "api echo later")
+    connected(switch, "auth secret", "sendevent CUSTOM\nEvent-Subclass: a::b")
     switch.agenda.run(250 * MS)
     assert names(listener) == []
     switch.agenda.run(350 * MS)
@@ -196,8 +197,8 @@ def test_slow_command_holds_back_events_and_later_commands() -> None:
 def test_client_that_does_not_read_is_dropped() -> None:
     """Beyond its queue, events are lost; after 500 lost ones the connection is ended."""
     switch = switch_with(max_queue=50)
-    listener = connect(switch, "auth secret", "event json CUSTOM a::b")
-    sender = connect(switch, "auth secret")
+    listener = connected(switch, "auth secret", "event json CUSTOM a::b")
+    sender = connected(switch, "auth secret")
     listener.block(None)
     for _ in range(50 + 500):
         sender.feed(b"sendevent CUSTOM\nEvent-Subclass: a::b\n\n")

@@ -13,7 +13,8 @@ from fsacd.sim.agenda import Agenda
 from fsacd.sim.control import ControlServer
 from fsacd.sim.dialplan import Dialplan
 from fsacd.sim.server import SwitchServer
-from fsacd.sim.switch import Settings, Switch
+from fsacd.sim.settings import Settings
+from fsacd.sim.switch import Switch
 from tests.sim.model import DIALPLAN
 
 

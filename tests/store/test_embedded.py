@@ -15,11 +15,11 @@ import gevent
 import psycopg
 import pytest
 
-from fsacd.store import embedded, identity, programs
-from fsacd.store.embedded import EmbeddedPostgres
-from fsacd.store.identity import Mode
-from fsacd.store.launch import CAP_DAC_OVERRIDE
-from fsacd.store.programs import EmbeddedError
+from fsacd.store.embedded import identity, programs
+from fsacd.store.embedded.identity import Mode
+from fsacd.store.embedded.launch import CAP_DAC_OVERRIDE
+from fsacd.store.embedded.programs import EmbeddedError
+from fsacd.store.embedded.server import EmbeddedPostgres
 
 pytestmark = pytest.mark.postgres
 
@@ -30,7 +30,7 @@ monkey.patch_all()
 import sys
 from pathlib import Path
 import psycopg
-from fsacd.store.embedded import EmbeddedPostgres
+from fsacd.store.embedded.server import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1]))
 server.start()
 with psycopg.connect(server.dsn) as connection:
@@ -114,7 +114,7 @@ def test_each_identity(open_place: Path, monkeypatch: pytest.MonkeyPatch, mode: 
     ways = [way for way in identity.candidates(open_place / "absent") if way.mode is mode]
     if not ways:
         pytest.skip(f"this user has no use for {mode}")
-    monkeypatch.setattr(embedded, "candidates", lambda _data: ways)
+    monkeypatch.setattr("fsacd.store.embedded.server.candidates", lambda _data: ways)
     base = open_place / f"as-{mode}"
     for _ in range(2):
         try:

@@ -97,7 +97,7 @@ def test_nobody_is_remembered(history: str) -> None:
     """With a limit of 0 history is not asked."""
     reader = LastAgents(quick(history), lambda fact: pytest.fail("told"), 0)
     reader.start()
-    assert reader._worker is None
+    assert not reader._worker.is_started
 
 
 def test_an_empty_database(database: str) -> None:

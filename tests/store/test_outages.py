@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from fsacd.store.embedded import EmbeddedPostgres
+from fsacd.store.embedded.server import EmbeddedPostgres
 from fsacd.store.migrate import migrate
 from fsacd.store.postgres import Store
 from fsacd.store.retention import Retention
@@ -318,4 +318,4 @@ def test_nothing_is_deleted_that_is_kept_for_ever(dsn: str) -> None:
     """With nothing to delete there is nobody who looks for it."""
     retention = Retention(StoreSettings(dsn, keep=Keep()), first_s=0.0)
     retention.start()
-    assert retention._worker is None
+    assert not retention._worker.is_started

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from fsacd.core import agent as a
 from fsacd.core.events import Leg, OutsideCallEnded, OutsideCallStarted, OutsideEvent
-from fsacd.core.life import lines, roster
+from fsacd.core.life import roster, shared_phones
 from fsacd.core.life.world import World
 from fsacd.core.rules import AgentRules, Cause, WrapUp
 
@@ -20,7 +20,7 @@ def ready(agent: a.Agent) -> a.Ready | a.Busy:
 
 def go_to(world: World, agent: a.Agent, contact: str) -> None:
     """The agent is at this phone, and not busy any more with what goes on at another."""
-    lines.move(world, agent, contact)
+    shared_phones.move(world, agent, contact)
     if isinstance(agent.state, a.Busy) and not agent.outside:
         become_free(world, agent)
 
@@ -146,7 +146,7 @@ def configure(world: World, rules: dict[str, AgentRules]) -> None:
     for agent_id, agent_rules in rules.items():
         if agent_id not in world.agents:
             roster.add(world, agent_rules)
-            lines.join(world, world.agents[agent_id])
+            shared_phones.join(world, world.agents[agent_id])
 
 
 def drop_removed(world: World) -> None:
@@ -159,5 +159,5 @@ def drop_removed(world: World) -> None:
 
 
 def _drop(world: World, agent: a.Agent) -> None:
-    lines.leave(world, agent)
+    shared_phones.leave(world, agent)
     roster.forget(world, agent)

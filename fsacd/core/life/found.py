@@ -7,7 +7,7 @@ from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason
 from fsacd.core.events import CallQueued, TalkFound
-from fsacd.core.life import calls, lines, offers, talks
+from fsacd.core.life import calls, offers, shared_phones, talks
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, OfferOutcome
 
@@ -114,7 +114,7 @@ def _adopt(world: World, call: c.Call, agent: a.Agent, event: TalkFound) -> None
         contact=agent.contact,
     )
     world.offers[offer.offer_id] = offer
-    lines.take(world, offer)
+    shared_phones.take(world, offer)
     if isinstance(agent.state, a.LoggedOut | a.NotReady):
         agent.then = agent.state  # after the talk they are what they were
     talks.connected(world, offer, since_ms=event.connected_ms)

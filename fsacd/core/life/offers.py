@@ -9,7 +9,7 @@ from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
 from fsacd.core.events import OfferEnd
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import agents, display, lines, roster
+from fsacd.core.life import agents, display, roster, shared_phones
 from fsacd.core.life.decisions import CallMoment
 from fsacd.core.life.world import World
 from fsacd.core.match.index import NOT_RANKED
@@ -58,7 +58,7 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
     ringing = call.state.offer_ids if isinstance(call.state, c.Ringing) else ()
     world.move_call(call, c.Ringing((*ringing, offer_id)))
     roster.move(world, agent, a.Offered(offer_id, call_id))
-    lines.take(world, offer)
+    shared_phones.take(world, offer)
     shown = world.shows(call)
     world.command(
         RingAgent(
@@ -192,7 +192,7 @@ def _end_talk(world: World, offer_id: str, outcome: OfferOutcome, reason: str) -
     world.move_offer(offer, o.OfferEnding(CancelReason.TALK_OVER, give_up_ms))
     world.timers.set("offer", offer_id, world.now_ms + _TALK_OVER_GRACE_MS)
     agent, (wrap_up_ms, ends) = world.agents[offer.agent_id], _wrap_up(world, offer)
-    lines.take_own(world, offer, agent)
+    shared_phones.take_own(world, offer, agent)
     if wrap_up_ms > 0:
         agents.wrap_up(world, agent, wrap_up_ms, ends)
     else:
@@ -242,7 +242,7 @@ def _gone_by_itself_ms(world: World, offer: o.Offer, ending: o.OfferEnding) -> i
 def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
     """The agent's leg is gone: let the agent go on, and forget the offer."""
     world.forget_offer(offer)
-    for other in lines.free(world, offer):
+    for other in shared_phones.free(world, offer):
         agents.become_free(world, other)
     agent = world.agents.get(offer.agent_id)
     if agent is None:

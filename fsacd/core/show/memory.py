@@ -17,7 +17,7 @@ from fsacd.core.call import in_queue
 from fsacd.core.commands import EndCall, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
-from fsacd.core.life import lines, resuming, roster, sticky
+from fsacd.core.life import resuming, roster, shared_phones, sticky
 from fsacd.core.life.world import World
 from fsacd.core.load import Load
 from fsacd.core.match.ordering import Ordering
@@ -270,7 +270,7 @@ def _restore_agent(world: World, memory: AgentMemory) -> None:
         removed=memory.removed,
     )
     world.agents[agent.agent_id] = agent
-    lines.join(world, agent)
+    shared_phones.join(world, agent)
     roster.configure(world, agent, agent.rules)
 
 

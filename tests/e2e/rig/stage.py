@@ -10,9 +10,10 @@ from gevent import socket
 
 from fsacd.sim.agenda import MS, SECOND, Agenda
 from fsacd.sim.dialplan import Dialplan
-from fsacd.sim.listener import Listener
+from fsacd.sim.listener import Listener, connect
 from fsacd.sim.phones import Caller, Line, ScriptedPhone
-from fsacd.sim.switch import Settings, Switch
+from fsacd.sim.settings import Settings
+from fsacd.sim.switch import Switch
 from fsacd.sim.trace import TraceLine
 from tests.e2e.rig.dialog import replaces as replaced
 from tests.e2e.rig.performance import End, Moments, Performance
@@ -112,7 +113,7 @@ class SimulatedStage:
             self.contacts[label] = f"sofia/trunk/{address}"
             if phone is not None:
                 self._switch.phones[address] = _Punctual(phone, moments.phones.get(label, []))
-        self._listener: Listener = self._switch.connect(lambda: None)
+        self._listener: Listener = connect(self._switch, lambda: None)
         self.send(f"auth {PASSWORD}")
 
     def now_ms(self) -> float:

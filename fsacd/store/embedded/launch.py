@@ -1,7 +1,7 @@
 """Becomes a PostgreSQL program that dies with the process that started it and never runs as root.
 
-Run as a script by `fsacd.store.embedded`, never imported by it, and standard library only: it starts in a bare
-interpreter (`python -I -S`), so that nothing between fork and exec depends on gevent or on threads.
+Run as a script by `fsacd.store.embedded.server`, never imported by it, and standard library only: it starts in a
+bare interpreter (`python -I -S`), so that nothing between fork and exec depends on gevent or on threads.
 
     launch.py PARENT_PID MODE UID GID DIRECTORY PROGRAM [ARGUMENT…]
 
@@ -112,7 +112,7 @@ def launch(arguments: list[str]) -> None:
         raise OSError(f"process {parent}, which asked for this, is gone")
     os.umask(0o077)
     os.chdir(directory)
-    os.execv(command[0], command)  # noqa: S606 - no shell is wanted; the arguments come from fsacd.store.embedded
+    os.execv(command[0], command)  # noqa: S606 - no shell is wanted; the arguments come from `server`
 
 
 if __name__ == "__main__":

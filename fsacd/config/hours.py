@@ -16,7 +16,8 @@ from typing_extensions import override
 from fsacd.caller.hours import DAY_MINUTES, Hours, Span
 from fsacd.config.blocks import NO_LIST, NO_NAMES, Settings
 from fsacd.config.kinds import Kind, quoted
-from fsacd.config.problems import Complaint, Loc, did_you_mean, shown, wrong
+from fsacd.config.problems import Complaint, Loc, wrong
+from fsacd.process.quoting import did_you_mean, shown
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOUR_MINUTES: Final = 60

@@ -11,7 +11,7 @@ from pathlib import Path
 import gevent
 
 from fsacd.process import trusted
-from fsacd.store.programs import EmbeddedError
+from fsacd.store.embedded.programs import EmbeddedError
 
 _POLL_S = 0.02
 _RECORD_BYTES = 4_096

@@ -33,9 +33,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from fsacd.process import trusted
-from fsacd.store import programs, stale
-from fsacd.store.identity import UNPRIVILEGED, Identity, Mode, candidates
-from fsacd.store.programs import EmbeddedError, Programs
+from fsacd.store.embedded import programs, stale
+from fsacd.store.embedded.identity import UNPRIVILEGED, Identity, Mode, candidates
+from fsacd.store.embedded.programs import EmbeddedError, Programs
 
 ROLE = "fsacd"
 DATABASE = "fsacd"

@@ -1,0 +1,21 @@
+"""What decides, as a link sees it: it takes facts and shows what it knows. `runtime.loop` is that in the daemon."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fsacd.core.events import Event
+from fsacd.core.views import Snapshot
+
+
+class Deciding(Protocol):
+    """What a link may ask of the loop around the engine."""
+
+    def post(self, event: Event) -> None:
+        """Take a fact."""
+
+    def snapshot(self) -> Snapshot:
+        """Everything the engine knows, or knew a moment ago."""
+
+    def is_offer(self, leg: str) -> bool:
+        """Whether the engine knows an offer with this leg now."""
