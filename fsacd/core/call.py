@@ -109,7 +109,8 @@ class Call:
     at_once: int = 1  # so many agents its queue and the steps let ring at once
     more: int = 0  # and so many more, one by one, because they ring in vain
     preferred: Preferred | None = None
-    let_pass: dict[str, int] = field(default_factory=dict)  # agent → how often they have not taken this call
+    # Agent → how often they have been rung for this call and have not taken it: missed, refused, busy, not reached.
+    not_taken: dict[str, int] = field(default_factory=dict)
     last_place: int | None = None  # the place of the agent rung last, in this queue
     bound: tuple[int, int] | None = None  # (rank, -level) of the first who rings, if only their equals may join
     state: CallState = field(default_factory=Waiting)

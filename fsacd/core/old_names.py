@@ -14,7 +14,9 @@ from collections.abc import Mapping
 UNTIL = (0, 2)
 
 # Class → its field → what that was called before.
-OLD_NAMES: Mapping[str, Mapping[str, str]] = {}
+OLD_NAMES: Mapping[str, Mapping[str, str]] = {
+    "Call": {"not_taken": "let_pass"},
+}
 
 
 def before(kind: str, name: str) -> str:

@@ -79,7 +79,7 @@ class Reasons:
     def _ranked(self, one: RankedAgent, call_id: str, scene: Scene) -> None:
         call = self.books.calls[call_id]
         rank, level = scene.scope(call_id, one.agent_id)
-        expected = (call.let_pass[one.agent_id], rank, level)
+        expected = (call.not_taken[one.agent_id], rank, level)
         if call.queue not in dict(scene.agents[one.agent_id].queues):
             return  # whoever does not serve the queue has no rank in it
         assert (one.let_pass, one.rank, one.level) == expected, f"{call_id}: {one}, not {expected}"

@@ -152,13 +152,13 @@ def test_the_best_agent_for_a_call() -> None:
     assert Built(rules).order(call) == ["backup", "delayed", "skilled", "a", "b", "last"]
 
 
-def test_who_has_let_the_call_pass() -> None:
-    """How often an agent has let this very call pass goes before their rank."""
+def test_who_has_not_taken_the_call() -> None:
+    """How often an agent has not taken this very call goes before their rank."""
     rules = rules_of(
         queue("support"), agent("a", "support"), agent("b", "support"), agent("c", ("support", Service(rank=2)))
     )
     call = make_call("anna", "support", 0)
-    call.let_pass = {"a": 2, "b": 1}
+    call.not_taken = {"a": 2, "b": 1}
     assert Built(rules).order(call) == ["c", "b", "a"]
 
 

@@ -190,7 +190,7 @@ def call_of(world: World, call_id: str, leg: Leg | None) -> c.Call | None:
 def _take_heir(world: World, call: c.Call, event: CallQueued) -> None:
     for agent in world.agents.values():
         if call.leg in agent.outside:
-            offers.let_pass(world, call, agent.agent_id)  # who has handed the caller over: others come first
+            offers.not_taken(world, call, agent.agent_id)  # who has handed the caller over: others come first
     world.adopt_leg(call, event)
     world.note_call(call)
     if call.queue in world.retired:

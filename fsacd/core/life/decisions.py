@@ -56,7 +56,7 @@ class CallMoment(NamedTuple):
     backup: bool
     waited_ms: int
     preferred: Preferred | None
-    let_pass: Mapping[str, int]
+    not_taken: Mapping[str, int]
     bound: tuple[int, int] | None
     start: Start | None  # of a strategy that goes round
     ranked: tuple[str, ...]

@@ -75,7 +75,7 @@ def deadline(world: World, offer_id: str) -> None:
         case o.OfferRinging():
             offers.withdraw(world, offer_id, CancelReason.NO_ANSWER)
             call = world.calls[offer.call_id]
-            offers.let_pass(world, call, offer.agent_id)
+            offers.not_taken(world, call, offer.agent_id)
             calls.one_less(world, call, offer_id)
         case o.OfferConnecting() if not world.switches.get(offer.switch, False):
             # The bridge may have come and nobody could tell us. To end the agent's leg now might cut a talk; when the
@@ -208,7 +208,7 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
         case o.OfferRinging():
             assert call is not None
             if event.end is not OfferEnd.NOT_SENT:
-                offers.let_pass(world, call, offer.agent_id)
+                offers.not_taken(world, call, offer.agent_id)
             calls.one_less(world, call, offer.offer_id)
         case o.OfferConnecting():
             assert call is not None

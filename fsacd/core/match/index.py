@@ -192,7 +192,7 @@ class Index:
     # --- the best agent for a call ---
 
     def best_agent(self, call: Call) -> str | None:
-        """The agent this call should get: the preferred one, else by how often they have let it pass, then by key."""
+        """The agent this call should get: the preferred one, else by how often they have not taken it, then by key."""
         preferred = call.preferred
         if preferred is not None:
             if preferred.agent_id in self._agents:
@@ -210,10 +210,10 @@ class Index:
             return self._first(queue, call)
 
     def _first(self, queue: QueueIndex, call: Call) -> str | None:
-        passed = call.let_pass
+        not_taken = call.not_taken
         fewest: tuple[int, str] | None = None
         for entry in self._candidates(queue, call):
-            times = passed.get(entry[-1], 0)
+            times = not_taken.get(entry[-1], 0)
             if not times:
                 return str(entry[-1])
             if fewest is None or times < fewest[0]:
@@ -226,7 +226,7 @@ class Index:
         return ranked[0] if ranked else None
 
     def _ranked(self, queue: QueueIndex, call: Call) -> tuple[list[str], int]:
-        """The pool in the strategy's order: of those who let the call pass least often, the first rank and level.
+        """The pool in the strategy's order: of those who have not taken the call least often, the first rank and level.
 
         And how many these are, whom the pool may not have had room for.
         """
@@ -234,7 +234,7 @@ class Index:
         pool: list[AgentEntry] = []
         candidates = 0
         for entry in self._candidates(queue, call):
-            group = (call.let_pass.get(entry[-1], 0), entry[0], entry[1])
+            group = (call.not_taken.get(entry[-1], 0), entry[0], entry[1])
             if best is None or group < best:
                 best, pool, candidates = group, [], 0
             if group == best:
