@@ -148,7 +148,9 @@ def test_a_database_is_read_on(left: Path, database: str, tmp_path: Path) -> Non
         database, "SELECT DISTINCT ON (call_id) call_id, agent_id FROM decisions ORDER BY call_id, at DESC"
     ):
         (told,) = History(quick(database)).explanations(call_id, 1)
-        assert models.Explanation.model_validate(told).chosen == agent_id
+        read = models.Explanation.model_validate(told)
+        assert read.chosen == agent_id
+        assert [one.missed for one in read.eligible] == [one["let_pass"] for one in told["eligible"]]
 
 
 def count(dsn: str) -> dict[str, int]:
