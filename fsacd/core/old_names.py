@@ -16,6 +16,7 @@ UNTIL = (0, 2)
 # Class → its field → what that was called before.
 OLD_NAMES: Mapping[str, Mapping[str, str]] = {
     "Call": {"not_taken": "let_pass"},
+    "EndedMemory": {"final_command": "farewell"},
     "Eligible": {"missed": "let_pass"},  # of an explanation, in the API and in history
 }
 

@@ -17,6 +17,7 @@ from fsacd.core.call import Call
 from fsacd.core.commands import RingAgent
 from fsacd.core.engine import Engine
 from fsacd.core.plain import Unreadable, from_plain, to_plain
+from fsacd.core.show.memory import EndedMemory
 from fsacd.http.models import Eligible
 from fsacd.testing import PLUGINS, Driver, agent, queue, queued, rules_of
 
@@ -24,9 +25,12 @@ ROOT = Path(__file__).parents[2]
 
 # In a dump: the list, its things' field, what that was called, what it holds where nothing has happened. Written out
 # here again, so that a name that the readers' table lacks is not lacking here, too.
-OF_DUMPS: tuple[tuple[str, str, str, Any], ...] = (("calls", "not_taken", "let_pass", {}),)
+OF_DUMPS: tuple[tuple[str, str, str, Any], ...] = (
+    ("calls", "not_taken", "let_pass", {}),
+    ("ended", "final_command", "farewell", None),
+)
 # The classes that the table names, for what it says of them.
-CLASSES = (Call, Eligible)
+CLASSES = (Call, EndedMemory, Eligible)
 
 
 @pytest.fixture
@@ -75,6 +79,9 @@ def eventful() -> Driver:
         driver.tell(e.AgentLoggedIn(agent_id, "test"))
     driver.tell(queued("refused", "support"))
     driver.tell(e.OfferEnded(driver.commands_of(RingAgent)[-1].offer_id, e.OfferEnd.REFUSED))
+    driver.tell(queued("sent_on", "nowhere"))
+    driver.tell(queued("hung_up", "support"))
+    driver.tell(e.CallHangupAsked("hung_up", "test"))
     return driver
 
 

@@ -54,7 +54,7 @@ def snapshot_of(place: Path) -> dict[str, Any]:
 
 
 # What stands in these lists of a dump.
-_KINDS = {"calls": "Call"}
+_KINDS = {"calls": "Call", "ended": "EndedMemory"}
 
 
 def in_names_of_today(dump: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class EndedMemory:
 
     call_id: str
     at_ms: int
-    farewell: SendCall | EndCall | None = None
+    final_command: SendCall | EndCall | None = None
     offers: int | None = None
 
 
@@ -287,7 +287,7 @@ def _restore_calls(world: World, memory: Memory) -> None:
         world.queue_lengths[call.queue] += in_queue(call.state)
         world.origins.add(call)
     for ended in memory.ended:
-        world.ended.restore(ended.call_id, ended.at_ms, ended.farewell, ended.offers)
+        world.ended.restore(ended.call_id, ended.at_ms, ended.final_command, ended.offers)
 
 
 def _restore_index(world: World, memory: Memory) -> None:
