@@ -58,9 +58,9 @@ class Built:
         for one in self.agents.values():
             self.index.add_agent(one)
 
-    def add(self, call: Call, *, extra: bool = False) -> Call:
-        self.index.add_call(call, extra=extra)
-        self.calls[call.call_id] = (call, extra)
+    def add(self, call: Call, *, already_ringing: bool = False) -> Call:
+        self.index.add_call(call, already_ringing=already_ringing)
+        self.calls[call.call_id] = (call, already_ringing)
         return call
 
     def remove(self, call: Call) -> None:
@@ -122,7 +122,7 @@ def test_the_best_call_over_all_queues() -> None:
         make_call("late", "first", 501),
         make_call("oldest", "second", 1),
     ]
-    rings_already = built.add(make_call("rings", "first", 0, priority=2), extra=True)
+    rings_already = built.add(make_call("rings", "first", 0, priority=2), already_ringing=True)
     for call in reversed(in_order):
         built.add(call)
     for call in in_order:

@@ -385,7 +385,7 @@ class World:
         free = list(self.free_calls)
         for call_id in free:
             call = self.calls[call_id]
-            self.index.add_call(call, extra=isinstance(call.state, c.Ringing))
+            self.index.add_call(call, already_ringing=isinstance(call.state, c.Ringing))
         self.free_calls.clear()
         return free
 

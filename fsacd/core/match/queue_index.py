@@ -32,19 +32,20 @@ class CallEntry(NamedTuple):
 class GroupKey(NamedTuple):
     """What calls of one group have in common: all that decides whether an agent may take them.
 
-    `extra`: somebody rings for them already, and they want more; `bound`: but only agents of this rank and level.
+    `already_ringing`: somebody rings for them, and they want more; `bound`: but only agents of this rank and level.
     """
 
-    extra: bool
+    already_ringing: bool
     required: SkillLevels
     delay_ms: int
     backup: bool
     bound: tuple[int, int] | None
 
 
-def group_of(call: Call, *, extra: bool) -> GroupKey:
+def group_of(call: Call, *, already_ringing: bool) -> GroupKey:
     """The group that the call stands in."""
-    return GroupKey(extra, call.required, call.delay_ms, call.backup, call.bound if extra else None)
+    bound = call.bound if already_ringing else None
+    return GroupKey(already_ringing, call.required, call.delay_ms, call.backup, bound)
 
 
 # The ready agents who have the required skills, apart by when they help: (delay, backup).
@@ -81,7 +82,7 @@ class QueueIndex:
             del self.waiting[group]
 
     def best_call(self, agent: Agent, served: Served) -> tuple[bool, CallEntry] | None:
-        """The first call that the agent may take, and whether it is an extra one: those come last."""
+        """The first call that the agent may take, and whether somebody rings for it already: such calls come last."""
         best: tuple[bool, CallEntry] | None = None
         for group, entries in self.waiting.items():
             if served.delay_ms > group.delay_ms or (served.backup and not group.backup):
@@ -89,14 +90,16 @@ class QueueIndex:
             level = agent.fit(group.required)
             if level is None or (group.bound is not None and group.bound != self._group_of(served, level)):
                 continue
-            head = (group.extra, entries[0])
+            head = (group.already_ringing, entries[0])
             if best is None or head < best:
                 best = head
         return best
 
     def ahead_of(self, key: Key, call_id: str) -> int:
         """How many of the calls that nobody rings for go before one with this key and id."""
-        return sum(bisect_left(entries, (key, call_id)) for group, entries in self.waiting.items() if not group.extra)
+        return sum(
+            bisect_left(entries, (key, call_id)) for group, entries in self.waiting.items() if not group.already_ringing
+        )
 
     # --- agents ---
 

@@ -301,7 +301,7 @@ def _restore_index(world: World, memory: Memory) -> None:
             world.index.add_agent(agent)
     for call in world.calls.values():
         if world.seeks(call):
-            world.index.add_call(call, extra=isinstance(call.state, c.Ringing))
+            world.index.add_call(call, already_ringing=isinstance(call.state, c.Ringing))
     world.free_agents.clear()
     world.free_calls.clear()
     world.present.changed.clear()
