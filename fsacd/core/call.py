@@ -112,7 +112,8 @@ class Call:
     # Agent → how often they have been rung for this call and have not taken it: missed, refused, busy, not reached.
     not_taken: dict[str, int] = field(default_factory=dict)
     last_place: int | None = None  # the place of the agent rung last, in this queue
-    bound: tuple[int, int] | None = None  # (rank, -level) of the first who rings, if only their equals may join
+    # (rank, -level) of the first who rings, where the strategy lets nobody of another join them.
+    only_rank_and_level: tuple[int, int] | None = None
     state: CallState = field(default_factory=Waiting)
     offers: int = 0
     agent_id: str | None = None  # who talked with it last

@@ -17,6 +17,7 @@ from fsacd.core.call import Call
 from fsacd.core.commands import RingAgent
 from fsacd.core.engine import Engine
 from fsacd.core.plain import Unreadable, from_plain, to_plain
+from fsacd.core.rules import Service
 from fsacd.core.show.memory import EndedMemory
 from fsacd.http.models import Eligible
 from fsacd.testing import PLUGINS, Driver, agent, queue, queued, rules_of
@@ -27,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 # here again, so that a name that the readers' table lacks is not lacking here, too.
 OF_DUMPS: tuple[tuple[str, str, str, Any], ...] = (
     ("calls", "not_taken", "let_pass", {}),
+    ("calls", "only_rank_and_level", "bound", None),
     ("ended", "final_command", "farewell", None),
 )
 # The classes that the table names, for what it says of them.
@@ -72,13 +74,17 @@ def test_names_are_forgotten_in_time() -> None:
 
 def eventful() -> Driver:
     """An engine in which each renamed field holds something, of one call at least."""
-    rules = rules_of(queue("support"), agent("a", "support"), agent("b", "support"))
+    rules = rules_of(
+        queue("support"), agent("a", "support"), agent("b", "support"),
+        queue("all", strategy="ring_all"), agent("c", ("all", Service(rank=2))),
+    )  # fmt: skip
     driver = Driver(rules)
     driver.tell(e.SwitchConnected("fs1"))
     for agent_id in rules.agents:
         driver.tell(e.AgentLoggedIn(agent_id, "test"))
     driver.tell(queued("refused", "support"))
     driver.tell(e.OfferEnded(driver.commands_of(RingAgent)[-1].offer_id, e.OfferEnd.REFUSED))
+    driver.tell(queued("rings", "all"))
     driver.tell(queued("sent_on", "nowhere"))
     driver.tell(queued("hung_up", "support"))
     driver.tell(e.CallHangupAsked("hung_up", "test"))

@@ -293,7 +293,7 @@ def rearm(world: World) -> None:
     """After a reload: the new rules hold for the calls that wait already, or may come back to waiting."""
     for call in list(world.calls.values()):
         if world.orderings[call.queue].ring.beyond_best:
-            call.bound = None  # the strategy that set it is gone
+            call.only_rank_and_level = None  # the strategy that set it is gone
         world.set_reach(call)
         overflow.arm(world, call)
         if in_queue(call.state):

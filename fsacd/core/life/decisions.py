@@ -57,7 +57,7 @@ class CallMoment(NamedTuple):
     waited_ms: int
     preferred: Preferred | None
     not_taken: Mapping[str, int]
-    bound: tuple[int, int] | None
+    only_rank_and_level: tuple[int, int] | None
     start: Start | None  # of a strategy that goes round
     ranked: tuple[str, ...]
     candidates: int  # of these, the strategy was shown as many as it has ranked

@@ -109,7 +109,7 @@ def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = (), can
         call.waited_ms(world.now_ms),
         call.preferred,
         call.not_taken.copy() if call.not_taken else _NOBODY,
-        call.bound,
+        call.only_rank_and_level,
         Start(ordering.last_place, call.last_place) if ordering.goes_round else None,
         ranked,
         candidates,
@@ -127,9 +127,9 @@ def _go_on_from(world: World, call: c.Call, agent: a.Agent) -> None:
     for served in agent.serves:
         if served.queue == call.queue:
             ordering.last_place = call.last_place = served.facts.place
-            if not ordering.ring.beyond_best and call.bound is None:
+            if not ordering.ring.beyond_best and call.only_rank_and_level is None:
                 level = agent.fit(call.required)
-                call.bound = (served.rank, -(level or 0) if ordering.level_first else 0)
+                call.only_rank_and_level = (served.rank, -(level or 0) if ordering.level_first else 0)
     if ordering.ring.one_more_every_ms:
         # The clock of the further ones begins with the first.
         world.timers.set_unless_set("more", call.call_id, world.now_ms + ordering.ring.one_more_every_ms)

@@ -137,7 +137,7 @@ class World:
         elif old is c.Settling or old is c.Talking:
             self.timers.clear("settle", call.call_id)
         if new is c.Waiting:
-            call.more, call.bound = 0, None
+            call.more, call.only_rank_and_level = 0, None
         if old is c.Ringing and new is not c.Ringing:
             self.timers.clear("more", call.call_id)
         self.refresh(call)

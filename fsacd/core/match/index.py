@@ -258,7 +258,7 @@ class Index:
         """The ready agents whom the call may have, lazily, in the order of their keys."""
         start = queue.ordering.start(call.last_place)
         rows = [
-            row(entries, call.bound, start)
+            row(entries, call.only_rank_and_level, start)
             for (delay_ms, backup), entries in self._sorted_for(queue, call.required).items()
             if delay_ms <= call.delay_ms and (call.backup or not backup) and entries
         ]

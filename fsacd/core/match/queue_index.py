@@ -32,20 +32,20 @@ class CallEntry(NamedTuple):
 class GroupKey(NamedTuple):
     """What calls of one group have in common: all that decides whether an agent may take them.
 
-    `already_ringing`: somebody rings for them, and they want more; `bound`: but only agents of this rank and level.
+    `already_ringing`: somebody rings for them, and they want more; `only_rank_and_level`: but no agents of another.
     """
 
     already_ringing: bool
     required: SkillLevels
     delay_ms: int
     backup: bool
-    bound: tuple[int, int] | None
+    only_rank_and_level: tuple[int, int] | None
 
 
 def group_of(call: Call, *, already_ringing: bool) -> GroupKey:
     """The group that the call stands in."""
-    bound = call.bound if already_ringing else None
-    return GroupKey(already_ringing, call.required, call.delay_ms, call.backup, bound)
+    only = call.only_rank_and_level if already_ringing else None
+    return GroupKey(already_ringing, call.required, call.delay_ms, call.backup, only)
 
 
 # The ready agents who have the required skills, apart by when they help: (delay, backup).
@@ -88,7 +88,8 @@ class QueueIndex:
             if served.delay_ms > group.delay_ms or (served.backup and not group.backup):
                 continue
             level = agent.fit(group.required)
-            if level is None or (group.bound is not None and group.bound != self._group_of(served, level)):
+            only = group.only_rank_and_level
+            if level is None or (only is not None and only != self._rank_and_level(served, level)):
                 continue
             head = (group.already_ringing, entries[0])
             if best is None or head < best:
@@ -109,7 +110,7 @@ class QueueIndex:
         if level is None:
             return None
         entries = self.ready[required].setdefault((served.delay_ms, served.backup), [])
-        return entries, self._group_of(served, level), required
+        return entries, self._rank_and_level(served, level), required
 
     def places(self, agent: Agent, served: Served) -> list[Place]:
         """Where the agent belongs among those sorted for any requirement, until `version` changes."""
@@ -134,7 +135,7 @@ class QueueIndex:
         self.ready = {}
         self.version += 1
 
-    def _group_of(self, served: Served, level: int) -> tuple[int, int]:
+    def _rank_and_level(self, served: Served, level: int) -> tuple[int, int]:
         return served.rank, -level if self.ordering.level_first else 0
 
     # --- proof ---
@@ -151,7 +152,7 @@ class QueueIndex:
                     assert agent.facts is not None
                     key = self.ordering.key(agent.facts, served.facts, required if self.ordering.by_skill else ())
                     reach = (served.delay_ms, served.backup)
-                    true.add((reach, *self._group_of(served, level), *key, agent_id))
+                    true.add((reach, *self._rank_and_level(served, level), *key, agent_id))
             assert indexed == true, f"eligible agents for {required} differ from the index: {indexed ^ true}"
             for entries in row.values():
                 assert entries == sorted(entries), "a list is out of order"
