@@ -127,7 +127,7 @@ class Call:
     # Its leg has given its place to another one, of which nothing has been heard yet: nobody is rung meanwhile.
     orphan: bool = False
     heir: Leg | None = None  # that one, if the switch has named it
-    replaced: bool = False  # its leg has ended, and the agent goes on talking with the leg that took its place
+    talks_on_another_leg: bool = False  # its own has ended, and the agent goes on with the leg that took its place
     epoch: int = 0  # the last one of its switch in which it was ours
     came_back: bool = False  # it had ended, as far as was known: what is told of its end now stands over that
     shown_name: str = ""  # what the dialplan has set for the phones that are rung

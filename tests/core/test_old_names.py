@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 OF_DUMPS: tuple[tuple[str, str, str, Any], ...] = (
     ("calls", "not_taken", "let_pass", {}),
     ("calls", "only_rank_and_level", "bound", None),
+    ("calls", "talks_on_another_leg", "replaced", False),
     ("ended", "final_command", "farewell", None),
 )
 # The classes that the table names, for what it says of them.
@@ -77,6 +78,7 @@ def eventful() -> Driver:
     rules = rules_of(
         queue("support"), agent("a", "support"), agent("b", "support"),
         queue("all", strategy="ring_all"), agent("c", ("all", Service(rank=2))),
+        queue("sales"), agent("d", "sales"),
     )  # fmt: skip
     driver = Driver(rules)
     driver.tell(e.SwitchConnected("fs1"))
@@ -85,6 +87,10 @@ def eventful() -> Driver:
     driver.tell(queued("refused", "support"))
     driver.tell(e.OfferEnded(driver.commands_of(RingAgent)[-1].offer_id, e.OfferEnd.REFUSED))
     driver.tell(queued("rings", "all"))
+    driver.tell(queued("talks", "sales"))
+    offer_id = driver.commands_of(RingAgent)[-1].offer_id
+    for fact in (e.OfferAnswered(offer_id), e.OfferConnected(offer_id), e.CallerGone("talks", transferred=True)):
+        driver.tell(fact)
     driver.tell(queued("sent_on", "nowhere"))
     driver.tell(queued("hung_up", "support"))
     driver.tell(e.CallHangupAsked("hung_up", "test"))

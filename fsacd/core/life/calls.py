@@ -232,7 +232,7 @@ def settled(world: World, call_id: str) -> None:
         world.timers.set("settle", call_id, world.now_ms + world.rules.limits.settle_ms)
         return
     match call.state:
-        case c.Talking() if call.replaced:
+        case c.Talking() if call.talks_on_another_leg:
             pass  # the leg that talks now is not ours to tell
         case c.Talking():
             assert call.leg is not None
