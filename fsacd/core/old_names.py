@@ -17,6 +17,7 @@ UNTIL = (0, 2)
 OLD_NAMES: Mapping[str, Mapping[str, str]] = {
     "Call": {"not_taken": "let_pass", "only_rank_and_level": "bound", "talks_on_another_leg": "replaced"},
     "EndedMemory": {"final_command": "farewell"},
+    "OfferEnded": {"phone_told": "told"},
     "Eligible": {"missed": "let_pass"},  # of an explanation, in the API and in history
 }
 

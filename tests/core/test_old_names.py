@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from fsacd.core.plain import Unreadable, from_plain, to_plain
 from fsacd.core.rules import Service
 from fsacd.core.show.memory import EndedMemory
 from fsacd.http.models import Eligible
+from fsacd.journal import lines
 from fsacd.testing import PLUGINS, Driver, agent, queue, queued, rules_of
 
 ROOT = Path(__file__).parents[2]
@@ -32,8 +33,16 @@ OF_DUMPS: tuple[tuple[str, str, str, Any], ...] = (
     ("calls", "talks_on_another_leg", "replaced", False),
     ("ended", "final_command", "farewell", None),
 )
-# The classes that the table names, for what it says of them.
-CLASSES = (Call, EndedMemory, Eligible)
+# In a fact of the journal: its field, and what that was called.
+OF_FACTS = {"OfferEnded": (("phone_told", "told"),)}
+# The classes that the table names. What history has of `Eligible` is read in tests/http/test_explain.py.
+CLASSES = (Call, EndedMemory, e.OfferEnded, Eligible)
+_LISTS = {"calls": Call, "ended": EndedMemory}
+PROVED = {
+    *((_LISTS[where].__name__, name, before) for where, name, before, _ in OF_DUMPS),
+    *((kind, name, before) for kind, names in OF_FACTS.items() for name, before in names),
+    ("Eligible", "missed", "let_pass"),
+}
 
 
 @pytest.fixture
@@ -79,6 +88,7 @@ def eventful() -> Driver:
         queue("support"), agent("a", "support"), agent("b", "support"),
         queue("all", strategy="ring_all"), agent("c", ("all", Service(rank=2))),
         queue("sales"), agent("d", "sales"),
+        queue("desk"), agent("e", "desk"),
     )  # fmt: skip
     driver = Driver(rules)
     driver.tell(e.SwitchConnected("fs1"))
@@ -91,6 +101,10 @@ def eventful() -> Driver:
     offer_id = driver.commands_of(RingAgent)[-1].offer_id
     for fact in (e.OfferAnswered(offer_id), e.OfferConnected(offer_id), e.CallerGone("talks", transferred=True)):
         driver.tell(fact)
+    driver.tell(queued("gone", "desk"))
+    offer_id = driver.commands_of(RingAgent)[-1].offer_id
+    driver.tell(e.CallerGone("gone"))
+    driver.tell(e.OfferEnded(offer_id, e.OfferEnd.CANCELLED, phone_told=False))
     driver.tell(queued("sent_on", "nowhere"))
     driver.tell(queued("hung_up", "support"))
     driver.tell(e.CallHangupAsked("hung_up", "test"))
@@ -124,6 +138,29 @@ def test_a_dump_of_before_is_read_whole() -> None:
     assert through_json(again.dump()) == new
 
 
+def journal_as_before(driver: Driver) -> Iterator[lines.Entered]:
+    """What has entered the engine, out of the lines that the version before would have written of it."""
+    for now_ms, event in driver.journal:
+        content = lines.opened(lines.of_entry(now_ms, event)[:-1])
+        for name, before in OF_FACTS.get(content.get("f", ""), ()):
+            content["d"][before] = content["d"].pop(name)
+        entry = lines.read(lines.of_object(content)[:-1])
+        assert isinstance(entry, lines.Entered)
+        yield entry
+
+
+def test_a_journal_of_before_is_read_whole() -> None:
+    """Each fact is what it was, and the engine that is made of them knows the same, field by field."""
+    driver = eventful()
+    assert any(isinstance(event, e.OfferEnded) and not event.phone_told for _, event in driver.journal)
+    engine = Engine(driver.rules, PLUGINS)
+    for entry, (now_ms, event) in zip(journal_as_before(driver), driver.journal, strict=True):
+        assert entry == lines.Entered(now_ms, event)
+        assert entry.event is not None
+        engine.handle(entry.event, entry.at_ms)
+    assert engine.dump() == driver.engine.dump()
+
+
 @pytest.mark.parametrize("name", [name for _, name, _, _ in OF_DUMPS])
 def test_without_the_table_it_would_be_lost(name: str) -> None:
     """The proof above notices each name that the table lacks: no other field of the same value stands in for it."""
@@ -138,9 +175,10 @@ def test_without_the_table_it_would_be_lost(name: str) -> None:
 
 
 def test_the_table_names_what_there_is() -> None:
-    """Each class in it is there, has the new field, and has no other of the old name."""
-    assert old_names.OLD_NAMES.keys() == {cls.__name__ for cls in CLASSES}
+    """Each row of it is proved; its class is there, has the new field, and has no other of the old name."""
+    table = old_names.OLD_NAMES
+    assert {(kind, name, before) for kind, names in table.items() for name, before in names.items()} == PROVED
     for cls in CLASSES:
-        for name, before in old_names.OLD_NAMES[cls.__name__].items():
+        for name, before in table[cls.__name__].items():
             assert name in cls.__annotations__
             assert before not in cls.__annotations__
