@@ -1,6 +1,6 @@
 """least_recent: the agent whose phone was rung longest ago rings first, whether they answered or not.
 
-An agent who has not been rung yet comes before all others. Unlike longest_idle, one who lets calls pass goes to the
+An agent who has not been rung yet comes before all others. Unlike longest_idle, one who misses calls goes to the
 end of the line for it.
 """
 

@@ -1,7 +1,7 @@
 """top_down: each call begins at the top of the configuration's list and goes down, one agent after the other.
 
-A call that an agent has let pass rings the next one in the list, not the first again. Behind the last of the list comes
-the first. Other calls do not matter: each has a round of its own.
+A call that an agent has not taken rings the next one in the list, not the first again. Behind the last of the list
+comes the first. Other calls do not matter: each has a round of its own.
 """
 
 from __future__ import annotations

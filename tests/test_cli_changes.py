@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from fsacd.cli import output
+from fsacd.cli.explain import ELIGIBLE_COLUMNS
 from fsacd.cli.main import main
 from fsacd.core import events as e
 from fsacd.core.rules import Service
@@ -207,11 +209,11 @@ def test_a_decision_reads_as_a_paragraph(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out.splitlines() == [
         f"call {CALL} (times are UTC)",
         "",
-        "1. 11:59:55 1001 was chosen of 2: they have not let the call pass.",
+        "1. 11:59:55 1001 was chosen of 2: they have not missed the call.",
         "   queue support, strategy longest_idle, priority 2, waited 7s, needs german 3, decision 812",
-        "   ELIGIBLE  LET PASS  RANK  LEVEL  KEY",
-        "   1001             0     1      8  940000",
-        "   1004             1     1      8  900000 -infinity",
+        "   ELIGIBLE  MISSED  RANK  LEVEL  KEY",
+        "   1001           0     1      8  940000",
+        "   1004           1     1      8  900000 -infinity",
         "   NOT RUNG  WHY      DETAIL",
         "   1002      talking  c0ffee11",
         "   1003      skill    german 2, needs 3",
@@ -223,6 +225,13 @@ def test_a_decision_reads_as_a_paragraph(capsys: pytest.CaptureFixture[str]) -> 
         "",
         "Older decisions may be missing, because there is no database.",
     ]
+
+
+def test_a_decision_of_the_daemon_of_before_is_read() -> None:
+    """The command line is of the new version as soon as it is installed, the daemon when it is started anew."""
+    row = {"agent": "1001", "let_pass": 3, "rank": 1, "level": 8, "key": [1]}
+    _, line = output.table_lines(ELIGIBLE_COLUMNS, [row])
+    assert line.split() == ["1001", "3", "1", "8", "1"]
 
 
 def test_long_lists_are_cut_and_counted(capsys: pytest.CaptureFixture[str]) -> None:

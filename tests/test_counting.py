@@ -15,7 +15,7 @@ from tests.metrics_rig import DEFINITIONS, watch_all
 
 # Every figure of the API that is a whole number, and what it is.
 NOW = {
-    "Agents.total", "Call.position", "Call.priority", "Calls.total", "Eligible.let_pass", "Eligible.level",
+    "Agents.total", "Call.position", "Call.priority", "Calls.total", "Eligible.level", "Eligible.missed",
     "Eligible.rank", "Explanation.candidates", "Explanation.eligible_total", "Explanation.not_rung_total",
     "Explanation.priority", "Explanation.shown", "Problem.status", "Queue.agents_logged_in",
     "Queue.agents_not_ready", "Queue.agents_ready", "Queue.offered", "Queue.talking", "Queue.waiting",

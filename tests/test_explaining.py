@@ -95,8 +95,8 @@ def test_the_document_is_the_apis() -> None:
         "required_skills": {"french": 3},
         "waited_seconds": 1.5,
         "eligible": [
-            {"agent": "anna", "let_pass": 0, "rank": 1, "level": 7, "key": [1.5, "-infinity"]},
-            {"agent": "ben", "let_pass": 1, "rank": 2, "level": 3, "key": [0.0, "infinity"]},
+            {"agent": "anna", "missed": 0, "let_pass": 0, "rank": 1, "level": 7, "key": [1.5, "-infinity"]},
+            {"agent": "ben", "missed": 1, "let_pass": 1, "rank": 2, "level": 3, "key": [0.0, "infinity"]},
         ],
         "eligible_total": 2,
         "not_rung": [

@@ -96,9 +96,18 @@ def _key(row: Document) -> str:
     return " ".join(parts)
 
 
+def _missed(row: Document) -> str:
+    if "missed" in row:
+        return str(row["missed"])
+    # The daemon is the one of before the update, until it is started anew. Otherwise this does without the core.
+    from fsacd.core.old_names import before  # noqa: PLC0415 - see above
+
+    return str(row[before("Eligible", "missed")])
+
+
 ELIGIBLE_COLUMNS = (
     o.Column("ELIGIBLE", lambda row: clean(row["agent"])),
-    o.Column("LET PASS", lambda row: str(row["let_pass"]), figure=True),
+    o.Column("MISSED", _missed, figure=True),
     o.Column("RANK", lambda row: str(row["rank"]), figure=True),
     o.Column("LEVEL", lambda row: str(row["level"]), figure=True),
     o.Column("KEY", _key),

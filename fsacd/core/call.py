@@ -109,9 +109,11 @@ class Call:
     at_once: int = 1  # so many agents its queue and the steps let ring at once
     more: int = 0  # and so many more, one by one, because they ring in vain
     preferred: Preferred | None = None
-    let_pass: dict[str, int] = field(default_factory=dict)  # agent → how often they have not taken this call
+    # Agent → how often they have been rung for this call and have not taken it: missed, refused, busy, not reached.
+    not_taken: dict[str, int] = field(default_factory=dict)
     last_place: int | None = None  # the place of the agent rung last, in this queue
-    bound: tuple[int, int] | None = None  # (rank, -level) of the first who rings, if only their equals may join
+    # (rank, -level) of the first who rings, where the strategy lets nobody of another join them.
+    only_rank_and_level: tuple[int, int] | None = None
     state: CallState = field(default_factory=Waiting)
     offers: int = 0
     agent_id: str | None = None  # who talked with it last
@@ -125,7 +127,7 @@ class Call:
     # Its leg has given its place to another one, of which nothing has been heard yet: nobody is rung meanwhile.
     orphan: bool = False
     heir: Leg | None = None  # that one, if the switch has named it
-    replaced: bool = False  # its leg has ended, and the agent goes on talking with the leg that took its place
+    talks_on_another_leg: bool = False  # its own has ended, and the agent goes on with the leg that took its place
     epoch: int = 0  # the last one of its switch in which it was ours
     came_back: bool = False  # it had ended, as far as was known: what is told of its end now stands over that
     shown_name: str = ""  # what the dialplan has set for the phones that are rung

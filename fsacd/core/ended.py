@@ -10,14 +10,14 @@ from fsacd.core.commands import EndCall, SendCall
 
 _LIMIT = 50_000
 _FOR_MS = 600_000
-# An announcement later than this after the end means that the leg never got the farewell command.
-_FAREWELL_RETRY_MS = 3_000
+# An announcement later than this after the end means that the leg never got its final command.
+_REPEAT_AFTER_MS = 3_000
 
 
 @dataclass(slots=True)
 class _Ended:
     at_ms: int
-    farewell: SendCall | EndCall | None
+    final_command: SendCall | EndCall | None
     offers: int | None = None  # of a call that we lost sight of: how often it was offered
 
 
@@ -30,9 +30,9 @@ class EndedCalls:
     def __contains__(self, call_id: str) -> bool:
         return call_id in self._calls
 
-    def remember(self, call_id: str, farewell: SendCall | EndCall | None, now_ms: int) -> None:
+    def remember(self, call_id: str, final_command: SendCall | EndCall | None, now_ms: int) -> None:
         """The call is over."""
-        self._calls[call_id] = _Ended(now_ms, farewell)
+        self._calls[call_id] = _Ended(now_ms, final_command)
         while self._calls:
             oldest_id, oldest = next(iter(self._calls.items()))
             if len(self._calls) <= _LIMIT and now_ms - oldest.at_ms < _FOR_MS:
@@ -42,7 +42,7 @@ class EndedCalls:
     def lose_sight(self, call_id: str, offers: int) -> None:
         """Nobody has seen its end: its leg may turn up again, if its switch brings it back late or is ours again."""
         ended = self._calls[call_id]
-        ended.farewell, ended.offers = None, offers
+        ended.final_command, ended.offers = None, offers
 
     def take_back(self, call_id: str) -> int | None:
         """If we had lost sight of this call, it is not ended any more. Returns how often it was offered before."""
@@ -55,25 +55,25 @@ class EndedCalls:
     def all(self) -> Iterator[tuple[str, int, SendCall | EndCall | None, int | None]]:
         """Each call that is remembered, with all that is; the first to be forgotten comes first."""
         for call_id, ended in self._calls.items():
-            yield call_id, ended.at_ms, ended.farewell, ended.offers
+            yield call_id, ended.at_ms, ended.final_command, ended.offers
 
     def forget(self, call_id: str) -> None:
         """Should it turn up again, it is a new call."""
         self._calls.pop(call_id, None)
 
-    def restore(self, call_id: str, at_ms: int, farewell: SendCall | EndCall | None, offers: int | None) -> None:
+    def restore(self, call_id: str, at_ms: int, final_command: SendCall | EndCall | None, offers: int | None) -> None:
         """One of `all` again."""
-        self._calls[call_id] = _Ended(at_ms, farewell, offers)
+        self._calls[call_id] = _Ended(at_ms, final_command, offers)
 
     def announced_again(self, call_id: str, now_ms: int) -> SendCall | EndCall | None:
         """What to tell the leg of an ended call that announces itself; None if it may still be on its way."""
         ended = self._calls[call_id]
-        if ended.farewell is None or now_ms - ended.at_ms < _FAREWELL_RETRY_MS:
+        if ended.final_command is None or now_ms - ended.at_ms < _REPEAT_AFTER_MS:
             return None
         ended.at_ms = now_ms
-        return ended.farewell
+        return ended.final_command
 
-    def farewell(self, call_id: str) -> SendCall | EndCall | None:
+    def final_command(self, call_id: str) -> SendCall | EndCall | None:
         """What to tell the leg of an ended call that is back in the music; None for a call that is not remembered."""
         ended = self._calls.get(call_id)
-        return ended.farewell if ended is not None else None
+        return ended.final_command if ended is not None else None

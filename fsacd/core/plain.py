@@ -1,7 +1,8 @@
 """Values as plain data, fit for JSON, and back again: by the type hints of their classes.
 
-Made so that a newer fsacd reads what an older one has written: a field that is not known any more is passed over, a
-field that is missing takes its default. One of several classes is written with its name, as {"is": "ToQueue", …}.
+Made so that a newer fsacd reads what an older one has written: a field that is not known any more is passed over, one
+that has another name by now is found by its old one (`old_names`), and one that is missing takes its default. One of
+several classes is written with its name, as {"is": "ToQueue", …}.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from enum import StrEnum
 from functools import cache
 from math import isfinite
 from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from fsacd.core.old_names import before
 
 IS = "is"
 
@@ -286,18 +289,22 @@ def _scalar_union_reader(kinds: tuple[Any, ...]) -> Convert:
 
 def _dataclass_reader(cls: Any) -> Convert:
     hints = _hints(cls)
-    known = [(field.name, _reader(hints[field.name]), _optional(field)) for field in fields(cls)]
+    known = [
+        (field.name, before(cls.__name__, field.name), _reader(hints[field.name]), _optional(field))
+        for field in fields(cls)
+    ]
 
     def read(plain: Any) -> Any:
         if type(plain) is not dict:
             raise Unreadable(f"{cls.__name__} was expected, not {_shown(plain)}")
         given = {}
-        for name, convert, optional in known:
-            if name in plain:
+        for name, old_name, convert, optional in known:
+            there = name if name in plain else old_name
+            if there in plain:
                 try:
-                    given[name] = convert(plain[name])
+                    given[name] = convert(plain[there])
                 except Unreadable as error:
-                    raise Unreadable(f"{cls.__name__}.{name}: {error}") from None
+                    raise Unreadable(f"{cls.__name__}.{there}: {error}") from None
             elif not optional:
                 raise Unreadable(f"{cls.__name__} has no {name}")
         return cls(**given)

@@ -159,7 +159,7 @@ class RankedAgent:
     """An eligible ready agent with their key, each part: smaller goes first."""
 
     agent_id: str
-    let_pass: int  # how often they have let this very call pass
+    missed: int  # how often they were rung for this very call and have not taken it: RONA, and refusals, too
     rank: int
     level: int  # greater goes first; 0 where the queue leaves levels to the strategy
     key: Key  # the strategy's; empty for one that ranks

@@ -98,7 +98,7 @@ class Reconciler:
             self._repair(finding)
         self._sweep_outside(look, rows, adopt=True)
         if any(finding.kind is Difference.UNKNOWN_AGENT_LEG for finding in found):
-            # These agents are free, and their phones hear of it in a moment; see `OfferEnded.told`.
+            # These agents are free, and their phones hear of it in a moment; see `OfferEnded.phone_told`.
             gevent.sleep(_PHONES_TOLD_S)
         if found:
             kinds = Counter(str(finding.kind) for finding in found)

@@ -251,10 +251,10 @@ class Reader:
                 # Somebody or something has answered, and has not pressed the key: FreeSWITCH takes it away with that.
                 answered = answered and not message.get("variable_group_confirm_key")
                 # The first comes when the leg is killed, the second when BYE or CANCEL is on its way.
-                told = message.name == "CHANNEL_HANGUP_COMPLETE"
+                phone_told = message.name == "CHANNEL_HANGUP_COMPLETE"
                 talked_ms = _talked_ms(message)
                 end = OfferEnd.DIVERTED if _is_diverted(message) else end_of(cause)
-                return OfferEnded(offer_id, end, cause, answered, talked_ms, told, one_of_several, legs)
+                return OfferEnded(offer_id, end, cause, answered, talked_ms, phone_told, one_of_several, legs)
         return None
 
 
@@ -332,7 +332,7 @@ def _job_ended(message: Message) -> Event | None:
     if not job.startswith(JOB) or not text.startswith("-ERR"):
         return None
     cause = text.removeprefix("-ERR").strip()[:LONGEST_TEXT]
-    return OfferEnded(job.removeprefix(JOB), end_of(cause), cause, told=False)
+    return OfferEnded(job.removeprefix(JOB), end_of(cause), cause, phone_told=False)
 
 
 _ENDS = {

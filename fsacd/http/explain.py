@@ -135,7 +135,7 @@ def _name(why: WhyNot) -> m.WhyNotName:
 def _eligible(agent: RankedAgent) -> m.Eligible:
     return m.Eligible(
         agent=agent.agent_id,
-        let_pass=agent.let_pass,
+        missed=agent.missed,
         rank=agent.rank,
         level=agent.level,
         key=[_key_part(part) for part in agent.key],

@@ -1,13 +1,16 @@
 """What the API sends: stable, documented, one unit per name. What it takes is in `bodies`.
 
-Times are RFC 3339 in UTC (`…_at`), durations are seconds (`…_seconds`). Fields are added, never renamed or re-used.
+Times are RFC 3339 in UTC (`…_at`), durations are seconds (`…_seconds`). Fields are added, never re-used. One that gets
+another name stays under the old one, too, for one version, and is deprecated there.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, computed_field
+
+from fsacd.core.old_names import before
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-03-01T12:00:00.000Z"])]
 Seconds = Annotated[float, Field(ge=0)]
@@ -221,10 +224,22 @@ class Eligible(Answer):
     """A ready agent who could have the call, with their key: the call rings the least key first, part by part."""
 
     agent: str
-    let_pass: int = Field(description="How often the agent has let this very call pass.")
+    missed: int = Field(
+        validation_alias=AliasChoices("missed", before("Eligible", "missed")),
+        description="How often the agent has missed this very call: their phone rang, and nobody answered (RONA, ring "
+        "on no answer). An offer of it that they refused, or for which they were busy or not reached, counts, too.",
+    )
     rank: int = Field(description="The agent's rank for the queue; 1 goes first.")
     level: int = Field(description="The lowest of the agent's levels in the required skills; the highest goes first.")
     key: list[KeyPart] = Field(description="The strategy's key; empty when it ranks all together.")
+
+    @computed_field(  # type: ignore[prop-decorator]  # mypy does not know of properties that are fields
+        description="What `missed` was called; it goes with version 0.2.", json_schema_extra={"deprecated": True}
+    )
+    @property
+    def let_pass(self) -> int:
+        """The same figure under its old name."""
+        return self.missed
 
 
 class NotRung(Answer):

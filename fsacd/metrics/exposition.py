@@ -85,7 +85,13 @@ class _Calls:
         )
         self.talk = Distribution(_TALK_BUCKETS, "talk_seconds", "Talk of finished calls.", "queue")
         self.decisions = counter("decisions", "Decisions to ring an agent for a call.", "queue")
-        self.offers = counter("offers", "Finished offers of a call to an agent.", "queue", "outcome", "reason")
+        self.offers = counter(
+            "offers",
+            "Finished offers of a call to an agent; unanswered: missed (RONA, ring on no answer).",
+            "queue",
+            "outcome",
+            "reason",
+        )
         self.failures = counter(
             "strategy_failures", "Failures of a plugin, whose work another one has taken over.", "queue", "plugin"
         )

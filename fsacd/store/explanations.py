@@ -18,6 +18,7 @@ import orjson
 import structlog
 from gevent.event import Event
 
+from fsacd.core.old_names import before
 from fsacd.core.records import DecisionMade, Record
 from fsacd.core.views import Explanation, RankedAgent
 from fsacd.runtime import watched
@@ -184,7 +185,9 @@ def document(told: Explanation, wall: Wall) -> dict[str, Any]:
 def _eligible(agent: RankedAgent) -> dict[str, Any]:
     return {
         "agent": clean(agent.agent_id),
-        "let_pass": agent.let_pass,
+        "missed": agent.missed,
+        # As the API has it; and a daemon of the version before may share this history, or be put back in our place.
+        before("Eligible", "missed"): agent.missed,
         "rank": agent.rank,
         "level": agent.level,
         "key": [_part(part) for part in agent.key],

@@ -91,7 +91,7 @@ class Adversary:
             case k.CancelOffer():
                 if order.offer_id in self.legs:
                     # Over in the switch first, and then at the phone, of which is perhaps not told.
-                    self.facts.append(e.OfferEnded(order.offer_id, e.OfferEnd.CANCELLED, told=False))
+                    self.facts.append(e.OfferEnded(order.offer_id, e.OfferEnd.CANCELLED, phone_told=False))
                     self.end_leg(order.offer_id, e.OfferEnd.CANCELLED, lost=pick.chance(8))
             case k.Connect():
                 leg = self.legs.get(order.offer_id)

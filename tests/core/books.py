@@ -15,8 +15,8 @@ from fsacd.core.rules import QueueRules, Rules, Sticky, StickyAgent
 from fsacd.core.views import AgentView, CallView
 from tests.core.tally import Tally
 
-# How an offer ended that its agent let pass: their phone rang, and nothing was taken from them.
-LET_PASS = frozenset({"refused", "busy", "diverted", "no_answer", "unreachable", "hung_up", "cancelled"})
+# How an offer ended that its agent has not taken: their phone rang, and nothing was taken from them.
+NOT_TAKEN = frozenset({"refused", "busy", "diverted", "no_answer", "unreachable", "hung_up", "cancelled"})
 
 
 def is_somebodys(event: e.CallQueued) -> bool:
@@ -40,7 +40,7 @@ class CallBook:
     priority: int  # without what steps add
     head_start_ms: int
     asked: dict[str, int]
-    let_pass: Counter[str] = field(default_factory=Counter)
+    not_taken: Counter[str] = field(default_factory=Counter)
     preferred: str | None = None
     reserved: str | None = None
     until_ms: int = 0  # of both

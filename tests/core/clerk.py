@@ -6,7 +6,7 @@ from fsacd.core import commands as k
 from fsacd.core import events as e
 from fsacd.core import records as r
 from fsacd.core.views import AgentView, Snapshot, Step
-from tests.core.books import LET_PASS, AgentBook, Books, CallBook, PluginBook, is_somebodys, shown, shown_number
+from tests.core.books import NOT_TAKEN, AgentBook, Books, CallBook, PluginBook, is_somebodys, shown, shown_number
 
 IN_QUEUE = frozenset({"waiting", "offered", "connecting"})
 
@@ -17,8 +17,8 @@ class Clerk:
     def __init__(self, books: Books) -> None:
         self.books = books
         self.offers: dict[str, k.RingAgent] = {}
-        # Offers that were let pass, and those not answered: how their legs end may be told later.
-        self._let_pass: set[str] = set()
+        # Offers that were not taken, and those not answered: how their legs end may be told later.
+        self._not_taken: set[str] = set()
         self._unanswered: set[str] = set()
         self._closed_offers: set[str] = set()
 
@@ -29,7 +29,7 @@ class Clerk:
             if isinstance(command, k.RingAgent):
                 self.offers[command.offer_id] = command
             elif isinstance(command, k.CancelOffer) and command.reason is k.CancelReason.NO_ANSWER:
-                self._lets_pass(command.offer_id)
+                self._does_not_take(command.offer_id)
                 self._not_answered(command.offer_id)
         if event is not None and step.refused is None:
             self._fact(event, before, after)
@@ -204,8 +204,8 @@ class Clerk:
         self._closed_offers.add(record.offer_id)
         if record.answered_ms is None and record.reason == "no_answer":
             self._not_answered(record.offer_id)
-        if record.reason in LET_PASS:
-            self._lets_pass(record.offer_id)
+        if record.reason in NOT_TAKEN:
+            self._does_not_take(record.offer_id)
 
     def _picked_up(self, offer_id: str) -> None:
         agent = self.books.agent(self.offers[offer_id].agent_id)
@@ -220,13 +220,13 @@ class Clerk:
             agent.no_answers_most += 1
             agent.no_answers_least += 1
 
-    def _lets_pass(self, offer_id: str) -> None:
+    def _does_not_take(self, offer_id: str) -> None:
         call = self.books.calls.get(self.offers[offer_id].call_id)
-        if call is None or offer_id in self._let_pass:
+        if call is None or offer_id in self._not_taken:
             return
-        self._let_pass.add(offer_id)
+        self._not_taken.add(offer_id)
         agent_id = self.offers[offer_id].agent_id
-        call.let_pass[agent_id] += 1
+        call.not_taken[agent_id] += 1
         if call.preferred == agent_id:
             call.preferred = call.reserved = None
 

@@ -79,10 +79,10 @@ class Reasons:
     def _ranked(self, one: RankedAgent, call_id: str, scene: Scene) -> None:
         call = self.books.calls[call_id]
         rank, level = scene.scope(call_id, one.agent_id)
-        expected = (call.let_pass[one.agent_id], rank, level)
+        expected = (call.not_taken[one.agent_id], rank, level)
         if call.queue not in dict(scene.agents[one.agent_id].queues):
             return  # whoever does not serve the queue has no rank in it
-        assert (one.let_pass, one.rank, one.level) == expected, f"{call_id}: {one}, not {expected}"
+        assert (one.missed, one.rank, one.level) == expected, f"{call_id}: {one}, not {expected}"
         name = self.books.strategy(call.queue)
         if name in {"longest_idle", "ring_all", "ring_progressive"}:
             key = (self.books.agent(one.agent_id).idle_since_ms,)
@@ -128,5 +128,5 @@ def keys_in_order(told: Explanation, strategy: str, preferred: str | None) -> bo
     if strategy in meaning.GOES_ROUND or strategy in meaning.THROWN:
         return True
     others = [one for one in told.eligible if one.agent_id != preferred]
-    keys = [(one.let_pass, one.rank, -one.level, *one.key) for one in others]
+    keys = [(one.missed, one.rank, -one.level, *one.key) for one in others]
     return all(not surely_before(later, first) for first, later in pairwise(keys))

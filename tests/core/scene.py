@@ -166,7 +166,7 @@ class Scene:
         call = self.books.calls[call_id]
         rank, level = self.scope(call_id, agent_id)
         preferred = self.books.preferred(call, self.at_ms) == agent_id
-        return (not preferred, call.let_pass[agent_id], rank, -level)
+        return (not preferred, call.not_taken[agent_id], rank, -level)
 
     def agent_key(self, call_id: str, agent_id: str) -> OrderKey:
         """The call's opinion of the agent; smaller goes first."""

@@ -335,9 +335,9 @@ def _offer_fact(name: str, words: list[str]) -> e.Event:
         case ["answered", "on", phone]:
             return e.OfferAnswered(offer_id, "fs1", _leg(offer_id, phone))
         case ["ended", end, "on", phone, "of", count, *how]:
-            answered, told = "answered" in how, "untold" not in how
-            leg = _leg(offer_id, phone)
-            return e.OfferEnded(offer_id, e.OfferEnd(end), answered=answered, told=told, leg=leg, legs=int(count))
+            answered, phone_told = "answered" in how, "untold" not in how
+            leg, legs = _leg(offer_id, phone), int(count)
+            return e.OfferEnded(offer_id, e.OfferEnd(end), "", answered, 0, phone_told, leg, legs)
         case ["connected"]:
             return e.OfferConnected(offer_id)
         case ["not_connected", *cause]:
@@ -345,7 +345,7 @@ def _offer_fact(name: str, words: list[str]) -> e.Event:
         case ["ended", end, "after_talk_of", talk]:
             return e.OfferEnded(offer_id, e.OfferEnd(end), talked_ms=milliseconds(talk))
         case ["ended", end, "untold"]:
-            return e.OfferEnded(offer_id, e.OfferEnd(end), told=False)
+            return e.OfferEnded(offer_id, e.OfferEnd(end), phone_told=False)
         case ["ended", end, *cause]:
             return e.OfferEnded(offer_id, e.OfferEnd(end), " ".join(cause))
     raise StoryError(f"no fact about an offer: {' '.join(words)}")

@@ -87,9 +87,9 @@ def tell_explanation(explanation: Explanation) -> Iterator[str]:
         f" by {x.strategy}, {_wants(x.priority, x.required)}"
     )
     for place, one in enumerate(x.eligible, 1):
-        let_pass = f" let pass {one.let_pass}" if one.let_pass else ""
+        missed = f" missed {one.missed}" if one.missed else ""
         key = f" key {','.join(f'{part:g}' for part in one.key)}" if one.key else ""
-        yield f"=   {place}. {one.agent_id}{let_pass} rank {one.rank} level {one.level}{key}"
+        yield f"=   {place}. {one.agent_id}{missed} rank {one.rank} level {one.level}{key}"
     for other in x.rejected:
         yield f"=   not {other.agent_id}: {other.why}" + (f" ({other.detail})" if other.detail else "")
     yield f"=   {x.sentence}"

@@ -58,9 +58,9 @@ class Built:
         for one in self.agents.values():
             self.index.add_agent(one)
 
-    def add(self, call: Call, *, extra: bool = False) -> Call:
-        self.index.add_call(call, extra=extra)
-        self.calls[call.call_id] = (call, extra)
+    def add(self, call: Call, *, already_ringing: bool = False) -> Call:
+        self.index.add_call(call, already_ringing=already_ringing)
+        self.calls[call.call_id] = (call, already_ringing)
         return call
 
     def remove(self, call: Call) -> None:
@@ -122,7 +122,7 @@ def test_the_best_call_over_all_queues() -> None:
         make_call("late", "first", 501),
         make_call("oldest", "second", 1),
     ]
-    rings_already = built.add(make_call("rings", "first", 0, priority=2), extra=True)
+    rings_already = built.add(make_call("rings", "first", 0, priority=2), already_ringing=True)
     for call in reversed(in_order):
         built.add(call)
     for call in in_order:
@@ -152,13 +152,13 @@ def test_the_best_agent_for_a_call() -> None:
     assert Built(rules).order(call) == ["backup", "delayed", "skilled", "a", "b", "last"]
 
 
-def test_who_has_let_the_call_pass() -> None:
-    """How often an agent has let this very call pass goes before their rank."""
+def test_who_has_not_taken_the_call() -> None:
+    """How often an agent has not taken this very call goes before their rank."""
     rules = rules_of(
         queue("support"), agent("a", "support"), agent("b", "support"), agent("c", ("support", Service(rank=2)))
     )
     call = make_call("anna", "support", 0)
-    call.let_pass = {"a": 2, "b": 1}
+    call.not_taken = {"a": 2, "b": 1}
     assert Built(rules).order(call) == ["c", "b", "a"]
 
 

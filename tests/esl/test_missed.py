@@ -288,7 +288,7 @@ def test_legs_of_another_switch_are_not_asked_for() -> None:
 
 
 def test_after_a_restart_of_the_switch_a_leg_is_lost_and_nobody_to_blame() -> None:
-    """What has gone with the switch is lost with this cause; an agent who was ringing has not let the call pass."""
+    """What has gone with the switch is lost with this cause; an agent who was ringing has missed no call."""
     assert facts(Switch({}), view("offered", "ringing"), away=Absence(restarted=True)) == [
         CallLost(CALL, "switch_restarted"),
         OfferEnded(OFFER, OfferEnd.NOT_SENT, "switch_restarted"),

@@ -62,7 +62,7 @@ def test_no_talk_is_shorter_than_nothing(ended_s: float) -> None:
     moments = {"Caller-Channel-Bridged-Time": _us(0), "Event-Date-Timestamp": _us(ended_s)}
     message = event("CHANNEL_HANGUP", **AGENT, **moments, Hangup__Cause="NORMAL_CLEARING")
     fact = Reader("fs1", lambda _sentence: None).read(message, SwitchClock(100_000, 5_000), 6_000)
-    assert fact == OfferEnded(OFFER, OfferEnd.HUNG_UP, "NORMAL_CLEARING", talked_ms=0, told=False)
+    assert fact == OfferEnded(OFFER, OfferEnd.HUNG_UP, "NORMAL_CLEARING", talked_ms=0, phone_told=False)
 
 
 def test_who_is_taken_in_has_not_come_before_the_switch_began() -> None:

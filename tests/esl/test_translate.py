@@ -233,12 +233,12 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
         (event("CHANNEL_CREATE", Unique__ID=OTHER, variable_sip_replaces_call_id="c1@phone"), None),
         (
             event("CHANNEL_HANGUP", **AGENT, Hangup__Cause="USER_BUSY"),
-            OfferEnded(OFFER, OfferEnd.BUSY, "USER_BUSY", told=False),
+            OfferEnded(OFFER, OfferEnd.BUSY, "USER_BUSY", phone_told=False),
         ),
         (
             # What ends a ring of several phones in FreeSWITCH if nothing else has.
             event("CHANNEL_HANGUP", **AGENT, Hangup__Cause="PROGRESS_TIMEOUT"),
-            OfferEnded(OFFER, OfferEnd.NO_ANSWER, "PROGRESS_TIMEOUT", told=False),
+            OfferEnded(OFFER, OfferEnd.NO_ANSWER, "PROGRESS_TIMEOUT", phone_told=False),
         ),
         (
             event("CHANNEL_HANGUP_COMPLETE", **AGENT, Hangup__Cause="USER_BUSY"),
@@ -247,7 +247,7 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
         (event("CHANNEL_HANGUP_COMPLETE", **CALLER, Hangup__Cause="NORMAL_CLEARING"), None),
         (
             event("CHANNEL_HANGUP", **AGENT, Hangup__Cause="LOSE_RACE", Caller__Channel__Answered__Time="1795332010"),
-            OfferEnded(OFFER, OfferEnd.CANCELLED, "LOSE_RACE", answered=True, told=False),
+            OfferEnded(OFFER, OfferEnd.CANCELLED, "LOSE_RACE", answered=True, phone_told=False),
         ),
         (
             # We may have heard of the bridge late; the switch knows how long they talked.
@@ -258,7 +258,7 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
                 Caller__Channel__Bridged__Time="1795312083386308",
                 Event__Date__Timestamp="1795312085326311",
             ),
-            OfferEnded(OFFER, OfferEnd.HUNG_UP, "NORMAL_CLEARING", talked_ms=1_940, told=False),
+            OfferEnded(OFFER, OfferEnd.HUNG_UP, "NORMAL_CLEARING", talked_ms=1_940, phone_told=False),
         ),
         (
             # Bridged again when a crash of the switch was over: they had talked for longer.
@@ -270,7 +270,7 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
                 Caller__Channel__Bridged__Time="1795312085306308",
                 Event__Date__Timestamp="1795312085326311",
             ),
-            OfferEnded(OFFER, OfferEnd.HUNG_UP, "NORMAL_CLEARING", told=False),
+            OfferEnded(OFFER, OfferEnd.HUNG_UP, "NORMAL_CLEARING", phone_told=False),
         ),
         (
             event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING"),
@@ -322,7 +322,7 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
         ),
         (
             event("BACKGROUND_JOB", Job__UUID=f"ring-{OFFER}", _body="-ERR USER_NOT_REGISTERED\n"),
-            OfferEnded(OFFER, OfferEnd.UNREACHABLE, "USER_NOT_REGISTERED", told=False),
+            OfferEnded(OFFER, OfferEnd.UNREACHABLE, "USER_NOT_REGISTERED", phone_told=False),
         ),
         # +OK means answered, which CHANNEL_PARK says better: only a parked leg can be bridged.
         (event("BACKGROUND_JOB", Job__UUID=f"ring-{OFFER}", _body=f"+OK {OFFER}\n"), None),

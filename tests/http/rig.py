@@ -120,7 +120,7 @@ def explanation(number: int | None = 812, **changes: Any) -> Explanation:
         waited_ms=7_500,
         eligible=(RankedAgent("1001", 0, 1, 8, (940_000,)), RankedAgent("1004", 1, 1, 8, (900_000.5, float("-inf")))),
         rejected=(Rejected("1002", WhyNot.TALKING, "c0ffee11"), Rejected("1003", WhyNot.SKILL, "german 2, needs 3")),
-        sentence="1001 was chosen of 2: they have not let the call pass.",
+        sentence="1001 was chosen of 2: they have not missed the call.",
     )
     return replace(told, **changes)
 

@@ -62,13 +62,20 @@ def test_a_decision_is_told_with_who_was_eligible_and_who_not() -> None:
                 "queue": "support",
                 "chosen": "1001",
                 "strategy": "longest_idle",
-                "sentence": "1001 was chosen of 2: they have not let the call pass.",
+                "sentence": "1001 was chosen of 2: they have not missed the call.",
                 "priority": 2,
                 "required_skills": {"german": 3},
                 "waited_seconds": 7.5,
                 "eligible": [
-                    {"agent": "1001", "let_pass": 0, "rank": 1, "level": 8, "key": [940_000]},
-                    {"agent": "1004", "let_pass": 1, "rank": 1, "level": 8, "key": [900_000.5, "-infinity"]},
+                    {"agent": "1001", "missed": 0, "let_pass": 0, "rank": 1, "level": 8, "key": [940_000]},
+                    {
+                        "agent": "1004",
+                        "missed": 1,
+                        "let_pass": 1,
+                        "rank": 1,
+                        "level": 8,
+                        "key": [900_000.5, "-infinity"],
+                    },
                 ],
                 "eligible_total": 2,
                 "not_rung": [
@@ -165,6 +172,20 @@ def test_what_history_keeps_is_what_the_api_shows() -> None:
         remembered = rig.get(PATH).json["decisions"]
         fake.explanations = ()
         assert rig.get(PATH).json["decisions"] == remembered
+
+
+def test_a_decision_that_the_version_before_has_kept_reads_the_same() -> None:
+    """History holds it under the names of then; those who ask find it under the old ones and the new."""
+    fake = daemon(explanation())
+    row = json.loads(orjson.dumps(explaining.document(explanation(), fake.wall_ms)))
+    for eligible in row["eligible"]:
+        del eligible["missed"]
+    fake.explanations = ()
+    with serve(fake, stored=History([row])) as rig:
+        told = rig.get(PATH).json
+    (shown,) = told["decisions"]
+    assert [(one["missed"], one["let_pass"]) for one in shown["eligible"]] == [(0, 0), (1, 1)]
+    assert told["note"] == ""
 
 
 def test_the_same_number_of_another_daemon_is_another_decision() -> None:

@@ -98,6 +98,14 @@ def test_the_document_is_the_same_each_time() -> None:
     assert document(ROUTES) == document(ROUTES)
 
 
+def test_a_field_that_has_another_name_now_is_deprecated(described: Any) -> None:
+    """The new one stands beside it, and both are always there."""
+    eligible = described["components"]["schemas"]["Eligible"]
+    assert eligible["properties"]["let_pass"]["deprecated"] is True
+    assert "deprecated" not in eligible["properties"]["missed"]
+    assert {"missed", "let_pass"} <= set(eligible["required"])
+
+
 @pytest.mark.parametrize("body", ["AgentChange", "CallChange"])
 def test_a_change_that_changes_nothing_is_not_promised(described: Any, body: str) -> None:
     """Where at least one field is needed, the document says which."""

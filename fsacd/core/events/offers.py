@@ -76,8 +76,8 @@ class OfferEnded:
     """The agent's leg has ended or never came to be: a failed originate and a hangup are the same fact.
 
     `answered`: the phone had been answered, though the leg may have ended before it could be bridged. `talked_ms`: how
-    long it was bridged, by the switch's own clock; 0 if it was not, or nobody knows. `told`: its phone knows. A leg
-    that we end is over in the switch up to 20 ms before its phone hears of it, and would be busy for the next ring.
+    long it was bridged, by the switch's own clock; 0 if it was not, or nobody knows. `phone_told`: its phone knows. A
+    leg that we end is over in the switch up to 20 ms before its phone hears of it, and would be busy for the next ring.
     `leg`: it is the end of this one leg of `legs` that were rung at once; without it no leg of the offer is left.
     """
 
@@ -86,7 +86,7 @@ class OfferEnded:
     cause: str = ""
     answered: bool = False
     talked_ms: int = 0
-    told: bool = True
+    phone_told: bool = True
     leg: str = ""
     legs: int = 1
 

@@ -30,10 +30,10 @@ def queued(world: World, event: CallQueued) -> str | None:
         return None
     offers_before = world.ended.take_back(event.call_id)
     if event.call_id in world.ended:
-        farewell = world.ended.announced_again(event.call_id, world.now_ms)
-        if farewell is not None:
+        final_command = world.ended.announced_again(event.call_id, world.now_ms)
+        if final_command is not None:
             # Of an orphan's call the leg that announces it is another one than it was told to.
-            world.command(farewell if event.leg is None else replace(farewell, leg=event.leg))
+            world.command(final_command if event.leg is None else replace(final_command, leg=event.leg))
         return None
     call = make(world, event, offers_before)
     if not world.has_queue(call.queue):
@@ -95,13 +95,13 @@ def _refuse(world: World, call: c.Call, why: str) -> str:
     """The call never stands in a queue; its caller takes the dialplan's fallback."""
     world.anomaly("call_refused", f"call {call.call_id} was refused: {why}")
     call.queue = call.queue if call.queue in world.rules.queues else ""
-    farewell = ending.farewell_to(call, world.rules.fallback)
+    final_command = ending.final_command_to(call, world.rules.fallback)
     ending.write(
-        world, call, CallOutcome.REFUSED, why, after=ending.name_of(world.rules.fallback if farewell else None)
+        world, call, CallOutcome.REFUSED, why, after=ending.name_of(world.rules.fallback if final_command else None)
     )
-    world.ended.remember(call.call_id, farewell, world.now_ms)
-    if farewell is not None:
-        world.command(farewell)
+    world.ended.remember(call.call_id, final_command, world.now_ms)
+    if final_command is not None:
+        world.command(final_command)
     return why
 
 
@@ -133,7 +133,7 @@ def returned(world: World, event: CallReturned) -> None:
     """The caller hears music again. Ordinary after a broken bridge; also after a talk whose end we saw first."""
     call = call_of(world, event.call_id, event.leg)
     if call is None:
-        world.say_farewell(event.call_id)
+        world.repeat_final_command(event.call_id)
         return
     match call.state:
         case c.Connecting(offer_id):
@@ -161,7 +161,7 @@ def _back_from_talk(world: World, call: c.Call, talk: c.Talking | c.Settling, ba
         else:
             was_talk(world, call, talk)
             end_answered(world, call, "agent_hung_up")
-        world.say_farewell(call.call_id)
+        world.repeat_final_command(call.call_id)
         return
     if call.confirmed_ms is not None:
         # It was confirmed in the music, and that has disarmed the leg.
@@ -190,7 +190,7 @@ def call_of(world: World, call_id: str, leg: Leg | None) -> c.Call | None:
 def _take_heir(world: World, call: c.Call, event: CallQueued) -> None:
     for agent in world.agents.values():
         if call.leg in agent.outside:
-            offers.let_pass(world, call, agent.agent_id)  # who has handed the caller over: others come first
+            offers.not_taken(world, call, agent.agent_id)  # who has handed the caller over: others come first
     world.adopt_leg(call, event)
     world.note_call(call)
     if call.queue in world.retired:
@@ -232,7 +232,7 @@ def settled(world: World, call_id: str) -> None:
         world.timers.set("settle", call_id, world.now_ms + world.rules.limits.settle_ms)
         return
     match call.state:
-        case c.Talking() if call.replaced:
+        case c.Talking() if call.talks_on_another_leg:
             pass  # the leg that talks now is not ours to tell
         case c.Talking():
             assert call.leg is not None
@@ -293,7 +293,7 @@ def rearm(world: World) -> None:
     """After a reload: the new rules hold for the calls that wait already, or may come back to waiting."""
     for call in list(world.calls.values()):
         if world.orderings[call.queue].ring.beyond_best:
-            call.bound = None  # the strategy that set it is gone
+            call.only_rank_and_level = None  # the strategy that set it is gone
         world.set_reach(call)
         overflow.arm(world, call)
         if in_queue(call.state):

@@ -56,8 +56,8 @@ class CallMoment(NamedTuple):
     backup: bool
     waited_ms: int
     preferred: Preferred | None
-    let_pass: Mapping[str, int]
-    bound: tuple[int, int] | None
+    not_taken: Mapping[str, int]
+    only_rank_and_level: tuple[int, int] | None
     start: Start | None  # of a strategy that goes round
     ranked: tuple[str, ...]
     candidates: int  # of these, the strategy was shown as many as it has ranked

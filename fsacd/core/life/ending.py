@@ -35,16 +35,16 @@ def end(
     turns up in the music again; `where` is where others have taken the caller. `evidence` is what the end is told by;
     None: it is decided here, or told in service.
     """
-    farewell = farewell_to(call, send_to or after)
-    if send_to is not None and farewell is not None:
-        world.command(farewell)
+    final_command = final_command_to(call, send_to or after)
+    if send_to is not None and final_command is not None:
+        world.command(final_command)
     write(world, call, outcome, detail, where or name_of(send_to), evidence)
-    world.forget_call(call, farewell)
+    world.forget_call(call, final_command)
     if outcome is CallOutcome.ABANDONED:
         resuming.abandoned(world, call)
 
 
-def farewell_to(call: c.Call, target: ToExtension | ToHangup | None) -> SendCall | EndCall | None:
+def final_command_to(call: c.Call, target: ToExtension | ToHangup | None) -> SendCall | EndCall | None:
     """The command that sends the call's leg to its target; None for a call without a leg."""
     if call.leg is None or target is None:
         return None

@@ -58,7 +58,7 @@ def _gives_place(world: World, call: c.Call) -> bool:
     """Whether the call goes on, though its leg has ended: another leg is where that one was."""
     if isinstance(call.state, c.Talking):
         # Ending the agent's leg now would cut a talk. It tells by its own end when the talk is over.
-        call.replaced = True
+        call.talks_on_another_leg = True
         return True
     if in_queue(call.state):
         _await_heir(world, call)

@@ -108,8 +108,8 @@ def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = (), can
         call.backup,
         call.waited_ms(world.now_ms),
         call.preferred,
-        call.let_pass.copy() if call.let_pass else _NOBODY,
-        call.bound,
+        call.not_taken.copy() if call.not_taken else _NOBODY,
+        call.only_rank_and_level,
         Start(ordering.last_place, call.last_place) if ordering.goes_round else None,
         ranked,
         candidates,
@@ -127,9 +127,9 @@ def _go_on_from(world: World, call: c.Call, agent: a.Agent) -> None:
     for served in agent.serves:
         if served.queue == call.queue:
             ordering.last_place = call.last_place = served.facts.place
-            if not ordering.ring.beyond_best and call.bound is None:
+            if not ordering.ring.beyond_best and call.only_rank_and_level is None:
                 level = agent.fit(call.required)
-                call.bound = (served.rank, -(level or 0) if ordering.level_first else 0)
+                call.only_rank_and_level = (served.rank, -(level or 0) if ordering.level_first else 0)
     if ordering.ring.one_more_every_ms:
         # The clock of the further ones begins with the first.
         world.timers.set_unless_set("more", call.call_id, world.now_ms + ordering.ring.one_more_every_ms)
@@ -145,16 +145,16 @@ def one_more(world: World, call_id: str) -> None:
         world.refresh(call)
 
 
-def let_pass(world: World, call: c.Call, agent_id: str) -> None:
+def not_taken(world: World, call: c.Call, agent_id: str) -> None:
     """The agent has not taken the call: others come first for it from now on."""
-    if len(call.let_pass) >= _LET_PASS_LIMIT:
-        call.let_pass.clear()
-    call.let_pass[agent_id] = call.let_pass.get(agent_id, 0) + 1
+    if len(call.not_taken) >= _NOT_TAKEN_LIMIT:
+        call.not_taken.clear()
+    call.not_taken[agent_id] = call.not_taken.get(agent_id, 0) + 1
     if call.preferred is not None and call.preferred.agent_id == agent_id:
         world.prefer(call, None)
 
 
-_LET_PASS_LIMIT = 256
+_NOT_TAKEN_LIMIT = 256
 
 
 def withdraw(world: World, offer_id: str, reason: CancelReason) -> None:

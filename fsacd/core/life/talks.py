@@ -75,7 +75,7 @@ def deadline(world: World, offer_id: str) -> None:
         case o.OfferRinging():
             offers.withdraw(world, offer_id, CancelReason.NO_ANSWER)
             call = world.calls[offer.call_id]
-            offers.let_pass(world, call, offer.agent_id)
+            offers.not_taken(world, call, offer.agent_id)
             calls.one_less(world, call, offer_id)
         case o.OfferConnecting() if not world.switches.get(offer.switch, False):
             # The bridge may have come and nobody could tell us. To end the agent's leg now might cut a talk; when the
@@ -171,11 +171,13 @@ def _last(world: World, offer: o.Offer, event: OfferEnded) -> OfferEnded | None:
         return event if event.leg == offer.leg else None
     # The first word is of the leg's own end; that its phone knows comes after it.
     offer.legs_over.setdefault(event.leg, event.end)
-    if event.told and event.leg not in offer.legs_told:
+    if event.phone_told and event.leg not in offer.legs_told:
         offer.legs_told = (*offer.legs_told, event.leg)
     if event.answered and event.end is not OfferEnd.CANCELLED and offer.answered_ms is None:
         offer.answered_ms = world.now_ms  # not one that lost the race: this one's parking was not heard of
-    return replace(event, told=len(offer.legs_told) >= event.legs) if len(offer.legs_over) >= event.legs else None
+    if len(offer.legs_over) < event.legs:
+        return None
+    return replace(event, phone_told=len(offer.legs_told) >= event.legs)
 
 
 # Of several phones: what a person has done says more than what became of the phones beside it.
@@ -192,7 +194,7 @@ _STRONGEST = (
 
 
 def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
-    if isinstance(offer.state, o.OfferEnding) and not event.told:
+    if isinstance(offer.state, o.OfferEnding) and not event.phone_told:
         offers.await_phone(world, offer)
         return
     if offer.legs_over and not offer.leg:
@@ -208,7 +210,7 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
         case o.OfferRinging():
             assert call is not None
             if event.end is not OfferEnd.NOT_SENT:
-                offers.let_pass(world, call, offer.agent_id)
+                offers.not_taken(world, call, offer.agent_id)
             calls.one_less(world, call, offer.offer_id)
         case o.OfferConnecting():
             assert call is not None

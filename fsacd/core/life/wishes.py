@@ -57,7 +57,7 @@ def _requeue(world: World, call: c.Call, event: CallRequeueAsked) -> str | None:
         case c.Connecting() | c.Settling():
             return "the call is being connected; try again in a moment"
         case c.Talking(offer_id, _, since_ms):
-            if call.leg is None or call.replaced:
+            if call.leg is None or call.talks_on_another_leg:
                 return "the caller was transferred to somebody else's call and has no leg to put back"
             world.command(SendCall(call.call_id, call.leg, world.rules.back))
             offers.talk_over(world, offer_id)

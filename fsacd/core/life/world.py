@@ -137,7 +137,7 @@ class World:
         elif old is c.Settling or old is c.Talking:
             self.timers.clear("settle", call.call_id)
         if new is c.Waiting:
-            call.more, call.bound = 0, None
+            call.more, call.only_rank_and_level = 0, None
         if old is c.Ringing and new is not c.Ringing:
             self.timers.clear("more", call.call_id)
         self.refresh(call)
@@ -197,21 +197,21 @@ class World:
             place = (call.queue, call.own_priority, call.head_start_ms, after_ms)
             self.command(NoteCall(call.call_id, call.leg, *place, call.asked))
 
-    def forget_call(self, call: c.Call, farewell: SendCall | EndCall | None) -> None:
-        """The call is over. The farewell is what its leg was told; it is told again if the leg is still here later."""
+    def forget_call(self, call: c.Call, final_command: SendCall | EndCall | None) -> None:
+        """The call is over. Its leg was told the final command, and is told it again if it is still here later."""
         self.index.remove_call(call.call_id)
         self.queue_lengths[call.queue] -= in_queue(call.state)
         del self.calls[call.call_id]
         self.origins.remove(call)
         self.free_calls.pop(call.call_id, None)
         self.timers.clear_all(_TIMERS_OF_CALL, call.call_id)
-        self.ended.remember(call.call_id, farewell, self.now_ms)
+        self.ended.remember(call.call_id, final_command, self.now_ms)
 
-    def say_farewell(self, call_id: str) -> None:
+    def repeat_final_command(self, call_id: str) -> None:
         """An ended call's leg is back in the music: tell it at once where to go."""
-        farewell = self.ended.farewell(call_id)
-        if farewell is not None:
-            self.command(farewell)
+        final_command = self.ended.final_command(call_id)
+        if final_command is not None:
+            self.command(final_command)
 
     def has_queue(self, queue: str) -> bool:
         """Whether calls can join this queue."""
@@ -385,7 +385,7 @@ class World:
         free = list(self.free_calls)
         for call_id in free:
             call = self.calls[call_id]
-            self.index.add_call(call, extra=isinstance(call.state, c.Ringing))
+            self.index.add_call(call, already_ringing=isinstance(call.state, c.Ringing))
         self.free_calls.clear()
         return free
 

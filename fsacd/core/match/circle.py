@@ -1,4 +1,4 @@
-"""Ready agents in the order of their keys, part by part: within bounds, and round in a circle where wanted."""
+"""Ready agents in the order of their keys: all, or those of one rank and level; round in a circle where wanted."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from fsacd.strategy import Key
 AgentEntry = tuple[Any, ...]
 
 
-def row(entries: list[AgentEntry], bound: tuple[int, int] | None, start: Key | None) -> Iterator[AgentEntry]:
-    """The entries within the bound; each rank and level begins behind `start` and goes round."""
+def row(
+    entries: list[AgentEntry], only_rank_and_level: tuple[int, int] | None, start: Key | None
+) -> Iterator[AgentEntry]:
+    """The entries, all or those of one rank and level; each rank and level begins behind `start` and goes round."""
     here, end = 0, len(entries)
-    if bound is not None:
-        rank, level = bound
+    if only_rank_and_level is not None:
+        rank, level = only_rank_and_level
         here, end = bisect_left(entries, (rank, level)), bisect_left(entries, (rank, level + 1))
     if start is None:
         if (here, end) == (0, len(entries)):

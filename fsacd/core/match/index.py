@@ -60,8 +60,8 @@ class Index:
 
     # --- calls ---
 
-    def add_call(self, call: Call, *, extra: bool) -> None:
-        """The call may be offered; `extra`: somebody rings for it already."""
+    def add_call(self, call: Call, *, already_ringing: bool) -> None:
+        """The call may be offered; `already_ringing`: somebody rings for it, and it wants one more."""
         queue = self._queues[call.queue]
         key = self._call_key(queue, call)
         entry = CallEntry(key, call.call_id, -call.priority, call.virtual_ms)
@@ -70,7 +70,7 @@ class Index:
             self._preferred.setdefault(preferred.agent_id, {})[call.call_id] = entry
         group: GroupKey | None = None
         if preferred is None or not preferred.alone:
-            group = group_of(call, extra=extra)
+            group = group_of(call, already_ringing=already_ringing)
             queue.add_call(group, entry)
         self._calls[call.call_id] = _Indexed(call, group, entry, preferred.agent_id if preferred else None)
 
@@ -97,9 +97,9 @@ class Index:
 
     def _order_anew(self, queue: str) -> None:
         for place in [place for place in self._calls.values() if place.call.queue == queue]:
-            extra = place.group is not None and place.group.extra
+            already_ringing = place.group is not None and place.group.already_ringing
             self.remove_call(place.call.call_id)
-            self.add_call(place.call, extra=extra)
+            self.add_call(place.call, already_ringing=already_ringing)
 
     def ahead_of(self, queue: str, key: Key, call_id: str) -> int:
         """How many of the queue's calls that nobody rings for go before one with this key and id."""
@@ -168,8 +168,8 @@ class Index:
             queue = self._queues[served.queue]
             head = queue.best_call(agent, served) if queue.waiting else None
             if head is not None:
-                extra, entry = head
-                key = (extra, entry.priority, served.rank, entry.virtual_ms, entry.call_id)
+                already_ringing, entry = head
+                key = (already_ringing, entry.priority, served.rank, entry.virtual_ms, entry.call_id)
                 if best is None or key < best:
                     best = key
         if agent.agent_id in self._preferred:
@@ -183,8 +183,8 @@ class Index:
         ranks = {served.queue: served.rank for served in agent.serves}
         for call_id, entry in self._preferred[agent.agent_id].items():
             place = self._calls[call_id]
-            extra = place.group is not None and place.group.extra
-            key = (extra, entry.priority, ranks.get(place.call.queue, 1), entry.virtual_ms, call_id)
+            already_ringing = place.group is not None and place.group.already_ringing
+            key = (already_ringing, entry.priority, ranks.get(place.call.queue, 1), entry.virtual_ms, call_id)
             if best is None or key < best:
                 best = key
         return best
@@ -192,7 +192,7 @@ class Index:
     # --- the best agent for a call ---
 
     def best_agent(self, call: Call) -> str | None:
-        """The agent this call should get: the preferred one, else by how often they have let it pass, then by key."""
+        """The agent this call should get: the preferred one, else by how often they have not taken it, then by key."""
         preferred = call.preferred
         if preferred is not None:
             if preferred.agent_id in self._agents:
@@ -210,10 +210,10 @@ class Index:
             return self._first(queue, call)
 
     def _first(self, queue: QueueIndex, call: Call) -> str | None:
-        passed = call.let_pass
+        not_taken = call.not_taken
         fewest: tuple[int, str] | None = None
         for entry in self._candidates(queue, call):
-            times = passed.get(entry[-1], 0)
+            times = not_taken.get(entry[-1], 0)
             if not times:
                 return str(entry[-1])
             if fewest is None or times < fewest[0]:
@@ -226,7 +226,7 @@ class Index:
         return ranked[0] if ranked else None
 
     def _ranked(self, queue: QueueIndex, call: Call) -> tuple[list[str], int]:
-        """The pool in the strategy's order: of those who let the call pass least often, the first rank and level.
+        """The pool in the strategy's order: of those who have not taken the call least often, the first rank and level.
 
         And how many these are, whom the pool may not have had room for.
         """
@@ -234,7 +234,7 @@ class Index:
         pool: list[AgentEntry] = []
         candidates = 0
         for entry in self._candidates(queue, call):
-            group = (call.let_pass.get(entry[-1], 0), entry[0], entry[1])
+            group = (call.not_taken.get(entry[-1], 0), entry[0], entry[1])
             if best is None or group < best:
                 best, pool, candidates = group, [], 0
             if group == best:
@@ -258,7 +258,7 @@ class Index:
         """The ready agents whom the call may have, lazily, in the order of their keys."""
         start = queue.ordering.start(call.last_place)
         rows = [
-            row(entries, call.bound, start)
+            row(entries, call.only_rank_and_level, start)
             for (delay_ms, backup), entries in self._sorted_for(queue, call.required).items()
             if delay_ms <= call.delay_ms and (call.backup or not backup) and entries
         ]
@@ -299,18 +299,18 @@ class Index:
     # --- proof ---
 
     def check(self, calls: Mapping[str, tuple[Call, bool]], ready: Mapping[str, Agent]) -> None:
-        """Prove that the index equals the truth: calls that may be offered (and if extra), ready agents."""
+        """Prove that the index equals the truth: calls that may be offered (and if any ring already), ready agents."""
         assert self._calls.keys() == calls.keys(), f"calls differ from the index: {self._calls.keys() ^ calls.keys()}"
         indexed = {
             (name, *group, *e) for name, q in self._queues.items() for group, es in q.waiting.items() for e in es
         }
         true = set()
-        for call, extra in calls.values():
+        for call, already_ringing in calls.values():
             if call.preferred is not None:
                 assert call.call_id in self._preferred[call.preferred.agent_id], "a call is not where it is preferred"
             if call.preferred is None or not call.preferred.alone:
                 key = self._queues[call.queue].ordering.call_key(call)
-                group = group_of(call, extra=extra)
+                group = group_of(call, already_ringing=already_ringing)
                 true.add((call.queue, *group, *CallEntry(key, call.call_id, -call.priority, call.virtual_ms)))
         assert indexed == true, f"waiting calls differ from the index: {indexed ^ true}"
         assert sum(map(len, self._preferred.values())) == sum(c.preferred is not None for c, _ in calls.values())

@@ -32,19 +32,20 @@ class CallEntry(NamedTuple):
 class GroupKey(NamedTuple):
     """What calls of one group have in common: all that decides whether an agent may take them.
 
-    `extra`: somebody rings for them already, and they want more; `bound`: but only agents of this rank and level.
+    `already_ringing`: somebody rings for them, and they want more; `only_rank_and_level`: but no agents of another.
     """
 
-    extra: bool
+    already_ringing: bool
     required: SkillLevels
     delay_ms: int
     backup: bool
-    bound: tuple[int, int] | None
+    only_rank_and_level: tuple[int, int] | None
 
 
-def group_of(call: Call, *, extra: bool) -> GroupKey:
+def group_of(call: Call, *, already_ringing: bool) -> GroupKey:
     """The group that the call stands in."""
-    return GroupKey(extra, call.required, call.delay_ms, call.backup, call.bound if extra else None)
+    only = call.only_rank_and_level if already_ringing else None
+    return GroupKey(already_ringing, call.required, call.delay_ms, call.backup, only)
 
 
 # The ready agents who have the required skills, apart by when they help: (delay, backup).
@@ -81,22 +82,25 @@ class QueueIndex:
             del self.waiting[group]
 
     def best_call(self, agent: Agent, served: Served) -> tuple[bool, CallEntry] | None:
-        """The first call that the agent may take, and whether it is an extra one: those come last."""
+        """The first call that the agent may take, and whether somebody rings for it already: such calls come last."""
         best: tuple[bool, CallEntry] | None = None
         for group, entries in self.waiting.items():
             if served.delay_ms > group.delay_ms or (served.backup and not group.backup):
                 continue
             level = agent.fit(group.required)
-            if level is None or (group.bound is not None and group.bound != self._group_of(served, level)):
+            only = group.only_rank_and_level
+            if level is None or (only is not None and only != self._rank_and_level(served, level)):
                 continue
-            head = (group.extra, entries[0])
+            head = (group.already_ringing, entries[0])
             if best is None or head < best:
                 best = head
         return best
 
     def ahead_of(self, key: Key, call_id: str) -> int:
         """How many of the calls that nobody rings for go before one with this key and id."""
-        return sum(bisect_left(entries, (key, call_id)) for group, entries in self.waiting.items() if not group.extra)
+        return sum(
+            bisect_left(entries, (key, call_id)) for group, entries in self.waiting.items() if not group.already_ringing
+        )
 
     # --- agents ---
 
@@ -106,7 +110,7 @@ class QueueIndex:
         if level is None:
             return None
         entries = self.ready[required].setdefault((served.delay_ms, served.backup), [])
-        return entries, self._group_of(served, level), required
+        return entries, self._rank_and_level(served, level), required
 
     def places(self, agent: Agent, served: Served) -> list[Place]:
         """Where the agent belongs among those sorted for any requirement, until `version` changes."""
@@ -131,7 +135,7 @@ class QueueIndex:
         self.ready = {}
         self.version += 1
 
-    def _group_of(self, served: Served, level: int) -> tuple[int, int]:
+    def _rank_and_level(self, served: Served, level: int) -> tuple[int, int]:
         return served.rank, -level if self.ordering.level_first else 0
 
     # --- proof ---
@@ -148,7 +152,7 @@ class QueueIndex:
                     assert agent.facts is not None
                     key = self.ordering.key(agent.facts, served.facts, required if self.ordering.by_skill else ())
                     reach = (served.delay_ms, served.backup)
-                    true.add((reach, *self._group_of(served, level), *key, agent_id))
+                    true.add((reach, *self._rank_and_level(served, level), *key, agent_id))
             assert indexed == true, f"eligible agents for {required} differ from the index: {indexed ^ true}"
             for entries in row.values():
                 assert entries == sorted(entries), "a list is out of order"

@@ -34,8 +34,9 @@ def why_not(call: CallMoment, agent_id: str, agent: Moment, service: Served | No
     by_state = _by_state(agent.state)
     if service.not_ready is not None and not isinstance(agent.state, a.LoggedOut | a.NotReady):
         return WhyNot.NOT_READY, f"for this queue: {service.not_ready}" if service.not_ready else "for this queue"
-    if by_state is None and call.bound is not None and call.bound != group_of(call, agent, service):
-        return WhyNot.SCOPE, f"rank {call.bound[0]} rings" + (f", level {-call.bound[1]}" if call.bound[1] else "")
+    only = call.only_rank_and_level
+    if by_state is None and only is not None and only != group_of(call, agent, service):
+        return WhyNot.SCOPE, f"rank {only[0]} rings" + (f", level {-only[1]}" if only[1] else "")
     return by_state
 
 

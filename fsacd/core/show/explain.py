@@ -146,10 +146,12 @@ def _rank(call: CallMoment, agent_id: str, moment: Moment, service: Served | Non
     """What an eligible agent was ordered by, and what is shown of it."""
     rank, level = eligible.group_of(call, moment, service) if service is not None else (1, 0)
     key, wrapped = _key(call, moment, service)
-    passed = call.let_pass.get(agent_id, 0)
+    not_taken = call.not_taken.get(agent_id, 0)
     is_other = call.preferred is None or call.preferred.agent_id != agent_id
     shown = () if call.ordering.ranks is not None and call.strategy != FALLBACK else key
-    return (is_other, passed, rank, level, wrapped, key, agent_id), RankedAgent(agent_id, passed, rank, -level, shown)
+    return (is_other, not_taken, rank, level, wrapped, key, agent_id), RankedAgent(
+        agent_id, not_taken, rank, -level, shown
+    )
 
 
 def _in_order(ranked: list[_Ranked]) -> InParts[list[RankedAgent]]:

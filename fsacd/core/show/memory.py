@@ -83,7 +83,7 @@ class EndedMemory:
 
     call_id: str
     at_ms: int
-    farewell: SendCall | EndCall | None = None
+    final_command: SendCall | EndCall | None = None
     offers: int | None = None
 
 
@@ -287,7 +287,7 @@ def _restore_calls(world: World, memory: Memory) -> None:
         world.queue_lengths[call.queue] += in_queue(call.state)
         world.origins.add(call)
     for ended in memory.ended:
-        world.ended.restore(ended.call_id, ended.at_ms, ended.farewell, ended.offers)
+        world.ended.restore(ended.call_id, ended.at_ms, ended.final_command, ended.offers)
 
 
 def _restore_index(world: World, memory: Memory) -> None:
@@ -301,7 +301,7 @@ def _restore_index(world: World, memory: Memory) -> None:
             world.index.add_agent(agent)
     for call in world.calls.values():
         if world.seeks(call):
-            world.index.add_call(call, extra=isinstance(call.state, c.Ringing))
+            world.index.add_call(call, already_ringing=isinstance(call.state, c.Ringing))
     world.free_agents.clear()
     world.free_calls.clear()
     world.present.changed.clear()

@@ -63,7 +63,7 @@ def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
         required=call.required,
         agent_ids=agent_ids,
         offers=call.offers,
-        leg=None if call.replaced or call.orphan else call.leg,
+        leg=None if call.talks_on_another_leg or call.orphan else call.leg,
         head_start_ms=call.head_start_ms,
         language=call.language,
         reserved_for=call.preferred.agent_id if call.preferred is not None and call.preferred.alone else None,
