@@ -29,6 +29,7 @@ from fsacd.daemon.resume import Continuation
 from fsacd.daemon.systemd import Notifier
 from fsacd.esl.client import EslClient
 from fsacd.esl.codec import Message
+from fsacd.esl.commanding import Commands
 from fsacd.esl.link import SwitchLink
 from fsacd.esl.service import Service
 from fsacd.esl.session import Session
@@ -294,7 +295,7 @@ def _link(states: list[LinkState] | None = None) -> Iterator[FakeSwitch]:
 BOUND = {
     "link reader": (EslClient, "receive_events"),
     "link writer": (Writer, "run"),
-    "link deadlines": (EslClient, "_expire"),
+    "link deadlines": (Commands, "expire"),
     "link dispatcher": (EslClient, "process_events"),
     "link waker": (Session, "_keep_awake"),
 }

@@ -1,10 +1,13 @@
 """One Event Socket connection; to its user a greenswitch InboundESL: connect, send, stop, register_handle, .data.
 
-What greenswitch does below that surface is replaced, because it hangs, forges headers, or dies on ordinary input: bytes
-are framed by our codec, answers have deadlines, a lost connection fails everything that waits, and nobody hogs the hub.
+It is one, so that a program written for greenswitch can use it. Of greenswitch's own it keeps that surface and the
+register of handlers. What greenswitch does below is replaced, because it hangs, forges headers, or dies on ordinary
+input: bytes are framed by our codec, answers have deadlines, a lost connection fails everything that waits, and nobody
+hogs the hub. The connection is put together from parts:
 
-    socket ──reader──> codec ──replies──> on_reply (quick, in the reader)
-                          └──events──> inbox ──dispatcher──> handlers
+    socket ──Reader──> codec ──replies──> Commands ──> on_reply (quick, in the reader)
+      ^                   └───events──> Inbox ──dispatcher──> handlers
+      └──────Writer────── commands
 """
 
 from __future__ import annotations
@@ -12,51 +15,40 @@ from __future__ import annotations
 import fcntl
 import struct
 import termios
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self, assert_never
 
 import gevent
 import gevent.socket
-import structlog
 from gevent.event import AsyncResult, Event
 from greenswitch.esl import InboundESL
 
 from fsacd.esl import encoder
-from fsacd.esl.codec import Decoder, Kind, Message, ProtocolError
+from fsacd.esl.codec import Kind, Message, ProtocolError
+from fsacd.esl.commanding import Commands, OnReply
 from fsacd.esl.errors import (
     LinkError,
     NonsenseError,
     NoReplyError,
     PasswordRefusedError,
-    why_closed,
     why_no_connection,
     words,
 )
-from fsacd.esl.greeting import greets
-from fsacd.esl.inbox import YIELD_S, Inbox, InboxStalledError
+from fsacd.esl.inbox import Inbox, InboxStalledError
 from fsacd.esl.opening import opened
-from fsacd.esl.owner import stranger
-from fsacd.esl.replies import Command, Replies
+from fsacd.esl.reader import Reader
 from fsacd.esl.settings import Counters, LinkSettings
 from fsacd.esl.wire import Outcome, Reply, Wire
-from fsacd.esl.writer import Writer
-from fsacd.log.setup import seldom
 from fsacd.process.trouble import shortened
 from fsacd.runtime import watched
 
-_log = structlog.get_logger(__name__)
-
-_RECEIVE_BYTES: Final = 32 * 1024
 _STOP_S: Final = 1.0
 _ACCEPTED: Final = "+OK accepted"
-_REPLY: Final = "handler of replies"
 # For SO_LINGER: close by RST, and throw away what was not sent.
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
 
-OnReply = Callable[[Reply], object]
 Handler = Callable[[Message], object]
 
 
@@ -82,10 +74,8 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
     def _reset(self) -> None:
         self.connected = False
         self.lost_reason: str | None = None
-        self.last_heard = time.monotonic()
         # Whether it ended because of what was said on it.
         self.was_nonsense = False
-        self._notice: Message | None = None
         self._hello = Event()
         self._inbox = Inbox(
             limit=self._settings.inbox_limit,
@@ -93,10 +83,9 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
             slice_s=self._settings.slice_ms / 1000,
             counters=self.counters,
         )
-        self._replies = Replies(self._settings.pending_limit)
-        self._writer = Writer(self._replies, self._settings.write_timeout_ms / 1000, self.lose)
-        self._deadline_set = Event()
-        self._next_deadline = float("inf")
+        self._commands = Commands(self._settings, self.counters, self.lose)
+        longest, hello = self._commands.replies.longest, self._hello.set
+        self._reader = Reader(self._settings, self.counters, self._inbox, longest, self.handle_event, hello)
         # Set when the last handler has seen the last event: nothing of this connection comes any more.
         self.ended = Event()
         self._greenlets: list[gevent.Greenlet] = []
@@ -129,10 +118,11 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         where = f"{self.host}:{self.port}"
         silent = f"FreeSWITCH at {where} did not answer in {self.timeout:g} s"
         try:
-            self.sock = opened(self.host, self.port, self.timeout)
-            self._refuse_strangers(where)
-            self._tune(self.sock)
-            self._writer.sock = self.sock
+            limits = self._settings
+            self.sock = opened(
+                self.host, self.port, self.timeout, owner=limits.owner, write_timeout_ms=limits.write_timeout_ms
+            )
+            self._commands.open(self.sock)
             self.connected = True
             self.start_event_handlers()
             with gevent.Timeout(self.timeout, LinkError(silent)):
@@ -151,36 +141,18 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
             self._give_up("the attempt was given up")
             raise
 
-    def _refuse_strangers(self, where: str) -> None:
-        """LinkError when the program that listens there is that of another user than FreeSWITCH's."""
-        assert self.sock is not None
-        owner = stranger(self.sock.getpeername()[0], self.port, self._settings.owner)
-        if owner:
-            raise LinkError(
-                f"the program that listens at {where} belongs to the user {owner}, and is not told the password: if "
-                f"it is FreeSWITCH, say so by `owner: {owner}` of this switch"
-            )
-
     def _give_up(self, reason: str) -> None:
         self.lose(reason)
         # Once more: it may have been opened after somebody else had given the attempt up.
         self._close_socket()
         self._join()
 
-    def _tune(self, sock: gevent.socket.socket) -> None:
-        sock.settimeout(None)
-        sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
-        # What the kernel could not deliver in this time it must not deliver later: a command to ring would be obeyed
-        # when nobody waits any more, or when another daemon serves the switch.
-        sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_USER_TIMEOUT, self._settings.write_timeout_ms)
-        sock.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_KEEPALIVE, 1)
-
     def start_event_handlers(self) -> None:
         """Start the greenlets of this connection. It lives no longer than any of them."""
         for part, work in (
             ("link reader", self.receive_events),
-            ("link writer", self._writer.run),
-            ("link deadlines", self._expire),
+            ("link writer", self._commands.writer.run),
+            ("link deadlines", self._commands.expire),
             ("link dispatcher", self.process_events),
         ):
             self._greenlets.append(watched.bound(part, work, self._part_failed, may_end=self._is_lost))
@@ -237,29 +209,22 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
 
     def submit(self, wire: Wire, on_reply: OnReply | None = None, timeout_s: float | None = None) -> None:
         """Line one command up and return at once. `on_reply` is called exactly once, later, by another greenlet."""
-        timeout_s = self._settings.command_timeout_ms / 1000 if timeout_s is None else timeout_s
-        command = Command(wire, time.monotonic() + timeout_s, on_reply)
-        if not self.connected:
-            text = self.lost_reason or "there is no connection"
-            watched.brief(_REPLY, _finish, command, Reply(Outcome.NOT_SENT, text))
-        elif not self._replies.add(command):
-            self.counters.refused_commands += 1
-            text = f"{self._settings.pending_limit} commands wait for FreeSWITCH's answer already"
-            watched.brief(_REPLY, _finish, command, Reply(Outcome.NOT_SENT, text))
-        else:
-            self._writer.write()
-            if command.deadline < self._next_deadline:
-                self._deadline_set.set()
+        self._commands.submit(wire, on_reply, timeout_s)
 
     @property
     def pending(self) -> int:
         """How many commands are on their way, late ones included."""
-        return len(self._replies)
+        return len(self._commands.replies)
 
     @property
     def waiting_events(self) -> int:
         """How many events wait for their handler."""
         return len(self._inbox)
+
+    @property
+    def last_heard(self) -> float:
+        """When something was read last, in seconds of the monotonic clock."""
+        return self._reader.last_heard
 
     def has_unread(self) -> bool:
         """Whether bytes have come that nobody has looked at yet."""
@@ -270,25 +235,16 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
 
     def wake(self) -> None:
         """Write one bare newline, so that FreeSWITCH looks at its events at once. Neither blocks nor yields."""
-        if self.connected and self._writer.wake(encoder.WAKE_UP):
+        if self.connected and self._commands.writer.wake(encoder.WAKE_UP):
             self.counters.wake_ups += 1
-
-    def _expire(self) -> None:
-        while self.lost_reason is None:
-            deadline = self._replies.next_deadline()
-            self._next_deadline = float("inf") if deadline is None else deadline
-            self._deadline_set.clear()
-            self._deadline_set.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
-            for command, outcome in self._replies.expire(time.monotonic()):
-                self.counters.timeouts += 1
-                _finish(command, Reply(outcome, "FreeSWITCH did not answer in time"))
 
     # --- reading ---
 
     def receive_events(self) -> None:
-        """Read until the connection ends, in slices, so that a burst does not stop everybody else."""
+        """Read until the connection ends."""
+        assert self.sock is not None
         try:
-            reason = self._read()
+            reason = self._reader.run(self.sock)
         except ProtocolError as error:
             reason = str(error)
             self._note_nonsense(reason)
@@ -298,89 +254,19 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
             reason = f"the connection to FreeSWITCH broke: {words(error)}"
         self.lose(reason)
 
-    def _read(self) -> str:
-        slice_s = self._settings.slice_ms / 1000
-        until = time.monotonic() + slice_s
-        sock, counters, inbox, decoder = self.sock, self.counters, self._inbox, Decoder(self._replies.longest)
-        assert sock is not None
-        data, left_out = self._read_greeting(sock), 0
-        while data or (data := sock.recv(_RECEIVE_BYTES)):
-            counters.bytes += len(data)
-            try:
-                messages = decoder.feed(data)
-            except ProtocolError as error:
-                self._take(error.before)
-                raise
-            data = b""
-            self._take(messages)
-            if decoder.left_out != left_out:
-                self._note_left_out(decoder.left_out - left_out)
-                left_out = decoder.left_out
-            if inbox.is_full:
-                inbox.wait_for_room()
-            self.last_heard = now = time.monotonic()
-            if now >= until:
-                gevent.sleep(YIELD_S)
-                until = time.monotonic() + slice_s
-        if decoder.partial_bytes:
-            return f"the connection to FreeSWITCH broke off {decoder.partial_bytes} bytes into a message"
-        return why_closed(self._notice)
-
-    def _read_greeting(self, sock: gevent.socket.socket) -> bytes:
-        """Read its first words; what of them is no greeting is returned, to be read as any message."""
-        heard = b""
-        while data := sock.recv(_RECEIVE_BYTES):
-            heard += data
-            wanted = greets(heard)
-            if wanted is None:
-                continue
-            self.last_heard = time.monotonic()
-            if wanted:
-                self.counters.bytes += len(heard)
-                self._hello.set()
-                return b""
-            break
-        return heard
-
-    def _note_left_out(self, count: int) -> None:
-        self.counters.note_left_out(count)
-        seldom(
-            _log.warning,
-            "size",
-            "a message of the switch was too large, and is left out",
-            group=f"{self.host}:{self.port}",
-        )
-
-    def _take(self, messages: Sequence[Message]) -> None:
-        put = self._inbox.put
-        for message in messages:
-            if message.kind is Kind.EVENT:
-                put(message)
-            else:
-                self.handle_event(message)
-
     def handle_event(self, event: Message) -> None:
         """Take a message that is no event of the switch."""
         match event.kind:
             case Kind.COMMAND_REPLY | Kind.API_RESPONSE:
-                self._answer(event)
+                self._commands.answer(event)
             case Kind.AUTH_REQUEST:
                 raise ProtocolError("FreeSWITCH asked for the password a second time.")
             case Kind.DISCONNECT | Kind.RUDE_REJECTION:
-                self._notice = event
+                self._reader.notice = event
             case Kind.EVENT | Kind.LOG | Kind.OTHER:
                 self._inbox.put(event)
             case _:
                 assert_never(event.kind)
-
-    def _answer(self, message: Message) -> None:
-        command = self._replies.answer()
-        if command is None:
-            raise ProtocolError("FreeSWITCH answered a command that was never sent.")
-        if command.done:
-            self.counters.late_replies += 1
-        else:
-            _finish(command, Reply.of(message))
 
     # --- handlers ---
 
@@ -405,7 +291,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
 
     def _tell_end(self) -> None:
         for handler in tuple(self.event_handlers.get("DISCONNECT", ())):
-            self._safe_exec_handler(handler, self._notice or _disconnect_notice(self.lost_reason or ""))
+            self._safe_exec_handler(handler, self._reader.notice or _disconnect_notice(self.lost_reason or ""))
         self.ended.set()
 
     def _dispatch(self, message: Message) -> None:
@@ -433,7 +319,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         """Leave: what was lined up is not sent any more, what was sent is unconfirmed. Returns within a second."""
         if self.connected:
             with gevent.Timeout(_STOP_S, False):
-                self._writer.finish(encoder.leave().data)
+                self._commands.writer.finish(encoder.leave().data)
         self.lose("the connection was closed by us", in_order=True)
         self._join()
 
@@ -463,11 +349,8 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
             with suppress(OSError):  # it is closed already
                 self.sock.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_LINGER, _AT_ONCE)
         self._close_socket()
-        for command, outcome in self._replies.fail():
-            watched.brief(_REPLY, _finish, command, Reply(outcome, reason))
-        self._writer.stop()
-        for event in (self._hello, self._deadline_set):
-            event.set()
+        self._commands.close(reason)
+        self._hello.set()
         self._inbox.close()
         if not self._greenlets:
             self.ended.set()
@@ -482,16 +365,6 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         gevent.joinall(others, timeout=_STOP_S)
         # Only a handler that does not return can still be there.
         gevent.killall(others, block=False)
-
-
-def _finish(command: Command, reply: Reply) -> None:
-    command.done = True
-    if command.on_reply is None:
-        return
-    try:
-        command.on_reply(reply)
-    except Exception as error:  # noqa: BLE001  # an error of one command's caller must not cost the replies after it
-        watched.caught(_REPLY, error)
 
 
 def _disconnect_notice(reason: str) -> Message:

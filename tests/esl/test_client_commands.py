@@ -98,7 +98,7 @@ def test_sent_and_not_sent_are_told_apart(connect: Connect) -> None:
     got = Replies()
     client = connect(lambda peer: peer.wait_for_the_end(), write_timeout_ms=60_000)
     client.submit(encoder.raw("api " + "x" * 12_000_000), got("written in part"))
-    until(lambda: not client._replies.has_outgoing)
+    until(lambda: not client._commands.replies.has_outgoing)
     client.submit(encoder.raw("api y"), got("lined up"))
     client.lose("the test ends it")
     until(lambda: len(got.got) == 2)
@@ -122,7 +122,7 @@ def test_a_command_that_was_not_written_in_time_is_never_written(connect: Connec
 
     client = connect(script)
     client.submit(encoder.raw("api " + "x" * 12_000_000), got("long"), 10)
-    until(lambda: not client._replies.has_outgoing)
+    until(lambda: not client._commands.replies.has_outgoing)
     client.submit(encoder.raw("api late"), got("late"), 0.01)
     until(lambda: got.got)
     assert got.got == [("late", Outcome.NOT_SENT, "FreeSWITCH did not answer in time")]
@@ -287,7 +287,7 @@ def test_a_command_is_written_before_submit_returns(connect: Connect) -> None:
     """A command leaves at once, before other greenlets have their turn: who waits for it waits on a caller's phone."""
     client = connect(Peer.answer_all)
     client.submit(encoder.raw("api x"))
-    assert not client._replies.has_outgoing
+    assert not client._commands.replies.has_outgoing
 
 
 # --- the end -------------------------------------------------------------------------------------------------------

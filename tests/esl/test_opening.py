@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import gevent
 import pytest
 from gevent.event import Event
@@ -7,6 +9,8 @@ from gevent.hub import get_hub
 
 from fsacd.esl.opening import opened
 from tests.esl.fake_switch import FakeSwitch
+
+HOW: dict[str, Any] = {"owner": "any", "write_timeout_ms": 5_000}
 
 
 def test_an_address_waits_for_no_name() -> None:
@@ -16,7 +20,7 @@ def test_an_address_waits_for_no_name() -> None:
     lookups = [hub.threadpool.spawn(hang.wait, 30) for _ in range(hub.threadpool.maxsize)]
     try:
         with FakeSwitch(lambda _: answered.set()) as switch, gevent.Timeout(30):
-            sock = opened(switch.host, switch.port, 5.0)
+            sock = opened(switch.host, switch.port, 5.0, **HOW)
             answered.wait()
             sock.close()
     finally:
@@ -28,4 +32,4 @@ def test_an_address_waits_for_no_name() -> None:
 def test_nobody_listens(host: str) -> None:
     """A closed port is an OSError, for an address and for a name."""
     with pytest.raises(OSError, match="refused"):
-        opened(host, 1, 2.0)
+        opened(host, 1, 2.0, **HOW)

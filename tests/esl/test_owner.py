@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fsacd.esl import client as client_module
+from fsacd.esl import opening
 from fsacd.esl.client import EslClient
 from fsacd.esl.errors import LinkError
 from fsacd.esl.owner import ANY, _listeners, stranger
@@ -96,7 +96,7 @@ def test_a_strangers_program_is_told_nothing(monkeypatch: pytest.MonkeyPatch) ->
         peer.say(b"Content-Type: auth/request\n\n")
         heard.append(peer.hear())
 
-    monkeypatch.setattr(client_module, "stranger", lambda host, port, owner: "mallory" if owner != ANY else "")
+    monkeypatch.setattr(opening, "stranger", lambda host, port, owner: "mallory" if owner != ANY else "")
     with FakeSwitch(script) as switch:
         settings = LinkSettings(host=switch.host, port=switch.port, password="the-secret")
         with pytest.raises(LinkError, match=r"belongs to the user mallory.*`owner: mallory`"):
