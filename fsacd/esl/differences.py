@@ -45,6 +45,10 @@ _MUSIC = frozenset(("fsacd_back", "fsacd_wait"))
 PARTNER = "variable_bridge_to"
 
 
+# Such a leg is between two things that it does; one that stays there hears nothing and does nothing for ever.
+BETWEEN = frozenset(("CS_RESET", "CS_SOFT_EXECUTE", "CS_HIBERNATE"))
+
+
 class Difference(StrEnum):
     """The closed list of what can be wrong between engine and switch."""
 

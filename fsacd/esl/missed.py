@@ -26,6 +26,7 @@ from fsacd.esl import encoder
 from fsacd.esl.announced import LONGEST_TEXT, is_recovered
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.differences import (
+    BETWEEN,
     CONTEXT,
     HERE,
     PARTNER,
@@ -45,10 +46,6 @@ from fsacd.esl.differences import (
     talk_of,
 )
 from fsacd.esl.wire import Wire, is_offer
-
-# Such a leg is between two things that it does; one that stays there hears nothing and does nothing for ever.
-_BETWEEN = frozenset(("CS_RESET", "CS_SOFT_EXECUTE", "CS_HIBERNATE"))
-
 
 # Nothing that we do bridges the caller of such a call, or has.
 _UNBRIDGED = ("waiting", "offered")
@@ -300,7 +297,7 @@ def _answered(offer: OfferView, leg: str, ask: Ask) -> Iterator[Finding]:
 
 def _stuck(call: CallView, leg: str, channel: Message) -> Iterator[Finding]:
     """A caller whose leg waits for ever for a bridge of somebody else: the other leg went while it was made."""
-    if call.state in _UNBRIDGED and channel.get("Unique-ID") == leg and channel.get("Channel-State") in _BETWEEN:
+    if call.state in _UNBRIDGED and channel.get("Unique-ID") == leg and channel.get("Channel-State") in BETWEEN:
         yield Finding(Difference.CALLER_IN_LIMBO, leg, remedy=into_music(leg))
 
 
@@ -310,7 +307,7 @@ def in_limbo(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> Iterat
         if call.leg is None or call.leg.switch != switch or call.state not in _UNBRIDGED:
             continue
         row = rows.get(call.leg.uuid, {})
-        if row.get("state") in _BETWEEN and not row.get("call_uuid"):
+        if row.get("state") in BETWEEN and not row.get("call_uuid"):
             yield Finding(Difference.CALLER_IN_LIMBO, call.leg.uuid, remedy=into_music(call.leg.uuid))
 
 

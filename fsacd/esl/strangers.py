@@ -16,6 +16,7 @@ from fsacd.esl import encoder
 from fsacd.esl.announced import is_recovered
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.differences import (
+    BETWEEN,
     CONTEXT,
     PARTNER,
     Ask,
@@ -76,6 +77,10 @@ def findings(
                 # A crash has left the caller alone in a talk that was one, and that no bridge will end any more.
                 kill = encoder.uuid_kill(leg, "NORMAL_CLEARING")
                 others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=kill))
+            case "caller" if talk is None and not bridged and _is_stuck(channel):
+                # Others have taken them away, and somebody's next bridge failed: nothing would ever release them.
+                kill = encoder.uuid_kill(leg, "NORMAL_CLEARING")
+                others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=kill))
             case "caller" if not bridged and in_music(channel) and isinstance(fact := queued(channel), CallQueued):
                 # The call is over, and the command that was to end its leg was lost: whoever knows it tells it again.
                 others.append(Finding(Difference.CALL_RETURNED, leg, CallReturned(fact.call_id, fact.leg)))
@@ -86,6 +91,11 @@ def findings(
             case _:
                 pass  # a feature code, a talk that goes on, somebody who has left the queue
     return others + [_adopted(fact) for fact in _one_after_the_other(callers)]
+
+
+def _is_stuck(channel: Message) -> bool:
+    """Whether the leg of a call that is over waits for ever for a bridge: the other leg went while it was made."""
+    return channel.get("variable_fsacd_over") == "true" and channel.get("Channel-State") in BETWEEN
 
 
 def newest_recovered(legs: Iterable[str], ask: Ask) -> int | None:

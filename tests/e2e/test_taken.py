@@ -287,26 +287,49 @@ def test_who_takes_over_a_place_while_nobody_hears_it_is_found(floor: Floor, wor
     floor.becomes("wrapping_up", "1001")
 
 
+def leg_from(floor: Floor, number: str) -> str:
+    """The leg of somebody who has called the voicemail."""
+    one = floor.phones.call(number, "lab_voicemail")
+    await_true(lambda: one.state == "talking", SOON_S, f"{number} is answered")
+    await_true(lambda: number in says(floor, "show channels as json"), SOON_S, "the list shows their leg")
+    legs = json.loads(says(floor, "show channels as json"))["rows"]
+    return str(next(leg["uuid"] for leg in legs if leg["cid_num"] == number))
+
+
+def bridged_and_gone(floor: Floor, leg: str, number: str) -> None:
+    """The leg is bridged with that of somebody who goes within the 40 ms in which the switch makes the bridge."""
+    stranger = leg_from(floor, number)
+    esl = floor.switch.esl()
+    esl.at_once(f"uuid_bridge {stranger} {leg}", f"uuid_kill {stranger}")
+    esl.close()
+    time.sleep(1.0)
+    assert state(floor, leg) != "CS_EXECUTE", "the switch brings them back by itself: nothing to mend"
+
+
+def state(floor: Floor, leg: str) -> str:
+    """What the leg does, as the switch says."""
+    return str(json.loads(says(floor, f"uuid_dump {leg} json"))["Channel-State"])
+
+
 def test_who_is_bridged_with_somebody_who_goes_at_once_is_not_left_in_silence(floor: Floor) -> None:
     """FreeSWITCH then leaves the second leg between two states, for ever: it is put into the music again."""
     caller = floor.call(CALLER, "support")
     call = floor.call_of(CALLER)
-    colleague = floor.phones.call(COLLEAGUE, "lab_voicemail")
-    await_true(lambda: colleague.state == "talking", SOON_S, "the colleague is answered")
-    await_true(lambda: COLLEAGUE in says(floor, "show channels as json"), SOON_S, "the list shows their leg")
-    legs = json.loads(says(floor, "show channels as json"))["rows"]
-    (stranger,) = (leg["uuid"] for leg in legs if leg["cid_num"] == COLLEAGUE)
-    esl = floor.switch.esl()
-    esl.at_once(f"uuid_bridge {stranger} {call['leg_uuid']}", f"uuid_kill {stranger}")
-    esl.close()
-    time.sleep(1.0)
-    assert state(floor, call["leg_uuid"]) != "CS_EXECUTE", "the switch brings them back by itself: nothing to mend"
+    bridged_and_gone(floor, call["leg_uuid"], COLLEAGUE)
     await_true(lambda: state(floor, call["leg_uuid"]) == "CS_EXECUTE", SILENT_S, "the caller hears music again")
     floor.daemon.post("agents/1001/login")
     floor.talk(floor.ring(CALLER))
     assert (floor.call_of(CALLER)["id"], caller.state) == (call["id"], "talking")
 
 
-def state(floor: Floor, leg: str) -> str:
-    """What the leg does, as the switch says."""
-    return str(json.loads(says(floor, f"uuid_dump {leg} json"))["Channel-State"])
+def test_who_was_taken_away_and_is_left_in_silence_is_released(floor: Floor) -> None:
+    """Their call is over, and nothing of the switch ends their leg: the comparison does."""
+    caller = floor.call(CALLER, "support")
+    leg = leg_of(floor)
+    first = leg_from(floor, COLLEAGUE)
+    assert says(floor, f"uuid_bridge {first} {leg}").startswith("+OK")
+    assert left(floor)["detail"] == "picked_up"
+    await_true(lambda: says(floor, f"uuid_getvar {leg} fsacd_over") == "true", SOON_S, "it is not to come back")
+    bridged_and_gone(floor, leg, "4930888")
+    floor.daemon.post("resync")
+    await_true(lambda: caller.state == "over", SOON_S, "the caller is released")

@@ -80,6 +80,11 @@ def test_what_else_may_be_found() -> None:
     assert found({LEG: alone}) == [("caller_in_limbo", LEG, None, True)]
     assert found({LEG: alone, OTHER: {"Unique-ID": OTHER}}) == []
     assert found({LEG: alone | {"variable_recovered": ""}}) == []
+    # Others have taken them away, and have left them between two states.
+    taken = caller(LEG, 1, over="true") | {"Channel-State": "CS_RESET"}
+    assert found({LEG: taken}) == [("caller_in_limbo", LEG, None, True)]
+    for more in ({"variable_bridge_to": OTHER}, {"Channel-State": "CS_EXECUTE"}):
+        assert found({LEG: taken | more, OTHER: {"Unique-ID": OTHER}}) == []
     # Their call is over, and the command that was to end it was lost.
     music = {"Caller-Context": "fsacd", "Caller-Destination-Number": "fsacd_back"}
     assert found({LEG: caller(LEG, 1, over="true") | music}) == [("call_returned", LEG, None, False)]

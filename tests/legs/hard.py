@@ -158,4 +158,12 @@ HARD: dict[str, list[Deed]] = {
         ("bridge", "c4", "c1"),
         ("refer", "c1", "lab_voicemail"),
     ],
+    "bridged, and bridged again with somebody who goes before that is made": [
+        ("call", "c2", "sales"),
+        ("wait", "30"),
+        ("bridge", "c3", "c2"),
+        ("bridge", "c4", "c2"),
+        ("hang_up", "c4"),
+        ("wait", "40000"),
+    ],
 }

@@ -231,6 +231,8 @@ class Judge:
                 if person.line.session.channel.profile.dialplan == "inline":
                     patience_us = COMPARED_US if person.has_place else LISTED_US
                     yield ("nobody's hands", f"{person.label}, who has taken over a place"), patience_us
+                elif person.line.session.channel.is_true("fsacd_over"):
+                    yield ("nobody's hands", f"{person.label}, whose call is over"), LISTED_US
                 else:
                     yield ("nobody's hands", person.label), SILENT_US
 
