@@ -122,12 +122,21 @@ class Biography:
                 name = {"with others": "picked_up"}.get(last.phase, str(last.phase))
                 possible.add((CallOutcome.LEFT, name))
                 # What was so for a moment may have ended before anybody asked.
-                if last.us < (HEARD_US if last.phase is Phase.STRANGER else FOUND_US) or how is None:
+                if _may_be_unheard(stays, last) or how is None:
                     possible.add(abandoned)
                     if how is Phase.ENDED:  # another leg has taken their place there
                         possible.add((CallOutcome.LEFT, "transferred"))
                 possible |= _taken_before(stays, last)
         return possible
+
+
+def _may_be_unheard(stays: list[Stay], last: Stay) -> bool:
+    """Whether nobody need have heard of it: the bridge of somebody who was moved away before is told to nobody."""
+    before = stays[stays.index(last) - 1] if last is not stays[0] else last
+    if last.phase is Phase.STRANGER and before.phase not in (Phase.PARKED, Phase.MOVED):
+        return last.us < HEARD_US
+    since_us = before.from_us if before.phase in (Phase.PARKED, Phase.MOVED) else last.from_us
+    return last.until_us - since_us < FOUND_US
 
 
 def _taken_before(stays: list[Stay], last: Stay) -> set[tuple[CallOutcome, str]]:

@@ -84,6 +84,9 @@ class RealLegs:
     def do_move(self, caller: str) -> None:
         self._api(f"uuid_transfer {self._leg(caller)} lab_voicemail XML public")
 
+    def do_refer(self, label: str, dials: str) -> None:
+        self._floor.phones.refer(self._people[label], f"sip:{dials}@127.0.0.1:{self._floor.switch.trunk_port}")
+
     def do_hang_up(self, label: str) -> None:
         self._floor.phones.end(self._people[label])
 
