@@ -1,4 +1,4 @@
-"""The contract kit: what a strategy or call order has to keep, for its author's own tests. Shipped.
+"""The contract kit: checks of a strategy or call order for its author's own tests. It is part of the package.
 
 Example:
     PLUGIN = Path(__file__).with_name("by_region.py")
@@ -39,7 +39,7 @@ from fsacd.strategy import AgentFacts, BaseKeyStrategy, CallFacts, Candidate, Ch
 _DECISIONS: Final = 300
 _POOLS: Final = (1, 2, 3, 5, 8, 13, 40, 200)
 _NEVER_MS: Final = -(10**12)
-# One call into a plugin may compute for so long, at its fastest; many agents' keys are asked for in one step.
+# The longest that the fastest of several calls into a plugin may compute; a step asks for many agents' keys.
 _KEY_S: Final = 0.001
 _RANK_S: Final = 0.010
 _AGAIN_TIMEOUT_S: Final = 120
@@ -64,7 +64,7 @@ def candidate(
     weight: int = 1,
     level: int = 0,
 ) -> Candidate:
-    """A ready agent, who has done nothing yet unless it is said."""
+    """A ready agent, by default one who has done nothing yet."""
     known = tuple(sorted((skills or {}).items()))
     agent = AgentFacts(agent_id, idle_since_ms, last_offered_ms, recent_calls, recent_talk, recent_work, known)
     return Candidate(agent, ServiceFacts(place, rank, weight), level)
@@ -84,7 +84,7 @@ def call(
     offers: int = 0,
     last_place: int | None = None,
 ) -> CallFacts:
-    """A waiting call, of which nothing is known unless it is said."""
+    """A waiting call, by default one of which nothing is known."""
     skills = tuple(sorted((required or {}).items()))
     return CallFacts(
         call_id, queue, priority, arrived_ms, head_start_ms, skills, number, customer, language, offers, last_place
@@ -111,12 +111,12 @@ def ring_order(
         waiting: The call; by default one of which nothing is known.
         queue_last_place: The place of the agent whom the queue rang last, for a strategy that goes round.
         chance: The die for a strategy that draws, or the seed of one.
-        parameters: The strategy's.
+        parameters: The strategy's parameters.
 
     Raises:
-        ValueError: It is no plugin, or cannot be had with these parameters.
-        TypeError: It is a call order.
-        PluginFailed: It did something wrong.
+        ValueError: `what` is no plugin, or its parameters are wrong.
+        TypeError: `what` is a call order.
+        PluginFailed: The plugin raised, took too long or returned nonsense.
     """
     strategy = _guarded(_plugin(what), parameters or {})
     waiting = waiting or call()
@@ -137,9 +137,9 @@ def call_order(
     """The ids of these calls of one queue, in the order in which they would be served.
 
     Raises:
-        ValueError: It is no plugin, or cannot be had with these parameters.
-        TypeError: It is a strategy.
-        PluginFailed: It did something wrong.
+        ValueError: `what` is no plugin, or its parameters are wrong.
+        TypeError: `what` is a strategy.
+        PluginFailed: The plugin raised, took too long or returned nonsense.
     """
     order = _guarded(_plugin(what), parameters or {})
     if not isinstance(order, GuardedCallOrder):
@@ -150,10 +150,10 @@ def call_order(
 def check_strategy(
     what: Path | type, parameters: Mapping[str, object] | None = None, *, elsewhere: bool = True
 ) -> list[str]:
-    """What a strategy or call order does against the contract, in sentences; empty if it keeps it.
+    """How a strategy or call order breaks the contract, in sentences; empty if it keeps the contract.
 
-    It is loaded as the daemon would (but for a look at who owns the file) and asked for a few hundred decisions, always
-    the same ones: several times, in several orders, and (a file, if `elsewhere`) in another process.
+    It is loaded as by the daemon, except that nobody looks at who owns the file. Then it is asked for a few hundred
+    decisions, always the same ones: several times, in several orders, and (a file, if `elsewhere`) in another process.
     """
     try:
         plugin = _plugin(what)
@@ -179,7 +179,7 @@ def _file_of(what: Path | type) -> str:
 
 
 def _guarded(plugin: Plugin, raw: Mapping[str, object]) -> GuardedKeyStrategy | GuardedRankStrategy | GuardedCallOrder:
-    """A new instance. Raises ValueError for wrong parameters."""
+    """A new instance of the plugin, guarded. Raises ValueError for wrong parameters."""
     try:
         parameters: Parameters = read_parameters(plugin.name, plugin.parameters, raw)
         instance = plugin.make(parameters)
@@ -211,7 +211,7 @@ class _Trial:
         self._decisions = list(_decisions())
 
     def complaints(self) -> list[str]:
-        """All that is wrong. Raises PluginFailed at the first thing that the daemon would not survive without."""
+        """All that is wrong. Raises PluginFailed at a failure for which the daemon takes a plugin out of service."""
         instance = self._new()
         first = self._answers(instance)
         found = []
@@ -227,7 +227,7 @@ class _Trial:
         return [f"{self._plugin.file}: {complaint}" for complaint in found]
 
     def digest(self) -> str:
-        """What stands for all answers."""
+        """The digest of all answers."""
         return _digest(self._answers(self._new()))
 
     def _new(self) -> Any:
@@ -250,7 +250,7 @@ class _Trial:
             for decision in self._decisions
             for one in decision.candidates[:3]
         ):
-            found.append("key() looks at what is required, but without by_skill = True it is asked with nothing there")
+            found.append("key() looks at the required skills, but without by_skill = True it is given none")
         return found
 
     def _about_time(self) -> list[str]:
@@ -265,11 +265,11 @@ class _Trial:
         ]
 
     def _why_other_elsewhere(self, digest: str) -> str:
-        """Ask a new interpreter, whose sets of texts have another order, as those of the next daemon will."""
+        """Why a new interpreter answers differently, if it does: there, sets of strings have another order."""
         seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
         command = [sys.executable, "-m", "fsacd.contract", json.dumps(dict(self._raw), default=str), str(self._path)]
         try:
-            done = subprocess.run(  # noqa: S603 - this very module, with the file that was asked about
+            done = subprocess.run(  # noqa: S603 - this very module, with the file that is checked
                 command,
                 env={**os.environ, "PYTHONHASHSEED": seed},
                 capture_output=True,
@@ -314,7 +314,7 @@ def _many(decision: _Decision, name: str) -> str:
 
 
 def _seconds(ask: Callable[[], object]) -> float:
-    """Of processor time: the clock would tell how busy the machine is."""
+    """Seconds of processor time; wall time would depend on how busy the machine is."""
     started_s = time.thread_time()
     ask()
     return time.thread_time() - started_s
@@ -325,7 +325,7 @@ def _digest(answers: list[Answer]) -> str:
 
 
 def _decisions() -> Iterator[_Decision]:
-    """Always the same decisions: ordinary ones, and such with everybody alike, nobody rung yet, nothing required."""
+    """Always the same decisions: ordinary ones, and some with all agents alike, none rung yet, or nothing required."""
     die = random.Random(1)  # noqa: S311 - a die, not a secret
     for number in range(_DECISIONS):
         pool = _POOLS[-1] if number == 1 else _POOLS[min(int(die.expovariate(0.6)), len(_POOLS) - 1)]
@@ -370,7 +370,7 @@ def _candidate(die: random.Random, agent_id: str, place: int, required: Mapping[
 
 
 def _main(raw: str, *files: str) -> None:
-    """Print what stands for each file's answers, a line each."""
+    """Print the digest of each file's answers, a line each."""
     for file in files:
         sys.stdout.write(_Trial(load_file(Path(file)), json.loads(raw), None).digest() + "\n")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class FsacdError(Exception):
-    """Something an operator should read; anything else that escapes is a fault of ours."""
+    """An error that an operator should read; any other exception that escapes is a fault of ours."""
 
 
 class Refused(FsacdError):  # noqa: N818 - a refusal is an ordinary answer, not an error of the one who gives it
@@ -18,7 +18,7 @@ class Refused(FsacdError):  # noqa: N818 - a refusal is an ordinary answer, not 
 
 
 class Forbidden(FsacdError):  # noqa: N818 - as Refused: an ordinary answer
-    """What was asked for is not the asker's to ask."""
+    """Whoever asks has no right to what they ask for."""
 
 
 class Unavailable(FsacdError):  # noqa: N818 - named after the state the daemon is in

@@ -34,8 +34,8 @@ class AgentFacts(NamedTuple):
     """A ready agent, as they were when they became ready.
 
     The three `recent_…` say how much the agent has done lately, on a logarithmic scale: greater is more, -inf is
-    nothing. Any two agents' may be compared at any time, for while nobody works all fade alike (halved each
-    `limits.counters_half_life`). They fade only while the agent is on duty: nobody gains or loses by a break.
+    nothing. The values of any two agents may be compared at any time, because all fade alike (halved each
+    `limits.counters_half_life`). They fade only while the agent is on duty, so nobody gains or loses by a break.
     """
 
     agent_id: str
@@ -83,7 +83,7 @@ class Ring(NamedTuple):
     """How many agents ring for one call."""
 
     at_once: int = 1  # or EVERYBODY
-    one_more_every_ms: int = 0  # so often one more is added while they ring; 0: never
+    one_more_every_ms: int = 0  # the pause before one more is added while they ring; 0: none is added
     beyond_best: bool = True  # False: only agents of the first rank and level that has a ready one
 
 
@@ -96,7 +96,7 @@ class Chance(Protocol):
 
 
 class Start(NamedTuple):
-    """What a strategy that goes round may begin its round by."""
+    """What a strategy that goes round may choose the start of its round by."""
 
     queue_last_place: int | None  # `ServiceFacts.place` of the agent whom this queue rang last; None: none yet
     call_last_place: int | None  # the same of this call
@@ -148,18 +148,18 @@ class CallOrder(Protocol):
 
 
 class BaseKeyStrategy:
-    """What most key strategies want. Derive from it and write `key`."""
+    """The defaults for most key strategies. Derive from it and write `key`."""
 
     ring: Ring = Ring()
     by_skill: bool = False
     goes_round: bool = False
 
     def start(self, start: Start) -> Key | None:  # noqa: ARG002 - the contract's name
-        """Not asked, unless `goes_round` is set."""
+        """Called only if `goes_round` is set."""
         return None
 
 
 class BaseRankStrategy:
-    """What most rank strategies want. Derive from it and write `rank`."""
+    """The defaults for most rank strategies. Derive from it and write `rank`."""
 
     ring: Ring = Ring()

@@ -1,4 +1,4 @@
-"""Builders and a driver for tests of the engine, of strategies, and of whoever plugs into them. Shipped.
+"""Builders and a driver for tests of the engine and of plugins. They are part of the package.
 
 Example:
     driver = Driver(rules_of(queue("support"), agent("1001", "support")))
@@ -26,7 +26,7 @@ from fsacd.plugins import shipped
 
 PLUGINS: Plugins = shipped()
 
-# How many deadlines may come due in one `Driver.wait_until` before it is taken for an engine that goes in circles.
+# More deadlines than this in one `Driver.wait_until` mean that the engine sets them without end.
 _DEADLINES_LIMIT = 100_000
 
 CommandT = TypeVar("CommandT", bound=Command)
@@ -34,7 +34,7 @@ RecordT = TypeVar("RecordT", bound=Record)
 
 
 def queue(name: str, **settings: Any) -> QueueRules:
-    """A queue with its default rules, but for `settings` (fields of `QueueRules`). TypeError for an unknown one."""
+    """A queue with default rules, except for `settings` (fields of `QueueRules`). TypeError for an unknown field."""
     return QueueRules(name, **settings)
 
 
@@ -61,12 +61,12 @@ def rules_of(*parts: QueueRules | AgentRules, **settings: Any) -> Rules:
 
 
 def queued(call_id: str, queue_name: str, arrived_ms: int = 0, switch: str = "fs1", **settings: Any) -> CallQueued:
-    """A caller with a leg on `switch` stands in a queue since `arrived_ms`."""
+    """The fact that a caller with a leg on `switch` stands in a queue since `arrived_ms`."""
     return CallQueued(call_id, queue_name, arrived_ms, Leg(switch, f"leg-{call_id}"), **settings)
 
 
 class Driver:
-    """An engine with a clock to turn, which keeps all that came of it and proves its invariants after each step.
+    """An engine with a clock that tests set. It keeps all steps, and proves the engine's invariants after each one.
 
     `strict=False` leaves the proof out, for measurements. `journal` holds what went in: (now_ms, fact), or
     (now_ms, None) where only time passed; `replay` takes it.
@@ -87,7 +87,7 @@ class Driver:
         return self._take(event)
 
     def wait_until(self, at_ms: int) -> list[tuple[int, Step]]:
-        """Let the time pass, each deadline at its own time. Returns what came of it: (ms, step)."""
+        """Let the time pass, each deadline at its own time. Returns the steps: (ms, step)."""
         assert at_ms >= self.now_ms, "the clock does not go back"
         came: list[tuple[int, Step]] = []
         while (due_ms := self.engine.next_deadline_ms()) is not None and due_ms <= at_ms:
@@ -141,8 +141,8 @@ def replay(
 ) -> list[Step]:
     """What a fresh engine makes of a journal: the same steps.
 
-    `steps` are those that were taken first: a plugin that failed in one of them is made to fail there again, though it
-    would not by itself (it took too long then, say).
+    `steps` are the steps of the first run. A plugin that failed in one of them is made to fail there again, even if it
+    would not by itself (because it only took too long).
     """
     engine = Engine(rules, plugins)
     taken = []

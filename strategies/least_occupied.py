@@ -15,5 +15,5 @@ class Strategy(BaseKeyStrategy):
     """Least occupied lately first, then longest idle."""
 
     def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
-        """The agent's time of work lately."""
+        """The agent's occupied time lately."""
         return (agent.recent_work, agent.idle_since_ms)

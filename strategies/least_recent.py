@@ -1,7 +1,7 @@
 """least_recent: the agent whose phone was rung longest ago rings first, whether they answered or not.
 
-An agent who has not been rung yet comes before all others. Unlike longest_idle, one who misses calls goes to the
-end of the line for it.
+An agent who has not been rung yet comes before all others. Unlike with longest_idle, an agent who misses a call
+(RONA) goes to the end of the line.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ API_VERSION = 1
 
 
 class Strategy(BaseRankStrategy):
-    """In an order of chance."""
+    """Agents in random order."""
 
     def rank(self, call: CallFacts, candidates: Sequence[Candidate], chance: Chance) -> Sequence[str]:
-        """Each draws a number; the smallest goes first."""
+        """Each agent draws a number; the smallest goes first."""
         drawn = sorted((chance.random(), candidate.agent.agent_id) for candidate in candidates)
         return [agent_id for _, agent_id in drawn]

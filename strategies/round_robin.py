@@ -1,7 +1,7 @@
 """round_robin: the agents ring in the order in which the configuration lists them, always from the top.
 
-So the first of the list gets most of the calls and the last only what is left over. To go on after the agent who rang
-last instead, use round_robin_memory.
+So the first agent of the list gets most of the calls, and the last one only those that are left over. To go on after
+the agent who rang last instead, use round_robin_memory.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ API_VERSION = 1
 
 
 class Strategy(BaseKeyStrategy):
-    """The next of the list after this call's last one."""
+    """The next agent of the list after the one whom this call rang last."""
 
     goes_round = True
 

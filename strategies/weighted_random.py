@@ -15,12 +15,12 @@ API_VERSION = 1
 
 
 class Strategy(BaseRankStrategy):
-    """In an order of chance, by weight."""
+    """Agents in random order, by weight."""
 
     def rank(self, call: CallFacts, candidates: Sequence[Candidate], chance: Chance) -> Sequence[str]:
-        """Each draws how long they would take to come, the heavier the sooner; the soonest goes first.
+        """Each agent draws a waiting time, shorter with more weight; the shortest goes first.
 
-        Waiting times with an exponential distribution: the chance to be the first of them is the share of the weight.
+        The times have an exponential distribution, so each agent's chance to be first is their share of the weights.
         """
         drawn = sorted(
             (-math.log(1.0 - chance.random()) / candidate.service.weight, candidate.agent.agent_id)

@@ -73,8 +73,8 @@ def test_what_a_reload_would_do_is_said(tmp_path: Path, capsys: pytest.CaptureFi
         "support under the queue that takes its place, or say in when_queue_removed where such callers go"
     )
     assert [line.partition("would do this: ")[2] for line in refused[1:]] == [
-        "no agents any more, and logged out at once: 1003",
-        "no agents any more, and logged out when their callers are served: 1002",
+        "removed agents, logged out at once: 1003",
+        "removed agents, logged out when their callers are served: 1002",
     ]
     assert "queue support is queue help now, and goes on: 3 callers wait in it, 0 talks" in renamed[0]
 

@@ -1,1 +1,1 @@
-"""What is known of callers and for them: numbers, customers, hours."""
+"""What is known about callers (numbers, customers), and the opening hours of queues."""

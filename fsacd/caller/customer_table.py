@@ -1,7 +1,7 @@
 """Tables of customers as CSV: read line by line, written cell by cell, each bounded. Pure but for the file.
 
-A cell that a spreadsheet would take for a formula is written with an apostrophe before it, and read without it; a
-number with a plus before it is none, and stays as it is.
+A cell that a spreadsheet would take for a formula is written with an apostrophe before it, and read without it. A
+number with a plus before it is no formula, and stays as it is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 from fsacd.errors import Refused
 
 COLUMNS: Final = ("customer", "numbers", "name", "priority", "head_start", "skills", "agent", "language")
-# What people call them as well.
+# Other names that people use for these columns.
 _ALIASES: Final = {"number": "numbers", "id": "customer"}
 DELIMITERS: Final = {"comma": ",", "semicolon": ";", "tab": "\t"}
 LINES_MOST: Final = 1_000_000
@@ -29,7 +29,7 @@ _OTHER_ENCODINGS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a table: where it begins in the file, its cells by column, or what is wrong with it."""
+    """One line of a table: its line number in the file, its cells by column, and what is wrong with it, if anything."""
 
     number: int
     cells: Mapping[str, str]
@@ -37,10 +37,10 @@ class Line:
 
 
 class Table:
-    """A table that is read as it is gone through.
+    """A table that is read while it is iterated over.
 
-    `fields` are the own fields that there are. Raises Refused, here and while it is gone through, for a file that
-    cannot be read on: its encoding, its heading, its quotes.
+    `fields` are the own fields that are declared. Raises Refused, here and during iteration, for a file that cannot be
+    read further: for its encoding, its heading or its quotes.
     """
 
     def __init__(self, file: BinaryIO, fields: Iterable[str], delimiter: str | None = None) -> None:
@@ -110,7 +110,7 @@ def _chained(first: str, rest: Iterable[str]) -> Iterator[str]:
 
 
 def _delimiter_of(heading: str) -> str:
-    """What stands between the columns: whichever of the usual ones there are most of, outside quotes."""
+    """The delimiter: of the usual ones, the one that is most frequent outside quotes."""
     bare = re.sub(r'"[^"]*"', "", heading)
     return max(DELIMITERS.values(), key=bare.count)
 

@@ -1,7 +1,7 @@
-"""Customers as records: what is known of one, how it is changed, and how two become one. Pure.
+"""Customers as records: what is known of a customer, how a record is changed, and how two are merged. Pure.
 
-A record has one or more numbers, the first of which names it where there is no name; `fsacd.caller.recognition` knows
-the same customers by each of their numbers, as calls need them.
+A record has one or more numbers. Without a name, the first number stands for it. `fsacd.caller.recognition` holds the
+same customers by each of their numbers, as calls need them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAME_LONGEST: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a customer's calls are treated, and the name; what is left empty changes nothing (see Customer)."""
+    """How a customer's calls are treated, and the name. Empty fields change nothing (see recognition.Customer)."""
 
     name: str = ""
     priority: int | None = None
@@ -35,7 +35,7 @@ class Settings:
 class Record:
     """One customer. `numbers` are as they stand in the table, the first one first; `own` are values by field.
 
-    `changed_at` is RFC 3339 in UTC. `merged` are the ids of those who have become this one.
+    `changed_at` is RFC 3339 in UTC. `merged` are the ids of the customers who were merged into this one.
     """
 
     customer_id: int
@@ -54,10 +54,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What shall be another; what is None or not named stays as it is.
+    """A change of a record. What is None or not named stays as it is.
 
-    `numbers` are all numbers; `more_numbers` only come to those that are there. An own field with an empty value is
-    taken away. `settings` are by the names of `Settings`.
+    `numbers` replaces all numbers; `more_numbers` adds to them. An own field with an empty value is removed. The keys
+    of `settings` are field names of `Settings`.
     """
 
     numbers: tuple[str, ...] | None = None
@@ -67,7 +67,7 @@ class Change:
 
 
 def called(customer_id: int) -> str:
-    """What a customer is called by for people and programs: c17."""
+    """Give the customer's id as people and programs write it: c17."""
     return f"c{customer_id}"
 
 
@@ -105,9 +105,9 @@ def checked(record: Record) -> Record:
 
 
 def merged(kept: Record, gone: Record) -> tuple[Record, str]:
-    """Give the two as one, and in words what of `gone` finds no place; the last is empty when everything does.
+    """Give the merged record, and in words what of `gone` is lost; this is empty when nothing is.
 
-    Numbers are those of both. Where both say something else, `kept` says it.
+    The merged record has the numbers of both. Where the two differ otherwise, it has the value of `kept`.
 
     Raises:
         Refused: the two together have too many numbers or own fields.
@@ -128,7 +128,7 @@ def merged(kept: Record, gone: Record) -> tuple[Record, str]:
 
 
 def told(record: Record) -> str:
-    """What is known of a customer beside the first number, on one line; what is empty is left out."""
+    """Give what is known of a customer beside the first number, on one line, without what is empty."""
     parts = [_said(name, getattr(record.settings, name)) for name in _ORDER]
     if len(record.numbers) > 1:
         parts.append("also " + ", ".join(record.numbers[1:]))
@@ -152,7 +152,7 @@ def _said(name: str, value: object) -> str:
 
 
 def differing(before: Record, after: Record) -> str:
-    """What a change has made another, on one line; empty when nothing."""
+    """Give what a change has altered, on one line; empty when it has altered nothing."""
     names = [
         name.removesuffix("_ms").replace("_", " ")
         for name in _ORDER
@@ -166,10 +166,10 @@ def differing(before: Record, after: Record) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which customers, and from where on: all, or those of one of the conditions.
+    """A page of customers to look for: of all, or of those who meet one of the conditions.
 
-    `number`: who has this number, by meaning; `number_begins`, `name_begins`: whose number or name begins so;
-    `field` and `value_begins`: whose own field does. `after` is what the page before has given.
+    `number`: who has this number, by meaning; `number_begins`, `name_begins`: whose number or name begins so; `field`
+    and `value_begins`: whose own field begins so. `after` is that of the page before.
     """
 
     number: str = ""
@@ -183,7 +183,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What was found, in order; `after` says where the next page begins, None: this is the last."""
+    """What was found, in order. `after` says where the next page begins; None: this is the last page."""
 
     records: tuple[Record, ...]
     after: tuple[str, int] | None = None

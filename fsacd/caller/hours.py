@@ -13,15 +13,15 @@ from zoneinfo import ZoneInfo
 Span = tuple[int, int]
 
 DAY_MINUTES: Final = 1440
-# How near the moment is sought at which the clocks jump.
+# The precision with which the moment is found at which the clocks jump.
 _SECOND: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """When it is open, in local time: for each day of the week (Monday first) and for single dates of their own.
+    """Opening hours in local time: for each day of the week (Monday first), and for single dates with their own hours.
 
-    Spans neither overlap nor pass midnight; one that ends at midnight goes on in one that begins there.
+    Spans neither overlap nor pass midnight. A span that ends at midnight and one that begins there count as one.
     """
 
     zone: ZoneInfo
@@ -48,7 +48,7 @@ def next_change(hours: Hours, moment: datetime, *, days: int = 400) -> datetime 
 
 
 def _intervals(hours: Hours, moment: datetime, days: int) -> Iterator[tuple[datetime, datetime]]:
-    """Give when it is open around this moment and for some days more, in UTC, in order, what touches as one."""
+    """Give the open intervals around this moment and for some days more, in UTC, in order, adjoining ones as one."""
     held: tuple[datetime, datetime] | None = None
     # Yesterday too: where the clocks go back at midnight, its last hour comes again today.
     for number in range(-1, days + 1):
@@ -73,14 +73,14 @@ def _date(hours: Hours, moment: datetime) -> date:
 def _instant(zone: ZoneInfo, day: date, minute: int, *, last: bool = False) -> datetime:
     """Give the moment of a local time in UTC.
 
-    A time that comes twice, when the clocks go back, is the first of the two, or the `last`: so it is open through
-    both. A time that the clocks leave out is the moment of their jump.
+    When the clocks go back, a time comes twice: this is the first of the two, or the second with `last`, so that a span
+    covers both. A time that the clocks leave out is the moment of their jump.
     """
     local = datetime.combine(day, datetime.min.time(), zone) + timedelta(minutes=minute)
     first, second = local.replace(fold=0).astimezone(UTC), local.replace(fold=1).astimezone(UTC)
     if first <= second:
         return second if last else first
-    # Left out: read with the old offset it lies behind the jump, with the new one before it.
+    # A time that is left out: with the old offset it is after the jump, with the new one before it.
     before, behind = second, first
     old = before.astimezone(zone).utcoffset()
     while behind - before > _SECOND:

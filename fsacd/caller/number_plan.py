@@ -13,9 +13,9 @@ from typing import Final
 
 from fsacd.core.numbers import WITHHELD, identity, normalised
 
-# Callers announce themselves again and again; to read a number takes a tenth of a millisecond.
+# Callers announce themselves every few seconds, and reading a number takes a tenth of a millisecond.
 _REMEMBERED: Final = 50_000
-# A number that begins like another country's, without anything before it, may be one of the neighbourhood.
+# A shorter number without a prefix is not read as another country's, because it may be a local one.
 _SHORTEST_ABROAD: Final = 9
 
 
@@ -23,9 +23,10 @@ _SHORTEST_ABROAD: Final = 9
 class NumberPlan:
     """How numbers are read here.
 
-    `country` is its ISO 3166 code; empty: numbers are the same that have the same digits. `international` and `trunk`
-    are what people dial, and trunks may show, before a number of another country (00) and of another place (0).
-    `withheld` is what is shown where a caller shows no number, in small letters.
+    `country` is the ISO 3166 code of the switches' country; empty: numbers are the same if their digits are.
+    `international` and `trunk` are the prefixes that people dial, and trunks may show, before a number of another
+    country (00) and of another place (0). `withheld` holds the texts, in lower case, that are shown for a withheld
+    number.
     """
 
     withheld: frozenset[str] = frozenset(WITHHELD)
@@ -34,15 +35,15 @@ class NumberPlan:
     trunk: str = ""
 
     def identity(self, number: str) -> str:
-        """Give what tells the caller with this number from others; empty for nobody's. Of an identity it is itself.
+        """Give the identity of the caller with this number; empty for nobody's. The identity of an identity is itself.
 
-        That is the number with a plus and its country's code where the plan can tell, else as it is compared.
+        It is the number with a plus and its country's code where the plan can tell, else the number as it is compared.
         """
         key = identity(number, self.withheld)
         return _meant(self, key) if self.country and key.isascii() and key.removeprefix("+").isdigit() else key
 
     def identities(self, numbers: Iterable[str]) -> frozenset[str]:
-        """Give those of all these numbers, without nobody's."""
+        """Give the identities of all these numbers, without nobody's."""
         return frozenset(map(self.identity, numbers)) - {""}
 
     def forms(self, identities: Iterable[str]) -> list[str]:
@@ -53,7 +54,7 @@ class NumberPlan:
     def beginnings(self, text: str) -> list[str]:
         """Give the ways to write the beginning of a number, without punctuation: 030 is +4930, 4930, 004930.
 
-        What is given may mean more than one beginning; a number begins with at least one of these if it is meant.
+        `text` may mean several beginnings. Every number that is meant begins with at least one of the results.
         """
         key = normalised(text)
         found = [key]
@@ -75,7 +76,7 @@ class NumberPlan:
 
 
 PLAIN: Final = NumberPlan()
-"""The plan of who has said nothing: numbers are the same that have the same digits."""
+"""The plan without a country: numbers are the same if their digits are."""
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -94,7 +95,7 @@ def _meant(plan: NumberPlan, key: str) -> str:
 
 
 def _readings(plan: NumberPlan, key: str) -> Iterator[tuple[str, str | None, bool]]:
-    """How the digits can be read, the likeliest first: text, the country it is dialled in, whether a prefix says so."""
+    """The readings of the digits, the likeliest first: text, country it is dialled in, whether a prefix proves it."""
     if key.startswith("+"):
         yield key, None, True
         return
@@ -113,7 +114,7 @@ def _readings(plan: NumberPlan, key: str) -> Iterator[tuple[str, str | None, boo
 
 
 def _code(country: str) -> str:
-    """The country's code of the telephone, like 49."""
+    """The country's calling code, like 49."""
     import phonenumbers as p  # noqa: PLC0415 - heavy, and for who has a plan only
 
     return str(p.country_code_for_region(country))

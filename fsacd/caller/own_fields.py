@@ -1,8 +1,8 @@
-"""Fields of the operator's own that customers have beside ours: what each may hold. Pure.
+"""Own fields of customers, which the operator declares beside the built-in ones: what each may hold. Pure.
 
-They are declared in the configuration and not free, for the reasons that skills are: a slip of the pen is found where
-it is made, a table that is exported has its heading before its first row, and a date is a date in every row. A value
-is kept as a text in one form (`read_value`), so that a changed declaration loses nothing.
+They must be declared in the configuration, for the reasons for which skills must be: a typing error is found where it
+is made, the heading of an exported table is known before its first row, and a date is a date in every row. A value is
+kept as a text in one form (`read_value`), so that a changed declaration loses nothing.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def read_value(kind: FieldType, text: str) -> str:
     """Give a value in the one form in which it is kept: 2.50 is 2.5, on is yes.
 
     Raises:
-        ValueError: it is none of this type; the sentence says what is expected.
+        ValueError: the text is no value of this type; the sentence says what is expected.
     """
     text = text.strip()
     value = _read(kind, text)

@@ -1,4 +1,4 @@
-"""Recognition: who calls, told from their number, and what that means for their call.
+"""Recognition: who calls, by their number, and how their call is treated for it.
 
 Two tables are looked into: the configuration's `customers`, and what PostgreSQL holds (`fsacd customer create`). A
 number that stands in both is the configuration's. Looking up is one dictionary access; nothing here waits for a
@@ -20,18 +20,18 @@ from fsacd.core.rules import SkillLevels
 from fsacd.core.skills import merge
 from fsacd.process.trouble import Trouble
 
-# How many numbers of each of the two tables are kept, where nothing else is said: about 80 MB.
+# The default for how many numbers each of the two tables keeps: about 80 MB.
 LIMIT: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """What is known of a caller by their number; what is left empty changes nothing.
+    """What is known of a caller by their number. Empty fields change nothing.
 
     `priority` None: the queue's own. `skills` are required in addition to the queue's, at the higher of two levels.
-    `agent` is the customer's own agent, whom a queue with sticky routing tries first. `customer_id` is theirs in the
-    database, 0: they are not from there. `main` is the first number of a customer with several, empty where `number` is
-    the first.
+    `agent` is the customer's own agent, whom a queue with sticky routing tries first. `customer_id` is their id in the
+    database; 0: the configuration's customer. `main` is the first number of a customer with several; empty where
+    `number` is the first.
     """
 
     number: str
@@ -46,50 +46,50 @@ class Customer:
 
 
 class Recognition:
-    """The table of customers. A half is replaced whole, so a call sees the old or the new, never a mixture.
+    """Both tables of customers. A table is replaced whole, so a call sees the old or the new one, never a mixture.
 
-    `limit`: how many entries each half keeps. A few that have changed are changed in place, by number.
+    `limit`: how many entries each table keeps. A few changed customers are changed in place, by number.
     """
 
     def __init__(self, configured: Iterable[Customer] = (), *, limit: int = LIMIT, plan: NumberPlan = PLAIN) -> None:
         self.limit = limit
-        # Whether a number is taken for the caller's own of which the dialplan has not said whether it is.
+        # Whether a number is believed to be the caller's own if the dialplan does not say so.
         self.believes_unmarked = True
         # The queues whose agents may see a number that its caller wants hidden.
         self.may_see: frozenset[str] = frozenset()
         self.plan = plan
         self._configured: Mapping[str, Customer] = {}
         self._stored: dict[str, Customer] = {}
-        # So many of the database have no place.
+        # How many numbers of the database have no place.
         self.left_out = 0
         self.replace_configured(configured)
 
     def __len__(self) -> int:
-        """How many entries there are; a number that stands in both halves counts twice."""
+        """How many entries there are; a number that stands in both tables counts twice."""
         return len(self._configured) + len(self._stored)
 
     def replace_configured(self, entries: Iterable[Customer]) -> str:
-        """Take these in the place of the configuration's customers; gives one sentence if not all had a place."""
+        """Replace the configuration's customers by these; gives one sentence if not all had a place."""
         self._configured, refused = _table(entries, self.limit, self.plan.identity)
         return self._sentence(refused, "configuration")
 
     def replace_stored(self, entries: Iterable[Customer]) -> str:
-        """Take these in the place of the database's customers; gives one sentence if not all had a place.
+        """Replace the database's customers by these; gives one sentence if not all had a place.
 
-        200,000 of them take a second or two: a generator may let others run in between, because the new table counts
+        200,000 of them take a second or two. A generator may let others run in between, because the new table is used
         only when it is complete.
         """
         before = self._stored
 
         def identity(number: str) -> str:
-            # What has been read once by the plan is its own identity; to read it again takes a hundred times as long.
+            # An identity is its own identity, so it is kept: reading the number again takes a hundred times as long.
             return number if number in before else self.plan.identity(number)
 
         self._stored, self.left_out = _table(entries, self.limit, identity)
         return self._sentence(self.left_out, "database")
 
     def update_stored(self, numbers: Iterable[str], entries: Iterable[Customer]) -> str:
-        """Take these in the place of whatever the database had by these numbers; a number without an entry is nobody's.
+        """Replace the database's entries of these numbers by these; a number without an entry becomes nobody's.
 
         Gives one sentence if not all had a place.
         """
@@ -107,7 +107,7 @@ class Recognition:
         return self._sentence(self.left_out, "database") if refused else ""
 
     def identity(self, number: str) -> str:
-        """What tells the caller with this number from others, by the plan in force; empty for nobody's."""
+        """The identity of the caller with this number, by the plan in force; empty for nobody's."""
         return self.plan.identity(number)
 
     def troubles(self) -> tuple[Trouble, ...]:
@@ -118,11 +118,11 @@ class Recognition:
         return (Trouble(words, f"{self.left_out} numbers are left out, {self.limit} are kept"),)
 
     def is_configured(self, number: str) -> bool:
-        """Whether the configuration knows a customer by this number; the database's word then means nothing."""
+        """Whether the configuration has a customer with this number; it then goes before the database's."""
         return self.identity(number) in self._configured
 
     def remembered_as(self, key: str) -> str:
-        """Give what the caller with this identity is remembered by: the first number of their customer, else itself."""
+        """Give the key by which this caller is remembered: their customer's first number, else the identity itself."""
         entry = self._of_identity(key)
         return key if entry is None or not entry.main else entry.main
 
@@ -139,7 +139,7 @@ class Recognition:
         Whoever shows a number that is not believed, or wants it hidden, is nobody in particular.
         """
         identity = self.identity(event.number)
-        if identity != plain(event.number):  # else nobody need say it, and this step is on every call's way
+        if identity != plain(event.number):  # else the engine finds it by itself; a copy would slow down every call
             event = replace(event, identity=identity)
         believed = self.believes_unmarked if event.number_believed is None else event.number_believed
         if not believed:

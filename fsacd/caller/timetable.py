@@ -14,23 +14,23 @@ from fsacd.core.events import QueueSetOpen
 from fsacd.runtime import watched
 
 BY: Final = "hours"
-# Somebody may set the wall clock: so often it is looked at again, whatever the next change.
+# Somebody may set the wall clock, so it is looked at this often, whenever the next change is due.
 _RECHECK_S: Final = 60.0
-# The wall clock and the one that sleeps differ a little: a sleep never ends just before the change, again and again.
+# The wall clock and the clock of sleeps differ a little: without this, short sleeps could end just before the change.
 _AT_LEAST_S: Final = 0.01
 
 
 def renamed_hours(told: Mapping[str, bool], renamed: Mapping[str, str]) -> dict[str, bool]:
-    """What was told of queues, by their new names; what one has been told of by its new name stays."""
+    """Give `told` by the queues' new names; what is there under a new name already stays."""
     old = {renamed[queue]: state for queue, state in told.items() if queue in renamed}
     return old | {queue: state for queue, state in told.items() if queue not in renamed}
 
 
 class Timetable:
-    """Tells at the start and at each change of the hours which queues are open.
+    """Posts at the start, and at each change of the hours, which queues are open.
 
     Only changes are told: a queue that somebody opens or closes by hand stays so until its hours change next. A queue
-    without hours is open. `told` is what a timetable before this one has told last.
+    without hours is open. `told` is what an earlier timetable told last.
     """
 
     def __init__(

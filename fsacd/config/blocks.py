@@ -1,4 +1,4 @@
-"""What every block of settings has in common, and how the blocks hang together."""
+"""The base class of blocks of settings, and how blocks contain each other."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Settings(BaseModel):
         populate_by_name=False,
     )
 
-    # What the block expects, for the sentence about something else in its place.
+    # What the block expects, for the error about anything else in its place.
     EXPECTS: ClassVar[str] = "a block of settings"
-    # Written in one line, like {queue: sales}.
+    # Whether the block is written in one line, like {queue: sales}.
     INLINE: ClassVar[bool] = False
-    # Secret → the settings that can give it, the secret itself first.
+    # Secret → the settings by which it can be given, the secret itself first.
     SECRETS: ClassVar[dict[str, tuple[str, ...]]] = {}
     # The secrets that must be given.
     NEEDS: ClassVar[tuple[str, ...]] = ()
@@ -54,7 +54,7 @@ class Settings(BaseModel):
         return value
 
     def written(self) -> str:
-        """Write the block in one line, as it can stand in the file; what is not set is left out."""
+        """Write the block in one line, as it can stand in the file, without the settings that are not set."""
         given = {name: (kind_of(field), getattr(self, name)) for name, field in type(self).model_fields.items()}
         parts = [
             f"{yaml_name(name)}: {kind.show(value)}"
@@ -65,10 +65,10 @@ class Settings(BaseModel):
 
 
 NO_LIST: Final = BeforeValidator(lambda value: () if value is None else value)
-"""For lists: a heading with nothing below it means none."""
+"""For lists: a heading with nothing below it is an empty list."""
 
 NO_NAMES: Final = BeforeValidator(lambda value: {} if value is None else value)
-"""For named blocks: a heading with nothing below it means none."""
+"""For named blocks: a heading with nothing below it has no blocks."""
 
 
 def kind_of(field: FieldInfo) -> Kind | None:
@@ -121,7 +121,7 @@ def _inner_blocks(block: type[Settings]) -> tuple[tuple[str, type[Settings], typ
 def blocks_in(
     block: type[Settings], data: object, loc: Loc = ()
 ) -> Iterator[tuple[Loc, type[Settings], dict[str, Any]]]:
-    """Give every block that the data holds, the outer before the inner; what has the wrong shape is passed over."""
+    """Give every block in the data, the outer before the inner. Data of the wrong shape is passed over."""
     if not isinstance(data, dict):
         return
     yield loc, block, data
@@ -142,7 +142,7 @@ def blocks_in(
 
 
 def places_of(root: type[Settings], setting: str, loc: Loc = ()) -> Iterator[Loc]:
-    """Give the blocks that have a setting of this name, for the hint about one that stands in the wrong block."""
+    """Give the blocks that have a setting of this name, for the hint about a setting in the wrong block."""
     for name, field in settings_of(root).items():
         inner, wrapped = block_of(field.annotation)
         if name == setting:

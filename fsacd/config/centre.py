@@ -51,8 +51,8 @@ class QueueSettings(Settings):
     was: Annotated[tuple[Annotated[str, NAME], ...], BeforeValidator(_names), NO_LIST] = Field(
         default=(),
         max_length=20,
-        description="What it was called before: a name or a list of names. A reload lets its callers keep their "
-        "places, and what was changed by hand holds on; callers whom the dialplan sends to the old name come here.",
+        description="The queue's former name, or a list of names. After a reload its callers keep their places, and "
+        "changes by hand stay in force; callers whom the dialplan sends to a former name come here.",
     )
     strategy: Annotated[Chosen, Plugin("strategy")] = Field(
         default=Chosen(DEFAULT_STRATEGY),
@@ -69,16 +69,16 @@ class QueueSettings(Settings):
     )
     no_agent_no_delay: Annotated[bool, Flag()] = Field(
         default=True,
-        description="Delays of its agents hold only while an agent with a shorter delay is there who could take the "
-        "call: at work, not on a break, with the skills that it requires. Otherwise a caller would wait for nobody.",
+        description="An agent's delay holds only while another with a shorter delay is there who could take the call: "
+        "at work, not on a break, with the skills that it requires. Otherwise the caller would wait for nobody.",
     )
     call_order: Annotated[Chosen | None, Plugin("call order", null=True)] = Field(
         default=None,
-        description="Which of its calls goes first; null: the one of the highest class, then the one that came first.",
+        description="Which of its calls goes first; null: the one of the highest class, then the first to arrive.",
     )
     priority: Annotated[int, Number(-100, 100)] = Field(
         default=0,
-        description="The class of its calls; of all calls that an agent may take the higher class goes first.",
+        description="The priority class of its calls. Of all calls that an agent may take, the highest class is first.",
     )
     required_skills: Levels = Field(
         default={},
@@ -89,7 +89,7 @@ class QueueSettings(Settings):
         default=(),
         max_length=50,
         description="What changes for a call while it waits, like [{after: 20s, lower: {german: 3}}, {after: 1m, "
-        "backup: true}]. Steps add up: all whose time has come hold together.",
+        "backup: true}]. Steps add up: each holds from its time on, together with those before it.",
     )
     sticky: StickySettings | None = Field(
         default=None,
@@ -98,8 +98,8 @@ class QueueSettings(Settings):
     )
     show_withheld: Annotated[bool, Flag()] = Field(
         default=False,
-        description="Show the number of a caller who asks that it be hidden (SIP's Privacy: id), to phones, API and "
-        "history; for lines that may see it, like an emergency line's. For one call the dialplan says so by "
+        description="Show the number of a caller who asks that it be hidden (SIP's Privacy: id) on phones, in the API "
+        "and in history; for queues that may see it, like an emergency line. For one call the dialplan says so by "
         "fsacd_show_withheld=true.",
     )
     agent_display: Annotated[str, Display()] = Field(
@@ -126,12 +126,12 @@ class QueueSettings(Settings):
     )
     not_ready_after: NotReadyAfterSettings = Field(
         default=NotReadyAfterSettings(no_answer=0),
-        description="An agent is not ready any more after so many offers in a row that they did not answer, or of "
-        "each cause its own number: {no_answer: 3, refused: 5, busy: 5, unreachable: 10}; 0: never.",
+        description="After how many offers in a row that they did not answer (RONA) an agent becomes not ready, or a "
+        "number for each cause: {no_answer: 3, refused: 5, busy: 5, unreachable: 10}; 0: never.",
     )
     wrap_up: WrapUpSettings = Field(
         default=WrapUpSettings(),
-        description="After-call work, when an agent gets no call after a talk: 10s, or {time: 10s, ends: by_time}.",
+        description="Wrap-up (ACW), during which an agent gets no call: 10s, or {time: 10s, ends: by_time}.",
     )
     after_talk: AfterTalkSettings = Field(
         default=AfterTalkSettings(),
@@ -143,37 +143,37 @@ class QueueSettings(Settings):
     )
     max_per_number: Annotated[int, Number(0, 200_000)] = Field(
         default=10,
-        description="How many live calls of one number, over all queues, there may be with a call that comes to this "
+        description="How many live calls one number may have, over all queues, including a call that comes to this "
         "one; withheld numbers are not counted. Raise it where many callers show one number, like a company's; 0: any.",
     )
     when_max_per_number: TargetSettings = Field(
         default=TargetSettings(hangup="CALL_REJECTED"),
-        description="Where a call goes whose number has more live calls than that.",
+        description="Where a call goes whose number has more live calls than max_per_number.",
     )
     max_per_source: Annotated[int, Number(0, 200_000)] = Field(
         default=0,
-        description="The same for the network address that a call comes from; of use where callers reach the switch "
-        "directly, for a trunk brings all its calls from one. 0: any.",
+        description="How many live calls may come from one network address, counted in the same way. It is of use "
+        "where callers reach the switch directly, as a trunk brings all its calls from one address. 0: any.",
     )
     when_max_per_source: TargetSettings = Field(
         default=TargetSettings(hangup="CALL_REJECTED"),
-        description="Where a call goes whose address has more live calls than that.",
+        description="Where a call goes whose address has more live calls than max_per_source.",
     )
     abandoned_resume_ms: Annotated[int, Duration("0s", "1h")] = Field(
         default=0,
-        description="Who hangs up while they wait, and calls this queue again within this time from the same number, "
-        "gets their old place back, once. Withheld numbers, and those that are not believed, have none. Not for queues "
-        "where many callers show one number; 0s: nobody does.",
+        description="Callers who hang up while they wait, and call this queue again within this time from the same "
+        "number, get their old place back, once; not so with a withheld number, or one that is not believed. Not for "
+        "queues where many callers show one number; 0s: nobody gets it back.",
     )
     max_wait_ms: Annotated[int | None, Duration("1s", "1d", null=True)] = Field(
-        default=None, description="How long a call may wait; null: as long as it likes."
+        default=None, description="How long a call may wait; null: without a limit."
     )
     when_max_wait: TargetSettings = Field(
         default=TargetSettings(hangup="NO_USER_RESPONSE"),
-        description="Where a call goes that has waited as long as it may.",
+        description="Where a call goes that has waited for max_wait.",
     )
     hours: Annotated[str | None, NAME_OR_NULL] = Field(
-        default=None, description="Its opening hours, one of those under 'hours'; null: always open."
+        default=None, description="Its opening hours, by a name under 'hours'; null: always open."
     )
     when_closed: OverflowSettings | None = Field(
         default=None,
@@ -185,8 +185,8 @@ class QueueSettings(Settings):
     )
     when_nobody_ready: OverflowSettings | None = Field(
         default=None,
-        description="Where calls go while every agent of the queue is away, on a break, or has asked for one; null: "
-        "they wait.",
+        description="Where calls go while every agent of the queue is logged out, on a break, or has asked for one; "
+        "null: they wait.",
     )
     when_estimated_wait: EstimatedWaitSettings | None = Field(
         default=None,
@@ -195,19 +195,19 @@ class QueueSettings(Settings):
     )
     expected_handling_ms: Annotated[int, Duration("1s", "1d")] = Field(
         default=180_000,
-        description="Talk and wrap-up of one call, for the estimated wait until enough calls have been measured.",
+        description="Handle time (AHT: talk and wrap-up) for the estimated wait until enough calls have been measured.",
     )
     service_level_ms: Annotated[int, Duration("1s", "1h")] = Field(
-        default=20_000, description="A call answered within this time counts for the service level."
+        default=20_000, description="The service level counts calls that are answered within this time."
     )
     short_abandon_ms: Annotated[int, Duration("0s", "10m")] = Field(
-        default=5_000, description="A caller who hangs up before this time is counted apart: they hardly waited."
+        default=5_000, description="A caller who hangs up before this time is counted apart, as a short abandon."
     )
 
     def over(self, defaults: QueueSettings) -> QueueSettings:
         """Give these settings with the defaults in the place of those that are not set.
 
-        `hold_back` and `not_ready_after` go one by one.
+        Of `hold_back` and `not_ready_after`, each cause is merged by itself.
         """
         merged = {name: getattr(self, name) for name in self.model_fields_set}
         if "hold_back" in merged:
@@ -280,11 +280,11 @@ class ServiceSettings(Settings):
     )
     delay_ms: Annotated[int, Duration("0s", "1d")] = Field(
         default=0,
-        description="The agent helps the queue only with calls that have waited this long; see the queue's "
+        description="The agent takes only calls of the queue that have waited this long; see the queue's "
         "no_agent_no_delay.",
     )
     backup: Annotated[bool, Flag()] = Field(
-        default=False, description="The agent helps only with calls that a step has opened to the backup."
+        default=False, description="The agent is backup: they take only calls that a step has opened to the backup."
     )
     weight: Annotated[int, Number(1, 100)] = Field(
         default=1, description="The agent's share of the calls, for strategies that give shares."
@@ -302,7 +302,7 @@ class ServiceSettings(Settings):
 
 
 def _queues_of_agent(value: object) -> object:
-    """Turn the list [support, sales] into {support: , sales: }, each with rank 1."""
+    """Turn the list [support, sales] into the blocks {support: , sales: }, each with rank 1."""
     if not isinstance(value, list | tuple):
         return value
     seen: dict[str, Any] = {}
@@ -328,7 +328,7 @@ class AgentSettings(Settings):
     allowed_contacts: Annotated[tuple[Annotated[str, AllowedContact()], ...], NO_LIST] = Field(
         default=(),
         max_length=50,
-        description="Where the agent may be rung, too, who logs in elsewhere; as allowed_contacts for all.",
+        description="Other contacts at which this agent may log in and be rung, written as in allowed_contacts.",
     )
     switch: Annotated[str | None, NAME_OR_NULL] = Field(
         default=None, description="The switch that rings the agent; needed only where there are several."
@@ -356,7 +356,7 @@ class AgentSettings(Settings):
     )
     wrap_up: WrapUpSettings | None = Field(
         default=None,
-        description="This agent's after-call work in the place of the queue's: 30s, or {ends: by_agent}; null: as the "
+        description="This agent's wrap-up (ACW) in the place of the queue's: 30s, or {ends: by_agent}; null: as the "
         "queue says.",
     )
     hold_back: OwnHoldBackSettings = Field(
@@ -365,7 +365,7 @@ class AgentSettings(Settings):
     )
     not_ready_after: NotReadyAfterSettings | None = Field(
         default=None,
-        description="After how many offers in a row that came to nothing this agent is not ready any more, as for "
+        description="After how many offers in a row that came to nothing this agent becomes not ready, written as for "
         "queues; null: as the queue says.",
     )
     login_at_start: Annotated[bool, Flag()] = Field(

@@ -1,4 +1,4 @@
-"""`fsacd check FILE`: everything that is wrong with a configuration, or a few lines about what it says."""
+"""`fsacd check FILE`: everything that is wrong with a configuration, or a summary of it in a few lines."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def check(
     installed: Iterable[Path] = (),
     beforehand: Callable[[Config], Iterable[str]] = lambda _config: (),
 ) -> tuple[int, str]:
-    """Check a file for the command line; with it what is installed on a switch of this machine, in these directories.
+    """Check a file for the command line, and what is `installed` for a switch on this machine, in these directories.
 
-    `beforehand` says what a reload of it would do to those who are there.
+    `beforehand` says what a reload of the file would do to calls and agents.
 
     Returns:
         The exit code (0 good, 2 wrong) and what to print: one line for each problem, or a summary.
@@ -49,7 +49,7 @@ def check(
 
 
 def summary(config: Config) -> str:
-    """Say in a few sentences what a configuration describes; no secret is in it."""
+    """Say in a few sentences what a configuration describes, without secrets."""
     switches = ", ".join(f"{name} at {switch.host}:{switch.port}" for name, switch in config.switches.items())
     customers = f", {_count(len(config.customers), 'customer')}" if config.customers else ""
     return (
@@ -61,7 +61,7 @@ def summary(config: Config) -> str:
 
 
 def notes(config: Config) -> Iterator[str]:
-    """Say what is allowed but seldom meant."""
+    """Say which settings are allowed but are probably mistakes."""
     served = {queue for agent in config.agents.values() for queue in agent.queues}
     unserved = [name for name in config.queues if name not in served]
     if unserved:
@@ -86,7 +86,7 @@ def notes(config: Config) -> Iterator[str]:
 
 
 def _required_at_last(queue: QueueSettings) -> dict[str, int]:
-    """Give what a call requires when every step has been taken."""
+    """Give the skills that a call requires when every step has been taken."""
     required = dict(queue.required_skills)
     for step in queue.steps:
         required = {

@@ -1,4 +1,4 @@
-"""What concerns more than one setting: names that must exist, overflows that must end, and what is not safe."""
+"""Checks of more than one setting: names must exist, overflows must end, and the whole must be safe."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _KNOWN_DIGESTS: Final = frozenset(hashlib.sha256(known.encode()).hexdigest() for
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names that the file gives, those of broken blocks too: a queue with a bad setting is still there.
+    """The names that the file gives, also those of broken blocks: a queue with a bad setting still exists.
 
-    None is for names that cannot be told, because what should hold them is something else.
+    None stands for names that are unknown, because the block that should hold them has the wrong shape.
     """
 
     switches: AbstractSet[str] | None
@@ -40,7 +40,7 @@ class Names:
 
 
 def check_config(config: Config, names: Names) -> Iterator[Complaint]:
-    """Complain of everything that no setting by itself can know."""
+    """Complain of everything that concerns more than one setting."""
     if names.switches is not None and not names.switches:
         yield Complaint(
             ("switches",), "missing; at least one switch is needed, like {fs1: {password_file: switch.password}}"
@@ -73,7 +73,7 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
 
 
 def _former_names(config: Config, names: Names) -> Iterator[Complaint]:
-    """One queue alone takes over from a queue that is no more."""
+    """Complain of former names of queues: only one queue may take over from a queue, and only from a removed one."""
     if config.defaults.was:
         yield Complaint(("defaults", "was"), "each queue has names of its own; write it under the queue", at_key=True)
     seen: dict[str, str] = {}
@@ -170,13 +170,13 @@ def _store(config: Config) -> Iterator[Complaint]:
 
 
 def _is_dsn(text: str) -> bool:
-    # Loaded only when there is a store: `fsacd check` should not wait for a database library it does not need.
+    # The database library is loaded only when there is a store, so that `fsacd check` need not wait for it.
     from psycopg import ProgrammingError  # noqa: PLC0415 - see above
     from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - see above
 
     try:
         parts = conninfo_to_dict(text)
-    except ProgrammingError:  # its words may quote the password
+    except ProgrammingError:  # the library's message may quote the password
         return False
     # Where a password in a URL has an '@' or a '/' in it, a piece of it is taken for the host or the port.
     host, ports = str(parts.get("host", "")), str(parts.get("port", ""))
@@ -199,14 +199,14 @@ def _agent(config: Config, names: Names, agent_id: str) -> Iterator[Complaint]:
 
 
 def _shared_phones(config: Config) -> Iterator[Complaint]:
-    """One phone is one agent's: 1001 and 1001@DOMAIN are the same where DOMAIN is that of all."""
+    """Complain of two agents at one phone: 1001 and 1001@DOMAIN are the same where DOMAIN is the default domain."""
     seen: dict[tuple[str, str], str] = {}
     for agent_id in config.agents:
         user, _, domain = agent_id.partition("@")
         first = seen.setdefault((user, (domain or config.agent_domain or "").lower()), agent_id)
         if first != agent_id:
             yield Complaint(
-                ("agents", agent_id), f"the phone that authenticates so is that of agent {shown(first)}", at_key=True
+                ("agents", agent_id), f"the phone with this SIP user is that of agent {shown(first)}", at_key=True
             )
 
 

@@ -39,7 +39,7 @@ class CallerNumber(Kind):
 
 
 class CustomerSettings(Settings):
-    """What becomes of a customer's calls. What the dialplan says of a call goes before it."""
+    """How a customer's calls are treated. What the dialplan says of a call goes before these settings."""
 
     INLINE = True
     EXPECTS = "a block of settings like {priority: 2, head_start: 60s}"
@@ -48,10 +48,10 @@ class CustomerSettings(Settings):
         default=None, description="The class of the customer's calls; null: the queue's."
     )
     head_start_ms: Annotated[int, Duration("0s", "1d")] = Field(
-        default=0, description="The customer's calls count as having come so much earlier."
+        default=0, description="The customer's calls count as if they had arrived this much earlier."
     )
     skills: Levels = Field(
-        default={}, max_length=32, description="What the customer's calls require besides, {french: 3}."
+        default={}, max_length=32, description="Skills that the customer's calls require in addition, {french: 3}."
     )
     agent: Annotated[str | None, AGENT_OR_NULL] = Field(
         default=None,
@@ -74,7 +74,7 @@ class CustomerSettings(Settings):
 
 
 def check_numbers(customers: dict[str, CustomerSettings], loc: Loc, plan: NumberPlan) -> Iterator[Complaint]:
-    """Complain of numbers that are the same but for the way they are written, and of such as are nobody's."""
+    """Complain of numbers that differ only in the way they are written, and of numbers that are nobody's."""
     seen: dict[str, str] = {}
     for number in customers:
         identity = plan.identity(number)

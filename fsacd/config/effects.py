@@ -1,4 +1,4 @@
-"""What a changed configuration would do to those who are here: said before it is done."""
+"""What a changed configuration would do to present calls and agents, told before it is done."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _NAMED: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Sentences, each about one queue or about agents; `throws_out`: those about callers who have no place to go."""
+    """Sentences about queues and agents; `throws_out` are those about callers who would have nowhere to go."""
 
     told: tuple[str, ...] = ()
     throws_out: tuple[str, ...] = ()
 
 
 def effects(rules: Rules, calls: Iterable[tuple[str, str]], agents: Mapping[str, str]) -> Effects:
-    """What these rules do to calls (queue and state of each) and to agents (state by id)."""
+    """What these rules would do to calls (queue and state of each) and to agents (state by id)."""
     waiting, talking = Counter[str](), Counter[str]()
     for queue, state in calls:
         (talking if state == _TALKING else waiting)[queue] += 1
@@ -54,9 +54,9 @@ def _agents(rules: Rules, agents: Mapping[str, str]) -> Iterable[str]:
     at_once = [one for one, state in gone.items() if state != _AT_HOME and state not in _WITH_A_CALLER]
     later = [one for one, state in gone.items() if state in _WITH_A_CALLER]
     if at_once:
-        yield f"no agents any more, and logged out at once: {_some(at_once)}"
+        yield f"removed agents, logged out at once: {_some(at_once)}"
     if later:
-        yield f"no agents any more, and logged out when their callers are served: {_some(later)}"
+        yield f"removed agents, logged out when their callers are served: {_some(later)}"
 
 
 def _goes(count: int, target: Target) -> str:

@@ -65,12 +65,12 @@ CAUSES: Final = frozenset(
 
 
 def contact_is_safe(contact: str) -> bool:
-    """Say whether a contact is one that a configuration may name: phones and how they are called, and nothing more."""
+    """Say whether a configuration may name this contact: it holds phones and how they are called, and nothing else."""
     return contacts.read(contact) is not None
 
 
 def contact_is_usable(contact: str) -> bool:
-    """Say whether a contact that was made for an agent's id leads to phones; the id may bring a second domain along."""
+    """Say whether a contact made from a template and an agent's id leads to phones: the id may add a second domain."""
     found = contacts.read(contact)
     return found is not None and all(phone.endpoint.count("@") < 2 for phone in found.phones)  # noqa: PLR2004
 
@@ -153,7 +153,7 @@ class AllowedContact(Kind):
 
     @override
     def read(self, text: str) -> str:
-        # Without its kind an address could be anything that can be dialled.
+        # Without its kind (like user/), an address could be anything that can be dialled.
         if "*" in text.partition("/")[0] or not is_one_phone(text.replace("{agent}", "1001")):
             raise wrong(f"expected {_ONE_PHONE_SAYS}, perhaps with a * in an address; got {shown(text)}")
         return text

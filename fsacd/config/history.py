@@ -1,4 +1,4 @@
-"""The settings of the database that keeps the history, and of what waits for it."""
+"""The settings of the database that keeps the history, and of the spool of rows that wait for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SpoolSettings(Settings):
     )
     limit: Annotated[int, Size("1MB", "1000GB")] = Field(
         default=256_000_000,
-        description="How large it may grow; beyond, new rows are dropped and counted. Half of it is for explanations.",
+        description="How large it may grow; beyond that, new rows are dropped and counted. Half is for explanations.",
     )
 
 
@@ -31,10 +31,10 @@ Kept = Annotated[int | None, Duration("1d", "36500d", null=True)]
 class KeepSettings(Settings):
     """How long history is kept; what is older is deleted, a little at a time."""
 
-    calls_ms: Kept = Field(default=400 * DAY_MS, description="Finished calls and their offers; null: for ever.")
-    decisions_ms: Kept = Field(default=30 * DAY_MS, description="Explained decisions, the largest part by far.")
-    changes_ms: Kept = Field(default=400 * DAY_MS, description="What somebody changed by hand.")
-    agent_states_ms: Kept = Field(default=90 * DAY_MS, description="When each agent was in which state.")
+    calls_ms: Kept = Field(default=400 * DAY_MS, description="Finished calls and their offers; null: kept for ever.")
+    decisions_ms: Kept = Field(default=30 * DAY_MS, description="Explained decisions, by far the largest part.")
+    changes_ms: Kept = Field(default=400 * DAY_MS, description="Changes by hand.")
+    agent_states_ms: Kept = Field(default=90 * DAY_MS, description="The intervals that agents spent in each state.")
 
 
 class StoreSettings(Settings):
@@ -62,7 +62,7 @@ class StoreSettings(Settings):
         default=500, description="How many rows go into one transaction at most."
     )
     retry_min_ms: Annotated[int, Duration("10ms", "1m")] = Field(
-        default=200, description="The wait before the first try again."
+        default=200, description="The wait before the first retry."
     )
     retry_max_ms: Annotated[int, Duration("100ms", "10m")] = Field(
         default=30_000, description="The longest wait between two tries."

@@ -151,22 +151,22 @@ class HoursSettings(Settings):
     """Opening hours."""
 
     zone: Annotated[ZoneInfo | None, Zone()] = Field(
-        default=None, description="The time zone in which the times are meant; it must be given."
+        default=None, description="The time zone of the times; it must be given."
     )
     open: Annotated[dict[Annotated[str, Days()], Spans], NO_NAMES] = Field(
         default={},
         max_length=7,
-        description="When it is open: {mon-fri: 08:00-18:00, sat: [09:00-12:00, 13:00-15:00]}.",
+        description="Opening hours by days of the week: {mon-fri: 08:00-18:00, sat: [09:00-12:00, 13:00-15:00]}.",
     )
     closed_on: Annotated[tuple[Annotated[date, Date()], ...], NO_LIST] = Field(
-        default=(), max_length=1_000, description="Dates when it is closed all day: [2026-12-25, 2027-01-01]."
+        default=(), max_length=1_000, description="Dates that are closed all day: [2026-12-25, 2027-01-01]."
     )
     open_on: Annotated[dict[Annotated[date, Date()], Spans], NO_NAMES] = Field(
         default={}, max_length=1_000, description="Dates with hours of their own: {2026-12-24: 08:00-12:00}."
     )
 
     def ever_open(self) -> bool:
-        """Say whether there is any span."""
+        """Say whether there is any open span at all."""
         return any(self.open.values()) or any(self.open_on.values())
 
     def hours(self) -> Hours:

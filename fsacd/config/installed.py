@@ -1,6 +1,6 @@
-"""What must be installed on a switch: which version of the dialplan, which rights; and what a look at its files tells.
+"""What must be installed on a switch (the version of the dialplan, the rights), and a check of the switch's files.
 
-The link finds out by itself what is in force (`fsacd.esl.terms`); this is for `fsacd check`, which asks no switch.
+The link asks the switch what is in force (`fsacd.esl.terms`); this is for `fsacd check`, which asks no switch.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-# The version that freeswitch/dialplan/fsacd.xml gives itself; one that says none is the first.
+# The version in freeswitch/dialplan/fsacd.xml; a dialplan without a version is the first one.
 DIALPLAN_VERSION: Final = 3
 FIRST_VERSION: Final = 1
-# What freeswitch/directory/fsacd_link.xml allows. FreeSWITCH repeats both lists in its answer to the login, which it
-# cuts at 511 bytes; cut, the answer has no end, and the login hangs.
+# What freeswitch/directory/fsacd_link.xml allows. FreeSWITCH repeats both lists in its answer to the login, and cuts
+# this at 511 bytes. An answer that is cut has no end, so the login would hang.
 EVENTS: Final = (
     "BACKGROUND_JOB",
     "CHANNEL_CREATE",
@@ -52,7 +52,7 @@ COMMANDS: Final = (
     "sofia_contact",
     "uptime",
 )
-# What everybody knows: the passwords of FreeSWITCH's own configuration and of the files that come with fsacd.
+# Passwords that everybody knows, from FreeSWITCH's own configuration and from the files that come with fsacd.
 KNOWN_PASSWORDS: Final = ("ClueCon", "REPLACE-THIS-PASSWORD")
 # Where FreeSWITCH's configuration is, by its packages and by its own installation.
 PLACES: Final = (
@@ -72,13 +72,13 @@ _FILES_WITH_PASSWORDS: Final = (
 
 
 def version_of(dialplan: str) -> int:
-    """The version that the text of a dialplan gives itself."""
+    """The version that stands in a dialplan's text."""
     found = _VERSION.search(dialplan)
     return int(found[1]) if found else FIRST_VERSION
 
 
 def too_old(version: int) -> str:
-    """The sentence about an older dialplan; nothing about one that is new enough."""
+    """The sentence about a dialplan that is too old; empty for one that is new enough."""
     if version >= DIALPLAN_VERSION:
         return ""
     return (
@@ -88,7 +88,7 @@ def too_old(version: int) -> str:
 
 
 def notes_on_installed(places: Iterable[Path]) -> Iterator[str]:
-    """What is wrong with what is installed, as far as the files may be read. What is not there is not complained of."""
+    """What is wrong with the installed files, as far as they may be read. A missing file is no problem."""
     for place in places:
         yield from _dialplan(place / "dialplan" / "fsacd.xml")
         yield from _rights(place / "directory" / "default" / "fsacd_link.xml")

@@ -1,4 +1,4 @@
-"""The settings of the journal, by which a restarted daemon goes on where the last one stopped."""
+"""The settings of the journal, from which a restarted daemon goes on where the last one stopped."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class JournalSettings(Settings):
     )
     snapshot_entries: Annotated[int, Number(100, 10_000_000)] = Field(
         default=20_000,
-        description="After so many entries everything is written down anew, and what was before is removed; a restart "
-        "has no more than so many to go through, 10,000 or more a second.",
+        description="After this many entries a snapshot is written and older entries are removed, so that a restart "
+        "has no more than these to replay, 10,000 or more a second.",
     )
     snapshot_interval_ms: Annotated[int, Duration("15s", "1d")] = Field(
-        default=300_000, description="The same after so long, if anything has happened."
+        default=300_000, description="A snapshot is also written after this long, if anything has happened."
     )

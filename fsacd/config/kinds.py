@@ -31,7 +31,7 @@ _FALSE: Final = frozenset({"false", "no", "off"})
 _SIZE: Final = re.compile(r"([0-9]{1,9})(kB|MB|GB)")
 _SIZE_UNITS: Final = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 _NUMBER_DIGITS: Final = 18
-# A word, a path, or an IPv4 address: nothing that some reader of YAML takes for a number, a time or a flag.
+# A word, a path or an IPv4 address, which no reader of YAML takes for a number, a time or a flag.
 _PLAIN: Final = re.compile(r"[A-Za-z/][A-Za-z0-9_./:-]*|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+(?::[0-9]+)?")
 
 
@@ -71,7 +71,7 @@ class Kind(ABC):
 
     @property
     def limits(self) -> str:
-        """Say what bounds the value, for the reference; empty when `expects` says it all."""
+        """Say the value's limits, for the reference; empty when `expects` says them."""
         return ""
 
     @abstractmethod
@@ -100,7 +100,7 @@ class Kind(ABC):
 
 
 def quoted(text: str) -> str:
-    """Quote a text for YAML where its plain form could be taken for something else."""
+    """Quote a text for YAML where its plain form could be read as another type."""
     if _PLAIN.fullmatch(text) and text.lower() not in {*_TRUE, *_FALSE, "null"}:
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -259,7 +259,7 @@ class Choice(Kind):
 
 @dataclass(frozen=True)
 class Word(Kind):
-    """A text of a stated form: `pattern` must match the whole, `says` tells an operator what is allowed."""
+    """A text of one form: `pattern` must match the whole text, and `says` tells an operator what is allowed."""
 
     pattern: str
     says: str
@@ -308,7 +308,7 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class Secret(Kind):
-    """A secret: no sentence ever repeats it, and what is kept does not show itself."""
+    """A secret: no error repeats it, and the value that is kept does not print it."""
 
     says: str
     longest: int = 256

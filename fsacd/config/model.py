@@ -1,7 +1,7 @@
 """The configuration as a model: every setting with its default, its limits and its description.
 
 The names in the file are the fields' names without `_ms`: durations are written with a unit there, and kept as
-milliseconds here. What concerns more than one setting is checked in `checks`.
+milliseconds here. Checks of more than one setting are in `checks`.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class Config(Settings):
     )
     lease_ms: Annotated[int, Duration("15s", "1h")] = Field(
         default=60_000,
-        description="How long callers go on waiting when the daemon is gone, before they take the dialplan's fallback.",
+        description="How long callers go on waiting while no daemon runs, before they take the dialplan's fallback.",
     )
     stop_ring_ms: Annotated[int, Duration("0s", "10s")] = Field(
         default=0,
-        description="When fsacd is stopped, how long phones that ring may go on ringing for an answer; 0s: not at all. "
-        "Its callers wait for the next daemon in any case.",
+        description="How long ringing phones may go on ringing for an answer when fsacd is stopped; 0s: not at all. "
+        "Waiting callers wait for the next daemon in any case.",
     )
     api: ApiSettings = Field(default=ApiSettings(), description="The HTTP API, the metrics and the health pages.")
     store: StoreSettings | None = Field(
@@ -69,7 +69,7 @@ class Config(Settings):
     skills: Annotated[tuple[Annotated[str, NAME], ...], NO_LIST] = Field(
         default=(),
         max_length=1_000,
-        description="The skills there are; when given, any other skill is taken for a slip of the pen.",
+        description="The skills that there are; when given, any other skill in this file is an error.",
     )
     strategy_path: Annotated[tuple[Annotated[str, FILE], ...], NO_LIST] = Field(
         default=(),
@@ -81,7 +81,7 @@ class Config(Settings):
         default={}, max_length=1_000, description="Opening hours, each by a name that queues use in their 'hours'."
     )
     defaults: QueueSettings = Field(
-        default=QueueSettings(), description="What holds for every queue that does not say otherwise."
+        default=QueueSettings(), description="The settings of every queue that does not set its own."
     )
     queues: Annotated[dict[Annotated[str, NAME], QueueSettings], NO_NAMES] = Field(
         default={},
@@ -90,7 +90,7 @@ class Config(Settings):
     )
     when_queue_removed: TargetSettings | None = Field(
         default=None,
-        description="Where the callers go whose queue a reload takes away, and no other queue has as 'was': {queue: "
+        description="Where callers go when a reload removes their queue and no other queue names it in 'was': {queue: "
         "NAME}, {extension: NUMBER} or {hangup: CAUSE}; null: while callers wait there, such a reload is refused.",
     )
     agent_contact: Annotated[str, Contact(template=True)] = Field(
@@ -100,55 +100,55 @@ class Config(Settings):
     allowed_contacts: Annotated[tuple[Annotated[str, AllowedContact()], ...], NO_LIST] = Field(
         default=(),
         max_length=1_000,
-        description="Where agents may be rung who log in elsewhere than at the configured contact of an agent; "
-        "nobody, whatever their role, can have them rung anywhere else. * stands for letters, digits, '_', '.' and "
-        "'-', {agent} for the id: [user/desk*, \"user/{agent}@home.example.com\"]. A * behind sofia/gateway/ is any "
-        "number that costs money.",
+        description="Contacts at which agents may be rung when they log in elsewhere than at an agent's configured "
+        "contact; no role can have them rung anywhere else. * stands for letters, digits, '_', '.' and '-', {agent} "
+        'for the id: [user/desk*, "user/{agent}@home.example.com"]. A * behind sofia/gateway/ allows any number, '
+        "also those that cost money.",
     )
     one_phone_refuses: Annotated[str, Choice(("others_ring_on", "ends_ring"))] = Field(
         default="others_ring_on",
-        description="What it means that one of several phones of an agent refuses or is busy, be they devices of one "
-        "user or phones of one contact. others_ring_on: the agent has refused when all have; ends_ring: at once.",
+        description="What happens when one of several phones of an agent (devices of one user, phones of one contact) "
+        "refuses or is busy. others_ring_on: the agent has refused when all have; ends_ring: at once.",
     )
     follow_diversions: Annotated[str | None, Contact(template=True, placeholder="{number}", null=True)] = Field(
         default=None,
-        description="Where a ring goes on, once, when the agent's only phone diverts it (SIP 302): a contact in which "
-        "{number} stands for the number that the phone names, like sofia/gateway/pstn/{number}; the phone chooses what "
-        "is dialled there. [confirm_key=1] before it keeps callers off a private voicemail. null: a diversion counts "
+        description="The contact that is rung, once, when the agent's only phone diverts a ring (SIP 302). {number} "
+        "stands for the number that the phone names, like sofia/gateway/pstn/{number}, so the phone chooses what is "
+        "dialled there. [confirm_key=1] before it keeps callers off a private voicemail. null: a diversion counts "
         "as refused.",
     )
     agent_domain: Annotated[str | None, DOMAIN] = Field(
         default=None,
-        description="The domain of FreeSWITCH's directory that the agents' phones authenticate in, for ids without "
-        "one; a phone of another domain is not that agent's. null: the one that the agent's contact names, else the "
+        description="The domain of FreeSWITCH's directory in which the phones of agents authenticate whose id has no "
+        "domain; a phone of another domain is not that agent's. null: the domain in the agent's contact, else the "
         "switch's own (its global variable domain).",
     )
     agents: Annotated[dict[Annotated[str, AGENT], AgentSettings], NO_NAMES] = Field(
         default={},
         max_length=50_000,
-        description="The agents, each by their id: the SIP user that their phone authenticates as, where there are "
-        "several domains with the domain, like 1001@pbx.example.com.",
+        description="The agents, each by their id: the SIP user that their phone authenticates as, with the domain "
+        "where there are several, like 1001@pbx.example.com.",
     )
     customers: Annotated[dict[Annotated[str, CallerNumber()], CustomerSettings], NO_NAMES] = Field(
         default={},
         max_length=10_000,
-        description="Customers, each by their number (spaces and dashes in it mean nothing); more of them, and such as "
-        "come and go, are kept in the database: `fsacd customer create`.",
+        description="Customers, each by their number (spaces and dashes do not matter). Many customers, or customers "
+        "who change often, are better kept in the database: `fsacd customer create`.",
     )
     customer_fields: Annotated[dict[Annotated[str, NAME], OwnFieldSettings], NO_NAMES] = Field(
         default={},
         max_length=100,
-        description="What customers in the database have beside name, numbers and treatment, each by a name of your "
-        "choice: {contract: text, since: date}. What is taken out here is shown no more, and stays in the database.",
+        description="Own fields of customers in the database, beside name, numbers and treatment, each by a name of "
+        "your choice: {contract: text, since: date}. A field removed here is not shown, but stays in the database.",
     )
     believe_numbers: Annotated[str, Choice(("always", "when_marked"))] = Field(
         default="always",
-        description="Whether a caller's number is taken for their own where the dialplan does not say so by "
+        description="Whether a number is believed to be the caller's own where the dialplan does not say so by "
         "fsacd_number_believed. Anybody can claim any number, unless a trunk or a password vouches for it: with "
-        "when_marked nobody is recognised by a number that is not marked.",
+        "when_marked, nobody is recognised by an unmarked number.",
     )
     number_plan: NumberPlanSettings = Field(
-        default=NumberPlanSettings(), description="How callers' numbers are read, and which of them are nobody's."
+        default=NumberPlanSettings(), description="How callers' numbers are compared, and which of them are nobody's."
     )
     allow_acting_for_others: Annotated[bool, Flag()] = Field(
         default=True, description="Let an agent use a feature code for another agent who has a PIN, by that PIN."
@@ -204,11 +204,11 @@ class Config(Settings):
         return tuple(settings.customer(number) for number, settings in self.customers.items())
 
     def own_fields(self) -> OwnFields:
-        """Give the fields that customers have beside ours."""
+        """Give the own fields of customers."""
         return {name: FieldType(field.type) for name, field in self.customer_fields.items()}
 
     def rules(self) -> Rules:
-        """Give everything that the engine is told by this configuration."""
+        """Give this configuration's rules for the engine."""
         return Rules(
             queues=MappingProxyType({name: self.queue_rules(name) for name in self.queues}),
             agents=MappingProxyType({agent_id: self.agent_rules(agent_id) for agent_id in self.agents}),

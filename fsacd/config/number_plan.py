@@ -1,4 +1,4 @@
-"""The number plan: how callers' numbers are read."""
+"""The settings of the number plan: how callers' numbers are compared."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ class Country(Kind):
 
 
 class NumberPlanSettings(Settings):
-    """How callers' numbers are read, and which of them are nobody's."""
+    """How callers' numbers are compared, and which of them are nobody's."""
 
     country: Annotated[str | None, Country()] = Field(
         default=None,
-        description="Where the switches are, like DE: numbers are then compared by meaning, +49 30 123456 with "
-        "004930123456, 4930123456 and 030123456, for customers, last agents, limits and erasing; null: by digits.",
+        description="The country of the switches, like DE. Then +49 30 123456, 004930123456, 4930123456 and 030123456 "
+        "are one number, for customers, last agents, limits and erasing; null: numbers are compared by digits.",
     )
     international_prefix: Annotated[str | None, _PREFIX] = Field(
         default=None,
-        description="What stands before a number of another country where no plus does; null: as usual in the country.",
+        description="The prefix before a number of another country without a plus; null: as usual in the country.",
     )
     trunk_prefix: Annotated[str | None, _PREFIX] = Field(
         default=None,
-        description="What stands before a number of the country itself where its code does not; null: as usual there.",
+        description="The prefix before a number of the country itself without its code; null: as usual in the country.",
     )
     withheld: Annotated[tuple[Annotated[str, _SHOWN], ...], NO_LIST] = Field(
         default=WITHHELD,
         max_length=100,
-        description="What is shown in the place of a number that is withheld or not known, in any letters. Who shows "
-        "it, no number, or noughts alone is nobody in particular: not recognised, not counted, not remembered.",
+        description="What is shown for a number that is withheld or unknown, in upper or lower case. A caller who "
+        "shows this, no number, or only zeros is not recognised, not counted and not remembered.",
     )
 
     def plan(self) -> NumberPlan:

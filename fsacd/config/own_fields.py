@@ -13,14 +13,14 @@ from fsacd.config.blocks import Settings
 from fsacd.config.kinds import Choice
 from fsacd.config.problems import Complaint, Loc
 
-# The columns of a table of customers that are not own fields: a heading could not tell them apart.
+# The built-in columns of a table of customers. An own field of the same name could not be told from them.
 RESERVED: Final = frozenset(
     ("id", "customer", "number", "numbers", "name", "priority", "head_start", "skills", "agent", "language", "own")
 )
 
 
 class OwnFieldSettings(Settings):
-    """One field that customers have."""
+    """One own field of customers."""
 
     INLINE = True
     EXPECTS = "a type (text, number, date or flag), or a block of settings like {type: date}"

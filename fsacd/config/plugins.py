@@ -1,4 +1,4 @@
-"""The plugins that a queue names, with their parameters, as far as the configuration must know them."""
+"""The settings that name a queue's plugins, with their parameters."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Catalogue(Protocol):
     def read_parameters(self, kind: PluginKind, name: str, raw: Mapping[str, object]) -> Parameters:
         """The parameters as the plugin takes them, from the texts of the file.
 
-        Raises an exception whose text is one sentence, whose `parameter` names the wrong one, None for the whole, and
-        whose `inner` is the entry in it, if it is a list or a map.
+        Raises an exception whose text is one sentence. Its `parameter` names the wrong parameter (None: the plugin as a
+        whole), and its `inner` the wrong entry of a list or a map.
         """
         ...
 
 
-# Reads the plugins of these directories and all others that there are; gives a sentence for each that is refused.
+# Reads the plugins of these directories and all installed ones; gives a sentence for each that is refused.
 Loader = Callable[[Sequence[Path]], tuple[Catalogue, Sequence[object]]]
 
 DEFAULT_STRATEGY: Final = "longest_idle"
@@ -93,7 +93,7 @@ class Plugin(Kind):
     def _known(
         self, chosen: Chosen, raw: Mapping[str, object], catalogue: Catalogue | None, loc: tuple[str, ...]
     ) -> Chosen:
-        if catalogue is None:  # settings made in a program, which knows what it names
+        if catalogue is None:  # settings made by a program, which checks the names itself
             return chosen
         names = catalogue.names(self.kind)
         if chosen.name not in names:
@@ -111,7 +111,7 @@ class Plugin(Kind):
 
 
 def _at(loc: tuple[str | int, ...], text: str) -> Exception:
-    """Make the error of something inside the value: pydantic puts this path behind the value's own."""
+    """Make the error of a part of the value: pydantic appends this path to the value's own."""
     if not loc:
         return wrong(text)
     return ValidationError.from_exception_data("plugin", [InitErrorDetails(type=wrong(text), loc=loc, input=None)])

@@ -43,7 +43,7 @@ class ConfigErrors(Exception):  # noqa: N818 - it holds several problems, and it
 class Complaint:
     """A problem that knows its path but not yet its place in the file.
 
-    `of_whole` is for what a block lacks: it says nothing new when something in the block is wrong already.
+    `of_whole` is set where a block lacks something: it is not worth telling when a setting in the block is wrong, too.
     """
 
     loc: Loc

@@ -1,4 +1,4 @@
-"""What concerns more than one setting of a queue: names that must exist, and overflows that must end."""
+"""Checks of more than one setting of a queue: names must exist, and overflows must end."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fsacd.config.routing import StepSettings
 from fsacd.config.targets import OverflowSettings, TargetSettings
 from fsacd.process.quoting import did_you_mean, shown
 
-# Overflows that a condition brings about, which need not be there.
+# The overflows on a condition; each is optional.
 _CONDITIONS = ("when_closed", "when_nobody_logged_in", "when_nobody_ready", "when_estimated_wait")
 
 
 def unknown(
     loc: Loc, kind: str, name: str | None, known: AbstractSet[str] | None, *, at_key: bool = False
 ) -> Iterator[Complaint]:
-    """Complain of a name that is not known; None as the name or the known ones is never complained of."""
+    """Complain of an unknown name, unless `name` or `known` is None."""
     if name is not None and known is not None and name not in known:
         yield Complaint(loc, f"unknown {kind} {shown(name)}{did_you_mean(name, known)}", at_key=at_key)
 
@@ -40,7 +40,7 @@ class QueueChecks:
     hours: AbstractSet[str] | None
 
     def block(self, loc: Loc, own: QueueSettings, merged: QueueSettings) -> Iterator[Complaint]:
-        """Complain of what a block says itself; `merged` has the defaults filled in."""
+        """Complain of the block's own settings; `merged` has the defaults filled in."""
         yield from unknown_skills((*loc, "required_skills"), own.required_skills, self.skills)
         yield from unknown((*loc, "hours"), "hours", own.hours, self.hours)
         for setting, target in _targets(own):
@@ -57,7 +57,7 @@ class QueueChecks:
             yield from _never(loc, own, merged)
 
     def target(self, loc: Loc, target: TargetSettings) -> Iterator[Complaint]:
-        """Complain of a target that is none, or of a queue that is not there."""
+        """Complain of a target with no or several ways given, or of a queue that does not exist."""
         given = target.given()
         if len(given) != 1:
             what = f"got {' and '.join(given)} together" if given else "got none of them"
@@ -89,7 +89,7 @@ class QueueChecks:
 
 
 def _never(loc: Loc, own: QueueSettings, merged: QueueSettings) -> Iterator[Complaint]:
-    """Complain of what a queue says itself and can never happen."""
+    """Complain of a queue's own settings that can never take effect."""
     for limit in ("max_per_number", "max_per_source"):
         if f"when_{limit}" in own.model_fields_set and getattr(merged, limit) == 0:
             yield Complaint((*loc, f"when_{limit}"), f"never happens: {limit} is 0")
@@ -125,7 +125,7 @@ def check_circles(queues: Mapping[str, tuple[QueueSettings, QueueSettings]]) -> 
     ways = {name: list(_ways(merged, queues)) for name, (_, merged) in queues.items()}
     done: set[str] = set()
     for start, onward in ways.items():
-        # An own stack: a chain of queues may be longer than Python's calls may be deep.
+        # A stack instead of recursion: a chain of queues may be longer than Python's recursion limit.
         path: list[str] = [start]
         rest = [list(onward)]
         while path:

@@ -23,7 +23,7 @@ from fsacd.process import trusted
 from fsacd.process.quoting import did_you_mean, shown
 
 MAX_BYTES: Final = 4 * 1024 * 1024
-# Each round takes out what the one before found wrong; a block inside a block inside a block needs three.
+# Each round removes what the round before found wrong; three levels of nested blocks need three rounds.
 _ROUNDS: Final = 40
 _PROBLEMS: Final = 1_000
 
@@ -33,7 +33,7 @@ def load(path: Path, *, plugins: Loader, environ: Mapping[str, str] | None = Non
 
     Args:
         path: the YAML file; relative secret files start at its directory.
-        plugins: gives the strategies and call orders there are, those of the file's `strategy_path` with them.
+        plugins: gives the installed strategies and call orders, and those of the file's `strategy_path`.
         environ: where `…_env` and systemd's credentials are looked up; None is this process's environment.
 
     Raises:
@@ -102,7 +102,7 @@ def _place_of_plugin(data: dict[str, Any], directory: Path, why: str) -> Loc:
 
 
 def _validate(data: Any, catalogue: Catalogue, complaints: list[Complaint], taken: set[Loc]) -> Config | None:
-    """Read the model, taking out what is wrong until the rest is right, so that the rest can be checked too."""
+    """Read the model. Wrong values are removed until the rest is right, so that the rest can be checked, too."""
     for _ in range(_ROUNDS):
         try:
             return Config.model_validate(data, context=catalogue)
@@ -113,7 +113,7 @@ def _validate(data: Any, catalogue: Catalogue, complaints: list[Complaint], take
                 loc = complaint.loc
                 if not _within(loc, taken) and not _within(loc, now):
                     complaints.append(complaint)
-                # Wrong again although taken out: the block around it cannot do without.
+                # Wrong again although removed: the block around it needs this value, so the block is removed.
                 while loc and loc in taken:
                     loc = loc[:-1]
                 if not _within(loc, now):
@@ -157,7 +157,7 @@ def _unknown(loc: Loc) -> str:
 
 
 def _take_out(data: Any, loc: Loc) -> None:
-    """Take a value out of the data; in a list, its place is kept so that the others keep theirs."""
+    """Remove a value from the data; in a list its place stays, so that the other entries keep theirs."""
     if not loc:
         data.clear()
         return
@@ -165,7 +165,7 @@ def _take_out(data: Any, loc: Loc) -> None:
     for number, step in enumerate(before):
         inside = data.get(step) if isinstance(data, dict) else data[step] if isinstance(step, int) else None
         if not isinstance(inside, dict | list):
-            # The path goes through a short form: what it stands for is one value in the file.
+            # The path leads into a short form, which is one value in the file.
             last = loc[number]
             break
         data = inside
@@ -192,7 +192,7 @@ def _keys(value: object) -> AbstractSet[str] | None:
             return frozenset()
         case dict():
             return frozenset(value)
-        case _:  # not names at all, which is a problem of its own
+        case _:  # no block of names, which is a complaint of its own
             return None
 
 

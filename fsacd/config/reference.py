@@ -24,7 +24,7 @@ before it and before the headings that it stands under. Names are up to 64 lette
 Durations are written with their unit: 300ms, 15s, 2m, 1h30m. `fsacd check FILE` says all that is wrong with a file;
 `fsacd reload` takes a changed one over and keeps the old one when the new one is wrong."""
 
-# Where the default says nothing: names of an operator's choice, and what has no default.
+# Values to show instead of defaults: names of an operator's choice, and settings without a default.
 EXAMPLES: Final[dict[Loc, str]] = {
     ("switches",): "fs1",
     ("switches", "fs1", "password_file"): "switch.password",
@@ -36,7 +36,7 @@ EXAMPLES: Final[dict[Loc, str]] = {
     ("hours",): "office",
     ("hours", "office", "zone"): "Europe/Berlin",
 }
-# What cannot be left out.
+# Settings that cannot be left out, and so are not commented out.
 ACTIVE: Final[frozenset[Loc]] = frozenset({("switches",), ("switches", "fs1"), ("switches", "fs1", "password_file")})
 
 
@@ -126,7 +126,7 @@ def _limits(kind: Kind | None, default: Any) -> str:
 
 
 def _words(words: Iterable[str]) -> str:
-    """A list in one line; a word that is a number to YAML stands in quotes."""
+    """A list in one line; a word that YAML would read as a number stands in quotes."""
     return "[" + ", ".join(f'"{word}"' if word.isascii() and word.isdigit() else word for word in words) + "]"
 
 

@@ -1,4 +1,4 @@
-"""How a queue's calls find their agents: skills, steps, who comes first, and the work after a talk."""
+"""The settings of how a queue's calls find their agents: skills, steps, sticky routing, and wrap-up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _levels_alone(value: object) -> object:
     return value
 
 
-# The order matters: a heading with nothing below it becomes an empty block before it is looked at.
+# The order matters: a heading with nothing below it becomes an empty block before it is validated.
 Levels = Annotated[dict[Annotated[str, NAME], Annotated[int, Number(1, 10)]], BeforeValidator(_levels_alone), NO_NAMES]
 
 
@@ -36,18 +36,18 @@ class StepSettings(Settings):
     EXPECTS = "a step like {after: 20s, lower: {german: 3}}"
 
     after_ms: Annotated[int | None, Duration("0s", "1d", null=True)] = Field(
-        default=None, description="When: so long after the call came into this queue; each later than the one before."
+        default=None, description="How long after the call joined this queue; each step is later than the one before."
     )
     lower: Levels = Field(default={}, description="Require these skills at no more than this level, {german: 3}.")
     drop: Annotated[tuple[Annotated[str, NAME], ...], NO_LIST] = Field(
         default=(), description="Require these skills no more, [german]."
     )
-    backup: Annotated[bool, Flag()] = Field(default=False, description="Let agents who are its backup take the call.")
+    backup: Annotated[bool, Flag()] = Field(default=False, description="Let the queue's backup agents take the call.")
     ring_at_once: Annotated[int | None, Number(1, 1_000, null=True)] = Field(
-        default=None, description="Ring at least so many agents at once."
+        default=None, description="Ring at least this many agents at once."
     )
     raise_class: Annotated[int, Number(0, 100)] = Field(
-        default=0, description="Raise the call's priority by so many classes."
+        default=0, description="Raise the call's priority by this many classes."
     )
     overflow: TargetSettings | None = Field(
         default=None, description="Let the call leave: {queue: NAME}, {extension: NUMBER} or {hangup: CAUSE}."
@@ -85,22 +85,22 @@ class StickySettings(Settings):
 
     agent: Annotated[str, Choice(tuple(StickyAgent))] = Field(
         default="last",
-        description="The agent the caller talked with last, the one named for the customer, or named, else last.",
+        description="last: the caller's last agent; named: the customer's own agent; named_or_last: named, else last.",
     )
     for_ms: Annotated[int, Duration("1s", "1d")] = Field(
-        default=20_000, description="For how long this agent comes first, from when the call came into the queue."
+        default=20_000, description="How long this agent comes first, from when the call joined the queue."
     )
     wait: Annotated[bool, Flag()] = Field(
-        default=False, description="Wait for this agent, if they are logged in: nobody else gets the call meanwhile."
+        default=False, description="Wait for this agent if they are logged in; nobody else gets the call meanwhile."
     )
     any_queue: Annotated[bool, Flag()] = Field(
-        default=False, description="Even if the agent does not serve this queue."
+        default=False, description="Offer the call to this agent even if they do not serve this queue."
     )
 
     @classmethod
     @override
     def short_form(cls, value: object) -> object:
-        # A word alone is whose turn it is.
+        # A word alone is the `agent`.
         return {"agent": value} if isinstance(value, str) else value
 
     def sticky(self) -> Sticky:
@@ -117,10 +117,10 @@ class WrapUpSettings(Settings):
     INLINE = True
     EXPECTS = "a duration like 10s, or {time: 10s, ends: by_time}"
 
-    time_ms: Annotated[int, Duration("0s", "1h")] = Field(default=10_000, description="How long it takes at most.")
+    time_ms: Annotated[int, Duration("0s", "1h")] = Field(default=10_000, description="How long wrap-up lasts at most.")
     ends: Annotated[str, Choice(tuple(_ENDS))] = Field(
         default="by_time_or_agent",
-        description="It takes its time whatever the agent says; or ends earlier when the agent says so; or only then.",
+        description="Whether it ends by its time alone, earlier if the agent ends it, or only when the agent ends it.",
     )
 
     @classmethod
@@ -142,7 +142,7 @@ _HOLD: Final = Duration("100ms", "1h")
 
 
 class HoldBackSettings(Settings):
-    """How long an agent is not rung again after an offer that came to nothing."""
+    """How long an agent is not rung again after an offer that came to nothing, by cause."""
 
     refused_ms: Annotated[int, _HOLD] = Field(default=5_000, description="The agent refused the call.")
     busy_ms: Annotated[int, _HOLD] = Field(default=30_000, description="The agent's phone was busy.")
@@ -168,7 +168,7 @@ class OwnHoldBackSettings(Settings):
     )
 
     def times(self) -> Mapping[Cause, int]:
-        """Give the times that are given, in milliseconds."""
+        """Give the times that are set, in milliseconds."""
         given = {cause: getattr(self, f"{cause.value}_ms") for cause in Cause}
         return MappingProxyType({cause: for_ms for cause, for_ms in given.items() if for_ms is not None})
 
@@ -201,10 +201,10 @@ class NotReadyAfterSettings(Settings):
         return str(given.get(Cause.NO_ANSWER, 0)) if set(given) <= {Cause.NO_ANSWER} else super().written()
 
     def over(self, defaults: NotReadyAfterSettings) -> NotReadyAfterSettings:
-        """Give these limits with the defaults in the place of those that are not given."""
+        """Give these limits, with the defaults in the place of those that are not set."""
         return defaults.model_copy(update={cause.value: limit for cause, limit in self.limits().items()})
 
     def limits(self) -> Mapping[Cause, int]:
-        """Give the limits that are given."""
+        """Give the limits that are set."""
         given = {cause: getattr(self, cause.value) for cause in Cause}
         return MappingProxyType({cause: limit for cause, limit in given.items() if limit is not None})

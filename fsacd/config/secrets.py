@@ -1,4 +1,4 @@
-"""Secrets from files, the environment and systemd's credentials, put in the place of the secret itself."""
+"""Secrets that are given by a file, the environment or systemd's credentials, put in the place of the secret."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN_PATH: Final = 240
 
 
 class UnavailableError(Exception):
-    """A secret cannot be had; the text says why, and never holds any of it."""
+    """A secret is not available; the text says why, and never holds any part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Sources:
 
 
 def fill_secrets(root: type[Settings], data: Any, sources: Sources) -> Iterator[Complaint]:
-    """Put each secret that is given by reference into its place in `data`, and complain of those that cannot be had."""
+    """Put each secret that is given by reference into its place in `data`; complain of those that are not available."""
     for loc, block, settings in blocks_in(root, data):
         for secret, ways in block.SECRETS.items():
             yield from _fill(loc, settings, secret, ways, needed=secret in block.NEEDS, sources=sources)

@@ -61,8 +61,8 @@ class SwitchSettings(Settings):
     )
     user: Annotated[str | None, DIRECTORY_USER] = Field(
         default=None,
-        description="Log in as this user of FreeSWITCH's directory (userauth). The rights given there keep mistakes "
-        "away; the password is worth the whole switch all the same.",
+        description="Log in as this user of FreeSWITCH's directory (userauth). The rights given there prevent "
+        "mistakes, but whoever has the password can still take over the whole switch.",
     )
     allow_remote: Annotated[bool, Flag()] = Field(
         default=False, description="Accept a host other than this machine, although Event Socket is not encrypted."
@@ -72,20 +72,20 @@ class SwitchSettings(Settings):
     )
     respect_outside_calls: Annotated[bool, Flag()] = Field(
         default=True,
-        description="Do not ring agents who are in a call of their own there, be it that they dial out or are called.",
+        description="Do not ring agents who are in a call of their own there, outgoing or incoming.",
     )
     require_ack: Annotated[str, Choice(("never", "strangers", "always"))] = Field(
         default="strangers",
-        description="Whose call is taken only when its caller has acknowledged the answer (SIP's ACK), some 20 to 40 "
-        "ms later. Who sends calls in the name of an address that is not theirs never does. Calls from an address that "
-        "has acknowledged lately are no strangers': they are taken at once, and ended after 5 s if nobody does.",
+        description="Whose calls are taken only when the caller has acknowledged the answer (SIP's ACK), some 20 to 40 "
+        "ms later. Whoever calls from a forged address never does. Addresses that have acknowledged lately are no "
+        "strangers: their calls are taken at once, and ended after 5 s if nobody acknowledges.",
     )
     wake_up_ms: Annotated[int, Duration("0s", "20ms")] = Field(
         default=3,
         description="How often to wake the event connection during calls, so that events come at once; 0s: never.",
     )
     heartbeat_timeout_ms: Annotated[int, Duration("5s", "10m")] = Field(
-        default=50_000, description="Reconnect after so long without a heartbeat; FreeSWITCH sends one every 20 s."
+        default=50_000, description="Reconnect after this long without a heartbeat; FreeSWITCH sends one every 20 s."
     )
     command_timeout_ms: Annotated[int, Duration("100ms", "1m")] = Field(
         default=5_000, description="How long a command may stay unanswered."
@@ -103,29 +103,29 @@ class SwitchSettings(Settings):
         default=32, description="How many events are read ahead of their handling; many are slower than few."
     )
     pending_limit: Annotated[int, Number(10, 1_000_000)] = Field(
-        default=2_000, description="How many commands may await their answers; beyond, a command is not sent."
+        default=2_000, description="How many commands may await their answers; beyond that, a command is not sent."
     )
     probe_interval_ms: Annotated[int, Duration("500ms", "5m")] = Field(
         default=1_000, description="How often FreeSWITCH is made to speak; it measures the delay of events, too."
     )
     silence_timeout_ms: Annotated[int, Duration("1s", "5m")] = Field(
-        default=3_500, description="Reconnect when FreeSWITCH, made to speak, has said nothing at all for so long."
+        default=3_500, description="Reconnect when FreeSWITCH, made to speak, has said nothing at all for this long."
     )
     fence_term_ms: Annotated[int, Duration("0s", "5m")] = Field(
         default=10_000,
-        description="How long after its last renewal this daemon's right to serve the switch holds; then another "
-        "daemon may take over. 0s: no such right is asked for, and there must never be a second daemon.",
+        description="The fence: how long this daemon's right to serve the switch holds after its last renewal; then "
+        "another daemon may take over. 0s: no fence is used, and there must never be a second daemon.",
     )
     fence_renewal_ms: Annotated[int, Duration("200ms", "1m")] = Field(
-        default=2_500, description="How often that right is renewed; a third of its term at most."
+        default=2_500, description="How often the fence is renewed; at most a third of fence_term."
     )
     recovery_wait_ms: Annotated[int, Duration("0s", "30s")] = Field(
         default=2_000,
-        description="When the switch has crashed, how long to wait for the next call that it recovers (its start must "
-        "run sofia recover) before those that are still missing are counted as lost; a minute in all at most.",
+        description="After a crash of the switch, how long to wait for the next call that it recovers (its start must "
+        "run sofia recover) before calls that are still missing count as lost; at most a minute in all.",
     )
     reconcile_interval_ms: Annotated[int, Duration("1s", "1h")] = Field(
-        default=30_000, description="How often fsacd compares what it believes with what the switch says."
+        default=30_000, description="How often fsacd compares its own state with what the switch says."
     )
 
 
@@ -147,18 +147,18 @@ class TokenSettings(Settings):
     name: Annotated[str, NAME] = Field(default="", description="Whose token it is; shown in logs and history.")
     role: Annotated[str, Choice(tuple(Role))] = Field(
         default="read",
-        description="What its bearer may do; each role may do all that the ones before it may. "
+        description="What its bearer may do; each role may also do what the roles before it may. "
         + " ".join(f"{role}: {'; '.join(verb.says for verb in role.own)}." for role in Role),
     )
     agent: Annotated[tuple[Annotated[str, AGENT], ...], BeforeValidator(_one_or_more)] = Field(
         default=(),
         max_length=1_000,
-        description="For whom a token of the role agent acts, and for nobody else: an agent's id, or a list of some.",
+        description="The agents for whom alone a token of the role agent acts: an agent's id, or a list of ids.",
     )
     expires: Annotated[float | None, Moment()] = Field(
         default=None,
-        description="From this moment on the token is refused: a date, from its beginning in UTC, or a moment like "
-        "2027-01-31T18:00:00+01:00; null: it holds until it is taken out and the file reloaded.",
+        description="From this moment on the token is refused: a date (its beginning in UTC), or a moment like "
+        "2027-01-31T18:00:00+01:00; null: it is valid until it is removed here and the file is reloaded.",
     )
     token: Annotated[SecretStr | None, Secret("a token", longest=256, shortest=16, pattern=r"[\x21-\x7e]*")] = Field(
         default=None, description="The token itself; exactly one of the five ways to give it is needed."
@@ -171,7 +171,7 @@ class TokenSettings(Settings):
         default=None, description="A systemd credential (LoadCredential=) that holds the token."
     )
     token_sha256: Annotated[str | None, SHA256] = Field(
-        default=None, description="The SHA-256 sum of the token, so that the token itself stands nowhere here."
+        default=None, description="The SHA-256 sum of the token, so that the token itself is not in this file."
     )
 
     def digest(self) -> str | None:
@@ -195,7 +195,7 @@ class ApiSettings(Settings):
         max_length=32,
         description="Names, beside localhost and the address in 'listen', under which the API may be called: that of a "
         "TLS proxy before it, or a name that Prometheus uses. Requests for other names are answered 421. On an address "
-        "that others can reach, none here means any.",
+        "that others can reach, an empty list allows any name.",
     )
     tokens: Annotated[tuple[TokenSettings, ...], NO_LIST] = Field(
         default=(),
@@ -204,8 +204,8 @@ class ApiSettings(Settings):
     )
     connections: Annotated[int, Number(16, 10_000)] = Field(
         default=400,
-        description="Connections at once. A quarter is kept for those that have said nothing yet, half for known "
-        "tokens and health. Beyond, whoever has been idle for longest is sent away, those with a known token last.",
+        description="Connections at once. A quarter is kept for those that have sent nothing yet, half for known "
+        "tokens and health. Beyond that, the one idle for longest is closed, those with a known token last.",
     )
     connections_per_address: Annotated[int | None, Number(1, 10_000, null=True)] = Field(
         default=None,
@@ -232,7 +232,7 @@ class LogSettings(Settings):
     """What fsacd writes to its standard error."""
 
     level: Annotated[str, Choice(("debug", "info", "warning", "error"))] = Field(
-        default="info", description="The least important lines that are written."
+        default="info", description="The lowest level of the lines that are written."
     )
     format: Annotated[str, Choice(("json", "console"))] = Field(
         default="json", description="One JSON object a line for machines, or coloured lines for people."
@@ -246,14 +246,14 @@ class LimitSettings(Settings):
     """Bounds over all queues."""
 
     calls: Annotated[int, Number(1, 200_000)] = Field(
-        default=20_000, description="Calls at once; beyond, a call is refused."
+        default=20_000, description="Calls at once; beyond that, a call is refused."
     )
     cancel_retry_ms: Annotated[int, Duration("20ms", "5s")] = Field(
         default=100, description="How often the order to end an agent's leg is repeated until the leg has ended."
     )
     connect_ms: Annotated[int, Duration("200ms", "30s")] = Field(
         default=1_500,
-        description="How long connecting caller and agent may take before the switch is asked for it; "
+        description="How long connecting caller and agent may take before the switch is asked whether they are; "
         "after as long again the caller goes back to the queue.",
     )
     offer_grace_ms: Annotated[int, Duration("500ms", "1m")] = Field(
@@ -261,20 +261,20 @@ class LimitSettings(Settings):
     )
     settle_ms: Annotated[int, Duration("100ms", "10s")] = Field(
         default=1_000,
-        description="An agent who is gone within this time has not talked: the caller keeps their place in the queue.",
+        description="An agent whose leg ends within this time has not talked: the caller keeps their place.",
     )
     ringing: Annotated[int, Number(1, 1_000)] = Field(
         default=100, description="Agents who ring at once for one call, whatever its strategy says."
     )
     rank_pool: Annotated[int, Number(1, 10_000)] = Field(
-        default=200, description="Agents who are shown to a strategy that compares them, those idle for longest."
+        default=200, description="Agents who are shown to a strategy that ranks them: those idle for longest."
     )
     longest_wrap_up_ms: Annotated[int, Duration("1m", "1d")] = Field(
-        default=3_600_000, description="Wrap-up that only the agent ends: after so long the agent is not ready."
+        default=3_600_000, description="Wrap-up that only the agent ends: after this long the agent becomes not ready."
     )
     counters_half_life_ms: Annotated[int, Duration("1m", "30d")] = Field(
         default=4 * 3_600_000,
-        description="What an agent has done counts half after so long on duty, for strategies that go by it.",
+        description="Time on duty after which an agent's past work counts half, for strategies that use it.",
     )
     last_agents: Annotated[int, Number(0, 1_000_000)] = Field(
         default=50_000, description="Callers whose last agent is remembered."
@@ -291,17 +291,17 @@ class LimitSettings(Settings):
     )
     plugin_call_ms: Annotated[int, Duration("1ms", "1s")] = Field(
         default=20,
-        description="How much processor time a strategy or call order of your own may take for one answer before it "
-        "is interrupted; by the clock, as others may need the processor, ten times that, and at least a second.",
+        description="How much processor time a strategy or call order of your own may take for one answer before it is "
+        "interrupted. By the clock it may take ten times that, and at least a second, as the processor may be busy.",
     )
     plugin_retry_ms: Annotated[int, Duration("1s", "1h")] = Field(
         default=10_000,
-        description="A strategy or call order that has failed is tried again after so long; "
+        description="A strategy or call order that has failed is tried again after this long; "
         "each further failure doubles it.",
     )
     plugin_retry_most_ms: Annotated[int, Duration("1s", "1d")] = Field(
         default=600_000,
-        description="But no later than this; one that has worked for so long begins anew.",
+        description="The longest such pause. A plugin that has worked for this long begins with plugin_retry again.",
     )
 
     def limits(self) -> Limits:

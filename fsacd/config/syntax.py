@@ -9,7 +9,7 @@ import yaml
 
 from fsacd.config.problems import Problem
 
-# Only the library's own Python parser words its complaints well; it reads about 100 KB a second.
+# Only the library's parser in Python words its errors well; it reads about 100 KB a second.
 _REWORD_LIMIT: Final = 262_144
 _NOT_TEXT: Final = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -31,7 +31,7 @@ _WORDS: Final = (
 
 
 def not_text(raw: bytes, file: str) -> tuple[str, Problem | None]:
-    """Decode a file's bytes. Gives the text, or the problem that makes it none."""
+    """Decode a file's bytes. Gives the text, or the problem for which it is no text."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -65,7 +65,7 @@ def _python_complaint(text: str) -> Exception | None:
             pass
     except yaml.YAMLError as error:
         return error
-    except (ValueError, OverflowError):  # an impossible escape; the fast parser's complaint is the better one
+    except (ValueError, OverflowError):  # an impossible escape, for which the fast parser has the better error
         return None
     return None
 

@@ -14,13 +14,13 @@ from fsacd.core.rules import Overflow, Target, ToExtension, ToHangup, ToQueue
 
 
 class TargetSettings(Settings):
-    """Where a call goes: exactly one of a queue, an extension and the end."""
+    """Where a call goes: exactly one of a queue, an extension and a hangup."""
 
     INLINE = True
     EXPECTS = "one of {queue: NAME}, {extension: NUMBER, context: NAME} or {hangup: CAUSE}"
 
     queue: Annotated[str | None, NAME_OR_NULL] = Field(
-        default=None, description="Into this queue, keeping the time already waited."
+        default=None, description="The call goes into this queue, and keeps the time already waited."
     )
     extension: Annotated[str | None, EXTENSION_OR_NULL] = Field(
         default=None, description="To this extension of the dialplan."
@@ -33,7 +33,7 @@ class TargetSettings(Settings):
     )
 
     def given(self) -> tuple[str, ...]:
-        """Name the ways that are given; there must be one."""
+        """Name the ways that are given; there must be exactly one."""
         ways = {"queue": self.queue, "extension": self.extension, "hangup": self.hangup}
         return tuple(name for name, value in ways.items() if value is not None)
 
@@ -54,7 +54,7 @@ class OverflowSettings(TargetSettings):
     joining: Annotated[bool, Flag()] = Field(default=True, description="Calls that come to the queue go there.")
     waiting: Annotated[bool, Flag()] = Field(default=True, description="Calls that wait already go there.")
     after_ms: Annotated[int, Duration("0s", "1d")] = Field(
-        default=0, description="Only when the condition has held for so long without a break."
+        default=0, description="Calls go only when the condition has held for this long without a break."
     )
 
     def overflow(self) -> Overflow:
@@ -73,7 +73,7 @@ class EstimatedWaitSettings(OverflowSettings):
 
 
 class AfterTalkSettings(Settings):
-    """Where the caller goes when the agent has hung up: the end, or an extension (a survey, say)."""
+    """Where the caller goes when the agent has hung up: a hangup, or an extension (for a survey, say)."""
 
     INLINE = True
     EXPECTS = "hangup or {extension: NUMBER, context: NAME}"

@@ -1,7 +1,7 @@
-"""YAML text into a tree that remembers where everything stands.
+"""Turns YAML text into a tree that knows the place of everything in the file.
 
-The parser's events are put together here and not by the YAML library, because every scalar keeps its text (the setting
-decides what it means, so `0100` stays an extension), keys given twice are refused, and aliases cannot blow the tree up.
+The parser's events are composed here and not by the YAML library, so that every scalar keeps its text (the setting
+decides what it means: `0100` stays an extension), keys given twice are refused, and aliases cannot blow the tree up.
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """What was read: the root (None when the text is empty) and the problems that did not stop the reading.
+    """The tree: its root (None when the text is empty) and the problems that did not stop the reading.
 
-    `broken` are the paths of values that cannot be told, and that nothing else need be said about.
+    `broken` are the paths of values that could not be read, of which nothing else is complained.
     """
 
     root: Node | None
@@ -108,7 +108,7 @@ def read_tree(text: str, file: str) -> Tree:
         for event in yaml.parse(text, Loader=_FAST):
             composer.take(event)
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        # The Python parser lets int() and chr() fail on impossible escapes; to the operator it is the same fault.
+        # The Python parser lets int() and chr() fail on impossible escapes; to the operator they are syntax errors.
         raise UnreadableError(syntax_problem(text, file, error), tuple(composer.problems)) from None
     return Tree(composer.root, tuple(composer.problems), tuple(composer.broken))
 
@@ -127,7 +127,7 @@ def plain_data(node: Node | None) -> Any:
 
 
 def as_written(root: Node | None, loc: Loc) -> Loc:
-    """Cut a path where the file has a short form: what stands there is one value, whatever it stands for."""
+    """Cut a path where the file has a short form, which is one value in the file."""
     node = root
     for length, step in enumerate(loc):
         match node:
@@ -143,7 +143,7 @@ def as_written(root: Node | None, loc: Loc) -> Loc:
 
 
 def place_of(root: Node | None, loc: Loc, *, at_key: bool = False) -> Mark:
-    """Find where a path stands: a plain value at the value, all else at its name; what is missing, at what lacks it."""
+    """Find where a path stands: a plain value at the value, anything else at its name, a missing one at its block."""
     mark, node = Mark(1, 1), root
     for step in loc:
         match node:
@@ -168,13 +168,13 @@ class _Frame:
     anchor: str | None
     key: str | None = None
     key_mark: Mark | None = None
-    # The first value wins a key given twice; what belongs to the second is read and dropped.
+    # Of a key given twice the first value counts; the second is read and dropped.
     dropping: bool = False
     merges: list[Block] = field(default_factory=list)
 
 
 class _Composer:
-    """Puts events together, with a stack of its own: the depth of the file is not the depth of our calls."""
+    """Composes events into the tree, with a stack instead of recursion, so that a file may be nested deeply."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -187,7 +187,7 @@ class _Composer:
         self._documents = 0
 
     def take(self, event: yaml.Event) -> None:
-        # The most frequent events first: a file may hold hundreds of thousands.
+        # The most frequent kinds first: a file may hold hundreds of thousands of events.
         match event:
             case yaml.ScalarEvent():
                 self._scalar(event)

@@ -52,7 +52,7 @@ class AbandonedPlaces:
         return None if call_id is None else self._places[call_id]
 
     def forget(self, call_id: str) -> None:
-        """The place is taken again, or its time is over; unknown ones are ignored."""
+        """Forget a place: its caller is back, or its time is over. Unknown calls are ignored."""
         place = self._places.pop(call_id, None)
         if place is not None:
             del self._call_of[place.queue, place.who]
@@ -66,7 +66,7 @@ class AbandonedPlaces:
         return [place.call_id for place in self._places.values() if place.queue not in queues]
 
     def rename(self, renamed: Mapping[str, str]) -> None:
-        """Queues have other names now; of two places of one caller that meet so, the later one stays."""
+        """Rename queues. Where one caller then has two places in one queue, the later place stays."""
         if not any(place.queue in renamed for place in self._places.values()):
             return
         places = list(self._places.values())

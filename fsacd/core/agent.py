@@ -7,7 +7,7 @@ LoggedOut ──> Ready <──> NotReady
              Offered ──> Talking ──> WrappingUp ──> Ready (or what was asked for meanwhile)
                 └──────> HeldBack ──> Ready <──> Busy (with a call that is not ours)
 
-Whoever is found to be talking is Talking from there on, whatever we took them for.
+An agent who is found talking on the switch becomes Talking from any state.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class LoggedOut:
 
 @fact
 class NotReady:
-    """At work, wants no calls."""
+    """The agent is at work and wants no calls."""
 
     reason: str = ""
 
 
 @fact
 class Ready:
-    """Wants calls."""
+    """The agent wants calls."""
 
 
 @fact
 class Offered:
-    """The agent's phone rings, or is being connected."""
+    """The agent's phone rings, or the agent has answered and is being connected."""
 
     offer_id: str
     call_id: str
@@ -50,7 +50,7 @@ class Offered:
 
 @fact
 class Talking:
-    """Talks with a caller."""
+    """The agent talks with a caller."""
 
     offer_id: str
     call_id: str
@@ -58,7 +58,7 @@ class Talking:
 
 @fact
 class WrappingUp:
-    """After-call work. `leg` is the offer whose leg must still end: with it the work is over, if the queue has none."""
+    """After-call work (ACW). With `leg` there is no work: the state lasts until the leg of this offer has ended."""
 
     until_ms: int
     leg: str = ""
@@ -72,7 +72,7 @@ class Busy:
 
 @fact
 class HeldBack:
-    """Not rung for a while after an offer that came to nothing; the reason is the offer's."""
+    """The agent is not rung for a while after an offer that came to nothing; `reason` says why it did."""
 
     reason: str
     until_ms: int
@@ -127,7 +127,7 @@ class Served(NamedTuple):
 
 @fact
 class NotReadyFor:
-    """Takes no calls of one queue, for a reason, and goes on with the others'."""
+    """The agent takes no calls of one queue, for a reason, but goes on taking those of their other queues."""
 
     reason: str
     since_ms: int
@@ -158,7 +158,7 @@ class Agent:
     serves: tuple[Served, ...] = ()  # those whose calls they take
     not_ready_for: dict[str, NotReadyFor] = field(
         default_factory=dict
-    )  # by queue; until they say otherwise, or go home
+    )  # by queue; until the agent is ready for it again, or logs out
     in_vain: dict[Cause, int] = field(default_factory=dict)  # offers in a row that came to nothing, by their cause
     outside: dict[Leg, None] = field(default_factory=dict)  # legs of the agent's phone that are not ours
     handling: tuple[str, int] | None = None  # queue and beginning of the call they talk with or wrap up

@@ -19,7 +19,7 @@ from fsacd.core.rules import SkillLevels, Target
 
 @fact
 class Waiting:
-    """Stands in the queue, ready to be offered (while its switch is connected)."""
+    """The call stands in its queue and may be offered (while its switch is connected)."""
 
 
 @fact
@@ -38,7 +38,7 @@ class Connecting:
 
 @fact
 class Talking:
-    """Bridged with an agent."""
+    """The caller is bridged with an agent."""
 
     offer_id: str
     agent_id: str
@@ -60,7 +60,7 @@ class Settling:
 CallState = Waiting | Ringing | Connecting | Talking | Settling
 
 CALL_MOVES: dict[type, frozenset[type]] = {
-    Waiting: frozenset({Ringing, Talking}),  # the latter: a talk that is found, and that nobody has told of
+    Waiting: frozenset({Ringing, Talking}),  # Talking: a talk that was found on the switch
     Ringing: frozenset({Ringing, Waiting, Connecting}),
     Connecting: frozenset({Waiting, Talking}),
     Talking: frozenset({Waiting, Settling}),
@@ -70,7 +70,7 @@ CALL_MOVES: dict[type, frozenset[type]] = {
 
 @fact
 class Preferred:
-    """One agent comes first for the call until then; `alone`: nobody else gets it meanwhile."""
+    """One agent comes first for the call until `until_ms`. With `alone`, no other agent gets it meanwhile."""
 
     agent_id: str
     until_ms: int
@@ -103,33 +103,33 @@ class Call:
     hidden: bool = False  # the caller asks that number and name be shown to nobody
     priority: int = 0
     required: SkillLevels = ()
-    delay_ms: int = 0  # it can reach agents who help this late
-    backup: bool = False  # it can reach the backup
-    step_overflow: Target | None = None  # where a step whose time has come sends it
-    at_once: int = 1  # so many agents its queue and the steps let ring at once
-    more: int = 0  # and so many more, one by one, because they ring in vain
+    delay_ms: int = 0  # agents with a delay of up to this may take it
+    backup: bool = False  # backup agents may take it
+    step_overflow: Target | None = None  # where the latest step in force sends it
+    at_once: int = 1  # agents to ring at once, by the queue and its steps
+    more: int = 0  # agents to ring in addition, because nobody has answered yet
     preferred: Preferred | None = None
-    # Agent → how often they have been rung for this call and have not taken it: missed, refused, busy, not reached.
+    # Agent → how often they were rung for this call and did not take it: missed (RONA), refused, busy, unreachable.
     not_taken: dict[str, int] = field(default_factory=dict)
     last_place: int | None = None  # the place of the agent rung last, in this queue
-    # (rank, -level) of the first who rings, where the strategy lets nobody of another join them.
+    # (rank, -level) of the first agent who rings, where the strategy rings only agents of one rank and level.
     only_rank_and_level: tuple[int, int] | None = None
     state: CallState = field(default_factory=Waiting)
     offers: int = 0
     agent_id: str | None = None  # who talked with it last
-    answered_after_ms: int | None = None  # how long it had waited when it was answered; talks before do not count
-    talked_ms: int = 0  # in the talks that are over
-    confirmed_ms: int | None = None  # when the talk that goes on was confirmed
-    # Where it should have gone while an agent was ringing, and why: it goes when the agent does not answer.
+    answered_after_ms: int | None = None  # its wait when it was answered, without earlier talks
+    talked_ms: int = 0  # in all earlier talks
+    confirmed_ms: int | None = None  # when the current talk was confirmed
+    # Its time in the queue ran out while an agent was ringing: where it goes if the agent does not answer, and why.
     overdue: tuple[Target, str] | None = None
-    # Others have taken its caller while it was being connected: so it ends, unless the agent gets the caller after all.
+    # Somebody else took its caller while it was being connected: the call ends, unless the agent gets the caller.
     taken: CallerTaken | None = None
-    # Its leg has given its place to another one, of which nothing has been heard yet: nobody is rung meanwhile.
+    # Another leg is to take the place of its leg, and has not announced itself yet: nobody is rung meanwhile.
     orphan: bool = False
-    heir: Leg | None = None  # that one, if the switch has named it
-    talks_on_another_leg: bool = False  # its own has ended, and the agent goes on with the leg that took its place
-    epoch: int = 0  # the last one of its switch in which it was ours
-    came_back: bool = False  # it had ended, as far as was known: what is told of its end now stands over that
+    heir: Leg | None = None  # the other leg, if the switch has named it
+    talks_on_another_leg: bool = False  # its own leg has ended, and the agent talks on with the leg that took its place
+    epoch: int = 0  # the last epoch of its switch in which this daemon had the call
+    came_back: bool = False  # its end was recorded before it came back: the new record of its end replaces that one
     shown_name: str = ""  # what the dialplan has set for the phones that are rung
     shown_number: str = ""
     variables: tuple[LegVariable, ...] = ()  # as in CallQueued
@@ -138,7 +138,7 @@ class Call:
     remembered_as: str = ""
 
     def waited_ms(self, now_ms: int) -> int:
-        """How long it has waited: until now, or until it was answered. A talk that was put back is no waiting."""
+        """How long it has waited: until now, or until it was answered. Talks before a requeue do not count."""
         if self.answered_after_ms is not None:
             return self.answered_after_ms
         return now_ms - self.arrived_ms - self.talked_ms

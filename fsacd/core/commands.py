@@ -48,7 +48,7 @@ class RingAgent:
 class CancelOffer:
     """End the agent's leg, ringing or answered. Repeated by the engine until `OfferEnded` comes.
 
-    `legs`: those that may be there, where it may be another one than the offer's own, or several.
+    `legs`: those that may be there, where these are not the offer's own leg alone.
     """
 
     offer_id: str
@@ -95,9 +95,9 @@ class ArmCall:
 
 @fact
 class LetGo:
-    """Others have the caller: their leg shall not come back to the music.
+    """Somebody else has the caller: the caller's leg must not return to the music.
 
-    `talks`: it ends with the talk that it is in. Else it is an ordinary leg again, for whoever has it.
+    `talks`: the leg ends with the talk that it is in. Otherwise it becomes an ordinary leg, outside any queue.
     """
 
     call_id: str
@@ -107,7 +107,7 @@ class LetGo:
 
 @fact
 class TakeIn:
-    """Put this leg, which has taken the place of the call's, into the music as the call's own: it announces itself."""
+    """Put the leg that has replaced the call's leg into the music as the call's own. It then announces itself."""
 
     call_id: str
     leg: Leg
@@ -117,7 +117,7 @@ class TakeIn:
 
 @fact
 class NoteCall:
-    """Let the caller's leg say what has been changed of the call, so that another daemon finds its place, too."""
+    """Note on the caller's leg what has been changed of the call, so that another daemon finds its place, too."""
 
     call_id: str
     leg: Leg

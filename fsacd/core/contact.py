@@ -41,10 +41,10 @@ _PHONE: Final = re.compile(rf"((?:\[[^\[\]{{}}|]*\])*)({_ENDPOINT})(,|\Z)")
 _LONGEST: Final = 1_000
 # With "unload" or "reload" in the same command, this word unloads Event Socket.
 _FATAL: Final = "mod_event_socket"
-# It parts whole dial strings.
+# It separates whole dial strings.
 _ENTERPRISE: Final = ":_:"
 
-# The option by which a phone's answer is not enough.
+# The option for which an answer alone does not take the call: a key must be pressed.
 CONFIRM_KEY: Final = "confirm_key"
 
 
@@ -129,7 +129,7 @@ def endpoints(text: str) -> tuple[str, ...]:
 
 
 def most_legs(text: str) -> int:
-    """How many legs a ring at this contact may have: of a registered user nobody knows before they are asked for."""
+    """The most legs that a ring at this contact may have. A registered user's number of phones is not known here."""
     if "user/" not in text and "," not in text and "|" not in text:
         return 1  # on every ring's way, as the next line in `registered_users`
     phones = endpoints(text)

@@ -22,7 +22,7 @@ class _Ended:
 
 
 class EndedCalls:
-    """The ids of calls that are over, and what their legs were told last: it is told again to a leg that missed it."""
+    """The ids of ended calls and the final command to each leg, which is repeated to a leg that missed it."""
 
     def __init__(self) -> None:
         self._calls: OrderedDict[str, _Ended] = OrderedDict()
@@ -40,12 +40,12 @@ class EndedCalls:
             del self._calls[oldest_id]
 
     def lose_sight(self, call_id: str, offers: int) -> None:
-        """Nobody has seen its end: its leg may turn up again, if its switch brings it back late or is ours again."""
+        """Nobody saw the call's end: its leg may turn up again, recovered late or when the switch is ours again."""
         ended = self._calls[call_id]
         ended.final_command, ended.offers = None, offers
 
     def take_back(self, call_id: str) -> int | None:
-        """If we had lost sight of this call, it is not ended any more. Returns how often it was offered before."""
+        """Take a call that was lost sight of for a live one again. Returns how often it was offered before."""
         ended = self._calls.get(call_id)
         if ended is None or ended.offers is None:
             return None
@@ -53,16 +53,16 @@ class EndedCalls:
         return ended.offers
 
     def all(self) -> Iterator[tuple[str, int, SendCall | EndCall | None, int | None]]:
-        """Each call that is remembered, with all that is; the first to be forgotten comes first."""
+        """Every remembered call with its data; the first to be forgotten comes first."""
         for call_id, ended in self._calls.items():
             yield call_id, ended.at_ms, ended.final_command, ended.offers
 
     def forget(self, call_id: str) -> None:
-        """Should it turn up again, it is a new call."""
+        """Forget the call: if it is announced again, it is a new call."""
         self._calls.pop(call_id, None)
 
     def restore(self, call_id: str, at_ms: int, final_command: SendCall | EndCall | None, offers: int | None) -> None:
-        """One of `all` again."""
+        """Remember one entry that `all` has given."""
         self._calls[call_id] = _Ended(at_ms, final_command, offers)
 
     def announced_again(self, call_id: str, now_ms: int) -> SendCall | EndCall | None:

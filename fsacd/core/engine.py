@@ -86,8 +86,7 @@ class Engine:
     """Distributes calls to agents by `rules`. Times are milliseconds of one monotonic clock that never goes back.
 
     `now_ms` is when it begins: since then everybody is logged out. `plugins` makes what the rules name; it must know
-    longest_idle. `seed` is where strategies that throw dice get their luck from, and what
-    tells the names of its legs from those of an engine before it: each engine that begins anew needs another one.
+    longest_idle. `seed` drives random strategies and makes leg ids unique; every new engine needs a new one.
     """
 
     def __init__(self, rules: Rules, plugins: Plugins, now_ms: int = 0, seed: int = 0) -> None:
@@ -137,7 +136,7 @@ class Engine:
         return engine
 
     def changes_nothing(self, event: Event) -> bool:
-        """Whether the fact surely changes nothing, now: what need not be remembered. Most announcements are so."""
+        """Whether the fact certainly changes nothing now, so that nobody need keep it. Most announcements are such."""
         world = self._world
         match event:
             case CallQueued():
@@ -153,11 +152,11 @@ class Engine:
                 return False
 
     def expect_failure(self, failure: StrategyFailed) -> None:
-        """Let a plugin fail in the next step where it failed when the step was taken first."""
-        # A failure that does not say where it was follows from what the plugin was asked: it will come by itself.
+        """For a replay: let a plugin fail in the next step at the call at which it failed the first time."""
+        # A failure without a count of calls follows from the arguments alone: the plugin will fail again by itself.
         if not failure.calls:
             return
-        # Perhaps the step itself puts the plugin into service: a reload does, or its return.
+        # The plugin may come into service only within the step, by a reload or by its own return.
         self._world.expected[failure.queue, failure.plugin] = failure
         ordering = self._world.orderings.get(failure.queue)
         if ordering is not None:
@@ -170,7 +169,7 @@ class Engine:
         return world.rules == rules and not any(ordering.has_failed for ordering in orders)
 
     def epoch_of(self, switch: str) -> int:
-        """The last epoch of its fence in which the switch was ours; 0: it never was."""
+        """The last epoch in which this daemon held the switch's fence; 0: it never did."""
         return self._world.epochs.get(switch, 0)
 
     def outside_legs(self, switch: str) -> tuple[tuple[str, Leg], ...]:
@@ -187,7 +186,7 @@ class Engine:
         return {call.number for call in self._world.calls.values()}
 
     def last_agent_of(self, number: str) -> str:
-        """Whom the caller who is remembered by this number talked with last; empty when nobody is known."""
+        """The agent with whom the caller remembered by this number talked last; empty when none is known."""
         return self._world.last_agents.get(number, "")
 
     def numbers_remembered(self) -> list[str]:
@@ -200,7 +199,7 @@ class Engine:
 
     @property
     def now_ms(self) -> int:
-        """When it was told something last."""
+        """The time of the latest step."""
         return self._world.now_ms
 
     def explain(self, call_id: str, now_ms: int) -> tuple[Explanation, ...]:

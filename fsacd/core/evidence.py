@@ -1,14 +1,14 @@
-"""What a telling of an end rests on, and which of two tellings of one end stands. One definition, for Python and SQL.
+"""What a report of an end rests on, and which of two reports of one end counts. One definition, for Python and SQL.
 
-Two daemons may serve a switch one after the other, and both may know a call. Each tells how it ended, from what it
-knows, at once or after hours in a spool; neither hears of the other. So each telling carries what it rests on, and the
-epoch of the fence in which its teller last had the call: the fence counts them up, whoever holds it, so no clock
-matters.
+Two daemons may serve a switch one after the other, and both may know a call. Each reports how it ended, from what it
+knows, at once or after hours in a spool; neither hears of the other. So each report carries what it rests on, and the
+epoch of the fence in which its daemon last had the call. The epoch grows whenever a daemon takes the fence, so no
+clock matters.
 
-1. Who handed the call over to another daemon while it waited knows nothing of its end, and yields to everybody.
-2. Of the others, the one who had the call in the later epoch: there it lived on, so what was told before was no end.
-3. Who had it in the same epoch is one daemon: what it saw goes before what it concluded, and the later before the
-   earlier.
+1. A daemon that handed the waiting call over to another one knows nothing of its end: any other report counts instead.
+2. Of the others, the report from the later epoch counts: the call lived on there, so the earlier report was no end.
+3. Reports from one epoch are from one daemon: what it saw counts before what it concluded, then the later before the
+earlier.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from enum import StrEnum
 
 
 class Evidence(StrEnum):
-    """What a telling of an end rests on, from the weakest to the strongest."""
+    """What a report of an end rests on, from the weakest to the strongest."""
 
     HANDED_OVER = "handed_over"  # another daemon has the switch; the call was there, and waited
     GUESSED = "guessed"  # it was found gone, or decided upon without the switch
@@ -31,7 +31,7 @@ Standing = tuple[int, int, int, int]
 
 
 def standing(evidence: Evidence, epoch: int, ended_ms: int) -> Standing:
-    """How well a telling stands: of two tellings of one end, the one that compares higher is believed."""
+    """The strength of a report: of two reports of one end, the one that compares higher is believed."""
     strength = STRENGTH[evidence]
     return (min(strength, 1), epoch, strength, ended_ms)
 
@@ -39,7 +39,7 @@ def standing(evidence: Evidence, epoch: int, ended_ms: int) -> Standing:
 def standing_in_sql(table: str) -> str:
     """The same, as an SQL expression over the columns `evidence`, `epoch`, `ended_at` of a table.
 
-    A row without evidence was written before there was any, by one who saw the end.
+    A row without evidence is from a version that wrote none; its daemon saw the end.
     """
     ranks = " ".join(f"WHEN '{evidence}' THEN {rank}" for evidence, rank in STRENGTH.items())
     strength = f"CASE {table}.evidence {ranks} ELSE {STRENGTH[Evidence.SAW_END]} END"

@@ -52,12 +52,12 @@ class Load:
 
 
 def plus_call(counter: float, now_ms: int, half_life_ms: int) -> float:
-    """One call answered now."""
+    """Count one call answered now."""
     return _add(counter, now_ms / half_life_ms)
 
 
 def plus_time(counter: float, began_ms: int, ended_ms: int, half_life_ms: int) -> float:
-    """Time spent: the integral of 2^(t/h), but for a constant factor."""
+    """Add time spent: the integral of 2^(t/h), up to a constant factor."""
     if ended_ms <= began_ms:
         return counter
     return _add(counter, ended_ms / half_life_ms + log2(-expm1((began_ms - ended_ms) / half_life_ms * _LN2)))

@@ -13,7 +13,7 @@ WITHHELD: Final = (
     "anonymous", "unavailable", "unknown", "restricted", "private", "withheld", "blocked", "0000000000",
 )  # fmt: skip
 _NOBODY: Final = frozenset(WITHHELD)
-# Noughts alone, so many of them, are no number of anybody.
+# A number of this many zeros and nothing else is nobody's.
 _NOUGHTS: Final = re.compile(r"\+?0{5,}")
 _BEGINS: Final = frozenset("+0123456789")
 

@@ -35,7 +35,7 @@ class OfferTalking:
 
 @fact
 class OfferEnding:
-    """The leg is being ended by us, or must end by itself after the talk; repeated until it has."""
+    """The leg is being ended by us, or must end by itself after the talk; its end is asked for until it has ended."""
 
     reason: CancelReason
     give_up_ms: int
@@ -74,17 +74,17 @@ class Offer:
     answered_ms: int | None = None
     connected_ms: int | None = None
     ended_ms: int | None = None  # when the agent's leg ended
-    cancels: int = 0  # how often the leg's end has been asked for again
+    cancels: int = 0  # how often the order to end the leg was repeated
     closed: bool = False  # its record is written
-    asked: bool = False  # whether it is connected: nothing had been heard of its bridge in time
+    asked: bool = False  # the switch was asked whether the bridge stands, as nothing was heard of it in time
     talked_ms: int = 0  # how long it was bridged, as the switch said at its end
-    epoch: int = 0  # the last one of its switch in which it was ours
-    legs: int = 1  # how many it may have: as many as are possible, until the switch has said how many phones there are
-    leg: str = ""  # the one that was answered, where there are several
-    legs_over: dict[str, OfferEnd] = field(default_factory=dict)  # of several: which have ended, and how
-    legs_told: tuple[str, ...] = ()  # of these: whose phones know it
+    epoch: int = 0  # the last epoch of its switch in which this daemon had it
+    legs: int = 1  # how many legs it may have: the most possible, until the switch has said how many phones there are
+    leg: str = ""  # the leg that was answered, where there are several
+    legs_over: dict[str, OfferEnd] = field(default_factory=dict)  # of several legs: those that have ended, and how
+    legs_told: tuple[str, ...] = ()  # of these: those whose phones have been told
     contact: str = ""  # where it rings
-    keeps_busy: tuple[str, ...] = ()  # the agents who share that phone, and are not rung until its leg ends (`lines`)
+    keeps_busy: tuple[str, ...] = ()  # agents at the same phone, not rung until its leg ends: `shared_phones`
 
     @property
     def heard_of(self) -> bool:
@@ -103,7 +103,7 @@ class Offer:
 
     @property
     def named_legs(self) -> tuple[str, ...]:
-        """The same, where they are not the offer's own leg alone."""
+        """The live legs; empty where the offer's own leg is the only one."""
         return () if self.legs == 1 else self.live_legs
 
     def talk_ms(self, now_ms: int) -> int:
@@ -127,7 +127,7 @@ def offer_id(seed: int, call_id: str, attempt: int) -> str:
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:31]}{_FIRST}"
 
 
-# The last digit of an offer's id; in the names of its further legs their number stands there.
+# The last digit of an offer's id; the names of its further legs have the leg's number in its place.
 _FIRST = "0"
 # So many digits there are.
 MOST_LEGS = 16

@@ -1,4 +1,4 @@
-"""What fields were called before: the one table by which data of the version before is read.
+"""Former names of fields: the one table by which data of the version before is read.
 
 A field that has another name by now would take its default in silence: fields that are not known are passed over, and
 those that are missing have defaults (`plain`). So whoever reads what may have been written under an old name looks for
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# The version that reads no old name any more: by then this table is empty, or has other names.
+# The version that reads none of these names any more: by then this table is empty, or has other names.
 UNTIL = (0, 2)
 
-# Class → its field → what that was called before.
+# Class → field → the field's former name.
 OLD_NAMES: Mapping[str, Mapping[str, str]] = {
     "Call": {"not_taken": "let_pass", "only_rank_and_level": "bound", "talks_on_another_leg": "replaced"},
     "EndedMemory": {"final_command": "farewell"},

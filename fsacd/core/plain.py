@@ -126,7 +126,7 @@ def _union_writer(parts: tuple[Any, ...]) -> Convert:
 
 
 def _are_plain_or_tuples(parts: list[Any]) -> bool:
-    """Of both kinds: a single tuple is written by what it holds."""
+    """Whether both kinds are among them: a single tuple type is written by what it holds."""
     return all(part in _SCALARS or get_origin(part) is tuple for part in parts)
 
 

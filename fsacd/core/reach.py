@@ -34,8 +34,8 @@ def of(
 ) -> Reach:
     """The reach of a call with these attributes. `delays` are those of the queue's agents, ascending, without 0.
 
-    `nobody_before_ms` says, of what the call requires and whether the backup may take it, how late the first agents
-    help who are there: their delay does not hold.
+    `nobody_before_ms` gives, for the required skills and whether the backup may help, the least delay of the agents
+    who are there: delays up to it do not hold.
     """
     required = skills.merge(rules.required, asked)
     backup, at_once = False, rules.ring_at_once

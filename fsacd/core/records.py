@@ -1,4 +1,4 @@
-"""Records: what came of it. They go to the store, the metrics and the event stream, behind the calls.
+"""Records: what came of calls, offers and agents' time. They go to store, metrics and event stream, behind the calls.
 
 Times are milliseconds of the engine's monotonic clock; whoever writes them down turns them into wall-clock time.
 """
@@ -20,16 +20,16 @@ class CallOutcome(StrEnum):
     OVERFLOWED = "overflowed"
     REFUSED = "refused"  # never stood in the queue: unknown queue, or a limit of the daemon
     HUNG_UP = "hung_up"  # by an operator
-    LEFT = "left"  # took the fallback by itself, gave its place away, or others have taken its caller
+    LEFT = "left"  # took the fallback by itself, its leg was replaced, or somebody else has taken its caller
     LOST = "lost"  # its switch crashed or forgot it, or nobody saw its end
 
 
-# The cause of an end that nobody has seen: it was found out when the switch was asked.
+# The cause of an end that no event told: it was found out by asking the switch.
 ENDED_UNSEEN = "ended_unseen"
 
 
 class Elsewhere(StrEnum):
-    """Details of a lost call whose caller is not lost: we lost sight of them, and somebody else has them."""
+    """Details of a lost call whose caller is not lost: somebody else has the caller, out of our sight."""
 
     TALKS_UNSEEN = "talks_unseen"
     SERVED_ELSEWHERE = "served_elsewhere"
@@ -149,7 +149,7 @@ AnomalyKind = Literal["bridge_timeout", "call_refused", "foreign_leg", "offer_un
 
 @fact
 class Anomaly:
-    """Something that should not have been, seen and dealt with: counted by kind, logged in one sentence."""
+    """Something that should not have happened, and was dealt with: counted by kind, logged in one sentence."""
 
     kind: str
     text: str
@@ -184,7 +184,7 @@ class StrategyFailed:
     """A plugin raised, stalled or answered nonsense; longest_idle, or the usual order, does its work from now on.
 
     `calls` is how many calls had been made into it since it was put into service, the failing one included.
-    `again_ms` is when it is tried again; None: by an fsacd that did not do so.
+    `again_ms` is when it is tried again; None: in a record of an older fsacd, which never did.
     """
 
     queue: str

@@ -228,7 +228,7 @@ class PhoneRules:
 
 @dataclass(frozen=True, slots=True)
 class OwnPauses:
-    """What holds for one agent in the place of what the queue says; what is not given is the queue's."""
+    """One agent's own settings, which go before the queue's; where one is not given, the queue's holds."""
 
     wrap_up_ms: int | None = None
     wrap_up: WrapUp | None = None
@@ -255,9 +255,9 @@ class Limits:
     """Bounds over all queues: what is beyond them is refused in one sentence and counted."""
 
     calls: int = 20_000
-    # How often the engine repeats a command that has not been confirmed, and when it gives up waiting.
+    # The pause before the engine repeats a command that has not been confirmed.
     cancel_retry_ms: int = 100
-    # After so long without a bridge the switch is asked for it, and after as long again it is given up.
+    # After this long without a bridge the switch is asked whether it stands; after as long again it is given up.
     connect_ms: int = 1_500
     # How long a leg that we are ending may take to end before we go on without it.
     offer_grace_ms: int = 5_000

@@ -32,7 +32,7 @@ def merge(first: SkillLevels, second: SkillLevels) -> SkillLevels:
 
 
 def relax(required: SkillLevels, lower: SkillLevels, drop: tuple[str, ...]) -> SkillLevels:
-    """The requirement with some skills at a lower level, and without others. A skill that is not required stays so."""
+    """Lower some skills of a requirement and drop others. A skill that is not required is not added."""
     most = dict(lower)
     return tuple((skill, min(level, most.get(skill, level))) for skill, level in required if skill not in drop)
 

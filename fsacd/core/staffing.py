@@ -45,7 +45,7 @@ class _Counted(NamedTuple):
 
     @property
     def on_duty_for(self) -> tuple[str, ...]:
-        """Those whose calls the agent takes: who is not ready for one queue alone is on a break as far as it goes."""
+        """The queues whose calls the agent takes. In a queue they are not ready for, they count as on a break."""
         return tuple(served.queue for served in self.services if not served.backup and served.not_ready is None)
 
 
@@ -71,7 +71,7 @@ class Staffing:
                 self.since[Condition.NOBODY_READY, queue] = now_ms
 
     def rename(self, old: str, new: str, now_ms: int) -> None:
-        """What has held for one queue holds for another, which was not there so far."""
+        """Carry what held for a queue over to its new name."""
         if new not in self.logged_in:
             self.add_queues([new], now_ms)
             for condition in Condition:

@@ -95,7 +95,7 @@ def may_go(name: str) -> bool:
 
 
 _DIGITS: Final = re.compile(r"[0-9]+")
-# A shorter number may stand in any value by chance; the last digits tell it however the rest is written.
+# A number shorter than this may be in any value by chance. The last digits identify a number, however it is written.
 _TELLING_DIGITS: Final = 5
 _LAST_DIGITS: Final = 7
 
@@ -103,7 +103,7 @@ _LAST_DIGITS: Final = 7
 def chosen(
     variables: Iterable[LegVariable], entries: Iterable[str], *, hidden_number: str = "", hidden_name: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """Name and value of those that a queue's list lets go along.
+    """Name and value of the variables that a queue's list lets go along.
 
     `hidden_number`, `hidden_name`: of a caller who asks that they be shown to nobody; values that tell them stay back.
     """

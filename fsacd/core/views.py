@@ -71,7 +71,7 @@ class AgentView:
     skills: SkillLevels
     call_id: str | None
     caller: str = ""  # with whom they talk, or for whom they are rung: the customer's name, else the caller's
-    not_ready_for: tuple[tuple[str, str], ...] = ()  # of these queues they take no calls for now, and why
+    not_ready_for: tuple[tuple[str, str], ...] = ()  # the queues whose calls they do not take for now, and why
 
 
 @fact
@@ -112,14 +112,14 @@ class QueueView:
     strategy: str = ""
     call_order: str | None = None
     substituted: tuple[Substituted, ...] = ()
-    agents_not_ready: int = 0  # are at work, and take no calls of this one queue for now
+    agents_not_ready: int = 0  # agents at work who take no calls of this one queue for now
 
 
 @fact
 class OfferView:
     """One live offer, or one whose leg is still being ended (`state` ending). `offer_id` is the leg's UUID, too.
 
-    `legs` are the legs that may be there, where it may be another one, or several.
+    `legs` are the legs that may be there, where these are not the offer's own leg alone.
     """
 
     offer_id: str
@@ -193,7 +193,7 @@ class Explanation:
     eligible: tuple[RankedAgent, ...]
     rejected: tuple[Rejected, ...]
     sentence: str
-    # Of so many agents of the first rank and level a strategy that ranks was shown so many; None: it was not asked.
+    # How many agents of the first rank and level there were; how many a ranking strategy was shown (None: not asked).
     candidates: int | None = None
     shown: int | None = None
 

@@ -4,7 +4,7 @@
 - A principal is a subject (what history writes down), the verbs that it has, and the scope in which it has them.
 - A verb is one kind of right. Each route of the API and each wish to the engine names the one that it needs.
 - A scope bounds acting. What only looks is given whole or not at all.
-- In each direction in which a scope is bounded, a target must be named, and lie inside.
+- Where a scope is bounded (by agents, by queues), the target must be named and lie inside it.
 - Time is an argument; a principal whose time is over may do nothing.
 """
 
@@ -36,12 +36,12 @@ from fsacd.core.events import (
     QueueSetOpen,
 )
 
-# What somebody may want of the engine. Everything else that enters it is told by switches, clocks and files.
+# What somebody may ask of the engine. All other facts come from switches, clocks and files.
 Wish = CallWish | AgentEvent | QueueSetOpen
 
 
 class Verb(StrEnum):
-    """All that anybody may do."""
+    """A kind of right; together, all that anybody may do."""
 
     SEE_HEALTH = "see_health"
     SEE_METRICS = "see_metrics"
@@ -62,7 +62,7 @@ class Verb(StrEnum):
 
     @property
     def says(self) -> str:
-        """What it lets somebody do, to stand after "may"."""
+        """What the verb lets somebody do, to stand after "may"."""
         return _SAYS[self]
 
 
@@ -93,7 +93,7 @@ _LOOKING: Final = frozenset(
 
 
 class Role(StrEnum):
-    """The sets of verbs that the configuration knows by a name; each has all that the ones before it have."""
+    """The named sets of verbs in the configuration; each role has all verbs of the roles before it."""
 
     READ = "read"
     AGENT = "agent"
@@ -102,12 +102,12 @@ class Role(StrEnum):
 
     @property
     def verbs(self) -> frozenset[Verb]:
-        """What it lets somebody do."""
+        """All verbs of the role."""
         return _VERBS[self]
 
     @property
     def own(self) -> tuple[Verb, ...]:
-        """What it adds to the roles before it."""
+        """The verbs that it adds to those of the roles before it."""
         return _OWN[self]
 
 
@@ -139,7 +139,7 @@ def roles_with(verb: Verb) -> tuple[Role, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """For which agents and queues; None: for all."""
+    """The agents and queues that somebody may act on; None: all."""
 
     agents: frozenset[str] | None = None
     queues: frozenset[str] | None = None
@@ -163,7 +163,7 @@ WHOLE: Final = Target()
 class Principal:
     """Somebody who wants something. `subject` is who they are to logs and history: "api:wallboard", "phone:1001".
 
-    `expires_s` is Unix time in seconds; from then on they may do nothing. None: never.
+    `expires_s` is Unix time in seconds; from then on they may do nothing. None: it never expires.
     """
 
     subject: str
@@ -177,13 +177,13 @@ class Principal:
 
 
 def stranger(*, open_metrics: bool) -> Principal:
-    """Whoever shows nothing by which they could be known."""
+    """The principal of a request without a known token."""
     verbs = {Verb.SEE_HEALTH, Verb.SEE_METRICS} if open_metrics else {Verb.SEE_HEALTH}
     return Principal("", frozenset(verbs))
 
 
 def at_phone(subject: str, agents: Iterable[str]) -> Principal:
-    """Whoever dials a feature code at a phone, and may act for these agents."""
+    """The principal of a feature code dialled at a phone, who may act for these agents."""
     return Principal(subject, frozenset((Verb.ACT_AS_AGENT, Verb.CHOOSE_CONTACT)), Scope(agents=frozenset(agents)))
 
 
@@ -192,7 +192,7 @@ BY_SIGNAL: Final = Principal("signal", frozenset((Verb.RELOAD,)))
 
 
 def may(principal: Principal, verb: Verb, target: Target, now_s: float) -> str | None:
-    """Whether this principal may do this to that now: None, or in one sentence why not. `now_s` is Unix time."""
+    """Whether this principal has the verb for the target now: None, or one sentence why not. `now_s` is Unix time."""
     who = principal.subject or "whoever shows no token"
     if principal.expired(now_s):
         return f"the token of {who} has expired."
@@ -241,7 +241,7 @@ WISHES: Final[Mapping[type[Wish], Verb]] = MappingProxyType(
 
 
 def target_of(wish: Wish, queue_of: Callable[[str], str]) -> Target:
-    """What a wish is about. `queue_of` gives the queue of a call, or the empty text for one that nobody knows."""
+    """The target of a wish. `queue_of` gives the queue of a call, or the empty text for an unknown call."""
     match wish:
         case CallSendAsked():
             return Target((wish.agent_id,), (queue_of(wish.call_id),))
@@ -267,8 +267,8 @@ def may_ask(
 ) -> str | None:
     """Whether this principal may have this wish: None, or in one sentence why not.
 
-    Whatever a wish can make a switch dial is looked at here: the contact of a login. All other places to which calls
-    go stand in the configuration.
+    The one thing in a wish that a switch dials, the contact of a login, is checked here. All other places to which
+    calls go stand in the configuration.
     """
     if wish.by != principal.subject:
         return f"{principal.subject} may not ask in the name of {wish.by[:64]}."
@@ -286,14 +286,14 @@ def may_ask(
 
 # --- places --------------------------------------------------------------------------------------------------------
 
-# What a star in an allowed contact stands for: a part of a name. Neither "@" and "/", which lead elsewhere, nor "+",
-# with which a number of the outside world begins.
+# What a star in an allowed contact stands for: a part of a name, without "@" and "/", which would lead elsewhere, and
+# without "+", with which an outside number begins.
 _ANY: Final = "[A-Za-z0-9_.-]*"
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where agents may be rung: at any configured agent's own contact, and where the configuration says so beside.
+    """Where agents may be rung: at any configured agent's own contact, and where the configuration allows it besides.
 
     `contacts` are the agents' own. `allowed` holds the patterns for all agents, `allowed_for` those for one: contacts
     in which `*` stands for letters, digits, '_', '.', '-', and `{agent}` for the agent's id.

@@ -1,7 +1,7 @@
 """A copy of this process that writes a snapshot of the engine while the original goes on with its calls.
 
-To write down ten thousand agents takes a second, to fork takes some milliseconds, and the copy sees everything as it
-was at one moment. It touches nothing but the engine's objects and one file: no greenlet is switched, no lock taken.
+Writing ten thousand agents takes a second; a fork takes some milliseconds, and the copy sees everything as it was at
+one moment. It touches nothing but the engine's objects and one file: no greenlet is switched, no lock taken.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gevent import monkey
 from gevent.socket import wait_read
 
 _fork = monkey.get_original("os", "fork")
-# gevent's own closes a pipe only when its loop comes round.
+# The originals: gevent's own `close` closes a pipe only in the next turn of its loop.
 _close = monkey.get_original("os", "close")
 _set_signal = monkey.get_original("signal", "signal")
 
@@ -41,7 +41,7 @@ class Copy:
 
     @classmethod
     def start(cls, work: Callable[[], None]) -> Copy:
-        """Let a copy of this process do this, and end. OSError if there can be no copy."""
+        """Fork a copy of this process that does `work` and ends. OSError if there can be no copy."""
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
             with warnings.catch_warnings():
@@ -58,7 +58,7 @@ class Copy:
         return cls(pid, reading)
 
     def wait(self) -> str:
-        """Wait until it has ended; an empty text if it has done its work, or else why not."""
+        """Wait until the copy has ended. Returns an empty text if it has done its work, otherwise why it has not."""
         said = b""
         try:
             while True:
@@ -76,13 +76,13 @@ class Copy:
         return said.decode("utf-8", "replace") or "the process that writes it was killed"
 
     def end(self) -> None:
-        """Nobody wants its work any more. `wait` returns soon."""
+        """Kill the copy. `wait` returns soon."""
         if not self._ended:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
     def _bury(self) -> None:
-        # It has closed its end of the pipe, so it is ending; whoever else waits for children may have met it before.
+        # The copy has closed its end of the pipe, so it is ending. Others who wait for children may have reaped it.
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(self.pid, os.WNOHANG) == (0, 0):
                 gevent.sleep(_POLL_S)
@@ -93,7 +93,7 @@ def _live(work: Callable[[], None], pipe: int) -> None:
     said = b"it was interrupted"
     try:
         gc.disable()
-        # The original's sockets: were it killed now, they would stay open as long as we live.
+        # The original's sockets: if the original were killed now, they would stay open as long as the copy lives.
         os.closerange(3, pipe)
         os.closerange(pipe + 1, _MOST_DESCRIPTORS)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD):
@@ -103,7 +103,7 @@ def _live(work: Callable[[], None], pipe: int) -> None:
             os.nice(_NICE)  # a service may be forbidden to
         work()
         said = _DONE
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it must not go on as if it were the original
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the copy must not go on as if it were the original
         said = f"{type(error).__name__}: {error}".encode()[:_LONGEST_ERROR]
     finally:
         with contextlib.suppress(OSError):

@@ -51,11 +51,11 @@ def _boot() -> str:
     try:
         return _BOOT_FILE.read_text(encoding="ascii").strip()
     except OSError:
-        return ""  # hidden from us; then the other clocks must tell
+        return ""  # hidden from this service: the other clocks must tell
 
 
 class EngineClock:
-    """Milliseconds that never go back: `read`, and what it is behind."""
+    """Milliseconds that never go back: the monotonic clock plus `offset_ms`. `read` gives the machine's clocks."""
 
     def __init__(self, offset_ms: int = 0, read: Callable[[], Clocks] = clocks) -> None:
         self._offset_ms = offset_ms
@@ -68,7 +68,7 @@ class EngineClock:
 
     @property
     def ahead_ms(self) -> int:
-        """How far it is ahead of the monotonic clock: more than nothing after a reboot."""
+        """How far the engine's clock is ahead of the monotonic clock: more than 0 after a reboot."""
         return self._offset_ms
 
     def anchor(self) -> Anchor:
@@ -78,15 +78,15 @@ class EngineClock:
 
 
 def go_on_after(anchor: Anchor, last_ms: int, now: Clocks) -> int:
-    """What the engine's clock is ahead of the monotonic one, so that it goes on.
+    """How far the engine's clock must be ahead of the monotonic clock to go on after the last daemon's.
 
-    `anchor` is the last one known, `last_ms` the engine's time when it was last heard of.
+    `anchor` is the last one known, `last_ms` the engine's time in the journal's last entry.
     """
     offset_ms = anchor.engine_ms - anchor.monotonic_ms
     if _same_boot(anchor, now) and now.monotonic_ms + offset_ms >= last_ms:
         return offset_ms
     last_wall_ms = anchor.wall_ms + last_ms - anchor.engine_ms
-    # A wall clock that is behind what it was says nothing: then no time has passed.
+    # A wall clock that has been set back says nothing: then no time counts as passed.
     away_ms = max(0, now.wall_ms - last_wall_ms)
     return last_ms + away_ms - now.monotonic_ms
 

@@ -1,8 +1,8 @@
 """How the daemon is asked to erase callers from its journal: by files in the journal's directory.
 
-A journal cannot be changed without becoming another one, so what knows of a caller is left behind as a whole: when they
-are in no call, the engine forgets whom they talked with, a new snapshot is made, and everything before it is removed.
-Until then the request stays, over restarts; it names the caller, as the files beside it do, and goes with them.
+Entries of a journal are never changed, so all of it that knows a caller is removed: when the caller is in no call, the
+engine forgets their last agent, a new snapshot is made, and everything before it is removed. Until then the request
+stays, over restarts. It holds the caller's numbers, as the files beside it do, and is removed with them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 _PREFIX: Final = "erase-"
 _REQUEST_BYTES: Final = 1 << 20
 _LOOK_S: Final = 0.05
-# So many numbers are compared at a time, and then the calls go first.
+# How many numbers are compared at a time; then calls go first.
 _AT_ONCE: Final = 500
 _BREATH_S: Final = 0.0005
 
@@ -43,12 +43,12 @@ class Outcome(Enum):
     """What has become of a request by now."""
 
     DONE = auto()
-    WAITS_FOR_CALL = auto()  # or for a snapshot: a daemon runs and will do it
+    WAITS_FOR_CALL = auto()  # also for a snapshot: a daemon runs and will do it
     WAITS_FOR_DAEMON = auto()
 
 
 def ask(directory: Path, numbers: Sequence[str], patience_s: float, plan: NumberPlan = PLAIN) -> Outcome:
-    """Ask that callers be erased, and wait for it for a while; later it is done all the same. Not within the daemon.
+    """Ask that callers be erased, and wait a while for it; after that it is still done. Not to be called in the daemon.
 
     Raises:
         FsacdError: the directory cannot be used.
@@ -96,7 +96,7 @@ def _is_in_use(directory: Path) -> bool:
 
 
 def requests(directory: Path, aside: Aside, plan: NumberPlan = PLAIN) -> dict[Path, frozenset[str]]:
-    """What is asked for: each file with the numbers in it, as they are compared. What is no request is put aside.
+    """All requests: each file with its numbers, as they are compared. A file that is no request is set aside.
 
     Raises:
         OSError: the directory cannot be read.
@@ -109,9 +109,9 @@ def requests(directory: Path, aside: Aside, plan: NumberPlan = PLAIN) -> dict[Pa
             continue
         except OSError as error:
             if not trusted.is_foreign(path, error):
-                continue  # it was fulfilled a moment ago, or the disk fails, which whoever writes there tells
+                continue  # it was fulfilled a moment ago, or the disk fails, which the next write reports
             why = trusted.why(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other requests shall be fulfilled
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other requests must be fulfilled
             why = f"{type(error).__name__}: {error}"
         if aside.move(path):
             log.error("a request to erase callers cannot be read and was set aside", file=str(path), why=shortened(why))
@@ -119,7 +119,7 @@ def requests(directory: Path, aside: Aside, plan: NumberPlan = PLAIN) -> dict[Pa
 
 
 def _numbers(path: Path, plan: NumberPlan) -> frozenset[str]:
-    """The numbers in a request. Raises whatever a reader raises at what nobody of ours has written."""
+    """The numbers in a request. Raises any exception of a JSON reader for a file that fsacd has not written."""
     asked = orjson.loads(trusted.read_file(path, _REQUEST_BYTES, trusted.users_of(path.parent)))["numbers"]
     if not isinstance(asked, list) or not all(isinstance(number, str) for number in asked):
         raise ValueError("it names no numbers")

@@ -19,10 +19,10 @@ _SEGMENT = "journal-{:08d}.log"
 _SNAPSHOT = "snapshot-{:08d}.json"
 _NUMBERED = re.compile(r"(journal|snapshot)-([0-9]{8,15})\.(log|json|draft)")
 _ENDS = {"journal": "log", "snapshot": "json"}
-# Ten thousand agents and twenty thousand calls take a tenth of it. Whatever is longer was not written by us, and to
-# read it might take more memory than there is.
+# Ten thousand agents and twenty thousand calls take a tenth of it. A longer file was not written by us, and reading
+# it might take more memory than there is.
 SNAPSHOT_BYTES: Final = 256 << 20
-# Without a good snapshot nothing is removed, up to this.
+# The most that the segments may grow to while no snapshot can be made and so nothing is removed.
 LIMIT_BYTES: Final = 2 << 30
 
 
@@ -38,13 +38,13 @@ class Directory:
         self.aside = Aside(path)
         self._aside_before = self.aside.names()
         try:
-            # What it holds names callers, and commands us: nobody else's business.
+            # Its files name callers and command the daemon, so nobody else may read or write them.
             trusted.make_directory(path)
             self._lock = trusted.open_or_create(path / "lock", os.O_RDWR)
         except OSError as error:
             raise FsacdError(f"the journal's directory {path} cannot be used: {trusted.why(error)}") from error
         try:
-            # Of the process and not of the descriptor: a copy of the process that lives longer does not hold it.
+            # The lock is the process's, not the descriptor's: a copy of the process that lives longer has no lock.
             fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self.close()
@@ -100,7 +100,7 @@ class Directory:
         return trusted.read_file(self.snapshot(number), SNAPSHOT_BYTES)
 
     def set_strangers_aside(self) -> list[str]:
-        """Put aside what has the name of a segment or snapshot and was not written by us; a sentence for each."""
+        """Set aside files named like a segment or snapshot that were not written by us. Returns a sentence for each."""
         told = []
         for path in sorted(entry for entry in self.path.iterdir() if _NUMBERED.fullmatch(entry.name)):
             try:
@@ -109,7 +109,7 @@ class Directory:
                     raise trusted.Untrusted(f"it is larger than {LIMIT_BYTES >> 30} GiB")
             except OSError as error:
                 if not trusted.is_foreign(path, error):
-                    continue  # a fault of the disk, which whoever reads it tells
+                    continue  # a fault of the disk, which recovery reports when it reads the file
                 done = "was set aside" if self.aside.move(path) else "cannot be set aside"
                 told.append(f"{path} cannot be read: {trusted.why(error)}; it {done}")
         return told
@@ -121,12 +121,12 @@ class Directory:
         return trusted.create_file(self.segment(number), os.O_WRONLY | os.O_APPEND)
 
     def write_snapshot(self, number: int, content: bytes) -> None:
-        """Put a snapshot there whole, and on the disk, or not at all. OSError if that cannot be."""
+        """Write a snapshot, synced to the disk: the whole of it or nothing. OSError if that cannot be."""
         trusted.write_file(self.snapshot(number), content, SNAPSHOT_BYTES)
         self.sync()
 
     def sync(self) -> None:
-        """Let the names of new files reach the disk."""
+        """Sync the names of new files to the disk."""
         trusted.sync_directory(self.path)
 
     def forget_before(self, number: int) -> None:
@@ -146,7 +146,7 @@ class Directory:
         self.aside.forget()
 
     def set_aside(self) -> Path:
-        """Move everything out of the way, in the place of what an earlier start has put there; returns where to."""
+        """Move the whole journal away, replacing what an earlier start has moved there. Returns where it is now."""
         self.aside.forget(self._aside_before)
         for path in sorted(self.path.iterdir()):
             if _NUMBERED.fullmatch(path.name):

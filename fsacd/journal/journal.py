@@ -1,8 +1,8 @@
 """The journal: every fact is written before it is handled, so that a killed daemon has lost nothing it acted on.
 
-One write per step, to the operating system: a process that is killed loses nothing. A thread takes it to the disk
-within some tens of milliseconds: that much a power cut costs. A disk that is full or broken never holds a call up: the
-daemon goes on without a journal, says so once, and tries again every few seconds.
+Each step is one write to the operating system, so a process that is killed loses nothing. A thread syncs it to the disk
+within some tens of milliseconds, which is what a power cut can lose. A disk that is full or broken never holds a call
+up: the daemon goes on without a journal, says so once, and tries again every few seconds.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from fsacd.runtime import watched
 log = structlog.get_logger(__name__)
 
 _LOOK_S = 0.25
-# So long the thread has for removing what was erased, before requests are looked for again.
+# The pause before requests are looked for again; in it the thread removes what was erased.
 _ERASURE_PAUSE_S = 2.0
 _CLOCK_STEP_MS = 100
 _END_S = 2.0
-# Of a journal that is nonsense throughout, so many lines are told; the rest is counted.
+# How many damaged places of a journal are logged; the rest are counted.
 _MOST_TOLD = 20
 
 
 class Journal:
-    """One daemon's journal. `hours` is who opens and closes queues by their hours.
+    """One daemon's journal. `hours` is the `by` of facts that open and close queues by their hours.
 
     Raises:
         FsacdError: the directory cannot be used, or another fsacd has it.
@@ -64,7 +64,7 @@ class Journal:
         self._fd = -1
         self._number = 0
         self._good = 0  # the newest snapshot that is on the disk
-        self._damaged = False  # what was recovered is not all that was there
+        self._damaged = False  # part of the journal could not be recovered
         self._child: Copy | None = None
         self._copy: gevent.Greenlet | None = None
         self._watch: gevent.Greenlet | None = None
@@ -107,7 +107,7 @@ class Journal:
 
     @property
     def hours(self) -> dict[str, bool]:
-        """What the hours said last of each queue."""
+        """Whether each queue was last opened or closed by its hours."""
         return self._notes.hours
 
     def troubles(self) -> Iterator[Trouble]:
@@ -119,12 +119,12 @@ class Journal:
             )
 
     def is_to_be_erased(self) -> Callable[[str], bool]:
-        """Tells of a number whether its caller is to be erased."""
+        """A function that says of a number whether its caller is to be erased."""
         asked, plan = frozenset().union(*self._requests().values()), self._settings.plan
         return lambda number: plan.identity(number) in asked
 
     def begin(self, engine: Engine, post: Callable[[Event], None] | None = None) -> None:
-        """Write from now on what enters this engine. `post` lets a fact enter it; without it nobody can be erased."""
+        """From now on write what enters this engine. `post` sends it a fact; without `post` nobody can be erased."""
         self._engine = engine
         self._post = post
         self._number = self._directory.last()
@@ -133,8 +133,8 @@ class Journal:
         if self._fd < 0:
             pass  # it is tried again soon
         elif not self._good or self._damaged:
-            # Nothing is served yet, and without a snapshot the segment has nothing to begin with: there is none, or the
-            # next start would meet the same damage, and may not come past it to what is written from now on.
+            # Nothing is served yet. The segment needs a snapshot to begin with: after a first start there is none, and
+            # after damage the next start would stop at the same damage, before what is written from now on.
             self._snapshot_here()
         else:
             self._snapshot_beside()
@@ -166,12 +166,12 @@ class Journal:
         self._write(lines.of_entry(now_ms, event))
 
     def put_plugin_failures(self, now_ms: int, failures: Sequence[StrategyFailed]) -> None:
-        """In this step plugins have failed."""
+        """Note that plugins have failed in this step."""
         for failure in failures:
             self._write(lines.of_plugin_failure(now_ms, failure))
 
     def put_engine_failure(self, now_ms: int) -> None:
-        """This step was never finished: what entered must not enter again."""
+        """Note that this step was never finished: a replay must leave out what entered."""
         self._write(lines.of_engine_failure(now_ms))
 
     def _write(self, line: bytes) -> None:
@@ -189,12 +189,12 @@ class Journal:
         self._syncer.written()
 
     def _broken(self, why: str) -> None:
-        """Go on without: what enters the engine from now on is lost to a restart, until there is a new snapshot."""
+        """Go on without a journal: until there is a new snapshot, a restart loses what enters the engine meanwhile."""
         self._errors += 1
         self._fd = -1
         self._syncer.follow(-1)
         self._next_try = monotonic() + self._settings.retry_s
-        log.error("the journal cannot be written; calls go on, a restart would forget", why=why)
+        log.error("the journal cannot be written; calls go on, but a restart would forget them", why=why)
 
     # --- between steps ---
 
@@ -225,7 +225,7 @@ class Journal:
             gevent.sleep(_LOOK_S)
             try:
                 self._look()
-            except Exception as error:  # noqa: BLE001 - nobody else bounds the journal, nor mends it
+            except Exception as error:  # noqa: BLE001 - nothing else bounds or mends the journal
                 watched.caught("journal", error)
                 gevent.sleep(self._settings.retry_s)
 
@@ -248,7 +248,7 @@ class Journal:
         return self._since_snapshot >= self._settings.snapshot_entries or overdue_s >= self._settings.snapshot_s
 
     def _erase(self) -> bool:
-        """If callers are to be erased, and the engine knows nothing of them any more, begin to leave all behind."""
+        """If callers are to be erased and the engine has forgotten them, begin a snapshot; returns whether it did."""
         engine, post = self._engine, self._post
         if engine is None or post is None or monotonic() < self._next_erasure:
             return False
@@ -264,17 +264,17 @@ class Journal:
         try:
             return erasure.requests(self._directory.path, self._directory.aside, self._settings.plan)
         except OSError:
-            return {}  # whoever writes here tells of it
+            return {}  # the next write here reports it
 
     def _erased(self, number: int, requests: Sequence[Path]) -> None:
-        """In the thread: nothing before this snapshot stays, neither what was set aside, nor the requests."""
+        """In the thread: remove everything before this snapshot, what was set aside, and the fulfilled requests."""
         self._directory.forget_before(number)
         self._directory.forget_aside()
         for path in requests:
             path.unlink(missing_ok=True)
 
     def _tell_clocks(self) -> None:
-        """Somebody has set the wall clock: over a reboot it must be known by how much."""
+        """Note by how much the wall clock was set: a reboot needs to know."""
         anchor, known = self._clock.anchor(), self._notes.anchor
         stepped_ms = (anchor.wall_ms - anchor.engine_ms) - (known.wall_ms - known.engine_ms)
         if abs(stepped_ms) > _CLOCK_STEP_MS and self._fd >= 0:
@@ -291,7 +291,7 @@ class Journal:
             self._snapshot_beside()
 
     def _open(self, *, after_gap: bool) -> None:
-        """Begin the next segment. If that cannot be, the old one is written to no more, either."""
+        """Begin the next segment. If that cannot be, the old one is not written to any more, either."""
         number = self._number + 1
         self._notes.anchor = self._clock.anchor()
         try:
@@ -301,8 +301,8 @@ class Journal:
             self._broken(error.strerror or str(error))
             return
         if has_grown:
-            # The disk is not filled further. To replay so much would take longer than anybody waits: it is given up, so
-            # that there can be a new beginning, and with it a snapshot.
+            # A replay of so much would take longer than anybody waits. So the journal is given up, which makes room for
+            # a new snapshot.
             self._syncer.do(self._directory.forget_segments)
             self._broken(f"it has grown to {LIMIT_BYTES >> 30} GiB while no snapshot could be made, and is given up")
             return
@@ -311,7 +311,7 @@ class Journal:
         self._syncer.do(self._directory.sync)
         self._write(lines.of_object({**self._head("journal"), "after_gap": after_gap}))
         if self._fd < 0:
-            # A disk that is full has room for names: there would be one more with each try, all night long.
+            # A full disk still has room for empty files: each try would leave one.
             with suppress(OSError):
                 self._directory.segment(number).unlink(missing_ok=True)
                 self._number -= 1
@@ -331,7 +331,7 @@ class Journal:
         return lines.of_object(self._head("snapshot")) + lines.of_object(self._engine.dump())
 
     def _snapshot_here(self) -> None:
-        """In this process, while nothing else is to be done."""
+        """Make a snapshot in this process, before anything is served."""
         began = monotonic()
         try:
             self._directory.write_snapshot(self._number, self._content())
@@ -341,7 +341,7 @@ class Journal:
         self._snapshot_done(self._number, began, "")
 
     def _snapshot_beside(self) -> None:
-        """In a copy of this process, which sees the engine as it is now. The segment has just begun."""
+        """Make a snapshot in a copy of this process, which sees the engine as it is when the segment has just begun."""
         if self._fd < 0:
             return
         number, began = self._number, monotonic()
@@ -365,7 +365,7 @@ class Journal:
         self._copy_ended(number, began, why)
 
     def _copy_ended(self, number: int, began: float, failed: str) -> None:
-        if self._copy is not None:  # else it failed in here, and there is nothing more to say
+        if self._copy is not None:  # None: it has failed and ended already
             self._child = self._copy = None
             self._snapshot_done(number, began, failed)
 
@@ -375,7 +375,7 @@ class Journal:
         if failed:
             self._next_erasure = monotonic() + self._settings.snapshot_retry_s
             self._snapshot_failures += 1
-            self._since_snapshot = self._settings.snapshot_entries  # it is due as soon as it may be tried again
+            self._since_snapshot = self._settings.snapshot_entries  # due as soon as the retry pause is over
             self._next_snapshot = monotonic() + self._settings.snapshot_retry_s
             log.error("no snapshot could be made; the journal grows until one can", why=failed)
             return
@@ -387,5 +387,5 @@ class Journal:
             self._syncer.do(lambda: self._erased(number, erasing))
             log.info("callers were erased from the journal", requests=len(erasing))
             return
-        # The snapshot before this one stays, with what came after it: should this one be unreadable, that one is not.
+        # The snapshot before this one stays with its segments, in case this one turns out to be unreadable.
         self._syncer.do(lambda: self._directory.forget_before(before))

@@ -1,6 +1,6 @@
 """The engine as it was: the newest snapshot that can be read, and what entered the engine since.
 
-The commands of the second time are thrown away: they were sent the first time, or their failure will be seen.
+The replay's commands are thrown away: they were sent the first time, or the switch will show that they were not.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from fsacd.strategy import CallFacts, CallOrder, Key, Strategy
 
 log = structlog.get_logger(__name__)
 
-# An engine that breaks at this many entries is not worth more tries.
+# If the engine fails at this many entries, the replay is given up.
 _TRIES = 16
-# An engine that has broken so often within so short a time breaks again: the memory itself is at fault.
+# An engine that has failed this often within this time will fail again: its recovered memory is at fault.
 _FAULTS = 3
 _FAULTS_WITHIN_MS = 120_000
 _LATELY_MS = 5_000
-# A change of the rules holds the whole configuration, of ten thousand agents perhaps; no line is longer than this.
+# The longest line: a change of the rules holds the whole configuration, perhaps of ten thousand agents.
 _LINE_BYTES = 64 << 20
 _MOST_ENDED = 10_000
 
@@ -49,8 +49,8 @@ class Notes:
     """What the journal itself must carry on: from the head of each file, and from the entries after it."""
 
     anchor: Anchor
-    hours: dict[str, bool] = field(default_factory=dict)  # what the hours said of each queue last
-    faults: tuple[int, ...] = ()  # when the engine broke lately
+    hours: dict[str, bool] = field(default_factory=dict)  # by queue: whether its hours opened or closed it last
+    faults: tuple[int, ...] = ()  # when the engine failed lately
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,14 @@ class Recovered:
     last_ms: int
     entries: int
     damage: tuple[str, ...]
-    # What ended shortly before. Rows of history follow their facts and are on the disk a second later, so these may be
-    # missing; of two rows with one key history makes one.
+    # What ended shortly before. Rows of history reach the disk up to a second after their facts, so these rows may be
+    # missing there. Written twice, they do no harm: history keeps one row for each key.
     lately_ended: tuple[CallEnded | OfferClosed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """One step: what entered the engine, and what was noted of it. `place` tells it from all others."""
+    """One step: what entered the engine, and the notes about it. `place` (segment, offset) identifies it."""
 
     place: tuple[int, int]
     entered: lines.Entered
@@ -79,7 +79,7 @@ class _Group:
 
 
 class Forgiving:
-    """Plugins for a replay: one that is not there any more is replaced, for soon other rules hold."""
+    """Plugins for a replay: a missing one is replaced, as the present configuration soon replaces the rules, too."""
 
     def __init__(self, inner: Plugins) -> None:
         self._inner = inner
@@ -118,7 +118,7 @@ def recover(directory: Directory, plugins: Plugins, hours: str) -> Recovered | N
         hours: Who opens and closes queues by their hours.
 
     Raises:
-        HopelessError: there is a journal, and nothing can be made of it.
+        HopelessError: there is a journal, and no engine can be made of it.
     """
     damage = directory.set_strangers_aside()
     numbers = list(reversed(directory.snapshots()))
@@ -135,7 +135,7 @@ def recover(directory: Directory, plugins: Plugins, hours: str) -> Recovered | N
         raise HopelessError("; ".join(damage))
     for sentence in damage:
         log.error("the journal is damaged", what=sentence)
-    # A daemon that was killed before its first snapshot had served nobody: it began with that.
+    # A daemon makes its first snapshot before it serves anybody, so one killed before that has served nobody.
     return None
 
 
@@ -158,7 +158,7 @@ def read_notes(head: dict[str, object]) -> Notes:
 
 
 def check_anchor(anchor: Anchor) -> None:
-    """See that these can be what clocks have shown. Raises Unreadable."""
+    """Check that clocks can have shown these times. Raises Unreadable."""
     times = (anchor.engine_ms, anchor.monotonic_ms, anchor.wall_ms)
     if not all(0 <= at_ms <= lines.MOST_MS for at_ms in times):
         raise Unreadable("its clocks have shown no time")
@@ -183,7 +183,7 @@ class _Ends(Enum):
 
 
 class _Replay:
-    """Raises whatever is raised where no engine can be made of a snapshot's content."""
+    """One replay. Raises any exception if no engine can be made of the snapshot's content."""
 
     def __init__(
         self, directory: Directory, number: int, plugins: Plugins, hours: str, content: dict[str, object]
@@ -198,8 +198,8 @@ class _Replay:
         self._first: tuple[Engine, Forgiving] | None = self._restored()
         engine, _ = self._first
         if not 0 <= engine.now_ms <= lines.MOST_MS:
-            raise Unreadable("its time is none")
-        engine.snapshot(engine.now_ms)  # what names something that is not there would fail when somebody looks
+            raise Unreadable("its time is not valid")
+        engine.snapshot(engine.now_ms)  # a memory that names missing things would fail only later, in a view
 
     def _restored(self) -> tuple[Engine, Forgiving]:
         plugins = Forgiving(self._plugins)
@@ -221,13 +221,13 @@ class _Replay:
         raise HopelessError(f"the engine breaks at {_TRIES} entries of the journal")
 
     def _judge(self, notes: Notes, engine: Engine) -> None:
-        """Whether the memory is what breaks the engine again and again. Raises HopelessError."""
+        """Raise HopelessError if the engine has failed so often lately that its recovered memory is at fault."""
         lately = [at_ms for at_ms in notes.faults if at_ms > engine.now_ms - _FAULTS_WITHIN_MS]
         if len(lately) >= _FAULTS:
             raise HopelessError(f"the engine has failed {len(lately)} times within two minutes")
 
     def _replay(self, engine: Engine, notes: Notes, skip: set[tuple[int, int]]) -> tuple[tuple[int, int] | None, int]:
-        """Let everything enter the engine again; the place at which it broke, if it did, and how many entries."""
+        """Let everything enter the engine again. Returns where it failed, if it did, and the number of entries."""
         entries = 0
         for group in self._groups(notes):
             entries += 1
@@ -243,7 +243,7 @@ class _Replay:
                 engine.expect_failure(failure)
             try:
                 step = engine.advance(at_ms) if event is None else engine.handle(event, at_ms)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the journal shall be used
+            except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the journal must be used
                 told = f"{self._told(group.place)} breaks the engine and is left out: {said(error)}"
                 self._tell(told, self._directory.segment(group.place[0]))
                 return group.place, entries
@@ -268,7 +268,7 @@ class _Replay:
                 case Anchor():
                     notes.anchor = entry
                 case _:
-                    pass  # a note whose entry is lost
+                    pass  # the entry that the note is about is lost
         if group is not None:
             yield group
 
@@ -298,7 +298,7 @@ class _Replay:
                 if not row.endswith(b"\n"):
                     if len(row) < _LINE_BYTES:
                         break  # the process ended while it wrote this
-                    self._tell(f"{path} at byte {place[1]}: this is no line; the rest of the file is not used", path)
+                    self._tell(f"{path} at byte {place[1]}: the line is too long; the rest is not used", path)
                     break
                 try:
                     if place[1] == 0:
@@ -311,7 +311,7 @@ class _Replay:
                         entry = lines.read(row[:-1])
                         if isinstance(entry, Anchor):
                             check_anchor(entry)
-                except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the journal shall be used
+                except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the journal must be used
                     self._tell(f"{path} at byte {place[1]}: {said(error)}; the rest is used", path)
                     continue
                 if entry is not None:
@@ -319,6 +319,6 @@ class _Replay:
         return _Ends.LATER
 
     def _tell(self, sentence: str, path: Path) -> None:
-        """Damage is told, and the file with it is kept when the journal does not need it any more."""
+        """Tell of damage, and keep the damaged file for people to look at when the journal needs it no more."""
         self._damage[sentence] = None
         self._directory.aside.keep(path)

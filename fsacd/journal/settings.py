@@ -1,4 +1,4 @@
-"""What a journal is told when it is made, and what it tells of itself."""
+"""The settings of a journal, and the state that it reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fsacd.caller.number_plan import PLAIN, NumberPlan
 
 @dataclass(frozen=True, slots=True)
 class JournalSettings:
-    """A snapshot is made after so many entries, or so many seconds with any, but not sooner than after the pause.
+    """A snapshot is made after `snapshot_entries`, or after `snapshot_s` if there are any, but never before the pause.
 
     `retry_s`: how soon a journal that could not be written is tried again; `snapshot_retry_s`: a snapshot that failed.
     """

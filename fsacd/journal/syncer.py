@@ -16,7 +16,7 @@ from gevent import monkey
 
 from fsacd.runtime import watched
 
-# So long the first write of a batch waits for others. With the time that fsync takes, this is what a power cut costs.
+# How long the first write of a batch waits for others. A power cut can lose this and the time that fsync takes.
 WINDOW_S = 0.02
 _END_S = 2.0
 _POLL_S = 0.005
@@ -26,19 +26,19 @@ _sleep = monkey.get_original("time", "sleep")
 
 
 class Syncer:
-    """Syncs the file that is written to, and does chores that may take long. `error` is the last one's sentence."""
+    """Syncs the file that is written to, and does chores that may take long. `error` is the last failure's sentence."""
 
     def __init__(self, window_s: float = WINDOW_S) -> None:
         self._window_s = window_s
         self._bell = os.eventfd(0, os.EFD_CLOEXEC)
         self._fd = -1
-        self._dirty_ns = 0  # when the first write came that is not on the disk yet; 0: there is none
+        self._dirty_ns = 0  # when the oldest write came that is not on the disk yet; 0: there is none
         self._chores: deque[Callable[[], None]] = deque()
         self._stopping = False
         self._ended = False
         self.error = ""
         self.syncs = 0
-        self.lag_ms = 0.0  # how long the last batch's first write took to reach the disk
+        self.lag_ms = 0.0  # how long the first write of the last batch took to reach the disk
         self.longest_lag_ms = 0.0
 
     def start(self) -> None:
@@ -46,7 +46,7 @@ class Syncer:
         watched.thread("journal syncer", self._run)
 
     def follow(self, fd: int) -> None:
-        """From now on this file is written to; the one before is synced and closed."""
+        """Sync this file from now on; sync and close the one before."""
         before, self._fd = self._fd, fd
         self.error = ""
         if before >= 0:
@@ -59,7 +59,7 @@ class Syncer:
             os.eventfd_write(self._bell, 1)
 
     def do(self, chore: Callable[[], None]) -> None:
-        """Do this soon, in the thread; it may raise OSError."""
+        """Do the chore soon, in the thread; it may raise OSError."""
         self._chores.append(chore)
         os.eventfd_write(self._bell, 1)
 
@@ -95,7 +95,7 @@ class Syncer:
 
     def _sync(self) -> None:
         since_ns, fd = self._dirty_ns, self._fd
-        # Whatever is written from here on is of the next batch, also if this one's sync still catches it.
+        # Writes from here on belong to the next batch, even if this sync still covers them.
         self._dirty_ns = 0
         if not since_ns or fd < 0:
             return

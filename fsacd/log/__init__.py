@@ -1,1 +1,1 @@
-"""Log lines: how they are set up, held back when they repeat, and written behind a slow reader."""
+"""Log lines: their setup, the limit on repeated ones, and a writer that a slow reader does not block."""

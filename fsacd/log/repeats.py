@@ -1,4 +1,4 @@
-"""Lines that come again and again, pure but for the clock: which of them is written, and how many were not."""
+"""Repeated lines: which of them are written, and how many were left out. Pure but for the clock."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 PERIOD_S: Final = 60.0
-# So many kinds of one event are told apart for each group in one period: a stranger may invent as many as they like.
+# How many kinds of one event are told apart in each group and period: a stranger could invent any number of them.
 KINDS: Final = 20
-# And so many groups; beyond, all others are one.
+# How many groups are told apart; all further ones count as one.
 GROUPS: Final = 1_000
 OTHERS: Final = "others"
 # What differs between two sentences of one kind: what is quoted, names of legs and calls, numbers.
@@ -21,7 +21,7 @@ _KIND_LENGTH: Final = 80
 
 @dataclass(slots=True)
 class Repeat:
-    """One kind of line: how often it was left out since it was written, and by what it is written."""
+    """One kind of line: how often it was left out since it was last written, and the function that writes it."""
 
     group: str
     event: str
@@ -32,12 +32,12 @@ class Repeat:
 
 
 def kind_of(sentence: str) -> str:
-    """The sentence without what differs between two that say the same."""
+    """The sentence without the parts that differ between two sentences of one kind."""
     return _DIFFERS.sub("…", sentence[: 4 * _KIND_LENGTH])[:_KIND_LENGTH]
 
 
 class Repeats:
-    """Lets one line of each kind through in each period. Everything it knows of one is forgotten when that is over."""
+    """Lets one line of each kind through in each period. When the period is over, the kind is forgotten."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, period_s: float = PERIOD_S) -> None:
         self._clock = clock
@@ -53,14 +53,14 @@ class Repeats:
             kind = OTHERS
         known = kinds.get(kind)
         if known is None or self._is_over(known):
-            # What was left out before and not told yet goes with this line's own minute.
+            # Lines that were left out before and not told yet are counted in the new period.
             kinds[kind] = Repeat(group, event, kind, tell, self._clock(), 0 if known is None else known.count)
             return True
         known.count += 1
         return False
 
     def over(self) -> list[Repeat]:
-        """Those of which a period is over in which lines were left out; they begin anew."""
+        """The kinds whose period is over and of which lines were left out; they are forgotten and begin anew."""
         told = []
         for key, kinds in list(self._known.items()):
             for kind, known in list(kinds.items()):

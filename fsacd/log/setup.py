@@ -48,7 +48,7 @@ class Number:
         self._text = text
 
     def __str__(self) -> str:
-        """The last digits; nothing but the fact that there was something, when it holds no digits."""
+        """The last digits; without any digits, only the fact that there was something."""
         digits = "".join(character for character in self._text if character.isdecimal())
         if not digits:
             return "***" if self._text else ""
@@ -82,7 +82,7 @@ def setup(level: str = "info", style: Style = "json", number_digits: int = 4, de
         logger_factory=_Factory(_writer),
         cache_logger_on_first_use=True,
     )
-    # What libraries say goes the same way; their details are nobody's business unless asked for.
+    # Libraries' lines go the same way, but without their details unless these are asked for.
     logging.basicConfig(handlers=[_Bridge()], level=max(least, logging.WARNING), force=True)
     logging.captureWarnings(capture=True)
 
@@ -91,11 +91,11 @@ _repeats = Repeats()
 
 
 def seldom(tell: Callable[..., object], kind: str, event: str, /, *, group: str = "", **fields: object) -> None:
-    """Say this once a minute for each kind, whoever makes it happen how often: `seldom(log.warning, "skills", "…")`.
+    """Log a line at most once a minute for each kind, however often it comes: `seldom(log.warning, "skills", "…")`.
 
-    For every line that a switch, a caller or a stranger can bring about. `group` is whose lines they are: of one
-    group so many kinds are told apart, the rest are one. How many lines were left out is said at the end of the minute
-    (`tell_repeats`).
+    It is for every line that a switch, a caller or a stranger can cause. `group` is whose lines they are: within one
+    group a limited number of kinds are told apart, and the rest count as one. How many lines were left out is said at
+    the end of the minute (`tell_repeats`).
     """
     if _repeats.is_due(group, event, kind, tell):
         tell(event, **fields)
@@ -173,7 +173,7 @@ def _few(items: Iterable[Any]) -> Iterable[Any]:
 
 def _text(text: str, unsafe: re.Pattern[str] = _UNSAFE, limit: int = _TEXT_LIMIT) -> str:
     if len(text) > limit:
-        # A number that the cut halves would be too short to be known as one.
+        # A number that is cut in two might be too short to be recognised and redacted, so its digits go, too.
         text = text[:limit].rstrip("0123456789") + "…"
     return unsafe.sub("\ufffd", _LONG_NUMBER.sub(_cut_match, text))
 
@@ -198,7 +198,7 @@ def _add_name(logger: WrappedLogger, _method: str, event: EventDict) -> EventDic
 
 
 class _Line:
-    """What structlog hands finished lines to."""
+    """The receiver of structlog's finished lines."""
 
     def __init__(self, name: str, write: Callable[[bytes], None]) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""A thread of the operating system that writes lines, so that a reader who does not read blocks it and nobody else."""
+"""A thread of the operating system that writes lines, so that a stopped reader blocks this thread and nothing else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import atexit
 import os
 import time
 
-# The C queue by its own name: gevent replaces the one in `queue` by one for greenlets of a single thread.
+# Imported from C: gevent replaces `queue.SimpleQueue` by one for the greenlets of a single thread.
 from _queue import SimpleQueue
 
 from gevent.monkey import get_original

@@ -1,1 +1,1 @@
-"""What every part of the process stands on: threads, memory, the clock, trusted files, troubles, words of others."""
+"""What every part of the process uses: threads, memory, clock, trusted files, troubles, quoting of foreign text."""

@@ -12,18 +12,18 @@ from typing import Final
 
 NAME: Final = "set-aside"
 _DIRECTORY_MODE: Final = 0o700
-# The newest are kept: what damages one file after the other must not fill the disk.
+# Only the newest files are kept: a fault that damages one file after the other must not fill the disk.
 _MOST_FILES: Final = 32
 
 
 class Aside:
-    """The directory `set-aside` in a daemon's own directory. Nothing here raises: what cannot be moved stays."""
+    """The directory `set-aside` in a daemon's own directory. No method raises: a file that cannot be moved stays."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / NAME
 
     def move(self, path: Path) -> bool:
-        """Put a file, or whatever lies in its place, aside; whether that was possible."""
+        """Set a file aside, or whatever lies in its place. Returns whether that was possible."""
         place = self._place(path.name)
         if place is None:
             return False
@@ -35,7 +35,7 @@ class Aside:
         return True
 
     def keep(self, path: Path) -> bool:
-        """Let a file that is still in use be here as well, when it goes from there; whether that was possible."""
+        """Link a file that is in use, so that it stays here when it is removed there. Returns whether this was done."""
         try:
             if path.samefile(self.path / path.name):
                 return True
@@ -63,7 +63,7 @@ class Aside:
         self._remove(self.names() if names is None else names)
 
     def _place(self, name: str) -> Path | None:
-        """A free place; there is none where something else than a directory has this name."""
+        """A free name in the directory; None where something else than a directory has the directory's name."""
         try:
             self.path.mkdir(mode=_DIRECTORY_MODE, exist_ok=True)
             if not stat.S_ISDIR(self.path.lstat().st_mode):

@@ -1,11 +1,11 @@
-"""What was freed goes back to the system. glibc keeps it, and after a few large answers it is in pieces."""
+"""Freed memory is returned to the system. glibc would keep it, and large answers leave it fragmented."""
 
 from __future__ import annotations
 
 import ctypes
 from typing import Final
 
-# Not every C library has it; without it the memory is kept for what comes.
+# Not every C library has malloc_trim; without it freed memory is kept for later use.
 _TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 

@@ -6,5 +6,5 @@ import time
 
 
 def monotonic_ms() -> int:
-    """Milliseconds since some moment before the process began; nobody can set it, and it stops for no step of ours."""
+    """Milliseconds since some moment before the process began; nobody can set it, and it goes on during a step."""
     return time.monotonic_ns() // 1_000_000

@@ -1,4 +1,4 @@
-"""What others wrote, in sentences of ours: quoted so that it does no harm, and the nearest word that is known."""
+"""Foreign text in our sentences: quoted so that it does no harm, and with the nearest known word suggested."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010
 
 
 def shown(value: object, longest: int = _SHOWN_CHARACTERS) -> str:
-    """Quote a value for a sentence: never longer than a line, never with characters that could play with a terminal."""
+    """Quote a value for a sentence: never longer than a line, never with characters that control a terminal."""
     match value:
         case None:
             return "nothing"

@@ -1,7 +1,7 @@
-"""Threads of the operating system, started here and watched: one that dies goes on after a pause, and is told of.
+"""Threads of the operating system, started here and watched: one that dies is restarted after a pause, and reported.
 
-Nothing in such a thread may touch gevent, or anything that does (locks, logs): what it died of lies here until somebody
-asks for it (`deaths`).
+Nothing in such a thread may touch gevent, or anything that does (locks, logs). So what it died of is kept here until
+somebody asks for it (`deaths`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Final
 
 from gevent import monkey
 
-# The pause before a part is started again; doubled each time it fails before it has worked for SOUND_S.
+# The pause before a part is started again. It doubles each time the part fails before it has worked for SOUND_S.
 PAUSE_MIN_S: Final = 0.2
 PAUSE_MAX_S: Final = 10.0
-# A part that has worked for so long is sound again.
+# A part that has worked for this long counts as sound again.
 SOUND_S: Final = 60.0
 
 _start_thread = monkey.get_original("_thread", "start_new_thread")
@@ -39,7 +39,7 @@ def deaths() -> Iterator[tuple[str, str]]:
 
 
 def next_pause_s(pause_s: float, worked_s: float) -> float:
-    """How long to wait before the next start, after so long a pause before the last one and so long a life."""
+    """How long to wait before the next start, given the pause before the last start and how long that one worked."""
     return PAUSE_MIN_S if worked_s > SOUND_S or not pause_s else min(2 * pause_s, PAUSE_MAX_S)
 
 

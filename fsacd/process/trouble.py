@@ -1,7 +1,7 @@
-"""What works less well than it should, in words that anybody may read and a detail for those who may look closer.
+"""What works less well than it should: words that anybody may read, and a detail for those with the right to it.
 
-Every part that can be in trouble without ending the daemon tells so by a function that returns what holds now
-(`Daemon.add_troubles`); /readyz, the status page and `fsacd status` show it.
+Every part that can be in trouble without ending the daemon has a function that returns its present troubles
+(`Daemon.add_troubles`); /readyz, the status page and `fsacd status` show them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-# Longer text from outside is cut where it is set, so that nobody who shows it has to think of it.
+# Longer text from outside is cut when the trouble is made, so that whoever shows it need not do so.
 MAX_DETAIL = 300
 
 

@@ -1,12 +1,12 @@
-"""Opening files that nobody can have written but their owner, root or the user who runs this.
+"""Opening files that only their owner, root or the user of this process can have written.
 
 Whoever may write a file that fsacd believes, or change a directory on the way to it, commands fsacd. So before a
 directory is used, each directory on its path is looked at; afterwards nobody else can put another one in its place, and
 names in it may be looked up one after the other. A file is looked at when it is open: what was checked is what is read.
-And nothing that lies in a file's place, a link, a named pipe, an endless device, holds us up or is written to.
+And whatever lies in a file's place (a link, a named pipe, an endless device) can neither hold us up nor be written to.
 
-What a person is told is in `Untrusted`. It is an OSError like "No such file", so that whoever handles those handles
-these as well; `why` gives the words.
+`Untrusted` has the sentence for a person. It is an OSError, so code that handles "No such file" handles it as well;
+`why` gives the words of either.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def users_of(directory: Path) -> frozenset[int]:
 
 
 def is_foreign(path: Path, error: OSError) -> bool:
-    """Whether a file could not be opened because it is not what we write; otherwise it is the disk that fails."""
+    """Whether a file could not be opened because fsacd cannot have written it; otherwise the disk has failed."""
     try:
         return isinstance(error, Untrusted) or not stat.S_ISREG(path.lstat().st_mode)
     except OSError:
@@ -104,7 +104,7 @@ def resolved(path: Path, trusted: frozenset[int]) -> Path:
     Raises:
         OSError: somebody else could lead us elsewhere, or there is no such file.
     """
-    # In a namespace without root nobody is user 0; whoever has the root directory is as good.
+    # In a user namespace without root nobody is user 0, so the owner of the root directory is trusted in root's place.
     owners = trusted | {Path("/").lstat().st_uid}
     at, links = Path("/"), 0
     steps = list(reversed(path.absolute().parts[1:]))
@@ -134,9 +134,9 @@ def resolved(path: Path, trusted: frozenset[int]) -> Path:
 
 
 def _check_way(what: str, status: os.stat_result, owners: frozenset[int]) -> bool:
-    """A directory on the way; whether others may write to it all the same, but touch nothing that is not theirs.
+    """Check a directory on the way. Returns whether it is sticky: others may write to it, but touch only their files.
 
-    A group that may write there is somebody's decision, as `staff` is in /usr/local.
+    A group that may write there is allowed, because somebody has decided so, as for `staff` in /usr/local.
     """
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
@@ -149,10 +149,10 @@ def _check_way(what: str, status: os.stat_result, owners: frozenset[int]) -> boo
 
 
 def must_be_safe(status: os.stat_result, what: str, trusted: frozenset[int]) -> None:
-    """See that only its owner can write to what has this status, and that one of `trusted` is its owner.
+    """Check by its status that only its owner can write to a file, and that the owner is one of `trusted`.
 
     Raises:
-        Untrusted: with `what` as the sentence's subject.
+        Untrusted: it is not so; `what` is the sentence's subject.
     """
     for bit, who in ((stat.S_IWOTH, "everybody"), (stat.S_IWGRP, "its group")):
         if status.st_mode & bit:
@@ -198,7 +198,7 @@ def open_file(path: Path, flags: int = os.O_RDONLY, trusted: frozenset[int] | No
 
 
 def open_or_create(path: Path, flags: int, trusted: frozenset[int] | None = None) -> int:
-    """The same for a file that is made, for its owner alone, when it is missing.
+    """Open a file as `open_file`; if it is missing, make it for its owner alone.
 
     What root makes belongs to the owner of the directory, who would be locked out otherwise.
     """
@@ -225,7 +225,7 @@ def create_file(path: Path, flags: int = os.O_WRONLY) -> int:
 
 
 def give_to_owner_of(directory: Path, descriptor: int) -> None:
-    """Let a file that was just made belong to the owner of its directory: a daemon that need not be root, as we may be.
+    """Give a new file to the owner of its directory: the daemon's user, if this process is root and the daemon is not.
 
     Raises:
         OSError: it cannot be.
@@ -245,7 +245,7 @@ def read_file(path: Path, limit: int, trusted: frozenset[int] | None = None) -> 
 
 
 def write_file(path: Path, content: bytes, limit: int) -> None:
-    """Put a file there whole, and on the disk, or not at all: by a draft beside it.
+    """Write a file, synced to the disk, whole or not at all: a draft beside it is renamed.
 
     Raises:
         OSError: that cannot be, or it is longer than the `limit` that whoever reads it has.
@@ -253,7 +253,7 @@ def write_file(path: Path, content: bytes, limit: int) -> None:
     if len(content) > limit:
         raise Untrusted(f"it would be larger than {_size(limit)}")
     draft = path.with_suffix(".draft")
-    # One that was never finished, or whatever somebody has put there; to write to it would be to follow it.
+    # An unfinished draft, or whatever somebody has put there. It is not opened, as writing might follow a link.
     draft.unlink(missing_ok=True)
     descriptor = create_file(draft)
     try:
@@ -262,7 +262,7 @@ def write_file(path: Path, content: bytes, limit: int) -> None:
             rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
     except OSError:
-        # Each try would leave one, and together they would take what is left of a disk that is nearly full.
+        # Otherwise each try would leave a draft, and together they would fill a disk that is nearly full.
         draft.unlink(missing_ok=True)
         raise
     finally:
@@ -271,7 +271,7 @@ def write_file(path: Path, content: bytes, limit: int) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Let the names in a directory reach the disk. Raises OSError."""
+    """Sync the names in a directory to the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -316,7 +316,7 @@ def read_given(
 
 
 def read_any(path: Path, limit: int) -> bytes:
-    """What is in a file whoever may have written it: one that a person works on. Still no pipe, device or endless one.
+    """What is in a file that anybody may have written, because a person works on it; no pipe, device or endless file.
 
     Raises:
         OSError: it cannot be read.
@@ -343,7 +343,7 @@ def _read(descriptor: int, limit: int) -> bytes:
     """All that is in an open file, which is closed."""
     with os.fdopen(descriptor, "rb") as file:
         if os.fstat(descriptor).st_size <= limit:
-            # It may grow meanwhile.
+            # The file may grow while it is read.
             content = file.read(limit + 1)
             if len(content) <= limit:
                 return content

@@ -1,1 +1,1 @@
-"""What keeps things going: the loop around the engine, work in parts between which calls go first, what is watched."""
+"""The loop around the engine, work in parts between which calls go first, and the watch over greenlets and threads."""

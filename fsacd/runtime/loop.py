@@ -36,14 +36,14 @@ log = structlog.get_logger(__name__)
 Sender = Callable[[Command], None]
 Sink = Callable[[Sequence[Record]], None]
 
-# So many objects may be made before the collector looks at the youngest, so many times before it looks at the younger
-# ones, and so many times at these before it looks at all. A look takes about 1 µs for each object, and holds calls up.
+# The garbage collector's thresholds: new objects before it looks at the first generation, and looks at one generation
+# before it looks at the next. A look takes about 1 µs for each object, and holds calls up.
 _GC_THRESHOLDS = (700, 2, 6_000)
 # A snapshot looks at everything: many readers within this time share one.
 _SNAPSHOT_MS = 50
 _FAILED = "the engine has failed; fsacd is being restarted"
-# The timer looks at the clock so often. If it comes to that later by so much, the process was stopped, or starved:
-# before a deadline is acted on, others have so long to read what has happened.
+# How often the timer looks at the clock. If it does so later by _STOOD_STILL_MS, the process was stopped or starved:
+# then the links have _LISTEN_S to read what has happened before a deadline is acted on.
 _LOOK_MS = 200
 _STOOD_STILL_MS = 100
 _LISTEN_S = 0.1
@@ -52,7 +52,7 @@ _WALL_STEP_MS = 100
 
 
 def settle_memory() -> None:
-    """What has been made by now stays: the collector need not look at it again, which would hold calls up for long."""
+    """Exempt all present objects from garbage collection: they stay, and looking at them would hold calls up."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
@@ -70,7 +70,7 @@ class Journal(Protocol):
         ...
 
     def put_engine_failure(self, now_ms: int) -> None:
-        """The engine has failed in this step: what entered must not enter again."""
+        """The engine has failed in this step: a replay must leave out what entered."""
         ...
 
 
@@ -113,23 +113,23 @@ class Runtime:
         self.failure = ""
 
     def set_sender(self, sender: Sender) -> None:
-        """Who carries commands out. Must neither block nor yield."""
+        """Set who carries commands out. It must neither block nor yield."""
         self._sender = sender
 
     def add_sink(self, sink: Sink) -> None:
-        """Who wants the records. Must neither block nor yield."""
+        """Add a receiver of the records. It must neither block nor yield."""
         self._sinks.append(sink)
 
     def set_recognition(self, recognise: Callable[[CallQueued], CallQueued]) -> None:
-        """Who knows more of a caller than the switch says. Must neither block nor yield."""
+        """Set who adds to a call what is known of its caller. It must neither block nor yield."""
         self._recognise = recognise
 
     def set_busy_listener(self, listener: Callable[[bool], None]) -> None:
-        """Who is told whether there is a call or a ready agent, each time it changes. Must neither block nor yield."""
+        """Set who is told, at each change, if there is a call or a ready agent. It must neither block nor yield."""
         self._on_busy = listener
 
     def start(self, before: Callable[[], None] | None = None) -> None:
-        """Begin to act on deadlines; `before` is called first each time, and may tell what makes them void."""
+        """Begin to act on deadlines. `before` is called before each one, and may post facts that make it void."""
         if before is not None:
             self._before_deadlines = before
         self._timer = watched.bound("timer", self._keep_time, self._timer_failed, may_end=self._is_over)
@@ -159,7 +159,7 @@ class Runtime:
         self._drain()
 
     def _known(self, event: CallQueued) -> CallQueued:
-        """The call by the engine's clock, with what we know of its caller: what enters is enough to decide it again."""
+        """The call by the engine's clock, with what is known of its caller: a replay needs no more to decide alike."""
         if self._ahead_ms:
             event = replace(event, arrived_ms=event.arrived_ms + self._ahead_ms)
         return self._recognise(event)
@@ -191,7 +191,7 @@ class Runtime:
     def explain(self, call_id: str) -> tuple[Explanation, ...]:
         """Why this call's agents were chosen, and why it waits if it does; as far as it is remembered.
 
-        Takes its time: calls go first.
+        It is slow, because calls go first.
         """
         return Pace().whole(self._engine.explain_in_parts(call_id, self._now()))
 
@@ -200,7 +200,7 @@ class Runtime:
         return self._engine.explain_decision_in_parts(number)
 
     def engine_ms(self, machine_ms: int) -> int:
-        """A moment of the machine's monotonic clock on the engine's."""
+        """Convert a time of the machine's monotonic clock to the engine's clock."""
         return machine_ms + self._ahead_ms
 
     def wall_ms(self, engine_ms: int) -> int:
@@ -268,14 +268,14 @@ class Runtime:
             self._on_busy(self._busy)
 
     def _tell(self, sink: Sink, records: Sequence[Record]) -> None:
-        """History, metrics and logs are behind the calls: what is wrong with one of them ends no service."""
+        """Hand records to one sink. Sinks are behind the calls, so a fault in one must not stop the engine."""
         try:
             sink(records)
         except Exception as error:  # noqa: BLE001 - see above
             watched.caught("records", error)
 
     def _fail(self, event: Event | None, error: Exception) -> None:
-        """Stop deciding. Talks go on and callers hear music without us; whoever watches the daemon starts it again."""
+        """Stop deciding. Talks go on and callers hear music; whoever watches the daemon starts it again."""
         self.failure = f"{type(error).__name__}: {error}"
         log.critical("the engine failed and decides nothing any more", fact=type(event).__name__, exc_info=error)
 
@@ -293,12 +293,12 @@ class Runtime:
         return self._stopped or bool(self.failure)
 
     def _timer_failed(self, why: str) -> None:
-        """Nobody acts on deadlines any more: whoever watches the daemon must see it, or no ring would ever end."""
+        """Report the engine as failed: without a timer no ring would ever end, so the daemon must be started again."""
         self.failure = why
         log.critical("no deadline is kept any more, so nothing is decided", why=why)
 
     def _listen(self) -> None:
-        """What has made a deadline void may lie in the sockets: let it be read."""
+        """Let the links read their sockets: a fact that makes the deadline void may wait there."""
         gevent.sleep(_LISTEN_S)
 
     def _keep_time(self) -> None:
@@ -313,7 +313,7 @@ class Runtime:
             slept_ms, awake_ms = self._clock() - awake_ms, self._clock()
             deadline_ms = self._engine.next_deadline_ms()
             if deadline_ms is not None and deadline_ms <= awake_ms:
-                # The deadline itself need not be late: it may have come at the very end of what was slept through.
+                # The process may have stood still although this deadline is not late, if it came at the very end.
                 if max(slept_ms, awake_ms - deadline_ms) > _LOOK_MS + _STOOD_STILL_MS:
                     self._listen()
                 self._before_deadlines()

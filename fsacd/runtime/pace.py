@@ -10,20 +10,20 @@ import gevent
 
 T = TypeVar("T")
 
-# Such work holds calls up for about this long at a time, and then rests so many times as long: to explain one decision
-# in a queue of a thousand agents takes milliseconds.
+# Work beside the calls holds them up for about _TURN_S at a time, and then rests _REST times as long. Explaining one
+# decision in a queue of a thousand agents takes milliseconds.
 _TURN_S = 0.001
 _REST = 4
 
 
 class Pace:
-    """The pace of one piece of work, from the making of this on."""
+    """The pace of one piece of work, which begins when this object is made."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
 
     def rest_if_due(self) -> None:
-        """Let others go first, if this has gone on for long enough."""
+        """Let others go first, if the work has had its turn."""
         spent_s = time.perf_counter() - self._began
         if spent_s >= _TURN_S:
             # A timer and not sleep(0): it lets the loop look at the sockets in between.
@@ -31,7 +31,7 @@ class Pace:
             self._began = time.perf_counter()
 
     def whole(self, parts: Generator[None, None, T]) -> T:
-        """All parts of a computation, with rests between them."""
+        """Run all parts of a computation, with rests between them; gives its result."""
         while True:
             try:
                 next(parts)

@@ -1,12 +1,12 @@
-"""Every long-lived greenlet and thread is started here, and watched: one that dies is known, told and mended.
+"""Every long-lived greenlet and thread is started and watched here: one that dies is logged, counted and replaced.
 
     keep    a greenlet that is to run for ever: started again, with growing pauses
     thread  the same for a thread of the operating system
-    bound   a greenlet that belongs to something shorter-lived, a connection: whoever owns it is told, and ends that
+    bound   a greenlet of something shorter-lived, such as a connection: its owner is told, and ends what it belongs to
     brief   a greenlet that does one thing and ends: what it raises is told
 
 A part that has failed is logged and counted (`failures`), and is a trouble (`troubles`) until it has worked for a
-while. To return without leave (`may_end`) is as much a failure as to raise.
+while. A return that `may_end` does not allow is a failure, too, as if it had raised.
 
 The figures are the process's, as its greenlets and threads are.
 """
@@ -28,7 +28,7 @@ from fsacd.process.trouble import Trouble, shortened
 
 _log = structlog.get_logger(__name__)
 
-# Of so many parts of different names the last failure is remembered; there are some twenty.
+# For how many parts the last failure is remembered; there are some twenty.
 _MOST_TOLD: Final = 50
 
 MayEnd = Callable[[], bool]
@@ -36,7 +36,7 @@ MayEnd = Callable[[], bool]
 
 @dataclass(slots=True)
 class _Failure:
-    """The last failure of a part. `restarted`: it runs again; else what it belonged to was ended."""
+    """The last failure of a part. `restarted`: the part runs again; otherwise what it belonged to was ended."""
 
     at_s: float
     why: str
@@ -76,7 +76,7 @@ def thread(part: str, work: Callable[[], object]) -> None:
 
 
 def caught(part: str, error: BaseException) -> None:
-    """A part has caught a fault of ours by itself, and goes on: it is told and counted as one that has failed."""
+    """Log and count a fault that a part has caught itself, as if the part had failed; it goes on."""
     _failed(part, _why(error), error, restarted=True)
 
 

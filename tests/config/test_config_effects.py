@@ -68,8 +68,8 @@ def test_agents_who_are_gone_are_named() -> None:
     agents = {"1": "ready", "2": "talking", "3": "logged_out", **{f"x{n:02}": "not_ready" for n in range(10)}}
     told = effects(changed(), [], agents).told
     assert told == (
-        "no agents any more, and logged out at once: x00, x01, x02, x03, x04, x05, x06, x07 and 2 more",
-        "no agents any more, and logged out when their callers are served: 2",
+        "removed agents, logged out at once: x00, x01, x02, x03, x04, x05, x06, x07 and 2 more",
+        "removed agents, logged out when their callers are served: 2",
     )
 
 

@@ -1,4 +1,4 @@
-"""What is told of agents: what they ask for, or others for them, and the calls of their own."""
+"""Facts about agents: what they ask for, what others ask for them, and calls at their phones that are not ours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AgentLoggedIn:
 
 @fact
 class AgentLoggedOut:
-    """The agent goes home. During a call it takes effect after the call."""
+    """The agent logs out. During a call it takes effect after the call."""
 
     agent_id: str
     by: By
@@ -57,7 +57,7 @@ class AgentSetReadyFor:
 class AgentSetNotReadyFor:
     """The agent wants no calls of this one of their queues, for a reason, and goes on with the others'.
 
-    At once: a phone that rings for one of them falls silent. It ends when they say so, or log out.
+    It takes effect at once: a phone that rings for such a call stops. It ends when they are ready for it, or log out.
     """
 
     agent_id: str
@@ -78,7 +78,7 @@ class AgentEndedWrapUp:
 class AgentChangeAsked:
     """An operator changes what an agent can do or serves, until the configuration says something new of the agent.
 
-    None leaves as it is.
+    A field of None changes nothing.
     """
 
     agent_id: str
@@ -97,7 +97,7 @@ class OutsideCallStarted:
 
 @fact
 class OutsideCallEnded:
-    """That call's leg on the agent's side is over."""
+    """The agent's leg of such a call has ended."""
 
     agent_id: str
     leg: Leg

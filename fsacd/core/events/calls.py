@@ -1,4 +1,4 @@
-"""What is told of calls, and asked of them."""
+"""Facts about calls, and wishes about them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fsacd.core.rules import SkillLevels
 
 
 class Taken(StrEnum):
-    """How others take a waiting caller out of our hands; history has it as the detail of a call that has left."""
+    """How somebody else takes a waiting caller away; history has it as the detail of a call that has left."""
 
-    PICKED_UP = "picked_up"  # somebody who is no agent of the call's talks with them
+    PICKED_UP = "picked_up"  # somebody other than the call's agent talks with them
     MOVED = "moved"  # into another extension
     PARKED = "parked"
 
@@ -44,7 +44,7 @@ class CallQueued:
     # Who calls, as callers are told apart: empty for nobody in particular; None: nobody has said, the number tells.
     identity: str | None = None
     hidden: bool = False  # the caller asks that the number be shown to nobody
-    variables: tuple[LegVariable, ...] = ()  # of its leg, when it was queued: those that may go along to agents' legs
+    variables: tuple[LegVariable, ...] = ()  # of its leg, when it was queued: those that agents' legs may get
     # The customer in the database whom the caller is known as; 0: none.
     customer_id: int = 0
     # The number under which whom they talked with is remembered, where a customer has several; empty: the identity.
@@ -55,7 +55,7 @@ class CallQueued:
 class CallReturned:
     """The caller's leg came back to the music by itself: the bridge to the agent broke before they could talk.
 
-    `leg`, here and below, is the leg that the fact is about: a fact about another one than the call's is not believed.
+    `leg`, here and below, is the leg that the fact is about: a fact about a leg that is not the call's is not believed.
     `at_ms` is when it came back, if that is known: the fact may come late.
     """
 
@@ -68,8 +68,8 @@ class CallReturned:
 class CallerGone:
     """The caller's leg has ended.
 
-    `transferred`: it has given its place to another leg, which goes on where it was (a consultation call is handed
-    over to the one it was about). `found`, here and below: nobody heard of it; it was found out by asking.
+    `transferred`: another leg takes its place and goes on where it was (attended transfer: a consult call is handed
+    over to the person it was about). `found`, here and below: no event told it; it was found out by asking the switch.
     """
 
     call_id: str
@@ -94,9 +94,9 @@ class CallLeft:
 
 @fact
 class CallerTaken:
-    """Others have taken the caller on this leg away, without our doing.
+    """Somebody else has taken the caller on this leg away, without our doing.
 
-    `where` is the number of who has picked them up, or `EXTENSION CONTEXT` into which they were moved.
+    `where` is the number of the person who has picked them up, or the `EXTENSION CONTEXT` into which they were moved.
     """
 
     leg: Leg
@@ -123,10 +123,10 @@ class CallLost:
 
 @fact
 class TalkFound:
-    """A caller talks with an agent of ours, and nobody has told us: a daemon before us connected them.
+    """A caller is found talking with one of our agents: a daemon before this one connected them.
 
     `call` is what the caller's announcement would say. `rang_ms`, `answered_ms` and `connected_ms` are when the agent's
-    phone was rung, was answered, and when they began to talk. `leg`: which one it is, where several phones were rung.
+    phone was rung, was answered, and when they began to talk. `leg`: the agent's leg, where several phones were rung.
     """
 
     call: CallQueued
@@ -176,7 +176,7 @@ class CallPromoteAsked:
 
 @fact
 class CallSendAsked:
-    """An operator wants this agent to have the call: it waits for them alone for `for_ms`, then for all again."""
+    """An operator wants this agent to have the call: it waits for this agent alone for `for_ms`, then for all again."""
 
     call_id: str
     agent_id: str

@@ -1,4 +1,4 @@
-"""What is told of switches, queues, callers as persons, and the rules."""
+"""Facts about switches, queues, callers as persons, and the rules."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fsacd.core.rules import Rules
 
 @fact
 class SwitchHeld:
-    """The switch is ours to act on, and what it tells is true; `epoch` counts up each time it is anybody's.
+    """This daemon holds the switch's fence, so what the switch tells is true. `epoch` grows whenever a daemon takes it.
 
-    What has happened there before is found out until `SwitchConnected`.
+    Between this and `SwitchConnected` it is found out what has happened there before.
     """
 
     switch: str
@@ -41,7 +41,7 @@ class SwitchRestarted:
 
 @fact
 class SwitchTaken:
-    """Another daemon serves the switch: the calls there are that one's now, and it writes how they end."""
+    """Another daemon serves the switch: the calls there are that daemon's now, and it writes how they end."""
 
     switch: str
 
@@ -57,14 +57,14 @@ class QueueSetOpen:
 
 @fact
 class LastAgentsKnown:
-    """Whom these callers talked with last, by history: (number, agent), the oldest first. What is known stays."""
+    """The last agents of these callers, by history: (number, agent), the oldest first. What is known already stays."""
 
     pairs: tuple[tuple[str, str], ...]
 
 
 @fact
 class CallersForgotten:
-    """Nobody shall know any more whom the callers with these numbers talked with; calls that go on do so unchanged."""
+    """The last agents of the callers with these numbers are to be forgotten; live calls do not change."""
 
     numbers: tuple[str, ...]
 

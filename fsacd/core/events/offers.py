@@ -1,4 +1,4 @@
-"""What is told of offers: an agent is rung for a call."""
+"""Facts about offers: an agent is rung for a call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class OfferEnd(StrEnum):
 
     REFUSED = "refused"
     BUSY = "busy"
-    # The phone wants the call to go elsewhere (SIP 302), where it is no business of the queue's.
+    # The phone diverts the call (SIP 302) to a place that the queue does not serve.
     DIVERTED = "diverted"
     NO_ANSWER = "no_answer"
     UNREACHABLE = "unreachable"
@@ -32,7 +32,7 @@ class OfferForked:
 
 @fact
 class OfferUnheard:
-    """The link broke before anything was heard of the offer, and there is no leg of it: perhaps there never will be."""
+    """The link broke before anything was heard of the offer. It has no leg now, and perhaps never will."""
 
     offer_id: str
 
@@ -46,9 +46,9 @@ class OfferRang:
 
 @fact
 class OfferAnswered:
-    """The agent's leg is answered and parked: it can be bridged. `switch` lets a leg nobody knows be ended.
+    """The agent's leg is answered and parked: it can be bridged. `switch`: where an unknown offer's leg can be ended.
 
-    `leg`: which one it is, where several phones were rung.
+    `leg`: the leg that was answered, where several phones were rung.
     """
 
     offer_id: str
@@ -73,12 +73,12 @@ class ConnectFailed:
 
 @fact
 class OfferEnded:
-    """The agent's leg has ended or never came to be: a failed originate and a hangup are the same fact.
+    """The agent's leg has ended or was never made: a failed originate and a hangup are the same fact.
 
     `answered`: the phone had been answered, though the leg may have ended before it could be bridged. `talked_ms`: how
-    long it was bridged, by the switch's own clock; 0 if it was not, or nobody knows. `phone_told`: its phone knows. A
-    leg that we end is over in the switch up to 20 ms before its phone hears of it, and would be busy for the next ring.
-    `leg`: it is the end of this one leg of `legs` that were rung at once; without it no leg of the offer is left.
+    long it was bridged, by the switch's own clock; 0 if it was not, or this is not known. `phone_told`: the phone has
+    been told, too. A leg that we end is over in the switch up to 20 ms before that, and its phone is still busy for the
+    next ring. `leg`: only this one of `legs` that were rung at once has ended; empty: no leg of the offer is left.
     """
 
     offer_id: str

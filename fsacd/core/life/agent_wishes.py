@@ -1,4 +1,4 @@
-"""What an agent asks for, or somebody for them. What is refused is told; what is changed is recorded with who."""
+"""What an agent asks for, or somebody for them. A refusal says why; a change is recorded with who asked for it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _FIXED = "wrap-up takes its fixed time"
 def _log_in(world: World, agent: a.Agent, event: AgentLoggedIn) -> str | None:
     """The agent is at work: ready, or not, as they say, whether they were at work before or not."""
     agents.go_to(world, agent, event.contact or agent.rules.contact)
-    agent.in_vain.clear()  # it may be another phone, and somebody is there
+    agent.in_vain.clear()  # they may be at another phone, and they are certainly there
     if isinstance(agent.then, a.LoggedOut):
         agent.then = None
     match agent.state:
@@ -110,7 +110,7 @@ def _ask_for(world: World, agent: a.Agent, wish: a.LoggedOut | a.NotReady, by: s
         case a.Talking():
             agent.then = wish
         case a.WrappingUp():
-            # A break waits for the wrap-up; whoever goes home does not finish it.
+            # A break waits for the end of wrap-up; a log-out ends wrap-up at once.
             if isinstance(wish, a.LoggedOut):
                 agent.then = None
                 roster.move(world, agent, wish, by)
@@ -134,7 +134,7 @@ def _stop_ringing(world: World, offer_id: str) -> None:
 
 
 def _take_queues_break(world: World, agent: a.Agent, event: QueueBreakEvent) -> str | None:
-    """No calls of one queue, or such calls again; those of the others go on. What is so already changes nothing."""
+    """The agent takes no calls of one queue, or takes them again. A wish that is fulfilled already changes nothing."""
     queue, known = event.queue, agent.not_ready_for.get(event.queue)
     if not world.has_queue(queue):
         return f"there is no queue {queue!r}"

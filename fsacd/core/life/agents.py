@@ -19,7 +19,7 @@ def ready(agent: a.Agent) -> a.Ready | a.Busy:
 
 
 def go_to(world: World, agent: a.Agent, contact: str) -> None:
-    """The agent is at this phone, and not busy any more with what goes on at another."""
+    """Move the agent to this phone. Calls at the phone they leave do not keep them busy any more."""
     shared_phones.move(world, agent, contact)
     if isinstance(agent.state, a.Busy) and not agent.outside:
         become_free(world, agent)
@@ -34,7 +34,7 @@ def become_free(world: World, agent: a.Agent, by: str = "") -> None:
 
 
 def hold_back(world: World, agent: a.Agent, reason: str, for_ms: int) -> None:
-    """An offer came to nothing: do not ring the agent for a while. A break or log-out they asked for goes first."""
+    """An offer came to nothing: do not ring the agent for a while, unless they have asked for a break or a log-out."""
     if agent.then is not None or agent.removed or for_ms <= 0:
         become_free(world, agent)
     else:
@@ -42,7 +42,7 @@ def hold_back(world: World, agent: a.Agent, reason: str, for_ms: int) -> None:
 
 
 def in_vain(world: World, agent: a.Agent, cause: Cause, limit: int) -> bool:
-    """An offer came to nothing. Whether that was once too often: then they are not ready, until they say otherwise."""
+    """Count an offer that came to nothing. At the limit the agent becomes not ready, and this returns True."""
     agent.in_vain[cause] = agent.in_vain.get(cause, 0) + 1
     if not limit or agent.in_vain[cause] < limit or agent.removed or agent.then is not None:
         return False
@@ -67,7 +67,7 @@ def wrap_up_until_leg_ends(world: World, agent: a.Agent, offer_id: str, give_up_
 
 
 def leg_ended(world: World, agent: a.Agent, offer_id: str) -> None:
-    """A leg of the agent has ended: they are free, if that is what they waited for."""
+    """A leg of the agent has ended: they become free, if their wrap-up only waited for it."""
     if isinstance(agent.state, a.WrappingUp) and agent.state.leg == offer_id:
         become_free(world, agent)
 
@@ -79,7 +79,7 @@ def pause_over(world: World, agent_id: str) -> None:
         # The agent's leg is still asked to end: a daemon that was away has not done so yet, or its switch is away.
         world.timers.set("agent", agent_id, world.now_ms + _LEG_LOOK_MS)
     elif isinstance(agent.state, a.WrappingUp) and agent.state.ends is WrapUp.UNTIL_READY and agent.then is None:
-        # Only the agent could end it, and they seem to have forgotten: nobody knows whether they are there.
+        # Only the agent could end it and has not: they may not be at their desk, so no call is offered to them.
         roster.move(world, agent, a.NotReady("wrap_up_not_ended"), "fsacd")
     else:
         become_free(world, agent)
@@ -97,7 +97,7 @@ def outside_call(world: World, event: OutsideEvent) -> None:
             if isinstance(agent.state, a.Ready):
                 roster.move(world, agent, a.Busy())
         case OutsideCallEnded() if _is_kept_busy(world, agent, event.leg):
-            pass  # a colleague's, at the same phone: it is over when the phone has been told
+            pass  # a colleague's offer at the same phone keeps them busy until the phone has been told of its end
         case OutsideCallEnded():
             agent.outside.pop(event.leg, None)
             if isinstance(agent.state, a.Busy) and not agent.outside:
@@ -110,7 +110,7 @@ def _is_kept_busy(world: World, agent: a.Agent, leg: Leg) -> bool:
 
 
 def switch_restarted(world: World, switch: str) -> None:
-    """Calls that are not ours have ended with it, too."""
+    """Calls at agents' phones that are not ours have ended with the switch, too."""
     for agent in world.agents.values():
         for leg in [leg for leg in agent.outside if leg.switch == switch]:
             outside_call(world, OutsideCallEnded(agent.agent_id, leg))

@@ -32,7 +32,7 @@ def queued(world: World, event: CallQueued) -> str | None:
     if event.call_id in world.ended:
         final_command = world.ended.announced_again(event.call_id, world.now_ms)
         if final_command is not None:
-            # Of an orphan's call the leg that announces it is another one than it was told to.
+            # An orphaned call is announced by the leg that replaces its own.
             world.command(final_command if event.leg is None else replace(final_command, leg=event.leg))
         return None
     call = make(world, event, offers_before)
@@ -43,7 +43,7 @@ def queued(world: World, event: CallQueued) -> str | None:
         return _refuse(world, call, "it has no leg to talk on")
     if len(world.calls) >= world.rules.limits.calls:
         return _refuse(world, call, f"the limit of {world.rules.limits.calls} calls is reached")
-    if not event.changed:  # else its place is what somebody, or a daemon before us, has made of it
+    if not event.changed:  # a call that was changed by hand, or by an earlier daemon, keeps the place it was given
         resuming.resume(world, call)
     world.add_call(call)
     world.record(CallJoined(call.call_id, call.queue, world.now_ms))
@@ -87,7 +87,7 @@ def make(world: World, event: CallQueued, offers_before: int | None) -> c.Call:
     call.customer_id, call.remembered_as = event.customer_id, event.remembered_as
     if offers_before is not None:
         call.came_back = True
-        call.offers = offers_before  # it goes on with them: each of its agents' legs has a name of its own
+        call.offers = offers_before  # the count goes on, because the ids of agents' legs are made from it
     return call
 
 
@@ -147,13 +147,13 @@ def returned(world: World, event: CallReturned) -> None:
 
 
 def _back_from_talk(world: World, call: c.Call, talk: c.Talking | c.Settling, back_ms: int | None) -> None:
-    """The caller is back in the music since `back_ms`: that tells whether it was a talk, however late it is told."""
+    """The caller is back in the music since `back_ms`: by this time it is decided whether there was a talk."""
     since_ms = talk.since_ms if isinstance(talk, c.Talking) else talk.offer.connected_ms
     assert since_ms is not None
     if isinstance(talk, c.Settling) and talk.offer.talked_ms:
         back_ms = since_ms + talk.talk_ms  # the switch has measured it
     elif back_ms is None:
-        # Not noted: just now, or when the agent's leg ended.
+        # The switch has noted no time: it was just now, or when the agent's leg ended.
         back_ms = world.now_ms if isinstance(talk, c.Talking) else since_ms + talk.talk_ms
     if back_ms - since_ms >= world.rules.limits.settle_ms:
         if isinstance(talk, c.Talking):
@@ -164,7 +164,7 @@ def _back_from_talk(world: World, call: c.Call, talk: c.Talking | c.Settling, ba
         world.repeat_final_command(call.call_id)
         return
     if call.confirmed_ms is not None:
-        # It was confirmed in the music, and that has disarmed the leg.
+        # The talk was confirmed while the caller was in the music, which has disarmed the leg.
         assert call.leg is not None
         world.command(ArmCall(call.call_id, call.leg))
     if isinstance(talk, c.Talking):
@@ -190,7 +190,7 @@ def call_of(world: World, call_id: str, leg: Leg | None) -> c.Call | None:
 def _take_heir(world: World, call: c.Call, event: CallQueued) -> None:
     for agent in world.agents.values():
         if call.leg in agent.outside:
-            offers.not_taken(world, call, agent.agent_id)  # who has handed the caller over: others come first
+            offers.not_taken(world, call, agent.agent_id)  # this agent has handed the caller over: others come first
     world.adopt_leg(call, event)
     world.note_call(call)
     if call.queue in world.retired:
@@ -214,12 +214,12 @@ def _may_have_broken(world: World, call: c.Call, offer: o.Offer) -> bool:
     settle_ms = world.rules.limits.settle_ms
     if offer.talked_ms:
         return offer.talked_ms < settle_ms
-    # The switch does not say. We may have been stopped, and hear only now of what was before we confirmed.
+    # The switch does not say. If the daemon was stopped, it hears only now of what happened before it confirmed.
     return call.confirmed_ms is None or world.now_ms - call.confirmed_ms < settle_ms
 
 
 def was_talk(world: World, call: c.Call, settling: c.Settling) -> None:
-    """The talk was short, but it was one."""
+    """Count a short talk as a talk."""
     offers.write(world, settling.offer, OfferOutcome.ANSWERED, "talk")
     call.talked_ms += settling.talk_ms
 
@@ -228,16 +228,16 @@ def settled(world: World, call_id: str) -> None:
     """The talk has lasted long enough to be one; or it broke at once, and the caller did not come back."""
     call = world.calls[call_id]
     if not world.may_offer(call):
-        # Nobody could tell us that it broke, nor the switch that it did not. When the link is back, we are told first.
+        # Without the link nobody can tell whether the bridge broke. When it is back, the switch tells that first.
         world.timers.set("settle", call_id, world.now_ms + world.rules.limits.settle_ms)
         return
     match call.state:
         case c.Talking() if call.talks_on_another_leg:
-            pass  # the leg that talks now is not ours to tell
+            pass  # commands to the leg that talks now are not ours to send
         case c.Talking():
             assert call.leg is not None
             call.confirmed_ms = world.now_ms
-            # Not earlier: until now a caller whose agent's leg dies is sent back to the music by the switch itself.
+            # Not earlier: up to here the switch itself sends a caller whose agent's leg dies back to the music.
             world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
         case c.Settling() as settling:
             was_talk(world, call, settling)

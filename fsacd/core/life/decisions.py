@@ -60,7 +60,7 @@ class CallMoment(NamedTuple):
     only_rank_and_level: tuple[int, int] | None
     start: Start | None  # of a strategy that goes round
     ranked: tuple[str, ...]
-    candidates: int  # of these, the strategy was shown as many as it has ranked
+    candidates: int  # eligible agents; a strategy that ranks was shown only the first of them
     number_believed: bool
 
 
@@ -135,7 +135,7 @@ class Past:
         self.changed: dict[str, Moment] = {}
 
     def catch_up(self) -> bool:
-        """Take in what has changed meanwhile; False when that is not remembered any more."""
+        """Undo the changes of agents since the last look, too; False when they are not remembered any more."""
         moments, seen = self._moments, self._seen
         if not moments:
             return True
@@ -150,6 +150,6 @@ class Past:
                     break
                 fresh[agent_id] = Moment(state, facts, rules, services)
         self._seen = newest
-        # What was known of an agent before is older.
+        # An entry that is there already is older, and older is what is wanted.
         self.changed = {**fresh, **self.changed}
         return True

@@ -26,7 +26,7 @@ def unknown_word(template: str) -> str | None:
 def name_for(call: Call, template: str, *, hidden: bool = False) -> str:
     """The name that is shown; of several words in one place the first that says something.
 
-    `hidden`: the caller asks that nobody be told who they are; what the dialplan has made of it may tell it as well.
+    `hidden`: the caller asks to be shown to nobody. The dialplan's name is left out then, too, as it may hold theirs.
     """
     if template == USUAL:
         return "" if hidden else call.shown_name or call.customer or call.name

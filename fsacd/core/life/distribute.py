@@ -24,13 +24,13 @@ def run(world: World) -> None:
 
 
 def _let_delays_hold(world: World) -> None:
-    """Agents have come or gone in this step: the delays of others hold, or hold no more."""
+    """Agents have come or gone in this step, so delays of other agents begin or cease to hold."""
     changed, rules = {queue for queue in world.present.changed if world.delays.get(queue)}, world.rules.queues
     world.present.changed.clear()
     queues = {queue for queue in changed if queue in rules and rules[queue].no_agent_no_delay}
     for call in list(world.calls.values()) if queues else ():
         if call.queue in queues and in_queue(call.state):
-            # Nothing else of its reach is looked at: what a deadline brings comes with its deadline.
+            # Only the delay is looked at: steps have deadlines of their own.
             passed_ms = reach.passed_ms(world.delays[call.queue], call.virtual_ms, world.now_ms)
             delay_ms = max(passed_ms, world.nobody_before_ms(call.queue, call.required, backup=call.backup))
             if delay_ms != call.delay_ms:
@@ -46,7 +46,7 @@ def _match(world: World) -> None:
     looking = dict.fromkeys(world.index_free_calls())
     for agent_id in agents:
         while isinstance(world.agents[agent_id].state, Ready) and _offer_next(world, agent_id, looking):
-            pass  # perhaps to another, who suits the call better
+            pass  # the offer may have gone to another agent, who suits the call better
     while looking:
         # Twice at most, unless several agents ring for one call: then it comes up again, behind those nobody rings for.
         for call_id in sorted(looking, key=lambda call_id: _turn(world, call_id)):
@@ -59,7 +59,7 @@ def _turn(world: World, call_id: str) -> tuple[bool, tuple[int, int, str]]:
 
 
 def _look_for_agent(world: World, call_id: str, looking: dict[str, None]) -> None:
-    """Offer the call until it has who it wants, or nobody is there. Whoever else is offered on the way is so, too."""
+    """Offer the call until enough agents ring or none is left. Offers for other calls that this needs are made, too."""
     while call_id in looking:
         call = world.calls[call_id]
         best_id = world.index.best_agent(call)
@@ -74,7 +74,7 @@ def _look_for_agent(world: World, call_id: str, looking: dict[str, None]) -> Non
 
 
 def _offer_at_once(world: World) -> bool:
-    """One agent, or one call, became free and nothing else happened: the best for it prefers it, having had nobody.
+    """Only one agent, or one call, became free: the best match for it had none before, so it prefers this one, too.
 
     Returns whether all is done.
     """
@@ -117,7 +117,7 @@ def _offer_next(world: World, agent_id: str, looking: dict[str, None]) -> bool:
         if preferred_id == agent_id or agent_id in passed:
             offers.make(world, call, world.agents[agent_id])
             looking.pop(call_id, None)
-            looking.update(dict.fromkeys(world.index_free_calls()))  # itself, if it wants more agents to ring
+            looking.update(dict.fromkeys(world.index_free_calls()))  # the call again, if it wants more agents to ring
             return True
         passed.add(agent_id)
         agent_id = preferred_id

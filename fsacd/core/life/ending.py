@@ -32,8 +32,8 @@ def end(
     """The call is over: write it down and forget it.
 
     `send_to` is ordered now; `after` is what the switch does by itself after a talk, and is ordered only if the leg
-    turns up in the music again; `where` is where others have taken the caller. `evidence` is what the end is told by;
-    None: it is decided here, or told in service.
+    turns up in the music again; `where` is where somebody else has taken the caller. `evidence` is what the report of
+    the end rests on; None: the end is decided here, or the switch tells it while it is connected.
     """
     final_command = final_command_to(call, send_to or after)
     if send_to is not None and final_command is not None:
@@ -83,7 +83,7 @@ def write(
         if outcome is CallOutcome.ANSWERED:
             evidence = Evidence.SAW_TALK
         if call.came_back and evidence is not Evidence.HANDED_OVER:
-            evidence = Evidence.SAW_END  # of ours alone: another daemon's end in a later epoch stands over it
+            evidence = Evidence.SAW_END  # still less than another daemon's report from a later epoch
     shown = world.shows(call)
     world.record(
         CallEnded(
@@ -115,7 +115,7 @@ def write(
 
 
 def let_go(world: World, call: c.Call, event: CallerTaken) -> None:
-    """Others have the caller, whose leg is an ordinary one from now on; they may give them back."""
+    """Somebody else has the caller, whose leg is an ordinary one from now on. They may give the caller back."""
     world.command(LetGo(call.call_id, event.leg, talks=event.how is Taken.PICKED_UP))
     has_left(world, call, event)
     # Whoever has the caller may give them back.
@@ -123,7 +123,7 @@ def let_go(world: World, call: c.Call, event: CallerTaken) -> None:
 
 
 def has_left(world: World, call: c.Call, taken: CallerTaken) -> None:
-    """The call is over: others have taken its caller, and there is no leg to be let go of."""
+    """The call is over: somebody else has taken its caller, and there is no leg to be let go of."""
     end(world, call, CallOutcome.LEFT, taken.how, where=_where_taken(taken), evidence=evidence_of(taken))
 
 
@@ -139,7 +139,7 @@ def _where_taken(event: CallerTaken) -> str:
 
 
 def evidence_of(event: CallerGone | CallLeft | CallLost | CallerTaken) -> Evidence:
-    """What the switch tells is true as soon as it is ours; what was found out by asking says only that it is so."""
+    """The evidence of an event: an end that the switch told was seen; one found out by asking was not."""
     match event:
         case CallLost(cause=Elsewhere.SERVED_ELSEWHERE):
             return Evidence.HANDED_OVER

@@ -1,4 +1,4 @@
-"""A talk that is found on the switch, and that nobody has told us of: it goes on as if we had connected it."""
+"""A talk that is found on the switch, unknown to this daemon: it goes on as if this daemon had connected it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def talk(world: World, event: TalkFound) -> None:
         _never_was(world, offer)
     agent = world.agents.get(event.agent_id)
     if agent is None or not _is_free_for(agent, event.call.call_id):
-        # Of this agent nobody knows more than that they are busy. The switch releases the caller after the talk.
+        # The agent cannot be the one who talks here, or is unknown. The switch releases the caller after the talk.
         return
     call = _call_of(world, event.call)
     if call is not None:
@@ -30,7 +30,7 @@ def talk(world: World, event: TalkFound) -> None:
 
 
 def _is_free_for(agent: a.Agent, call_id: str) -> bool:
-    """Whether the agent can be the one who talks: an offer to them for somebody else rings on another line."""
+    """Whether the agent can be the one who talks: not if they talk elsewhere, or ring for another call."""
     match agent.state:
         case a.Talking():
             return False
@@ -41,7 +41,7 @@ def _is_free_for(agent: a.Agent, call_id: str) -> bool:
 
 
 def _never_was(world: World, offer: o.Offer) -> None:
-    """What we take for this offer's leg is another agent's: nothing is ended by us.
+    """The leg that was taken for this offer's belongs to another agent: forget the offer without ending the leg.
 
     A journal of an older fsacd, replayed by newer rules, may give the same attempt to somebody else.
     """
@@ -59,7 +59,7 @@ def _never_was(world: World, offer: o.Offer) -> None:
 
 
 def _of_our_offer(world: World, offer: o.Offer, event: TalkFound) -> None:
-    """We have ordered it, and heard of the answer or of the bridge from nobody."""
+    """The talk belongs to an offer of ours whose answer or bridge has not been heard of."""
     call = world.calls.get(offer.call_id)
     if call is None or call.call_id != event.call.call_id:
         return
@@ -72,7 +72,7 @@ def _of_our_offer(world: World, offer: o.Offer, event: TalkFound) -> None:
 
 
 def _call_of(world: World, announced: CallQueued) -> c.Call | None:
-    """The call that the talk belongs to, which waits; None for one of which nothing is to be made."""
+    """The waiting call that the talk belongs to, made anew if need be; None if the talk cannot be adopted."""
     known = world.calls.get(announced.call_id)
     if known is not None:
         return known if isinstance(known.state, c.Waiting | c.Ringing) else None
@@ -116,5 +116,5 @@ def _adopt(world: World, call: c.Call, agent: a.Agent, event: TalkFound) -> None
     world.offers[offer.offer_id] = offer
     shared_phones.take(world, offer)
     if isinstance(agent.state, a.LoggedOut | a.NotReady):
-        agent.then = agent.state  # after the talk they are what they were
+        agent.then = agent.state  # the agent returns to this state after the talk
     talks.connected(world, offer, since_ms=event.connected_ms)

@@ -1,4 +1,4 @@
-"""How a caller leaves: they hang up, others take them, their leg gives its place away or is lost with its switch."""
+"""How a caller leaves: they hang up, are taken away, or their leg is replaced or lost with its switch."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
     """The caller's leg has ended, has taken the fallback, or is lost with its switch."""
     call = calls.call_of(world, event.call_id, None if isinstance(event, CallLost) else event.leg)
     if call is None:
-        return  # it ended by our doing, and this is the echo; or it is not this leg's
+        return  # we ended the call and this is the switch's echo, or the leg is not the call's
     if call.orphan and not isinstance(event, CallLost) and (event.leg is None or event.leg != call.heir):
-        return  # that leg has gone, as is known
+        return  # the end of the replaced leg, which is known already
     if call.taken is not None and not isinstance(event, CallLost):
         calls.take_offers_back(world, call, CancelReason.CALLER_GONE)
         ending.has_left(world, call, call.taken)
@@ -55,9 +55,9 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
 
 
 def _gives_place(world: World, call: c.Call) -> bool:
-    """Whether the call goes on, though its leg has ended: another leg is where that one was."""
+    """Whether the call goes on although its leg has ended, because another leg takes its place."""
     if isinstance(call.state, c.Talking):
-        # Ending the agent's leg now would cut a talk. It tells by its own end when the talk is over.
+        # Ending the agent's leg now would cut a talk. The end of that leg tells when the talk is over.
         call.talks_on_another_leg = True
         return True
     if in_queue(call.state):
@@ -81,19 +81,19 @@ def _how_it_ended(event: CallerGone | CallLeft | CallLost) -> tuple[CallOutcome,
 
 
 def taken(world: World, event: CallerTaken) -> None:
-    """Others have taken the caller away: the call has left, and nobody rings for them any more."""
+    """Somebody else has taken the caller away: the call has left, and no agent rings for it any more."""
     call = world.call_on(event.leg)
     if call is None:
-        return  # it has ended: an agent has handed the caller on, and the two were bridged; or it is no caller's leg
+        return  # the call has ended (its agent has transferred the caller), or this is no caller's leg
     match call.state:
         case c.Waiting() | c.Ringing():
             calls.take_offers_back(world, call, CancelReason.WITHDRAWN)
             ending.let_go(world, call, event)
         case c.Connecting():
-            # Ordered is the bridge to the agent, and the later of the two has the caller: its facts are on their way.
+            # The bridge to the agent is ordered, too. Whichever came later has the caller: coming facts tell which.
             call.taken = event
         case c.Talking():
-            pass  # the agent has handed the caller on, or a colleague took the call: the agent's leg tells its end
+            pass  # the agent has transferred the caller, or a colleague took the call: the agent's leg tells its end
         case c.Settling() as settling:
             calls.was_talk(world, call, settling)
             world.command(LetGo(call.call_id, event.leg, talks=event.how is Taken.PICKED_UP))
@@ -101,16 +101,16 @@ def taken(world: World, event: CallerTaken) -> None:
 
 
 def replaced(world: World, event: CallerReplaced) -> None:
-    """Another leg stands where a waiting caller's did, and the switch has put it into no queue: that is done now."""
+    """Another leg has replaced a waiting caller's. The switch has put it into no queue, so this orders that."""
     call = world.call_on(event.leg)
     if call is None or not in_queue(call.state):
-        return  # who talks has no place to be given; or the call has ended
+        return  # a talking caller has no place in a queue; or the call has ended
     _await_heir(world, call, event.heir)
     world.command(TakeIn(call.call_id, event.heir, call.queue, world.now_ms - call.arrived_ms))
 
 
 def _await_heir(world: World, call: c.Call, heir: Leg | None = None) -> None:
-    """The caller's leg gives its place to another one, which is about to announce itself with the call's id."""
+    """Another leg takes the place of the caller's, and is about to announce itself with the call's id."""
     calls.take_offers_back(world, call, CancelReason.WITHDRAWN)
     if not isinstance(call.state, c.Waiting):
         world.move_call(call, c.Waiting())
@@ -123,7 +123,7 @@ _HEIR_MS = 5_000
 
 
 def no_heir(world: World, call_id: str) -> None:
-    """Nobody has come for the place that was given away."""
+    """The leg that was to take the place of the call's has not announced itself in time."""
     call = world.calls[call_id]
     call.orphan = False
     ending.end(world, call, CallOutcome.LEFT, "transferred", evidence=Evidence.SAW_END)
@@ -143,13 +143,13 @@ def switch_restarted(world: World, switch: str, why: str = "switch_restarted") -
     for call in _on_switch(world, switch):
         lost(world, CallLost(call.call_id, why))
     agents.switch_restarted(world, switch)
-    # Their calls stood on this switch, too, so none of these offers is wanted any more.
+    # The calls of these offers stood on this switch, so none of the offers is wanted any more.
     for offer in [offer for offer in world.offers.values() if offer.switch == switch]:
         offers.ended_with_switch(world, offer, why)
 
 
 def switch_taken(world: World, switch: str) -> None:
-    """Another daemon has the calls on the switch. Those that are still there when it is ours again are new to us."""
+    """Another daemon has the switch and its calls. Calls still there when we hold it again are new calls to us."""
     world.set_switch(switch, up=False)
     taken = [call.call_id for call in _on_switch(world, switch)]
     switch_restarted(world, switch, Elsewhere.SERVED_ELSEWHERE)

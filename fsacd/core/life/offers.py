@@ -21,10 +21,10 @@ from fsacd.strategy import Start
 _TALK_OVER_GRACE_MS = 1_000
 _LONGEST_CANCEL_PAUSE_MS = 1_000
 _PHONE_TOLD_MS = 200
-# Time alone ends no leg. A daemon that was killed between the decision and its command has asked for nothing yet, and
-# comes back when the time for it is over.
+# How often an end is asked for before it is given up. Time alone is not enough: a daemon that was killed before its
+# first command has asked for nothing, though the time is over when the next one goes on.
 _CANCELS_IN_VAIN = 3
-# What the switch allows a ring, and an answered leg that nobody connects (esl/translate.py), and some more.
+# At least as long as the switch lets a phone ring, and an answered leg stay unconnected (esl/translate.py).
 _LONGEST_RING_MS = 600_000
 _PARKED_FOR_MS = 15_000
 
@@ -121,7 +121,7 @@ _NOBODY: dict[str, int] = {}
 
 
 def _go_on_from(world: World, call: c.Call, agent: a.Agent) -> None:
-    """What later offers go by: whom the queue and the call rang last, and of which rank and level the first one was."""
+    """Note what later offers depend on: the agent rung last by queue and call, and the first one's rank and level."""
     agent.last_offered_ms = world.now_ms
     ordering = world.orderings[call.queue]
     for served in agent.serves:
@@ -131,7 +131,7 @@ def _go_on_from(world: World, call: c.Call, agent: a.Agent) -> None:
                 level = agent.fit(call.required)
                 call.only_rank_and_level = (served.rank, -(level or 0) if ordering.level_first else 0)
     if ordering.ring.one_more_every_ms:
-        # The clock of the further ones begins with the first.
+        # The time until a further agent rings counts from the first.
         world.timers.set_unless_set("more", call.call_id, world.now_ms + ordering.ring.one_more_every_ms)
 
 
@@ -160,12 +160,12 @@ _NOT_TAKEN_LIMIT = 256
 def withdraw(world: World, offer_id: str, reason: CancelReason) -> None:
     """End the agent's leg, ringing or answered; asked for again until the switch says that it has ended.
 
-    The agent is free only then: their phone may still ring. And they may still answer, so only then is it known what
-    to write down.
+    Until then the phone may still ring and the agent may still answer. So only then does the agent become free, and
+    the outcome known.
     """
     offer = world.offers[offer_id]
     if offer.answered_ms is not None:
-        # The agent had answered: the answer has no talk to show for it, and this says why.
+        # The agent had answered and got no talk: the record says why.
         write(world, offer, _OUTCOMES[reason], str(CancelReason.BRIDGE_WINDOW))
     limits = world.rules.limits
     world.move_offer(offer, o.OfferEnding(reason, world.now_ms + limits.offer_grace_ms))
@@ -186,7 +186,7 @@ def talk_broken(world: World, offer_id: str) -> None:
 def _end_talk(world: World, offer_id: str, outcome: OfferOutcome, reason: str) -> None:
     offer = world.offers.get(offer_id)
     if offer is None:
-        return  # the agent's leg ended first, and all this was done then
+        return  # the agent's leg ended first, which has done all this already
     write(world, offer, outcome, reason)
     give_up_ms = world.now_ms + _TALK_OVER_GRACE_MS + world.rules.limits.offer_grace_ms
     world.move_offer(offer, o.OfferEnding(CancelReason.TALK_OVER, give_up_ms))
@@ -200,7 +200,7 @@ def _end_talk(world: World, offer_id: str, outcome: OfferOutcome, reason: str) -
 
 
 def await_phone(world: World, offer: o.Offer) -> None:
-    """The leg has ended by our doing; its phone is told in a moment, and could not ring again before that."""
+    """The leg was ended by us, but its phone has not been told yet and cannot ring again before that: wait for it."""
     if offer.ended_ms is None:
         offer.ended_ms = world.now_ms
         world.timers.set("offer", offer.offer_id, world.now_ms + _PHONE_TOLD_MS)
@@ -209,15 +209,15 @@ def await_phone(world: World, offer: o.Offer) -> None:
 def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
     """The leg has still not ended: ask again (a kill can miss a leg that is just being made), or go on without it."""
     if offer.ended_ms is not None:
-        # It has, and there was no phone to be told, or we have not heard of it.
+        # The leg has ended; there was no phone to be told, or its confirmation did not come.
         write_end(world, offer, OfferEnd.CANCELLED)
         over(world, offer, OfferEnd.CANCELLED)
         return
     if not world.switches.get(offer.switch, False) and world.now_ms < _gone_by_itself_ms(world, offer, ending):
-        # Neither can it be asked, nor could it say that it has: the leg may be there when the link is back.
+        # Without the link the switch can neither be asked nor answer: the leg may be there when the link is back.
         world.timers.set("offer", offer.offer_id, world.now_ms + _LONGEST_CANCEL_PAUSE_MS)
         return
-    # Of a leg of which nothing was heard yet, nobody knows that it will not come.
+    # A leg of which nothing was heard may still be made.
     made_ms = 0 if offer.heard_of else offer.started_ms + o.MAKING_MS
     late_ms = world.now_ms - max(ending.give_up_ms, made_ms)
     if late_ms >= 0 and offer.cancels >= _CANCELS_IN_VAIN:
@@ -234,7 +234,7 @@ def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
 
 
 def _gone_by_itself_ms(world: World, offer: o.Offer, ending: o.OfferEnding) -> int:
-    """When the switch has ended the leg without us, at the latest: a ring has its timeout, and so has its parking."""
+    """The latest time at which the switch itself ends the leg: ringing and parking both have a timeout there."""
     rules = world.rules.queues.get(offer.queue)
     return ending.give_up_ms + (rules.ring_timeout_ms if rules else _LONGEST_RING_MS) + _PARKED_FOR_MS
 
@@ -253,7 +253,7 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
         return
     match offer.state:
         case o.OfferTalking() if _broke_at_once(world, offer):
-            # Without a pause, an agent who always hangs up at once would be given the same caller again and again.
+            # Without a pause, an agent who hangs up at once would be offered the same caller over and over.
             agent.idle_since_ms = world.now_ms
             _hold_back(world, agent, offer, Cause.REFUSED)
         case o.OfferTalking():
@@ -266,7 +266,7 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
             _hold_back(world, agent, offer, Cause.REFUSED)
         case o.OfferRinging():
             if end is OfferEnd.NOT_SENT:
-                # Nothing rang. Without a pause the same agent would be chosen again at once, and again.
+                # No phone rang. Without a pause the same agent would be chosen over and over.
                 agents.hold_back(world, agent, "not_sent", _NOT_SENT_PAUSE_MS)
             else:
                 _hold_back(world, agent, offer, _HOLD_BACK_AS[end])
@@ -310,7 +310,7 @@ def ended_with_switch(world: World, offer: o.Offer, why: str) -> None:
 
 
 def write_end(world: World, offer: o.Offer, end: OfferEnd) -> None:
-    """Write the record of an offer whose leg has ended. Of a talk `calls` writes, where it is known if it was one."""
+    """Write the record of an offer whose leg has ended; after a bridge `calls` does, which knows if it was a talk."""
     match offer.state:
         case o.OfferRinging() if offer.answered_ms is None:
             write(world, offer, _ENDED_AS[end], str(end))
@@ -327,7 +327,7 @@ def write_end(world: World, offer: o.Offer, end: OfferEnd) -> None:
 
 
 def write(world: World, offer: o.Offer, outcome: OfferOutcome, reason: str, evidence: Evidence | None = None) -> None:
-    """Write the offer's record: once. `evidence` None: it is decided here, or told by its switch, if that is ours."""
+    """Write the offer's record, once. `evidence` None: derived from the link to its switch and from what was heard."""
     if offer.closed:
         return
     offer.closed = True

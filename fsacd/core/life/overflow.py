@@ -81,14 +81,14 @@ def _condition(world: World, queue: str, condition: Condition, *, waits: bool = 
     """Where the queue sends its calls because the condition has held long enough; None if it has not."""
     overflow = overflow_rules(world.rules.queues[queue], condition)
     since_ms = world.staffing.since.get((condition, queue))
-    # A caller who would have to leave as soon as they wait need not join, either.
+    # Calls that would have to leave as soon as they wait do not join, either.
     if overflow is None or since_ms is None or not (overflow.waiting or (overflow.joining and not waits)):
         return None
     return (overflow.target, condition.value) if world.now_ms >= since_ms + overflow.after_ms else None
 
 
 def must_leave(world: World, call: c.Call) -> Reason | None:
-    """Why a call that waits again may not: what happened while an agent rang for it."""
+    """Why a call that waits again must leave, by what happened while an agent rang for it; None if it may stay."""
     if call.overdue is not None:
         return call.overdue
     for condition in Condition:

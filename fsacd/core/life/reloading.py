@@ -73,7 +73,7 @@ def _rename(world: World, old: str, new: str) -> None:
 
 
 def _break_under_other_name(world: World, agent: a.Agent, old: str, new: str) -> None:
-    """Who takes no calls of the queue takes none under its new name, unless they serve that one already."""
+    """An agent who takes no calls of the queue takes none under its new name, unless they serve the new one already."""
     why = agent.not_ready_for.pop(old, None)
     if why is not None and not any(served.queue == new for served in agent.services):
         agent.not_ready_for[new] = why
@@ -83,7 +83,7 @@ def _break_under_other_name(world: World, agent: a.Agent, old: str, new: str) ->
 def _serving(rules: AgentRules, old: str, new: str) -> AgentRules:
     if old not in rules.queues:
         return rules
-    # At its place: agents stand in the order of the list.
+    # In the same place, because agents are ordered by this list.
     queues = {
         new if name == old else name: how
         for name, how in rules.queues.items()
@@ -113,7 +113,7 @@ def _leave(world: World, gone: list[c.Call], rules: Rules) -> list[c.Call]:
 
 
 def _arrive(world: World, moved: list[c.Call]) -> None:
-    """They come into their new queue as calls by overflow do: it may be closed, or full for who came last of them."""
+    """Let these calls join their new queue as overflowing calls do: it may be closed, or full for the latest ones."""
     for call in sorted(moved, key=lambda call: call.order, reverse=True):
         if call.call_id in world.calls:  # a step of the new queue may have sent it away already
             world.record(CallJoined(call.call_id, call.queue, world.now_ms, by_overflow=True))
@@ -122,7 +122,7 @@ def _arrive(world: World, moved: list[c.Call]) -> None:
 
 
 def _forget(world: World) -> None:
-    """What is remembered of queues that are no more would be kept for ever, and hold if one of that name came back."""
+    """Forget removed queues. Otherwise their data would stay for ever, and hold for a later queue of the same name."""
     queues = world.rules.queues
     for name in [name for name in world.staffing.logged_in if name not in queues]:
         world.timers.clear("estimated_wait", name)

@@ -13,7 +13,7 @@ TIMER = "abandoned"
 
 
 def abandoned(world: World, call: c.Call) -> None:
-    """A caller has hung up: keep their place for a while. Who shows no number of their own cannot be known again."""
+    """A caller has hung up: keep their place for a while, if their number allows recognising them again."""
     rules = world.rules.queues.get(call.queue)
     who = sticky.known_as(world, call) if rules is not None and rules.abandoned_resume_ms else ""
     if rules is None or not who:
@@ -40,7 +40,7 @@ def resume(world: World, call: c.Call) -> None:
     if place is None or place.virtual_ms >= call.virtual_ms or place.call_id == call.call_id:
         return
     if place.until_ms <= world.now_ms:
-        return  # its deadline has come, and is acted on in a moment
+        return  # the place has expired, and its deadline is acted on in a moment
     call.head_start_ms = call.arrived_ms - place.virtual_ms
     call.resumes = place.call_id
     forget(world, [place.call_id])
@@ -52,13 +52,13 @@ def expired(world: World, call_id: str) -> None:
 
 
 def forget(world: World, call_ids: Collection[str]) -> None:
-    """Nobody gets these places any more."""
+    """Forget these places."""
     for call_id in call_ids:
         world.abandoned.forget(call_id)
         world.timers.clear(TIMER, call_id)
 
 
 def change_rules(world: World) -> None:
-    """Other rules hold: what they do not keep is forgotten."""
+    """Take other rules: places that they do not keep are forgotten."""
     kept = [name for name, rules in world.rules.queues.items() if rules.abandoned_resume_ms]
     forget(world, world.abandoned.outside(kept))

@@ -16,7 +16,7 @@ def add(world: World, rules: AgentRules) -> None:
     agent = a.Agent(rules.agent_id, rules, rules, contact=rules.contact, since_ms=world.now_ms)
     agent.load.away_since_ms = world.now_ms
     world.agents[agent.agent_id] = agent
-    world.decisions.remember(agent)  # that they served nobody until now
+    world.decisions.remember(agent)  # so that the change is from serving no queue
     configure(world, agent, rules)
 
 
@@ -60,7 +60,7 @@ def change(world: World, agent: a.Agent, rules: AgentRules) -> None:
 
 
 def rest(world: World, agent: a.Agent, queue: str, why: a.NotReadyFor | None) -> None:
-    """The agent takes no calls of this one of their queues from now on; or does again, with `why` None."""
+    """From now on the agent takes no calls of this one queue; with `why` None they take them again."""
     is_ready = isinstance(agent.state, a.Ready)
     if is_ready:
         _take_out(world, agent)

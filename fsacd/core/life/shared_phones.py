@@ -16,13 +16,13 @@ from fsacd.core.life.world import World
 
 
 def join(world: World, agent: a.Agent) -> None:
-    """Let the others at this agent's phones know them. Before they can be rung."""
+    """Enter the agent at their phones. To be called before they can be rung."""
     for phone in contact.endpoints(agent.contact):
         world.lines[phone] = (*world.lines.get(phone, ()), agent.agent_id)
 
 
 def leave(world: World, agent: a.Agent) -> None:
-    """The agent is not at their phones any more; calls of others there are none of theirs."""
+    """Remove the agent from their phones; calls of others there do not keep them busy any more."""
     for phone in contact.endpoints(agent.contact):
         there = tuple(other for other in world.lines.get(phone, ()) if other != agent.agent_id)
         if there:
@@ -35,7 +35,7 @@ def leave(world: World, agent: a.Agent) -> None:
 
 
 def move(world: World, agent: a.Agent, to: str) -> None:
-    """The agent is at this contact from now on, and shares what goes on there."""
+    """Move the agent to this contact; offers and talks of colleagues there keep them busy."""
     if to != agent.contact:
         leave(world, agent)
         agent.contact = to
@@ -57,12 +57,12 @@ def take(world: World, offer: o.Offer) -> None:
 
 
 def take_own(world: World, offer: o.Offer, agent: a.Agent) -> None:
-    """The agent's talk is over and their leg is still there: whatever they are until it ends, they are not rung."""
+    """The agent's talk is over and their leg is still there: they are not rung until it ends, whatever their state."""
     _keep_busy(world, offer, agent)
 
 
 def free(world: World, offer: o.Offer) -> list[a.Agent]:
-    """The offer's leg is gone. Those whom nothing keeps busy any more."""
+    """The offer's leg is gone. Returns the agents whom nothing keeps busy any more."""
     found = []
     for agent_id in offer.keeps_busy:
         agent = world.agents.get(agent_id)
@@ -83,7 +83,7 @@ def _keep_busy(world: World, offer: o.Offer, agent: a.Agent) -> None:
 
 
 def _holds(agent: a.Agent, offer: o.Offer) -> bool:
-    """Whether it is what the agent does now, and no leg that has not ended yet."""
+    """Whether the agent is rung or talks for this offer now; a leg that is only still ending does not count."""
     return isinstance(agent.state, a.Offered | a.Talking) and agent.state.offer_id == offer.offer_id
 
 

@@ -35,12 +35,12 @@ def _whom(world: World, call: c.Call, rules: Sticky) -> str:
 
 
 def known_as(world: World, call: c.Call) -> str:
-    """Whom to remember for the next call; nobody who shows no number, one that is not believed, or wants it hidden."""
+    """The identity to remember; empty for a caller whose number is withheld, not believed or to be hidden."""
     return (call.remembered_as or call.who) if call.number_believed and world.shows(call) else ""
 
 
 def remember(world: World, number: str, agent_id: str) -> None:
-    """The caller with this identity has talked with this agent; nobody in particular is not remembered."""
+    """Remember that the caller with this identity talked with this agent; without an identity nothing is remembered."""
     who = identity(number)
     if not who:
         return
@@ -51,14 +51,14 @@ def remember(world: World, number: str, agent_id: str) -> None:
 
 
 def known_from_history(world: World, pairs: tuple[tuple[str, str], ...]) -> None:
-    """What history knows, told in parts; what has happened since is newer."""
+    """Take last agents from history, in parts. What is known already is newer and stays."""
     for number, agent_id in dict(pairs).items():
         if identity(number) not in world.last_agents:
             remember(world, number, agent_id)
 
 
 def forget(world: World, numbers: tuple[str, ...]) -> None:
-    """Nobody knows any more whom these callers talked with."""
+    """Forget the last agents of these callers."""
     for number in numbers:
         world.last_agents.pop(identity(number), None)
 
@@ -69,7 +69,7 @@ def expired(world: World, call_id: str) -> None:
 
 
 def release(world: World, agent_id: str, queue: str | None = None) -> None:
-    """The agent goes home, or takes no calls of this queue any more: none waits for them."""
+    """The agent logs out, or takes no calls of this queue any more: no call waits for them alone."""
     for call in list(world.calls.values()):
         if call.preferred is not None and call.preferred.agent_id == agent_id and queue in (None, call.queue):
             world.prefer(call, None)

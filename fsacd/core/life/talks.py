@@ -53,7 +53,7 @@ def _forked(offer: o.Offer | None, legs: int) -> None:
 
 
 def _unheard(world: World, offer: o.Offer | None) -> None:
-    """The caller need not wait until it is known that this leg will not come; the agent has to."""
+    """It is not known whether this leg will come. The caller goes on at once; the agent is not rung until it is."""
     if offer is not None and not offer.heard_of and isinstance(offer.state, o.OfferRinging):
         offers.withdraw(world, offer.offer_id, CancelReason.UNKNOWN)
         calls.one_less(world, world.calls[offer.call_id], offer.offer_id)
@@ -64,7 +64,7 @@ def _rang(world: World, offer: o.Offer | None) -> None:
         return
     offer.rang_ms = world.now_ms
     if isinstance(offer.state, o.OfferEnding) and offer.state.reason is CancelReason.UNKNOWN:
-        # Nobody knew that it would come: a leg that is there can be ended at once.
+        # It was not known whether the leg would come. Now that it is there, it can be ended at once.
         world.command(CancelOffer(offer.offer_id, offer.switch, offer.state.reason, offer.named_legs))
 
 
@@ -78,11 +78,11 @@ def deadline(world: World, offer_id: str) -> None:
             offers.not_taken(world, call, offer.agent_id)
             calls.one_less(world, call, offer_id)
         case o.OfferConnecting() if not world.switches.get(offer.switch, False):
-            # The bridge may have come and nobody could tell us. To end the agent's leg now might cut a talk; when the
-            # link is back, it says how things stand.
+            # The bridge may stand, but without the link nobody can tell. Ending the agent's leg now might cut a talk;
+            # when the link is back, the switch says how things stand.
             world.timers.set("offer", offer_id, world.now_ms + world.rules.limits.connect_ms)
         case o.OfferConnecting() if not offer.asked:
-            # A busy switch tells of its bridges late: to end the agent's leg at once might cut a talk.
+            # A busy switch tells of bridges late: ending the agent's leg at once might cut a talk.
             offer.asked = True
             world.timers.set("offer", offer_id, world.now_ms + world.rules.limits.connect_ms)
             world.command(AskConnected(offer_id, offer.switch, offer.leg))
@@ -97,7 +97,7 @@ def deadline(world: World, offer_id: str) -> None:
 
 def _answered(world: World, offer: o.Offer | None, event: OfferAnswered) -> None:
     if offer is None:
-        # Given up by us, or rung by a daemon before us whose caller is gone: nobody would ever talk with this agent.
+        # The offer was given up, or was an earlier daemon's and its caller is gone: this agent would hear nobody.
         if event.switch:
             legs = (event.leg,) if event.leg else ()
             world.command(CancelOffer(event.offer_id, event.switch, CancelReason.UNKNOWN, legs))
@@ -105,17 +105,17 @@ def _answered(world: World, offer: o.Offer | None, event: OfferAnswered) -> None
     if event.leg and not offer.leg:
         offer.leg, offer.legs = event.leg, max(offer.legs, 2)
     elif event.leg and event.leg != offer.leg:
-        # The switch connects the first phone that answers and ends the others; whoever is there all the same is alone.
+        # The switch connects the first phone that answers and ends the others. An agent on another one hears nobody.
         world.command(CancelOffer(offer.offer_id, offer.switch, CancelReason.LOST_RACE, (event.leg,)))
         return
-    # A leg whose end is known already, and whose answer is told after it, was not answered for anybody.
+    # An answer that is told after the leg's end counts for nothing.
     if offer.answered_ms is None and offer.ended_ms is None:
         offer.answered_ms = world.now_ms
     if offer.agent_id in world.agents:
         world.agents[offer.agent_id].in_vain.clear()
     match offer.state:
         case o.OfferEnding(reason, _):
-            # Answered while we were taking the call away; a leg that exists can be ended at once.
+            # The agent answered while the call was being taken away; a leg that exists can be ended at once.
             world.command(CancelOffer(offer.offer_id, offer.switch, reason, offer.named_legs))
         case o.OfferRinging():
             call = world.calls[offer.call_id]
@@ -138,9 +138,9 @@ def take_answer(world: World, offer: o.Offer, call: c.Call) -> None:
 
 
 def connected(world: World, offer: o.Offer, since_ms: int) -> None:
-    """Caller and agent talk, since then."""
+    """Caller and agent talk since `since_ms`."""
     if not isinstance(offer.state, o.OfferConnecting):
-        return  # told twice, or given up by us: then the leg is being ended and the caller returns to the music
+        return  # told twice; or we gave the offer up, so its leg is being ended and the caller returns to the music
     call = world.calls[offer.call_id]
     since_ms = min(since_ms, world.now_ms)
     offer.connected_ms, call.confirmed_ms, call.taken = since_ms, None, None
@@ -164,23 +164,23 @@ def _not_connected(world: World, offer: o.Offer) -> None:
 
 
 def _last(world: World, offer: o.Offer, event: OfferEnded) -> OfferEnded | None:
-    """The end of the offer's last leg; None if others are left, or another one was answered."""
+    """The fact, if it ends the offer's last leg; None if other legs are left, or another one was answered."""
     if not event.leg:
         return event
     if offer.leg:
         return event if event.leg == offer.leg else None
-    # The first word is of the leg's own end; that its phone knows comes after it.
+    # The first fact tells how the leg ended; a later one tells that its phone knows.
     offer.legs_over.setdefault(event.leg, event.end)
     if event.phone_told and event.leg not in offer.legs_told:
         offer.legs_told = (*offer.legs_told, event.leg)
     if event.answered and event.end is not OfferEnd.CANCELLED and offer.answered_ms is None:
-        offer.answered_ms = world.now_ms  # not one that lost the race: this one's parking was not heard of
+        offer.answered_ms = world.now_ms  # this leg did not lose a race, so it was answered, though no fact told so
     if len(offer.legs_over) < event.legs:
         return None
     return replace(event, phone_told=len(offer.legs_told) >= event.legs)
 
 
-# Of several phones: what a person has done says more than what became of the phones beside it.
+# How an offer to several phones ended: what a person did counts before what happened to the other phones.
 _STRONGEST = (
     OfferEnd.REFUSED,
     OfferEnd.BUSY,
@@ -201,7 +201,7 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
         event = replace(event, end=min(offer.legs_over.values(), key=_STRONGEST.index))
     state = offer.state
     if event.answered and offer.answered_ms is None:
-        offer.answered_ms = world.now_ms  # they picked up, and the leg ended before it could say so
+        offer.answered_ms = world.now_ms  # they answered, and the leg ended before the switch told of the answer
     offer.talked_ms = event.talked_ms
     offers.write_end(world, offer, event.end)
     call = world.calls.get(offer.call_id)
@@ -220,4 +220,4 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
             assert isinstance(call.state, c.Talking)
             calls.agent_hung_up(world, call, offer)
         case o.OfferEnding():
-            pass  # its call has gone its own way
+            pass  # the call has left this offer already

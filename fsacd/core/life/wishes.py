@@ -63,7 +63,7 @@ def _requeue(world: World, call: c.Call, event: CallRequeueAsked) -> str | None:
             offers.talk_over(world, offer_id)
             call.talked_ms += world.now_ms - since_ms
             call.answered_after_ms = None
-            call.joined_ms = world.now_ms  # or the talk would count towards the maximum wait, and end the call now
+            call.joined_ms = world.now_ms  # otherwise the talk would count towards the maximum wait
             world.move_call(call, c.Waiting())
     changes.record(world, "call_moved", call.call_id, f"{call.queue} to {queue}", event.by)
     if queue != call.queue:
@@ -75,7 +75,7 @@ def _requeue(world: World, call: c.Call, event: CallRequeueAsked) -> str | None:
     world.note_call(call)
     overflow.arm(world, call)
     if (reason := overflow.must_leave(world, call)) is not None:
-        # It may be moved into a full queue, but not into one that whoever waits in has to leave.
+        # It may be moved into a full queue, but not into one whose waiting calls have to leave.
         overflow.send_on(world, call, *reason)
     return None
 
@@ -118,7 +118,7 @@ def _change(world: World, call: c.Call, event: CallChangeAsked) -> str | None:
 
 
 def _promote(world: World, call: c.Call, event: CallPromoteAsked) -> str | None:
-    """Before all others of its queue, whatever their class."""
+    """Put the call before all others of its queue, whatever their class."""
     if not isinstance(call.state, c.Waiting | c.Ringing):
         return "the call does not wait"
     order = world.queue_rules(call).call_order
@@ -143,7 +143,7 @@ def _promote(world: World, call: c.Call, event: CallPromoteAsked) -> str | None:
 
 
 def _send(world: World, call: c.Call, event: CallSendAsked) -> str | None:
-    """For one agent alone, for a while, then for all again."""
+    """Reserve the call for one agent alone for a while; then it is for all again."""
     agent = world.agents.get(event.agent_id)
     if agent is None or agent.removed:
         return f"there is no agent {event.agent_id!r}"

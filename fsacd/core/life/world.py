@@ -41,11 +41,11 @@ class World:
         self.calls: dict[str, c.Call] = {}
         self.agents: dict[str, a.Agent] = {}
         self.offers: dict[str, o.Offer] = {}
-        self.lines: dict[str, tuple[str, ...]] = {}  # who is at each phone: see `lines`
+        self.lines: dict[str, tuple[str, ...]] = {}  # who is at each phone: see `shared_phones`
         self.switches: dict[str, bool] = {}
-        self.epochs: dict[str, int] = {}  # of each switch: the last in which it was ours
-        self.takeovers = 0  # how often another daemon has taken a switch: calls that are adopted after it begin anew
-        # Queues that are gone from the configuration, but whose rules a talk that is going on still needs.
+        self.epochs: dict[str, int] = {}  # by switch: the last epoch in which we held its fence
+        self.takeovers = 0  # how often another daemon took a switch; calls adopted later get other leg ids
+        # Queues that are gone from the configuration, but whose rules a live talk still needs.
         self.retired: frozenset[str] = frozenset()
         self.queue_lengths: dict[str, int] = dict.fromkeys(rules.queues, 0)
         self.origins = Origins()
@@ -61,14 +61,14 @@ class World:
         self.last_agents: OrderedDict[str, str] = OrderedDict()  # by caller's number, the latest last
         self.commands: list[Command] = []
         self.records: list[Record] = []
-        # Want something done on a switch; write history. The lists stay the same ones, so these are their own methods.
+        # Send a command; write a record. The lists are never replaced, so their own methods serve.
         self.command: Callable[[Command], None] = self.commands.append
         self.record: Callable[[Record], None] = self.records.append
         self.failures: list[Failure] = []
         # Failures that a replay expects in the running step, by queue and plugin.
         self.expected: dict[tuple[str, str], StrategyFailed] = {}
-        # Waiting for the distribution at the end of the step, in the order in which they became free. They are not in
-        # the index yet: most are matched at once, and would only be put in and taken out again.
+        # To be distributed at the end of the step, in the order in which they became free. They are not in the index
+        # yet: most are matched at once, and would only be put in and taken out again.
         self.free_agents: dict[str, None] = {}
         self.free_calls: dict[str, None] = {}
         self._plugins = plugins
@@ -106,11 +106,11 @@ class World:
 
     @property
     def seed(self) -> int:
-        """Where strategies that throw dice get their luck from, and the names of agents' legs what is their own."""
+        """Drives random strategies and makes leg ids unique; every new engine has a new one."""
         return self._seed
 
     def anomaly(self, kind: AnomalyKind, text: str) -> None:
-        """Count and tell what should not have been."""
+        """Record something that should not have happened."""
         self.record(Anomaly(kind, text, self.now_ms))
 
     # --- calls ---
@@ -163,12 +163,12 @@ class World:
         self.refresh(call)
 
     def nobody_before_ms(self, queue: str, required: SkillLevels, *, backup: bool) -> int:
-        """How late the first agents help who are there for such a call; their delay does not hold. 0: all delays do."""
+        """The least delay of the agents there for such a call: delays up to it do not hold. 0: all delays hold."""
         delays = self.delays.get(queue)
         if not delays or not self.rules.queues[queue].no_agent_no_delay:
             return 0
         least_ms = self.present.least_delay_ms(queue, required, backup=backup)
-        return delays[-1] if least_ms is None else least_ms  # where nobody is, nobody is better
+        return delays[-1] if least_ms is None else least_ms  # nobody with a shorter delay is there, so no delay holds
 
     def prefer(self, call: c.Call, preferred: c.Preferred | None) -> None:
         """Let one agent come first for the call, or nobody any more."""
@@ -191,7 +191,7 @@ class World:
         self.set_reach(call)
 
     def note_call(self, call: c.Call) -> None:
-        """Let the leg say what the call is by now: who serves the switch next has only the legs to go by."""
+        """Note on the leg what the call is by now: the next daemon of this switch has only the legs to go by."""
         if call.leg is not None:
             after_ms = max(0, call.joined_ms - call.arrived_ms)
             place = (call.queue, call.own_priority, call.head_start_ms, after_ms)
@@ -218,7 +218,7 @@ class World:
         return queue in self.rules.queues and queue not in self.retired
 
     def queue_named(self, name: str) -> str:
-        """The queue that a leg names: the dialplan, or a leg that waits already, may know it by its name of before."""
+        """The queue that a leg names: the dialplan, or a leg that waits already, may use its former name."""
         return name if name in self.rules.queues else self._renamed.get(name, name)
 
     def queue_rules(self, call: c.Call) -> QueueRules:
@@ -231,17 +231,17 @@ class World:
         return not call.hidden or (rules is not None and rules.show_withheld)
 
     def orphan_call(self, call: c.Call, until_ms: int, heir: Leg | None) -> None:
-        """A waiting call's leg is no more; the leg that takes its place is awaited until then.
+        """A waiting call's leg has ended; the leg that takes its place is awaited until `until_ms`.
 
-        Who takes the place may be replaced in turn before anything is heard of it: until the next one is named, it is
-        still the one that is known.
+        That leg may be replaced in turn before it announces itself. Until the switch names the next one, the known one
+        is kept.
         """
         call.orphan, call.heir = True, heir or call.heir
         self.timers.set("heir", call.call_id, until_ms)
         self.refresh(call)
 
     def adopt_leg(self, call: c.Call, event: CallQueued) -> None:
-        """The awaited leg is there: from now on the call is its caller's, who has their own name and number."""
+        """The awaited leg is there: from now on the call has the name and number of that leg's caller."""
         self.origins.remove(call)
         call.leg, call.source = event.leg, event.source
         call.number, call.name, call.number_believed = event.number, event.name, event.number_believed is not False
@@ -256,7 +256,7 @@ class World:
         self.refresh(call)
 
     def call_on(self, leg: Leg) -> c.Call | None:
-        """The live call that stands on this leg, or is about to. Looks at all of them: for what is rare."""
+        """The live call that stands on this leg, or is about to. It looks at all calls: for rare facts only."""
         return next((call for call in self.calls.values() if leg in (call.leg, call.heir)), None)
 
     def may_offer(self, call: c.Call) -> bool:
@@ -278,7 +278,7 @@ class World:
         return isinstance(state, c.Waiting) and self.may_offer(call)
 
     def refresh(self, call: c.Call) -> None:
-        """Something about the call has changed: let it look for agents, if it should, by what it is now."""
+        """The call has changed: let it look for agents, if it should, by its present state."""
         if call.call_id not in self.free_calls:
             self.index.remove_call(call.call_id)
         if self.seeks(call):

@@ -1,4 +1,4 @@
-"""Plugins that fail where they failed before: what a replay needs to decide as it was decided then.
+"""Plugins that fail where they failed before, so that a replay makes the same decisions.
 
 A plugin may have failed because it took too long, or by a fault that has been mended since. It is made to fail again
 at the same call into it, so that the same agents are rung.
@@ -25,7 +25,7 @@ from fsacd.strategy import (
 
 
 class _Countdown:
-    """Fails at the last call of so many."""
+    """Lets `left` - 1 calls pass and fails at the next."""
 
     def __init__(self, why: str, left: int, calls: int) -> None:
         self._why = why

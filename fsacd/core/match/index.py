@@ -35,7 +35,7 @@ class _Indexed(NamedTuple):
 
 @dataclass(slots=True)
 class _Seat:
-    """An agent's seat in one of their queues: where they belong there, found once for each version of its rows."""
+    """Where an agent belongs in one of their queues, computed once for each version of the queue's rows."""
 
     queue: QueueIndex
     served: Served
@@ -161,7 +161,7 @@ class Index:
         """The call this agent should get.
 
         Calls nobody rings for go before those that want more to ring; then class, the agent's rank for the queue,
-        virtual arrival, id (design law 8). Between calls of one queue its own order decides.
+        virtual arrival, id. Between calls of one queue its own order decides.
         """
         best: tuple[bool, int, int, int, str] | None = None
         for served in agent.serves:
@@ -179,7 +179,7 @@ class Index:
     def _best_preferring(
         self, agent: Agent, best: tuple[bool, int, int, int, str] | None
     ) -> tuple[bool, int, int, int, str] | None:
-        """The better of `best` and the calls that prefer this agent; few do."""
+        """The better of `best` and the calls that prefer this agent, which are few."""
         ranks = {served.queue: served.rank for served in agent.serves}
         for call_id, entry in self._preferred[agent.agent_id].items():
             place = self._calls[call_id]
@@ -228,7 +228,7 @@ class Index:
     def _ranked(self, queue: QueueIndex, call: Call) -> tuple[list[str], int]:
         """The pool in the strategy's order: of those who have not taken the call least often, the first rank and level.
 
-        And how many these are, whom the pool may not have had room for.
+        Also gives how many agents there are of these, which may be more than the pool has room for.
         """
         best: tuple[int, int, int] | None = None
         pool: list[AgentEntry] = []
@@ -242,7 +242,7 @@ class Index:
                 if len(pool) < self._rank_pool:
                     pool.append(entry)
             if best[0] == 0 and (entry[0], entry[1]) > best[1:]:
-                break  # whoever comes now is of a worse rank or level
+                break  # all further agents are of a worse rank or level
         if not pool[1:]:
             return [entry[-1] for entry in pool], candidates
         shown = [self._candidate(queue, call, entry) for entry in pool]

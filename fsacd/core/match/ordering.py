@@ -44,7 +44,7 @@ Expected = Mapping[tuple[str, str], StrategyFailed]
 class Ordering:
     """One queue's strategy and call order. `last_place` is that of the agent whom the queue rang last.
 
-    `expected`: what is known to fail in the running step. `now_ms`: since when it orders.
+    `expected`: failures that a replay expects in the running step. `now_ms`: when this ordering comes into force.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Ordering:
         self._fallback = plugins.strategy(FALLBACK, ())
         self._strategy = plugins.strategy(rules.strategy, rules.strategy_parameters)
         self._call_order: CallOrder | None = None
-        # Whoever looks on asks instances of their own.
+        # Explanations and views use instances of their own: a replay must count the same calls into the deciding ones.
         self._for_explaining: dict[str, KeyStrategy] = {}
         self._order_for_views: CallOrder | None = None
         if rules.call_order is not None:
@@ -87,7 +87,7 @@ class Ordering:
         self.ring: Ring = strategy.ring
         if hasattr(strategy, "rank"):
             self.ranks = cast(RankStrategy, strategy)
-            # The candidates come longest idle first, and are kept so.
+            # Candidates are shown longest idle first, so the pool is kept in this order.
             strategy = self._fallback
         self._keys = cast(KeyStrategy, strategy)
         if self.ranks is None:
@@ -108,9 +108,9 @@ class Ordering:
     def key_then(
         self, strategy: str, agent: AgentFacts, service: ServiceFacts, required: SkillLevels, start: Start | None
     ) -> tuple[Key, bool]:
-        """The key that this strategy of the queue's gave, and whether it comes round only after the others.
+        """The key that this strategy gave, and whether it lies before the circle's start, so that the agent comes last.
 
-        () if it cannot say any more, as it fails now.
+        The key is () if the strategy is not in use any more, or fails now.
         """
         if strategy not in {self.strategy_name, FALLBACK}:
             return (), False
@@ -123,7 +123,7 @@ class Ordering:
         return key, behind is not None and key <= behind
 
     def _explaining(self, name: str) -> KeyStrategy:
-        # Of its own, so that a replay, in which nobody asks, finds the same number of calls into the other one.
+        # A separate instance: a replay explains nothing, and must count the same calls into the deciding instance.
         if name not in self._for_explaining:
             parameters = self.rules.strategy_parameters if name == self.rules.strategy else ()
             self._for_explaining[name] = cast(KeyStrategy, self._plugins.strategy(name, parameters))
@@ -148,7 +148,7 @@ class Ordering:
         return self.call_order.key(facts_of(call))
 
     def place_key(self, call: Call) -> tuple[Key, str]:
-        """What the calls of the queue stand in order by, for whoever looks on; if the call order fails, the usual."""
+        """The call's key and id as views sort the queue's calls; if the call order fails, by the usual order."""
         if self.call_order is None or self.rules.call_order is None:
             return (-call.priority, call.virtual_ms), call.call_id
         if self._order_for_views is None:
@@ -231,7 +231,7 @@ class Ordering:
                     self._keys = failing_keys(self._keys, why, left, made)
 
     def _fail_as_expected(self, standing: Standing) -> None:
-        """Put into service just now, it may have failed in this very step."""
+        """Let a plugin that has just been put into service fail, if a replay expects it to fail in this step."""
         failure = self._expected.get((self.rules.name, standing.plugin))
         if failure is not None:
             self.fail_at(failure.plugin, failure.why, failure.calls)
@@ -246,7 +246,7 @@ def facts_of(call: Call) -> CallFacts:
         arrived_ms=call.arrived_ms,
         head_start_ms=call.head_start_ms,
         required=call.required,
-        # What a plugin's keys are made of is told with the decision, to whoever asks.
+        # A plugin's keys are shown with the explanation, so a hidden number must not get into them.
         number="" if call.hidden else call.number,
         customer=call.customer,
         language=call.language,

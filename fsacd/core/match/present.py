@@ -11,7 +11,7 @@ from fsacd.core import skills
 from fsacd.core.agent import Agent, Served
 from fsacd.core.rules import SkillLevels
 
-# (delay in ms, backup, skills): of agents of one kind it is all the same who is there.
+# (delay in ms, backup, skills): which agents of one kind are there makes no difference.
 _Kind = tuple[int, bool, SkillLevels]
 _NOT_THERE: tuple[tuple[Served, ...], SkillLevels] = ((), ())
 # How many requirements a queue remembers the answer for; a bound, not a tuning knob.
@@ -32,7 +32,7 @@ class Present:
         self._memo: dict[str, dict[tuple[SkillLevels, bool], int | None]] = {}
 
     def let_ask(self, queues: frozenset[str]) -> None:
-        """These queues ask from now on. Whoever says so counts the agents anew: rules are configured for each."""
+        """Count for these queues from now on. The caller then counts every agent anew, by configuring their rules."""
         if queues != self._asking:
             self._asking = queues
             for known in (self._kinds, self._counted, self._memo):

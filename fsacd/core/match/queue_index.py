@@ -21,7 +21,7 @@ from fsacd.strategy import Key
 
 
 class CallEntry(NamedTuple):
-    """A waiting call within its group: the queue's order first; the rest is what queues compare their best calls by."""
+    """A waiting call within its group: its key in the queue's order; class and arrival compare it across queues."""
 
     key: Key
     call_id: str
@@ -32,7 +32,7 @@ class CallEntry(NamedTuple):
 class GroupKey(NamedTuple):
     """What calls of one group have in common: all that decides whether an agent may take them.
 
-    `already_ringing`: somebody rings for them, and they want more; `only_rank_and_level`: but no agents of another.
+    `already_ringing`: an agent rings for them, and they want more; `only_rank_and_level`: of this rank and level only.
     """
 
     already_ringing: bool
@@ -75,7 +75,7 @@ class QueueIndex:
             insort(entries, entry)
 
     def remove_call(self, group: GroupKey, entry: CallEntry) -> None:
-        """The call must have been added so."""
+        """Hide the call from agents. It must have been added with this group and entry."""
         entries = self.waiting[group]
         del entries[bisect_left(entries, entry)]
         if not entries:
@@ -131,7 +131,7 @@ class QueueIndex:
             here += (entries, entry)
 
     def forget_rows(self) -> None:
-        """They are made again when they are asked for. What is left of agents in the old lists harms nobody."""
+        """Drop the rows, which are made again when they are asked for. Entries left in the old lists do no harm."""
         self.ready = {}
         self.version += 1
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from fsacd.core.rules import Limits
 
-# What a plugin is to its queue. The deadlines at which one is tried again are called so, too.
+# What a plugin does in its queue. These are also the names of the deadlines at which it is tried again.
 Post = Literal["strategy", "call_order"]
 POSTS: tuple[Post, ...] = ("strategy", "call_order")
 
@@ -28,13 +28,13 @@ class Standing:
     calls: int = 0
 
     def fail(self, why: str) -> None:
-        """It is out of service from now on; `count` says until when."""
+        """Put it out of service; `count` says until when."""
         self.failed, self.why = True, why
 
     def count(self, limits: Limits, now_ms: int) -> int:
         """Count its failure; returns when it is tried again.
 
-        Each failure in a row doubles the pause, up to a limit; who has served for as long as that begins anew.
+        Each failure in a row doubles the pause, up to a limit. A plugin that has worked for that long begins anew.
         """
         most_ms = limits.plugin_retry_most_ms
         in_a_row = self.failures and now_ms - self.since_ms < most_ms
@@ -44,7 +44,7 @@ class Standing:
         return now_ms + min(limits.plugin_retry_ms << min(self.failures - 1, _DOUBLINGS), most_ms)
 
     def put_back(self, calls: int, now_ms: int) -> None:
-        """It does its work again; so many calls have been made into it."""
+        """Put it back into service; `calls` have been made into it so far."""
         self.failed, self.calls, self.since_ms = False, calls, now_ms
 
 

@@ -1,1 +1,1 @@
-"""What is told of the engine, and kept of it."""
+"""What the engine shows of itself (views, explanations, proofs), and its memory as plain data."""

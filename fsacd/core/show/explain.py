@@ -18,7 +18,7 @@ from fsacd.core.views import Explanation, RankedAgent, Rejected
 from fsacd.strategy import Key
 
 T = TypeVar("T")
-# What is computed in parts: between them, calls go first. It tells of the moment at which it was begun.
+# A computation in parts, between which calls go first. Its result is of the moment at which it began.
 InParts = Generator[None, None, T]
 
 # How many agents are looked at in one part.
@@ -56,7 +56,7 @@ def of_decision(world: World, decision: Decision) -> InParts[Explanation | None]
     if looked is None:
         return None
     eligible_, rejected = looked
-    # Those whom a strategy ranked: in its order. Rank and level decide before any strategy.
+    # Agents whom the strategy ranked stand in its order. Rank and level decide before any strategy.
     if decision.call.ranked:
         turn = {agent_id: place for place, agent_id in enumerate(decision.call.ranked)}
         eligible_.sort(key=lambda agent: turn.get(agent.agent_id, len(turn)))
@@ -69,13 +69,13 @@ def of_decision(world: World, decision: Decision) -> InParts[Explanation | None]
             told = "the call waits for them alone" if preferred.alone else "they come first for this caller"
         sentence = f"{chosen} was rung: {told}"
     else:
-        sentence = f"{chosen} was rung: those before were wanted by other calls, which came first for them"
+        sentence = f"{chosen} was rung: the agents before were needed for other calls, which came first for them"
     sentence += _cut(decision.call)
     return _explanation(decision.call, decision.at_ms, eligible_, rejected, sentence, decision)
 
 
 def _cut(call: CallMoment) -> str:
-    """What an author wonders about whose strategy has not rung the agent whom it would prefer."""
+    """Says that the strategy was not shown all agents, so it may not have rung the one that it would prefer."""
     shown = len(call.ranked)
     if shown >= call.candidates:
         return ""
@@ -89,7 +89,7 @@ def _of_waiting(world: World, call: c.Call) -> InParts[Explanation | None]:
         return None
     eligible_, rejected = looked
     if call.orphan:
-        sentence = "it waits: its leg has given its place to another one, which is not there yet"
+        sentence = "it waits: another leg is to take the place of its leg, and is not there yet"
     elif not may_offer:
         sentence = "it waits: its switch is not connected"
     elif moment.preferred is not None and moment.preferred.alone:
@@ -113,7 +113,7 @@ def _nobody(agents: int) -> str:
 def _look(world: World, call: CallMoment, past: Past) -> InParts[_Looked | None]:
     """Everybody who served the queue, or was preferred: who was eligible, in order, and why the rest not.
 
-    None when it is not remembered any more what they were.
+    None when the agents of that moment are not remembered any more.
     """
     ranked: list[_Ranked] = []
     rejected: list[Rejected] = []
@@ -173,7 +173,7 @@ def _turn(ranked: _Ranked) -> tuple[bool, int, int, int, bool, Key, str]:
 
 
 def _key(call: CallMoment, agent: Moment, service: Served | None) -> tuple[Key, bool]:
-    """The strategy's key, and whether it comes round only after the others."""
+    """The strategy's key, and whether it lies before the circle's start, so that the agent comes last."""
     if service is None or agent.facts is None:
         return (), False
     return call.ordering.key_then(call.strategy, agent.facts, service.facts, call.required, call.start)

@@ -1,7 +1,7 @@
 """The engine's memory as plain data, and an engine made of it that goes on exactly as the first one would have.
 
-Written down is what decisions depend on. What follows from it is made anew: the index, the counts, what an agent
-serves. What only tells of the past, the decisions that can be explained, is left out; their numbers go on.
+It holds what decisions depend on. What follows from that is made anew: the index, the counts, what an agent serves.
+Decisions that could be explained are left out, as they only tell of the past; their numbers go on.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class AgentMemory:
     load: Load
     rules: AgentRules | None = None
     configured: AgentRules | None = None
-    unanswered: int = 0  # as `in_vain` has it; an fsacd of before knows this alone
+    unanswered: int = 0  # unanswered offers in a row, also in `in_vain`; an older fsacd reads only this
     outside: tuple[Leg, ...] = ()
     handling: tuple[str, int] | None = None
     removed: bool = False
@@ -79,7 +79,7 @@ class OrderMemory:
 
 @fact
 class EndedMemory:
-    """An ended call that is remembered, and what its leg was told."""
+    """An ended call that is remembered, and the final command to its leg."""
 
     call_id: str
     at_ms: int
@@ -89,7 +89,7 @@ class EndedMemory:
 
 @fact
 class Memory:
-    """All of it. Pairs and triples stand in the order in which the engine holds them."""
+    """The engine's whole memory. Pairs and triples stand in the order in which the engine holds them."""
 
     now_ms: int
     seed: int
@@ -198,7 +198,7 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
     world.switches, world.takeovers = memory.switches or {}, memory.takeovers
     world.epochs = memory.epochs or {}
     if memory.places is not None and memory.delays is not None:
-        # Those of agents who were changed by hand stand in no rules.
+        # The delays of agents who were changed by hand stand in no rules.
         world.places, world.delays = memory.places, memory.delays
     for order in memory.orders:
         if order.queue in world.orderings:
@@ -206,7 +206,7 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
     world.staffing.add_queues(memory.staffed, memory.now_ms)
     for remembered in memory.agents:
         _restore_agent(world, remembered)
-    # Counting the agents has set these by the time of now; when each began is known better.
+    # Counting the agents has set these to begin now; the memory knows when each really began.
     world.staffing.since = {(condition, queue): at_ms for condition, queue, at_ms in memory.conditions}
     _restore_calls(world, memory)
     world.timers = Timers()
@@ -239,7 +239,7 @@ def _standings(order: OrderMemory, rules: QueueRules) -> dict[Post, Standing]:
 
 
 def _try_again_whom_nobody_would(world: World) -> None:
-    """An fsacd that never tried a failed plugin again has left it without a deadline."""
+    """Set the deadline of failed plugins that have none: an older fsacd never tried them again."""
     for queue, ordering in world.orderings.items():
         for post, standing in ordering.standings.items():
             if standing.failed and world.timers.at(post, queue) is None:
@@ -291,7 +291,7 @@ def _restore_calls(world: World, memory: Memory) -> None:
 
 
 def _restore_index(world: World, memory: Memory) -> None:
-    """Let calls and agents find each other as they could before. Nobody is matched by that: nobody was left to be."""
+    """Let calls and agents find each other as before. This matches nobody: the last step has left no possible match."""
     for order in memory.orders:
         if order.queue in world.orderings:
             world.index.sort_for(order.queue, order.sorted_for)
@@ -311,4 +311,4 @@ def _restore_index(world: World, memory: Memory) -> None:
             world.orderings[order.queue].count_from("strategy", order.strategy_calls)
             world.orderings[order.queue].count_from("call_order", order.call_order_calls)
     if world.failures:
-        world.note_failures()  # one broke on the way; the next step tells it
+        world.note_failures()  # a plugin failed meanwhile; the next step records it

@@ -78,7 +78,7 @@ _CALL_NAMES: dict[type, str] = {
     c.Ringing: "offered",
     c.Connecting: "connecting",
     c.Talking: "talking",
-    c.Settling: "talking",  # the talk has just broken, and it is not yet known what the caller does
+    c.Settling: "talking",  # the agent's leg has just ended, and it is not known yet whether the caller stays
 }
 
 
