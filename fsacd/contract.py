@@ -250,7 +250,7 @@ class _Trial:
             for decision in self._decisions
             for one in decision.candidates[:3]
         ):
-            found.append("key() looks at the required skills, but without by_skill = True it is given none")
+            found.append("key() looks at what is required, but without by_skill = True it is asked with nothing there")
         return found
 
     def _about_time(self) -> list[str]:

@@ -51,7 +51,7 @@ WRONG = (
     ("return (agent.recent_calls - agent.recent_calls,)", "key() returned (nan,); NaN has no place in an order"),
     (
         "return (len(required),)",
-        "key() looks at the required skills, but without by_skill = True it is given none",
+        "key() looks at what is required, but without by_skill = True it is asked with nothing there",
     ),
     ("return (max(agent.skills)[1],)", f"key() raised ValueError in line 8: {words('max(())')}"),
     ("return (1,) if service.place else (1, 2)", "key() returned 1 numbers, and 2 before; all keys are alike"),
