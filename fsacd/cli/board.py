@@ -24,14 +24,14 @@ _TEXT_LIMIT = 80
 # Control, format (direction marks, joiners), surrogate, private, and line and paragraph separators.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
-# A table's heading, its rule, and an empty line above and below; and what is shown of it however low the terminal is.
+# A table's heading, its rule, and an empty line above and below; and the rows that are shown on any terminal.
 _FRAME_LINES = 4
 # A sentence of ours and a detail, which has 300 characters at most.
 _TROUBLE_LENGTH = 400
 _TROUBLES_SHOWN = 5
 _ROWS_MIN = 3
 
-# The order in which agents are shown when there is no room for all: who is busy first.
+# The order in which agents are shown when there is no room for all: busy agents first.
 _STATE_ORDER = (
     "talking", "offered", "wrapping_up", "busy", "held_back", "ready", "not_ready", "leaving", "logged_out"
 )  # fmt: skip
@@ -130,7 +130,7 @@ def headline(board: Board) -> str:
 
 
 def troubles(board: Board) -> list[str]:
-    """What is wrong now, one line for each; a daemon of before tells none."""
+    """The daemon's troubles, one line for each; an older daemon reports none."""
     shown = []
     for trouble in board.status.get("troubles", ()):
         detail = f" ({trouble['detail']})" if trouble["detail"] else ""
@@ -147,7 +147,7 @@ def lines(board: Board) -> list[str]:
     widest = max((len(str(queue["name"])) for queue in board.queues), default=0)
     for queue in board.queues:
         oldest = queue["oldest_wait_seconds"]
-        # A caller for whom a phone rings waits too, so this belongs to both numbers before it.
+        # A caller for whom a phone rings waits too, so the longest wait belongs to both numbers before it.
         longest = "" if oldest is None else f" (oldest {duration(oldest)})"
         shown.append(
             f"{at} {clean(queue['name']):{widest}}  waiting {queue['waiting']}, offered {queue['offered']}{longest}, "
@@ -160,14 +160,14 @@ def lines(board: Board) -> list[str]:
 
 
 def _outlook(queue: Document) -> str:
-    """What a call that came now would find."""
+    """The estimated wait, and whether the queue is open, for a call that came now."""
     estimate = queue["estimated_wait_seconds"]
     wait = f", estimated wait {duration(estimate)}" if estimate else ""
     return ", ".join((wait if queue["open"] else f"{wait}, closed", *failed_plugins(queue)))
 
 
 def failed_plugins(queue: Document) -> list[str]:
-    """A word for each plugin of the queue that is out of service; an older daemon tells none."""
+    """A word for each plugin of the queue that is out of service; an older daemon reports none."""
     return [f"{clean(one['plugin'])} FAILED" for one in queue.get("substituted", ())]
 
 
@@ -191,7 +191,7 @@ def table(board: Board, *, height: int | None = None) -> RenderableType:
 
 
 def _fit(rows: Sequence[Document], room: int | None) -> tuple[Sequence[Document], int]:
-    """The rows there is room for, and how many are left out; saying so takes a row of its own."""
+    """The rows for which there is room, and how many are left out; the line that says so takes a row of its own."""
     if room is None or len(rows) <= room:
         return rows, 0
     return rows[: room - 1], len(rows) - (room - 1)
@@ -252,7 +252,7 @@ def _agent_table(board: Board, room: int | None) -> Table:
 
 
 def agent_detail(agent: Document) -> str:
-    """What belongs to an agent's state: the call, the reason, what comes then."""
+    """The details of an agent's state: the call, the reason, the state that follows."""
     parts = []
     if agent["call_id"]:
         parts.append(f"call {clean(agent['call_id'], 9)}")
@@ -314,6 +314,6 @@ def screen(out: TextIO, *, alternate: bool = False) -> Iterator[Screen]:
     from rich.live import Live  # noqa: PLC0415 - see the top
 
     console = Console(file=out, highlight=False, markup=False, emoji=False)
-    # No refreshing of its own: that would be a thread beside us, for nothing that moves between two boards.
+    # rich must not refresh by itself: that would take a thread, and nothing changes between two boards.
     with Live(console=console, auto_refresh=False, screen=alternate, transient=False) as live:
         yield Screen(out, console, live)

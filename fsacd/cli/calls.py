@@ -136,7 +136,7 @@ def call_drop(session: Session, call_id: str) -> None:
     _hang_up(session, call_id)
 
 
-# The older name of `drop`.
+# The former name of `drop`.
 @call.command("hangup", hidden=True)
 @click.argument("call_id", metavar="CALL")
 @common_options

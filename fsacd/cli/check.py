@@ -1,7 +1,7 @@
-"""What a reload of a file would do to whom: `fsacd check` asks the running daemon who is there, and says it beforehand.
+"""Tells what a reload of a file would do to callers and agents: `fsacd check` asks the running daemon for them.
 
-The daemon is only looked at, with any token that may read; what would become of its callers and agents is found out
-here, from the file that is checked, be it the daemon's own or a draft beside it.
+The daemon is only read, with any token that may read. The effects on its callers and agents are computed here, from the
+file that is checked: the daemon's own file, or a draft.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from fsacd.config.effects import effects
 from fsacd.config.model import Config
 from fsacd.errors import FsacdError
 
-# For all questions together. Whoever only checks a file shall not wait long for a daemon that hangs.
+# The time for all questions together: checking a file must not wait long for a daemon that hangs.
 DEADLINE_S: Final = 3.0
 _PAGE: Final = 5_000
-# An address to listen on that means any; the daemon is asked on this machine.
+# Addresses to listen on that mean any; the daemon is then asked on this machine.
 _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked, not listened on
 
 
 def told_beforehand(config: Config, environ: Mapping[str, str] = os.environ) -> Iterator[str]:
-    """What a reload of this configuration would do, line by line; or why nobody knows."""
+    """What a reload of this configuration would do, line by line; or why that is not known."""
     url = environ.get("FSACD_URL") or _url(config)
     try:
         token = _token(config, environ)
@@ -54,7 +54,7 @@ def _url(config: Config) -> str:
 
 
 def _token(config: Config, environ: Mapping[str, str]) -> str:
-    """The one that the commands use; else the first in the file that is there in words, and not expired."""
+    """The commands' token; else the first token in the file that stands there in plain text and has not expired."""
     file = environ.get("FSACD_TOKEN_FILE")
     given = token_given(environ.get("FSACD_TOKEN"), Path(file) if file else None)
     if given:

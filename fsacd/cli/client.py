@@ -1,4 +1,4 @@
-"""The CLI's side of the HTTP API: one connection, one deadline for each answer, one sentence for each failure.
+"""The client of the HTTP API: one connection, one deadline for each answer, one sentence for each failure.
 
 Only the standard library, so that a client command starts in a moment.
 """
@@ -20,7 +20,7 @@ from fsacd.errors import FsacdError, Refused
 DEFAULT_URL = "http://127.0.0.1:8090"
 DEADLINE_S = 5.0
 
-# More than the longest page that the daemon sends; an answer beyond it is not from fsacd.
+# Longer than any page that the daemon sends; a longer answer is not from fsacd.
 _ANSWER_LIMIT = 64 << 20
 _CHUNK = 1 << 16
 
@@ -76,7 +76,7 @@ class Client:
         status, content = self._exchange(method, self._path + path, data, headers)
         try:
             document = json.loads(content)
-        except ValueError:  # covers text that is not UTF-8, too
+        except ValueError:  # UnicodeDecodeError is a ValueError, too
             document = None
         if not isinstance(document, dict):
             raise NotReachable(f"{self.url} answered with status {status}, but not as fsacd does; is --url right?")
@@ -92,7 +92,8 @@ class Client:
         ends_at = time.monotonic() + self._deadline_s
         try:
             connection.connect()
-            # A socket's timeout starts anew with each byte; only this ends an answer that trickles in for ever.
+            # A socket's timeout starts anew with each byte; only this deadline ends an answer that trickles in for
+            # ever.
             guard = threading.Timer(max(0.0, ends_at - time.monotonic()), _shut, [connection.sock])
             guard.daemon = True
             guard.start()
@@ -117,7 +118,7 @@ def _under_v1(path: tuple[str, ...]) -> str:
 def _shut(sock: socket.socket) -> None:
     try:
         sock.shutdown(socket.SHUT_RDWR)
-    except OSError:  # closed in the same moment, which is what was wanted
+    except OSError:  # the connection was closed at the same moment
         return
 
 

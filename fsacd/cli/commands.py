@@ -116,7 +116,7 @@ def status(session: Session) -> None:
             try:
                 board = fetch_board(session.client)
             except NotReachable as error:
-                # The last known table stays, with the reason above it, until the daemon is back.
+                # The last table stays, with the reason above it, until the daemon answers again.
                 board = Board(board.status, board.queues, board.agents, note=str(error))
 
 

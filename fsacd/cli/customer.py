@@ -154,7 +154,7 @@ def customer_match(config: Path, number: str) -> int:
                 skills = tuple(sorted(row.skills.items()))
                 entry = Customer(row.number, row.priority, row.head_start_ms, skills, row.agent, row.language, row.name)
                 found.append((f"the database, as {row.number}", entry))
-    # The first counts: what stands in the configuration goes before the database.
+    # The first one counts: a customer of the configuration goes before one of the database.
     told += [f"in {where}: {summary(entry) or 'nothing but the number is known'}" for where, entry in found]
     sys.stdout.write("".join(f"{clean(line, 1_000)}\n" for line in told if line))
     if not found:
@@ -182,7 +182,7 @@ def customer_remove(config: Path, number: str) -> None:
 
 
 def given_number(text: str, plan: NumberPlan) -> str:
-    """A number as it is compared. Raises BadUse for what is none, and for what is nobody's."""
+    """A number in the form in which it is compared. Raises BadUse for no number, and for a withheld one."""
     from fsacd.core.numbers import normalised  # noqa: PLC0415 - for these commands only
 
     number = plan.identity(text)
@@ -245,7 +245,7 @@ def _some(names: set[str] | tuple[str, ...]) -> str:
 
 
 def who() -> str:
-    """Who types this: whoever called sudo, or the user of the process."""
+    """The user who runs this command: the one who called sudo, else the user of the process."""
     user = os.environ.get("SUDO_USER", "") if os.getuid() == 0 else ""
     if not user:
         try:
@@ -259,7 +259,7 @@ def who() -> str:
 
 
 class _Every(frozenset[str]):
-    """Holds every name."""
+    """A set that contains every name."""
 
     @override
     def __contains__(self, name: object) -> bool:
@@ -267,7 +267,7 @@ class _Every(frozenset[str]):
 
 
 class _Unread:
-    """The plugins, unread: no command here needs one, and whoever gives it need not be trusted with their code."""
+    """The plugins, not loaded: no command here needs one, and a user of these commands need not trust their code."""
 
     def names(self, kind: str) -> frozenset[str]:  # noqa: ARG002 - the names of fsacd.config.plugins.Catalogue
         """Any name."""

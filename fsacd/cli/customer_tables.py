@@ -1,8 +1,9 @@
 """`fsacd customer import` and `export`: tables of customers in CSV, over the API, in pieces of bounded size.
 
-A file is read twice. First all of it is tried, and every bad line is told: if there is one, nothing is imported. Then
-it is imported in batches, each whole or not at all. If the daemon or its database fails in between, it is said up to
-which line everything is there; the same file can be imported again, because what is there already stays as it is.
+A file is read twice. First the whole file is checked, and every bad line is reported: if there is one, nothing is
+imported. Then the file is imported in batches, each whole or not at all. If the daemon or its database fails in
+between, the command says up to which line the file is imported. The same file can be imported again, because existing
+customers stay unchanged.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ def import_(session: Session, file: Path, delimiter: str | None, *, dry_run: boo
 
 
 def _try(client: Client, file: Path, fields: list[str], delimiter: str | None) -> Counter[str]:
-    """What would become of all lines. Raises Refused with every bad one."""
+    """Check all lines without importing them; returns what they would change. Raises Refused with every bad line."""
     counts, wrong = Counter[str](), _Wrong()
-    # Eight bytes of each number and customer, and the line: whether two batches speak of one.
+    # Eight bytes for each number and customer, and the line: they tell whether two batches name the same one.
     seen: dict[int, int] = {}
     for lines in _batches(file, fields, delimiter):
         wrong.add(f"line {line.number}: {line.wrong}" for line in lines if line.wrong)
@@ -92,21 +93,21 @@ def _try(client: Client, file: Path, fields: list[str], delimiter: str | None) -
 
 
 class _Wrong:
-    """The bad lines: how many, and the first of them."""
+    """The bad lines: their count, and the first of them."""
 
     def __init__(self) -> None:
         self._count = 0
         self._told: list[str] = []
 
     def add(self, sentences: Iterable[str]) -> None:
-        """They are wrong, too."""
+        """Add bad lines."""
         for sentence in sentences:
             self._count += 1
             if len(self._told) < _TOLD:
                 self._told.append(sentence)
 
     def tell(self, file: Path) -> None:
-        """Raises Refused if there is any."""
+        """Raises Refused if there is any bad line."""
         if self._count:
             lines = "1 line is" if self._count == 1 else f"{self._count} lines are"
             raise Refused(f"nothing was imported: {lines} wrong in {file}", self._told)
@@ -129,7 +130,7 @@ def _import(client: Client, file: Path, fields: list[str], delimiter: str | None
 
 
 def _batches(file: Path, fields: list[str], delimiter: str | None) -> Iterator[list[Line]]:
-    """The lines, so many at a time as one request takes. Raises Refused, BadUse for a file that cannot be read."""
+    """The lines, in batches that fit into one request. Raises Refused, and BadUse for a file that cannot be read."""
     batch: list[Line] = []
     size = 0
     try:

@@ -21,7 +21,7 @@ from fsacd.cli.values import Whole, seconds, skill_levels
 from fsacd.errors import Refused
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
-# What --clear takes beside own fields, and what stands there then.
+# The fields that --clear takes beside own fields, and their cleared values.
 _CLEARED: Final[dict[str, object]] = {
     "name": None, "priority": None, "head_start": 0, "skills": {}, "agent": None, "language": None,
 }  # fmt: skip
@@ -73,7 +73,7 @@ def resolved(client: Client, who: str) -> str:
 
 
 def _said(command: _Command) -> _Command:
-    """The options that say what is known of a customer."""
+    """The options for a customer's data."""
     for option in reversed(
         (
             click.option("--name", help="Who they are."),
@@ -96,7 +96,7 @@ def _said(command: _Command) -> _Command:
 
 
 def _body(given: dict[str, Any]) -> Document:
-    """What the API takes, of what the options say."""
+    """The body for the API, made from the options."""
     own = {}
     for text in given.pop("own"):
         name, between, value = text.partition("=")

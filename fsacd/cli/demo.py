@@ -40,7 +40,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def run_demo(seed: int = 1) -> int:
-    """Show it all at work until Ctrl-C. Returns the exit code."""
+    """Run the demonstration until Ctrl-C. Returns the exit code."""
     done = Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         gevent.signal_handler(number, done.set)
@@ -101,7 +101,7 @@ def _draw(client: Client, done: Event, children: dict[str, subprocess.Popen[str]
                     client.get("status"), client.get("queues")["queues"], client.get("agents")["agents"]
                 )
             except FsacdError:
-                # It is starting, or very busy for a moment; if it has ended, the loop sees it.
+                # The daemon is starting, or very busy for a moment; if it has ended, the loop notices.
                 if not seen and time.monotonic() - started > _START_S:
                     raise
                 done.wait(0.1)
@@ -170,10 +170,10 @@ def _last_words(directory: Path) -> str:
 
 @contextmanager
 def _api_port() -> Iterator[int]:
-    """The API's usual port, or another one, said, if that is taken.
+    """The API's usual port; if it is taken, another port, which a printed line names.
 
-    The port is free until the daemon binds it, so demonstrations that start together agree on whose it is: by a name
-    that the kernel gives to one of them, and takes back when that one ends, however it does.
+    The port stays free until the daemon binds it, so demonstrations that start together must agree on who gets it. They
+    use a name that the kernel gives to one process, and takes back however that process ends.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as claim:
         port = _free_port(_API_PORT) if _bound(claim, f"\0fsacd-demo-{_API_PORT}") else None

@@ -54,7 +54,7 @@ def text(document: Document) -> list[str]:
 
 
 def _told(heading: str, told: Document) -> Iterator[str]:
-    """One decision, or why the call waits: a sentence, the call then, who could have had it, and who not."""
+    """One decision, or why the call waits: a sentence, the call at that time, the eligible agents, and the others."""
     yield f"{heading} {clean(told['at'])[11:19]} {clean(told['sentence'], _SENTENCE_LIMIT)}"
     yield _INDENT + _call_then(told)
     yield from _table(ELIGIBLE_COLUMNS, told["eligible"], told["eligible_total"], "eligible")
@@ -99,7 +99,7 @@ def _key(row: Document) -> str:
 def _missed(row: Document) -> str:
     if "missed" in row:
         return str(row["missed"])
-    # The daemon is the one of before the update, until it is started anew. Otherwise this does without the core.
+    # After an update the old daemon runs until it is restarted: only then this command needs the core.
     from fsacd.core.old_names import before  # noqa: PLC0415 - see above
 
     return str(row[before("Eligible", "missed")])

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 TABLES: Final = (
     "customers", "customer_numbers", "customer_fields", "calls", "offers", "decisions", "changes", "agent_states",
 )  # fmt: skip
-# Where systemd keeps the daemon's own directory; it tells the daemon alone.
+# Where systemd keeps the daemon's state directory, which it tells only the daemon.
 _STATE_DIRECTORY: Final = Path("/var/lib/fsacd")
 _STATEMENT_MS: Final = 600_000
-# What a spreadsheet would take for a formula; callers choose their own names.
+# The first characters that a spreadsheet takes for a formula; callers choose their own names.
 _FORMULA: Final = frozenset("=+-@\t\r")
 _NUMERAL: Final = frozenset("+-0123456789.*#: ")
 _DAEMON_S: Final = 15.0
@@ -124,7 +124,7 @@ def _configured(settings: Config) -> frozenset[str]:
 
 
 def _spool(settings: Config, given: Path | None) -> Path | None:
-    """Where the daemon of this configuration keeps what waits; None: nowhere that is known here."""
+    """The spool directory of this configuration's daemon; None if it is not known here."""
     from fsacd.daemon.wiring import spool_directory  # noqa: PLC0415 - heavy, and for this command only
 
     if given is None and settings.store is not None:
@@ -140,7 +140,7 @@ def _existing(directory: Path | None, what: str) -> Path | None:
 
 
 def _erase_in_journal(settings: Config, given: Path | None, numbers: list[str], plan: NumberPlan) -> str:
-    """Ask for it, and say what has become of it."""
+    """Place the request to erase in the journal, and report the outcome."""
     from fsacd.daemon.wiring import journal_directory  # noqa: PLC0415 - the same
     from fsacd.journal.erasure import Outcome, ask  # noqa: PLC0415 - heavy, and for this command only
 
@@ -163,7 +163,7 @@ def _erase_waiting(directory: Path | None, numbers: list[str], plan: NumberPlan)
 
 
 def _moment(option: str, text: str | None) -> str | None:
-    """A moment as PostgreSQL takes it; without a zone it is meant in this machine's."""
+    """A time as PostgreSQL takes it; without a zone it is in this machine's zone."""
     if text is None:
         return None
     try:

@@ -30,10 +30,10 @@ EXIT_OK = 0
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
 EXIT_NOT_REACHABLE = 3
-# What a shell expects of a program that Ctrl-C has ended.
+# The exit code that a shell expects of a program that Ctrl-C has ended.
 EXIT_INTERRUPTED = 130
 
-# A full disk, a quota, a limit of the file's size, a disk that fails: of what is written, not of what is read.
+# Errors of writing, not of reading: a full disk, a quota, a limit of the file's size, a disk that fails.
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _CONFIG = click.Path(path_type=Path, dir_okay=False)
 
@@ -122,7 +122,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader, head or less, has seen enough. Python would complain again when it closes standard output.
+        # The reader (head, less) has closed the pipe. Python would raise again when it closes standard output.
         _silence(sys.stdout)
         return EXIT_OK
     except FsacdError as error:
@@ -137,7 +137,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _silence(stream: TextIO) -> None:
-    """What has not been written never is, and Python does not complain of it at its end."""
+    """Discard unwritten output, so that Python raises no error about it at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

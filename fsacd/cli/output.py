@@ -1,4 +1,4 @@
-"""How answers look: a table for people, JSON or YAML for programs."""
+"""Writes answers: a table for people, JSON or YAML for programs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_document(document: Document, output: Format, out: TextIO, *, stream: b
     Everything beyond ASCII is escaped: it stays exact for programs, and harmless on a terminal.
     """
     if output == "yaml":
-        import yaml  # noqa: PLC0415 - only who wants YAML waits for it
+        import yaml  # noqa: PLC0415 - only YAML output needs it
 
         out.write(yaml.safe_dump(document, sort_keys=False, allow_unicode=False, explicit_start=stream))
     else:
@@ -110,7 +110,7 @@ def substituted_lines(row: Document) -> list[str]:
     return [
         f"{clean(one['plugin'])} has failed, {clean(one['by'])} does its work until {clean(one['again_at'])[11:19]}: "
         f"{clean(one['why'], 300)}"
-        for one in row.get("substituted", ())  # an older daemon tells none
+        for one in row.get("substituted", ())  # an older daemon reports none
     ]
 
 

@@ -1,4 +1,4 @@
-"""What the client commands have in common: the options that all of them take, showing once or again and again."""
+"""The client commands' common parts: the options that all of them take, and showing once or repeatedly."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _Command = TypeVar("_Command", bound=Callable[..., None])
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What the common options say."""
+    """The values of the common options."""
 
     client: Client
     output: o.Format
@@ -69,7 +69,7 @@ def common_options(command: _Command) -> _Command:
         try:
             command(Session(client, "json" if as_json else cast("o.Format", output), watch), **rest)
         except KeyboardInterrupt:
-            # Ctrl-C is how a person ends --watch; anything else it interrupts.
+            # Ctrl-C is the regular end of --watch; any other command is interrupted by it.
             if watch is None:
                 raise
 
@@ -87,7 +87,7 @@ def watch_option(command: _Command) -> _Command:
 
 def token_given(token: str | None, token_file: Path | None) -> str:
     """The token as it was given, or the empty text. Raises BadUse for a file that cannot be read."""
-    # Given on the command line beats the file; a file that was named but cannot be read is never passed over.
+    # A token on the command line goes before the file; a named file that cannot be read is always an error.
     if token is not None:
         return token.strip()
     if token_file is None:

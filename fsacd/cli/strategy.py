@@ -85,7 +85,7 @@ def new(name: str, directory: Path, kind: str | None) -> int:
         raise click.UsageError(f"{' and '.join(taken)} exists already; it is left as it is")
     for path, text in zip(paths, texts, strict=True):
         try:
-            with path.open("x", encoding="utf-8") as file:  # nor through a link that leads nowhere yet
+            with path.open("x", encoding="utf-8") as file:  # "x" refuses a dangling link, too
                 file.write(text.replace("NAME", name))
         except OSError as error:
             raise click.ClickException(f"{path} cannot be written: {error.strerror}") from error
@@ -126,7 +126,7 @@ def _summary(file: Path) -> str:
 
 
 def _notes(file: Path) -> list[str]:
-    """What would keep the daemon from loading it where it lies now. Its owner may still be another one there."""
+    """Why the daemon would refuse to load the file where it lies now. The file may get another owner later."""
     notes = []
     for path, what in ((file, "it"), (file.absolute().parent, "its directory")):
         if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):

@@ -39,7 +39,7 @@ def seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     """A duration such as 20s or 1h30m, as in the configuration, in seconds. Raises BadParameter when it is none."""
     if value is None:
         return None
-    from fsacd.config.kinds import duration_ms  # noqa: PLC0415 - only who gives a duration waits for pydantic
+    from fsacd.config.kinds import duration_ms  # noqa: PLC0415 - only a duration needs pydantic
 
     ms = duration_ms(value)
     if ms is None:

@@ -1,1 +1,1 @@
-"""The daemon: put together, started, reloaded, continued after another one, drained."""
+"""The daemon: builds, starts and reloads the parts, continues after an earlier daemon, and drains."""

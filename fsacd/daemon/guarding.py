@@ -1,7 +1,7 @@
-"""The one door to the engine for whoever wants something: everything that is wanted is looked at here, once more.
+"""The one way by which requests reach the engine: every request's rights are checked here, once more.
 
-The API has looked already, so that a refusal comes early and costs little. But a route may forget it, and feature codes
-do not pass there; nothing that anybody wants gets past this.
+The API has checked them already, so that a refusal comes early and costs little. But a route may forget the check, and
+feature codes do not come by the API. No request gets past this check.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fsacd.runtime.loop import Runtime
 
 log = structlog.get_logger(__name__)
 
-# So many agents are named to whoever asks what is wrong.
+# A trouble names at most so many agents.
 _NAMED = 5
 
 
@@ -34,11 +34,11 @@ class Guard:
         self._desk = desk
         self._access = access
         self._places = Places()
-        # Agents who have logged in where they might not log in now.
+        # Agents who are logged in at a contact that the configuration in force does not allow.
         self._misplaced: set[str] = set()
 
     def configure(self, config: Config) -> None:
-        """Take this configuration's tokens, phones and places; tokens that are not in it are refused from now on."""
+        """Take this configuration's tokens, phones and places; tokens that it does not have are refused from now on."""
         self._places = config.places()
         self._desk.members = wiring.members(config)
         self._desk.may_act_for_others = config.allow_acting_for_others
@@ -46,7 +46,7 @@ class Guard:
         self.look_around()
 
     def look_around(self) -> None:
-        """Find out who is rung where the configuration does not allow it: since a reload, or an earlier version."""
+        """Find the agents who are rung where the configuration does not allow it, after a reload or an update."""
         self._misplaced = {
             agent.agent_id
             for agent in self._runtime.snapshot().agents
@@ -56,7 +56,7 @@ class Guard:
             log.warning("agents are rung where allowed_contacts does not allow it", agents=self._named())
 
     def ask(self, wish: Wish, principal: Principal) -> None:
-        """Take a wish, whoever brings it. Raises Forbidden, Refused or Unavailable."""
+        """Check a wish and hand it to the engine. Raises Forbidden, Refused or Unavailable."""
         refusal = may_ask(principal, wish, self._places, self._queue_of, time.time())
         if refusal is not None:
             log.warning("not allowed", by=principal.subject, what=type(wish).__name__, why=refusal)
@@ -67,7 +67,7 @@ class Guard:
             self._misplaced.discard(wish.agent_id)
 
     def demand(self, principal: Principal, verb: Verb) -> None:
-        """Look at what is no wish to the engine. Raises Forbidden."""
+        """Check a request that does not go to the engine. Raises Forbidden."""
         refusal = may(principal, verb, WHOLE, time.time())
         if refusal is not None:
             log.warning("not allowed", by=principal.subject, what=str(verb), why=refusal)

@@ -53,8 +53,8 @@ from fsacd.runtime.loop import Runtime, settle_memory
 log = structlog.get_logger(__name__)
 
 _MEASURE_S = 1.0
-# A thread that computes (metrics, a file that is read, the spool searched) gives the interpreter up this often, and
-# delays a decision by no more.
+# How often a computing thread (metrics, reading a file, searching the spool) gives the interpreter up: it delays a
+# decision by no more than this.
 _SWITCH_INTERVAL_S = 0.001
 
 
@@ -81,7 +81,7 @@ def run(path: Path) -> int:
 
 
 class Daemon:
-    """The whole daemon. Also what the API sees of it (fsacd.http.api.Daemon)."""
+    """The whole daemon, as the API sees it too (fsacd.http.api.Daemon)."""
 
     def __init__(self, path: Path, reading: Reading) -> None:
         self._path = path
@@ -202,24 +202,24 @@ class Daemon:
         return 1 if self.runtime.failure else 0
 
     def _rename_callers(self) -> None:
-        """What an earlier daemon has remembered stands under what the plan makes of the numbers."""
+        """Rename the callers that an earlier daemon has remembered, as the number plan writes their numbers now."""
         known = self._recognition
         rename_callers(
             self._continuation.engine, self.runtime.post, lambda number: known.remembered_as(known.identity(number))
         )
 
     def _rename_customers(self) -> None:
-        """Customers have other numbers, or have become one: what is remembered stands under their first numbers."""
+        """Customers have other numbers, or were merged: rename the remembered callers to customers' first numbers."""
         rename_callers(self._continuation.engine, self.runtime.post, self._recognition.remembered_as)
 
     def _tell_ready(self) -> None:
-        """READY once every switch that answers is in sync: at least one of them."""
+        """Tell systemd READY once every switch that answers is in sync, and at least one is."""
         while not any(control.in_sync or control.standing_by for control in self._controls.values()):
             gevent.sleep(0.05)
         self._notifier.ready("serving " + ", ".join(self._controls))
 
     def _measure(self) -> None:
-        """Carry what the links have counted into the metrics, and into the log what nobody else may write there."""
+        """Copy the links' counters into the metrics, and log what the engine's step itself must not write."""
         seen = {name: control.stats() for name, control in self._controls.items()}
         while True:
             gevent.sleep(_MEASURE_S)
@@ -242,7 +242,7 @@ class Daemon:
         self._notifier.stopping()
         for control in self._controls.values():
             control.retire()
-        if not self.runtime.failure:  # an engine that has failed ends no ring; the next daemon goes on with them
+        if not self.runtime.failure:  # an engine that has failed ends no ring; the next daemon goes on with the rings
             drain(self.runtime, self._controls, self._send, self._config.stop_ring_ms)
         self.runtime.stop()
         self.api.stop()
@@ -255,15 +255,15 @@ class Daemon:
             self._journal.close()
 
     def ask_to_stop(self) -> None:
-        """End soon, in order."""
+        """Ask the daemon to end soon, in order."""
         self._stopping.set()
 
     # --- within a step: nothing here yields ---
 
     def _send(self, command: Command) -> None:
         control = self._controls.get(switch_of(command))
-        # A switch that was taken out of the configuration while there were calls on it: the engine hears no answer, and
-        # its deadlines do the rest.
+        # The switch was taken out of the configuration while there were calls on it: the engine gets no answer, and its
+        # deadlines end them.
         if control is not None:
             control.send(command)
 
@@ -274,7 +274,7 @@ class Daemon:
     # --- what the API sees ---
 
     def ask(self, wish: Wish, principal: Principal) -> None:
-        """Take a wish, whoever brings it. Raises Forbidden, Refused or Unavailable."""
+        """Hand a wish to the engine. Raises Forbidden, Refused or Unavailable."""
         self._guard.ask(wish, principal)
 
     def snapshot(self) -> Snapshot:
@@ -282,7 +282,7 @@ class Daemon:
         return self.runtime.snapshot()
 
     def explain(self, call_id: str) -> tuple[Explanation, ...]:
-        """Why this call's agents were chosen, and why it waits if it does; as far as it is remembered."""
+        """Why this call's agents were chosen, and why it still waits if it does; as far as is remembered."""
         return self.runtime.explain(call_id)
 
     def wall_ms(self, engine_ms: int) -> int:
@@ -306,7 +306,7 @@ class Daemon:
 
     def _reload(self, *, dry_run: bool, even_so: bool) -> str:
         self._notifier.reloading()
-        # In a real thread: ten thousand agents take seconds to read, and calls must not wait for that.
+        # In a real thread: reading ten thousand agents takes seconds, and calls must not wait for that.
         reading = gevent.get_hub().threadpool.apply(read_beside, (self._path,))
         if isinstance(reading, ConfigErrors):
             self._notifier.ready("serving with the old configuration: the new one has errors")
@@ -314,7 +314,7 @@ class Daemon:
             raise Refused("the configuration has errors; the old one stays in force", problems) from reading
         config = reading.config
         rules = config.rules()
-        # From here to the change nothing yields: who is here now is whom it concerns.
+        # From here to the change nothing yields, so the effects are told for exactly the callers and agents of now.
         told = effects_on(self.runtime.snapshot(), rules)
         if dry_run or (told.throws_out and not even_so):
             self._notifier.ready("serving with the configuration as it was")
@@ -354,7 +354,7 @@ class Daemon:
         return Forms(wiring.customer_terms(self._config), self._recognition.plan, self._recognition.is_configured)
 
     def resync(self, principal: Principal) -> str:
-        """Compare engine and switches now, in the background. Raises Forbidden, or Refused when none is ours to ask."""
+        """Compare engine and switches now, in the background. Raises Forbidden, or Refused when we serve no switch."""
         self._guard.demand(principal, Verb.RESYNC)
         asked = [name for name, control in self._controls.items() if control.resync()]
         if not asked:
@@ -366,7 +366,7 @@ class Daemon:
         try:
             self.reload(BY_SIGNAL)
         except Refused:
-            pass  # the log has it
+            pass  # the failure is in the log
         except FsacdError as error:
             log.warning("reload failed", why=str(error))
 
@@ -385,7 +385,7 @@ class Daemon:
         )
 
     def add_troubles(self, troubles: Troubles) -> None:
-        """Ask this function, too, whenever somebody wants to know what is wrong now."""
+        """Include this function's troubles in every answer about what is wrong now."""
         self._troubles.append(troubles)
 
     def _is_sane(self) -> bool:

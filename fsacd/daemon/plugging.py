@@ -1,4 +1,4 @@
-"""The configuration with the plugins it names, read together and swapped together; and those that have failed since."""
+"""The configuration and its plugins, read together and swapped together; and the plugins that have failed since."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fsacd.plugins import Catalogue, PluginProblem
 from fsacd.process.trouble import Trouble
 from fsacd.strategy import CallOrder, Strategy
 
-# So many queues are named in a sentence; the others are counted.
+# A sentence names at most so many queues; the others are counted.
 _QUEUES_NAMED = 3
 
 
@@ -55,7 +55,7 @@ class CurrentPlugins:
 
 
 def troubles(substituted: Iterable[Substituted]) -> tuple[Trouble, ...]:
-    """What to tell of the plugins that are out of service, a trouble for each."""
+    """The plugins that are out of service, a trouble for each."""
     queues: dict[tuple[str, str], list[Substituted]] = {}
     for one in substituted:
         queues.setdefault((one.plugin, one.by), []).append(one)

@@ -1,4 +1,4 @@
-"""What a reload is made of: the file read behind the calls, what it does to whom, and what waits for the next start."""
+"""The parts of a reload: reading the file beside the calls, its effects on them, and what needs a restart."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def effects_on(view: Snapshot, rules: Rules) -> Effects:
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:
-    """The parts that have changed, and hold until the next start."""
+    """The parts of the configuration that have changed and take effect at the next start only."""
     return [part for part in _AT_START if _at_start(old, part) != _at_start(new, part)]
 
 
 def _at_start(config: Config, part: str) -> object:
-    """What of a part of the configuration holds until the next start; who has a token is not among it."""
+    """The settings of this part of the configuration that take effect at the next start only, without the tokens."""
     return config.api.model_copy(update={"tokens": ()}) if part == "api" else getattr(config, part)

@@ -1,7 +1,7 @@
-"""A daemon that goes on where another one stopped: to it, the time between is a cut of every link.
+"""Lets a daemon go on where an earlier one stopped: the time between is treated as a cut of every link.
 
-The engine comes back as it was. What has happened to its legs meanwhile is found out as after any cut, and until then
-no deadline is acted on: a phone that was ringing may have been answered long ago.
+The engine comes back in its old state. What has happened to its legs meanwhile is found out as after any cut. Until
+then no deadline is acted on: a phone that was ringing may have been answered long ago.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from fsacd.runtime.loop import Runtime
 
 log = structlog.get_logger(__name__)
 
-# Deadlines wait for the switches, but not for one that does not come.
+# Deadlines wait this long for the switches: not for ever, because a switch may never come.
 _WAIT_FOR_SYNC_S: Final = 5.0
 _LOOK_S: Final = 0.02
-# So many numbers are read at a time, and then the calls go first.
+# How many numbers are read before calls get their turn.
 _NUMBERS_AT_ONCE: Final = 50
 _BREATH_S: Final = 0.0005
 
 
 class Control(Protocol):
-    """What is needed of a switch's call control."""
+    """What resuming needs of a switch's call control."""
 
     @property
     def in_sync(self) -> bool:
@@ -52,20 +52,20 @@ class Control(Protocol):
         ...
 
     def remember_outside(self, legs: Iterable[tuple[str, Leg]]) -> None:
-        """Calls of agents without us that were there before."""
+        """Take the agents' outside calls of the daemon before."""
         ...
 
     def remember_epoch(self, epoch: int) -> None:
-        """In which epoch of the fence we served it last."""
+        """Take the epoch of the fence in which the daemon before served the switch last."""
         ...
 
     def check_fence(self) -> None:
-        """Tell the engine if the switch is not ours any more."""
+        """Tell the engine if this daemon does not serve the switch any more."""
         ...
 
 
 class Continuation:
-    """The engine of a first start, or of one that goes on; `journal` None: every start is a first one."""
+    """The engine of a first start, or continued from the journal; with `journal` None every start is a first one."""
 
     def __init__(self, journal: Journal | None, rules: Rules, plugins: Plugins, seed: int) -> None:
         recovered = journal.recover(plugins) if journal is not None else None
@@ -74,9 +74,9 @@ class Continuation:
         self.hours: Mapping[str, bool] = journal.hours if journal is not None else {}
         self._rules = rules
         self._goes_on = recovered is not None
-        # Whom the daemon before knew: they are as they were, and nobody logs them in anew.
+        # The agents whom the daemon before knew: their state is restored, and nobody logs them in anew.
         self._known: frozenset[str] = frozenset()
-        # Calls and offers whose rows of history may be missing; those that are there already do no harm.
+        # Calls and offers whose rows of history may be missing; rows that are there already are skipped as duplicates.
         self.unwritten: tuple[Record, ...] = ()
         if recovered is None:
             self.engine = Engine(rules, plugins, self.clock(), seed=seed)
@@ -96,11 +96,11 @@ class Continuation:
         )
 
     def contacts(self) -> dict[str, str]:
-        """Where each agent can be reached, by what they said at their log-in."""
+        """Where each agent is rung, as given at their log-in."""
         return {agent.agent_id: agent.contact for agent in self.engine.snapshot(self.engine.now_ms).agents}
 
     def tell(self, runtime: Runtime, controls: Mapping[str, Control], log_in: Collection[str]) -> None:
-        """Tell the engine what is new: no link is up, the configuration as it is now, and who is logged in by it."""
+        """Tell the engine what is new: no link is up, the configuration of now, and the agents whom it logs in."""
         if self._goes_on:
             self._tell_changes(runtime, controls)
         for agent_id in log_in:
@@ -112,7 +112,7 @@ class Continuation:
         for switch, _ in self.engine.snapshot(self.engine.now_ms).switches:
             facts.append(SwitchLost(switch))
             if switch not in controls:
-                # It is not configured any more: what was on it cannot be reached.
+                # The switch is not configured any more: nothing on it can be reached.
                 facts.append(SwitchRestarted(switch))
         for fact in facts:
             runtime.post(fact)
@@ -123,7 +123,7 @@ class Continuation:
             runtime.post(RulesChanged(self._rules))
 
     def keep_time(self, runtime: Runtime, controls: Collection[Control]) -> None:
-        """Begin to act on deadlines: at once, or when the switches have said what has happened meanwhile."""
+        """Begin to act on deadlines: at once, or when the switches have told what has happened meanwhile."""
         if self._goes_on:
             watched.keep("start of the timer", lambda: _keep_time_in_sync(runtime, controls), may_end=lambda: True)
         else:
@@ -131,7 +131,7 @@ class Continuation:
 
 
 def _without_erased(record: CallEnded | OfferClosed, is_erased: Callable[[str], bool]) -> Record:
-    """Who was to be erased meanwhile is not brought back."""
+    """The restored state without the callers who were to be erased meanwhile."""
     if isinstance(record, CallEnded) and is_erased(record.number):
         return replace(record, number="", name="", customer="", leg_uuid=None, customer_id=0)
     return record
@@ -153,20 +153,20 @@ def _keep_time(runtime: Runtime, controls: Collection[Control]) -> None:
 
 
 def rename_callers(engine: Engine, post: Callable[[Event], None], key_of: Callable[[str], str]) -> None:
-    """Let those whose last agent is known be known by what `key_of` makes of their numbers; others run meanwhile.
+    """Rename the callers whose last agent is remembered to what `key_of` makes of their numbers; others run meanwhile.
 
-    The last daemon had another number plan, perhaps, or none; or two numbers have become one customer's. Where nothing
-    is another, nothing is told.
+    The daemon before may have had another number plan, or none; or two numbers have become one customer's. The engine
+    is told only of names that change.
     """
     before = {number: engine.last_agent_of(number) for number in engine.numbers_remembered()}
     decided: set[str] = set()
-    # The latest first: of several numbers that mean one caller, what was last is so.
+    # The latest comes first: of several numbers of one caller, the latest last agent holds.
     for place, number in enumerate(reversed(before), 1):
         if place % _NUMBERS_AT_ONCE == 0:
             gevent.sleep(_BREATH_S)
         key, agent_id = key_of(number), engine.last_agent_of(number)
         if key != number and agent_id:
-            # Whom they have talked with meanwhile is newer than anything here.
+            # An agent with whom they have talked meanwhile is newer than anything here.
             is_latest = key and key not in decided and engine.last_agent_of(key) == before.get(key, "")
             post(CallersForgotten((number, key) if is_latest else (number,)))
             if is_latest:

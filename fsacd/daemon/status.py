@@ -1,4 +1,4 @@
-"""How the links and the database are, as the API shows it."""
+"""The state of the links and of the database, as the API shows it."""
 
 from __future__ import annotations
 

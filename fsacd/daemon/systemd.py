@@ -1,7 +1,7 @@
-"""What we tell systemd (sd_notify): ready, reloading, stopping, one line of status, and that we still live.
+"""Notifies systemd (sd_notify): ready, reloading, stopping, one line of status, and the watchdog's sign of life.
 
 Without systemd (no NOTIFY_SOCKET) every call does nothing. Nothing here blocks: a notification that does not fit into
-the socket is given up, and systemd's own time-outs judge us.
+the socket is dropped, and systemd's own time-outs decide.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STATUS_LIMIT = 200
 
 
 class Notifier:
-    """The way to systemd, as it has set us up in `environment` (None: this process's).
+    """Sends notifications to systemd, as `environment` says (None: this process's).
 
     NOTIFY_SOCKET is a path, or `@name` in the abstract namespace. WATCHDOG_USEC is how long systemd waits for a sign of
     life; a watchdog that is meant for another process (WATCHDOG_PID) is not ours.
@@ -45,7 +45,7 @@ class Notifier:
 
     def reloading(self) -> None:
         """A reload begins; `ready` ends it."""
-        # Since 253 (Type=notify-reload) systemd wants to know that this is the reload that it asked for.
+        # Since version 253 (Type=notify-reload) systemd needs this time to recognise the reload that it asked for.
         self._send("RELOADING=1", "", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000}")
 
     def stopping(self, status: str = "") -> None:
@@ -59,7 +59,7 @@ class Notifier:
     def start_watchdog(self, healthy: Callable[[], bool]) -> gevent.Greenlet[[], None] | None:
         """Give a sign of life in half of the watchdog's time, while `healthy` says so; None without a watchdog.
 
-        It runs as a greenlet: a hub that stands still sends nothing either, and is started anew.
+        It runs as a greenlet, so that a hub that stands still sends nothing, and systemd starts the daemon anew.
         """
         if self._watchdog_us is None or self._socket is None:
             return None

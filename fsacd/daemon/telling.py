@@ -1,4 +1,4 @@
-"""What the engine writes down, as lines of the log."""
+"""Writes the engine's records to the log."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ log = structlog.get_logger(__name__)
 
 
 def log_records(records: Sequence[Record]) -> None:
-    """What of it somebody may look for in the log."""
+    """Log the records that somebody may look for."""
     for record in records:
         if isinstance(record, CallEnded):
-            # Who is refused has waited nowhere, and whoever can call can be refused as often as they like.
+            # A refused call has waited nowhere, and any caller can be refused as often as they like: do not flood the
+            # log.
             refused = record.outcome is CallOutcome.REFUSED
             say = partial(logs.seldom, log.info, record.detail) if refused else log.info
             say(

@@ -1,4 +1,4 @@
-"""From the configuration's words to the parts' settings; one function for each part."""
+"""Translates the configuration into the parts' settings; one function for each part."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def tokens(config: Config) -> tuple[Token, ...]:
     for token in config.api.tokens:
         role, digest = Role(token.role), token.digest()
         if digest is not None:
-            # A token of the role agent that is bound to nobody is refused by the reader; here it could do nothing.
+            # The configuration's reader refuses a token of the role agent without an agent; here it could do nothing.
             scope = Scope(agents=frozenset(token.agent)) if role is Role.AGENT else EVERYWHERE
             known.append(Token(Principal(token.name, role.verbs, scope, token.expires), bytes.fromhex(digest)))
     return tuple(known)
@@ -112,21 +112,21 @@ def store_settings(store: StoreConfig, plan: NumberPlan) -> StoreSettings:
 
 
 def spool_directory(store: StoreConfig) -> Path | None:
-    """Where history waits on disk; None: nowhere."""
+    """The directory where history waits on disk; None: it waits in memory only."""
     return _own_directory(store.spool.directory, "spool")
 
 
 def _own_directory(given: str | None, name: str) -> Path | None:
-    """The directory given in the configuration, else one in the service's own, if it has any."""
+    """The configured directory, else one in the state directory that systemd gives the service, if there is one."""
     if given is not None:
         return Path(given)
-    # systemd may name several, with colons between; the first is the service's own.
+    # systemd may name several directories, with colons between; the first is the service's own.
     state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     return Path(state) / name if state else None
 
 
 def journal_directory(config: Config) -> Path | None:
-    """Where the journal is; None: there is none."""
+    """The journal's directory; None: there is no journal."""
     return _own_directory(config.journal.directory, "journal")
 
 
@@ -166,7 +166,7 @@ class HistoryParts:
         self._retention = Retention(settings)
 
     def start(self) -> None:
-        """Begin to connect; nothing waits for it."""
+        """Begin to connect in the background."""
         self.store.start()
         self.explainer.start()
         self.customer_feed.start()
@@ -174,7 +174,7 @@ class HistoryParts:
         self._retention.start()
 
     def stop(self) -> None:
-        """Write what can be written in a few seconds, and end."""
+        """Write for a few seconds what still waits, and end."""
         self._retention.stop()
         self._last_agents.stop()
         self.customer_feed.stop()
@@ -185,20 +185,20 @@ class HistoryParts:
 def history(
     config: Config, runtime: Runtime, recognition: Recognition, on_customers: Callable[[], None]
 ) -> HistoryParts:
-    """History, customers and last agents, in the configured database; `on_customers`: more or others are known now."""
+    """History, customers and last agents, in the configured database; `on_customers` is called when they change."""
     assert config.store is not None, "who has no store has no history"
     settings = store_settings(config.store, config.number_plan.plan())
     return HistoryParts(settings, runtime, recognition, config.limits.last_agents, on_customers)
 
 
 def customer_terms(config: Config) -> Terms:
-    """What may be said of a customer: the own fields, skills and agents that there are."""
+    """What a customer may refer to: the declared own fields, and the configured skills and agents."""
     skills = config.skills or {skill for agent in config.agents.values() for skill in agent.skills}
     return Terms(config.own_fields(), frozenset(skills), frozenset(config.agents))
 
 
 def members(config: Config) -> dict[str, Member]:
-    """The agents as the feature codes know them."""
+    """The agents as the desk of the feature codes needs them."""
     domains = config.agent_domains()
     found = {}
     for agent_id, agent in config.agents.items():

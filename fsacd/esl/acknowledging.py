@@ -1,12 +1,12 @@
-"""Callers whose ACK has not come yet: nobody is told of them before it has, or they are looked at behind their ring.
+"""Calls whose caller's ACK (SIP) has not come: they are kept from the engine until it has, or checked while they ring.
 
-FreeSWITCH answers a call and tells of it before it knows whether there is anybody. Whoever sends INVITEs in the name of
-addresses that are not theirs never acknowledges the answer, and each of them would stand in a queue and make phones
-ring until FreeSWITCH gives it up after 32 s. No event tells of the ACK, so the leg is asked for it, soon and then less
-and less often. The announcement of a lone caller on a near network mostly says already that it has come. Of callers who
-come together hardly any says so: the leg's own thread reads the ACK with its next frame, some 20 to 40 ms later. So
-callers from an address that has acknowledged lately (`trust`) are let in at once; one who does not acknowledge takes
-that trust away after a second, and is ended after five.
+FreeSWITCH answers a call and announces it before it knows whether there is a caller. A sender of INVITEs with forged
+addresses never acknowledges the answer. Each such call would stand in a queue and make phones ring until FreeSWITCH
+ends it after 32 s. No event tells of the ACK, so the daemon asks for the leg's variable, soon and then less and less
+often. The announcement of a lone caller on a near network mostly says already that the ACK has come. When callers come
+together, hardly any announcement says so: the leg's own thread reads the ACK with its next frame, some 20 to 40 ms
+later. So callers from an address that has acknowledged lately (`trust`) are let in at once. A caller who does not
+acknowledge costs their address this trust after a second, and their leg is ended after five.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ _UNSET: Final = "_undef_"
 _ANSWER_S: Final = 5.0
 _FIRST_S: Final = 0.004
 _GROWTH: Final = 1.35
-# Of 200s that are lost FreeSWITCH sends others after 0.5, 1.5 and 3.5 s. A later caller is announced again anyway.
+# FreeSWITCH sends a lost 200 again after 0.5, 1.5 and 3.5 s. A caller who acknowledges later is announced again anyway.
 _GIVE_UP_S: Final = 4.0
-# A flood of such calls must not become one of questions. The newest have the places: an honest caller is not long here.
-# Whoever loses their place is looked at again when they are announced the next time.
+# A flood of such calls must not become a flood of questions. The newest calls have the places: an honest caller needs
+# one only briefly. A caller who loses their place is checked again at their next announcement.
 LIMIT: Final = 200
-# Who was let in at once is looked at so often: of honest callers nearly all have acknowledged by the first look.
+# How often callers who were let in at once are checked: nearly all honest ones have acknowledged by the first check.
 _LOOK_S: Final = 0.5
-# The answer may have been lost once or twice: then nobody is blamed, but others of the address wait for their ACK.
+# The answer may have been lost once or twice. Until this time the leg is not ended, but other callers from the address
+# wait for their ACK.
 _DOUBTED_AFTER_S: Final = 1.0
 _ENDED_AFTER_S: Final = 5.0
 _QUESTIONS_PER_S: Final = 500
@@ -65,7 +66,7 @@ class _Waiting:
 class Acknowledging:
     """Keeps the calls of one switch back until their callers have acknowledged; then `post` gets them, once each.
 
-    `on_given_up` is told of every call, once, whose caller had not acknowledged when we stopped to ask. `trusting`:
+    `on_given_up` is told once of every call whose caller had not acknowledged when the asking ended. `trusting`:
     callers of an address that has acknowledged lately are let in at once, and `end` ends the leg of one who should not
     have been.
     """
@@ -87,9 +88,9 @@ class Acknowledging:
         self._trusting = trusting
         self._trust = Trust()
         self._waiting: dict[Leg, _Waiting] = {}
-        self._dumps = False  # the rights of our user are of before `uuid_getvar` was among them
+        self._dumps = False  # the link's user has the rights of an older version, without `uuid_getvar`
         self._on_given_up = on_given_up
-        self._second, self._asked = 0, 0  # questions in this second
+        self._second, self._asked = 0, 0  # questions asked in this second
 
     def __len__(self) -> int:
         """How many calls wait for their ACK now."""
@@ -98,7 +99,7 @@ class Acknowledging:
     def keep(self, fact: CallQueued, *, again: bool = False) -> None:
         """This caller has been announced, perhaps not for the first time, and has not acknowledged yet."""
         if fact.leg is None:
-            self._post(fact)  # it is refused: no command can name its leg
+            self._post(fact)  # the engine refuses this call: no command can name its leg
             return
         known = self._waiting.get(fact.leg)
         if known is not None and known.fact.call_id == fact.call_id:
@@ -127,7 +128,7 @@ class Acknowledging:
             self._drop(leg)
 
     def clear(self) -> None:
-        """The switch is not ours any more, or not there."""
+        """Forget all calls: another daemon serves the switch, or the link is down."""
         for leg in list(self._waiting):
             self._drop(leg)
 

@@ -1,7 +1,7 @@
 """What a caller's announcement says: their leg and the variables that the dialplan has set on it. Pure.
 
-A variable may hold what a caller has sent, and that may be anything. Each is read strictly, digits are those of ASCII,
-and what does not fit is left out with one sentence; no announcement fails because of it.
+A variable may hold whatever a caller has sent. Each variable is read strictly, and only ASCII digits are digits. A
+value that does not fit is left out, and one sentence says so; no announcement fails because of it.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def queued(
 
 
 def uptime(message: Message, variable: str, tell: Warn) -> int | None:
-    """A moment of the switch's uptime (ms) that the dialplan has noted; None if it has not."""
+    """The switch's uptime (ms) that the dialplan has noted in this variable; None if it has noted none."""
     text = message.get(f"variable_{variable}").strip()
     if _UPTIME.fullmatch(text):
         return int(text)
@@ -93,20 +93,20 @@ def uptime(message: Message, variable: str, tell: Warn) -> int | None:
 
 def is_recovered(leg: Message) -> bool:
     """Whether FreeSWITCH has crashed and brought this leg back."""
-    # The first is FreeSWITCH's own, until the dialplan has put the second in its place.
+    # FreeSWITCH sets the first variable; the dialplan replaces it by the second.
     return "true" in (leg.get("variable_recovered"), leg.get("variable_fsacd_recovered"))
 
 
 def is_acknowledged(message: Message) -> bool:
     """Whether the caller has shown that our answer has reached them: SIP's ACK has come.
 
-    Anybody can send an INVITE in the name of any address; only who is really there can acknowledge the answer. Legs
-    that nobody calls us on, and those that are no SIP, have no ACK to wait for.
+    Anybody can send an INVITE with a forged address; only a caller who is really there can acknowledge the answer.
+    Outgoing legs, and legs that are not SIP, have no ACK to wait for.
     """
     if not message.get("Channel-Name").startswith("sofia/") or message.get("Call-Direction") != "inbound":
         return True
     if message.get("variable_sip_cseq") or _is_tagged(message.get("variable_sip_full_to")):
-        return True  # FreeSWITCH sets them when a request within the dialog has come, and the first of those is the ACK
+        return True  # FreeSWITCH sets these at a request within the dialog, of which the ACK is the first
     if is_recovered(message):
         return True
     answered_us, now_us = message.get("Caller-Channel-Answered-Time"), message.get("Event-Date-Timestamp")
@@ -194,5 +194,5 @@ def _is_hidden(message: Message, tell: Warn) -> bool:
 
 
 def shown(text: str) -> str:
-    """A text from outside as a sentence may repeat it."""
+    """A text from outside, made safe to be quoted in a sentence."""
     return repr(text[:64])

@@ -1,7 +1,7 @@
 """Which waiting callers have not announced themselves when they should have. Pure.
 
-Whoever waits does so every ten seconds (the dialplan's loop). Who falls silent may have been taken away by somebody of
-whom no event tells: the switch is asked for that leg.
+A waiting caller's leg announces itself every ten seconds (the dialplan's loop). A leg that falls silent may have been
+taken away without an event: the switch is asked for it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class Attendance:
         return len(self._heard)
 
     def heard(self, leg: str, now_ms: int) -> None:
-        """The leg's caller waits: they have just said so."""
+        """The leg has just announced that its caller waits."""
         self._heard[leg] = now_ms
         self._heard.move_to_end(leg)
 
     def expect(self, leg: str, now_ms: int) -> None:
-        """The leg's caller waits, as far as is known: if they have not said so yet, their time begins now."""
+        """The engine believes that the leg's caller waits: if it has not announced itself yet, its time begins now."""
         self._heard.setdefault(leg, now_ms)
 
     def excuse(self, leg: str) -> None:
@@ -47,5 +47,5 @@ class Attendance:
         return found
 
     def clear(self) -> None:
-        """Nothing was heard for a while, which says nothing of anybody."""
+        """Forget all legs: no event was heard for a while, so silence proves nothing."""
         self._heard.clear()

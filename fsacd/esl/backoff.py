@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Backoff:
-    """Doubles from `least_ms` to `most_ms`; half of each delay is chance, lest several daemons come in step."""
+    """Doubles from `least_ms` to `most_ms`; half of each delay is random, lest several daemons retry in step."""
 
     def __init__(self, least_ms: int, most_ms: int, chance: Callable[[], float]) -> None:
         self._least_ms = least_ms

@@ -1,7 +1,7 @@
 """The variables of a caller's leg that go along to agents' legs: read from its announcement. Pure.
 
 They are read when the call is queued, not when an agent is rung: the announcement has them all, so no ring waits for an
-answer of the switch; they are journalled with the fact, and a daemon that takes over hears the same announcement.
+answer of the switch. They are journalled with the fact. A daemon that takes over hears the same announcement.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NOLOCAL = "nolocal:"
 
 
 class Carried:
-    """What is read: the union of what any queue wants. A queue's own list decides when an agent is rung."""
+    """The variables to read: the union of all queues' lists. A queue's own list decides when an agent is rung."""
 
     def __init__(self, entries: Iterable[str] = ()) -> None:
         self._wanted = variables.Wanted(entries)
@@ -45,9 +45,10 @@ class Carried:
 
 
 def _exported(message: Message) -> Iterator[tuple[str, str]]:
-    """What the dialplan has exported: each name, and the header that has its value."""
+    """The variables that the dialplan has exported: each name, and the header that has its value."""
     for entry in message.get(_EXPORTED).split(","):
         name = entry.strip()
-        # Exported for the other leg alone, it stands on this one with the word before its name.
+        # A variable that is exported for the other leg alone (nolocal:) stands on this leg with that prefix in its
+        # name.
         if name:
             yield name.removeprefix(_NOLOCAL), _PREFIX + name

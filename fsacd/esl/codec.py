@@ -6,11 +6,12 @@
 What FreeSWITCH sends is split at LF first and only then looked into, never the other way round: a caller's name may
 hold `%0A`, and a decoder that unquotes before it splits lets that caller write headers of their own.
 
-The shape is checked here and nowhere else. What no FreeSWITCH sends ends the connection (ProtocolError): an event
-without a name that is text, nonsense in the frame. What a caller can bring about on a sound switch (an INVITE of a
-megabyte makes events as large) costs that one message alone: it is left out while it comes, and never held. A header's
-value is checked where it is read, by `Message.get`: to ask all 140 of an event, of which few are read, would cost a
-tenth of reading it. A value that is neither text nor a list that begins with text counts as not there.
+The shape of messages is checked here and nowhere else. A message that no FreeSWITCH sends ends the connection
+(ProtocolError): an event whose name is not text, or a malformed frame. An oversized message that a caller can cause on
+a sound switch (an INVITE of a megabyte makes events as large) is left out alone: its bytes are dropped as they come,
+and never held. A header's value is checked where it is read, by `Message.get`: checking all 140 headers of an event, of
+which few are read, would cost a tenth of reading it. A value that is neither text nor a list that begins with text
+counts as missing.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ MAX_HEADER_BYTES: Final = 64 * 1024
 # One event; they have some six kilobytes and 140 headers.
 MAX_EVENT_BYTES: Final = 1024 * 1024
 MAX_EVENT_HEADERS: Final = 4_096
-# Only an event of this size can hold more arrays and objects than that, and do harm by it.
+# Only an event of this size can hold enough arrays and objects to do harm.
 _LARGE: Final = 64 * 1024
-# The answer to one api command: the list of all legs, about a kilobyte for each. All else that we ask is short, and
-# whoever asked so is told no more than this; what is known of one leg is the longest of it, some ten kilobytes.
+# The answer to one api command: the longest is the list of all legs, about a kilobyte for each leg. All other answers
+# are short, and have the second limit; the longest of them, everything about one leg, has some ten kilobytes.
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
 SHORT_REPLY_BYTES: Final = 256 * 1024
 # Whatever else has a body: a notice of the end, a line of the log.
@@ -45,7 +46,7 @@ HeaderValue = str | list[str]
 
 
 class Kind(StrEnum):
-    """What a message is, told from its Content-Type."""
+    """What kind of message it is, as its Content-Type says."""
 
     AUTH_REQUEST = "auth/request"
     COMMAND_REPLY = "command/reply"
@@ -61,8 +62,8 @@ class Kind(StrEnum):
 class Message:
     """One message of the switch. Of an event, `headers` are the event's own; of everything else, the message's.
 
-    Nobody changes one; that Python watched over it would cost each event half a microsecond. `size` is an event's body
-    in bytes, as it came.
+    No code changes a message. It is not frozen, because that would cost each event half a microsecond. `size` is the
+    length in bytes of an event's body, as it came.
     """
 
     kind: Kind
@@ -82,7 +83,7 @@ class Message:
 
     def get(self, header: str, default: str = "") -> str:
         """One header as text; of a header with several values the first."""
-        # Nothing is believed of what came: the type of `headers` says what FreeSWITCH sends, not what others may.
+        # The value is checked: the type of `headers` says what FreeSWITCH sends, not what another program may send.
         value: Any = self.headers.get(header, default)
         if value.__class__ is str:
             return value
@@ -117,7 +118,7 @@ class ProtocolError(Exception):
 _LENGTH: Final = b"Content-Length: "
 _LENGTH_DIGITS: Final = 10
 _TOO_LONG: Final = "FreeSWITCH announced a body of {} bytes; the limit is {}."
-# In the place of an answer that is left out: whoever asked is refused, and the order of the answers holds.
+# Replaces an answer that is left out: its command is refused, and the order of the answers holds.
 _REFUSED: Final = "-ERR the answer is longer than {} KiB and was left out"
 _JSON_TAIL: Final = b"\nContent-Type: text/event-json\n\n"
 
@@ -125,12 +126,12 @@ _JSON_TAIL: Final = b"\nContent-Type: text/event-json\n\n"
 class Decoder:
     """Bytes in any portions → whole messages in order. One decoder serves one connection.
 
-    `longest_reply` says how many bytes an answer may have before which so many others still come.
+    `longest_reply(n)` says how many bytes an answer may have when n other answers still come before it.
     """
 
     def __init__(self, longest_reply: Callable[[int], int] = lambda _: MAX_REPLY_BYTES) -> None:
         self._longest_reply = longest_reply
-        # One piece of memory, however small the portions are: a list of single bytes would take forty times as much.
+        # One buffer, however small the portions are: a list of single bytes would take forty times the memory.
         self._held = bytearray()
         # The whole length of the unfinished message, once its header block has been read; 0 before that. Until so
         # much is here nothing is looked at or copied again, so that a large body costs no more than its bytes.
@@ -249,7 +250,7 @@ class Decoder:
 
 
 def _parts(body: bytes) -> int:
-    """How many arrays and objects it holds at most: an empty one takes two bytes here and eighty when it is read."""
+    """At most how many arrays and objects this JSON holds: an empty one takes two bytes here and eighty when parsed."""
     return body.count(b"[") + body.count(b"{")
 
 
@@ -262,7 +263,7 @@ def _body_length(kind: Kind, headers: dict[str, str]) -> int:
     return 0
 
 
-# Up to where a message of this kind is taken; a longer one is left out. Of every other kind a longer one is nonsense.
+# The longest message taken of each kind; a longer one is left out. A longer one of any other kind is a ProtocolError.
 _LIMITS: Final[Mapping[Kind, int]] = {Kind.EVENT: MAX_EVENT_BYTES, Kind.API_RESPONSE: MAX_REPLY_BYTES}
 _ANSWERS: Final = (Kind.API_RESPONSE, Kind.COMMAND_REPLY)
 _KINDS: Final[Mapping[str, Kind]] = {
@@ -328,7 +329,7 @@ def _read_json(body: bytes) -> dict[str, HeaderValue]:
 
 
 def read_leg(text: str) -> dict[str, HeaderValue]:
-    """All that an api answer says of one leg, as an event would; empty for an answer that is nothing of the kind.
+    """The headers of one leg from an api answer, as an event would have them; empty for any other answer.
 
     An answer comes because somebody asked: what is wrong with it concerns them, not the connection.
     """
@@ -342,9 +343,9 @@ def read_leg(text: str) -> dict[str, HeaderValue]:
 
 
 def read_rows(text: str) -> list[dict[str, str]] | None:
-    """The rows of an answer to `show … as json`, of each what is text; none for an answer that is nothing of the kind.
+    """The rows of an answer to `show … as json`, each with its text values; no rows for any other answer.
 
-    None for an answer with more in it than it is worth to look at: it says nothing.
+    None for an answer with too many arrays and objects to parse: it says nothing about the legs.
     """
     if text.count("[") + text.count("{") > MAX_REPLY_PARTS:
         return None

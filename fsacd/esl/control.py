@@ -58,20 +58,20 @@ from fsacd.runtime import watched
 
 log = structlog.get_logger(__name__)
 
-# What was wrong so long ago is told no more.
+# A trouble that lies this long ago is not reported any more.
 _LATELY_S = 60.0
-# The dialplan that has a tone for each reason.
+# The first version of the dialplan that has a tone for each reason.
 _TONES_SINCE = 3
-# Q.850 102: as FreeSWITCH itself ends what nobody acknowledges.
+# Q.850 102: with this cause FreeSWITCH itself ends a call that nobody acknowledges.
 _NOT_ACKNOWLEDGED = "RECOVERY_ON_TIMER_EXPIRE"
 
 
 class CallControl:
     """Carries the engine's commands to one switch and its facts to the engine.
 
-    `respect_outside_calls`: also hear of the calls that agents have without us. `instance`: our name at the fence.
-    `on_repair` is told the kind of everything that had to be repaired, `on_unacknowledged` of each call whose caller
-    has not acknowledged our answer. `carried` reads the callers' variables that go along to agents' legs.
+    `respect_outside_calls`: also follow agents' outside calls, which fsacd did not connect. `instance`: our name at the
+    fence. `on_repair` is told the kind of each difference that was repaired, `on_unacknowledged` of each call whose
+    caller has not acknowledged our answer. `carried` reads the callers' variables that go along to agents' legs.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class CallControl:
         )
         self._attendance = Attendance()
         self._ringer = Ringer(self._submit, self._act, self._on_reply, runtime.post)
-        self._music, self._silent_s = "", -math.inf  # which music could not be played, and when that was told
+        self._music, self._silent_s = "", -math.inf  # which music could not be played, and when the switch said so
         self._outside = (
             OutsideCalls(name, desk.phones, runtime.post, runtime.is_offer) if respect_outside_calls else None
         )
@@ -132,15 +132,15 @@ class CallControl:
         )
 
     def remember_outside(self, legs: Iterable[tuple[str, Leg]]) -> None:
-        """Calls that agents had without us when the daemon before this one ended; before `start`."""
+        """Take the agents' outside calls of when the daemon before this one ended; before `start`."""
         if self._outside is not None:
             self._outside.remember(legs)
             return
-        for agent_id, leg in legs:  # they are not respected any more, and nobody would hear of their end
+        for agent_id, leg in legs:  # outside calls are not followed any more, so nobody would hear of their end
             self._runtime.post(OutsideCallEnded(agent_id, leg))
 
     def remember_epoch(self, epoch: int) -> None:
-        """In which epoch of the fence the daemon before this one served the switch last; before `start`."""
+        """Take the epoch of the fence in which the daemon before this one served the switch last; before `start`."""
         self._service.remember_epoch(epoch)
 
     def start(self) -> None:
@@ -148,7 +148,7 @@ class CallControl:
         self._link.start()
 
     def retire(self) -> None:
-        """Let nobody be rung on the switch any more who is not rung already, also when the link has just come up."""
+        """Begin no new ring on the switch any more, even if the link has just come up."""
         self._service.retire()
 
     def stop(self) -> None:
@@ -162,12 +162,12 @@ class CallControl:
         return self._service.in_sync
 
     def check_fence(self) -> None:
-        """Before anything is decided: if we were stopped for long, the switch may be another daemon's by now."""
+        """To be called before each decision: if this process stood still, another daemon may serve the switch now."""
         self._service.check_fence()
 
     @property
     def standing_by(self) -> bool:
-        """Whether another daemon serves it, and this one waits for its end."""
+        """Whether another daemon serves the switch, and this one waits for that daemon's end."""
         return self._service.standing_by
 
     @property
@@ -181,11 +181,11 @@ class CallControl:
         return self._service.since_ms
 
     def resync(self) -> bool:
-        """Compare engine and switch now and repair what differs; False when the switch is not ours to ask."""
+        """Compare engine and switch now and repair what differs; False when this daemon does not serve the switch."""
         return self._service.reconcile_now()
 
     def set_busy(self, *, busy: bool) -> None:
-        """Whether an event would matter at once: then the event connection is kept awake."""
+        """Say whether an event would matter at once: if so, the event connection is kept awake."""
         self._link.set_busy(busy)
 
     def stats(self) -> LinkStats:
@@ -235,7 +235,7 @@ class CallControl:
         # UNCONFIRMED: the switch may have done it. The engine's deadline decides; doing it twice would be worse.
 
     def _failed(self, command: Command, reply: Reply) -> None:
-        why = shortened(reply.text)  # it goes into the journal, the history and every page
+        why = shortened(reply.text)  # short, because the reason goes into the journal, the history and every page
         match command:
             case RingAgent():
                 end = OfferEnd.NOT_SENT if reply.outcome is Outcome.NOT_SENT else OfferEnd.UNREACHABLE
@@ -243,13 +243,14 @@ class CallControl:
             case Connect():
                 self._not_connected(command, reply, why)
             case AskConnected():
-                # Its end, or that of the link, is told by itself; if not, the engine's deadline comes.
+                # The end of the leg or of the link is told by its own event; if not, the engine's deadline comes.
                 pass
             case CancelOffer():
-                # The leg may not exist yet, or not any more: the engine asks again until it hears of its end.
+                # The leg may not exist yet, or not any more: the engine repeats the order until it hears of the leg's
+                # end.
                 pass
             case ConfirmTalk() | ArmCall() | LetGo() | TakeIn() | NoteCall() | SendCall() | EndCall():
-                # The leg has ended meanwhile, and its hangup says so; or it will announce itself again.
+                # Either the leg has ended meanwhile, and its hangup says so; or the leg will announce itself again.
                 self._say(log.info, "the switch did not take a command", why, what=type(command).__name__)
 
     def _not_connected(self, command: Connect, reply: Reply, why: str) -> None:
@@ -271,7 +272,7 @@ class CallControl:
     def _on_event(self, message: Message) -> None:
         self._ringer.devices.heard(message)
         if not self._service.hears():
-            return  # another daemon serves this switch; what matters will be asked for when it is ours
+            return  # another daemon serves this switch; when this one takes over, it asks for what has happened
         now_ms = monotonic_ms()
         if unwanted := referred.unwanted(message):
             log.warning("a caller's REFER let the switch dial; the leg is ended", switch=self.name, leg=unwanted)
@@ -280,7 +281,8 @@ class CallControl:
             self.terms.entered(message.get(f"variable_{VARIABLE}"))
         self._tell(message, now_ms)
         if self._outside is not None and message.name.startswith("CHANNEL_"):
-            # After what it says of the call: an agent who gives up their own call is free, but not for that call.
+            # After the event's fact about the call: an agent who gives up their own call is free, but not for that
+            # call.
             self._outside.hear(message)
 
     def _tell(self, message: Message, now_ms: int) -> None:
@@ -349,7 +351,7 @@ class CallControl:
         self._say(log.warning, "an announcement makes no sense", sentence)
 
     def _say(self, tell: Callable[..., object], event: str, why: str, **fields: object) -> None:
-        """Log what the switch can bring about, once a minute for each kind of it."""
+        """Log a text that the switch can cause, once a minute for each kind."""
         seldom(tell, kind_of(why), event, group=self.name, switch=self.name, why=why, **fields)
 
     def _silence(self) -> Iterator[Trouble]:
@@ -360,7 +362,7 @@ class CallControl:
             )
 
     def troubles(self) -> Iterator[Trouble]:
-        """What the switch has said lately that it should not."""
+        """What is wrong with what the switch has said lately, and music that it cannot play."""
         yield from self._silence()
         stats = self._link.stats()
         if stats.nonsense_ago_s < _LATELY_S:

@@ -1,4 +1,4 @@
-"""What decides, as a link sees it: it takes facts and shows what it knows. `runtime.loop` is that in the daemon."""
+"""The engine and its loop, as a link sees them: a link posts facts and reads snapshots. `runtime.loop` provides it."""
 
 from __future__ import annotations
 

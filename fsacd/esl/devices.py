@@ -1,7 +1,8 @@
-"""Who has one device at most, remembered: their ring need not wait for what the switch says of their devices.
+"""Remembers which users have one device at most: their ring need not wait for the switch's list of their devices.
 
-Whoever has several is asked about before each ring, for each is rung where it is. Whoever has one is rung by name, and
-the switch itself knows where. So only a device more makes a memory wrong, and of that the switch tells.
+The devices of a user with several are asked for before each ring, because each device is rung by its own address. A
+user with one device is rung by name, and the switch itself knows where. So a memory becomes wrong only by a new
+registration, and of that the switch tells.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import Final
 from fsacd.esl.codec import Message
 
 SUBCLASSES: Final = ("sofia::register",)
-# Registrations that switches share in a database are told of by the one alone that took them.
+# A memory expires: of registrations that switches share in a database, only the switch that took one tells.
 _REMEMBERED_MS: Final = 600_000
-# Nobody has more agents on one switch; a memory that is larger begins anew.
+# No site has more agents on one switch; a memory that has grown to this size is emptied.
 _MOST: Final = 20_000
 
 
@@ -29,19 +30,19 @@ class Devices:
         self.changes = 0
 
     def begin(self, *, told: bool) -> None:
-        """The link has come up or is down: nobody has told of what happened meanwhile. `told`: from now on it is."""
+        """Forget all users: the link has come up or is down. `told`: the switch tells of registrations from now on."""
         self._seen_ms.clear()
         self._told = told
         self.changes += 1
 
     def heard(self, message: Message) -> None:
-        """Take a registration, if the message is one: whoever it is of may have a device more."""
+        """Forget the user of a registration, if the message is one: they may have one more device."""
         if message.subclass in SUBCLASSES:
             self.changes += 1
             self._seen_ms.pop(message.get("from-user"), None)
 
     def answered(self, user: str, count: int, changes: int) -> None:
-        """The switch knows so many devices of the user; `changes` was the number of them when it was asked."""
+        """The switch knows `count` devices of the user; `changes` is the attribute as it was at the question."""
         name = _name(user)
         if count > 1 or changes != self.changes or not self._told:
             self._seen_ms.pop(name, None)
@@ -51,7 +52,7 @@ class Devices:
         self._seen_ms.setdefault(name, {})[user] = self._now_ms()
 
     def have_one_each(self, users: Iterable[str]) -> bool:
-        """Whether it is known of all of them that they have one device at most."""
+        """Whether all these users are known to have one device at most."""
         earliest_ms = self._now_ms() - _REMEMBERED_MS
         seen = (self._seen_ms.get(_name(user), {}).get(user) for user in users)
         return all(seen_ms is not None and seen_ms >= earliest_ms for seen_ms in seen)

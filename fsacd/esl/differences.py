@@ -1,4 +1,4 @@
-"""What may differ between engine and switch, and what the switch is asked of one leg. Told as facts that were missed.
+"""The kinds of differences between engine and switch, and the questions about one leg by which they are found.
 
 Without this an agent could be rung for a caller who talks already (the bridge would take them out of their talk), a
 caller of whom nobody knows would wait for their next announcement, and a leg that lost its daemon would ring on.
@@ -30,7 +30,7 @@ Row = dict[str, Any]
 Returned = Callable[[Message], CallReturned]
 
 
-# The talk of a caller's leg and an agent's, if it is one.
+# Reads the talk of a caller's leg (first) with an agent's; None if it is none.
 Talk = Callable[[Message, Message], TalkFound | None]
 
 
@@ -45,7 +45,7 @@ _MUSIC = frozenset(("fsacd_back", "fsacd_wait"))
 PARTNER = "variable_bridge_to"
 
 
-# Such a leg is between two things that it does; one that stays there hears nothing and does nothing for ever.
+# In these states a leg is between two applications; a leg that stays there hears nothing and does nothing for ever.
 BETWEEN = frozenset(("CS_RESET", "CS_SOFT_EXECUTE", "CS_HIBERNATE"))
 
 
@@ -70,7 +70,7 @@ class Difference(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference: what is wrong with which leg, and what makes it right: facts for the engine, or a command."""
+    """One difference: its kind, its leg, and its repair: facts for the engine, or a command."""
 
     kind: Difference
     leg: str
@@ -81,7 +81,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """What is known of the time in which we did not listen.
+    """What is known of the time in which this daemon did not listen to the switch.
 
     `lease_ended`: waiting callers may have taken the fallback.
     """
@@ -120,7 +120,7 @@ def into_music(leg: str) -> Wire:
 
 
 def disarmed(leg: str) -> Wire:
-    """After the talk the switch releases the caller, whatever becomes of us."""
+    """Let the switch release the caller after the talk, whether or not a daemon runs then."""
     return encoder.uuid_setvar_multi(leg, {"transfer_after_bridge": "", "fsacd_over": "true"})
 
 
@@ -131,7 +131,7 @@ def has_ended(leg: str, ask: Ask) -> bool:
 
 
 def can_be_asked_for(leg: str) -> bool:
-    """Whether a command can carry its name. One that a phone has chosen (inbound-use-callid-as-uuid) need not fit."""
+    """Whether a command can carry the leg's name. A name that a phone has chosen (Call-ID as uuid) may not fit."""
     return question(leg) is not None
 
 
@@ -156,7 +156,7 @@ def dump(leg: str, ask: Ask) -> Row:
 
 
 def question(leg: str) -> Wire | None:
-    """The question for everything about a leg; None for one whose name no command can carry: it is none of ours."""
+    """The question for everything about a leg; None if no command can carry the leg's name: such a leg is not ours."""
     try:
         return encoder.uuid_dump(leg)
     except encoder.EncodeError:

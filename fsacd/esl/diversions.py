@@ -1,8 +1,8 @@
-"""Phones that send a ring elsewhere (SIP 302), and are followed once, to where the operator lets them.
+"""Phones that divert a ring (SIP 302): the ring follows once, to where the operator allows it.
 
-Left to itself FreeSWITCH would call whatever address the phone names, and again when that one diverts, some thousand
-times a second. So each ring ends at the diversion, and the number in it is dialled as a second leg of the same offer,
-by a contact of the configuration. A ring at several phones is not followed: the others ring on.
+FreeSWITCH by itself would call any address that the phone names. If that phone diverts too, it would call on, some
+thousand times a second. So each ring ends at the diversion, and the number in it is dialled as a second leg of the same
+offer, by a contact of the configuration. A ring at several phones is not followed: the others ring on.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from fsacd.esl.codec import Message
 from fsacd.esl.ringing import follow
 from fsacd.esl.wire import Wire
 
-# The number in the diversion's address. Not a feature code, and nothing that a dialplan takes for another word.
+# The number in the diversion's address. It must not be a feature code, nor anything but a number to a dialplan.
 _NUMBER: Final = re.compile(r"\+?[0-9]{2,32}")
 _DIVERTED_TO: Final = "variable_sip_redirect_contact_user_0"
 LEGS: Final = 2
-# Rings at once on one switch; the oldest one beyond is not followed.
+# The most rings that are remembered at once on one switch; beyond it the oldest is not followed.
 _MOST: Final = 10_000
 
 
@@ -35,7 +35,7 @@ class Diversions:
         self._followed: dict[str, None] = {}
 
     def ordered(self, command: RingAgent, legs: int) -> None:
-        """An agent is rung on so many legs."""
+        """An agent is rung for this offer, on so many legs."""
         if command.phone.diverted_to and legs == 1:
             self._rings[command.offer_id] = command
             _bound(self._rings)
@@ -43,7 +43,8 @@ class Diversions:
     def follow(self, message: Message, fact: OfferEnded) -> tuple[OfferEnded | None, Wire | None]:
         """What the end of a leg means for its offer, and the order for the next one, if it is followed.
 
-        The end of the first leg is that of one of two from then on; its job, which has failed with it, says nothing.
+        Once a diversion is followed, the first leg is one of two, and its end does not end the offer. The first leg's
+        job fails with it, and that failure is ignored.
         """
         if fact.offer_id in self._followed and not fact.leg:
             return (None if message.name == "BACKGROUND_JOB" else _of_the_first(fact)), None
@@ -60,7 +61,7 @@ class Diversions:
 
 
 def _of_the_first(fact: OfferEnded) -> OfferEnded:
-    """What becomes of the second leg is the end of the offer, whatever it is: the weakest end of the first one."""
+    """The first leg's end, told so that the second leg's end decides the offer: its reason is the weakest there is."""
     return replace(fact, end=OfferEnd.NOT_SENT, leg=fact.offer_id, legs=LEGS)
 
 

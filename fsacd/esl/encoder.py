@@ -47,18 +47,18 @@ _OPTION: Final = re.compile(r"[0-9A-Za-z_.*#+@:/%~;=-]{1,512}")
 _REGISTERED: Final = re.compile(r"[0-9A-Za-z_.+*#~-]{1,128}(@[0-9A-Za-z_.:-]{1,128})?")
 _PATTERN: Final = re.compile(r"[\x21-\x7e]{1,256}")
 _USER: Final = re.compile(r"[0-9A-Za-z_.+-]{1,128}@[0-9A-Za-z_.-]{1,128}")
-# What stands in the switch's hash table is parted from the words before it by slashes.
+# A key or value of the switch's hash table: in the command, slashes separate it from the words before it.
 _HASHED: Final = re.compile(r"[0-9A-Za-z_.@:-]{1,200}")
 _SECRET: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 
 _CONFIRM_KEY: Final = "group_confirm_key"
-# What is heard again and again until the key is pressed. Within braces a comma needs a backslash.
+# A tone that repeats until the key is pressed. Within braces a comma needs a backslash.
 _CONFIRM_TONE: Final = r"group_confirm_file=tone_stream://%(300\,200\,440)"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class EncodeError(ValueError):
-    """An argument that has no safe way into a command. The sentence names the argument, not its value's secret."""
+    """An argument that cannot stand safely in a command. The sentence names the argument, never a secret value."""
 
 
 # --- what the link itself says -------------------------------------------------------------------------------------
@@ -139,7 +139,8 @@ def originate(
 ) -> Wire:
     """Ring phones and park the one that answers; name and number are the caller's and may hold anything.
 
-    So may the values of `carried`: what is left of each stands in apostrophes. What has no way at all is left out.
+    The values of `carried` may hold anything too: each is sanitised and stands in apostrophes; one that cannot be
+    sanitised is left out.
 
     `origination_caller_id_name` and `_number` are refused as variables of ours: they would win over the sanitised ones.
     """
@@ -151,7 +152,7 @@ def originate(
     for variable in variables:
         if variable.startswith("origination_caller_id"):
             raise EncodeError(f"The variable {variable} would replace the sanitised caller id.")
-    # FreeSWITCH loses an empty value here, and an empty list is no list to it.
+    # FreeSWITCH drops an empty value here, and does not take {} for a list.
     pairs = [_option(key, value) for key, value in contact.options]
     dialled = "|".join(",".join(_phone(phone) for phone in turn) for turn in contact.turns)
     if f"{_CONFIRM_KEY}=" in dialled or f"{_CONFIRM_KEY}=" in "".join(pairs):
@@ -320,10 +321,10 @@ def _join(verb: str, words: Iterable[str]) -> str:
 
 
 def _pairs(variables: Mapping[str, str]) -> list[str]:
-    """All at once: one by one they are most of what an order to ring costs."""
+    """The pairs NAME=VALUE, checked all at once: checked one by one they are most of what an order to ring costs."""
     pairs = [f"{variable}={value}" for variable, value in variables.items() if value]
     joined = ",".join(pairs)
-    # Neither a name nor a value may have a comma, so these are as many pairs as they were.
+    # Neither a name nor a value may have a comma, so the number of pairs is unchanged.
     harmless = ENTERPRISE not in joined and FATAL not in joined.lower()
     if harmless and joined.count(",") == len(pairs) - 1 and _PAIRS.fullmatch(joined):
         return pairs

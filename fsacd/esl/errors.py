@@ -9,14 +9,14 @@ from fsacd.process.trouble import shortened
 
 
 class LinkError(NotConnectedError):  # type: ignore[misc]  # greenswitch is untyped; its users catch its exception
-    """There is no connection, or there is none any more. However much a switch had to say, the text is short."""
+    """There is no connection, or not any more. The text is short, however much the switch said."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(shortened(sentence))
 
 
 class NonsenseError(LinkError):
-    """What listens there says what no FreeSWITCH says; it may be none."""
+    """The other end sends what no FreeSWITCH sends; it may be another program."""
 
 
 class PasswordRefusedError(LinkError, ValueError):
@@ -35,7 +35,7 @@ def why_no_connection(where: str, error: OSError) -> str:
 
 
 def why_closed(notice: Message | None) -> str:
-    """The sentence for an end that FreeSWITCH made, and perhaps announced."""
+    """The sentence for a connection that FreeSWITCH closed, perhaps with a notice."""
     if notice is None:
         return "FreeSWITCH closed the connection"
     if notice.kind is Kind.RUDE_REJECTION:

@@ -30,24 +30,24 @@ log = structlog.get_logger(__name__)
 # The limit for all phones together is higher, or one phone could keep everybody from acting for an agent.
 _TRIES_OF_PHONE = 5
 _TRIES_FOR_AGENT = 20
-# So many agents are named to whoever asks what is wrong.
+# A trouble names at most so many agents.
 _NAMED = 5
 
 
 class Refusal(StrEnum):
-    """Why a feature code was refused, as far as the phone is told: each has a tone of its own (dialplan, fsacd_no)."""
+    """The kind of reason that the phone hears: each has a tone of its own (dialplan, fsacd_no)."""
 
-    AGENT = "agent"  # nobody of ours, or not from this phone
+    AGENT = "agent"  # the phone is no agent's, or may not act for this one
     PIN = "pin"
-    NOW = "now"  # not in the agent's state
+    NOW = "now"  # the agent's state does not allow it
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What the desk knows of a configured agent. A pin of None: nobody may act for them.
+    """What the desk knows of a configured agent. With a `pin` of None nobody else may act for them.
 
-    `domain` is where their phone authenticates if their id or the configuration says so, `implied` what their contact
-    says; empty: the switch's own domain.
+    `domain` is the domain in which their phone authenticates, if their id or the configuration says so. `implied` is
+    the domain in their contact. Empty means the switch's own domain.
     """
 
     agent_id: str
@@ -69,7 +69,7 @@ class Desk:
         self._clock = clock
         self._by_phone = WrongPins(_TRIES_OF_PHONE)
         self._for_agent = WrongPins(_TRIES_FOR_AGENT)
-        # Whom a phone that is locked has tried last.
+        # For each locked phone, the agent whose PIN it has tried last.
         self._tried_at: dict[str, str] = {}
         self._members: dict[str, Member] = {}
         self._ids: dict[str, str] = {}
@@ -94,7 +94,7 @@ class Desk:
         )
 
     def serve(self, feature: Feature) -> Refusal | None:
-        """Do what was dialled. If it was refused, the kind of reason, with one line in the log."""
+        """Do what the feature code asks. Returns None, or the kind of reason for a refusal, which is also logged."""
         phone = _phone(feature)
         agent_id = self._agent(feature)
         said = {"what": feature.what[:64], "agent": agent_id[:128], "phone": phone[:128]}
@@ -127,7 +127,7 @@ class Desk:
             )
 
     def locked(self) -> list[str]:
-        """The agents whose PINs somebody has tried through so often that none is taken, by one phone or by any."""
+        """The agents for whom no PIN is taken now, from one phone or from any, because too many wrong ones came."""
         now_ms = self._clock()
         phones = set(self._by_phone.locked(now_ms))
         self._tried_at = {phone: agent_id for phone, agent_id in self._tried_at.items() if phone in phones}
@@ -167,11 +167,11 @@ class Desk:
         return None
 
     def _is_own(self, agent_id: str, feature: Feature) -> bool:
-        """Whether the agent is the one whose phone it is; that the domain fits is known."""
+        """Whether the phone is this agent's own; the caller has checked the domain."""
         return agent_id.partition("@")[0] == feature.user
 
     def _own(self, feature: Feature) -> str:
-        """The agent whose phone it is; the empty text for nobody's."""
+        """The agent whose own phone this is; empty if it is nobody's."""
         agent_id = self._agent(replace(feature, agent=""))
         member = self._members.get(agent_id)
         return agent_id if member is not None and (not feature.domain or member.is_in(feature)) else ""
@@ -179,7 +179,7 @@ class Desk:
     def _wrong_pin(self, feature: Feature, agent_id: str) -> str | None:
         pin = self._members[agent_id].pin
         if self._is_own(agent_id, feature) or pin is None:
-            return None  # who acts for themselves needs none
+            return None  # an agent who acts for themselves needs no PIN
         now_ms, phone = self._clock(), _phone(feature)
         if (left_ms := self._by_phone.locked_ms(phone, now_ms)) > 0:
             return f"too many wrong PINs from this phone; none is taken for {left_ms // 1_000 + 1} s"
@@ -203,7 +203,7 @@ class Desk:
         fact = self._fact(feature, agent_id)
         if fact is None:
             return "no such feature"
-        # Whoever has the PIN of another agent acts for them by this one wish.
+        # A PIN allows this one wish for the other agent, nothing more.
         principal = at_phone(fact.by, (self._own(feature), agent_id))
         try:
             self._ask(fact, principal)
@@ -215,7 +215,7 @@ class Desk:
         by = f"phone:{_phone(feature)}"
         match feature.what:
             case "login":
-                # Whoever logs in at another's phone is rung there: the phone's own agent lends theirs.
+                # An agent who logs in at another agent's phone is rung there, at that agent's contact.
                 at = self._members.get(self._own(feature))
                 return AgentLoggedIn(agent_id, by, contact=at.contact if at is not None else None)
             case "logout":

@@ -1,4 +1,4 @@
-"""One daemon at a time on a switch: the fence, which stands in the switch itself (mod_hash), where the deeds are done.
+"""The fence: a lock by which one daemon at a time serves a switch. It is kept in the switch itself (mod_hash).
 
 Three entries of the switch's hash table:
 
@@ -7,17 +7,19 @@ Three entries of the switch's hash table:
     fsacd/renewed-TOKEN.EPOCH   UNTIL                        written anew at each renewal by the one whom it belongs to
     fsacd/last                  INSTANCE:EPOCH               who got it last; stays when the fence is given up in order
 
-UNTIL is the switch's uptime in ms: no clock of anybody else's matters. After it another instance may take the fence,
+UNTIL is the switch's uptime in ms, so that no other clock matters. Another instance may take the fence after UNTIL,
 never before. The holder acts only while its last renewal that the switch has confirmed is younger than the term less a
-margin, by its own monotonic clock, which runs on while the process is stopped. A confirmation counts only if it comes
-before that end: what was under way for longer may have reached the switch when somebody else held the fence already.
-Then the fence is acquired anew, with a higher epoch, or not at all.
+margin. It measures this by its own monotonic clock, which runs on while the process is stopped. A confirmation counts
+only if it comes before that end: a renewal that took longer may have reached the switch when another daemon held the
+fence already. In that case the fence is acquired anew, with a higher epoch, or not at all.
 
-EPOCH counts up each time the fence is anybody's: it orders what two daemons tell of one call (`core.evidence`). A
-switch that has crashed has forgotten it; so whoever stands by notes it, and a daemon is told that of the one before it.
+EPOCH counts up each time a daemon acquires the fence: it orders what two daemons tell of one call (`core.evidence`). A
+switch that has crashed has forgotten the epoch. So a daemon that stands by remembers it, and a daemon that starts is
+told the epoch of the one before it.
 
-The same instance (a daemon that is started again after a crash) need not wait. One that finds itself replaced by the
-same instance was forgotten, not crashed: it has to wait as a stranger would, or the two would take turns.
+The same instance (a daemon that is started again after a crash) need not wait. A daemon that finds itself replaced by
+its own instance has not crashed: two daemons run under one name. It has to wait as any other instance would, or the two
+would take turns.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from fsacd.esl.wire import Outcome, Reply, Wire
 
 _KEY: Final = "leader"
 _LAST: Final = "last"
-# A part of the term in which the holder does not act any more, although nobody may take the fence from it yet.
+# The part of the term, at its end, in which the holder does not act any more, although nobody may take the fence yet.
 _MARGIN: Final = 5
 _VALUE: Final = re.compile(r"([0-9A-Za-z_.@-]{1,100}):([0-9]{1,15}):([0-9]{1,18}):([0-9a-f]{1,32})")
 _LAST_VALUE: Final = re.compile(r"([0-9A-Za-z_.@-]{1,100}):([0-9]{1,15})")
@@ -50,7 +52,7 @@ def instance_name(configured: str) -> str:
     try:
         machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
-        machine = ""  # a system without systemd: the host's name must do
+        machine = ""  # a system without systemd has no such file: the host's name alone must do
     mark = hashlib.sha256(f"{machine} {socket.gethostname()}".encode()).hexdigest()[:8]
     return f"{configured}@{mark}"
 
@@ -63,7 +65,7 @@ class Asking(Protocol):
     """What the fence needs of the link."""
 
     def all(self, wires: Sequence[Wire], limit_s: float | None = None) -> list[Reply]:
-        """Ask all of these, in this order, over one connection, and wait no longer than that."""
+        """Ask all these questions, in this order, over one connection, and wait at most `limit_s`."""
         ...
 
 
@@ -77,7 +79,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Another daemon has it, for at least so long if it is gone; `known` is False when the switch did not answer."""
+    """Another daemon has the fence, for at least `for_ms` even if it is gone; `known` is False without an answer."""
 
     by: str
     for_ms: int
@@ -102,7 +104,8 @@ class _Holder:
 class Fence:
     """The fence of one switch, as one process sees it. `token` is the process's own; times in ms.
 
-    `clock` is monotonic and goes on while the process is stopped; `uptime` is the switch's uptime at a moment of it.
+    `clock` is monotonic and goes on while the process is stopped; `uptime` gives the switch's uptime at a time of
+    `clock`.
     """
 
     def __init__(
@@ -148,7 +151,7 @@ class Fence:
             left_ms = self._left_to(holder)
             if left_ms > 0:
                 return Taken(holder.instance, left_ms)
-            # If it has gone on to somebody else meanwhile, this does nothing, and our writing below fails.
+            # If somebody else has taken the fence meanwhile, this deletes nothing, and our writing below fails.
             text = holder.text if holder.instance else None
             self._ask.all((encoder.hash_delete(_KEY, text), encoder.hash_delete(holder.renewals)))
         return self._write(holder)
@@ -158,14 +161,14 @@ class Fence:
         self.epoch = max(self.epoch, epoch)
 
     def _left_to(self, holder: _Holder) -> int:
-        """For how long this one still has it, as far as we are concerned; at most nought: it can be taken."""
+        """How many ms the holder still has the fence against us; 0 or less: we may take it."""
         if holder.token == self._token:
             return 0
         if holder.instance == self._instance and not self._replaced:
             return 0
         (reply,) = self._ask.all((encoder.hash_select(holder.renewals),))
         if reply.outcome not in (Outcome.OK, Outcome.ERR):
-            return 1  # nobody knows: the holder keeps it
+            return 1  # the switch did not answer: take it that the holder keeps the fence
         until_ms = max(holder.until_ms, _number(reply))
         return until_ms - self._uptime(self._clock())
 
@@ -178,7 +181,7 @@ class Fence:
         mine = _Holder(text, self._instance, epoch, until_ms, self._token)
         written, stands = self._ask.all((encoder.hash_insert(_KEY, text, if_empty=True), encoder.hash_select(_KEY)))
         _raise_if_impossible(written)
-        # The second answer decides: it is ours if, and only if, it is what stands there.
+        # The second answer decides: the fence is ours if, and only if, our entry stands there.
         if not (stands.ok and stands.text == text):
             now = _read(stands)
             return Taken(now.instance if now else "", 0, known=now is not None)
@@ -188,7 +191,7 @@ class Fence:
         return Held(epoch, from_whom)
 
     def _last(self) -> str:
-        """Who served the switch before the one who gave the fence up in order, or that one; empty for nobody."""
+        """The instance that acquired the fence last, which has given it up in order; empty for none."""
         (reply,) = self._ask.all((encoder.hash_select(_LAST),))
         found = _LAST_VALUE.fullmatch(reply.text) if reply.ok else None
         if found is None:
@@ -199,7 +202,7 @@ class Fence:
     # --- keeping it ---
 
     def renew(self) -> bool:
-        """Make it last for another term; False when it is ours no more. No answer changes nothing: try again."""
+        """Renew the fence for another term; False when it is lost. Without an answer nothing changes: try again."""
         mine = self._mine
         if mine is None or not self.holds():
             return False
@@ -221,7 +224,7 @@ class Fence:
         return True
 
     def release(self) -> None:
-        """Give it up, so that whoever waits need not wait for its end."""
+        """Give the fence up, so that the next daemon need not wait for its end."""
         mine, self._mine = self._mine, None
         if mine is not None:
             self._ask.all((encoder.hash_delete(_KEY, mine.text), encoder.hash_delete(mine.renewals)))
@@ -247,7 +250,7 @@ def _raise_if_impossible(reply: Reply) -> None:
 
 
 def _read(reply: Reply) -> _Holder | None:
-    """The holder whom the switch names; None for nobody. What is no entry of ours is nobody's: it can be replaced."""
+    """The holder whom the switch names; None for nobody. An entry that is not of our form counts as nobody's."""
     if not reply.ok:
         return None
     found = _VALUE.fullmatch(reply.text)

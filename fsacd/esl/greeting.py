@@ -1,4 +1,4 @@
-"""What a FreeSWITCH says first, pure: whoever says anything else is none, and is not told the password.
+"""How FreeSWITCH greets, pure: a program that greets otherwise is not FreeSWITCH, and is not told the password.
 
 auth/request, and nothing more until we answer   go on
 text/rude-rejection, text/disconnect-notice      it is one, and does not want us
@@ -20,9 +20,9 @@ class StrangerError(ProtocolError):
 
 
 def greets(heard: bytes) -> bool | None:
-    """Whether it asks for the password (True) or refuses us (False); None: its first words are not complete.
+    """Whether the other end asks for the password (True) or refuses us (False); None: its greeting is not complete.
 
-    `heard` is all that it has said. StrangerError as soon as that can be no FreeSWITCH's.
+    `heard` is all that has come so far. Raises StrangerError as soon as it cannot be FreeSWITCH's greeting.
     """
     if heard == _HELLO:
         return True

@@ -18,9 +18,9 @@ from gevent.event import Event
 from fsacd.esl.codec import MAX_EVENT_BYTES, Message
 from fsacd.esl.settings import Counters
 
-# Too short for a timer to tell, yet a timer: sleep(0) would run fifty callbacks before the loop looks at the others.
+# As short as a timer can be, but a timer: sleep(0) would run fifty callbacks before the loop looks at other events.
 YIELD_S: Final = 1e-6
-# So many bytes of events, as they came, wait at most; one of the largest may come on top.
+# The most bytes of events that wait, as they came; one event of the largest size may exceed it.
 INBOX_BYTES: Final = MAX_EVENT_BYTES
 
 
@@ -59,7 +59,7 @@ class Inbox:
 
     @property
     def held_bytes(self) -> int:
-        """How many bytes the events were that wait."""
+        """The bytes of the waiting events, as they came."""
         return self._bytes
 
     def put(self, message: Message) -> None:
@@ -74,7 +74,7 @@ class Inbox:
         self._room.clear()
         if self._room.wait(self._slice_s):
             return
-        # Making room within one slice is how a burst is read; only from here on somebody is slow.
+        # During a burst the handler makes room within one slice; only longer than that is slow.
         self._counters.inbox_stalls += 1
         if not self._room.wait(self._stall_s):
             raise InboxStalledError(

@@ -1,4 +1,4 @@
-"""The link to one switch: always there, connected or not. It connects by itself, for ever, and says how it stands."""
+"""The link to one switch: it connects and reconnects by itself, for ever, and reports its state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fsacd.runtime import watched
 __all__ = ["Connecting", "Down", "LinkSettings", "LinkState", "LinkStats", "SwitchLink", "Up"]
 
 _STOP_S = 3.0
-# A life of the link that lasted so long was none of a switch that fails again and again.
+# After a life of this length the switch does not count as one that fails again and again.
 _LASTING_S = 5.0
 
 
@@ -59,7 +59,7 @@ class SwitchLink:
         self._stopping = Event()
         self._session: Session | None = None
         self._supervisor: gevent.Greenlet | None = None
-        # The switch process that we knew last; another one means that it has restarted.
+        # The switch process that we knew last; another core_uuid means that the switch has restarted.
         self._core_uuid: str | None = None
         # Something was said on the last connection that no FreeSWITCH says.
         self._distrusts = False
@@ -82,7 +82,7 @@ class SwitchLink:
             supervisor.kill(timeout=_STOP_S)
 
     def renew(self, reason: str) -> None:
-        """End this life of the link: what it has not told by now it never tells. The next one begins by itself."""
+        """End this life of the link, with the events that it has not handed on yet. The next life begins by itself."""
         if self._session is not None:
             self._session.give_up(reason)
 
@@ -156,13 +156,13 @@ class SwitchLink:
             self._stopping.wait(max(backoff.next_ms(), least_ms) / 1000)
 
     def _live_once(self) -> str:
-        """One attempt and, if it succeeds, one life; the reason of its end."""
+        """Make one attempt to connect and, if it succeeds, live one life; returns the reason of its end."""
         session = Session(self.name, self._settings, self._counters, self._on_event, self._busy)
         self._session = session
         try:
             if self._distrusts:
-                # Whoever spoke nonsense last is told the password only when it has greeted as FreeSWITCH does, and then
-                # kept quiet until it was asked.
+                # After nonsense, the other end is told the password only when it has greeted as FreeSWITCH does and has
+                # then kept quiet.
                 session.look()
                 self._distrusts = False
             session.open(*self._subscription)

@@ -1,4 +1,4 @@
-"""What has become of the legs that the engine knows, and nobody has told it."""
+"""Finds out what has become of the legs that the engine knows, when the events of it were missed."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ from fsacd.esl.differences import (
 )
 from fsacd.esl.wire import Wire, is_offer
 
-# Nothing that we do bridges the caller of such a call, or has.
+# In these states of a call, fsacd has not ordered a bridge for its caller.
 _UNBRIDGED = ("waiting", "offered")
 
 
 _LAST_PARTNER = "variable_last_bridge_to"
 
 
-# Somebody has parked it (uuid_park): it hears nothing, and waits for whoever comes for it.
+# Somebody has parked the leg (uuid_park): its caller hears nothing, and waits until somebody picks them up.
 _PARK = "CS_PARK"
 
 
@@ -69,7 +69,7 @@ def findings(
     *,
     silent: bool = False,
 ) -> Iterator[Finding]:
-    """What nobody has told the engine of the legs that it knows on this switch, in the order in which to tell it.
+    """What the engine has missed of the legs that it knows on this switch, in the order in which to tell it.
 
     Blocks for as long as `ask` does, two or three questions for each leg that has ended or may have moved on. A caller
     who waits in the list as in the engine is not asked for: without us nobody bridges them. `returned` reads the leg of
@@ -90,7 +90,7 @@ def findings(
             channel = Message(Kind.EVENT, dump(leg, ask))
             if call.state == "talking":
                 yield from _broken(leg, channel, returned)
-                if not away.restarted:  # else the switch may just be about to make the bridge anew
+                if not away.restarted:  # after a crash the switch may be about to make the bridge anew
                     yield from _unbridged(leg, channel, talking.get(call.call_id), ask)
             else:
                 moved = list(_moved_on(call, leg, channel, connecting, talk, ask))
@@ -107,9 +107,10 @@ def findings(
 
 
 def unheard(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask) -> Iterator[Finding]:
-    """Orders of which nothing was heard before the link broke, and of which there is no leg: they may be lost with it.
+    """Orders to ring that may be lost: the link broke before anything was heard of them, and they have no leg.
 
-    Their callers would wait for phones that perhaps never ring, while later ones are served. Blocks as `missed` does.
+    Their callers would wait for phones that perhaps never ring, while later callers are served. Blocks as `missed`
+    does.
     """
     for offer in snapshot.offers:
         if offer.switch != switch or offer.state != "ringing" or not may_be_in_the_making(offer, snapshot.now_ms):
@@ -121,11 +122,11 @@ def unheard(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask) 
 def mistaken(
     snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask, talk: Talk | None
 ) -> Iterator[Finding]:
-    """Offers to one agent that have, by its name, a leg to another one: none of theirs is there.
+    """Offers to one agent under whose leg's name another agent's leg exists: the offer's own leg does not.
 
-    Only a journal of 0.1.0 that ends with a crash has such: replayed by newer rules, the same attempt for the same call
-    may go to somebody else, and the names of then differ from those of now in the last digit alone, like the names of
-    one offer's legs. Whoever took that leg for theirs would end another agent's talk.
+    Only a journal of 0.1.0 that ends with a crash leads to such offers. Replayed by newer rules, the same attempt for
+    the same call may go to another agent. The names of 0.1.0 differ from today's in the last digit alone, like the
+    names of one offer's legs. If the leg were taken for the offer's, another agent's talk would be ended.
     """
     for offer in snapshot.offers:
         if offer.switch != switch or offer.offer_id in rows:
@@ -176,22 +177,22 @@ def _end_of(call: CallView, away: Absence, *, replaced: bool) -> Event:
     if away.restarted:
         return CallLost(call.call_id, "switch_restarted")
     if away.lease_ended and call.state != "talking":
-        return CallLost(call.call_id, ENDED_UNSEEN)  # perhaps by the fallback: nobody knows
+        return CallLost(call.call_id, ENDED_UNSEEN)  # the fallback may have ended the call: nobody knows
     return CallerGone(call.call_id, ENDED_UNSEEN, leg=call.leg, found=True)
 
 
 def may_be_in_the_making(offer: OfferView, now_ms: int) -> bool:
     """Whether the switch may have accepted the order for this leg, and not have made it yet.
 
-    It makes legs on threads of their own, and a busy one takes seconds; to it there is no such leg until then. An
-    agent taken for free meanwhile would be rung twice.
+    The switch makes legs on threads of their own, and a busy switch takes seconds; until then it says that there is no
+    such leg. An agent who counts as free meanwhile would be rung twice.
     """
     return not offer.heard_of and offer.state in ("ringing", "ending") and now_ms - offer.started_ms < MAKING_MS
 
 
 def _end_of_offer(offer: OfferView, away: Absence) -> Event:
     if away.restarted and offer.state != "talking":
-        return OfferEnded(offer.offer_id, OfferEnd.NOT_SENT, "switch_restarted")  # nobody is to blame
+        return OfferEnded(offer.offer_id, OfferEnd.NOT_SENT, "switch_restarted")  # the crash, not the agent
     return OfferEnded(offer.offer_id, OfferEnd.HUNG_UP, "switch_restarted" if away.restarted else ENDED_UNSEEN)
 
 
@@ -207,7 +208,7 @@ def _left_by_crash(offer: OfferView, calls: Iterable[CallView], ask: Ask) -> Eve
 
 
 def _is_in_doubt(call: CallView, row: Row | None) -> bool:
-    """Whether the list leaves it open what has become of this call's leg."""
+    """Whether the list does not tell what has become of this call's leg."""
     if call.state == "talking":
         return row is None or row.get("application") != "uuid_bridge"
     if call.state == "connecting" or row is None:
@@ -216,7 +217,10 @@ def _is_in_doubt(call: CallView, row: Row | None) -> bool:
 
 
 def _perhaps_answered(offer: OfferView, rows: Mapping[str, Row]) -> list[str]:
-    """The legs of a ringing offer that the list does not show to ring; of several, those alone that it shows."""
+    """The legs of a ringing offer that may be answered: the list does not show them as ringing.
+
+    Of several legs, only those that the list shows at all.
+    """
     legs = offer.live_legs
     listed = legs if len(legs) == 1 else [leg for leg in legs if leg in rows]
     return [leg for leg in listed if _seems_answered(rows.get(leg))]
@@ -227,7 +231,7 @@ def _seems_answered(row: Row | None) -> bool:
 
 
 def _broken(leg: str, channel: Message, returned: Returned) -> Iterator[Finding]:
-    """A talk whose caller is back in the music: their side is over. Where else they may be does not concern us."""
+    """A talk whose caller is back in the music, and so has left the talk. No other place of the caller matters here."""
     if channel.get("Unique-ID") != leg or channel.get(PARTNER) or channel.get("Answer-State") == "hangup":
         return
     if in_music(channel):
@@ -235,7 +239,7 @@ def _broken(leg: str, channel: Message, returned: Returned) -> Iterator[Finding]
 
 
 def _unbridged(leg: str, channel: Message, offer: str | None, ask: Ask) -> Iterator[Finding]:
-    """A talk of which a crash of the switch has brought back the legs, but not the bridge, which was too young."""
+    """A talk whose legs the switch has recovered after a crash, but not their bridge, which was too young."""
     alone = channel.get("Unique-ID") == leg and not channel.get(PARTNER) and channel.get("Answer-State") != "hangup"
     if offer is None or not alone or channel.get("variable_fsacd_recovered") != "true":
         return
@@ -248,26 +252,27 @@ def _moved_on(
     call: CallView, leg: str, channel: Message, connecting: Collection[str], talk: Talk | None, ask: Ask
 ) -> Iterator[Finding]:
     if channel.get("Unique-ID") != leg:
-        return  # no answer: what we know of the call is the best there is
+        return  # no answer: the call stays as the engine knows it
     partner = channel.get(PARTNER, "")
     if not partner and channel.get(_LAST_PARTNER) in connecting and channel.get("Caller-Context") != CONTEXT:
-        # They have talked meanwhile, and it is over: what became of the caller is no end of one who waits.
+        # They have talked meanwhile, and the talk is over: the call must not end as that of a caller who waits.
         yield Finding(Difference.BRIDGE_UNHEARD, leg, OfferConnected(channel.get(_LAST_PARTNER)))
     elif partner in connecting:
         yield Finding(Difference.BRIDGE_UNHEARD, leg, OfferConnected(partner))
     elif (found := talk_of(leg, channel, talk, ask)) is not None and found.call.call_id == call.call_id:
         yield Finding(Difference.UNKNOWN_TALK, leg, found)
     elif channel.get("variable_fsacd_call") != call.call_id or channel.get("variable_fsacd_over") == "true":
-        # Another call is on the leg, or it is over by the fallback.
+        # The leg carries another call, or the dialplan's fallback has ended this one.
         into = channel.get("variable_fsacd_queue") if channel.get("variable_fsacd_over") != "true" else ""
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLeft(call.call_id, found=True, into=into[:LONGEST_TEXT]))
     elif partner and has_ended(partner, ask):
-        # The switch sends the caller back without us. Not after a crash: it may have brought back a talk of before it,
-        # and with one leg alone no bridge ends. The caller has kept their place, and hears nothing.
+        # The switch sends the caller back without us, except after a crash: it may have recovered one leg of a talk,
+        # and then no bridge ends. The caller has kept their place, and hears nothing.
         if is_recovered(channel):
             yield Finding(Difference.CALLER_IN_LIMBO, leg, remedy=into_music(leg))
     elif is_offer(partner):
-        # They talk with an agent, and it is no talk that we know. After it they must not come back to wait for nobody.
+        # They talk with an agent in a talk that we do not know. After it they must not come back into a queue without a
+        # call.
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLost(call.call_id, Elsewhere.TALKS_UNSEEN), disarmed(leg))
     elif call.leg is not None and (taken := _taken(call.leg, channel)) is not None:
         yield Finding(Difference.CALL_ELSEWHERE, leg, taken)
@@ -287,7 +292,7 @@ def _taken(leg: Leg, channel: Message) -> CallerTaken | None:
 
 
 def _answered(offer: OfferView, leg: str, ask: Ask) -> Iterator[Finding]:
-    # A leg that is answered and not parked yet would lose the bridge. Its parking is an event, and we listen already.
+    # A leg that is answered but not parked yet would lose the bridge. Its parking will come as an event.
     channel = dump(leg, ask)
     parked = channel.get("Answer-State") == "answered" and channel.get("variable_current_application") == "park"
     if parked and not channel.get(PARTNER):
@@ -296,7 +301,7 @@ def _answered(offer: OfferView, leg: str, ask: Ask) -> Iterator[Finding]:
 
 
 def _stuck(call: CallView, leg: str, channel: Message) -> Iterator[Finding]:
-    """A caller whose leg waits for ever for a bridge of somebody else: the other leg went while it was made."""
+    """A caller whose leg waits for ever for another party's bridge: the other leg ended while the bridge was made."""
     if call.state in _UNBRIDGED and channel.get("Unique-ID") == leg and channel.get("Channel-State") in BETWEEN:
         yield Finding(Difference.CALLER_IN_LIMBO, leg, remedy=into_music(leg))
 
@@ -312,7 +317,7 @@ def in_limbo(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> Iterat
 
 
 def unchanged(found: Iterable[Finding], before: Snapshot, now: Snapshot, switch: str) -> list[Finding]:
-    """Those of whose legs the engine has learned nothing while the switch was asked; what it knows is newer."""
+    """The findings about legs of which the engine learned nothing while the switch was asked: else it knows better."""
     then, since = _states(before, switch), _states(now, switch)
     return [finding for finding in found if then.get(finding.leg) == since.get(finding.leg)]
 

@@ -1,4 +1,4 @@
-"""The engine's commands as words for the switch. Pure."""
+"""Turns the engine's commands into commands for the switch. Pure."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from fsacd.esl.wire import Wire
 _OVER = {"fsacd_over": "true"}
 
 
-# What takes back `_talking`, as `fsacd_arm` has it.
+# Undoes `_talking`: the values that the dialplan's `fsacd_arm` sets.
 _WAITING = {"transfer_after_bridge": "fsacd_back:XML:fsacd", "hangup_after_bridge": "true", "fsacd_over": "false"}
 
 
-# What `fsacd_arm` sets. A leg that leaves the queue must lose it: still armed, it would come back to the music after
-# any bridge that the operator's dialplan makes for it, and be sent there again, and again.
+# Undoes `fsacd_arm` for a leg that leaves the queue. A leg that is still armed would come back to the music after any
+# bridge that the operator's dialplan makes for it, again and again.
 _DISARM = {
     "transfer_after_bridge": "",
     "hangup_after_bridge": "",
@@ -48,11 +48,11 @@ _DISARM = {
 
 
 def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
-    """The command for the switch, in one step or several; what matters is what becomes of the last.
+    """The command for the switch, in one step or several; the outcome of the last step is the command's.
 
     `uptime_ms` is the switch's uptime now.
 
-    Raises encoder.EncodeError for what has no safe way into a command.
+    Raises encoder.EncodeError for an argument that cannot stand safely in a command.
     """
     match command:
         case RingAgent():
@@ -83,12 +83,12 @@ def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
             assert_never(command)
 
 
-# A queue of another name stands on the leg by `NoteCall` alone; here it would end the list of variables.
+# A queue with any other name is noted on the leg by `NoteCall` alone; here its name would break the list of variables.
 _PLAIN = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 
 
 def _callers(call: TakeIn, uptime_ms: int) -> dict[str, str]:
-    """The variables by which a leg is the call's. A bridge of its own that never came to be is none of the call's."""
+    """The variables that make a leg the call's; they clear the mark of a bridge that was ordered but never made."""
     queue = {"fsacd_queue": call.queue} if _PLAIN.fullmatch(call.queue) else {}
     queued_at = str(max(0, uptime_ms - call.age_ms) % (1 << 32))
     return {"fsacd_leg": "caller", "fsacd_call": call.call_id, "fsacd_queued_at": queued_at, "bridge_uuid": "", **queue}

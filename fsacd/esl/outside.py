@@ -1,6 +1,6 @@
-"""Agents' calls that are not ours, seen on one switch: told to the engine from a leg's first moment to its end.
+"""Agents' outside calls (which fsacd did not connect) on one switch, told to the engine from a leg's start to its end.
 
-A leg that is missed here rings an agent who talks already; one that is kept after its end keeps the agent from work. So
+If a leg is missed here, an agent is rung who talks already. If a leg is kept after its end, its agent gets no calls. So
 each leg that a lost event could have hidden is asked for, after a reconnect and whenever engine and switch are
 compared.
 """
@@ -23,22 +23,22 @@ from fsacd.esl.wire import Outcome
 
 log = structlog.get_logger(__name__)
 
-# What is needed beyond the events of the calls: a leg's beginning (its end is among those), of every outgoing leg and
-# of every incoming one whose caller is a user of the directory.
+# The events needed beyond those of the calls: the creation of every outgoing leg, and of every incoming one whose
+# caller is a user of the directory. Their ends are among the calls' events.
 EVENTS = ("CHANNEL_CREATE",)
 FILTERS = (("Call-Direction", "outbound"), ("variable_user_name", "/^./"), ("variable_verto_user", "/^./"))
 
-# Legs at agents' phones at once; beyond, a leg is not looked at and its agent not protected.
+# The most legs at agents' phones at once; a further leg is ignored, and its agent is not protected from a ring.
 _MOST_LEGS = 50_000
 # A leg's name is a UUID, or the Call-ID that a phone has chosen.
 _LONGEST_NAME = 256
-# Legs that one sweep asks for in detail, those first that look like an agent's.
+# How many legs one sweep asks for in detail, beginning with those that look like an agent's.
 _MOST_ASKED = 1_000
 
 
 @dataclass(slots=True)
 class _Open:
-    """A leg at an agent's phone. `rung_for`: whom we ring on it, for whom it is no outside call."""
+    """A leg at an agent's phone. `rung_for`: the agent whom we ring on it; to them it is no outside call."""
 
     phone: Phone
     rung_for: str
@@ -60,11 +60,11 @@ class OutsideCalls:
         self._is_offer = is_offer
         self._open: dict[str, _Open] = {}
         self._full = False
-        # Ends that were heard while a sweep runs: what the sweep was told of these legs is out of date.
+        # Legs whose end was heard while a sweep runs: the sweep's answers about them are out of date.
         self._ended: set[str] | None = None
         # Legs that a sweep has asked for and found to be at no agent's phone: the next one need not ask again.
         self._no_agents: set[str] = set()
-        # Legs of which only the engine knows: it was told by a daemon before this one.
+        # Legs that only the engine knows, from the daemon before this one.
         self._remembered: dict[str, set[str]] = {}
         # Legs that cannot be asked for, and that the last list did not show.
         self._unlisted: set[str] = set()
@@ -75,7 +75,7 @@ class OutsideCalls:
         phones.watch(self.reconsider)
 
     def remember(self, legs: Iterable[tuple[str, Leg]]) -> None:
-        """What the engine was told before we came: (agent, leg). The next sweep finds out what is left of it."""
+        """Take the (agent, leg) pairs that the daemon before this one told the engine. The next sweep checks them."""
         for agent_id, leg in legs:
             self._remembered.setdefault(leg.uuid, set()).add(agent_id)
 
@@ -83,7 +83,7 @@ class OutsideCalls:
         """Take a channel's event."""
         leg = message.get("Unique-ID")
         if len(leg) > _LONGEST_NAME:
-            return  # a phone may have chosen it; we keep many, and no command could carry it
+            return  # a phone may have chosen this name; many names are kept, and no command could carry this one
         if message.name == "CHANNEL_HANGUP" or message.get("Answer-State") == "hangup":
             # A leg that is killed at birth tells of its end first and of its beginning afterwards.
             self._end(leg)
@@ -95,7 +95,7 @@ class OutsideCalls:
         return is_recovered(message) and is_leg_of(leg, message.get("variable_fsacd_offer")) and not self._is_offer(leg)
 
     def reconsider(self) -> None:
-        """Agents have moved to other phones: tell whose calls the open ones are now."""
+        """Agents have moved to other phones: tell the engine whose outside calls the open legs are now."""
         self._no_agents.clear()
         for leg in list(self._open):
             self._tell(leg)
@@ -188,13 +188,13 @@ class OutsideCalls:
                 self._end(leg)
 
     def _verify_remembered(self, ask: differences.Ask) -> None:
-        """Those that are at no agent's phone as far as we see: gone, or for whom they were moved away."""
+        """End the remembered legs that are gone, or that are at no agent's phone any more."""
         for leg in list(self._remembered):
             if leg in self._no_agents or differences.has_ended(leg, ask):
                 self._end(leg)
 
     def _verify_by_list(self, rows: Mapping[str, differences.Row]) -> None:
-        """Those that cannot be asked for: the list lags, but what two of them do not show is over."""
+        """End the legs that cannot be asked for and that two lists in a row do not show: one list alone may lag."""
         known = (*self._open, *self._remembered)
         unlisted = {leg for leg in known if leg not in rows and not differences.can_be_asked_for(leg)}
         for leg in unlisted & self._unlisted:
@@ -202,7 +202,7 @@ class OutsideCalls:
         self._unlisted = unlisted
 
     def _may_be_an_agents(self, row: dict[str, Any]) -> bool:
-        # An incoming leg is listed with what it says about itself: good enough for a guess at whom to ask first.
+        # The list has an incoming leg's own claims about itself: good enough to choose which legs to ask for first.
         name = str(row.get("name", "")).rpartition("/")[2]
         presence = str(row.get("presence_id", ""))
         words = (name, name.partition("@")[0], presence.partition("@")[0], str(row.get("cid_num", "")))

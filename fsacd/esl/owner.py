@@ -17,7 +17,7 @@ from typing import Final
 ANY: Final = "any"
 _LISTENS: Final = "0A"
 _STATE_AT, _OWNER_AT = 3, 7
-# The kernel writes those who listen first; what comes after so many lines are connections.
+# The kernel writes the listening sockets first; after so many lines only connections follow.
 _MOST_LINES: Final = 10_000
 _WHOLE_USERS: Final = ["0", "0", "4294967295"]
 
@@ -49,7 +49,7 @@ def _sees_users(proc: Path) -> bool:
 
 
 def _listeners(host: str, port: int, proc: Path) -> set[int]:
-    """Who listens where a connection to this address arrives. Of several that share a port the kernel takes any."""
+    """The users whose sockets listen at this address. Of several that share a port the kernel takes any."""
     version = ip_address(host).version
     found: set[int] = set()
     # One that listens on all IPv6 addresses is reached by IPv4, too.
@@ -65,7 +65,7 @@ def _listeners(host: str, port: int, proc: Path) -> set[int]:
                     if words[_STATE_AT] == _LISTENS and int(at, 16) == port and address in addresses:
                         found.add(int(words[_OWNER_AT]))
         except (OSError, ValueError, IndexError):
-            continue  # it is hidden, or written in another way than we know
+            continue  # the list is hidden, or has another format than we know
     return found
 
 
@@ -79,7 +79,7 @@ def _forms(host: str, version: int) -> Collection[str]:
 
 
 def _words(packed: bytes) -> str:
-    """Each four bytes as one number of this machine's."""
+    """Each four bytes as one number in this machine's byte order, in hex."""
     words = (packed[at : at + 4] for at in range(0, len(packed), 4))
     return "".join(f"{int.from_bytes(word, 'little' if _LITTLE else 'big'):08X}" for word in words)
 

@@ -1,7 +1,8 @@
 """Whose phone is it? What FreeSWITCH vouches for about a leg's far end, and the agents who sit there now.
 
-Believed is what the switch itself has established: the user of the directory who authenticated (an incoming leg), the
-user or the address that was dialled (an outgoing one). What a call says about itself, its caller id above all, is not.
+Only what the switch itself has established is believed: the user of the directory who authenticated (an incoming leg),
+the user or the address that was dialled (an outgoing leg). A call's own claims, its caller id above all, are not
+believed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from fsacd.core.events import AgentLoggedIn, Event
 from fsacd.errors import FsacdError
 from fsacd.esl.codec import Message
 
-# More agents than this at one contact share no phone: it is the way to all of theirs.
+# A contact of more agents than this is no shared phone but a route (a trunk, say) to all their phones.
 _SHARED = 8
 _BRACKETED = re.compile(r"<([^>]*)>")
 _SCHEME = re.compile(r"^sips?:", re.IGNORECASE)
@@ -26,7 +27,7 @@ _SCHEME = re.compile(r"^sips?:", re.IGNORECASE)
 class Phone:
     """The far end of a leg: a user of the directory, an address that was dialled, or both; never nothing.
 
-    `domain` is the user's, `home` the switch's own, in which users are whose domain nothing says; empty: not known.
+    `domain` is the user's domain, `home` the switch's own, to which a user without a domain belongs; empty: not known.
     """
 
     user: str = ""
@@ -36,7 +37,7 @@ class Phone:
 
 
 def far_end(leg: Message, home: str = "") -> Phone | None:
-    """The phone at the far end of this leg; None for a loopback, and where nobody vouches."""
+    """The phone at the far end of this leg; None for a loopback, and if the switch has established nothing."""
     if leg.get("Call-Direction") == "inbound":
         return _who_calls(leg, home)
     user, domain = _called(leg)
@@ -45,7 +46,7 @@ def far_end(leg: Message, home: str = "") -> Phone | None:
 
 
 def rung_for(leg: Message) -> str:
-    """The agent for whom we ring this phone, on the leg that we made or on one behind it; the empty text for nobody."""
+    """The agent for whom we ring this phone, on the leg that we made or on one behind it; empty if we ring nobody."""
     # An incoming leg has this variable when a feature code was dialled there.
     return leg.get("variable_fsacd_agent") if leg.get("Call-Direction") == "outbound" else ""
 
@@ -53,7 +54,7 @@ def rung_for(leg: Message) -> str:
 def _who_calls(leg: Message, home: str) -> Phone | None:
     if leg.get("Channel-Name").startswith("loopback/"):
         return None
-    # Set from the directory: for the user whose password was right, or whose address the operator's list names.
+    # Set from the directory, for a user who gave the right password, or whose address is on the operator's list (ACL).
     user, domain = leg.get("variable_user_name"), leg.get("variable_domain_name")
     if not user:
         user, _, domain = leg.get("variable_verto_user").partition("@")
@@ -92,7 +93,7 @@ def phones_of(contact: str) -> tuple[Phone, ...]:
 
 
 def phone_of(endpoint: str) -> Phone:
-    """The phone that an endpoint leads to. It may be nowhere to be recognised: an empty phone."""
+    """The phone that an endpoint leads to; an empty phone if no leg could be recognised as it."""
     kind, _, rest = endpoint.partition("/")
     match kind:
         case "user" | "verto.rtc":
@@ -123,15 +124,15 @@ class Phones:
         self._moved: dict[str, str] = {}
         self._owners: dict[str, list[str]] = {}
         self._domains: dict[str, str] = {}
-        # Who is there, by user and domain; a phone that is known stands here also while nobody is. The empty text is
-        # the domain of users of whom it is not known: the switch's own.
+        # The agents at each phone, by user and domain; a known phone stays here while no agent is at it. The empty
+        # domain stands for the switch's own.
         self._users: dict[str, dict[str, set[str]]] = {}
         self._addresses: dict[str, set[str]] = {}
         self._lasting: set[_Name] = set()
         self._listeners: list[Callable[[], object]] = []
 
     def watch(self, listener: Callable[[], object]) -> None:
-        """Who is told when anybody has moved. Must neither block nor yield."""
+        """Call `listener` whenever an agent has moved to another phone. It must neither block nor yield."""
         self._listeners.append(listener)
 
     def configure(self, contacts: Mapping[str, str], domains: Mapping[str, str] | None = None) -> None:
@@ -159,18 +160,18 @@ class Phones:
         return there.union(*self._of_user(phone))
 
     def knows(self, phone: Phone) -> bool:
-        """Whether it is, or may become, an agent's."""
+        """Whether the phone is, or may become, an agent's."""
         return phone.address in self._addresses or any(True for _ in self._of_user(phone))
 
     def _of_user(self, phone: Phone) -> Iterator[set[str]]:
-        """Who is at the phones of this user; of every domain, where nobody says of which one the user is."""
+        """The agents at the phones of this user; in every domain, if the user's is not known."""
         for domain, agents in self._users.get(phone.user, {}).items():
             expected = domain or phone.home
             if not (phone.domain and expected) or expected == phone.domain:
                 yield agents
 
     def knows_name(self, name: str) -> bool:
-        """Whether a phone is called so, as user or as address."""
+        """Whether a phone has this name, as user or as address."""
         return name in self._users or name in self._addresses
 
     @contextmanager
@@ -188,7 +189,7 @@ class Phones:
             raise
 
     def sit(self, contacts: Mapping[str, str]) -> None:
-        """Where agents sit who have logged in before we came; those who are not configured are passed over."""
+        """Take where agents sit who logged in before this daemon started; agents who are not configured are ignored."""
         for agent_id, contact in contacts.items():
             if contact != self._own.get(agent_id, contact):
                 self._move(agent_id, contact)
@@ -214,7 +215,7 @@ class Phones:
             self._place(name).add(agent_id)
 
     def _leave(self, agent_id: str) -> None:
-        """The agent is not there any more; a phone that is nobody's own is not known any more when nobody is."""
+        """The agent has left this phone; a phone that is no agent's own is forgotten when the last agent leaves."""
         for name in self._names(agent_id, self._contact(agent_id)):
             place = self._place(name)
             place.discard(agent_id)
@@ -237,7 +238,7 @@ class Phones:
                 del self._users[user]
 
     def _names(self, agent_id: str, contact: str) -> Iterator[_Name]:
-        """Under which names the phones of this contact are known; those who own it lend it their users."""
+        """The names under which the phones of this contact are known, the users of the agents who own it included."""
         phones = phones_of(contact)
         owners = self._owners.get(contact, [])
         users = {(phone.user, phone.domain) for phone in phones}

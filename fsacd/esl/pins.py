@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-# Four digits are soon tried through. So a few wrong PINs lock for a while, and each further lock lasts twice as long as
-# the one before, up to a day: ten thousand PINs, five by five, take years.
+# All PINs of four digits are soon tried. So a few wrong PINs lock for a while, and each further lock lasts twice as
+# long as the one before, up to a day: to try ten thousand PINs, five at a time, takes years.
 FIRST_LOCK_MS = 300_000
 LONGEST_LOCK_MS = 86_400_000
-# After so long without a wrong PIN and without a lock, what was is forgotten.
+# After this time without a wrong PIN and without a lock, the earlier wrong PINs are forgotten.
 _FORGOTTEN_MS = 86_400_000
 _REMEMBERED = 10_000
 
@@ -25,7 +25,7 @@ class _Tried:
 
 
 class WrongPins:
-    """How many wrong PINs came, by phone or by agent. A right one in between does not make them undone."""
+    """How many wrong PINs came, by phone or by agent. A right PIN in between does not reset the count."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -33,11 +33,11 @@ class WrongPins:
         self._locked: dict[str, int] = {}  # until when
 
     def locked_ms(self, whose: str, now_ms: int) -> int:
-        """For how long from now no PIN is taken; 0: it is."""
+        """For how many ms from now no PIN is taken; 0: PINs are taken."""
         return max(0, self._known(whose, now_ms).until_ms - now_ms)
 
     def one_more(self, whose: str, now_ms: int) -> int:
-        """A wrong PIN. For how long none is taken from now on; 0: the next one is."""
+        """Count a wrong PIN. Returns for how many ms no PIN is taken from now on; 0: the next PIN is taken."""
         tried = self._known(whose, now_ms)
         wrong, locks, until_ms = tried.wrong + 1, tried.locks, tried.until_ms
         if wrong >= self._limit:
@@ -63,7 +63,7 @@ class WrongPins:
         return tried if now_ms - max(tried.at_ms, tried.until_ms) < _FORGOTTEN_MS else _Tried()
 
     def _forget_one(self) -> None:
-        """The one whose last wrong PIN is longest ago, of those that are not locked if there is one among the first."""
+        """Forget the entry whose last wrong PIN is longest ago, one without a lock if there is one among the first."""
         first = next(iter(self._tried))
         whose = next((whose for whose in list(self._tried)[:100] if whose not in self._locked), first)
         del self._tried[whose]

@@ -1,4 +1,4 @@
-"""Asking the switch many things at once: questions are pipelined, and what was answered is remembered for one look."""
+"""Asks the switch many questions at once: they are pipelined, and the answers are remembered for one round."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from fsacd.esl.wire import Outcome, Reply, Wire
 Ask = Callable[[Wire], Reply]
 Submit = Callable[[Wire, Callable[[Reply], object], float], None]
 
-# On their way at once; the switch's answers about a leg are some ten kilobytes each.
+# The most questions on their way at once; an answer about a leg has some ten kilobytes.
 _WINDOW: Final = 64
-# All answers to what is asked at once, and all that one look remembers, hold so much together; beyond, a question is
-# not asked, or not answered as far as whoever asked is concerned. One leg's answer has some ten kilobytes.
+# The most text in the answers to one batch of questions, or that one round remembers. Beyond it a question is not
+# asked, or its answer is replaced by a refusal. One leg's answer has some ten kilobytes.
 MOST_TEXT: Final = 2 * MAX_REPLY_BYTES
 _TOO_MUCH: Final = Reply(Outcome.NOT_SENT, "FreeSWITCH said too much already")
 
 
 class Pipeline:
-    """Asks by `submit` (as SwitchLink's); waits `limit_s` for an answer at most. Blocks the greenlet, nobody else."""
+    """Asks by `submit` (as SwitchLink's); waits at most `limit_s` for an answer. Blocks only the calling greenlet."""
 
     def __init__(self, submit: Submit, limit_s: float) -> None:
         self._submit = submit
@@ -35,9 +35,9 @@ class Pipeline:
         return self.all((wire,))[0]
 
     def all(self, wires: Sequence[Wire], limit_s: float | None = None, most_text: int = MOST_TEXT) -> list[Reply]:
-        """Many, in order, in `limit_s` at most, and `most_text` characters of answers.
+        """Ask many questions, in order, in at most `limit_s`, for at most `most_text` characters of answers.
 
-        Those for which the time or the room does not suffice are answered by NOT_SENT.
+        A question for which the time or the room does not suffice is answered by NOT_SENT.
         """
         limit_s = self._limit_s if limit_s is None else min(limit_s, self._limit_s)
         replies = [Reply(Outcome.NOT_SENT, "there was no time to ask")] * len(wires)
@@ -45,7 +45,7 @@ class Pipeline:
 
         def on_reply(index: int, reply: Reply) -> None:
             room[0] -= len(reply.text)
-            # Without the message: its text is all that is read here.
+            # The message is dropped, to save memory: only the text is read here.
             replies[index] = Reply(reply.outcome, reply.text) if room[0] >= 0 else _TOO_MUCH
             waiting[0] -= 1
             answered.set()
@@ -78,10 +78,10 @@ class Pipeline:
 
 
 class Round:
-    """One look at the switch: each question is asked once, and answered from memory after that.
+    """One round of questions to the switch: each is asked once, and answered from memory after that.
 
     After `limit_s`, or `most_text` characters of answers, nothing more is asked: a switch that is slow, or says too
-    much, leaves questions open, it does not hold us up.
+    much, leaves questions open, but does not hold the daemon up.
     """
 
     def __init__(self, asker: Pipeline, limit_s: float, most_text: int = MOST_TEXT) -> None:
@@ -99,7 +99,7 @@ class Round:
         return known
 
     def ahead(self, wires: Iterable[Wire]) -> None:
-        """Ask at once what will be asked one by one."""
+        """Ask these questions at once; the later single questions are answered from memory."""
         asked = [wire for wire in wires if wire.data not in self._replies]
         for wire, reply in zip(asked, self._pipeline.all(asked, self._left_s(), self._room), strict=True):
             self._keep(wire, reply)

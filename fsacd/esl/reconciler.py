@@ -1,4 +1,4 @@
-"""Engine and switch, compared: what was missed is told, what differs is repaired."""
+"""Compares engine and switch: the engine is told what it has missed, and what differs is repaired."""
 
 from __future__ import annotations
 
@@ -30,23 +30,26 @@ log = structlog.get_logger(__name__)
 # The switch's list of legs may show one this late: then it is read once more.
 LIST_LAG_S: Final = 1.0
 _ANSWER_S: Final = 5.0
-# All of it together, when a link has come up. What a slow switch leaves open is found by the comparing that follows,
-# and callers announce themselves.
+# The time for all of catching up, when a link has come up. What a slow switch leaves open is found by the comparing
+# that follows, and callers announce themselves.
 _CATCH_UP_S: Final = 2.0
 _MOST_STRANGERS: Final = 5_000
-# A look at a switch that another daemon serves, or that has just become ours: the fence is not renewed meanwhile.
+# The time for a look at a switch that another daemon serves, or that this one has just taken: no renewal of the fence
+# can be sent meanwhile.
 _LOOK_ON_S: Final = 1.0
 _OVER: Final = (Difference.CALL_WITHOUT_LEG, Difference.BRIDGE_UNHEARD)
 _RECOVERY_LOOK_S: Final = 0.2
-# However many legs the switch goes on bringing back: those who are back already want to be served.
+# The longest wait, however many legs the switch goes on recovering: the recovered callers want to be served.
 _LONGEST_RECOVERY_S: Final = 60.0
 _PHONES_TOLD_S: Final = 0.05
 
 
 class Reconciler:
-    """Compares the engine with one switch. `clock` is the switch's now; `is_ours` says whether to act on what is found.
+    """Compares the engine with one switch.
 
-    `on_repair` is told the kind of everything that had to be repaired.
+    `clock` is the switch's clock; `is_ours` says whether to act on the findings.
+
+    `on_repair` is told the kind of each difference that was repaired.
     """
 
     def __init__(
@@ -84,7 +87,7 @@ class Reconciler:
         look = Round(self._pipeline, _CATCH_UP_S)
         rows = differences.channels(look)
         if rows is None:
-            return  # the link is about to be taken for dead; if not, the comparing finds it all a little later
+            return  # no answer: the link is probably dead; if not, the comparing finds everything a little later
         for finding in missed.mistaken(self._runtime.snapshot(), self.name, rows, look, self._talk):
             self._repair(finding)
         snapshot = self._runtime.snapshot()
@@ -107,7 +110,7 @@ class Reconciler:
     def look_on(self, away: Absence) -> None:
         """Another daemon serves the switch: learn which of our calls have ended there, or have come to talk.
 
-        Only questions are asked, and nothing but that is told: what goes on there is the other one's.
+        Only questions are asked, and only these ends and talks are told: the rest is the other daemon's.
         """
         look = Round(self._pipeline, _LOOK_ON_S)
         rows = differences.channels(look)
@@ -120,7 +123,7 @@ class Reconciler:
                 self._runtime.post(finding.fact)
 
     def compare(self) -> bool:
-        """Twice, because the list lags and facts are on their way: what is wrong both times is repaired.
+        """Look for differences twice, because the list lags and facts are on their way; repair what differs both times.
 
         Returns whether all was found to be right.
         """
@@ -140,9 +143,9 @@ class Reconciler:
         return [call.leg.uuid for call in calls if call.leg is not None and _waits(call, self.name)]
 
     def ask_for(self, legs: Collection[str]) -> list[str]:
-        """Ask for these legs, whose callers have missed their announcements; what the switch says of them counts.
+        """Ask for these legs, whose callers have missed their announcements, and repair what differs.
 
-        Returns those whose callers wait all the same, as far as anybody knows.
+        Returns the legs whose callers still wait, as far as is known.
         """
         look = Round(self._pipeline, _ANSWER_S)
         snapshot = self._runtime.snapshot()
@@ -178,7 +181,7 @@ class Reconciler:
         return any(missed.may_be_in_the_making(offer, snapshot.now_ms) for offer in ours)
 
     def _await_recovery(self) -> None:
-        """Let the switch bring back the calls of before its crash, if it does; those that are missing then are lost.
+        """Wait while the switch recovers the calls of before its crash; calls that are missing after that are lost.
 
         It brings them back one after the other, twelve milliseconds each under load: as long as one more comes within
         `recovery_wait`, the others may still come.

@@ -1,7 +1,7 @@
 """Legs that FreeSWITCH makes by itself because a caller's REFER named a call which it does not know. Pure.
 
-The address in such a REFER is dialled over the caller's SIP profile, in no context: no dialplan can refuse it. What can
-be done is to end the leg before anybody answers. (`disable-transfer` in the profile refuses the REFER: freeswitch/.)
+The address in such a REFER is dialled over the caller's SIP profile, in no context: no dialplan can refuse it. The only
+remedy is to end the leg before anybody answers. (`disable-transfer` in the profile refuses the REFER: freeswitch/.)
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fsacd.esl.codec import Message
 from fsacd.esl.wire import UUID, is_offer
 
 EVENTS: Final = ("CHANNEL_CREATE",)
-# FreeSWITCH writes on the new leg for whom it is made: the one that the sender of the REFER talks with.
+# FreeSWITCH writes on the new leg for which leg it is made: the partner of the leg that sent the REFER.
 _FOR: Final = "variable_sip_h_X-FS-Refer-For"
 FILTERS: Final = ((_FOR, "/^./"),)
 

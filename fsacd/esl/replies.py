@@ -20,7 +20,7 @@ from fsacd.esl.wire import Outcome, Reply, Wire
 
 @dataclass(slots=True, eq=False)
 class Command:
-    """One command on its way. `deadline` in seconds of the monotonic clock; `done` means its caller was answered."""
+    """One command on its way. `deadline` is in seconds of the monotonic clock; `done`: its outcome has been told."""
 
     wire: Wire
     deadline: float
@@ -55,7 +55,7 @@ class Replies:
     def take(self, max_bytes: int, now: float = 0.0) -> bytes:
         """What to write next, at least one command, more while they fit; from here on they count as written.
 
-        Nothing is written after its deadline, be it that this process stood still: `expire` will tell of it.
+        No command is written after its deadline, even if only this process stood still; `expire` returns such commands.
         """
         data = bytearray()
         while self._outgoing and (not data or len(data) + len(self._outgoing[0].wire.data) <= max_bytes):
@@ -72,7 +72,7 @@ class Replies:
         return self._pending.popleft() if self._pending else None
 
     def longest(self, after: int) -> int:
-        """How many bytes the answer may have that comes after so many others."""
+        """How many bytes the answer may have that comes after this many others."""
         return self._pending[after].wire.longest_reply if after < len(self._pending) else 0
 
     def next_deadline(self) -> float | None:
@@ -94,7 +94,7 @@ class Replies:
         return expired
 
     def fail(self) -> list[tuple[Command, Outcome]]:
-        """The connection is gone: everything that still waits, with what is known of it, in order."""
+        """The connection is gone: all commands that still wait, each with its outcome, in order."""
         failed = [(command, Outcome.UNCONFIRMED) for command in self._pending if not command.done]
         failed += [(command, Outcome.NOT_SENT) for command in (*self._late, *self._outgoing)]
         self._late.clear()

@@ -18,13 +18,15 @@ from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.process.monotonic import monotonic_ms
 from fsacd.process.trouble import shortened
 
-# How long a switch may take to say where a user has registered; then it is left to find one of their devices itself.
+# How long a switch may take to say where a user has registered; after that the switch itself chooses one device.
 _LOOK_UP_S: Final = 1.0
 OnReply = Callable[[Reply], object]
 
 
 class Ringer:
-    """Sends the orders to ring. `ask` sends what changes nothing, `act` what does; `replied` hears of an order's reply.
+    """Sends the orders to ring.
+
+    `ask` sends questions, `act` commands that change something; `replied` gets an order's reply.
 
     `post` takes facts for the engine.
     """
@@ -56,10 +58,10 @@ class Ringer:
         self._act(wire, lambda reply: self._replied(command, reply))
 
     def _ring_users(self, command: RingAgent, users: tuple[str, ...]) -> None:
-        """Ring each device of these users; in doubt, the one that the switch finds.
+        """Ring each device of these users; without an answer, the one device that the switch finds.
 
-        Where they have registered is asked for first, unless each is known to have one device: then it is asked behind
-        the ring, for the next one.
+        The switch is asked first where they have registered. If each user is known to have one device, it is asked
+        after the order to ring, for the next ring.
         """
         known = self.devices.have_one_each(users)
         if known:
@@ -89,7 +91,7 @@ class Ringer:
         self._post(OfferForked(command.offer_id, legs))
 
     def follow(self, message: Message, ended: OfferEnded) -> OfferEnded | None:
-        """What the end of an agent's leg is for its offer; a phone that has diverted it may be followed."""
+        """What the end of an agent's leg means for its offer; a ring that the phone has diverted may be followed."""
         fact, order = self._diversions.follow(message, ended)
         if order is not None:
 
@@ -97,7 +99,7 @@ class Ringer:
                 if reply.outcome in (Outcome.ERR, Outcome.NOT_SENT):
                     self._post(OfferEnded(ended.offer_id, OfferEnd.UNREACHABLE, shortened(reply.text)))
 
-            # First that there are two legs, or the end of the first one would be the offer's.
+            # The fact that there are two legs comes first, or the end of the first leg would end the offer.
             self._post(OfferForked(ended.offer_id, diversions.LEGS))
             self._act(order, replied)
         return fact

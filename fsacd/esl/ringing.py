@@ -14,9 +14,9 @@ from fsacd.core.rules import PhoneRules
 from fsacd.esl import encoder
 from fsacd.esl.wire import Wire
 
-# The job of an offer's ring is called so, with the offer's id.
+# The Job-UUID of an offer's ring is this prefix and the offer's id.
 JOB = "ring-"
-# The switch ends a ring by itself this much after we should have: only a daemon that died leaves it to the switch.
+# The switch ends a ring by itself this much later than the daemon would: this matters only if the daemon has died.
 _RING_MARGIN_S = 3
 # Where one leg's end may end all (`fail_on_single_reject`), FreeSWITCH does not end a ring by its timeout, and a phone
 # that has sent early media rings for ever. So each leg has its own time, and ends when the clock has gone beyond it.
@@ -33,15 +33,15 @@ CAUSES = {
     CancelReason.TALK_OVER: "NORMAL_CLEARING",
     CancelReason.UNKNOWN: "LOSE_RACE",
 }
-# With these we end a leg that rings, or that was answered and not confirmed; the others end legs that were answered.
-# NORMAL_CLEARING is none of them: so ends a leg where something has answered, and has hung up without the key.
+# The causes with which we end a leg that rings, or that was answered and not confirmed; our other causes end answered
+# legs. NORMAL_CLEARING is not among these: with it a leg ends where something answered and hung up without the key.
 _ENDS_A_RING = frozenset(CAUSES.values()) - {"NORMAL_CLEARING"}
 
 Registrations = Mapping[str, tuple[str, ...]]
 
 
 def registrations(answer: str) -> tuple[str, ...]:
-    """The endpoints in the switch's answer to that; none, if it has none or one of them cannot be rung by its name."""
+    """The endpoints in the switch's answer to sofia_contact; none if one of them cannot be rung by its address."""
     endpoints = tuple(dict.fromkeys(answer.strip().split(",")))
     if all(endpoint.startswith("sofia/") and contacts.is_one_phone(endpoint) for endpoint in endpoints):
         return endpoints
@@ -51,8 +51,8 @@ def registrations(answer: str) -> tuple[str, ...]:
 def ring(command: RingAgent, registered: Registrations = MappingProxyType({})) -> tuple[Wire, int]:
     """The order to ring the agent, and how many phones that are; raises encoder.EncodeError.
 
-    `registered`: where users have registered. One who has at several devices is rung at each of them; `user/` itself
-    would give all of them the same name, which the switch takes for the first one alone.
+    `registered`: where users have registered. A user with several devices is rung at each of them. `user/` itself would
+    give all their legs the same name, which the switch accepts for the first leg alone.
     """
     contact = contacts.read(command.contact)
     if contact is None:
@@ -130,16 +130,17 @@ def _devices_of(phone: contacts.Phone, registered: Registrations) -> Iterator[co
 
 
 def _ends_all(rules: PhoneRules) -> str:
-    """With which causes one leg's end is the end of all, also of those whose turn has not come.
+    """The causes with which one leg's end ends all legs of the offer, those whose turn has not come included.
 
-    With ours: the ring is over. FreeSWITCH looks for the name of the cause in this text.
+    Our own causes are among them: they mean that the ring is over. FreeSWITCH looks for a cause's name in this text.
     """
     ours = sorted(_ENDS_A_RING)
     return ".".join([*ours, *_REFUSALS]) if rules.refusal_ends else ".".join(ours)
 
 
 _REFUSALS = ("CALL_REJECTED", "USER_BUSY")
-# `Privacy: id`, as the switch's own bridge has it; and when a bridge stands, the switch tells the phone with whom.
+# `Privacy: id`, as the switch's own bridge sends it. Without the second variable the switch tells the phone its
+# partner's number when the bridge stands.
 _HIDDEN: Final = {"origination_privacy": "hide_name:hide_number", "ignore_display_updates": "true"}
 
 
@@ -156,7 +157,8 @@ def _variables(command: RingAgent) -> dict[str, str]:
         "force_transfer_context": encoder.LEG_CONTEXT,
         # A loopback contact would bow out of the talk, and its leg's end would be taken for the talk's.
         "loopback_bowout": "false",
-        # It leads through a dialplan to the phone itself; that leg must not be taken for a call of the agent's own.
+        # A loopback contact leads through a dialplan to the phone; that second leg must not be taken for the agent's
+        # own call.
         "export_vars": "fsacd_agent",
         # FreeSWITCH would call a phone that forwards its calls again and again, some thousand times a second.
         "outbound_redirect_fatal": "true",

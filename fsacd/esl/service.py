@@ -1,12 +1,12 @@
-"""Who serves a switch, and from when: the fence, the lease, what was missed, and the comparing that goes on.
+"""The service of one switch: the fence, the lease, catching up on missed events, and comparing again and again.
 
 One life for each time the link is up:
 
     link up ──> acquire the fence ──> catch up ──> in service ──> compare engine and switch, again and again
                   (stand by)
 
-Link down ends all of it, and a lost fence ends the link: what has come on it and was not read yet is of a time in which
-another daemon may have served. Its agents' legs would be taken for strays, and its callers for waiting.
+Link down ends all of it, and a lost fence ends the link: its unread events are of a time in which another daemon may
+have served. That daemon's agent legs would be taken for strays, and its callers for waiting.
 """
 
 from __future__ import annotations
@@ -43,25 +43,25 @@ from fsacd.runtime import watched
 
 log = structlog.get_logger(__name__)
 
-# The lease is renewed so often within its length, so that many renewals may be lost.
+# How often the lease is renewed within its length: many renewals in a row may be lost.
 _LEASE_RENEWALS: Final = 12
-# Whoever waits looks at it only every ten seconds (the dialplan's loop), and shall be gone at most five after its end:
-# it is written as if it ended earlier by the difference.
+# A waiting caller's leg looks at the lease only every ten seconds (the dialplan's loop), and shall leave at most five
+# after its end: so the lease is written to end earlier by the difference.
 _LEASE_EARLIER_MS: Final = 5_000
 _ANSWER_S: Final = 5.0
-# Who stands by looks so often.
+# How often a daemon that stands by looks at the fence.
 _STAND_BY_S: Final = 0.5
-# Whoever waits is announced every ten seconds (the dialplan's loop): so long after another daemon has taken the
-# switch, it knows everybody there. Until then we may be the only one who has ever known a caller.
+# A waiting caller is announced every ten seconds (the dialplan's loop): after this time a daemon that has taken the
+# switch knows everybody there. Until then this daemon may be the only one that knows a caller.
 _ALL_KNOWN_S: Final = 15.0
 _LOOK_ON_EVERY_S: Final = 1.0
-# Who takes over from another daemon looks a second time so much later: the list lags by 0.3 s.
+# A daemon that takes over from another one looks a second time after this pause: the list lags by 0.3 s.
 _TAKE_OVER_S: Final = 0.4
-# Uptimes read over a slower round trip would say less than the clock that we have.
+# An uptime that is read over a slower round trip is less exact than the clock that we have.
 _QUICK_MS: Final = 100
 _DRIFT_MS: Final = 500
 _RELEASE_S: Final = 1.0
-# So often it is looked who has fallen silent.
+# How often silent legs are looked for.
 _ATTENDANCE_S: Final = 1.0
 
 
@@ -108,12 +108,12 @@ class Service:
             on_repair=on_repair,
         )
         self._instance = instance
-        self._taken = False  # another daemon serves it, and the engine knows
-        self._taken_since_s: float | None = None  # since when we see that
+        self._taken = False  # another daemon serves the switch, and the engine has been told
+        self._taken_since_s: float | None = None  # when this daemon first saw that
         self._looked_s = 0.0
         self._fence: Fence | None = None
         if settings.fence_term_ms:
-            # An answer counts as long as the fence would last: a busy switch that takes a second keeps its daemon.
+            # An answer is awaited as long as the fence lasts: a busy switch that takes a second keeps its daemon.
             token, asker = secrets.token_hex(8), Pipeline(submit, settings.fence_term_ms / 1000)
             self._fence = Fence(instance, token, settings.fence_term_ms, asker, monotonic_ms, self._uptime)
         self._life: gevent.Greenlet | None = None
@@ -121,7 +121,7 @@ class Service:
         self._stir = Signal()
         self._fence_lost = False
         self._retired = False
-        self._restarted = False  # and what has become of the legs of before is not known yet
+        self._restarted = False  # the switch has restarted, and what has become of its old legs is not known yet
         self._reconcile_asked = False
         self.clock = SwitchClock(0, 0)
         self.detail = "not connected yet"
@@ -149,7 +149,7 @@ class Service:
         self._runtime.post(SwitchLost(self.name))
 
     def retire(self) -> None:
-        """Begin no service any more; what is served keeps its fence and its lease until `stop`."""
+        """Do not begin to serve the switch any more; if it is served already, fence and lease are kept until `stop`."""
         self._retired = True
 
     def remember_epoch(self, epoch: int) -> None:
@@ -158,21 +158,21 @@ class Service:
             self._fence.remember(epoch)
 
     def stop(self) -> None:
-        """Serve no more, and let the next one in at once."""
+        """Serve no more, and let the next daemon take over at once."""
         self._end_life()
         if self._fence is not None and self._fence.holds():
             with gevent.Timeout(_RELEASE_S, False):
                 self._fence.release()
 
     def may_act_for_s(self) -> float:
-        """For how long from now a command may leave for the switch; nought when it may not."""
+        """For how many seconds from now a command may be sent to the switch; 0 when it may not."""
         most_s = self._settings.command_timeout_ms / 1000
         if self._fence is None:
             return most_s
         return min(most_s, self._fence.left_ms() / 1000) if self.check_fence() else 0.0
 
     def check_fence(self) -> bool:
-        """Whether the fence is ours at this very moment; when it has run out, another one may decide what we would."""
+        """Check that the fence is ours at this very moment; when it has run out, another daemon may already decide."""
         if self._fence is None or self._fence.holds():
             return True
         if self.listens:
@@ -180,11 +180,11 @@ class Service:
         return False
 
     def hears(self) -> bool:
-        """Whether what the switch tells is ours to believe."""
+        """Whether the switch's events are to be believed: this daemon serves the switch, or is about to."""
         return self.listens and self.check_fence()
 
     def reconcile_now(self) -> bool:
-        """Compare engine and switch without waiting for the time; False when we do not serve it."""
+        """Compare engine and switch at once, without waiting for the interval; False when the switch is not ours."""
         self._reconcile_asked = self.in_sync
         self._stir.set()
         return self.in_sync
@@ -200,8 +200,8 @@ class Service:
         away = self._how_it_was()
         self._try(partial(self._reconciler.catch_up, away))
         if taken_over:
-            # Another daemon may have rung somebody just now, whom the switch's list does not show yet; and the legs
-            # that were ended a moment ago are gone before their agents are rung again.
+            # Another daemon may have rung somebody just now, whom the switch's list does not show yet. The pause also
+            # lets legs that were just ended disappear before their agents are rung again.
             gevent.sleep(_TAKE_OVER_S)
             self._try(partial(self._reconciler.catch_up, differences.HERE))
         if not (self._fence_lost or self._retired):
@@ -230,7 +230,7 @@ class Service:
                         if by:
                             self._look_on()
                         words = f"standing by: instance {by} serves this switch" if by else "standing by"
-                        self.detail = shortened(words)  # the name stands in the switch, where others may write
+                        self.detail = shortened(words)  # shortened, because others may write this name into the switch
                         wait_s = min(_STAND_BY_S, max(0.02, for_ms / 1000))
             if self.detail != said:
                 said = self.detail
@@ -253,9 +253,10 @@ class Service:
             self._tell_taken()
 
     def _account(self, held: Held) -> bool:
-        """The fence is ours: what another daemon has served meanwhile is not ours any more, nor what ended before.
+        """The fence is ours: tell the engine which calls ended, or passed to another daemon, in the meantime.
 
-        Returns whether one has. A switch that has crashed has forgotten it; then it counts that we have seen it.
+        Returns whether another daemon has served the switch, by the fence or, if a crash has erased it, seen by this
+        one.
         """
         taken_over = held.from_whom not in ("", self._instance) or self._taken_since_s is not None
         if taken_over and not self._taken:
@@ -272,13 +273,13 @@ class Service:
             self._outside.forget()
 
     def _how_it_was(self) -> Absence:
-        """What may have happened while nobody listened, told by the lease that the switch remembers."""
+        """What may have happened while no daemon listened, as the lease in the switch tells."""
         lease = self._pipeline(encoder.global_getvar("fsacd_lease"))
         text = lease.text.strip()
         # The dialplan's own lease, which holds for the first moments of a switch, begins with a nought (freeswitch/).
         if lease.ok and text.isascii() and text.isdigit() and not text.startswith("0"):
             return Absence(self._restarted, lease_ended=self._uptime(monotonic_ms()) >= int(text[:18]) * 1_000)
-        # A switch that has never had a lease, yet we know calls on it: it was started anew while nobody looked.
+        # The switch has no lease, yet the engine knows calls on it: it was started anew while nobody looked.
         forgotten = lease.outcome in (Outcome.OK, Outcome.ERR)
         knows = any(call.leg is not None and call.leg.switch == self.name for call in self._runtime.snapshot().calls)
         return Absence(self._restarted or (forgotten and knows), lease_ended=forgotten)
@@ -294,7 +295,7 @@ class Service:
         self.in_sync, self.detail = False, why
 
     def _lose_fence(self) -> None:
-        """Nothing may leave, and nothing is believed, until the fence is ours again."""
+        """Send no command, and believe no event, until the fence is ours again."""
         self._fence_lost, self.listens = True, False
         why = "the fence was not renewed in time, or another daemon has taken it"
         self._out_of_service(why)
@@ -325,7 +326,7 @@ class Service:
                 next_lease = time.monotonic() + lease_s
                 self._read_clock()
                 self._renew_lease()
-            # From one question to the next: a switch that takes its time has a part of the term less already.
+            # The interval is counted from question to question: a slow answer has used up a part of the term.
             gevent.sleep(max(0.0, min(began_s + renewal_s, next_lease) - time.monotonic()))
 
     def _renew_lease(self) -> None:
@@ -333,18 +334,18 @@ class Service:
         self._act(encoder.global_setvar("fsacd_lease", str(until_s)))
 
     def _read_clock(self) -> None:
-        """Look whether our idea of the switch's uptime is still right."""
+        """Check that our clock still agrees with the switch's uptime."""
         before_ms = monotonic_ms()
         reply = self._pipeline(encoder.uptime("ms"))
-        at_ms = before_ms - 1  # as at the beginning: see Session
+        at_ms = before_ms - 1  # before the question, as in Session
         uptime_ms = self.clock.told(reply.text, at_ms)
         if reply.ok and uptime_ms is not None and monotonic_ms() - before_ms <= _QUICK_MS:
             self._set_clock(uptime_ms, at_ms)
 
     def _set_clock(self, uptime_ms: int, at_ms: int) -> None:
-        """Take this for the switch's uptime, if what we had is wrong: over weeks, two machines' clocks drift apart.
+        """Correct the clock of the switch's uptime if it is wrong: over weeks, two machines' clocks drift apart.
 
-        A little wrong is better than changed: two callers who came one after the other must not change places.
+        A small error stays: a correction could change the order of two callers who came one after the other.
         """
         if abs(self.clock.uptime_at(at_ms) - uptime_ms) > _DRIFT_MS:
             self.clock = replace(self.clock, uptime_ms=uptime_ms, at_ms=at_ms)
@@ -352,10 +353,10 @@ class Service:
     # --- comparing ---
 
     def _compare_again_and_again(self) -> None:
-        """Until the fence is lost: soon after the catching up, then now and then, and when somebody asks for it.
+        """Compare until the fence is lost: soon after catching up, then at each interval, and on request.
 
-        Soon again when there was something to repair, or the switch was too slow to say. Meanwhile those are asked for
-        who have fallen silent.
+        The next comparing comes soon when there was something to repair, or the switch was too slow to answer. Between
+        the comparings, legs that have fallen silent are asked for.
         """
         interval_s = self._settings.reconcile_interval_ms / 1000
         pause_s = LIST_LAG_S
@@ -372,7 +373,7 @@ class Service:
             self._try(self._ask_for_the_silent)
 
     def _expect_all(self) -> None:
-        """Who was known before the link came up, or was found then, may be taken away before they say a word."""
+        """Expect the announcement of every caller who is known: they may be taken away before the first one."""
         now_ms = monotonic_ms()
         for leg in self._reconciler.who_wait():
             self._attendance.expect(leg, now_ms)
@@ -384,7 +385,7 @@ class Service:
                 self._attendance.heard(leg, now_ms)
 
     def _try(self, look: Callable[[], bool | None]) -> bool | None:
-        """Whatever is wrong with one leg, the others shall be served: nobody else would notice that nobody does."""
+        """Run `look`, and only report its failure: one faulty leg must not end the service of all others unnoticed."""
         try:
             return look()
         except Exception as error:  # noqa: BLE001 - see above

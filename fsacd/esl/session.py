@@ -28,7 +28,7 @@ from fsacd.runtime import watched
 
 PROBE: Final = "fsacd::probe"
 _DENIED: Final = "-ERR permission denied"
-# Those of which the answer to the login's first questions does not tell.
+# The api commands that we use, without those that each login uses and so tests anyway.
 _ASKED: Final = tuple(verb for verb in COMMANDS if verb not in ("global_getvar", "uptime"))
 # What the link itself needs, whatever else its user subscribes to.
 _OWN_EVENTS: Final = ("BACKGROUND_JOB", "HEARTBEAT")
@@ -59,14 +59,14 @@ class Session:
         self._over = Event()
         self._reason: str | None = None
         self._waker: gevent.Greenlet | None = None
-        # Probes of other daemons on the same switch arrive here too; the token tells whose one is.
+        # Probes of other daemons on the same switch arrive here too; the token tells which are ours.
         self._token = uuid.uuid4().hex
         self._probe_number = 0
         self._probes_out: dict[str, float] = {}
         self._asked: dict[EslClient, float] = {}
         self._running = False
         self.core_uuid = self.hostname = self.dialplan = ""
-        # Events and commands that the switch refuses us: the rights of our user are older than we are.
+        # Events and commands that the switch refuses us, because our user's rights were set for an older version.
         self.denied: list[str] = []
         self.uptime_ms = self.read_at_ms = 0
         self.events = self._client()
@@ -89,12 +89,12 @@ class Session:
     # --- opening ---
 
     def look(self) -> None:
-        """See whether it is FreeSWITCH that listens there, without telling it anything. LinkError if it is not."""
+        """Check that FreeSWITCH listens there, without sending anything. LinkError if it does not."""
         self.events.look(self._settings.quiet_ms / 1000)
 
     @property
     def was_nonsense(self) -> bool:
-        """Whether something was said that no FreeSWITCH says."""
+        """Whether the other end has sent what no FreeSWITCH sends."""
         return self.events.was_nonsense or self.commands.was_nonsense
 
     def open(self, events: Iterable[str], subclasses: Iterable[str], filters: Iterable[tuple[str, str]]) -> None:
@@ -119,7 +119,8 @@ class Session:
         names, custom = list(dict.fromkeys([*events, *_OWN_EVENTS])), list(dict.fromkeys([*subclasses, PROBE]))
         if self._allowed(self.events, encoder.event_json(names, custom)):
             return
-        # FreeSWITCH stops at the first word that is refused. One by one, so that what is allowed is heard.
+        # FreeSWITCH stops at the first word that it refuses. So each word is sent by itself, and the allowed events are
+        # heard.
         one_by_one = [(name, encoder.event_json([name])) for name in names]
         one_by_one += [(subclass, encoder.event_json([], [subclass])) for subclass in custom]
         self.denied += [word for word, wire in one_by_one if not self._allowed(self.events, wire)]
@@ -141,19 +142,19 @@ class Session:
     def _identify(self) -> None:
         self.core_uuid = self._demand(self.commands, encoder.global_getvar("core_uuid")).text[:_LONGEST_NAME]
         self.hostname = self._demand(self.commands, encoder.global_getvar("hostname")).text[:_LONGEST_NAME]
-        # Of a variable that is not set FreeSWITCH says "-ERR no reply".
+        # FreeSWITCH answers "-ERR no reply" for a variable that is not set.
         version = self.commands.call(encoder.global_getvar(VARIABLE))
         if version.outcome not in (Outcome.OK, Outcome.ERR):
             raise LinkError(version.text)
         self.dialplan = version.text if version.ok else ""
         if self._settings.user:
-            # Without an argument each of them answers with its usage, if it is allowed.
+            # Without an argument each of these commands answers with its usage, if it is allowed.
             self.denied += [verb for verb in _ASKED if not self._allowed(self.commands, encoder.api(verb))]
         seconds = self._demand_number(encoder.uptime("s"))
         before = time.monotonic()
         low = self._demand_number(encoder.uptime("ms"))
-        # Its beginning, not the middle of the round trip: so our idea of the uptime is never behind the truth, and no
-        # caller seems to come from the future. A caller clamped to now would change places with the next.
+        # The beginning of the round trip, not its middle: so our uptime is never behind the switch's, and no caller
+        # seems to come from the future. A caller whose arrival is clamped to now could change places with the next.
         self.read_at_ms = int(before * 1000) - 1
         # FreeSWITCH prints milliseconds modulo 2^32, which is 49 days; the seconds tell how often it went round.
         self.uptime_ms = low + round((seconds * 1000 - low) / _WRAP) * _WRAP
@@ -181,7 +182,7 @@ class Session:
         self.events.resume_handlers()
         if self._settings.wake_up_ms:
             self._waker = watched.bound("link waker", self._keep_awake, self._end, may_end=self._over.is_set)
-        # A user who may not hear the probe would take the switch for dead.
+        # A user who may not hear the probe must not send it: the switch would be taken for dead.
         probe_s = 0.0 if PROBE in self.denied else self._settings.probe_interval_ms / 1000
         next_probe = time.monotonic() if probe_s else float("inf")
         while not self._over.is_set():
@@ -204,7 +205,7 @@ class Session:
                 yield client, asked + self._settings.silence_timeout_ms / 1000
 
     def _end_if_silent(self, client: EslClient) -> None:
-        # When this process stood still, not FreeSWITCH, the bytes are there and only need to be read.
+        # If this process stood still, and not FreeSWITCH, the bytes are there and only need to be read.
         before = client.last_heard
         self._over.wait(_GRACE_S)
         if client.last_heard == before and not client.has_unread():
@@ -247,7 +248,8 @@ class Session:
         probe = f"{self._token}-{self._probe_number}"
         self._probes_out[probe] = now
         for client in (self.events, self.commands):
-            # The first probe after its last word: each of the two must say something because of it.
+            # The first probe since the connection last said something: because of it each of the two must send
+            # something.
             if client.last_heard >= self._asked.get(client, 0.0):
                 self._asked[client] = now
         self.commands.submit(encoder.send_event(PROBE, {"fsacd_probe": probe}))
@@ -278,14 +280,14 @@ class Session:
     # --- closing ---
 
     def close(self, reason: str | None = None) -> None:
-        """Close both; events that have come are still handed on, what waits for an answer is told that none comes."""
+        """Close both; events that have come are still handed on, and commands without an answer are failed."""
         self._end(reason or "the link was closed")
         if self._waker is not None:
             self._waker.kill(block=False)
         for client in (self.events, self.commands):
             client.lose(self._reason or "", in_order=reason is not None)
         if self._running:
-            # What came before the end is true: the handler sees it before it is told of the end.
+            # Events that came before the end are still valid: the handler sees them before it is told of the end.
             self.events.ended.wait(_DRAIN_S)
         self._running = False
         for client in (self.events, self.commands):
@@ -293,7 +295,7 @@ class Session:
 
 
 def _why_refused(switch: str, user: str) -> str:
-    """The switch says the same to a wrong user, a wrong domain and a wrong password."""
+    """The sentence for a refused login; the switch gives one answer to a wrong user, domain or password."""
     if not user:
         return f"FreeSWITCH refused the password (event_socket.conf.xml and switches.{switch}.password differ)"
     return (

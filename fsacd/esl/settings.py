@@ -17,7 +17,7 @@ class RequireAck(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkSettings:
-    """Where a switch is and how patient we are with it."""
+    """A switch's address, and the intervals and bounds of its link."""
 
     password: str
     host: str = "127.0.0.1"
@@ -31,30 +31,30 @@ class LinkSettings:
     wake_up_ms: int = 3
     # An own event makes the round trip so often; it measures the event lag and makes both connections speak. 0: never.
     probe_interval_ms: int = 1_000
-    # A probe was sent, and for so long nothing at all has come on one of the two connections: it is dead. A probe that
-    # is late among other events is no sign of death, only of work.
+    # After a probe, nothing at all has come on one of the two connections for this long: it is dead. A probe that is
+    # late among other events is a sign of load, not of death.
     silence_timeout_ms: int = 3_500
     # Without probes: nothing at all came on the event connection for so long. HEARTBEAT comes every 20 s.
     heartbeat_timeout_ms: int = 50_000
     connect_timeout_ms: int = 2_000
     command_timeout_ms: int = 5_000
-    # FreeSWITCH does not take our bytes for so long: it is dead.
+    # FreeSWITCH has taken none of our bytes for this long: the connection is dead.
     write_timeout_ms: int = 5_000
     reconnect_min_ms: int = 200
     reconnect_max_ms: int = 1_000
-    # After nonsense: so long before it is tried again, and so long what greets us then must keep to itself before it is
-    # believed to be FreeSWITCH again.
+    # After nonsense: the pause before the next attempt, and how long the other end must then be quiet after its
+    # greeting before it is believed to be FreeSWITCH again.
     nonsense_pause_ms: int = 1_000
     quiet_ms: int = 300
 
-    # Nobody else can take a switch from us for so long after the last renewal. 0: there is no fence.
+    # How long after the last renewal no other daemon can take the switch. 0: there is no fence.
     fence_term_ms: int = 10_000
     fence_renewal_ms: int = 2_500
-    # The switch was started anew: so long its recovery of calls may take before those that are missing are lost.
+    # How long a switch that was started anew may take to recover calls, before those that are missing count as lost.
     recovery_wait_ms: int = 2_000
-    # Whose calls are nobody's before their caller has acknowledged our answer (SIP's ACK).
+    # Which calls are not distributed before their caller has acknowledged our answer (SIP's ACK).
     require_ack: RequireAck = RequireAck.STRANGERS
-    # So often engine and switch are compared.
+    # How often engine and switch are compared.
     reconcile_interval_ms: int = 30_000
 
     # Commands on their way, written or not, late ones included; beyond, a command is not sent.
@@ -62,9 +62,9 @@ class LinkSettings:
     # Events between the reader and the handler; beyond, the reader pauses and TCP holds the rest back. Few, so that an
     # event is handled while it is still in the processor's cache: 1,000 cost half as much again per event.
     inbox_limit: int = 32
-    # Still no room after so long: the connection is dropped, and the switch is read anew.
+    # If there is still no room after this time, the connection is dropped, and the switch is read anew.
     inbox_stall_ms: int = 5_000
-    # So long one part works before it lets the others work.
+    # How long the handler works before it lets other greenlets work.
     slice_ms: float = 5.0
 
 
@@ -90,12 +90,12 @@ class Counters:
     nonsense_why: str = ""
 
     def note_left_out(self, count: int) -> None:
-        """So many messages more were too large."""
+        """Count messages that were left out because they were too large."""
         self.left_out += count
         self.left_out_at_s = time.monotonic()
 
     def note_nonsense(self, why: str) -> None:
-        """A connection is ended for what was said there."""
+        """Count a connection that is ended because of nonsense."""
         self.nonsense += 1
         self.nonsense_at_s, self.nonsense_why = time.monotonic(), why
 

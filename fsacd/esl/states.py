@@ -1,4 +1,4 @@
-"""What a link tells of itself."""
+"""The states of a link, and its counters."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Connecting:
 class Up:
     """Both connections stand and are subscribed; events of before are lost, and the switch must be read anew.
 
-    `restarted`: it is not the process that we knew, so every leg that we knew is gone (False on the first connection).
-    `uptime_ms` is the switch's at `at_ms` of our monotonic clock. `dialplan` is the version that the installed dialplan
-    says, as text, `denied` are the events and commands that the switch refuses us.
+    `restarted`: the switch is not the process that we knew, so every leg that we knew is gone (False on the first
+    connection). `uptime_ms` is the switch's uptime at `at_ms` of our monotonic clock. `dialplan` is the installed
+    dialplan's version, as text. `denied` are the events and commands that the switch refuses us.
     """
 
     core_uuid: str
@@ -47,14 +47,13 @@ LinkState = Connecting | Up | Down
 class LinkStats:
     """Counted since the link was started, over all its connections; lags in milliseconds.
 
-    `slice_overruns`: how often the handler held everybody else up for twice its slice.
-    `inbox_stalls`: how often the reader had to wait for the handler.
-    `timeouts`, `late_replies`: commands unanswered in time, and answers that came after all and were dropped.
-    `left_out`: messages that were too large, or had too many headers, and were not looked at.
-    `nonsense`: connections that were ended because no FreeSWITCH says what was said there; why the last one was.
-    `left_out_ago_s`, `nonsense_ago_s`: how long the last of them is ago, infinity if there was none.
-    `not_sent`: commands refused because too many were on their way already.
-    `lag_ms`: from our firing the last probe event to its arrival; None before the first.
+    `slice_overruns`: how often the handler held everybody else up for twice its slice. `inbox_stalls`: how often the
+    reader had to wait for the handler. `timeouts`, `late_replies`: commands unanswered in time, and answers that came
+    after all and were dropped. `left_out`: messages that were too large, or had too many headers, and were not looked
+    at. `nonsense`: connections that were ended because of what no FreeSWITCH sends; `nonsense_why`: why the last one
+    was. `left_out_ago_s`, `nonsense_ago_s`: seconds since the last of these, infinity if there was none. `not_sent`:
+    commands refused because too many were on their way already. `lag_ms`: from our firing the last probe event to its
+    arrival; None before the first.
     """
 
     connected: bool

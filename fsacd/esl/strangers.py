@@ -1,4 +1,4 @@
-"""What is there on the switch, and the engine does not know: callers who wait, rings, talks."""
+"""Legs on the switch that the engine does not know: callers who wait, rings, talks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def suspected(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> list[
     known = known_legs(snapshot, switch)
     known |= {leg for offer in snapshot.offers if offer.switch == switch for leg in offer.live_legs}
     found = [leg for leg, row in rows.items() if leg not in known and (row.get("context") == CONTEXT or is_offer(leg))]
-    # Those that came first shall be found first when there are too many.
+    # The legs that came first are found first when there are too many.
     return sorted(found, key=lambda leg: str(rows[leg].get("created_epoch", "")))
 
 
@@ -51,8 +51,8 @@ def findings(
 ) -> list[Finding]:
     """What these strangers are: callers who wait (in the order of their arrival), rings, talks of which nobody knows.
 
-    `queued` reads a waiting caller's leg as an announcement is read, `talk` the two legs of a talk: one that a daemon
-    before us connected becomes ours. Without it such a talk goes on, and its caller is released after it.
+    `queued` reads a waiting caller's leg as an announcement is read. `talk` reads the two legs of a talk: a talk that
+    an earlier daemon connected becomes ours. Without `talk` such a talk goes on, and its caller is released after it.
     """
     callers: list[tuple[int, int, CallQueued]] = []
     others: list[Finding] = []
@@ -74,7 +74,7 @@ def findings(
                 elif isinstance(fact := queued(channel), CallQueued) and fact.leg is not None:
                     callers.append((fact.arrived_ms, _number(channel.get("variable_fsacd_queued_at")), fact))
             case "caller" if talk is None and bridged and is_recovered(channel) and has_ended(partner, ask):
-                # A crash has left the caller alone in a talk that was one, and that no bridge will end any more.
+                # A crash has left the caller alone in a former talk; no end of a bridge will release them any more.
                 kill = encoder.uuid_kill(leg, "NORMAL_CLEARING")
                 others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=kill))
             case "caller" if talk is None and not bridged and _is_stuck(channel):
@@ -82,10 +82,11 @@ def findings(
                 kill = encoder.uuid_kill(leg, "NORMAL_CLEARING")
                 others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=kill))
             case "caller" if not bridged and in_music(channel) and isinstance(fact := queued(channel), CallQueued):
-                # The call is over, and the command that was to end its leg was lost: whoever knows it tells it again.
+                # The call is over, and the command that was to end its leg was lost: the engine gives the command
+                # again.
                 others.append(Finding(Difference.CALL_RETURNED, leg, CallReturned(fact.call_id, fact.leg)))
             case "agent" if is_leg_of(leg, channel.get("variable_fsacd_offer")) and not bridged:
-                # It ends the ring at all phones (ringing.py), and shows no missed call.
+                # This cause ends the ring at all phones (ringing.py), and the phones show no missed call.
                 remedy = encoder.uuid_kill(leg, "LOSE_RACE")
                 others.append(Finding(Difference.UNKNOWN_AGENT_LEG, leg, remedy=remedy))
             case _:
@@ -99,7 +100,7 @@ def _is_stuck(channel: Message) -> bool:
 
 
 def newest_recovered(legs: Iterable[str], ask: Ask) -> int | None:
-    """The highest uptime, of before a crash, at which a caller came who was recovered after it; None for none."""
+    """The highest uptime, by the clock before a crash, at which a recovered caller came; None without such callers."""
     dumps = (Message(Kind.EVENT, dump(leg, ask)) for leg in legs)
     recovered = (leg for leg in dumps if leg.get("variable_fsacd_leg") == "caller" and is_recovered(leg))
     return max((_number(leg.get("variable_fsacd_queued_at")) for leg in recovered), default=None)
@@ -107,15 +108,15 @@ def newest_recovered(legs: Iterable[str], ask: Ask) -> int | None:
 
 def _adopted(fact: CallQueued) -> Finding:
     assert fact.leg is not None
-    # The call may have ended, and the command that was to end its leg have been lost: the engine gives it again.
+    # The call may be over, and the command that was to end its leg lost: then the engine gives the command again.
     return Finding(Difference.UNKNOWN_CALLER, fact.leg.uuid, fact, then=CallReturned(fact.call_id, fact.leg))
 
 
 def _one_after_the_other(callers: Iterable[tuple[int, int, CallQueued]]) -> list[CallQueued]:
     """Callers in the order of their arrival.
 
-    Of those who came before a crash of the switch nobody knows when, but their uptimes of then tell who came first.
-    Who came within the same millisecond stays so: between them the engine decides, and every daemon's in the same way.
+    Nobody knows when callers came who came before a crash of the switch, but the uptimes of that time tell their order.
+    Callers of the same millisecond keep the same arrival: the engine orders them, in the same way in every daemon.
     """
     facts: list[CallQueued] = []
     next_queued_at = -1

@@ -1,6 +1,6 @@
-"""On what terms a switch serves us: the version of the dialplan that runs there, and what we are not allowed.
+"""What a switch offers us: the version of the dialplan that runs there, and the rights that our user lacks.
 
-An older dialplan and fewer rights are no reason not to serve: what they lack is left out, and told.
+An older dialplan or fewer rights are no reason not to serve: features that need more are left out, and reported.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 
 
 class Terms:
-    """What one switch has told of them. Not known before its first link is up."""
+    """The dialplan's version and the missing rights of one switch. Not known before its first link is up."""
 
     def __init__(self, switch: str) -> None:
         self._switch = switch
@@ -43,7 +43,7 @@ class Terms:
         self.denied = tuple(denied)
 
     def entered(self, dialplan: str) -> None:
-        """A call has entered a queue: what runs is what it has run through, whatever was read when the link came up."""
+        """A call has entered a queue: its version is the one that runs, whatever was read when the link came up."""
         self.dialplan = version_in(dialplan)
 
     def troubles(self) -> Iterator[Trouble]:
@@ -58,7 +58,7 @@ class Terms:
             )
 
 
-@lru_cache(maxsize=8)  # every call says it, and all of a switch's say the same
+@lru_cache(maxsize=8)  # every call says the version, and all calls of a switch say the same
 def version_in(text: str) -> int:
     """The version in a variable's text; a dialplan that sets none is the first one."""
     text = text.strip()

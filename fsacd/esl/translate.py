@@ -1,6 +1,6 @@
-"""Between the switch's words and the engine's: message → fact, command → wire. Pure.
+"""Turns the switch's messages into the engine's facts. Pure.
 
-Facts are told from the channel variables that the dialplan and our own originate put on the legs, so nothing here
+Facts are read from the channel variables that the dialplan and our own originate put on the legs. So nothing here
 remembers which leg belongs to what, and a restarted daemon understands the legs of the one before.
 """
 
@@ -51,12 +51,12 @@ EVENTS = (
     "CHANNEL_HANGUP_COMPLETE",
 )
 SUBCLASSES = ("fsacd::queued", "fsacd::waiting", "fsacd::returned", "fsacd::left", "fsacd::feature")
-# Channel events of other legs than ours stay in the switch, but for those that talk with a caller of ours: who picks a
-# waiting caller up is the first of the two, and the bridge is theirs.
+# The switch sends us the channel events of our own legs only, and of legs that talk with a caller of ours: when
+# somebody picks a waiting caller up, their leg is the first of the two, and the bridge event is that leg's.
 _CONTEXT = "fsacd"
 # Where a caller leaves the queue by the dialplan; see `freeswitch/dialplan/fsacd.xml`.
 _FALLBACK = "fsacd_fallback"
-# What a leg that replaces another one does where that one talks, or is about to (sofia.c): it takes its partner over.
+# The application of a leg that replaces one which talks, or is about to (sofia.c): it takes over that leg's partner.
 INTO_A_TALK = "answer,intercept:"
 FILTERS = (("variable_fsacd_leg", "/^./"), ("Other-Leg-Context", _CONTEXT))
 
@@ -67,8 +67,8 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 class Feature:
     """An agent dialled a feature code. `user` is who authenticated, `agent` whom it is for (or nobody else).
 
-    `domain` is the one of the directory in which they authenticated, empty if the dialplan does not say it; `home` the
-    switch's own.
+    `domain` is the directory's domain in which they authenticated, empty if the dialplan does not say it; `home` is the
+    switch's own domain.
     """
 
     what: str
@@ -83,9 +83,9 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Unacknowledged:
-    """A caller has been announced whose ACK has not come: the call that it will be when it comes.
+    """A caller has been announced whose ACK has not come. Holds the call that they will be when it comes.
 
-    `again`: they were announced before, and it had not come then, either; or we did not hear of it.
+    `again`: they were announced before, and the ACK had not come then either; or we did not hear of it.
     """
 
     fact: CallQueued
@@ -96,8 +96,8 @@ class Unacknowledged:
 class Reader:
     """Reads one switch's messages. `warn` gets one sentence for each part of an announcement that makes no sense.
 
-    `require_ack`: callers who have not acknowledged our answer are told from the others. `carried`: what of a caller's
-    variables goes along.
+    `require_ack`: callers who have not acknowledged our answer are told from the others. `carried`: which of a caller's
+    variables go along to agents' legs.
     """
 
     switch: str
@@ -124,7 +124,7 @@ class Reader:
         return None
 
     def _picked_up(self, message: Message) -> CallerTaken | None:
-        """A stranger's leg is bridged; if the other one is a caller of ours, they wait no more."""
+        """A leg that is not ours is bridged; if the other leg is a caller of ours, they do not wait any more."""
         caller = message.get("Bridge-B-Unique-ID")
         if message.get("Other-Leg-Context") != _CONTEXT or UUID.fullmatch(caller) is None:
             return None
@@ -132,12 +132,12 @@ class Reader:
         return CallerTaken(Leg(self.switch, caller), Taken.PICKED_UP, number)
 
     def _replaced(self, message: Message) -> CallerReplaced | None:
-        """A new leg; it may have taken the place of a caller's, of which FreeSWITCH then writes on it."""
+        """A new leg; if it has replaced a caller's leg, FreeSWITCH writes so on it."""
         leg, by = message.get("Other-Leg-Unique-ID"), message.get("Unique-ID")
         if message.get("Other-Leg-Context") != _CONTEXT or not message.get("variable_sip_replaces_call_id"):
             return None
         if message.get("Caller-Destination-Number").startswith(INTO_A_TALK):
-            return None  # the talk goes on, whoever's it is
+            return None  # the talk goes on with the new leg
         if UUID.fullmatch(leg) is None or UUID.fullmatch(by) is None:
             return None
         return CallerReplaced(Leg(self.switch, leg), Leg(self.switch, by))
@@ -194,7 +194,7 @@ class Reader:
                 return None
             case "fsacd::queued" | "fsacd::waiting":
                 if clock.before is None and announced.is_recovered(message):
-                    return None  # whoever came before the crash is looked for all at once: that tells their order
+                    return None  # callers of before a crash are looked for all at once: that tells their order
                 fact = self._queued(message, call_id, clock, now_ms)
                 if self._is_acknowledged(message):
                     return fact
@@ -202,7 +202,8 @@ class Reader:
             case "fsacd::returned":
                 return self.returned(message, clock, now_ms)
             case "fsacd::left":
-                # Elsewhere it is who enters a queue anew that says so, of the call that ends by it.
+                # At any other destination the leg enters a queue anew, and the event is about the call that ends by
+                # that.
                 there = message.get("Caller-Destination-Number")
                 queue = "" if there in ("", _FALLBACK) else message.get("variable_fsacd_queue")[:LONGEST_TEXT]
                 return CallLeft(call_id, self._leg(message), into=queue)
@@ -248,9 +249,9 @@ class Reader:
             case "CHANNEL_HANGUP" | "CHANNEL_HANGUP_COMPLETE":
                 cause = message.get("Hangup-Cause")[:LONGEST_TEXT]
                 answered = message.get("Caller-Channel-Answered-Time", "0") != "0"
-                # Somebody or something has answered, and has not pressed the key: FreeSWITCH takes it away with that.
+                # If this variable is still there, somebody or something has answered without pressing the key.
                 answered = answered and not message.get("variable_group_confirm_key")
-                # The first comes when the leg is killed, the second when BYE or CANCEL is on its way.
+                # CHANNEL_HANGUP comes when the leg is killed, the other event when BYE or CANCEL is on its way.
                 phone_told = message.name == "CHANNEL_HANGUP_COMPLETE"
                 talked_ms = _talked_ms(message)
                 end = OfferEnd.DIVERTED if _is_diverted(message) else end_of(cause)
@@ -259,7 +260,7 @@ class Reader:
 
 
 def _is_diverted(leg: Message) -> bool:
-    """Whether its phone has sent us elsewhere."""
+    """Whether the leg's phone has diverted the ring (a 3xx response)."""
     return _REDIRECTS.fullmatch(leg.get("variable_proto_specific_hangup_cause")) is not None
 
 
@@ -278,7 +279,7 @@ _FEW = re.compile(r"[1-9][0-9]?", re.ASCII)
 def _talked_ms(hangup: Message) -> int:
     """How long the leg was bridged until this moment, by the switch's clock: we may have heard of the bridge late."""
     if hangup.get("variable_recovered") == "true":
-        return 0  # a crash of the switch was in the middle of it, and its clock knows of the rest alone
+        return 0  # the switch crashed during the talk, and its clock knows only the time after that
     began_us, ended_us = hangup.get("Caller-Channel-Bridged-Time"), hangup.get("Event-Date-Timestamp")
     if not (_MICROSECONDS.fullmatch(began_us) and _MICROSECONDS.fullmatch(ended_us)):
         return 0  # it was never bridged
@@ -286,7 +287,7 @@ def _talked_ms(hangup: Message) -> int:
 
 
 def _since(leg: Message, moment: str, now_ms: int) -> int | None:
-    """When something was, which the switch tells by its wall clock, as it tells its time; None if it never was."""
+    """The time on our clock of a moment that the leg has by the switch's wall clock; None if the leg has none."""
     at_us, now_us = leg.get(moment), leg.get("Event-Date-Timestamp")
     if not (_MICROSECONDS.fullmatch(at_us) and _MICROSECONDS.fullmatch(now_us)):
         return None
@@ -296,12 +297,12 @@ def _since(leg: Message, moment: str, now_ms: int) -> int | None:
 _MICROSECONDS = re.compile(r"[1-9][0-9]{0,18}")
 
 
-# So ends a caller's leg that has given its place to another one: by a REFER, or by the INVITE with Replaces of another
-# phone of theirs, which in a talk is an intercept of the agent's leg. Not BLIND_TRANSFER: then the agent's leg was sent
-# to a number, and where it is (encoder.LEG_CONTEXT) there are none.
+# The causes with which a caller's leg ends that another leg has replaced: by a REFER, or by the INVITE with Replaces of
+# another phone of theirs, which in a talk is an intercept of the agent's leg. BLIND_TRANSFER is not among them: it
+# sends the agent's leg to a number, and the leg's context (encoder.LEG_CONTEXT) has none.
 _REPLACED = frozenset(("ATTENDED_TRANSFER", "PICKED_OFF"))
-# The leg by which the caller asked for that ends as any other; whom the agent talks with now stands in `transfer_to`.
-# If it is an agent's leg (a UUID of version 5), a caller with two talks has joined their agents, who have nobody.
+# The leg that sent the REFER ends as any other; the leg with which the agent talks now stands in `transfer_to`. If that
+# is an agent's leg (a UUID of version 5), a caller with two talks has joined two agents, who have no caller.
 _JOINED = re.compile(r"att:[0-9a-f]{8}-[0-9a-f]{4}-(?!5)[0-9a-f-]{22}")
 
 
@@ -316,7 +317,7 @@ def _caller_leg(message: Message, leg: Leg) -> Event | None:
             number = message.get("Other-Leg-Callee-ID-Number") or message.get("Caller-Callee-ID-Number")
             return CallerTaken(leg, Taken.PICKED_UP, number[:LONGEST_TEXT])
         case "CHANNEL_HANGUP":
-            # The cause tells it only if the leg was not bridged.
+            # The cause says that the leg was replaced only if it was not bridged.
             ways = (message.get("Hangup-Cause"), message.get("variable_endpoint_disposition"))
             replaced = (
                 not _REPLACED.isdisjoint(ways) or _JOINED.fullmatch(message.get("variable_transfer_to")) is not None
@@ -357,7 +358,7 @@ _CHANGED = re.compile(
 
 
 def _as_changed(queued: CallQueued, changed: str) -> CallQueued:
-    """The call with what a daemon has noted of it on its leg; what does not fit it is none of it."""
+    """The call with the changes that a daemon has noted on its leg; a note of another form or call is ignored."""
     found = _CHANGED.fullmatch(changed) if changed else None
     if found is None or found[1] != queued.call_id:
         return queued
@@ -374,10 +375,10 @@ def _as_changed(queued: CallQueued, changed: str) -> CallQueued:
 
 
 def answer(command: AskConnected, dump: str) -> OfferConnected | ConnectFailed | None:
-    """What all that the switch knows of an agent's leg says of its bridge; None: nothing that can be understood."""
+    """Whether an agent's leg is or was bridged, read from the switch's dump of it; None for an unreadable dump."""
     leg = read_leg(dump)
     if not leg:
         return None
-    # Not signal_bond: that is there from the moment at which the bridge is ordered.
+    # Not signal_bond: it is set as soon as the bridge is ordered.
     bridged = _MICROSECONDS.fullmatch(Message(Kind.EVENT, leg).get("Caller-Channel-Bridged-Time"))
     return OfferConnected(command.offer_id) if bridged else ConnectFailed(command.offer_id, "there is no bridge")

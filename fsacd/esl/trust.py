@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from typing import Final
 
-# So many addresses are remembered; of more, those that acknowledged longest ago are forgotten.
+# How many addresses are remembered; beyond it, those that acknowledged longest ago are forgotten.
 LIMIT: Final = 1_000
-# Who has not called for so long is a stranger again.
+# An address loses its trust when it has acknowledged nothing for this long.
 TRUSTED_FOR_S: Final = 3_600.0
-# An address in whose name somebody has called who is not there: nobody there is believed without an ACK for so long.
+# How long an address is not trusted after a call that nobody acknowledged.
 DOUBTED_FOR_S: Final = 60.0
-# So many of its calls may be unproven at a time, and of all addresses together.
+# How many calls may be unproven at a time, of one address and of all together.
 UNPROVEN_OF_ONE: Final = 20
 UNPROVEN: Final = 200
 
 
 class Trust:
-    """Whom to take without an ACK. Times are seconds of one monotonic clock."""
+    """Decides which addresses' calls are taken without an ACK. Times are seconds of one monotonic clock."""
 
     def __init__(self) -> None:
         self._since: OrderedDict[str, float] = OrderedDict()  # when each has acknowledged last
@@ -30,7 +30,7 @@ class Trust:
         self._unproven: Counter[str] = Counter()
 
     def takes(self, address: str, now_s: float) -> bool:
-        """Whether a call from there is taken at once. If so it counts as unproven until `settled`."""
+        """Whether a call from this address is taken at once. If so, the call counts as unproven until `settled`."""
         last_s = self._since.get(address)
         if last_s is None or now_s - last_s > TRUSTED_FOR_S or self._is_doubted(address, now_s):
             return False
@@ -40,17 +40,17 @@ class Trust:
         return True
 
     def settled(self, address: str) -> None:
-        """One of its calls is unproven no more: it has acknowledged, has ended, or was ended."""
+        """One call of the address is not unproven any more: it was acknowledged, has ended, or was ended."""
         self._unproven[address] -= 1
         if self._unproven[address] <= 0:
             del self._unproven[address]
 
     def proved(self, address: str, now_s: float) -> None:
-        """Somebody there has acknowledged."""
+        """A caller from this address has acknowledged."""
         _put(self._since, address, now_s)
 
     def doubt(self, address: str, now_s: float) -> bool:
-        """Somebody there has not. Returns whether that is news."""
+        """A caller from this address has not acknowledged. Returns whether the address was not doubted already."""
         news = not self._is_doubted(address, now_s)
         _put(self._doubted, address, now_s)
         return news

@@ -30,14 +30,14 @@ class Wire:
     shown: str = field(repr=False)
     # The BACKGROUND_JOB event that ends the command carries this Job-UUID; None for a command that ends with its reply.
     job: str | None = None
-    # So many bytes of an answer are taken; a longer one counts as a refusal.
+    # The longest answer taken, in bytes; a longer one counts as a refusal.
     longest_reply: int = SHORT_REPLY_BYTES
 
     @property
     def text(self) -> str:
         """The command as it may be logged: every long number is cut to its last four digits.
 
-        Made when somebody asks: to look for numbers takes longer than all the rest of encoding a command.
+        It is made only when asked for: looking for numbers takes longer than all the rest of encoding a command.
         """
         return _LONG_NUMBER.sub(lambda match: match[1] or "…", self.shown)
 
@@ -47,9 +47,9 @@ class Outcome(StrEnum):
 
     OK = "ok"
     ERR = "err"
-    # It never left this process: doing it again is safe.
+    # The command never left this process: sending it again is safe.
     NOT_SENT = "not_sent"
-    # It was (perhaps only in part) written and nothing came back: FreeSWITCH may have carried it out.
+    # The command was written, perhaps only in part, and no answer came: FreeSWITCH may have carried it out.
     UNCONFIRMED = "unconfirmed"
 
 

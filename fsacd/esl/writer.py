@@ -22,7 +22,7 @@ _WRITE_BYTES: Final = 64 * 1024
 
 
 class Writer:
-    """Writes what `replies` has lined up. Taking no bytes for `limit_s`, a socket is broken, and `on_broken` told."""
+    """Writes what `replies` has lined up. A socket that takes no bytes for `limit_s` is broken: `on_broken` is told."""
 
     def __init__(self, replies: Replies, limit_s: float, on_broken: Callable[[str], object]) -> None:
         self.sock: gevent.socket.socket | None = None
@@ -37,7 +37,7 @@ class Writer:
 
     @property
     def is_writing(self) -> bool:
-        """Whether something is half out, so that nothing else may go."""
+        """Whether something is written in part, so that nothing else may be written."""
         return bool(self._unsent) or self._lock.locked()
 
     def write(self) -> None:
@@ -48,7 +48,7 @@ class Writer:
             self._work.set()
 
     def wake(self, data: bytes) -> bool:
-        """Write this at once, or not at all when something is being written, which wakes the switch as well."""
+        """Write this at once, or not at all when something else is being written: that wakes the switch as well."""
         if self.is_writing:
             return False
         self._try(data)

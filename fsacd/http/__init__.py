@@ -1,1 +1,1 @@
-"""The HTTP API: what people, scripts and monitoring see of the daemon, and how they ask it for something."""
+"""The HTTP API: by it people, scripts and monitoring see the daemon, and ask it for something."""

@@ -1,4 +1,4 @@
-"""Who asks: bearer tokens, whom each stands for, and how often each may ask. What they may do is decided in `rights`.
+"""Authentication: bearer tokens, whom each stands for, and how often each may ask. `rights` decides what they may do.
 
 The daemon keeps only the SHA-256 of a token. That is enough because a token is a long random word, not a password:
 there is nothing to guess that a slow hash would have to protect.
@@ -17,9 +17,9 @@ from fsacd.http.buckets import Buckets, Crowd
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A named bearer token and whom it stands for; `sha256` is the digest of the secret, the secret itself is not kept.
+    """A named bearer token and whom it stands for; `sha256` is the digest of the secret, which itself is not kept.
 
-    The principal's subject is the token's name until a request says by which way it came.
+    The principal's subject is the token's name until a request adds the way by which it came.
     """
 
     principal: Principal
@@ -44,7 +44,7 @@ class Access:
         self._buckets = Buckets((token.name for token in self._tokens), rate=rate, burst=burst, clock=clock)
 
     def replace(self, tokens: Sequence[Token]) -> None:
-        """Know these tokens and no others from the next request on; who stays has asked as often as before."""
+        """Know these tokens and no others from the next request on; a token that stays keeps its bucket."""
         self._tokens = tuple(tokens)
         self._buckets.replace(token.name for token in self._tokens)
 
@@ -67,7 +67,7 @@ class Access:
         return found
 
     def admit(self, token: Token | None, crowd: Crowd = Crowd.NAMELESS) -> float:
-        """0.0 when this token may ask now, otherwise the seconds it must wait; without one, when its crowd may."""
+        """0.0 when this token may ask now, else the seconds to wait; without a token, its crowd's bucket decides."""
         return self._buckets.of(token.name if token else None, crowd).take()
 
     def wait(self, token: Token | None, crowd: Crowd) -> float:

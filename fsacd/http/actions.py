@@ -15,8 +15,8 @@ from fsacd.http.routes import V1, Asked, Route
 
 
 def agent_after(asked: Asked, wish: e.AgentEvent) -> m.Agent:
-    """Ask this of the engine, and show the agent as they are then. Raises Refused, and the problem 404."""
-    # Looking before asking turns a slip of the pen into 404 with a near miss, not into a refusal of the engine.
+    """Post this to the engine, and return the agent's new state. Raises Refused, and the problem 404."""
+    # Looking first turns a misspelt id into 404 with a near miss, not into a refusal of the engine.
     find_agent(asked.context.daemon.snapshot(), wish.agent_id)
     asked.ask(wish)
     now = asked.presenter()
@@ -90,7 +90,7 @@ def reload(asked: Asked) -> m.Done:
 
 
 def resync(asked: Asked) -> m.Done:
-    """What fsacd believes is compared with what the switches say, and repaired."""
+    """The engine's state is compared with the switches', and differences are repaired."""
     return m.Done(message=sentence(asked.context.daemon.resync(asked.who)))
 
 

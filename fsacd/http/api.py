@@ -20,8 +20,8 @@ from fsacd.process.trouble import Trouble, shortened
 # The text of /metrics and its content type.
 Metrics = Callable[[], tuple[bytes, str]]
 
-# (call, limit) -> the latest decisions about a call that history holds, as `fsacd.http.explain` reads them. May wait
-# for the database; raises Unavailable when it cannot be asked.
+# (call, limit) -> the latest decisions about a call in history, as `fsacd.http.explain` reads them. May wait for the
+# database; raises Unavailable when that cannot be asked.
 StoredExplanations = Callable[[str, int], Sequence[Mapping[str, Any]]]
 
 
@@ -65,8 +65,8 @@ class StoreStatus:
 class DaemonStatus:
     """The daemon itself. Times are Unix time in ms.
 
-    `failure` is set when the process turns but its engine does not: whoever watches it should start it again.
-    `troubles` is all else that works less well than it should.
+    `failure` is set when the process runs but its engine has failed: a supervisor should start it again. `troubles` are
+    all other things that work less well than they should.
     """
 
     instance: str
@@ -95,7 +95,7 @@ class Daemon(Protocol):
         ...
 
     def explain(self, call_id: str) -> tuple[Explanation, ...]:
-        """The decisions about a call that are remembered, oldest first; if it waits, why it does, last."""
+        """The remembered decisions about a call, oldest first; if the call still waits, the reason comes last."""
         ...
 
     def wall_ms(self, engine_ms: int) -> int:
@@ -105,15 +105,15 @@ class Daemon(Protocol):
     def reload(self, principal: Principal, *, dry_run: bool = False, even_so: bool = False) -> str:
         """Swap the configuration, or say what that would do (`dry_run`); what happened, in one sentence.
 
-        Raises Forbidden, or Refused with the problems of a bad file, or for callers who would have no place to go
-        unless it shall be done `even_so`.
+        Raises Forbidden, or Refused with the problems of a bad file. Also raises Refused if callers would have no place
+        to go, unless `even_so` is set.
         """
         ...
 
     def resync(self, principal: Principal) -> str:
-        """Compare engine and switches now; what happens, in one sentence.
+        """Begin to compare engine and switches now; returns one sentence that says so.
 
-        Raises Forbidden, or Refused when none is ours to ask.
+        Raises Forbidden, or Refused when this daemon serves no switch.
         """
         ...
 
@@ -125,41 +125,41 @@ class Daemon(Protocol):
 class Customers(Protocol):
     """The customers in the database. Everything here may wait for it, and raises Unavailable when it cannot be asked.
 
-    KeyError: there is no customer of that id. Refused: it cannot be, in one sentence that says why.
+    KeyError: there is no customer of that id. Refused: the request cannot be fulfilled; one sentence says why.
     """
 
     def show(self, customer_id: int) -> Record:
-        """The customer of this id, or the one with whom they have become one. Raises KeyError."""
+        """The customer of this id, or the one into whom they were merged. Raises KeyError."""
         ...
 
     def search(self, wanted: Search) -> Page:
-        """A page of those who fit."""
+        """A page of the customers who match."""
         ...
 
     def create(self, wanted: Change, by: str) -> Record:
-        """A new one. Raises Refused."""
+        """Create a customer. Raises Refused."""
         ...
 
     def change(self, customer_id: int, wanted: Change, by: str) -> Record:
-        """Change one. Raises KeyError, Refused."""
+        """Change a customer. Raises KeyError, Refused."""
         ...
 
     def delete(self, customer_id: int, by: str) -> Record:
-        """Take one out. Raises KeyError, Refused."""
+        """Delete a customer. Raises KeyError, Refused."""
         ...
 
     def merge(self, kept_id: int, gone_id: int, by: str) -> tuple[Record, str]:
-        """Let two be one; also what of the other found no place. Raises KeyError, Refused."""
+        """Merge two customers; also returns what of the other was not kept. Raises KeyError, Refused."""
         ...
 
     def take(self, rows: Sequence[ImportRow], by: str, *, dry_run: bool) -> Imported:
-        """Take a batch of a table whole or not at all."""
+        """Import a batch of a table, whole or not at all."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerDesk:
-    """Where customers are looked at and changed by hand, and how what is said of them is read now."""
+    """The customers of the database, and the forms by which requests about them are read now."""
 
     book: Customers
     forms: Callable[[], Forms]

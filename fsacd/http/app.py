@@ -1,7 +1,7 @@
 """The WSGI application: every request passes the same checks in the same order, then one handler of the table.
 
-Order: host, route, token, rate, right, query, body, handler. The cheap and the secret come first, so that a stranger
-learns nothing and costs little.
+Order: host, route, token, rate, right, query, body, handler. Cheap checks and the token's check come first, so that a
+stranger learns nothing and costs little.
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ def make_app(
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """The application, ready for a server. `clock` is monotonic, `wall` Unix time.
 
-    Without a database there are no `explanations` and no `customers`. `access` knows the tokens, and is what the server
-    asks, too, whom to let in; if none is given, those of the settings hold for ever.
+    Without a database there are no `explanations` and no `customers`. `access` knows the tokens; the server uses the
+    same object to decide whom to let in. Without it, the tokens of the settings hold for ever.
     """
     context = Context(daemon, settings, metrics, clock, wall, explanations, customers)
     if access is None:
         access = Access(settings.tokens, rate=settings.rate, burst=settings.burst, clock=clock)
     app = falcon.App(middleware=[_Hosts(settings)])
-    # A cut-off or odd query string is the caller's fault to fix, not ours to guess at.
+    # A truncated or malformed query string is refused: its meaning is not guessed.
     app.req_options.keep_blank_qs_values = True
     app.req_options.strip_url_path_trailing_slash = False
     app.add_error_handler(falcon.HTTPError, _on_http_error)
@@ -97,8 +97,8 @@ class _Hosts:
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         resp.set_header("Cache-Control", "no-store")
         resp.set_header("X-Content-Type-Options", "nosniff")
-        # Absent only in HTTP/1.0, which no browser speaks. What a proxy says of the name (X-Forwarded-Host, Forwarded)
-        # is not asked: anybody can write it.
+        # Host is absent only in HTTP/1.0, which no browser speaks. A proxy's headers for the name (X-Forwarded-Host,
+        # Forwarded) are ignored: anybody can write them.
         host = req.env.get("HTTP_HOST")
         if host is not None and not self._hosts.answers(host):
             raise unknown_host()
@@ -119,7 +119,7 @@ class _Resource:
         self._allow = ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
 
     def on_options(self, req: falcon.Request, resp: falcon.Response, **_params: str) -> None:
-        """Which methods the path takes: the same that a wrong one is told."""
+        """Tell which methods the path takes, the same list that the answer 405 has."""
         self._take(req)
         resp.set_header("Allow", self._allow)
         resp.status = falcon.HTTP_204
@@ -140,12 +140,12 @@ class _Resource:
         return respond
 
     def _admit(self, route: Route, req: falcon.Request, params: Mapping[str, str]) -> Principal:
-        # Also where no token is needed: a scraper that shows one is not held back by strangers.
+        # Tokens are read even where none is needed: a scraper that shows one does not share the strangers' bucket.
         token = self._take(req) if route.limited else self._access.identify(req.auth)
         now_s = self._context.wall()
         who = stranger(open_metrics=self._context.settings.open_metrics)
         expired = token is not None and token.principal.expired(now_s)
-        # Whose token is over may still do what everybody may: health is no secret.
+        # An expired token does not stop requests that need none: health is no secret.
         if token is not None and not expired:
             who = replace(token.principal, subject=_subject(req, token), verbs=token.principal.verbs | who.verbs)
         refusal = may(who, route.verb, target_of(params), now_s)
@@ -159,7 +159,7 @@ class _Resource:
         """Count the request in the bucket of whoever asks; raises the problem 429 when it is empty."""
         who = self._access.identify(req.auth)
         crowd = Crowd.of(req.path, authorization=req.auth is not None)
-        # Whoever only looks at health is not counted here (`Route.limited`), so this is something else.
+        # Requests for health are not counted here (`Route.limited`), so a request with such a path is of another kind.
         wait_s = self._access.admit(who, Crowd.NAMELESS if crowd is Crowd.HEALTH else crowd)
         if wait_s > 0.0:
             raise too_many(wait_s)
@@ -167,13 +167,13 @@ class _Resource:
 
 
 def _subject(req: falcon.Request, token: Token) -> str:
-    # The token says who it is; the rest of the header would only be what somebody claims.
+    # The token says who asks. Of the User-Agent only the way is taken: the rest would be an unproven claim.
     way = "cli" if (req.user_agent or "").startswith(_CLI_AGENT) else "api"
     return f"{way}:{token.name}"
 
 
 def _forbidden(refusal: str, verb: Verb | None = None) -> ProblemError:
-    # What is missing is said by the least role that would do.
+    # The answer names the least role that has the missing right.
     scope = "" if verb is None else f', scope="{roles_with(verb)[0]}"'
     challenge = f'Bearer realm="fsacd", error="insufficient_scope"{scope}'
     return ProblemError(HTTPStatus.FORBIDDEN, "right", sentence(refusal), headers={"WWW-Authenticate": challenge})
@@ -245,7 +245,7 @@ def _doubled(data: bytes) -> str | None:
         json.loads(data, object_pairs_hook=pairs)
     except _DoubledError as error:
         return str(error)
-    except RecursionError:  # deeper than any body of ours; the model says so better
+    except RecursionError:  # nested deeper than any body that we take; the model's error is the better answer
         return None
     return None
 
@@ -260,7 +260,7 @@ def _validated(model: type[_Model], content: dict[str, Any], where: str) -> _Mod
 
 
 def _sentence(model: type[BaseModel], fault: dict[str, Any]) -> str:
-    # pydantic says where in a mapping the fault is; the name itself says it better.
+    # For a mapping pydantic gives the place of the fault as "[key]"; the name itself is clearer.
     field = ".".join(str(part)[:64] for part in fault["loc"] if part != "[key]") or "it"
     if fault["type"] == "extra_forbidden":
         matches = near(field, model.model_fields)

@@ -1,4 +1,4 @@
-"""What the API takes: bodies and query strings. Units and names are those of `models`."""
+"""The bodies and query strings that the API takes. Units and names are those of `models`."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ Level = Annotated[int, Field(ge=1, le=10)]
 
 
 class Body(BaseModel):
-    """The base of everything the API takes: unknown fields and near-miss types are refused, not guessed at."""
+    """The base of all bodies: unknown fields and wrong types are refused, not converted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def _at_least(*names: str) -> dict[str, JsonValue]:
-    """One of these fields is given, and says something."""
+    """Check that at least one of these fields is given and not empty."""
     return {"anyOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]}
 
 
 class NoBody(Body):
-    """Nothing to say."""
+    """An empty body."""
 
 
 def _contact(contact: str) -> str:
@@ -79,7 +79,7 @@ class Login(Body):
 
 
 class Ready(Body):
-    """Of which calls."""
+    """For which calls the agent becomes ready."""
 
     queue: QueueName | None = Field(
         default=None,
@@ -100,7 +100,7 @@ class NotReady(Body):
 
 
 class ServiceChange(Body):
-    """How an agent shall serve one queue. What is left out stays as it is, or is usual if they did not serve it."""
+    """How an agent is to serve one queue. Omitted fields stay as they are, or are usual for a new queue of theirs."""
 
     rank: int | None = Field(default=None, ge=1, le=1_000, description="1 goes before 2; 1 is usual.")
     delay_seconds: float | None = Field(
@@ -146,7 +146,7 @@ class Requeue(Body):
 
 
 class CallChange(Body):
-    """What a call is or needs; what is left out stays as it is."""
+    """A call's priority, head start and required skills; omitted fields stay as they are."""
 
     model_config = ConfigDict(json_schema_extra=_at_least("priority", "required_skills", "head_start_seconds"))
 
@@ -170,7 +170,7 @@ class CallChange(Body):
 
 
 class CallSend(Body):
-    """Who shall have the call."""
+    """To which agent the call goes."""
 
     agent: str = Field(max_length=_AGENT_LENGTH, description="The agent's id; they need not serve the call's queue.")
     for_seconds: float = Field(
@@ -186,7 +186,7 @@ class Query(BaseModel):
     @field_validator("limit", "offset", "agents", mode="before", check_fields=False)
     @classmethod
     def _digits(cls, value: object) -> object:
-        # By itself pydantic takes 1_0, +5 and what has spaces around it, too.
+        # pydantic by itself also accepts 1_0, +5 and surrounding spaces.
         if isinstance(value, str) and not _WHOLE.fullmatch(value):
             raise PydanticCustomError("whole_number", "should be a whole number")
         return value
@@ -217,7 +217,7 @@ class AgentQuery(Query):
 class ExplainQuery(Query):
     """How much is told of a call's decisions."""
 
-    # Together they bound how long the daemon writes at one answer: some tens of milliseconds, a few at a time.
+    # Together these limits bound the time for one answer: some tens of milliseconds, a few at a time.
     limit: int = Field(default=20, ge=1, le=50, description="The latest so many decisions.")
     agents: int = Field(
         default=100, ge=1, le=250, description="Of each decision, so many eligible agents and so many others."

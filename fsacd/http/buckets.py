@@ -1,7 +1,7 @@
-"""How often somebody may ask: a bucket for each token, and one for each crowd of those who show none that we know.
+"""Rate limits: a bucket for each token, and one for each crowd of requests without a known token.
 
-A crowd shares a bucket, so that memory does not grow with what strangers send; and there are several crowds, so that
-those who flood or guess empty their own bucket and nobody else's: not a token's, not that of a Prometheus without one.
+A crowd shares a bucket, so that memory does not grow with what strangers send. There are several crowds, so that those
+who flood or guess empty only their own bucket, not a token's, nor that of a Prometheus without a token.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from enum import Enum
 
-# Open pages by the crowd that asks for them. Health is never refused for being asked too often (see `door`).
+# Open pages by the crowd that asks for them. Health is never refused because of too many requests (see `door`).
 _HEALTH_PATHS = frozenset({"/livez", "/readyz"})
 _METRICS_PATH = "/metrics"
-# A whole request costs the calls about a millisecond, and there is little that strangers can ask for: a text of figures
-# that is made anew once a second, a description that never changes, and health, which the door answers beyond this.
+# A request delays the calls by about a millisecond. Strangers can ask for little: the metrics, which are rendered once
+# a second, the API's description, which never changes, and health, which the door answers beyond this rate.
 _CROWD_RATE = 10.0
 _CROWD_BURST = 20.0
 
 
 class Crowd(Enum):
-    """Who asks without a token that we know, and for what."""
+    """The kinds of requests without a known token."""
 
     HEALTH = "health"
     METRICS = "metrics"

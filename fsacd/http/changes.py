@@ -1,4 +1,4 @@
-"""The routes by which a supervisor changes what is going on. Each posts one fact, and history says who asked for it."""
+"""The routes by which a supervisor changes calls, agents and queues. Each posts one fact; history keeps who asked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fsacd.http.queries import find_agent, find_call, find_queue
 from fsacd.http.routes import V1, Asked, Route
 
 _WRONG = HTTPStatus.UNPROCESSABLE_ENTITY
-# What the configuration allows an agent; many small changes must not add up to more.
+# The configuration's limits for an agent; many small changes must not exceed them.
 _SKILLS_MAX = 200
 _QUEUES_MAX = 500
 
@@ -48,7 +48,7 @@ def call_change(asked: Asked) -> m.Done:
 
 
 def _check_skills(snapshot: Snapshot, skills: Iterable[str]) -> None:
-    # A skill that nobody has is a slip of the pen, and the call would wait for ever.
+    # A skill that no agent has is probably misspelt, and the call would wait for ever.
     known = {skill for agent in snapshot.agents for skill, _ in agent.skills}
     known.update(skill for call in snapshot.calls for skill, _ in call.required)
     for skill in skills:
@@ -57,7 +57,7 @@ def _check_skills(snapshot: Snapshot, skills: Iterable[str]) -> None:
 
 
 def _said(body: b.CallChange) -> str:
-    """What was changed, as a person would say it."""
+    """The changes, in words for a person."""
     said = [] if body.priority is None else [f"priority {body.priority}"]
     if body.head_start_seconds is not None:
         said.append(f"head start {body.head_start_seconds:g} s")
@@ -68,7 +68,7 @@ def _said(body: b.CallChange) -> str:
 
 
 def call_send(asked: Asked) -> m.Done:
-    """One agent shall have the call."""
+    """The call goes to one agent."""
     body = cast("b.CallSend", asked.body)  # the route below says so
     snapshot = asked.context.daemon.snapshot()
     call = find_call(snapshot, asked.params["call_id"])
@@ -84,7 +84,8 @@ def call_send(asked: Asked) -> m.Done:
 def agent_change(asked: Asked) -> m.Agent:
     """The agent can do or serves something else, until the configuration says something new of the agent."""
     body = cast("b.AgentChange", asked.body)  # the route below says so
-    # Nothing yields between this look and the engine's step, so that two changes at once cannot undo each other.
+    # Nothing yields between this reading and the engine's step, so that two simultaneous changes cannot undo each
+    # other.
     snapshot = asked.context.daemon.snapshot()
     agent = find_agent(snapshot, asked.params["agent_id"])
     skills = None if body.skills is None else _skills(agent, body.skills, only=body.only)

@@ -1,6 +1,6 @@
-"""What somebody has said of a customer, brought into the one form in which it is kept, or refused in one sentence.
+"""Brings data about a customer into the form in which it is stored, or refuses it in one sentence.
 
-The same for a body of JSON and for a line of a table, so that neither lets in what the other would not.
+A body of JSON and a line of a table are checked by the same code, so that both accept the same data.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ COLUMNS: Final = ("customer", "numbers", "name", "priority", "head_start", "skil
 
 
 class WrongError(Exception):
-    """Something of what is said of a customer cannot be; the sentence says what."""
+    """Some data about a customer is wrong; the sentence says what."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What may be named: the own fields that are declared, the skills and the agents that there are."""
+    """The names that data may use: the declared own fields, and the configured skills and agents."""
 
     own_fields: OwnFields = field(default_factory=dict)
     skills: frozenset[str] = frozenset()
@@ -44,18 +44,18 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """Reads what is said by these terms. `is_configured`: whether the configuration has a customer with a number."""
+    """Reads data by these terms. `is_configured`: whether the configuration has a customer with a number."""
 
     terms: Terms
     plan: NumberPlan = PLAIN
     is_configured: Callable[[str], bool] = lambda _: False
 
     def numbers(self, given: Iterable[str]) -> tuple[str, ...]:
-        """Numbers as they are compared, each once. Raises WrongError."""
+        """Numbers in the form in which they are compared, each once. Raises WrongError."""
         return tuple(dict.fromkeys(map(self.number, given)))
 
     def number(self, text: str) -> str:
-        """A number as it is compared. Raises WrongError."""
+        """A number in the form in which it is compared. Raises WrongError."""
         number = self.plan.identity(text)
         if not number and normalised(text):
             raise WrongError(f"{text[:_SHOWN]!r} is shown where a caller shows no number: it is nobody's in particular")
@@ -69,7 +69,7 @@ class Forms:
         return number
 
     def settings(self, given: Mapping[str, object]) -> dict[str, object]:
-        """What is given by the names of `fsacd.caller.customers.Settings`; None means nothing. Raises WrongError."""
+        """The given values, by the names of `fsacd.caller.customers.Settings`; None: no value. Raises WrongError."""
         wanted: dict[str, object] = {}
         for name, value in given.items():
             match name, value:
@@ -84,7 +84,7 @@ class Forms:
         return wanted
 
     def own(self, given: Mapping[str, str | None]) -> dict[str, str]:
-        """Own fields in the form in which they are kept; nothing takes one away. Raises WrongError."""
+        """Own fields in the form in which they are stored; an empty value removes a field. Raises WrongError."""
         return {name: self._own(name, value or "") for name, value in given.items()}
 
     def _own(self, name: str, text: str) -> str:
@@ -125,7 +125,7 @@ class Forms:
     # --- a line of a table ---
 
     def line(self, cells: Mapping[str, str]) -> tuple[int | None, tuple[str, ...], Change]:
-        """Whom a line names, by id or by numbers, and what it says; an empty cell means nothing. Raises WrongError."""
+        """The customer whom a line names, by id or numbers, and its data; empty cell: no value. Raises WrongError."""
         own: dict[str, str] = {}
         given: dict[str, object] = {}
         numbers: list[str] = []

@@ -24,14 +24,14 @@ from fsacd.http.problem import ProblemError, sentence
 from fsacd.http.routes import V1, Asked, Route
 
 _WRONG: Final = HTTPStatus.UNPROCESSABLE_ENTITY
-# To read a number by the plan takes a tenth of a millisecond: after so many lines the calls go first.
+# Reading a number by the plan takes a tenth of a millisecond: after this many lines, calls get their turn.
 _LINES_AT_ONCE: Final = 10
 _BREATH_S: Final = 0.0005
 _Answer = TypeVar("_Answer")
 
 
 def search(asked: Asked) -> c.Customers:
-    """Those who fit, a page of them."""
+    """A page of the customers who match."""
     query = cast("b.CustomerQuery", asked.query)  # the route below says so
     desk = _desk(asked)
     forms = desk.forms()
@@ -70,7 +70,7 @@ def create(asked: Asked) -> c.Customer:
 
 
 def change(asked: Asked) -> c.Customer:
-    """Something of a customer is another."""
+    """A customer is changed."""
     body = cast("b.CustomerChange", asked.body)  # the route below says so
     desk = _desk(asked)
     forms = desk.forms()
@@ -79,7 +79,7 @@ def change(asked: Asked) -> c.Customer:
 
 
 def delete(asked: Asked) -> m.Done:
-    """The customer is none any more."""
+    """A customer is deleted."""
     gone = _of_id(asked.params["customer_id"], lambda one: _desk(asked).book.delete(one, asked.by))
     return m.Done(message=f"Customer {gone.title} is deleted.")
 
@@ -95,7 +95,7 @@ def merge(asked: Asked) -> c.CustomerMerged:
 
 
 def take(asked: Asked) -> c.CustomersImported:
-    """A part of a table is taken."""
+    """A part of a table is imported."""
     body = cast("b.CustomerImport", asked.body)  # the route below says so
     desk = _desk(asked)
     forms = desk.forms()
@@ -107,7 +107,7 @@ def take(asked: Asked) -> c.CustomersImported:
             rows.append(ImportRow(line.line, *forms.line(line.cells)))
         except WrongError as error:
             wrong.append((line.line, str(error)))
-    # What the database would say of the others is worth knowing, too: whoever mends a file mends all of it.
+    # The database checks the good lines, too, so that the answer has all faults of the file at once.
     done = desk.book.take(rows, asked.by, dry_run=body.dry_run or bool(wrong)) if rows else None
     wrong += [] if done is None else done.wrong
     if wrong or done is None:
@@ -140,7 +140,7 @@ def _of_id(text: str, ask: Callable[[int], _Answer]) -> _Answer:
 
 
 def _refuse(read: Callable[[], _Answer]) -> _Answer:
-    """Raises the problem 422 with the sentence of what is wrong."""
+    """Raises the problem 422 with this sentence."""
     try:
         return read()
     except WrongError as error:
@@ -156,7 +156,7 @@ def _change(forms: Forms, body: b.CustomerSaid, numbers: list[str] | None, more:
 
 
 def _place(text: str) -> tuple[str, int]:
-    """Where a page begins. Raises the problem 422 for what no page has given."""
+    """The beginning of a page. Raises the problem 422 for a text that no page has given as `next`."""
     try:
         key, customer_id = orjson.loads(base64.urlsafe_b64decode(text.encode()))
     except (ValueError, TypeError, binascii.Error):

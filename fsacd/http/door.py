@@ -1,8 +1,8 @@
-"""Between accepting a connection and serving it: who has said nothing yet, and who may not come in.
+"""The door: connections between being accepted and being served. It decides which of them get a place.
 
-Nobody who waits here has a greenlet or a thread, so many of them cost little. As soon as the first bytes are there, one
-look at them decides (`glance`, `places`): a seat and a greenlet, or an answer of one packet and the end. So a flood
-costs a few system calls for each connection, and is never left in the kernel's queue, where all would wait in silence.
+A connection that waits here has neither a greenlet nor a thread, so many of them cost little. Its first bytes decide
+(`glance`, `places`): it gets a seat and a greenlet, or an answer of one packet and the end. So a flood costs a few
+system calls for each connection. No connection is left in the kernel's queue, where all would wait in silence.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from fsacd.http.places import Doing, Place, Places, Standing
 from fsacd.http.problem import no_place, response, too_many
 from fsacd.runtime import watched
 
-# The state and document of an open page as strangers get it: path -> status and JSON.
+# Makes an open page as strangers get it: path -> HTTP status and JSON.
 Pages = Callable[[str], tuple[HTTPStatus, bytes]]
 
-# An answer that was made within this time is given again to those who ask for health too often.
+# How long an answer about health is reused for those who ask too often.
 _FRESH_S = 1.0
 _SWEEP_S = 0.5
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """Somebody who has said nothing yet."""
+    """A connection on which nothing has come yet."""
 
     guest: Any
     address: Any
@@ -74,11 +74,11 @@ class Door:
         self._sweeper: gevent.Greenlet | None = None
 
     def open(self) -> None:
-        """Begin to look after those who wait."""
+        """Begin to watch the waiting connections."""
         self._sweeper = watched.keep("doors", self._sweep)
 
     def close(self) -> None:
-        """Send those away who have said nothing yet."""
+        """Close the connections on which nothing has come yet."""
         if self._sweeper is not None:
             self._sweeper.kill(block=False)
         for place in list(self._waiting):
@@ -92,7 +92,7 @@ class Door:
         place, goes = self.places.come(peer, self.clock())
         if goes is not None:
             self._send_away(goes)
-        # Whoever connects mostly speaks at once.
+        # Most clients send their request at once.
         if not self._look(place, guest, address):
             watcher = get_hub().loop.io(guest.fileno(), 1)
             self._waiting[place] = _Waiting(guest, address, watcher)
@@ -100,7 +100,7 @@ class Door:
 
     def _heard(self, place: Place) -> None:
         waiting = self._waiting.get(place)
-        if waiting is None:  # sent away in the same round of the loop
+        if waiting is None:  # closed in the same round of the loop
             return
         waiting.watcher.stop()
         waiting.watcher.close()
@@ -127,7 +127,7 @@ class Door:
         return True
 
     def _judge(self, place: Place, seen: Glance) -> bytes | None:
-        """Give it a seat; or the answer that it gets instead."""
+        """Give the connection a seat; or return the answer that it gets instead."""
         token = self.access.identify(seen.authorization)
         crowd = seen.crowd
         is_health = crowd is Crowd.HEALTH and self._hosts.answers(seen.host or "")
@@ -154,14 +154,14 @@ class Door:
         return page or self._no_place
 
     def _too_many(self, wait_s: float) -> bytes:
-        """The refusal; to write it would be most of what a flood costs, so that it is kept until it says otherwise."""
+        """The refusal; writing it anew would be most of a flood's cost, so it is cached until its wait changes."""
         tenths = math.ceil(wait_s * 10)
         if self._refusal is None or self._refusal[0] != tenths:
             self._refusal = tenths, too_many(tenths / 10).response()
         return self._refusal[1]
 
     def _page(self, seen: Glance) -> bytes | None:
-        """A page of health, made anew once a second at most: asking for it costs nearly nothing, however often."""
+        """A page of health, rendered once a second at most: frequent requests cost nearly nothing."""
         if self._pages is None:
             return None
         now = self.clock()
@@ -177,7 +177,7 @@ class Door:
     # --- staying and going ---
 
     def seated(self, place: Place, guest: Any) -> None:
-        """It is about to get its greenlet, and has got this socket of gevent's."""
+        """The connection has this gevent socket now, and is about to get its greenlet."""
         self._guests[place] = guest
 
     def rest(self, place: Place) -> None:
@@ -187,7 +187,7 @@ class Door:
             self._send_away(goes)
 
     def left(self, place: Place) -> None:
-        """Its greenlet is about to end."""
+        """The connection's greenlet is about to end."""
         self.places.leave(place)
         self._guests.pop(place, None)
 
@@ -208,7 +208,7 @@ class Door:
             return
         guest = self._guests.pop(place, None)
         if guest is not None:
-            with suppress(OSError):  # it may have gone by itself
+            with suppress(OSError):  # the client may have closed it already
                 if place.doing is Doing.READING:
                     guest._sock.send(self._no_place)  # noqa: SLF001 - gevent's own way would wait
                 guest._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001 - as above
@@ -218,7 +218,8 @@ class Door:
         self.places.leave(place)
         with suppress(OSError):
             if answer:
-                # What has come is taken in: a connection closed with bytes unread would be reset, answer and all.
+                # Unread bytes are read first: closing with unread bytes would reset the connection, and the answer
+                # would be lost.
                 guest.recv(65_536)
                 guest.send(answer)
         guest.close()

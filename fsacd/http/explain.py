@@ -1,4 +1,4 @@
-"""Why calls went where they went: the engine's explanations, and for what it has forgotten, history's."""
+"""The explanations of a call's decisions: from the engine, and from history for those that it has forgotten."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from fsacd.http.problem import ProblemError, sentence, unknown
 from fsacd.http.queries import find_call
 from fsacd.http.routes import V1, Asked, Route
 
-# Each daemon counts its decisions anew; the same number within this time is the same decision.
+# Decisions' numbers can repeat after a restart; the same number within this time is the same decision.
 _SAME_S = 1.0
 
 
 def explain(asked: Asked) -> m.Explanations:
-    """What is known of a call's decisions, and why it waits if it does."""
+    """The known decisions about a call, and why it still waits if it does."""
     query = cast("b.ExplainQuery", asked.query)  # the route below says so
     live = _live_call(asked)
     call_id = live.call_id if live else asked.params["call_id"]
@@ -34,7 +34,7 @@ def explain(asked: Asked) -> m.Explanations:
     decisions = [_shown(asked, each, query.agents) for each in made]
     waiting = [_shown(asked, each, query.agents) for each in told[-1:] if each.decision is None]
     why = ""
-    # The engine remembers so many decisions of all calls; of a call that has gone, nobody knows how many there were.
+    # The engine remembers a limited number of decisions; of an ended call nobody knows how many there were.
     if len(decisions) < (query.limit if live is None else min(query.limit, live.offers)):
         stored, why = _stored(asked, call_id, query)
         decisions = _merged(stored, decisions)[-query.limit :]
@@ -60,7 +60,7 @@ def _live_call(asked: Asked) -> CallView | None:
 
 
 def _stored(asked: Asked, call_id: str, query: b.ExplainQuery) -> tuple[list[m.Explanation], str]:
-    """What history holds, and why that may not be all."""
+    """The decisions in history, and why there may be more."""
     read = asked.context.explanations
     if read is None:
         return [], "there is no database"
@@ -74,7 +74,7 @@ def _stored(asked: Asked, call_id: str, query: b.ExplainQuery) -> tuple[list[m.E
         try:
             whole = m.Explanation.model_validate(row)
             _moment(whole)
-        except ValueError:  # pydantic's is one, too
+        except ValueError:  # pydantic's ValidationError is a ValueError, too
             # Only another version of fsacd, or a person, can have written it.
             return stored, "history holds some of them in a form unknown here"
         stored.append(
@@ -102,7 +102,7 @@ def _moment(told: m.Explanation) -> float:
 
 def _shown(asked: Asked, told: Explanation, agents: int) -> m.Explanation:
     """One explanation with at most so many agents of either kind."""
-    # A large one takes some milliseconds; a call that has just come goes before the next.
+    # A large explanation takes some milliseconds; calls get their turn before the next one.
     gevent.sleep(0)
     reasons = Counter(rejected.why for rejected in told.rejected)
     return m.Explanation(

@@ -1,4 +1,4 @@
-"""What can be seen of a request before it is read: enough to know whom to let in first. Pure.
+"""What the first bytes of a request tell: enough to decide whom to let in first. Pure.
 
 It decides about places and pace alone. What a request may do is decided when it has been read, by other code.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fsacd.http.buckets import Crowd
 
-# The head of an ordinary request fits; whoever sends more is looked at by this much of it.
+# The head of an ordinary request fits; of a longer one only this much is looked at.
 GLANCE_BYTES = 4_096
 
 _LINE = re.compile(rb"(GET|HEAD) (/[!-~]{0,200}) HTTP/1\.[01]\r\n")
@@ -21,7 +21,7 @@ _HAS_BODY = re.compile(rb"\r\n(?:Content-Length|Transfer-Encoding|Expect):", re.
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """`simple`: all of it is here, it only looks, and it brings no body. `path` is empty when it is not simple."""
+    """`simple`: the request is complete, only reads, and has no body. `path` is empty when it is not simple."""
 
     simple: bool
     is_head: bool = False
@@ -39,7 +39,7 @@ def glance(head: bytes) -> Glance:
     """Look at the first bytes of a connection."""
     end = head.find(b"\r\n\r\n")
     if end >= 0:
-        head = head[: end + 4]  # behind it another request may stand
+        head = head[: end + 4]  # another request may follow it
     found = _AUTHORIZATION.search(head)
     # WSGI hands headers over as Latin-1, and so does this.
     authorization = None if found is None else found[1].strip().decode("latin-1")

@@ -1,4 +1,4 @@
-"""Health and figures: what monitoring asks, without a token unless the configuration says otherwise."""
+"""Health and metrics for monitoring, without a token unless the configuration says otherwise."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from fsacd.http.problem import sentence
 from fsacd.http.routes import Asked, Raw, Route, Unready
 from fsacd.process.trouble import Trouble
 
-# The Prometheus text format names its version in here; the exact one comes from the callable.
+# The content type of the Prometheus text format, for the API's description; the callable gives the exact one.
 _METRICS_TYPE = "text/plain"
 
 
 def troubles(daemon: DaemonStatus) -> list[Trouble]:
-    """All that is wrong now. Whether calls are distributed: as long as nothing of it is `blocking`."""
+    """All troubles now. Calls are distributed as long as none of them is `blocking`."""
     found = []
     if daemon.failure:
-        # What failed may carry a caller's number, which is not even for those who may read the details.
+        # The failure's text may hold a caller's number, which even readers of the details must not see.
         found.append(Trouble("The engine has failed; the log says why.", blocking=True))
     if daemon.stopping:
         found.append(Trouble("The daemon is stopping.", blocking=True))
@@ -61,7 +61,7 @@ def _sentence(trouble: Trouble, details: bool) -> str:
 
 
 def page(daemon: DaemonStatus, path: str) -> tuple[HTTPStatus, bytes]:
-    """What strangers get at /livez or /readyz: the state and the document."""
+    """The page that strangers get at /livez or /readyz: HTTP status and document."""
     answer = _live(daemon) if path == "/livez" else _ready(daemon, details=False)
     status = HTTPStatus.OK
     if isinstance(answer, Unready):
@@ -79,12 +79,12 @@ def _ready(daemon: DaemonStatus, *, details: bool) -> BaseModel | Unready:
 
 
 def livez(asked: Asked) -> BaseModel | Unready:
-    """Answering at all proves that the hub turns; a daemon whose engine has died says so."""
+    """Report liveness: an answer at all proves that the hub runs; a failed engine is reported."""
     return _live(asked.context.daemon.status())
 
 
 def readyz(asked: Asked) -> BaseModel | Unready:
-    """Ready, or not and why: in words for strangers, with the details for those who may read."""
+    """Report readiness, and why not: in fixed words for strangers, with the details for those who may read them."""
     return _ready(asked.context.daemon.status(), details=asked.may(Verb.SEE_STATUS))
 
 

@@ -1,4 +1,4 @@
-"""Under which names the API answers: a web page must not reach it by pointing a name of its own at this machine."""
+"""The names under which the API answers: a web page must not reach it through a name of its own (DNS rebinding)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-# RFC 3986's host and port as far as a name or address can be one of ours: an IPv6 address in brackets or a name, then
-# perhaps a port, and nothing else. Longer or stranger names are nobody's.
+# RFC 3986's host and port, as far as one can be ours: an IPv6 address in brackets or a name, then perhaps a port.
+# Longer or odder names are refused.
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253}))(?::[0-9]{0,5})?")
 
 
 def host_of(authority: str) -> str | None:
-    """The host in `HOST` or `HOST:PORT`, in lower case and without brackets; None when that is not what it is."""
+    """The host in `HOST` or `HOST:PORT`, in lower case and without brackets; None for any other text."""
     found = _AUTHORITY.fullmatch(authority)
     if found is None:
         return None
@@ -25,19 +25,20 @@ def host_of(authority: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this name or address is the machine's own and nobody else's."""
+    """Whether this name or address is a loopback one."""
     if host.lower() == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name: only the resolver could tell, and it may be lying
+    except ValueError:  # a name: only the resolver could tell, and it cannot be trusted
         return False
 
 
 class Hosts:
     """The names that are answered: loopback's own, the address that we listen on, and `allowed`.
 
-    On another address than loopback, none allowed means any: who can reach it there needs no trick to do so.
+    On another address than loopback, an empty `allowed` means any name: clients there can reach the API without a
+    trick.
     """
 
     def __init__(self, listen: str, allowed: Iterable[str]) -> None:

@@ -1,7 +1,7 @@
-"""What the API sends: stable, documented, one unit per name. What it takes is in `bodies`.
+"""The documents that the API sends: stable, documented, one unit per name. `bodies` has those that it takes.
 
-Times are RFC 3339 in UTC (`…_at`), durations are seconds (`…_seconds`). Fields are added, never re-used. One that gets
-another name stays under the old one, too, for one version, and is deprecated there.
+Times are RFC 3339 in UTC (`…_at`), durations are seconds (`…_seconds`). Fields are added, never re-used. A renamed
+field stays under its old name, too, for one version, deprecated.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PostName = Literal["strategy", "call_order"]
 # JSON has no number for "before all others".
 KeyPart = int | float | Literal["-infinity", "infinity"]
 
-# A limit on each answer: a page this long is still built within some ten milliseconds.
+# The longest page: it is still built within some ten milliseconds.
 PAGE_DEFAULT = 1_000
 PAGE_MAX = 5_000
 

@@ -92,7 +92,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _is_open(route: Route) -> bool:
-    # The document says what holds unless the configuration closes the metrics.
+    # The document describes the default; the configuration can close the metrics.
     return route.verb in stranger(open_metrics=True).verbs
 
 
@@ -112,7 +112,7 @@ def _responses(route: Route) -> dict[str, Any]:
     if route.limited:
         codes.add(429)
     for code in sorted(codes):
-        # Health answers with its own document whether it is well or not.
+        # Health answers with its own document for 200 and 503 alike.
         own = route.tag == "health" and code == HTTPStatus.SERVICE_UNAVAILABLE and route.answer is not None
         content = answer if own else {CONTENT_TYPE: _schema(m.Problem)}
         responses[str(code)] = {"description": HTTPStatus(code).phrase, "content": content}

@@ -1,12 +1,12 @@
-"""Who may be connected: a limit without a cliff. Pure: no IO, and the time is an argument.
+"""Decides who may be connected, within a limit that keeps places for known tokens. Pure: the time is an argument.
 
     come -> silent ------- seat ------> stranger -- shows a known token --> known
                |                           |                                  |
                +-- too long, too many      +-- idle for longest               +-- idle for longest, and nobody else
 
-Of all places, a quarter stays free for those who have said nothing yet, because nobody knows who they are: they may be
-the probe that asks whether we live. A quarter is all that strangers get. So half is always there for those who show a
-token that we know, and for health; and they may take the strangers' quarter, too.
+A quarter of all places is for connections on which nothing has come yet: nobody knows who they are, and they may be a
+health probe. Strangers get a quarter. So half is always there for known tokens and for health, which may take the
+strangers' quarter, too.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
-# An answer takes milliseconds. A stranger who has not taken theirs for so long gives the place up to who needs it.
+# An answer takes milliseconds. A stranger who has not read theirs for this long gives the place up if it is needed.
 _PATIENCE_S = 1.0
 
 
 class Standing(IntEnum):
-    """Who goes before whom."""
+    """The rank of a connection: higher goes first."""
 
     STRANGER = 0
     HEALTH = 1
@@ -65,7 +65,7 @@ class Places:
         return len(self._silent) + len(self._seated)
 
     def come(self, peer: str, now: float) -> tuple[Place, Place | None]:
-        """A place for a connection that has said nothing yet, and who has to go for it: there is always one."""
+        """A place for a new connection, and the connection that has to go for it; there is always a place."""
         goes = None
         if len(self._silent) >= self._silent_limit or len(self) >= self._limit:
             goes = self._longest_silent()
@@ -76,16 +76,16 @@ class Places:
         return place, goes
 
     def overdue(self, before: float) -> list[Place]:
-        """Those who came before this moment and have said nothing yet, longest first."""
+        """The connections from before this moment on which nothing has come yet, oldest first."""
         found = []
-        for place in self._silent:  # in the order of their coming
+        for place in self._silent:  # in the order of arrival
             if place.since >= before:
                 break
             found.append(place)
         return found
 
     def seat(self, place: Place, standing: Standing, now: float) -> tuple[bool, Place | None]:
-        """It has begun to speak: whether there is a seat for it, and who has to go for that."""
+        """The connection's first bytes have come: whether there is a seat for it, and who has to go for that."""
         self.leave(place)
         fits, goes = self._room_for(place, standing, now)
         if goes is not None:
@@ -96,16 +96,16 @@ class Places:
         return fits, goes
 
     def turn(self, place: Place, doing: Doing, now: float) -> None:
-        """It does something else now."""
+        """The connection does something else now."""
         place.doing, place.since = doing, now
 
     def raise_to(self, place: Place, standing: Standing) -> None:
-        """It has shown who it is, or that it asks for health. A known token is remembered as long as it stays."""
+        """The connection has shown a known token, or asks for health. A known token counts as long as it is open."""
         if place.standing is not Standing.KNOWN:
             place.standing = standing
 
     def rest(self, place: Place, now: float) -> Place | None:
-        """It has its answer, and waits for its next request. Who has to go, because there are too many strangers."""
+        """The connection has its answer and is idle. Returns who has to go, because there are too many strangers."""
         self.turn(place, Doing.IDLE, now)
         if place.standing is not Standing.HEALTH:
             return None
@@ -118,7 +118,7 @@ class Places:
         return goes
 
     def leave(self, place: Place) -> None:
-        """It is gone, or has to go; it may be told twice."""
+        """The connection is gone, or has to go; calling this twice is harmless."""
         if place in self._silent:
             del self._silent[place]
             self._silent_by_peer[place.peer] -= 1
@@ -127,7 +127,7 @@ class Places:
         self._seated.pop(place, None)
 
     def _longest_silent(self) -> Place:
-        """Of the address that has most of them: one that floods shall push nobody else out."""
+        """The longest silent connection of the address that has most: a flooding address pushes nobody else out."""
         peer = max(self._silent_by_peer, key=self._silent_by_peer.__getitem__)
         return next(place for place in self._silent if place.peer == peer)
 
@@ -150,7 +150,7 @@ class Places:
         return True, None
 
     def _who_yields(self, standing: Standing, now: float) -> Place | None:
-        """To a known token or to health: idle strangers first, then slow ones, and the known who are idle last."""
+        """Who yields to a known token or to health: idle strangers first, then slow ones, idle known tokens last."""
         others = [place for place in self._seated if place.standing is not Standing.KNOWN]
         return (
             _longest(others, Doing.IDLE)
@@ -162,5 +162,5 @@ class Places:
 
 
 def _longest(places: Iterable[Place], doing: Doing) -> Place | None:
-    """Who has been doing this for longest."""
+    """The connection that has been doing this for longest."""
     return min((place for place in places if place.doing is doing), key=lambda place: place.since, default=None)

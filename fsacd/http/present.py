@@ -1,4 +1,4 @@
-"""From the engine's views to the API's models: wall-clock times, seconds, numbers only for those who may see them."""
+"""Turns the engine's views into the API's models: wall-clock times, seconds, numbers for those who may see them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def timestamp(wall_ms: int) -> str:
 
 
 def seconds(ms: int) -> float:
-    """Milliseconds as seconds; a clock that was read a moment too early never shows as less than nothing."""
+    """Milliseconds as seconds, never negative, even if a clock was read a moment too early."""
     return max(0, ms) / 1000
 
 
@@ -78,7 +78,7 @@ class _QueueFields(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Presenter:
-    """One snapshot as one reader may see it. `digits`: how much of a number remains for those who may not see it."""
+    """One snapshot as one reader may see it. `digits`: how many digits of a number a reader without the right sees."""
 
     snapshot: Snapshot
     wall_ms: Callable[[int], int]

@@ -10,13 +10,13 @@ import orjson
 
 CONTENT_TYPE = "application/problem+json"
 
-# Looking for a near miss costs time in proportion to the names; beyond this the answer is not worth the wait.
+# The search for a near miss takes time in proportion to the names; with more names than this it is skipped.
 _NAMES_LIMIT = 2_000
 _NAME_LENGTH_LIMIT = 64
 
 
 class ProblemError(Exception):
-    """An answer other than success. `kind` is the stable word for programs, `detail` the sentence for people."""
+    """An error answer. `kind` is the stable word for programs, `detail` the sentence for people."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ def response(status: HTTPStatus, content_type: str, body: bytes, headers: Mappin
 
 
 def too_many(wait_s: float) -> ProblemError:
-    """The problem of asking too often; `wait_s` is how long to wait before the next time."""
+    """The problem of asking too often; `wait_s` is how long to wait before the next request."""
     return ProblemError(
         HTTPStatus.TOO_MANY_REQUESTS,
         "rate",
@@ -88,7 +88,7 @@ def unknown_host() -> ProblemError:
 
 
 def sentence(text: str) -> str:
-    """The text as a sentence of its own; an id at its beginning keeps its letters as they are."""
+    """The text as a sentence, with a capital and a full stop; an id at its beginning is not capitalised."""
     first = text.partition(" ")[0]
     if first.isalpha():
         text = text[0].upper() + text[1:]
@@ -96,7 +96,7 @@ def sentence(text: str) -> str:
 
 
 def near(name: str, names: Iterable[str]) -> list[str]:
-    """Up to three of the names that the writer may have meant, best first."""
+    """Up to three names that the client may have meant, best first."""
     if len(name) > _NAME_LENGTH_LIMIT:
         return []
     folded: dict[str, str] = {}
@@ -111,7 +111,7 @@ def near(name: str, names: Iterable[str]) -> list[str]:
 def unknown(
     what: str, name: str, names: Iterable[str], status: HTTPStatus = HTTPStatus.NOT_FOUND, of: str = ""
 ) -> ProblemError:
-    """The problem of a name that nobody has: `what` is agent, queue, call or skill; `of`: that this one has not."""
+    """The problem of an unknown name: `what` is agent, queue, call or skill; `of`: whose names were searched."""
     matches = near(name, names)
     shown = name if len(name) <= _NAME_LENGTH_LIMIT else name[:_NAME_LENGTH_LIMIT] + "…"
     hint = f"; did you mean {matches[0]!r}?" if matches else "."

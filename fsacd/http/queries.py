@@ -1,4 +1,4 @@
-"""The routes that only look."""
+"""The routes that only read."""
 
 from __future__ import annotations
 

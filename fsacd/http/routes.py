@@ -1,4 +1,4 @@
-"""What a route is: falcon's routing, the check of rights and the OpenAPI document are all made from the same rows."""
+"""The table of routes: falcon's routing, the check of rights and the OpenAPI document are made from its rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Asked:
         return may(self.who, verb, WHOLE, self.context.wall()) is None
 
     def ask(self, wish: Wish) -> None:
-        """Ask this of the engine, in the asker's name. Raises Forbidden, Refused and Unavailable."""
+        """Post this to the engine, in the asker's name. Raises Forbidden, Refused and Unavailable."""
         self.context.daemon.ask(wish, self.who)
 
     def presenter(self) -> Presenter:
@@ -67,14 +67,14 @@ Handler = Callable[[Asked], BaseModel | Raw | Unready]
 
 
 def target_of(params: Mapping[str, str]) -> Target:
-    """What a path is about. Which queue a call is in is found out by whoever is asked (`Daemon.ask`)."""
+    """The agent, queue or call that a path names. `Daemon.ask` finds out in which queue a call is."""
     agent, queue = params.get("agent_id"), params.get("queue_name")
     return Target(() if agent is None else (agent,), () if queue is None else (queue,))
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one path. `verb` is what it takes; what it is about stands in its path (`target_of`)."""
+    """One method of one path. `verb` is the right that it needs; its path names the target (`target_of`)."""
 
     method: str
     path: str
@@ -85,7 +85,8 @@ class Route:
     tag: str
     body: type[Body] = NoBody
     query: type[Query] = NoQuery
-    # Counted against a limit; health is not, so that a flood cannot make a healthy daemon look dead.
+    # Whether requests count against the rate limit; health does not, so that a flood cannot make a healthy daemon look
+    # dead.
     limited: bool = True
     refusals: tuple[int, ...] = ()
     content_type: str = "application/json"

@@ -2,9 +2,9 @@
 
 pywsgi has no deadline for a request and no limit on its headers or its body; a client that sends one byte a minute
 keeps it for ever. Here a request is read whole, within a deadline and within limits, before the application sees it.
-When all its places are taken, pywsgi stops accepting, and whoever comes then waits in silence. Here a door stands
-before the places (`door`), and accepting never stops.
-Chunked requests are refused: nobody needs them for bodies this small, and they are where request smuggling lives.
+When all its places are taken, pywsgi stops accepting, and further clients wait without an answer. Here a door stands
+before the places (`door`), and accepting never stops. Chunked requests are refused: nobody needs them for bodies this
+small, and they are where request smuggling lives.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _LENGTH = re.compile(r"[0-9]{1,10}")
 _HEADER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\x00]*\r?\n|\r?\n")
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)((?:[/?].*)?)", re.IGNORECASE)
 _REQUEST_LINE_LIMIT = 8_192
-# Only for moments in which the process stands still: what has been accepted is never more than `connection_limit`.
+# The kernel's queue is only for moments in which the process stands still: at most `connection_limit` are accepted.
 _BACKLOG = 1_024
 _NO_ROUTE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.MISDIRECTED_REQUEST})
-# What is still read from a client whose request was refused, so that the answer is not lost in a reset connection.
+# How much is still read from a client whose request was refused, so that no reset loses the answer.
 _LINGER_BYTES = 1 << 20
 _LINGER_S = 1.0
-# The operating system's own, whatever has been put in its module's place.
+# The operating system's socket, not the one with which gevent has replaced it.
 _PlainSocket = _socket.socket
 
 
@@ -93,7 +93,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
     def handle_one_request(self) -> object:
         """Read one request within the deadline, answer it; None ends the connection."""
         settings = self.server.settings
-        # The idle time limits waiting for the next request, and each send: a client that does not read is let go.
+        # The idle time limits waiting for the next request, and each send: a client that does not read is disconnected.
         self.socket.settimeout(settings.idle_s)
         try:
             if not self.rfile.peek(1):
@@ -170,7 +170,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         self.server.door.places.turn(self.place, doing, self.server.door.clock())
 
     def _show_who(self) -> None:
-        """The request is here: tell the door whose it is, and whether this connection goes on after its answer."""
+        """The request is complete: tell the door who sent it, and whether the connection goes on after the answer."""
         door = self.server.door
         authorization = self.headers.get("authorization")
         self._crowd = crowd = Crowd.of(self.path.partition("?")[0], authorization=authorization is not None)
@@ -178,17 +178,18 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             door.places.raise_to(self.place, Standing.KNOWN)
         elif crowd is Crowd.HEALTH and self.command in ("GET", "HEAD"):
             door.places.raise_to(self.place, Standing.HEALTH)
-            # The application does not limit health. Who asks too often comes in by the door again, where it is cheap.
+            # The application does not limit health. A client who asks too often has to pass the door again, where it is
+            # cheap.
             self._ends = door.access.admit(None, crowd) > 0.0
         self._turn(Doing.ANSWERING)
 
     def _charge(self, crowd: Crowd) -> None:
-        """Count a request that never came as far as a route, where the others are counted."""
+        """Count a request that did not reach a route, where the others are counted."""
         if self.place.standing is not Standing.KNOWN:
             self.server.door.access.admit(None, Crowd.NAMELESS if crowd is Crowd.HEALTH else crowd)
 
     def finalize_headers(self) -> None:
-        """End the connection with the answer that somebody asks too often."""
+        """Let the connection end with an answer about asking too often."""
         super().finalize_headers()
         if self.code in _NO_ROUTE:
             self._charge(self._crowd)
@@ -215,7 +216,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
                 self._refusal = ex
             case http.client.HTTPException():  # more than 100 headers, or one line of more than 64 KiB
                 self._refusal = _headers_too_large()
-            case _:  # pywsgi's own complaints about grammar; the answer says so in one sentence for all of them
+            case _:  # pywsgi's own errors about the grammar; one sentence answers all of them
                 self._refusal = None
         return ("", b"")
 
@@ -236,7 +237,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         """Nothing: actions are logged by the application, and reading happens many times a second."""
 
     def handle_error(self, t: type[BaseException], v: BaseException, _tb: object) -> None:
-        """What escaped from the application or from sending; the connection ends with it."""
+        """Handle an error that escaped from the application or from sending; the connection ends."""
         self.close_connection = True
         if issubclass(t, gevent.GreenletExit):  # we are being stopped: pywsgi would stay and send another answer
             raise v
@@ -252,8 +253,8 @@ class _Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
     settings: ApiSettings
     door: Door
     _watcher: Any
-    # So many at a time, which take about a millisecond, then the calls have their turn; and when both have something to
-    # do, the calls go first. With fewer, a loop that turns slowly would leave a flood in the kernel's queue.
+    # How many are accepted at a time: they take about a millisecond, then calls get their turn, and calls go first.
+    # With fewer, a slow loop would leave a flood in the kernel's queue.
     max_accept = 16
 
     def start_accepting(self) -> None:
@@ -264,7 +265,7 @@ class _Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             watcher.start(self._do_read)
 
     def do_read(self) -> tuple[_socket.socket, Any] | None:
-        """Accept one; None when there is none. A plain socket: gevent's are dear, and most of a flood needs none."""
+        """Accept a connection; None when there is none. It is a plain socket: gevent's are costly, and few need one."""
         try:
             number, address = self.socket._accept()  # noqa: SLF001 - as pywsgi does
         except BlockingIOError:
@@ -296,8 +297,8 @@ class _Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 class ApiServer:
     """The API on its address. `start` binds, `stop` ends open connections within `grace_s` seconds.
 
-    `access` should be the application's, so that both count in the same buckets. `pages` are the open pages of health,
-    for those who ask so often that the application shall not be troubled.
+    `access` should be the application's, so that both count in the same buckets. `pages` makes the open pages of health
+    for clients who ask so often that the door answers them.
     """
 
     def __init__(

@@ -1,10 +1,10 @@
-"""What Prometheus may ask: counters from the records, gauges from a snapshot, and how we ourselves do.
+"""The metrics for Prometheus: counters from the records, gauges from a snapshot, and the daemon's own health.
 
-`config/prometheus/README.md` defines each metric. Base units; no number, name or uuid of a caller is ever a label, and
-the words in labels are the configuration's or come from lists with an end.
+`config/prometheus/README.md` defines each metric. Metrics have base units. No number, name or uuid of a caller is ever
+a label. Label values come from the configuration or from closed lists.
 
-A scrape copies the numbers where calls are decided, in one go, and renders the copy in a thread. Whoever asks within a
-second of the last one gets the same text: however many ask, and however often, the calls pay once a second at most.
+A scrape copies the numbers in the main thread, in one go, and renders the copy in another thread. A further scrape
+within a second gets the same text, so that scrapes delay the calls once a second at most, however many there are.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ from fsacd.metrics.gauges import ExplainerCounts, JournalCounts, StoreCounts
 from fsacd.metrics.series import OTHER, Distribution, Series, Words, counter, gauge
 from fsacd.runtime import watched
 
-# The queue of calls that name one we do not know; no configured queue can have brackets in its name.
+# The label of calls for a queue that is not configured; no configured queue can have brackets in its name.
 UNKNOWN_QUEUE = "(unknown)"
 _WAIT_BUCKETS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800)
 _TALK_BUCKETS = (5, 10, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600)
 _DECISION_BUCKETS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.25)
-# For so long a text serves all who ask.
+# How long one text serves all scrapes.
 _FRESH_S = 1.0
 
 
 class _Calls:
-    """What is counted by queue."""
+    """The counters by queue."""
 
     def __init__(self) -> None:
         self.offered = counter("calls_offered", "Calls that joined the queue.", "queue")
@@ -108,7 +108,7 @@ class _Calls:
 
 
 class _Daemon:
-    """What is counted about ourselves and our links."""
+    """The counters about the daemon itself and its links."""
 
     def __init__(self) -> None:
         self.agent_seconds = counter("agent_state_seconds", "Time agents spent in a state, as it ends.", "state")
@@ -116,7 +116,7 @@ class _Daemon:
         self.lost = counter(
             "lost_callers", "Callers lost by no wish of their own: their switch crashed or forgot them."
         )
-        # An alert sees how a counter grows: one that is born at 1 has not grown.
+        # An alert sees how a counter grows: a series that begins at 1 has not grown.
         self.lost.values[()] = 0
         self.anomalies = counter("anomalies", "What should not have been, and was dealt with.", "kind")
         self.anomalies.values.update({(kind,): 0 for kind in (*get_args(AnomalyKind), OTHER)})
@@ -178,7 +178,7 @@ class Metrics(Collector):
         self._process = ProcessCollector(registry=self.registry)
 
     def begin_at_zero(self, switches: Iterable[str], repairs: Iterable[str]) -> None:
-        """The switches there are, and the kinds of differences that may be repaired (see `_Daemon`)."""
+        """Begin the series of these switches, and of these kinds of differences, at zero (see `_Daemon`)."""
         for switch in switches:
             self._daemon.reconnects.values[switch,] += 0
             self._daemon.late_replies.values[switch,] += 0
@@ -188,7 +188,7 @@ class Metrics(Collector):
             self._daemon.reconciled.values[kind,] += 0
 
     def set_rules(self, rules: Rules) -> None:
-        """The queues to count for, at the start and at each reload; a queue that is gone takes its series along."""
+        """Set the queues to count for, at the start and at each reload; the series of a removed queue are removed."""
         for gone in self._queues.keys() - rules.queues.keys():
             for series in self._calls.all():
                 for labels in [labels for labels in series.values if labels[0] == gone]:
@@ -203,7 +203,7 @@ class Metrics(Collector):
         self._set_plugins()
 
     def _set_plugins(self) -> None:
-        """For each queue the plugins it uses, from zero; those it has used before a reload are gone."""
+        """Begin the series of each queue's plugins at zero; remove those of plugins used before a reload."""
         failures = self._calls.failures.values
         used = {
             (queue, plugin)
@@ -217,23 +217,23 @@ class Metrics(Collector):
             failures[labels] += 0
 
     def watch_snapshot(self, snapshot: Callable[[], Snapshot]) -> None:
-        """Where gauges come from at a scrape."""
+        """Take gauges from this snapshot at each scrape."""
         self._snapshot = snapshot
 
     def watch_store(self, state: Callable[[], StoreCounts]) -> None:
-        """Where the store's figures come from at a scrape."""
+        """Take the store's figures from here at each scrape."""
         self._store = state
 
     def watch_journal(self, state: Callable[[], JournalCounts]) -> None:
-        """Where the journal's figures come from at a scrape."""
+        """Take the journal's figures from here at each scrape."""
         self._journal = state
 
     def watch_explainer(self, state: Callable[[], ExplainerCounts]) -> None:
-        """Where the figures of the explained decisions come from at a scrape."""
+        """Take the figures of the explained decisions from here at each scrape."""
         self._explainer = state
 
     def watch_pins(self, state: Callable[[], tuple[int, int]]) -> None:
-        """Where the figures of guessed PINs come from: agents locked now, and locks since the start."""
+        """Take the figures of guessed PINs from here at each scrape: agents locked now, and locks since the start."""
         self._pins = state
 
     def decided(self, seconds: float) -> None:
@@ -249,12 +249,12 @@ class Metrics(Collector):
         self._daemon.reconnects.values[switch,] += 1
 
     def misbehaved(self, switch: str, nonsense: int, left_out: int) -> None:
-        """So many more of the switch's connections were ended for nonsense, and messages of it left out."""
+        """Count connections to the switch that were ended for nonsense, and messages from it that were left out."""
         self._daemon.nonsense.values[switch,] += nonsense
         self._daemon.left_out.values[switch,] += left_out
 
     def watch_parts(self, failures: Callable[[], Mapping[str, int]]) -> None:
-        """Where the failures of the daemon's parts come from at a scrape."""
+        """Take the failures of the daemon's parts from here at each scrape."""
         self._parts = failures
 
     def late_reply(self, switch: str) -> None:
@@ -303,7 +303,7 @@ class Metrics(Collector):
                 failures, labels = calls.failures.values, (self._queue(record.queue), record.plugin)
                 failures[labels if labels in failures else (labels[0], OTHER)] += 1
             case StrategyReturned():
-                pass  # the gauge of what is substituted now tells it
+                pass  # the gauge of substituted plugins shows it
             case ChangeMade():
                 self._daemon.changes.values[self._words["change"](record.kind),] += 1
             case Anomaly():
@@ -336,7 +336,7 @@ class Metrics(Collector):
             case CallOutcome.LOST:
                 self._daemon.lost.values[()] += call.detail not in tuple(Elsewhere)
             case CallOutcome.HUNG_UP | CallOutcome.LEFT:
-                pass  # counted as ended
+                pass  # the end of these calls is counted
 
     def _queue(self, name: str) -> str:
         return name if name in self._queues else UNKNOWN_QUEUE
@@ -344,7 +344,8 @@ class Metrics(Collector):
     def exposition(self) -> tuple[bytes, str]:
         """The text for Prometheus, at most a second old, and its content type; the calls go on meanwhile."""
         if self._text is None or self._clock() - self._text[0] >= _FRESH_S:
-            # One renders for all who come meanwhile. It is nobody's own: who gives up waiting takes it from nobody.
+            # One greenlet renders for all scrapes that come meanwhile. It belongs to none of them: a scrape that gives
+            # up waiting does not stop it.
             before = self._text
             if self._rendering is None or self._rendering.ready():
                 self._rendering = watched.brief("metrics", self._render)
@@ -359,12 +360,12 @@ class Metrics(Collector):
         self._text = at, get_hub().threadpool.apply(generate_latest, (frozen,))
 
     def collect(self) -> Iterable[Metric]:
-        """What prometheus-client asks for, by the numbers of this moment."""
+        """The metric families that prometheus-client asks for, with the numbers of now."""
         for build in self._freeze():
             yield build()
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: registering us must not take a snapshot."""
+        """No families: registering this collector must not take a snapshot."""
         return ()
 
     def _all(self) -> Iterator[Series | Distribution]:

@@ -1,4 +1,4 @@
-"""What a look at the daemon's parts shows at the moment of a scrape: series from a snapshot and from counts."""
+"""The state of the daemon's parts at the moment of a scrape: series from a snapshot and from counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ AGENT_STATES = ("logged_out", "not_ready", "ready", "offered", "talking", "wrapp
 
 
 class StoreCounts(Protocol):
-    """What we show of the store."""
+    """The figures of the store."""
 
     @property
     def connected(self) -> bool: ...  # noqa: D102 - the names say it; fsacd.store.postgres.StoreState documents them
@@ -36,7 +36,7 @@ class StoreCounts(Protocol):
 
 
 class JournalCounts(Protocol):
-    """What we show of the journal."""
+    """The figures of the journal."""
 
     @property
     def writing(self) -> bool: ...  # noqa: D102 - the names say it; fsacd.journal.journal.JournalState documents them
@@ -57,7 +57,7 @@ class JournalCounts(Protocol):
 
 
 class ExplainerCounts(Protocol):
-    """What we show of the explaining of decisions."""
+    """The figures of the explaining of decisions."""
 
     @property
     def queued(self) -> int: ...  # noqa: D102 - the names say it; fsacd.store.explanations.ExplainerState documents them

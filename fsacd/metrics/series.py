@@ -1,8 +1,8 @@
 """Series of numbers that become prometheus-client's metric families at a scrape.
 
-They are plain dictionaries of our own: prometheus-client's counters take a lock each, which gevent makes one of
-greenlets and which a rendering thread must not hold, and with many queues their collection alone would hold every call
-up for longer than a decision takes. Ours are copied in one go and built into families wherever the copy is rendered.
+They are plain dictionaries. prometheus-client's counters take a lock each, which gevent turns into a lock of greenlets,
+and which a rendering thread must not hold. With many queues their collection alone would hold every call up for longer
+than a decision takes. These series are copied in one go, and built into families where the copy is rendered.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 OTHER = "other"
-# What stands behind the help of whatever only grows: it is this process that counts, nothing is read back.
+# Appended to the help of each counter: this process counts, and reads nothing back at its start.
 SINCE = "; from zero at each start of the daemon."
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _WORDS_LIMIT = 32
@@ -25,7 +25,7 @@ Labels = tuple[str, ...]
 
 
 class Words:
-    """A list of label values with an end: what is no plain word, or comes after the last place, is `other`."""
+    """A bounded list of label values: a text that is no plain word, or comes when the list is full, is `other`."""
 
     def __init__(self, limit: int = _WORDS_LIMIT) -> None:
         self._limit = limit
@@ -52,7 +52,7 @@ class Series:
         self.values: defaultdict[Labels, float] = defaultdict(float)
 
     def family(self) -> Callable[[], Metric]:
-        """What builds the family from the numbers as they are now; may be called in another thread."""
+        """A function that builds the family from a copy of the numbers; it may be called in another thread."""
         values = dict(self.values)
         return lambda: self._build(values)
 
@@ -91,7 +91,8 @@ class Distribution:
             total = 0.0
             buckets = []
             if not any(counts):
-                # Nothing was observed yet: count and sum begin at nought, a dozen and a half empty buckets say no more.
+                # Nothing was observed yet: count and sum of zero suffice; a dozen and a half empty buckets would add
+                # nothing.
                 family.add_metric(labels, [("+Inf", 0.0)], sum_value=0.0)
                 continue
             for name, count in zip(self._names, counts, strict=False):

@@ -1,7 +1,7 @@
 """The model's time: a heap of timers and one seeded source of chance.
 
-The model never reads a clock. Whoever runs it says what time it is (`run`), and every timer fires at exactly the time
-it was set for, however late `run` is called, so that the same seed and the same calls give the same events.
+The model never reads a clock. Its runner tells it the time (`run`). Every timer fires at exactly the time it was set
+for, however late `run` is called, so that the same seed and the same calls give the same events.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from random import Random
 MS = 1_000
 SECOND = 1_000_000
 
-# A timer may set another one that is due at once, but not without end.
+# A timer may set another one that is due at once, but not endlessly many in a row.
 MAX_TIMERS_AT_ONCE = 100_000
 
 

@@ -54,7 +54,7 @@ def _setvar_multi(switch: Console, text: str) -> str:
     usage = "-USAGE: <uuid> <var>=<value>;<var>=<value>...\n"
     uuid, found, pairs = text.partition(" ")
     if not found:
-        # Without a variable FreeSWITCH forgets to say anything.
+        # Without a variable FreeSWITCH answers nothing.
         return "" if uuid else usage
     session = switch.locate(uuid)
     if session is None:
@@ -67,7 +67,7 @@ def _setvar_multi(switch: Console, text: str) -> str:
         if not name:
             complaints += "-ERR No variable specified\n"
         elif "${" not in value:
-            # Other than uuid_setvar, this one refuses a value that FreeSWITCH would run when it is used.
+            # Unlike uuid_setvar, this command refuses a value that FreeSWITCH would expand when it is used.
             session.channel.set(name, value)
     return complaints + ("+OK\n" if names else usage)
 
@@ -132,7 +132,7 @@ def _hold(switch: Console, text: str) -> str:
     uuid = words[1] if words[0] in {"off", "toggle"} and words[1:] else words[0]
     session = switch.locate(uuid)
     if session is None:
-        # FreeSWITCH calls it a success that a leg which is not there was not put on hold.
+        # FreeSWITCH reports success for a leg that does not exist.
         return "+OK Success\n"
     off = session.channel.held if words[0] == "toggle" else words[0] == "off"
     return "+OK Success\n" if holding.hold(session, off=off, music=False) else failed

@@ -18,7 +18,7 @@ Runner = Callable[[Leg, str], Thread]
 
 TRANSFER_US = (500, 4 * MS)
 FRAME_US = 20 * MS
-# What a sound file lasts whose real length the model cannot know.
+# The assumed length of a sound file, whose real length the model cannot know.
 FILE_US = 3 * SECOND
 # How often a playback that a hang-up ends is reported as an error.
 BYE_IS_ERROR, KILL_IS_ERROR = 0.75, 0.25
@@ -28,7 +28,7 @@ _TONE = re.compile(r"%\(([0-9]+),([0-9]+)")
 
 
 def _nothing() -> Thread:
-    """An application that is over at once: it blocks nowhere."""
+    """An application that ends at once: it never blocks."""
     yield from ()
 
 
@@ -99,7 +99,7 @@ def _transfer(session: Leg, data: str) -> Thread:
 
 
 def _execute_extension(session: Leg, data: str) -> Thread:
-    """Run another extension's applications as one of this extension's; it stops when the leg is wanted elsewhere."""
+    """Run another extension's applications as a step of this extension; stops when the leg is to go elsewhere."""
     channel = session.channel
     words = [*data.split(), "", "", ""]
     profile = channel.profile.copy()
@@ -129,12 +129,12 @@ def _event(session: Leg, data: str) -> Thread:
 
 
 def _no_op(_session: Leg, _data: str) -> Thread:
-    """Logging and the like: nothing that a client of the Event Socket could see."""
+    """Logging and the like, which a client of the Event Socket cannot see."""
     return _nothing()
 
 
 def _intercept(session: Leg, data: str) -> Thread:
-    """Take the leg away from whatever it does and talk with it; whoever it talks with is hung up."""
+    """Take the other leg out of its application or talk, and talk with it; its partner is hung up."""
     switch, taken = session.switch, session.switch.locate(data.strip())
     if taken is not None and taken is not session:
         partner = switch.locate(taken.channel.variables.get("bridge_to", ""))
@@ -151,7 +151,7 @@ def _sleep(session: Leg, data: str) -> Thread:
 
 
 def linger(session: Leg, duration_us: int) -> Thread:
-    """Stay in the present application for so long, or until the leg is wanted elsewhere or asked to break."""
+    """Stay in the present application for this long, or until the leg is to go elsewhere or to break."""
     channel, agenda = session.channel, session.switch.agenda
     state = channel.state
     until_us = agenda.now_us + duration_us
@@ -160,7 +160,7 @@ def linger(session: Leg, duration_us: int) -> Thread:
 
 
 def park(session: Leg, _data: str = "") -> Thread:
-    """Wait for orders. `park_timeout=SECONDS[:CAUSE]` hangs up when FreeSWITCH's clock has moved on by so many."""
+    """Wait for orders. `park_timeout=SECONDS[:CAUSE]` hangs up after that many seconds of FreeSWITCH's clock."""
     channel, switch = session.channel, session.switch
     if channel.controlled or channel.state not in {State.EXECUTE, State.PARK}:
         return

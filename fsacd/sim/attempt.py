@@ -1,6 +1,6 @@
-"""The thread of one originate: it rings phones at once and in turn, looks at their legs, and says what came of it.
+"""The thread of one originate: it rings phones at once and in turn, watches their legs, and reports the outcome.
 
-The rules are those of switch_ivr_originate.c, with what is odd about them:
+The rules are those of switch_ivr_originate.c, with their oddities:
 - one leg's end ends all only if its cause is among `fail_on_single_reject`; the others then end as NO_ANSWER;
 - with that variable set, `originate_timeout` ends nothing: what does, a second later, is the time for the first sign of
   life, and its cause is PROGRESS_TIMEOUT; a phone that has sent early media has shown it, and then all ring for ever;
@@ -27,7 +27,7 @@ from fsacd.sim.switch import Switch
 POLL_US = (1 * MS, 20 * MS)
 # From the leg to the INVITE at the phone.
 INVITE_US = (500, 1_500)
-# From the leg to the news that nobody listens there; the machine itself knows.
+# From the leg to the error that nothing listens at the address, on the same machine.
 REFUSED_US = (200, 1_200)
 # From the end of a turn to the legs of the next one.
 NEXT_TURN_US = (1 * MS, 40 * MS)
@@ -51,12 +51,12 @@ class Target:
 
     @property
     def is_dead(self) -> Unreachable | None:
-        """Why not even a leg is made for it; None if one is."""
+        """The cause for which not even a leg is made for the phone; None if one is made."""
         return self.phone if isinstance(self.phone, Unreachable) and not self.phone.leg else None
 
 
 class Attempt:
-    """One originate being carried out. `find` gives the targets of a turn, when its turn comes."""
+    """One originate being carried out. `find` gives the targets of a turn when the turn begins."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Attempt:
         self._clocks: list[Timer] = []
         self._look_at: Timer | None = None
         self._cause = ""
-        self._time_is_over = False  # then there is no further turn
+        self._time_is_over = False  # once it is set, no further turn begins
         self._forced = ""
 
     def next_turn(self) -> None:
@@ -159,7 +159,7 @@ class Attempt:
         profile.orig_cid_name = profile.cid_name
         channel = Channel(uuid=uuid, name=name, direction="outbound", profile=profile, call_uuid=uuid)
         channel.variables = outbound_variables(channel, switch.next_session_id(), address)
-        # What `user/` knows comes last; where each device has a leg of its own, the order says it.
+        # The variables that `user/` knows come last; where each device has its own leg, the command has them.
         channel.variables |= variables | target.known
         return channel
 
@@ -196,7 +196,7 @@ class Attempt:
 
     @property
     def _fatal(self) -> str:
-        """The causes of one leg's end that end all."""
+        """The causes with which one leg's end ends all legs."""
         return self.order.variables.get("fail_on_single_reject", "")
 
     def _is_fatal(self, leg: Session) -> bool:
@@ -257,7 +257,7 @@ class Attempt:
         self.done(f"-ERR {self._forced or self._cause}\n")
 
     def _leave(self) -> None:
-        """Nothing of these legs is the thread's affair any more."""
+        """The thread stops watching these legs."""
         for leg in self._legs:
             leg.on_change, leg.kept = None, False
             leg.signal(100, 2 * MS)

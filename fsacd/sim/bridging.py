@@ -15,7 +15,7 @@ from fsacd.sim.ports import Exchange, Leg, Talk
 from fsacd.sim.threads import Thread, Wait
 
 POLL_US = 20 * MS
-# With these causes of a partner who never answered, a leg goes on even when nothing tells it to.
+# If a partner who never answered ends with one of these causes, a leg goes on even without a variable for it.
 NO_REASON_TO_END = frozenset({"NO_ANSWER", "NO_USER_RESPONSE", causes.ORIGINATOR_CANCEL})
 # Twenty seconds of a partner that stays in a state of its own, and both are hung up.
 MAX_POLLS = 1_000
@@ -23,7 +23,7 @@ MAX_POLLS = 1_000
 LEAVE_US = (10 * MS, 22 * MS)
 # ... the partner nearly always first; when not, the window is one poll longer.
 LATER_US = (-150, 900)
-# A leg tells its phone who is there with its first frames, and a leg that is killed before never does.
+# A leg tells its phone the partner's number with its first frames; a leg that is killed before never does.
 FIRST_TOLD_US = (*[(200, 900)] * 4, (900, 20 * MS))
 TOLD_US = (300, 20 * MS)
 # How long the leg that ends a talk waits for the other one's thread to end it too.
@@ -87,7 +87,7 @@ def _schedule(a: Leg, b: Leg) -> None:
         session.leave_originate()
         session.bridge_armed = True
         channel.state = State.CONSUME_MEDIA if channel.state is State.HIBERNATE else State.HIBERNATE
-    # The mark comes into force with the leg's next state: the end of a talk that is going on must not take it off.
+    # The mark takes effect with the leg's next state: the end of a talk under way must not remove it.
     a.channel.bridge_originator = b.channel.bridge_originator = b.channel.bridge_next = False
     a.channel.bridge_next = True
     a.channel.bridge_to = b.channel.uuid
@@ -198,7 +198,7 @@ def _join(session: Leg, other: Leg) -> Thread:
         if one.variables.get("bridge_to") in (a.uuid, b.uuid):
             one.set("bridge_to", None)
     # A leg that is hung up cannot go anywhere, but FreeSWITCH gives it the caller profile of where it would have gone.
-    # One whose partner was taken from it has none.
+    # A leg whose partner was taken away has no such profile.
     if a.state is State.SOFT_EXECUTE or (a.down and a.cause != causes.PICKED_OFF):
         _after_talk(session, other)
 
@@ -239,7 +239,7 @@ def _after_talk(session: Leg, other: Leg) -> None:
     channel = session.channel
     cause = other.channel.cause or causes.NORMAL_CLEARING
     if not other.channel.answered:
-        # It never was a talk: the variables for after the talk do not count, but those for a failed call do.
+        # There was no talk: the variables for after the talk do not count, but those for a failed call do.
         if channel.is_true("continue_on_fail") or cause in NO_REASON_TO_END:
             session.set_state(State.EXECUTE)
         else:

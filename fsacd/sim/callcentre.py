@@ -15,7 +15,7 @@ LOG_IN, LOG_OUT, READY, NOT_READY, END_WRAP_UP = "*31", "*32", "*33", "*34", "*3
 BREAK_REASON = "1"
 AGENTS_CONTEXT = "default"
 RETRY_S = (2, 4)
-# An agent who is not in the mood shows it at every third call.
+# Agents of some manners miss or refuse every third call.
 MOOD = 1 / 3
 FIRST_PORT = 20_001
 # The share of talks that the agent ends; callers end the others.
@@ -144,7 +144,7 @@ class AgentPhone:
             self.centre.soon(self.centre.plan.talk_s, line.hang_up)
 
     def ended(self, line: Line, cause: str) -> None:
-        """The agent puts the receiver down."""
+        """The agent hangs up."""
         del cause
         if self._line is line:
             self._line = None
@@ -162,7 +162,7 @@ class Customer:
         """Nobody rings a customer here."""
 
     def answered(self, line: Line) -> None:
-        """The queue answered: from now on the caller waits, for so long and no longer."""
+        """The queue has answered: the caller waits until their patience ends."""
         plan = self.centre.plan
         wait_s = plan.least_patience_s + self.centre.chance.expovariate(1 / plan.patience_s)
         self.patience = self.centre.switch.agenda.after(wait_s * SECOND, lambda: self._give_up(line))

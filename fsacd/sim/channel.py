@@ -97,7 +97,7 @@ class Channel:
     # It was hung up while it held its partner.
     hung_up_held: bool = False
     hit_dialplan: bool = False
-    # An inbound leg that was bridged as the second one: its caller id is turned round if a dialplan gets it.
+    # An inbound leg that was the second of a bridge: caller and callee are swapped if it enters a dialplan again.
     second: bool = False
     cause: str = ""
     # It was the phone that hung up.

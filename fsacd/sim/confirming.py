@@ -1,4 +1,4 @@
-"""A phone that must confirm: whoever answers hears a tone until they press the key (`group_confirm_key`).
+"""A phone whose answer must be confirmed: the person hears a tone until they press the key (`group_confirm_key`).
 
 As FreeSWITCH does it (collect_thread_run in switch_ivr_originate.c): a thread of its own plays the file and reads as
 many keys as the right one has, again and again. The originating thread goes on looking; its timeout ends the leg.
@@ -16,7 +16,7 @@ from fsacd.sim.ports import Leg
 _BEGIN_US = (100, 20 * MS)
 # A key is noticed by the next frame.
 _FRAME_US = 20 * MS
-# The thread waits so long for a key before it plays again.
+# How long the thread waits for a key before it plays again.
 _PATIENCE_US = 5 * SECOND
 
 

@@ -26,7 +26,7 @@ CONTACT_PORT = 30_000
 
 
 class ControlError(ValueError):
-    """A control line that says nothing sensible."""
+    """A control line that cannot be understood."""
 
 
 class ControlServer:
@@ -47,7 +47,7 @@ class ControlServer:
         self._server.start()
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._server.stop(timeout=0)
 
     def _serve(self, client: socket.socket, _address: tuple[str, int]) -> None:
@@ -65,7 +65,7 @@ class ControlServer:
         return replies[0]
 
     def obey(self, order: Mapping[str, object]) -> dict[str, object]:
-        """Do what the line says and tell how things stand. Raises ControlError."""
+        """Carry out a line and return the state of the faults. Raises ControlError."""
         switch = self._switch_server.switch
         match order:
             case {"fault": str(name)}:

@@ -36,7 +36,7 @@ def _word_end(text: str, at: int) -> int:
     return at
 
 
-# Before all else a backslash stays (cleanup_separated_string in switch_utils.c).
+# Before any other character a backslash is kept (cleanup_separated_string in switch_utils.c).
 _UNESCAPED = {"n": "\n", "r": "\r", "t": "\t", "s": " ", "'": "'", '"': '"', "\\": "\\"}
 
 
@@ -103,7 +103,7 @@ def _dialled(text: str) -> Dialled:
 
 
 def _parted(text: str, separator: str) -> list[str]:
-    """The text at its separators, but for those in brackets."""
+    """The text split at its separators, except those in brackets."""
     parts, depth = [""], 0
     for sign in text:
         depth += (sign == "[") - (sign == "]" and depth > 0)
@@ -117,7 +117,7 @@ def _parted(text: str, separator: str) -> list[str]:
 def brackets(text: str, kinds: str = "{[<") -> tuple[dict[str, str], str]:
     """The variables of the leading blocks of these kinds, {...}, <...> or [...], and what is left.
 
-    A brace inside a value ends the block, quotes or not: that is the real one's fault, and the model has it too.
+    A brace inside a value ends the block, even in quotes: FreeSWITCH has this fault, and so has the model.
     """
     variables: dict[str, str] = {}
     while text and text[0] in kinds:

@@ -1,4 +1,4 @@
-"""An event on its way to the connections, written down once per format however many want it."""
+"""An event on its way to the connections, encoded once per format for all connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong with a switch and its network, at the turn of a knob."""
+"""Faults of a switch and its network, to be turned on and off."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fsacd.sim.ports import Hearer
 
 
 class Machine(Protocol):
-    """What a fault does to the switch."""
+    """The operations of the switch that faults use."""
 
     agenda: Agenda
 
@@ -34,7 +34,7 @@ class Faults:
         self.blackholed = False
         # New connections are refused.
         self.refusing = False
-        # Events reach the clients so much later (µs); replies do not.
+        # By how much events reach the clients later (µs); replies are not delayed.
         self.event_delay_us = 0
 
     def drop_connections(self) -> None:

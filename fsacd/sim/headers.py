@@ -1,4 +1,4 @@
-"""What the header lines of an event say, in the names and the order of a real FreeSWITCH 1.10."""
+"""The header lines of events, with the names and the order of a real FreeSWITCH 1.10."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def hold(session: Leg, *, off: bool, music: bool = True) -> bool:
 
 
 def ended(session: Leg) -> None:
-    """The leg is about to be hung up: a held one is taken back first, and it is remembered that it held."""
+    """The leg is about to be hung up: a hold ends first, and the leg remembers that it held."""
     channel = session.channel
     if channel.held:
         channel.held, channel.hung_up_held = False, True
@@ -49,7 +49,7 @@ def ended(session: Leg) -> None:
 
 
 def stop_music(session: Leg) -> None:
-    """The leg need not listen any more."""
+    """End the music that the leg hears on hold."""
     session.channel.broadcasts.clear()
     if session.channel.down:
         return
@@ -58,7 +58,7 @@ def stop_music(session: Leg) -> None:
 
 
 def listen(session: Leg) -> Thread:
-    """What a leg in a talk does about a broadcast: it plays it, unless it is asked to break before it begins."""
+    """Let a leg in a talk play a broadcast, unless a break comes before it begins."""
     channel, agenda = session.channel, session.switch.agenda
     app, state = channel.broadcasts.popleft(), channel.state
     until_us = agenda.now_us + LEAD_IN_US

@@ -1,4 +1,4 @@
-"""What mod_sofia writes into a leg's variables, as far as a client could care."""
+"""The variables that mod_sofia sets on a leg, as far as they matter to a client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`originate`: the command, and where the phones are that it names. What comes of it is in `attempt`."""
+"""`originate`: the command, and the phones that it names. `attempt` carries it out."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def originate(switch: Switch, text: str, done: Callable[[str], None]) -> None:
 def _targets(switch: Switch, dialled: Dialled, *, chosen: bool) -> Iterable[Target]:
     """The phones behind one part of a dial string.
 
-    A user's devices ring all; where the order has chosen one uuid for them, there is no second leg of that name.
+    All devices of a user ring. If the command has chosen one uuid for them, no second leg of that name is made.
     """
     kind, _, rest = dialled.endpoint.partition("/")
     if kind != "user":

@@ -1,4 +1,4 @@
-"""The SIP side: phones that are rung and callers that ring, as far as the switch can tell them apart."""
+"""The SIP side: phones that are rung and callers who call, as far as the switch sees them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fsacd.sim.ports import Exchange, Leg
 
 # A SIP message over loopback, there or back.
 TRANSIT_US = (200, 900)
-# An ACK until the leg's thread has come to it: at once while it sets the call up, about a frame while it plays.
+# How long an ACK waits for the leg's thread: not at all during the call's setup, about a frame during a playback.
 ACK_NOTICED_US = (*[(0, 200)] * 3, (200, 20 * MS))
-# A BYE until the leg's thread has come to it: about a frame.
+# How long a BYE waits for the leg's thread: about a frame.
 NOTICED_US = (100, 30 * MS)
 
 
@@ -50,7 +50,7 @@ class Line:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What the switch knows of the leg: the phone's owner may peep, which saves the model a SIP stack."""
+        """The variables of the leg in the switch: the phone reads them directly, which saves the model a SIP stack."""
         return self.session.channel.variables if self.session else {}
 
     def _send(self, deed: str, *args: str | bool) -> None:
@@ -91,7 +91,7 @@ class Line:
         self._send("_press", digits)
 
     def refer(self, number: str, replaces: Line | None = None) -> None:
-        """REFER: send whom this phone talks with to the number, or into the place of another call of this phone."""
+        """REFER: send this phone's partner to the number, or let them replace this phone in another of its calls."""
         other = replaces.session if replaces is not None else None
         self.switch.agenda.after(
             self.switch.agenda.between(*TRANSIT_US), lambda: self._referred(number, replaces is not None, other)
@@ -135,7 +135,7 @@ class Line:
         self.switch.agenda.after(self.switch.agenda.between(*NOTICED_US), notice)
 
     def _hang_up(self, session: Leg, cause: str) -> None:
-        """The leg's own thread carries it out: at once as a rule, but it may be in the middle of something."""
+        """The leg's own thread carries out the hang-up: usually at once, but it may be busy."""
         if session.channel.direction == "inbound" and not session.channel.answered and cause == "NORMAL_CLEARING":
             cause = "ORIGINATOR_CANCEL"
         delay_us = self.switch.agenda.between(*NOTICED_US) if session.channel.answered else 0
@@ -167,7 +167,7 @@ class Line:
             self.phone.answered(self)
 
     def _acknowledge(self, session: Leg) -> None:
-        """ACK. FreeSWITCH sets what it learns from it when the leg's thread looks, in its next frame at the latest."""
+        """ACK. FreeSWITCH sets the variables for it when the leg's thread looks, in its next frame at the latest."""
         agenda = self.switch.agenda
         agenda.after(agenda.between(*agenda.chance.choice(ACK_NOTICED_US)), session.acknowledged)
 
@@ -220,7 +220,7 @@ class ScriptedPhone:
             line.switch.agenda.after(self.hangs_up_ms * MS, line.hang_up)
 
     def talking(self, line: Line) -> None:
-        """It talks for as long as its script says, or until the other one has had enough."""
+        """It talks for as long as its script says, or until the other side hangs up."""
         if self.talks_ms is not None:
             line.switch.agenda.after(self.talks_ms * MS, line.hang_up)
 
@@ -236,12 +236,12 @@ class Caller:
     destination: str
     name: str = ""
     context: str = "public"
-    # Whom the SIP digest proved, USER or USER@DOMAIN of the directory; "" for a stranger.
+    # The user whom SIP digest authentication proved, USER or USER@DOMAIN of the directory; "" for a stranger.
     user: str = ""
-    # What the phone says that its realm is, where the profile forces the domain; "": its domain.
+    # The realm that the phone claims, where the profile forces the domain; "": its domain.
     realm: str = ""
     variables: tuple[tuple[str, str], ...] = ()
-    # Whether they are really there: who sends calls in the name of another's address never acknowledges an answer.
+    # Whether the caller is really there: a sender with a forged address never acknowledges an answer.
     acknowledges: bool = True
-    # Whether they ask that their number be hidden: `Privacy: id`.
+    # Whether the caller asks to hide their number: `Privacy: id`.
     private: bool = False

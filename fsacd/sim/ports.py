@@ -1,7 +1,7 @@
-"""What the parts of the switch may ask of each other: a leg of the switch and of another leg, a command of the switch.
+"""The protocols by which the parts of the switch use each other: legs, the switch, its clients, its commands.
 
-Legs live in the switch and act on it, and on each other by way of it. Each side knows the other by what stands here
-alone, so that no import goes in a circle; `session.Session` is the leg, `switch.Switch` the switch.
+Legs act on the switch, and on each other through it. Each side knows the other only by these protocols, so that no
+import goes in a circle; `session.Session` is the leg, `switch.Switch` the switch.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class FarEnd(Protocol):
 
 
 class Hearer(Protocol):
-    """A client of the Event Socket, for whoever has events to tell."""
+    """A client of the Event Socket, as those who fire events see it."""
 
     def wants(self, name: str, subclass: str) -> bool:
         """Whether the subscription names this event."""
@@ -52,7 +52,7 @@ class Hearer(Protocol):
 
 
 class Leg(Protocol):
-    """What may be asked of a leg: what it is and does, and what others may do to it."""
+    """A leg: its state, and what others may do to it."""
 
     channel: Channel
     talk: Talk | None
@@ -68,11 +68,11 @@ class Leg(Protocol):
 
     @property
     def switch(self) -> Exchange:
-        """Where it lives."""
+        """The switch that the leg belongs to."""
 
     @property
     def line(self) -> FarEnd | None:
-        """Its phone's end of it."""
+        """The leg's other end, at its phone."""
 
     def signal(self, low_us: int, high_us: int) -> None:
         """Make its thread look around after a delay between the two."""
@@ -102,7 +102,7 @@ class Leg(Protocol):
         """The caller's ACK has been read."""
 
     def leave_originate(self) -> None:
-        """Somebody else has a use for it: the originate that rings it gives it up."""
+        """Another command takes over the leg: the originate that rings it gives it up."""
 
     def park(self) -> None:
         """uuid_park."""
@@ -112,10 +112,10 @@ class Leg(Protocol):
 
 
 class Exchange(Protocol):
-    """What a leg, its applications and its phone may ask of the switch."""
+    """The switch, as a leg, its applications and its phone use it."""
 
     agenda: Agenda
-    # What `playback` does not find.
+    # The files that `playback` does not find.
     missing_sounds: set[str]
 
     def locate(self, uuid: str) -> Leg | None:
@@ -140,14 +140,14 @@ class Exchange(Protocol):
         """When the switch's clock, which counts whole seconds, will have moved on by so many (agenda time, µs)."""
 
     def fire(self, name: str, channel: Channel | None, more: Mapping[str, str] | None = None) -> None:
-        """Tell everybody who listens."""
+        """Send an event to every client that wants it."""
 
     def fire_state(self, channel: Channel, name: str = "CHANNEL_STATE") -> None:
         """Tell of a leg's new state."""
 
 
 class Console(Exchange, Protocol):
-    """What an API command may ask of the switch besides, whoever gives it."""
+    """The switch, as API commands use it in addition."""
 
     globals: dict[str, str]
     hash: dict[str, str]

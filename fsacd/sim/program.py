@@ -33,7 +33,7 @@ def _shipped_dialplan() -> Path:
     return next((directory for directory in found if (directory / "fsacd.xml").is_file()), found[0])
 
 
-# What an operator installs on a real switch.
+# The files that an operator installs on a real switch.
 DIALPLAN = _shipped_dialplan()
 EXIT_OK, EXIT_FAILED = 0, 1
 _PR_SET_PDEATHSIG = 1

@@ -10,7 +10,7 @@ from fsacd.sim.bridging import uuid_bridge
 from fsacd.sim.ports import Leg
 from fsacd.sim.transferring import transfer
 
-# A leg that has given its place away is parked for so long, if its phone does not hang up.
+# How long a leg that another one has replaced is parked, if its phone does not hang up.
 REPLACED_S = 2
 
 
@@ -27,7 +27,7 @@ def blind(session: Leg, number: str) -> None:
 
 
 def attended(session: Leg, other: Leg | None) -> None:
-    """Join the partners of the two legs; if one leg has none, the other's partner goes where that one is."""
+    """Join the partners of the two legs; if one leg has no partner, the other leg's partner takes that leg's place."""
     if other is None or other.channel.down:
         return
     here, there = partner_of(session), partner_of(other)
@@ -51,5 +51,5 @@ def _into_its_place(partner: Leg, waiting: Leg) -> None:
 
 
 def partner_of(session: Leg) -> Leg | None:
-    """Whom the leg is bound to, from the moment at which the bridge is ordered."""
+    """The leg's partner, from the moment at which the bridge is ordered."""
     return session.switch.locate(session.channel.variables.get("signal_bond", ""))

@@ -1,7 +1,7 @@
 """INVITE with Replaces as FreeSWITCH carries it out (sofia_handle_sip_i_invite_replaces in sofia.c).
 
-The new leg gets the place of the old one in a talk by an intercept. Where there is no talk it executes the application
-that the old one is in, and nothing more: it knows none of that one's variables and is in no dialplan's context.
+In a talk the new leg takes the old leg's place by an intercept. Without a talk the new leg executes the application
+that the old leg is in, and nothing more: it has none of the old leg's variables, and is in no context.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fsacd.sim.referring import partner_of
 
 
 def replace(session: Leg, other: Leg) -> None:
-    """Let a leg that is about to begin stand where the other one does."""
+    """Let a new leg take the place of the old one."""
     channel, old = session.channel, other.channel
     channel.other_type, channel.other = "originator", old.profile.copy()
     channel.variables["sip_replaces_call_id"] = old.variables.get("sip_call_id", old.uuid)

@@ -17,7 +17,7 @@ from fsacd.sim.switch import Switch
 READ_BYTES = 65_536
 # mod_event_socket listens with this backlog.
 BACKLOG = 5
-# Everything the model plans further ahead than this is looked at again then.
+# The longest sleep: timers that lie further ahead are checked again then.
 LONGEST_NAP_S = 1.0
 
 
@@ -50,7 +50,7 @@ class SwitchServer:
         self._server.stop(timeout=0)
 
     def do(self, deed: Callable[[], None]) -> None:
-        """Do something to the model now: place a call, turn a fault on."""
+        """Run an action on the model now: place a call, turn a fault on."""
         self._catch_up()
         deed()
         self._changed.set()
@@ -69,7 +69,7 @@ class SwitchServer:
             if nap_s > 0:
                 self._changed.wait(nap_s)
             else:
-                # Let the connections breathe, also when the model is behind its time.
+                # Let the connections' greenlets run, even when the model is behind its time.
                 gevent.sleep(0)
 
     def _serve(self, client: socket.socket, _address: tuple[str, int]) -> None:
@@ -118,4 +118,4 @@ def _hang_up(client: socket.socket) -> None:
     try:
         client.shutdown(socket.SHUT_RDWR)
     except OSError:
-        return  # The client was faster.
+        return  # The client has closed the connection first.

@@ -1,4 +1,4 @@
-"""The life of one leg, told as its thread in FreeSWITCH tells it: a generator that waits where the thread would block.
+"""The life of one leg, modelled on its thread in FreeSWITCH: a generator that waits where the thread would block.
 
 A leg's state may be changed by anybody at any time (a command, the far end, the other leg); its thread finds out a
 little later, when it next looks. All the races of a real switch come from that gap, so it is modelled and not smoothed.
@@ -16,7 +16,7 @@ from fsacd.sim.phones import Line
 from fsacd.sim.ports import Exchange, Talk
 from fsacd.sim.threads import Thread, Wait
 
-# An answer that nobody acknowledges.
+# How long an answer may stay without an ACK.
 TIMER_H_US = 32 * SECOND
 UNACKNOWLEDGED = "NORMAL_UNSPECIFIED"
 # How long a thread takes to notice, in microseconds: a hang-up breaks its read at once, a new state costs it a frame.
@@ -37,7 +37,7 @@ class Session:
         self.switch = switch
         self.channel = channel
         self.line = line
-        # An outbound leg belongs to its originate until that has answered; who is told of its progress.
+        # An outbound leg belongs to its originate until that has replied; the originate is told of its progress.
         self.originating = False
         # An originate holds its legs: one that has ended is not taken down before it lets go of all of them.
         self.kept = False
@@ -65,7 +65,7 @@ class Session:
         return birth_us
 
     def stop(self) -> None:
-        """The machine lost power: the thread is gone without a word."""
+        """The machine lost power: the thread ends without an event."""
         if self._timer:
             self._timer.cancel()
         self._thread = self.on_change = None
@@ -132,7 +132,7 @@ class Session:
             yield from self._init()
         elif state is State.ROUTING:
             if self.originating:
-                # A phone that is quick, or not there, is heard of before the thread has got any further.
+                # A quick answer, or the error of an unreachable phone, comes before the thread goes on.
                 yield from self.sleep(self.switch.agenda.between(*self.switch.agenda.chance.choice(ROUTING_US)))
             self._route()
         elif state is State.EXECUTE:
@@ -329,7 +329,7 @@ class Session:
             self.on_change()
 
     def acknowledged(self) -> None:
-        """The caller's ACK has been read: what FreeSWITCH learns from it, and from nothing before."""
+        """The caller's ACK has been read: set the variables that FreeSWITCH sets only then."""
         channel = self.channel
         channel.variables |= {"sip_to_tag": f"t{channel.uuid[:8]}", "sip_cseq": "1"}
         to = f"<sip:{channel.variables.get('sip_req_uri', '')}>"
@@ -345,7 +345,7 @@ class Session:
             self.set_call_state("ACTIVE")
 
     def leave_originate(self) -> None:
-        """Somebody else has a use for the leg: the originate that rings it gives it up."""
+        """Another command takes over the leg: the originate that rings it gives it up."""
         self.originating = False
         if self.on_change is not None:
             self.on_change()

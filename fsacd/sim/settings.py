@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# Events that wait for a client; what comes beyond is lost to it.
+# The most events that wait for a client; further events are lost to it.
 MAX_QUEUE = 100_000
 
 

@@ -1,4 +1,4 @@
-"""The verbs of the Event Socket: who they are and what they answer."""
+"""The verbs of the Event Socket and their answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fsacd.sim.switch import Switch
 
 
 class Connection(Protocol):
-    """What a verb may ask of the connection that it came by, and change of it."""
+    """The connection, as its verbs read and change it."""
 
     authed: bool
     user: User | None
@@ -24,7 +24,7 @@ class Connection(Protocol):
 
     @property
     def switch(self) -> Switch:
-        """Whose Event Socket it is."""
+        """The switch whose Event Socket this is."""
 
     def reply(self, text: str, **more: str) -> None:
         """Answer the command with a command/reply."""
@@ -33,7 +33,7 @@ class Connection(Protocol):
         """Answer the command with an api/response."""
 
     def block(self, duration_us: int | None) -> None:
-        """Its thread is busy for so long (None: until `unblock_soon`)."""
+        """Keep its thread busy for this long (None: until `unblock_soon`)."""
 
     def unblock_soon(self) -> None:
         """The command took its moment."""
@@ -251,7 +251,7 @@ def run(listener: Connection, command: str, argument: str, done: Callable[[str],
             done(reply)
 
 
-# FreeSWITCH compares prefixes in this order: "exit" is understood before anybody has proved who they are.
+# FreeSWITCH compares prefixes in this order: "exit" is understood even before authentication.
 VERBS: tuple[tuple[str, Verb], ...] = (("exit", _exit), ("...", _exit))
 BEFORE_AUTH: tuple[tuple[str, Verb], ...] = (("auth ", _auth), ("userauth ", _userauth))
 AFTER_AUTH: tuple[tuple[str, Verb], ...] = (

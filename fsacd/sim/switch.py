@@ -22,7 +22,7 @@ from fsacd.sim.ports import Hearer, Leg
 from fsacd.sim.session import Session
 from fsacd.sim.settings import Settings
 
-# These say nothing of a leg's variables.
+# Events that do not carry a leg's variables.
 _BARE = frozenset({"CHANNEL_STATE", "CHANNEL_CALLSTATE", "CHANNEL_OUTGOING", "CODEC", "DTMF"})
 SETUP_US = (300, 1_500)
 
@@ -42,7 +42,7 @@ class Switch:
         # sofia/<profile>/ → phone.
         self.directory: dict[str, str] = {}
         self.phones: dict[str, Phone] = {}
-        # What `playback` does not find, as a file or stream that nobody has put there.
+        # The files and streams that `playback` does not find.
         self.missing_sounds: set[str] = set()
         self.profiles = {"internal"}
         self.max_sessions = self.settings.max_sessions
@@ -74,7 +74,7 @@ class Switch:
     def wipe(self) -> None:
         """The machine is dead: every leg ends at its phone only, and no event tells of it."""
         self.running = False
-        # Work that was planned before belongs to the core that planned it.
+        # Work that was planned before belongs to the old core and is dropped.
         self.core_uuid = ""
         for session in self.sessions.values():
             session.stop()
@@ -149,7 +149,7 @@ class Switch:
         return [endpoint for endpoint in self.directory.get(user, "").split(",") if endpoint]
 
     def call(self, caller: Caller, phone: Phone, replaces: Line | None = None) -> Line:
-        """A call comes in. The line is the caller's end of it. `replaces`: it shall stand where that one does."""
+        """A call comes in. The line is the caller's end of it. `replaces`: the leg whose place it takes."""
         line = Line(self, phone)
         line.acknowledges = caller.acknowledges
         self.agenda.after(self.agenda.between(*SETUP_US), lambda: self._invite(caller, line, replaces))
@@ -233,7 +233,7 @@ class Switch:
         return base_headers(name, self.sequence, self.agenda.wall_us, self.core_uuid, self.hostname)
 
     def fire(self, name: str, channel: Channel | None, more: Mapping[str, str] | None = None) -> None:
-        """Tell everybody who listens. What nobody wants to hear is not even written down."""
+        """Send an event to every client that wants it. An event that nobody wants is not even built."""
         subclass = more.get("Event-Subclass", "") if more else ""
         if not any(listener.wants(name, subclass) for listener in self.listeners):
             self.sequence += 1

@@ -15,7 +15,8 @@ import orjson
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
-# When a call has queued, in what its leg leaves to an heir: no two recordings have the same millisecond.
+# The time of a call's queueing, in the text that its leg leaves to a leg that replaces it: it differs in each
+# recording.
 _QUEUED_AT = re.compile(r"(fsacd_heir=[^/^ ]*/)[0-9]+")
 
 # The headers that a client decides by, and the short names under which a trace shows them.
@@ -159,18 +160,18 @@ def read(text: str) -> list[TraceLine]:
     return lines
 
 
-# Threads of a real switch race each other: only what lies further apart than this has an order worth the name (ms).
+# Threads of a real switch race each other: only lines further apart than this have a reliable order (ms).
 RACE_MS = 60
 
 
 def differences(
     expected: list[TraceLine], actual: list[TraceLine], slack_ms: int = 80, race_ms: int = RACE_MS
 ) -> list[str]:
-    """What a client could tell apart, in sentences; empty when the traces agree.
+    """The differences that a client could notice, in sentences; empty when the traces agree.
 
-    Every leg and every kind of job must tell the same story in the same order; replies must come in the same order;
-    lines of different legs that lie further apart than `race_ms` must not change places; and each line's time may be
-    off by `slack_ms` at most.
+    Every leg and every kind of job must have the same lines in the same order. Replies must come in the same order.
+    Lines of different legs that lie further apart than `race_ms` must not change places. Each line's time may be off by
+    `slack_ms` at most.
     """
     found: list[str] = []
     for who in dict.fromkeys([line.who for line in [*expected, *actual]]):

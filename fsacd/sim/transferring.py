@@ -1,4 +1,4 @@
-"""Sending a leg to another extension, and the caller profiles that tell of it."""
+"""Sends a leg to another extension, and keeps its caller profiles."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def transfer(session: Leg, destination: str, dialplan: str = "", context: str = 
     channel.profile.dialplan, channel.profile.context = dialplan, context
     channel.profile.rdnis, channel.profile.destination = profile.destination, destination
     channel.other = None
-    # The end of a talk leaves this mark on both legs, a transfer takes it off.
+    # The end of a talk leaves this mark on both legs; a transfer removes it.
     channel.set("signal_bond", None)
     partner = session.switch.locate(channel.variables.get("bridge_to", ""))
     if partner is not None:
@@ -45,7 +45,7 @@ def transfer(session: Leg, destination: str, dialplan: str = "", context: str = 
 
 
 def flip_caller_id(session: Leg) -> None:
-    """Who called and who was called change places."""
+    """Swap caller and callee."""
     profile = session.channel.profile
     profile.cid_name, profile.callee_name = profile.callee_name, profile.cid_name
     profile.cid_number, profile.callee_number = profile.callee_number, profile.cid_number

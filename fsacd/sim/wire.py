@@ -1,4 +1,4 @@
-"""How Event Socket writes things down: frames, events as plain text and as JSON."""
+"""The encodings of Event Socket: frames, events as plain text and as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 
 # switch_url_encode writes these, controls and everything beyond ASCII as %XX ...
 _UNSAFE = frozenset(b'\r\n #%&+:;<=>?@[\\]^`{|}"') | frozenset(range(33)) | frozenset(range(127, 256))
-# ... but leaves alone what already looks like %XX, which is why a plain event cannot be decoded without doubt.
+# ... but leaves text unchanged that already looks like %XX, so a plain event cannot be decoded unambiguously.
 _PERCENT = ord("%")
 _ENCODED = re.compile(rb"%[0-9A-F]{2}")
 

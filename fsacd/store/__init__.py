@@ -1,1 +1,1 @@
-"""History: what has come of the calls goes to PostgreSQL, behind them; a dead database never delays one."""
+"""History: what became of the calls is written to PostgreSQL in the background; a dead database never delays a call."""

@@ -4,10 +4,10 @@
 that writes to the database.
 
 With a spool a row is on disk before it is anywhere else. Memory then holds the oldest rows, up to its limits, and is
-filled up from the disk again. At the spool's limit the NEWEST rows are dropped and counted, so that what is stored
-stays without holes up to a moment that can be named; dropping the oldest would only move the hole, and needs room on
-a disk that may be full. Explanations, which are nearly all of the bytes, may take half of it. When the disk fails, or
-without a spool, rows wait in memory alone, with the same rule at its limits.
+filled up from the disk again. At the spool's limit the NEWEST rows are dropped and counted, so that history has no gap
+up to a time that can be named. Dropping the oldest would only move the gap, and needs room on a disk that may be full.
+Explanations, which are nearly all of the bytes, may take half of the spool. When the disk fails, or without a spool,
+rows wait in memory alone, with the same rule at its limits.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ _log = structlog.get_logger(__name__)
 
 # How long a disk that failed, or a directory that another process uses, is left alone.
 _MEND_S = 5.0
-# Documents in one transaction: making one text of them holds every call up.
+# The most bytes of documents in one transaction: joining them into one text holds every call up.
 _BATCH_BYTES = 512 * 1024
-# Rows that are brought to a spool that is back, before the calls go on.
+# How many rows are moved to a spool that works again before calls get their turn.
 _MOVED_AT_ONCE = 50
-# So long rows are looked through for what is to be erased before the calls go on.
+# How long rows are searched for what is to be erased before calls get their turn.
 _TURN_S = 0.001
-# What a row takes about, until they have been counted.
+# The assumed length of a row, until the rows have been counted.
 _ROW_BYTES = 200
 
 
 @dataclass(slots=True)
 class _Item:
     row: Row
-    after: Place | None  # where the spool goes on after this row; None: it is in memory alone
-    size: int  # of its documents
+    after: Place | None  # where the spool goes on after this row; None: the row is in memory alone
+    size: int  # the length of its documents
 
 
 class Backlog:
@@ -61,15 +61,15 @@ class Backlog:
         self._items: deque[_Item] = deque()
         self._documents = 0  # bytes of the documents in memory
         self._on_disk = 0  # rows in the spool that are not in memory
-        self._uncounted = 0  # of these, how many are only an estimate
+        self._uncounted = 0  # how many of these are only estimated
         self._spool: Spool | None = None
-        self._next = Place(0, 0)  # from where the spool is not in memory
+        self._next = Place(0, 0)  # the place in the spool from which rows are not in memory
         self._confirmed: Place | None = None
-        self._moving: deque[Row] = deque()  # on their way from memory to the spool
+        self._moving: deque[Row] = deque()  # rows on their way from memory to the spool
         self._tried_s = -_MEND_S
         self._broken = False
         self._refused = ""  # why there is no spool
-        self._told: set[str] = set()  # what was said of rows that are dropped; said again when there was room meanwhile
+        self._told: set[str] = set()  # what was logged of dropped rows; logged again after there was room
         self._documents_full = False
 
     def __len__(self) -> int:
@@ -98,17 +98,17 @@ class Backlog:
 
     @property
     def is_safe(self) -> bool:
-        """Whether what comes now survives the end of this process."""
+        """Whether rows that come now survive the end of this process."""
         return self._spool is not None and not self._broken
 
     @property
     def owns_spool(self) -> bool:
-        """Whether the spool's directory is ours and not, for now, another process's."""
+        """Whether the spool's directory is held by this process, and not, for now, by another one."""
         return self._spool is not None
 
     @property
     def unsafe(self) -> int:
-        """How many rows an end of this process would lose."""
+        """How many rows would be lost if this process ended now."""
         return len(self._moving) + sum(item.after is None for item in self._items)
 
     # --- in ---
@@ -145,7 +145,7 @@ class Backlog:
             self._on_disk += len(kept)
 
     def _with_room(self, spool: Spool, rows: Sequence[Row]) -> tuple[list[Row], list[bytes]]:
-        """Those of the rows that the spool has room for, with their lines."""
+        """The rows that the spool has room for, with their lines."""
         kept, texts = [], []
         used = spool.size
         for row in rows:
@@ -187,7 +187,7 @@ class Backlog:
             self._counts["unspooled"] += 1
 
     def _has_room_for_document(self, size: int) -> bool:
-        """Beyond the limit no document is taken until half of them are written; other rows still find their place."""
+        """Beyond the limit no document is taken until half of them are written; other rows are still taken."""
         limit = self._settings.documents_limit
         if self._documents <= limit // 2:
             self._documents_full = False
@@ -210,10 +210,10 @@ class Backlog:
             why=trusted.why(error), directory=str(self._settings.spool),
         )  # fmt: skip
 
-    # --- out, for the one who writes to the database ---
+    # --- out, for the greenlet that writes to the database ---
 
     def first(self, count: int) -> list[Row]:
-        """The oldest rows, at most so many and as many as fit into one transaction; waits for the disk."""
+        """The oldest rows, at most `count` and as many as fit into one transaction; waits for the disk."""
         self._fill_up()
         batch: list[Row] = []
         size = 0
@@ -225,7 +225,7 @@ class Backlog:
         return batch
 
     def leave(self, count: int) -> None:
-        """The oldest rows are done with: the database has them, or refuses them for good."""
+        """Remove the oldest rows: the database has stored them, or refuses them for good."""
         for _ in range(count):
             item = self._items.popleft()
             self._documents -= item.size
@@ -235,18 +235,18 @@ class Backlog:
         if self._spool is None:
             return
         if not self._items and self._next == self._spool.end:
-            self._confirmed = self._spool.end  # also past a line that was left out
+            self._confirmed = self._spool.end  # past lines that were left out, too
         if self._confirmed is not None:
             self._spool.confirm(self._confirmed)
             self._confirmed = None
 
     def put_last(self) -> None:
-        """The first row goes behind all others; before it leaves its place it stands in the new one."""
+        """Move the first row behind all others; it is written to its new place before it leaves the old one."""
         self.take([self._items[0].row])
         self.leave(1)
 
     def mend(self) -> None:
-        """Open the spool, at first or after a failure; rows that are in memory alone go to it, others run meanwhile."""
+        """Open the spool, at first or after a failure, and move rows from memory there; others run meanwhile."""
         if self._settings.spool is None or self.is_safe or time.monotonic() < self._tried_s + _MEND_S:
             return
         is_first = self._tried_s < 0
@@ -264,7 +264,7 @@ class Backlog:
             _log.info("the spool can be written again", directory=str(self._settings.spool))
 
     def _move(self) -> bool:
-        """Bring to the spool what is in memory alone, a little at a time; False when the disk fails again."""
+        """Move rows that are in memory alone to the spool, a little at a time; False when the disk fails again."""
         self._broken = False
         self._moving.extend(item.row for item in self._items if item.after is None)
         self._items = deque(item for item in self._items if item.after is not None)
@@ -278,12 +278,12 @@ class Backlog:
         self._spool = spool
         self._next = spool.start
         if spool.start != spool.end:
-            # Looked at closely by the writer, because that may take a second.
+            # The greenlet that writes counts these rows, because that may take a second.
             self._uncounted = max(1, spool.size // _ROW_BYTES)
             self._on_disk += self._uncounted
 
     def _count(self, spool: Spool) -> None:
-        """Put the number of rows that were found at the start in the place of the estimate."""
+        """Replace the estimate by the number of rows that were found at the start."""
         estimate, self._uncounted = self._uncounted, 0
         try:
             counted: int = get_hub().threadpool.apply(spool.count, (spool.start, spool.first_end))
@@ -303,14 +303,15 @@ class Backlog:
                 data: bytes = get_hub().threadpool.apply(spool.chunk, (self._next,))
                 entries, self._next = spool.understood(self._next, data)
             except OSError as error:
-                # A part of a disk that cannot be read seldom can later, and what came after it shall not wait for it.
+                # A part of a disk that cannot be read now can seldom be read later, and the rows behind it must not
+                # wait for it.
                 entries, self._next = [], spool.unreadable(self._next, trusted.why(error))
             items = [_Item(entry.row, entry.after, entry.row.document_bytes) for entry in entries]
             self._items.extend(items)
             self._documents += sum(item.size for item in items)
             self._on_disk -= len(entries)
         if spool is not None and self._next == spool.end:
-            self._on_disk = 0  # what was counted without a look may have been no row
+            self._on_disk = 0  # a line that was counted unread may have been no row
 
     def _has_half(self) -> bool:
         return (
@@ -321,7 +322,7 @@ class Backlog:
     # --- beside ---
 
     def sync(self) -> None:
-        """Bring to the disk what a power cut would lose, in a thread. Not to be called by two at once."""
+        """Sync to the disk, in a thread, what a power cut would lose. Must not be called by two greenlets at once."""
         try:
             work = None if self._spool is None else self._spool.to_sync()
             if work is not None:
@@ -331,12 +332,12 @@ class Backlog:
                 self._fail(error)
 
     def change(self, change: Callable[[Row], Row | None]) -> int:
-        """Put other rows in the place of those for which `change` gives one; returns how many. Waits for the disk.
+        """Replace each row for which `change` gives another one; returns how many. Waits for the disk.
 
-        Not while the first rows are on their way to the database: they would arrive as they were.
+        Must not be called while the first rows are on their way to the database: they would arrive unchanged.
 
         Raises:
-            OSError: the disk fails, and some rows may be as they were.
+            OSError: the disk fails, and some rows may be unchanged.
         """
         spool = self._spool
         written = 0
@@ -344,7 +345,7 @@ class Backlog:
             written = get_hub().threadpool.apply(spool.rewrite, (change,))
         alone = 0
         began_s = time.perf_counter()
-        # A copy, because others run in between, and rows come at the end.
+        # A copy, because other greenlets run in between and add rows at the end.
         for item in list(self._items):
             new = change(item.row)
             if new is not None:
@@ -358,7 +359,7 @@ class Backlog:
         return int(written) + alone
 
     def close(self) -> None:
-        """Let go of the spool; what is in it stays."""
+        """Release the spool; its rows stay."""
         if self._spool is not None:
             self._spool.close()
             self._spool = None

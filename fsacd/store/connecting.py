@@ -1,4 +1,4 @@
-"""How every part of us reaches the database: bounded in time, with the schema that we write."""
+"""Connects every part of fsacd to the database: bounded in time, with the schema that this version writes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from fsacd.process.trouble import shortened
 from fsacd.store.migrate import migrate
 
 CONNECT_S = 5
-# Beyond the server's own statement_timeout, when even its refusal does not arrive.
+# The margin beyond the server's own statement_timeout, for the case that even its refusal does not arrive.
 GRACE_MS = 2_000
-# New tables may take a while; a database that says nothing any more shall not keep anybody for ever.
+# Creating tables may take a while; a database that has stopped answering must not hold anybody for ever.
 MIGRATION_S = 90.0
 
 
@@ -29,7 +29,7 @@ def connect(dsn: str, statement_timeout_ms: int, name: str = "fsacd") -> psycopg
         dsn, connect_timeout=CONNECT_S, client_encoding="utf8", application_name=name,
         keepalives_idle=10, keepalives_interval=5, keepalives_count=3,
         tcp_user_timeout=statement_timeout_ms + GRACE_MS,
-        # A pooler that hands out another session per transaction knows nothing of ours.
+        # Prepared statements belong to a session, and a pooler may give each transaction another session.
         prepare_threshold=None,
     )  # fmt: skip
 
@@ -55,12 +55,12 @@ def connect_migrated(dsn: str, statement_timeout_ms: int, name: str) -> psycopg.
 
 
 def limit_statements(connection: psycopg.Connection, timeout_ms: int, idle_ms: int = 0) -> None:
-    """Let no statement of the transaction that begins here take longer, and none be awaited for longer (0: for ever).
+    """Limit each statement of the transaction that begins here, and the wait for the next statement (0: no limit).
 
     Raises:
         psycopg.Error: the connection is dead.
     """
-    # By transaction and not by session: a pooler hands sessions out anew.
+    # Set for the transaction, not for the session, which a pooler may give to others.
     connection.execute(
         "SELECT set_config('statement_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true)",
         (str(timeout_ms), str(idle_ms)),
@@ -68,11 +68,11 @@ def limit_statements(connection: psycopg.Connection, timeout_ms: int, idle_ms: i
 
 
 def sentence(error: BaseException) -> str:
-    """What went wrong on one line of at most 300 characters, without values of rows and without the connection string.
+    """The error on one line of at most 300 characters, without values of rows and without the connection string.
 
-    Who cannot connect says so by quoting host, user and, where a password has an '@' or a '/' in it, pieces of that.
-    So of such an error only its kind is told, in words of ours; what a connected server says (its primary message)
-    has nothing of ours in it.
+    The driver's error about a failed connection quotes host, user and, where a password has an '@' or a '/' in it,
+    pieces of the password. So only the kind of such an error is told, in words of ours. A connected server's own
+    message (the primary message) quotes nothing of the connection string.
     """
     if isinstance(error, gevent.Timeout):
         return f"it did not answer within {error.seconds:g} s"
@@ -102,10 +102,10 @@ _RIGHTS: Final = {
 
 
 def _missing_right(error: psycopg.errors.InsufficientPrivilege) -> str:
-    """What our role may not do, and the words that let it: the database's administrator shall not have to look."""
+    """What our role may not do, and the SQL that grants it, so that the database's administrator need not search."""
     told = error.diag.message_primary or "permission denied"
     denied = _DENIED.match(told)
-    # A server that speaks another language is not understood; what is missing then is most likely this.
+    # A server's message in another language is not understood; the right below is the most likely one then.
     kind, name, owner = (denied["kind"], _name(denied["name"]), denied["owner"]) if denied else ("table", "", None)
     role = _name(error.pgconn.user.decode()) if error.pgconn is not None else "fsacd"
     right = _RIGHTS.get(owner or kind, _RIGHTS["table"]).format(kind=kind.upper(), name=name, role=role)
@@ -116,7 +116,7 @@ def _name(name: str) -> str:
     return name if re.fullmatch("[a-z_][a-z0-9_]*", name) else f'"{name}"'
 
 
-# What the driver says of a connection that could not be made or broke -> what we say.
+# The driver's words for a connection that could not be made, or broke -> our words.
 _KINDS: Final = (
     (r"Connection refused|No such file or directory", "nothing listens there"),
     (r"resolve host|translate host name|getaddrinfo", "its host name has no address"),

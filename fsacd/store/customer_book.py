@@ -1,7 +1,8 @@
-"""The customers for whoever looks at them or changes them by hand: a connection for each wish, few at once.
+"""The customers, to be looked at and changed by hand: a connection for each request, few at once.
 
-Nothing here is on a call's way. Each wish has so much time; if the database is away or slow, nothing is done, and it is
-said in one sentence. Only where a connection breaks while a change is being kept nobody knows, and that is said, too.
+No call waits for anything here. Each request has a limit of time; if the database is away or slow, nothing is done, and
+one sentence says so. Only if a connection breaks during a commit is the outcome unknown, and the sentence says that,
+too.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _BY_FIELD: Final = """
         AND (lower(value) COLLATE "C", customer_id) > (%(key)s, %(id)s)
     ORDER BY lower(value) COLLATE "C", customer_id LIMIT %(limit)s
 """
-# One of these for each way to write the beginning: the index serves each, and would serve no OR in this order.
+# One such query for each way to write the beginning: the index serves each query, but not an OR in this order.
 _BY_NUMBER: Final = """
     (SELECT {bare} AS key, customer_id FROM customer_numbers
     WHERE {bare} LIKE %({name})s AND {bare} >= %(key)s AND ({bare}, customer_id) > (%(key)s, %(id)s)
@@ -48,7 +49,7 @@ _BY_NUMBER: Final = """
 
 
 class CustomerBook:
-    """Answers each wish within `patience_ms`; `on_change` is called after each change, and must not wait."""
+    """Answers each request within `patience_ms`; `on_change` is called after each change, and must not wait."""
 
     def __init__(
         self, settings: StoreSettings, on_change: Callable[[], None] = lambda: None, patience_ms: int = _PATIENCE_MS
@@ -60,7 +61,7 @@ class CustomerBook:
         self._free = BoundedSemaphore(_AT_ONCE)
 
     def show(self, customer_id: int) -> Record:
-        """The customer of this id, or the one whom it means now. Raises KeyError, Unavailable."""
+        """The customer of this id, or the customer with whom they were merged. Raises KeyError, Unavailable."""
 
         def ask(connection: psycopg.Connection) -> Record:
             now = records.survivor(connection, customer_id) or customer_id
@@ -100,7 +101,7 @@ class CustomerBook:
         return self._change(lambda connection: records.delete(connection, customer_id, by))
 
     def merge(self, kept_id: int, gone_id: int, by: str) -> tuple[Record, str]:
-        """Let two be one: the record, and what of the other found no place. Raises KeyError, Refused, Unavailable."""
+        """Merge two: returns the record, and what of the other was not kept. Raises KeyError, Refused, Unavailable."""
 
         def ask(connection: psycopg.Connection) -> tuple[Record, str]:
             _, lost = records.merge(connection, kept_id, gone_id, by)
@@ -109,7 +110,7 @@ class CustomerBook:
         return self._change(ask)
 
     def take(self, rows: Sequence[ImportRow], by: str, *, dry_run: bool) -> Imported:
-        """Take a batch of a table whole or not at all, or only say what would become of it. Raises Unavailable."""
+        """Import a batch of a table, whole or not at all, or only say what that would do. Raises Unavailable."""
         return self._change(lambda connection: take(connection, self._plan, rows, by), dry_run=dry_run)
 
     # --- within a transaction ---
@@ -128,7 +129,7 @@ class CustomerBook:
         rows = connection.execute(query.encode(), values).fetchall()
         shown = rows[: wanted.limit]
         known = records.read(connection, (row[1] for row in shown))
-        # Once each, also who has two numbers that begin so.
+        # Each customer once, even with two numbers that begin so.
         ids = dict.fromkeys(row[1] for row in shown if row[1] in known)
         return Page(tuple(known[one] for one in ids), (shown[-1][0], shown[-1][1]) if len(rows) > len(shown) else None)
 
@@ -164,7 +165,7 @@ class CustomerBook:
             with (
                 patience,
                 self._free,
-                # Closed and not left in order: it may be in the middle of a query whose time is over.
+                # The connection is closed, not returned: it may be in the middle of a query whose time is over.
                 closing(connect(self._settings.dsn, self._patience_ms, "fsacd customers by hand")) as connection,
             ):
                 limit_statements(connection, self._patience_ms)
@@ -194,10 +195,10 @@ def _unavailable(why: str, *, keeping: bool) -> str:
 
 
 def _beginning(text: str) -> str:
-    """A pattern for what begins so."""
+    """The LIKE pattern for a value that begins with this text."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
 
 
 def missing(customer_id: int) -> str:
-    """What is said of a customer who is not there."""
+    """The sentence for a customer who does not exist."""
     return f"there is no customer {called(customer_id)}"

@@ -1,4 +1,4 @@
-"""A batch of a table of customers, taken whole or not at all, within the transaction of a connection."""
+"""Imports a batch of a table of customers, whole or not at all, within the transaction of a connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fsacd.store.customer_records import create, find, read, survivor, write
 
 @dataclass(slots=True)
 class _Batch:
-    """What is in the database of those whom the rows name, and what shall be."""
+    """The records of the customers whom the rows name, as they are in the database and as they are to be."""
 
     owners: dict[str, int]
     records: dict[int, Record]
@@ -27,9 +27,9 @@ class _Batch:
 
 
 def take(connection: psycopg.Connection, plan: NumberPlan, rows: Sequence[ImportRow], by: str) -> Imported:
-    """Create whom the rows name and nobody knows, change the others; numbers are added and never taken away.
+    """Create the customers whom the rows name and who are unknown, change the others; numbers are only ever added.
 
-    If any row is wrong nothing is written, and all that are wrong are told.
+    If any row is wrong nothing is written, and all wrong rows are returned.
 
     Raises:
         psycopg.Error: the database refused, and nothing was changed.
@@ -53,7 +53,7 @@ def take(connection: psycopg.Connection, plan: NumberPlan, rows: Sequence[Import
 
 
 def _decide(connection: psycopg.Connection, batch: _Batch, row: ImportRow) -> int | None:
-    """Note what becomes of a row, and give whom it is about. Raises Refused when it cannot be done."""
+    """Note what a row changes, and return whom it is about. Raises Refused when it cannot be done."""
     for number in row.numbers:
         if (line := batch.numbers.setdefault(number, row.line)) != row.line:
             raise Refused(f"the number {number} stands in line {line}, too")
@@ -65,7 +65,7 @@ def _decide(connection: psycopg.Connection, batch: _Batch, row: ImportRow) -> in
     if (line := batch.customers.setdefault(whom, row.line)) != row.line:
         raise Refused(f"it is about {called(whom)}, as line {line} is")
     before = batch.records[whom]
-    # A number that is there in another form stays in that one.
+    # A number that is stored in another form keeps that form.
     more = tuple(number for number in row.numbers if batch.owners.get(number) != whom)
     after = changed(before, replace(row.change, more_numbers=more))
     if differing(before, after):

@@ -1,8 +1,8 @@
 """The records of customers in the database: found, read, written, merged, each within the transaction of a connection.
 
-Whoever writes holds the row of `customers_revision` first (`begin`): then nobody else can give one number to another
-customer between the look whose it is and the writing. Every change is noted in `changes` in the same transaction, a row
-for each number that it is about, so that a person's numbers find and erase it.
+Every writer first locks the row of `customers_revision` (`begin`): then nobody else can give a number to another
+customer between the check whose it is and the writing. Every change is noted in `changes` in the same transaction, a
+row for each number that it is about, so that a person's numbers find and erase it.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ MERGED: Final = "customer_merged"
 
 
 def bare(number: str) -> str:
-    """A number as it is looked for."""
+    """A number in the form in which it is looked for."""
     return number.translate(_PUNCTUATION)
 
 
 def begin(connection: psycopg.Connection) -> None:
-    """From here to the end of the transaction nobody else writes customers. Raises psycopg.Error."""
+    """Lock the customers: until the end of the transaction nobody else writes them. Raises psycopg.Error."""
     connection.execute("SELECT revision FROM customers_revision FOR UPDATE")
 
 
@@ -78,7 +78,7 @@ def record_of(row: Sequence[Any]) -> Record:
 
 
 def find(connection: psycopg.Connection, plan: NumberPlan, numbers: Iterable[str]) -> dict[str, int]:
-    """Whose numbers these are: the customer's id by the identity of each that is anybody's. Raises psycopg.Error."""
+    """The id of the customer who has each number, by the number's identity. Raises psycopg.Error."""
     wanted = plan.identities(numbers)
     written = sorted({bare(form) for form in plan.forms(wanted)})
     found: dict[str, int] = {}
@@ -90,13 +90,13 @@ def find(connection: psycopg.Connection, plan: NumberPlan, numbers: Iterable[str
 
 
 def read(connection: psycopg.Connection, ids: Iterable[int]) -> dict[int, Record]:
-    """The records of these customers, by id; who is none is left out. Raises psycopg.Error."""
+    """The records of these customers, by id; unknown ids are left out. Raises psycopg.Error."""
     rows = connection.execute(f"{READ} WHERE c.id = ANY(%s)".encode(), (sorted(set(ids)),))
     return {row[0]: record_of(row) for row in rows}
 
 
 def survivor(connection: psycopg.Connection, customer_id: int) -> int | None:
-    """Whom the id of a customer who has become one with another means now; None for others. Raises psycopg.Error."""
+    """The customer into whom the customer of this id was merged; None if they were not. Raises psycopg.Error."""
     row = connection.execute("SELECT customer_id FROM customers_merged WHERE id = %s", (customer_id,)).fetchone()
     return None if row is None else int(row[0])
 
@@ -106,7 +106,7 @@ def one(connection: psycopg.Connection, customer_id: int) -> Record:
 
     Raises:
         KeyError: there is none.
-        Refused: there was one, and is not any more: the sentence names the one who is.
+        Refused: the customer was merged into another one, whom the sentence names.
         psycopg.Error: the database cannot be read.
     """
     found = read(connection, [customer_id]).get(customer_id)
@@ -134,12 +134,12 @@ def create(connection: psycopg.Connection, records: Sequence[Record], by: str) -
 
 
 def write(connection: psycopg.Connection, before: Record, after: Record, by: str, kind: str = SET) -> None:
-    """Put one record in the place of the other, of the same customer. Raises psycopg.Error."""
+    """Replace one record of a customer by the other. Raises psycopg.Error."""
     customer_id = before.customer_id
     values = _columns(after) | {"by": by, "id": customer_id}
     connection.execute(_UPDATE, values | {"skills": orjson.dumps(values["skills"]).decode()})
     gone = [number for number in before.numbers if number not in after.numbers]
-    # The trigger has taken the first one away, if another is the first now, and that one may still be wanted.
+    # If the first number has changed, the trigger has deleted the old first number, which may still be wanted.
     kept = {
         row[0]
         for row in connection.execute("SELECT number FROM customer_numbers WHERE customer_id = %s", (customer_id,))
@@ -161,7 +161,7 @@ def write(connection: psycopg.Connection, before: Record, after: Record, by: str
 
 
 def change(connection: psycopg.Connection, customer_id: int, wanted: Change, by: str) -> Record:
-    """Change a customer; a change that changes nothing leaves everything as it is, with who changed it last.
+    """Change a customer; without a difference nothing is written, and the last change keeps its author.
 
     Raises:
         KeyError, Refused: as `one`, and `fsacd.caller.customers.changed`.
@@ -183,7 +183,7 @@ def delete(connection: psycopg.Connection, customer_id: int, by: str) -> Record:
 
 
 def merge(connection: psycopg.Connection, kept_id: int, gone_id: int, by: str) -> tuple[Record, str]:
-    """Let two customers be one, and give that one, with what of the other found no place.
+    """Merge two customers; returns the remaining one, and what of the other was not kept.
 
     Raises:
         KeyError, Refused: as `one` and `fsacd.caller.customers.merged`, or the two are one already.

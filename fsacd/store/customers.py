@@ -1,9 +1,8 @@
-"""Callers who are known by their numbers, in the table `customers`: read by the daemon, for recognition.
+"""Reads the table `customers`, by whose numbers callers are recognised.
 
 The daemon asks for the table's revision every few seconds, and reads what has changed since: a few numbers, or
-everything where it was too much. Asking is better than being told here: it goes through poolers, survives a broken
-connection without missing a change, and costs the database one row. What this daemon itself has changed it reads at
-once (`wake`).
+everything after many changes. Polling is better than LISTEN here: it works through poolers, misses no change when a
+connection breaks, and costs the database one row. The daemon reads its own changes at once (`wake`).
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ _log = structlog.get_logger(__name__)
 
 POLL_MS = 2_000
 _FETCH = 500
-# To read a number by the plan takes a while: after so many the calls go first.
+# Reading a number by the plan takes a while: after this many, calls get their turn.
 _AT_ONCE = 50
 _BREATH_S = 0.0005
 _LEVELS = range(1, 11)
-# So many changes the database remembers one by one.
+# How many changes the database remembers one by one.
 _REMEMBERED = 10_000
 _ENTRY = """
     SELECT n.number, c.priority, c.head_start_ms, c.skills::text, c.agent, c.language, c.name, c.id, c.number
@@ -51,14 +50,14 @@ _CHANGED = "SELECT DISTINCT number FROM customers_changed WHERE revision > %s"
 
 
 class Known(Protocol):
-    """Who is recognised (fsacd.caller.recognition). Both say in one sentence what they do not take, if anything."""
+    """The known customers (fsacd.caller.recognition). Both methods return a sentence on entries that they refuse."""
 
     def replace_stored(self, entries: Iterable[Customer]) -> str:
-        """Take all entries in the place of those before."""
+        """Replace all entries."""
         ...
 
     def update_stored(self, numbers: Iterable[str], entries: Iterable[Customer]) -> str:
-        """Take these in the place of those with these numbers."""
+        """Replace the entries of these numbers."""
         ...
 
 
@@ -78,11 +77,11 @@ class StoredCustomer:
 
 
 class CustomerFeed:
-    """Hands the table to `known` at the start and what has changed after each change; a database that is away: nothing.
+    """Hands `known` the table at the start, and after each change what has changed; nothing while the database is away.
 
-    `known` is given an iterable that waits for the database while it is gone through, so that the calls go on; when
-    the database is lost in the middle of it, it raises, and `known` must then leave everything as it was. `after` is
-    called when something has become known; it may take its time, but not wait for anybody.
+    `known` is given an iterable that waits for the database during iteration, so that the calls go on. If the database
+    is lost meanwhile, the iterable raises, and `known` must then keep its old entries. `after` is called after each
+    change of `known`; it may take its time, but must not wait for IO.
     """
 
     def __init__(
@@ -110,11 +109,11 @@ class CustomerFeed:
         self._worker.start()
 
     def wake(self) -> None:
-        """Something has changed: look at once."""
+        """The table has changed: read it at once."""
         self._wake.set()
 
     def read_anew(self) -> None:
-        """Read everything, and not only what has changed: more or fewer have a place now."""
+        """Read everything, not only what has changed: `known` has room for more or fewer entries now."""
         self._anew = True
         self._wake.set()
 
@@ -123,7 +122,7 @@ class CustomerFeed:
         self._worker.stop()
 
     def _work(self, succeeded: Callable[[], None]) -> None:
-        """Look again and again over one connection, for as long as that lasts."""
+        """Poll over one connection, for as long as it lasts."""
         timeout_ms = self._settings.statement_timeout_ms
         with closing(connect_migrated(self._settings.dsn, timeout_ms, "fsacd customers")) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -134,7 +133,7 @@ class CustomerFeed:
                 self._wake.clear()
 
     def _look(self, connection: psycopg.Connection) -> None:
-        """Read the table if it has changed; revision and rows are of one moment.
+        """Read the table if it has changed; revision and rows are of one snapshot.
 
         Raises:
             psycopg.Error, gevent.Timeout: the database is away or too slow.
@@ -163,7 +162,7 @@ class CustomerFeed:
             forms = {bare(form) for form in self._settings.plan.forms(self._settings.plan.identities(numbers))}
             forms |= {bare(number) for number in numbers}
             counted = _Counted(self._customers(self._fetched(connection, _READ_SOME, (sorted(forms),))))
-            # All of them first: nothing yields while they take their places.
+            # All rows are read first, because nothing may yield while entries are replaced.
             said = self._table.update_stored(numbers, list(counted))
         self._known = revision
         _log.info(
@@ -178,7 +177,7 @@ class CustomerFeed:
             _log.error(said)
 
     def _changed_since(self, connection: psycopg.Connection, revision: int | None) -> list[str] | None:
-        """The numbers that mean something else than when we read last; None: read everything."""
+        """The numbers that have changed since the last reading; None: read everything."""
         known = self._known
         if revision is None or known is None or not 0 < revision - known < _REMEMBERED:
             return None
@@ -193,7 +192,7 @@ class CustomerFeed:
             if len(rows) < _FETCH:
                 return
             last = rows[-1][0]
-            gevent.sleep(0.001)  # the calls go first, even when the database is faster than we are
+            gevent.sleep(0.001)  # calls get their turn, even when the database is faster than we are
 
     def _customers(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Customer]:
         for place, (number, priority, head_start_ms, skills, *rest) in enumerate(rows, 1):
@@ -216,7 +215,7 @@ class CustomerFeed:
 
 
 class _Counted:
-    """Counts what goes through."""
+    """Counts the entries that pass through."""
 
     def __init__(self, entries: Iterable[Customer]) -> None:
         self._entries = entries
@@ -229,7 +228,7 @@ class _Counted:
 
 
 def _levels(text: str) -> SkillLevels | None:
-    """Skills from the table's JSON; None when somebody has written what can be no skills."""
+    """Skills from the table's JSON; None when the JSON is no map of skills to levels."""
     if text == "{}":
         return ()
     skills = orjson.loads(text)
@@ -239,7 +238,7 @@ def _levels(text: str) -> SkillLevels | None:
 
 
 def put(connection: psycopg.Connection, customer: Customer, by: str, plan: NumberPlan = PLAIN) -> bool:
-    """Write a customer, or say anew how the calls of the one who has this number are treated; True when they are new.
+    """Write a customer, or change how the calls of the customer with this number are treated; True for a new one.
 
     Other numbers and own fields stay.
 

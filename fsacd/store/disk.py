@@ -1,4 +1,4 @@
-"""The few things that the spool asks of a file system, in one place, so that a test can end the world between two."""
+"""The spool's file operations, in one place, so that a test can simulate a crash between any two."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fsacd.process import trusted
 
 
 class Disk:
-    """The real one. Every method raises OSError when the file system refuses, or a file is not what we have written.
+    """The real file system. Every method raises OSError when it refuses, or when a file is not one of ours.
 
     `users`: who may own the files; None: root and the user who runs this.
     """
@@ -18,17 +18,17 @@ class Disk:
     users: frozenset[int] | None = None
 
     def create(self, path: Path) -> int:
-        """A new file that is only ever written at its end; returns its descriptor."""
+        """Create a file that is only ever appended to; returns its descriptor."""
         return trusted.create_file(path, os.O_WRONLY | os.O_APPEND)
 
     def append(self, descriptor: int, data: bytes) -> None:
-        """Write all of it; when that fails, a part of it may stand in the file."""
+        """Write all of the data; after a failure, a part of the data may stand in the file."""
         if os.write(descriptor, data) != len(data):
-            # A short write has no error of its own: the next one would say that the disk is full.
+            # A short write raises no error: only the next one would say that the disk is full.
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def truncate(self, descriptor: int, size: int) -> None:
-        """Take back what a failed `append` has left."""
+        """Cut off what a failed `append` has left."""
         os.ftruncate(descriptor, size)
 
     def overwrite(self, path: Path, data: bytes, offset: int = 0) -> None:
@@ -40,11 +40,11 @@ class Disk:
             os.close(descriptor)
 
     def remove(self, path: Path) -> None:
-        """Remove a file; that it is gone already is fine."""
+        """Remove a file, if it exists."""
         path.unlink(missing_ok=True)
 
     def read(self, path: Path, offset: int, size: int) -> bytes:
-        """At most `size` bytes from there."""
+        """Read at most `size` bytes from this offset."""
         descriptor = trusted.open_file(path, trusted=self.users)
         try:
             return os.pread(descriptor, size, offset)

@@ -1,8 +1,8 @@
-"""What is erased of a caller in history, and how a running daemon is asked to erase it in what it has not written yet.
+"""Erases callers from rows of history, and asks a running daemon to erase them from rows that it has not written yet.
 
-Rows stay, because they are the call centre's figures too; what tells whose call it was goes. Whoever wants the spool
-of a running daemon changed puts a request into its directory: a file with the numbers, which the daemon writes over
-with its answer and removes. So the numbers stand nowhere afterwards.
+Rows stay, because they are the call centre's figures too; values that identify the caller are removed. A request to
+change the spool of a running daemon is a file with the numbers in the spool's directory. The daemon overwrites it with
+its answer and removes it, so that the numbers stand nowhere afterwards.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REQUEST: Final = "erase."
 ERASED: Final = "(erased)"
 # The kinds of changes whose subject is a caller's number.
 CUSTOMER_CHANGES: Final = ("customer_set", "customer_removed", "customer_merged")
-# In the texts of explanations shorter numbers would be found where they are none.
+# Shorter numbers are not looked for in explanations' texts: other figures would match.
 _TELLING_DIGITS: Final = 5
 _REQUEST_BYTES: Final = 1 << 20
 _ASKING_S: Final = 0.05
@@ -42,14 +42,14 @@ _CALL_BLANKS: Final = {"number": "", "name": "", "customer": "", "leg_uuid": Non
 
 
 class Changeable(Protocol):
-    """Rows on their way."""
+    """The rows on their way to the database."""
 
     @property
     def owns_spool(self) -> bool:
         """Whether requests in the spool's directory are meant for us."""
 
     def change(self, change: Callable[[Row], Row | None]) -> int:
-        """Put other rows in the place of those for which `change` gives one. Raises OSError."""
+        """Replace each row for which `change` gives another one. Raises OSError."""
 
 
 def erased(row: Row, numbers: AbstractSet[str], plan: NumberPlan = PLAIN) -> Row | None:
@@ -74,7 +74,7 @@ def erased(row: Row, numbers: AbstractSet[str], plan: NumberPlan = PLAIN) -> Row
 
 
 def scrub(document: Any, numbers: Sequence[str]) -> Any:
-    """A JSON document without these numbers in any of its texts; a number goes before what is a part of it."""
+    """A JSON document without these numbers in any of its texts; a number is removed before any part of it."""
     match document:
         case str():
             for number in numbers:
@@ -97,16 +97,16 @@ class Requests:
         self._plan = plan
 
     def waiting(self) -> bool:
-        """Whether there is any."""
+        """Whether any request is waiting."""
         return any(True for _ in self._files())
 
     def fulfil(self, rows: Changeable) -> None:
-        """Do what is asked for; not while rows are on their way to the database. Waits for the disk."""
+        """Fulfil all requests; not while rows are on their way to the database. Waits for the disk."""
         for path in list(self._files()) if rows.owns_spool else ():
             try:
                 changed = self._fulfil(path, rows)
             except FileNotFoundError:
-                continue  # whoever asked waits no longer
+                continue  # the requester has stopped waiting
             except OSError as error:
                 if trusted.is_foreign(path, error):
                     self._refuse(path, trusted.why(error))
@@ -118,7 +118,7 @@ class Requests:
                 _log.info("callers were erased from history that waits for the database", rows=changed)
 
     def _fulfil(self, path: Path, rows: Changeable) -> int:
-        """Returns how many rows were changed. Raises OSError, or whatever a reader raises at what is no request."""
+        """Fulfil one; returns how many rows were changed. Raises OSError, or any parser's error for a bad request."""
         with os.fdopen(trusted.open_file(path, os.O_RDWR), "r+b", buffering=0) as file:
             numbers = _numbers(file.read(_REQUEST_BYTES) or b"", self._plan)
             changed = rows.change(partial(erased, numbers=numbers, plan=self._plan))
@@ -184,7 +184,7 @@ def _users_of(directory: Path) -> frozenset[int]:
 
 
 def _ask(directory: Path, numbers: AbstractSet[str], deadline: float) -> int | None:
-    """Put a request, and return the answer; None when there is none, because the daemon has ended or is too slow."""
+    """Place a request, and return the answer; None without one, because the daemon has ended or is too slow."""
     path = directory / f"{REQUEST}{secrets.token_hex(8)}"
     users = _users_of(directory)
     try:
@@ -207,7 +207,7 @@ def _ask(directory: Path, numbers: AbstractSet[str], deadline: float) -> int | N
 
 
 def _numbers(text: bytes, plan: NumberPlan) -> frozenset[str]:
-    """The numbers in a request. Raises whatever a reader raises at what nobody of ours has written."""
+    """The numbers in a request. Raises any parser's error for a file that fsacd has not written."""
     asked = orjson.loads(text)["numbers"]
     if not isinstance(asked, list) or not all(isinstance(number, str) for number in asked):
         raise ValueError("it names no numbers")

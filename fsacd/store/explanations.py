@@ -1,8 +1,8 @@
-"""Keeps why each agent was chosen: decisions are explained beside the calls, and the explanations go to the store.
+"""Keeps why each agent was chosen: decisions are explained in the background, and the explanations are stored.
 
-The engine notes a decision in a few words and can tell it in full for a while. A sink takes the notes; one greenlet has
-them told, a little at a time, and makes rows of them. Whatever it cannot keep up with is dropped and counted: a call
-never waits for its explanation.
+The engine notes a decision briefly, and can explain it in full for a while. A sink takes the notes; one greenlet asks
+for the explanations, a little at a time, and makes rows of them. Decisions with which it cannot keep up are dropped and
+counted: a call never waits for its explanation.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from fsacd.store.rows import Row, Wall, clean, decision
 
 log = structlog.get_logger(__name__)
 
-# In parts: between them the calls go first. The end is the explanation, or None when the engine has forgotten.
+# An explanation is made in parts, between which calls get their turn. It ends with the explanation, or with None if the
+# engine has forgotten the decision.
 InParts = Generator[None, None, Explanation | None]
-# (number of a decision) -> what the engine knows of it, told at once or in parts.
+# (number of a decision) -> the engine's explanation, whole or in parts.
 Explain = Callable[[int], Explanation | InParts | None]
 Keep = Callable[[Sequence[Row]], None]
 
-# Of the agents of a large queue so many are written out; the others are counted, by reason.
+# How many agents of a large queue are written out; the others are counted, by reason.
 AGENTS = 100
 _SENTENCE = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,8 +44,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class ExplainerState:
     """Decisions since the start.
 
-    Those that wait to be explained, that were, that the engine had forgotten by then, that found no room, and those
-    whose explanation failed by a fault of ours.
+    Counts decisions that wait to be explained, that were explained, that the engine had forgotten by then, that were
+    dropped for want of room, and whose explanation failed by a fault of ours.
     """
 
     queued: int
@@ -186,7 +187,7 @@ def _eligible(agent: RankedAgent) -> dict[str, Any]:
     return {
         "agent": clean(agent.agent_id),
         "missed": agent.missed,
-        # As the API has it; and a daemon of the version before may share this history, or be put back in our place.
+        # The API has this field, too; and a daemon of the previous version may share this history, or replace this one.
         before("Eligible", "missed"): agent.missed,
         "rank": agent.rank,
         "level": agent.level,

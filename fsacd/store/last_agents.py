@@ -1,4 +1,4 @@
-"""Whom callers talked with last, from history: told to the engine once, soon after the start, beside the calls."""
+"""Reads from history which agent each caller talked with last, and tells the engine once, soon after the start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fsacd.store.worker import Worker
 
 _log = structlog.get_logger(__name__)
 
-# Newest first along the index of `ended_at`: the work has an end, however long the history is.
+# Newest first along the index of `ended_at`: the work is bounded, however long the history is.
 _QUERY = """
     SELECT number, agent_id FROM calls
     WHERE ended_at > now() - make_interval(days => %s) AND outcome = 'answered' AND number <> '' AND agent_id <> ''
@@ -23,9 +23,9 @@ _QUERY = """
     ORDER BY ended_at DESC
 """
 _FETCH = 500
-# A caller who calls every day fills many rows: so many are looked at for each caller who may be remembered.
+# A caller who calls every day has many rows: this many are read for each caller who may be remembered.
 _ROWS_FOR_EACH = 20
-# One fact for the engine is no longer than this, so that no call waits for it.
+# The most pairs in one fact for the engine, so that no call waits for it.
 _PAIRS = 500
 
 Pairs = Sequence[tuple[str, str]]
@@ -34,8 +34,8 @@ Pairs = Sequence[tuple[str, str]]
 class LastAgents:
     """Asks history once, in the background, for the last agents of at most `limit` callers, and posts them.
 
-    `post` gets facts with pairs of number and agent; the oldest come first, so that the newest stay. `key_of` gives
-    what the caller with an identity is remembered by.
+    `post` gets facts with pairs of number and agent; the oldest come first, so that the newest prevail. `key_of` gives
+    the key by which the caller with an identity is remembered.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class LastAgents:
             self._worker.start()
 
     def stop(self) -> None:
-        """End, whatever is known by now."""
+        """End, even if not all is read yet."""
         self._worker.stop()
 
     def _work(self, succeeded: Callable[[], None]) -> None:

@@ -22,7 +22,7 @@ TABLES: Final = {table.name: table for table in (CALLS, OFFERS, AGENT_STATES, DE
 # Table → the names of the columns, in the order of the values in a line.
 Columns = Mapping[str, tuple[str, ...]]
 CURRENT: Final[Columns] = {name: tuple(column for column, _ in table.columns) for name, table in TABLES.items()}
-# What stands before the JSON: eight digits and a space.
+# The prefix before the JSON: eight digits and a space.
 _SUM: Final = 9
 
 
@@ -33,7 +33,7 @@ def line(payload: bytes, length: int = 0) -> bytes:
 
 
 def payload(text: bytes) -> bytes | None:
-    """What stands in a line (given without its end); None when the checksum is not that of what stands there."""
+    """The payload of a line (given without its end); None when the checksum does not match."""
     head, body = text[:_SUM], text[_SUM:]
     return body if head == b"%08x " % zlib.crc32(body) else None
 
@@ -44,7 +44,7 @@ def header() -> bytes:
 
 
 def columns(text: bytes) -> Columns | None:
-    """The columns that a file's first line names; None when it does not."""
+    """The columns that a file's first line names; None when it is no such line."""
     body = payload(text)
     if body is None:
         return None
@@ -77,7 +77,7 @@ def encoded_values(table: str, values: Iterable[Value]) -> bytes:
 
 
 def decoded(body: bytes, named: Columns = CURRENT) -> Row | None:
-    """The row of a payload; None when there is no such table (any more), or it is no row at all."""
+    """The row of a payload; None when its table does not exist (any more), or it is no row at all."""
     try:
         name, *values = orjson.loads(body)
     except (ValueError, TypeError):
@@ -89,18 +89,18 @@ def decoded(body: bytes, named: Columns = CURRENT) -> Row | None:
     if named[name] != CURRENT[name]:  # seldom, and many rows are read at once after an outage
         found = dict(zip(named[name], values, strict=True))
         if found.get("seen") is False and "evidence" not in found:
-            found["evidence"] = "guessed"  # so an earlier fsacd said it
+            found["evidence"] = "guessed"  # an earlier fsacd wrote this form
         values = [found.get(column, "" if kind == "text" else None) for column, kind in table.columns]
     try:
         if document is not None:
             values[document] = orjson.dumps(values[document])
     except TypeError:
-        return None  # deeper than anything that is written
-    # What no line of ours holds would fail wherever the row is used.
+        return None  # nested deeper than anything that fsacd writes
+    # A value that no line of ours holds would fail wherever the row is used.
     return Row(table, tuple(values)) if _VALUES.issuperset(map(type, values)) else None
 
 
-# Table → which of its values is a document.
+# Table → the index of the value that is a document.
 _DOCUMENTS: Final = {
     name: index for name, table in TABLES.items() for index, (_, kind) in enumerate(table.columns) if kind == "jsonb"
 }

@@ -1,4 +1,4 @@
-"""Brings a database to the schema we write: numbered SQL files, each applied once, all or nothing."""
+"""Brings a database to the schema of this version: numbered SQL files, each applied once, all or nothing."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def available() -> list[Migration]:
 def migrate(connection: psycopg.Connection) -> list[str]:
     """Apply what is missing, each file in a transaction of its own, and return the names of those applied.
 
-    On a connection that is not in a transaction. Daemons that start together wait for each other here.
+    The connection must not be in a transaction. Daemons that start together wait for each other here.
 
     Raises:
         psycopg.Error: the database refused; the files before the one that it refused are applied.
@@ -70,10 +70,10 @@ def migrate(connection: psycopg.Connection) -> list[str]:
 
 
 def _missing(connection: psycopg.Connection, known: Sequence[Migration]) -> list[Migration]:
-    """What is to be applied; nobody else can apply it until the transaction ends."""
+    """The migrations to apply; nobody else can apply them until the transaction ends."""
     connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(_MIGRATION_MS),))
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
-    # Asked first: CREATE TABLE needs a right on the schema that a role which only writes rows may not have.
+    # The table is looked for first: CREATE TABLE needs a right that a role which only writes rows may not have.
     if connection.execute("SELECT to_regclass('schema_migrations') IS NULL").fetchone() == (True,):
         connection.execute(_LEDGER)
     present = {row[0] for row in connection.execute("SELECT version FROM schema_migrations")}

@@ -1,7 +1,7 @@
-"""What history knows of a caller by their number: given out, or erased. For the command line, never on a call's path.
+"""Exports or erases what history holds about a caller, by their number. For the command line, never on a call's path.
 
-Numbers are compared by the number plan, as everywhere (`fsacd.caller.number_plan`). Whoever is a customer in the
-database is one person with all the numbers of that customer, and with those who have become one with them.
+Numbers are compared by the number plan, as everywhere (`fsacd.caller.number_plan`). A caller who is a customer in the
+database is one person with all the numbers of that customer, and of the customers merged into them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from fsacd.store.erasure import CUSTOMER_CHANGES, scrub
 from fsacd.store.rows import clean
 
 _FETCH: Final = 500
-# In this order, what belongs together stays so for a reader: the person, their calls, what was decided about those.
+# The order of a reader's interest: the person, their calls, what was decided about the calls.
 TABLES: Final = (
     "customers", "customer_numbers", "customer_fields", "calls", "offers", "decisions", "changes", "agent_states",
 )  # fmt: skip
 _CHANGED: Final = "(SELECT c.changed_at FROM customers c WHERE c.id = customer_id)"
-# Table → (the moment that a span of time is about, the order).
+# Table → (the column that a span of time selects by, the order).
 _MOMENTS: Final = {
     "calls": "arrived_at",
     "offers": "started_at",
@@ -37,7 +37,7 @@ _MOMENTS: Final = {
     "customer_numbers": _CHANGED,
     "customer_fields": _CHANGED,
 }
-# Which rows of a table are a person's, by the forms in which their numbers stand in history.
+# The condition for a person's rows of a table, by the forms in which their numbers stand in history.
 _CALLS: Final = "number = ANY(%(forms)s) OR customer_id = ANY(%(ids)s)"
 _OF_CALLS: Final = f"IN (SELECT call_id FROM calls WHERE {_CALLS})"  # noqa: S608 - texts of this module
 _HIS: Final = {
@@ -52,14 +52,14 @@ _HIS: Final = {
 _BLANK_CALLS: Final = f"""
     UPDATE calls SET number = '', name = '', customer = '', leg_uuid = NULL, customer_id = NULL WHERE {_CALLS}
 """  # noqa: S608 - texts of this module
-# Every number that stands anywhere. Along the index of calls; whether it is the one in question is told in Python,
-# so that numbers are compared in one way everywhere.
+# Every number in history, along the index of calls. Python compares them, so that numbers are compared in one way
+# everywhere.
 _NUMBERS: Final = """
     SELECT DISTINCT number FROM calls WHERE number <> ''
     UNION SELECT number FROM customer_numbers
     UNION SELECT subject FROM changes WHERE kind = ANY(%s)
 """
-# Written anew: without its subject a change may be the same as another, which is then there already.
+# Deleted and inserted: without its subject a change may equal another one, which is then there already.
 _BLANK_CHANGES: Final = """
     WITH gone AS (
         DELETE FROM changes WHERE kind = ANY(%(kinds)s) AND subject = ANY(%(forms)s) RETURNING kind, by, at
@@ -81,12 +81,12 @@ class Person:
 
     @property
     def values(self) -> dict[str, Any]:
-        """What the conditions in `_HIS` are about."""
+        """The parameters of the conditions in `_HIS`."""
         return {"forms": list(self.forms), "ids": list(self.ids), "kinds": list(CUSTOMER_CHANGES)}
 
 
 def person(connection: psycopg.Connection, numbers: Sequence[str], plan: NumberPlan = PLAIN) -> Person:
-    """Who has these numbers. Forms are as '+49 30/123' for +4930123.
+    """The person who has these numbers. `forms` are spellings, like '+49 30/123' for +4930123.
 
     Raises:
         psycopg.Error: the database cannot be read.
@@ -111,7 +111,7 @@ def _forms(connection: psycopg.Connection, wanted: AbstractSet[str], plan: Numbe
 
 
 def of_person(connection: psycopg.Connection, table: str, whose: Person) -> Iterator[dict[str, Any]]:
-    """The rows of a table that are about a person; agents' states are about no caller.
+    """The rows of a table that are about a person; agents' states never are.
 
     Raises:
         psycopg.Error: the database cannot be read.
@@ -153,8 +153,8 @@ def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str, plan:
     """Erase the callers with these numbers and return how many rows of which table were changed; all or nothing.
 
     Calls stay without number, name, customer and leg; of changes to the customer who, when and what kind stay; their
-    entry among the customers goes, with all numbers and own fields, and with whoever has become one with them. That it
-    was done, and by whom, is noted in `changes`, without a number.
+    entry among the customers goes, with all numbers and own fields, and with whoever has become one with them. The
+    erasure, and who did it, is noted in `changes`, without a number.
 
     Raises:
         psycopg.Error: the database refused, and nothing was changed.
@@ -166,7 +166,7 @@ def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str, plan:
         fields = "DELETE FROM customer_fields WHERE customer_id = ANY(%(ids)s)"
         done["customer_fields"] = connection.execute(fields, values).rowcount
         done["customers"] = connection.execute("DELETE FROM customers WHERE id = ANY(%(ids)s)", values).rowcount
-        # Whose numbers have changed is noted for the daemons; they read all of them anew instead.
+        # The changed numbers are noted here for the daemons; without them, the daemons read all customers anew.
         connection.execute("UPDATE customers_changed SET number = NULL WHERE number = ANY(%(forms)s)", values)
         done["decisions"] = _scrub(connection, values, plan.forms(whose.identities))
         done["changes"] = connection.execute(_BLANK_CHANGES, values).rowcount
@@ -177,7 +177,7 @@ def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str, plan:
 
 
 def _scrub(connection: psycopg.Connection, values: dict[str, Any], numbers: Sequence[str]) -> int:
-    """Take the numbers out of the explanations of their calls, where there are any; returns how many were changed."""
+    """Remove the numbers from the explanations of their calls; returns how many explanations were changed."""
     changed = []
     for row in _read(connection, "decisions", _HIS["decisions"], values):
         scrubbed = scrub(row["explanation"], numbers)

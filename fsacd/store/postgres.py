@@ -1,4 +1,4 @@
-"""Writes history to PostgreSQL behind the calls.
+"""Writes history to PostgreSQL in the background.
 
 `put` only appends to a backlog, in memory and on disk (`fsacd.store.backlog`); one greenlet writes to the database.
 What happens when the database is away, slow, full of errors or gone for good, is decided here and nowhere else:
@@ -38,16 +38,16 @@ from fsacd.store.settings import StoreSettings as StoreSettings  # noqa: PLC0414
 
 _log = structlog.get_logger(__name__)
 _IDLE_CHECK_S = 30.0
-# How often the spool is brought to the disk, and looked into for what is to be erased.
+# How often the spool is synced to the disk, and checked for requests to erase.
 _TEND_S = 1.0
-# So many rows become text in half a millisecond; then the calls go first. A timer and not sleep(0): it lets the loop
-# look at the sockets in between.
+# This many rows become text in half a millisecond; then calls get their turn. By a timer, not by sleep(0), so that the
+# loop looks at the sockets in between.
 _PACKED_AT_ONCE = 50
 _BREATH_S = 0.0005
 _ON_DISK = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
-# So often a row fails alone, for whatever reason, before the one behind it is tried.
+# How often a row fails alone, for whatever reason, before the row behind it is tried.
 _SUSPECT_AFTER = 3
-# Classes of errors that are a row's fault: data, constraints, a check by a trigger, a program limit, a view's check.
+# Classes of errors caused by a row: data, constraints, a check by a trigger, a program limit, a view's check.
 _ROW_FAULTS = {"22", "23", "P0", "54", "44"}
 
 
@@ -56,12 +56,12 @@ class StoreError(FsacdError):
 
 
 class _RowRefused(Exception):  # noqa: N818 - a verdict about the batch, handled within this module
-    """The database, or the driver, refuses the batch for what is in it."""
+    """The database, or the driver, refuses the batch because of its content."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreState:
-    """How the store does: rows since the start, and the last error while it lasts (None: all is well).
+    """The store's state: rows since the start, and the last error while it lasts (None: all is well).
 
     `connected`: there is a connection, and no write on it has failed.
     """
@@ -85,7 +85,7 @@ class Store:
     """The writer of history. `wall` turns engine milliseconds into Unix milliseconds.
 
     Raises:
-        StoreError: psycopg was imported before gevent patched the world and would block every greenlet.
+        StoreError: psycopg was imported before gevent's monkey-patching and would block every greenlet.
     """
 
     def __init__(self, settings: StoreSettings, wall: Wall) -> None:
@@ -133,7 +133,7 @@ class Store:
         if tender is not None:
             tender.kill(timeout=1)
         self._disconnect()
-        with gevent.Timeout(1, False):  # a disk that hangs shall not hang the end
+        with gevent.Timeout(1, False):  # a disk that hangs must not delay the end
             self._backlog.sync()
         lost, waiting = self._backlog.unsafe, len(self._backlog)
         self._backlog.close()
@@ -144,13 +144,13 @@ class Store:
         return lost
 
     def put(self, records: Sequence[Record]) -> None:
-        """Take records on their way; never waits, never fails. A sink of the runtime."""
+        """Queue records; never waits, never fails. A sink of the runtime."""
         rows = [made for record in records if (made := row(record, self._wall)) is not None]
         if rows:
             self.put_rows(rows)
 
     def put_rows(self, rows: Sequence[Row]) -> None:
-        """Take rows that somebody else has made; never waits, never fails."""
+        """Queue rows that another part has made; never waits, never fails."""
         self._backlog.take(rows)
         if not self._wake.is_set():
             self._wake.set()
@@ -177,11 +177,12 @@ class Store:
             try:
                 self._rest(wait_s)
                 wait_s = 0.0
-                # Before the database, which may be away for long: what comes now shall survive us.
+                # The spool comes before the database, which may be away for long: rows that come now must survive this
+                # process.
                 self._backlog.mend()
                 self._requests.fulfil(self._backlog)
                 self._connect()
-                # A connection alone proves nothing: a database that accepts it and fails each write is still away.
+                # A connection alone proves nothing: a database that accepts it but fails each write is still away.
                 if self._write_next():
                     pause_ms = self._settings.retry_min_ms
                 if self._stopping and not len(self._backlog):
@@ -193,7 +194,7 @@ class Store:
                 pause_ms = min(pause_ms * 2, self._settings.retry_max_ms)
 
     def _rest(self, seconds: float) -> None:
-        """Wait before the next try; whoever wants somebody erased need not."""
+        """Wait before the next try; requests to erase are fulfilled meanwhile."""
         while seconds > 0:
             gevent.sleep(min(seconds, _TEND_S))
             seconds -= _TEND_S
@@ -211,7 +212,7 @@ class Store:
             return
         self._wake.clear()
         if not self._wake.wait(_IDLE_CHECK_S) and self._connection is not None:
-            # Nobody writes at night; a dead connection shall be known before the morning's first call needs it.
+            # Nothing is written at night; a dead connection must be noticed before the morning's first call needs it.
             with self._bounded():
                 self._connection.execute("SELECT 1")
                 self._connection.commit()
@@ -242,8 +243,8 @@ class Store:
         batch = self._backlog.first(self._size)
         if not batch:
             return False
-        # If it fails the next try is with half of it: what is slow for many rows may manage fewer of them, and what one
-        # row causes is found.
+        # After a failure the next try takes half of the rows: a slow database may manage fewer, and a faulty row is
+        # found.
         half = max(1, len(batch) // 2)
         try:
             inserted = self._transaction(batch)
@@ -268,15 +269,15 @@ class Store:
         return True
 
     def _pass_over(self) -> None:
-        """Let the first row go behind all others if the database stores the second one. Raises as `_transaction`.
+        """Move the first row behind all others if the database stores the second one. Raises as `_transaction`.
 
-        It may be the row's own fault, by an error that says otherwise: a broken page of an index, a trigger that never
-        ends. It is not dropped, because the database may just have come back. The second row is sent twice.
+        The first row may be at fault although the error says otherwise: a broken page of an index, a trigger that never
+        ends. The row is not dropped, because the database may just have come back. The second row is sent twice.
         """
         self._vain = 0
         both = self._backlog.first(2)
         if len(both) > 1:
-            with suppress(_RowRefused):  # whatever can refuse a row for itself works
+            with suppress(_RowRefused):  # the database answers, and can refuse a row for itself
                 self._transaction(both[1:])
             self._backlog.put_last()
             _log.error("a row of history keeps failing, and goes behind the others", table=both[0].table.name)
@@ -286,7 +287,7 @@ class Store:
 
         Raises:
             _RowRefused: something in the batch is at fault; the connection is still good.
-            psycopg.Error, gevent.Timeout: the database is; the connection may not be.
+            psycopg.Error, gevent.Timeout: the database is at fault; the connection may be dead.
         """
         assert self._connection is not None
         tables: dict[Table, list[Row]] = {}
@@ -323,20 +324,20 @@ class Store:
             # try from the same rows for hours.
             limit_statements(connection, timeout_ms, idle_ms=timeout_ms + GRACE_MS)
         with self._bounded():
-            # What is confirmed leaves our disk, so it must be on the database's.
+            # Confirmed rows leave our disk, so they must be on the database's disk.
             connection.execute(_ON_DISK)
 
     def _bounded(self) -> gevent.Timeout:
         return gevent.Timeout((self._settings.statement_timeout_ms + GRACE_MS) / 1_000)
 
     def _works(self) -> None:
-        """The database does as it should. A connection alone says little, as long as there is something to write."""
+        """Note that the database works. A connection alone does not prove it, as long as there are rows to write."""
         if self._error is not None:
             self._error = None
             _log.info("the database is back", queued=len(self._backlog))
 
     def _lose(self, error: BaseException) -> None:
-        """Close what may be in the middle of a query, and say so once per outage."""
+        """Close the connection, which may be in the middle of a query, and log that once per outage."""
         self._disconnect()
         text = sentence(error)
         if not isinstance(error, psycopg.Error | gevent.Timeout | OSError | FsacdError):
@@ -348,7 +349,7 @@ class Store:
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(psycopg.Error):  # it is thrown away; what it still says helps nobody
+            with suppress(psycopg.Error):  # the connection is discarded; its last error does not matter
                 connection.close()
 
 

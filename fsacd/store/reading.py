@@ -1,4 +1,4 @@
-"""Reads history back for those who ask, never on the path of a call: a connection for each question, few at once."""
+"""Reads history back for the API, never on the path of a call: a connection for each question, few at once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class History:
             with (
                 gevent.Timeout(self._patience_ms / 1_000),
                 self._free,
-                # Closed and not left in order: it may be in the middle of a query whose time is over.
+                # The connection is closed, not returned: it may be in the middle of a query whose time is over.
                 closing(connect(self._settings.dsn, self._patience_ms, "fsacd reading")) as connection,
             ):
                 limit_statements(connection, self._patience_ms)

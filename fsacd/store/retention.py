@@ -1,6 +1,6 @@
-"""Deletes history that is older than it may be kept: beside the calls, a few rows at a time, and never two at once.
+"""Deletes history that is older than it may be kept: in the background, a few rows at a time.
 
-Several daemons on one database do not disturb each other: each takes rows that no other is just deleting.
+Several daemons on one database do not disturb each other: each takes rows that no other is deleting.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from fsacd.store.worker import Worker
 
 _log = structlog.get_logger(__name__)
 
-# How often old rows are looked for, and how long after a start: the start has more urgent things to ask.
+# How often old rows are looked for, and how long after a start: at the start other questions are more urgent.
 _EVERY_S = 3_600.0
 _FIRST_S = 60.0
-# Rows in one transaction, and the rest between two, so that the database has time for others: 50,000 rows a minute.
+# Rows in one transaction, and the pause between two, so that the database has time for others: 50,000 rows a minute.
 _ROWS = 500
 _REST_S = 0.6
 
 
 class Retention:
-    """One greenlet that deletes. `first_s` and `every_s` are seconds, until the first time and between two."""
+    """One greenlet that deletes, first after `first_s` seconds and then every `every_s` seconds."""
 
     def __init__(self, settings: StoreSettings, *, first_s: float = _FIRST_S, every_s: float = _EVERY_S) -> None:
         self._settings = settings
@@ -38,7 +38,7 @@ class Retention:
         )
 
     def start(self) -> None:
-        """Begin, if anything is not to be kept for ever."""
+        """Begin, unless everything is kept for ever."""
         if self._settings.keep != Keep():
             self._worker.start()
 
@@ -57,7 +57,7 @@ class Retention:
         """Delete all that is too old by now, and return how many rows of which table.
 
         Raises:
-            psycopg.Error, gevent.Timeout: the database is away or too slow; what was deleted by then stays so.
+            psycopg.Error, gevent.Timeout: the database is away or too slow; rows deleted by then stay deleted.
         """
         keep = self._settings.keep
         deleted: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""How a part that works beside the calls goes on when the database is away: later, and ever later."""
+"""The pauses of a background part while the database is away: longer and longer."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Retries:
         self._dice = random.Random()  # noqa: S311 - spreads the tries of many daemons, nothing secret
 
     def succeeded(self) -> None:
-        """It went well: the next pause is short again."""
+        """The work has succeeded: the next pause is short again."""
         self._pause_ms = self._settings.retry_min_ms
         self._told = False
 
     def failed(self, error: BaseException) -> None:
-        """Say so, once per outage, and wait."""
+        """Log the failure, once per outage, and wait."""
         if not isinstance(error, psycopg.Error | gevent.Timeout | OSError | FsacdError):
             watched.caught(self._part, error)
         elif not self._told:

@@ -38,7 +38,7 @@ _UNSTORABLE = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 @dataclass(frozen=True, slots=True)
 class Better:
-    """Of several rows with this key the one stays that stands highest; `standing` gives that in SQL, for a table."""
+    """Of several rows with this key the highest in rank stays; `standing` gives the rank in SQL, for a table."""
 
     key: str
     standing: Callable[[str], str]
@@ -48,7 +48,8 @@ class Better:
 class Table:
     """A table: its columns in the order of a row's values, each with its type.
 
-    `better` is for a table whose row can be written by two who know differently much: which one replaces the other.
+    `better` is for a table whose row two daemons can write with different knowledge: it says which row replaces the
+    other.
     """
 
     name: str
@@ -57,12 +58,12 @@ class Table:
 
     @property
     def insert(self) -> str:
-        """The statement that takes many rows as one JSON array; a row that is there stays, unless it is the worse."""
+        """The statement that inserts rows from one JSON array; an existing row stays, unless the new one is better."""
         names = ", ".join(name for name, _ in self.columns)
         typed = ", ".join(f"{name} {kind}" for name, kind in self.columns)
         select, order, conflict = "SELECT *", "", "DO NOTHING"
         if (better := self.better) is not None:
-            # One of each key: no statement may change a row twice.
+            # One row of each key: no statement may change a row twice.
             select, order = (
                 f"SELECT DISTINCT ON ({better.key}) *",
                 f"ORDER BY {better.key}, {better.standing('t')} DESC",
@@ -114,7 +115,7 @@ class Row:
 
     @property
     def document_bytes(self) -> int:
-        """How long the documents in it are."""
+        """The length of the row's documents."""
         return sum(len(value) for value in self.values if isinstance(value, bytes))
 
     def fields(self) -> dict[str, object]:
@@ -140,7 +141,7 @@ def packed(rows: Sequence[Row]) -> bytes:
 
 
 def row(record: Record, wall: Wall) -> Row | None:
-    """The row a record becomes; None for those that only count, and for decisions, which `decision` makes rows of."""
+    """The row of a record; None for records that only count, and for decisions, whose rows `decision` makes."""
     match record:
         case CallEnded():
             return Row(CALLS, _call(record, wall))
@@ -207,7 +208,7 @@ def _field(kind: str, value: Value) -> object:
 def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     """Text that PostgreSQL can hold: no NUL, no half of a surrogate pair, not longer than `limit` characters."""
     short = text[:limit]
-    # Nearly every text is like this, and the translation below looks at each letter.
+    # Nearly every text is clean, and the translation below looks at each letter.
     if short.isascii() and "\0" not in short:
         return short
     return short.translate(_UNSTORABLE)

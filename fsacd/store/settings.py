@@ -1,4 +1,4 @@
-"""What the store is told."""
+"""The store's settings."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class StoreSettings:
     retry_min_ms: int = 200
     retry_max_ms: int = 10_000
     statement_timeout_ms: int = 5_000
-    # Explanations are long where many agents serve a queue: so many bytes of them may wait in memory.
+    # How many bytes of explanations may wait in memory: they are long where many agents serve a queue.
     documents_limit: int = 64 * 1024 * 1024
-    # A directory that outlives the process; None: what the database has not taken yet is in memory alone.
+    # A directory that outlives the process; None: rows that the database has not taken yet are in memory alone.
     spool: Path | None = None
     spool_limit: int = 256 * 1000 * 1000
     keep: Keep = Keep()
-    # How numbers are compared when callers are erased or looked for.
+    # The number plan by which numbers are compared when callers are erased or looked for.
     plan: NumberPlan = PLAIN

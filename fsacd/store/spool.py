@@ -1,4 +1,4 @@
-"""History on its way, on disk: what the database has not confirmed yet survives the death of this process.
+"""The spool: rows of history on disk that the database has not confirmed yet. They survive the death of this process.
 
 Under the directory, which belongs to one daemon at a time:
 
@@ -6,10 +6,10 @@ Under the directory, which belongs to one daemon at a time:
     done            up to where the database has confirmed: SEGMENT OFFSET CHECKSUM
     000000000007    segments, each with lines as `fsacd.store.lines` makes them; the newest is written at its end
 
-A row is written here, with one write() for the rows of a step, before anything else is done with it; so whatever the
-process dies of, the next one finds it. A power cut may cost what came since the last `sync`. Old segments are never
-written to again: whatever the end of one looks like, that end was cut off, and only the part of a line is lost.
-Whether `done` lags behind does not matter, because the database takes a row only once.
+A row is written here, with one write() for the rows of a step, before anything else is done with it; so the next
+process finds it, whatever this one dies of. A power cut may cost the rows since the last `sync`. Old segments are never
+appended to again: an odd end of one was cut off, and only that part of a line is lost. `done` may lag behind, because
+the database stores a row only once.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from fsacd.store.spool_files import Place
 _log = structlog.get_logger(__name__)
 
 _SEGMENT_BYTES: Final = 4 * 1024 * 1024
-# A segment of which all is confirmed is given up when it is this long; below, a new one for each row would cost more.
+# A wholly confirmed segment is given up when it is this long; with shorter ones, new segments would cost more.
 _GIVE_UP_BYTES: Final = 256 * 1024
-# Making rows of so much holds calls up for a millisecond or less.
+# Parsing this many bytes into rows holds calls up for a millisecond or less.
 _CHUNK_BYTES: Final = 16 * 1024
 # No row is longer: an explanation names at most a few hundred agents.
 _LINE_BYTES: Final = 16 * 1024 * 1024
@@ -64,7 +64,7 @@ class Spool:
         self.directory = directory
         self.limit = limit
         self.aside = Aside(directory)
-        self.corrupt = 0  # lines that could not be used since the start
+        self.corrupt = 0  # lines since the start that could not be used
         self._disk = disk or Disk()
         self._disk.users = users
         self._columns: tuple[int, lines.Columns] = (-1, lines.CURRENT)
@@ -81,23 +81,24 @@ class Spool:
         self.corrupt += foreign
         self._done = there.confirmed(directory, self.aside, users)
         if self._done.segment > max(self._sizes, default=self._done.segment) + 1:
-            # We confirm no more than there is. Without it all is sent again, and the database takes a row only once.
+            # No place beyond the end can be confirmed. Without a valid place all rows are sent again, and the database
+            # stores a row only once.
             self._done = Place(0, 0)
         self._bytes = sum(self._sizes.values())
         self.set_aside = self.aside.names()
         # Always a new segment: the end of an old one may be cut off.
         self.end = self.first_end = Place(max([self._done.segment, *self._sizes]) + 1, 0)
         self._forget_before(self._done.segment)
-        # What was there at the start is between this and `first_end`.
+        # The rows of the start are between this place and `first_end`.
         self.start = max(self._done, Place(min(self._sizes, default=self.end.segment), 0))
 
     @property
     def size(self) -> int:
-        """How many bytes the segments have together."""
+        """The bytes of all segments together."""
         return self._bytes
 
     def close(self) -> None:
-        """Let go of the directory; what is in it stays."""
+        """Release the directory; its files stay."""
         for descriptor in (self._descriptor, *self._unsynced, self._lock):
             if descriptor is not None:
                 os.close(descriptor)
@@ -109,7 +110,7 @@ class Spool:
         """Write whole lines with one write(), and return the place before the first of them.
 
         Raises:
-            OSError: the disk refuses; nothing of it counts as written.
+            OSError: the disk refuses; none of the lines count as written.
         """
         if self._descriptor is not None and self.end.offset >= self._largest:
             self._rotate()
@@ -147,7 +148,7 @@ class Spool:
         self.end = Place(self.end.segment + 1, 0)
 
     def to_sync(self) -> Callable[[], None] | None:
-        """What to do, in a thread, so that a power cut loses nothing written by now; None when nothing is new.
+        """A function to run in a thread so that a power cut loses nothing written by now; None when nothing is new.
 
         The returned function raises OSError when the disk fails.
         """
@@ -161,10 +162,10 @@ class Spool:
     # --- what the database has confirmed ---
 
     def confirm(self, place: Place) -> None:
-        """All before this place is in the database. A failing disk only means that some rows will be sent again."""
+        """Note that the database has all rows before this place. If the disk fails, some rows are only sent again."""
         self._done = place
         text = b"%012d %012d" % (place.segment, place.offset)
-        with suppress(OSError):  # said above
+        with suppress(OSError):  # see the docstring
             self._disk.overwrite(self.directory / "done", b"%b %08x\n" % (text, zlib.crc32(text)))
         if place == self.end and place.offset >= _GIVE_UP_BYTES:
             self._rotate()
@@ -174,14 +175,14 @@ class Spool:
 
     def _forget_before(self, segment: int) -> None:
         for number in [number for number in self._sizes if number < segment]:
-            with suppress(OSError):  # it is removed at the next start; nothing in it is read again
+            with suppress(OSError):  # the segment is removed at the next start; nothing in it is read again
                 self._disk.remove(self._path(number))
             self._bytes -= self._sizes.pop(number)
 
     # --- reading ---
 
     def chunk(self, place: Place) -> bytes:
-        """The lines after this place, some of them, whole; a thread may do this. Empty: the segment has no more.
+        """Some whole lines after this place; may be called in a thread. Empty: the segment has no more.
 
         Raises:
             OSError: the disk fails.
@@ -202,7 +203,7 @@ class Spool:
         if not data:
             size = self.end.offset if place.segment == self.end.segment else self._sizes.get(place.segment, 0)
             if size - place.offset > _LINE_BYTES:
-                self._report(place.segment, place.offset)  # more than the cut off end of a line
+                self._report(place.segment, place.offset)  # not just the cut-off end of a line
             return [], self.beyond(place)
         named = self._columns_of(place.segment)
         entries = []
@@ -225,7 +226,7 @@ class Spool:
         return Place(min(following), 0) if following else Place(self.end.segment, 0)
 
     def unreadable(self, place: Place, why: str) -> Place:
-        """Give up what the disk does not give back, and return where it goes on."""
+        """Give up a part that the disk cannot read, and return where the spool goes on."""
         self.corrupt += 1
         _log.error(
             "a part of the spool cannot be read and is left out; the rest is used",
@@ -252,12 +253,12 @@ class Spool:
         self._keep(segment)
 
     def _keep(self, segment: int) -> None:
-        """What is corrupt can be looked at when the segment is gone."""
+        """Keep corrupt lines, so that they can be looked at when the segment is gone."""
         self.aside.keep(self._path(segment))
         self.set_aside = self.aside.names()
 
     def count(self, place: Place, end: Place) -> int:
-        """About how many rows there are between two places, without looking into them; a thread may do this.
+        """About how many rows are between two places, counted without parsing; may be called in a thread.
 
         Raises:
             OSError: the disk fails.
@@ -280,15 +281,15 @@ class Spool:
     # --- erasing ---
 
     def rewrite(self, change: Callable[[Row], Row | None]) -> int:
-        """Write over every row for which `change` gives another one, in place; returns how many. A thread may do this.
+        """Overwrite each row for which `change` gives another one, in place; returns how many. A thread may do this.
 
-        What is confirmed already but still on disk is looked at as well. The new row must not be longer.
+        Confirmed rows that are still on disk are changed as well. The new row must not be longer.
 
         Raises:
             OSError: the disk fails.
         """
         changed = 0
-        self.aside.forget()  # who is in there is not known
+        self.aside.forget()  # nobody knows whose rows are in there
         self.set_aside = self.aside.names()
         for number, size in list(self._sizes.items()):
             try:

@@ -1,4 +1,4 @@
-"""What a spool's directory holds at the start: whose it is, which segments there are, what is confirmed."""
+"""Reads a spool's directory at the start: its owner, its segments, and the confirmed place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 NAME_DIGITS: Final = 12
 _SEGMENT: Final = re.compile(f"[0-9]{{{NAME_DIGITS},{NAME_DIGITS + 6}}}")
 _DONE_BYTES: Final = 4_096
-# A segment is given up at a sixtieth of it; one step's rows more, and it is still far from this.
+# A segment is closed at a sixtieth of this size; even with one step's rows more it stays far below.
 _NOT_OURS_BYTES: Final = 256 * 1024 * 1024
 
 
@@ -42,7 +42,7 @@ class Place:
 
 
 def segments(directory: Path, aside: Aside, users: frozenset[int] | None) -> tuple[dict[int, int], int]:
-    """The size of each segment by its number, and how many files have such a name and are not ours: they go aside.
+    """The size of each segment by its number, and how many files with such a name are not ours and were set aside.
 
     Raises:
         OSError: the directory cannot be read.
@@ -54,7 +54,7 @@ def segments(directory: Path, aside: Aside, users: frozenset[int] | None) -> tup
             sizes[int(path.name)] = _size(path, users)
         except OSError as error:
             if not trusted.is_foreign(path, error):
-                sizes[int(path.name)] = path.lstat().st_size  # whoever reads it tells what the disk says
+                sizes[int(path.name)] = path.lstat().st_size  # the later reading reports the disk's error
                 continue
             foreign += 1
             done = "was set aside" if aside.move(path) else "cannot be set aside"
@@ -75,7 +75,7 @@ def _size(path: Path, users: frozenset[int] | None) -> int:
 
 
 def confirmed(directory: Path, aside: Aside, users: frozenset[int] | None) -> Place:
-    """Up to where the database has confirmed; not known, all is sent again, and the database takes it only once."""
+    """The place up to which the database has confirmed. If unknown, all rows are sent again, and stored only once."""
     try:
         content = trusted.read_file(directory / "done", _DONE_BYTES, users)
         text, _, checksum = content.strip().rpartition(b" ")
@@ -85,7 +85,7 @@ def confirmed(directory: Path, aside: Aside, users: frozenset[int] | None) -> Pl
     except FileNotFoundError:
         pass  # none yet
     except OSError:
-        aside.move(directory / "done")  # a link, say, which we must not write to
+        aside.move(directory / "done")  # not a regular file of ours, such as a link: we must not write to it
     except ValueError:
         pass  # cut off by a power cut
     return Place(0, 0)
@@ -101,7 +101,7 @@ def is_in_use(directory: Path, users: frozenset[int] | None = None) -> bool:
 
 
 def locked(directory: Path, users: frozenset[int] | None) -> int:
-    """Take the directory, which is made if it is missing; returns a descriptor, which holds it.
+    """Lock the directory, which is made if it is missing; returns a descriptor, which holds the lock.
 
     Raises:
         SpoolError: it cannot be used, or somebody else can write to it.
@@ -109,7 +109,7 @@ def locked(directory: Path, users: frozenset[int] | None) -> int:
     """
     try:
         trusted.make_directory(directory, users)
-        # Made by root, it belongs to the directory's owner: whoever erases a caller must not lock the daemon out.
+        # A lock file made by root is given to the directory's owner: root's erasing must not lock the daemon out.
         descriptor = trusted.open_or_create(directory / "lock", os.O_RDWR, users)
     except OSError as error:
         raise unusable(directory, error) from error

@@ -1,4 +1,4 @@
-"""A part that works beside the calls: one greenlet, started once, that tries again while the database is away."""
+"""A background part: one greenlet, started once, that tries again while the database is away."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fsacd.store.retries import Retries
 from fsacd.store.settings import StoreSettings
 
 Work = Callable[[Callable[[], None]], None]
-"""What a part does. It calls its argument whenever it has got something from the database, and raises when that fails.
+"""The work of a part. It calls its argument after each success with the database, and raises on failure.
 
 It is called again after a pause when it raises, and at once when it returns.
 """
@@ -20,7 +20,7 @@ It is called again after a pause when it raises, and at once when it returns.
 class Worker:
     """Does a part's work again and again until it is stopped; `what` says its failure: "customers cannot be read".
 
-    `once`: only until it is done. `first_s`: it begins so many seconds after the start.
+    `once`: the work is done once. `first_s`: how many seconds after the start it begins.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Worker:
             self._greenlet = watched.keep(self._part, self._run, may_end=lambda: self._once)
 
     def stop(self) -> None:
-        """End, in the middle of whatever it does."""
+        """End at once, in the middle of any work."""
         greenlet, self._greenlet = self._greenlet, None
         if greenlet is not None:
             greenlet.kill(timeout=1)

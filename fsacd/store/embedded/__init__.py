@@ -1,1 +1,1 @@
-"""A PostgreSQL of our own, which `make run` and the tests alone need: found, started, ended with us."""
+"""The embedded PostgreSQL, needed by `make run` and the tests only: found, started, and ended with this process."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-# Tried in this order when we are root: a user made for us, PostgreSQL's own, everybody's nobody.
+# Tried in this order when we are root: a user made for fsacd, PostgreSQL's own user, and nobody.
 UNPRIVILEGED = ("fsacd", "postgres", "nobody")
 _USUAL_OVERFLOW = 65_534
 
 
 class Mode(StrEnum):
-    """How the launcher changes its identity; the words of `launch.py`."""
+    """How the launcher changes its identity: the values of MODE in `launch.py`."""
 
     PLAIN = "plain"
     USER = "user"
@@ -34,12 +34,12 @@ class Identity:
 
     @property
     def is_other(self) -> bool:
-        """Whether PostgreSQL's directories belong to another user than we are."""
+        """Whether PostgreSQL's directories belong to another user than this process's."""
         return self.mode in {Mode.USER, Mode.PASSING}
 
 
 def candidates(data: Path) -> list[Identity]:
-    """The ways worth trying, best first, without those that would not own the data that is already there."""
+    """The identities worth trying, best first, without those that would not own the existing data."""
     uid, gid = os.geteuid(), os.getegid()
     found: list[Identity] = []
     me = _by_uid(uid)
@@ -47,10 +47,10 @@ def candidates(data: Path) -> list[Identity]:
     found.extend(_become(user, Mode.USER, _name(uid)) for user in others)
     if uid != 0 and me is not None:
         found.append(Identity(Mode.PLAIN, uid, gid, (uid, gid), me.pw_name))
-    # Root whose files only root can reach, or a user whom no passwd entry knows (PostgreSQL insists on one).
+    # For root whose files only root can reach, or for a user without a passwd entry, which PostgreSQL requires.
     if (uid == 0 or me is None) and (mapped := _mappable()) is not None:
         found.append(Identity(Mode.NAMESPACE, mapped.pw_uid, mapped.pw_gid, (uid, gid), mapped.pw_name))
-    # Containers forbid user namespaces and have files below a closed /root all the same.
+    # Containers forbid user namespaces, and yet keep files below a closed /root.
     found.extend(_become(user, Mode.PASSING, _name(uid)) for user in others)
     try:
         owner = data.lstat().st_uid
@@ -64,7 +64,7 @@ def _become(user: pwd.struct_passwd, mode: Mode, client: str) -> Identity:
 
 
 def _mappable() -> pwd.struct_passwd | None:
-    """Some ordinary passwd entry to appear as; not the overflow user, whom everybody unmapped appears as."""
+    """Some ordinary passwd entry to appear as; not the overflow user, as whom every unmapped user appears."""
     try:
         overflow = int(Path("/proc/sys/kernel/overflowuid").read_text(encoding="ascii"))
     except OSError:

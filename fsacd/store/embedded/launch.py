@@ -24,7 +24,7 @@ PR_SET_KEEPCAPS = 8
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 47, 2
 CAP_DAC_OVERRIDE = 1
 _CAPABILITY_VERSION_3 = 0x2008_0522
-# What a shell says for "found, but could not be executed": the caller tells it from PostgreSQL's own exit codes.
+# A shell's exit code for "found, but could not be executed", which differs from PostgreSQL's own exit codes.
 CANNOT_RUN = 126
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -74,7 +74,7 @@ def become(uid: int, gid: int) -> None:
 
 
 def keep_passing() -> None:
-    """Of the rights kept over `become`, keep the one that opens files and directories, also over exec; drop the rest.
+    """Of the capabilities kept over `become`, keep only the one that opens files and directories, also over exec.
 
     Raises:
         OSError: this process does not have it, or may not hand it on.

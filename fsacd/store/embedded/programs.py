@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs are: in the wheel of the extra `embedded`, found without importing it.
+"""Finds PostgreSQL's programs in the wheel of the extra `embedded`, without importing it.
 
 Importing it would create its lock files and read its environment variables; we want its programs alone.
 """

@@ -164,7 +164,7 @@ class EmbeddedPostgres:
     def _take_directory(self) -> None:
         lock = self._base / "lock"
         try:
-            # What is read and removed here is named by files in it.
+            # Files in this directory name what is read and removed, so the directory must be ours.
             trusted.make_directory(self._base)
             if not lock.exists() and any(self._base.iterdir()):
                 raise EmbeddedError(f"{self._base} is not empty and was not made by fsacd; choose another directory")
@@ -196,7 +196,7 @@ class EmbeddedPostgres:
         )
 
     def _write_access(self, identity: Identity) -> None:
-        """Say anew at each start who may come in, since names and users may have changed."""
+        """Write pg_hba.conf and pg_ident.conf anew at each start, since names and users may have changed."""
         quoted = identity.client.replace('"', '""')
         for name, text in (
             ("pg_hba.conf", "local all all peer map=fsacd\n"),
@@ -207,7 +207,7 @@ class EmbeddedPostgres:
             path.chmod(0o644)  # whatever our umask is: PostgreSQL's user has to read it
 
     def _initialise(self, installed: Programs, identity: Identity, deadline: float) -> None:
-        """Make the cluster beside its place and move it there when it is whole."""
+        """Make the cluster beside its place, and move it there when it is complete."""
         fresh = self._base / "data.new"
         if fresh.exists():
             shutil.rmtree(fresh)
@@ -314,5 +314,5 @@ def _fits(place: Path) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of ours: a PGDATA or LD_LIBRARY_PATH of the operator's shell must not reach it."""
+    """PostgreSQL's environment, without ours: a PGDATA or LD_LIBRARY_PATH of the operator's shell must not reach it."""
     return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}

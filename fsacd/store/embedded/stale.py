@@ -30,7 +30,7 @@ def end(data: Path, patience_ms: int) -> None:
     try:
         pid = abs(int(trusted.read_any(record, _RECORD_BYTES).split(b"\n", 1)[0]))
     except (FileNotFoundError, ValueError):
-        pid = 0  # none, or cut short by a crash: nobody to end
+        pid = 0  # no file, or one cut short by a crash: there is no process to end
     if pid and _stands_in(pid, data):
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
             with suppress(ProcessLookupError):
