@@ -153,7 +153,10 @@ class Engine:
                 return False
 
     def expect_failure(self, failure: StrategyFailed) -> None:
-        """Let a plugin fail in the next step where it failed when the step was taken first."""
+        """Let a plugin fail in the next step where it failed when the step was taken first.
+
+        ARCHITECTURE.md, "A plugin's failure, replayed", says who does what for it, and why.
+        """
         # A failure that does not say where it was follows from what the plugin was asked: it will come by itself.
         if not failure.calls:
             return
