@@ -87,7 +87,17 @@ def call(
     """A waiting call, by default one of which nothing is known."""
     skills = tuple(sorted((required or {}).items()))
     return CallFacts(
-        call_id, queue, priority, arrived_ms, head_start_ms, skills, number, customer, language, offers, last_place
+        call_id=call_id,
+        queue=queue,
+        priority=priority,
+        arrived_ms=arrived_ms,
+        head_start_ms=head_start_ms,
+        required=skills,
+        number=number,
+        customer=customer,
+        language=language,
+        offers=offers,
+        last_place=last_place,
     )
 
 

@@ -185,14 +185,14 @@ def _table(entries: Iterable[Customer], limit: int, identity: Callable[[str], st
             refused += 1
             continue
         table[key] = Customer(
-            key,
-            entry.priority,
-            entry.head_start_ms,
-            skills.setdefault(entry.skills, entry.skills),
-            sys.intern(entry.agent),
-            sys.intern(entry.language),
-            entry.name,
-            entry.customer_id,
-            sys.intern(identity(entry.main)) if entry.main else "",
+            number=key,
+            priority=entry.priority,
+            head_start_ms=entry.head_start_ms,
+            skills=skills.setdefault(entry.skills, entry.skills),
+            agent=sys.intern(entry.agent),
+            language=sys.intern(entry.language),
+            name=entry.name,
+            customer_id=entry.customer_id,
+            main=sys.intern(identity(entry.main)) if entry.main else "",
         )
     return table, refused

@@ -29,11 +29,10 @@ from fsacd.config.forms import (
 )
 from fsacd.config.history import StoreSettings
 from fsacd.config.hours import HoursSettings
-from fsacd.config.keeping import JournalSettings
 from fsacd.config.kinds import Choice, Duration, Flag
 from fsacd.config.number_plan import NumberPlanSettings
 from fsacd.config.own_fields import OwnFieldSettings
-from fsacd.config.settings import ApiSettings, LimitSettings, LogSettings, SwitchSettings
+from fsacd.config.settings import ApiSettings, JournalSettings, LimitSettings, LogSettings, SwitchSettings
 from fsacd.config.targets import TargetSettings
 from fsacd.core.rules import AgentRules, PhoneRules, QueueRules, Rules
 from fsacd.desk.rights import Places

@@ -1,4 +1,4 @@
-"""The blocks of the configuration file that are about the daemon itself: switches, API, log, limits."""
+"""The blocks of the configuration file that are about the daemon itself: switches, API, log, journal, limits."""
 
 from __future__ import annotations
 
@@ -239,6 +239,24 @@ class LogSettings(Settings):
     )
     number_digits: Annotated[int, Number(0, 32)] = Field(
         default=4, description="How many last digits of a caller's number are written; the others become stars."
+    )
+
+
+class JournalSettings(Settings):
+    """The local directory that holds what entered the engine: a restarted daemon goes on where the last one stopped."""
+
+    directory: Annotated[str | None, FILE] = Field(
+        default=None,
+        description="An absolute path on a disk of this machine; null: 'journal' in the service's own directory "
+        "(systemd's StateDirectory). Where there is none either, a restart forgets who waits and who is logged in.",
+    )
+    snapshot_entries: Annotated[int, Number(100, 10_000_000)] = Field(
+        default=20_000,
+        description="After so many entries everything is written down anew, and what was before is removed; a restart "
+        "has no more than so many to go through, 10,000 or more a second.",
+    )
+    snapshot_interval_ms: Annotated[int, Duration("15s", "1d")] = Field(
+        default=300_000, description="The same after so long, if anything has happened."
     )
 
 

@@ -152,8 +152,11 @@ class Engine:
                 return False
 
     def expect_failure(self, failure: StrategyFailed) -> None:
-        """For a replay: let a plugin fail in the next step at the call at which it failed the first time."""
-        # A failure without a count of calls follows from the arguments alone: the plugin will fail again by itself.
+        """Let a plugin fail in the next step where it failed when the step was taken first.
+
+        ARCHITECTURE.md, "A plugin's failure, replayed", says who does what for it, and why.
+        """
+        # A failure that does not say where it was follows from what the plugin was asked: it will come by itself.
         if not failure.calls:
             return
         # The plugin may come into service only within the step, by a reload or by its own return.

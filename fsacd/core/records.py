@@ -183,7 +183,8 @@ class ChangeMade:
 class StrategyFailed:
     """A plugin raised, stalled or answered nonsense; longest_idle, or the usual order, does its work from now on.
 
-    `calls` is how many calls had been made into it since it was put into service, the failing one included.
+    `calls` is how many calls had been made into it since it was put into service, the failing one included: where a
+    replay makes it fail (ARCHITECTURE.md, "A plugin's failure, replayed").
     `again_ms` is when it is tried again; None: in a record of an older fsacd, which never did.
     """
 

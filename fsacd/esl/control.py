@@ -1,4 +1,4 @@
-"""Call control of one switch: its link, translated both ways. When it may act is decided by the watch (`watch`)."""
+"""Call control of one switch: its link, translated both ways. When it may act is said by `service`."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 import gevent
 from gevent.event import AsyncResult, Event
 
-from fsacd.esl.backoff import Backoff
 from fsacd.esl.codec import Message
 from fsacd.esl.encoder import EncodeError
 from fsacd.esl.errors import LinkError
@@ -200,3 +199,23 @@ class SwitchLink:
             self._on_state(state)
         except Exception as error:  # noqa: BLE001  # the link must go on connecting, whatever its user's handler does
             watched.caught("link", error)
+
+
+class Backoff:
+    """Doubles from `least_ms` to `most_ms`; half of each delay is chance, lest several daemons come in step."""
+
+    def __init__(self, least_ms: int, most_ms: int, chance: Callable[[], float]) -> None:
+        self._least_ms = least_ms
+        self._most_ms = most_ms
+        self._chance = chance
+        self._delay_ms = least_ms
+
+    def next_ms(self) -> float:
+        """The next delay in milliseconds; the one after it is longer."""
+        delay_ms = self._delay_ms
+        self._delay_ms = min(2 * delay_ms, self._most_ms)
+        return delay_ms * (0.5 + self._chance() / 2)
+
+    def reset(self) -> None:
+        """An attempt has succeeded: begin with the shortest delay again."""
+        self._delay_ms = self._least_ms

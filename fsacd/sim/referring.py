@@ -1,11 +1,14 @@
-"""REFER as FreeSWITCH carries it out: it is the *other* leg of a talk that executes the number (sofia.c).
+"""REFER, and INVITE with Replaces, as FreeSWITCH carries them out (sofia.c).
 
-A call that the model's switch does not know is not looked for elsewhere: the model has no other switches.
+The number of a REFER is executed by the *other* leg of the talk. A call that the model's switch does not know is
+not looked for elsewhere: the model has no other switches.
 """
 
 from __future__ import annotations
 
-from fsacd.sim import causes
+import dataclasses
+
+from fsacd.sim import causes, holding
 from fsacd.sim.bridging import uuid_bridge
 from fsacd.sim.ports import Leg
 from fsacd.sim.transferring import transfer
@@ -48,6 +51,34 @@ def _into_its_place(partner: Leg, waiting: Leg) -> None:
     inline = waiting.channel.variables.get("inline_destination")
     transfer(partner, inline or waiting.channel.profile.destination, "inline" if inline else "")
     waiting.hangup(causes.ATTENDED_TRANSFER)
+
+
+def replace(session: Leg, other: Leg) -> None:
+    """INVITE with Replaces: let a leg that is about to begin stand where the other one does.
+
+    It gets the place of the old one in a talk by an intercept. Where there is no talk it executes the application that
+    the old one is in, and nothing more: it knows none of that one's variables and is in no dialplan's context.
+    """
+    channel, old = session.channel, other.channel
+    channel.other_type, channel.other = "originator", old.profile.copy()
+    channel.variables["sip_replaces_call_id"] = old.variables.get("sip_call_id", old.uuid)
+    channel.profile = dataclasses.replace(
+        channel.profile,
+        dialplan="inline",
+        cid_name=old.profile.cid_name,
+        cid_number=old.profile.cid_number,
+        callee_name=old.profile.callee_name,
+        callee_number=old.profile.callee_number,
+    )
+    partner = partner_of(other)
+    if partner is not None:
+        holding.hold(other, off=True)
+        channel.profile.destination = f"answer,intercept:{partner.channel.uuid}"
+        return
+    app, data = old.variables.get("current_application"), old.variables.get("current_application_data")
+    if app is not None:
+        channel.profile.destination = f"answer,{app}:{data}" if data else f"answer,{app}"
+    other.hangup(causes.ATTENDED_TRANSFER)
 
 
 def partner_of(session: Leg) -> Leg | None:

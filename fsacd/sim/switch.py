@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from fsacd.sim import legs, replacing
+from fsacd.sim import legs, referring
 from fsacd.sim.agenda import MS, SECOND, Agenda, Timer
 from fsacd.sim.api import COMMANDS
 from fsacd.sim.channel import App, Channel, Profile
@@ -164,7 +164,7 @@ class Switch:
         session = Session(self, channel, line)
         line.session = session
         if replaces is not None and (other := self.locate(replaces.uuid)) is not None:
-            replacing.replace(session, other)
+            referring.replace(session, other)
         self.adopt(session)
         session.start()
 

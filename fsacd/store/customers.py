@@ -204,7 +204,17 @@ class CustomerFeed:
                 continue
             agent, language, name, customer_id, first = rest
             main = "" if first == number else first
-            yield Customer(number, priority, head_start_ms, levels, agent, language, name, customer_id, main)
+            yield Customer(
+                number=number,
+                priority=priority,
+                head_start_ms=head_start_ms,
+                skills=levels,
+                agent=agent,
+                language=language,
+                name=name,
+                customer_id=customer_id,
+                main=main,
+            )
 
     def _fetched(self, connection: psycopg.Connection, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with self._bounded():

@@ -7,8 +7,17 @@ from typing import Any
 import pytest
 
 from fsacd.core.commands import RingAgent, SendCall
-from fsacd.core.events import AgentLoggedIn, CallerGone, OfferAnswered, OfferConnected, RulesChanged, SwitchConnected
-from fsacd.core.rules import AgentRules, QueueRules, Rules, Service, ToExtension
+from fsacd.core.events import (
+    AgentLoggedIn,
+    CallerGone,
+    OfferAnswered,
+    OfferConnected,
+    OfferEnd,
+    OfferEnded,
+    RulesChanged,
+    SwitchConnected,
+)
+from fsacd.core.rules import AgentRules, Limits, QueueRules, Rules, Service, ToExtension
 from fsacd.testing import Driver, queued
 
 
@@ -89,6 +98,33 @@ def test_a_renamed_queue_keeps_what_was_counted(driver: Driver) -> None:
     assert _abandoned(driver) == {"support": 2, "help": 1}
     driver.tell(RulesChanged(rules(QueueRules("help", was=("support",)))))
     assert _abandoned(driver) == {"help": 3}
+
+
+def test_what_was_decided_before_a_reload_is_explained_by_the_counters_of_then() -> None:
+    """The queue is renamed, and the half-life is another one, by which the agents of then are not shown."""
+
+    def one(name: str, half_life_ms: int, was: tuple[str, ...] = ()) -> Rules:
+        queue = QueueRules(name, strategy="fewest_calls", wrap_up_ms=0, was=was)
+        contacts = {"1001": "user/1001", "1002": "user/1002"}
+        return rules(queue, contacts=contacts, limits=Limits(counters_half_life_ms=half_life_ms))
+
+    driver = Driver(one("support", 3_600_000))
+    driver.tell(SwitchConnected("fs1"))
+    driver.tell(AgentLoggedIn("1001", "test"))
+    driver.tell(AgentLoggedIn("1002", "test"))
+    for call_id in ("anna", "bert", "carl"):
+        driver.tell(queued(call_id, "support"))
+        offer_id = driver.commands_of(RingAgent)[-1].offer_id
+        driver.tell(OfferAnswered(offer_id))
+        driver.tell(OfferConnected(offer_id))
+        driver.wait(5_000)
+        driver.tell(OfferEnded(offer_id, OfferEnd.HUNG_UP))
+        driver.tell(CallerGone(call_id))
+    driver.wait(3_600_000)
+    before = driver.engine.explain_decision(3)
+    driver.tell(RulesChanged(one("help", 7_200_000, was=("support",))))
+    assert before is not None
+    assert driver.engine.explain_decision(3) == before
 
 
 def test_what_was_counted_of_a_queue_goes_with_it(driver: Driver) -> None:

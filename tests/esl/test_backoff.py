@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fsacd.esl.backoff import Backoff
+from fsacd.esl.link import Backoff
 
 
 def test_delays_double_up_to_the_largest() -> None:

@@ -62,6 +62,7 @@ def make(world: World, event: CallQueued, offers_before: int | None) -> c.Call:
     rules = world.rules.queues.get(queue)
     priority = event.priority if event.priority is not None else (rules.priority if rules else 0)
     arrived_ms = min(event.arrived_ms, world.now_ms)  # a leg cannot come from the future, but two clocks can differ
+    # By position: between the announcement and the ring, see `offers.make`.
     call = c.Call(
         event.call_id,
         queue,

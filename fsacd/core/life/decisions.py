@@ -8,8 +8,9 @@ noted after it.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import NamedTuple
 
 from fsacd.core.agent import Agent, AgentState, Served
 from fsacd.core.call import Preferred
@@ -19,7 +20,6 @@ from fsacd.strategy import AgentFacts, Start
 
 # How many changes of agents can be undone: at a thousand a minute, about twenty minutes.
 _MOMENTS = 20_000
-_PARTS = 6
 
 
 class Moment(NamedTuple):
@@ -41,6 +41,42 @@ class Moment(NamedTuple):
 def moment_of(agent: Agent) -> Moment:
     """What the agent is now."""
     return Moment(agent.state, agent.facts, agent.rules, agent.services)
+
+
+class Changes:
+    """What agents were before their latest changes, one after the other: a column for each field.
+
+    Columns, for what is made for each change lives so long that the garbage collector comes by for it. Measured with
+    `tests.bench.engine` at 1,000 agents: objects of a slotted class take 120 bytes for each change and not 41, 260 ns
+    and not 155 to be noted, and a quarter more collections: 1 µs for each step of 50 µs.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0  # of the latest change
+        self._agent_ids: deque[str] = deque(maxlen=_MOMENTS)
+        self._states: deque[AgentState] = deque(maxlen=_MOMENTS)
+        self._facts: deque[AgentFacts | None] = deque(maxlen=_MOMENTS)
+        self._rules: deque[AgentRules] = deque(maxlen=_MOMENTS)
+        self._services: deque[tuple[Served, ...]] = deque(maxlen=_MOMENTS)
+
+    def put(self, agent: Agent) -> None:
+        """The agent is about to change."""
+        self.number += 1
+        self._agent_ids.append(agent.agent_id)
+        self._states.append(agent.state)
+        self._facts.append(agent.facts)
+        self._rules.append(agent.rules)
+        self._services.append(agent.services)
+
+    def remembers(self, number: int) -> bool:
+        """Whether all that has changed after this change is still known."""
+        return self.number - number <= len(self._agent_ids)
+
+    def since(self, number: int) -> Iterator[tuple[str, Moment]]:
+        """Who has changed after this change, and what they were before it; the latest first."""
+        states, facts = reversed(self._states), reversed(self._facts)
+        moments = map(Moment, states, facts, reversed(self._rules), reversed(self._services))
+        return islice(zip(reversed(self._agent_ids), moments, strict=True), self.number - number)
 
 
 class CallMoment(NamedTuple):
@@ -78,11 +114,10 @@ class Decisions:
     """The latest decisions and changes of agents, both bounded."""
 
     def __init__(self) -> None:
-        self._moment = 0
         self._number = 0
-        # Number, agent, and the fields of that moment, one after the other: a tuple for each would live long enough to
-        # cost the garbage collector more than it costs to make.
-        self._moments: deque[Any] = deque(maxlen=_MOMENTS * _PARTS)
+        self._changes = Changes()
+        # An agent is about to change.
+        self.remember: Callable[[Agent], None] = self._changes.put
         self._decisions: OrderedDict[int, Decision] = OrderedDict()
         self._of_call: dict[str, list[int]] = {}
 
@@ -95,15 +130,10 @@ class Decisions:
         """The next decision comes after this one."""
         self._number = number
 
-    def remember(self, agent: Agent) -> None:
-        """The agent is about to change."""
-        self._moment += 1
-        self._moments.extend((self._moment, agent.agent_id, agent.state, agent.facts, agent.rules, agent.services))
-
     def add(self, call: CallMoment, agent_id: str, now_ms: int, limit: int) -> int:
         """A decision was made, and nothing has been done about it yet. Returns its number."""
         self._number += 1
-        self._decisions[self._number] = Decision(self._number, self._moment, now_ms, agent_id, call)
+        self._decisions[self._number] = Decision(self._number, self._changes.number, now_ms, agent_id, call)
         self._of_call.setdefault(call.call_id, []).append(self._number)
         while len(self._decisions) > limit:
             number, oldest = self._decisions.popitem(last=False)
@@ -123,33 +153,23 @@ class Decisions:
 
     def past(self, decision: Decision | None = None) -> Past:
         """The agents as they were when this was decided, or as they are now."""
-        return Past(self._moments, decision.moment if decision is not None else self._moment)
+        return Past(self._changes, decision.moment if decision is not None else self._changes.number)
 
 
 class Past:
     """What agents were at one moment, however much happens while somebody looks at them."""
 
-    def __init__(self, moments: deque[Any], at: int) -> None:
-        self._moments = moments
+    def __init__(self, changes: Changes, at: int) -> None:
+        self._changes = changes
         self._seen = at
         self.changed: dict[str, Moment] = {}
 
     def catch_up(self) -> bool:
-        """Undo the changes of agents since the last look, too; False when they are not remembered any more."""
-        moments, seen = self._moments, self._seen
-        if not moments:
-            return True
-        if moments[0] > seen + 1:
+        """Take in what has changed meanwhile; False when that is not remembered any more."""
+        if not self._changes.remembers(self._seen):
             return False
-        newest = moments[-_PARTS]
-        fresh: dict[str, Moment] = {}
-        if newest > seen:
-            parts = reversed(moments)
-            for services, rules, facts, state, agent_id, number in zip(*[parts] * _PARTS, strict=True):
-                if number <= seen:
-                    break
-                fresh[agent_id] = Moment(state, facts, rules, services)
-        self._seen = newest
-        # An entry that is there already is older, and older is what is wanted.
+        fresh = dict(self._changes.since(self._seen))  # of several changes of one agent the first one stays
+        self._seen = self._changes.number
+        # What was known of an agent before is older.
         self.changed = {**fresh, **self.changed}
         return True

@@ -48,7 +48,7 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
     switch = call.leg.switch if call.leg else agent.rules.switch
     call_id, queue, agent_id, now_ms = call.call_id, call.queue, agent.agent_id, world.now_ms
     offer_id = o.offer_id(world.seed + world.takeovers, call_id, call.offers)
-    # By position, here and below: by name, an object of many fields takes three times as long to make.
+    # By position, here and below: by name, an object of many fields takes twice as long to make (1 µs and not 0.5).
     offer = o.Offer(offer_id, call_id, queue, agent_id, switch, call.offers, now_ms, o.RINGING)
     offer.epoch, offer.legs = world.epochs.get(switch, 0), contact.most_legs(agent.contact)
     offer.contact = agent.contact

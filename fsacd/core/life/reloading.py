@@ -58,6 +58,7 @@ def _rename(world: World, old: str, new: str) -> None:
             offer.queue = new
     for agent in world.agents.values():
         if old in agent.rules.queues or old in agent.configured.queues:
+            # Before `configure` would: where the half-life changes, too, they have other counters by then.
             world.decisions.remember(agent)
             agent.rules, agent.configured = _serving(agent.rules, old, new), _serving(agent.configured, old, new)
         _break_under_other_name(world, agent, old, new)

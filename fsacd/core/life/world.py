@@ -375,8 +375,6 @@ class World:
         self._order(rules)
         self.staffing.add_queues(rules.queues, self.now_ms)
         self.queue_lengths = dict.fromkeys(rules.queues, 0)
-        self.free_agents.clear()
-        self.free_calls.clear()
         for call in self.calls.values():
             self.queue_lengths[call.queue] += in_queue(call.state)
 

@@ -1,7 +1,7 @@
 """Plugins that fail where they failed before, so that a replay makes the same decisions.
 
 A plugin may have failed because it took too long, or by a fault that has been mended since. It is made to fail again
-at the same call into it, so that the same agents are rung.
+at the same call into it, so that the same agents are rung: ARCHITECTURE.md, "A plugin's failure, replayed".
 """
 
 from __future__ import annotations

@@ -9,14 +9,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import merge
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fsacd.core.agent import Agent, Served
 from fsacd.core.call import Call
 from fsacd.core.match.circle import AgentEntry, row
 from fsacd.core.match.ordering import Ordering
 from fsacd.core.match.plugins import PluginFailed
-from fsacd.core.match.queue_index import CallEntry, GroupKey, Place, QueueIndex, Row, group_of
+from fsacd.core.match.queue_index import CallEntry, GroupKey, Place, QueueIndex, Row, Stands, group_of
 from fsacd.core.rules import SkillLevels
 from fsacd.strategy import Candidate, Key
 
@@ -52,8 +52,7 @@ class Index:
         self._rank_pool = rank_pool
         self._calls: dict[str, _Indexed] = {}
         self._preferred: dict[str, dict[str, CallEntry]] = {}  # agent → calls that prefer this agent
-        # Ready agent → the lists that hold the agent and the entries there, alternating: flat, for there are many.
-        self._agents: dict[str, list[Any]] = {}
+        self._agents: dict[str, Stands] = {}  # the ready ones
         self._seats: dict[str, list[_Seat]] = {}
         # The call that a strategy ranked agents for last, how, and of how many candidates; for the explanation.
         self.last_ranked: tuple[str, tuple[str, ...], int] = NOT_RANKED

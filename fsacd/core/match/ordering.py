@@ -217,7 +217,7 @@ class Ordering:
             self.standings[post].calls = self._made(post) - calls
 
     def fail_at(self, plugin: str, why: str, calls: int) -> None:
-        """Let the plugin, if it is in service, fail at this call, counted as `calls` does."""
+        """Let the plugin, if it is in service, fail at this call, counted as `calls` does (`failing`)."""
         for post, standing in self.standings.items():
             if standing.plugin == plugin and not standing.failed:
                 self._put_in(post)

@@ -16,7 +16,8 @@ class PluginFailed(Exception):  # noqa: N818 - a fact, not a fault of ours
     """A call into a plugin raised, took too long or returned nonsense; one sentence, which names the plugin.
 
     The only exception that the engine expects from a plugin. The queue goes on with longest_idle, or the usual order.
-    `calls` is how many calls had been made into this instance, this one included: a replay fails at the same one.
+    `calls` is how many calls had been made into this instance, this one included: a replay fails at the same one
+    (`failing`).
     """
 
     def __init__(self, why: str, calls: int = 0) -> None:

@@ -52,6 +52,9 @@ def group_of(call: Call, *, already_ringing: bool) -> GroupKey:
 Row = dict[tuple[int, bool], list[AgentEntry]]
 # Where an agent belongs when ready: the list, how their entry begins (rank, level) and what is required there.
 Place = tuple[list[AgentEntry], tuple[int, int], SkillLevels]
+# Where a ready agent stands: a list, their entry in it, the next list, and so on. Flat, for a pair for each would be
+# twenty more objects whenever an agent becomes ready; only `QueueIndex.enter` writes it, only `Index` reads it.
+Stands = list[Any]
 
 
 class QueueIndex:
@@ -116,8 +119,8 @@ class QueueIndex:
         """Where the agent belongs among those sorted for any requirement, until `version` changes."""
         return [place for required in self.ready if (place := self.place(required, agent, served))]
 
-    def enter(self, agent: Agent, served: Served, places: list[Place], here: list[Any]) -> None:
-        """Put the agent into these places, and note in `here` each list and the entry in it. May raise PluginFailed."""
+    def enter(self, agent: Agent, served: Served, places: list[Place], here: Stands) -> None:
+        """Put the agent into these places, and note it in `here`. May raise PluginFailed."""
         if not places:
             return
         facts, ordering = agent.facts, self.ordering
