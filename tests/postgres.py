@@ -1,4 +1,4 @@
-"""Fixtures on a real PostgreSQL: import `postgres` and `database` from here into a conftest.py.
+"""Fixtures on a real PostgreSQL, which tests/conftest.py has for all tests.
 
 One server for the whole run, one database per test.
 """

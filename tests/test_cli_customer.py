@@ -13,9 +13,6 @@ import pytest
 import yaml
 
 from fsacd.cli.main import main
-from tests.postgres import database, postgres
-
-__all__ = ["database", "postgres"]
 
 pytestmark = pytest.mark.postgres
 

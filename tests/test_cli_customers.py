@@ -21,10 +21,7 @@ from fsacd.http.customer_forms import Forms
 from fsacd.store.connecting import connect_migrated
 from fsacd.store.customer_book import CustomerBook
 from tests.http.rig import TERMS, Rig, serve
-from tests.postgres import database, postgres
 from tests.store.rig import execute, quick, rows
-
-__all__ = ["database", "postgres"]
 
 pytestmark = pytest.mark.postgres
 

@@ -21,10 +21,7 @@ from fsacd.store.erasure import erase_waiting
 from fsacd.store.postgres import Store
 from fsacd.store.rows import decision
 from fsacd.store.settings import StoreSettings
-from tests.postgres import database, postgres
 from tests.store.rig import await_true, quick, rows
-
-__all__ = ["database", "postgres"]
 
 pytestmark = pytest.mark.postgres
 

@@ -18,9 +18,6 @@ import pytest
 import yaml
 
 from fsacd.sim.workload import configuration
-from tests.postgres import database, postgres
-
-__all__ = ["database", "postgres"]
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 PASSWORD = "simulated"
