@@ -13,10 +13,10 @@ from hypothesis import settings  # noqa: E402 - see above
 from fsacd.log import setup as logs  # noqa: E402 - see above
 from fsacd.log.repeats import Repeats  # noqa: E402 - see above
 from fsacd.runtime import watched  # noqa: E402 - see above
-from tests.postgres import database, postgres  # noqa: E402 - see above
+from tests.postgres import _with_tables, database, postgres, with_tables  # noqa: E402 - see above
 
 # Here, and nowhere else: each module that imports a fixture has one of its own, and so a server of its own.
-__all__ = ["database", "postgres"]
+__all__ = ["_with_tables", "database", "postgres", "with_tables"]
 
 # A run in the background of a shell is started with Ctrl-C ignored, and so would be every program that a test
 # starts and ends by Ctrl-C.

@@ -45,6 +45,11 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def database(with_tables: str) -> str:
+    return with_tables
+
+
+@pytest.fixture
 def config(tmp_path: Path, database: str) -> Path:
     """A configuration with a database that has two calls and a customer, and a spool."""
     file = tmp_path / "fsacd.yaml"
