@@ -45,9 +45,7 @@ def entries(*roots: object) -> int:
 
 
 @pytest.mark.timeout(300)
-def test_log_ins_at_phones_that_are_gone_leave_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_log_ins_at_phones_that_are_gone_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent logs in at another phone each time, and the phone is never seen again."""
     monkeypatch.setattr(decisions, "_MOMENTS", _MOMENTS)
     config = {
