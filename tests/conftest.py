@@ -4,6 +4,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import gc  # noqa: E402 - see above
 import signal  # noqa: E402 - see above
 from collections import Counter  # noqa: E402 - see above
 
@@ -13,6 +14,10 @@ from hypothesis import settings  # noqa: E402 - see above
 from fsacd.log import setup as logs  # noqa: E402 - see above
 from fsacd.log.repeats import Repeats  # noqa: E402 - see above
 from fsacd.runtime import watched  # noqa: E402 - see above
+from tests.postgres import _with_tables, database, postgres, with_tables  # noqa: E402 - see above
+
+# Here, and nowhere else: each module that imports a fixture has one of its own, and so a server of its own.
+__all__ = ["_with_tables", "database", "postgres", "with_tables"]
 
 # A run in the background of a shell is started with Ctrl-C ignored, and so would be every program that a test
 # starts and ends by Ctrl-C.
@@ -29,3 +34,9 @@ def _nothing_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "_repeats", Repeats())
     monkeypatch.setattr(watched, "_failures", Counter())
     monkeypatch.setattr(watched, "_last", {})
+
+
+def pytest_collection_finish() -> None:
+    """All that was collected stays to the end: without it each garbage collection takes much less."""
+    gc.collect()
+    gc.freeze()

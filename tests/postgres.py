@@ -1,4 +1,4 @@
-"""Fixtures on a real PostgreSQL: import `postgres` and `database` from here into a conftest.py.
+"""Fixtures on a real PostgreSQL, which tests/conftest.py has for all tests.
 
 One server for the whole run, one database per test.
 """
@@ -21,6 +21,7 @@ import pytest
 from psycopg import sql
 
 from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.migrate import migrate
 
 _numbers = itertools.count(1)
 FULL: Final = """
@@ -46,11 +47,30 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 @pytest.fixture
 def database(postgres: EmbeddedPostgres) -> str:
     """The dsn of a database that nobody has used yet."""
-    name = f"test_{next(_numbers)}"
-    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
-        # Copied as files: nothing here outlives a crash anyway, and to log each page takes twice as long.
-        connection.execute(sql.SQL("CREATE DATABASE {} STRATEGY FILE_COPY").format(sql.Identifier(name)))
-    return postgres.dsn_of(name)
+    return _copy(postgres, "template1")
+
+
+@pytest.fixture(scope="session")
+def _with_tables(postgres: EmbeddedPostgres) -> str:
+    dsn = _copy(postgres, "template1", "with_tables")
+    with psycopg.connect(dsn) as connection:
+        migrate(connection)
+    return "with_tables"
+
+
+@pytest.fixture
+def with_tables(postgres: EmbeddedPostgres, _with_tables: str) -> str:
+    """The same with our tables, empty ones: to make them takes twice as long as to copy a database that has them."""
+    return _copy(postgres, _with_tables)
+
+
+def _copy(server: EmbeddedPostgres, template: str, name: str = "") -> str:
+    name = name or f"test_{next(_numbers)}"
+    # Copied as files: nothing here outlives a crash anyway, and to log each page takes twice as long.
+    order = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        connection.execute(order.format(sql.Identifier(name), sql.Identifier(template)))
+    return server.dsn_of(name)
 
 
 def freeze(server: EmbeddedPostgres) -> list[int]:

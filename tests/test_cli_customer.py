@@ -13,9 +13,6 @@ import pytest
 import yaml
 
 from fsacd.cli.main import main
-from tests.postgres import database, postgres
-
-__all__ = ["database", "postgres"]
 
 pytestmark = pytest.mark.postgres
 
@@ -33,9 +30,9 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def config(tmp_path: Path, database: str) -> Path:
-    """A configuration with a database."""
-    return write(tmp_path, store={"dsn": database})
+def config(tmp_path: Path, with_tables: str) -> Path:
+    """A configuration with a database that was used before; tests without this one begin with an empty database."""
+    return write(tmp_path, store={"dsn": with_tables})
 
 
 def write(directory: Path, **more: Any) -> Path:
@@ -143,13 +140,13 @@ def test_whose_number_it_is(tmp_path: Path, database: str, capsys: pytest.Captur
     assert run(config, "match", "+4930123456") == 1, "without a plan these are two numbers"
 
 
-def test_who_did_it(config: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_did_it(config: Path, with_tables: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each change stands in the history of changes; sudo does not hide who it was."""
     monkeypatch.setenv("SUDO_USER", "anna")
     monkeypatch.setattr(os, "getuid", lambda: 0)
     assert run(config, "add", "0301234", "--priority", "1") == 0
     assert run(config, "remove", "0301234") == 0
-    with psycopg.connect(database) as connection:
+    with psycopg.connect(with_tables) as connection:
         found = connection.execute("SELECT kind, subject, detail, by FROM changes ORDER BY at").fetchall()
     assert found == [
         ("customer_set", "0301234", "priority 1", "cli:anna"),

@@ -18,13 +18,9 @@ from fsacd.desk.rights import Role
 from fsacd.errors import Unavailable
 from fsacd.http.api import CustomerDesk
 from fsacd.http.customer_forms import Forms
-from fsacd.store.connecting import connect_migrated
 from fsacd.store.customer_book import CustomerBook
 from tests.http.rig import TERMS, Rig, serve
-from tests.postgres import database, postgres
 from tests.store.rig import execute, quick, rows
-
-__all__ = ["database", "postgres"]
 
 pytestmark = pytest.mark.postgres
 
@@ -51,8 +47,12 @@ class Book(CustomerBook):
 
 
 @pytest.fixture
+def database(with_tables: str) -> str:
+    return with_tables
+
+
+@pytest.fixture
 def book(database: str) -> Book:
-    connect_migrated(database, 5_000, "test").close()
     return Book(replace(quick(database, 10_000), plan=GERMANY), patience_ms=10_000)
 
 

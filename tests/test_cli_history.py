@@ -21,10 +21,7 @@ from fsacd.store.erasure import erase_waiting
 from fsacd.store.postgres import Store
 from fsacd.store.rows import decision
 from fsacd.store.settings import StoreSettings
-from tests.postgres import database, postgres
 from tests.store.rig import await_true, quick, rows
-
-__all__ = ["database", "postgres"]
 
 pytestmark = pytest.mark.postgres
 
@@ -45,6 +42,11 @@ DOCUMENT = b'{"chosen": "anna", "sentence": "called by +4930123456 before"}'
 def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FSACD_CONFIG", "SUDO_USER", "STATE_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def database(with_tables: str) -> str:
+    return with_tables
 
 
 @pytest.fixture

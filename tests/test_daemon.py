@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -19,9 +18,6 @@ import pytest
 import yaml
 
 from fsacd.sim.workload import configuration
-from tests.postgres import database, postgres
-
-__all__ = ["database", "postgres"]
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 PASSWORD = "simulated"
@@ -259,45 +255,3 @@ def test_sigterm_rings_nobody_else(sim: Sim, daemon: Daemon) -> None:
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.process.wait(10) == 0
     await_true(lambda: sim.tell(fault="none")["legs"] == 1, "only the caller's leg is left", 2)
-
-
-def test_make_run_shows_answered_calls_and_leaves_nothing_behind() -> None:
-    """The demonstration says that its switch is simulated, shows answered calls, and Ctrl-C ends all of it."""
-    demo = subprocess.Popen(
-        [sys.executable, "-m", "fsacd", "demo"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert demo.stdout is not None
-    try:
-        said = [demo.stdout.readline()]
-        assert "simulated" in said[0]
-        while not any("answered" in line and "answered 0" not in line for line in said):
-            line = demo.stdout.readline()
-            assert line, "".join(said)
-            said.append(line)
-        assert any(line.startswith("Metrics: http://127.0.0.1:") for line in said)
-        children = children_of(demo.pid)
-        assert len(children) >= 3, "the switch, the daemon and the database are processes of their own"
-        demo.send_signal(signal.SIGINT)
-        assert demo.wait(50) == 0
-        await_true(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "no process is left")
-    finally:
-        demo.kill()
-        demo.communicate()
-
-
-def children_of(parent: int) -> set[int]:
-    """All descendants of a process."""
-    found: set[int] = set()
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            pid, rest = status.read_text().split(" (", 1)
-        except OSError:
-            continue
-        if int(rest.rsplit(") ", 1)[1].split()[1]) == parent:
-            found |= {int(pid)} | children_of(int(pid))
-    return found

@@ -14,11 +14,8 @@ from typing import Any
 import pytest
 
 from fsacd.journal import lines
-from tests.postgres import database, postgres
 from tests.store.rig import execute, rows
 from tests.test_daemon import AGENT, COLLEAGUE, SUPPORT, Daemon, Sim, await_true
-
-__all__ = ["database", "postgres"]
 
 RESTING = "1006"  # serves support, too
 WAITING = 4

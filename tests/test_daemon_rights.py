@@ -21,11 +21,8 @@ from fsacd.daemon.main import Daemon
 from fsacd.daemon.plugging import read
 from fsacd.desk.rights import BY_SIGNAL, WISHES, Principal, Role, Scope, Wish
 from fsacd.errors import Forbidden, Refused
-from tests.postgres import database, postgres
 from tests.test_daemon import AGENT, COLLEAGUE, TOKEN, Sim, await_true
 from tests.test_daemon import Daemon as Process
-
-__all__ = ["database", "postgres"]
 
 BY = "api:x"
 CODES = ("*31", "*32", "*33", "*341", "*35")

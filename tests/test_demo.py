@@ -62,7 +62,9 @@ def test_calls_are_answered_and_the_end_leaves_nothing_behind(
         process.send_signal(number)
         code = process.wait(10)
     _await(lambda: not any(map(_lives, family)), 10, out)
-    assert "the FreeSWITCH is simulated" in out.read_text().splitlines()[0]
+    said = out.read_text().splitlines()
+    assert "the FreeSWITCH is simulated" in said[0]
+    assert any(line.startswith("Metrics: http://127.0.0.1:") for line in said)
     assert len(family) >= 3, "the switch, the daemon and the database"
     assert code == (0 if number is signal.SIGINT else -number)
 

@@ -10,11 +10,8 @@ import pytest
 
 from fsacd.cli import history as cli_history
 from fsacd.cli.main import main
-from tests.postgres import database, postgres
 from tests.store.rig import rows
 from tests.test_daemon import AGENT, SUPPORT, Daemon, Sim, await_true, log_in, serve_one
-
-__all__ = ["database", "postgres"]
 
 CALLER, OTHER = "4930123456", "4930777777"
 

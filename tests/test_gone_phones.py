@@ -12,14 +12,17 @@ import pytest
 import yaml
 
 from fsacd.core import events as e
+from fsacd.core.life import decisions
 from fsacd.daemon.main import Daemon
 from fsacd.daemon.plugging import read
 from fsacd.desk.rights import Principal, Role
 
 # A hundred thousand were tried by hand: as flat as these.
-LOG_INS = 10_000
-# What is remembered with a bound (the past of agents, for explanations) is full after so many.
-_WARM = 25_000
+LOG_INS = 5_000
+# The past of agents, for explanations, is remembered with a bound: so many moments here, which are ten times as many
+# otherwise. It is full when the counting begins.
+_MOMENTS = 2_000
+_WARM = 2_500
 # Entries that come and go anyway: a heap of deadlines between two clearings, a memo, a cache.
 _SLACK = 1_000
 BY = Principal("api:desk", Role.ADMIN.verbs)
@@ -42,8 +45,9 @@ def entries(*roots: object) -> int:
 
 
 @pytest.mark.timeout(300)
-def test_log_ins_at_phones_that_are_gone_leave_nothing_behind(tmp_path: Path) -> None:
+def test_log_ins_at_phones_that_are_gone_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent logs in at another phone each time, and the phone is never seen again."""
+    monkeypatch.setattr(decisions, "_MOMENTS", _MOMENTS)
     config = {
         "switches": {"fs1": {"password": "hunter2"}},
         "queues": {"support": {}},

@@ -17,6 +17,10 @@ from fsacd.plugins.time_limit import TookTooLong, WaitedTooLong, _Count, far_s, 
 
 LIMIT_S = 0.02
 TICK_S = LIMIT_S / 4
+# For who really sleeps until the far bound. Each waking costs the thread what the machine pleases, some 0.07 ms and
+# several times as much on a busy one, whatever the limit is. Of a short limit's two hundred wakings that can be all;
+# this one's are forty, with the same far bound, and would have to cost 2.5 ms each.
+SLEEPERS_LIMIT_S = 0.1
 
 
 def loop() -> None:
@@ -43,18 +47,20 @@ def sleep_in_the_system() -> None:
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(
-    ("code", "late"),
+    ("code", "limit_s", "late"),
     [
-        (loop, TookTooLong),
-        (stubborn, TookTooLong),
-        (sleep_as_others_run, WaitedTooLong),
-        (sleep_in_the_system, WaitedTooLong),
+        (loop, LIMIT_S, TookTooLong),
+        (stubborn, LIMIT_S, TookTooLong),
+        (sleep_as_others_run, LIMIT_S, WaitedTooLong),
+        (sleep_in_the_system, SLEEPERS_LIMIT_S, WaitedTooLong),
     ],
 )
-def test_what_takes_too_long_is_interrupted(code: Callable[[], None], late: type[BaseException]) -> None:
+def test_what_takes_too_long_is_interrupted(
+    code: Callable[[], None], limit_s: float, late: type[BaseException]
+) -> None:
     """However it wastes the time, it is not waited for, and it is told whether it has computed."""
     with pytest.raises(TookTooLong) as told:
-        within(LIMIT_S, code)
+        within(limit_s, code)
     assert told.type is late
 
 
@@ -162,6 +168,7 @@ def test_who_waits_is_not_charged_for_being_woken() -> None:
 def test_the_far_bound_is_ten_times_the_limit_and_a_second_at_least() -> None:
     """As strategies/README.md says."""
     assert (far_s(0.001), far_s(0.02), far_s(1.0)) == (1.0, 1.0, 10.0)
+    assert far_s(SLEEPERS_LIMIT_S) == far_s(LIMIT_S)
 
 
 def test_a_long_operation_is_noticed_when_it_ends() -> None:

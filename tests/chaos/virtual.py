@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from math import ceil
 from typing import Any, Self
 from unittest.mock import patch
+from weakref import ref
 
 import gevent
 
@@ -30,6 +31,17 @@ class Frozen:
     def __init__(self) -> None:
         self.frozen = False
         self.kept: list[Timer] = []
+        # All that was ever spawned for it while a VirtualTime was installed, in that order.
+        self._spawned: list[ref[gevent.Greenlet]] = []
+
+    def noted(self, greenlet: gevent.Greenlet) -> None:
+        """This one runs for it."""
+        self._spawned.append(ref(greenlet))
+
+    def greenlets(self) -> list[gevent.Greenlet]:
+        """Those that have not come to their end."""
+        there = (reference() for reference in self._spawned)
+        return [one for one in there if one is not None and not one.dead]
 
 
 class Timer:
@@ -131,6 +143,7 @@ class VirtualTime:
         """Make it everybody's time."""
         hub = gevent.get_hub()
         hub.loop = self
+        gevent.Greenlet.add_spawn_callback(_note)
         try:
             with (
                 patch.object(time, "monotonic", self.monotonic),
@@ -140,6 +153,7 @@ class VirtualTime:
             ):
                 yield
         finally:
+            gevent.Greenlet.remove_spawn_callback(_note)
             hub.loop = self.real
 
     # --- going on ---
@@ -180,6 +194,13 @@ def whose() -> Frozen | None:
     return life
 
 
+def _note(greenlet: gevent.Greenlet) -> None:
+    """Somebody's greenlet begins; looking for them all in the heap of a whole run of tests would take long."""
+    tree = getattr(greenlet, "spawn_tree_locals", None)
+    if tree and (life := tree.get("life")) is not None:
+        life.noted(greenlet)
+
+
 def spawn_for(life: Frozen, work: Callable[[], None]) -> gevent.Greenlet:
     """Run `work`, and whatever it spawns, as this life's."""
 
@@ -187,4 +208,6 @@ def spawn_for(life: Frozen, work: Callable[[], None]) -> gevent.Greenlet:
         gevent.getcurrent().spawn_tree_locals = {"life": life}
         work()
 
-    return gevent.spawn(run)
+    root = gevent.spawn(run)
+    life.noted(root)
+    return root

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -44,20 +43,10 @@ def end_all(time: VirtualTime, lives: Sequence[Life]) -> None:
         life.end()
     time.settle()
     for life in lives:
-        _bury(life)
+        gevent.killall(life.greenlets(), block=False)  # they see no more than their end
     time.settle()
 
 
 def _net_of(life: Frozen) -> Net:
     assert isinstance(life, Life)
     return life.net
-
-
-def _bury(life: Life) -> None:
-    """Whatever greenlet of it is left: it sees no more than its end."""
-    left = [
-        thing
-        for thing in gc.get_objects()
-        if isinstance(thing, gevent.Greenlet) and not thing.dead and thing.spawn_tree_locals.get("life") is life
-    ]
-    gevent.killall(left, block=False)

@@ -13,9 +13,6 @@ import pytest
 
 from tests.e2e.rig.phones import find_sipp
 from tests.e2e.rig.switch import RealSwitch, find_freeswitch
-from tests.postgres import database, postgres
-
-__all__ = ["database", "postgres"]
 
 AGENTS = tuple(str(number) for number in range(1001, 1061))
 

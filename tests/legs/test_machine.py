@@ -1,6 +1,7 @@
 """Callers and phones do anything that SIP lets them, and every promise about legs holds.
 
-FSACD_LEGS=500 tries so many longer stories (minutes). What is found is printed as deeds, which `Stage.play` takes.
+FSACD_LEGS=500 tries so many longer stories (minutes), and tests/prove/legs.py tells thousands. What is found is printed
+as deeds, which `Stage.play` takes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tests.legs.shrink import kinds_of, shortest
 from tests.legs.stage import Stage
 
 LONG = int(os.environ.get("FSACD_LEGS", "0"))
-STORIES, STEPS = LONG or 40, 40 if LONG else 22
+STORIES, STEPS = LONG or 24, 40 if LONG else 22
 
 
 @pytest.mark.timeout(7_200 if LONG else 300)

@@ -5,10 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import database, postgres
-
-__all__ = ["database", "postgres"]
-
 # Tests of then, which run as they stood there, in a process of their own; see test_plugins.py.
 collect_ignore = ["a0ed903"]
 

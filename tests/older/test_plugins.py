@@ -59,14 +59,19 @@ TESTING_EXAMPLE = """\
 """
 
 
+def copied(place: Path) -> Path:
+    """A copy of all that, which nobody else can write: the daemon loads no other plugins."""
+    then = place / "then"
+    shutil.copytree(THEN, then)
+    for path in (then, *then.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return then
+
+
 @pytest.fixture
 def then(tmp_path: Path) -> Path:
-    """A copy of all that, which nobody else can write: the daemon loads no other plugins."""
-    place = tmp_path / "then"
-    shutil.copytree(THEN, place)
-    for path in (place, *place.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    return place
+    """Such a copy for one test."""
+    return copied(tmp_path)
 
 
 def files() -> list[Path]:
@@ -82,28 +87,42 @@ def test_nothing_of_then_is_touched() -> None:
     assert whole.hexdigest() == DIGEST
 
 
-# A few seconds of work, for which a busy machine may take long.
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("part", ["plugins", "tests/strategies", "tests/test_contract.py"])
-def test_the_tests_of_then_pass(then: Path, part: str) -> None:
-    """Run by a pytest of their own, as their authors do; the strategies that fsacd ships are those of then there."""
-    report = then.parent / "report.xml"
+PARTS = ("plugins", "tests/strategies", "tests/test_contract.py")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bool]]:
+    """By part, its tests and whether each has passed. One pytest runs all, for most of its time is its start."""
+    place = tmp_path_factory.mktemp("results")
+    then, report = copied(place), place / "report.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-c", os.devnull]
-    command += [f"--rootdir={then}", f"--basetemp={then.parent / 'tmp'}", f"--junitxml={report}", part]
+    command += [f"--rootdir={then}", f"--basetemp={place / 'tmp'}", f"--junitxml={report}", *PARTS]
     path = os.pathsep.join((str(then), str(ROOT)))
     told = subprocess.run(
         command, cwd=then, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
     )
-    results = list(ET.parse(report).iter("testcase"))
-    failed = {
-        str(one.get("name")) for one in results if one.find("failure") is not None or one.find("error") is not None
-    }
-    assert failed == (SAID_OTHERWISE if part == "tests/test_contract.py" else set()), told.stdout
+    print(told.stdout)  # shown where a test fails
+    found: dict[str, dict[str, bool]] = {part: {} for part in PARTS}
+    for one in ET.parse(report).iter("testcase"):
+        where = str(one.get("classname")).replace(".", "/")
+        (part,) = (part for part in PARTS if f"{where}.py".startswith(part))
+        passed = one.find("failure") is None and one.find("error") is None
+        found[part][f"{where}::{one.get('name')}"] = passed
+    return found
+
+
+# A few seconds of work, for which a busy machine may take long.
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("part", PARTS)
+def test_the_tests_of_then_pass(results: dict[str, dict[str, bool]], part: str) -> None:
+    """Run by a pytest of their own, as their authors do; the strategies that fsacd ships are those of then there."""
+    failed = {name.rpartition("::")[2] for name, passed in results[part].items() if not passed}
+    assert failed == (SAID_OTHERWISE if part == "tests/test_contract.py" else set())
     written = sum(
         text.count("def test_")
         for text in (path.read_text() for path in files() if str(path.relative_to(THEN)).startswith(part))
     )
-    assert len(results) >= written > 0, told.stdout
+    assert len(results[part]) >= written > 0
 
 
 def test_an_example_of_the_contract_kit(then: Path) -> None:

@@ -29,9 +29,8 @@ BY = "api:desk"
 
 
 @pytest.fixture
-def table(database: str) -> str:
-    connect_migrated(database, 5_000, "test").close()
-    return database
+def table(with_tables: str) -> str:
+    return with_tables
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from fsacd.caller.customers import Change, Search
 from fsacd.caller.number_plan import NumberPlan
 from fsacd.caller.recognition import Customer, Recognition
 from fsacd.core.events import CallQueued
-from fsacd.store.connecting import connect_migrated
 from fsacd.store.customer_book import CustomerBook
 from fsacd.store.customers import CustomerFeed, put, remove, stored, summary
 from tests.store.rig import await_true, execute, quick, rows
@@ -49,10 +48,9 @@ class Table:
 
 
 @pytest.fixture
-def table(database: str) -> str:
+def table(with_tables: str) -> str:
     """An empty table of customers."""
-    connect_migrated(database, 5_000, "test").close()
-    return database
+    return with_tables
 
 
 @contextmanager

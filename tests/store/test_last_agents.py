@@ -7,7 +7,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from fsacd.core.events import LastAgentsKnown
-from fsacd.store.connecting import connect_migrated
 from fsacd.store.last_agents import LastAgents
 from tests.store.rig import await_true, execute, quick
 
@@ -21,10 +20,9 @@ _CALL = """
 
 
 @pytest.fixture
-def history(database: str) -> str:
+def history(with_tables: str) -> str:
     """An empty history."""
-    connect_migrated(database, 5_000, "test").close()
-    return database
+    return with_tables
 
 
 def call(dsn: str, number: str, agent: str | None, ago: str, outcome: str = "answered") -> None:

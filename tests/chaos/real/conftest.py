@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import chance, switch, workplace
-from tests.postgres import database, postgres
 
-__all__ = ["chance", "database", "postgres", "switch", "workplace"]
+__all__ = ["chance", "switch", "workplace"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
