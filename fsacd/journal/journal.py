@@ -343,6 +343,7 @@ class Journal:
     def _snapshot_beside(self) -> None:
         """Make a snapshot in a copy of this process, which sees the engine as it is when the segment has just begun."""
         if self._fd < 0:
+            self._erasing = []  # the next snapshot may know the callers again
             return
         number, began = self._number, monotonic()
         self._since_snapshot = 0

@@ -100,8 +100,9 @@ def test_a_renamed_queue_keeps_what_was_counted(driver: Driver) -> None:
     assert _abandoned(driver) == {"help": 3}
 
 
-def test_what_was_decided_before_a_reload_is_explained_by_the_counters_of_then() -> None:
-    """The queue is renamed, and the half-life is another one, by which the agents of then are not shown."""
+@pytest.mark.parametrize(("name", "was"), [("help", ("support",)), ("support", ())])
+def test_what_was_decided_before_a_reload_is_explained_by_the_counters_of_then(name: str, was: tuple[str, ...]) -> None:
+    """The half-life is another one, by which the agents of then are not shown; the queue may be renamed, too."""
 
     def one(name: str, half_life_ms: int, was: tuple[str, ...] = ()) -> Rules:
         queue = QueueRules(name, strategy="fewest_calls", wrap_up_ms=0, was=was)
@@ -122,7 +123,7 @@ def test_what_was_decided_before_a_reload_is_explained_by_the_counters_of_then()
         driver.tell(CallerGone(call_id))
     driver.wait(3_600_000)
     before = driver.engine.explain_decision(3)
-    driver.tell(RulesChanged(one("help", 7_200_000, was=("support",))))
+    driver.tell(RulesChanged(one(name, 7_200_000, was=was)))
     assert before is not None
     assert driver.engine.explain_decision(3) == before
 

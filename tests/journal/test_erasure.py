@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from fsacd.core import events as e
 from fsacd.errors import FsacdError
 from fsacd.journal import erasure
 from fsacd.journal.erasure import Outcome, ask
+from fsacd.journal.files import Directory
 from fsacd.journal.journal import Journal
 from tests.journal.rig import Centre
 
@@ -133,6 +135,38 @@ def test_no_snapshot_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert centre.journal.state().snapshot_failures == 1
     assert before == [path.name for path in tmp_path.glob("snapshot-*.json")]
     assert [path for path in tmp_path.iterdir() if path.name.startswith("erase-")]
+    centre.kill()
+
+
+def test_who_calls_again_on_a_full_disk_is_erased_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The snapshot that was to be without them could not be begun; the next one knows them, and fulfils nothing."""
+    centre = Centre(tmp_path)
+    known(centre)
+    with gevent.Timeout(20):
+        while centre.journal.state().snapshots == 0:
+            gevent.sleep(0.02)
+    begin, tried = Directory.create_segment, list[int]()
+
+    def full_once(self: Directory, number: int) -> int:
+        tried.append(number)
+        if len(tried) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return begin(self, number)
+
+    monkeypatch.setattr(Directory, "create_segment", full_once)
+    asking = gevent.spawn(asked, tmp_path, 60.0)
+    with gevent.Timeout(60):
+        while not tried:
+            gevent.sleep(0.01)
+        centre.tell(call(centre, "c3"))
+        snapshots = centre.journal.state().snapshots
+        while centre.journal.state().snapshots == snapshots:
+            gevent.sleep(0.02)
+        gevent.sleep(0.2)
+    assert [path for path in tmp_path.iterdir() if path.name.startswith("erase-")]
+    centre.tell(e.CallerGone("c3", ""))
+    assert asking.get(timeout=60) is Outcome.DONE
+    assert knows(tmp_path) == []
     centre.kill()
 
 

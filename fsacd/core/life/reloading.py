@@ -33,6 +33,8 @@ def change_rules(world: World, rules: Rules) -> None:
     world.set_rules(rules, retired=frozenset(talking))
     if half_life_ms != rules.limits.counters_half_life_ms:
         for agent in world.agents.values():
+            if isinstance(agent.state, a.Ready):
+                world.decisions.remember(agent)  # earlier decisions went by what was counted until now
             agent.load.rescale(world.now_ms, half_life_ms, rules.limits.counters_half_life_ms)
     roster.let_all_look(world)  # so that whoever is ready can be taken out again
     agents.configure(world, dict(rules.agents))
