@@ -29,8 +29,8 @@ run: $(STAMP) ## run fsacd against a simulated FreeSWITCH, with synthetic caller
 	@$(BIN)/fsacd demo
 
 # In three parts at the same time: they wait more than they compute, and take about as long.
-HALF := tests/core tests/chaos tests/store tests/sim
-LINK := tests/esl tests/journal tests/strategies tests/http tests/legs tests/test_gone_phones.py $(wildcard tests/test_cli_c*.py) \
+HALF := tests/core tests/chaos tests/store tests/sim tests/journal
+LINK := tests/esl tests/strategies tests/http tests/legs tests/test_gone_phones.py $(wildcard tests/test_cli_c*.py) \
 	$(filter-out %_plugins.py,$(wildcard tests/test_daemon*.py))
 
 test: $(STAMP) ## run every test that needs no FreeSWITCH

@@ -122,7 +122,7 @@ class Biography:
                 name = {"with others": "picked_up"}.get(last.phase, str(last.phase))
                 possible.add((CallOutcome.LEFT, name))
                 # What was so for a moment may have ended before anybody asked.
-                if _may_be_unheard(stays, last) or how is None:
+                if not last.heard or _may_be_unheard(stays, last) or how is None:
                     possible.add(abandoned)
                     if how is Phase.ENDED:  # another leg has taken their place there
                         possible.add((CallOutcome.LEFT, "transferred"))

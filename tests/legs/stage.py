@@ -104,6 +104,7 @@ class Stage(Scene):
 
     def do_refer(self, label: str, dials: str) -> None:
         """A caller asks the switch to send whom they talk with to a number."""
+        self._let_replaces_arrive()
         if (line := self._line(label)) is not None:
             self.judge.released(line.uuid)
             line.refer(dials)
