@@ -68,7 +68,7 @@ def test_erased_everywhere(sim: Sim, daemon: Daemon, database: str, capsys: pyte
     serve_one(sim, database, OTHER)
 
 
-def test_after_his_call(
+def test_after_their_call(
     sim: Sim, daemon: Daemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """During the caller's call the command says so; the journal is left behind as soon as the call has ended."""

@@ -126,7 +126,7 @@ def test_a_hidden_number_is_recognised_where_it_may_be_seen() -> None:
     assert recognised(known, call(hidden=True)).customer == "ACME"
 
 
-def test_a_customer_without_a_name_goes_by_his_number() -> None:
+def test_a_customer_without_a_name_goes_by_their_number() -> None:
     """So that views and history can name the customer."""
     event = Recognition([Customer("+49 30 1234")]).recognise(call())
     assert (event.customer, event.priority, event.head_start_ms) == ("+49301234", None, 0)

@@ -290,7 +290,7 @@ def test_a_failing_engine_is_noted() -> None:
     assert runtime.failure
 
 
-def test_a_caller_came_when_he_came_whatever_the_engines_clock() -> None:
+def test_a_caller_came_when_they_came_whatever_the_engines_clock() -> None:
     """After a reboot the engine's clock is ahead of the machine's, by which switches tell when a caller came."""
     runtime, seen = journaled(ahead_ms=500)
     runtime.post(CallQueued("c", "q", 100, Leg("s", "u")))

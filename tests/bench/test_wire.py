@@ -69,7 +69,7 @@ def test_offer_latency_is_from_the_first_ack_to_the_first_invite() -> None:
     assert offer_latencies(packets, PORTS) == [7.0, 4.0]
 
 
-def test_an_idle_gap_is_from_an_agents_own_bye_to_his_next_invite() -> None:
+def test_an_idle_gap_is_from_an_agents_own_bye_to_their_next_invite() -> None:
     """A gap begins with the first BYE that the agent sends and ends with their next INVITE, if there is one."""
     packets = [
         packet(10, 2, 3, "BYE", of="1001"),

@@ -105,7 +105,7 @@ def test_a_lost_call_that_turns_up_again_is_served(loss: Event, state: str, *, r
     assert ring.offer_id != before
 
 
-def test_who_talks_with_somebody_else_is_not_taken_out_of_his_talk() -> None:
+def test_who_talks_with_somebody_else_is_not_taken_out_of_their_talk() -> None:
     """A late announcement of a caller who talks where we did not send them is of the time before."""
     engine = Engine(Rules({"support": QueueRules("support")}, {}), shipped())
     engine.handle(CallQueued(CALL, "support", 0, OWN), 0)

@@ -55,7 +55,7 @@ def test_years_do_not_overflow() -> None:
     assert counter == pytest.approx(years_ms / 60_000 + log2(1 + 1))
 
 
-def test_nothing_fades_while_he_is_away() -> None:
+def test_nothing_fades_while_they_are_away() -> None:
     """Off duty nothing fades: what was worth one call when an agent left is worth one call when they are back."""
     load = Load(calls=plus_call(NOTHING, 0, HOUR_MS), away_since_ms=None)
     load.leave(HOUR_MS)

@@ -29,7 +29,7 @@ def test_fit(required: SkillLevels, skills: dict[str, int], expected: int | None
     assert expected == fit(required, skills)
 
 
-def test_nobody_fits_a_skill_he_lacks() -> None:
+def test_nobody_fits_a_skill_they_lack() -> None:
     """A requirement of level 0 is still a requirement to have the skill."""
     assert fit((("de", 0),), {}) is None
 

@@ -99,7 +99,7 @@ def test_a_wrong_password_gets_nowhere(daemon: Daemon, desk: Desk) -> None:
     assert daemon.agents()[AGENT]["state"] == "logged_out"
 
 
-def test_acting_for_another_needs_his_pin(daemon: Daemon, desk: Desk) -> None:
+def test_acting_for_another_needs_their_pin(daemon: Daemon, desk: Desk) -> None:
     """With the colleague's PIN the colleague is logged in; with a wrong one they are not."""
     assert desk.dial(AGENT, f"*31*{COLLEAGUE}", pin="8888") == NO
     assert daemon.agents()[COLLEAGUE]["state"] == "logged_out"

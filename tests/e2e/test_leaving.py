@@ -41,7 +41,7 @@ def serve(workplace: Path, switch: RealSwitch, queues: dict[str, Any], agents: d
     return daemon
 
 
-def test_an_agent_transfers_his_caller_into_another_queue(
+def test_an_agent_transfers_their_caller_into_another_queue(
     workplace: Path, switch: RealSwitch, started: list[Daemon | Sipp]
 ) -> None:
     """The number is looked up where agents' numbers are; there the caller is a new call, and the first one is over."""

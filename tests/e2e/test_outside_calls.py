@@ -124,7 +124,7 @@ def test_an_agent_who_is_called_past_the_queues_is_not_rung(office: Office) -> N
     office.becomes(AGENT, "ready")
 
 
-def test_a_call_that_he_gives_up_blocks_him_no_longer(office: Office) -> None:
+def test_a_call_that_they_give_up_blocks_them_no_longer(office: Office) -> None:
     """Unanswered, it ends as any other."""
     silent = phones.run_agents(office.workplace / "silent", [f"{SOMEBODY};60000;0;9"])
     office.others.append(silent)

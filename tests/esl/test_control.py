@@ -65,7 +65,7 @@ def test_a_refused_bridge_to_a_living_caller_failed(rig: Rig) -> None:
     assert facts == [ConnectFailed(OFFER, "-ERR Invalid uuid")]
 
 
-def test_a_refused_bridge_to_a_caller_who_is_not_there_ends_his_call(rig: Rig) -> None:
+def test_a_refused_bridge_to_a_caller_who_is_not_there_ends_their_call(rig: Rig) -> None:
     """Even if the caller's hang-up was never heard of: otherwise agent after agent would be rung for nobody."""
     facts = rig.send(Connect(OFFER, CALL, LEG), uuid_bridge=REFUSED, uuid_exists=Reply(Outcome.OK, "false"))
     assert facts == [CallerGone(CALL, "no_such_leg")]

@@ -87,7 +87,7 @@ def test_a_phone_that_did_not_authenticate_is_refused(office: Office) -> None:
     assert office.asked == []
 
 
-def test_acting_for_another_needs_his_pin_and_rings_this_phone(office: Office) -> None:
+def test_acting_for_another_needs_their_pin_and_rings_this_phone(office: Office) -> None:
     """Agent 1002 sits down at the phone of 1001: 1002 is rung there."""
     assert office.dial("login", agent="1002", pin="4711") is True
     assert office.asked == [AgentLoggedIn("1002", "phone:1001", contact="user/1001")]

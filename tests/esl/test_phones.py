@@ -116,7 +116,7 @@ def phones() -> Phones:
     return phones
 
 
-def test_an_agent_sits_at_his_own_phone(phones: Phones) -> None:
+def test_an_agent_sits_at_their_own_phone(phones: Phones) -> None:
     """An agent is found by their contact's user or address, and by their id, as which their phone authenticates."""
     assert phones.at(Phone("1001")) == {"1001"}
     assert phones.at(Phone("1002")) == {"1002"}

@@ -32,7 +32,7 @@ from fsacd.process.monotonic import monotonic_ms
 from fsacd.runtime.loop import Runtime
 from tests.esl.control_rig import CALL, LEG, NOBODY, OFFER, HashTable, Rig
 from tests.esl.fake_switch import until
-from tests.esl.legs_rig import LEG as HERS
+from tests.esl.legs_rig import LEG as THEIRS
 from tests.esl.legs_rig import OFFER as RUNG
 from tests.esl.legs_rig import view
 
@@ -193,10 +193,10 @@ def _offered(call: str, offers: int, offer: str | None) -> Snapshot:
 @pytest.mark.parametrize(
     ("then", "since", "stands"),
     [
-        (_offered("offered", 1, "ringing"), _offered("offered", 1, "ringing"), (HERS, RUNG)),
+        (_offered("offered", 1, "ringing"), _offered("offered", 1, "ringing"), (THEIRS, RUNG)),
         (_offered("waiting", 1, None), _offered("offered", 2, "ringing"), ()),
         (_offered("offered", 1, "ringing"), _offered("offered", 2, "ringing"), (RUNG,)),
-        (_offered("offered", 1, "ringing"), _offered("offered", 1, "ending"), (HERS,)),
+        (_offered("offered", 1, "ringing"), _offered("offered", 1, "ending"), (THEIRS,)),
     ],
     ids=["nothing", "somebody is rung", "another one is rung", "the ring is ended"],
 )
@@ -204,7 +204,7 @@ def test_what_the_engine_has_learned_of_a_leg_is_newer(
     then: Snapshot, since: Snapshot, stands: tuple[str, ...]
 ) -> None:
     """Of each leg for itself; a call that was offered once more while the switch was asked has moved, too."""
-    found = [Finding(Difference.CALL_WITHOUT_LEG, HERS), Finding(Difference.OFFER_WITHOUT_LEG, RUNG)]
+    found = [Finding(Difference.CALL_WITHOUT_LEG, THEIRS), Finding(Difference.OFFER_WITHOUT_LEG, RUNG)]
     assert tuple(finding.leg for finding in missed.unchanged(found, then, since, "fs1")) == stands
     assert missed.unchanged(found, then, since, "fs2") == found, "what happens on another switch is another matter"
 

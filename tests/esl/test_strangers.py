@@ -45,7 +45,7 @@ def test_waiting_callers_are_found_in_the_order_of_their_arrival() -> None:
     ]
 
 
-def test_who_waited_before_a_crash_of_the_switch_keeps_his_place() -> None:
+def test_who_waited_before_a_crash_of_the_switch_keeps_their_place() -> None:
     """The uptimes of then say nothing of the time now, but who came first; nobody knows it better without a memory."""
     legs = {LEG: caller(LEG, 800_000), OTHER: caller(OTHER, 700_000), UNHEARD: caller(UNHEARD, 99_000)}
     assert found(legs) == [
@@ -55,7 +55,7 @@ def test_who_waited_before_a_crash_of_the_switch_keeps_his_place() -> None:
     ]
 
 
-def test_who_waits_although_his_call_has_ended() -> None:
+def test_who_waits_although_their_call_has_ended() -> None:
     """The command to end the caller's leg may be lost: the engine hears that they hear music, and says it again."""
     reader, clock = translate.Reader("fs1", lambda _: None), SwitchClock(100_000, 500_000)
     legs = {LEG: caller(LEG, 90_000)}

@@ -80,7 +80,7 @@ def test_a_call_without_a_leg_is_shown_too() -> None:
     assert [call["switch"], call["leg_uuid"]] == [None, None]
 
 
-def test_an_agent_is_shown_with_what_he_serves() -> None:
+def test_an_agent_is_shown_with_what_they_serve() -> None:
     """GET /agents/{id} gives state, since when, queues with rank and delay, and skills."""
     agent = agent_view(
         "1001", state="wrapping_up", until_ms=NOW_MS + 5_000, then="logged_out", not_ready_for=(("support", "mail"),)
@@ -132,7 +132,7 @@ def test_a_queue_says_whether_it_is_open_and_what_a_call_would_wait() -> None:
     assert [(queue["open"], queue["estimated_wait_seconds"]) for queue in queues] == [(True, 90.0), (False, None)]
 
 
-def test_an_agent_in_a_call_of_his_own_is_busy() -> None:
+def test_an_agent_in_a_call_of_their_own_is_busy() -> None:
     """The state busy is shown, counted and can be asked for."""
     with serve(FakeDaemon(snapshot(agents=(agent_view("1001", state="busy"), agent_view("1002"))))) as rig:
         found = rig.get("/api/v1/agents?state=busy", Role.READ).json["agents"]

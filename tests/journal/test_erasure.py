@@ -72,7 +72,7 @@ def test_erased_at_once(tmp_path: Path) -> None:
     again.kill()
 
 
-def test_not_while_he_calls(tmp_path: Path) -> None:
+def test_not_while_they_call(tmp_path: Path) -> None:
     """A caller who is in a call is erased when it has ended, without being asked for again."""
     centre = Centre(tmp_path)
     known(centre)

@@ -51,7 +51,7 @@ def outcomes(order: str, variables: str, victim: str) -> Counter[str]:
     return counted
 
 
-def test_caller_is_lost_when_his_agent_dies_in_the_window() -> None:
+def test_caller_is_lost_when_their_agent_dies_in_the_window() -> None:
     """Without help the caller is hung up, with a cause that tells in which half of the window it happened."""
     assert set(outcomes("caller,agent", "", "agent")) == {"DESTINATION_OUT_OF_ORDER", "ORIGINATOR_CANCEL"}
 
@@ -209,7 +209,7 @@ def test_phone_is_not_told_twice_whom_it_talks_to() -> None:
     assert [event["Sent-Callee-ID-Number"] for event in model.client.seen("CALL_UPDATE", caller)] == ["0000000000"]
 
 
-def test_agent_with_early_media_is_bridged_before_he_answers() -> None:
+def test_agent_with_early_media_is_bridged_before_they_answer() -> None:
     """Sound is enough for a bridge."""
     model = Model()
     caller = model.call().uuid
@@ -235,7 +235,7 @@ def test_agent_is_let_go_when_the_caller_is_sent_elsewhere_in_the_window() -> No
     assert seen == {"DESTINATION_OUT_OF_ORDER"}
 
 
-def test_caller_who_hangs_up_has_been_on_his_way_to_what_comes_after() -> None:
+def test_caller_who_hangs_up_has_been_on_their_way_to_what_comes_after() -> None:
     """The caller's last events carry the caller profile of a transfer that cannot take place any more."""
     model = Model()
     caller, _ = talk(model)
