@@ -62,7 +62,7 @@ class Centre:
             time.sleep(1 / CALLS_A_SECOND)
         deadline = time.monotonic() + SOON_S
         while (now := self.figures()) != (WAITING, RINGING, TALKING):
-            assert time.monotonic() < deadline, f"waiting, rung for, talking: {now}"
+            assert time.monotonic() < deadline, f"waiting, rung for, talking: {now}; others: {self._idle()}"
             for ring in site.rings()[: max(0, TALKING - len(site.talks()))]:
                 site.phones.answer(ring)
             time.sleep(0.2)
@@ -73,6 +73,13 @@ class Centre:
         """How many wait, are rung for, and talk, by the daemon."""
         states = [call["state"] for call in calls_of(self.site.daemon).values()]
         return states.count("waiting"), states.count("offered"), states.count("talking")
+
+    def _idle(self) -> dict[str, object]:
+        """The agents who neither talk nor are rung, and what the phones have of them."""
+        agents = self.site.daemon.agents()
+        idle = [agent for agent, now in agents.items() if now["state"] not in ("talking", "offered")]
+        legs = [leg for leg in self.site.phones.rung if leg.user in idle]
+        return {agent: (agents[agent], [leg for leg in legs if leg.user == agent][-3:]) for agent in idle}
 
     def live_on(self) -> Deeds:
         """People do what they do."""
