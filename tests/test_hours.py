@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fsacd.caller.hours import DAY_MINUTES, Hours, Span, is_open, next_change
@@ -135,6 +135,7 @@ DATES = st.sampled_from(
 )
 
 
+@example("Europe/Berlin", ((),) * 6 + (((120, 121),),), "2026-03-28", 0)  # the clocks leave this minute out
 @given(ZONES, st.tuples(*[SPANS] * 7), DATES, st.integers(0, 2 * DAY_MINUTES))
 def test_it_changes_there_and_not_before(zone: str, days: tuple[tuple[Span, ...], ...], day: str, minute: int) -> None:
     """Until the next change it stays as it is, and with it, it turns."""

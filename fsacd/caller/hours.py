@@ -55,6 +55,8 @@ def _intervals(hours: Hours, moment: datetime, days: int) -> Iterator[tuple[date
         day = _date(hours, moment) + timedelta(days=number)
         for begin_minute, end_minute in hours.dates.get(day, hours.week[day.weekday()]):
             begin, end = _instant(hours.zone, day, begin_minute), _instant(hours.zone, day, end_minute, last=True)
+            if begin >= end:
+                continue  # the clocks leave the whole span out
             if held is None:
                 held = (begin, end)
             elif begin <= held[1]:
