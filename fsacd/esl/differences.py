@@ -64,6 +64,7 @@ class Difference(StrEnum):
     UNKNOWN_AGENT_LEG = "unknown_agent_leg"
     UNKNOWN_TALK = "unknown_talk"
     CALLER_IN_LIMBO = "caller_in_limbo"
+    CALLER_DISARMED = "caller_disarmed"
     HEIR_UNHEARD = "heir_unheard"
     OUTSIDE_CALL = "outside_call"
 
@@ -117,6 +118,13 @@ def known_legs(snapshot: Snapshot, switch: str) -> set[str]:
 def into_music(leg: str) -> Wire:
     """Put the caller into the music again."""
     return encoder.uuid_transfer(leg, "fsacd_wait", CONTEXT)
+
+
+def armed(leg: str) -> Wire:
+    """Let the switch bring the caller back into the music when a bridge breaks; undoes `disarmed`."""
+    # The values that the dialplan's `fsacd_arm` sets.
+    waiting = {"transfer_after_bridge": "fsacd_back:XML:fsacd", "hangup_after_bridge": "true", "fsacd_over": "false"}
+    return encoder.uuid_setvar_multi(leg, waiting)
 
 
 def disarmed(leg: str) -> Wire:

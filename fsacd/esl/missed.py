@@ -37,6 +37,7 @@ from fsacd.esl.differences import (
     Returned,
     Row,
     Talk,
+    armed,
     disarmed,
     dump,
     has_ended,
@@ -261,6 +262,9 @@ def _moved_on(
         yield Finding(Difference.BRIDGE_UNHEARD, leg, OfferConnected(partner))
     elif (found := talk_of(leg, channel, talk, ask)) is not None and found.call.call_id == call.call_id:
         yield Finding(Difference.UNKNOWN_TALK, leg, found)
+    elif _is_disarmed_in_music(call, channel):
+        # A talk was confirmed and broke all the same, and the order to arm the leg again was lost with a link.
+        yield Finding(Difference.CALLER_DISARMED, leg, remedy=armed(leg))
     elif channel.get("variable_fsacd_call") != call.call_id or channel.get("variable_fsacd_over") == "true":
         # The leg carries another call, or the dialplan's fallback has ended this one.
         into = channel.get("variable_fsacd_queue") if channel.get("variable_fsacd_over") != "true" else ""
@@ -276,6 +280,11 @@ def _moved_on(
         yield Finding(Difference.CALL_ELSEWHERE, leg, CallLost(call.call_id, Elsewhere.TALKS_UNSEEN), disarmed(leg))
     elif call.leg is not None and (taken := _taken(call.leg, channel)) is not None:
         yield Finding(Difference.CALL_ELSEWHERE, leg, taken)
+
+
+def _is_disarmed_in_music(call: CallView, channel: Message) -> bool:
+    ours = channel.get("variable_fsacd_call") == call.call_id and channel.get("variable_fsacd_over") == "true"
+    return ours and not channel.get(PARTNER) and in_music(channel)
 
 
 def _taken(leg: Leg, channel: Message) -> CallerTaken | None:

@@ -22,16 +22,12 @@ from fsacd.core.commands import (
 )
 from fsacd.core.rules import ToExtension
 from fsacd.esl import encoder
-from fsacd.esl.differences import CONTEXT
+from fsacd.esl.differences import CONTEXT, armed
 from fsacd.esl.ringing import CAUSES, ring
 from fsacd.esl.wire import Wire
 
 # A leg that enters a queue once more, sent there by an agent or by the dialplan, is a new call from here on.
 _OVER = {"fsacd_over": "true"}
-
-
-# Undoes `_talking`: the values that the dialplan's `fsacd_arm` sets.
-_WAITING = {"transfer_after_bridge": "fsacd_back:XML:fsacd", "hangup_after_bridge": "true", "fsacd_over": "false"}
 
 
 # Undoes `fsacd_arm` for a leg that leaves the queue. A leg that is still armed would come back to the music after any
@@ -66,7 +62,7 @@ def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
         case ConfirmTalk(_, leg, then):
             return (encoder.uuid_setvar_multi(leg.uuid, _talking(then)),)
         case ArmCall(_, leg):
-            return (encoder.uuid_setvar_multi(leg.uuid, _WAITING),)
+            return (armed(leg.uuid),)
         case LetGo(_, leg, talks):
             return (encoder.uuid_setvar_multi(leg.uuid, _talking(None) if talks else {**_DISARM, **_OVER}),)
         case TakeIn(_, leg):

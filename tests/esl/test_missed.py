@@ -373,3 +373,17 @@ def test_a_leg_that_says_that_it_is_another_agents_is_none_of_the_offer() -> Non
     assert mistaken({LEG: WAITS, OFFER: theirs | {"variable_fsacd_agent": "1001"}}) == []
     assert mistaken({LEG: WAITS, OFFER: theirs, offer.offer_id: PARKED}) == []
     assert mistaken({LEG: WAITS}) == []
+
+
+def test_a_waiting_caller_whose_leg_is_disarmed_is_armed_again() -> None:
+    """Their talk was confirmed and broke, and the order to arm them was lost with the link: they have not left."""
+    over = BACK | {"variable_fsacd_over": "true"}
+    for call, offer in (("waiting", None), ("connecting", "connecting")):
+        (finding,) = missed.findings(view(call, offer), "fs1", {}, Switch({LEG: over, OFFER: PARKED}).ask, returned)
+        assert (finding.kind, finding.fact) == (Difference.CALLER_DISARMED, None)
+        assert finding.remedy is not None
+        assert b"fsacd_over=false" in finding.remedy.data
+        assert b"transfer_after_bridge=fsacd_back:XML:fsacd" in finding.remedy.data
+    elsewhere = over | {"Caller-Destination-Number": "fsacd_fallback"}
+    (finding,) = missed.findings(view("waiting", None), "fs1", {}, Switch({LEG: elsewhere}).ask, returned)
+    assert finding.fact == CallLeft(CALL, found=True)
