@@ -323,6 +323,7 @@ def _dispatch_world_event(world: World, event: WorldEvent) -> str | None:
             world.epochs[switch] = epoch
         case SwitchConnected(switch):
             world.set_switch(switch, up=True)
+            calls.arm_again(world, switch)
         case SwitchLost(switch):
             world.set_switch(switch, up=False)
         case SwitchRestarted(switch):

@@ -240,11 +240,19 @@ def settled(world: World, call_id: str) -> None:
             call.confirmed_ms = world.now_ms
             # Not earlier: up to here the switch itself sends a caller whose agent's leg dies back to the music.
             world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
+        case c.Settling(until_ms) if call.confirmed_ms is None and world.now_ms < until_ms + _UNTOLD_MS:
+            # The switch puts such a caller back into the music, unless they hang up, and tells either of it; a link that
+            # has gone deaf keeps it from us until that is noticed. Time alone would release who waits.
+            world.timers.set("settle", call_id, until_ms + _UNTOLD_MS)
         case c.Settling() as settling:
             was_talk(world, call, settling)
             end_answered(world, call, "agent_hung_up")
         case c.Waiting() | c.Ringing() | c.Connecting():
             raise AssertionError(f"a call in {call.state} has nothing to settle")
+
+
+# A dead link is noticed within 50 s (`heartbeat_timeout`), the next comparison with the switch comes within 30 s.
+_UNTOLD_MS = 60_000
 
 
 def end_talk(
@@ -288,6 +296,13 @@ def queue_removed(world: World, call: c.Call) -> None:
 def end_without_queue(world: World, call: c.Call, target: ToExtension | ToHangup) -> None:
     """The call ends here, as far as we go, because its queue is no more."""
     ending.end(world, call, CallOutcome.OVERFLOWED, QUEUE_REMOVED, send_to=target)
+
+
+def arm_again(world: World, switch: str) -> None:
+    """The link is back: the order to arm a caller whose talk broke may have been lost with the last one."""
+    for call in world.calls.values():
+        if call.leg is not None and call.leg.switch == switch and in_queue(call.state) and call.confirmed_ms is not None:
+            world.command(ArmCall(call.call_id, call.leg))
 
 
 def rearm(world: World) -> None:

@@ -52,12 +52,13 @@ def test_an_absence_costs_nobody_anything(centre: Centre, fault: str) -> None:
 
     await_true(site.daemon.is_ready, SOON_S, "the daemon serves again")
     ready_s = time.time() - back_s
-    await_true(lambda: len(rung_since(site, back_s)) >= len(deeds.free), SOON_S, "those who are free are rung")
+    await_true(lambda: deeds.free <= users_rung(site, back_s), SOON_S, "those who are free are rung")
     await_true(lambda: not for_nobody(site, deeds), SOON_S, "no phone rings any more for a caller who has gone")
+    await_true(lambda: deeds.gone.isdisjoint(order_of(site.daemon)), SOON_S, "who has gone does not wait any more")
     time.sleep(by(back_s + PROMISED_S))  # nor does one begin to
     rung = rung_since(site, back_s)
     firsts = {ring.user: ring.began_s - back_s for ring in reversed(rung)}
-    served_s = max(firsts.get(user, SOON_S) for user in deeds.free)
+    served_s = max(firsts[user] for user in deeds.free)
     ended_s = max(ring.over_s - back_s for ring in site.phones.rung if ring.caller in deeds.gone and ring.over_s)
     print(f"\n{fault}: in sync after {ready_s:.2f} s, every free agent rung after {served_s:.2f} s,")
     print(f"the last ring for a caller who has gone ended after {ended_s:.2f} s")
@@ -107,6 +108,10 @@ def for_nobody(site: Site, deeds: Deeds) -> list[Dialog]:
 
 def rung_since(site: Site, moment_s: float) -> list[Dialog]:
     return [ring for ring in site.phones.rung if ring.began_s >= moment_s]
+
+
+def users_rung(site: Site, moment_s: float) -> set[str]:
+    return {ring.user for ring in rung_since(site, moment_s)}
 
 
 def check_order(site: Site, before: list[str], deeds: Deeds) -> None:

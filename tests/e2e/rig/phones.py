@@ -123,7 +123,8 @@ def _run(directory: Path, scenario: str, words: Sequence[str], **fill: str) -> S
         )
     sipp = Sipp(directory, scenario, port, process)
     await_true(lambda: _listens(port) or process.poll() is not None, 10, f"SIPp listens on {port}")
-    assert process.poll() is None, f"SIPp ended: {(directory / 'out.txt').read_text()[-1000:]}"
+    # A short scenario may be over before anybody looks: that is no failure if all of its calls were right.
+    assert process.poll() in (None, 0), f"SIPp ended: {(directory / 'out.txt').read_text()[-1000:]}"
     return sipp
 
 
