@@ -37,7 +37,7 @@ COMMENT ON COLUMN calls.name       IS 'The caller''s name as it was shown; empty
 COMMENT ON COLUMN calls.customer   IS 'The customer the dialplan named; empty when it named none.';
 COMMENT ON COLUMN calls.switch     IS 'The switch the caller''s leg was on; NULL when it had none.';
 COMMENT ON COLUMN calls.leg_uuid   IS 'The uuid of the caller''s leg on that switch, to find it in the switch''s own log.';
-COMMENT ON COLUMN calls.after      IS 'Where the caller went after the talk; empty: he was hung up.';
+COMMENT ON COLUMN calls.after      IS 'Where the caller went after the talk; empty: they were hung up.';
 CREATE INDEX calls_ended    ON calls (ended_at);
 CREATE INDEX calls_queue    ON calls (queue, arrived_at);
 CREATE INDEX calls_agent    ON calls (agent_id, arrived_at) WHERE agent_id IS NOT NULL;
@@ -66,7 +66,7 @@ COMMENT ON COLUMN offers.attempt      IS 'Which offer of this call it was; the f
 COMMENT ON COLUMN offers.outcome      IS 'answered, refused, unanswered, withdrawn or failed.';
 COMMENT ON COLUMN offers.reason       IS 'More about the outcome: talk, busy, no_answer, caller_gone, lost_race, bridge_window, and more.';
 COMMENT ON COLUMN offers.started_at   IS 'When the agent''s phone was ordered to ring.';
-COMMENT ON COLUMN offers.answered_at  IS 'When the agent picked up; NULL when he did not.';
+COMMENT ON COLUMN offers.answered_at  IS 'When the agent picked up; NULL when they did not.';
 COMMENT ON COLUMN offers.connected_at IS 'When agent and caller heard each other; NULL when they never did.';
 COMMENT ON COLUMN offers.ended_at     IS 'When the agent''s leg ended.';
 CREATE INDEX offers_call  ON offers (call_id);

@@ -2,7 +2,7 @@
 
 ALTER TABLE calls ADD COLUMN language text NOT NULL DEFAULT '';
 COMMENT ON COLUMN calls.language IS 'The language the caller is known to speak; empty when none is known.';
-COMMENT ON COLUMN calls.customer IS 'The customer the dialplan named, or the name his number is known by; empty: neither.';
+COMMENT ON COLUMN calls.customer IS 'The customer the dialplan named, or the name that their number is known by; empty: neither.';
 COMMENT ON COLUMN agent_states.state
     IS 'logged_out, not_ready, ready, offered, talking, wrapping_up, held_back, busy or leaving.';
 
@@ -57,12 +57,12 @@ CREATE TABLE customers (
 );
 COMMENT ON TABLE  customers               IS 'Callers who are known by their number; the daemon sees a change within seconds.';
 COMMENT ON COLUMN customers.number        IS 'The caller''s number as the switch shows it, without spaces and dashes.';
-COMMENT ON COLUMN customers.priority      IS 'The priority class of his calls; NULL: the queue''s.';
-COMMENT ON COLUMN customers.head_start_ms IS 'Milliseconds that his calls count as having waited already.';
-COMMENT ON COLUMN customers.skills        IS 'Skills that his calls require, each with its lowest level 1..10.';
-COMMENT ON COLUMN customers.agent         IS 'The agent who is his own; empty: none.';
-COMMENT ON COLUMN customers.language      IS 'The language he speaks; empty: not known.';
-COMMENT ON COLUMN customers.name          IS 'What he is called; empty: not known.';
+COMMENT ON COLUMN customers.priority      IS 'The priority class of their calls; NULL: the queue''s.';
+COMMENT ON COLUMN customers.head_start_ms IS 'Milliseconds that their calls count as having waited already.';
+COMMENT ON COLUMN customers.skills        IS 'Skills that their calls require, each with its lowest level 1..10.';
+COMMENT ON COLUMN customers.agent         IS 'The agent who is their own; empty: none.';
+COMMENT ON COLUMN customers.language      IS 'The language they speak; empty: not known.';
+COMMENT ON COLUMN customers.name          IS 'What they are called; empty: not known.';
 COMMENT ON COLUMN customers.changed_at    IS 'When the row was written last.';
 COMMENT ON COLUMN customers.changed_by    IS 'Who wrote it.';
 
