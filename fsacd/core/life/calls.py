@@ -241,8 +241,8 @@ def settled(world: World, call_id: str) -> None:
             # Not earlier: up to here the switch itself sends a caller whose agent's leg dies back to the music.
             world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
         case c.Settling(until_ms) if call.confirmed_ms is None and world.now_ms < until_ms + _UNTOLD_MS:
-            # The switch puts such a caller back into the music, unless they hang up, and tells either of it; a link that
-            # has gone deaf keeps it from us until that is noticed. Time alone would release who waits.
+            # The switch puts such a caller back into the music, unless they hang up, and tells either of it; a link
+            # that has gone deaf keeps it from us until that is noticed. Time alone would release who waits.
             world.timers.set("settle", call_id, until_ms + _UNTOLD_MS)
         case c.Settling() as settling:
             was_talk(world, call, settling)
@@ -301,7 +301,8 @@ def end_without_queue(world: World, call: c.Call, target: ToExtension | ToHangup
 def arm_again(world: World, switch: str) -> None:
     """The link is back: the order to arm a caller whose talk broke may have been lost with the last one."""
     for call in world.calls.values():
-        if call.leg is not None and call.leg.switch == switch and in_queue(call.state) and call.confirmed_ms is not None:
+        was_confirmed = in_queue(call.state) and call.confirmed_ms is not None
+        if was_confirmed and call.leg is not None and call.leg.switch == switch:
             world.command(ArmCall(call.call_id, call.leg))
 
 
