@@ -173,7 +173,7 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         if not reply.ok:
             raise LinkError(shortened(reply.text))
         if reply.text != _ACCEPTED:
-            why = "what listens there does not answer to the password as FreeSWITCH does"
+            why = "what listens there answers the password as no FreeSWITCH does"
             self._note_nonsense(why)
             raise NonsenseError(why)
 

@@ -367,12 +367,12 @@ class CallControl:
         stats = self._link.stats()
         if stats.nonsense_ago_s < _LATELY_S:
             yield Trouble(
-                f"Switch {self.name} has said what no FreeSWITCH says; each time its link is ended.", stats.nonsense_why
+                f"Switch {self.name} sent what no FreeSWITCH sends; fsacd ends the link each time.", stats.nonsense_why
             )
         if stats.left_out_ago_s < _LATELY_S:
             yield Trouble(
-                f"Switch {self.name} sends messages that are too large; they are left out, and what they say is found "
-                "out later.",
+                f"Switch {self.name} sends messages that are too large; fsacd skips them, and learns later "
+                "what they say.",
                 f"{stats.left_out} since the start",
             )
 

@@ -122,7 +122,7 @@ class Desk:
         if guessed:
             more = ", …" if len(guessed) > _NAMED else ""
             yield Trouble(
-                "Somebody tries PINs of agents; for a while none is taken.",
+                "Somebody guesses agents' PINs; for a while fsacd takes none of these agents'.",
                 f"for agent {', '.join(guessed[:_NAMED])}{more}",
             )
 

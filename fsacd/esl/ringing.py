@@ -56,7 +56,7 @@ def ring(command: RingAgent, registered: Registrations = MappingProxyType({})) -
     """
     contact = contacts.read(command.contact)
     if contact is None:
-        raise encoder.EncodeError("the contact is none.")
+        raise encoder.EncodeError("the contact is no dial string.")
     turns = _devices(contact, registered) if registered else contact.turns
     legs = sum(map(len, turns))
     timeout_s = math.ceil(command.timeout_ms / 1000) + _RING_MARGIN_S
@@ -84,7 +84,7 @@ def follow(command: RingAgent, number: str, leg: str, legs: int) -> Wire:
     """The order to ring where the phone has diverted us to, on a leg of this name; raises encoder.EncodeError."""
     contact = contacts.read(command.phone.diverted_to.replace("{number}", number))
     if contact is None or len(contact.phones) != 1:
-        raise encoder.EncodeError("the contact for diversions is none.")
+        raise encoder.EncodeError("the contact for diversions is not one phone.")
     timeout_s = math.ceil(command.timeout_ms / 1000) + _RING_MARGIN_S
     return encoder.originate(
         contact,

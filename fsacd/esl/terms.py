@@ -52,8 +52,8 @@ class Terms:
             yield Trouble(f"Switch {self._switch} runs {sentence}.")
         if self.denied:
             yield Trouble(
-                f"Switch {self._switch} does not allow fsacd all that it uses (directory/fsacd_link.xml); what needs "
-                "it does not work there.",
+                f"Switch {self._switch} denies fsacd rights that directory/fsacd_link.xml grants; what needs them "
+                "does not work there.",
                 ", ".join(self.denied),
             )
 

@@ -21,19 +21,23 @@ Key = Annotated[str, Field(max_length=_TEXT)]
 
 
 class CustomerSaid(Body):
-    """What is known of a customer; what is left out stays as it is, or is nothing for a new one."""
+    """A customer's data. An omitted field stays as it is; a new customer has none of it."""
 
-    name: str | None = Field(default=None, max_length=NAME_LONGEST, description="Who they are; null: not known.")
+    name: str | None = Field(default=None, max_length=NAME_LONGEST, description="The customer's name; null: not known.")
     priority: int | None = Field(
         default=None, ge=-100, le=100, description="The class of their calls; null: the queue's."
     )
     head_start_seconds: float | None = Field(
-        default=None, ge=0, le=86_400, description="Their calls count as having come so much earlier."
+        default=None, ge=0, le=86_400, description="Their calls count as having arrived this much earlier."
     )
     skills: dict[Key, Level] | None = Field(
-        default=None, max_length=SKILLS_MOST, description="All that their agents must have besides, with levels."
+        default=None,
+        max_length=SKILLS_MOST,
+        description="Skills that their agents need besides the queue's, with levels.",
     )
-    agent: str | None = Field(default=None, max_length=_TEXT, description="The agent who is their own; null: none.")
+    agent: str | None = Field(
+        default=None, max_length=_TEXT, description="Their own agent, who is tried first; null: none."
+    )
     language: str | None = Field(
         default=None, max_length=_TEXT, description="Their language, like fr; null: not known."
     )

@@ -16,7 +16,7 @@ class Customer(Answer):
     numbers: list[str] = Field(description="By each of them they are recognised; the first names who has no name.")
     name: str
     priority: int | None = Field(description="The class of their calls; null: the queue's.")
-    head_start_seconds: Seconds = Field(description="Their calls count as having come so much earlier.")
+    head_start_seconds: Seconds = Field(description="Their calls count as having arrived this much earlier.")
     skills: dict[str, int] = Field(description="What their agents must have besides, with least levels.")
     agent: str | None = Field(description="The agent who is their own.")
     language: str

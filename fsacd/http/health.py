@@ -96,7 +96,7 @@ def metrics(asked: Asked) -> Raw:
 
 ROUTES = (
     Route(
-        "GET", "/livez", livez, Verb.SEE_HEALTH, "The process turns", m.Live, "health",
+        "GET", "/livez", livez, Verb.SEE_HEALTH, "The process runs", m.Live, "health",
         limited=False, refusals=(503,),
     ),
     Route(

@@ -58,7 +58,7 @@ class Call(Answer):
     queue: str
     state: CallStateName
     position: int = Field(description="1 is the next; 0 when the caller talks.")
-    priority: int = Field(description="Its class, higher goes first; what holds now, steps included.")
+    priority: int = Field(description="Its class now, steps included; a higher one goes first.")
     head_start_seconds: Seconds = Field(description="It counts as having arrived this much earlier.")
     arrived_at: Timestamp
     waited_seconds: Seconds
@@ -69,10 +69,10 @@ class Call(Answer):
     )
     name: str
     customer: str
-    customer_id: str | None = Field(default=None, description="The customer in the database, who is at /customers.")
+    customer_id: str | None = Field(default=None, description="The customer's id in the database, as at /customers.")
     language: str
-    required_skills: dict[str, int] = Field(description="Skill to least level, 1 to 10; what holds now.")
-    reserved_for: str | None = Field(description="The agent whom it waits for alone.")
+    required_skills: dict[str, int] = Field(description="Skill to least level, 1 to 10, steps included.")
+    reserved_for: str | None = Field(description="The only agent whom it waits for; null: any.")
     agents: list[str] = Field(description="The agents who are rung for it, or the one who talks with the caller.")
     offers: int = Field(
         description="How many times it has been offered to an agent; the count goes on over restarts of the daemon."
@@ -95,7 +95,7 @@ class Agent(Answer):
     state_seconds: Seconds = Field(description="How long the agent has been in this state.")
     until_at: Timestamp | None = Field(description="When wrap-up or holding back ends by itself.")
     then: str = Field(description="What was asked for meanwhile and will follow; empty when nothing was.")
-    contact: str = Field(description="Where the agent is rung: a dial string without variables.")
+    contact: str = Field(description="The dial string at which the agent is rung.")
     queues: list[Service]
     skills: dict[str, int] = Field(description="Skill to level, 1 to 10.")
     call_id: str | None
@@ -109,7 +109,7 @@ class Substituted(Answer):
 
     kind: PostName
     plugin: str
-    by: str = Field(description="What does its work meanwhile: longest_idle, or the usual order.")
+    by: str = Field(description="What does its work meanwhile: longest_idle or the usual order.")
     why: str = Field(description="How it failed, in one sentence.")
     failures: int = Field(description="How often in a row it has failed.")
     since_at: Timestamp
@@ -129,11 +129,11 @@ class Queue(Answer):
     agents_ready: int
     open: bool = Field(description="Closed by its hours or by hand, a queue takes no calls.")
     estimated_wait_seconds: Seconds | None = Field(
-        description="What a call that joined now would wait; null when nobody is on duty."
+        description="The estimated wait of a call that joins now; null while nobody is on duty."
     )
     strategy: str = Field(description="Which of the ready agents is rung first, as configured.")
     call_order: str | None = Field(description="Which of the calls goes first, as configured; null: the usual order.")
-    substituted: list[Substituted] = Field(description="Which of these two are out of service, because they failed.")
+    substituted: list[Substituted] = Field(description="Which of these two have failed and are out of service.")
     answered: int = Field(
         description="Calls answered by an agent; talks under way count. The count goes on over restarts of the daemon, "
         "as far back as its journal does; where the journal is lost, or there is none, it begins at nought."
@@ -171,14 +171,14 @@ class Calls(Answer):
 
 
 class Switch(Answer):
-    """One FreeSWITCH and our link to it."""
+    """One FreeSWITCH and fsacd's link to it."""
 
     name: str
     connected: bool = Field(description="In sync and taking commands.")
     detail: str = Field(description="One sentence on why it is not connected; empty when it is.")
     standing_by: bool = Field(description="Another daemon serves the switch, and this one waits for its end.")
     since_at: Timestamp | None
-    event_lag_seconds: Seconds | None = Field(description="Measured with an event of our own; null before the first.")
+    event_lag_seconds: Seconds | None = Field(description="Measured with a probe event; null before the first.")
     events: int = Field(description="Events heard from it since the daemon was started.")
     reconnects: int = Field(description="Connections after the first since the daemon was started.")
     pending_commands: int = Field(description="Commands that await their answers now.")
@@ -190,16 +190,16 @@ class Store(Answer):
     configured: bool
     connected: bool
     detail: str
-    queued: int = Field(description="Rows that wait to be written now; those on disk are left by daemons before, too.")
+    queued: int = Field(description="Rows that wait to be written now, with those that earlier daemons left on disk.")
     written: int = Field(description="Rows written since the daemon was started.")
-    dropped: int = Field(description="Rows lost since the daemon was started.")
+    dropped: int = Field(description="Rows lost since the daemon was started, because too many waited.")
 
 
 class Trouble(Answer):
     """One thing that is wrong now."""
 
     words: str = Field(description="One sentence, which /readyz shows everybody.")
-    detail: str = Field(description="What else is known, at most 300 characters; may be empty.")
+    detail: str = Field(description="More about it, at most 300 characters; may be empty.")
     blocking: bool = Field(description="While it holds no call is distributed.")
 
 
@@ -215,13 +215,17 @@ class Status(Answer):
     configuration_loaded_at: Timestamp
     switches: list[Switch]
     store: Store
-    troubles: list[Trouble] = Field(description="All that is wrong now; ready as long as nothing of it is blocking.")
+    troubles: list[Trouble] = Field(
+        description="All that is wrong now; the daemon is ready unless one of them is blocking."
+    )
     calls: dict[CallStateName, int] = Field(description="How many calls are in each state.")
-    agents: dict[AgentStateName, int] = Field(description="How many agents are in each state; only those there are.")
+    agents: dict[AgentStateName, int] = Field(
+        description="How many agents are in each state; states without agents are left out."
+    )
 
 
 class Eligible(Answer):
-    """A ready agent who could have the call, with their key: the call rings the least key first, part by part."""
+    """A ready agent who could have the call. The least key is rung first, compared part by part."""
 
     agent: str
     missed: int = Field(
@@ -288,13 +292,13 @@ class Explanations(Answer):
 
 
 class Done(Answer):
-    """It was done; `message` says what, in one sentence."""
+    """The answer to a change: `message` says in one sentence what was done."""
 
     message: str
 
 
 class Live(Answer):
-    """The process turns."""
+    """The process runs."""
 
     live: bool
 

@@ -61,18 +61,18 @@ class _Calls:
 
     def __init__(self) -> None:
         self.offered = counter("calls_offered", "Calls that joined the queue.", "queue")
-        self.connected = counter("calls_connected", "Connections of a caller and an agent, as they come.", "queue")
+        self.connected = counter("calls_connected", "Connections of a caller and an agent, counted at once.", "queue")
         self.answered = counter("calls_answered", "Finished calls that an agent answered.", "queue")
         self.answered_in_time = counter(
-            "calls_answered_within_service_level", "Of these, those that waited no longer than the threshold.", "queue"
+            "calls_answered_within_service_level", "Calls answered that waited no longer than the threshold.", "queue"
         )
         self.abandoned = counter("calls_abandoned", "Calls whose caller hung up while waiting.", "queue")
         self.abandoned_short = counter(
-            "calls_abandoned_short", "Of these, those within the short-abandon limit.", "queue"
+            "calls_abandoned_short", "Calls abandoned within the short-abandon limit.", "queue"
         )
         self.abandoned_in_time = counter(
             "calls_abandoned_within_service_level",
-            "Of the abandoned, those beyond the short-abandon limit that waited no longer than the threshold.",
+            "Calls abandoned beyond the short-abandon limit that waited no longer than the threshold.",
             "queue",
         )
         self.overflowed = counter(
@@ -93,7 +93,7 @@ class _Calls:
             "reason",
         )
         self.failures = counter(
-            "strategy_failures", "Failures of a plugin, whose work another one has taken over.", "queue", "plugin"
+            "strategy_failures", "Failures of a plugin; another one has taken over its work.", "queue", "plugin"
         )
 
     def by_queue(self) -> tuple[Series, ...]:
@@ -111,28 +111,36 @@ class _Daemon:
     """The counters about the daemon itself and its links."""
 
     def __init__(self) -> None:
-        self.agent_seconds = counter("agent_state_seconds", "Time agents spent in a state, as it ends.", "state")
+        self.agent_seconds = counter(
+            "agent_state_seconds", "Time agents spent in a state, counted when it ends.", "state"
+        )
         self.changes = counter("changes", "Changes that somebody made by hand.", "kind")
         self.lost = counter(
             "lost_callers", "Callers lost by no wish of their own: their switch crashed or forgot them."
         )
         # An alert sees how a counter grows: a series that begins at 1 has not grown.
         self.lost.values[()] = 0
-        self.anomalies = counter("anomalies", "What should not have been, and was dealt with.", "kind")
+        self.anomalies = counter("anomalies", "Unexpected events that fsacd dealt with.", "kind")
         self.anomalies.values.update({(kind,): 0 for kind in (*get_args(AnomalyKind), OTHER)})
         self.decision = Distribution(_DECISION_BUCKETS, "decision_seconds", "Time the engine took for one event.")
         self.lag = gauge("event_lag_seconds", "Age of the last probe event when it arrived.", "switch")
         self.reconnects = counter("link_reconnects", "Connections to a switch after the first.", "switch")
         self.late_replies = counter("link_late_replies", "Replies that came after their deadline.", "switch")
         self.unacknowledged = counter(
-            "unacknowledged_calls", "Calls whose caller did not acknowledge the answer, and which are none.", "switch"
+            "unacknowledged_calls",
+            "Announced calls that were not taken, because their callers did not acknowledge the answer.",
+            "switch",
         )
-        self.nonsense = counter("link_nonsense", "Connections ended for what no FreeSWITCH says.", "switch")
-        self.left_out = counter("link_messages_left_out", "Messages that were too large to be looked at.", "switch")
-        self.parts = counter("part_failures", "Failures of a part of the daemon, by a fault of its own.", "part")
+        self.nonsense = counter(
+            "link_nonsense", "Connections ended because of data that no FreeSWITCH sends.", "switch"
+        )
+        self.left_out = counter(
+            "link_messages_left_out", "Messages that were skipped because they were too large.", "switch"
+        )
+        self.parts = counter("part_failures", "Failures of a part of the daemon, caused by a fault in fsacd.", "part")
         self.standing_by = gauge("switch_standing_by", "1 while another daemon serves the switch.", "switch")
         self.reconciled = counter("reconciled", "Differences between engine and switch that were repaired.", "kind")
-        self.build = gauge("build_info", "What runs.", "version", "python")
+        self.build = gauge("build_info", "The versions that run; always 1.", "version", "python")
         self.build.values[__version__, platform.python_version()] = 1
 
     def all(self) -> tuple[Series | Distribution, ...]:

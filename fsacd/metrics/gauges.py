@@ -74,16 +74,18 @@ class ExplainerCounts(Protocol):
 def now(snapshot: Snapshot) -> list[Series]:
     """Queues and agents as they are."""
     waiting = gauge("calls_waiting", "Calls that no agent has answered yet.", "queue")
-    ringing = gauge("calls_ringing", "Of these, those for whom an agent's phone rings.", "queue")
+    ringing = gauge("calls_ringing", "Waiting calls for which an agent's phone rings.", "queue")
     talking = gauge("calls_talking", "Calls in talk.", "queue")
     oldest = gauge("oldest_wait_seconds", "Wait of the call that waits longest; 0 when none does.", "queue")
     ready = gauge("queue_agents_ready", "Agents of the queue who are ready.", "queue")
     logged_in = gauge("queue_agents_logged_in", "Agents of the queue who are logged in.", "queue")
     resting = gauge(
-        "queue_agents_not_ready", "Agents of the queue who are at work, and not ready for this one queue.", "queue"
+        "queue_agents_not_ready", "Agents of the queue who are at work but not ready for this queue.", "queue"
     )
     is_open = gauge("queue_open", "1 while the queue is open.", "queue")
-    estimate = gauge("estimated_wait_seconds", "Wait of a call that joined now; absent: nobody is on duty.", "queue")
+    estimate = gauge(
+        "estimated_wait_seconds", "Estimated wait of a call that joins now; absent while nobody is on duty.", "queue"
+    )
     substituted = gauge(
         "strategy_substituted", "1 while a plugin of the queue has failed and another rule does its work.", "queue"
     )
@@ -114,12 +116,12 @@ def stored(state: StoreCounts) -> list[Series]:
     up = gauge("store_up", "1 while there is a connection to the database.")
     queued = gauge("store_queued_rows", "Rows of history that wait to be written.")
     written = counter("store_written_rows", "Rows of history written.")
-    duplicates = counter("store_duplicate_rows", "Rows that were there already.")
-    dropped = counter("store_dropped_rows", "Rows lost because the queue to the database was full.")
-    refused = counter("store_refused_rows", "Rows that the database refused.")
-    safe = gauge("store_spool_up", "1 while rows that wait survive the end of the daemon, on disk.")
+    duplicates = counter("store_duplicate_rows", "Rows of history that the database had already.")
+    dropped = counter("store_dropped_rows", "Rows of history lost because too many waited for the database.")
+    refused = counter("store_refused_rows", "Rows of history that the database refused.")
+    safe = gauge("store_spool_up", "1 while waiting rows are on disk, where they survive the end of the daemon.")
     spooled = gauge("store_spool_bytes", "Disk that the spool uses.")
-    unspooled = counter("store_unspooled_rows", "Rows that could not be written to the spool, and waited in memory.")
+    unspooled = counter("store_unspooled_rows", "Rows that could not be written to the spool and waited in memory.")
     corrupt = counter("store_corrupt_lines", "Lines of the spool that could not be used.")
     for series, value in (
         (up, state.connected), (queued, state.queued), (written, state.written),
@@ -134,7 +136,7 @@ def explained(state: ExplainerCounts) -> list[Series]:
     """Decisions on their way to history."""
     queued = gauge("decisions_queued", "Decisions that wait to be explained.")
     explained = counter("decisions_explained", "Decisions whose explanation went to the store.")
-    unexplained = counter("decisions_unexplained", "Decisions that are not kept with an explanation, by why.", "why")
+    unexplained = counter("decisions_unexplained", "Decisions whose explanation was not kept, by why.", "why")
     queued.values[()] = state.queued
     explained.values[()] = state.explained
     unexplained.values["dropped",] = state.dropped
@@ -145,11 +147,14 @@ def explained(state: ExplainerCounts) -> list[Series]:
 
 def journaled(state: JournalCounts) -> list[Series]:
     """What is kept for the next start."""
-    up = gauge("journal_up", "1 while what enters the engine is written to the journal.")
-    lag = gauge("journal_sync_lag_seconds", "From a write to the disk: of the last batch, or of one that still waits.")
+    up = gauge("journal_up", "1 while the journal is written.")
+    lag = gauge(
+        "journal_sync_lag_seconds",
+        "Time from a write to its sync on disk: of the last batch, or of one that still waits.",
+    )
     entries = counter("journal_entries", "Entries written to the journal.")
     written = counter("journal_bytes", "Bytes written to the journal.")
-    lost = counter("journal_lost_entries", "Entries that a restart would not know, because the disk took none.")
+    lost = counter("journal_lost_entries", "Entries lost to a restart, because they could not be written.")
     errors = counter("journal_errors", "How often the journal could not be written.")
     snapshots = counter("journal_snapshots", "Snapshots made.")
     failed = counter("journal_failed_snapshots", "Snapshots that could not be made.")
@@ -163,7 +168,7 @@ def journaled(state: JournalCounts) -> list[Series]:
 
 def guessed(locked: int, locks: int) -> list[Series]:
     """PINs that somebody tries."""
-    now = gauge("pins_locked", "Agents for whom no PIN is taken now, because too many wrong ones came.")
-    total = counter("pin_locks", "How often so many wrong PINs came that none was taken for a while.")
+    now = gauge("pins_locked", "Agents whose PIN is not taken now, after too many wrong ones.")
+    total = counter("pin_locks", "Times that an agent's PIN was no longer taken, after too many wrong ones.")
     now.values[()], total.values[()] = locked, locks
     return [now, total]

@@ -109,7 +109,7 @@ def _missing_right(error: psycopg.errors.InsufficientPrivilege) -> str:
     kind, name, owner = (denied["kind"], _name(denied["name"]), denied["owner"]) if denied else ("table", "", None)
     role = _name(error.pgconn.user.decode()) if error.pgconn is not None else "fsacd"
     right = _RIGHTS.get(owner or kind, _RIGHTS["table"]).format(kind=kind.upper(), name=name, role=role)
-    return f"our role lacks a right ({told}); what gives it is: {right}"
+    return f"fsacd's role lacks a right ({told}); this grants it: {right}"
 
 
 def _name(name: str) -> str:
@@ -126,7 +126,7 @@ _KINDS: Final = (
     (r'role ".*" does not exist', "there is no user of that name"),
     (
         r"permission denied for database",
-        "our role lacks a right; what gives it is: GRANT CONNECT ON DATABASE ... TO ...",
+        "fsacd's role lacks a right; this grants it: GRANT CONNECT ON DATABASE ... TO ...",
     ),
     (r"too many clients|remaining connection slots|too many connections", "it has too many connections already"),
     (r"starting up", "it is starting up"),

@@ -229,7 +229,7 @@ def test_what_a_switch_has_said_wrongly_is_told_for_a_while(rig: Rig) -> None:
     counters.note_nonsense("FreeSWITCH sent an event whose Event-Name is no text.")
     counters.note_left_out(3)
     nonsense, left_out = control.troubles()
-    assert nonsense.words == "Switch fs1 has said what no FreeSWITCH says; each time its link is ended."
+    assert nonsense.words == "Switch fs1 sent what no FreeSWITCH sends; fsacd ends the link each time."
     assert nonsense.detail == "FreeSWITCH sent an event whose Event-Name is no text."
     assert left_out.words.startswith("Switch fs1 sends messages that are too large")
     counters.nonsense_at_s -= 61

@@ -189,7 +189,7 @@ def test_a_supervisor_is_told_that_somebody_tries_pins(office: Office) -> None:
     assert (told["log_level"], told["agent"], told["phone"], told["locked_s"]) == ("error", "1002", "1001", 300)
     [trouble] = [trouble for trouble in office.desk.troubles() if "PIN" in trouble.words]
     assert (trouble.words, trouble.detail) == (
-        "Somebody tries PINs of agents; for a while none is taken.",
+        "Somebody guesses agents' PINs; for a while fsacd takes none of these agents'.",
         "for agent 1002",
     )
     assert (office.desk.locked(), office.desk.locks) == (["1002"], 1)

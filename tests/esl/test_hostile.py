@@ -190,7 +190,7 @@ def test_who_answers_the_password_otherwise_than_freeswitch_is_not_told_it_again
 
     with FakeSwitch(script) as switch:
         client = EslClient(switch.host, switch.port, "the-secret", 5)
-        with pytest.raises(Exception, match="does not answer to the password as FreeSWITCH does"):
+        with pytest.raises(Exception, match="answers the password as no FreeSWITCH does"):
             client.connect()
     assert told == [b"auth the-secret"]
     assert client.was_nonsense

@@ -1,4 +1,4 @@
-"""A right that our role lacks: one sentence with the words that give it, and these words do give it."""
+"""A right that fsacd's role lacks: one sentence with the words that grant it, and these words do grant it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fsacd.store.embedded.server import EmbeddedPostgres
 
 pytestmark = pytest.mark.postgres
 _numbers = itertools.count(1)
-GIVES = "; what gives it is: "
+GIVES = "; this grants it: "
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_what_is_told_gives_the_right(database: str, role: str) -> None:
     statements = ["", "INSERT INTO changes VALUES ('a', 'b', 'c', 'd', now())", "SELECT * FROM calls"]
     with psycopg.connect(database, autocommit=True) as owner:
         while said := next(filter(None, (told(database, role, statement) for statement in statements)), ""):
-            assert said.startswith("our role lacks a right (permission denied for ")
+            assert said.startswith("fsacd's role lacks a right (permission denied for ")
             given.append(said.partition(GIVES)[2])
             assert given.count(given[-1]) == 1, "what was told has not given the right"
             owner.execute(given[-1].encode())
