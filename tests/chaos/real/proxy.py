@@ -14,6 +14,8 @@ _CHUNK = 65_536
 _TINY = 7
 # Pieces on their way in one direction; beyond, the sender is not read, as a full pipe would have it.
 _MOST_HELD = 256
+# With this each event of the switch begins.
+_FIRST_HEADER = b"Content-Length:"
 # With this a closed socket tells the other side by RST, as one does whose process or machine has died.
 _RESET = struct.pack("ii", 1, 0)
 
@@ -30,6 +32,8 @@ class Proxy:
         self._refuses = False
         self._delay_s = 0.0
         self._tears = False
+        self._swallows: tuple[bytes, ...] = ()
+        self.swallowed = 0  # events
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = int(self._listener.getsockname()[1])
         self._acceptor = gevent.spawn(self._accept)
@@ -52,6 +56,10 @@ class Proxy:
         """Keep all connections, take new ones, and pass nothing on any more: neither side is told."""
         self._open.clear()
 
+    def swallow(self, *words: bytes) -> None:
+        """Lose the events that hold any of these words, as a wire does that goes deaf; but it is not noticed."""
+        self._swallows = words
+
     def delay(self, delay_s: float) -> None:
         """Pass every piece on so much later."""
         self._delay_s = delay_s
@@ -62,7 +70,7 @@ class Proxy:
 
     def mend(self) -> None:
         """Be a good wire again. What was held back in a black hole is passed on."""
-        self._refuses, self._delay_s, self._tears = False, 0.0, False
+        self._refuses, self._delay_s, self._tears, self._swallows = False, 0.0, False, ()
         self._open.set()
 
     def stop(self) -> None:
@@ -121,6 +129,8 @@ class Proxy:
             gevent.sleep(max(0.0, due_s - time.monotonic()))
             if not data:
                 return
+            for words in self._swallows:
+                data = self._without(words, data)
             pieces = [data[at : at + _TINY] for at in range(0, len(data), _TINY)] if self._tears else [data]
             try:
                 for piece in pieces:
@@ -128,6 +138,16 @@ class Proxy:
                     gevent.sleep(0)
             except OSError:
                 return
+
+    def _without(self, words: bytes, data: bytes) -> bytes:
+        """All but the events that hold the words; they are whole in it, because nothing else was said."""
+        while (found := data.find(words)) >= 0:
+            begins = data.rfind(_FIRST_HEADER, 0, found)
+            body = data.index(b"\n\n", begins) + 2
+            length = int(data[begins + len(_FIRST_HEADER) :].partition(b"\n")[0])
+            data = data[:begins] + data[body + length :]
+            self.swallowed += 1
+        return data
 
     def _close(self, near: socket.socket, far: socket.socket) -> None:
         self._pairs.discard((near, far))

@@ -1,4 +1,4 @@
-"""Everything is told late, by commands and events that take most of a second each way: no talk suffers from it."""
+"""Everything is told late, or for a while nothing at all: no talk suffers from it, and nobody who waits."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ LATE_S = 0.9
 SOON_S = 20.0
 # The talk: longer than `limits.settle` by the switch's clock, shorter by what the daemon hears of it.
 TALK_S, HEARD_S = 1.2, 0.7
+# Within this an agent hangs up who does so at once, however busy the machine.
+SETTLE_S = 5
 CONFIG = {
     "defaults": {"wrap_up": "0s", "hold_back": {"refused": "5s"}},
     "queues": {"support": {}},
@@ -47,5 +49,40 @@ def test_a_talk_of_which_is_heard_late_is_one_all_the_same(workplace: Path, swit
         assert {key for key, count in offers.items() if count} == {
             'fsacd_offers_total{outcome="answered",queue="support",reason="talk"}'
         }
+    finally:
+        site.stop()
+
+
+def test_who_is_back_from_a_short_talk_while_the_wire_is_deaf_keeps_their_place(
+    workplace: Path, switch: RealSwitch
+) -> None:
+    """The agent hangs up at once, which is the last that is heard: time alone makes no talk of it."""
+    # The silence is not noticed before the time in which a short talk becomes one.
+    patient = {"silence_timeout": "2m", "heartbeat_timeout": "5m", "command_timeout": "1m", "fence_term": "5m"}
+    limits = {"settle": f"{SETTLE_S}s"}
+    site = Site(workplace, switch, {**CONFIG, "limits": limits, "switches": {"fs1": patient}})
+    try:
+        site.daemon.start()
+        (wire,) = site.wires.values()
+        site.call("4930001", "support")
+        await_true(site.rings, SOON_S, "the agent is rung")
+        (ring,) = site.rings()
+        site.phones.answer(ring)
+        await_true(lambda: site.daemon.agents()["1001"]["state"] == "talking", SOON_S, "the talk is heard of")
+        wire.swallow(b"fsacd::returned", b"fsacd::waiting")
+        site.phones.hang_up(ring.user)
+        await_true(lambda: wire.swallowed, SOON_S, "the caller is back in the music, and nobody hears of it")
+        await_true(lambda: site.daemon.agents()["1001"]["state"] != "talking", SOON_S, "the agent's end is heard of")
+        wire.blackhole()
+        time.sleep(SETTLE_S + 1)
+        assert site.daemon.metrics()['fsacd_calls_ended_total{outcome="answered",queue="support"}'] == 0
+        wire.cut()
+        wire.mend()
+        await_true(site.rings, SOON_S, "the agent is rung again")
+        (again,) = site.rings()
+        site.phones.answer(again)
+        await_true(lambda: again.state == "talking", SOON_S, "the agent answers")
+        assert site.there("4930001"), "the caller was not released"
+        assert [ring.caller for ring in site.phones.rung] == ["4930001", "4930001"]
     finally:
         site.stop()
