@@ -38,6 +38,8 @@ DIGEST = "8cc181149cda565f2dd8ad6bad367eeca83b86682443c93d185d53598662979a"
 OWN_STRATEGIES = {"by_chance", "by_region", "few_skills"}
 # One sentence of the contract kit has changed: a plugin's time is the processor's now, and the sentence says so.
 SAID_OTHERWISE = {"test_what_is_found_in_a_key_strategy[while True: pass--expected9]"}
+# Another quotes Python 3.11, whose own words later ones have changed ("max() iterable argument is empty").
+PYTHON_SAYS_OTHERWISE = {"test_what_is_found_in_a_key_strategy[return (max(agent.skills)[1],)--expected6]"}
 
 # The examples in the docstrings of fsacd/contract.py and fsacd/testing.py, without the imports, as they stood there.
 CONTRACT_EXAMPLE = """\
@@ -118,7 +120,8 @@ def test_the_tests_of_then_pass(results: dict[str, dict[str, bool]], part: str) 
     """Run by a pytest of their own, as their authors do; the strategies that fsacd ships are those of then there."""
     assert any(results[part].values()), "a part of which no test has run shows nothing"
     failed = {name.rpartition("::")[2] for name, passed in results[part].items() if not passed}
-    assert failed == (SAID_OTHERWISE if part == "tests/test_contract.py" else set())
+    expected = SAID_OTHERWISE | (PYTHON_SAYS_OTHERWISE if sys.version_info >= (3, 12) else set())
+    assert failed == (expected if part == "tests/test_contract.py" else set())
     written = sum(
         text.count("def test_")
         for text in (path.read_text() for path in files() if str(path.relative_to(THEN)).startswith(part))
