@@ -131,6 +131,16 @@ def test_what_was_slept_through_is_heard_before_deadlines_are_acted_on() -> None
     assert [type(command).__name__ for command in sent] == ["RingAgent", "Connect"]
 
 
+def test_a_clock_that_goes_back_breaks_nothing() -> None:
+    """The engine asserts that its time never does."""
+    times = iter([5_000, 5_000, 4_000, 4_000])
+    runtime = Runtime(Engine(RULES, shipped(), 5_000), clock=lambda: next(times, 4_000))
+    runtime.post(SwitchConnected("s"))
+    runtime.post(AgentLoggedIn("a", "test"))
+    assert not runtime.failure
+    assert runtime.snapshot().now_ms == 5_000
+
+
 def test_a_deadline_at_the_end_of_what_was_slept_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not late at all, and what makes it void lies in the sockets all the same."""
     clock_ms = 0

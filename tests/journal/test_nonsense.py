@@ -106,6 +106,16 @@ def test_a_note_of_an_unknown_kind_is_a_newer_fsacds(tmp_path: Path) -> None:
     second.kill()
 
 
+def test_an_entry_whose_clock_went_back_is_used(tmp_path: Path) -> None:
+    """Entries stand in the order in which they entered: the engine's clock waits, and nothing is left out."""
+    busy(tmp_path).kill()
+    with segment(tmp_path).open("ab") as file:
+        file.write(lines.of_entry(1, queued("late", "q", 0)))
+    second, told, shown = started(tmp_path)
+    assert (calls(second), told, shown) == ({*CALLS, "late"}, [], False)
+    second.kill()
+
+
 # --- whole files ---
 
 
