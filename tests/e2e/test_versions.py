@@ -92,7 +92,7 @@ def test_fewer_rights_are_served_and_told(workplace: Path, files: Path, switch: 
     floor.daemon.config["switches"] = {"fs1": {"port": switch.esl_port, **user, **patient}}
     floor.daemon.start()
     (sentence,) = told(floor)
-    assert "does not allow fsacd all that it uses" in sentence
+    assert "denies fsacd rights that directory/fsacd_link.xml grants" in sentence
     warned = [line for line in floor.daemon.log.read_text(encoding="utf-8").splitlines() if "older than" in line]
     assert json.loads(warned[-1])["detail"] == ", ".join(FEWER)
     _, agent = talking(floor, CALLER, "support")

@@ -55,7 +55,7 @@ def test_missing_rights_are_told_with_their_names_in_the_detail() -> None:
     terms.linked(str(DIALPLAN_VERSION), ("fsacd::feature", "hash"))
     (trouble,) = terms.troubles()
     assert (trouble.detail, trouble.blocking) == ("fsacd::feature, hash", False)
-    assert "does not allow fsacd all that it uses" in trouble.words
+    assert "denies fsacd rights that directory/fsacd_link.xml grants" in trouble.words
     terms.linked(str(DIALPLAN_VERSION), ())
     assert words(terms) == []
 

@@ -132,7 +132,8 @@ class Judge:
         for session in self._callers():
             call_id = session.channel.variables.get("fsacd_call", "")
             biography = self.lives.setdefault(call_id, Biography())
-            biography.see(self._phase(session), session, now_us, heard=life is not None)
+            heard = life is not None and not _bridged_on_their_way(session)
+            biography.see(self._phase(session), session, now_us, heard=heard)
         if life is None:
             self._blind_us = now_us
         if now_us - self._blind_us < HEARD_US:
@@ -242,7 +243,7 @@ class Judge:
         for session in self._callers():
             call_id = session.channel.variables.get("fsacd_call", "")
             phases.setdefault(call_id, set()).add(self._phase(session))
-            if session.channel.profile.context != "fsacd":
+            if session.channel.profile.context != "fsacd" or _bridged_on_their_way(session):
                 moved.add(call_id)  # and whatever is done with them there, no event of it is for us
         now_us = self._switch.agenda.now_us
         for call_id, where in phases.items():
@@ -317,6 +318,18 @@ class Judge:
     def _stands(self, call_id: str) -> CallEnded | None:
         rows = self._rows.get(call_id, [])
         return max(rows, key=lambda row: standing(row.evidence, row.epoch, row.ended_ms), default=None)
+
+
+def _bridged_on_their_way(session: ports.Leg) -> bool:
+    """Whether somebody ordered the bridge in the milliseconds in which the caller was on the way into the queue.
+
+    The bridge is told with the context in which the caller was then, which is not fsacd's: no filter lets it pass. That
+    they miss two announcements is what tells it.
+    """
+    if session.talk is None:
+        return False
+    teller = session.talk.partner(session).channel
+    return teller.other_type == "originatee" and teller.other is not None and teller.other.context != "fsacd"
 
 
 def _is_ours(session: ports.Leg) -> bool:
