@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.embedded import EmbeddedPostgres
 from fsacd.store.migrate import migrate
 
 _numbers = itertools.count(1)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fsacd.caller.number_plan import PLAIN, NumberPlan, is_country, usual_prefixes
@@ -74,6 +74,7 @@ COUNTRIES = st.sampled_from(["DE", "US", "IT", "AT", "RU", "GB", "JP", "MX", "AR
 
 
 @given(NUMBERS, COUNTRIES)
+@example("+820000000", "DE")
 @settings(max_examples=300, deadline=None)
 def test_an_identity_is_its_own(number: str, country: str) -> None:
     """What has been settled once, on an edge or in another process, is not read as something else again."""

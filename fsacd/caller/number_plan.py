@@ -90,7 +90,10 @@ def _meant(plan: NumberPlan, key: str) -> str:
         except p.NumberParseException:
             continue
         if p.is_possible_number(number) if is_sure else p.is_valid_number(number):
-            return p.format_number(number, p.PhoneNumberFormat.E164)
+            meant = p.format_number(number, p.PhoneNumberFormat.E164)
+            # Each reading drops one nought behind a code like 82, so it is read until none is left.
+            is_all = key.startswith("+") and len(meant) >= len(key)
+            return meant if is_all else _meant(plan, meant)
     return key
 
 

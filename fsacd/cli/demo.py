@@ -29,7 +29,7 @@ from fsacd.cli import board as terminal
 from fsacd.cli.client import Client
 from fsacd.errors import FsacdError
 from fsacd.sim.workload import configuration
-from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.embedded import EmbeddedPostgres
 
 _API_PORT = 8090
 _START_S = 30.0

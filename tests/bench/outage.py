@@ -28,7 +28,7 @@ from typing import Final
 import psycopg
 
 from fsacd.errors import FsacdError
-from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.embedded import EmbeddedPostgres
 from tests.bench import wire
 from tests.bench.distributors import Fsacd
 from tests.bench.load import Beside, Load, Result, run

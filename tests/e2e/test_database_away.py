@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.embedded import EmbeddedPostgres
 from tests.e2e.rig import phones
 from tests.e2e.rig.daemon import Daemon
 from tests.e2e.rig.phones import Caller

@@ -21,7 +21,7 @@ from fsacd.core.events import AgentLoggedIn, CallerGone, CallQueued, Leg, OfferE
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
 from fsacd.plugins import Catalogue
 from fsacd.runtime.loop import Runtime
-from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.embedded import EmbeddedPostgres
 from fsacd.store.postgres import Store
 from fsacd.store.settings import StoreSettings
 from tests.store.rig import await_true, rows

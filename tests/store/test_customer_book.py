@@ -18,7 +18,7 @@ from fsacd.errors import Refused, Unavailable
 from fsacd.store import customer_records as records
 from fsacd.store.connecting import connect_migrated
 from fsacd.store.customer_book import CustomerBook
-from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.embedded import EmbeddedPostgres
 from tests.postgres import freeze, thaw
 from tests.store.rig import execute, quick, rows
 

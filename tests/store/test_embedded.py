@@ -15,11 +15,10 @@ import gevent
 import psycopg
 import pytest
 
-from fsacd.store.embedded import identity, programs
+from fsacd.store.embedded import EmbeddedPostgres, identity, programs
 from fsacd.store.embedded.identity import Mode
 from fsacd.store.embedded.launch import CAP_DAC_OVERRIDE
 from fsacd.store.embedded.programs import EmbeddedError
-from fsacd.store.embedded.server import EmbeddedPostgres
 
 pytestmark = pytest.mark.postgres
 
@@ -30,7 +29,7 @@ monkey.patch_all()
 import sys
 from pathlib import Path
 import psycopg
-from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.embedded import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1]))
 server.start()
 with psycopg.connect(server.dsn) as connection:

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from fsacd.core.records import ChangeMade
 from fsacd.store import migrate as migrating
-from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.embedded import EmbeddedPostgres
 from fsacd.store.migrate import SchemaError, available, migrate
 from fsacd.store.postgres import Store
 from tests.store.records import CALL, running

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from fsacd.errors import FsacdError
 from fsacd.store.connecting import _name, connect_migrated, sentence
-from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.postgres
 _numbers = itertools.count(1)

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.embedded import EmbeddedPostgres
 from fsacd.store.migrate import migrate
 from fsacd.store.postgres import Store
 from fsacd.store.retention import Retention

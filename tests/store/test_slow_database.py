@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.embedded import EmbeddedPostgres
 from fsacd.store.postgres import Store
 from fsacd.store.rows import decision
 from tests.fair import Stopwatch

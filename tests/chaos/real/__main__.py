@@ -14,8 +14,8 @@ from collections.abc import Sequence  # noqa: E402
 from contextlib import ExitStack  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+from fsacd.store.embedded import EmbeddedPostgres  # noqa: E402
 from fsacd.store.embedded.programs import EmbeddedError  # noqa: E402
-from fsacd.store.embedded.server import EmbeddedPostgres  # noqa: E402
 from tests.chaos.real.schedule import Schedule, Verdict  # noqa: E402
 from tests.chaos.seeds import fresh_seed  # noqa: E402
 from tests.e2e.rig.switch import find_freeswitch  # noqa: E402

@@ -15,7 +15,7 @@ from random import Random
 
 import gevent
 
-from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.embedded import EmbeddedPostgres
 from tests.chaos.real.proxy import Proxy
 from tests.chaos.real.site import Site
 from tests.e2e.rig.daemon import Daemon

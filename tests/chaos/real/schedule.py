@@ -16,7 +16,7 @@ import gevent
 import psycopg
 from psycopg import sql
 
-from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.embedded import EmbeddedPostgres
 from tests.chaos.real import faults
 from tests.chaos.real.faults import Fault, SmallDisk, Stage
 from tests.chaos.real.judge import Judge

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fsacd.store.embedded.server import EmbeddedPostgres
+from fsacd.store.embedded import EmbeddedPostgres
 from tests.chaos.real.schedule import Schedule
 from tests.e2e.conftest import a_place
 
