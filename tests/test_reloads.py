@@ -83,9 +83,13 @@ def test_callers_without_a_place_keep_theirs(one: Reloaded) -> None:
 
 
 def test_whoever_wants_it_even_so_gets_it(one: Reloaded) -> None:
-    """The callers take the fallback."""
+    """The callers take the fallback, and the answer says so."""
     one.calls()
-    assert one.reload(even_so=True, queues={"sales": {}}, agents={}).startswith("the new configuration is in force")
+    said = one.reload(even_so=True, queues={"sales": {}}, agents={})
+    assert said.split("; ") == [
+        "the new configuration is in force",
+        "queue support is gone: 1 caller waits in it and takes the dialplan's fallback",
+    ]
     assert set(one.queues()) == {"sales"}
     assert one.daemon.snapshot().calls == ()
 
@@ -105,6 +109,24 @@ def test_a_file_with_mistakes_changes_nothing(one: Reloaded) -> None:
     with pytest.raises(Refused, match="the configuration has errors"):
         one.reload(queues={"night": {}, "support": {"ring_timeuot": "5s"}}, agents={})
     assert set(one.queues()) == {"support", "sales"}
+
+
+def test_systemd_is_told_the_end_of_a_reload_whatever_goes_wrong(
+    one: Reloaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plugin may raise what nobody thought of; systemd would end a daemon that never says READY again."""
+    told: list[str] = []
+    notifier = one.daemon._notifier
+    monkeypatch.setattr(notifier, "reloading", lambda: told.append("reloading"))
+    monkeypatch.setattr(notifier, "ready", told.append)
+
+    def fails(_path: Path) -> None:
+        raise RuntimeError("what nobody thought of")
+
+    monkeypatch.setattr("fsacd.daemon.main.read_beside", fails)
+    with pytest.raises(RuntimeError):
+        one.reload()
+    assert told == ["reloading", "serving with the configuration as it was"]
 
 
 # --- each part -------------------------------------------------------------------------------------------------------

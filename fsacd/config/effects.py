@@ -18,10 +18,15 @@ _NAMED: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Sentences about queues and agents; `throws_out` are those about callers who would have nowhere to go."""
+    """Sentences about queues and agents.
+
+    `throws_out` are those about callers who would have nowhere to go, with what to write for them; `thrown_out` say
+    what becomes of the same callers when it is done all the same.
+    """
 
     told: tuple[str, ...] = ()
     throws_out: tuple[str, ...] = ()
+    thrown_out: tuple[str, ...] = ()
 
 
 def effects(rules: Rules, calls: Iterable[tuple[str, str]], agents: Mapping[str, str]) -> Effects:
@@ -30,7 +35,7 @@ def effects(rules: Rules, calls: Iterable[tuple[str, str]], agents: Mapping[str,
     for queue, state in calls:
         (talking if state == _TALKING else waiting)[queue] += 1
     renamed = rules.renamed()
-    told, throws_out = [], []
+    told, throws_out, thrown_out = [], [], []
     for queue in sorted({*waiting, *talking} - set(rules.queues)):
         here = _count(waiting[queue], "caller waits", "callers wait")
         if queue in renamed:
@@ -45,8 +50,10 @@ def effects(rules: Rules, calls: Iterable[tuple[str, str]], agents: Mapping[str,
                 f"queue {queue} is gone, and {here} in it: write was: {queue} under the queue that takes its place, or "
                 "say in when_queue_removed where such callers go"
             )
+            takes = "takes" if waiting[queue] == 1 else "take"
+            thrown_out.append(f"queue {queue} is gone: {here} in it and {takes} the dialplan's fallback")
     told += _agents(rules, agents)
-    return Effects(tuple(told), tuple(throws_out))
+    return Effects(tuple(told), tuple(throws_out), tuple(thrown_out))
 
 
 def _agents(rules: Rules, agents: Mapping[str, str]) -> Iterable[str]:

@@ -24,7 +24,7 @@ from fsacd.daemon import plugging, wiring
 from fsacd.daemon.drain import drain
 from fsacd.daemon.guarding import Guard
 from fsacd.daemon.plugging import CurrentPlugins, Reading, read
-from fsacd.daemon.reload import effects_on, needs_restart, read_beside
+from fsacd.daemon.reload import effects_on, has_done, needs_restart, read_beside, would_do
 from fsacd.daemon.resume import Continuation, rename_callers
 from fsacd.daemon.status import store_status, switch_status
 from fsacd.daemon.systemd import Notifier
@@ -306,21 +306,28 @@ class Daemon:
 
     def _reload(self, *, dry_run: bool, even_so: bool) -> str:
         self._notifier.reloading()
-        # In a real thread: reading ten thousand agents takes seconds, and calls must not wait for that.
-        reading = gevent.get_hub().threadpool.apply(read_beside, (self._path,))
-        if isinstance(reading, ConfigErrors):
-            self._notifier.ready("serving with the old configuration: the new one has errors")
-            problems = tuple(str(problem) for problem in reading.problems)
-            raise Refused("the configuration has errors; the old one stays in force", problems) from reading
+        state = "serving with the configuration as it was"
+        try:
+            # In a real thread: reading ten thousand agents takes seconds, and calls must not wait for that.
+            reading = gevent.get_hub().threadpool.apply(read_beside, (self._path,))
+            if isinstance(reading, ConfigErrors):
+                state = "serving with the old configuration: the new one has errors"
+                problems = tuple(str(problem) for problem in reading.problems)
+                raise Refused("the configuration has errors; the old one stays in force", problems) from reading
+            result = self._change_to(reading, dry_run=dry_run, even_so=even_so)
+            state = state if dry_run else "serving"
+        finally:
+            # Whatever went wrong: systemd waits for this, and would end a daemon that never says it.
+            self._notifier.ready(state)
+        return result
+
+    def _change_to(self, reading: Reading, *, dry_run: bool, even_so: bool) -> str:
         config = reading.config
         rules = config.rules()
         # From here to the change nothing yields, so the effects are told for exactly the callers and agents of now.
         told = effects_on(self.runtime.snapshot(), rules)
-        if dry_run or (told.throws_out and not even_so):
-            self._notifier.ready("serving with the configuration as it was")
         if dry_run:
-            said = [*told.told, *told.throws_out]
-            return "; ".join(["nothing was changed; a reload would do this", *(said or ["nothing to anybody here"])])
+            return would_do(told)
         if told.throws_out and not even_so:
             raise Refused("callers would lose their place; the old configuration stays in force", told.throws_out)
         self._plugins.catalogue = reading.catalogue
@@ -332,11 +339,7 @@ class Daemon:
         self._config, self._configured_ms = config, _wall_ms()
         self._recognise_configured()
         settle_memory()
-        self._notifier.ready("serving")
-        result = "the new configuration is in force"
-        if at_next_start:
-            result = f"queues, agents and tokens are in force; changes in {', '.join(at_next_start)} need a restart"
-        return "; ".join([result, *told.told])
+        return has_done(told, at_next_start)
 
     def _recognise_configured(self) -> None:
         self._recognition.believes_unmarked = self._config.believe_numbers == "always"

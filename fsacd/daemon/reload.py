@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fsacd.config.effects import Effects, effects
@@ -36,3 +37,17 @@ def needs_restart(old: Config, new: Config) -> list[str]:
 def _at_start(config: Config, part: str) -> object:
     """The settings of this part of the configuration that take effect at the next start only, without the tokens."""
     return config.api.model_copy(update={"tokens": ()}) if part == "api" else getattr(config, part)
+
+
+def would_do(told: Effects) -> str:
+    """The answer to a dry run: a sentence on each thing that a reload would do."""
+    said = [*told.told, *told.throws_out]
+    return "; ".join(["nothing was changed; a reload would do this", *(said or ["nothing to anybody here"])])
+
+
+def has_done(told: Effects, at_next_start: Sequence[str]) -> str:
+    """The answer to a reload: what is in force, what needs a restart, and what became of callers and agents."""
+    result = "the new configuration is in force"
+    if at_next_start:
+        result = f"queues, agents and tokens are in force; changes in {', '.join(at_next_start)} need a restart"
+    return "; ".join([result, *told.told, *told.thrown_out])

@@ -60,6 +60,7 @@ def test_without_a_place_callers_are_thrown_out() -> None:
     assert told.told == ()
     (sentence,) = told.throws_out
     assert sentence.startswith("queue old is gone, and 2 callers wait in it: write was: old under")
+    assert told.thrown_out == ("queue old is gone: 2 callers wait in it and take the dialplan's fallback",)
     assert effects(changed(), [("old", "talking")], {}).told == ("queue old is gone: 1 talk goes on",)
 
 

@@ -52,6 +52,9 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
             # It was the agent who hung up, even if the caller's leg followed at once.
             calls.was_talk(world, call, settling)
             calls.end_answered(world, call, "agent_hung_up" if outcome is CallOutcome.ABANDONED else detail, evidence)
+    if not isinstance(event, CallLost) and event.found:
+        # Nobody has seen the end. A leg that has taken this one's place may not have been in the switch's list yet.
+        world.ended.lose_sight(call.call_id, call.offers)
 
 
 def _gives_place(world: World, call: c.Call) -> bool:
