@@ -81,7 +81,7 @@ class SwitchSettings(Settings):
         "strangers: their calls are taken at once, and ended after 5 s if nobody acknowledges.",
     )
     wake_up_ms: Annotated[int, Duration("0s", "20ms")] = Field(
-        default=3,
+        default=2,
         description="How often to wake the event connection during calls, so that events come at once; 0s: never.",
     )
     heartbeat_timeout_ms: Annotated[int, Duration("5s", "10m")] = Field(

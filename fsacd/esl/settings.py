@@ -28,7 +28,7 @@ class LinkSettings:
     user: str = ""
 
     # While busy, one newline to the event connection so often: FreeSWITCH looks only every 20 ms by itself. 0: never.
-    wake_up_ms: int = 3
+    wake_up_ms: int = 2
     # An own event makes the round trip so often; it measures the event lag and makes both connections speak. 0: never.
     probe_interval_ms: int = 1_000
     # After a probe, nothing at all has come on one of the two connections for this long: it is dead. A probe that is

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import orjson
 
-_WAKE_S: Final = 0.003
+_WAKE_S: Final = 0.002
 _RECEIVE_BYTES: Final = 65536
 _RING_S: Final = 20
 

@@ -226,7 +226,7 @@ def main() -> None:
     chosen = arguments.only or names
     plan = scenarios(short=arguments.short)
     first = not arguments.ordinary and take_precedence()
-    print("fsacd and the floor: processes of their own, events woken every 3 ms; fsacd without a store.")
+    print("fsacd and the floor: processes of their own, events woken every 2 ms; fsacd without a store.")
     print("mod_callcenter: longest-idle-agent, its database in memory. No wrap-up anywhere; local_stream music.")
     print("Everything ran " + ("before" if first else "among") + " the machine's other programs.")
     print("CPU: user + system seconds from the first call to the last one's end, SIPp not counted.")
