@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.rig.left import end_all_in
 from tests.e2e.rig.phones import find_sipp
 from tests.e2e.rig.switch import RealSwitch, find_freeswitch
 
@@ -34,7 +35,10 @@ def a_place() -> Iterator[Path]:
     if find_sipp() is None:
         pytest.skip("no SIPp on PATH")
     with tempfile.TemporaryDirectory(prefix="fsacd-e2e-", ignore_cleanup_errors=True) as place:
-        yield Path(place)
+        try:
+            yield Path(place)
+        finally:
+            end_all_in(Path(place))
 
 
 @pytest.fixture
