@@ -84,6 +84,7 @@ e2e-again: $(STAMP) ## run once more those of them that failed
 bench: $(STAMP) ## measure: ratios within one run
 	$(BIN)/python -m tests.bench.link
 	$(BIN)/python -m tests.bench.engine
+	$(BIN)/python -m tests.bench.looks
 	$(BIN)/python -m tests.bench.journal
 	$(BIN)/python -m tests.bench.switch
 	$(BIN)/python -m tests.bench.outage

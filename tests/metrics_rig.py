@@ -13,6 +13,7 @@ from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.views import AgentView, Snapshot
 from fsacd.journal.settings import JournalState
 from fsacd.metrics.exposition import Metrics
+from tests.http.rig import Shown
 
 DEFINITIONS = Path(__file__).parent.parent / "config" / "prometheus" / "README.md"
 RULES = Rules(
@@ -86,7 +87,7 @@ def fresh() -> Metrics:
 
 def watch_all(metrics: Metrics) -> None:
     """Give them all that is read at the scrape."""
-    metrics.watch_snapshot(lambda: Snapshot(0, (), (), (), (), ()))
+    metrics.watch_engine(lambda: Shown(Snapshot(0, (), (), (), (), ())))
     metrics.watch_store(Stored)
     metrics.watch_explainer(Explained)
     metrics.watch_journal(lambda: JOURNALED)

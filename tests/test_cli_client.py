@@ -131,3 +131,27 @@ def test_a_name_is_quoted_into_the_path() -> None:
         Client(f"http://127.0.0.1:{listener.getsockname()[1]}/base/").get("agents", "a/../b?c#d e\r\n")
         serving.join(5)
     assert seen[0].split(b"\r\n")[0] == b"GET /base/api/v1/agents/a%2F..%2Fb%3Fc%23d%20e%0D%0A HTTP/1.1"
+
+
+def refusing(times: int, wait_s: float) -> Callable[[socket.socket], None]:
+    """A daemon that has no time for the first requests."""
+    asked = iter(range(times))
+
+    def behave(sock: socket.socket) -> None:
+        busy = b'{"detail":"Too many requests; wait before asking again.","retry_after_seconds":%g}' % wait_s
+        status, body = (b"429 Too Many Requests", busy) if next(asked, None) is not None else (b"200 OK", b'{"a":1}')
+        sock.sendall(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body))
+
+    return behave
+
+
+def test_who_is_told_to_wait_waits() -> None:
+    """Long lists count as many requests; a command that asks for several goes on by itself."""
+    with server(refusing(2, 0.01)) as url:
+        assert Client(url, deadline_s=60.0).get("agents") == {"a": 1}
+
+
+def test_nobody_waits_beyond_their_deadline() -> None:
+    """The refusal is told when the wait is too long."""
+    with server(refusing(2, 1_000.0)) as url, pytest.raises(Refused, match="Too many requests"):
+        Client(url, deadline_s=60.0).get("agents")

@@ -82,11 +82,11 @@ def test_every_wish_is_asked_for_here() -> None:
 )
 def test_a_route_that_forgets_to_look_lets_nobody_in(inside: Daemon, wish: Wish, who: Principal) -> None:
     """The daemon looks at each wish itself, says no in the log, and the engine never hears of it."""
-    before = inside.snapshot()
+    before = inside.runtime.snapshot()
     with capture_logs() as logs, pytest.raises(Forbidden):
         inside.ask(wish, who)
     assert [(line["event"], line["by"]) for line in logs] == [("not allowed", who.subject)]
-    assert (inside.snapshot().agents, inside.snapshot().queues) == (before.agents, before.queues)
+    assert (inside.runtime.snapshot().agents, inside.runtime.snapshot().queues) == (before.agents, before.queues)
 
 
 def test_whoever_may_is_served(inside: Daemon) -> None:
@@ -114,7 +114,7 @@ def test_a_contact_that_is_not_allowed_is_not_rung_whoever_wants_it(inside: Daem
     with pytest.raises(Forbidden, match="may not be rung at user/9999@elsewhere"):
         inside.ask(e.AgentLoggedIn("1001", BY, "user/9999@elsewhere"), Principal(BY, Role.ADMIN.verbs))
     inside.ask(e.AgentLoggedIn("1001", BY, "user/1002"), Principal(BY, Role.ADMIN.verbs))
-    assert next(agent.contact for agent in inside.snapshot().agents if agent.agent_id == "1001") == "user/1002"
+    assert next(agent.contact for agent in inside.runtime.snapshot().agents if agent.agent_id == "1001") == "user/1002"
 
 
 def test_who_is_rung_where_it_is_not_allowed_any_more_is_told(inside: Daemon, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from fsacd.core.records import (
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.views import QueueView, Snapshot
 from fsacd.metrics.exposition import Metrics
+from tests.http.rig import Shown
 from tests.metrics_rig import ANNA, CALL, OFFER, RULES, counted, ended, fresh, scrape
 
 
@@ -124,21 +125,20 @@ def test_agents_offers_and_anomalies(metrics: Metrics) -> None:
     assert counted(metrics, "fsacd_anomalies_total") == {"kind=bridge_timeout": 1.0}
 
 
-def test_gauges_from_a_snapshot(metrics: Metrics) -> None:
-    """What is going on now is read from one snapshot at the scrape; every agent state is always there."""
-    metrics.watch_snapshot(
-        lambda: Snapshot(
-            now_ms=9,
-            calls=(),
-            agents=(ANNA, replace(ANNA, agent_id="ben", state="talking")),
-            queues=(
-                QueueView("support", 3, 1, 2, 12_500, 4, 1, estimated_wait_ms=90_500, agents_not_ready=2),
-                QueueView("sales", 0, 0, 0, None, 0, 0, is_open=False),
-            ),
-            offers=(),
-            switches=(("fs1", True), ("fs2", False)),
-        )
+def test_gauges_from_a_look(metrics: Metrics) -> None:
+    """What is going on now is read at the scrape; every agent state is always there."""
+    now = Snapshot(
+        now_ms=9,
+        calls=(),
+        agents=(ANNA, replace(ANNA, agent_id="ben", state="talking")),
+        queues=(
+            QueueView("support", 3, 1, 2, 12_500, 4, 1, estimated_wait_ms=90_500, agents_not_ready=2),
+            QueueView("sales", 0, 0, 0, None, 0, 0, is_open=False),
+        ),
+        offers=(),
+        switches=(("fs1", True), ("fs2", False)),
     )
+    metrics.watch_engine(lambda: Shown(now))
     shown = scrape(metrics)
     wanted = {
         "fsacd_calls_waiting{queue=support}": 4.0,

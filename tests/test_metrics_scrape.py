@@ -12,8 +12,10 @@ from prometheus_client.metrics_core import Metric
 
 from fsacd.core.records import Anomaly, CallOutcome
 from fsacd.core.rules import QueueRules, Rules
+from fsacd.core.show.look import Look
 from fsacd.core.views import Snapshot
 from fsacd.metrics.exposition import Metrics
+from tests.http.rig import Shown
 from tests.metrics_rig import CALL, RULES, ended, fresh, scrape
 
 
@@ -52,12 +54,12 @@ def test_one_text_for_all_who_ask_within_a_second() -> None:
     metrics = Metrics(clock=lambda: now)
     looks = 0
 
-    def look() -> Snapshot:
+    def look() -> Look:
         nonlocal looks
         looks += 1
-        return Snapshot(0, (), (), (), (), ())
+        return Shown(Snapshot(0, (), (), (), (), ()))
 
-    metrics.watch_snapshot(look)
+    metrics.watch_engine(look)
     asked = [gevent.spawn(metrics.exposition) for _ in range(30)]
     texts = {one.get()[0] for one in asked}
     now += 0.99

@@ -57,12 +57,12 @@ class Reloaded:
         return self.daemon.reload(BY_SIGNAL, dry_run=dry_run, even_so=even_so)
 
     def queues(self) -> dict[str, QueueView]:
-        return {queue.name: queue for queue in self.daemon.snapshot().queues}
+        return {queue.name: queue for queue in self.daemon.runtime.snapshot().queues}
 
     def calls(self, call_id: str = "anna", queue: str = "support", **settings: Any) -> CallView | None:
         leg = e.Leg("fs1", f"leg-{call_id}")
-        self.daemon.runtime.post(e.CallQueued(call_id, queue, self.daemon.snapshot().now_ms, leg, **settings))
-        return next((call for call in self.daemon.snapshot().calls if call.call_id == call_id), None)
+        self.daemon.runtime.post(e.CallQueued(call_id, queue, self.daemon.runtime.snapshot().now_ms, leg, **settings))
+        return next((call for call in self.daemon.runtime.snapshot().calls if call.call_id == call_id), None)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_callers_without_a_place_keep_theirs(one: Reloaded) -> None:
     with pytest.raises(Refused, match="callers would lose their place"):
         one.reload(queues={"sales": {}, "night": {}}, agents={})
     assert set(one.queues()) == {"support", "sales"}
-    assert [call.queue for call in one.daemon.snapshot().calls] == ["support"]
+    assert [call.queue for call in one.daemon.runtime.snapshot().calls] == ["support"]
 
 
 def test_whoever_wants_it_even_so_gets_it(one: Reloaded) -> None:
@@ -91,7 +91,7 @@ def test_whoever_wants_it_even_so_gets_it(one: Reloaded) -> None:
         "queue support is gone: 1 caller waits in it and takes the dialplan's fallback",
     ]
     assert set(one.queues()) == {"sales"}
-    assert one.daemon.snapshot().calls == ()
+    assert one.daemon.runtime.snapshot().calls == ()
 
 
 def test_a_look_changes_nothing(one: Reloaded) -> None:
@@ -201,7 +201,7 @@ def test_who_may_see_hidden_numbers_holds_at_once(one: Reloaded) -> None:
     one.calls(number="4930123456", hidden=True)
     one.reload(customers=customers, queues={"support": {"show_withheld": True}, "sales": {}})
     one.calls("bert", number="4930123456", hidden=True)
-    assert {call.call_id: call.customer for call in one.daemon.snapshot().calls} == {"anna": "", "bert": "Acme"}
+    assert {call.call_id: call.customer for call in one.daemon.runtime.snapshot().calls} == {"anna": "", "bert": "Acme"}
 
 
 def test_variables_are_read_from_the_next_call_on(one: Reloaded) -> None:

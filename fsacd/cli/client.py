@@ -73,23 +73,27 @@ class Client:
         if body is not None:
             data = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
-        status, content = self._exchange(method, self._path + path, data, headers)
-        try:
-            document = json.loads(content)
-        except ValueError:  # UnicodeDecodeError is a ValueError, too
-            document = None
-        if not isinstance(document, dict):
-            raise NotReachable(f"{self.url} answered with status {status}, but not as fsacd does; is --url right?")
+        ends_at = time.monotonic() + self._deadline_s
+        while True:
+            status, content = self._exchange(method, self._path + path, data, headers, ends_at)
+            document = _object(content)
+            if document is None:
+                raise NotReachable(f"{self.url} answered with status {status}, but not as fsacd does; is --url right?")
+            wait_s = document.get("retry_after_seconds") if status == http.client.TOO_MANY_REQUESTS else None
+            if not isinstance(wait_s, int | float) or time.monotonic() + wait_s >= ends_at:
+                break
+            time.sleep(max(0.0, wait_s))  # long lists before this one count as many requests
         if status >= http.client.BAD_REQUEST:
             problems = document.get("problems")
             detail = document.get("detail") or f"The daemon refused with status {status}."
             raise Refused(str(detail), [str(problem) for problem in problems] if isinstance(problems, list) else ())
         return document
 
-    def _exchange(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+    def _exchange(
+        self, method: str, path: str, data: bytes | None, headers: dict[str, str], ends_at: float
+    ) -> tuple[int, bytes]:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=self._deadline_s)
-        ends_at = time.monotonic() + self._deadline_s
+        connection = kind(self._host, self._port, timeout=max(0.001, ends_at - time.monotonic()))
         try:
             connection.connect()
             # A socket's timeout starts anew with each byte; only this deadline ends an answer that trickles in for
@@ -113,6 +117,14 @@ class Client:
 
 def _under_v1(path: tuple[str, ...]) -> str:
     return "/api/v1/" + "/".join(quote(part, safe="") for part in path)
+
+
+def _object(content: bytes) -> Document | None:
+    try:
+        document = json.loads(content)
+    except ValueError:  # UnicodeDecodeError is a ValueError, too
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _shut(sock: socket.socket) -> None:

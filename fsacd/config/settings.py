@@ -215,7 +215,9 @@ class ApiSettings(Settings):
     body_limit: Annotated[int, Number(1_024, 16_777_216)] = Field(
         default=65_536, description="The longest request body, in bytes."
     )
-    request_rate: Annotated[int, Number(1, 10_000)] = Field(default=50, description="Requests per second and token.")
+    request_rate: Annotated[int, Number(1, 10_000)] = Field(
+        default=50, description="Requests per second and token. 50 items of a list count as one."
+    )
     request_burst: Annotated[int, Number(1, 10_000)] = Field(
         default=100, description="Requests that a token may make at once before the rate holds it back."
     )

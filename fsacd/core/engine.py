@@ -74,7 +74,8 @@ from fsacd.core.numbers import identity
 from fsacd.core.records import StrategyFailed
 from fsacd.core.rules import Rules
 from fsacd.core.show import explain, invariants, memory, snapshot
-from fsacd.core.show.explain import InParts
+from fsacd.core.show.look import Look
+from fsacd.core.show.parts import InParts, whole
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
 from fsacd.core.views import Explanation, Snapshot, Step, Substituted
@@ -120,8 +121,12 @@ class Engine:
         """Prove every invariant; raises AssertionError. Costs a look at everything: for tests and for doubt."""
         invariants.check(self._world)
 
+    def look(self, now_ms: int) -> Look:
+        """One thing at a time, as it is when it is looked at."""
+        return Look(self._world, now_ms)
+
     def snapshot(self, now_ms: int) -> Snapshot:
-        """Everything, as frozen views."""
+        """Everything, as frozen views: costs a look at everything."""
         return snapshot.take(self._world, now_ms)
 
     def dump(self) -> dict[str, Any]:
@@ -207,7 +212,7 @@ class Engine:
 
     def explain(self, call_id: str, now_ms: int) -> tuple[Explanation, ...]:
         """What was decided about this call and why, oldest first; last, if it waits, why it still does."""
-        return explain.whole(self.explain_in_parts(call_id, now_ms))
+        return whole(self.explain_in_parts(call_id, now_ms))
 
     def explain_in_parts(self, call_id: str, now_ms: int) -> InParts[tuple[Explanation, ...]]:
         """The same, in parts of less than a millisecond: facts may be handled between them."""
@@ -217,7 +222,7 @@ class Engine:
     def explain_decision(self, number: int) -> Explanation | None:
         """One decision, as numbered in `DecisionMade`; None if it is not remembered any more."""
         parts = self.explain_decision_in_parts(number)
-        return explain.whole(parts) if parts is not None else None
+        return whole(parts) if parts is not None else None
 
     def explain_decision_in_parts(self, number: int) -> InParts[Explanation | None] | None:
         """The same, in parts of less than a millisecond: facts may be handled between them."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from typing import Generic, NamedTuple, TypeVar
 
 from fsacd.core.commands import Command
 from fsacd.core.events import Leg
@@ -10,6 +12,8 @@ from fsacd.core.fact import fact
 from fsacd.core.records import Record
 from fsacd.core.rules import Service, SkillLevels
 from fsacd.strategy import Key
+
+V = TypeVar("V")
 
 
 @fact
@@ -196,6 +200,23 @@ class Explanation:
     # How many agents of the first rank and level there were; how many a ranking strategy was shown (None: not asked).
     candidates: int | None = None
     shown: int | None = None
+
+
+class Listed(NamedTuple, Generic[V]):
+    """One page of a list. `views` are made one after the other, as they are asked for; `total`: of all pages."""
+
+    views: Iterator[V]
+    total: int
+
+
+@fact
+class Counts:
+    """How many there are: calls and agents by state (a state with none may be missing), and all queues by name."""
+
+    queues: tuple[QueueView, ...]
+    calls: Mapping[str, int]
+    agents: Mapping[str, int]
+    switches: tuple[tuple[str, bool], ...]
 
 
 @fact

@@ -85,4 +85,4 @@ class Guard:
         return [*named[:_NAMED], *(["…"] if len(named) > _NAMED else [])]
 
     def _queue_of(self, call_id: str) -> str:
-        return next((call.queue for call in self._runtime.snapshot().calls if call.call_id == call_id), "")
+        return self._runtime.look().queue_of(call_id)

@@ -19,7 +19,8 @@ from fsacd.caller.timetable import Timetable, renamed_hours
 from fsacd.config.problems import ConfigErrors
 from fsacd.core.commands import Command
 from fsacd.core.events import RulesChanged
-from fsacd.core.views import Explanation, Snapshot
+from fsacd.core.show.look import Look
+from fsacd.core.views import Explanation
 from fsacd.daemon import plugging, wiring
 from fsacd.daemon.drain import drain
 from fsacd.daemon.guarding import Guard
@@ -106,7 +107,7 @@ class Daemon:
         self._recognition = Recognition(limit=config.limits.customers, plan=config.number_plan.plan())
         told = renamed_hours(last.hours, config.rules().renamed())
         self._timetable = Timetable(config.opening_hours(), self.runtime.post, told=told)
-        self.metrics.watch_snapshot(self.runtime.snapshot)
+        self.metrics.watch_engine(self.runtime.look)
         self._desk = Desk(self.ask, monotonic_ms)
         self.add_troubles(self._desk.troubles)
         self.metrics.watch_pins(lambda: (len(self._desk.locked()), self._desk.locks))
@@ -277,9 +278,9 @@ class Daemon:
         """Hand a wish to the engine. Raises Forbidden, Refused or Unavailable."""
         self._guard.ask(wish, principal)
 
-    def snapshot(self) -> Snapshot:
-        """Everything the engine knows now."""
-        return self.runtime.snapshot()
+    def look(self) -> Look:
+        """The engine as it is now, one thing at a time."""
+        return self.runtime.look()
 
     def explain(self, call_id: str) -> tuple[Explanation, ...]:
         """Why this call's agents were chosen, and why it still waits if it does; as far as is remembered."""

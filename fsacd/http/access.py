@@ -70,6 +70,10 @@ class Access:
         """0.0 when this token may ask now, else the seconds to wait; without a token, its crowd's bucket decides."""
         return self._buckets.of(token.name if token else None, crowd).take()
 
+    def charge(self, token: Token, requests: float) -> None:
+        """Count the request that this token was let in with as so many more."""
+        self._buckets.of(token.name, Crowd.NAMELESS).charge(requests)
+
     def wait(self, token: Token | None, crowd: Crowd) -> float:
         """What `admit` would answer; nothing is counted."""
         return self._buckets.of(token.name if token else None, crowd).wait()

@@ -10,17 +10,17 @@ from fsacd.desk.rights import Verb
 from fsacd.http import bodies as b
 from fsacd.http import models as m
 from fsacd.http.problem import sentence, unknown
-from fsacd.http.queries import find_agent, find_call, find_queue
+from fsacd.http.queries import check_queue, find_agent, find_call
 from fsacd.http.routes import V1, Asked, Route
 
 
 def agent_after(asked: Asked, wish: e.AgentEvent) -> m.Agent:
     """Post this to the engine, and return the agent's new state. Raises Refused, and the problem 404."""
     # Looking first turns a misspelt id into 404 with a near miss, not into a refusal of the engine.
-    find_agent(asked.context.daemon.snapshot(), wish.agent_id)
-    asked.ask(wish)
     now = asked.presenter()
-    return now.agent(find_agent(now.snapshot, wish.agent_id))
+    find_agent(now.look, wish.agent_id)
+    asked.ask(wish)
+    return now.agent(find_agent(now.look, wish.agent_id))
 
 
 def agent_login(asked: Asked) -> m.Agent:
@@ -54,7 +54,7 @@ def agent_not_ready(asked: Asked) -> m.Agent:
 
 def _check_queue(asked: Asked, agent_id: str, queue: str) -> None:
     """The agent is there and serves the queue; else the problem 404 or 422, with a near miss."""
-    serves = dict(find_agent(asked.context.daemon.snapshot(), agent_id).queues)
+    serves = dict(find_agent(asked.context.daemon.look(), agent_id).queues)
     if queue not in serves:
         raise unknown("queue", queue, serves, HTTPStatus.UNPROCESSABLE_ENTITY, of=f"agent {agent_id}")
 
@@ -67,17 +67,17 @@ def agent_end_wrap_up(asked: Asked) -> m.Agent:
 def call_requeue(asked: Asked) -> m.Done:
     """The call goes back to a queue."""
     body = cast("b.Requeue", asked.body)  # the route below says so
-    snapshot = asked.context.daemon.snapshot()
-    call = find_call(snapshot, asked.params["call_id"])
+    look = asked.context.daemon.look()
+    call = find_call(look, asked.params["call_id"])
     if body.queue is not None:
-        find_queue(snapshot, body.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
+        check_queue(look, body.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
     asked.ask(e.CallRequeueAsked(call.call_id, asked.by, body.queue))
     return m.Done(message=f"Call {call.call_id} goes back to the queue {body.queue or call.queue}.")
 
 
 def call_hangup(asked: Asked) -> m.Done:
     """The call is ended."""
-    call = find_call(asked.context.daemon.snapshot(), asked.params["call_id"])
+    call = find_call(asked.context.daemon.look(), asked.params["call_id"])
     asked.ask(e.CallHangupAsked(call.call_id, asked.by))
     return m.Done(message=f"Call {call.call_id} is being hung up.")
 

@@ -1,6 +1,6 @@
 """The API's view of the daemon, and the WSGI application made from it.
 
-The API owns nothing: it reads snapshots, and posts facts ("an agent logged in, by api:wallboard") like everybody else.
+The API owns nothing: it looks at the engine, and posts facts ("an agent logged in, by api:wallboard") as all do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fsacd.caller.customers import Change, Imported, ImportRow, Page, Record, Search
-from fsacd.core.views import Explanation, Snapshot
+from fsacd.core.show.look import Look
+from fsacd.core.views import Explanation
 from fsacd.desk.rights import Principal, Wish
 from fsacd.http.access import Token
 from fsacd.http.customer_forms import Forms
@@ -90,8 +91,8 @@ class Daemon(Protocol):
         """
         ...
 
-    def snapshot(self) -> Snapshot:
-        """Everything the engine knows now."""
+    def look(self) -> Look:
+        """The engine as it is now, one thing at a time."""
         ...
 
     def explain(self, call_id: str) -> tuple[Explanation, ...]:

@@ -35,6 +35,8 @@ from fsacd.http.routes import Asked, Raw, Route, Unready, target_of
 _log = structlog.get_logger("fsacd.http")
 
 _CLI_AGENT = "fsacd-cli/"
+# A request costs the hub about a millisecond, and so do this many items of a list.
+_ITEMS_OF_A_REQUEST = 50
 
 
 def _openapi(_: Asked) -> Raw:
@@ -133,6 +135,7 @@ class _Resource:
             limit_s = self._context.settings.answer_deadline_s
             with Timeout(limit_s, Unavailable(f"The daemon did not answer within {limit_s:g} s; try again.")):
                 answer = route.handler(asked)
+            self._charge(req, answer)
             _write(resp, answer)
             if route.method == "POST":
                 _log.info("api action", by=asked.by, path=req.path)
@@ -154,6 +157,13 @@ class _Resource:
         if token is None or expired:
             raise _unauthorized(given=req.auth is not None, expired=expired, none_configured=self._access.empty)
         raise _forbidden(refusal, None if route.verb in who.verbs else route.verb)
+
+    def _charge(self, req: falcon.Request, answer: BaseModel | Raw | Unready) -> None:
+        """Count the work of a long list: so many items cost the calls as much as one request does."""
+        requests = answer.items / _ITEMS_OF_A_REQUEST if isinstance(answer, Raw) else 0.0
+        token = self._access.identify(req.auth) if requests > 1.0 else None
+        if token is not None:
+            self._access.charge(token, requests - 1.0)
 
     def _take(self, req: falcon.Request) -> Token | None:
         """Count the request in the bucket of whoever asks; raises the problem 429 when it is empty."""

@@ -55,6 +55,10 @@ class Bucket:
         self._filled_at = now
         return 0.0 if self._level >= 1.0 else (1.0 - self._level) / self._rate
 
+    def charge(self, requests: float) -> None:
+        """Take so many more out for one that was let in: the bucket may be in debt then."""
+        self._level -= requests
+
     def take(self) -> float:
         """Take one request out; 0.0 when it was there, otherwise the seconds until it will be."""
         wait_s = self.wait()

@@ -9,14 +9,16 @@ from typing import cast
 
 from fsacd.core import events as e
 from fsacd.core.rules import Service, SkillLevels
-from fsacd.core.views import AgentView, Snapshot
+from fsacd.core.show.look import Look
+from fsacd.core.views import AgentView
 from fsacd.desk.rights import Verb
 from fsacd.http import bodies as b
 from fsacd.http import models as m
 from fsacd.http.actions import agent_after
 from fsacd.http.problem import ProblemError, unknown
-from fsacd.http.queries import find_agent, find_call, find_queue
+from fsacd.http.queries import check_queue, find_agent, find_call, find_queue
 from fsacd.http.routes import V1, Asked, Route
+from fsacd.runtime.pace import Pace
 
 _WRONG = HTTPStatus.UNPROCESSABLE_ENTITY
 # The configuration's limits for an agent; many small changes must not exceed them.
@@ -26,7 +28,7 @@ _QUEUES_MAX = 500
 
 def call_promote(asked: Asked) -> m.Done:
     """The call goes before all others of its queue."""
-    call = find_call(asked.context.daemon.snapshot(), asked.params["call_id"])
+    call = find_call(asked.context.daemon.look(), asked.params["call_id"])
     asked.ask(e.CallPromoteAsked(call.call_id, asked.by))
     return m.Done(message=f"Call {call.call_id} goes before all others of the queue {call.queue}.")
 
@@ -34,11 +36,11 @@ def call_promote(asked: Asked) -> m.Done:
 def call_change(asked: Asked) -> m.Done:
     """The call's class, head start or required skills are others."""
     body = cast("b.CallChange", asked.body)  # the route below says so
-    snapshot = asked.context.daemon.snapshot()
-    call = find_call(snapshot, asked.params["call_id"])
+    look = asked.context.daemon.look()
+    call = find_call(look, asked.params["call_id"])
     required: SkillLevels | None = None
     if body.required_skills is not None:
-        _check_skills(snapshot, body.required_skills)
+        _check_skills(look, body.required_skills)
         required = tuple(sorted(body.required_skills.items()))
     head_start_ms = None if body.head_start_seconds is None else round(body.head_start_seconds * 1000)
     asked.context.daemon.ask(
@@ -47,10 +49,9 @@ def call_change(asked: Asked) -> m.Done:
     return m.Done(message=f"Call {call.call_id} was changed: {_said(body)}.")
 
 
-def _check_skills(snapshot: Snapshot, skills: Iterable[str]) -> None:
+def _check_skills(look: Look, skills: Iterable[str]) -> None:
     # A skill that no agent has is probably misspelt, and the call would wait for ever.
-    known = {skill for agent in snapshot.agents for skill, _ in agent.skills}
-    known.update(skill for call in snapshot.calls for skill, _ in call.required)
+    known = Pace().whole(look.skills())
     for skill in skills:
         if skill not in known:
             raise unknown("skill", skill, sorted(known), _WRONG)
@@ -70,9 +71,9 @@ def _said(body: b.CallChange) -> str:
 def call_send(asked: Asked) -> m.Done:
     """The call goes to one agent."""
     body = cast("b.CallSend", asked.body)  # the route below says so
-    snapshot = asked.context.daemon.snapshot()
-    call = find_call(snapshot, asked.params["call_id"])
-    agent = find_agent(snapshot, body.agent, _WRONG)
+    look = asked.context.daemon.look()
+    call = find_call(look, asked.params["call_id"])
+    agent = find_agent(look, body.agent, _WRONG)
     asked.context.daemon.ask(
         e.CallSendAsked(call.call_id, agent.agent_id, asked.by, round(body.for_seconds * 1000)), asked.who
     )
@@ -86,10 +87,10 @@ def agent_change(asked: Asked) -> m.Agent:
     body = cast("b.AgentChange", asked.body)  # the route below says so
     # Nothing yields between this reading and the engine's step, so that two simultaneous changes cannot undo each
     # other.
-    snapshot = asked.context.daemon.snapshot()
-    agent = find_agent(snapshot, asked.params["agent_id"])
+    look = asked.context.daemon.look()
+    agent = find_agent(look, asked.params["agent_id"])
     skills = None if body.skills is None else _skills(agent, body.skills, only=body.only)
-    queues = None if body.queues is None else _queues(snapshot, agent, body.queues, only=body.only)
+    queues = None if body.queues is None else _queues(look, agent, body.queues, only=body.only)
     return agent_after(asked, e.AgentChangeAsked(agent.agent_id, asked.by, skills, queues))
 
 
@@ -107,7 +108,7 @@ def _skills(agent: AgentView, wanted: Mapping[str, int | None], *, only: bool) -
 
 
 def _queues(
-    snapshot: Snapshot, agent: AgentView, wanted: Mapping[str, b.ServiceChange | None], *, only: bool
+    look: Look, agent: AgentView, wanted: Mapping[str, b.ServiceChange | None], *, only: bool
 ) -> Mapping[str, Service]:
     serves = dict(agent.queues)
     queues = {} if only else {name: service for name, service in serves.items() if name not in wanted}
@@ -116,7 +117,7 @@ def _queues(
             if name not in serves:
                 raise unknown("queue", name, serves, _WRONG, of=f"agent {agent.agent_id}")
             continue
-        find_queue(snapshot, name, _WRONG)
+        check_queue(look, name, _WRONG)
         queues[name] = _service(serves.get(name, Service()), change)
     if len(queues) > _QUEUES_MAX:
         raise ProblemError(_WRONG, "too-many", f"Agent {agent.agent_id} cannot serve more than {_QUEUES_MAX} queues.")
@@ -143,10 +144,10 @@ def queue_close(asked: Asked) -> m.Queue:
 
 
 def _queue_set(asked: Asked, *, is_open: bool) -> m.Queue:
-    name = find_queue(asked.context.daemon.snapshot(), asked.params["queue_name"]).name
-    asked.ask(e.QueueSetOpen(name, is_open, asked.by))
     now = asked.presenter()
-    return now.queue(find_queue(now.snapshot, name))
+    name = check_queue(now.look, asked.params["queue_name"])
+    asked.ask(e.QueueSetOpen(name, is_open, asked.by))
+    return now.queue(find_queue(now.look, name, Pace()))
 
 
 _AGENT = f"{V1}/agents/{{agent_id}}"

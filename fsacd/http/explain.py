@@ -52,7 +52,7 @@ def explain(asked: Asked) -> m.Explanations:
 
 def _live_call(asked: Asked) -> CallView | None:
     try:
-        return find_call(asked.context.daemon.snapshot(), asked.params["call_id"])
+        return find_call(asked.context.daemon.look(), asked.params["call_id"])
     except ProblemError as problem:
         if problem.status is not HTTPStatus.NOT_FOUND:
             raise

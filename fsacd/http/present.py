@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypedDict, cast
+from typing import cast
 
 from fsacd.caller.customers import called
-from fsacd.core.views import AgentView, CallView, QueueView, Snapshot, Substituted
+from fsacd.core.show.look import Look
+from fsacd.core.views import AgentView, CallView, Counts, QueueView, Substituted
 from fsacd.http import models as m
 from fsacd.process.trouble import shortened
 
@@ -46,41 +46,11 @@ def redacted(text: str, digits: int) -> str:
     return _LONG_NUMBER.sub(cut, text)
 
 
-def by_arrival(calls: Iterable[CallView]) -> list[CallView]:
-    """Calls in the order of arrival."""
-    return sorted(calls, key=lambda call: (call.arrived_ms, call.call_id))
-
-
-def by_id(agents: Iterable[AgentView]) -> list[AgentView]:
-    """Agents in the order of their ids."""
-    return sorted(agents, key=lambda agent: agent.agent_id)
-
-
-class _QueueFields(TypedDict):
-    """What a queue's two models have in common."""
-
-    name: str
-    waiting: int
-    offered: int
-    talking: int
-    oldest_wait_seconds: float | None
-    agents_logged_in: int
-    agents_not_ready: int
-    agents_ready: int
-    open: bool
-    estimated_wait_seconds: float | None
-    strategy: str
-    call_order: str | None
-    substituted: list[m.Substituted]
-    answered: int
-    abandoned: int
-
-
 @dataclass(frozen=True, slots=True)
 class Presenter:
-    """One snapshot as one reader may see it. `digits`: how many digits of a number a reader without the right sees."""
+    """The engine as one reader may see it. `digits`: how many digits of a number a reader without the right sees."""
 
-    snapshot: Snapshot
+    look: Look
     wall_ms: Callable[[int], int]
     reveal: bool
     digits: int
@@ -130,7 +100,7 @@ class Presenter:
             state=cast("m.AgentStateName", view.state),  # pydantic checks it at run time
             reason=well_formed(view.reason),
             since_at=self.at(view.since_ms),
-            state_seconds=seconds(self.snapshot.now_ms - view.since_ms),
+            state_seconds=seconds(self.look.now_ms - view.since_ms),
             until_at=None if view.until_ms is None else self.at(view.until_ms),
             then=well_formed(view.then),
             # A contact may be an agent's private telephone.
@@ -154,36 +124,23 @@ class Presenter:
 
     def queue(self, view: QueueView) -> m.Queue:
         """One queue."""
-        return m.Queue(**self._queue_fields(view))
-
-    def queue_detail(self, view: QueueView) -> m.QueueDetail:
-        """One queue with its calls and its agents."""
-        calls = by_arrival(call for call in self.snapshot.calls if call.queue == view.name)[: m.PAGE_MAX]
-        agents = [agent for agent in self.snapshot.agents if any(name == view.name for name, _ in agent.queues)]
-        return m.QueueDetail(
-            **self._queue_fields(view),
-            calls=[self.call(call) for call in calls],
-            agents=[self.agent(agent) for agent in by_id(agents)[: m.PAGE_MAX]],
+        return m.Queue(
+            name=view.name,
+            waiting=view.waiting,
+            offered=view.offered,
+            talking=view.talking,
+            oldest_wait_seconds=None if view.oldest_wait_ms is None else seconds(view.oldest_wait_ms),
+            agents_logged_in=view.agents_logged_in,
+            agents_not_ready=view.agents_not_ready,
+            agents_ready=view.agents_ready,
+            open=view.is_open,
+            estimated_wait_seconds=None if view.estimated_wait_ms is None else seconds(view.estimated_wait_ms),
+            strategy=view.strategy,
+            call_order=view.call_order,
+            substituted=[self._substituted(one) for one in view.substituted],
+            answered=view.answered,
+            abandoned=view.abandoned,
         )
-
-    def _queue_fields(self, view: QueueView) -> _QueueFields:
-        return {
-            "name": view.name,
-            "waiting": view.waiting,
-            "offered": view.offered,
-            "talking": view.talking,
-            "oldest_wait_seconds": None if view.oldest_wait_ms is None else seconds(view.oldest_wait_ms),
-            "agents_logged_in": view.agents_logged_in,
-            "agents_not_ready": view.agents_not_ready,
-            "agents_ready": view.agents_ready,
-            "open": view.is_open,
-            "estimated_wait_seconds": None if view.estimated_wait_ms is None else seconds(view.estimated_wait_ms),
-            "strategy": view.strategy,
-            "call_order": view.call_order,
-            "substituted": [self._substituted(one) for one in view.substituted],
-            "answered": view.answered,
-            "abandoned": view.abandoned,
-        }
 
     def _substituted(self, one: Substituted) -> m.Substituted:
         return m.Substituted(
@@ -196,13 +153,11 @@ class Presenter:
             again_at=self.at(one.again_ms),
         )
 
-    def call_states(self) -> dict[m.CallStateName, int]:
+    def call_states(self, counts: Counts) -> dict[m.CallStateName, int]:
         """How many calls are in each state, those with none included."""
-        counts = Counter(call.state for call in self.snapshot.calls)
         states: tuple[m.CallStateName, ...] = ("waiting", "offered", "connecting", "talking")
-        return {state: counts[state] for state in states}
+        return {state: counts.calls.get(state, 0) for state in states}
 
-    def agent_states(self) -> dict[m.AgentStateName, int]:
+    def agent_states(self, counts: Counts) -> dict[m.AgentStateName, int]:
         """How many agents are in each state."""
-        counts = Counter(agent.state for agent in self.snapshot.agents)
-        return {cast("m.AgentStateName", state): count for state, count in sorted(counts.items())}
+        return {cast("m.AgentStateName", state): count for state, count in sorted(counts.agents.items())}

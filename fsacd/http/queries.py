@@ -5,59 +5,69 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import cast
 
-from fsacd.core.views import AgentView, CallView, QueueView, Snapshot
+from fsacd.core.show.look import Look
+from fsacd.core.views import AgentView, CallView, QueueView
 from fsacd.desk.rights import Verb
 from fsacd.http import bodies as b
 from fsacd.http import models as m
 from fsacd.http.health import troubles
-from fsacd.http.present import by_arrival, by_id, seconds, timestamp, well_formed
+from fsacd.http.lists import document, listed, rendered
+from fsacd.http.present import seconds, timestamp, well_formed
 from fsacd.http.problem import ProblemError, unknown
-from fsacd.http.routes import V1, Asked, Route
+from fsacd.http.routes import V1, Asked, Raw, Route
+from fsacd.runtime.pace import Pace
 
 # Ids are random; six characters tell a few thousand live calls apart and can be read out by a person.
 PREFIX_MIN = 6
 
 
-def find_agent(snapshot: Snapshot, agent_id: str, status: HTTPStatus = HTTPStatus.NOT_FOUND) -> AgentView:
+def find_agent(look: Look, agent_id: str, status: HTTPStatus = HTTPStatus.NOT_FOUND) -> AgentView:
     """The agent of this id. Raises the problem of that status with near misses."""
-    for agent in snapshot.agents:
-        if agent.agent_id == agent_id:
-            return agent
-    raise unknown("agent", agent_id, (agent.agent_id for agent in snapshot.agents), status)
+    found = look.agent(agent_id)
+    if found is None:
+        raise unknown("agent", agent_id, look.agent_ids, status)
+    return found
 
 
-def find_queue(snapshot: Snapshot, name: str, status: HTTPStatus = HTTPStatus.NOT_FOUND) -> QueueView:
-    """The queue of this name. Raises the problem of that status with near misses."""
-    for queue in snapshot.queues:
-        if queue.name == name:
-            return queue
-    raise unknown("queue", name, (queue.name for queue in snapshot.queues), status)
+def check_queue(look: Look, name: str, status: HTTPStatus = HTTPStatus.NOT_FOUND) -> str:
+    """The name, which is a queue's. Raises the problem of that status with near misses."""
+    if name not in look.queue_names:
+        raise unknown("queue", name, look.queue_names, status)
+    return name
 
 
-def find_call(snapshot: Snapshot, prefix: str) -> CallView:
+def find_queue(look: Look, name: str, pace: Pace) -> QueueView:
+    """The queue of this name. Calls go first meanwhile. Raises the problem 404 with near misses."""
+    found = pace.whole(look.queue(check_queue(look, name)))
+    if found is None:  # a reload has just taken it out
+        raise unknown("queue", name, look.queue_names)
+    return found
+
+
+def find_call(look: Look, prefix: str) -> CallView:
     """The live call whose id is, or alone begins with, `prefix`. Raises the problems 404, 400 and 409."""
-    found = []
-    for call in snapshot.calls:
-        if call.call_id == prefix:
-            return call
-        if call.call_id.startswith(prefix):
-            found.append(call)
+    found = look.call(prefix)
+    if found is not None:
+        return found
     if len(prefix) < PREFIX_MIN:
         detail = f"Name a call by at least {PREFIX_MIN} characters of its id."
         raise ProblemError(HTTPStatus.BAD_REQUEST, "short-call-id", detail)
-    if not found:
-        raise unknown("call", prefix, ())
-    if len(found) > 1:
-        detail = f"{len(found)} calls begin with {prefix!r}; give more characters of the id."
+    ids = look.calls_beginning(prefix)
+    if len(ids) > 1:
+        detail = f"{len(ids)} calls begin with {prefix!r}; give more characters of the id."
         raise ProblemError(HTTPStatus.CONFLICT, "ambiguous-call-id", detail)
-    return found[0]
+    found = look.call(ids[0]) if ids else None
+    if found is None:
+        raise unknown("call", prefix, ())
+    return found
 
 
 def status(asked: Asked) -> m.Status:
     """The daemon at a glance."""
     now = asked.presenter()
+    counts = Pace().whole(now.look.counts())
     daemon = asked.context.daemon.status()
-    wall_ms = asked.context.daemon.wall_ms(now.snapshot.now_ms)
+    wall_ms = asked.context.daemon.wall_ms(now.look.now_ms)
     wrong = troubles(daemon)
     return m.Status(
         instance=daemon.instance,
@@ -95,63 +105,60 @@ def status(asked: Asked) -> m.Status:
             m.Trouble(words=trouble.words, detail=well_formed(trouble.detail), blocking=trouble.blocking)
             for trouble in wrong
         ],
-        calls=now.call_states(),
-        agents=now.agent_states(),
+        calls=now.call_states(counts),
+        agents=now.agent_states(counts),
     )
 
 
 def queues(asked: Asked) -> m.Queues:
     """All queues, by name."""
     now = asked.presenter()
-    views = sorted(now.snapshot.queues, key=lambda view: view.name)
-    return m.Queues(queues=[now.queue(view) for view in views])
+    return m.Queues(queues=[now.queue(view) for view in Pace().whole(now.look.counts()).queues])
 
 
-def queue(asked: Asked) -> m.QueueDetail:
+def queue(asked: Asked) -> Raw:
     """One queue with its calls and agents."""
-    now = asked.presenter()
-    return now.queue_detail(find_queue(now.snapshot, asked.params["queue_name"]))
+    now, pace = asked.presenter(), Pace()
+    view = find_queue(now.look, asked.params["queue_name"], pace)
+    calls = pace.whole(now.look.calls(queue=view.name, limit=m.PAGE_MAX)).views
+    agents = pace.whole(now.look.agents(queue=view.name, limit=m.PAGE_MAX)).views
+    return document(
+        now.queue(view).model_dump_json().encode(),
+        calls=rendered(calls, now.call, pace),
+        agents=rendered(agents, now.agent, pace),
+    )
 
 
-def agents(asked: Asked) -> m.Agents:
+def agents(asked: Asked) -> Raw:
     """The agents, by id."""
-    now = asked.presenter()
+    now, pace = asked.presenter(), Pace()
     query = cast("b.AgentQuery", asked.query)  # the route below says so
     if query.queue is not None:
-        find_queue(now.snapshot, query.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
-    views = by_id(
-        view
-        for view in now.snapshot.agents
-        if query.state in (None, view.state)
-        and (query.queue is None or any(name == query.queue for name, _ in view.queues))
-    )
-    page = views[query.offset : query.offset + query.limit]
-    return m.Agents(agents=[now.agent(view) for view in page], total=len(views))
+        check_queue(now.look, query.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
+    found = pace.whole(now.look.agents(queue=query.queue, state=query.state, offset=query.offset, limit=query.limit))
+    return listed("agents", rendered(found.views, now.agent, pace), found.total)
 
 
 def agent(asked: Asked) -> m.Agent:
     """One agent."""
     now = asked.presenter()
-    return now.agent(find_agent(now.snapshot, asked.params["agent_id"]))
+    return now.agent(find_agent(now.look, asked.params["agent_id"]))
 
 
-def calls(asked: Asked) -> m.Calls:
+def calls(asked: Asked) -> Raw:
     """The live calls, in the order of arrival."""
-    now = asked.presenter()
+    now, pace = asked.presenter(), Pace()
     query = cast("b.CallQuery", asked.query)  # the route below says so
     if query.queue is not None:
-        find_queue(now.snapshot, query.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
-    views = by_arrival(
-        view for view in now.snapshot.calls if query.state in (None, view.state) and query.queue in (None, view.queue)
-    )
-    page = views[query.offset : query.offset + query.limit]
-    return m.Calls(calls=[now.call(view) for view in page], total=len(views))
+        check_queue(now.look, query.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
+    found = pace.whole(now.look.calls(queue=query.queue, state=query.state, offset=query.offset, limit=query.limit))
+    return listed("calls", rendered(found.views, now.call, pace), found.total)
 
 
 def call(asked: Asked) -> m.Call:
     """One live call."""
     now = asked.presenter()
-    return now.call(find_call(now.snapshot, asked.params["call_id"]))
+    return now.call(find_call(now.look, asked.params["call_id"]))
 
 
 ROUTES = (

@@ -39,9 +39,9 @@ class Asked:
         self.context.daemon.ask(wish, self.who)
 
     def presenter(self) -> Presenter:
-        """The present moment as the asker may see it."""
+        """The engine as the asker may see it."""
         return Presenter(
-            snapshot=self.context.daemon.snapshot(),
+            look=self.context.daemon.look(),
             wall_ms=self.context.daemon.wall_ms,
             reveal=self.may(Verb.SEE_NUMBERS),
             digits=self.context.settings.number_digits,
@@ -50,10 +50,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """An answer that is not JSON."""
+    """An answer that is rendered already. `items`: how many things of a list it holds."""
 
     content_type: str
     content: bytes
+    items: int = 0
 
 
 @dataclass(frozen=True, slots=True)

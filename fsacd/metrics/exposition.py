@@ -1,4 +1,4 @@
-"""The metrics for Prometheus: counters from the records, gauges from a snapshot, and the daemon's own health.
+"""The metrics for Prometheus: counters from the records, gauges from a look at the engine, and the daemon's own health.
 
 `config/prometheus/README.md` defines each metric. Metrics have base units. No number, name or uuid of a caller is ever
 a label. Label values come from the configuration or from closed lists.
@@ -40,12 +40,13 @@ from fsacd.core.records import (
     StrategyReturned,
 )
 from fsacd.core.rules import QueueRules, Rules
-from fsacd.core.views import Snapshot
+from fsacd.core.show.look import Look
 from fsacd.errors import Unavailable
 from fsacd.metrics import gauges
 from fsacd.metrics.gauges import ExplainerCounts, JournalCounts, StoreCounts
 from fsacd.metrics.series import OTHER, Distribution, Series, Words, counter, gauge
 from fsacd.runtime import watched
+from fsacd.runtime.pace import Pace
 
 # The label of calls for a queue that is not configured; no configured queue can have brackets in its name.
 UNKNOWN_QUEUE = "(unknown)"
@@ -173,7 +174,7 @@ class Metrics(Collector):
         self._calls = _Calls()
         self._daemon = _Daemon()
         self._words: defaultdict[str, Words] = defaultdict(Words)
-        self._snapshot: Callable[[], Snapshot] | None = None
+        self._look: Callable[[], Look] | None = None
         self._store: Callable[[], StoreCounts] | None = None
         self._parts: Callable[[], Mapping[str, int]] = dict
         self._explainer: Callable[[], ExplainerCounts] | None = None
@@ -224,9 +225,9 @@ class Metrics(Collector):
         for labels in used:
             failures[labels] += 0
 
-    def watch_snapshot(self, snapshot: Callable[[], Snapshot]) -> None:
-        """Take gauges from this snapshot at each scrape."""
-        self._snapshot = snapshot
+    def watch_engine(self, look: Callable[[], Look]) -> None:
+        """Take gauges from the engine at each scrape; calls go first meanwhile."""
+        self._look = look
 
     def watch_store(self, state: Callable[[], StoreCounts]) -> None:
         """Take the store's figures from here at each scrape."""
@@ -373,7 +374,7 @@ class Metrics(Collector):
             yield build()
 
     def describe(self) -> Iterable[Metric]:
-        """No families: registering this collector must not take a snapshot."""
+        """No families: registering this collector must not look at the engine."""
         return ()
 
     def _all(self) -> Iterator[Series | Distribution]:
@@ -384,8 +385,8 @@ class Metrics(Collector):
         for part, count in self._parts().items():
             self._daemon.parts.values[part,] = count
         series = list(self._all())
-        if self._snapshot is not None:
-            series.extend(gauges.now(self._snapshot()))
+        if self._look is not None:
+            series.extend(gauges.now(Pace().whole(self._look().counts())))
         if self._store is not None:
             series.extend(gauges.stored(self._store()))
         if self._explainer is not None:

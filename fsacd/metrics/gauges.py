@@ -1,10 +1,10 @@
-"""The state of the daemon's parts at the moment of a scrape: series from a snapshot and from counts."""
+"""The state of the daemon's parts at the moment of a scrape: series from counts."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from fsacd.core.views import Snapshot
+from fsacd.core.views import Counts
 from fsacd.metrics.series import Series, counter, gauge
 
 AGENT_STATES = ("logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back", "busy")
@@ -71,7 +71,7 @@ class ExplainerCounts(Protocol):
     def failed(self) -> int: ...  # noqa: D102
 
 
-def now(snapshot: Snapshot) -> list[Series]:
+def now(counts: Counts) -> list[Series]:
     """Queues and agents as they are."""
     waiting = gauge("calls_waiting", "Calls that no agent has answered yet.", "queue")
     ringing = gauge("calls_ringing", "Waiting calls for which an agent's phone rings.", "queue")
@@ -89,7 +89,7 @@ def now(snapshot: Snapshot) -> list[Series]:
     substituted = gauge(
         "strategy_substituted", "1 while a plugin of the queue has failed and another rule does its work.", "queue"
     )
-    for queue in snapshot.queues:
+    for queue in counts.queues:
         substituted.values[queue.name,] = bool(queue.substituted)
         waiting.values[queue.name,] = queue.waiting + queue.offered
         ringing.values[queue.name,] = queue.offered
@@ -103,10 +103,9 @@ def now(snapshot: Snapshot) -> list[Series]:
             estimate.values[queue.name,] = queue.estimated_wait_ms / 1_000
     agents = gauge("agents", "Agents by state.", "state")
     agents.values.update({(state,): 0 for state in AGENT_STATES})
-    for agent in snapshot.agents:
-        agents.values[agent.state,] += 1
+    agents.values.update({(state,): count for state, count in counts.agents.items()})
     switches = gauge("switch_up", "1 while the link to the switch is in sync.", "switch")
-    switches.values.update({(name,): is_up for name, is_up in snapshot.switches})
+    switches.values.update({(name,): is_up for name, is_up in counts.switches})
     by_queue = [waiting, ringing, talking, oldest, ready, logged_in, resting, is_open, estimate, substituted]
     return [*by_queue, agents, switches]
 

@@ -24,7 +24,8 @@ from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
 from fsacd.core.events import CallQueued, CallReturned, Event, TalkFound
 from fsacd.core.records import Record, StrategyFailed
-from fsacd.core.show.explain import InParts
+from fsacd.core.show.look import Look
+from fsacd.core.show.parts import InParts
 from fsacd.core.views import Explanation, Snapshot, Step
 from fsacd.errors import Refused, Unavailable
 from fsacd.process.monotonic import monotonic_ms
@@ -177,8 +178,12 @@ class Runtime:
         if refused is not None:
             raise Refused(refused)
 
+    def look(self) -> Look:
+        """The engine as it is now, one thing at a time."""
+        return self._engine.look(self._now())
+
     def snapshot(self) -> Snapshot:
-        """Everything the engine knows, at most 50 ms old."""
+        """Everything the engine knows, at most 50 ms old: costs a look at everything."""
         now_ms = self._now()
         if self._snapshot is None or now_ms - self._snapshot.now_ms > _SNAPSHOT_MS:
             self._snapshot = self._engine.snapshot(now_ms)

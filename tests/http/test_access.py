@@ -56,6 +56,17 @@ def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
     assert [bucket.take(), bucket.take()] == [0.0, 0.5]
 
 
+def test_a_bucket_in_debt_gives_nothing_until_it_is_paid() -> None:
+    """What was charged after a request was let in is waited for by the next."""
+    clock = Clock()
+    bucket = Bucket(2.0, 3.0, clock)
+    assert bucket.take() == 0.0
+    bucket.charge(4.0)
+    assert bucket.take() == 1.5
+    clock.now += 1.5
+    assert bucket.take() == 0.0
+
+
 def test_a_bucket_never_holds_more_than_its_burst() -> None:
     """An hour of silence does not allow an hour's requests at once."""
     clock = Clock()

@@ -9,7 +9,7 @@ from fsacd.desk.rights import Role
 from fsacd.http.app import ROUTES
 from fsacd.http.hosts import is_loopback
 from fsacd.http.routes import Route
-from tests.http.rig import FakeDaemon, serve
+from tests.http.rig import FakeDaemon, agent_view, serve, snapshot
 
 SAMPLES = {"agent_id": "1001", "queue_name": "sales", "call_id": "c0ffee00", "customer_id": "c1"}
 # What a route cannot be asked without.
@@ -159,6 +159,16 @@ def test_a_token_that_asks_too_often_waits() -> None:
     assert 0 < refused.json["retry_after_seconds"] <= 1000
     assert 1 <= int(refused.headers["retry-after"]) <= 1001
     assert others == [200] * 6
+
+
+def test_a_long_list_counts_as_many_requests() -> None:
+    """Fifty items cost as much as one request: the limit counts work. One item costs no more than its request."""
+    daemon = FakeDaemon(snapshot(agents=tuple(agent_view(f"a{n:03}") for n in range(200))))
+    with serve(daemon, rate=0.001, burst=5.0) as rig:
+        long = [rig.get("/api/v1/agents?limit=200", Role.READ).status for _ in range(3)]
+        short = [rig.get("/api/v1/agents?limit=1", Role.ADMIN).status for _ in range(6)]
+    assert long == [200, 200, 429]
+    assert short == [200] * 5 + [429]
 
 
 def test_guessing_tokens_is_limited() -> None:

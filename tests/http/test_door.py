@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import gevent
 import pytest
 
-from fsacd.core.views import Snapshot
+from fsacd.core.show.look import Look
 from fsacd.desk.rights import Role
 from tests.http.rig import FakeDaemon, Rig, daemon_status, receive_all, serve
 
@@ -24,9 +24,9 @@ class Counting(FakeDaemon):
 
     looks = 0
 
-    def snapshot(self) -> Snapshot:
+    def look(self) -> Look:
         self.looks += 1
-        return super().snapshot()
+        return super().look()
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from fsacd.core.commands import RingAgent
 from fsacd.core.events import AgentLoggedIn, SwitchConnected
 from fsacd.core.records import ChangeMade
 from fsacd.core.rules import Service
-from fsacd.core.views import Explanation, Snapshot
+from fsacd.core.show.look import Look
+from fsacd.core.views import Explanation
 from fsacd.desk.rights import Principal, Role, Wish
 from fsacd.errors import Refused
 from fsacd.testing import Driver, agent, queue, queued, rules_of
@@ -40,8 +41,8 @@ class EngineDaemon(FakeDaemon):
         if step.refused is not None:
             raise Refused(step.refused)
 
-    def snapshot(self) -> Snapshot:
-        return self.driver.engine.snapshot(self.driver.now_ms)
+    def look(self) -> Look:
+        return self.driver.engine.look(self.driver.now_ms)
 
     def explain(self, call_id: str) -> tuple[Explanation, ...]:
         return self.driver.engine.explain(call_id, self.driver.now_ms)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from heapq import merge
 from itertools import islice
-from typing import TypeVar
 
 from fsacd.core import call as c
 from fsacd.core.agent import Served
@@ -14,12 +13,9 @@ from fsacd.core.life.decisions import CallMoment, Decision, Moment, Past, moment
 from fsacd.core.life.world import World
 from fsacd.core.match.ordering import FALLBACK
 from fsacd.core.show import eligible
+from fsacd.core.show.parts import InParts
 from fsacd.core.views import Explanation, RankedAgent, Rejected
 from fsacd.strategy import Key
-
-T = TypeVar("T")
-# A computation in parts, between which calls go first. Its result is of the moment at which it began.
-InParts = Generator[None, None, T]
 
 # How many agents are looked at in one part.
 _PART = 64
@@ -38,16 +34,6 @@ def of_call(world: World, call_id: str) -> InParts[tuple[Explanation, ...]]:
         waits = yield from _of_waiting(world, call)
         found += [waits] if waits is not None else []
     return tuple(found)
-
-
-def whole(parts: InParts[T]) -> T:
-    """All parts at once."""
-    while True:
-        try:
-            next(parts)
-        except StopIteration as end:
-            told: T = end.value
-            return told
 
 
 def of_decision(world: World, decision: Decision) -> InParts[Explanation | None]:

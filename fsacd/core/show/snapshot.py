@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
@@ -13,15 +14,18 @@ from fsacd.core.life import estimate
 from fsacd.core.life.world import World
 from fsacd.core.match.ordering import FALLBACK, Ordering
 from fsacd.core.records import CallOutcome
+from fsacd.core.show.parts import InParts, batches, whole
 from fsacd.core.views import AgentView, CallView, OfferView, QueueView, Snapshot, Substituted
 
 
 def take(world: World, now_ms: int) -> Snapshot:
     """Everything at once: costs a look at every call and agent."""
     calls = _calls(world, now_ms)
-    agents = tuple(_agent(world, agent) for agent in sorted(world.agents.values(), key=lambda agent: agent.agent_id))
+    agents = tuple(
+        agent_view(world, agent) for agent in sorted(world.agents.values(), key=lambda agent: agent.agent_id)
+    )
     switches = tuple(sorted(world.switches.items()))
-    return Snapshot(now_ms, calls, agents, _queues(world, calls, now_ms), _offers(world), switches)
+    return Snapshot(now_ms, calls, agents, whole(queue_views(world, now_ms)), _offers(world), switches)
 
 
 def _calls(world: World, now_ms: int) -> tuple[CallView, ...]:
@@ -32,11 +36,12 @@ def _calls(world: World, now_ms: int) -> tuple[CallView, ...]:
     ):
         if in_queue(call.state):
             position[call.queue] += 1
-        views.append(_call(world, call, position[call.queue] if in_queue(call.state) else 0, now_ms))
+        views.append(call_view(world, call, position[call.queue] if in_queue(call.state) else 0, now_ms))
     return tuple(views)
 
 
-def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
+def call_view(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
+    """One live call, as it stands at this position."""
     talked_ms, agent_ids, shown = call.talked_ms, tuple[str, ...](), world.shows(call)
     match call.state:
         case c.Ringing(offer_ids):
@@ -51,7 +56,7 @@ def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
     return CallView(
         call_id=call.call_id,
         queue=call.queue,
-        state=_CALL_NAMES[type(call.state)],
+        state=CALL_STATES[type(call.state)],
         position=position,
         priority=call.priority,
         arrived_ms=call.arrived_ms,
@@ -73,7 +78,7 @@ def _call(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
     )
 
 
-_CALL_NAMES: dict[type, str] = {
+CALL_STATES: dict[type, str] = {
     c.Waiting: "waiting",
     c.Ringing: "offered",
     c.Connecting: "connecting",
@@ -112,7 +117,8 @@ def _caller(world: World, agent: a.Agent) -> str:
     return (call.customer or call.name) if call is not None and world.shows(call) else ""
 
 
-def _agent(world: World, agent: a.Agent) -> AgentView:
+def agent_view(world: World, agent: a.Agent) -> AgentView:
+    """One agent."""
     until_ms = agent.state.until_ms if isinstance(agent.state, a.WrappingUp | a.HeldBack) else None
     return AgentView(
         agent_id=agent.agent_id,
@@ -141,39 +147,70 @@ def _wish(then: a.LoggedOut | a.NotReady | None) -> str:
             return f"not_ready {reason}".rstrip()
 
 
-def _queues(world: World, calls: tuple[CallView, ...], now_ms: int) -> tuple[QueueView, ...]:
-    states = Counter((call.queue, call.state) for call in calls)
-    oldest: dict[str, int] = {}
-    for call in calls:
-        if call.position:
-            oldest[call.queue] = max(call.waited_ms, oldest.get(call.queue, 0))
-    logged_in: Counter[str] = Counter()
-    ready: Counter[str] = Counter()
-    resting: Counter[str] = Counter()
-    for agent in world.agents.values():
-        for queue in agent.rules.queues:
-            logged_in[queue] += not isinstance(agent.state, a.LoggedOut)
-            ready[queue] += isinstance(agent.state, a.Ready) and queue not in agent.not_ready_for
-        resting.update(agent.not_ready_for.keys())
-    return tuple(
-        QueueView(
-            name=name,
-            waiting=states[name, "waiting"],
-            offered=states[name, "offered"] + states[name, "connecting"],
-            talking=states[name, "talking"],
-            oldest_wait_ms=oldest.get(name),
-            agents_logged_in=logged_in[name],
-            agents_ready=ready[name],
-            answered=world.outcomes[name, CallOutcome.ANSWERED] + states[name, "talking"],
-            abandoned=world.outcomes[name, CallOutcome.ABANDONED],
-            is_open=world.staffing.is_open(name),
-            estimated_wait_ms=estimate.for_newcomer(world, name, now_ms),
-            strategy=rules.strategy,
-            call_order=rules.call_order,
-            substituted=tuple(_substituted(world, name, world.orderings[name])),
-            agents_not_ready=resting[name],
-        )
-        for name, rules in sorted(world.rules.queues.items())
+@dataclass(slots=True)
+class _Tally:
+    """What is counted of one queue."""
+
+    calls: Counter[str] = field(default_factory=Counter)  # by state
+    oldest_wait_ms: int | None = None
+    logged_in: int = 0
+    ready: int = 0
+    resting: int = 0
+
+
+def queue_views(world: World, now_ms: int, only: str | None = None) -> InParts[tuple[QueueView, ...]]:
+    """All queues by name, or only the one of this name: costs a look at every call and agent."""
+    tallies: dict[str, _Tally] = defaultdict(_Tally)
+    for batch in batches(world.calls):
+        for call in batch:
+            _count_call(tallies[call.queue], call, now_ms)
+        yield
+    for crowd in batches(world.agents):
+        for agent in crowd:
+            _count_agent(tallies, agent)
+        yield
+    views = []
+    for name in sorted(world.rules.queues) if only is None else [only]:
+        if name in world.rules.queues:  # a reload may have come in between
+            views.append(_queue(world, name, tallies[name], now_ms))
+            yield
+    return tuple(views)
+
+
+def _count_call(tally: _Tally, call: c.Call, now_ms: int) -> None:
+    tally.calls[CALL_STATES[type(call.state)]] += 1
+    if in_queue(call.state):
+        tally.oldest_wait_ms = max(call.waited_ms(now_ms), tally.oldest_wait_ms or 0)
+
+
+def _count_agent(tallies: dict[str, _Tally], agent: a.Agent) -> None:
+    logged_in, ready = not isinstance(agent.state, a.LoggedOut), isinstance(agent.state, a.Ready)
+    for queue in agent.rules.queues:
+        tally = tallies[queue]
+        tally.logged_in += logged_in
+        tally.ready += ready and queue not in agent.not_ready_for
+    for queue in agent.not_ready_for:
+        tallies[queue].resting += 1
+
+
+def _queue(world: World, name: str, tally: _Tally, now_ms: int) -> QueueView:
+    rules, calls = world.rules.queues[name], tally.calls
+    return QueueView(
+        name=name,
+        waiting=calls["waiting"],
+        offered=calls["offered"] + calls["connecting"],
+        talking=calls["talking"],
+        oldest_wait_ms=tally.oldest_wait_ms,
+        agents_logged_in=tally.logged_in,
+        agents_ready=tally.ready,
+        answered=world.outcomes[name, CallOutcome.ANSWERED] + calls["talking"],
+        abandoned=world.outcomes[name, CallOutcome.ABANDONED],
+        is_open=world.staffing.is_open(name),
+        estimated_wait_ms=estimate.for_newcomer(world, name, now_ms),
+        strategy=rules.strategy,
+        call_order=rules.call_order,
+        substituted=tuple(_substituted(world, name, world.orderings[name])),
+        agents_not_ready=tally.resting,
     )
 
 
