@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fsacd.core.commands import CancelOffer, CancelReason, Command
 from fsacd.core.events import Event, SwitchLost
-from fsacd.core.views import OfferView, Snapshot
+from fsacd.core.views import OfferView, Underway
 from fsacd.daemon.drain import drain
 
 RINGING = OfferView("offer-1", "call-1", "1001", "fs1", "ringing", 0)
@@ -26,10 +26,10 @@ class Engine:
     def post(self, event: Event) -> None:
         self.facts.append(event)
 
-    def snapshot(self) -> Snapshot:
+    def underway(self) -> Underway:
         self.looks += 1
         self.then(self.looks)
-        return Snapshot(0, (), (), (), self.offers, ())
+        return Underway(0, (), self.offers)
 
     def send(self, command: Command) -> None:
         self.sent.append(command)

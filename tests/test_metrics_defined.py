@@ -20,7 +20,7 @@ def metrics() -> Metrics:
 
 def test_nobody_in_the_labels(metrics: Metrics) -> None:
     """No number, name, call, leg or agent can be read from the metrics."""
-    metrics.watch_engine(lambda: Shown(Snapshot(0, (), (ANNA,), (), (), ())))
+    metrics.watch_engine(lambda: Shown(Snapshot(0, (), (), (ANNA,), (), ())))
     metrics.sink([CALL, OFFER, Anomaly("+4930123456", "…", 0)])
     text = metrics.exposition()[0].decode()
     told = [secret for secret in (CALL.number, CALL.name, CALL.call_id, "11-22", "anna", "o1") if f'"{secret}"' in text]

@@ -78,7 +78,7 @@ from fsacd.core.show.look import Look
 from fsacd.core.show.parts import InParts, whole
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
-from fsacd.core.views import Explanation, Snapshot, Step, Substituted
+from fsacd.core.views import Explanation, Snapshot, Step, Substituted, Underway
 
 _NOTHING = Step()
 
@@ -124,6 +124,10 @@ class Engine:
     def look(self, now_ms: int) -> Look:
         """One thing at a time, as it is when it is looked at."""
         return Look(self._world, now_ms)
+
+    def underway(self, now_ms: int) -> Underway:
+        """All calls and offers, as frozen views: costs a look at every call."""
+        return snapshot.underway(self._world, now_ms)
 
     def snapshot(self, now_ms: int) -> Snapshot:
         """Everything, as frozen views: costs a look at everything."""

@@ -220,12 +220,18 @@ class Counts:
 
 
 @fact
-class Snapshot:
-    """Everything the engine knows at one moment, in milliseconds of its own clock."""
+class Underway:
+    """What is under way at one moment, in milliseconds of the engine's clock: calls by queue and position, offers."""
 
     now_ms: int
     calls: tuple[CallView, ...]
+    offers: tuple[OfferView, ...]
+
+
+@fact
+class Snapshot(Underway):
+    """Everything the engine knows at one moment."""
+
     agents: tuple[AgentView, ...]
     queues: tuple[QueueView, ...]
-    offers: tuple[OfferView, ...]
     switches: tuple[tuple[str, bool], ...]

@@ -13,7 +13,7 @@ import gevent
 
 from fsacd.core.commands import CancelOffer, CancelReason, Command
 from fsacd.core.events import Event, SwitchLost
-from fsacd.core.views import OfferView, Snapshot
+from fsacd.core.views import OfferView, Underway
 
 # How long a stopping daemon waits until the phones that it rings are told that the ring is over.
 _WITHDRAW_S: Final = 1.0
@@ -27,7 +27,7 @@ class Deciding(Protocol):
         """Take a fact."""
         ...
 
-    def snapshot(self) -> Snapshot:
+    def underway(self) -> Underway:
         """Everything the engine knows now."""
         ...
 
@@ -53,7 +53,7 @@ def _wait(runtime: Deciding, limit_s: float, look: Callable[[list[OfferView]], N
     """Wait until no phone rings any more and nobody is being connected, at most this long."""
     until = time.monotonic() + limit_s
     while time.monotonic() < until:
-        live = [offer for offer in runtime.snapshot().offers if offer.state != "talking"]
+        live = [offer for offer in runtime.underway().offers if offer.state != "talking"]
         if not live:
             return
         look(live)

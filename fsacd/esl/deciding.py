@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from fsacd.core.events import Event
-from fsacd.core.views import Snapshot
+from fsacd.core.views import Underway
 
 
 class Deciding(Protocol):
@@ -14,7 +14,7 @@ class Deciding(Protocol):
     def post(self, event: Event) -> None:
         """Take a fact."""
 
-    def snapshot(self) -> Snapshot:
+    def underway(self) -> Underway:
         """Everything the engine knows, or knew a moment ago."""
 
     def is_offer(self, leg: str) -> bool:

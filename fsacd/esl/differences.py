@@ -16,7 +16,7 @@ from fsacd.core.events import (
     Event,
     TalkFound,
 )
-from fsacd.core.views import Snapshot
+from fsacd.core.views import Underway
 from fsacd.esl import encoder
 from fsacd.esl.codec import Kind, Message, read_leg, read_rows
 from fsacd.esl.wire import Outcome, Reply, Wire, is_offer
@@ -110,9 +110,9 @@ def talk_of(leg: str, channel: Message, talk: Talk | None, ask: Ask) -> TalkFoun
     return talk(channel, agents)
 
 
-def known_legs(snapshot: Snapshot, switch: str) -> set[str]:
+def known_legs(underway: Underway, switch: str) -> set[str]:
     """The callers' legs that the engine knows on this switch."""
-    return {call.leg.uuid for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
+    return {call.leg.uuid for call in underway.calls if call.leg is not None and call.leg.switch == switch}
 
 
 def into_music(leg: str) -> Wire:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from fsacd.core.events import CallerReplaced, Leg
-from fsacd.core.views import Snapshot
+from fsacd.core.views import Underway
 from fsacd.esl import encoder
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.differences import CONTEXT, PARTNER, Ask, Difference, Finding, Row, dump
@@ -37,14 +37,14 @@ def _seems_to_wait(leg: str, row: Row) -> bool:
     return waits and row.get("direction") == _INBOUND and not is_offer(leg)
 
 
-def findings(snapshot: Snapshot, switch: str, legs: Iterable[str], ask: Ask) -> Iterator[Finding]:
+def findings(underway: Underway, switch: str, legs: Iterable[str], ask: Ask) -> Iterator[Finding]:
     """The repair for each of these legs that has replaced a waiting caller's.
 
     The engine is told by which leg its call goes on. If the engine does not know the old leg, the new one is sent where
     the old one came in, and waits anew: nobody knows any more since when the old one had waited. Blocks for as long as
     `ask` does, one question for each leg.
     """
-    calls = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
+    calls = {call.leg.uuid: call for call in underway.calls if call.leg is not None and call.leg.switch == switch}
     for leg in legs:
         channel = Message(Kind.EVENT, dump(leg, ask))
         if not _does_the_same(leg, channel):

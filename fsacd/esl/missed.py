@@ -21,7 +21,7 @@ from fsacd.core.events import (
 )
 from fsacd.core.offer import MAKING_MS
 from fsacd.core.records import ENDED_UNSEEN, Elsewhere
-from fsacd.core.views import CallView, OfferView, Snapshot
+from fsacd.core.views import CallView, OfferView, Underway
 from fsacd.esl import encoder
 from fsacd.esl.announced import LONGEST_TEXT, is_recovered
 from fsacd.esl.codec import Kind, Message
@@ -60,7 +60,7 @@ _PARK = "CS_PARK"
 
 
 def findings(
-    snapshot: Snapshot,
+    underway: Underway,
     switch: str,
     rows: Mapping[str, Row],
     ask: Ask,
@@ -77,8 +77,8 @@ def findings(
     a caller who is back in the music, `talk` the two legs of a talk that another daemon connected. `silent` legs have
     said nothing for so long that what they are doing now is no passing moment.
     """
-    calls = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.leg.switch == switch}
-    offers = {offer.offer_id: offer for offer in snapshot.offers if offer.switch == switch}
+    calls = {call.leg.uuid: call for call in underway.calls if call.leg is not None and call.leg.switch == switch}
+    offers = {offer.offer_id: offer for offer in underway.offers if offer.switch == switch}
     if away.restarted:
         rows = {}  # for a while the list still shows the legs of before the crash: only each leg's own answer counts
     connecting = {leg for offer in offers.values() if offer.state == "connecting" for leg in offer.live_legs}
@@ -98,7 +98,7 @@ def findings(
                 yield from moved or (_stuck(call, leg, channel) if silent else ())
     for offer_id, offer in offers.items():
         legs = offer.live_legs
-        made = away.restarted or not may_be_in_the_making(offer, snapshot.now_ms)
+        made = away.restarted or not may_be_in_the_making(offer, underway.now_ms)
         if made and not any(leg in rows for leg in legs) and all(has_ended(leg, ask) for leg in legs):
             left = _left_by_crash(offer, calls.values(), ask) if away.restarted else None
             yield Finding(Difference.OFFER_WITHOUT_LEG, offer_id, _end_of_offer(offer, away), then=left)
@@ -107,21 +107,21 @@ def findings(
                 yield from _answered(offer, leg, ask)
 
 
-def unheard(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask) -> Iterator[Finding]:
+def unheard(underway: Underway, switch: str, rows: Mapping[str, Row], ask: Ask) -> Iterator[Finding]:
     """Orders to ring that may be lost: the link broke before anything was heard of them, and they have no leg.
 
     Their callers would wait for phones that perhaps never ring, while later callers are served. Blocks as `missed`
     does.
     """
-    for offer in snapshot.offers:
-        if offer.switch != switch or offer.state != "ringing" or not may_be_in_the_making(offer, snapshot.now_ms):
+    for offer in underway.offers:
+        if offer.switch != switch or offer.state != "ringing" or not may_be_in_the_making(offer, underway.now_ms):
             continue
         if not any(leg in rows for leg in offer.live_legs) and all(has_ended(leg, ask) for leg in offer.live_legs):
             yield Finding(Difference.OFFER_UNHEARD, offer.offer_id, OfferUnheard(offer.offer_id))
 
 
 def mistaken(
-    snapshot: Snapshot, switch: str, rows: Mapping[str, Row], ask: Ask, talk: Talk | None
+    underway: Underway, switch: str, rows: Mapping[str, Row], ask: Ask, talk: Talk | None
 ) -> Iterator[Finding]:
     """Offers to one agent under whose leg's name another agent's leg exists: the offer's own leg does not.
 
@@ -129,7 +129,7 @@ def mistaken(
     the same call may go to another agent. The names of 0.1.0 differ from today's in the last digit alone, like the
     names of one offer's legs. If the leg were taken for the offer's, another agent's talk would be ended.
     """
-    for offer in snapshot.offers:
+    for offer in underway.offers:
         if offer.switch != switch or offer.offer_id in rows:
             continue
         for leg in offer.live_legs:
@@ -144,24 +144,24 @@ def mistaken(
                 yield Finding(Difference.OFFER_WITHOUT_LEG, offer.offer_id, never)
 
 
-def asked_for(snapshot: Snapshot, switch: str, rows: Mapping[str, Row], away: Absence = HERE) -> list[Wire]:
+def asked_for(underway: Underway, switch: str, rows: Mapping[str, Row], away: Absence = HERE) -> list[Wire]:
     """The questions about known legs that `missed` is going to ask."""
-    exist = recoverable(snapshot, switch) if away.restarted else []
+    exist = recoverable(underway, switch) if away.restarted else []
     rows = {} if away.restarted else rows
     legs = [
         call.leg.uuid
-        for call in snapshot.calls
+        for call in underway.calls
         if call.leg is not None and call.leg.switch == switch and _is_in_doubt(call, rows.get(call.leg.uuid))
     ]
-    ringing = [offer for offer in snapshot.offers if offer.switch == switch and offer.state == "ringing"]
+    ringing = [offer for offer in underway.offers if offer.switch == switch and offer.state == "ringing"]
     legs += [leg for offer in ringing for leg in _perhaps_answered(offer, rows)]
     return exist + [encoder.uuid_dump(leg) for leg in legs]
 
 
-def recoverable(snapshot: Snapshot, switch: str) -> list[Wire]:
+def recoverable(underway: Underway, switch: str) -> list[Wire]:
     """The question for each leg that a crash of the switch need not end: those that are answered."""
-    legs = [*known_legs(snapshot, switch)]
-    talking = (offer for offer in snapshot.offers if offer.switch == switch and offer.state == "talking")
+    legs = [*known_legs(underway, switch)]
+    talking = (offer for offer in underway.offers if offer.switch == switch and offer.state == "talking")
     legs += [leg for offer in talking for leg in offer.live_legs]
     return [encoder.uuid_exists(leg) for leg in legs]
 
@@ -315,9 +315,9 @@ def _stuck(call: CallView, leg: str, channel: Message) -> Iterator[Finding]:
         yield Finding(Difference.CALLER_IN_LIMBO, leg, remedy=into_music(leg))
 
 
-def in_limbo(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> Iterator[Finding]:
+def in_limbo(underway: Underway, switch: str, rows: Mapping[str, Row]) -> Iterator[Finding]:
     """Waiting callers whose leg is stuck between two things: they hear nothing, and are put into the music again."""
-    for call in snapshot.calls:
+    for call in underway.calls:
         if call.leg is None or call.leg.switch != switch or call.state not in _UNBRIDGED:
             continue
         row = rows.get(call.leg.uuid, {})
@@ -325,13 +325,13 @@ def in_limbo(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> Iterat
             yield Finding(Difference.CALLER_IN_LIMBO, call.leg.uuid, remedy=into_music(call.leg.uuid))
 
 
-def unchanged(found: Iterable[Finding], before: Snapshot, now: Snapshot, switch: str) -> list[Finding]:
+def unchanged(found: Iterable[Finding], before: Underway, now: Underway, switch: str) -> list[Finding]:
     """The findings about legs of which the engine learned nothing while the switch was asked: else it knows better."""
     then, since = _states(before, switch), _states(now, switch)
     return [finding for finding in found if then.get(finding.leg) == since.get(finding.leg)]
 
 
-def _states(snapshot: Snapshot, switch: str) -> dict[str, tuple[str, int]]:
-    calls = (call for call in snapshot.calls if call.leg is not None and call.leg.switch == switch)
+def _states(underway: Underway, switch: str) -> dict[str, tuple[str, int]]:
+    calls = (call for call in underway.calls if call.leg is not None and call.leg.switch == switch)
     known = {call.leg.uuid: (call.state, call.offers) for call in calls if call.leg is not None}
-    return known | {offer.offer_id: (offer.state, 0) for offer in snapshot.offers if offer.switch == switch}
+    return known | {offer.offer_id: (offer.state, 0) for offer in underway.offers if offer.switch == switch}

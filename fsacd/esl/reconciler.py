@@ -13,7 +13,7 @@ import gevent
 import structlog
 
 from fsacd.core.events import CallReturned, TalkFound
-from fsacd.core.views import CallView, Snapshot
+from fsacd.core.views import CallView, Underway
 from fsacd.esl import differences, heirs, missed, strangers, translate
 from fsacd.esl.codec import Message
 from fsacd.esl.deciding import Deciding
@@ -88,14 +88,14 @@ class Reconciler:
         rows = differences.channels(look)
         if rows is None:
             return  # no answer: the link is probably dead; if not, the comparing finds everything a little later
-        for finding in missed.mistaken(self._runtime.snapshot(), self.name, rows, look, self._talk):
+        for finding in missed.mistaken(self._runtime.underway(), self.name, rows, look, self._talk):
             self._repair(finding)
-        snapshot = self._runtime.snapshot()
-        look.ahead(missed.asked_for(snapshot, self.name, rows, away))
-        found = self._heirs(look, rows, snapshot)
-        found += missed.findings(snapshot, self.name, rows, look, self._returned, away, self._talk)
+        underway = self._runtime.underway()
+        look.ahead(missed.asked_for(underway, self.name, rows, away))
+        found = self._heirs(look, rows, underway)
+        found += missed.findings(underway, self.name, rows, look, self._returned, away, self._talk)
         if not away.restarted:
-            found += missed.unheard(snapshot, self.name, rows, look)
+            found += missed.unheard(underway, self.name, rows, look)
         found += self._strangers(look, rows, adopt=True)
         for finding in found:
             self._repair(finding)
@@ -116,9 +116,9 @@ class Reconciler:
         rows = differences.channels(look)
         if rows is None:
             return
-        snapshot = self._runtime.snapshot()
-        look.ahead(missed.asked_for(snapshot, self.name, rows, away))
-        for finding in missed.findings(snapshot, self.name, rows, look, self._returned, away, self._talk):
+        underway = self._runtime.underway()
+        look.ahead(missed.asked_for(underway, self.name, rows, away))
+        for finding in missed.findings(underway, self.name, rows, look, self._returned, away, self._talk):
             if finding.kind in _OVER and finding.fact is not None:
                 self._runtime.post(finding.fact)
 
@@ -139,7 +139,7 @@ class Reconciler:
 
     def who_wait(self) -> list[str]:
         """The legs of the callers who wait on this switch, as far as the engine knows."""
-        calls = self._runtime.snapshot().calls
+        calls = self._runtime.underway().calls
         return [call.leg.uuid for call in calls if call.leg is not None and _waits(call, self.name)]
 
     def ask_for(self, legs: Collection[str]) -> list[str]:
@@ -148,11 +148,11 @@ class Reconciler:
         Returns the legs whose callers still wait, as far as is known.
         """
         look = Round(self._pipeline, _ANSWER_S)
-        snapshot = self._runtime.snapshot()
-        waiting = [call for call in snapshot.calls if _is_expected(call, self.name, legs)]
-        asked = replace(snapshot, calls=tuple(waiting), offers=())
+        underway = self._runtime.underway()
+        waiting = [call for call in underway.calls if _is_expected(call, self.name, legs)]
+        asked = replace(underway, calls=tuple(waiting), offers=())
         found = list(missed.findings(asked, self.name, {}, look, self._returned, talk=self._talk, silent=True))
-        for finding in missed.unchanged(found, snapshot, self._runtime.snapshot(), self.name):
+        for finding in missed.unchanged(found, underway, self._runtime.underway(), self.name):
             self._settle(finding)
         elsewhere = {finding.leg for finding in found if finding.fact is not None}
         return [call.leg.uuid for call in waiting if call.leg is not None and call.leg.uuid not in elsewhere]
@@ -165,20 +165,20 @@ class Reconciler:
             return None
         for _ in range(self._sweep_outside(look, rows, adopt=False)):
             self.on_repair(str(Difference.OUTSIDE_CALL))
-        snapshot = self._runtime.snapshot()
+        underway = self._runtime.underway()
         # Before all others: a call whose leg has gone goes on with the leg that took it over.
-        found = self._heirs(look, rows, snapshot)
-        found += missed.findings(snapshot, self.name, rows, look, self._returned, talk=self._talk)
-        found += missed.in_limbo(snapshot, self.name, rows)
+        found = self._heirs(look, rows, underway)
+        found += missed.findings(underway, self.name, rows, look, self._returned, talk=self._talk)
+        found += missed.in_limbo(underway, self.name, rows)
         found += self._strangers(look, rows, adopt=False)
-        found = missed.unchanged(found, snapshot, self._runtime.snapshot(), self.name)
+        found = missed.unchanged(found, underway, self._runtime.underway(), self.name)
         return found if found or not look.is_over else None
 
     def _awaits_legs(self) -> bool:
         """Whether the switch may still be making legs of which it has said nothing: it is asked again soon."""
-        snapshot = self._runtime.snapshot()
-        ours = (offer for offer in snapshot.offers if offer.switch == self.name)
-        return any(missed.may_be_in_the_making(offer, snapshot.now_ms) for offer in ours)
+        underway = self._runtime.underway()
+        ours = (offer for offer in underway.offers if offer.switch == self.name)
+        return any(missed.may_be_in_the_making(offer, underway.now_ms) for offer in ours)
 
     def _await_recovery(self) -> None:
         """Wait while the switch recovers the calls of before its crash; calls that are missing after that are lost.
@@ -186,7 +186,7 @@ class Reconciler:
         It brings them back one after the other, twelve milliseconds each under load: as long as one more comes within
         `recovery_wait`, the others may still come.
         """
-        missing = missed.recoverable(self._runtime.snapshot(), self.name)
+        missing = missed.recoverable(self._runtime.underway(), self.name)
         began = heard = time.monotonic()
         while missing and self._is_ours():
             gone = [
@@ -201,13 +201,13 @@ class Reconciler:
                 return
             gevent.sleep(_RECOVERY_LOOK_S)
 
-    def _heirs(self, look: Round, rows: dict[str, differences.Row], snapshot: Snapshot) -> list[Finding]:
+    def _heirs(self, look: Round, rows: dict[str, differences.Row], underway: Underway) -> list[Finding]:
         legs = heirs.suspected(rows)
         look.ahead([wire for leg in legs if (wire := differences.question(leg)) is not None])
-        return list(heirs.findings(snapshot, self.name, legs, look))
+        return list(heirs.findings(underway, self.name, legs, look))
 
     def _strangers(self, look: Round, rows: dict[str, differences.Row], *, adopt: bool) -> list[Finding]:
-        legs = strangers.suspected(self._runtime.snapshot(), self.name, rows)[:_MOST_STRANGERS]
+        legs = strangers.suspected(self._runtime.underway(), self.name, rows)[:_MOST_STRANGERS]
         look.ahead([wire for leg in legs if (wire := differences.question(leg)) is not None])
         now_ms = monotonic_ms()
         if self._clock().before is None and (newest := strangers.newest_recovered(legs, look)) is not None:
@@ -224,7 +224,7 @@ class Reconciler:
     def _sweep_outside(self, look: Round, rows: dict[str, differences.Row], *, adopt: bool) -> int:
         if self._outside is None:
             return 0
-        offers = [leg for offer in self._runtime.snapshot().offers for leg in offer.live_legs]
+        offers = [leg for offer in self._runtime.underway().offers for leg in offer.live_legs]
         return self._outside.sweep(look, offers, adopt=adopt, rows=rows)
 
     def _settle(self, finding: Finding) -> None:

@@ -281,7 +281,7 @@ class Service:
             return Absence(self._restarted, lease_ended=self._uptime(monotonic_ms()) >= int(text[:18]) * 1_000)
         # The switch has no lease, yet the engine knows calls on it: it was started anew while nobody looked.
         forgotten = lease.outcome in (Outcome.OK, Outcome.ERR)
-        knows = any(call.leg is not None and call.leg.switch == self.name for call in self._runtime.snapshot().calls)
+        knows = any(call.leg is not None and call.leg.switch == self.name for call in self._runtime.underway().calls)
         return Absence(self._restarted or (forgotten and knows), lease_ended=forgotten)
 
     def _into_service(self) -> None:

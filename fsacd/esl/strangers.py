@@ -11,7 +11,7 @@ from fsacd.core.events import (
     Event,
 )
 from fsacd.core.offer import is_leg_of
-from fsacd.core.views import Snapshot
+from fsacd.core.views import Underway
 from fsacd.esl import encoder
 from fsacd.esl.announced import is_recovered
 from fsacd.esl.codec import Kind, Message
@@ -37,10 +37,10 @@ from fsacd.esl.wire import is_offer
 _LONGEST_NUMBER = 19
 
 
-def suspected(snapshot: Snapshot, switch: str, rows: Mapping[str, Row]) -> list[str]:
+def suspected(underway: Underway, switch: str, rows: Mapping[str, Row]) -> list[str]:
     """Legs that may be ours and that the engine does not know: in the context of the waiting, or with an offer's id."""
-    known = known_legs(snapshot, switch)
-    known |= {leg for offer in snapshot.offers if offer.switch == switch for leg in offer.live_legs}
+    known = known_legs(underway, switch)
+    known |= {leg for offer in underway.offers if offer.switch == switch for leg in offer.live_legs}
     found = [leg for leg, row in rows.items() if leg not in known and (row.get("context") == CONTEXT or is_offer(leg))]
     # The legs that came first are found first when there are too many.
     return sorted(found, key=lambda leg: str(rows[leg].get("created_epoch", "")))

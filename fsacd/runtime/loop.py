@@ -26,7 +26,7 @@ from fsacd.core.events import CallQueued, CallReturned, Event, TalkFound
 from fsacd.core.records import Record, StrategyFailed
 from fsacd.core.show.look import Look
 from fsacd.core.show.parts import InParts
-from fsacd.core.views import Explanation, Snapshot, Step
+from fsacd.core.views import Explanation, Snapshot, Step, Underway
 from fsacd.errors import Refused, Unavailable
 from fsacd.process.monotonic import monotonic_ms
 from fsacd.runtime import watched
@@ -40,8 +40,8 @@ Sink = Callable[[Sequence[Record]], None]
 # The garbage collector's thresholds: new objects before it looks at the first generation, and looks at one generation
 # before it looks at the next. A look takes about 1 µs for each object, and holds calls up.
 _GC_THRESHOLDS = (700, 2, 6_000)
-# A snapshot looks at everything: many readers within this time share one.
-_SNAPSHOT_MS = 50
+# What is under way is a look at every call: the links that ask within this time share one.
+_UNDERWAY_MS = 50
 _FAILED = "the engine has failed; fsacd is being restarted"
 # How often the timer looks at the clock. If it does so later by _STOOD_STILL_MS, the process was stopped or starved:
 # then the links have _LISTEN_S to read what has happened before a deadline is acted on.
@@ -106,7 +106,7 @@ class Runtime:
         self._sleeping_until: int | None = None
         self._timer: gevent.Greenlet | None = None
         self._before_deadlines: Callable[[], None] = lambda: None
-        self._snapshot: Snapshot | None = None
+        self._underway: Underway | None = None
         self._busy = False
         self._on_busy: Callable[[bool], None] | None = None
         self._stopped = False
@@ -183,11 +183,15 @@ class Runtime:
         return self._engine.look(self._now())
 
     def snapshot(self) -> Snapshot:
-        """Everything the engine knows, at most 50 ms old: costs a look at everything."""
+        """Everything the engine knows: costs a look at everything."""
+        return self._engine.snapshot(self._now())
+
+    def underway(self) -> Underway:
+        """All calls and offers, at most 50 ms old."""
         now_ms = self._now()
-        if self._snapshot is None or now_ms - self._snapshot.now_ms > _SNAPSHOT_MS:
-            self._snapshot = self._engine.snapshot(now_ms)
-        return self._snapshot
+        if self._underway is None or now_ms - self._underway.now_ms > _UNDERWAY_MS:
+            self._underway = self._engine.underway(now_ms)
+        return self._underway
 
     def is_offer(self, leg: str) -> bool:
         """Whether the engine knows an offer with this leg now."""
@@ -253,7 +257,7 @@ class Runtime:
             if journal is not None:
                 journal.put_engine_failure(now_ms)
             raise
-        self._snapshot = None
+        self._underway = None
         if journal is not None and step.records:
             failures = [record for record in step.records if type(record) is StrategyFailed]
             if failures:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from fsacd.core.events import Leg
-from fsacd.core.views import CallView, OfferView, Snapshot
+from fsacd.core.views import CallView, OfferView, Underway
 from fsacd.esl.wire import Outcome, Reply, Wire
 
 CALL = "11111111-2222-4333-8444-555555555555"
@@ -40,8 +40,8 @@ class Switch:
         return Reply(Outcome.ERR, "-ERR No such channel!")
 
 
-def view(call: str, offer: str | None) -> Snapshot:
+def view(call: str, offer: str | None) -> Underway:
     """What the engine knows: one call in this state, and its offer, if there is one, in that."""
     who = CallView(CALL, "sales", call, 1, 0, 0, 0, 0, "", "", "", (), (), 0, Leg("fs1", LEG))
     offers = () if offer is None else (OfferView(OFFER, CALL, "1001", "fs1", offer, 0),)
-    return Snapshot(0, (who,), (), (), offers, ())
+    return Underway(0, (who,), offers)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fsacd.core.events import CallerReplaced, Leg
-from fsacd.core.views import CallView, Snapshot
+from fsacd.core.views import CallView, Underway
 from fsacd.esl import heirs
 from fsacd.esl.differences import Difference, Finding
 from tests.esl.legs_rig import CALL, LEG, OFFER, OTHER, Legs, Switch
@@ -26,13 +26,13 @@ HEIR = {
 }
 
 
-def snapshot(state: str) -> Snapshot:
+def underway(state: str) -> Underway:
     """One call, whose leg was LEG."""
     call = CallView(CALL, "sales", state, 1, 0, 0, 0, 0, "", "", "", (), (), 0, Leg("fs1", LEG))
-    return Snapshot(0, (call,), (), (), (), ())
+    return Underway(0, (call,), ())
 
 
-def found(legs: Legs, known: Snapshot) -> list[Finding]:
+def found(legs: Legs, known: Underway) -> list[Finding]:
     return list(heirs.findings(known, "fs1", legs, Switch(legs).ask))
 
 
@@ -53,14 +53,14 @@ def test_which_legs_are_asked_for() -> None:
 @pytest.mark.parametrize("state", ["waiting", "offered", "connecting"])
 def test_the_call_of_who_was_replaced_goes_on(state: str) -> None:
     """The engine is told whose leg it is now."""
-    (finding,) = found({OTHER: HEIR}, snapshot(state))
+    (finding,) = found({OTHER: HEIR}, underway(state))
     assert (finding.kind, finding.leg, finding.remedy) == (Difference.HEIR_UNHEARD, LEG, None)
     assert finding.fact == CallerReplaced(Leg("fs1", LEG), Leg("fs1", OTHER))
 
 
 def test_who_took_over_an_unknown_leg_comes_in_anew() -> None:
     """By the number that had led that one into the queue, in the context of their own call; else by their own."""
-    nobody = replace(snapshot("waiting"), calls=())
+    nobody = replace(underway("waiting"), calls=())
     for channel, command in (
         (HEIR, f"api uuid_transfer {OTHER} queue-support XML public"),
         (HEIR | {"Other-Leg-RDNIS": "fsacd_enter"}, f"api uuid_transfer {OTHER} 4930123 XML public"),
@@ -78,7 +78,7 @@ def test_who_took_over_an_unknown_leg_comes_in_anew() -> None:
 
 def test_a_leg_on_another_switch_is_another_one() -> None:
     """The same name says nothing there."""
-    known = snapshot("waiting")
+    known = underway("waiting")
     elsewhere = tuple(replace(call, leg=Leg("fs2", LEG)) for call in known.calls)
     (finding,) = found({OTHER: HEIR}, replace(known, calls=elsewhere))
     assert finding.fact is None
@@ -97,9 +97,9 @@ def test_a_leg_on_another_switch_is_another_one() -> None:
 )
 def test_who_is_left_alone(differs: dict[str, str]) -> None:
     """Whoever has gone on, has gone, talks, or never stood in a queue."""
-    assert found({OTHER: HEIR | differs}, replace(snapshot("waiting"), calls=())) == []
+    assert found({OTHER: HEIR | differs}, replace(underway("waiting"), calls=())) == []
 
 
 def test_who_goes_on_in_a_talk_is_left_alone() -> None:
     """It is the agent's leg that tells how that goes on."""
-    assert found({OTHER: HEIR}, snapshot("talking")) == []
+    assert found({OTHER: HEIR}, underway("talking")) == []

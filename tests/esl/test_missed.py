@@ -25,7 +25,7 @@ from fsacd.core.events import (
 )
 from fsacd.core.offer import MOST_LEGS, legs_of, offer_id
 from fsacd.core.records import Elsewhere
-from fsacd.core.views import CallView, OfferView, Snapshot
+from fsacd.core.views import CallView, OfferView, Underway
 from fsacd.esl import differences, missed, translate
 from fsacd.esl.codec import Message
 from fsacd.esl.differences import Absence, Difference
@@ -45,10 +45,10 @@ def returned(leg: Message) -> CallReturned:
     return translate.Reader("fs1", lambda _: None).returned(leg, SwitchClock(100_000, 500_000), 500_000)
 
 
-def facts(switch: Switch, snapshot: Snapshot, *, away: Absence = differences.HERE) -> list[Event]:
+def facts(switch: Switch, underway: Underway, *, away: Absence = differences.HERE) -> list[Event]:
     rows = differences.channels(switch.ask)
     assert rows is not None
-    findings = missed.findings(snapshot, "fs1", rows, switch.ask, returned, away)
+    findings = missed.findings(underway, "fs1", rows, switch.ask, returned, away)
     return [finding.fact for finding in findings if finding.fact is not None]
 
 
@@ -195,7 +195,7 @@ def test_a_leg_that_the_switch_has_not_made_yet(state: str) -> None:
     switch = Switch({LEG: WAITS})
 
     def found(offer: OfferView, now_ms: int, away: Absence = differences.HERE) -> list[Event]:
-        return facts(switch, Snapshot(now_ms, (call,), (), (), (offer,), ()), away=away)
+        return facts(switch, Underway(now_ms, (call,), (offer,)), away=away)
 
     assert found(young, 19_999) == []
     assert found(young, 20_000) == [gone]
@@ -273,13 +273,13 @@ def test_of_several_phones_the_one_that_was_answered_is_found(answered: int) -> 
     several = offer_id(1, CALL, 1)
     names = legs_of(several, MOST_LEGS)
     offer = OfferView(several, CALL, "1001", "fs1", "ringing", 0, heard_of=True, legs=names)
-    snapshot = replace(view("offered", None), offers=(offer,))
+    underway = replace(view("offered", None), offers=(offer,))
     switch = Switch({LEG: WAITS, names[answered]: PARKED})
-    assert facts(switch, snapshot) == [OfferAnswered(several, "fs1", names[answered])]
+    assert facts(switch, underway) == [OfferAnswered(several, "fs1", names[answered])]
     assert set(switch.dumped) <= {LEG, names[answered]}
-    assert facts(Switch({LEG: WAITS, names[0]: RINGS, names[1]: RINGS}), snapshot) == []
+    assert facts(Switch({LEG: WAITS, names[0]: RINGS, names[1]: RINGS}), underway) == []
     gone = OfferEnded(several, OfferEnd.HUNG_UP, "ended_unseen")
-    assert facts(Switch({LEG: WAITS}), snapshot) == [gone]
+    assert facts(Switch({LEG: WAITS}), underway) == [gone]
 
 
 def test_legs_of_another_switch_are_not_asked_for() -> None:
@@ -356,14 +356,14 @@ def test_a_leg_that_says_that_it_is_another_agents_is_none_of_the_offer() -> Non
     offer = replace(
         view("waiting", "ringing").offers[0], offer_id=f"{OFFER[:-1]}0", legs=legs_of(f"{OFFER[:-1]}0", MOST_LEGS)
     )
-    snapshot = replace(view("waiting", "ringing"), offers=(offer,))
+    underway = replace(view("waiting", "ringing"), offers=(offer,))
     theirs = PARKED | {"variable_fsacd_agent": "1002", "variable_fsacd_offer": OFFER, "variable_fsacd_call": CALL}
 
     def mistaken(legs: Legs) -> list[tuple[str, Event | None]]:
         switch = Switch(legs)
         rows = differences.channels(switch.ask)
         assert rows is not None
-        found = missed.mistaken(snapshot, "fs1", rows, switch.ask, lambda *_: TALK)
+        found = missed.mistaken(underway, "fs1", rows, switch.ask, lambda *_: TALK)
         return [(finding.leg, finding.fact) for finding in found]
 
     never = OfferEnded(offer.offer_id, OfferEnd.NOT_SENT, "ended_unseen")

@@ -22,7 +22,7 @@ from fsacd.core.events import (
     SwitchTaken,
 )
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
-from fsacd.core.views import Snapshot
+from fsacd.core.views import Underway
 from fsacd.esl import differences, missed, reconciler, service
 from fsacd.esl.differences import Absence, Difference, Finding
 from fsacd.esl.pipeline import Round
@@ -184,10 +184,10 @@ def test_who_has_fallen_silent_is_asked_for_and_what_is_heard_meanwhile_is_newer
     assert [type(fact).__name__ for fact in rig.runtime.facts] == ["CallerGone"], "nothing was heard meanwhile"
 
 
-def _offered(call: str, offers: int, offer: str | None) -> Snapshot:
+def _offered(call: str, offers: int, offer: str | None) -> Underway:
     """One call in this state that was offered so often, and what has become of its ring."""
-    snapshot = view(call, offer)
-    return replace(snapshot, calls=tuple(replace(one, offers=offers) for one in snapshot.calls))
+    underway = view(call, offer)
+    return replace(underway, calls=tuple(replace(one, offers=offers) for one in underway.calls))
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def _offered(call: str, offers: int, offer: str | None) -> Snapshot:
     ids=["nothing", "somebody is rung", "another one is rung", "the ring is ended"],
 )
 def test_what_the_engine_has_learned_of_a_leg_is_newer(
-    then: Snapshot, since: Snapshot, stands: tuple[str, ...]
+    then: Underway, since: Underway, stands: tuple[str, ...]
 ) -> None:
     """Of each leg for itself; a call that was offered once more while the switch was asked has moved, too."""
     found = [Finding(Difference.CALL_WITHOUT_LEG, THEIRS), Finding(Difference.OFFER_WITHOUT_LEG, RUNG)]

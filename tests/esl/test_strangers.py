@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 
 from fsacd.core.events import CallQueued, CallReturned, Event, Leg, TalkFound
-from fsacd.core.views import Snapshot
+from fsacd.core.views import Underway
 from fsacd.esl import strangers, translate
 from fsacd.esl.switch_clock import SwitchClock
 from tests.esl.legs_rig import LEG, OFFER, ORDERED, OTHER, Legs, Switch, view
@@ -99,7 +99,7 @@ def test_who_may_be_one_of_ours() -> None:
         OFFER: {"context": "default", "created_epoch": "3"},
         UNHEARD: {"context": "fsacd", "created_epoch": "1"},
     }
-    assert strangers.suspected(Snapshot(0, (), (), (), (), ()), "fs1", rows) == [UNHEARD, LEG, OFFER]
+    assert strangers.suspected(Underway(0, (), ()), "fs1", rows) == [UNHEARD, LEG, OFFER]
     assert strangers.suspected(view("waiting", "ringing"), "fs1", rows) == [UNHEARD]
 
 

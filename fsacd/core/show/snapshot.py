@@ -15,7 +15,7 @@ from fsacd.core.life.world import World
 from fsacd.core.match.ordering import FALLBACK, Ordering
 from fsacd.core.records import CallOutcome
 from fsacd.core.show.parts import InParts, batches, whole
-from fsacd.core.views import AgentView, CallView, OfferView, QueueView, Snapshot, Substituted
+from fsacd.core.views import AgentView, CallView, OfferView, QueueView, Snapshot, Substituted, Underway
 
 
 def take(world: World, now_ms: int) -> Snapshot:
@@ -25,7 +25,12 @@ def take(world: World, now_ms: int) -> Snapshot:
         agent_view(world, agent) for agent in sorted(world.agents.values(), key=lambda agent: agent.agent_id)
     )
     switches = tuple(sorted(world.switches.items()))
-    return Snapshot(now_ms, calls, agents, whole(queue_views(world, now_ms)), _offers(world), switches)
+    return Snapshot(now_ms, calls, _offers(world), agents, whole(queue_views(world, now_ms)), switches)
+
+
+def underway(world: World, now_ms: int) -> Underway:
+    """Calls and offers: costs a look at every call."""
+    return Underway(now_ms, _calls(world, now_ms), _offers(world))
 
 
 def _calls(world: World, now_ms: int) -> tuple[CallView, ...]:

@@ -14,14 +14,14 @@ monkey.patch_all()
 
 from fsacd.cli import main as cli  # noqa: E402 - gevent's patching comes first
 from fsacd.core.events import CallLost  # noqa: E402
-from fsacd.core.views import Snapshot  # noqa: E402
+from fsacd.core.views import Underway  # noqa: E402
 from fsacd.esl import differences, encoder, missed, strangers  # noqa: E402
 
 _missed = missed.findings
 
 
 def _adopt_nobody(
-    snapshot: Snapshot,
+    underway: Underway,
     switch: str,
     rows: Mapping[str, differences.Row],
     ask: differences.Ask,
@@ -31,12 +31,12 @@ def _adopt_nobody(
     *,
     silent: bool = False,
 ) -> Iterator[differences.Finding]:
-    waiting = {call.leg.uuid: call for call in snapshot.calls if call.leg is not None and call.state == "waiting"}
+    waiting = {call.leg.uuid: call for call in underway.calls if call.leg is not None and call.state == "waiting"}
     for leg in waiting.keys() & rows.keys():
         out = encoder.uuid_transfer(leg, "fsacd_fallback", differences.CONTEXT)
         lost = CallLost(waiting[leg].call_id, "not_adopted")
         yield differences.Finding(differences.Difference.CALL_ELSEWHERE, leg, lost, remedy=out)
-    yield from _missed(snapshot, switch, rows, ask, returned, away, talk, silent=silent)
+    yield from _missed(underway, switch, rows, ask, returned, away, talk, silent=silent)
 
 
 if __name__ == "__main__":
