@@ -225,6 +225,43 @@ class Probe:
 
 
 @dataclass
+class Lookers:
+    """Each token asks for long lists, one after the other; and figures are scraped each second."""
+
+    port: int
+    tokens: list[str]
+    seconds: float
+    found: Counter[str] = field(default_factory=Counter)
+
+    def run(self) -> dict[str, Any]:
+        """Look on for so long."""
+        lists = ("/api/v1/calls?limit=1000", "/api/v1/agents?limit=1000", "/api/v1/queues")
+        asks = [(token, lists, 0.0) for token in self.tokens] + [(self.tokens[0], ("/metrics",), 1.0)]
+        threads = [threading.Thread(target=self._ask, args=ask) for ask in asks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return {"found": dict(self.found), "cpu_s": cpu_s()}
+
+    def _ask(self, token: str, paths: tuple[str, ...], rest_s: float) -> None:
+        ends = time.monotonic() + self.seconds
+        while time.monotonic() < ends:
+            for path in paths:
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_DEADLINE_S)
+                try:
+                    connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+                    response = connection.getresponse()
+                    response.read()
+                    self.found[f"{path} {response.status}"] += 1
+                except (OSError, http.client.HTTPException) as error:
+                    self.found[f"{path} {type(error).__name__}"] += 1
+                finally:
+                    connection.close()
+                time.sleep(rest_s)
+
+
+@dataclass
 class Busy:
     """Computes for `share` of the time, and disturbs nobody in any other way."""
 
@@ -255,7 +292,7 @@ def cpu_s() -> float:
 def main() -> int:
     """Play one part."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=("flood", "loiter", "probe", "busy"))
+    parser.add_argument("part", choices=("flood", "loiter", "probe", "lookers", "busy"))
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rate", type=float, default=2_000.0)
@@ -263,11 +300,13 @@ def main() -> int:
     parser.add_argument("--slow", type=int, default=200)
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--token", default="")
+    parser.add_argument("--looker", action="append", default=[], help="the token of one who looks on; may be repeated")
     given = parser.parse_args()
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "flood": Flood(given.port, given.rate, given.seconds).run,
         "loiter": Loiter(given.port, given.idle, given.slow, given.seconds).run,
         "probe": Probe(given.port, given.token, given.seconds).run,
+        "lookers": Lookers(given.port, given.looker, given.seconds).run,
         "busy": Busy(given.share, given.seconds).run,
     }
     print(json.dumps(parts[given.part]()), flush=True)

@@ -22,12 +22,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Any, Final
+from urllib.request import Request, urlopen
 
 import yaml
 
@@ -116,20 +118,26 @@ class Round:
 
 
 class Site:
-    """Switch, wire and daemon."""
+    """Switch, wire and daemon. `more`: queues, agents, limits and tokens beside those that the calls need."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, more: Mapping[str, Any] = MappingProxyType({})) -> None:
         self.sim = Sim()
         for agent in _AGENTS:
             self.sim.tell(phone={"user": agent, "answers_ms": 20, "talks_ms": 300})
         self.wire = Wire(self.sim.port)
         config = {
             "switches": {"sim": {"port": self.wire.start(), "password": PASSWORD}},
-            "api": {"listen": "127.0.0.1:0", "tokens": [{"name": "prove", "role": "read", "token": TOKEN}]},
-            "limits": {"settle": "100ms"},
+            "api": {
+                "listen": "127.0.0.1:0",
+                "tokens": [{"name": "prove", "role": "read", "token": TOKEN}, *more.get("tokens", [])],
+            },
+            "limits": {"settle": "100ms", **more.get("limits", {})},
             "defaults": {"wrap_up": "0s"},
-            "queues": {"support": {}},
-            "agents": {agent: {"queues": ["support"], "login_at_start": True} for agent in _AGENTS},
+            "queues": {"support": {}, **more.get("queues", {})},
+            "agents": {
+                **{agent: {"queues": ["support"], "login_at_start": True} for agent in _AGENTS},
+                **more.get("agents", {}),
+            },
         }
         file, self.log = directory / "fsacd.yaml", directory / "log"
         file.write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -142,6 +150,13 @@ class Site:
     def _said(self, event: str) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
         return [line for line in lines if line.get("event") == event]
+
+    def waiting(self, queue: str) -> int:
+        """How many callers wait there."""
+        request = Request(f"http://127.0.0.1:{self.port}/api/v1/queues", headers={"Authorization": f"Bearer {TOKEN}"})
+        with urlopen(request, timeout=60) as answer:
+            queues = {one["name"]: one["waiting"] for one in json.load(answer)["queues"]}
+        return int(queues[queue])
 
     def cpu_s(self) -> float:
         """What the daemon has had of the processor so far."""
