@@ -13,7 +13,7 @@ from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.views import AgentView, Snapshot
 from fsacd.journal.settings import JournalState
 from fsacd.metrics.exposition import Metrics
-from tests.http.rig import Shown
+from tests.http.shown import Shown
 
 DEFINITIONS = Path(__file__).parent.parent / "config" / "prometheus" / "README.md"
 RULES = Rules(

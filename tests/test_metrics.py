@@ -22,7 +22,7 @@ from fsacd.core.records import (
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.views import QueueView, Snapshot
 from fsacd.metrics.exposition import Metrics
-from tests.http.rig import Shown
+from tests.http.shown import Shown
 from tests.metrics_rig import ANNA, CALL, OFFER, RULES, counted, ended, fresh, scrape
 
 

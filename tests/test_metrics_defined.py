@@ -9,7 +9,7 @@ import pytest
 from fsacd.core.records import Anomaly, CallJoined, CallOutcome
 from fsacd.core.views import Snapshot
 from fsacd.metrics.exposition import UNKNOWN_QUEUE, Metrics
-from tests.http.rig import Shown
+from tests.http.shown import Shown
 from tests.metrics_rig import ANNA, CALL, DEFINITIONS, OFFER, counted, ended, fresh, watch_all
 
 

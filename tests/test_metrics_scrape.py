@@ -15,7 +15,7 @@ from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.show.look import Look
 from fsacd.core.views import Snapshot
 from fsacd.metrics.exposition import Metrics
-from tests.http.rig import Shown
+from tests.http.shown import Shown
 from tests.metrics_rig import CALL, RULES, ended, fresh, scrape
 
 

@@ -6,8 +6,7 @@ import http.client
 import json
 import socket
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,13 +19,10 @@ from fsacd.caller.own_fields import FieldType
 from fsacd.core.events import Leg
 from fsacd.core.rules import Service
 from fsacd.core.show.look import Look
-from fsacd.core.show.parts import InParts
 from fsacd.core.views import (
     AgentView,
     CallView,
-    Counts,
     Explanation,
-    Listed,
     QueueView,
     RankedAgent,
     Rejected,
@@ -41,6 +37,7 @@ from fsacd.http.api import ApiSettings, CustomerDesk, DaemonStatus, StoredExplan
 from fsacd.http.app import make_app
 from fsacd.http.customer_forms import Terms
 from fsacd.http.server import ApiServer
+from tests.http.shown import Shown
 
 # The engine's clock reads 1,000,000 ms at noon on the first of March 2026.
 NOW_MS = 1_000_000
@@ -157,72 +154,6 @@ def daemon_status(**changes: Any) -> DaemonStatus:
         store=StoreStatus(configured=True, connected=True),
     )
     return replace(whole, **changes)
-
-
-class Shown(Look):
-    """A look at what a test has written down instead of an engine."""
-
-    def __init__(self, shown: Snapshot) -> None:
-        self._shown = shown
-        self._agents = {view.agent_id: view for view in sorted(shown.agents, key=lambda view: view.agent_id)}
-        self._calls = {
-            view.call_id: view for view in sorted(shown.calls, key=lambda view: (view.arrived_ms, view.call_id))
-        }
-        self._queues = {view.name: view for view in sorted(shown.queues, key=lambda view: view.name)}
-
-    @property
-    def now_ms(self) -> int:
-        return self._shown.now_ms
-
-    @property
-    def agent_ids(self) -> Collection[str]:
-        return self._agents
-
-    @property
-    def queue_names(self) -> Collection[str]:
-        return self._queues
-
-    def agent(self, agent_id: str) -> AgentView | None:
-        return self._agents.get(agent_id)
-
-    def call(self, call_id: str) -> CallView | None:
-        return self._calls.get(call_id)
-
-    def calls_beginning(self, prefix: str) -> list[str]:
-        return [call_id for call_id in self._calls if call_id.startswith(prefix)]
-
-    def agents(
-        self, *, queue: str | None = None, state: str | None = None, offset: int = 0, limit: int
-    ) -> InParts[Listed[AgentView]]:
-        found = [
-            view
-            for view in self._agents.values()
-            if state in (None, view.state) and (queue is None or queue in dict(view.queues))
-        ]
-        yield
-        return Listed(iter(found[offset : offset + limit]), len(found))
-
-    def calls(
-        self, *, queue: str | None = None, state: str | None = None, offset: int = 0, limit: int
-    ) -> InParts[Listed[CallView]]:
-        found = [view for view in self._calls.values() if state in (None, view.state) and queue in (None, view.queue)]
-        yield
-        return Listed(iter(found[offset : offset + limit]), len(found))
-
-    def queue(self, name: str) -> InParts[QueueView | None]:
-        yield
-        return self._queues.get(name)
-
-    def counts(self) -> InParts[Counts]:
-        yield
-        calls = Counter(view.state for view in self._calls.values())
-        agents = Counter(view.state for view in self._agents.values())
-        return Counts(tuple(self._queues.values()), calls, agents, self._shown.switches)
-
-    def skills(self) -> InParts[frozenset[str]]:
-        yield
-        levels = [*(view.skills for view in self._agents.values()), *(view.required for view in self._calls.values())]
-        return frozenset(skill for level in levels for skill, _ in level)
 
 
 @dataclass
