@@ -19,13 +19,14 @@ from fsacd.caller.timetable import Timetable, renamed_hours
 from fsacd.config.problems import ConfigErrors
 from fsacd.core.commands import Command
 from fsacd.core.events import RulesChanged
+from fsacd.core.rules import Rules
 from fsacd.core.show.look import Look
 from fsacd.core.views import Explanation
 from fsacd.daemon import plugging, wiring
 from fsacd.daemon.drain import drain
 from fsacd.daemon.guarding import Guard
 from fsacd.daemon.plugging import CurrentPlugins, Reading, read
-from fsacd.daemon.reload import effects_on, has_done, needs_restart, read_beside, would_do
+from fsacd.daemon.reload import Reloads, needs_restart
 from fsacd.daemon.resume import Continuation, rename_callers
 from fsacd.daemon.status import store_status, switch_status
 from fsacd.daemon.systemd import Notifier
@@ -85,7 +86,6 @@ class Daemon:
     """The whole daemon, as the API sees it too (fsacd.http.api.Daemon)."""
 
     def __init__(self, path: Path, reading: Reading) -> None:
-        self._path = path
         self._config = self._started_with = config = reading.config
         self._started_ms = self._configured_ms = _wall_ms()
         self._stopping = Signal()
@@ -143,6 +143,7 @@ class Daemon:
         )
         self.api = ApiServer(app, api, access, lambda path: health.page(self.status(), path))
         self._notifier = Notifier()
+        self._reloads = Reloads(path, self._notifier, self.runtime.snapshot, self._change_to)
         for control in self._controls.values():
             self.add_troubles(control.terms.troubles)
         self._connect_parts()
@@ -240,6 +241,7 @@ class Daemon:
 
     def _stop(self) -> None:
         log.info("fsacd is stopping; talks go on, and callers keep waiting for the next daemon")
+        self._reloads.stop()
         self._notifier.stopping()
         for control in self._controls.values():
             control.retire()
@@ -291,56 +293,26 @@ class Daemon:
         return self.runtime.wall_ms(engine_ms)
 
     def reload(self, principal: Principal, *, dry_run: bool = False, even_so: bool = False) -> str:
-        """Read the file again and swap the rules, or with `dry_run` say what that would do.
+        """Read the file again and swap the rules, or with `dry_run` say what that would do; wait for its end.
 
         Raises Forbidden, or Refused and keeps the old ones: when the file has errors, or would throw callers out of
         their queue without a place to go (`even_so`: they take the dialplan's fallback).
         """
         self._guard.demand(principal, Verb.RELOAD)
-        try:
-            result = self._reload(dry_run=dry_run, even_so=even_so)
-        except Refused as refused:
-            log.warning("reload refused", by=principal.subject, why=str(refused), problems=list(refused.problems))
-            raise
-        log.info("reload", by=principal.subject, result=result)
-        return result
+        return self._reloads.begin(principal.subject, dry_run=dry_run, even_so=even_so).wait()
 
-    def _reload(self, *, dry_run: bool, even_so: bool) -> str:
-        self._notifier.reloading()
-        state = "serving with the configuration as it was"
-        try:
-            # In a real thread: reading ten thousand agents takes seconds, and calls must not wait for that.
-            reading = gevent.get_hub().threadpool.apply(read_beside, (self._path,))
-            if isinstance(reading, ConfigErrors):
-                state = "serving with the old configuration: the new one has errors"
-                problems = tuple(str(problem) for problem in reading.problems)
-                raise Refused("the configuration has errors; the old one stays in force", problems) from reading
-            result = self._change_to(reading, dry_run=dry_run, even_so=even_so)
-            state = state if dry_run else "serving"
-        finally:
-            # Whatever went wrong: systemd waits for this, and would end a daemon that never says it.
-            self._notifier.ready(state)
-        return result
-
-    def _change_to(self, reading: Reading, *, dry_run: bool, even_so: bool) -> str:
+    def _change_to(self, reading: Reading, rules: Rules) -> list[str]:
+        """Put this configuration in force; gives the parts that need a restart. Nothing here yields."""
         config = reading.config
-        rules = config.rules()
-        # From here to the change nothing yields, so the effects are told for exactly the callers and agents of now.
-        told = effects_on(self.runtime.snapshot(), rules)
-        if dry_run:
-            return would_do(told)
-        if told.throws_out and not even_so:
-            raise Refused("callers would lose their place; the old configuration stays in force", told.throws_out)
         self._plugins.catalogue = reading.catalogue
         self.metrics.set_rules(rules)
         self.runtime.ask(RulesChanged(rules))
         self._timetable.replace(config.opening_hours(), rules.renamed())
         self._guard.configure(config)
-        at_next_start = needs_restart(self._started_with, config)
         self._config, self._configured_ms = config, _wall_ms()
         self._recognise_configured()
         settle_memory()
-        return has_done(told, at_next_start)
+        return needs_restart(self._started_with, config)
 
     def _recognise_configured(self) -> None:
         self._recognition.believes_unmarked = self._config.believe_numbers == "always"
@@ -366,13 +338,8 @@ class Daemon:
         return f"comparing with {', '.join(asked)}; what has to be repaired is counted and logged"
 
     def reload_on_signal(self) -> None:
-        """SIGHUP."""
-        try:
-            self.reload(BY_SIGNAL)
-        except Refused:
-            pass  # the failure is in the log
-        except FsacdError as error:
-            log.warning("reload failed", why=str(error))
+        """SIGHUP. What comes of it is in the log."""
+        self._reloads.begin(BY_SIGNAL.subject)
 
     def status(self) -> DaemonStatus:
         """The daemon, its links and its database."""

@@ -1,9 +1,21 @@
-"""The parts of a reload: reading the file beside the calls, its effects on them, and what needs a restart."""
+"""Reloads, one after the other: the file is read beside the calls, judged, put in force, and what came of it is kept.
+
+A reload that begins later reads the file later, so the newest file is in force when all have ended. Whoever asks for
+what waits already joins it: any number of signals during a reload are one more reload.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final, Literal
+
+import gevent
+import structlog
+from gevent.event import Event as Signal
 
 from fsacd.config.effects import Effects, effects
 from fsacd.config.model import Config
@@ -11,8 +23,176 @@ from fsacd.config.problems import ConfigErrors
 from fsacd.core.rules import Rules
 from fsacd.core.views import Snapshot
 from fsacd.daemon.plugging import Reading, read
+from fsacd.daemon.systemd import Notifier
+from fsacd.errors import FsacdError, Refused, Unavailable
+from fsacd.http.api import ReloadStatus
+from fsacd.runtime import watched
+
+log = structlog.get_logger(__name__)
 
 _AT_START = ("switches", "api", "store", "journal", "log", "lease_ms", "instance", "number_plan")
+# How many reloads may wait, and of how many it is remembered what came of them.
+_MOST_WAITING: Final = 8
+_REMEMBERED: Final = 50
+# A file system that has gone away may never answer; the next reload must have its turn all the same.
+_LONGEST_S: Final = 120.0
+_STOPPING: Final = "fsacd is stopping"
+
+# Puts a configuration and its rules in force; nothing in it yields. Gives the parts that need a restart.
+Change = Callable[[Reading, Rules], Sequence[str]]
+
+
+@dataclass(slots=True)
+class Reload:
+    """One reload: what was asked for, how far it is, and what it raised, for those who wait."""
+
+    status: ReloadStatus
+    even_so: bool
+    _over: Signal = field(default_factory=Signal)
+    _error: BaseException | None = None
+
+    def is_as(self, by: str, *, dry_run: bool, even_so: bool) -> bool:
+        """Whether this was asked for by the same one in the same way."""
+        return (self.status.by, self.status.dry_run, self.even_so) == (by, dry_run, even_so)
+
+    def begin(self) -> None:
+        """Its turn has come."""
+        self.status = replace(self.status, result="running", began_ms=_wall_ms())
+
+    def end(
+        self,
+        result: Literal["in_force", "tried", "refused", "failed"],
+        message: str,
+        error: BaseException | None = None,
+    ) -> None:
+        """It is over; those who wait go on."""
+        problems = error.problems if isinstance(error, Refused) else ()
+        self.status = replace(self.status, result=result, message=message, problems=problems, ended_ms=_wall_ms())
+        self._error = error
+        self._over.set()
+
+    def wait(self, within_s: float | None = None) -> str:
+        """Wait for its end. Returns what it did, or raises what it raised; "" if it has not ended within this time."""
+        self._over.wait(within_s)
+        if self._error is not None:
+            raise self._error
+        return self.status.message
+
+
+class Reloads:
+    """Runs the reloads of one daemon. `view` is the present moment; `change` puts a configuration in force."""
+
+    def __init__(self, path: Path, notifier: Notifier, view: Callable[[], Snapshot], change: Change) -> None:
+        self._path = path
+        self._notifier = notifier
+        self._view = view
+        self._change = change
+        self._waiting: deque[Reload] = deque()
+        self._kept: deque[Reload] = deque(maxlen=_REMEMBERED)
+        self._number = 0
+        self._running: Reload | None = None
+        self._last: Reload | None = None
+        self._worker: gevent.Greenlet | None = None
+        self._stopped = False
+
+    def begin(self, by: str, *, dry_run: bool = False, even_so: bool = False) -> Reload:
+        """Let a reload have its turn, or join the same one that waits for its turn. Returns at once.
+
+        Raises Unavailable when the daemon stops, or when too many wait.
+        """
+        if self._stopped:
+            raise Unavailable(_STOPPING)
+        for waiting in self._waiting:
+            if waiting.is_as(by, dry_run=dry_run, even_so=even_so):
+                return waiting
+        if len(self._waiting) >= _MOST_WAITING:
+            raise Unavailable(f"{_MOST_WAITING} reloads wait for their turn already")
+        self._number += 1
+        asked = Reload(ReloadStatus(self._number, by, _wall_ms(), dry_run=dry_run), even_so)
+        self._waiting.append(asked)
+        self._kept.append(asked)
+        if self._worker is None:
+            self._worker = watched.brief("reload", self._work)
+        return asked
+
+    def find(self, number: int) -> ReloadStatus | None:
+        """The reload of this number, if it is remembered."""
+        return next((kept.status for kept in self._kept if kept.status.number == number), None)
+
+    def last(self) -> ReloadStatus | None:
+        """The last reload that has begun, dry runs left out; None: there was none since the start."""
+        return None if self._last is None else self._last.status
+
+    def stop(self) -> None:
+        """End what runs and what waits; what has not changed anything yet will not."""
+        self._stopped = True
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
+        while self._waiting:
+            self._waiting.popleft().end("failed", _STOPPING, Unavailable(_STOPPING))
+
+    # --- the worker ---
+
+    def _work(self) -> None:
+        try:
+            while self._waiting:
+                self._run(self._waiting.popleft())
+        finally:
+            self._worker = None
+
+    def _run(self, asked: Reload) -> None:
+        """Let this reload happen; whatever goes wrong, those who wait are told, and systemd is told READY."""
+        asked.begin()
+        # A fault of ours may leave some parts changed and others not: only a refusal knows that nothing has changed.
+        state = "serving; a reload has failed, and the log says why"
+        dry_run, by = asked.status.dry_run, asked.status.by
+        if not dry_run:
+            self._last = asked
+            self._notifier.reloading()
+        try:
+            result = self._reload(dry_run=dry_run, even_so=asked.even_so)
+        except Refused as refused:
+            state = f"serving with the configuration as it was: {refused}"
+            log.warning("reload refused", by=by, why=str(refused), problems=list(refused.problems))
+            asked.end("refused", str(refused), refused)
+        except FsacdError as error:
+            log.warning("reload failed", by=by, why=str(error))
+            asked.end("failed", str(error), error)
+        except (Exception, gevent.Timeout) as error:  # plugins may raise anything, and the next one must have its turn
+            log.exception("reload failed, by a fault of ours", by=by)
+            asked.end("failed", "the reload has failed by a fault of ours; the log says why", error)
+        else:
+            state = "serving"
+            log.info("reload", by=by, result=result)
+            asked.end("tried" if dry_run else "in_force", result)
+        finally:
+            if asked.status.ended_ms is None:  # the daemon stops
+                asked.end("failed", _STOPPING, Unavailable(_STOPPING))
+            # Systemd waits for this, and would end a daemon that never says it.
+            if not dry_run:
+                self._notifier.ready(state)
+
+    def _reload(self, *, dry_run: bool, even_so: bool) -> str:
+        reading = self._read()
+        if isinstance(reading, ConfigErrors):
+            problems = tuple(str(problem) for problem in reading.problems)
+            raise Refused("the configuration has errors; the old one stays in force", problems) from reading
+        rules = reading.config.rules()
+        # From here to the change nothing yields, so the effects are told for exactly the callers and agents of now.
+        told = effects_on(self._view(), rules)
+        if dry_run:
+            return would_do(told)
+        if told.throws_out and not even_so:
+            raise Refused("callers would lose their place; the old configuration stays in force", told.throws_out)
+        return has_done(told, self._change(reading, rules))
+
+    def _read(self) -> Reading | ConfigErrors:
+        # In a real thread: reading ten thousand agents takes seconds, and calls must not wait for that.
+        with gevent.Timeout(_LONGEST_S, False):
+            reading: Reading | ConfigErrors = gevent.get_hub().threadpool.apply(read_beside, (self._path,))
+            return reading
+        raise Unavailable(f"reading the configuration took longer than {_LONGEST_S:g} s; nothing was changed")
 
 
 def read_beside(path: Path) -> Reading | ConfigErrors:
@@ -51,3 +231,7 @@ def has_done(told: Effects, at_next_start: Sequence[str]) -> str:
     if at_next_start:
         result = f"queues, agents and tokens are in force; changes in {', '.join(at_next_start)} need a restart"
     return "; ".join([result, *told.told, *told.thrown_out])
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000

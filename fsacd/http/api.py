@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from fsacd.caller.customers import Change, Imported, ImportRow, Page, Record, Search
 from fsacd.core.show.look import Look
@@ -60,6 +60,28 @@ class StoreStatus:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "detail", shortened(self.detail))
+
+
+# How far a reload is, or what came of it; `tried` is the end of a dry run.
+ReloadResult = Literal["waiting", "running", "in_force", "tried", "refused", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadStatus:
+    """One reload. Times are Unix time in ms, None until they have come.
+
+    `message` is one sentence, empty until the end; `problems` are those of a file that was refused.
+    """
+
+    number: int
+    by: str
+    asked_ms: int
+    dry_run: bool = False
+    result: ReloadResult = "waiting"
+    message: str = ""
+    problems: tuple[str, ...] = ()
+    began_ms: int | None = None
+    ended_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
