@@ -152,7 +152,7 @@ def test_three_hundred_calls(centre: Centre, workplace: Path, database: str, cha
     """Every caller who stays is served and heard; every call is one row; nothing is left behind; the figures agree."""
     callers = plan_callers(chance)
     run_all(centre, workplace, callers)
-    await_true(lambda: len(rows(database, "calls")) >= CALLS, 10, "every call has its row")
+    await_true(lambda: len(rows(database, "calls")) >= CALLS, 60, "every call has its row")
     calls = rows(database, "calls")
     offers = rows(database, "offers")
     heard = centre.media.stop()
