@@ -105,9 +105,9 @@ class Start(NamedTuple):
 class KeyStrategy(Protocol):
     """A strategy that can say its order as a key, so that the engine keeps the agents sorted by it. Prefer it.
 
-    `key` is called when an agent becomes ready, or a call asks, and must depend on its arguments alone. With `by_skill`
-    it is called for each set of required skills in use, otherwise with an empty set. With `goes_round`, the order is a
-    circle that begins behind the key which `start` returns (None: at its beginning).
+    `key` is called when an agent becomes ready and must depend on its arguments alone. With `by_skill` it is called for
+    every set of required skills, otherwise once with an empty set. With `goes_round`, the order is a circle that begins
+    behind the key which `start` returns (None: at its beginning).
     """
 
     ring: Ring

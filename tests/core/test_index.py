@@ -1,9 +1,112 @@
 from __future__ import annotations
 
-from fsacd.core.call import Preferred
-from fsacd.core.rules import Service
-from fsacd.testing import agent, queue, rules_of
-from tests.core.built import Built, make_call
+from fsacd.core.agent import Agent, Ready, Served
+from fsacd.core.call import Call, Preferred
+from fsacd.core.match import index
+from fsacd.core.match.index import Index
+from fsacd.core.match.ordering import Failure, Ordering
+from fsacd.core.rules import AgentRules, Rules, Service, SkillLevels
+from fsacd.strategy import AgentFacts, ServiceFacts
+from fsacd.testing import PLUGINS, agent, queue, rules_of
+
+
+def make_agent(rules: AgentRules, place: int, idle_since_ms: int = 0) -> Agent:
+    facts = AgentFacts(rules.agent_id, idle_since_ms, 0, 0.0, 0.0, 0.0, rules.skills)
+    made = Agent(rules.agent_id, rules, rules, state=Ready(), facts=facts)
+    serves = tuple(
+        Served(name, service.rank, service.delay_ms, service.backup, ServiceFacts(place, service.rank, service.weight))
+        for name, service in rules.queues.items()
+    )
+    made.configure(rules, serves)
+    return made
+
+
+def make_call(
+    call_id: str, queue_name: str, arrived_ms: int, required: SkillLevels = (), priority: int = 0, delay_ms: int = 0
+) -> Call:
+    return Call(
+        call_id,
+        queue_name,
+        arrived_ms,
+        arrived_ms,
+        0,
+        priority,
+        required,
+        None,
+        priority=priority,
+        required=required,
+        delay_ms=delay_ms,
+    )
+
+
+class Built:
+    """An index with all agents of some rules ready in it."""
+
+    def __init__(self, rules: Rules, **idle_since_ms: int) -> None:
+        self.failures: list[Failure] = []
+        self.orderings = {
+            name: Ordering(one, PLUGINS, seed=0, failures=self.failures, expected={}, last_place=None, now_ms=0)
+            for name, one in rules.queues.items()
+        }
+        self.agents = {
+            agent_id: make_agent(one, place, idle_since_ms.get(agent_id, 0))
+            for place, (agent_id, one) in enumerate(rules.agents.items())
+        }
+        self.index = Index(self.orderings, self.agents.__getitem__, rank_pool=200)
+        self.calls: dict[str, tuple[Call, bool]] = {}
+        self.ready = dict(self.agents)
+        for one in self.agents.values():
+            self.index.add_agent(one)
+
+    def add(self, call: Call, *, already_ringing: bool = False) -> Call:
+        self.index.add_call(call, already_ringing=already_ringing)
+        self.calls[call.call_id] = (call, already_ringing)
+        return call
+
+    def remove(self, call: Call) -> None:
+        self.index.remove_call(call.call_id)
+        del self.calls[call.call_id]
+
+    def take_out(self, agent_id: str) -> None:
+        self.index.remove_agent(self.ready.pop(agent_id))
+
+    def best_call(self, agent_id: str) -> str | None:
+        return self.index.best_call(self.agents[agent_id])
+
+    def check(self) -> None:
+        self.index.check(self.calls, self.ready)
+
+    def order(self, call: Call) -> list[str]:
+        """All agents whom the call would ring, one after the other; they are taken out."""
+        found = []
+        while (agent_id := self.index.best_agent(call)) is not None:
+            found.append(agent_id)
+            self.take_out(agent_id)
+        return found
+
+
+def test_requirement_sets_nobody_waits_with_are_dropped() -> None:
+    """A queue keeps agents sorted for a bounded number of requirement sets, and answers rightly for all."""
+    built = Built(rules_of(queue("support"), agent("1001", "support", skills={"german": 5})))
+    for number in range(3 * index.REQUIREMENT_SETS):
+        call = built.add(make_call(f"c{number}", "support", number, (("german", 5), (f"skill{number}", 1))))
+        assert built.index.best_agent(call) is None
+        built.remove(call)
+    german = built.add(make_call("german", "support", 0, (("german", 5),)))
+    assert built.index.best_agent(german) == "1001"
+    assert len(built.index._queues["support"].ready) <= index.REQUIREMENT_SETS + 1
+    built.check()
+
+
+def test_sets_in_use_are_kept_beyond_the_bound() -> None:
+    """Calls that wait with more requirement sets than the bound are all found."""
+    many = index.REQUIREMENT_SETS + 10
+    skills = {f"skill{number}": 1 for number in range(many)}
+    built = Built(rules_of(queue("support"), agent("1001", "support", skills=skills)))
+    calls = [built.add(make_call(f"c{n}", "support", n, ((f"skill{n}", 1),))) for n in range(many)]
+    assert [built.index.best_agent(call) for call in calls] == ["1001"] * many
+    assert built.best_call("1001") == "c0"
+    built.check()
 
 
 def test_the_best_call_over_all_queues() -> None:

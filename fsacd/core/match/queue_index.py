@@ -1,24 +1,21 @@
-"""One queue's part of the index: who waits in groups, who is ready in order.
+"""One queue's part of the index: who waits in groups, who is ready in rows.
 
 Calls that ask the same of an agent stand in one group, best first: an agent looks at the heads of the groups alone.
-Ready agents of one rank are kept in the order of the strategy's keys, once, whatever is required. A call finds by bits
-who fits and of which level they are (`skilled`), and then the first of these in that order (`stretches`).
-Only where the key depends on what is required is there an order for each requirement, for a bounded number of them.
-Groups of calls are plain lists: with ten thousand entries, to find a place by bisection and to move the rest takes
+Ready agents are kept once for each requirement in use, and apart by when they help, so a call looks at the heads alone,
+too. Sorted lists are plain lists: with ten thousand entries, to find a place by bisection and to move the rest takes
 C code a few microseconds, less than any cleverer structure written in Python.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fsacd.core.agent import Agent, Served
 from fsacd.core.call import Call
+from fsacd.core.match.circle import AgentEntry
 from fsacd.core.match.ordering import Ordering
-from fsacd.core.match.skilled import Skilled, numbers
-from fsacd.core.match.stretches import AgentEntry, Stretches, round_from
 from fsacd.core.rules import SkillLevels
 from fsacd.strategy import Key
 
@@ -51,28 +48,24 @@ def group_of(call: Call, *, already_ringing: bool) -> GroupKey:
     return GroupKey(already_ringing, call.required, call.delay_ms, call.backup, only)
 
 
-# For how many requirements a queue whose strategy's keys depend on them keeps agents in order. For one more, those of
-# the first rank and level are sorted when a call asks: to drop one for another would sort all of them for each call.
-KEPT_ORDERS = 64
-# The ready agents of each rank, in order.
-Order = dict[int, Stretches]
-# Where a ready agent stands: stretches, their entry in them, the next, and so on. Flat, for a pair for each would be
-# one more object for each queue whenever an agent becomes ready; only `QueueIndex` writes it, only `Index` reads it.
+# The ready agents who have the required skills, apart by when they help: (delay, backup).
+Row = dict[tuple[int, bool], list[AgentEntry]]
+# Where an agent belongs when ready: the list, how their entry begins (rank, level) and what is required there.
+Place = tuple[list[AgentEntry], tuple[int, int], SkillLevels]
+# Where a ready agent stands: a list, their entry in it, the next list, and so on. Flat, for a pair for each would be
+# twenty more objects whenever an agent becomes ready; only `QueueIndex.enter` writes it, only `Index` reads it.
 Stands = list[Any]
 
 
 class QueueIndex:
     """Waiting calls and ready agents of one queue, as its `ordering` has them."""
 
-    def __init__(self, ordering: Ordering, skilled: Skilled, get_agent: Callable[[str], Agent]) -> None:
+    def __init__(self, ordering: Ordering) -> None:
         self.ordering = ordering
-        self._skilled = skilled
-        self._get_agent = get_agent
         self.waiting: dict[GroupKey, list[CallEntry]] = {}
+        self.ready: dict[SkillLevels, Row] = {}
+        self.version = 0  # of the requirements that agents are sorted for
         self.members: dict[str, Served] = {}  # the ready ones
-        self._bits: dict[tuple[int, int, bool], int] = {}  # of the ready ones, by rank, delay and backup
-        # Made when a call asks, by requirement; only one, for (), unless the strategy's keys depend on it.
-        self.orders: dict[SkillLevels, Order] = {}
 
     # --- calls ---
 
@@ -114,118 +107,55 @@ class QueueIndex:
 
     # --- agents ---
 
-    def enter(self, agent: Agent, served: Served, number: int, here: Stands) -> None:
-        """The agent is ready; note in `here` where they stand. PluginFailed: they are ready, but in no right order."""
-        self.members[agent.agent_id] = served
-        kind = (served.rank, served.delay_ms, served.backup)
-        self._bits[kind] = self._bits.get(kind, 0) | 1 << number
-        for required, order in self.orders.items():
-            if agent.fit(required) is not None:
-                self._insert(order, self._entry(agent, number, required), here)
+    def place(self, required: SkillLevels, agent: Agent, served: Served) -> Place | None:
+        """Where the agent belongs among those sorted for this requirement; None if they lack the skills."""
+        level = agent.fit(required)
+        if level is None:
+            return None
+        entries = self.ready[required].setdefault((served.delay_ms, served.backup), [])
+        return entries, self._rank_and_level(served, level), required
 
-    def leave(self, agent_id: str, number: int) -> None:
-        """The agent is not ready any more. Their entries have been taken out."""
-        served = self.members.pop(agent_id)
-        kind = (served.rank, served.delay_ms, served.backup)
-        self._bits[kind] ^= 1 << number
-        if not self._bits[kind]:
-            del self._bits[kind]
+    def places(self, agent: Agent, served: Served) -> list[Place]:
+        """Where the agent belongs among those sorted for any requirement, until `version` changes."""
+        return [place for required in self.ready if (place := self.place(required, agent, served))]
 
-    def groups(self, call: Call) -> Iterator[tuple[int, int]]:
-        """The bits of the ready agents whom the call may have, lazily, for each rank and level: (rank, bits)."""
-        required, only = call.required, call.only_rank_and_level
-        fitting = self._skilled.fitting(required)
-        for rank, in_reach in sorted(self._in_reach(call).items()):
-            here = in_reach & fitting
-            if not here or (only is not None and only[0] != rank):
-                continue
-            if not self.ordering.level_first:
-                yield rank, here
-                continue
-            for level, agents in self._skilled.by_level(required, here):
-                if only is None or only[1] == -level:
-                    yield rank, agents
+    def enter(self, agent: Agent, served: Served, places: list[Place], here: Stands) -> None:
+        """Put the agent into these places, and note it in `here`. May raise PluginFailed."""
+        if not places:
+            return
+        facts, ordering = agent.facts, self.ordering
+        assert facts is not None
+        end = () if ordering.by_skill else (*ordering.key(facts, served.facts, ()), agent.agent_id)
+        for entries, begin, required in places:
+            if ordering.by_skill:
+                end = (*ordering.key(facts, served.facts, required), agent.agent_id)
+            entry = begin + end
+            insort(entries, entry)
+            here += (entries, entry)
 
-    def _in_reach(self, call: Call) -> dict[int, int]:
-        """The bits of the ready agents who help with such a call by now, by rank."""
-        found: dict[int, int] = {}
-        for (rank, delay_ms, backup), agents in self._bits.items():
-            if delay_ms <= call.delay_ms and (call.backup or not backup):
-                found[rank] = found.get(rank, 0) | agents
-        return found
-
-    def in_order(
-        self, required: SkillLevels, rank: int, agents: int, start: Key | None, order: Order | None
-    ) -> Iterator[AgentEntry]:
-        """These agents of one rank, lazily, in the order of their keys; behind `start` first and then round.
-
-        Without an `order` they are sorted now. May raise PluginFailed then.
-        """
-        if order is not None:
-            return order[rank].among(agents, start)
-        ids = self._skilled.ids
-        return iter(
-            round_from(sorted(self._entry(self._get_agent(ids[n]), n, required) for n in numbers(agents)), start)
-        )
-
-    def order_for(self, required: SkillLevels, stands: Mapping[str, Stands]) -> Order | None:
-        """The order in which agents are kept for this requirement, made if there is room. May raise PluginFailed.
-
-        `stands`: where each ready agent stands; it is noted there.
-        """
-        if not self.ordering.by_skill:
-            required = ()
-        order = self.orders.get(required)
-        if order is None and len(self.orders) < KEPT_ORDERS:
-            order = self.orders[required] = {}
-            fitting = self._skilled.fitting(required)
-            for kind in list(self._bits):
-                for number in numbers(self._bits[kind] & fitting):
-                    agent = self._get_agent(self._skilled.ids[number])
-                    self._insert(order, self._entry(agent, number, required), stands[agent.agent_id])
-        return order
-
-    def _entry(self, agent: Agent, number: int, required: SkillLevels) -> AgentEntry:
-        served = self.members[agent.agent_id]
-        assert agent.facts is not None
-        return (*self.ordering.key(agent.facts, served.facts, required), agent.agent_id, number)
-
-    def _insert(self, order: Order, entry: AgentEntry, here: Stands) -> None:
-        rank = self.members[entry[-2]].rank
-        stretches = order.get(rank)
-        if stretches is None:
-            stretches = order[rank] = Stretches()
-        stretches.add(entry)
-        here += (stretches, entry)
-
-    def forget_orders(self) -> None:
-        """Drop the orders, which are made again when they are asked for. Entries left in the old ones do no harm."""
-        self.orders = {}
-
-    def keep_orders(self, requirements: Iterable[SkillLevels]) -> None:
-        """Keep the agents, who come later, in order for these requirements."""
-        known = [required if self.ordering.by_skill else () for required in requirements]
-        self.orders = {required: {} for required in known[:KEPT_ORDERS]}
+    def forget_rows(self) -> None:
+        """Drop the rows, which are made again when they are asked for. Entries left in the old lists do no harm."""
+        self.ready = {}
+        self.version += 1
 
     def _rank_and_level(self, served: Served, level: int) -> tuple[int, int]:
         return served.rank, -level if self.ordering.level_first else 0
 
     # --- proof ---
 
-    def check_ready(self, ready: Mapping[str, Agent], number_of: Callable[[str], int]) -> None:
-        """Prove that bits and orders hold exactly the ready agents, those for a requirement all who have the skills."""
-        bits: dict[tuple[int, int, bool], int] = {}
-        for agent_id, served in self.members.items():
-            kind = (served.rank, served.delay_ms, served.backup)
-            bits[kind] = bits.get(kind, 0) | 1 << number_of(agent_id)
-        assert self._bits == bits, "ready agents differ from the bits"
-        for required, order in self.orders.items():
-            indexed = {(rank, *entry) for rank, stretches in order.items() for entry in stretches}
-            true = {
-                (served.rank, *self._entry(ready[agent_id], number_of(agent_id), required))
-                for agent_id, served in self.members.items()
-                if ready[agent_id].fit(required) is not None
-            }
+    def check_ready(self, ready: Mapping[str, Agent]) -> None:
+        """Prove that the rows hold exactly the ready agents who have the skills, in order."""
+        for required, row in self.ready.items():
+            indexed = {(reach, *entry) for reach, entries in row.items() for entry in entries}
+            true = set()
+            for agent_id, served in self.members.items():
+                agent = ready[agent_id]
+                level = agent.fit(required)
+                if level is not None:
+                    assert agent.facts is not None
+                    key = self.ordering.key(agent.facts, served.facts, required if self.ordering.by_skill else ())
+                    reach = (served.delay_ms, served.backup)
+                    true.add((reach, *self._rank_and_level(served, level), *key, agent_id))
             assert indexed == true, f"eligible agents for {required} differ from the index: {indexed ^ true}"
-            for stretches in order.values():
-                stretches.check()
+            for entries in row.values():
+                assert entries == sorted(entries), "a list is out of order"
