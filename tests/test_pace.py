@@ -84,6 +84,24 @@ def test_rests_take_two_seconds_in_all(machine: Machine) -> None:
     assert machine.now_s - began < 3.0
 
 
+def test_work_that_nobody_waits_for_rests_as_long_as_it_takes(machine: Machine) -> None:
+    """Explaining goes on for hours: it never takes more than its fifth of the time."""
+    machine.late = 200.0
+    paced = Pace(answer=False)
+    for _ in range(50):
+        machine.work(0.001)
+        paced.rest_if_due()
+    assert machine.rests == [pytest.approx(0.004)] * 50
+
+
+def test_onlookers_do_not_hold_up_what_nobody_waits_for() -> None:
+    """It does not stand in line with the answers."""
+    first = gevent.spawn(Pace()._rest, 60.0)
+    gevent.sleep(0)
+    gevent.spawn(Pace(answer=False)._rest, 0.001).get(timeout=10)
+    first.kill()
+
+
 def test_parts_are_run_to_their_result(machine: Machine) -> None:
     """With rests between them."""
 

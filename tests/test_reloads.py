@@ -187,7 +187,7 @@ def test_reloads_beyond_a_limit_are_turned_away(one: Reloaded, gate: Gate) -> No
     with pytest.raises(Unavailable, match="8 reloads wait for their turn"):
         one.daemon._reloads.begin("api:9")
     gate.let_through(len(asked))
-    assert {reload.wait(60) for reload in asked} == {"the new configuration is in force"}
+    assert {gevent.spawn(reload.wait).get(timeout=60) for reload in asked} == {"the new configuration is in force"}
 
 
 def test_a_reading_that_never_ends_is_given_up(one: Reloaded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,9 +209,33 @@ def test_who_waits_when_the_daemon_stops_is_told(one: Reloaded, gate: Gate) -> N
     one.daemon._reloads.stop()
     for reload in asked:
         with pytest.raises(Unavailable, match="fsacd is stopping"):
-            reload.wait(60)
+            gevent.spawn(reload.wait).get(timeout=60)
     with pytest.raises(Unavailable):
         one.daemon.reload(ADMIN)
+
+
+def test_the_status_has_what_came_of_the_last(one: Reloaded, gate: Gate) -> None:
+    """Whoever it was that asked; a dry run is none."""
+    assert one.daemon.status().last_reload is None
+    one.daemon.reload_on_signal()
+    until(lambda: gate.began == 1)
+    running = one.daemon.status().last_reload
+    assert running is not None
+    assert (running.by, running.result, running.message, running.ended_ms) == ("signal", "running", "", None)
+    gate.let_through(3)
+    until(lambda: one.daemon.status().last_reload != running)
+    first = one.daemon.status().last_reload
+    assert first is not None and first.ended_ms is not None
+    assert (first.result, first.message) == ("in_force", "the new configuration is in force")
+    one.daemon.reload(ADMIN, dry_run=True)
+    assert one.daemon.status().last_reload == first
+    one.file.write_text("queues: 7", encoding="utf-8")
+    with pytest.raises(Refused):
+        one.daemon.reload(ADMIN)
+    last = one.daemon.status().last_reload
+    assert last is not None
+    assert (last.by, last.result) == (ADMIN.subject, "refused")
+    assert "the old one stays in force" in last.message
 
 
 # --- what systemd is told --------------------------------------------------------------------------------------------

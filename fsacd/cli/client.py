@@ -23,6 +23,8 @@ DEADLINE_S = 5.0
 # Longer than any page that the daemon sends; a longer answer is not from fsacd.
 _ANSWER_LIMIT = 64 << 20
 _CHUNK = 1 << 16
+# Between two tries of a request that the daemon had no time for.
+_LEAST_WAIT_S = 0.02
 
 Document = dict[str, Any]
 
@@ -80,9 +82,10 @@ class Client:
             if document is None:
                 raise NotReachable(f"{self.url} answered with status {status}, but not as fsacd does; is --url right?")
             wait_s = document.get("retry_after_seconds") if status == http.client.TOO_MANY_REQUESTS else None
-            if not isinstance(wait_s, int | float) or time.monotonic() + wait_s >= ends_at:
+            # Written so that a number that is none ends it, too.
+            if not isinstance(wait_s, int | float) or not time.monotonic() + wait_s < ends_at:
                 break
-            time.sleep(max(0.0, wait_s))  # long lists before this one count as many requests
+            time.sleep(max(_LEAST_WAIT_S, wait_s))  # long lists before this one count as many requests
         if status >= http.client.BAD_REQUEST:
             problems = document.get("problems")
             detail = document.get("detail") or f"The daemon refused with status {status}."

@@ -28,7 +28,7 @@ class Deciding(Protocol):
         ...
 
     def underway(self) -> Underway:
-        """Everything the engine knows now."""
+        """All calls and offers now."""
         ...
 
 

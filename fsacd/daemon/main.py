@@ -6,6 +6,7 @@ import secrets
 import signal
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from fsacd.daemon.status import store_status, switch_status
 from fsacd.daemon.systemd import Notifier
 from fsacd.daemon.telling import log_records
 from fsacd.desk.rights import BY_SIGNAL, Principal, Verb, Wish
-from fsacd.errors import FsacdError, Refused
+from fsacd.errors import FsacdError, Refused, Unavailable
 from fsacd.esl.carried import Carried
 from fsacd.esl.control import CallControl
 from fsacd.esl.differences import Difference
@@ -339,7 +340,8 @@ class Daemon:
 
     def reload_on_signal(self) -> None:
         """SIGHUP. What comes of it is in the log."""
-        self._reloads.begin(BY_SIGNAL.subject)
+        with suppress(Unavailable):  # the daemon stops, or others wait, who will read the file as it is now
+            self._reloads.begin(BY_SIGNAL.subject)
 
     def status(self) -> DaemonStatus:
         """The daemon, its links and its database."""
@@ -353,6 +355,7 @@ class Daemon:
             stopping=self._stopping.is_set(),
             failure=self.runtime.failure,
             troubles=tuple(trouble for troubles in self._troubles for trouble in troubles()),
+            last_reload=self._reloads.last,
         )
 
     def add_troubles(self, troubles: Troubles) -> None:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import gevent
 import structlog
@@ -25,15 +25,14 @@ from fsacd.core.views import Snapshot
 from fsacd.daemon.plugging import Reading, read
 from fsacd.daemon.systemd import Notifier
 from fsacd.errors import FsacdError, Refused, Unavailable
-from fsacd.http.api import ReloadStatus
+from fsacd.http.api import ReloadResult, ReloadStatus
 from fsacd.runtime import watched
 
 log = structlog.get_logger(__name__)
 
 _AT_START = ("switches", "api", "store", "journal", "log", "lease_ms", "instance", "number_plan")
-# How many reloads may wait, and of how many it is remembered what came of them.
+# How many reloads may wait for their turn.
 _MOST_WAITING: Final = 8
-_REMEMBERED: Final = 50
 # A file system that has gone away may never answer; the next reload must have its turn all the same.
 _LONGEST_S: Final = 120.0
 _STOPPING: Final = "fsacd is stopping"
@@ -44,39 +43,31 @@ Change = Callable[[Reading, Rules], Sequence[str]]
 
 @dataclass(slots=True)
 class Reload:
-    """One reload: what was asked for, how far it is, and what it raised, for those who wait."""
+    """One reload: who asked for what, and what came of it, for those who wait."""
 
-    status: ReloadStatus
+    by: str
+    dry_run: bool
     even_so: bool
     _over: Signal = field(default_factory=Signal)
+    _message: str = ""
     _error: BaseException | None = None
 
-    def is_as(self, by: str, *, dry_run: bool, even_so: bool) -> bool:
-        """Whether this was asked for by the same one in the same way."""
-        return (self.status.by, self.status.dry_run, self.even_so) == (by, dry_run, even_so)
+    @property
+    def is_over(self) -> bool:
+        """Whether those who wait go on."""
+        return bool(self._over.is_set())
 
-    def begin(self) -> None:
-        """Its turn has come."""
-        self.status = replace(self.status, result="running", began_ms=_wall_ms())
-
-    def end(
-        self,
-        result: Literal["in_force", "tried", "refused", "failed"],
-        message: str,
-        error: BaseException | None = None,
-    ) -> None:
+    def end(self, message: str, error: BaseException | None = None) -> None:
         """It is over; those who wait go on."""
-        problems = error.problems if isinstance(error, Refused) else ()
-        self.status = replace(self.status, result=result, message=message, problems=problems, ended_ms=_wall_ms())
-        self._error = error
+        self._message, self._error = message, error
         self._over.set()
 
-    def wait(self, within_s: float | None = None) -> str:
-        """Wait for its end. Returns what it did, or raises what it raised; "" if it has not ended within this time."""
-        self._over.wait(within_s)
+    def wait(self) -> str:
+        """Wait for its end, which `_LONGEST_S` bounds. Returns what it did, or raises what it raised."""
+        self._over.wait()
         if self._error is not None:
             raise self._error
-        return self.status.message
+        return self._message
 
 
 class Reloads:
@@ -88,10 +79,7 @@ class Reloads:
         self._view = view
         self._change = change
         self._waiting: deque[Reload] = deque()
-        self._kept: deque[Reload] = deque(maxlen=_REMEMBERED)
-        self._number = 0
-        self._running: Reload | None = None
-        self._last: Reload | None = None
+        self.last: ReloadStatus | None = None  # dry runs left out
         self._worker: gevent.Greenlet | None = None
         self._stopped = False
 
@@ -103,25 +91,15 @@ class Reloads:
         if self._stopped:
             raise Unavailable(_STOPPING)
         for waiting in self._waiting:
-            if waiting.is_as(by, dry_run=dry_run, even_so=even_so):
+            if (waiting.by, waiting.dry_run, waiting.even_so) == (by, dry_run, even_so):
                 return waiting
         if len(self._waiting) >= _MOST_WAITING:
             raise Unavailable(f"{_MOST_WAITING} reloads wait for their turn already")
-        self._number += 1
-        asked = Reload(ReloadStatus(self._number, by, _wall_ms(), dry_run=dry_run), even_so)
+        asked = Reload(by, dry_run, even_so)
         self._waiting.append(asked)
-        self._kept.append(asked)
         if self._worker is None:
             self._worker = watched.brief("reload", self._work)
         return asked
-
-    def find(self, number: int) -> ReloadStatus | None:
-        """The reload of this number, if it is remembered."""
-        return next((kept.status for kept in self._kept if kept.status.number == number), None)
-
-    def last(self) -> ReloadStatus | None:
-        """The last reload that has begun, dry runs left out; None: there was none since the start."""
-        return None if self._last is None else self._last.status
 
     def stop(self) -> None:
         """End what runs and what waits; what has not changed anything yet will not."""
@@ -130,7 +108,7 @@ class Reloads:
             self._worker.kill()
             self._worker = None
         while self._waiting:
-            self._waiting.popleft().end("failed", _STOPPING, Unavailable(_STOPPING))
+            self._waiting.popleft().end(_STOPPING, Unavailable(_STOPPING))
 
     # --- the worker ---
 
@@ -143,35 +121,38 @@ class Reloads:
 
     def _run(self, asked: Reload) -> None:
         """Let this reload happen; whatever goes wrong, those who wait are told, and systemd is told READY."""
-        asked.begin()
         # A fault of ours may leave some parts changed and others not: only a refusal knows that nothing has changed.
         state = "serving; a reload has failed, and the log says why"
-        dry_run, by = asked.status.dry_run, asked.status.by
-        if not dry_run:
-            self._last = asked
+        if not asked.dry_run:
+            self.last = ReloadStatus(asked.by, _wall_ms())
             self._notifier.reloading()
         try:
-            result = self._reload(dry_run=dry_run, even_so=asked.even_so)
+            result = self._reload(dry_run=asked.dry_run, even_so=asked.even_so)
         except Refused as refused:
             state = f"serving with the configuration as it was: {refused}"
-            log.warning("reload refused", by=by, why=str(refused), problems=list(refused.problems))
-            asked.end("refused", str(refused), refused)
+            log.warning("reload refused", by=asked.by, why=str(refused), problems=list(refused.problems))
+            self._end(asked, "refused", str(refused), refused)
         except FsacdError as error:
-            log.warning("reload failed", by=by, why=str(error))
-            asked.end("failed", str(error), error)
+            log.warning("reload failed", by=asked.by, why=str(error))
+            self._end(asked, "failed", str(error), error)
         except (Exception, gevent.Timeout) as error:  # plugins may raise anything, and the next one must have its turn
-            log.exception("reload failed, by a fault of ours", by=by)
-            asked.end("failed", "the reload has failed by a fault of ours; the log says why", error)
+            log.exception("reload failed, by a fault of ours", by=asked.by)
+            self._end(asked, "failed", "the reload has failed by a fault of ours; the log says why", error)
         else:
             state = "serving"
-            log.info("reload", by=by, result=result)
-            asked.end("tried" if dry_run else "in_force", result)
+            log.info("reload", by=asked.by, result=result)
+            self._end(asked, "in_force", result)
         finally:
-            if asked.status.ended_ms is None:  # the daemon stops
-                asked.end("failed", _STOPPING, Unavailable(_STOPPING))
+            if not asked.is_over:  # the daemon stops
+                self._end(asked, "failed", _STOPPING, Unavailable(_STOPPING))
             # Systemd waits for this, and would end a daemon that never says it.
-            if not dry_run:
+            if not asked.dry_run:
                 self._notifier.ready(state)
+
+    def _end(self, asked: Reload, result: ReloadResult, message: str, error: BaseException | None = None) -> None:
+        if self.last is not None and not asked.dry_run:
+            self.last = replace(self.last, result=result, message=message, ended_ms=_wall_ms())
+        asked.end(message, error)
 
     def _reload(self, *, dry_run: bool, even_so: bool) -> str:
         reading = self._read()

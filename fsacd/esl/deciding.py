@@ -1,4 +1,4 @@
-"""The engine and its loop, as a link sees them: a link posts facts and reads snapshots. `runtime.loop` provides it."""
+"""The engine and its loop, as a link sees them: it posts facts and reads what is under way. See `runtime.loop`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Deciding(Protocol):
         """Take a fact."""
 
     def underway(self) -> Underway:
-        """Everything the engine knows, or knew a moment ago."""
+        """All calls and offers, as they are or were a moment ago."""
 
     def is_offer(self, leg: str) -> bool:
         """Whether the engine knows an offer with this leg now."""

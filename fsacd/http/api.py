@@ -62,25 +62,18 @@ class StoreStatus:
         object.__setattr__(self, "detail", shortened(self.detail))
 
 
-# How far a reload is, or what came of it; `tried` is the end of a dry run.
-ReloadResult = Literal["waiting", "running", "in_force", "tried", "refused", "failed"]
+# How far a reload is, or what came of it.
+ReloadResult = Literal["running", "in_force", "refused", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadStatus:
-    """One reload. Times are Unix time in ms, None until they have come.
+    """One reload that has begun. Times are Unix time in ms; `message` is one sentence, empty until the end."""
 
-    `message` is one sentence, empty until the end; `problems` are those of a file that was refused.
-    """
-
-    number: int
     by: str
-    asked_ms: int
-    dry_run: bool = False
-    result: ReloadResult = "waiting"
+    began_ms: int
+    result: ReloadResult = "running"
     message: str = ""
-    problems: tuple[str, ...] = ()
-    began_ms: int | None = None
     ended_ms: int | None = None
 
 
@@ -101,6 +94,7 @@ class DaemonStatus:
     stopping: bool = False
     failure: str = ""
     troubles: tuple[Trouble, ...] = ()
+    last_reload: ReloadStatus | None = None  # since the start, dry runs left out
 
 
 class Daemon(Protocol):

@@ -16,6 +16,7 @@ Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, exam
 Seconds = Annotated[float, Field(ge=0)]
 
 CallStateName = Literal["waiting", "offered", "connecting", "talking"]
+ReloadResultName = Literal["running", "in_force", "refused", "failed"]
 AgentStateName = Literal[
     "logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back", "busy", "leaving"
 ]
@@ -203,6 +204,18 @@ class Trouble(Answer):
     blocking: bool = Field(description="While it holds no call is distributed.")
 
 
+class LastReload(Answer):
+    """One reload of the configuration."""
+
+    by: str = Field(description="Who has asked for it.")
+    result: ReloadResultName = Field(
+        description="running; in_force: the file is; refused: nothing was changed; failed: the message says why."
+    )
+    message: str = Field(description="What came of it, in one sentence; empty until its end.")
+    began_at: Timestamp
+    ended_at: Timestamp | None = Field(description="Null while it runs.")
+
+
 class Status(Answer):
     """The daemon at a glance."""
 
@@ -217,6 +230,9 @@ class Status(Answer):
     store: Store
     troubles: list[Trouble] = Field(
         description="All that is wrong now; the daemon is ready unless one of them is blocking."
+    )
+    last_reload: LastReload | None = Field(
+        description="The last reload that has begun since the daemon's start, dry runs left out."
     )
     calls: dict[CallStateName, int] = Field(description="How many calls are in each state.")
     agents: dict[AgentStateName, int] = Field(

@@ -8,7 +8,7 @@ from typing import TypeVar
 import gevent
 from gevent.lock import BoundedSemaphore
 
-from fsacd.core.show.parts import InParts
+from fsacd.core.show.parts import InParts, whole
 
 T = TypeVar("T")
 
@@ -20,14 +20,18 @@ _REST = 4
 # So the rests of one piece of work take no longer than this in all: an answer must come within its deadline.
 _RESTS_S = 2.0
 
-# One rests after the other: however many look on, the calls have the same share of the time.
+# One answer rests after the other: however many look on, the calls have the same share of the time.
 _resting = BoundedSemaphore(1)
 
 
 class Pace:
-    """The pace of one piece of work, which begins when this object is made."""
+    """The pace of one piece of work, which begins when this object is made.
 
-    def __init__(self) -> None:
+    `answer`: somebody waits for it. Other work has its own rests, however long they take: onlookers do not hold it up.
+    """
+
+    def __init__(self, *, answer: bool = True) -> None:
+        self._answer = answer
         self._left_s = _RESTS_S
         self._began = time.thread_time()
 
@@ -40,6 +44,9 @@ class Pace:
             self._began = time.thread_time()
 
     def _rest(self, rest_s: float) -> None:
+        if not self._answer:
+            gevent.sleep(rest_s)
+            return
         began = time.monotonic()
         if self._left_s > 0 and _resting.acquire(timeout=self._left_s):
             try:
@@ -53,10 +60,4 @@ class Pace:
 
     def whole(self, parts: InParts[T]) -> T:
         """Run all parts of a computation, with rests between them; gives its result."""
-        while True:
-            try:
-                next(parts)
-            except StopIteration as end:
-                told: T = end.value
-                return told
-            self.rest_if_due()
+        return whole(parts, self.rest_if_due)

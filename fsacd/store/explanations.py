@@ -68,7 +68,7 @@ class Explainer:
         self._overflowing = False
         self._stopping = False
         self._wake = Event()
-        self._pace = Pace()
+        self._pace = Pace(answer=False)
         self._worker: gevent.Greenlet[[], None] | None = None
 
     def sink(self, records: Sequence[Record]) -> None:
@@ -122,7 +122,7 @@ class Explainer:
 
     def _run(self) -> None:
         while True:
-            self._pace = Pace()
+            self._pace = Pace(answer=False)
             while self._decisions:
                 made = self._row(self._decisions.popleft())
                 if made is not None:

@@ -1,9 +1,22 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import BaseModel
 
 from fsacd.desk.rights import Role
-from tests.http.rig import NOW_MS, FakeDaemon, agent_view, call_view, queue_view, serve, snapshot
+from fsacd.http import models as m
+from fsacd.http.api import ReloadStatus
+from tests.http.rig import (
+    NOON_MS,
+    NOW_MS,
+    FakeDaemon,
+    agent_view,
+    call_view,
+    daemon_status,
+    queue_view,
+    serve,
+    snapshot,
+)
 
 WAITING = "c0ffee00-0000-4000-8000-000000000001"
 TALKING = "c0ffee11-0000-4000-8000-000000000002"
@@ -37,6 +50,7 @@ def test_status_shows_the_daemon_its_links_and_what_is_going_on() -> None:
         ],
         "store": {"configured": True, "connected": True, "detail": "", "queued": 0, "written": 0, "dropped": 0},
         "troubles": [],
+        "last_reload": None,
         "calls": {"waiting": 1, "offered": 0, "connecting": 0, "talking": 1},
         "agents": {"ready": 1, "talking": 1},
     }
@@ -265,3 +279,36 @@ def test_a_hostile_name_arrives_as_text() -> None:
         reply = rig.get(f"/api/v1/calls/{WAITING}")
     assert reply.json["name"] == name
     assert "set-cookie" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [("calls", m.Calls), ("agents", m.Agents), ("queues", m.Queues), ("queues/support", m.QueueDetail)],
+)
+def test_lists_are_what_the_description_says(path: str, model: type[BaseModel]) -> None:
+    """Their items are rendered one by one, past the model of the whole; an empty one is a list, too."""
+    with serve(FakeDaemon(snapshot())) as full, serve(FakeDaemon(snapshot(calls=(), agents=()))) as empty:
+        for rig in (full, empty):
+            answer = rig.get(f"/api/v1/{path}", Role.READ)
+            assert answer.headers["content-type"] == "application/json"
+            assert model.model_validate(answer.json, strict=False).model_dump(mode="json") == answer.json
+
+
+def test_the_status_has_the_last_reload() -> None:
+    """Null before the first; then who asked, and what came of it in a sentence."""
+    last = ReloadStatus("signal", NOON_MS, "refused", "the configuration has errors", NOON_MS + 1_500)
+    for told, shown in (
+        (None, None),
+        (
+            last,
+            {
+                "by": "signal",
+                "result": "refused",
+                "message": "The configuration has errors.",
+                "began_at": "2026-03-01T12:00:00.000Z",
+                "ended_at": "2026-03-01T12:00:01.500Z",
+            },
+        ),
+    ):
+        with serve(FakeDaemon(state=daemon_status(last_reload=told))) as rig:
+            assert rig.get("/api/v1/status", Role.READ).json["last_reload"] == shown

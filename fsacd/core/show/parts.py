@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TypeVar
 
@@ -14,14 +14,15 @@ InParts = Generator[None, None, T]
 _PART = 128
 
 
-def whole(parts: InParts[T]) -> T:
-    """All parts at once."""
+def whole(parts: InParts[T], between: Callable[[], None] = lambda: None) -> T:
+    """The result of all parts, with this done after each of them."""
     while True:
         try:
             next(parts)
         except StopIteration as end:
             told: T = end.value
             return told
+        between()
 
 
 def batches(things: Mapping[str, T], ids: Iterable[str] | None = None) -> Iterator[list[T]]:
