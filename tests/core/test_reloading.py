@@ -158,3 +158,17 @@ def test_callers_without_a_queue_take_the_fallback_of_the_new_rules(driver: Driv
     (sent,) = step.commands
     assert isinstance(sent, SendCall)
     assert sent.target == ToExtension("lobby", "public")
+
+
+def test_who_is_new_at_a_phone_that_rings_is_busy(driver: Driver) -> None:
+    """A colleague is rung there already; the new agent is free when that leg has ended."""
+    driver.tell(AgentLoggedIn("1001", "test"))
+    driver.tell(queued("anna", "support"))
+    (ring,) = driver.commands_of(RingAgent)
+    driver.tell(RulesChanged(rules(SUPPORT, contacts={"1001": "user/1001", "1002": "user/1001"})))
+    driver.tell(AgentLoggedIn("1002", "test"))
+    found = driver.agent("1002")
+    assert found is not None
+    assert found.state == "busy"
+    driver.tell(OfferEnded(ring.offer_id, OfferEnd.REFUSED))
+    assert [command.agent_id for command in driver.commands_of(RingAgent)] == ["1001", "1002"]

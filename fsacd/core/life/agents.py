@@ -143,10 +143,11 @@ def configure(world: World, rules: dict[str, AgentRules]) -> None:
             agent.configured = AgentRules(agent_id, name=agent.rules.name, contact=agent.rules.contact)
             roster.configure(world, agent, agent.configured)
             agent.removed = True
-    for agent_id, agent_rules in rules.items():
-        if agent_id not in world.agents:
-            roster.add(world, agent_rules)
-            shared_phones.join(world, world.agents[agent_id])
+    new = [agent_id for agent_id in rules if agent_id not in world.agents]
+    for agent_id in new:
+        roster.add(world, rules[agent_id])
+        shared_phones.join(world, world.agents[agent_id])
+    shared_phones.meet(world, map(world.agents.__getitem__, new))
 
 
 def drop_removed(world: World) -> None:

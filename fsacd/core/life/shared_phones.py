@@ -7,6 +7,8 @@ the leg has ended. An agent's own leg keeps themselves busy, too, when they are 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fsacd.core import agent as a
 from fsacd.core import contact
 from fsacd.core import offer as o
@@ -44,6 +46,18 @@ def move(world: World, agent: a.Agent, to: str) -> None:
         # Whoever rang or talks there may have gone to another phone meanwhile, so all offers are looked at.
         for offer in world.offers.values():
             if not (phones.isdisjoint(contact.endpoints(offer.contact)) or _holds(agent, offer)):
+                _keep_busy(world, offer, agent)
+
+
+def meet(world: World, newcomers: Iterable[a.Agent]) -> None:
+    """New agents have joined: offers and talks of colleagues at their phones keep them busy."""
+    in_use: dict[str, list[o.Offer]] = {}
+    for offer in world.offers.values():
+        for phone in contact.endpoints(offer.contact):
+            in_use.setdefault(phone, []).append(offer)
+    for agent in newcomers if in_use else ():
+        for phone in contact.endpoints(agent.contact):
+            for offer in in_use.get(phone, ()):
                 _keep_busy(world, offer, agent)
 
 
