@@ -248,6 +248,8 @@ class AgentRules:
     skills: SkillLevels = ()
     phone: PhoneRules = PhoneRules()
     own: OwnPauses = OwnPauses()
+    # The switches at which the agent's phones register; (): calls of any switch ring them, as old journals have it.
+    switches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

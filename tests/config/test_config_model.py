@@ -387,3 +387,13 @@ def test_settings_are_frozen() -> None:
     """A configuration does not change; a reload makes another one."""
     with pytest.raises(ValidationError):
         QueueSettings().priority = 3
+
+
+def test_an_agent_is_rung_from_where_their_phone_registers() -> None:
+    """The engine is told the switches only where some cannot ring the agent."""
+    agents = "agents: {a: {switch: fs2}, b: {switch: [fs2, fs1]}, c: {switch: fs1}}"
+    switches = "switches: {fs1: {password: fine}, fs2: {password: fine, port: 8022}}\n"
+    two = parse((switches + agents).encode(), Path("f.yaml"), plugins=few_plugins, environ={}).rules().agents
+    assert [(one.switch, one.switches) for one in two.values()] == [("fs2", ("fs2",)), ("fs2", ()), ("fs1", ("fs1",))]
+    one = rules("agents: {a: {}, b: {switch: fs1}, c: {switch: null}}").agents
+    assert [(agent.switch, agent.switches) for agent in one.values()] == [("fs1", ())] * 3

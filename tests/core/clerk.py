@@ -246,7 +246,8 @@ class Clerk:
                 self.books.agents[view.agent_id] = AgentBook(since_ms=view.since_ms)
             book = self.books.agents[view.agent_id]
             assert book.since_ms == view.since_ms, f"{view.agent_id} has a gap in their history"
-            self._state(book, view, self._rung_at(view.contact, after))
+            own_leg = any(offer.agent_id == view.agent_id for offer in after.offers)
+            self._state(book, view, rung=self._rung_at(view.contact, after), own_leg=own_leg)
             book.state = view.state
 
     def _rung_at(self, contact: str, after: Snapshot) -> bool:
@@ -255,22 +256,22 @@ class Clerk:
             self.offers[offer.offer_id].contact == contact for offer in after.offers if offer.offer_id in self.offers
         )
 
-    def _state(self, book: AgentBook, view: AgentView, rung: bool) -> None:
+    def _state(self, book: AgentBook, view: AgentView, *, rung: bool, own_leg: bool) -> None:
+        """`own_leg`: a leg of ours to this agent is there, perhaps at a phone that they have left since."""
         if view.state == "ready":
             assert not book.legs, f"{view.agent_id} is ready while their phone is in a call of their own"
             assert not rung, f"{view.agent_id} is ready while their phone is in a call of ours"
             assert not view.then, f"{view.agent_id} is ready, though they asked for {view.then}"
         if view.state == "busy":
-            assert book.legs or rung, f"{view.agent_id} is busy without a call of their own"
+            assert book.legs or rung or own_leg, f"{view.agent_id} is busy without a call of their own"
         if book.state == "wrapping_up" and view.state != "wrapping_up" and view.reason == "wrap_up_not_ended":
             assert view.state == "not_ready"
 
     def _leave(self, agents: dict[str, AgentView]) -> None:
-        """Nobody's call waits for an agent who has gone home."""
+        """Nobody's call waits for an agent who has gone home, or to where the call's switch cannot ring them."""
         for call in self.books.calls.values():
-            if call.preferred is not None and (
-                call.preferred not in agents or agents[call.preferred].state == "logged_out"
-            ):
+            agent = agents.get(call.preferred or "")
+            if agent is None or agent.state == "logged_out" or not self.books.in_reach(call, agent):
                 call.preferred = call.reserved = None
 
     def _forget(self, after: Snapshot) -> None:

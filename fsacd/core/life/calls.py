@@ -14,7 +14,7 @@ from fsacd.core.events import (
     Leg,
 )
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import ending, offers, overflow, resuming
+from fsacd.core.life import ending, offers, overflow, resuming, sticky
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallOutcome, OfferOutcome
 from fsacd.core.rules import ToExtension, ToHangup
@@ -192,7 +192,11 @@ def _take_heir(world: World, call: c.Call, event: CallQueued) -> None:
     for agent in world.agents.values():
         if call.leg in agent.outside:
             offers.not_taken(world, call, agent.agent_id)  # this agent has handed the caller over: others come first
+    before = call.switch
     world.adopt_leg(call, event)
+    if call.switch != before:  # other agents are in reach
+        world.set_reach(call)
+        sticky.keep_in_reach(world, call)
     world.note_call(call)
     if call.queue in world.retired:
         queue_removed(world, call)
@@ -315,3 +319,4 @@ def rearm(world: World) -> None:
         overflow.arm(world, call)
         if in_queue(call.state):
             overflow.leave_by_step(world, call)
+        sticky.keep_in_reach(world, call)

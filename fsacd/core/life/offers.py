@@ -114,6 +114,7 @@ def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = (), can
         ranked,
         candidates,
         call.number_believed,
+        call.switch,
     )
 
 

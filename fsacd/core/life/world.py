@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
@@ -153,7 +154,7 @@ class World:
             joined_ms=call.joined_ms,
             virtual_ms=call.virtual_ms,
             now_ms=self.now_ms,
-            nobody_before_ms=lambda required, backup: self.nobody_before_ms(call.queue, required, backup=backup),
+            nobody_before_ms=partial(self.nobody_before_ms, call),
         )
         call.required, call.priority, call.delay_ms, call.backup, call.at_once, call.step_overflow = now[:6]
         if now.next_ms is not None and in_queue(call.state):
@@ -162,12 +163,15 @@ class World:
             self.timers.clear("reach", call.call_id)
         self.refresh(call)
 
-    def nobody_before_ms(self, queue: str, required: SkillLevels, *, backup: bool) -> int:
-        """The least delay of the agents there for such a call: delays up to it do not hold. 0: all delays hold."""
-        delays = self.delays.get(queue)
-        if not delays or not self.rules.queues[queue].no_agent_no_delay:
+    def nobody_before_ms(self, call: c.Call, required: SkillLevels, backup: bool) -> int:
+        """The least delay of those there who could take the call if it required this. Up to it no delay holds.
+
+        `backup`: the backup could take it, too. 0: all delays hold.
+        """
+        delays = self.delays.get(call.queue)
+        if not delays or not self.rules.queues[call.queue].no_agent_no_delay:
             return 0
-        least_ms = self.present.least_delay_ms(queue, required, backup=backup)
+        least_ms = self.present.least_delay_ms(call.queue, required, backup=backup, switch=call.switch)
         return delays[-1] if least_ms is None else least_ms  # nobody with a shorter delay is there, so no delay holds
 
     def prefer(self, call: c.Call, preferred: c.Preferred | None) -> None:

@@ -10,6 +10,7 @@ from fsacd.core.life import offers
 from fsacd.core.life.decisions import moment_of
 from fsacd.core.life.world import World
 from fsacd.core.origins import Origins
+from fsacd.core.reach import reaches
 from fsacd.core.show.eligible import why_not
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
@@ -58,11 +59,12 @@ def _check_calls(world: World) -> None:
             case c.Waiting():
                 pass
         if in_queue(call.state):
-            nobody_before_ms = world.nobody_before_ms(call.queue, call.required, backup=call.backup)
+            nobody_before_ms = world.nobody_before_ms(call, call.required, call.backup)
             assert call.delay_ms >= nobody_before_ms, f"nobody is there for {call_id} before {nobody_before_ms} ms"
         if call.preferred is not None and call.preferred.agent_id in world.agents:
             preferred = world.agents[call.preferred.agent_id]
             assert call.queue not in preferred.not_ready_for, f"{call_id} waits for who wants no calls of its queue"
+            assert reaches(preferred.within, call.switch), f"{call_id} waits for who cannot be rung from its switch"
         assert not call.orphan or isinstance(call.state, c.Waiting), "nobody is rung for who is not there yet"
 
 
