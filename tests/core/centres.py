@@ -112,6 +112,7 @@ def build_rules(pick: Pick, agents: Sequence[str] = AGENTS) -> Rules:
         other = place - pick.below(place + 1)
         line_up[place], line_up[other] = line_up[other], line_up[place]
     limits = replace(LIMITS, calls=pick.of((100, 100, 9)), ringing=pick.of((100, 3, 2)), rank_pool=pick.of((200, 2)))
+    limits = replace(limits, switch_gone_ms=pick.of((20_000, 5_000, 0)))
     return rules_of(*queues, *(build_agent(pick, one) for one in line_up), limits=limits)
 
 

@@ -11,6 +11,14 @@ from tests.core.books import NOT_TAKEN, AgentBook, Books, CallBook, PluginBook, 
 IN_QUEUE = frozenset({"waiting", "offered", "connecting"})
 
 
+def given_up(step: Step) -> list[str]:
+    """The switches that have been away for too long."""
+    return [record.text.split()[1] for record in step.records if isinstance(record, r.Anomaly) and record.kind == GONE]
+
+
+GONE = "switch_gone"
+
+
 class Clerk:
     """Writes the books, step by step."""
 
@@ -33,6 +41,8 @@ class Clerk:
                 self._not_answered(command.offer_id)
         if event is not None and step.refused is None:
             self._fact(event, before, after)
+        for switch in given_up(step):
+            self._outside(e.SwitchRestarted(switch))
         for record in step.records:
             moved_to = event.queue if isinstance(event, e.CallRequeueAsked) else None
             self._record(record, agents, after.now_ms, moved_to)
@@ -58,7 +68,7 @@ class Clerk:
                 self._rules(event, now_ms)
                 books.rules = rules
             case e.AgentLoggedIn() | e.AgentSetReady() | e.AgentSetNotReady() | e.AgentSetNotReadyFor():
-                self._agent_asks(event)
+                self._agent_asks(event, {switch for switch, is_up in after.switches if is_up})
             case e.AgentChangeAsked(_, _, _, queues) if queues is not None:
                 self._places_moved()
             case e.OfferAnswered(offer_id) | e.OfferEnded(offer_id, answered=True) if offer_id in self.offers:
@@ -71,11 +81,15 @@ class Clerk:
                 pass
 
     def _agent_asks(
-        self, event: e.AgentLoggedIn | e.AgentSetReady | e.AgentSetNotReady | e.AgentSetNotReadyFor
+        self, event: e.AgentLoggedIn | e.AgentSetReady | e.AgentSetNotReady | e.AgentSetNotReadyFor, up: set[str]
     ) -> None:
         """Missed calls may be counted anew; nobody waits for who wants no calls of the queue."""
         if not isinstance(event, e.AgentSetNotReadyFor):
             self.books.agent(event.agent_id).no_answers_least = 0
+            if isinstance(event, e.AgentLoggedIn):
+                # They are there, whatever a switch has said of their phone before it went away.
+                book = self.books.agent(event.agent_id)
+                book.legs = {leg for leg in book.legs if leg.switch in up}
             return
         for call in self.books.calls.values():
             if call.preferred == event.agent_id and call.queue == event.queue:

@@ -142,7 +142,7 @@ def test_the_walk_reaches_what_it_is_for() -> None:
     outcomes = {getattr(record, "outcome", None) for record in records}
     assert {*CallOutcome, *OfferOutcome} <= outcomes
     reasons = {str(getattr(record, "reason", "")) for record in records}
-    assert {"talk", "bridge_window", "lost_race", "caller_gone", "busy", "switch_restarted"} <= reasons
+    assert {"talk", "bridge_window", "lost_race", "caller_gone", "busy", "switch_restarted", "switch_gone"} <= reasons
     explained = [told for adversary in adversaries for told in adversary.oracle.explained.values()]
     assert WhyNot.SWITCH in {one.why for told in explained for one in told.rejected}
 

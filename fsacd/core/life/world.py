@@ -44,6 +44,7 @@ class World:
         self.offers: dict[str, o.Offer] = {}
         self.lines: dict[str, tuple[str, ...]] = {}  # who is at each phone: see `shared_phones`
         self.switches: dict[str, bool] = {}
+        self.absent: dict[str, int] = {}  # switches that are away, since when, until they are given up
         self.epochs: dict[str, int] = {}  # by switch: the last epoch in which we held its fence
         self.takeovers = 0  # how often another daemon took a switch; calls adopted later get other leg ids
         # Queues that are gone from the configuration, but whose rules a live talk still needs.
@@ -124,6 +125,8 @@ class World:
         self.queue_lengths[call.queue] += 1
         self.free_calls[call.call_id] = None  # it stands in no order yet
         self.set_reach(call)
+        if call.leg is not None:
+            self.miss(call.leg.switch)
 
     def move_call(self, call: c.Call, state: c.CallState) -> None:
         """Change a call's state. AssertionError for a move that the table forbids: an error of ours."""
@@ -290,21 +293,12 @@ class World:
         else:
             self.free_calls.pop(call.call_id, None)
 
-    def set_switch(self, switch: str, *, up: bool) -> None:
-        """A switch came or went: its waiting calls can, or cannot, be offered."""
-        if self.switches.get(switch, False) == up:
-            return
-        self.switches[switch] = up
-        epoch = self.epochs.get(switch, 0)
-        for call in self.calls.values():
-            if call.leg is not None and call.leg.switch == switch:
-                if up:
-                    call.epoch = epoch  # it is there, as the switch has just said
-                self.refresh(call)
-        if up:
-            for offer in self.offers.values():
-                if offer.switch == switch:
-                    offer.epoch = epoch
+    def miss(self, switch: str) -> None:
+        """Something is on this switch, or may be: while it is away, the time runs until it is given up."""
+        if switch not in self.absent and not self.switches.get(switch, False):
+            self.absent[switch] = self.now_ms
+            if self.rules.limits.switch_gone_ms:
+                self.timers.set("switch_gone", switch, self.now_ms + self.rules.limits.switch_gone_ms)
 
     # --- queues ---
 
