@@ -67,6 +67,9 @@ class Settings(BaseModel):
 NO_LIST: Final = BeforeValidator(lambda value: () if value is None else value)
 """For lists: a heading with nothing below it is an empty list."""
 
+NAMES: Final = BeforeValidator(lambda value: (value,) if isinstance(value, str) else () if value is None else value)
+"""For lists of names: a name alone is a list of one."""
+
 NO_NAMES: Final = BeforeValidator(lambda value: {} if value is None else value)
 """For named blocks: a heading with nothing below it has no blocks."""
 

@@ -1,54 +1,40 @@
-"""The settings of the call centre itself: queues and agents, in an operator's words, and the rules made of them."""
+"""The settings of a queue, in an operator's words, and the rules made of them."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
-from typing_extensions import override
+from pydantic import Field
 
-from fsacd.config.blocks import NO_LIST, NO_NAMES, Settings
+from fsacd.config.blocks import NAMES, NO_LIST, Settings
 from fsacd.config.forms import (
-    CREDENTIAL,
-    ENVIRONMENT,
-    FILE,
     NAME,
     NAME_OR_NULL,
     AgentVariable,
-    AllowedContact,
-    Contact,
     Display,
 )
-from fsacd.config.kinds import Duration, Flag, Number, Secret, Text
+from fsacd.config.kinds import Duration, Flag, Number
 from fsacd.config.plugins import DEFAULT_STRATEGY, Chosen, Plugin
-from fsacd.config.problems import wrong
 from fsacd.config.routing import (
     HoldBackSettings,
     Levels,
     NotReadyAfterSettings,
-    OwnHoldBackSettings,
     StepSettings,
     StickySettings,
     WrapUpSettings,
 )
 from fsacd.config.targets import AfterTalkSettings, EstimatedWaitSettings, OverflowSettings, TargetSettings
 from fsacd.core.life.display import USUAL
-from fsacd.core.rules import AgentRules, Cause, Overflow, OwnPauses, PhoneRules, QueueRules, Service
+from fsacd.core.rules import Cause, Overflow, QueueRules
 from fsacd.core.skills import levels_of
 from fsacd.core.variables import EXPORTED
-from fsacd.process.quoting import shown
-
-
-def _names(value: object) -> object:
-    """Turn a name alone into a list of one."""
-    return (value,) if isinstance(value, str) else value
 
 
 class QueueSettings(Settings):
     """One queue's rules."""
 
-    was: Annotated[tuple[Annotated[str, NAME], ...], BeforeValidator(_names), NO_LIST] = Field(
+    was: Annotated[tuple[Annotated[str, NAME], ...], NAMES] = Field(
         default=(),
         max_length=20,
         description="The queue's former name, or a list of names. After a reload its callers keep their places, and "
@@ -267,131 +253,3 @@ class QueueSettings(Settings):
 
 def _overflow(settings: OverflowSettings | None) -> Overflow | None:
     return None if settings is None else settings.overflow()
-
-
-class ServiceSettings(Settings):
-    """How an agent serves one queue."""
-
-    INLINE = True
-    EXPECTS = "a rank like 1 or {rank: 1, delay: 20s, backup: true, weight: 3}"
-
-    rank: Annotated[int, Number(1, 1_000)] = Field(
-        default=1, description="The agent's order of preference; 1 before 2."
-    )
-    delay_ms: Annotated[int, Duration("0s", "1d")] = Field(
-        default=0,
-        description="The agent takes only calls of the queue that have waited this long; see the queue's "
-        "no_agent_no_delay.",
-    )
-    backup: Annotated[bool, Flag()] = Field(
-        default=False, description="The agent is backup: they take only calls that a step has opened to the backup."
-    )
-    weight: Annotated[int, Number(1, 100)] = Field(
-        default=1, description="The agent's share of the calls, for strategies that give shares."
-    )
-
-    @classmethod
-    @override
-    def short_form(cls, value: object) -> object:
-        # A number alone is the rank.
-        return {"rank": value} if isinstance(value, str | int) else value
-
-    def service(self) -> Service:
-        """Give it as the engine takes it."""
-        return Service(self.rank, self.delay_ms, self.backup, self.weight)
-
-
-def _queues_of_agent(value: object) -> object:
-    """Turn the list [support, sales] into the blocks {support: , sales: }, each with rank 1."""
-    if not isinstance(value, list | tuple):
-        return value
-    seen: dict[str, Any] = {}
-    for name in value:
-        if not isinstance(name, str):
-            raise wrong(f"expected the name of a queue, got {shown(name)}")
-        if name in seen:
-            raise wrong(f"queue {shown(name)} is listed twice")
-        seen[name] = None
-    return seen
-
-
-class AgentSettings(Settings):
-    """One agent."""
-
-    SECRETS: ClassVar[dict[str, tuple[str, ...]]] = {"pin": ("pin", "pin_file", "pin_env", "pin_credential")}
-
-    name: Annotated[str, Text("a name")] = Field(default="", description="The agent's name, for people.")
-    contact: Annotated[str | None, Contact(null=True)] = Field(
-        default=None,
-        description="Where the agent's phone is rung, like user/1001@example.com; null: as agent_contact says.",
-    )
-    allowed_contacts: Annotated[tuple[Annotated[str, AllowedContact()], ...], NO_LIST] = Field(
-        default=(),
-        max_length=50,
-        description="Other contacts at which this agent may log in and be rung, written as in allowed_contacts.",
-    )
-    switch: Annotated[str | None, NAME_OR_NULL] = Field(
-        default=None, description="The switch that rings the agent; needed only where there are several."
-    )
-    pin: Annotated[SecretStr | None, Secret("a PIN of digits", longest=16, shortest=4, pattern="[0-9]*")] = Field(
-        default=None, description="Lets others use feature codes for this agent; without a PIN nobody else can."
-    )
-    pin_file: Annotated[str | None, FILE] = Field(default=None, description="A file that holds the PIN.")
-    pin_env: Annotated[str | None, ENVIRONMENT] = Field(
-        default=None, description="An environment variable that holds the PIN."
-    )
-    pin_credential: Annotated[str | None, CREDENTIAL] = Field(
-        default=None, description="A systemd credential (LoadCredential=) that holds the PIN."
-    )
-    queues: Annotated[dict[Annotated[str, NAME], ServiceSettings], BeforeValidator(_queues_of_agent), NO_NAMES] = Field(
-        default={},
-        max_length=500,
-        description="The agent's queues, by rank: [support, sales], {support: 1, sales: 2} or "
-        "{support: {rank: 1, delay: 9s}}.",
-    )
-    skills: Levels = Field(
-        default={},
-        max_length=200,
-        description="What the agent can do, with levels 1 to 10 (10 best), like {german: 8}.",
-    )
-    wrap_up: WrapUpSettings | None = Field(
-        default=None,
-        description="This agent's wrap-up (ACW) in the place of the queue's: 30s, or {ends: by_agent}; null: as the "
-        "queue says.",
-    )
-    hold_back: OwnHoldBackSettings = Field(
-        default=OwnHoldBackSettings(),
-        description="How long this agent is not rung again after an offer that came to nothing.",
-    )
-    not_ready_after: NotReadyAfterSettings | None = Field(
-        default=None,
-        description="After how many offers in a row that came to nothing this agent becomes not ready, written as for "
-        "queues; null: as the queue says.",
-    )
-    login_at_start: Annotated[bool, Flag()] = Field(
-        default=False, description="Logged in and ready when the daemon starts, for phones that are always staffed."
-    )
-
-    def rules(self, agent_id: str, *, contact: str, switch: str, phone: PhoneRules) -> AgentRules:
-        """Give the agent's rules as the engine takes them."""
-        services = {name: service.service() for name, service in self.queues.items()}
-        return AgentRules(
-            agent_id=agent_id,
-            name=self.name,
-            contact=contact,
-            switch=switch,
-            queues=MappingProxyType(services),
-            skills=levels_of(self.skills),
-            phone=phone,
-            own=self._own(),
-        )
-
-    def _own(self) -> OwnPauses:
-        wrap_up = self.wrap_up if self.wrap_up is not None else WrapUpSettings()
-        given = wrap_up.model_fields_set
-        return OwnPauses(
-            wrap_up_ms=wrap_up.time_ms if "time_ms" in given else None,
-            wrap_up=wrap_up.mode() if "ends" in given else None,
-            hold_back_ms=self.hold_back.times(),
-            not_ready_after=self.not_ready_after.limits() if self.not_ready_after is not None else MappingProxyType({}),
-        )

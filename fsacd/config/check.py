@@ -12,6 +12,8 @@ from fsacd.config.model import Config
 from fsacd.config.plugins import Loader
 from fsacd.config.problems import ConfigErrors
 from fsacd.config.reader import load
+from fsacd.core.reach import within
+from fsacd.process.quoting import shown
 
 GOOD: Final = 0
 WRONG: Final = 2
@@ -81,6 +83,7 @@ def notes(config: Config) -> Iterator[str]:
     if unable:
         yield f"no agent has the skills that are required by {_some(unable)}"
     yield from _notes_of_routing(config, queues)
+    yield from _notes_of_reach(config)
     if not config.api.tokens:
         yield "without a token in api.tokens nobody can use the API or the fsacd commands that need it"
 
@@ -114,6 +117,22 @@ def _notes_of_routing(config: Config, queues: Mapping[str, QueueSettings]) -> It
     sticky = {queue.sticky.agent for queue in queues.values() if queue.sticky is not None}
     if sticky <= {"last"} and any(customer.agent for customer in config.customers.values()):
         yield "no queue has sticky: named or named_or_last, so a customer's own agent does not come first"
+
+
+def _notes_of_reach(config: Config) -> Iterator[str]:
+    """Agents whose phones register at one of several switches: whether these share registrations, no file says."""
+    if len(config.switches) == 1:
+        return
+    agents = map(config.agent_rules, config.agents)
+    bound = [agent.agent_id for agent in agents if within(agent.contact, agent.switches)]
+    if bound:
+        contact = config.agent_rules(bound[0]).contact
+        yield (
+            f"calls on other switches than their own do not ring {_some(bound, 'agent')}: a switch looks up a contact "
+            f"like {shown(contact)} among the phones that have registered there. If the switches share their "
+            f"registrations, write switch: [{', '.join(config.switches)}]; else a contact that each of them can dial, "
+            "like sofia/internal/1001@192.0.2.10 or sofia/gateway/NAME/NUMBER"
+        )
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -189,9 +189,10 @@ def _agent(config: Config, names: Names, agent_id: str) -> Iterator[Complaint]:
     for queue in agent.queues:
         yield from unknown((*loc, "queues", queue), "queue", queue, names.queues, at_key=True)
     yield from unknown_skills((*loc, "skills"), agent.skills, config.skills)
-    if agent.switch is not None:
-        yield from unknown((*loc, "switch"), "switch", agent.switch, names.switches)
-    elif names.switches is not None and len(names.switches) > 1:
+    for place, switch in enumerate(agent.switch):
+        where: Loc = (*loc, "switch", place) if len(agent.switch) > 1 else (*loc, "switch")
+        yield from unknown(where, "switch", switch, names.switches)
+    if not agent.switch and names.switches is not None and len(names.switches) > 1:
         yield Complaint((*loc, "switch"), f"missing; there are several switches: {', '.join(sorted(names.switches))}")
     made = contact_for(config.agent_contact, agent_id)
     if agent.contact is None and not contact_is_usable(made):

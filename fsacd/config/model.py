@@ -15,8 +15,9 @@ from pydantic import Field
 from fsacd.caller.hours import Hours
 from fsacd.caller.own_fields import FieldType, OwnFields
 from fsacd.caller.recognition import Customer
+from fsacd.config.agents import AgentSettings
 from fsacd.config.blocks import NO_LIST, NO_NAMES, Settings
-from fsacd.config.centre import AgentSettings, QueueSettings
+from fsacd.config.centre import QueueSettings
 from fsacd.config.customers import CallerNumber, CustomerSettings
 from fsacd.config.forms import (
     AGENT,
@@ -165,9 +166,8 @@ class Config(Settings):
         """Give one agent's rules as the engine takes them. Raises KeyError for an unknown agent."""
         agent = self.agents[agent_id]
         contact = agent.contact if agent.contact is not None else contact_for(self.agent_contact, agent_id)
-        switch = agent.switch if agent.switch is not None else next(iter(self.switches), "")
         phone = PhoneRules(self.one_phone_refuses == "ends_ring", self.follow_diversions or "")
-        return agent.rules(agent_id, contact=contact, switch=switch, phone=phone)
+        return agent.rules(agent_id, contact=contact, among=tuple(self.switches), phone=phone)
 
     def agent_domains(self) -> Mapping[str, str]:
         """Give the domain of each agent who is in one by their id or by `agent_domain`."""

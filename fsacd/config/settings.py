@@ -283,6 +283,11 @@ class LimitSettings(Settings):
         default=1_000,
         description="An agent whose leg ends within this time has not talked: the caller keeps their place.",
     )
+    switch_gone_ms: Annotated[int, Duration("1m", "1d")] = Field(
+        default=600_000,
+        description="A switch that has been away for this long is given up: its calls end in the history, agents who "
+        "rang, talked or were busy there are free. What is still there when it comes back goes on.",
+    )
     ringing: Annotated[int, Number(1, 1_000)] = Field(
         default=100, description="Agents who ring at once for one call, whatever its strategy says."
     )
@@ -332,6 +337,7 @@ class LimitSettings(Settings):
             connect_ms=self.connect_ms,
             offer_grace_ms=self.offer_grace_ms,
             settle_ms=self.settle_ms,
+            switch_gone_ms=self.switch_gone_ms,
             ringing=self.ringing,
             rank_pool=self.rank_pool,
             longest_wrap_up_ms=self.longest_wrap_up_ms,

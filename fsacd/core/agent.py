@@ -123,6 +123,7 @@ class Served(NamedTuple):
     backup: bool
     facts: ServiceFacts
     not_ready: str | None = None  # why they take no calls of this one queue for now; None: they do
+    within: tuple[str, ...] = ()  # the switches that can ring the agent; (): any
 
 
 @fact
@@ -154,6 +155,7 @@ class Agent:
     working_since_ms: int = 0
     load: Load = field(default_factory=Load)
     facts: AgentFacts | None = None  # as they became ready
+    within: tuple[str, ...] = ()  # the switches that can ring them where they are now; (): any
     services: tuple[Served, ...] = ()  # all their queues
     serves: tuple[Served, ...] = ()  # those whose calls they take
     not_ready_for: dict[str, NotReadyFor] = field(

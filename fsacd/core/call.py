@@ -144,6 +144,11 @@ class Call:
         return now_ms - self.arrived_ms - self.talked_ms
 
     @property
+    def switch(self) -> str:
+        """Where its leg is, and so where agents are rung for it; empty for a call without a leg."""
+        return self.leg.switch if self.leg is not None else ""
+
+    @property
     def who(self) -> str:
         """What tells this caller from others; empty for nobody in particular."""
         return identity(self.number) if self.identity is None else self.identity

@@ -120,6 +120,21 @@ def registered(endpoint: str) -> str:
     return user if kind == "user" and "/" not in user else ""
 
 
+def is_looked_up(endpoint: str) -> bool:
+    """Whether a switch finds this phone by a registration. Those are at the one switch where the phone has registered.
+
+    Any other endpoint is an address (`sofia/lan/1001@192.0.2.10`), or a name in a switch's configuration (a gateway, an
+    extension behind `loopback/`), which the operator writes on each switch that is to dial it.
+    """
+    kind, _, rest = endpoint.partition("/")
+    if kind == "sofia":
+        return "@" not in rest and not rest.startswith("gateway/")
+    return kind in _REGISTERED
+
+
+_REGISTERED: Final = frozenset({"user", "group", "verto.rtc"})
+
+
 def endpoints(text: str) -> tuple[str, ...]:
     """The phones that a contact names, without options; none for none."""
     if ONE_PHONE.fullmatch(text) is not None:

@@ -54,6 +54,7 @@ from fsacd.core.events import (
     WorldEvent,
 )
 from fsacd.core.life import (
+    absence,
     agent_wishes,
     agents,
     calls,
@@ -65,6 +66,7 @@ from fsacd.core.life import (
     reloading,
     resuming,
     sticky,
+    switches,
     talks,
     wishes,
 )
@@ -311,7 +313,7 @@ class Engine:
                 raise AssertionError(f"a timer of unknown kind {kind!r}")
 
 
-# What is done when a deadline of this kind has come; it belongs to a call, an offer, an agent or a queue.
+# What is done when a deadline of this kind has come; it belongs to a call, an offer, an agent, a queue or a switch.
 _DEADLINES: dict[str, Callable[[World, str], None]] = {
     "offer": talks.deadline,
     "agent": agents.pause_over,
@@ -323,22 +325,14 @@ _DEADLINES: dict[str, Callable[[World, str], None]] = {
     "heir": leaving.no_heir,
     "estimated_wait": overflow.look_at_estimates,
     resuming.TIMER: resuming.expired,
+    absence.TIMER: switches.gone,
 }
 
 
 def _dispatch_world_event(world: World, event: WorldEvent) -> str | None:
     match event:
-        case SwitchHeld(switch, epoch):
-            world.epochs[switch] = epoch
-        case SwitchConnected(switch):
-            world.set_switch(switch, up=True)
-            calls.arm_again(world, switch)
-        case SwitchLost(switch):
-            world.set_switch(switch, up=False)
-        case SwitchRestarted(switch):
-            leaving.switch_restarted(world, switch)
-        case SwitchTaken(switch):
-            leaving.switch_taken(world, switch)
+        case SwitchHeld() | SwitchConnected() | SwitchLost() | SwitchRestarted() | SwitchTaken():
+            switches.handle(world, event)
         case QueueSetOpen():
             return wishes.of_queue(world, event)
         case LastAgentsKnown(pairs):

@@ -1,11 +1,14 @@
-"""What a waiting call requires at a moment, and whom it can reach: its queue's rules, its own, and the steps so far."""
+"""What a waiting call requires at a moment, and whom it can reach: its queue's rules, its own, and the steps so far.
+
+Whom: an agent is rung on the switch of the caller's leg, for only two legs of one switch can be bridged.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fsacd.core import skills
+from fsacd.core import contact, skills
 from fsacd.core.rules import QueueRules, SkillLevels, Target
 
 
@@ -57,6 +60,22 @@ def of(
         next_ms = later_ms if next_ms is None else min(next_ms, later_ms)
     delay_ms = max(delay_ms, nobody_before_ms(required, backup))
     return Reach(required, priority, delay_ms, backup, at_once, overflow, next_ms)
+
+
+def within(where: str, switches: tuple[str, ...]) -> tuple[str, ...]:
+    """The switches that can ring the contact `where`; (): any.
+
+    `switches` are those at which the agent's phones register. One phone that any switch can dial is enough: the others
+    do not ring then.
+    """
+    if not switches or not all(map(contact.is_looked_up, contact.endpoints(where))):
+        return ()
+    return switches
+
+
+def reaches(switches: tuple[str, ...], switch: str) -> bool:
+    """Whether an agent within these switches can be rung for a call on this one; "": a call that has no leg yet."""
+    return not switches or not switch or switch in switches
 
 
 def passed_ms(delays: tuple[int, ...], virtual_ms: int, now_ms: int) -> int:

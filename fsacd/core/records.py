@@ -144,7 +144,7 @@ class AgentStateEnded:
 
 
 # The closed list of what is counted as an anomaly.
-AnomalyKind = Literal["bridge_timeout", "call_refused", "foreign_leg", "offer_unconfirmed"]
+AnomalyKind = Literal["bridge_timeout", "call_refused", "foreign_leg", "offer_unconfirmed", "switch_gone"]
 
 
 @fact

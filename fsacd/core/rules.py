@@ -248,6 +248,8 @@ class AgentRules:
     skills: SkillLevels = ()
     phone: PhoneRules = PhoneRules()
     own: OwnPauses = OwnPauses()
+    # The switches at which the agent's phones register; (): calls of any switch ring them, as old journals have it.
+    switches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +283,9 @@ class Limits:
     # A plugin that has failed is tried again after so long; each further failure doubles it, up to the second.
     plugin_retry_ms: int = 10_000
     plugin_retry_most_ms: int = 600_000
+    # A switch that has been away for so long is given up: its calls end, and its agents are free. 0: never, as in old
+    # journals; the configuration knows no 0.
+    switch_gone_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,7 @@ class WhyNot(StrEnum):
 
     RESERVED = "reserved"  # the call waits for another agent
     SKILL = "skill"  # the agent lacks a required skill, or has too low a level
+    SWITCH = "switch"  # the agent's phone cannot be rung from the switch of the call
     BACKUP = "backup"  # the agent is backup, and no step has opened the call to the backup
     DELAY = "delay"  # the agent helps this queue only with calls that have waited longer
     LOGGED_OUT = "logged_out"

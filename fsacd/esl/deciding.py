@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from fsacd.core.events import Event
+from fsacd.core.events import Event, Leg
 from fsacd.core.views import Underway
 
 
@@ -19,3 +19,6 @@ class Deciding(Protocol):
 
     def is_offer(self, leg: str) -> bool:
         """Whether the engine knows an offer with this leg now."""
+
+    def outside_legs(self, switch: str) -> tuple[tuple[str, Leg], ...]:
+        """The calls on this switch that agents have without us, as the engine knows them: (agent, leg)."""

@@ -105,6 +105,15 @@ class OutsideCalls:
         self._open.clear()
         self._remembered.clear()
 
+    def recall(self, known: Iterable[tuple[str, Leg]]) -> None:
+        """The link was away: `known` is all that the engine still knows. The next sweep tells what it has given up.
+
+        It forgets legs on a switch that is away when it gives the switch up, or when their agent logs in.
+        """
+        pairs = {(agent_id, leg.uuid) for agent_id, leg in known}
+        for leg, there in self._open.items():
+            there.told = {agent_id for agent_id in there.told if (agent_id, leg) in pairs}
+
     def _begin(self, leg: str, message: Message, whom: str) -> None:
         phone = far_end(message, self._home)
         if phone is None or not self._phones.knows(phone):
@@ -173,6 +182,8 @@ class OutsideCalls:
         finally:
             self._ended = None
         self._verify([leg for leg in self._open if leg not in rows], ask)
+        for leg in list(self._open):
+            self._tell(leg)
         self._verify_remembered(ask)
         self._verify_by_list(rows)
         return self._told - before

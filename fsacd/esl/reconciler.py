@@ -224,6 +224,8 @@ class Reconciler:
     def _sweep_outside(self, look: Round, rows: dict[str, differences.Row], *, adopt: bool) -> int:
         if self._outside is None:
             return 0
+        if adopt:
+            self._outside.recall(self._runtime.outside_legs(self.name))
         offers = [leg for offer in self._runtime.underway().offers for leg in offer.live_legs]
         return self._outside.sweep(look, offers, adopt=adopt, rows=rows)
 

@@ -22,8 +22,8 @@ AgentStateName = Literal[
 ]
 
 WhyNotName = Literal[
-    "reserved", "skill", "backup", "delay", "logged_out", "not_ready", "held_back", "busy", "offered", "talking",
-    "wrapping_up", "scope",
+    "reserved", "skill", "switch", "backup", "delay", "logged_out", "not_ready", "held_back", "busy", "offered",
+    "talking", "wrapping_up", "scope",
 ]  # fmt: skip
 PostName = Literal["strategy", "call_order"]
 # JSON has no number for "before all others".

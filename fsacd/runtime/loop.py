@@ -22,7 +22,7 @@ from gevent.event import Event as Signal
 
 from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
-from fsacd.core.events import CallQueued, CallReturned, Event, TalkFound
+from fsacd.core.events import CallQueued, CallReturned, Event, Leg, TalkFound
 from fsacd.core.records import Record, StrategyFailed
 from fsacd.core.show.look import Look
 from fsacd.core.show.parts import InParts
@@ -196,6 +196,10 @@ class Runtime:
     def is_offer(self, leg: str) -> bool:
         """Whether the engine knows an offer with this leg now."""
         return self._engine.is_offer(leg)
+
+    def outside_legs(self, switch: str) -> tuple[tuple[str, Leg], ...]:
+        """The calls on this switch that agents have without us: (agent, leg)."""
+        return self._engine.outside_legs(switch)
 
     def explain(self, call_id: str) -> tuple[Explanation, ...]:
         """Why this call's agents were chosen, and why it waits if it does; as far as it is remembered.

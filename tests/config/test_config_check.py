@@ -44,6 +44,31 @@ def test_a_good_file_exits_with_zero_a_summary_and_notes(tmp_path: Path) -> None
     ]
 
 
+def test_phones_that_register_at_one_of_several_switches_are_noted(tmp_path: Path) -> None:
+    """Only the operator knows whether the switches share their registrations: it is said what to write in each case."""
+    path = tmp_path / "f.yaml"
+    path.write_text(
+        "switches: {fs1: {password: hunter2}, fs2: {password: hunter2, port: 8022}}\n"
+        "api: {tokens: [{name: me, token: 0123456789abcdef}]}\n"
+        "queues: {sales: }\n"
+        "agents:\n"
+        "  1001: {queues: [sales], switch: fs1}\n"
+        "  1002: {queues: [sales], switch: [fs2, fs1]}\n"
+        "  1003: {queues: [sales], switch: fs2, contact: sofia/gateway/pstn/4930}\n"
+        "  1004: {queues: [sales], switch: [fs2]}\n",
+        encoding="utf-8",
+    )
+    code, text = check(path, plugins=few_plugins, environ={})
+    assert code == 0
+    (note,) = text.splitlines()[1:]
+    assert note == (
+        f"{path}: note: calls on other switches than their own do not ring agents 1001, 1004: a switch looks up a "
+        "contact like 'user/1001' among the phones that have registered there. If the switches share their "
+        "registrations, write switch: [fs1, fs2]; else a contact that each of them can dial, like "
+        "sofia/internal/1001@192.0.2.10 or sofia/gateway/NAME/NUMBER"
+    )
+
+
 def test_what_of_the_routing_is_seldom_meant_is_noted(tmp_path: Path) -> None:
     """Backup without a step, a step without backup, hours that nobody has or that never come, agents never first."""
     path = tmp_path / "f.yaml"

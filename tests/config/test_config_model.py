@@ -105,7 +105,7 @@ def test_a_queue_of_defaults_is_the_engine_s_own_default() -> None:
     """
     expected = QueueRules("support", no_agent_no_delay=True, agent_variables=("export_vars",))
     assert rules("queues: {support: }").queues["support"] == expected
-    assert rules("").limits == Limits()
+    assert rules("").limits == Limits(switch_gone_ms=600_000)
 
 
 def test_every_word_of_a_queue_reaches_the_engine() -> None:
@@ -248,9 +248,9 @@ def test_every_limit_reaches_the_engine() -> None:
 limits:
   {calls: 1, cancel_retry: 22ms, connect: 203ms, offer_grace: 504ms, settle: 105ms, ringing: 6, rank_pool: 7,
    longest_wrap_up: 68s, counters_half_life: 69s, last_agents: 10, abandoned: 14, decisions: 11,
-   plugin_retry: 12s, plugin_retry_most: 13s}
+   plugin_retry: 12s, plugin_retry_most: 13s, switch_gone: 74s}
 """
-    assert rules(text).limits == Limits(1, 22, 203, 504, 105, 6, 7, 68_000, 69_000, 10, 14, 11, 12_000, 13_000)
+    assert rules(text).limits == Limits(1, 22, 203, 504, 105, 6, 7, 68_000, 69_000, 10, 14, 11, 12_000, 13_000, 74_000)
 
 
 def test_queues_share_hours_by_name() -> None:
@@ -387,3 +387,13 @@ def test_settings_are_frozen() -> None:
     """A configuration does not change; a reload makes another one."""
     with pytest.raises(ValidationError):
         QueueSettings().priority = 3
+
+
+def test_an_agent_is_rung_from_where_their_phone_registers() -> None:
+    """The engine is told the switches only where some cannot ring the agent."""
+    agents = "agents: {a: {switch: fs2}, b: {switch: [fs2, fs1]}, c: {switch: fs1}}"
+    switches = "switches: {fs1: {password: fine}, fs2: {password: fine, port: 8022}}\n"
+    two = parse((switches + agents).encode(), Path("f.yaml"), plugins=few_plugins, environ={}).rules().agents
+    assert [(one.switch, one.switches) for one in two.values()] == [("fs2", ("fs2",)), ("fs2", ()), ("fs1", ("fs1",))]
+    one = rules("agents: {a: {}, b: {switch: fs1}, c: {switch: null}}").agents
+    assert [(agent.switch, agent.switches) for agent in one.values()] == [("fs1", ())] * 3

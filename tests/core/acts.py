@@ -9,6 +9,7 @@ from tests.core.adversary import Adversary
 from tests.core.centres import (
     AGENTS,
     NUMBERS,
+    OUTSIDE_PHONE,
     QUEUES,
     SHARED_PHONE,
     SKILLS,
@@ -107,7 +108,7 @@ def agent_asks(adversary: Adversary, pick: Pick) -> None:
     """An agent presses a button."""
     who = pick.of(AGENTS)
     ready = e.AgentSetReady(who, "phone")
-    there = pick.of((None, None, SHARED_PHONE, "user/1001"))
+    there = pick.of((None, None, SHARED_PHONE, "user/1001", OUTSIDE_PHONE))
     adversary.tell(
         pick.event(
             e.AgentLoggedIn(who, "phone"),

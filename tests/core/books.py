@@ -141,6 +141,13 @@ class Books:
         configured = agent_id in self.rules.agents and queue in self.rules.agents[agent_id].queues
         return line_up.index(agent_id) + (0 if configured else len(line_up))
 
+    def in_reach(self, call: CallBook, agent: AgentView) -> bool:
+        """Whether the call's switch can ring the agent: at a number outside, or where their phone registers."""
+        known = self.rules.agents.get(agent.agent_id)
+        switches = known.switches if known is not None else ()
+        leg = call.event.leg
+        return not switches or leg is None or not agent.contact.startswith("user/") or leg.switch in switches
+
     # --- what holds for a call at a time ---
 
     def due(self, call: CallBook, at_ms: int) -> list[int]:
@@ -225,6 +232,8 @@ class Books:
         if queue in dict(agents[agent_id].not_ready_for):
             return
         view = agents[agent_id]
+        if not self.in_reach(call, view):
+            return
         fits = queue in dict(view.queues) and lacks(dict(view.skills), self.required(call, now_ms)) is None
         if fits or sticky.any_queue:
             call.preferred = agent_id

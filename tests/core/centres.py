@@ -38,6 +38,8 @@ AGENTS = tuple(str(number) for number in range(1001, 1007))
 QUEUES = ("support", "sales", "vip")
 # At which several agents may be logged in at once.
 SHARED_PHONE = "user/desk"
+# A phone that any switch can ring.
+OUTSIDE_PHONE = "sofia/gateway/pstn/4930"
 SKILLS: tuple[SkillLevels, ...] = ((), (("german", 3),), (("english", 1),), (("english", 2), ("german", 5)))
 NUMBERS = ("+1", "+2", "+3", "", "+ 1", "anonymous")
 SOURCES = ("", "", "192.0.2.1", "2001:db8::1")
@@ -110,6 +112,7 @@ def build_rules(pick: Pick, agents: Sequence[str] = AGENTS) -> Rules:
         other = place - pick.below(place + 1)
         line_up[place], line_up[other] = line_up[other], line_up[place]
     limits = replace(LIMITS, calls=pick.of((100, 100, 9)), ringing=pick.of((100, 3, 2)), rank_pool=pick.of((200, 2)))
+    limits = replace(limits, switch_gone_ms=pick.of((20_000, 5_000, 0)))
     return rules_of(*queues, *(build_agent(pick, one) for one in line_up), limits=limits)
 
 
@@ -204,7 +207,8 @@ def build_agent(pick: Pick, agent_id: str) -> AgentRules:
     skills = {skill: pick.of((1, 5, 8)) for skill in ("german", "english") if pick.chance(2)}
     serves = build_services(pick)
     made = replace(agent(agent_id, *serves.items(), skills=skills), own=_own(pick))
-    return replace(made, contact=SHARED_PHONE) if pick.chance(5) else made
+    made = replace(made, contact=SHARED_PHONE) if pick.chance(5) else made
+    return replace(made, switches=pick.of(((), (), SWITCHES[:1], SWITCHES[1:], SWITCHES)))
 
 
 def _own(pick: Pick) -> OwnPauses:

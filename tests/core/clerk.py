@@ -11,6 +11,14 @@ from tests.core.books import NOT_TAKEN, AgentBook, Books, CallBook, PluginBook, 
 IN_QUEUE = frozenset({"waiting", "offered", "connecting"})
 
 
+def given_up(step: Step) -> list[str]:
+    """The switches that have been away for too long."""
+    return [record.text.split()[1] for record in step.records if isinstance(record, r.Anomaly) and record.kind == GONE]
+
+
+GONE = "switch_gone"
+
+
 class Clerk:
     """Writes the books, step by step."""
 
@@ -33,6 +41,8 @@ class Clerk:
                 self._not_answered(command.offer_id)
         if event is not None and step.refused is None:
             self._fact(event, before, after)
+        for switch in given_up(step):
+            self._outside(e.SwitchRestarted(switch))
         for record in step.records:
             moved_to = event.queue if isinstance(event, e.CallRequeueAsked) else None
             self._record(record, agents, after.now_ms, moved_to)
@@ -58,7 +68,7 @@ class Clerk:
                 self._rules(event, now_ms)
                 books.rules = rules
             case e.AgentLoggedIn() | e.AgentSetReady() | e.AgentSetNotReady() | e.AgentSetNotReadyFor():
-                self._agent_asks(event)
+                self._agent_asks(event, {switch for switch, is_up in after.switches if is_up})
             case e.AgentChangeAsked(_, _, _, queues) if queues is not None:
                 self._places_moved()
             case e.OfferAnswered(offer_id) | e.OfferEnded(offer_id, answered=True) if offer_id in self.offers:
@@ -71,11 +81,15 @@ class Clerk:
                 pass
 
     def _agent_asks(
-        self, event: e.AgentLoggedIn | e.AgentSetReady | e.AgentSetNotReady | e.AgentSetNotReadyFor
+        self, event: e.AgentLoggedIn | e.AgentSetReady | e.AgentSetNotReady | e.AgentSetNotReadyFor, up: set[str]
     ) -> None:
         """Missed calls may be counted anew; nobody waits for who wants no calls of the queue."""
         if not isinstance(event, e.AgentSetNotReadyFor):
             self.books.agent(event.agent_id).no_answers_least = 0
+            if isinstance(event, e.AgentLoggedIn):
+                # They are there, whatever a switch has said of their phone before it went away.
+                book = self.books.agent(event.agent_id)
+                book.legs = {leg for leg in book.legs if leg.switch in up}
             return
         for call in self.books.calls.values():
             if call.preferred == event.agent_id and call.queue == event.queue:
@@ -246,7 +260,8 @@ class Clerk:
                 self.books.agents[view.agent_id] = AgentBook(since_ms=view.since_ms)
             book = self.books.agents[view.agent_id]
             assert book.since_ms == view.since_ms, f"{view.agent_id} has a gap in their history"
-            self._state(book, view, self._rung_at(view.contact, after))
+            own_leg = any(offer.agent_id == view.agent_id for offer in after.offers)
+            self._state(book, view, rung=self._rung_at(view.contact, after), own_leg=own_leg)
             book.state = view.state
 
     def _rung_at(self, contact: str, after: Snapshot) -> bool:
@@ -255,22 +270,22 @@ class Clerk:
             self.offers[offer.offer_id].contact == contact for offer in after.offers if offer.offer_id in self.offers
         )
 
-    def _state(self, book: AgentBook, view: AgentView, rung: bool) -> None:
+    def _state(self, book: AgentBook, view: AgentView, *, rung: bool, own_leg: bool) -> None:
+        """`own_leg`: a leg of ours to this agent is there, perhaps at a phone that they have left since."""
         if view.state == "ready":
             assert not book.legs, f"{view.agent_id} is ready while their phone is in a call of their own"
             assert not rung, f"{view.agent_id} is ready while their phone is in a call of ours"
             assert not view.then, f"{view.agent_id} is ready, though they asked for {view.then}"
         if view.state == "busy":
-            assert book.legs or rung, f"{view.agent_id} is busy without a call of their own"
+            assert book.legs or rung or own_leg, f"{view.agent_id} is busy without a call of their own"
         if book.state == "wrapping_up" and view.state != "wrapping_up" and view.reason == "wrap_up_not_ended":
             assert view.state == "not_ready"
 
     def _leave(self, agents: dict[str, AgentView]) -> None:
-        """Nobody's call waits for an agent who has gone home."""
+        """Nobody's call waits for an agent who has gone home, or to where the call's switch cannot ring them."""
         for call in self.books.calls.values():
-            if call.preferred is not None and (
-                call.preferred not in agents or agents[call.preferred].state == "logged_out"
-            ):
+            agent = agents.get(call.preferred or "")
+            if agent is None or agent.state == "logged_out" or not self.books.in_reach(call, agent):
                 call.preferred = call.reserved = None
 
     def _forget(self, after: Snapshot) -> None:

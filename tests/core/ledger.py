@@ -10,6 +10,7 @@ from fsacd.core import commands as k
 from fsacd.core import events as e
 from fsacd.core import records as r
 from fsacd.core.views import AgentView, CallView, Snapshot, Step
+from tests.core.clerk import given_up
 
 # Ways to leave after which the same call may wait again.
 _MAY_COME_BACK = {*(how.value for how in e.Taken), "transferred"}
@@ -136,7 +137,7 @@ class Ledger:
         if isinstance(event, e.OfferEnded):
             self.legs_ended.add(event.offer_id)
             self.legs.pop(event.offer_id, None)
-        if isinstance(event, e.SwitchRestarted):
+        if isinstance(event, e.SwitchRestarted) or given_up(step):
             self.legs.clear()
         for record in step.records:
             match record:

@@ -14,6 +14,7 @@ from fsacd.core import records as r
 from fsacd.core.rules import Rules
 from fsacd.core.views import Explanation, Snapshot, Step
 from fsacd.testing import Driver
+from tests.core.absences import Absences
 from tests.core.books import Books, CallBook
 from tests.core.clerk import Clerk
 from tests.core.departures import Departures
@@ -52,6 +53,7 @@ class Oracle:
         self.reasons = Reasons(self.books)
         self.ledger = Ledger()
         self.duties = Duties(self.books)
+        self.absences = Absences(self.books)
         self.dice = random.Random(1)
         self.before = self._look()
         self.clerk.take(None, Step(), self.before, self.before)
@@ -90,6 +92,7 @@ class Oracle:
             self.clerk.compare(after)
         if not self.only_decisions:
             self.departures.take(event, step, before, after, strict and alone)
+            self.absences.take(event, step, after, strict=strict)
         now = self.order.scene(after, [])
         if not self.only_decisions:
             self.order.nobody_idle(now, self.order.scene(after, [], self.advanced_to) if late else now)

@@ -9,7 +9,7 @@ from fsacd.core import commands as k
 from fsacd.core import records as r
 from fsacd.core.views import Snapshot, Step, WhyNot
 from tests.core import meaning
-from tests.core.books import Books
+from tests.core.books import Books, CallBook
 from tests.core.departures import Departures
 from tests.core.plugins import Shown
 from tests.core.scene import Scene
@@ -216,11 +216,16 @@ class Order:
         first, left = self.books.calls[one], self.books.calls[other]
         return (
             left.queue == queue
+            and _switch_of(first) == _switch_of(left)
             and self.books.reserved(first, scene.at_ms) is self.books.reserved(left, scene.at_ms) is None
             and self.books.priority(first, scene.at_ms) == self.books.priority(left, scene.at_ms)
             and self.books.required(first, scene.at_ms) == self.books.required(left, scene.at_ms)
             and self.books.backup_open(first, scene.at_ms) == self.books.backup_open(left, scene.at_ms)
         )
+
+
+def _switch_of(call: CallBook) -> str | None:
+    return call.event.leg.switch if call.event.leg is not None else None
 
 
 def shown_as(pool: list[str], call_id: str, given: list[Shown]) -> Shown | None:

@@ -101,6 +101,9 @@ class Reasons:
                     for skill in lacks(levels, required) or ()
                 }
                 assert detail in possible, f"{agent_id}: {detail!r} is none of {possible}"
+            case WhyNot.SWITCH:
+                assert call.event.leg is not None
+                assert detail.endswith(f"not from {call.event.leg.switch}")
             case WhyNot.DELAY:
                 assert detail == f"helps after {in_words(dict(agent.queues)[call.queue].delay_ms)}"
             case WhyNot.NOT_READY:

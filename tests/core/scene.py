@@ -68,6 +68,8 @@ class Scene:
         service = dict(agent.queues).get(call.queue)
         if service is None or lacks(dict(agent.skills), self.required(call)) is not None:
             return WhyNot.SKILL
+        if not self.books.in_reach(call, agent):
+            return WhyNot.SWITCH
         if service.backup and not self.books.backup_open(call, self.at_ms):
             return WhyNot.BACKUP
         if self.at_ms - call.virtual_ms < service.delay_ms and self._delay_holds(call, service.delay_ms):
@@ -84,7 +86,7 @@ class Scene:
             if service is None or service.delay_ms >= delay_ms or (service.backup and not backup_open):
                 continue
             away = other.state in {"logged_out", "not_ready"} or bool(other.then)
-            away = away or call.queue in dict(other.not_ready_for)
+            away = away or call.queue in dict(other.not_ready_for) or not self.books.in_reach(call, other)
             if not away and lacks(dict(other.skills), self.required(call)) is None:
                 return True
         return False

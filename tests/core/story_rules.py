@@ -64,6 +64,12 @@ class Book:
                     queues=MappingProxyType(queues or {}),
                     skills=skills or (),
                 )
+            case ["phone", agent_id, *settings]:
+                given = pairs(settings)
+                agent = self.agents[agent_id]
+                switches = tuple(given["at"].split(",")) if "at" in given else agent.switches
+                contact = given.get("contact", agent.contact)
+                self.agents[agent_id] = replace(agent, contact=contact, switches=switches)
             case ["own", agent_id, *settings]:
                 self.agents[agent_id] = replace(self.agents[agent_id], own=_own(settings))
             case ["limits", *settings]:

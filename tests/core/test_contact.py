@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fsacd.core.contact import Contact, Phone, is_one_phone, most_legs, read
+from fsacd.core.contact import Contact, Phone, is_looked_up, is_one_phone, most_legs, read
 from fsacd.core.offer import MOST_LEGS, is_leg_of, legs_of, offer_id, offer_of
 
 GOOD = {
@@ -73,3 +73,24 @@ def test_the_names_of_all_legs_follow_from_the_offer() -> None:
     assert legs[0] == one and len(set(legs)) == MOST_LEGS
     assert {offer_of(leg) for leg in legs} == {one}
     assert all(is_leg_of(leg, one) and not is_leg_of(leg, another) for leg in legs)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "looked_up"),
+    [
+        ("user/1001", True),
+        ("user/1001@example.com", True),
+        ("group/desk@example.com", True),
+        ("verto.rtc/1001@example.com", True),
+        ("sofia/internal/1001", True),
+        ("sofia/internal/1001%example.com", True),
+        ("sofia/internal/1001@192.0.2.10", False),
+        ("sofia/internal/1001@[2001:db8::7]:5060", False),
+        ("sofia/gateway/pstn/+4930", False),
+        ("loopback/1001/default", False),
+        ("error/user_busy", False),
+    ],
+)
+def test_a_registration_is_at_one_switch(endpoint: str, looked_up: bool) -> None:
+    """An address can be dialled by any switch; so can a name that each switch may have in its configuration."""
+    assert is_looked_up(endpoint) is looked_up

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from fsacd.core import events as e
 from fsacd.core.records import CallOutcome, OfferOutcome
-from fsacd.core.views import Snapshot
+from fsacd.core.views import Snapshot, WhyNot
 from fsacd.testing import replay
 from tests.core.acts import ACTS, WEIGHTS, act
 from tests.core.adversary import Adversary
@@ -27,7 +27,7 @@ from tests.core.plugins import TestPlugins
 
 LONG = int(os.environ.get("FSACD_LONG", "0"))
 # What a number must hold for all that rules may say to be drawn from it.
-RULES_BITS = 640
+RULES_BITS = 660
 NUMBERS = st.integers(min_value=0, max_value=2**40)
 RULES = st.integers(min_value=0, max_value=2**RULES_BITS)
 
@@ -142,7 +142,9 @@ def test_the_walk_reaches_what_it_is_for() -> None:
     outcomes = {getattr(record, "outcome", None) for record in records}
     assert {*CallOutcome, *OfferOutcome} <= outcomes
     reasons = {str(getattr(record, "reason", "")) for record in records}
-    assert {"talk", "bridge_window", "lost_race", "caller_gone", "busy", "switch_restarted"} <= reasons
+    assert {"talk", "bridge_window", "lost_race", "caller_gone", "busy", "switch_restarted", "switch_gone"} <= reasons
+    explained = [told for adversary in adversaries for told in adversary.oracle.explained.values()]
+    assert WhyNot.SWITCH in {one.why for told in explained for one in told.rejected}
 
 
 def fingerprint(seed: int) -> str:

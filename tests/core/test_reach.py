@@ -83,3 +83,26 @@ def test_delays_of_the_first_who_are_there_do_not_hold() -> None:
         )
         assert (found.delay_ms, found.next_ms) == (40_000, next_ms)
     assert asked == [((("french", 8),), False), ((("french", 5),), True), ((), True)]
+
+
+@pytest.mark.parametrize(
+    ("contact", "expected"),
+    [
+        ("user/1001", ("fs1", "fs2")),
+        ("user/1001,user/desk", ("fs1", "fs2")),
+        ("user/1001|sofia/gateway/pstn/+4930", ()),
+        ("sofia/internal/1001@192.0.2.10", ()),
+    ],
+)
+def test_who_can_be_rung_from_where(contact: str, expected: tuple[str, ...]) -> None:
+    """Where the phones register, unless any switch can dial one of them; where nothing is said, from everywhere."""
+    assert reach.within(contact, ("fs1", "fs2")) == expected
+    assert reach.within(contact, ()) == ()
+
+
+def test_a_call_without_a_leg_reaches_everybody() -> None:
+    """It will be dialled where its agent is."""
+    assert reach.reaches(("fs1",), "fs1")
+    assert not reach.reaches(("fs1",), "fs2")
+    assert reach.reaches(("fs1",), "")
+    assert reach.reaches((), "fs2")

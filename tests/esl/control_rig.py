@@ -9,7 +9,7 @@ import gevent
 
 from fsacd.core.commands import Command, RingAgent
 from fsacd.core.engine import Engine
-from fsacd.core.events import Event, Leg
+from fsacd.core.events import Event, Leg, OutsideCallEnded, OutsideCallStarted, SwitchTaken
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.esl.control import CallControl
 from fsacd.esl.features import Desk, Member
@@ -67,6 +67,20 @@ class Told(Runtime):
 
     def post(self, event: Event) -> None:
         self.facts.append(event)
+
+    def outside_legs(self, switch: str) -> tuple[tuple[str, Leg], ...]:
+        known: dict[tuple[str, Leg], None] = {}
+        for fact in self.facts:
+            match fact:
+                case OutsideCallStarted(agent_id, leg) if leg.switch == switch:
+                    known[agent_id, leg] = None
+                case OutsideCallEnded(agent_id, leg):
+                    known.pop((agent_id, leg), None)
+                case SwitchTaken():
+                    known.clear()
+                case _:
+                    pass
+        return tuple(known)
 
 
 class Rig:

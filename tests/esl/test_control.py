@@ -183,9 +183,9 @@ def test_a_restarted_switch_has_none_of_the_calls_of_before(rig: Rig) -> None:
     """Each outside call whose leg has gone with the switch is over before anybody is rung."""
     comes_up(rig, restarted=False, show=NOBODY)
     rig.control._on_event(Message(Kind.EVENT, DIALS))
-    rig.runtime.facts.clear()
+    told = len(rig.runtime.facts)
     facts = comes_up(rig, restarted=True, show=NOBODY, uuid_exists=Reply(Outcome.OK, "false"))
-    assert facts[:2] == [OutsideCallEnded("1001", LEG), SwitchConnected("fs1")]
+    assert facts[told:][:2] == [OutsideCallEnded("1001", LEG), SwitchConnected("fs1")]
 
 
 # --- what a switch says wrongly, and what it cannot do ----------------------------------------------------------------

@@ -339,3 +339,22 @@ def test_where_the_switchs_domain_is_not_known_any_domain_counts(rig: Rig, reply
     switch = Switch({LEG: IN | {"variable_user_name": "1001", "variable_domain_name": "other.example"}})
     rig.calls.sweep(lambda wire: reply if b"global_getvar" in wire.data else switch.ask(wire), ())
     assert rig.story() == ["1001+1"]
+
+
+# --- what the engine has given up ------------------------------------------------------------------------------------
+
+
+def test_a_leg_that_the_engine_has_given_up_is_told_anew(rig: Rig) -> None:
+    """Its switch was away for too long, or its agent has logged in meanwhile; the leg is still there."""
+    rig.hear("CHANNEL_CREATE", **IN, variable_user_name="1001")
+    rig.hear("CHANNEL_CREATE", OTHER, **IN, variable_user_name="1002")
+    switch = Switch({LEG: IN, OTHER: IN})
+    rig.calls.recall([("1001", Leg("fs1", LEG)), ("1002", Leg("fs1", OTHER))])
+    rig.calls.sweep(switch.ask, ())
+    assert rig.story() == ["1001+1", "1002+2"]
+    rig.calls.recall([("1001", Leg("fs1", LEG))])
+    rig.calls.sweep(switch.ask, ())
+    assert rig.story() == ["1001+1", "1002+2", "1002+2"]
+    rig.calls.recall([])
+    rig.calls.sweep(Switch({OTHER: IN}).ask, ())
+    assert rig.story() == ["1001+1", "1002+2", "1002+2", "1002+2"], "of an end that the engine knows nothing is told"

@@ -64,6 +64,8 @@ _FIXED = "wrap-up takes its fixed time"
 def _log_in(world: World, agent: a.Agent, event: AgentLoggedIn) -> str | None:
     """The agent is at work: ready, or not, as they say, whether they were at work before or not."""
     agents.go_to(world, agent, event.contact or agent.rules.contact)
+    roster.look_from_there(world, agent)
+    agents.is_there(world, agent)
     agent.in_vain.clear()  # they may be at another phone, and they are certainly there
     if isinstance(agent.then, a.LoggedOut):
         agent.then = None

@@ -77,7 +77,9 @@ def pause_over(world: World, agent_id: str) -> None:
     agent = world.agents[agent_id]
     if isinstance(agent.state, a.WrappingUp) and agent.state.leg in world.offers:
         # The agent's leg is still asked to end: a daemon that was away has not done so yet, or its switch is away.
-        world.timers.set("agent", agent_id, world.now_ms + _LEG_LOOK_MS)
+        # With the leg's end the agent is free, so there is nothing to look at before the leg's own deadline.
+        ends_ms = world.timers.at("offer", agent.state.leg) or world.now_ms
+        world.timers.set("agent", agent_id, max(ends_ms, world.now_ms) + _LEG_LOOK_MS)
     elif isinstance(agent.state, a.WrappingUp) and agent.state.ends is WrapUp.UNTIL_READY and agent.then is None:
         # Only the agent could end it and has not: they may not be at their desk, so no call is offered to them.
         roster.move(world, agent, a.NotReady("wrap_up_not_ended"), "fsacd")
@@ -94,6 +96,7 @@ def outside_call(world: World, event: OutsideEvent) -> None:
         case OutsideCallStarted():
             if len(agent.outside) < _OUTSIDE_LIMIT:
                 agent.outside[event.leg] = None
+                world.miss(event.leg.switch)
             if isinstance(agent.state, a.Ready):
                 roster.move(world, agent, a.Busy())
         case OutsideCallEnded() if _is_kept_busy(world, agent, event.leg):
@@ -109,11 +112,25 @@ def _is_kept_busy(world: World, agent: a.Agent, leg: Leg) -> bool:
     return offer is not None and agent.agent_id in offer.keeps_busy
 
 
-def switch_restarted(world: World, switch: str) -> None:
+def end_outside_calls(world: World, switch: str) -> None:
     """Calls at agents' phones that are not ours have ended with the switch, too."""
     for agent in world.agents.values():
         for leg in [leg for leg in agent.outside if leg.switch == switch]:
             outside_call(world, OutsideCallEnded(agent.agent_id, leg))
+
+
+def kept_busy(world: World, switch: str) -> bool:
+    """Whether a leg on this switch keeps any agent busy."""
+    return any(leg.switch == switch for agent in world.agents.values() for leg in agent.outside)
+
+
+def is_there(world: World, agent: a.Agent) -> None:
+    """The agent says that they are at their phone: calls of theirs on a switch that is away do not keep them busy.
+
+    The switch cannot tell whether such a call goes on. If it does, the switch tells so when it is back.
+    """
+    for leg in [leg for leg in agent.outside if not world.switches.get(leg.switch, False)]:
+        outside_call(world, OutsideCallEnded(agent.agent_id, leg))
 
 
 _LEG_LOOK_MS = 1_000

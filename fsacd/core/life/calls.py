@@ -14,7 +14,7 @@ from fsacd.core.events import (
     Leg,
 )
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import ending, offers, overflow, resuming
+from fsacd.core.life import absence, ending, offers, overflow, resuming, sticky
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallOutcome, OfferOutcome
 from fsacd.core.rules import ToExtension, ToHangup
@@ -192,7 +192,12 @@ def _take_heir(world: World, call: c.Call, event: CallQueued) -> None:
     for agent in world.agents.values():
         if call.leg in agent.outside:
             offers.not_taken(world, call, agent.agent_id)  # this agent has handed the caller over: others come first
+    before = call.switch
     world.adopt_leg(call, event)
+    if call.switch != before:  # other agents are in reach
+        world.miss(call.switch)
+        world.set_reach(call)
+        sticky.keep_in_reach(world, call)
     world.note_call(call)
     if call.queue in world.retired:
         queue_removed(world, call)
@@ -230,7 +235,7 @@ def settled(world: World, call_id: str) -> None:
     call = world.calls[call_id]
     if not world.may_offer(call):
         # Without the link nobody can tell whether the bridge broke. When it is back, the switch tells that first.
-        world.timers.set("settle", call_id, world.now_ms + world.rules.limits.settle_ms)
+        world.timers.set("settle", call_id, absence.until_ms(world, call.switch))
         return
     match call.state:
         case c.Talking() if call.talks_on_another_leg:
@@ -312,6 +317,7 @@ def rearm(world: World) -> None:
         if world.orderings[call.queue].ring.beyond_best:
             call.only_rank_and_level = None  # the strategy that set it is gone
         world.set_reach(call)
+        sticky.keep_in_reach(world, call)
         overflow.arm(world, call)
         if in_queue(call.state):
             overflow.leave_by_step(world, call)

@@ -98,6 +98,7 @@ class CallMoment(NamedTuple):
     ranked: tuple[str, ...]
     candidates: int  # eligible agents; a strategy that ranks was shown only the first of them
     number_believed: bool
+    switch: str  # as `Call.switch`
 
 
 class Decision(NamedTuple):

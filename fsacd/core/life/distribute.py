@@ -32,7 +32,7 @@ def _let_delays_hold(world: World) -> None:
         if call.queue in queues and in_queue(call.state):
             # Only the delay is looked at: steps have deadlines of their own.
             passed_ms = reach.passed_ms(world.delays[call.queue], call.virtual_ms, world.now_ms)
-            delay_ms = max(passed_ms, world.nobody_before_ms(call.queue, call.required, backup=call.backup))
+            delay_ms = max(passed_ms, world.nobody_before_ms(call, call.required, call.backup))
             if delay_ms != call.delay_ms:
                 call.delay_ms = delay_ms
                 world.refresh(call)

@@ -15,7 +15,7 @@ from fsacd.core.events import (
     Taken,
 )
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import agents, calls, ending, offers
+from fsacd.core.life import calls, ending
 from fsacd.core.life.world import World
 from fsacd.core.records import CallOutcome, Elsewhere
 
@@ -139,27 +139,3 @@ def lost(world: World, event: CallLost) -> None:
     gone(world, event)
     if call is not None and event.cause != Elsewhere.TALKS_UNSEEN:
         world.ended.lose_sight(call.call_id, call.offers)
-
-
-def switch_restarted(world: World, switch: str, why: str = "switch_restarted") -> None:
-    """Every leg on the switch is gone: its calls are lost, or over if they were talking."""
-    for call in _on_switch(world, switch):
-        lost(world, CallLost(call.call_id, why))
-    agents.switch_restarted(world, switch)
-    # The calls of these offers stood on this switch, so none of the offers is wanted any more.
-    for offer in [offer for offer in world.offers.values() if offer.switch == switch]:
-        offers.ended_with_switch(world, offer, why)
-
-
-def switch_taken(world: World, switch: str) -> None:
-    """Another daemon has the switch and its calls. Calls still there when we hold it again are new calls to us."""
-    world.set_switch(switch, up=False)
-    taken = [call.call_id for call in _on_switch(world, switch)]
-    switch_restarted(world, switch, Elsewhere.SERVED_ELSEWHERE)
-    for call_id in taken:
-        world.ended.forget(call_id)
-    world.takeovers += 1
-
-
-def _on_switch(world: World, switch: str) -> list[c.Call]:
-    return [call for call in world.calls.values() if call.leg is not None and call.leg.switch == switch]

@@ -114,6 +114,7 @@ def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = (), can
         ranked,
         candidates,
         call.number_believed,
+        call.switch,
     )
 
 
@@ -213,9 +214,10 @@ def repeat_cancel(world: World, offer: o.Offer, ending: o.OfferEnding) -> None:
         write_end(world, offer, OfferEnd.CANCELLED)
         over(world, offer, OfferEnd.CANCELLED)
         return
-    if not world.switches.get(offer.switch, False) and world.now_ms < _gone_by_itself_ms(world, offer, ending):
+    gone_ms = _gone_by_itself_ms(world, offer, ending)
+    if not world.switches.get(offer.switch, False) and world.now_ms < gone_ms:
         # Without the link the switch can neither be asked nor answer: the leg may be there when the link is back.
-        world.timers.set("offer", offer.offer_id, world.now_ms + _LONGEST_CANCEL_PAUSE_MS)
+        world.timers.set("offer", offer.offer_id, gone_ms)
         return
     # A leg of which nothing was heard may still be made.
     made_ms = 0 if offer.heard_of else offer.started_ms + o.MAKING_MS

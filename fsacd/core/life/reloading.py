@@ -12,7 +12,7 @@ from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core.call import in_queue
 from fsacd.core.commands import CancelReason
-from fsacd.core.life import agents, calls, overflow, resuming, roster, sticky
+from fsacd.core.life import absence, agents, calls, overflow, resuming, roster, sticky
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallMoved
 from fsacd.core.rules import AgentRules, Rules, ToQueue
@@ -41,6 +41,7 @@ def change_rules(world: World, rules: Rules) -> None:
     agents.drop_removed(world)
     roster.let_all_look(world)
     calls.rearm(world)
+    absence.change_rules(world)
     for queue in sorted(world.staffing.logged_in):
         world.arm_conditions(queue)
     _forget(world)

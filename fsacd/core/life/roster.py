@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fsacd.core import agent as a
+from fsacd.core import reach
 from fsacd.core.life import sticky
 from fsacd.core.life.world import World
 from fsacd.core.load import plus_call, plus_time
@@ -24,6 +25,7 @@ def configure(world: World, agent: a.Agent, rules: AgentRules) -> None:
     """Give the agent other rules. The agent must not be in the index."""
     # What the rules do not name is forgotten.
     resting = agent.not_ready_for = {queue: why for queue, why in agent.not_ready_for.items() if queue in rules.queues}
+    within = agent.within = reach.within(agent.contact, rules.switches)
     services = []
     for queue, service in rules.queues.items():
         places = world.places[queue]
@@ -34,7 +36,7 @@ def configure(world: World, agent: a.Agent, rules: AgentRules) -> None:
             # Somebody has changed the agent by hand; calls must be looked at again when this delay is over, too.
             world.delays[queue] = tuple(sorted((*known, service.delay_ms)))
         not_ready = resting[queue].reason if queue in resting else None
-        services.append(a.Served(queue, service.rank, service.delay_ms, service.backup, facts, not_ready))
+        services.append(a.Served(queue, service.rank, service.delay_ms, service.backup, facts, not_ready, within))
     if rules != agent.rules or tuple(services) != agent.services:
         world.decisions.remember(agent)
         world.index.forget_seats(agent.agent_id)
@@ -70,6 +72,20 @@ def rest(world: World, agent: a.Agent, queue: str, why: a.NotReadyFor | None) ->
         agent.not_ready_for[queue] = why
         sticky.release(world, agent.agent_id, queue)
     configure(world, agent, agent.rules)
+    if is_ready:
+        _let_look(world, agent)
+
+
+def look_from_there(world: World, agent: a.Agent) -> None:
+    """The agent is at another phone, perhaps: other switches may ring it."""
+    if reach.within(agent.contact, agent.rules.switches) == agent.within:
+        return
+    is_ready = isinstance(agent.state, a.Ready)
+    if is_ready:
+        _take_out(world, agent)
+    configure(world, agent, agent.rules)
+    for call in list(world.calls.values()):
+        sticky.keep_in_reach(world, call)
     if is_ready:
         _let_look(world, agent)
 

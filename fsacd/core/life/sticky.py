@@ -6,6 +6,7 @@ from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core.life.world import World
 from fsacd.core.numbers import identity
+from fsacd.core.reach import reaches
 from fsacd.core.rules import Sticky, StickyAgent
 
 
@@ -16,6 +17,8 @@ def at_joining(world: World, call: c.Call) -> None:
         return
     agent = world.agents.get(_whom(world, call, rules))
     if agent is None or isinstance(agent.state, a.LoggedOut) or call.queue in agent.not_ready_for:
+        return
+    if not reaches(agent.within, call.switch):
         return
     serves = call.queue in agent.rules.queues and agent.fit(call.required) is not None
     if serves or rules.any_queue:
@@ -66,6 +69,13 @@ def forget(world: World, numbers: tuple[str, ...]) -> None:
 def expired(world: World, call_id: str) -> None:
     """The time is over in which one agent came first."""
     world.prefer(world.calls[call_id], None)
+
+
+def keep_in_reach(world: World, call: c.Call) -> None:
+    """Agents have moved, or the call has: it waits for nobody who cannot be rung from its switch."""
+    agent = world.agents.get(call.preferred.agent_id) if call.preferred is not None else None
+    if agent is not None and not reaches(agent.within, call.switch):
+        world.prefer(call, None)
 
 
 def release(world: World, agent_id: str, queue: str | None = None) -> None:

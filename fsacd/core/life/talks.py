@@ -19,7 +19,7 @@ from fsacd.core.events import (
     OfferRang,
     OfferUnheard,
 )
-from fsacd.core.life import calls, offers, roster, sticky
+from fsacd.core.life import absence, calls, offers, roster, sticky
 from fsacd.core.life.world import World
 from fsacd.core.records import CallConnected
 
@@ -80,7 +80,7 @@ def deadline(world: World, offer_id: str) -> None:
         case o.OfferConnecting() if not world.switches.get(offer.switch, False):
             # The bridge may stand, but without the link nobody can tell. Ending the agent's leg now might cut a talk;
             # when the link is back, the switch says how things stand.
-            world.timers.set("offer", offer_id, world.now_ms + world.rules.limits.connect_ms)
+            world.timers.set("offer", offer_id, absence.until_ms(world, offer.switch))
         case o.OfferConnecting() if not offer.asked:
             # A busy switch tells of bridges late: ending the agent's leg at once might cut a talk.
             offer.asked = True

@@ -18,6 +18,7 @@ from fsacd.core.events import (
 )
 from fsacd.core.life import calls, changes, ending, offers, overflow
 from fsacd.core.life.world import World
+from fsacd.core.reach import reaches
 from fsacd.core.records import CallJoined, CallMoved, CallOutcome
 from fsacd.core.rules import ToHangup
 
@@ -151,6 +152,8 @@ def _send(world: World, call: c.Call, event: CallSendAsked) -> str | None:
         return f"agent {event.agent_id} is logged out"
     if call.queue in agent.not_ready_for:
         return f"agent {event.agent_id} is not ready for queue {call.queue}"
+    if not reaches(agent.within, call.switch):
+        return f"agent {event.agent_id} cannot be rung from switch {call.switch}, where the call is"
     match call.state:
         case c.Waiting():
             pass

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 from fsacd.core import agent as a
 from fsacd.core import call as c
@@ -43,6 +44,7 @@ class World:
         self.offers: dict[str, o.Offer] = {}
         self.lines: dict[str, tuple[str, ...]] = {}  # who is at each phone: see `shared_phones`
         self.switches: dict[str, bool] = {}
+        self.absent: dict[str, int] = {}  # switches that are away, since when, until they are given up
         self.epochs: dict[str, int] = {}  # by switch: the last epoch in which we held its fence
         self.takeovers = 0  # how often another daemon took a switch; calls adopted later get other leg ids
         # Queues that are gone from the configuration, but whose rules a live talk still needs.
@@ -123,6 +125,8 @@ class World:
         self.queue_lengths[call.queue] += 1
         self.free_calls[call.call_id] = None  # it stands in no order yet
         self.set_reach(call)
+        if call.leg is not None:
+            self.miss(call.leg.switch)
 
     def move_call(self, call: c.Call, state: c.CallState) -> None:
         """Change a call's state. AssertionError for a move that the table forbids: an error of ours."""
@@ -153,7 +157,7 @@ class World:
             joined_ms=call.joined_ms,
             virtual_ms=call.virtual_ms,
             now_ms=self.now_ms,
-            nobody_before_ms=lambda required, backup: self.nobody_before_ms(call.queue, required, backup=backup),
+            nobody_before_ms=partial(self.nobody_before_ms, call),
         )
         call.required, call.priority, call.delay_ms, call.backup, call.at_once, call.step_overflow = now[:6]
         if now.next_ms is not None and in_queue(call.state):
@@ -162,12 +166,15 @@ class World:
             self.timers.clear("reach", call.call_id)
         self.refresh(call)
 
-    def nobody_before_ms(self, queue: str, required: SkillLevels, *, backup: bool) -> int:
-        """The least delay of the agents there for such a call: delays up to it do not hold. 0: all delays hold."""
-        delays = self.delays.get(queue)
-        if not delays or not self.rules.queues[queue].no_agent_no_delay:
+    def nobody_before_ms(self, call: c.Call, required: SkillLevels, backup: bool) -> int:
+        """The least delay of those there who could take the call if it required this. Up to it no delay holds.
+
+        `backup`: the backup could take it, too. 0: all delays hold.
+        """
+        delays = self.delays.get(call.queue)
+        if not delays or not self.rules.queues[call.queue].no_agent_no_delay:
             return 0
-        least_ms = self.present.least_delay_ms(queue, required, backup=backup)
+        least_ms = self.present.least_delay_ms(call.queue, required, backup=backup, switch=call.switch)
         return delays[-1] if least_ms is None else least_ms  # nobody with a shorter delay is there, so no delay holds
 
     def prefer(self, call: c.Call, preferred: c.Preferred | None) -> None:
@@ -286,21 +293,12 @@ class World:
         else:
             self.free_calls.pop(call.call_id, None)
 
-    def set_switch(self, switch: str, *, up: bool) -> None:
-        """A switch came or went: its waiting calls can, or cannot, be offered."""
-        if self.switches.get(switch, False) == up:
-            return
-        self.switches[switch] = up
-        epoch = self.epochs.get(switch, 0)
-        for call in self.calls.values():
-            if call.leg is not None and call.leg.switch == switch:
-                if up:
-                    call.epoch = epoch  # it is there, as the switch has just said
-                self.refresh(call)
-        if up:
-            for offer in self.offers.values():
-                if offer.switch == switch:
-                    offer.epoch = epoch
+    def miss(self, switch: str) -> None:
+        """Something is on this switch, or may be: while it is away, the time runs until it is given up."""
+        if switch not in self.absent and not self.switches.get(switch, False):
+            self.absent[switch] = self.now_ms
+            if self.rules.limits.switch_gone_ms:
+                self.timers.set("switch_gone", switch, self.now_ms + self.rules.limits.switch_gone_ms)
 
     # --- queues ---
 

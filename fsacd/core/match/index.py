@@ -17,6 +17,7 @@ from fsacd.core.match.circle import AgentEntry, row
 from fsacd.core.match.ordering import Ordering
 from fsacd.core.match.plugins import PluginFailed
 from fsacd.core.match.queue_index import CallEntry, GroupKey, Place, QueueIndex, Row, Stands, group_of
+from fsacd.core.reach import reaches
 from fsacd.core.rules import SkillLevels
 from fsacd.strategy import Candidate, Key
 
@@ -258,8 +259,8 @@ class Index:
         start = queue.ordering.start(call.last_place)
         rows = [
             row(entries, call.only_rank_and_level, start)
-            for (delay_ms, backup), entries in self._sorted_for(queue, call.required).items()
-            if delay_ms <= call.delay_ms and (call.backup or not backup) and entries
+            for (delay_ms, backup, within), entries in self._sorted_for(queue, call.required).items()
+            if delay_ms <= call.delay_ms and (call.backup or not backup) and entries and reaches(within, call.switch)
         ]
         if len(rows) == 1:
             return rows[0]

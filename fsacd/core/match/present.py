@@ -1,18 +1,19 @@
 """Who is there for a queue's calls: on duty, with which skills, and how late they help.
 
 A queue may say that the delays of its agents hold only while somebody better is there (`no_agent_no_delay`). Agents of
-one kind (delay, backup, skills) are counted together, so what is asked costs a look at the kinds, not at the agents,
-and a log-in matters only if it is the first of its kind.
+one kind (delay, backup, skills, switches) are counted together, so what is asked costs a look at the kinds, not at the
+agents, and a log-in matters only if it is the first of its kind.
 """
 
 from __future__ import annotations
 
 from fsacd.core import skills
 from fsacd.core.agent import Agent, Served
+from fsacd.core.reach import reaches
 from fsacd.core.rules import SkillLevels
 
-# (delay in ms, backup, skills): which agents of one kind are there makes no difference.
-_Kind = tuple[int, bool, SkillLevels]
+# (delay in ms, backup, skills, switches that can ring them): which agents of one kind are there makes no difference.
+_Kind = tuple[int, bool, SkillLevels, tuple[str, ...]]
 _NOT_THERE: tuple[tuple[Served, ...], SkillLevels] = ((), ())
 # How many requirements a queue remembers the answer for; a bound, not a tuning knob.
 _MEMO_LIMIT = 256
@@ -29,7 +30,7 @@ class Present:
         self._asking: frozenset[str] = frozenset()
         self._kinds: dict[str, dict[_Kind, int]] = {}
         self._counted: dict[str, tuple[tuple[Served, ...], SkillLevels]] = {}
-        self._memo: dict[str, dict[tuple[SkillLevels, bool], int | None]] = {}
+        self._memo: dict[str, dict[tuple[SkillLevels, bool, str], int | None]] = {}
 
     def let_ask(self, queues: frozenset[str]) -> None:
         """Count for these queues from now on. The caller then counts every agent anew, by configuring their rules."""
@@ -56,27 +57,29 @@ class Present:
         """The agent is no more."""
         self._move(self._counted.pop(agent_id, _NOT_THERE), _NOT_THERE)
 
-    def least_delay_ms(self, queue: str, required: SkillLevels, *, backup: bool) -> int | None:
-        """The smallest delay of those who could take such a call, now or later; None if nobody could.
+    def least_delay_ms(self, queue: str, required: SkillLevels, *, backup: bool, switch: str) -> int | None:
+        """The smallest delay of those who could take such a call on this switch, now or later; None if nobody could.
 
         `backup`: agents who serve the queue as backup could, too.
         """
         memo = self._memo.setdefault(queue, {})
-        if (required, backup) not in memo:
+        if (required, backup, switch) not in memo:
             able = (
                 delay_ms
-                for delay_ms, is_backup, levels in self._kinds.get(queue, ())
-                if (backup or not is_backup) and skills.fit(required, dict(levels)) is not None
+                for delay_ms, is_backup, levels, within in self._kinds.get(queue, ())
+                if (backup or not is_backup)
+                and reaches(within, switch)
+                and skills.fit(required, dict(levels)) is not None
             )
             if len(memo) >= _MEMO_LIMIT:
                 memo.clear()
-            memo[required, backup] = min(able, default=None)
-        return memo[required, backup]
+            memo[required, backup, switch] = min(able, default=None)
+        return memo[required, backup, switch]
 
     def _move(self, old: tuple[tuple[Served, ...], SkillLevels], new: tuple[tuple[Served, ...], SkillLevels]) -> None:
         for (serves, levels), by in ((old, -1), (new, +1)):
             for served in [served for served in serves if served.queue in self._asking]:
-                self._add(served.queue, (served.delay_ms, served.backup, levels), by)
+                self._add(served.queue, (served.delay_ms, served.backup, levels, served.within), by)
 
     def _add(self, queue: str, kind: _Kind, by: int) -> None:
         kinds = self._kinds.setdefault(queue, {})

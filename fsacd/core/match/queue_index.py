@@ -16,6 +16,7 @@ from fsacd.core.agent import Agent, Served
 from fsacd.core.call import Call
 from fsacd.core.match.circle import AgentEntry
 from fsacd.core.match.ordering import Ordering
+from fsacd.core.reach import reaches
 from fsacd.core.rules import SkillLevels
 from fsacd.strategy import Key
 
@@ -40,16 +41,18 @@ class GroupKey(NamedTuple):
     delay_ms: int
     backup: bool
     only_rank_and_level: tuple[int, int] | None
+    switch: str
 
 
 def group_of(call: Call, *, already_ringing: bool) -> GroupKey:
     """The group that the call stands in."""
     only = call.only_rank_and_level if already_ringing else None
-    return GroupKey(already_ringing, call.required, call.delay_ms, call.backup, only)
+    return GroupKey(already_ringing, call.required, call.delay_ms, call.backup, only, call.switch)
 
 
-# The ready agents who have the required skills, apart by when they help: (delay, backup).
-Row = dict[tuple[int, bool], list[AgentEntry]]
+# The ready agents who have the required skills, apart by when they help and from where they can be rung:
+# (delay, backup, switches).
+Row = dict[tuple[int, bool, tuple[str, ...]], list[AgentEntry]]
 # Where an agent belongs when ready: the list, how their entry begins (rank, level) and what is required there.
 Place = tuple[list[AgentEntry], tuple[int, int], SkillLevels]
 # Where a ready agent stands: a list, their entry in it, the next list, and so on. Flat, for a pair for each would be
@@ -90,6 +93,8 @@ class QueueIndex:
         for group, entries in self.waiting.items():
             if served.delay_ms > group.delay_ms or (served.backup and not group.backup):
                 continue
+            if served.within and not reaches(served.within, group.switch):
+                continue
             level = agent.fit(group.required)
             only = group.only_rank_and_level
             if level is None or (only is not None and only != self._rank_and_level(served, level)):
@@ -112,7 +117,7 @@ class QueueIndex:
         level = agent.fit(required)
         if level is None:
             return None
-        entries = self.ready[required].setdefault((served.delay_ms, served.backup), [])
+        entries = self.ready[required].setdefault((served.delay_ms, served.backup, served.within), [])
         return entries, self._rank_and_level(served, level), required
 
     def places(self, agent: Agent, served: Served) -> list[Place]:
@@ -154,7 +159,7 @@ class QueueIndex:
                 if level is not None:
                     assert agent.facts is not None
                     key = self.ordering.key(agent.facts, served.facts, required if self.ordering.by_skill else ())
-                    reach = (served.delay_ms, served.backup)
+                    reach = (served.delay_ms, served.backup, served.within)
                     true.add((reach, *self._rank_and_level(served, level), *key, agent_id))
             assert indexed == true, f"eligible agents for {required} differ from the index: {indexed ^ true}"
             for entries in row.values():

@@ -8,6 +8,7 @@ from fsacd.core import agent as a
 from fsacd.core import skills
 from fsacd.core.agent import Served
 from fsacd.core.life.decisions import CallMoment, Moment
+from fsacd.core.reach import reaches
 from fsacd.core.rules import SkillLevels
 from fsacd.core.views import WhyNot
 
@@ -27,6 +28,8 @@ def why_not(call: CallMoment, agent_id: str, agent: Moment, service: Served | No
     lacking = _lacking(call.required, dict(agent.rules.skills))
     if lacking is not None:
         return WhyNot.SKILL, lacking
+    if not reaches(service.within, call.switch):
+        return WhyNot.SWITCH, f"is rung from {' or '.join(service.within)}, not from {call.switch}"
     if service.backup and not call.backup:
         return WhyNot.BACKUP, "no step has called the backup yet"
     if service.delay_ms > call.delay_ms:

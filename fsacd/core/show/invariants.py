@@ -10,6 +10,7 @@ from fsacd.core.life import offers
 from fsacd.core.life.decisions import moment_of
 from fsacd.core.life.world import World
 from fsacd.core.origins import Origins
+from fsacd.core.reach import reaches
 from fsacd.core.show.eligible import why_not
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
@@ -58,11 +59,12 @@ def _check_calls(world: World) -> None:
             case c.Waiting():
                 pass
         if in_queue(call.state):
-            nobody_before_ms = world.nobody_before_ms(call.queue, call.required, backup=call.backup)
+            nobody_before_ms = world.nobody_before_ms(call, call.required, call.backup)
             assert call.delay_ms >= nobody_before_ms, f"nobody is there for {call_id} before {nobody_before_ms} ms"
         if call.preferred is not None and call.preferred.agent_id in world.agents:
             preferred = world.agents[call.preferred.agent_id]
             assert call.queue not in preferred.not_ready_for, f"{call_id} waits for who wants no calls of its queue"
+            assert reaches(preferred.within, call.switch), f"{call_id} waits for who cannot be rung from its switch"
         assert not call.orphan or isinstance(call.state, c.Waiting), "nobody is rung for who is not there yet"
 
 
@@ -125,6 +127,7 @@ def _check_timers(world: World) -> None:
     expected |= {TimerKey("abandoned", place.call_id) for place in world.abandoned}
     expected |= {TimerKey("heir", i) for i, call in world.calls.items() if call.orphan}
     expected |= {TimerKey("preferred", i) for i, call in world.calls.items() if call.preferred is not None}
+    expected |= {TimerKey("switch_gone", switch) for switch in _absent(world)}
     optional = {TimerKey(kind, call_id) for kind in ("max_wait", "reach", "more") for call_id in world.calls}
     optional |= {TimerKey("settle", i) for i, call in world.calls.items() if isinstance(call.state, c.Talking)}
     kinds = ("estimated_wait", *Condition)
@@ -138,6 +141,18 @@ def _check_timers(world: World) -> None:
     keys = world.timers.keys()
     assert expected <= keys, f"no deadline for {expected - keys}"
     assert keys <= expected | optional, f"deadlines without an owner: {keys - expected - optional}"
+
+
+def _absent(world: World) -> set[str]:
+    """The switches that will be given up: all that are away while something is there."""
+    if not world.rules.limits.switch_gone_ms:
+        return set()
+    there = {call.switch for call in world.calls.values() if call.leg is not None}
+    there |= {leg.switch for agent in world.agents.values() for leg in agent.outside}
+    away = {switch for switch in there if not world.switches.get(switch, False)}
+    assert away <= world.absent.keys(), f"nobody waits for {away - world.absent.keys()}"
+    assert not any(world.switches.get(switch, False) for switch in world.absent), "a switch is away and there"
+    return set(world.absent)
 
 
 def _check_staffing(world: World) -> None:

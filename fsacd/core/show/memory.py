@@ -113,6 +113,7 @@ class Memory:
     takeovers: int = 0
     epochs: dict[str, int] | None = None
     abandoned: tuple[Place, ...] = ()  # the oldest first
+    absent: dict[str, int] | None = None  # switches that are away, since when
 
 
 def dump(world: World) -> dict[str, Any]:
@@ -140,6 +141,7 @@ def dump(world: World) -> dict[str, Any]:
         takeovers=world.takeovers,
         epochs=world.epochs,
         abandoned=tuple(world.abandoned),
+        absent=world.absent,
     )
     plain: dict[str, Any] = to_plain(memory, Memory)
     return plain
@@ -196,7 +198,7 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
     world = World(memory.rules, plugins, memory.now_ms, memory.seed)
     world.retired = frozenset(memory.retired)
     world.switches, world.takeovers = memory.switches or {}, memory.takeovers
-    world.epochs = memory.epochs or {}
+    world.epochs, world.absent = memory.epochs or {}, memory.absent or {}
     if memory.places is not None and memory.delays is not None:
         # The delays of agents who were changed by hand stand in no rules.
         world.places, world.delays = memory.places, memory.delays
