@@ -6,6 +6,7 @@ what waits already joins it: any number of signals during a reload are one more 
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,8 +25,12 @@ from fsacd.core.rules import Rules
 from fsacd.core.views import Snapshot
 from fsacd.daemon.plugging import Reading, read
 from fsacd.daemon.systemd import Notifier
+from fsacd.desk.rights import BY_SIGNAL
 from fsacd.errors import FsacdError, Refused, Unavailable
 from fsacd.http.api import ReloadStatus
+from fsacd.http.problem import sentence
+from fsacd.process import reload_outcome
+from fsacd.process.reload_outcome import Outcome
 from fsacd.runtime import watched
 
 log = structlog.get_logger(__name__)
@@ -48,6 +53,7 @@ class Reload:
 
     status: ReloadStatus
     even_so: bool
+    began_ns: int = 0
     _over: Signal = field(default_factory=Signal)
     _error: BaseException | None = None
 
@@ -57,6 +63,7 @@ class Reload:
 
     def begin(self) -> None:
         """Its turn has come."""
+        self.began_ns = time.monotonic_ns()
         self.status = replace(self.status, result="running", began_ms=_wall_ms())
 
     def end(
@@ -71,9 +78,15 @@ class Reload:
         self._error = error
         self._over.set()
 
-    def wait(self, within_s: float | None = None) -> str:
-        """Wait for its end. Returns what it did, or raises what it raised; "" if it has not ended within this time."""
-        self._over.wait(within_s)
+    def within(self, within_s: float) -> ReloadStatus:
+        """How far it is when it has ended, or after this time."""
+        if within_s > 0:
+            self._over.wait(within_s)
+        return self.status
+
+    def wait(self) -> str:
+        """Wait for its end. Returns what it did, or raises what it raised."""
+        self._over.wait()
         if self._error is not None:
             raise self._error
         return self.status.message
@@ -105,7 +118,8 @@ class Reloads:
         for waiting in self._waiting:
             if waiting.is_as(by, dry_run=dry_run, even_so=even_so):
                 return waiting
-        if len(self._waiting) >= _MOST_WAITING:
+        # A signal cannot be turned away; of all that come, one waits.
+        if len(self._waiting) >= _MOST_WAITING and by != BY_SIGNAL.subject:
             raise Unavailable(f"{_MOST_WAITING} reloads wait for their turn already")
         self._number += 1
         asked = Reload(ReloadStatus(self._number, by, _wall_ms(), dry_run=dry_run), even_so)
@@ -169,9 +183,24 @@ class Reloads:
         finally:
             if asked.status.ended_ms is None:  # the daemon stops
                 asked.end("failed", _STOPPING, Unavailable(_STOPPING))
-            # Systemd waits for this, and would end a daemon that never says it.
             if not dry_run:
+                # Systemd waits for this, and would end a daemon that never says it.
                 self._notifier.ready(state)
+                self._leave_word(asked)
+
+    def _leave_word(self, ended: Reload) -> None:
+        """Leave word for whoever has asked by a signal, in the directory that systemd gives the service under /run."""
+        directory = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+        if not directory:
+            return
+        told = ended.status
+        try:
+            # Nothing waits for a disk: /run is memory.
+            reload_outcome.write(
+                Path(directory), Outcome(ended.began_ns, told.result, sentence(told.message), told.problems)
+            )
+        except OSError as error:
+            log.warning("whoever has asked for the reload by a signal cannot be told", why=str(error))
 
     def _reload(self, *, dry_run: bool, even_so: bool) -> str:
         reading = self._read()

@@ -24,6 +24,7 @@ WhyNotName = Literal[
     "reserved", "skill", "backup", "delay", "logged_out", "not_ready", "held_back", "busy", "offered", "talking",
     "wrapping_up", "scope",
 ]  # fmt: skip
+ReloadResultName = Literal["waiting", "running", "in_force", "tried", "refused", "failed"]
 PostName = Literal["strategy", "call_order"]
 # JSON has no number for "before all others".
 KeyPart = int | float | Literal["-infinity", "infinity"]
@@ -203,6 +204,28 @@ class Trouble(Answer):
     blocking: bool = Field(description="While it holds no call is distributed.")
 
 
+class ReloadState(Answer):
+    """One reload of the configuration."""
+
+    number: int = Field(description="It is followed by this number; the first since the daemon's start is 1.")
+    by: str = Field(description="Who has asked for it.")
+    dry_run: bool = Field(description="It changes nothing, and says what would happen to whom.")
+    result: ReloadResultName = Field(
+        description="waiting: others have their turn; running; in_force: the file is; tried: the end of a dry run; "
+        "refused: nothing was changed; failed: the message says why."
+    )
+    message: str = Field(description="What came of it, in one sentence; empty until its end.")
+    asked_at: Timestamp
+    began_at: Timestamp | None = Field(description="When it read the file; null: it has not yet.")
+    ended_at: Timestamp | None
+
+
+class ReloadDetail(ReloadState):
+    """One reload of the configuration, with the problems of its file."""
+
+    problems: list[str] = Field(description="All that is wrong with a file that was refused, each with its place.")
+
+
 class Status(Answer):
     """The daemon at a glance."""
 
@@ -213,6 +236,9 @@ class Status(Answer):
     started_at: Timestamp
     uptime_seconds: Seconds
     configuration_loaded_at: Timestamp
+    last_reload: ReloadState | None = Field(
+        description="The last reload that has begun since the daemon's start, dry runs left out."
+    )
     switches: list[Switch]
     store: Store
     troubles: list[Trouble] = Field(

@@ -12,6 +12,7 @@ from fsacd.http import models as m
 from fsacd.http.health import troubles
 from fsacd.http.present import by_arrival, by_id, seconds, timestamp, well_formed
 from fsacd.http.problem import ProblemError, unknown
+from fsacd.http.reloads import shown as shown_reload
 from fsacd.http.routes import V1, Asked, Route
 
 # Ids are random; six characters tell a few thousand live calls apart and can be read out by a person.
@@ -67,6 +68,7 @@ def status(asked: Asked) -> m.Status:
         started_at=timestamp(daemon.started_ms),
         uptime_seconds=seconds(wall_ms - daemon.started_ms),
         configuration_loaded_at=timestamp(daemon.configured_ms),
+        last_reload=None if daemon.last_reload is None else shown_reload(daemon.last_reload),
         switches=[
             m.Switch(
                 name=switch.name,
