@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import gevent
 import pytest
-import yaml
-from gevent.lock import Semaphore
 
-from fsacd.config.problems import ConfigErrors
 from fsacd.core import events as e
-from fsacd.core.views import CallView, QueueView
-from fsacd.daemon.main import Daemon
-from fsacd.daemon.plugging import Reading, read
-from fsacd.daemon.reload import read_beside
-from fsacd.desk.rights import BY_SIGNAL, Principal, Role
-from fsacd.errors import Forbidden, Refused, Unavailable
+from fsacd.errors import Forbidden, Refused
 from fsacd.esl.codec import Kind, Message
+from tests.reloaded import ADMIN, BY, Reloaded
 
-CONFIG: dict[str, Any] = {
-    "switches": {"fs1": {"password": "fine"}},
-    "queues": {"support": {}, "sales": {}},
-    "agents": {"1001": {"queues": ["support"]}},
-}
-BY = "api:x"
-ADMIN = Principal(BY, Role.ADMIN.verbs)
 PLUGIN = """\
 from fsacd.strategy import BaseKeyStrategy
 
@@ -45,37 +28,6 @@ def _shut(queue: str, **settings: str) -> dict[str, Any]:
     """A queue with hours that have been over for years."""
     hours = {"past": {"zone": "UTC", "open_on": {"2001-01-01": "08:00-12:00"}}}
     return {"hours": hours, "queues": {queue: {"hours": "past", **settings}, "sales": {}}}
-
-
-class Reloaded:
-    """A daemon that has not been started, and its file."""
-
-    def __init__(self, directory: Path) -> None:
-        self.file = directory / "fsacd.yaml"
-        self.write()
-        self.daemon = Daemon(self.file, read(self.file))
-
-    def write(self, **changes: Any) -> None:
-        self.file.write_text(yaml.safe_dump(CONFIG | changes), encoding="utf-8")
-
-    def reload(self, *, dry_run: bool = False, even_so: bool = False, **changes: Any) -> str:
-        self.write(**changes)
-        return self.daemon.reload(BY_SIGNAL, dry_run=dry_run, even_so=even_so)
-
-    def queues(self) -> dict[str, QueueView]:
-        return {queue.name: queue for queue in self.daemon.runtime.snapshot().queues}
-
-    def calls(self, call_id: str = "anna", queue: str = "support", **settings: Any) -> CallView | None:
-        leg = e.Leg("fs1", f"leg-{call_id}")
-        self.daemon.runtime.post(e.CallQueued(call_id, queue, self.daemon.runtime.snapshot().now_ms, leg, **settings))
-        return next((call for call in self.daemon.runtime.snapshot().calls if call.call_id == call_id), None)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Let the others run until this holds."""
-    with gevent.Timeout(60):
-        while not holds():
-            gevent.sleep(0.001)
 
 
 @pytest.fixture
@@ -122,161 +74,6 @@ def test_a_file_with_mistakes_changes_nothing(one: Reloaded) -> None:
     with pytest.raises(Refused, match="the configuration has errors"):
         one.reload(queues={"night": {}, "support": {"ring_timeuot": "5s"}}, agents={})
     assert set(one.queues()) == {"support", "sales"}
-
-
-# --- one after the other ---------------------------------------------------------------------------------------------
-
-
-class Gate:
-    """Stands in for the reading of the file: each reading begins, and ends when it is let through."""
-
-    def __init__(self, file: Path) -> None:
-        self.began = 0
-        self._file = file
-        self._open = Semaphore(0)
-
-    def let_through(self, readings: int = 1) -> None:
-        for _ in range(readings):
-            self._open.release()
-
-    def read(self) -> Reading | ConfigErrors:
-        found = read_beside(self._file)
-        self.began += 1
-        assert self._open.acquire(timeout=60)
-        return found
-
-
-@pytest.fixture
-def gate(one: Reloaded, monkeypatch: pytest.MonkeyPatch) -> Gate:
-    gate = Gate(one.file)
-    monkeypatch.setattr(one.daemon._reloads, "_read", gate.read)
-    return gate
-
-
-def test_of_two_at_once_the_newer_file_is_in_force(one: Reloaded, gate: Gate) -> None:
-    """The one that begins later reads when the first has ended, however long that took."""
-    one.write(queues={"first": {}}, agents={})
-    first = gevent.spawn(one.daemon.reload, ADMIN)
-    until(lambda: gate.began == 1)
-    one.write(queues={"second": {}}, agents={})
-    second = gevent.spawn(one.daemon.reload, BY_SIGNAL)
-    gevent.sleep(0)
-    assert gate.began == 1, "it waits for its turn"
-    gate.let_through(2)
-    gevent.joinall([first, second], timeout=60, raise_error=True)
-    assert set(one.queues()) == {"second"}
-
-
-def test_a_signal_during_a_reload_is_one_more_reload(one: Reloaded, gate: Gate) -> None:
-    """It may have come after the file was read. Many are one, and it is none of somebody else's."""
-    one.daemon.reload_on_signal()
-    until(lambda: gate.began == 1)
-    one.write(queues={"second": {}}, agents={})
-    for _ in range(20):
-        one.daemon.reload_on_signal()
-    gate.let_through(2)
-    until(lambda: set(one.queues()) == {"second"})
-    assert gate.began == 2
-
-
-def test_reloads_beyond_a_limit_are_turned_away(one: Reloaded, gate: Gate) -> None:
-    """Each that waits holds a connection; those that wait have their turn."""
-    asked = [one.daemon._reloads.begin("api:0")]
-    until(lambda: gate.began == 1)
-    asked += [one.daemon._reloads.begin(f"api:{number}") for number in range(1, 9)]
-    with pytest.raises(Unavailable, match="8 reloads wait for their turn"):
-        one.daemon._reloads.begin("api:9")
-    gate.let_through(len(asked))
-    assert {gevent.spawn(reload.wait).get(timeout=60) for reload in asked} == {"the new configuration is in force"}
-
-
-def test_a_reading_that_never_ends_is_given_up(one: Reloaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file system has gone away, perhaps: the next reload has its turn."""
-    never = threading.Event()
-    with monkeypatch.context() as patched:
-        patched.setattr("fsacd.daemon.reload.read_beside", lambda _path: never.wait(60))
-        patched.setattr("fsacd.daemon.reload._LONGEST_S", 0.01)
-        with pytest.raises(Unavailable, match="nothing was changed"):
-            one.reload()
-    never.set()
-    assert one.reload() == "the new configuration is in force"
-
-
-def test_who_waits_when_the_daemon_stops_is_told(one: Reloaded, gate: Gate) -> None:
-    """Nothing is changed any more, by those that wait for their turn neither."""
-    asked = [one.daemon._reloads.begin(BY), one.daemon._reloads.begin("signal")]
-    until(lambda: gate.began == 1)
-    one.daemon._reloads.stop()
-    for reload in asked:
-        with pytest.raises(Unavailable, match="fsacd is stopping"):
-            gevent.spawn(reload.wait).get(timeout=60)
-    with pytest.raises(Unavailable):
-        one.daemon.reload(ADMIN)
-
-
-def test_the_status_has_what_came_of_the_last(one: Reloaded, gate: Gate) -> None:
-    """Whoever it was that asked; a dry run is none."""
-    assert one.daemon.status().last_reload is None
-    one.daemon.reload_on_signal()
-    until(lambda: gate.began == 1)
-    running = one.daemon.status().last_reload
-    assert running is not None
-    assert (running.by, running.result, running.message, running.ended_ms) == ("signal", "running", "", None)
-    gate.let_through(3)
-    until(lambda: one.daemon.status().last_reload != running)
-    first = one.daemon.status().last_reload
-    assert first is not None and first.ended_ms is not None
-    assert (first.result, first.message) == ("in_force", "the new configuration is in force")
-    one.daemon.reload(ADMIN, dry_run=True)
-    assert one.daemon.status().last_reload == first
-    one.file.write_text("queues: 7", encoding="utf-8")
-    with pytest.raises(Refused):
-        one.daemon.reload(ADMIN)
-    last = one.daemon.status().last_reload
-    assert last is not None
-    assert (last.by, last.result) == (ADMIN.subject, "refused")
-    assert "the old one stays in force" in last.message
-
-
-# --- what systemd is told --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def told(one: Reloaded, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the daemon tells systemd."""
-    said: list[str] = []
-    notifier = one.daemon._notifier
-    monkeypatch.setattr(notifier, "reloading", lambda: said.append("reloading"))
-    monkeypatch.setattr(notifier, "ready", said.append)
-    return said
-
-
-def test_systemd_is_told_that_a_refused_file_has_changed_nothing(one: Reloaded, told: list[str]) -> None:
-    """Only then is it known; and a look at what would be is no reload."""
-    with pytest.raises(Refused):
-        one.reload(queues={"night": {"ring_timeuot": "5s"}})
-    one.reload(dry_run=True)
-    one.reload()
-    refused = "serving with the configuration as it was: the configuration has errors; the old one stays in force"
-    assert told == ["reloading", refused, "reloading", "serving"]
-
-
-def fails(*_: object) -> None:
-    raise RuntimeError("what nobody thought of")
-
-
-@pytest.mark.parametrize("part", ["read_beside", "effects_on", "needs_restart"])
-def test_systemd_is_told_the_end_of_a_reload_whatever_goes_wrong(
-    one: Reloaded, told: list[str], monkeypatch: pytest.MonkeyPatch, part: str
-) -> None:
-    """A plugin may raise what nobody thought of, when some parts are changed; systemd would end a silent daemon."""
-    module = "fsacd.daemon.main" if part == "needs_restart" else "fsacd.daemon.reload"
-    with monkeypatch.context() as patched:
-        patched.setattr(f"{module}.{part}", fails)
-        with pytest.raises(RuntimeError):
-            one.reload()
-    assert told == ["reloading", "serving; a reload has failed, and the log says why"]
-    assert one.reload() == "the new configuration is in force", "the next one has its turn"
 
 
 # --- each part -------------------------------------------------------------------------------------------------------

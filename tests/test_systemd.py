@@ -146,6 +146,7 @@ def test_unit_file() -> None:
     """The unit waits for our READY, feeds on our watchdog, and lives on when the switch restarts."""
     unit = Path(__file__).parent.parent / "config" / "systemd" / "fsacd.service"
     lines = set(unit.read_text(encoding="utf-8").splitlines())
+    assert "ExecReload=/opt/fsacd/bin/fsacd reload --signal $MAINPID" in lines, "it fails when the file was refused"
     wanted = {"Type=notify", "KillMode=mixed", "WatchdogSec=20", "Restart=always", "NoNewPrivileges=yes"}
     assert wanted - lines == set()
     limits = {"LimitCORE=0", "MemoryMax=1G", "UMask=0077", "StateDirectoryMode=0700"}

@@ -135,6 +135,10 @@ def troubles(board: Board) -> list[str]:
     for trouble in board.status.get("troubles", ()):
         detail = f" ({trouble['detail']})" if trouble["detail"] else ""
         shown.append(clean(f"{trouble['words']}{detail}", _TROUBLE_LENGTH))
+    last = board.status.get("last_reload")
+    if last is not None and last["result"] in ("refused", "failed"):
+        what = f"The last reload, by {last['by']}, was not put in force: {last['message']}"
+        shown.append(clean(what, _TROUBLE_LENGTH))
     return shown
 
 

@@ -13,6 +13,7 @@ from fsacd.cli.board import Board, lines, screen, table
 from fsacd.cli.calls import call
 from fsacd.cli.client import Client, Document, NotReachable
 from fsacd.cli.explain import explain
+from fsacd.cli.reload import reload
 from fsacd.cli.session import PAGE, Session, common_options, done, repeat, watch_option
 
 # --- queues ----------------------------------------------------------------------------------------------------------
@@ -128,15 +129,6 @@ def _show_once(board: Board) -> None:
     from rich.console import Console  # noqa: PLC0415 - a tenth of a second, for a terminal only
 
     Console(highlight=False, markup=False, emoji=False).print(table(board))
-
-
-@click.command()
-@click.option("--dry-run", is_flag=True, help="Change nothing, and say what would happen to whom.")
-@click.option("--even-so", is_flag=True, help="Also if callers lose their queue and have no place to go.")
-@common_options
-def reload(session: Session, *, dry_run: bool, even_so: bool) -> None:
-    """Make the daemon read its configuration again; a bad one changes nothing."""
-    done(session, session.client.post("reload", body={"dry_run": dry_run, "even_so": even_so}))
 
 
 @click.command()

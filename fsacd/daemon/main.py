@@ -42,7 +42,7 @@ from fsacd.esl.fence import instance_name
 from fsacd.esl.orders import switch_of
 from fsacd.http import health
 from fsacd.http.access import Access
-from fsacd.http.api import CustomerDesk, DaemonStatus, StoreStatus
+from fsacd.http.api import CustomerDesk, DaemonStatus, ReloadStatus, StoreStatus
 from fsacd.http.app import make_app
 from fsacd.http.customer_forms import Forms
 from fsacd.http.server import ApiServer
@@ -302,6 +302,17 @@ class Daemon:
         self._guard.demand(principal, Verb.RELOAD)
         return self._reloads.begin(principal.subject, dry_run=dry_run, even_so=even_so).wait()
 
+    def begin_reload(
+        self, principal: Principal, *, dry_run: bool = False, even_so: bool = False, within_s: float = 0
+    ) -> ReloadStatus:
+        """Begin a reload, and tell how far it is when it has ended or this time is over. Raises as `Reloads.begin`."""
+        self._guard.demand(principal, Verb.RELOAD)
+        return self._reloads.begin(principal.subject, dry_run=dry_run, even_so=even_so).within(within_s)
+
+    def reload_of(self, number: int) -> ReloadStatus | None:
+        """How far this reload is, or what came of it."""
+        return self._reloads.find(number)
+
     def _change_to(self, reading: Reading, rules: Rules) -> list[str]:
         """Put this configuration in force; gives the parts that need a restart. Nothing here yields."""
         config = reading.config
@@ -340,7 +351,7 @@ class Daemon:
 
     def reload_on_signal(self) -> None:
         """SIGHUP. What comes of it is in the log."""
-        with suppress(Unavailable):  # the daemon stops, or others wait, who will read the file as it is now
+        with suppress(Unavailable):  # the daemon stops
             self._reloads.begin(BY_SIGNAL.subject)
 
     def status(self) -> DaemonStatus:
@@ -355,7 +366,7 @@ class Daemon:
             stopping=self._stopping.is_set(),
             failure=self.runtime.failure,
             troubles=tuple(trouble for troubles in self._troubles for trouble in troubles()),
-            last_reload=self._reloads.last,
+            last_reload=self._reloads.last(),
         )
 
     def add_troubles(self, troubles: Troubles) -> None:

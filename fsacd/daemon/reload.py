@@ -6,12 +6,13 @@ what waits already joins it: any number of signals during a reload are one more 
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import gevent
 import structlog
@@ -24,15 +25,20 @@ from fsacd.core.rules import Rules
 from fsacd.core.views import Snapshot
 from fsacd.daemon.plugging import Reading, read
 from fsacd.daemon.systemd import Notifier
+from fsacd.desk.rights import BY_SIGNAL
 from fsacd.errors import FsacdError, Refused, Unavailable
-from fsacd.http.api import ReloadResult, ReloadStatus
+from fsacd.http.api import ReloadStatus
+from fsacd.http.problem import sentence
+from fsacd.process import reload_outcome
+from fsacd.process.reload_outcome import Outcome
 from fsacd.runtime import watched
 
 log = structlog.get_logger(__name__)
 
 _AT_START = ("switches", "api", "store", "journal", "log", "lease_ms", "instance", "number_plan")
-# How many reloads may wait for their turn.
+# How many reloads may wait, and of how many it is remembered what came of them.
 _MOST_WAITING: Final = 8
+_REMEMBERED: Final = 50
 # A file system that has gone away may never answer; the next reload must have its turn all the same.
 _LONGEST_S: Final = 120.0
 _STOPPING: Final = "fsacd is stopping"
@@ -43,31 +49,47 @@ Change = Callable[[Reading, Rules], Sequence[str]]
 
 @dataclass(slots=True)
 class Reload:
-    """One reload: who asked for what, and what came of it, for those who wait."""
+    """One reload: what was asked for, how far it is, and what it raised, for those who wait."""
 
-    by: str
-    dry_run: bool
+    status: ReloadStatus
     even_so: bool
+    began_ns: int = 0
     _over: Signal = field(default_factory=Signal)
-    _message: str = ""
     _error: BaseException | None = None
 
-    @property
-    def is_over(self) -> bool:
-        """Whether those who wait go on."""
-        return bool(self._over.is_set())
+    def is_as(self, by: str, *, dry_run: bool, even_so: bool) -> bool:
+        """Whether this was asked for by the same one in the same way."""
+        return (self.status.by, self.status.dry_run, self.even_so) == (by, dry_run, even_so)
 
-    def end(self, message: str, error: BaseException | None = None) -> None:
+    def begin(self) -> None:
+        """Its turn has come."""
+        self.began_ns = time.monotonic_ns()
+        self.status = replace(self.status, result="running", began_ms=_wall_ms())
+
+    def end(
+        self,
+        result: Literal["in_force", "tried", "refused", "failed"],
+        message: str,
+        error: BaseException | None = None,
+    ) -> None:
         """It is over; those who wait go on."""
-        self._message, self._error = message, error
+        problems = error.problems if isinstance(error, Refused) else ()
+        self.status = replace(self.status, result=result, message=message, problems=problems, ended_ms=_wall_ms())
+        self._error = error
         self._over.set()
 
+    def within(self, within_s: float) -> ReloadStatus:
+        """How far it is when it has ended, or after this time."""
+        if within_s > 0:
+            self._over.wait(within_s)
+        return self.status
+
     def wait(self) -> str:
-        """Wait for its end, which `_LONGEST_S` bounds. Returns what it did, or raises what it raised."""
+        """Wait for its end. Returns what it did, or raises what it raised."""
         self._over.wait()
         if self._error is not None:
             raise self._error
-        return self._message
+        return self.status.message
 
 
 class Reloads:
@@ -79,7 +101,10 @@ class Reloads:
         self._view = view
         self._change = change
         self._waiting: deque[Reload] = deque()
-        self.last: ReloadStatus | None = None  # dry runs left out
+        self._kept: deque[Reload] = deque(maxlen=_REMEMBERED)
+        self._number = 0
+        self._running: Reload | None = None
+        self._last: Reload | None = None
         self._worker: gevent.Greenlet | None = None
         self._stopped = False
 
@@ -91,15 +116,26 @@ class Reloads:
         if self._stopped:
             raise Unavailable(_STOPPING)
         for waiting in self._waiting:
-            if (waiting.by, waiting.dry_run, waiting.even_so) == (by, dry_run, even_so):
+            if waiting.is_as(by, dry_run=dry_run, even_so=even_so):
                 return waiting
-        if len(self._waiting) >= _MOST_WAITING:
+        # A signal cannot be turned away; of all that come, one waits.
+        if len(self._waiting) >= _MOST_WAITING and by != BY_SIGNAL.subject:
             raise Unavailable(f"{_MOST_WAITING} reloads wait for their turn already")
-        asked = Reload(by, dry_run, even_so)
+        self._number += 1
+        asked = Reload(ReloadStatus(self._number, by, _wall_ms(), dry_run=dry_run), even_so)
         self._waiting.append(asked)
+        self._kept.append(asked)
         if self._worker is None:
             self._worker = watched.brief("reload", self._work)
         return asked
+
+    def find(self, number: int) -> ReloadStatus | None:
+        """The reload of this number, if it is remembered."""
+        return next((kept.status for kept in self._kept if kept.status.number == number), None)
+
+    def last(self) -> ReloadStatus | None:
+        """The last reload that has begun, dry runs left out; None: there was none since the start."""
+        return None if self._last is None else self._last.status
 
     def stop(self) -> None:
         """End what runs and what waits; what has not changed anything yet will not."""
@@ -108,7 +144,7 @@ class Reloads:
             self._worker.kill()
             self._worker = None
         while self._waiting:
-            self._waiting.popleft().end(_STOPPING, Unavailable(_STOPPING))
+            self._waiting.popleft().end("failed", _STOPPING, Unavailable(_STOPPING))
 
     # --- the worker ---
 
@@ -121,38 +157,50 @@ class Reloads:
 
     def _run(self, asked: Reload) -> None:
         """Let this reload happen; whatever goes wrong, those who wait are told, and systemd is told READY."""
+        asked.begin()
         # A fault of ours may leave some parts changed and others not: only a refusal knows that nothing has changed.
         state = "serving; a reload has failed, and the log says why"
-        if not asked.dry_run:
-            self.last = ReloadStatus(asked.by, _wall_ms())
+        dry_run, by = asked.status.dry_run, asked.status.by
+        if not dry_run:
+            self._last = asked
             self._notifier.reloading()
         try:
-            result = self._reload(dry_run=asked.dry_run, even_so=asked.even_so)
+            result = self._reload(dry_run=dry_run, even_so=asked.even_so)
         except Refused as refused:
             state = f"serving with the configuration as it was: {refused}"
-            log.warning("reload refused", by=asked.by, why=str(refused), problems=list(refused.problems))
-            self._end(asked, "refused", str(refused), refused)
+            log.warning("reload refused", by=by, why=str(refused), problems=list(refused.problems))
+            asked.end("refused", str(refused), refused)
         except FsacdError as error:
-            log.warning("reload failed", by=asked.by, why=str(error))
-            self._end(asked, "failed", str(error), error)
+            log.warning("reload failed", by=by, why=str(error))
+            asked.end("failed", str(error), error)
         except (Exception, gevent.Timeout) as error:  # plugins may raise anything, and the next one must have its turn
-            log.exception("reload failed, by a fault of ours", by=asked.by)
-            self._end(asked, "failed", "the reload has failed by a fault of ours; the log says why", error)
+            log.exception("reload failed, by a fault of ours", by=by)
+            asked.end("failed", "the reload has failed by a fault of ours; the log says why", error)
         else:
             state = "serving"
-            log.info("reload", by=asked.by, result=result)
-            self._end(asked, "in_force", result)
+            log.info("reload", by=by, result=result)
+            asked.end("tried" if dry_run else "in_force", result)
         finally:
-            if not asked.is_over:  # the daemon stops
-                self._end(asked, "failed", _STOPPING, Unavailable(_STOPPING))
-            # Systemd waits for this, and would end a daemon that never says it.
-            if not asked.dry_run:
+            if asked.status.ended_ms is None:  # the daemon stops
+                asked.end("failed", _STOPPING, Unavailable(_STOPPING))
+            if not dry_run:
+                # Systemd waits for this, and would end a daemon that never says it.
                 self._notifier.ready(state)
+                self._leave_word(asked)
 
-    def _end(self, asked: Reload, result: ReloadResult, message: str, error: BaseException | None = None) -> None:
-        if self.last is not None and not asked.dry_run:
-            self.last = replace(self.last, result=result, message=message, ended_ms=_wall_ms())
-        asked.end(message, error)
+    def _leave_word(self, ended: Reload) -> None:
+        """Leave word for whoever has asked by a signal, in the directory that systemd gives the service under /run."""
+        directory = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+        if not directory:
+            return
+        told = ended.status
+        try:
+            # Nothing waits for a disk: /run is memory.
+            reload_outcome.write(
+                Path(directory), Outcome(ended.began_ns, told.result, sentence(told.message), told.problems)
+            )
+        except OSError as error:
+            log.warning("whoever has asked for the reload by a signal cannot be told", why=str(error))
 
     def _reload(self, *, dry_run: bool, even_so: bool) -> str:
         reading = self._read()

@@ -82,13 +82,6 @@ def call_hangup(asked: Asked) -> m.Done:
     return m.Done(message=f"Call {call.call_id} is being hung up.")
 
 
-def reload(asked: Asked) -> m.Done:
-    """The configuration is read again; a bad one is refused whole and the old one stays."""
-    body = cast("b.Reload", asked.body)  # the route below says so
-    said = asked.context.daemon.reload(asked.who, dry_run=body.dry_run, even_so=body.even_so)
-    return m.Done(message=sentence(said))
-
-
 def resync(asked: Asked) -> m.Done:
     """The engine's state is compared with the switches', and differences are repaired."""
     return m.Done(message=sentence(asked.context.daemon.resync(asked.who)))
@@ -129,10 +122,6 @@ ROUTES = (
     Route(
         "POST", f"{_CALL}/hangup", call_hangup, Verb.END_CALLS, "Hang a call up", m.Done, "calls",
         refusals=_CALL_REFUSALS,
-    ),
-    Route(
-        "POST", f"{V1}/reload", reload, Verb.RELOAD, "Read the configuration again; a bad one changes nothing",
-        m.Done, "status", body=b.Reload, refusals=(400, 409, 411, 413, 415, 422, 503),
     ),
     Route(
         "POST", f"{V1}/resync", resync, Verb.RESYNC, "Compare with the switches now, and repair what differs",

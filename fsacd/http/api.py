@@ -94,7 +94,7 @@ class DaemonStatus:
     stopping: bool = False
     failure: str = ""
     troubles: tuple[Trouble, ...] = ()
-    last_reload: ReloadStatus | None = None  # since the start, dry runs left out
+    last_reload: ReloadStatus | None = None
 
 
 class Daemon(Protocol):
@@ -125,6 +125,19 @@ class Daemon(Protocol):
         Raises Forbidden, or Refused with the problems of a bad file. Also raises Refused if callers would have no place
         to go, unless `even_so` is set.
         """
+        ...
+
+    def begin_reload(
+        self, principal: Principal, *, dry_run: bool = False, even_so: bool = False, within_s: float = 0
+    ) -> ReloadStatus:
+        """Begin the same, and tell how far it is when it has ended or this time is over.
+
+        Raises Forbidden, or Unavailable when too many wait already.
+        """
+        ...
+
+    def reload_of(self, number: int) -> ReloadStatus | None:
+        """How far this reload is, or what came of it; None if it is not remembered."""
         ...
 
     def resync(self, principal: Principal) -> str:

@@ -65,6 +65,18 @@ class Reload(Body):
     )
 
 
+class BeginReload(Reload):
+    """How the configuration is read again, and how long the answer may wait for the end of that."""
+
+    wait_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=5,
+        description="The answer comes at the reload's end, or after this time, with how far the reload is; at most "
+        "half of `api.request_timeout`.",
+    )
+
+
 class Login(Body):
     """Where and how the agent comes to work."""
 

@@ -25,6 +25,7 @@ WhyNotName = Literal[
     "reserved", "skill", "switch", "backup", "delay", "logged_out", "not_ready", "held_back", "busy", "offered",
     "talking", "wrapping_up", "scope",
 ]  # fmt: skip
+ReloadResultName = Literal["waiting", "running", "in_force", "tried", "refused", "failed"]
 PostName = Literal["strategy", "call_order"]
 # JSON has no number for "before all others".
 KeyPart = int | float | Literal["-infinity", "infinity"]
@@ -204,16 +205,26 @@ class Trouble(Answer):
     blocking: bool = Field(description="While it holds no call is distributed.")
 
 
-class LastReload(Answer):
+class ReloadState(Answer):
     """One reload of the configuration."""
 
+    number: int = Field(description="It is followed by this number; the first since the daemon's start is 1.")
     by: str = Field(description="Who has asked for it.")
+    dry_run: bool = Field(description="It changes nothing, and says what would happen to whom.")
     result: ReloadResultName = Field(
-        description="running; in_force: the file is; refused: nothing was changed; failed: the message says why."
+        description="waiting: others have their turn; running; in_force: the file is; tried: the end of a dry run; "
+        "refused: nothing was changed; failed: the message says why."
     )
     message: str = Field(description="What came of it, in one sentence; empty until its end.")
-    began_at: Timestamp
-    ended_at: Timestamp | None = Field(description="Null while it runs.")
+    asked_at: Timestamp
+    began_at: Timestamp | None = Field(description="When it read the file; null: it has not yet.")
+    ended_at: Timestamp | None
+
+
+class ReloadDetail(ReloadState):
+    """One reload of the configuration, with the problems of its file."""
+
+    problems: list[str] = Field(description="All that is wrong with a file that was refused, each with its place.")
 
 
 class Status(Answer):
@@ -226,13 +237,13 @@ class Status(Answer):
     started_at: Timestamp
     uptime_seconds: Seconds
     configuration_loaded_at: Timestamp
+    last_reload: ReloadState | None = Field(
+        description="The last reload that has begun since the daemon's start, dry runs left out."
+    )
     switches: list[Switch]
     store: Store
     troubles: list[Trouble] = Field(
         description="All that is wrong now; the daemon is ready unless one of them is blocking."
-    )
-    last_reload: LastReload | None = Field(
-        description="The last reload that has begun since the daemon's start, dry runs left out."
     )
     calls: dict[CallStateName, int] = Field(description="How many calls are in each state.")
     agents: dict[AgentStateName, int] = Field(

@@ -25,6 +25,7 @@ _PARAMETERS = {
     "agent_id": "The agent's id in the configuration.",
     "queue_name": "The queue's name in the configuration.",
     "customer_id": "The customer's id, like c17.",
+    "reload_number": "The reload's number.",
     "call_id": "The call's id, or at least six of its first characters when no other call begins so.",
 }
 _PARAMETER_SCHEMAS: dict[str, dict[str, Any]] = {
@@ -32,6 +33,7 @@ _PARAMETER_SCHEMAS: dict[str, dict[str, Any]] = {
     "queue_name": {"type": "string", "minLength": 1},
     "call_id": {"type": "string", "minLength": PREFIX_MIN},
     "customer_id": {"type": "string", "pattern": "^c[0-9]{1,18}$"},
+    "reload_number": {"type": "string", "pattern": "^[0-9]{1,12}$"},
 }
 
 

@@ -10,11 +10,11 @@ from fsacd.core.views import AgentView, CallView, QueueView
 from fsacd.desk.rights import Verb
 from fsacd.http import bodies as b
 from fsacd.http import models as m
-from fsacd.http.api import ReloadStatus
 from fsacd.http.health import troubles
 from fsacd.http.lists import document, listed, rendered
 from fsacd.http.present import seconds, timestamp, well_formed
-from fsacd.http.problem import ProblemError, sentence, unknown
+from fsacd.http.problem import ProblemError, unknown
+from fsacd.http.reloads import shown as shown_reload
 from fsacd.http.routes import V1, Asked, Raw, Route
 from fsacd.runtime.pace import Pace
 
@@ -78,6 +78,7 @@ def status(asked: Asked) -> m.Status:
         started_at=timestamp(daemon.started_ms),
         uptime_seconds=seconds(wall_ms - daemon.started_ms),
         configuration_loaded_at=timestamp(daemon.configured_ms),
+        last_reload=None if daemon.last_reload is None else shown_reload(daemon.last_reload),
         switches=[
             m.Switch(
                 name=switch.name,
@@ -106,21 +107,8 @@ def status(asked: Asked) -> m.Status:
             m.Trouble(words=trouble.words, detail=well_formed(trouble.detail), blocking=trouble.blocking)
             for trouble in wrong
         ],
-        last_reload=_reload(daemon.last_reload),
         calls=now.call_states(counts),
         agents=now.agent_states(counts),
-    )
-
-
-def _reload(last: ReloadStatus | None) -> m.LastReload | None:
-    if last is None:
-        return None
-    return m.LastReload(
-        by=last.by,
-        result=last.result,
-        message=sentence(well_formed(last.message)) if last.message else "",
-        began_at=timestamp(last.began_ms),
-        ended_at=None if last.ended_ms is None else timestamp(last.ended_ms),
     )
 
 

@@ -33,7 +33,15 @@ from fsacd.desk.rights import EVERYWHERE, Places, Principal, Role, Scope, Wish, 
 from fsacd.errors import Forbidden, Refused
 from fsacd.http import health
 from fsacd.http.access import Access, Token
-from fsacd.http.api import ApiSettings, CustomerDesk, DaemonStatus, StoredExplanations, StoreStatus, SwitchStatus
+from fsacd.http.api import (
+    ApiSettings,
+    CustomerDesk,
+    DaemonStatus,
+    ReloadStatus,
+    StoredExplanations,
+    StoreStatus,
+    SwitchStatus,
+)
 from fsacd.http.app import make_app
 from fsacd.http.customer_forms import Terms
 from fsacd.http.server import ApiServer
@@ -168,6 +176,10 @@ class FakeDaemon:
     resyncs: Callable[[], str] = lambda: "comparing with fs1"
     reloads: Callable[[], str] = lambda: "The configuration was reloaded: 2 queues, 2 agents."
     explanations: tuple[Explanation, ...] = (explanation(),)
+    # The last reload, whether the first answer comes before its end, and how often it was asked for since.
+    ended: ReloadStatus = field(default_factory=lambda: ReloadStatus(7, "signal", NOON_MS))
+    takes_long: bool = False
+    looks: int = 0
 
     def ask(self, wish: Wish, principal: Principal) -> None:
         places = Places({agent.agent_id: agent.contact for agent in self.shown.agents}, self.allowed_contacts)
@@ -189,6 +201,27 @@ class FakeDaemon:
     def reload(self, _principal: Principal, *, dry_run: bool = False, even_so: bool = False) -> str:
         self.asked_to_reload = (dry_run, even_so)
         return self.reloads()
+
+    def begin_reload(
+        self, principal: Principal, *, dry_run: bool = False, even_so: bool = False, within_s: float = 0
+    ) -> ReloadStatus:
+        self.waited_s = within_s
+        begun = ReloadStatus(7, principal.subject, NOON_MS, dry_run=dry_run, began_ms=NOON_MS, ended_ms=NOON_MS + 2_000)
+        try:
+            said = self.reload(principal, dry_run=dry_run, even_so=even_so)
+            self.ended = replace(begun, result="in_force", message=said)
+        except Refused as refused:
+            self.ended = replace(begun, result="refused", message=str(refused), problems=refused.problems)
+        if self.takes_long:
+            return replace(self.ended, result="running", message="", problems=(), ended_ms=None)
+        return self.ended
+
+    def reload_of(self, number: int) -> ReloadStatus | None:
+        if number != self.ended.number:
+            return None
+        self.looks += 1
+        running = self.looks < 2
+        return replace(self.ended, result="running", message="", problems=()) if running else self.ended
 
     def resync(self, _principal: Principal) -> str:
         return self.resyncs()

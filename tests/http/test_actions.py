@@ -7,7 +7,8 @@ import pytest
 from fsacd.core import events as e
 from fsacd.desk.rights import Role
 from fsacd.errors import Unavailable
-from tests.http.rig import FakeDaemon, agent_view, serve, snapshot
+from fsacd.http.api import ReloadStatus
+from tests.http.rig import NOON_MS, FakeDaemon, agent_view, daemon_status, serve, snapshot
 
 CALL = "c0ffee00-0000-4000-8000-000000000001"
 
@@ -119,6 +120,46 @@ def test_a_bad_configuration_comes_back_with_all_its_problems() -> None:
     with serve(daemon) as rig:
         reply = rig.post("/api/v1/reload")
     assert (reply.status, reply.json["problems"]) == (409, ["a.yaml:1:1: x", "a.yaml:2:1: y"])
+
+
+def test_a_reload_that_takes_long_is_followed() -> None:
+    """The first answer has its number; its end is told there, with the problems of its file."""
+    daemon = FakeDaemon(takes_long=True)
+    daemon.refuse("the configuration has 1 problem; the old one stays", "a.yaml:1:1: x")
+    with serve(daemon) as rig:
+        begun = rig.post("/api/v1/reloads", {"wait_seconds": 5})
+        assert (begun.status, begun.json["number"], begun.json["result"]) == (200, 7, "running")
+        assert begun.json["ended_at"] is None
+        assert rig.get("/api/v1/reloads/7", Role.ADMIN).json["result"] == "running"
+        ended = rig.get("/api/v1/reloads/7", Role.ADMIN)
+    assert (ended.status, ended.json["result"], ended.json["problems"]) == (200, "refused", ["a.yaml:1:1: x"])
+    assert ended.json["message"] == "The configuration has 1 problem; the old one stays."
+    assert ended.json["ended_at"] == "2026-03-01T12:00:02.000Z"
+
+
+def test_the_answer_comes_before_the_requests_own_deadline() -> None:
+    """Whoever asks for more gets half of it."""
+    with serve(answer_deadline_s=1.0) as rig:
+        assert rig.post("/api/v1/reloads", {"wait_seconds": 4}).status == 200
+        assert rig.daemon.waited_s == 0.5
+        assert rig.post("/api/v1/reloads", {"wait_seconds": 6}).status == 422
+
+
+@pytest.mark.parametrize("number", ["8", "x", "-7", "7.0", "9" * 40, "%C2%B2"])
+def test_a_reload_that_nobody_knows_is_404(number: str) -> None:
+    """Whatever stands in the path."""
+    with serve() as rig:
+        reply = rig.get(f"/api/v1/reloads/{number}", Role.ADMIN)
+    assert (reply.status, reply.json["type"]) == (404, "urn:fsacd:problem:unknown-reload")
+
+
+def test_the_status_has_the_last_reload_without_its_problems() -> None:
+    """Those quote the file, which is for admins."""
+    last = ReloadStatus(3, "signal", NOON_MS, result="refused", message="no", problems=("a.yaml:1:1: x",))
+    with serve(FakeDaemon(state=daemon_status(last_reload=last))) as rig:
+        shown = rig.get("/api/v1/status").json["last_reload"]
+    assert (shown["number"], shown["by"], shown["result"], shown["message"]) == (3, "signal", "refused", "No.")
+    assert "problems" not in shown
 
 
 ELSEWHERE = [

@@ -21,7 +21,7 @@ from tests.http.rig import NOON_MS, SETTINGS, TERMS, TOKENS, FakeBook, FakeDaemo
 
 NOON_S = NOON_MS / 1000
 OWN, FOREIGN = "1001", "1002"
-SAMPLES = {"agent_id": OWN, "queue_name": "sales", "call_id": "c0ffee00", "customer_id": "c1"}
+SAMPLES = {"agent_id": OWN, "queue_name": "sales", "call_id": "c0ffee00", "customer_id": "c1", "reload_number": "7"}
 # What a route cannot be asked without.
 BODIES = {"CallChange": {"priority": 1}, "CallSend": {"agent": OWN}, "AgentChange": {"skills": {}}}
 BODIES |= {
@@ -71,6 +71,8 @@ TABLE = {
     "POST /api/v1/customers/{customer_id}/merge": FLOOR,
     "POST /api/v1/customers/{customer_id}/delete": FLOOR,
     "POST /api/v1/reload": HOUSE,
+    "POST /api/v1/reloads": HOUSE,
+    "GET /api/v1/reloads/{reload_number}": HOUSE,
     "POST /api/v1/resync": HOUSE,
 }
 
