@@ -17,6 +17,7 @@ def add(world: World, rules: AgentRules) -> None:
     agent = a.Agent(rules.agent_id, rules, rules, contact=rules.contact, since_ms=world.now_ms)
     agent.load.away_since_ms = world.now_ms
     world.agents[agent.agent_id] = agent
+    world.changed_agents[agent.agent_id] = None
     world.decisions.remember(agent)  # so that the change is from serving no queue
     configure(world, agent, rules)
 
@@ -38,6 +39,8 @@ def configure(world: World, agent: a.Agent, rules: AgentRules) -> None:
         not_ready = resting[queue].reason if queue in resting else None
         services.append(a.Served(queue, service.rank, service.delay_ms, service.backup, facts, not_ready, within))
     if rules != agent.rules or tuple(services) != agent.services:
+        world.changed_agents[agent.agent_id] = None
+        world.changed_queues.update({**agent.rules.queues, **rules.queues})
         world.decisions.remember(agent)
         world.index.forget_seats(agent.agent_id)
     agent.configure(rules, tuple(services))
@@ -100,6 +103,9 @@ def move(world: World, agent: a.Agent, state: a.AgentState, by: str = "") -> Non
     """Change an agent's state and write the interval down. AssertionError for a forbidden move."""
     old, new = type(agent.state), type(state)
     assert new in a.AGENT_MOVES[old], f"agent {agent.state} -> {state}"
+    world.changed_agents[agent.agent_id] = None  # also their wish alone may have changed
+    if old in _COUNTED or new in _COUNTED:
+        world.changed_queues.update(agent.served)
     if new is old and state == agent.state:
         return
     world.record(
@@ -127,6 +133,8 @@ def move(world: World, agent: a.Agent, state: a.AgentState, by: str = "") -> Non
 
 
 _PAUSES = (a.WrappingUp, a.HeldBack)
+# The states in which queues count their agents: ready, and not logged in.
+_COUNTED = (a.Ready, a.LoggedOut)
 
 
 def recount(world: World, agent: a.Agent) -> None:
@@ -146,6 +154,8 @@ def answered(world: World, agent: a.Agent, queue: str) -> None:
 def forget(world: World, agent: a.Agent) -> None:
     """The agent is gone from the configuration, and holds no call."""
     world.timers.clear("agent", agent.agent_id)
+    world.changed_agents[agent.agent_id] = None
+    world.changed_queues.update(agent.served)
     sticky.release(world, agent.agent_id)
     for queue in sorted(world.staffing.forget(agent, world.now_ms)):
         world.arm_conditions(queue)
@@ -206,4 +216,5 @@ def _count_work(world: World, agent: a.Agent, new: type[a.AgentState]) -> None:
         agent.handling = None
         if queue in world.rules.queues:
             mean_ms = world.handling_ms(queue)
+            world.changed_queues[queue] = None
             world.handling[queue] = mean_ms + (world.now_ms - began_ms - mean_ms) / 8
