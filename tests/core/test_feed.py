@@ -337,6 +337,7 @@ def test_memory_grows_with_what_there_is() -> None:
     there.clear()
     for number in range(10):
         feed.take(Step(calls=(f"d{number}",)))
+    assert feed.here.number == 1_012
     assert len(feed._recent) + len(feed._settled) == 10
 
 

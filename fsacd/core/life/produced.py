@@ -38,7 +38,9 @@ class Produced:
         step = Step(tuple(commands), tuple(records), refused, tuple(calls), tuple(agents), tuple(queues))
         commands.clear()
         records.clear()
-        self.forget_changes()
+        calls.clear()
+        agents.clear()
+        queues.clear()
         return step
 
     def forget_changes(self) -> None:

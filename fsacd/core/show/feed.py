@@ -20,6 +20,8 @@ from fsacd.core.views import Step
 Kind = Literal["call", "agent", "queue"]
 # At fifty calls a second, which means so many calls and about as many agents, more than a minute.
 LIMIT = 10_000
+# So many steps are numbered together when nobody asks: some hundred microseconds.
+_AT_ONCE = 200
 
 
 class Place(NamedTuple):
@@ -48,6 +50,7 @@ class Feed:
         self._epoch = epoch
         self._is_there = is_there
         self._limit = limit
+        self._taken: list[Step] = []
         self._number = 0
         # The latest last. What has not changed for long is in the other one, if it still exists: it is told to nobody,
         # but its number is known.
@@ -57,19 +60,28 @@ class Feed:
         self._last: dict[Kind, int] = {"call": 0, "agent": 0, "queue": 0}
 
     def take(self, step: Step) -> None:
-        """Note what has changed in a step of the engine."""
-        if step.calls:
-            self._note("call", step.calls)
-        if step.agents:
-            self._note("agent", step.agents)
-        if step.queues:
-            self._note("queue", step.queues)
+        """Note what has changed in a step of the engine. Every call pays for it, so the work is done for many at once."""
+        if step.calls or step.agents or step.queues:
+            self._taken.append(step)
+            if len(self._taken) >= _AT_ONCE:
+                self._number_taken()
+
+    def _number_taken(self) -> None:
+        """Give all that was taken its numbers. Until then nobody knew of it, so these are as good as earlier ones."""
+        taken = self._taken
+        self._note("call", [key for step in taken for key in step.calls])
+        self._note("agent", [key for step in taken for key in step.agents])
+        self._note("queue", [key for step in taken for key in step.queues])
+        taken.clear()
         while len(self._recent) > self._limit:
             self._settle()
 
-    def _note(self, kind: Kind, keys: tuple[str, ...]) -> None:
+    def _note(self, kind: Kind, keys: list[str]) -> None:
+        if not keys:
+            return
         recent, settled, number = self._recent, self._settled, self._number
-        for key in keys:
+        keys.reverse()
+        for key in reversed(dict.fromkeys(keys)):  # each once, in the order in which they changed last
             number += 1
             thing = kind, key
             recent[thing] = number
@@ -89,6 +101,7 @@ class Feed:
     @property
     def here(self) -> Place:
         """Where a reader is who reads everything now."""
+        self._number_taken()
         return Place(self._epoch, self._number)
 
     def since(self, place: Place) -> tuple[Change, ...] | None:
@@ -96,6 +109,7 @@ class Feed:
 
         Costs what it tells.
         """
+        self._number_taken()
         if place.epoch != self._epoch or not self._forgotten <= place.number <= self._number:
             return None
         later = takewhile(lambda item: item[1] > place.number, reversed(self._recent.items()))
@@ -108,11 +122,15 @@ class Feed:
 
         A thing that is gone may be forgotten; when it comes back, that is a change.
         """
+        if self._taken:
+            self._number_taken()
         thing = kind, key
         return self._recent.get(thing) or self._settled.get(thing, 0)
 
     def latest_of(self, kind: Kind) -> int:
         """The number of the latest change of anything of this kind; 0: none since this feed began."""
+        if self._taken:
+            self._number_taken()
         return self._last[kind]
 
 
