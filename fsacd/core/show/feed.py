@@ -60,7 +60,7 @@ class Feed:
         self._last: dict[Kind, int] = {"call": 0, "agent": 0, "queue": 0}
 
     def take(self, step: Step) -> None:
-        """Note what has changed in a step of the engine. Every call pays for it, so the work is done for many at once."""
+        """Note what has changed in a step of the engine. Calls pay for it, so most is done for many steps at once."""
         if step.calls or step.agents or step.queues:
             self._taken.append(step)
             if len(self._taken) >= _AT_ONCE:
