@@ -54,6 +54,7 @@ class CallView:
     number_believed: bool = True
     resumes: str = ""  # the abandoned call whose place it got
     customer_id: int = 0  # of the database's customers; 0: none
+    contact_id: str = ""
 
 
 @fact
@@ -201,6 +202,7 @@ class Explanation:
     # How many agents of the first rank and level there were; how many a ranking strategy was shown (None: not asked).
     candidates: int | None = None
     shown: int | None = None
+    contact_id: str = ""
 
 
 class Listed(NamedTuple, Generic[V]):

@@ -136,11 +136,10 @@ class Reader:
         leg, by = message.get("Other-Leg-Unique-ID"), message.get("Unique-ID")
         if message.get("Other-Leg-Context") != _CONTEXT or not message.get("variable_sip_replaces_call_id"):
             return None
-        if message.get("Caller-Destination-Number").startswith(INTO_A_TALK):
-            return None  # the talk goes on with the new leg
         if UUID.fullmatch(leg) is None or UUID.fullmatch(by) is None:
             return None
-        return CallerReplaced(Leg(self.switch, leg), Leg(self.switch, by))
+        talks = message.get("Caller-Destination-Number").startswith(INTO_A_TALK)
+        return CallerReplaced(Leg(self.switch, leg), Leg(self.switch, by), talks)
 
     def waiting(self, leg: Message, clock: SwitchClock, now_ms: int) -> CallQueued | None:
         """What a waiting caller's announcement would say, read from all that the switch knows of their leg.

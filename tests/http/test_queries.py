@@ -58,11 +58,14 @@ def test_status_shows_the_daemon_its_links_and_what_is_going_on() -> None:
 
 def test_a_call_is_shown_with_times_and_units() -> None:
     """GET /calls/{id} gives times as RFC 3339 and durations in seconds."""
-    call = call_view(WAITING, head_start_ms=60_000, language="de", reserved_for="1002", number_believed=False)
+    call = call_view(
+        WAITING, head_start_ms=60_000, language="de", reserved_for="1002", number_believed=False, contact_id="K-7"
+    )
     with serve(FakeDaemon(snapshot(calls=(call,)))) as rig:
         reply = rig.get(f"/api/v1/calls/{WAITING}", Role.SUPERVISOR)
     assert reply.json == {
         "id": WAITING,
+        "contact_id": "K-7",
         "queue": "support",
         "state": "waiting",
         "position": 1,

@@ -154,7 +154,7 @@ def connected(world: World, offer: o.Offer, since_ms: int) -> None:
     roster.answered(world, agent, offer.queue)
     sticky.remember(world, sticky.known_as(world, call), offer.agent_id)
     waited_ms = call.answered_after_ms
-    world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms))
+    world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms, call.contact_id))
 
 
 def _not_connected(world: World, offer: o.Offer) -> None:
