@@ -83,7 +83,7 @@ def queued(
         number_believed=_believed(message.get("variable_fsacd_number_believed").strip(), tell),
         hidden=_is_hidden(message, tell),
         variables=carried.of(message),
-        contact_id=_contact_id(message, tell),
+        contact_id=contact_id(message, tell),
     )
 
 
@@ -172,7 +172,7 @@ def _language(text: str, tell: Warn) -> str:
     return ""
 
 
-def _contact_id(message: Message, tell: Warn) -> str:
+def contact_id(message: Message, tell: Warn) -> str:
     """The contact that the leg belongs to; empty if it says none, or none that can be used."""
     text = message.get("variable_fsacd_contact_id").strip()
     number = "".join(_DIGITS.findall(message.get("Caller-Caller-ID-Number")))

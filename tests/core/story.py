@@ -341,8 +341,8 @@ def _offer_fact(name: str, words: list[str]) -> e.Event:
             answered, phone_told = "answered" in how, "untold" not in how
             leg, legs = _leg(offer_id, phone), int(count)
             return e.OfferEnded(offer_id, e.OfferEnd(end), "", answered, 0, phone_told, leg, legs)
-        case ["connected"]:
-            return e.OfferConnected(offer_id)
+        case ["connected", *settings]:
+            return e.OfferConnected(offer_id, pairs(settings).get("contact", ""))
         case ["not_connected", *cause]:
             return e.ConnectFailed(offer_id, " ".join(cause))
         case ["ended", end, "after_talk_of", talk]:

@@ -64,6 +64,22 @@ def to_queue(floor: Floor, agent: Dialog, queue: str, replaced: str = "") -> Non
     floor.phones.refer(agent, f"sip:queue-{queue}@127.0.0.1:{floor.switch.trunk_port}", replaced)
 
 
+def is_a_talk(floor: Floor, leg: str) -> None:
+    """Wait until the caller's talk is confirmed: whoever transfers them in the middle of their bridge breaks it."""
+    esl = floor.switch.esl()
+    await_true(lambda: esl.api(f"uuid_getvar {leg} fsacd_over") == "true", SOON_S, "the talk is one")
+    esl.close()
+
+
+def is_with_another(floor: Floor, agents_leg: str, leg: str) -> None:
+    """Wait until the agent's leg is bridged with another leg than this one."""
+    esl = floor.switch.esl()
+    await_true(
+        lambda: esl.api(f"uuid_getvar {agents_leg} bridge_to") not in {"_undef_", "", leg}, SOON_S, "they talk there"
+    )
+    esl.close()
+
+
 def serves_sales(floor: Floor) -> None:
     floor.daemon.post("agents/1002/login")
 
@@ -81,6 +97,7 @@ def test_an_agent_transfers_the_caller_to_another_queue(floor: Floor, database: 
     assert (at_phone(anna)["Call"], at_phone(anna)["Contact-Id"]) == (first["id"], contact_id)
     assert [on_leg(floor, leg) for leg in (first["leg_uuid"], at_phone(anna)["Offer"])] == [contact_id] * 2
     floor.talk(anna)
+    is_a_talk(floor, first["leg_uuid"])
     to_queue(floor, anna, "sales")
     await_true(lambda: floor.call_of(CALLER)["queue"] == "sales", SOON_S, "they wait in the other queue")
     # Without a spool, what is not in the database dies with the daemon.
@@ -122,9 +139,11 @@ def test_the_dialplan_brings_an_id(floor: Floor) -> None:
 def test_an_agent_hands_the_place_in_which_they_waited_to_their_customer(floor: Floor, database: str) -> None:
     """The call goes on in the contact of the customer, who was in a queue before."""
     floor.call(CALLER, "support")
-    contact_id = floor.call_of(CALLER)["contact_id"]
+    first = floor.call_of(CALLER)
+    contact_id = first["contact_id"]
     anna = floor.ring(CALLER)
     floor.talk(anna)
+    is_a_talk(floor, first["leg_uuid"])
     consult = floor.phones.call("1001", "queue-sales")
     asks = floor.call_of("1001")
     assert asks["contact_id"] == asks["id"] != contact_id
@@ -141,6 +160,27 @@ def test_an_agent_hands_the_place_in_which_they_waited_to_their_customer(floor: 
     await_true(lambda: contacts_in(database) == both, SOON_S, "history tells of both")
 
 
+def test_an_agent_joins_their_customer_with_a_colleague_whom_they_have_asked(floor: Floor, database: str) -> None:
+    """The consultation was a contact of its own; with the customer its talk becomes part of theirs."""
+    floor.call(CALLER, "support")
+    first = floor.call_of(CALLER)
+    anna = floor.ring(CALLER)
+    floor.talk(anna)
+    is_a_talk(floor, first["leg_uuid"])
+    serves_sales(floor)
+    consult = floor.phones.call("1001", "queue-sales")
+    ben = floor.ring("1001")
+    floor.talk(ben)
+    asked = floor.call_of("1001")
+    assert asked["contact_id"] == asked["id"]
+    is_a_talk(floor, asked["leg_uuid"])
+    to_queue(floor, anna, "sales", replaces(consult))
+    await_true(lambda: floor.call_of("1001")["contact_id"] == first["contact_id"], SOON_S, "it is one contact")
+    floor.hang_up(ben)
+    both = {"support": {first["contact_id"]}, "sales": {first["contact_id"]}}
+    await_true(lambda: contacts_in(database) == both, SOON_S, "history tells of both")
+
+
 @pytest.mark.parametrize("when", ["waiting", "talking"])
 def test_a_caller_goes_on_at_another_phone(floor: Floor, when: str) -> None:
     """The new leg is of the contact: while it waits in the call's place, and when its agent transfers it."""
@@ -149,9 +189,11 @@ def test_a_caller_goes_on_at_another_phone(floor: Floor, when: str) -> None:
     if when == "talking":
         anna = floor.ring(CALLER)
         floor.talk(anna)
+        is_a_talk(floor, first["leg_uuid"])
     home = floor.phones.call(HOME, "queue-support", replaces=replaces(caller))
     await_true(lambda: home.state == "talking" and caller.state == "over", SOON_S, "the other phone has the call")
     if when == "talking":
+        is_with_another(floor, at_phone(anna)["Offer"], first["leg_uuid"])
         to_queue(floor, anna, "sales")
 
     def waits() -> list[dict[str, Any]]:

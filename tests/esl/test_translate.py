@@ -189,6 +189,31 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
         (event("CHANNEL_PROGRESS_MEDIA", **AGENT), OfferRang(OFFER)),
         (event("CHANNEL_PARK", **AGENT), OfferAnswered(OFFER, "fs1")),
         (event("CHANNEL_BRIDGE", **CALLER, Bridge__B__Unique__ID=OFFER), OfferConnected(OFFER)),
+        (
+            event("CHANNEL_BRIDGE", **CALLER, Bridge__B__Unique__ID=OFFER, variable_fsacd_contact_id="K-7"),
+            OfferConnected(OFFER),
+        ),
+        (
+            # They have talked before, and their agent joins them with a colleague.
+            event(
+                "CHANNEL_BRIDGE",
+                **CALLER,
+                Bridge__B__Unique__ID=OFFER,
+                variable_fsacd_over="true",
+                variable_fsacd_contact_id="K-7",
+            ),
+            OfferConnected(OFFER, "K-7"),
+        ),
+        (
+            event(
+                "CHANNEL_BRIDGE",
+                **CALLER,
+                Bridge__B__Unique__ID=OFFER,
+                variable_fsacd_over="true",
+                variable_fsacd_contact_id="a;b",
+            ),
+            OfferConnected(OFFER),
+        ),
         (event("CHANNEL_BRIDGE", **AGENT), OfferConnected(OFFER)),
         (
             # As FreeSWITCH tells of `intercept`: who picks up is the first of the two.
