@@ -95,6 +95,7 @@ class Engine:
     def __init__(self, rules: Rules, plugins: Plugins, now_ms: int = 0, seed: int = 0) -> None:
         self._world = World(rules, plugins, now_ms, seed)
         agents.configure(self._world, dict(rules.agents))
+        self._world.records.clear()  # that everybody is logged out is no news
 
     def handle(self, event: Event, now_ms: int) -> Step:
         """Take one fact; return what is to be done and written down, and why the fact was refused, if it was."""

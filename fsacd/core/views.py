@@ -58,10 +58,29 @@ class CallView:
 
 
 @fact
-class AgentView:
-    """One configured agent. `state`: logged_out, not_ready, ready, offered, talking, wrapping_up, held_back, busy.
+class WorkView:
+    """One piece of work that an agent holds. `state`: offered, talking, wrapping_up; `weight`: hundredths of the agent.
 
-    `reason` says more (the not-ready reason, why held back); `then` is what was asked for meanwhile.
+    `caller` is the customer's name, else the caller's; of wrap-up no call is known any more.
+    """
+
+    offer_id: str
+    call_id: str
+    queue: str
+    channel: str
+    weight: int
+    state: str
+    since_ms: int
+    until_ms: int | None = None
+    caller: str = ""
+
+
+@fact
+class AgentView:
+    """One configured agent: their presence, their work, and in `state` the first of what they are and do.
+
+    `state`: logged_out, not_ready, ready, offered, talking, wrapping_up, held_back, busy. `reason` says more (the
+    not-ready reason, why held back); `then` is the presence that shows after their work, if that is not ready.
     """
 
     agent_id: str
@@ -77,6 +96,11 @@ class AgentView:
     call_id: str | None
     caller: str = ""  # with whom they talk, or for whom they are rung: the customer's name, else the caller's
     not_ready_for: tuple[tuple[str, str], ...] = ()  # the queues whose calls they do not take for now, and why
+    presence: str = "logged_out"  # logged_out, not_ready, ready
+    presence_reason: str = ""
+    presence_since_ms: int = 0
+    work: tuple[WorkView, ...] = ()  # in the order in which it came
+    room: int = 0  # how much more they may be offered now, in hundredths
 
 
 @fact

@@ -12,7 +12,7 @@ from fsacd.testing import PLUGINS, agent, queue, rules_of
 
 def make_agent(rules: AgentRules, place: int, idle_since_ms: int = 0) -> Agent:
     facts = AgentFacts(rules.agent_id, idle_since_ms, 0, 0.0, 0.0, 0.0, rules.skills)
-    made = Agent(rules.agent_id, rules, rules, state=Ready(), facts=facts)
+    made = Agent(rules.agent_id, rules, rules, presence=Ready(), state=Ready(), room=100, facts=facts)
     serves = tuple(
         Served(name, service.rank, service.delay_ms, service.backup, ServiceFacts(place, service.rank, service.weight))
         for name, service in rules.queues.items()

@@ -33,7 +33,7 @@ def change_rules(world: World, rules: Rules) -> None:
     world.set_rules(rules, retired=frozenset(talking))
     if half_life_ms != rules.limits.counters_half_life_ms:
         for agent in world.agents.values():
-            if isinstance(agent.state, a.Ready):
+            if agent.room:
                 world.decisions.remember(agent)  # earlier decisions went by what was counted until now
             agent.load.rescale(world.now_ms, half_life_ms, rules.limits.counters_half_life_ms)
     roster.let_all_look(world)  # so that whoever is ready can be taken out again
@@ -65,8 +65,9 @@ def _rename(world: World, old: str, new: str) -> None:
             world.decisions.remember(agent)
             agent.rules, agent.configured = _serving(agent.rules, old, new), _serving(agent.configured, old, new)
         _break_under_other_name(world, agent, old, new)
-        if agent.handling is not None and agent.handling[0] == old:
-            agent.handling = new, agent.handling[1]
+        for work in agent.work.values():
+            if work.queue == old:
+                work.queue = new
     world.staffing.rename(old, new, world.now_ms)
     if old in world.handling:
         world.handling.setdefault(new, world.handling.pop(old))

@@ -120,6 +120,8 @@ class Index:
             seats = self._seats[agent_id] = [_Seat(self._queues[served.queue], served) for served in agent.serves]
         for seat in seats:
             queue, served = seat.queue, seat.served
+            if agent.room < queue.ordering.rules.weight:
+                continue
             queue.members[agent_id] = served
             if seat.version != queue.version:
                 seat.version, seat.places = queue.version, queue.places(agent, served)
@@ -144,7 +146,7 @@ class Index:
         for entries in here:
             del entries[bisect_left(entries, next(here))]
         for seat in self._seats[agent_id]:
-            del seat.queue.members[agent_id]
+            seat.queue.members.pop(agent_id, None)  # they may have had too little room for its calls
 
     def has_ready(self, queue: str) -> bool:
         """Whether any agent of the queue is ready who does not serve it as backup."""
@@ -166,7 +168,8 @@ class Index:
         best: tuple[bool, int, int, int, str] | None = None
         for served in agent.serves:
             queue = self._queues[served.queue]
-            head = queue.best_call(agent, served) if queue.waiting else None
+            has_room = agent.room >= queue.ordering.rules.weight
+            head = queue.best_call(agent, served) if queue.waiting and has_room else None
             if head is not None:
                 already_ringing, entry = head
                 key = (already_ringing, entry.priority, served.rank, entry.virtual_ms, entry.call_id)
@@ -183,6 +186,8 @@ class Index:
         ranks = {served.queue: served.rank for served in agent.serves}
         for call_id, entry in self._preferred[agent.agent_id].items():
             place = self._calls[call_id]
+            if agent.room < self._queues[place.call.queue].ordering.rules.weight:
+                continue
             already_ringing = place.group is not None and place.group.already_ringing
             key = (already_ringing, entry.priority, ranks.get(place.call.queue, 1), entry.virtual_ms, call_id)
             if best is None or key < best:
@@ -193,13 +198,13 @@ class Index:
 
     def best_agent(self, call: Call) -> str | None:
         """The agent this call should get: the preferred one, else by how often they have not taken it, then by key."""
-        preferred = call.preferred
+        preferred, queue = call.preferred, self._queues[call.queue]
         if preferred is not None:
-            if preferred.agent_id in self._agents:
+            known = preferred.agent_id in self._agents
+            if known and self._get_agent(preferred.agent_id).room >= queue.ordering.rules.weight:
                 return preferred.agent_id
             if preferred.alone:
                 return None
-        queue = self._queues[call.queue]
         try:
             if queue.ordering.ranks is not None:
                 return self._first_ranked(queue, call)
@@ -316,6 +321,9 @@ class Index:
         assert sum(map(len, self._preferred.values())) == sum(c.preferred is not None for c, _ in calls.values())
         assert self._agents.keys() == ready.keys(), "ready agents differ from the index"
         for name, queue in self._queues.items():
-            serving = {i: s for i, agent in ready.items() for s in agent.serves if s.queue == name}
+            weight = queue.ordering.rules.weight
+            serving = {
+                i: s for i, agent in ready.items() for s in agent.serves if s.queue == name and agent.room >= weight
+            }
             assert queue.members == serving, f"ready agents of {name} differ from the index"
             queue.check_ready(ready)
