@@ -178,6 +178,7 @@ class Agent:
     facts: AgentFacts | None = None  # as they became ready
     within: tuple[str, ...] = ()  # the switches that can ring them where they are now; (): any
     services: tuple[Served, ...] = ()  # all their queues
+    served: dict[str, None] = field(default_factory=dict)  # the names of all their queues
     serves: tuple[Served, ...] = ()  # those whose calls they take
     not_ready_for: dict[str, NotReadyFor] = field(
         default_factory=dict
@@ -231,6 +232,7 @@ class Agent:
         """Take (new) rules."""
         self.rules = rules
         self.services = services
+        self.served = dict.fromkeys(rules.queues)
         self.serves = tuple(served for served in services if served.not_ready is None)
         self._fits = {}
 

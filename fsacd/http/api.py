@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from fsacd.caller.customers import Change, Imported, ImportRow, Page, Record, Search
+from fsacd.core.show.feed import Feed
 from fsacd.core.show.look import Look
 from fsacd.core.views import Explanation
 from fsacd.desk.rights import Principal, Wish
 from fsacd.http.access import Token
 from fsacd.http.customer_forms import Forms
+from fsacd.http.kept import Kept
 from fsacd.process.trouble import Trouble, shortened
 
 # The text of /metrics and its content type.
@@ -116,6 +118,10 @@ class Daemon(Protocol):
 
     def look(self) -> Look:
         """The engine as it is now, one thing at a time."""
+        ...
+
+    def changes(self) -> Feed | None:
+        """What has changed in the engine; None where nobody keeps that, so that no document has an ETag."""
         ...
 
     def explain(self, call_id: str) -> tuple[Explanation, ...]:
@@ -241,3 +247,4 @@ class Context:
     wall: Callable[[], float] = time.time
     explanations: StoredExplanations | None = None
     customers: CustomerDesk | None = None
+    kept: Kept = field(default_factory=Kept)

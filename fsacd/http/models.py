@@ -31,6 +31,8 @@ PostName = Literal["strategy", "call_order"]
 # JSON has no number for "before all others".
 KeyPart = int | float | Literal["-infinity", "infinity"]
 
+_NULL = "Null where the request said `durations=false` and it runs: it is the time since `{}`."
+
 # The longest page: it is still built within some ten milliseconds.
 PAGE_DEFAULT = 1_000
 PAGE_MAX = 5_000
@@ -68,8 +70,14 @@ class Call(Answer):
     priority: int = Field(description="Its class now, steps included; a higher one goes first.")
     head_start_seconds: Seconds = Field(description="It counts as having arrived this much earlier.")
     arrived_at: Timestamp
-    waited_seconds: Seconds
-    talked_seconds: Seconds
+    waited_seconds: Seconds | None = Field(description=_NULL.format("waiting_since_at"))
+    talked_seconds: Seconds | None = Field(description=_NULL.format("talking_since_at"))
+    waiting_since_at: Timestamp | None = Field(
+        description="While it waits: since when `waited_seconds` runs. Talks before that are left out."
+    )
+    talking_since_at: Timestamp | None = Field(
+        description="While it talks: since when `talked_seconds` runs. Talks before that are counted in."
+    )
     number: str
     number_believed: bool = Field(
         description="Whether the number is taken for the caller's own; if not, nobody is recognised by it."
@@ -118,7 +126,9 @@ class Agent(Answer):
     state: AgentStateName = Field(description="Of several the first: talking, offered, wrapping_up, then presence.")
     reason: str = Field(description="Why not ready, or why held back; empty otherwise.")
     since_at: Timestamp
-    state_seconds: Seconds = Field(description="How long the agent has been in this state.")
+    state_seconds: Seconds | None = Field(
+        description="How long the agent has been in this state. " + _NULL.format("since_at")
+    )
     until_at: Timestamp | None = Field(description="When wrap-up or holding back ends by itself.")
     then: str = Field(description="What was asked for meanwhile and will follow; empty when nothing was.")
     contact: str = Field(description="The dial string at which the agent is rung.")

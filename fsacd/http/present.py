@@ -76,6 +76,8 @@ class Presenter:
             arrived_at=self.at(view.arrived_ms),
             waited_seconds=seconds(view.waited_ms),
             talked_seconds=seconds(view.talked_ms),
+            waiting_since_at=None if view.waits_since_ms is None else self.at(view.waits_since_ms),
+            talking_since_at=None if view.talks_since_ms is None else self.at(view.talks_since_ms),
             number=self._caller_text(view.number),
             number_believed=view.number_believed,
             # Switches often repeat the number as the name, and some sites use it as the customer's key.

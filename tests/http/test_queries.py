@@ -60,7 +60,13 @@ def test_status_shows_the_daemon_its_links_and_what_is_going_on() -> None:
 def test_a_call_is_shown_with_times_and_units() -> None:
     """GET /calls/{id} gives times as RFC 3339 and durations in seconds."""
     call = call_view(
-        WAITING, head_start_ms=60_000, language="de", reserved_for="1002", number_believed=False, contact_id="K-7"
+        WAITING,
+        head_start_ms=60_000,
+        language="de",
+        reserved_for="1002",
+        number_believed=False,
+        waits_since_ms=NOW_MS - 12_500,
+        contact_id="K-7",
     )
     with serve(FakeDaemon(snapshot(calls=(call,)))) as rig:
         reply = rig.get(f"/api/v1/calls/{WAITING}", Role.SUPERVISOR)
@@ -75,6 +81,8 @@ def test_a_call_is_shown_with_times_and_units() -> None:
         "arrived_at": "2026-03-01T11:59:47.500Z",
         "waited_seconds": 12.5,
         "talked_seconds": 0.0,
+        "waiting_since_at": "2026-03-01T11:59:47.500Z",
+        "talking_since_at": None,
         "number": "+493012345678",
         "number_believed": False,
         "name": "Bob",

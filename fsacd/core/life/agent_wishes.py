@@ -31,6 +31,7 @@ def handle(world: World, event: AgentEvent) -> str | None:
         return f"there is no agent {event.agent_id!r}"
     refused = _granted(world, agent, event)
     if event.agent_id in world.agents:
+        world.changed_agents[event.agent_id] = None
         roster.recount(world, agent)  # a wish that is only remembered counts, too
     return refused
 

@@ -21,8 +21,10 @@ def done(world: World, agent: a.Agent, by: str = "") -> None:
     """The agent has less to do than before. Whoever is gone from the configuration goes with the last of it."""
     if agent.removed and agent.live is None:
         _let_go(world, agent, by)
-    else:
-        roster.settle(world, agent, by)
+        return
+    roster.settle(world, agent, by)
+    if agent.work and not isinstance(agent.presence, a.Ready):
+        roster.recount(world, agent)  # they want no more, though their state does not show it yet
 
 
 def come_to_nothing(world: World, agent: a.Agent, offer_id: str, reason: str, for_ms: int, by: str = "") -> None:

@@ -31,6 +31,8 @@ def change_rules(world: World, rules: Rules) -> None:
     rules = replace(rules, queues={**rules.queues, **talking})
     half_life_ms = world.rules.limits.counters_half_life_ms
     world.set_rules(rules, retired=frozenset(talking))
+    # Whose number and name are shown may be another matter now: of the calls (`rearm`), and to those whom they have.
+    world.changed_agents.update(dict.fromkeys(offer.agent_id for offer in world.offers.values()))
     if half_life_ms != rules.limits.counters_half_life_ms:
         for agent in world.agents.values():
             if agent.room:
@@ -64,6 +66,7 @@ def _rename(world: World, old: str, new: str) -> None:
             # Before `configure` would: where the half-life changes, too, they have other counters by then.
             world.decisions.remember(agent)
             agent.rules, agent.configured = _serving(agent.rules, old, new), _serving(agent.configured, old, new)
+            world.changed_agents[agent.agent_id] = None
         _break_under_other_name(world, agent, old, new)
         for work in agent.work.values():
             if work.queue == old:

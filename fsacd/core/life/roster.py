@@ -20,6 +20,7 @@ def add(world: World, rules: AgentRules) -> None:
     agent.load.away_since_ms = world.now_ms
     world.agents[agent.agent_id] = agent
     world.record(_presence(agent, None))
+    world.changed_agents[agent.agent_id] = None
     world.decisions.remember(agent)  # so that the change is from serving no queue
     configure(world, agent, rules)
 
@@ -41,6 +42,8 @@ def configure(world: World, agent: a.Agent, rules: AgentRules) -> None:
         not_ready = resting[queue].reason if queue in resting else None
         services.append(a.Served(queue, service.rank, service.delay_ms, service.backup, facts, not_ready, within))
     if rules != agent.rules or tuple(services) != agent.services:
+        world.changed_agents[agent.agent_id] = None
+        world.changed_queues.update({**agent.rules.queues, **rules.queues})
         world.decisions.remember(agent)
         world.index.forget_seats(agent.agent_id)
     agent.configure(rules, tuple(services))
@@ -103,13 +106,12 @@ def set_presence(world: World, agent: a.Agent, presence: a.Presence, by: str = "
     """Change what the agent wants, at once. Nobody is held back who wants no calls. `settle` must follow."""
     if presence == agent.presence:
         return
+    world.changed_agents[agent.agent_id] = None
     world.record(_presence(agent, world.now_ms))
     agent.presence, agent.presence_since_ms, agent.presence_by = presence, world.now_ms, by
     world.record(_presence(agent, None))
     if type(presence) is not a.Ready and agent.held_back is not None:
         end_hold(world, agent)
-    if agent.work:  # otherwise their state follows, and they are counted then
-        recount(world, agent)
 
 
 def _presence(agent: a.Agent, ended_ms: int | None) -> AgentPresence:
@@ -128,6 +130,7 @@ def take_work(world: World, agent: a.Agent, offer: Offer, state: a.WorkState) ->
             end_work(world, agent, other.offer_id)
     work = a.Work(offer.offer_id, offer.call_id, offer.queue, channel, weight, state, world.now_ms)
     agent.work[offer.offer_id] = work
+    world.changed_agents[agent.agent_id] = None
 
 
 def move_work(world: World, agent: a.Agent, offer_id: str, state: a.WorkState, by: str = "") -> None:
@@ -136,6 +139,7 @@ def move_work(world: World, agent: a.Agent, offer_id: str, state: a.WorkState, b
     assert type(state) in a.WORK_MOVES[type(work.state)], f"work {work.state} -> {state}"
     _write_work(world, agent, work, by)
     work.state, work.since_ms = state, world.now_ms
+    world.changed_agents[agent.agent_id] = None
     if isinstance(state, a.WrappingUp):
         _arm(world, agent)
 
@@ -143,11 +147,13 @@ def move_work(world: World, agent: a.Agent, offer_id: str, state: a.WorkState, b
 def end_work(world: World, agent: a.Agent, offer_id: str, by: str = "") -> None:
     """The agent holds this piece of work no more. `settle` must follow."""
     work = agent.work.pop(offer_id)
+    world.changed_agents[agent.agent_id] = None
     _write_work(world, agent, work, by)
     if isinstance(work.state, a.WrappingUp):
         _arm(world, agent)
     if work.talks_since_ms is not None and work.queue in world.rules.queues:
         mean_ms = world.handling_ms(work.queue)
+        world.changed_queues[work.queue] = None
         world.handling[work.queue] = mean_ms + (world.now_ms - work.talks_since_ms - mean_ms) / 8
 
 
@@ -185,6 +191,9 @@ def settle(world: World, agent: a.Agent, by: str = "") -> None:
     old, state, room = agent.state, agent.first_state(), agent.room_left()
     if state == old and room == agent.room:
         return
+    world.changed_agents[agent.agent_id] = None
+    if room != agent.room or isinstance(state, a.LoggedOut) or isinstance(old, a.LoggedOut):
+        world.changed_queues.update(agent.served)  # they count who is ready, and who is logged in
     world.decisions.remember(agent)
     if agent.room:
         _take_out(world, agent)
@@ -227,6 +236,8 @@ def answered(world: World, agent: a.Agent, offer_id: str) -> None:
 def forget(world: World, agent: a.Agent) -> None:
     """The agent is gone from the configuration, and holds no call."""
     world.timers.clear("agent", agent.agent_id)
+    world.changed_agents[agent.agent_id] = None
+    world.changed_queues.update(agent.served)
     sticky.release(world, agent.agent_id)
     for queue in sorted(world.staffing.forget(agent, world.now_ms)):
         world.arm_conditions(queue)

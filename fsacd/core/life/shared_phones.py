@@ -41,6 +41,7 @@ def move(world: World, agent: a.Agent, to: str) -> None:
     if to != agent.contact:
         leave(world, agent)
         agent.contact = to
+        world.changed_agents[agent.agent_id] = None
         join(world, agent)
         phones = frozenset(contact.endpoints(to))
         # Whoever rang or talks there may have gone to another phone meanwhile, so all offers are looked at.

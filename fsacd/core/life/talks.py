@@ -163,15 +163,20 @@ def _joined(world: World, offer: o.Offer, contact_id: str) -> None:
     An agent has asked this one, by a call to their queue, and now leaves their customer to them.
     """
     if isinstance(offer.state, o.OfferTalking) and contact_id:
-        world.calls[offer.call_id].contact_id = contact_id
+        call = world.calls[offer.call_id]
+        call.contact_id = contact_id
+        world.refresh(call)
 
 
 def _talk(world: World, agent: a.Agent, offer: o.Offer) -> None:
     """The agent talks, whatever they were rung for: a talk that is found on the switch was no offer of ours."""
     state = a.Talking(offer.offer_id, offer.call_id)
-    if offer.offer_id in agent.work:
+    work = agent.work.get(offer.offer_id)
+    if work is not None and isinstance(work.state, a.Offered):
         roster.move_work(world, agent, offer.offer_id, state)
     else:
+        if work is not None:
+            roster.end_work(world, agent, offer.offer_id)  # they were taken to wrap this very talk up
         roster.take_work(world, agent, offer, state)
         if agent.held_back is not None:
             roster.end_hold(world, agent)

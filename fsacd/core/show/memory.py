@@ -371,3 +371,4 @@ def _restore_index(world: World, memory: Memory) -> None:
             world.orderings[order.queue].count_from("call_order", order.call_order_calls)
     if world.failures:
         world.note_failures()  # a plugin failed meanwhile; the next step records it
+    world.forget_changes()

@@ -47,15 +47,14 @@ def _calls(world: World, now_ms: int) -> tuple[CallView, ...]:
 
 def call_view(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
     """One live call, as it stands at this position."""
-    talked_ms, agent_ids, shown = call.talked_ms, tuple[str, ...](), world.shows(call)
+    agent_ids, shown, talks_since_ms = tuple[str, ...](), world.shows(call), None
     match call.state:
         case c.Ringing(offer_ids):
             agent_ids = tuple(world.offers[offer_id].agent_id for offer_id in offer_ids)
         case c.Connecting(offer_id):
             agent_ids = (world.offers[offer_id].agent_id,)
         case c.Talking(_, agent_id, since_ms):
-            agent_ids = (agent_id,)
-            talked_ms += now_ms - since_ms
+            agent_ids, talks_since_ms = (agent_id,), since_ms - call.talked_ms
         case c.Waiting() | c.Settling():
             pass
     return CallView(
@@ -66,7 +65,7 @@ def call_view(world: World, call: c.Call, position: int, now_ms: int) -> CallVie
         priority=call.priority,
         arrived_ms=call.arrived_ms,
         waited_ms=call.waited_ms(now_ms),
-        talked_ms=talked_ms,
+        talked_ms=call.talked_ms if talks_since_ms is None else now_ms - talks_since_ms,
         number=call.number if shown else "",
         name=call.name if shown else "",
         customer=call.customer if shown else "",
@@ -81,7 +80,14 @@ def call_view(world: World, call: c.Call, position: int, now_ms: int) -> CallVie
         resumes=call.resumes,
         customer_id=call.customer_id if shown else 0,
         contact_id=call.contact_id,
+        waits_since_ms=_waits_since_ms(call),
+        talks_since_ms=talks_since_ms,
     )
+
+
+def _waits_since_ms(call: c.Call) -> int | None:
+    """Since when the call waits, without its talks; None while its wait is over."""
+    return call.arrived_ms + call.talked_ms if call.answered_after_ms is None else None
 
 
 CALL_STATES: dict[type, str] = {
@@ -118,8 +124,15 @@ def _offers(world: World) -> tuple[OfferView, ...]:
 
 
 def _caller(world: World, state: a.AgentState) -> str:
-    """With whom an agent talks, or for whom they are rung: the customer's name, else the caller's own."""
-    call = world.calls.get(state.call_id) if isinstance(state, a.Talking | a.Offered) else None
+    """With whom an agent talks, or for whom they are rung: the customer's name, else the caller's own.
+
+    Nobody while a ring is only being ended: so its call can change and go without a change of the agent.
+    """
+    if not isinstance(state, a.Talking | a.Offered):
+        return ""
+    offer = world.offers.get(state.offer_id)
+    ends = offer is None or isinstance(offer.state, o.OfferEnding)
+    call = None if ends else world.calls.get(state.call_id)
     return (call.customer or call.name) if call is not None and world.shows(call) else ""
 
 
@@ -177,7 +190,7 @@ class _Tally:
     """What is counted of one queue."""
 
     calls: Counter[str] = field(default_factory=Counter)  # by state
-    oldest_wait_ms: int | None = None
+    oldest_since_ms: int | None = None
     logged_in: int = 0
     ready: int = 0
     resting: int = 0
@@ -188,7 +201,7 @@ def queue_views(world: World, now_ms: int, only: str | None = None) -> InParts[t
     tallies: dict[str, _Tally] = defaultdict(_Tally)
     for batch in batches(world.calls):
         for call in batch:
-            _count_call(tallies[call.queue], call, now_ms)
+            _count_call(tallies[call.queue], call)
         yield
     for crowd in batches(world.agents):
         for agent in crowd:
@@ -202,10 +215,11 @@ def queue_views(world: World, now_ms: int, only: str | None = None) -> InParts[t
     return tuple(views)
 
 
-def _count_call(tally: _Tally, call: c.Call, now_ms: int) -> None:
+def _count_call(tally: _Tally, call: c.Call) -> None:
     tally.calls[CALL_STATES[type(call.state)]] += 1
-    if in_queue(call.state):
-        tally.oldest_wait_ms = max(call.waited_ms(now_ms), tally.oldest_wait_ms or 0)
+    since_ms = _waits_since_ms(call) if in_queue(call.state) else None
+    if since_ms is not None and (tally.oldest_since_ms is None or since_ms < tally.oldest_since_ms):
+        tally.oldest_since_ms = since_ms
 
 
 def _count_agent(world: World, tallies: dict[str, _Tally], agent: a.Agent) -> None:
@@ -220,13 +234,13 @@ def _count_agent(world: World, tallies: dict[str, _Tally], agent: a.Agent) -> No
 
 
 def _queue(world: World, name: str, tally: _Tally, now_ms: int) -> QueueView:
-    rules, calls = world.rules.queues[name], tally.calls
+    rules, calls, since_ms = world.rules.queues[name], tally.calls, tally.oldest_since_ms
     return QueueView(
         name=name,
         waiting=calls["waiting"],
         offered=calls["offered"] + calls["connecting"],
         talking=calls["talking"],
-        oldest_wait_ms=tally.oldest_wait_ms,
+        oldest_wait_ms=None if since_ms is None else now_ms - since_ms,
         agents_logged_in=tally.logged_in,
         agents_ready=tally.ready,
         answered=world.outcomes[name, CallOutcome.ANSWERED] + calls["talking"],
@@ -237,6 +251,7 @@ def _queue(world: World, name: str, tally: _Tally, now_ms: int) -> QueueView:
         call_order=rules.call_order,
         substituted=tuple(_substituted(world, name, world.orderings[name])),
         agents_not_ready=tally.resting,
+        oldest_since_ms=since_ms,
     )
 
 
