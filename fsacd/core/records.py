@@ -1,5 +1,6 @@
 """Records: what came of calls, offers and agents' time. They go to store, metrics and event stream, behind the calls.
 
+`contact_id` is the contact of the record's call at that moment; empty in records of an older fsacd.
 Times are milliseconds of the engine's monotonic clock; whoever writes them down turns them into wall-clock time.
 """
 
@@ -53,6 +54,7 @@ class CallJoined:
     queue: str
     at_ms: int
     by_overflow: bool = False
+    contact_id: str = ""
 
 
 @fact
@@ -64,6 +66,7 @@ class CallConnected:
     agent_id: str
     at_ms: int
     waited_ms: int
+    contact_id: str = ""
 
 
 @fact
@@ -75,6 +78,7 @@ class CallMoved:
     to_queue: str
     at_ms: int
     why: str
+    contact_id: str = ""
 
 
 @fact
@@ -107,6 +111,7 @@ class CallEnded:
     epoch: int = 0
     resumes: str = ""  # the abandoned call whose place it got
     customer_id: int = 0  # the customer in the database whom the caller was known as; 0: none
+    contact_id: str = ""
 
 
 @fact
@@ -129,6 +134,7 @@ class OfferClosed:
     ended_ms: int
     evidence: Evidence = Evidence.SAW_END
     epoch: int = 0
+    contact_id: str = ""
 
 
 @fact
@@ -202,6 +208,7 @@ class DecisionMade:
     agent_id: str
     offer_id: str
     at_ms: int
+    contact_id: str = ""
 
 
 @fact

@@ -66,6 +66,7 @@ class CallView:
     number_believed: bool = True
     resumes: str = ""  # the abandoned call whose place it got
     customer_id: int = 0  # of the database's customers; 0: none
+    contact_id: str = ""
     waits_since_ms: int | None = None  # while it waits: earlier talks are left out, so it may lie after the arrival
     talks_since_ms: int | None = None  # while it talks: earlier talks are counted in, so it may lie before the answer
 
@@ -245,6 +246,7 @@ class Explanation:
     # How many agents of the first rank and level there were; how many a ranking strategy was shown (None: not asked).
     candidates: int | None = None
     shown: int | None = None
+    contact_id: str = ""
 
 
 class Listed(NamedTuple, Generic[V]):

@@ -60,6 +60,10 @@ class Call(Answer):
     """One live call. Numbers are shown in full to supervisors and administrators only."""
 
     id: str = Field(description="fsacd's own id; six or more of its first characters name it in a path.")
+    contact_id: str = Field(
+        description="The contact that it is part of, over queues, transfers and returns: the id of the contact's first "
+        "call, unless the dialplan has brought one."
+    )
     queue: str
     state: CallStateName
     position: int = Field(description="1 is the next; 0 when the caller talks.")
@@ -337,6 +341,7 @@ class Explanation(Answer):
     shown: int | None = Field(
         default=None, description="How many of these the strategy was shown, those idle for longest; else null."
     )
+    contact_id: str = Field(default="", description="The call's contact; empty where an older fsacd has noted none.")
 
 
 class Explanations(Answer):

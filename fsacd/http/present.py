@@ -67,6 +67,7 @@ class Presenter:
         """One call."""
         return m.Call(
             id=view.call_id,
+            contact_id=view.contact_id,
             queue=view.queue,
             state=cast("m.CallStateName", view.state),  # pydantic checks it at run time
             position=view.position,

@@ -88,14 +88,14 @@ CALLS = _table(
     "call_id text, queue text, outcome text, detail text, arrived_at timestamptz, ended_at timestamptz, "
     "waited_ms bigint, talked_ms bigint, agent_id text, offers integer, priority integer, number text, name text, "
     "customer text, switch text, leg_uuid text, after text, language text, number_believed boolean, "
-    "evidence text, epoch bigint, resumes text, customer_id bigint",
+    "evidence text, epoch bigint, resumes text, customer_id bigint, contact_id text",
     Better("call_id", standing_in_sql),
 )
 OFFERS = _table(
     "offers",
     "offer_id text, call_id text, queue text, agent_id text, attempt integer, outcome text, reason text, "
     "started_at timestamptz, answered_at timestamptz, connected_at timestamptz, ended_at timestamptz, "
-    "evidence text, epoch bigint",
+    "evidence text, epoch bigint, contact_id text",
     Better("offer_id", standing_in_sql),
 )
 AGENT_PRESENCE = _table(
@@ -203,6 +203,7 @@ def _call(call: CallEnded, wall: Wall) -> tuple[Value, ...]:
         call.waited_ms, call.talked_ms, call.agent_id, call.offers, call.priority, call.number, call.name,
         call.customer, call.switch, call.leg_uuid, call.after, call.language, call.number_believed,
         call.evidence.value, call.epoch, call.resumes, call.customer_id or None,
+        call.contact_id,
     )  # fmt: skip
 
 
@@ -212,7 +213,7 @@ def _offer(offer: OfferClosed, wall: Wall) -> tuple[Value, ...]:
         wall(offer.started_ms),
         None if offer.answered_ms is None else wall(offer.answered_ms),
         None if offer.connected_ms is None else wall(offer.connected_ms),
-        wall(offer.ended_ms), offer.evidence.value, offer.epoch,
+        wall(offer.ended_ms), offer.evidence.value, offer.epoch, offer.contact_id,
     )  # fmt: skip
 
 

@@ -51,6 +51,7 @@ def call_comes(adversary: Adversary, pick: Pick) -> None:
         named_agent=pick.of(("", "", *AGENTS[:3], "9999")),
         source=pick.of(SOURCES),
         number_believed=pick.of((None, None, True, False)),
+        contact_id=pick.of((None, "", call_id, "k1")),
     )
     adversary.callers[call_id] = switch
     adversary.queued[call_id] = event

@@ -107,7 +107,7 @@ class Adversary:
                 if leg is not None:
                     told = e.OfferConnected if leg.bridged else e.ConnectFailed
                     self.facts.append(told(order.offer_id))
-            case k.ConfirmTalk() | k.ArmCall() | k.LetGo() | k.TakeIn() | k.NoteCall():
+            case k.ConfirmTalk() | k.ArmCall() | k.LetGo() | k.TakeIn() | k.NoteCall() | k.NoteContact():
                 pass
             case k.SendCall() | k.EndCall():
                 self._move_caller(order)

@@ -1,7 +1,8 @@
 """A judge of the engine by brute force. It shares no code with it: it knows the rules, the facts, and what came out.
 
 `books` is what it knows, `clerk` keeps it, `scene` is what everybody thinks of everybody at one moment. On that judge
-`order` (who gets whom), `departures` (who leaves) and `reasons` (what is explained); `ledger` that all ends once.
+`order` (who gets whom), `departures` (who leaves) and `reasons` (what is explained); `ledger` that all ends once,
+`contacts` that each call is of one contact.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from fsacd.core import records as r
 from fsacd.core.rules import Rules
 from fsacd.core.views import Explanation, Snapshot, Step
 from fsacd.testing import Driver
+from tests.core import contacts
 from tests.core.absences import Absences
 from tests.core.books import Books, CallBook
 from tests.core.clerk import Clerk
@@ -82,6 +84,7 @@ class Oracle:
         self._announced(event, step)
         if not self.only_decisions:
             self.ledger.take(event, step, after, self.queued)
+            contacts.judge(event, step, after, self.queued)
             self.holdings.take(event, step, before, after)
         self.clerk.take(event, step, before, after)
         if not self.only_decisions:

@@ -243,6 +243,7 @@ def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.Ca
         number_believed={"yes": True, "no": False}.get(given.get("believed", "")),
         customer_id=int(given.get("customer_id", "0")),
         remembered_as=given.get("remembered_as", ""),
+        contact_id={"none": ""}.get(given["contact"], given["contact"]) if "contact" in given else None,
     )
 
 
@@ -294,8 +295,9 @@ def _call_fact(call_id: str, words: list[str]) -> e.Event:
         case ["taken", how, *rest] if how in {one.value for one in e.Taken}:
             where = " ".join(word for word in rest if word != "found")
             return e.CallerTaken(e.Leg("fs1", f"leg-{call_id}"), e.Taken(how), where, found="found" in rest)
-        case ["replaced", "by", leg]:
-            return e.CallerReplaced(e.Leg("fs1", f"leg-{call_id}"), e.Leg("fs1", f"leg-{leg}"))
+        case ["replaced", "by", leg, *rest] if rest in ([], ["who", "talks"]):
+            old, new = (e.Leg("fs1", f"leg-{name}") for name in (call_id, leg))
+            return e.CallerReplaced(old, new, talks=bool(rest))
         case ["left", "into", queue]:
             return e.CallLeft(call_id, into=queue)
         case ["left", *found]:
@@ -339,8 +341,8 @@ def _offer_fact(name: str, words: list[str]) -> e.Event:
             answered, phone_told = "answered" in how, "untold" not in how
             leg, legs = _leg(offer_id, phone), int(count)
             return e.OfferEnded(offer_id, e.OfferEnd(end), "", answered, 0, phone_told, leg, legs)
-        case ["connected"]:
-            return e.OfferConnected(offer_id)
+        case ["connected", *settings]:
+            return e.OfferConnected(offer_id, pairs(settings).get("contact", ""))
         case ["not_connected", *cause]:
             return e.ConnectFailed(offer_id, " ".join(cause))
         case ["ended", end, "after_talk_of", talk]:

@@ -50,10 +50,16 @@ def tell_step(step: Step, names: Names, aloud: frozenset[str] = EVERYTHING) -> I
         yield f"! {step.refused}"
     for command in step.commands:
         if "commands" in aloud or ("rings" in aloud and isinstance(command, k.RingAgent)):
-            yield f"> {_command(command, names)}"
+            yield f"> {_command(command, names)}{_contact(command)}"
     for record in step.records:
         if _KIND_OF.get(type(record)) in aloud or type(record) not in _KIND_OF:
-            yield f". {_record(record, names)}"
+            yield f". {_record(record, names)}{_contact(record)}"
+
+
+def _contact(told: k.Command | r.Record | CallView) -> str:
+    """The contact, where it has not the id of the call itself."""
+    contact_id = getattr(told, "contact_id", "")
+    return f", contact {contact_id}" if contact_id not in ("", getattr(told, "call_id", "")) else ""
 
 
 def tell_snapshot(snapshot: Snapshot) -> Iterator[str]:
@@ -102,7 +108,7 @@ def _call(call: CallView) -> str:
     reserved = f", reserved for {call.reserved_for}" if call.reserved_for else ""
     return (
         f"= call {call.call_id} {call.state} in {call.queue} position {call.position}{agents},"
-        f" waited {_s(call.waited_ms)}, talked {_s(call.talked_ms)}{reserved}"
+        f" waited {_s(call.waited_ms)}, talked {_s(call.talked_ms)}{reserved}{_contact(call)}"
     )
 
 
@@ -182,16 +188,22 @@ def _command(command: k.Command, names: Names) -> str:
             return f"take {leg.uuid} in for {call_id} in {queue}, {_s(age_ms)} old"
         case k.LetGo(call_id, _, talks):
             return f"let go of {call_id}" + (", who talks" if talks else "")
-        case k.NoteCall():
-            place = f"class {command.priority}, head start {_s(command.head_start_ms)}"
-            since = f"in {command.queue} {_s(command.joined_after_ms)} after its arrival"
-            return f"note on the leg of {command.call_id}: {since}, {place}"
+        case k.NoteCall() | k.NoteContact():
+            return _note(command)
         case k.SendCall(call_id, _, target):
             return f"send {call_id} to {_extension(target)}"
         case k.EndCall(call_id, _, cause):
             return f"hang up {call_id} {cause}"
         case _:
             assert_never(command)
+
+
+def _note(command: k.NoteCall | k.NoteContact) -> str:
+    if isinstance(command, k.NoteContact):
+        return f"note on {command.leg.uuid} the contact of {command.call_id}"
+    place = f"class {command.priority}, head start {_s(command.head_start_ms)}"
+    since = f"in {command.queue} {_s(command.joined_after_ms)} after its arrival"
+    return f"note on the leg of {command.call_id}: {since}, {place}"
 
 
 def _extension(target: ToExtension) -> str:

@@ -50,6 +50,12 @@ def test_an_old_dialplan_is_served_and_told(workplace: Path, files: Path, switch
     assert told(floor) == [OLD]
     caller, _ = talking(floor, CALLER, "support")
     assert told(floor) == [OLD]
+    # That one knows nothing of contacts: the daemon notes on the leg to which it belongs.
+    call, esl = floor.call_of(CALLER), switch.esl()
+    assert call["contact_id"] == call["id"]
+    on_leg = f"uuid_getvar {call['leg_uuid']} fsacd_contact_id"
+    await_true(lambda: esl.api(on_leg) == call["id"], SOON_S, "the leg says whose contact it is")
+    esl.close()
     refers(floor, caller, outside(floor))
     is_over(floor, "1001")
     nobody_was_dialled(floor, 2)

@@ -18,6 +18,7 @@ from fsacd.core.commands import (
     EndCall,
     LetGo,
     NoteCall,
+    NoteContact,
     RingAgent,
     SendCall,
     TakeIn,
@@ -51,6 +52,12 @@ WIRES: Mapping[Command, bytes] = {
         "fsacd_queue=sales\n\n"
         f"api uuid_transfer {LEG} fsacd_wait XML fsacd\n\n".encode()
     ),
+    TakeIn(CALL, Leg("fs1", LEG), "sales", 0, "K-7"): (
+        f"api uuid_setvar_multi {LEG} fsacd_leg=caller;fsacd_call={CALL};fsacd_queued_at=0;bridge_uuid=;"
+        "fsacd_contact_id=K-7;fsacd_queue=sales\n\n"
+        f"api uuid_transfer {LEG} fsacd_wait XML fsacd\n\n".encode()
+    ),
+    NoteContact(CALL, Leg("fs1", LEG), "K-7"): f"api uuid_setvar_multi {LEG} fsacd_contact_id=K-7\n\n".encode(),
     # Its queue is on the leg by `NoteCall`.
     TakeIn(CALL, Leg("fs1", LEG), "Support; (EU)", 0): (
         f"api uuid_setvar_multi {LEG} fsacd_leg=caller;fsacd_call={CALL};fsacd_queued_at=0;bridge_uuid=\n\n"
@@ -113,6 +120,13 @@ def test_a_ring_can_outlive_neither_daemon_nor_caller() -> None:
         "sip_h_X-Fsacd-Offer": OFFER,
         "sip_h_X-Fsacd-Queue": "sales",
     }
+
+
+def test_the_agents_leg_and_phone_are_told_the_contact() -> None:
+    """As a variable of the leg, and as a header of the INVITE."""
+    (wire,) = to_wires(RingAgent(OFFER, CALL, "1001", "sales", "user/1001@x", "fs1", "", "", 20_000, contact_id="K-7"))
+    assert b",fsacd_contact_id=K-7," in wire.data
+    assert b",sip_h_X-Fsacd-Contact-Id=K-7," in wire.data
 
 
 def test_a_hidden_caller_is_private_to_the_phone() -> None:

@@ -66,11 +66,13 @@ def test_a_call_is_shown_with_times_and_units() -> None:
         reserved_for="1002",
         number_believed=False,
         waits_since_ms=NOW_MS - 12_500,
+        contact_id="K-7",
     )
     with serve(FakeDaemon(snapshot(calls=(call,)))) as rig:
         reply = rig.get(f"/api/v1/calls/{WAITING}", Role.SUPERVISOR)
     assert reply.json == {
         "id": WAITING,
+        "contact_id": "K-7",
         "queue": "support",
         "state": "waiting",
         "position": 1,

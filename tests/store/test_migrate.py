@@ -178,6 +178,24 @@ def test_customers_of_an_older_fsacd(database: str, monkeypatch: pytest.MonkeyPa
     assert rows(database, numbers) == [("+491",), ("+496",)]
 
 
+def test_calls_of_an_older_fsacd(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stay as they are, of no known contact: nobody has noted what belonged together."""
+    everything = available()
+    with psycopg.connect(database) as connection, monkeypatch.context() as older:
+        older.setattr(migrating, "available", lambda: everything[:8])
+        migrate(connection)
+    execute(
+        database,
+        "INSERT INTO calls (call_id, queue, outcome, detail, arrived_at, ended_at, waited_ms, talked_ms, offers, "
+        "priority, number, name, customer, after) "
+        "VALUES ('c0', 'support', 'abandoned', '', now(), now(), 0, 0, 0, 0, '', '', '', '')",
+    )
+    with running(database) as store:
+        store.put([CALL])
+        await_true(lambda: store.state().written == 1)
+    assert rows(database, "SELECT call_id, contact_id FROM calls ORDER BY call_id") == [("c0", None), ("c1", "K-7")]
+
+
 def test_what_has_changed_is_remembered_for_a_while(database: str) -> None:
     """Each revision names its numbers, very many are told as all, and what is old goes."""
     with psycopg.connect(database) as connection:

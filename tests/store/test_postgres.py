@@ -14,8 +14,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from fsacd.core.evidence import Evidence, standing
-from fsacd.core.records import AgentWorkEnded, CallEnded, CallOutcome, Record
-from fsacd.store.rows import CALLS, decision
+from fsacd.core.records import AgentWorkEnded, CallEnded, CallOutcome, OfferClosed, Record
+from fsacd.store import lines
+from fsacd.store.rows import CALLS, OFFERS, decision, row
 from tests.store.records import CALL, CHANGE, DECISION, OFFER, PRESENCE, WORK, at, running, wall
 from tests.store.rig import await_true, rows
 
@@ -30,11 +31,12 @@ def test_rows_are_exact(database: str) -> None:
         await_true(lambda: store.state().written == 6)
     assert rows(database, "SELECT * FROM calls") == [(
         "c1", "support", "answered", "NORMAL_CLEARING", at(1_000), at(65_001), 4_000, 60_001, "anna", 2, 3,
-        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey", "fr", "saw_end", 0, False, "c0", 7,
+        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey", "fr", "saw_end", 0, False, "c0", 7, "K-7",
     )]  # fmt: skip
-    assert rows(database, "SELECT * FROM offers") == [
-        ("o1", "c1", "support", "anna", 1, "unanswered", "no_answer", at(1_500), None, None, at(3_000), "saw_end", 0)
-    ]
+    assert rows(database, "SELECT * FROM offers") == [(
+        "o1", "c1", "support", "anna", 1, "unanswered", "no_answer", at(1_500), None, None, at(3_000),
+        "saw_end", 0, "K-7",
+    )]  # fmt: skip
     assert rows(database, "SELECT * FROM agent_presence") == [("anna", "not_ready", "lunch", at(0), None, "phone:1001")]
     assert rows(database, "SELECT * FROM agent_work") == [
         ("anna", "talking", "", at(200), at(1_000), "", "o1", "c1", "support", "voice", 100)
@@ -51,6 +53,27 @@ def test_every_field_of_a_call_is_kept() -> None:
     """A field added to CallEnded needs a column."""
     columns = [name.replace("_at", "_ms") for name, _ in CALLS.columns]
     assert columns == [field.name for field in fields(CallEnded)]
+
+
+def test_every_field_of_an_offer_is_kept() -> None:
+    """A field added to OfferClosed needs a column."""
+    columns = [name.replace("_at", "_ms") for name, _ in OFFERS.columns]
+    assert columns == [field.name for field in fields(OfferClosed)]
+
+
+def test_the_calls_of_a_contact_are_found_by_its_id(database: str) -> None:
+    """Two calls of a caller have one id; a row that an older fsacd has left in the spool has none."""
+    older = tuple(name for name, _ in CALLS.columns if name != "contact_id")
+    spooled = row(replace(CALL, call_id="c3"), wall)
+    assert spooled is not None
+    left = lines.decoded(lines.encoded_values("calls", spooled.values[:-1]), {"calls": older})
+    assert left is not None
+    with running(database) as store:
+        store.put([CALL, replace(CALL, call_id="c2", queue="sales")])
+        store.put_rows([left])
+        await_true(lambda: store.state().written == 3)
+    found = rows(database, "SELECT call_id, contact_id FROM calls ORDER BY call_id")
+    assert found == [("c1", "K-7"), ("c2", "K-7"), ("c3", "")]
 
 
 def test_same_row_twice(database: str) -> None:

@@ -102,6 +102,7 @@ class CallMoment(NamedTuple):
     candidates: int  # eligible agents; a strategy that ranks was shown only the first of them
     number_believed: bool
     switch: str  # as `Call.switch`
+    contact_id: str
 
 
 class Decision(NamedTuple):

@@ -87,7 +87,8 @@ def _call_of(world: World, announced: CallQueued) -> c.Call | None:
         return None
     call = calls.make(world, announced, offers_before)
     world.add_call(call)
-    world.record(CallJoined(call.call_id, call.queue, world.now_ms))
+    calls.keep_contact(world, call, announced)
+    world.record(CallJoined(call.call_id, call.queue, world.now_ms, contact_id=call.contact_id))
     return call
 
 
@@ -112,6 +113,7 @@ def _adopt(world: World, call: c.Call, agent: a.Agent, event: TalkFound) -> None
         legs=2 if event.leg else 1,
         leg=event.leg,
         contact=agent.contact,
+        contact_id=call.contact_id,
     )
     world.offers[offer.offer_id] = offer
     shared_phones.take(world, offer)

@@ -55,8 +55,8 @@ def _rename(world: World, old: str, new: str) -> None:
     for call in [call for call in world.calls.values() if call.queue == old]:
         call.queue = new
         if in_queue(call.state):
-            world.record(CallMoved(call.call_id, old, new, world.now_ms, "renamed"))
-            world.record(CallJoined(call.call_id, new, world.now_ms, by_overflow=True))
+            world.record(CallMoved(call.call_id, old, new, world.now_ms, "renamed", call.contact_id))
+            world.record(CallJoined(call.call_id, new, world.now_ms, by_overflow=True, contact_id=call.contact_id))
             world.note_call(call)
     for offer in world.offers.values():
         if offer.queue == old:
@@ -109,7 +109,8 @@ def _leave(world: World, gone: list[c.Call], rules: Rules) -> list[c.Call]:
             calls.take_offers_back(world, call, CancelReason.WITHDRAWN)
             if not isinstance(call.state, c.Waiting):
                 world.move_call(call, c.Waiting())
-            world.record(CallMoved(call.call_id, call.queue, target.queue, world.now_ms, calls.QUEUE_REMOVED))
+            why, contact_id = calls.QUEUE_REMOVED, call.contact_id
+            world.record(CallMoved(call.call_id, call.queue, target.queue, world.now_ms, why, contact_id))
             call.queue, call.joined_ms, call.last_place = target.queue, world.now_ms, None
             world.timers.clear("preferred", call.call_id)
             call.preferred = None
@@ -124,7 +125,8 @@ def _arrive(world: World, moved: list[c.Call]) -> None:
     """Let these calls join their new queue as overflowing calls do: it may be closed, or full for the latest ones."""
     for call in sorted(moved, key=lambda call: call.order, reverse=True):
         if call.call_id in world.calls:  # a step of the new queue may have sent it away already
-            world.record(CallJoined(call.call_id, call.queue, world.now_ms, by_overflow=True))
+            contact_id = call.contact_id
+            world.record(CallJoined(call.call_id, call.queue, world.now_ms, by_overflow=True, contact_id=contact_id))
             world.note_call(call)
             overflow.join(world, call)
 

@@ -38,6 +38,7 @@ def handle(world: World, event: OfferEvent) -> None:
             _answered(world, offer, event)
         case OfferConnected():
             if offer is not None:
+                _joined(world, offer, event.contact_id)
                 connected(world, offer, world.now_ms)
         case ConnectFailed():
             if offer is not None and isinstance(offer.state, o.OfferConnecting):
@@ -153,7 +154,18 @@ def connected(world: World, offer: o.Offer, since_ms: int) -> None:
     _talk(world, agent, offer)
     sticky.remember(world, sticky.known_as(world, call), offer.agent_id)
     waited_ms = call.answered_after_ms
-    world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms))
+    world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms, call.contact_id))
+
+
+def _joined(world: World, offer: o.Offer, contact_id: str) -> None:
+    """Another caller is bridged with an agent who talks: from now on the talk is of that caller's contact.
+
+    An agent has asked this one, by a call to their queue, and now leaves their customer to them.
+    """
+    if isinstance(offer.state, o.OfferTalking) and contact_id:
+        call = world.calls[offer.call_id]
+        call.contact_id = contact_id
+        world.refresh(call)
 
 
 def _talk(world: World, agent: a.Agent, offer: o.Offer) -> None:

@@ -255,6 +255,7 @@ class World(Produced):
         call.customer_id, call.remembered_as = event.customer_id, event.remembered_as
         call.shown_name, call.shown_number = event.shown_name, event.shown_number
         call.variables = event.variables
+        call.contact_id = event.contact_id or call.contact_id  # who has talked with us before is in their own contact
         self.origins.add(call)
         call.orphan, call.heir = False, None
         self.timers.clear("heir", call.call_id)

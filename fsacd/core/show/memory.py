@@ -338,7 +338,11 @@ def _in_vain(memory: AgentMemory) -> dict[Cause, int]:
 
 def _restore_calls(world: World, memory: Memory) -> None:
     world.calls.update((call.call_id, call) for call in memory.calls)
+    for offer in world.offers.values():
+        offer.contact_id = offer.contact_id or offer.call_id
     for call in memory.calls:
+        # An earlier fsacd knew of no contacts: this is the first call of its own.
+        call.contact_id = call.contact_id or call.call_id
         world.queue_lengths[call.queue] += in_queue(call.state)
         world.origins.add(call)
     for ended in memory.ended:

@@ -79,6 +79,7 @@ def call_view(world: World, call: c.Call, position: int, now_ms: int) -> CallVie
         number_believed=call.number_believed,
         resumes=call.resumes,
         customer_id=call.customer_id if shown else 0,
+        contact_id=call.contact_id,
         waits_since_ms=_waits_since_ms(call),
         talks_since_ms=talks_since_ms,
     )
