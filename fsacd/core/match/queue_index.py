@@ -149,15 +149,16 @@ class QueueIndex:
     def groups(self, call: Call) -> Iterator[tuple[int, int]]:
         """The bits of the ready agents whom the call may have, lazily, for each rank, level (and sum): (rank, bits)."""
         required, only = call.required, call.only_rank_and_level
-        fitting = self._skilled.fitting(required)
         for rank in sorted(self._bits):
             if only is not None and only[0] != rank:
                 continue
-            here = self._in_reach(rank, call) & fitting
-            if not here:
-                continue
-            for level, agents in self._skilled.by_level(required, here) if self.ordering.level_first else ((0, here),):
-                if only is not None and only[1] != -level:
+            in_reach = self._in_reach(rank, call)
+            if self.ordering.level_first:
+                levels = self._skilled.by_level(required, in_reach)
+            else:
+                levels = iter(((0, in_reach & self._skilled.fitting(required)),))
+            for level, agents in levels:
+                if not agents or (only is not None and only[1] != -level):
                     continue
                 if self.ordering.by_sum:
                     for alike in self._skilled.by_sum(required, agents):
@@ -170,7 +171,7 @@ class QueueIndex:
         found = 0
         for (delay_ms, backup, within), agents in self._bits[rank].items():
             if delay_ms <= call.delay_ms and (call.backup or not backup) and reaches(within, call.switch):
-                found |= agents
+                found = found | agents if found else agents
         return found
 
     def in_order(

@@ -57,15 +57,12 @@ class Skilled:
             self._at_least.pop(skill, None)
         _flip(self._sums, sum(level for _, level in skills), bit)
 
-    def fitting(self, required: SkillLevels, lowest: int = 1) -> int:
-        """All who have the required skills, as `skills.fit` decides, and each of them at level `lowest` or above."""
+    def fitting(self, required: SkillLevels) -> int:
+        """All who have the required skills, as `skills.fit` decides."""
         fitting = EVERYBODY
         for skill, minimum in required:
             at_least = self._at_least.get(skill) or self._add_up(skill)
-            needed = max(minimum, lowest)
-            if needed > len(at_least):
-                return 0
-            fitting &= at_least[needed - 1]
+            fitting &= at_least[max(minimum, 1) - 1] if minimum <= len(at_least) else 0
         return fitting
 
     def _add_up(self, skill: str) -> list[int]:
@@ -76,21 +73,27 @@ class Skilled:
         self._at_least[skill] = list(accumulate((levels.get(level, 0) for level in steps), or_))[::-1]
         return self._at_least[skill]
 
-    def by_level(self, required: SkillLevels, fitting: int) -> Iterator[tuple[int, int]]:
-        """Those of `fitting` by the lowest of their levels in what is required, from the highest on, and that level.
+    def by_level(self, required: SkillLevels, agents: int) -> Iterator[tuple[int, int]]:
+        """Those of these agents who fit, lazily, by the lowest of their levels in what is required: (level, bits).
 
-        `fitting` must be of agents who fit. Without a requirement everybody's level is 0.
+        The highest level is the first. Without a requirement everybody fits at level 0.
         """
         if not required:
-            yield 0, fitting
+            yield 0, agents
             return
+        skills = []
+        for skill, minimum in required:
+            at_least = self._at_least.get(skill) or self._add_up(skill)
+            if minimum > len(at_least):
+                return
+            skills.append(at_least)
         found = 0
-        for level in range(min(max(self._levels[skill]) for skill, _ in required), 0, -1):
-            here = fitting & self.fitting(required, level)
+        for level in range(min(map(len, skills)), 0, -1):
+            here = agents
+            for at_least, (_, minimum) in zip(skills, required, strict=True):
+                here &= at_least[max(level, minimum) - 1]
             if here != found:
                 yield level, here ^ found
-                if here == fitting:
-                    return
                 found = here
 
     def by_sum(self, required: SkillLevels, fitting: int) -> Iterator[int]:
