@@ -82,6 +82,8 @@ class Stretches:
         if not stretch:
             del self._stretches[place], self._masks[place]
             return
+        if len(stretch) >= LONGEST // 2:
+            return
         # Or stretches of one entry each would be left behind, and there would be as many to look at as agents.
         for left in range(max(place - 1, 0), min(place + 1, len(self._stretches) - 1)):
             if len(self._stretches[left]) + len(self._stretches[left + 1]) <= LONGEST // 2:
