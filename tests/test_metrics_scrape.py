@@ -13,7 +13,8 @@ from prometheus_client.metrics_core import Metric
 from fsacd.core.records import Anomaly, CallOutcome
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.show.look import Look
-from fsacd.core.views import Snapshot
+from fsacd.core.show.parts import InParts
+from fsacd.core.views import Counts, Snapshot
 from fsacd.metrics.exposition import Metrics
 from tests.http.shown import Shown
 from tests.metrics_rig import CALL, RULES, ended, fresh, scrape
@@ -106,3 +107,24 @@ def test_an_empty_histogram_has_no_buckets(metrics: Metrics) -> None:
         sample for sample in scrape(metrics) if sample.startswith(name) and "outcome=answered,queue=support" in sample
     ]
     assert len(full) == 17
+
+
+def test_no_thread_touches_the_engine(metrics: Metrics) -> None:
+    """Not even for a scrape that comes late: the engine is looked at where calls are decided; only a copy goes on."""
+    ident = monkey.get_original("_thread", "get_ident")  # of the system's threads; every greenlet has one, too
+    here, seen = ident(), list[int]()
+
+    class Watched(Shown):
+        """Notes who looks, in each part of the look."""
+
+        def counts(self) -> InParts[Counts]:
+            seen.append(ident())
+            counts = yield from super().counts()
+            seen.append(ident())
+            return counts
+
+    metrics.watch_engine(lambda: Watched(Snapshot(0, (), (), (), (), ())))
+    scrapes = [gevent.spawn(metrics.exposition) for _ in range(3)]
+    gevent.joinall(scrapes, raise_error=True)
+    assert seen
+    assert set(seen) == {here}

@@ -76,13 +76,12 @@ from fsacd.core.numbers import identity
 from fsacd.core.records import StrategyFailed
 from fsacd.core.rules import Rules
 from fsacd.core.show import explain, invariants, memory, snapshot
+from fsacd.core.show.feed import Kind
 from fsacd.core.show.look import Look
 from fsacd.core.show.parts import InParts, whole
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
 from fsacd.core.views import Explanation, Snapshot, Step, Substituted, Underway
-
-_NOTHING = Step()
 
 
 class Engine:
@@ -95,6 +94,8 @@ class Engine:
     def __init__(self, rules: Rules, plugins: Plugins, now_ms: int = 0, seed: int = 0) -> None:
         self._world = World(rules, plugins, now_ms, seed)
         agents.configure(self._world, dict(rules.agents))
+        self._world.records.clear()  # that everybody is logged out is no news
+        self._world.forget_changes()
 
     def handle(self, event: Event, now_ms: int) -> Step:
         """Take one fact; return what is to be done and written down, and why the fact was refused, if it was."""
@@ -126,6 +127,14 @@ class Engine:
     def look(self, now_ms: int) -> Look:
         """One thing at a time, as it is when it is looked at."""
         return Look(self._world, now_ms)
+
+    def is_there(self, kind: Kind, key: str) -> bool:
+        """Whether there is a call, an agent or a queue of this id or name."""
+        world = self._world
+        things: Mapping[str, object] = (
+            world.calls if kind == "call" else world.agents if kind == "agent" else world.rules.queues
+        )
+        return key in things
 
     def underway(self, now_ms: int) -> Underway:
         """All calls and offers, as frozen views: costs a look at every call."""
@@ -245,12 +254,7 @@ class Engine:
             distribute.run(world)
         if world.expected:
             self._fail_late()
-        if not world.commands and not world.records and refused is None:
-            return _NOTHING
-        step = Step(tuple(world.commands), tuple(world.records), refused)
-        world.commands.clear()
-        world.records.clear()
-        return step
+        return world.end_step(refused)
 
     def _fail_late(self) -> None:
         """A strategy that was expected to fail in this step and has not is put out of service all the same.

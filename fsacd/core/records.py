@@ -133,7 +133,7 @@ class OfferClosed:
 
 @fact
 class AgentStateEnded:
-    """An interval an agent spent in one state."""
+    """An interval in which one state was the first of what an agent was and did: for whoever counts one state alone."""
 
     agent_id: str
     state: str
@@ -141,6 +141,42 @@ class AgentStateEnded:
     started_ms: int
     ended_ms: int
     by: str = ""
+
+
+@fact
+class AgentPresence:
+    """A presence of an agent: told when it begins, with `ended_ms` None, and again when it has ended.
+
+    `presence`: logged_out, not_ready or ready. The presences of one agent touch, whatever the agent does meanwhile.
+    """
+
+    agent_id: str
+    presence: str
+    reason: str
+    started_ms: int
+    ended_ms: int | None = None
+    by: str = ""  # who asked for it; empty: nobody, it followed
+
+
+@fact
+class AgentWorkEnded:
+    """An interval in which something kept an agent from being offered more; those of one agent may overlap.
+
+    `state`: offered, talking and wrapping_up of one offer, with its call, queue, channel and weight (in hundredths of
+    the agent); held_back (`reason` says why) and busy (a call that is not ours) of none.
+    """
+
+    agent_id: str
+    state: str
+    reason: str
+    started_ms: int
+    ended_ms: int
+    by: str = ""  # who ended it; empty: nobody, it followed
+    offer_id: str = ""
+    call_id: str = ""
+    queue: str = ""
+    channel: str = ""
+    weight: int = 0
 
 
 # The closed list of what is counted as an anomaly.
@@ -213,6 +249,8 @@ Record = (
     | CallEnded
     | OfferClosed
     | AgentStateEnded
+    | AgentPresence
+    | AgentWorkEnded
     | DecisionMade
     | ChangeMade
     | StrategyFailed

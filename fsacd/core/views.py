@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
@@ -18,11 +18,19 @@ V = TypeVar("V")
 
 @fact
 class Step:
-    """The outcome of one fact: commands to send, records to hand on, and why the fact was refused, if it was."""
+    """The outcome of one fact: commands to send, records to hand on, and why the fact was refused, if it was.
+
+    `calls`, `agents` and `queues` name what has changed, each once, in the order in which it did, and with it what came
+    and what is gone. Whatever is not named shows the same view as before the step, but for what time does to it (see
+    the views). What is named may show the same, too.
+    """
 
     commands: tuple[Command, ...] = ()
     records: tuple[Record, ...] = ()
     refused: str | None = None
+    calls: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
 
 
 @fact
@@ -31,6 +39,10 @@ class CallView:
 
     `required` and `priority` are what holds now, steps included. `reserved_for` is the agent whom it waits for.
     `number_believed`: whether the number is taken for the caller's own.
+
+    `waited_ms` is the time since `waits_since_ms`, and `talked_ms` that since `talks_since_ms`, where these are set.
+    That they grow is no change. `position` follows from the calls of the queue: it is part of the queue's changes, not
+    of the call's own.
     """
 
     call_id: str
@@ -54,13 +66,35 @@ class CallView:
     number_believed: bool = True
     resumes: str = ""  # the abandoned call whose place it got
     customer_id: int = 0  # of the database's customers; 0: none
+    waits_since_ms: int | None = None  # while it waits: earlier talks are left out, so it may lie after the arrival
+    talks_since_ms: int | None = None  # while it talks: earlier talks are counted in, so it may lie before the answer
+
+
+@fact
+class WorkView:
+    """One piece of work that an agent holds. `state`: offered, talking, wrapping_up; `weight`: hundredths of the agent.
+
+    `caller` is the customer's name, else the caller's; of wrap-up no call is known any more.
+    """
+
+    offer_id: str
+    call_id: str
+    queue: str
+    channel: str
+    weight: int
+    state: str
+    since_ms: int
+    until_ms: int | None = None
+    caller: str = ""
 
 
 @fact
 class AgentView:
-    """One configured agent. `state`: logged_out, not_ready, ready, offered, talking, wrapping_up, held_back, busy.
+    """One configured agent: their presence, their work, and in `state` the first of what they are and do.
 
-    `reason` says more (the not-ready reason, why held back); `then` is what was asked for meanwhile.
+    `state`: logged_out, not_ready, ready, offered, talking, wrapping_up, held_back, busy. `reason` says more (the
+    not-ready reason, why held back); `then` is the presence that shows after their work, if that is not ready. Time
+    alone changes nothing of it.
     """
 
     agent_id: str
@@ -76,6 +110,11 @@ class AgentView:
     call_id: str | None
     caller: str = ""  # with whom they talk, or for whom they are rung: the customer's name, else the caller's
     not_ready_for: tuple[tuple[str, str], ...] = ()  # the queues whose calls they do not take for now, and why
+    presence: str = "logged_out"  # logged_out, not_ready, ready
+    presence_reason: str = ""
+    presence_since_ms: int = 0
+    work: tuple[WorkView, ...] = ()  # in the order in which it came
+    room: int = 0  # how much more they may be offered now, in hundredths
 
 
 @fact
@@ -100,6 +139,10 @@ class QueueView:
     """One queue now. `oldest_wait_ms` is None when nobody waits; `answered` and `abandoned` count on over restarts.
 
     `strategy` and `call_order` are what the rules name; `substituted` are those of them that are out of service.
+
+    What time alone does is no change: to `oldest_wait_ms`, the time since `oldest_since_ms`; and to
+    `estimated_wait_ms` of a queue with a call order of its own, by which it may depend on the time whom a newcomer
+    goes before.
     """
 
     name: str
@@ -117,6 +160,7 @@ class QueueView:
     call_order: str | None = None
     substituted: tuple[Substituted, ...] = ()
     agents_not_ready: int = 0  # agents at work who take no calls of this one queue for now
+    oldest_since_ms: int | None = None  # since when the caller waits who waits for longest
 
 
 @fact
@@ -204,10 +248,21 @@ class Explanation:
 
 
 class Listed(NamedTuple, Generic[V]):
-    """One page of a list. `views` are made one after the other, as they are asked for; `total`: of all pages."""
+    """One page of a list: the keys of what is on it, and how many there are on all pages.
 
-    views: Iterator[V]
+    `view` shows the thing of a key as it is when it is asked for, or None if it is gone by then. `position`: where a
+    call stands in its queue, as `CallView.position`.
+    """
+
+    keys: Sequence[str]
+    view: Callable[[str], V | None]
     total: int
+    position: Callable[[str], int] = lambda _: 0
+
+    @property
+    def views(self) -> Iterator[V]:
+        """What is still there, each made when it is asked for."""
+        return (seen for key in self.keys if (seen := self.view(key)) is not None)
 
 
 @fact

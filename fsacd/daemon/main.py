@@ -21,6 +21,7 @@ from fsacd.config.problems import ConfigErrors
 from fsacd.core.commands import Command
 from fsacd.core.events import RulesChanged
 from fsacd.core.rules import Rules
+from fsacd.core.show.feed import Feed
 from fsacd.core.show.look import Look
 from fsacd.core.views import Explanation
 from fsacd.daemon import plugging, wiring
@@ -284,6 +285,10 @@ class Daemon:
     def look(self) -> Look:
         """The engine as it is now, one thing at a time."""
         return self.runtime.look()
+
+    def changes(self) -> Feed:
+        """What has changed in the engine since this daemon was started."""
+        return self.runtime.changes
 
     def explain(self, call_id: str) -> tuple[Explanation, ...]:
         """Why this call's agents were chosen, and why it still waits if it does; as far as is remembered."""

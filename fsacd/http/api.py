@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from fsacd.caller.customers import Change, Imported, ImportRow, Page, Record, Search
+from fsacd.core.show.feed import Feed
 from fsacd.core.show.look import Look
 from fsacd.core.views import Explanation
 from fsacd.desk.rights import Principal, Wish
 from fsacd.http.access import Token
 from fsacd.http.customer_forms import Forms
+from fsacd.http.kept import Kept
 from fsacd.process.trouble import Trouble, shortened
 
 # The text of /metrics and its content type.
@@ -62,18 +64,25 @@ class StoreStatus:
         object.__setattr__(self, "detail", shortened(self.detail))
 
 
-# How far a reload is, or what came of it.
-ReloadResult = Literal["running", "in_force", "refused", "failed"]
+# How far a reload is, or what came of it; `tried` is the end of a dry run.
+ReloadResult = Literal["waiting", "running", "in_force", "tried", "refused", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadStatus:
-    """One reload that has begun. Times are Unix time in ms; `message` is one sentence, empty until the end."""
+    """One reload. Times are Unix time in ms, None until they have come.
 
+    `message` is one sentence, empty until the end; `problems` are those of a file that was refused.
+    """
+
+    number: int
     by: str
-    began_ms: int
-    result: ReloadResult = "running"
+    asked_ms: int
+    dry_run: bool = False
+    result: ReloadResult = "waiting"
     message: str = ""
+    problems: tuple[str, ...] = ()
+    began_ms: int | None = None
     ended_ms: int | None = None
 
 
@@ -109,6 +118,10 @@ class Daemon(Protocol):
 
     def look(self) -> Look:
         """The engine as it is now, one thing at a time."""
+        ...
+
+    def changes(self) -> Feed | None:
+        """What has changed in the engine; None where nobody keeps that, so that no document has an ETag."""
         ...
 
     def explain(self, call_id: str) -> tuple[Explanation, ...]:
@@ -234,3 +247,4 @@ class Context:
     wall: Callable[[], float] = time.time
     explanations: StoredExplanations | None = None
     customers: CustomerDesk | None = None
+    kept: Kept = field(default_factory=Kept)

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from fsacd.desk.rights import Principal, Verb, may, roles_with, stranger
 from fsacd.errors import Forbidden, Refused, Unavailable
-from fsacd.http import actions, changes, explain, health, queries, reloads
+from fsacd.http import actions, changes, explain, health, queries, reloads, tags
 from fsacd.http import customers as customers_routes
 from fsacd.http.access import Access, Token
 from fsacd.http.api import ApiSettings, Context, CustomerDesk, Daemon, Metrics, StoredExplanations
@@ -135,9 +135,16 @@ class _Resource:
             asked = Asked(self._context, who, params, body, query)
             limit_s = self._context.settings.answer_deadline_s
             with Timeout(limit_s, Unavailable(f"The daemon did not answer within {limit_s:g} s; try again.")):
+                tag = tags.tag_of(asked, route.shows)
+                if tag is not None and tags.is_known(req, tag):
+                    resp.status = falcon.HTTP_304
+                    resp.set_header("ETag", f'W/"{tag}"')
+                    return
                 answer = route.handler(asked)
             self._charge(req, answer)
             _write(resp, answer)
+            if tag is not None:
+                resp.set_header("ETag", f'W/"{tag}"')
             if route.method == "POST":
                 _log.info("api action", by=asked.by, path=req.path)
 

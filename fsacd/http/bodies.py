@@ -208,7 +208,17 @@ class NoQuery(Query):
     """No query string."""
 
 
-class CallQuery(Query):
+class DurationsQuery(Query):
+    """Whether durations that run are shown."""
+
+    durations: bool = Field(
+        default=True,
+        description="False: durations that run are null, and follow from the moment since when they do. The document "
+        "and its ETag are then the same until something changes; otherwise an ETag holds for a second at most.",
+    )
+
+
+class CallQuery(DurationsQuery):
     """Which calls."""
 
     queue: QueueName | None = None
@@ -217,7 +227,7 @@ class CallQuery(Query):
     offset: int = Field(default=0, ge=0, le=10_000_000)
 
 
-class AgentQuery(Query):
+class AgentQuery(DurationsQuery):
     """Which agents."""
 
     queue: QueueName | None = None

@@ -16,11 +16,12 @@ Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, exam
 Seconds = Annotated[float, Field(ge=0)]
 
 CallStateName = Literal["waiting", "offered", "connecting", "talking"]
-ReloadResultName = Literal["running", "in_force", "refused", "failed"]
 AgentStateName = Literal[
     "logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back", "busy", "leaving"
 ]
 
+PresenceName = Literal["logged_out", "not_ready", "ready"]
+WorkStateName = Literal["offered", "talking", "wrapping_up"]
 WhyNotName = Literal[
     "reserved", "skill", "switch", "backup", "delay", "logged_out", "not_ready", "held_back", "busy", "offered",
     "talking", "wrapping_up", "scope",
@@ -29,6 +30,8 @@ ReloadResultName = Literal["waiting", "running", "in_force", "tried", "refused",
 PostName = Literal["strategy", "call_order"]
 # JSON has no number for "before all others".
 KeyPart = int | float | Literal["-infinity", "infinity"]
+
+_NULL = "Null where the request said `durations=false` and it runs: it is the time since `{}`."
 
 # The longest page: it is still built within some ten milliseconds.
 PAGE_DEFAULT = 1_000
@@ -63,8 +66,14 @@ class Call(Answer):
     priority: int = Field(description="Its class now, steps included; a higher one goes first.")
     head_start_seconds: Seconds = Field(description="It counts as having arrived this much earlier.")
     arrived_at: Timestamp
-    waited_seconds: Seconds
-    talked_seconds: Seconds
+    waited_seconds: Seconds | None = Field(description=_NULL.format("waiting_since_at"))
+    talked_seconds: Seconds | None = Field(description=_NULL.format("talking_since_at"))
+    waiting_since_at: Timestamp | None = Field(
+        description="While it waits: since when `waited_seconds` runs. Talks before that are left out."
+    )
+    talking_since_at: Timestamp | None = Field(
+        description="While it talks: since when `talked_seconds` runs. Talks before that are counted in."
+    )
     number: str
     number_believed: bool = Field(
         description="Whether the number is taken for the caller's own; if not, nobody is recognised by it."
@@ -86,15 +95,36 @@ class Call(Answer):
     leg_uuid: str | None
 
 
+class Work(Answer):
+    """One piece of work that an agent holds."""
+
+    offer_id: str
+    call_id: str = Field(description="Empty where it is not known any more.")
+    queue: str
+    channel: str = Field(description="voice.")
+    weight: int = Field(description="The share of the agent that it takes, in hundredths: a phone call takes 100.")
+    state: WorkStateName
+    since_at: Timestamp
+    until_at: Timestamp | None = Field(description="When wrap-up ends by itself.")
+    caller: str = Field(description="The customer's name, else the caller's.")
+
+
 class Agent(Answer):
-    """One configured agent."""
+    """One configured agent: what they want, what they do, and in `state` the first of both."""
 
     id: str
     name: str
-    state: AgentStateName
+    presence: PresenceName = Field(description="What the agent wants, whatever they do meanwhile.")
+    presence_reason: str = Field(description="Why they are not ready; empty otherwise.")
+    presence_since_at: Timestamp
+    work: list[Work] = Field(description="What they hold, in the order in which it came; it may be several pieces.")
+    room: int = Field(description="How much more they may be offered now, in hundredths.")
+    state: AgentStateName = Field(description="Of several the first: talking, offered, wrapping_up, then presence.")
     reason: str = Field(description="Why not ready, or why held back; empty otherwise.")
     since_at: Timestamp
-    state_seconds: Seconds = Field(description="How long the agent has been in this state.")
+    state_seconds: Seconds | None = Field(
+        description="How long the agent has been in this state. " + _NULL.format("since_at")
+    )
     until_at: Timestamp | None = Field(description="When wrap-up or holding back ends by itself.")
     then: str = Field(description="What was asked for meanwhile and will follow; empty when nothing was.")
     contact: str = Field(description="The dial string at which the agent is rung.")

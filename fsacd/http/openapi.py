@@ -78,7 +78,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": name,
         "summary": route.summary,
         "tags": [route.tag],
-        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "parameters": [*_path_parameters(route), *_query_parameters(route), *_header_parameters(route)],
         "responses": _responses(route),
     }
     operation["x-fsacd-verb"] = str(route.verb)
@@ -108,6 +108,9 @@ def _who_may(route: Route) -> str:
 def _responses(route: Route) -> dict[str, Any]:
     answer = {route.content_type: _schema(route.answer) if route.answer else {}}
     responses: dict[str, Any] = {"200": {"description": "Done.", "content": answer}}
+    if route.shows is not None:
+        responses["200"]["headers"] = {"ETag": _TAG}
+        responses["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase, "headers": {"ETag": _TAG}}
     codes = set(route.refusals)
     if not _is_open(route):
         codes |= {401, 403}
@@ -136,6 +139,22 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
         }
         for name in re.findall(r"{(\w+)}", route.path)
     ]
+
+
+def _header_parameters(route: Route) -> list[dict[str, Any]]:
+    if route.shows is None:
+        return []
+    known = "The ETag of the document that the asker has. While it holds, the answer is 304, made without the document."
+    return [
+        {"name": "If-None-Match", "in": "header", "required": False, "description": known, "schema": {"type": "string"}}
+    ]
+
+
+_TAG: dict[str, Any] = {
+    "description": "The document's version, weak. It holds until something changes that the document may show; with "
+    "durations that run, for a second at most.",
+    "schema": {"type": "string"},
+}
 
 
 def _query_parameters(route: Route) -> list[dict[str, Any]]:

@@ -10,8 +10,9 @@ from fsacd.core.views import AgentView, CallView, QueueView
 from fsacd.desk.rights import Verb
 from fsacd.http import bodies as b
 from fsacd.http import models as m
+from fsacd.http import tags
 from fsacd.http.health import troubles
-from fsacd.http.lists import document, listed, rendered
+from fsacd.http.lists import Renderer, document, listed
 from fsacd.http.present import seconds, timestamp, well_formed
 from fsacd.http.problem import ProblemError, unknown
 from fsacd.http.reloads import shown as shown_reload
@@ -121,13 +122,11 @@ def queues(asked: Asked) -> m.Queues:
 def queue(asked: Asked) -> Raw:
     """One queue with its calls and agents."""
     now, pace = asked.presenter(), Pace()
-    view = find_queue(now.look, asked.params["queue_name"], pace)
-    calls = pace.whole(now.look.calls(queue=view.name, limit=m.PAGE_MAX)).views
-    agents = pace.whole(now.look.agents(queue=view.name, limit=m.PAGE_MAX)).views
+    view, renderer = find_queue(now.look, asked.params["queue_name"], pace), Renderer(asked, now, pace)
+    calls = pace.whole(now.look.calls(queue=view.name, limit=m.PAGE_MAX))
+    agents = pace.whole(now.look.agents(queue=view.name, limit=m.PAGE_MAX))
     return document(
-        now.queue(view).model_dump_json().encode(),
-        calls=rendered(calls, now.call, pace),
-        agents=rendered(agents, now.agent, pace),
+        now.queue(view).model_dump_json().encode(), calls=renderer.calls(calls), agents=renderer.agents(agents)
     )
 
 
@@ -138,13 +137,14 @@ def agents(asked: Asked) -> Raw:
     if query.queue is not None:
         check_queue(now.look, query.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
     found = pace.whole(now.look.agents(queue=query.queue, state=query.state, offset=query.offset, limit=query.limit))
-    return listed("agents", rendered(found.views, now.agent, pace), found.total)
+    return listed("agents", Renderer(asked, now, pace, durations=query.durations).agents(found), found.total)
 
 
-def agent(asked: Asked) -> m.Agent:
+def agent(asked: Asked) -> Raw:
     """One agent."""
-    now = asked.presenter()
-    return now.agent(find_agent(now.look, asked.params["agent_id"]))
+    now, query = asked.presenter(), cast("b.DurationsQuery", asked.query)  # the route below says so
+    found = find_agent(now.look, asked.params["agent_id"])
+    return Renderer(asked, now, Pace(), durations=query.durations).agent(found)
 
 
 def calls(asked: Asked) -> Raw:
@@ -154,33 +154,37 @@ def calls(asked: Asked) -> Raw:
     if query.queue is not None:
         check_queue(now.look, query.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
     found = pace.whole(now.look.calls(queue=query.queue, state=query.state, offset=query.offset, limit=query.limit))
-    return listed("calls", rendered(found.views, now.call, pace), found.total)
+    return listed("calls", Renderer(asked, now, pace, durations=query.durations).calls(found), found.total)
 
 
-def call(asked: Asked) -> m.Call:
+def call(asked: Asked) -> Raw:
     """One live call."""
-    now = asked.presenter()
-    return now.call(find_call(now.look, asked.params["call_id"]))
+    now, query = asked.presenter(), cast("b.DurationsQuery", asked.query)  # the route below says so
+    found = find_call(now.look, asked.params["call_id"])
+    return Renderer(asked, now, Pace(), durations=query.durations).call(found)
 
 
 ROUTES = (
     Route("GET", f"{V1}/status", status, Verb.SEE_STATUS, "The daemon at a glance", m.Status, "status"),
-    Route("GET", f"{V1}/queues", queues, Verb.SEE_STATUS, "All queues", m.Queues, "queues"),
+    Route("GET", f"{V1}/queues", queues, Verb.SEE_STATUS, "All queues", m.Queues, "queues", shows=tags.queues),
     Route(
         "GET", f"{V1}/queues/{{queue_name}}", queue, Verb.SEE_STATUS, "One queue with its calls and agents",
-        m.QueueDetail, "queues", refusals=(404,),
+        m.QueueDetail, "queues", refusals=(404,), shows=tags.queue,
     ),
     Route(
         "GET", f"{V1}/agents", agents, Verb.SEE_STATUS, "The agents, by id", m.Agents, "agents",
-        query=b.AgentQuery, refusals=(422,),
+        query=b.AgentQuery, refusals=(422,), shows=tags.agents,
     ),
-    Route("GET", f"{V1}/agents/{{agent_id}}", agent, Verb.SEE_STATUS, "One agent", m.Agent, "agents", refusals=(404,)),
+    Route(
+        "GET", f"{V1}/agents/{{agent_id}}", agent, Verb.SEE_STATUS, "One agent", m.Agent, "agents",
+        query=b.DurationsQuery, refusals=(404, 422), shows=tags.agent,
+    ),
     Route(
         "GET", f"{V1}/calls", calls, Verb.SEE_STATUS, "The live calls, in the order of arrival", m.Calls, "calls",
-        query=b.CallQuery, refusals=(422,),
+        query=b.CallQuery, refusals=(422,), shows=tags.calls,
     ),
     Route(
         "GET", f"{V1}/calls/{{call_id}}", call, Verb.SEE_STATUS, "One live call", m.Call, "calls",
-        refusals=(400, 404, 409),
+        query=b.DurationsQuery, refusals=(400, 404, 409, 422), shows=tags.call,
     ),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from fsacd.core.show.feed import Feed
 from fsacd.desk.rights import WHOLE, Principal, Target, Verb, Wish, may
 from fsacd.http.api import Context
 from fsacd.http.bodies import Body, NoBody, NoQuery, Query
@@ -65,6 +66,8 @@ class Unready:
 
 
 Handler = Callable[[Asked], BaseModel | Raw | Unready]
+# The number of the latest change that a document may show; None: there is no such document.
+Shows = Callable[[Asked, Feed], int | None]
 
 
 def target_of(params: Mapping[str, str]) -> Target:
@@ -91,3 +94,4 @@ class Route:
     limited: bool = True
     refusals: tuple[int, ...] = ()
     content_type: str = "application/json"
+    shows: Shows | None = None  # where the document has an ETag (`tags`)

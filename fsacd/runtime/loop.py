@@ -4,12 +4,13 @@ A step is handled at once, in the greenlet that brought the fact. Nothing in a s
 hand on to queues of their own), so under gevent a step is atomic, and no inbox is needed: back-pressure stays in the
 sockets. A fact that comes up while a step runs (a command that could not be sent says so at once) waits for its end.
 
-The order, stated here and changed nowhere else: journal, handle, send commands, hand records on.
+The order, stated here and changed nowhere else: journal, handle, send commands, tell the feed, hand records on.
 """
 
 from __future__ import annotations
 
 import gc
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
 from fsacd.core.events import CallQueued, CallReturned, Event, Leg, TalkFound
 from fsacd.core.records import Record, StrategyFailed
+from fsacd.core.show.feed import Feed
 from fsacd.core.show.look import Look
 from fsacd.core.show.parts import InParts
 from fsacd.core.views import Explanation, Snapshot, Step, Underway
@@ -107,6 +109,7 @@ class Runtime:
         self._timer: gevent.Greenlet | None = None
         self._before_deadlines: Callable[[], None] = lambda: None
         self._underway: Underway | None = None
+        self._feed = Feed(secrets.token_hex(4), engine.is_there)
         self._busy = False
         self._on_busy: Callable[[bool], None] | None = None
         self._stopped = False
@@ -181,6 +184,11 @@ class Runtime:
     def look(self) -> Look:
         """The engine as it is now, one thing at a time."""
         return self._engine.look(self._now())
+
+    @property
+    def changes(self) -> Feed:
+        """What has changed since this daemon was started."""
+        return self._feed
 
     def snapshot(self) -> Snapshot:
         """Everything the engine knows: costs a look at everything."""
@@ -273,6 +281,7 @@ class Runtime:
     def _hand_on(self, step: Step) -> None:
         for command in step.commands:
             self._sender(command)
+        self._feed.take(step)
         if step.records:
             for sink in self._sinks:
                 self._tell(sink, step.records)

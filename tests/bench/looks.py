@@ -22,6 +22,7 @@ from falcon.testing import TestClient
 
 from fsacd.core.engine import Engine
 from fsacd.core.events import AgentLoggedIn, SwitchConnected
+from fsacd.core.show.feed import Feed
 from fsacd.core.show.look import Look
 from fsacd.core.views import Explanation
 from fsacd.desk.rights import Principal, Wish
@@ -81,6 +82,9 @@ class EngineDaemon(FakeDaemon):
 
     def look(self) -> Look:
         return self.runtime.look()
+
+    def changes(self) -> Feed:
+        return self.runtime.changes
 
     def explain(self, call_id: str) -> tuple[Explanation, ...]:
         return self.runtime.explain(call_id)

@@ -197,7 +197,7 @@ def rules_change(adversary: Adversary, pick: Pick) -> None:
     """A reload: other rules; an agent or a queue goes or comes back; or nothing but a little."""
     agents = [pick.of(AGENTS)] if pick.chance(3) else []
     queues = [pick.of(("support", "vip"))] if pick.chance(5) else []
-    adversary.tell(e.RulesChanged(without(build_rules(pick), agents, queues)))
+    adversary.tell(e.RulesChanged(adversary.shape(without(build_rules(pick), agents, queues))))
 
 
 def rules_are_read_again(adversary: Adversary, pick: Pick) -> None:

@@ -7,6 +7,7 @@ and a recorded list of numbers can all lead it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fsacd.core import commands as k
@@ -29,10 +30,11 @@ class AgentLeg:
 
 
 class Adversary:
-    """Drives an engine; the oracle judges each step."""
+    """Drives an engine; the oracle judges each step. `shape` makes of any rules those that the engine gets."""
 
-    def __init__(self, rules: Rules, *, proved: bool = True) -> None:
+    def __init__(self, rules: Rules, *, proved: bool = True, shape: Callable[[Rules], Rules] = lambda _: _) -> None:
         plugins = TestPlugins()
+        self.shape, rules = shape, shape(rules)
         self.driver = Driver(rules, plugins, strict=proved)
         self.first_rules = rules
         self.rules = rules

@@ -15,7 +15,7 @@ from fsacd.testing import PLUGINS
 def make_agent(rules: AgentRules, place: int, idle_since_ms: int = 0, within: tuple[str, ...] = ()) -> Agent:
     """A ready agent who has done nothing yet; `place` is theirs in every queue, `within` whence they can be rung."""
     facts = AgentFacts(rules.agent_id, idle_since_ms, 0, 0.0, 0.0, 0.0, rules.skills)
-    made = Agent(rules.agent_id, rules, rules, state=Ready(), facts=facts)
+    made = Agent(rules.agent_id, rules, rules, presence=Ready(), state=Ready(), room=100, facts=facts)
     serves = tuple(
         Served(
             name,

@@ -16,9 +16,11 @@ from fsacd.core.views import AgentView, CallView, Explanation, QueueView, Snapsh
 _ATTEMPTS = 50
 
 # What can be told of an outcome; refusals, failures and views always are. `rings` are the commands to ring alone.
-KINDS = frozenset({"commands", "rings", "calls", "offers", "agents", "changes", "decisions", "nothing"})
-# What is told if a story does not say: a decision is seen by its ring.
-EVERYTHING = KINDS - {"decisions", "nothing"}
+KINDS = frozenset(
+    {"commands", "rings", "calls", "offers", "agents", "changes", "decisions", "presence", "work", "nothing"}
+)
+# What is told if a story does not say: a decision is seen by its ring, presence and work by the agent's one state.
+EVERYTHING = KINDS - {"decisions", "presence", "work", "nothing"}
 
 
 class Names:
@@ -143,6 +145,8 @@ _KIND_OF: dict[type, str] = {
     r.CallEnded: "calls",
     r.OfferClosed: "offers",
     r.AgentStateEnded: "agents",
+    r.AgentPresence: "presence",
+    r.AgentWorkEnded: "work",
     r.ChangeMade: "changes",
     r.DecisionMade: "decisions",
 }
@@ -206,10 +210,8 @@ def _record(record: r.Record, names: Names) -> str:
             return _call_ended(record)
         case r.OfferClosed():
             return _offer_closed(record, names)
-        case r.AgentStateEnded():
-            reason = f" ({record.reason})" if record.reason else ""
-            by = f", ended by {record.by}" if record.by else ""
-            return f"{record.agent_id} was {record.state}{reason} {_at(record.started_ms)}..{_at(record.ended_ms)}{by}"
+        case r.AgentStateEnded() | r.AgentPresence() | r.AgentWorkEnded():
+            return _of_agent(record, names)
         case r.DecisionMade():
             return f"decision {record.number}: {record.call_id} to {record.agent_id} as {names.of(record.offer_id)}"
         case r.ChangeMade():
@@ -225,6 +227,35 @@ def _record(record: r.Record, names: Names) -> str:
             return f"ANOMALY {kind}: {names.inside(text)}"
         case _:
             assert_never(record)
+
+
+def _of_agent(record: r.AgentStateEnded | r.AgentPresence | r.AgentWorkEnded, names: Names) -> str:
+    match record:
+        case r.AgentStateEnded():
+            reason = f" ({record.reason})" if record.reason else ""
+            by = f", ended by {record.by}" if record.by else ""
+            return f"{record.agent_id} was {record.state}{reason} {_at(record.started_ms)}..{_at(record.ended_ms)}{by}"
+        case r.AgentPresence():
+            return _presence(record)
+        case r.AgentWorkEnded():
+            return _work(record, names)
+
+
+def _presence(record: r.AgentPresence) -> str:
+    reason = f" ({record.reason})" if record.reason else ""
+    by = f", by {record.by}" if record.by else ""
+    if record.ended_ms is None:
+        return f"{record.agent_id} IS {record.presence}{reason}{by}"
+    return f"{record.agent_id} WAS {record.presence}{reason} {_at(record.started_ms)}..{_at(record.ended_ms)}{by}"
+
+
+def _work(record: r.AgentWorkEnded, names: Names) -> str:
+    reason = f" ({record.reason})" if record.reason else ""
+    of = f" for {names.of(record.offer_id)} in {record.queue}, {record.channel}" if record.offer_id else ""
+    share = f" {record.weight}/100" if record.weight else ""
+    by = f", ended by {record.by}" if record.by else ""
+    span = f"{_at(record.started_ms)}..{_at(record.ended_ms)}"
+    return f"{record.agent_id} HELD {record.state}{reason}{of}{share} {span}{by}"
 
 
 def _call_ended(record: r.CallEnded) -> str:

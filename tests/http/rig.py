@@ -18,6 +18,7 @@ from fsacd.caller.customers import Change, Imported, ImportRow, Page, Record, Se
 from fsacd.caller.own_fields import FieldType
 from fsacd.core.events import Leg
 from fsacd.core.rules import Service
+from fsacd.core.show.feed import Feed
 from fsacd.core.show.look import Look
 from fsacd.core.views import (
     AgentView,
@@ -95,6 +96,9 @@ def agent_view(agent_id: str, **changes: Any) -> AgentView:
         queues=(("support", Service(rank=2, delay_ms=20_000)),),
         skills=(("german", 8),),
         call_id=None,
+        presence="ready",
+        presence_since_ms=NOW_MS - 60_000,
+        room=100,
     )
     return replace(view, **changes)
 
@@ -191,6 +195,9 @@ class FakeDaemon:
 
     def look(self) -> Look:
         return Shown(self.shown)
+
+    def changes(self) -> Feed | None:
+        return None
 
     def explain(self, call_id: str) -> tuple[Explanation, ...]:
         return tuple(told for told in self.explanations if told.call_id == call_id)

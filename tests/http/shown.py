@@ -46,19 +46,23 @@ class Shown(Look):
         self, *, queue: str | None = None, state: str | None = None, offset: int = 0, limit: int
     ) -> InParts[Listed[AgentView]]:
         found = [
-            view
+            view.agent_id
             for view in self._agents.values()
             if state in (None, view.state) and (queue is None or queue in dict(view.queues))
         ]
         yield
-        return Listed(iter(found[offset : offset + limit]), len(found))
+        return Listed(found[offset : offset + limit], self.agent, len(found))
 
     def calls(
         self, *, queue: str | None = None, state: str | None = None, offset: int = 0, limit: int
     ) -> InParts[Listed[CallView]]:
-        found = [view for view in self._calls.values() if state in (None, view.state) and queue in (None, view.queue)]
+        found = [
+            view.call_id for view in self._calls.values() if state in (None, view.state) and queue in (None, view.queue)
+        ]
         yield
-        return Listed(iter(found[offset : offset + limit]), len(found))
+        return Listed(
+            found[offset : offset + limit], self.call, len(found), lambda call_id: self._calls[call_id].position
+        )
 
     def queue(self, name: str) -> InParts[QueueView | None]:
         yield

@@ -89,8 +89,21 @@ def test_the_document_explains_the_roles(described: Any) -> None:
 def test_query_parameters_carry_their_limits(described: Any) -> None:
     """The page size and its limit can be read from the document."""
     parameters = {p["name"]: p["schema"] for p in described["paths"]["/api/v1/calls"]["get"]["parameters"]}
-    assert set(parameters) == {"queue", "state", "limit", "offset"}
+    assert set(parameters) == {"queue", "state", "limit", "offset", "durations", "If-None-Match"}
     assert (parameters["limit"]["default"], parameters["limit"]["maximum"]) == (1_000, 5_000)
+
+
+def test_what_has_a_tag_says_so(described: Any) -> None:
+    """Agents, calls and queues, alone and listed, can be asked for by the tag that the asker has."""
+    paths = {path: methods["get"] for path, methods in described["paths"].items() if "get" in methods}
+    tagged = {path for path, operation in paths.items() if "304" in operation["responses"]}
+    kinds = {"agents": "agent_id", "calls": "call_id", "queues": "queue_name"}
+    assert tagged == {
+        path for kind, name in kinds.items() for path in (f"/api/v1/{kind}", f"/api/v1/{kind}/{{{name}}}")
+    }
+    for path in tagged:
+        assert "ETag" in paths[path]["responses"]["200"]["headers"]
+        assert "If-None-Match" in {parameter["name"] for parameter in paths[path]["parameters"]}
 
 
 def test_the_document_is_the_same_each_time() -> None:

@@ -13,6 +13,7 @@ from fsacd.core.commands import RingAgent
 from fsacd.core.events import AgentLoggedIn, SwitchConnected
 from fsacd.core.records import ChangeMade
 from fsacd.core.rules import Service
+from fsacd.core.show.feed import Feed
 from fsacd.core.show.look import Look
 from fsacd.core.views import Explanation
 from fsacd.desk.rights import Principal, Role, Wish
@@ -35,6 +36,10 @@ class EngineDaemon(FakeDaemon):
     """A daemon that is an engine with a clock to turn."""
 
     driver: Driver = field(default_factory=lambda: Driver(RULES))
+    taken: int = 0
+
+    def __post_init__(self) -> None:
+        self.feed = Feed("here", self.driver.engine.is_there)
 
     def ask(self, wish: Wish, principal: Principal) -> None:
         step = self.driver.tell(wish)
@@ -43,6 +48,12 @@ class EngineDaemon(FakeDaemon):
 
     def look(self) -> Look:
         return self.driver.engine.look(self.driver.now_ms)
+
+    def changes(self) -> Feed:
+        for step in self.driver.steps[self.taken :]:
+            self.feed.take(step)
+        self.taken = len(self.driver.steps)
+        return self.feed
 
     def explain(self, call_id: str) -> tuple[Explanation, ...]:
         return self.driver.engine.explain(call_id, self.driver.now_ms)

@@ -29,6 +29,7 @@ class Moment(NamedTuple):
     facts: AgentFacts | None
     rules: AgentRules
     services: tuple[Served, ...]
+    room: int
 
     def service(self, queue: str) -> Served | None:
         """How the agent served this queue, if they did."""
@@ -40,7 +41,7 @@ class Moment(NamedTuple):
 
 def moment_of(agent: Agent) -> Moment:
     """What the agent is now."""
-    return Moment(agent.state, agent.facts, agent.rules, agent.services)
+    return Moment(agent.state, agent.facts, agent.rules, agent.services, agent.room)
 
 
 class Changes:
@@ -58,6 +59,7 @@ class Changes:
         self._facts: deque[AgentFacts | None] = deque(maxlen=_MOMENTS)
         self._rules: deque[AgentRules] = deque(maxlen=_MOMENTS)
         self._services: deque[tuple[Served, ...]] = deque(maxlen=_MOMENTS)
+        self._rooms: deque[int] = deque(maxlen=_MOMENTS)
 
     def put(self, agent: Agent) -> None:
         """The agent is about to change."""
@@ -67,6 +69,7 @@ class Changes:
         self._facts.append(agent.facts)
         self._rules.append(agent.rules)
         self._services.append(agent.services)
+        self._rooms.append(agent.room)
 
     def remembers(self, number: int) -> bool:
         """Whether all that has changed after this change is still known."""
@@ -75,7 +78,7 @@ class Changes:
     def since(self, number: int) -> Iterator[tuple[str, Moment]]:
         """Who has changed after this change, and what they were before it; the latest first."""
         states, facts = reversed(self._states), reversed(self._facts)
-        moments = map(Moment, states, facts, reversed(self._rules), reversed(self._services))
+        moments = map(Moment, states, facts, reversed(self._rules), reversed(self._services), reversed(self._rooms))
         return islice(zip(reversed(self._agent_ids), moments, strict=True), self.number - number)
 
 

@@ -62,6 +62,7 @@ def _gives_place(world: World, call: c.Call) -> bool:
     if isinstance(call.state, c.Talking):
         # Ending the agent's leg now would cut a talk. The end of that leg tells when the talk is over.
         call.talks_on_another_leg = True
+        world.changed_calls[call.call_id] = None
         return True
     if in_queue(call.state):
         _await_heir(world, call)

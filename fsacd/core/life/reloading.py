@@ -31,9 +31,11 @@ def change_rules(world: World, rules: Rules) -> None:
     rules = replace(rules, queues={**rules.queues, **talking})
     half_life_ms = world.rules.limits.counters_half_life_ms
     world.set_rules(rules, retired=frozenset(talking))
+    # Whose number and name are shown may be another matter now: of the calls (`rearm`), and to those whom they have.
+    world.changed_agents.update(dict.fromkeys(offer.agent_id for offer in world.offers.values()))
     if half_life_ms != rules.limits.counters_half_life_ms:
         for agent in world.agents.values():
-            if isinstance(agent.state, a.Ready):
+            if agent.room:
                 world.decisions.remember(agent)  # earlier decisions went by what was counted until now
             agent.load.rescale(world.now_ms, half_life_ms, rules.limits.counters_half_life_ms)
     roster.let_all_look(world)  # so that whoever is ready can be taken out again
@@ -64,9 +66,11 @@ def _rename(world: World, old: str, new: str) -> None:
             # Before `configure` would: where the half-life changes, too, they have other counters by then.
             world.decisions.remember(agent)
             agent.rules, agent.configured = _serving(agent.rules, old, new), _serving(agent.configured, old, new)
+            world.changed_agents[agent.agent_id] = None
         _break_under_other_name(world, agent, old, new)
-        if agent.handling is not None and agent.handling[0] == old:
-            agent.handling = new, agent.handling[1]
+        for work in agent.work.values():
+            if work.queue == old:
+                work.queue = new
     world.staffing.rename(old, new, world.now_ms)
     if old in world.handling:
         world.handling.setdefault(new, world.handling.pop(old))

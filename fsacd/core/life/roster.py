@@ -7,16 +7,20 @@ from fsacd.core import reach
 from fsacd.core.life import sticky
 from fsacd.core.life.world import World
 from fsacd.core.load import plus_call, plus_time
-from fsacd.core.records import AgentStateEnded
-from fsacd.core.rules import AgentRules
+from fsacd.core.offer import Offer
+from fsacd.core.records import AgentPresence, AgentStateEnded, AgentWorkEnded
+from fsacd.core.rules import FULL, VOICE, AgentRules
 from fsacd.strategy import AgentFacts, ServiceFacts
 
 
 def add(world: World, rules: AgentRules) -> None:
     """A newly configured agent, LoggedOut."""
-    agent = a.Agent(rules.agent_id, rules, rules, contact=rules.contact, since_ms=world.now_ms)
+    now_ms = world.now_ms
+    agent = a.Agent(rules.agent_id, rules, rules, contact=rules.contact, presence_since_ms=now_ms, since_ms=now_ms)
     agent.load.away_since_ms = world.now_ms
     world.agents[agent.agent_id] = agent
+    world.record(_presence(agent, None))
+    world.changed_agents[agent.agent_id] = None
     world.decisions.remember(agent)  # so that the change is from serving no queue
     configure(world, agent, rules)
 
@@ -38,6 +42,8 @@ def configure(world: World, agent: a.Agent, rules: AgentRules) -> None:
         not_ready = resting[queue].reason if queue in resting else None
         services.append(a.Served(queue, service.rank, service.delay_ms, service.backup, facts, not_ready, within))
     if rules != agent.rules or tuple(services) != agent.services:
+        world.changed_agents[agent.agent_id] = None
+        world.changed_queues.update({**agent.rules.queues, **rules.queues})
         world.decisions.remember(agent)
         world.index.forget_seats(agent.agent_id)
     agent.configure(rules, tuple(services))
@@ -46,8 +52,7 @@ def configure(world: World, agent: a.Agent, rules: AgentRules) -> None:
 
 def change(world: World, agent: a.Agent, rules: AgentRules) -> None:
     """Somebody changes by hand what an agent can do or serves."""
-    is_ready = isinstance(agent.state, a.Ready)
-    if is_ready:
+    if agent.room:
         _take_out(world, agent)
     delays, before = dict(world.delays), agent.rules
     configure(world, agent, rules)
@@ -57,14 +62,13 @@ def change(world: World, agent: a.Agent, rules: AgentRules) -> None:
             world.delays[queue] = left
     for call in [call for call in world.calls.values() if delays.get(call.queue) != world.delays.get(call.queue)]:
         world.set_reach(call)
-    if is_ready:
+    if agent.room:
         _let_look(world, agent)
 
 
 def rest(world: World, agent: a.Agent, queue: str, why: a.NotReadyFor | None) -> None:
     """From now on the agent takes no calls of this one queue; with `why` None they take them again."""
-    is_ready = isinstance(agent.state, a.Ready)
-    if is_ready:
+    if agent.room:
         _take_out(world, agent)
     if why is None:
         del agent.not_ready_for[queue]
@@ -72,7 +76,7 @@ def rest(world: World, agent: a.Agent, queue: str, why: a.NotReadyFor | None) ->
         agent.not_ready_for[queue] = why
         sticky.release(world, agent.agent_id, queue)
     configure(world, agent, agent.rules)
-    if is_ready:
+    if agent.room:
         _let_look(world, agent)
 
 
@@ -80,13 +84,12 @@ def look_from_there(world: World, agent: a.Agent) -> None:
     """The agent is at another phone, perhaps: other switches may ring it."""
     if reach.within(agent.contact, agent.rules.switches) == agent.within:
         return
-    is_ready = isinstance(agent.state, a.Ready)
-    if is_ready:
+    if agent.room:
         _take_out(world, agent)
     configure(world, agent, agent.rules)
     for call in list(world.calls.values()):
         sticky.keep_in_reach(world, call)
-    if is_ready:
+    if agent.room:
         _let_look(world, agent)
 
 
@@ -96,56 +99,145 @@ def _is_used(world: World, queue: str, delay_ms: int) -> bool:
     return any(service is not None and service.delay_ms == delay_ms for service in services)
 
 
-def move(world: World, agent: a.Agent, state: a.AgentState, by: str = "") -> None:
-    """Change an agent's state and write the interval down. AssertionError for a forbidden move."""
-    old, new = type(agent.state), type(state)
-    assert new in a.AGENT_MOVES[old], f"agent {agent.state} -> {state}"
-    if new is old and state == agent.state:
+# --- presence, work, and what keeps an agent away: change any of these, then let the agent `settle` ------------------
+
+
+def set_presence(world: World, agent: a.Agent, presence: a.Presence, by: str = "") -> None:
+    """Change what the agent wants, at once. Nobody is held back who wants no calls. `settle` must follow."""
+    if presence == agent.presence:
         return
-    world.record(
-        AgentStateEnded(agent.agent_id, a.STATE_NAMES[old], agent.state_reason, agent.since_ms, world.now_ms, by)
-    )
-    world.decisions.remember(agent)
-    if old is a.Ready:
-        _take_out(world, agent)
-    _count_work(world, agent, new)
-    agent.state = state
-    agent.since_ms = world.now_ms
-    if new is a.Ready:
-        _let_look(world, agent)
-    if isinstance(state, _PAUSES):
-        world.timers.set("agent", agent.agent_id, state.until_ms)
-    elif old in _PAUSES:
+    world.changed_agents[agent.agent_id] = None
+    world.record(_presence(agent, world.now_ms))
+    agent.presence, agent.presence_since_ms, agent.presence_by = presence, world.now_ms, by
+    world.record(_presence(agent, None))
+    if type(presence) is not a.Ready and agent.held_back is not None:
+        end_hold(world, agent)
+
+
+def _presence(agent: a.Agent, ended_ms: int | None) -> AgentPresence:
+    presence = agent.presence
+    reason = presence.reason if isinstance(presence, a.NotReady) else ""
+    name = a.STATE_NAMES[type(presence)]
+    return AgentPresence(agent.agent_id, name, reason, agent.presence_since_ms, ended_ms, agent.presence_by)
+
+
+def take_work(world: World, agent: a.Agent, offer: Offer, state: a.WorkState) -> None:
+    """The agent holds one more piece of work. Of those that fill them the latest is true. `settle` must follow."""
+    rules = world.rules.queues.get(offer.queue)
+    channel, weight = (rules.channel, rules.weight) if rules is not None else (VOICE, FULL)
+    if weight >= FULL:
+        for other in [other for other in agent.work.values() if other.weight >= FULL]:
+            end_work(world, agent, other.offer_id)
+    work = a.Work(offer.offer_id, offer.call_id, offer.queue, channel, weight, state, world.now_ms)
+    agent.work[offer.offer_id] = work
+    world.changed_agents[agent.agent_id] = None
+
+
+def move_work(world: World, agent: a.Agent, offer_id: str, state: a.WorkState, by: str = "") -> None:
+    """A piece of work goes on. AssertionError for a move that the table forbids. `settle` must follow."""
+    work = agent.work[offer_id]
+    assert type(state) in a.WORK_MOVES[type(work.state)], f"work {work.state} -> {state}"
+    _write_work(world, agent, work, by)
+    work.state, work.since_ms = state, world.now_ms
+    world.changed_agents[agent.agent_id] = None
+    if isinstance(state, a.WrappingUp):
+        _arm(world, agent)
+
+
+def end_work(world: World, agent: a.Agent, offer_id: str, by: str = "") -> None:
+    """The agent holds this piece of work no more. `settle` must follow."""
+    work = agent.work.pop(offer_id)
+    world.changed_agents[agent.agent_id] = None
+    _write_work(world, agent, work, by)
+    if isinstance(work.state, a.WrappingUp):
+        _arm(world, agent)
+    if work.talks_since_ms is not None and work.queue in world.rules.queues:
+        mean_ms = world.handling_ms(work.queue)
+        world.changed_queues[work.queue] = None
+        world.handling[work.queue] = mean_ms + (world.now_ms - work.talks_since_ms - mean_ms) / 8
+
+
+def _write_work(world: World, agent: a.Agent, work: a.Work, by: str) -> None:
+    of_work = (work.offer_id, work.call_id, work.queue, work.channel, work.weight)
+    name = a.STATE_NAMES[type(work.state)]
+    world.record(AgentWorkEnded(agent.agent_id, name, "", work.since_ms, world.now_ms, by, *of_work))
+
+
+def hold(world: World, agent: a.Agent, reason: str, for_ms: int) -> None:
+    """The agent is not rung for so long. `settle` must follow."""
+    agent.held_back = a.HeldBack(reason, world.now_ms + for_ms)
+    _arm(world, agent)
+
+
+def end_hold(world: World, agent: a.Agent) -> None:
+    """The agent may be rung again. `settle` must follow."""
+    agent.held_back = None
+    _arm(world, agent)
+
+
+def _arm(world: World, agent: a.Agent) -> None:
+    """Set the agent's deadline: when the first of their pauses is over."""
+    ends = [work.state.until_ms for work in agent.work.values() if isinstance(work.state, a.WrappingUp)]
+    if agent.held_back is not None:
+        ends.append(agent.held_back.until_ms)
+    if ends:
+        world.timers.set("agent", agent.agent_id, min(ends))
+    else:
         world.timers.clear("agent", agent.agent_id)
-    if new is a.LoggedOut:
+
+
+def settle(world: World, agent: a.Agent, by: str = "") -> None:
+    """What follows from the agent's presence and work: their one state, their room, and their place in the index."""
+    old, state, room = agent.state, agent.first_state(), agent.room_left()
+    if state == old and room == agent.room:
+        return
+    world.changed_agents[agent.agent_id] = None
+    if room != agent.room or isinstance(state, a.LoggedOut) or isinstance(old, a.LoggedOut):
+        world.changed_queues.update(agent.served)  # they count who is ready, and who is logged in
+    world.decisions.remember(agent)
+    if agent.room:
+        _take_out(world, agent)
+    if state != old:
+        ended = (agent.agent_id, a.STATE_NAMES[type(old)], agent.state_reason, agent.since_ms, world.now_ms, by)
+        world.record(AgentStateEnded(*ended))
+        if isinstance(old, _AWAY):
+            world.record(AgentWorkEnded(*ended))
+        _count_time(world, agent, type(state))
+        agent.state, agent.since_ms = state, world.now_ms
+    agent.room = room
+    if room:
+        _let_look(world, agent)
+    if type(state) is a.LoggedOut and type(old) is not a.LoggedOut:
         sticky.release(world, agent.agent_id)
         if agent.not_ready_for:
             agent.not_ready_for = {}
             configure(world, agent, agent.rules)
-    if old in a.OFF_DUTY or new in a.OFF_DUTY:
+    if type(old) in a.OFF_DUTY or type(state) in a.OFF_DUTY:
         recount(world, agent)
 
 
-_PAUSES = (a.WrappingUp, a.HeldBack)
+_AWAY = (a.HeldBack, a.Busy)
 
 
 def recount(world: World, agent: a.Agent) -> None:
-    """The agent's state or wish has changed: queues may have lost their last agent, or have one again."""
+    """The agent's state or presence may have changed: queues may have lost their last agent, or have one again."""
     for queue in sorted(world.staffing.count(agent, world.now_ms)):
         world.arm_conditions(queue)
     world.present.count(agent)
 
 
-def answered(world: World, agent: a.Agent, queue: str) -> None:
-    """The agent begins to talk with a caller of this queue."""
+def answered(world: World, agent: a.Agent, offer_id: str) -> None:
+    """The agent begins to talk with the caller of this offer."""
     agent.in_vain.clear()
-    agent.handling = (queue, world.now_ms)
+    agent.work[offer_id].talks_since_ms = world.now_ms
     agent.load.calls = plus_call(agent.load.calls, world.now_ms, world.rules.limits.counters_half_life_ms)
 
 
 def forget(world: World, agent: a.Agent) -> None:
     """The agent is gone from the configuration, and holds no call."""
     world.timers.clear("agent", agent.agent_id)
+    world.changed_agents[agent.agent_id] = None
+    world.changed_queues.update(agent.served)
     sticky.release(world, agent.agent_id)
     for queue in sorted(world.staffing.forget(agent, world.now_ms)):
         world.arm_conditions(queue)
@@ -155,9 +247,9 @@ def forget(world: World, agent: a.Agent) -> None:
 
 
 def let_all_look(world: World) -> None:
-    """After a change of the rules: every ready agent looks for a call anew."""
+    """After a change of the rules: everybody who has room looks for a call anew."""
     for agent in world.agents.values():
-        if isinstance(agent.state, a.Ready):
+        if agent.room:
             _let_look(world, agent)
 
 
@@ -187,7 +279,7 @@ def _take_out(world: World, agent: a.Agent) -> None:
         world.index.remove_agent(agent)
 
 
-def _count_work(world: World, agent: a.Agent, new: type[a.AgentState]) -> None:
+def _count_time(world: World, agent: a.Agent, new: type[a.AgentState]) -> None:
     """The agent leaves their state for one of this kind: add the interval to what they have done."""
     old, load, half_life_ms = type(agent.state), agent.load, world.rules.limits.counters_half_life_ms
     if new in a.WORKING:
@@ -201,9 +293,3 @@ def _count_work(world: World, agent: a.Agent, new: type[a.AgentState]) -> None:
         load.leave(world.now_ms)
     elif load.away_since_ms is not None:
         load.come_back(world.now_ms, half_life_ms)
-    if agent.handling is not None and new is not a.Talking and new is not a.WrappingUp:
-        queue, began_ms = agent.handling
-        agent.handling = None
-        if queue in world.rules.queues:
-            mean_ms = world.handling_ms(queue)
-            world.handling[queue] = mean_ms + (world.now_ms - began_ms - mean_ms) / 8

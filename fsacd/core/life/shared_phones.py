@@ -41,6 +41,7 @@ def move(world: World, agent: a.Agent, to: str) -> None:
     if to != agent.contact:
         leave(world, agent)
         agent.contact = to
+        world.changed_agents[agent.agent_id] = None
         join(world, agent)
         phones = frozenset(contact.endpoints(to))
         # Whoever rang or talks there may have gone to another phone meanwhile, so all offers are looked at.
@@ -82,7 +83,7 @@ def free(world: World, offer: o.Offer) -> list[a.Agent]:
         agent = world.agents.get(agent_id)
         if agent is not None:
             agent.outside.pop(_leg(offer), None)
-            if isinstance(agent.state, a.Busy) and not agent.outside:
+            if not agent.outside:
                 found.append(agent)
     offer.keeps_busy = ()
     return found
@@ -92,13 +93,13 @@ def _keep_busy(world: World, offer: o.Offer, agent: a.Agent) -> None:
     if agent.agent_id not in offer.keeps_busy:
         offer.keeps_busy = (*offer.keeps_busy, agent.agent_id)
         agent.outside[_leg(offer)] = None
-        if isinstance(agent.state, a.Ready):
-            roster.move(world, agent, a.Busy())
+        roster.settle(world, agent)
 
 
 def _holds(agent: a.Agent, offer: o.Offer) -> bool:
     """Whether the agent is rung or talks for this offer now; a leg that is only still ending does not count."""
-    return isinstance(agent.state, a.Offered | a.Talking) and agent.state.offer_id == offer.offer_id
+    work = agent.work.get(offer.offer_id)
+    return work is not None and not isinstance(work.state, a.WrappingUp)
 
 
 def _leg(offer: o.Offer) -> Leg:

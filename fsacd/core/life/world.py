@@ -7,7 +7,6 @@ follow every change in here, so they cannot disagree with it.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable
 from functools import partial
 
 from fsacd.core import agent as a
@@ -16,27 +15,29 @@ from fsacd.core import offer as o
 from fsacd.core import reach
 from fsacd.core.abandoned import AbandonedPlaces
 from fsacd.core.call import _IN_QUEUE, in_queue
-from fsacd.core.commands import Command, EndCall, NoteCall, SendCall
+from fsacd.core.commands import EndCall, NoteCall, SendCall
 from fsacd.core.ended import EndedCalls
 from fsacd.core.events import CallQueued, Leg
 from fsacd.core.life.decisions import Decisions
+from fsacd.core.life.produced import Produced
 from fsacd.core.match.index import Index
 from fsacd.core.match.ordering import Failure, Ordering
 from fsacd.core.match.plugins import Plugins
 from fsacd.core.match.present import Present
 from fsacd.core.match.standing import POSTS, Post
 from fsacd.core.origins import Origins
-from fsacd.core.records import Anomaly, AnomalyKind, CallOutcome, Record, StrategyFailed, StrategyReturned
+from fsacd.core.records import Anomaly, AnomalyKind, CallOutcome, StrategyFailed, StrategyReturned
 from fsacd.core.rules import QueueRules, Rules, SkillLevels
 from fsacd.core.staffing import Condition, Staffing, overflow_rules
 from fsacd.core.timers import Timers
 from fsacd.strategy import EVERYBODY
 
 
-class World:
+class World(Produced):
     """Calls, agents, offers, their indexes and timers, and what the running step has produced so far."""
 
     def __init__(self, rules: Rules, plugins: Plugins, now_ms: int, seed: int) -> None:
+        super().__init__()
         self.rules = rules
         self.now_ms = now_ms
         self.calls: dict[str, c.Call] = {}
@@ -61,11 +62,6 @@ class World:
         self.decisions = Decisions()
         self.handling: dict[str, float] = {}  # by queue: talk and wrap-up of its calls, smoothed, in ms
         self.last_agents: OrderedDict[str, str] = OrderedDict()  # by caller's number, the latest last
-        self.commands: list[Command] = []
-        self.records: list[Record] = []
-        # Send a command; write a record. The lists are never replaced, so their own methods serve.
-        self.command: Callable[[Command], None] = self.commands.append
-        self.record: Callable[[Record], None] = self.records.append
         self.failures: list[Failure] = []
         # Failures that a replay expects in the running step, by queue and plugin.
         self.expected: dict[tuple[str, str], StrategyFailed] = {}
@@ -189,6 +185,7 @@ class World:
     def requeue_call(self, call: c.Call, queue: str) -> None:
         """Move a waiting call into another queue, where its steps begin anew."""
         self.index.remove_call(call.call_id)
+        self.changed_queues[call.queue] = None
         self.queue_lengths[call.queue] -= 1
         call.queue = queue
         call.joined_ms = self.now_ms
@@ -207,6 +204,7 @@ class World:
     def forget_call(self, call: c.Call, final_command: SendCall | EndCall | None) -> None:
         """The call is over. Its leg was told the final command, and is told it again if it is still here later."""
         self.index.remove_call(call.call_id)
+        self.changed_calls[call.call_id] = self.changed_queues[call.queue] = None
         self.queue_lengths[call.queue] -= in_queue(call.state)
         del self.calls[call.call_id]
         self.origins.remove(call)
@@ -286,6 +284,7 @@ class World:
 
     def refresh(self, call: c.Call) -> None:
         """The call has changed: let it look for agents, if it should, by its present state."""
+        self.changed_calls[call.call_id] = self.changed_queues[call.queue] = None
         if call.call_id not in self.free_calls:
             self.index.remove_call(call.call_id)
         if self.seeks(call):
@@ -308,6 +307,7 @@ class World:
 
     def arm_conditions(self, queue: str) -> None:
         """Set the deadlines at which the queue's calls overflow because nobody is there for them, or it is closed."""
+        self.changed_queues[queue] = None
         rules = self.rules.queues.get(queue)
         for condition in Condition:
             overflow = None if rules is None else overflow_rules(rules, condition)
@@ -341,6 +341,7 @@ class World:
         self._look_anew(queue)
 
     def _look_anew(self, queue: str) -> None:
+        self.changed_queues[queue] = None
         for call in [call for call in self.calls.values() if call.queue == queue]:
             self.refresh(call)
 
@@ -354,6 +355,7 @@ class World:
         """Change an offer's state. AssertionError for a forbidden move."""
         assert type(state) in o.OFFER_MOVES[type(offer.state)], f"offer {offer.state} -> {state}"
         offer.state = state
+        self.changed_agents[offer.agent_id] = None
 
     def forget_offer(self, offer: o.Offer) -> None:
         """The agent's leg is gone for good."""

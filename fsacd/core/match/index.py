@@ -114,6 +114,8 @@ class Index:
             seats = _Seats(number, [(self._queues[served.queue], served) for served in agent.serves])
             self._seats[agent_id] = seats
         for queue, served in seats.queues:
+            if agent.room < queue.ordering.rules.weight:
+                continue
             try:
                 queue.enter(agent, served, seats.number, here)
             except PluginFailed as failure:
@@ -137,7 +139,8 @@ class Index:
             stretches.remove(next(here))
         number, queues = self._seats[agent_id]
         for queue, _ in queues:
-            queue.leave(agent_id, number)
+            if agent_id in queue.members:  # they may have had too little room for its calls
+                queue.leave(agent_id, number)
 
     def has_ready(self, queue: str) -> bool:
         """Whether any agent of the queue is ready who does not serve it as backup."""
@@ -159,7 +162,8 @@ class Index:
         best: tuple[bool, int, int, int, str] | None = None
         for served in agent.serves:
             queue = self._queues[served.queue]
-            head = queue.best_call(agent, served) if queue.waiting else None
+            has_room = agent.room >= queue.ordering.rules.weight
+            head = queue.best_call(agent, served) if queue.waiting and has_room else None
             if head is not None:
                 already_ringing, entry = head
                 key = (already_ringing, entry.priority, served.rank, entry.virtual_ms, entry.call_id)
@@ -176,6 +180,8 @@ class Index:
         ranks = {served.queue: served.rank for served in agent.serves}
         for call_id, entry in self._preferred[agent.agent_id].items():
             place = self._calls[call_id]
+            if agent.room < self._queues[place.call.queue].ordering.rules.weight:
+                continue
             already_ringing = place.group is not None and place.group.already_ringing
             key = (already_ringing, entry.priority, ranks.get(place.call.queue, 1), entry.virtual_ms, call_id)
             if best is None or key < best:
@@ -186,13 +192,13 @@ class Index:
 
     def best_agent(self, call: Call) -> str | None:
         """The agent this call should get: the preferred one, else by how often they have not taken it, then by key."""
-        preferred = call.preferred
+        preferred, queue = call.preferred, self._queues[call.queue]
         if preferred is not None:
-            if preferred.agent_id in self._agents:
+            known = preferred.agent_id in self._agents
+            if known and self._get_agent(preferred.agent_id).room >= queue.ordering.rules.weight:
                 return preferred.agent_id
             if preferred.alone:
                 return None
-        queue = self._queues[call.queue]
         try:
             if queue.ordering.ranks is not None:
                 return self._first_ranked(queue, call)
@@ -290,7 +296,10 @@ class Index:
         assert sum(map(len, self._preferred.values())) == sum(c.preferred is not None for c, _ in calls.values())
         assert self._agents.keys() == ready.keys(), "ready agents differ from the index"
         for name, queue in self._queues.items():
-            serving = {i: s for i, agent in ready.items() for s in agent.serves if s.queue == name}
+            weight = queue.ordering.rules.weight
+            serving = {
+                i: s for i, agent in ready.items() for s in agent.serves if s.queue == name and agent.room >= weight
+            }
             assert queue.members == serving, f"ready agents of {name} differ from the index"
             queue.check_ready(ready, lambda agent_id: self._seats[agent_id].number)
         for agent_id, agent in ready.items():

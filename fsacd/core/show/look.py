@@ -7,8 +7,7 @@ two of them, so a list shows each thing as it is when its turn comes; what is go
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Collection, Mapping
 
 from fsacd.core import call as c
 from fsacd.core.agent import STATE_NAMES
@@ -18,8 +17,6 @@ from fsacd.core.show import snapshot
 from fsacd.core.show.parts import InParts, batches
 from fsacd.core.views import AgentView, CallView, Counts, Listed, QueueView
 from fsacd.strategy import Key
-
-V = TypeVar("V")
 
 
 class Look:
@@ -93,7 +90,7 @@ class Look:
                 ]
                 yield
             ids = found
-        return Listed(_views(self.agent, ids[offset : offset + limit]), len(ids))
+        return Listed(ids[offset : offset + limit], self.agent, len(ids))
 
     def calls(
         self, *, queue: str | None = None, state: str | None = None, offset: int = 0, limit: int
@@ -111,15 +108,16 @@ class Look:
         page = [call_id for _, call_id in found[offset : offset + limit]]
         positions = yield from self._positions(page)
 
+        def position(call_id: str) -> int:
+            call = self._world.calls.get(call_id)
+            # Who came to talk meanwhile has no position any more; who came into a queue meanwhile has none yet.
+            return positions.get(call_id, 0) if call is not None and in_queue(call.state) else 0
+
         def view(call_id: str) -> CallView | None:
             call = self._world.calls.get(call_id)
-            if call is None:
-                return None
-            # Who came to talk meanwhile has no position any more; who came into a queue meanwhile has none yet.
-            position = positions.get(call_id, 0) if in_queue(call.state) else 0
-            return snapshot.call_view(self._world, call, position, self.now_ms)
+            return None if call is None else snapshot.call_view(self._world, call, position(call_id), self.now_ms)
 
-        return Listed(_views(view, page), len(found))
+        return Listed(page, view, len(found), position)
 
     def _positions(self, shown: Collection[str]) -> InParts[Mapping[str, int]]:
         """Where calls stand in the queues in which these stand; 1 for the next."""
@@ -166,8 +164,3 @@ class Look:
             found.update(skill for call in batch for skill, _ in call.required)
             yield
         return frozenset(found)
-
-
-def _views(view: Callable[[str], V | None], ids: Iterable[str]) -> Iterator[V]:
-    """What is still there, each when it is asked for."""
-    return (seen for each in ids if (seen := view(each)) is not None)

@@ -15,7 +15,7 @@ from fsacd.core.life.world import World
 from fsacd.core.match.ordering import FALLBACK, Ordering
 from fsacd.core.records import CallOutcome
 from fsacd.core.show.parts import InParts, batches, whole
-from fsacd.core.views import AgentView, CallView, OfferView, QueueView, Snapshot, Substituted, Underway
+from fsacd.core.views import AgentView, CallView, OfferView, QueueView, Snapshot, Substituted, Underway, WorkView
 
 
 def take(world: World, now_ms: int) -> Snapshot:
@@ -47,15 +47,14 @@ def _calls(world: World, now_ms: int) -> tuple[CallView, ...]:
 
 def call_view(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
     """One live call, as it stands at this position."""
-    talked_ms, agent_ids, shown = call.talked_ms, tuple[str, ...](), world.shows(call)
+    agent_ids, shown, talks_since_ms = tuple[str, ...](), world.shows(call), None
     match call.state:
         case c.Ringing(offer_ids):
             agent_ids = tuple(world.offers[offer_id].agent_id for offer_id in offer_ids)
         case c.Connecting(offer_id):
             agent_ids = (world.offers[offer_id].agent_id,)
         case c.Talking(_, agent_id, since_ms):
-            agent_ids = (agent_id,)
-            talked_ms += now_ms - since_ms
+            agent_ids, talks_since_ms = (agent_id,), since_ms - call.talked_ms
         case c.Waiting() | c.Settling():
             pass
     return CallView(
@@ -66,7 +65,7 @@ def call_view(world: World, call: c.Call, position: int, now_ms: int) -> CallVie
         priority=call.priority,
         arrived_ms=call.arrived_ms,
         waited_ms=call.waited_ms(now_ms),
-        talked_ms=talked_ms,
+        talked_ms=call.talked_ms if talks_since_ms is None else now_ms - talks_since_ms,
         number=call.number if shown else "",
         name=call.name if shown else "",
         customer=call.customer if shown else "",
@@ -80,7 +79,14 @@ def call_view(world: World, call: c.Call, position: int, now_ms: int) -> CallVie
         number_believed=call.number_believed,
         resumes=call.resumes,
         customer_id=call.customer_id if shown else 0,
+        waits_since_ms=_waits_since_ms(call),
+        talks_since_ms=talks_since_ms,
     )
+
+
+def _waits_since_ms(call: c.Call) -> int | None:
+    """Since when the call waits, without its talks; None while its wait is over."""
+    return call.arrived_ms + call.talked_ms if call.answered_after_ms is None else None
 
 
 CALL_STATES: dict[type, str] = {
@@ -116,9 +122,16 @@ def _offers(world: World) -> tuple[OfferView, ...]:
     )
 
 
-def _caller(world: World, agent: a.Agent) -> str:
-    """With whom the agent talks, or for whom they are rung: the customer's name, else the caller's own."""
-    call = world.calls.get(agent.state.call_id) if isinstance(agent.state, a.Talking | a.Offered) else None
+def _caller(world: World, state: a.AgentState) -> str:
+    """With whom an agent talks, or for whom they are rung: the customer's name, else the caller's own.
+
+    Nobody while a ring is only being ended: so its call can change and go without a change of the agent.
+    """
+    if not isinstance(state, a.Talking | a.Offered):
+        return ""
+    offer = world.offers.get(state.offer_id)
+    ends = offer is None or isinstance(offer.state, o.OfferEnding)
+    call = None if ends else world.calls.get(state.call_id)
     return (call.customer or call.name) if call is not None and world.shows(call) else ""
 
 
@@ -137,8 +150,27 @@ def agent_view(world: World, agent: a.Agent) -> AgentView:
         queues=tuple(sorted(agent.rules.queues.items())),
         skills=agent.rules.skills,
         call_id=agent.state.call_id if isinstance(agent.state, a.Talking) else None,
-        caller=_caller(world, agent),
+        caller=_caller(world, agent.state),
         not_ready_for=tuple((queue, why.reason) for queue, why in sorted(agent.not_ready_for.items())),
+        presence=a.STATE_NAMES[type(agent.presence)],
+        presence_reason=agent.presence.reason if isinstance(agent.presence, a.NotReady) else "",
+        presence_since_ms=agent.presence_since_ms,
+        work=tuple(_work(world, work) for work in agent.work.values()),
+        room=agent.room,
+    )
+
+
+def _work(world: World, work: a.Work) -> WorkView:
+    return WorkView(
+        offer_id=work.offer_id,
+        call_id=work.call_id,
+        queue=work.queue,
+        channel=work.channel,
+        weight=work.weight,
+        state=a.STATE_NAMES[type(work.state)],
+        since_ms=work.since_ms,
+        until_ms=work.state.until_ms if isinstance(work.state, a.WrappingUp) else None,
+        caller=_caller(world, work.state),
     )
 
 
@@ -157,7 +189,7 @@ class _Tally:
     """What is counted of one queue."""
 
     calls: Counter[str] = field(default_factory=Counter)  # by state
-    oldest_wait_ms: int | None = None
+    oldest_since_ms: int | None = None
     logged_in: int = 0
     ready: int = 0
     resting: int = 0
@@ -168,11 +200,11 @@ def queue_views(world: World, now_ms: int, only: str | None = None) -> InParts[t
     tallies: dict[str, _Tally] = defaultdict(_Tally)
     for batch in batches(world.calls):
         for call in batch:
-            _count_call(tallies[call.queue], call, now_ms)
+            _count_call(tallies[call.queue], call)
         yield
     for crowd in batches(world.agents):
         for agent in crowd:
-            _count_agent(tallies, agent)
+            _count_agent(world, tallies, agent)
         yield
     views = []
     for name in sorted(world.rules.queues) if only is None else [only]:
@@ -182,30 +214,32 @@ def queue_views(world: World, now_ms: int, only: str | None = None) -> InParts[t
     return tuple(views)
 
 
-def _count_call(tally: _Tally, call: c.Call, now_ms: int) -> None:
+def _count_call(tally: _Tally, call: c.Call) -> None:
     tally.calls[CALL_STATES[type(call.state)]] += 1
-    if in_queue(call.state):
-        tally.oldest_wait_ms = max(call.waited_ms(now_ms), tally.oldest_wait_ms or 0)
+    since_ms = _waits_since_ms(call) if in_queue(call.state) else None
+    if since_ms is not None and (tally.oldest_since_ms is None or since_ms < tally.oldest_since_ms):
+        tally.oldest_since_ms = since_ms
 
 
-def _count_agent(tallies: dict[str, _Tally], agent: a.Agent) -> None:
-    logged_in, ready = not isinstance(agent.state, a.LoggedOut), isinstance(agent.state, a.Ready)
+def _count_agent(world: World, tallies: dict[str, _Tally], agent: a.Agent) -> None:
+    logged_in, room = not isinstance(agent.state, a.LoggedOut), agent.room
     for queue in agent.rules.queues:
         tally = tallies[queue]
         tally.logged_in += logged_in
-        tally.ready += ready and queue not in agent.not_ready_for
+        if room and queue not in agent.not_ready_for and queue in world.rules.queues:
+            tally.ready += room >= world.rules.queues[queue].weight
     for queue in agent.not_ready_for:
         tallies[queue].resting += 1
 
 
 def _queue(world: World, name: str, tally: _Tally, now_ms: int) -> QueueView:
-    rules, calls = world.rules.queues[name], tally.calls
+    rules, calls, since_ms = world.rules.queues[name], tally.calls, tally.oldest_since_ms
     return QueueView(
         name=name,
         waiting=calls["waiting"],
         offered=calls["offered"] + calls["connecting"],
         talking=calls["talking"],
-        oldest_wait_ms=tally.oldest_wait_ms,
+        oldest_wait_ms=None if since_ms is None else now_ms - since_ms,
         agents_logged_in=tally.logged_in,
         agents_ready=tally.ready,
         answered=world.outcomes[name, CallOutcome.ANSWERED] + calls["talking"],
@@ -216,6 +250,7 @@ def _queue(world: World, name: str, tally: _Tally, now_ms: int) -> QueueView:
         call_order=rules.call_order,
         substituted=tuple(_substituted(world, name, world.orderings[name])),
         agents_not_ready=tally.resting,
+        oldest_since_ms=since_ms,
     )
 
 
