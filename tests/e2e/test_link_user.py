@@ -50,7 +50,7 @@ class Link:
         command = f"originate {variables}{LEG} &park()"
         await_true(lambda: self.api(command).startswith("+OK"), 20, "the switch makes a leg")
 
-    def runs(self, command: str, file: Path, within_s: float = 10) -> bool:
+    def runs(self, command: str, file: Path, within_s: float = 60) -> bool:
         """Whether this makes the switch run the program that touches the file."""
         self.originate(f"{{origination_uuid={PARKED},park_timeout=20}}")
         self.api(command.replace("LEG", LEG).replace("FILE", str(file)))
@@ -81,10 +81,14 @@ def test_its_rights_are_enough(switch: RealSwitch, workplace: Path) -> None:
     agents = phones.run_agents(workplace / "agents", ["1001;200;1500;9", "1002;3600000;0;9"])
     config = {
         "switches": {"fs1": {"port": switch.esl_port, "user": USER, "password": PASSWORD, **EASY}},
-        "defaults": {"wrap_up": "0s", "ring_timeout": "1s", "max_wait": "4s"},
+        "defaults": {"wrap_up": "0s"},
         "queues": {
             "support": {},
-            "silent": {"when_max_wait": {"extension": "lab_fallback", "context": "public"}},
+            "silent": {
+                "ring_timeout": "1s",
+                "max_wait": "4s",
+                "when_max_wait": {"extension": "lab_fallback", "context": "public"},
+            },
         },
         "agents": {
             user: {
