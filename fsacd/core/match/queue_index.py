@@ -75,7 +75,7 @@ class QueueIndex:
         self._get_agent = get_agent
         self.waiting: dict[GroupKey, list[CallEntry]] = {}
         self.members: dict[str, Served] = {}  # the ready ones
-        self._bits: dict[int, dict[_Kind, int]] = {}  # of the ready ones, by rank
+        self._bits: dict[int, dict[_Kind, int]] = {}  # of the ready ones, by rank; kinds that nobody is of stay
         # By requirement, made when a call asks; only one, for (), kept from the beginning, unless keys depend on it.
         self.orders: dict[SkillLevels, Order] = {} if ordering.by_skill else {(): {}}
 
@@ -139,12 +139,7 @@ class QueueIndex:
     def leave(self, agent_id: str, number: int) -> None:
         """The agent is not ready any more. Their entries have been taken out."""
         served = self.members.pop(agent_id)
-        kinds, kind = self._bits[served.rank], (served.delay_ms, served.backup, served.within)
-        kinds[kind] ^= 1 << number
-        if not kinds[kind]:
-            del kinds[kind]
-            if not kinds:
-                del self._bits[served.rank]
+        self._bits[served.rank][served.delay_ms, served.backup, served.within] ^= 1 << number
 
     def groups(self, call: Call) -> Iterator[tuple[int, int]]:
         """The bits of the ready agents whom the call may have, lazily, for each rank, level (and sum): (rank, bits)."""
@@ -153,6 +148,8 @@ class QueueIndex:
             if only is not None and only[0] != rank:
                 continue
             in_reach = self._in_reach(rank, call)
+            if not in_reach:
+                continue
             if self.ordering.level_first:
                 levels = self._skilled.by_level(required, in_reach)
             else:
@@ -238,7 +235,8 @@ class QueueIndex:
         for agent_id, served in self.members.items():
             kinds, kind = bits.setdefault(served.rank, {}), (served.delay_ms, served.backup, served.within)
             kinds[kind] = kinds.get(kind, 0) | 1 << number_of(agent_id)
-        assert self._bits == bits, "ready agents differ from the bits"
+        there = {rank: {kind: who for kind, who in kinds.items() if who} for rank, kinds in self._bits.items()}
+        assert {rank: kinds for rank, kinds in there.items() if kinds} == bits, "ready agents differ from the bits"
         for required, order in self.orders.items():
             indexed = {(rank, *entry) for rank, stretches in order.items() for entry in stretches}
             true = {
