@@ -71,7 +71,7 @@ from fsacd.core.life import (
     wishes,
 )
 from fsacd.core.life.world import World
-from fsacd.core.match.plugins import Plugins
+from fsacd.core.match.plugins import PluginFailed, Plugins
 from fsacd.core.numbers import identity
 from fsacd.core.records import StrategyFailed
 from fsacd.core.rules import Rules
@@ -253,8 +253,24 @@ class Engine:
         if world.free_agents or world.free_calls or world.failures or world.present.changed:
             distribute.run(world)
         if world.expected:
-            world.expected.clear()
+            self._fail_late()
         return world.end_step(refused)
+
+    def _fail_late(self) -> None:
+        """A strategy that was expected to fail in this step and has not is put out of service all the same.
+
+        An older fsacd has asked it for other keys, so at its nth call it was elsewhere.
+        """
+        world = self._world
+        failed = {(record.queue, record.plugin) for record in world.records if isinstance(record, StrategyFailed)}
+        for (queue, plugin), failure in world.expected.items():
+            ordering = world.orderings.get(queue)
+            if ordering is not None and (queue, plugin) not in failed and ordering.strategy_name == plugin:
+                ordering.fall_back(PluginFailed(failure.why))
+                world.index.order_agents_anew(queue)
+        world.expected.clear()
+        if world.failures:
+            distribute.run(world)
 
     def _dispatch(self, event: Event) -> str | None:
         world = self._world

@@ -374,6 +374,8 @@ class World(Produced):
         self.rules, self.retired = rules, retired
         self._renamed = rules.renamed()
         self._order(rules)
+        for queue in rules.queues:
+            self.index.order_agents_anew(queue)  # by its next call, or one step would sort the agents of all queues
         self.staffing.add_queues(rules.queues, self.now_ms)
         self.queue_lengths = dict.fromkeys(rules.queues, 0)
         for call in self.calls.values():
