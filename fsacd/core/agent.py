@@ -179,10 +179,12 @@ class Agent:
 
     def configure(self, rules: AgentRules, services: tuple[Served, ...]) -> None:
         """Take (new) rules."""
+        if rules.skills != self.rules.skills:
+            self._fits = {}
         self.rules = rules
-        self.services = services
-        self.serves = tuple(served for served in services if served.not_ready is None)
-        self._fits = {}
+        if services is not self.services:
+            self.services = services
+            self.serves = tuple(served for served in services if served.not_ready is None)
 
     def fit(self, required: SkillLevels) -> int | None:
         """As `skills.fit`, remembered: the same few requirements are asked for at every decision."""

@@ -92,8 +92,9 @@ class Staffing:
         if old.services is agent.services and old.logged_in is logged_in and old.on_duty is on_duty:
             return set()
         new = self._counted[agent.agent_id] = _Counted(agent.services, logged_in, on_duty)
-        self._add(old, -1, now_ms)
-        self._add(new, +1, now_ms)
+        if old.logged_in or logged_in:
+            self._add(old, -1, now_ms)
+            self._add(new, +1, now_ms)
         return {*old.queues, *new.queues}
 
     def forget(self, agent: Agent, now_ms: int) -> set[str]:

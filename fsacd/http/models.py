@@ -16,7 +16,6 @@ Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, exam
 Seconds = Annotated[float, Field(ge=0)]
 
 CallStateName = Literal["waiting", "offered", "connecting", "talking"]
-ReloadResultName = Literal["running", "in_force", "refused", "failed"]
 AgentStateName = Literal[
     "logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back", "busy", "leaving"
 ]

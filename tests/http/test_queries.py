@@ -296,13 +296,24 @@ def test_lists_are_what_the_description_says(path: str, model: type[BaseModel]) 
 
 def test_the_status_has_the_last_reload() -> None:
     """Null before the first; then who asked, and what came of it in a sentence."""
-    last = ReloadStatus("signal", NOON_MS, "refused", "the configuration has errors", NOON_MS + 1_500)
+    last = ReloadStatus(
+        3,
+        "signal",
+        NOON_MS - 500,
+        result="refused",
+        message="the configuration has errors",
+        began_ms=NOON_MS,
+        ended_ms=NOON_MS + 1_500,
+    )
     for told, shown in (
         (None, None),
         (
             last,
             {
+                "number": 3,
                 "by": "signal",
+                "dry_run": False,
+                "asked_at": "2026-03-01T11:59:59.500Z",
                 "result": "refused",
                 "message": "The configuration has errors.",
                 "began_at": "2026-03-01T12:00:00.000Z",

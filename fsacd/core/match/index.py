@@ -6,7 +6,7 @@ Each queue keeps its own (`queue_index`); what an agent does in all their queues
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import merge
 from typing import NamedTuple
@@ -57,6 +57,13 @@ class Index:
         self._seats: dict[str, list[_Seat]] = {}
         # The call that a strategy ranked agents for last, how, and of how many candidates; for the explanation.
         self.last_ranked: tuple[str, tuple[str, ...], int] = NOT_RANKED
+
+    def replace_queues(self, orderings: Mapping[str, Ordering], anew: Collection[str]) -> None:
+        """These queues are ordered anew, or are no more; they hold no call and no ready agent now."""
+        known = self._queues
+        self._queues = {
+            name: QueueIndex(ordering) if name in anew else known[name] for name, ordering in orderings.items()
+        }
 
     # --- calls ---
 

@@ -32,12 +32,14 @@ class Present:
         self._counted: dict[str, tuple[tuple[Served, ...], SkillLevels]] = {}
         self._memo: dict[str, dict[tuple[SkillLevels, bool, str], int | None]] = {}
 
-    def let_ask(self, queues: frozenset[str]) -> None:
-        """Count for these queues from now on. The caller then counts every agent anew, by configuring their rules."""
-        if queues != self._asking:
-            self._asking = queues
-            for known in (self._kinds, self._counted, self._memo):
-                known.clear()
+    def let_ask(self, queues: frozenset[str]) -> bool:
+        """Count for these queues from now on. True: they are others, and the caller must count every agent anew."""
+        if queues == self._asking:
+            return False
+        self._asking = queues
+        for known in (self._kinds, self._counted, self._memo):
+            known.clear()
+        return True
 
     def count(self, agent: Agent) -> None:
         """The agent's state, wish, skills or queues may have changed."""
