@@ -184,7 +184,12 @@ class Agent:
         self.rules = rules
         if services is not self.services:
             self.services = services
-            self.serves = tuple(served for served in services if served.not_ready is None)
+            rests = any(served.not_ready is not None for served in services)
+            self.serves = tuple(served for served in services if served.not_ready is None) if rests else services
+
+    def forget_fits(self) -> None:
+        """Their skills have changed."""
+        self._fits = {}
 
     def fit(self, required: SkillLevels) -> int | None:
         """As `skills.fit`, remembered: the same few requirements are asked for at every decision."""

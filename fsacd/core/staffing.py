@@ -6,6 +6,7 @@ Agents who serve a queue as backup are not counted: they help it, but do not kee
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from typing import NamedTuple, assert_never
 
@@ -50,6 +51,19 @@ class _Counted(NamedTuple):
 
 
 _NOT_COUNTED = _Counted((), logged_in=False, on_duty=False)
+_NO_QUEUES: frozenset[str] = frozenset()
+
+
+def _count_alike(before: tuple[Served, ...], now: tuple[Served, ...]) -> bool:
+    """Whether an agent with these services counts where one with those did."""
+    if before is now:
+        return True
+    if len(before) != len(now):
+        return False
+    for old, new in zip(before, now, strict=True):
+        if old.queue != new.queue or old.backup is not new.backup or old.not_ready != new.not_ready:
+            return False
+    return True
 
 
 class Staffing:
@@ -92,10 +106,26 @@ class Staffing:
         if old.services is agent.services and old.logged_in is logged_in and old.on_duty is on_duty:
             return set()
         new = self._counted[agent.agent_id] = _Counted(agent.services, logged_in, on_duty)
-        if old.logged_in or logged_in:
-            self._add(old, -1, now_ms)
-            self._add(new, +1, now_ms)
+        self._add(old, -1, now_ms)
+        self._add(new, +1, now_ms)
         return {*old.queues, *new.queues}
+
+    def configured(self, agent: Agent, now_ms: int) -> AbstractSet[str]:
+        """As `count`, for one of many agents whose rules have changed: gives only queues whose counts may have."""
+        old = self._counted.get(agent.agent_id, _NOT_COUNTED)
+        logged_in, on_duty = not isinstance(agent.state, LoggedOut), agent.on_duty
+        new = self._counted[agent.agent_id] = _Counted(agent.services, logged_in, on_duty)
+        if not (old.logged_in or logged_in):
+            return _NO_QUEUES
+        if old.logged_in is logged_in and old.on_duty is on_duty and _count_alike(old.services, agent.services):
+            return _NO_QUEUES
+        self._add(old, -1, now_ms)
+        self._add(new, +1, now_ms)
+        return {*old.queues, *new.queues}
+
+    def take_logged_out(self, agents: Iterable[Agent]) -> None:
+        """The rules of agents who are logged out have changed: they count nowhere."""
+        self._counted.update((agent.agent_id, _Counted(agent.services, False, False)) for agent in agents)  # noqa: FBT003 - as the fields are named
 
     def forget(self, agent: Agent, now_ms: int) -> set[str]:
         """The agent is no more. Returns their queues."""

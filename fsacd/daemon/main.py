@@ -17,6 +17,7 @@ from gevent.event import Event as Signal
 import fsacd
 from fsacd.caller.recognition import Recognition
 from fsacd.caller.timetable import Timetable, renamed_hours
+from fsacd.config.model import Config
 from fsacd.config.problems import ConfigErrors
 from fsacd.core.commands import Command
 from fsacd.core.show.look import Look
@@ -160,7 +161,7 @@ class Daemon:
             self._carried,
             self._history,
         )
-        self._reloads = Reloads(Origin(path, config, plan), self._notifier, self._parts)
+        self._reloads = Reloads(Origin(path, _of_the_start(config), plan), self._notifier, self._parts)
         for control in self._controls.values():
             self.add_troubles(control.terms.troubles)
         self._connect_parts()
@@ -206,6 +207,7 @@ class Daemon:
         for control in self._controls.values():
             control.start()
         self._continuation.keep_time(self.runtime, self._controls.values())
+        self._config = _of_the_start(self._config)
         settle_memory()
         log.info("fsacd is up", version=fsacd.__version__, api=self.api.url, switches=list(self._controls))
 
@@ -366,6 +368,11 @@ class Daemon:
 
     def _is_sane(self) -> bool:
         return not self.runtime.failure
+
+
+def _of_the_start(config: Config) -> Config:
+    """The configuration without what may be large: all of that takes effect at a reload."""
+    return config.model_copy(update={"agents": {}, "queues": {}, "customers": {}})
 
 
 def _wall_ms() -> int:

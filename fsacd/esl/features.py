@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import structlog
@@ -53,7 +53,7 @@ class Member:
 
     agent_id: str
     contact: str
-    pin: str | None
+    pin: str | None = field(repr=False)
     domain: str = ""
     implied: str = ""
 

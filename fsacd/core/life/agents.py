@@ -152,19 +152,35 @@ def configure(
     """
     ready_made = made or {}
     known = world.agents
+    taking: list[tuple[a.Agent, roster.Made]] = []
     for agent_id in list(known) if only is None else [one for one in only if one in known]:
         agent = known[agent_id]
-        if agent_id in rules:
+        found = ready_made.get(agent_id)
+        if found is not None and found.rules is rules.get(agent_id) and _takes(agent, found):
+            taking.append((agent, found))
+        elif agent_id in rules:
             _configure(world, agent, rules[agent_id], ready_made.get(agent_id), counted)
         else:
             agent.configured = AgentRules(agent_id, name=agent.rules.name, contact=agent.rules.contact)
             roster.configure(world, agent, agent.configured, counted=counted)
             agent.removed = True
+    if taking and counted is not None:
+        roster.take(world, taking, counted)
     new = [agent_id for agent_id in (rules if only is None else only) if agent_id in rules and agent_id not in known]
     for agent_id in new:
         roster.add(world, rules[agent_id], ready_made.get(agent_id), counted)
         shared_phones.join(world, known[agent_id])
     shared_phones.meet(world, map(known.__getitem__, new))
+
+
+def _takes(agent: a.Agent, made: roster.Made) -> bool:
+    """Whether what was made beforehand is all that there is to it: nothing was changed by hand, and nobody moves."""
+    before = agent.rules
+    return (
+        before is agent.configured
+        and agent.contact == made.contact == before.contact == made.rules.contact
+        and not (agent.not_ready_for or agent.removed)
+    )
 
 
 def _configure(

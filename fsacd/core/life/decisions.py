@@ -8,7 +8,7 @@ noted after it.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -68,6 +68,15 @@ class Changes:
         self._rules.append(agent.rules)
         self._services.append(agent.services)
 
+    def put_all(self, agents: Sequence[Agent]) -> None:
+        """All these agents are about to change."""
+        self.number += len(agents)
+        self._agent_ids.extend([agent.agent_id for agent in agents])
+        self._states.extend([agent.state for agent in agents])
+        self._facts.extend([agent.facts for agent in agents])
+        self._rules.extend([agent.rules for agent in agents])
+        self._services.extend([agent.services for agent in agents])
+
     def remembers(self, number: int) -> bool:
         """Whether all that has changed after this change is still known."""
         return self.number - number <= len(self._agent_ids)
@@ -119,6 +128,7 @@ class Decisions:
         self._changes = Changes()
         # An agent is about to change.
         self.remember: Callable[[Agent], None] = self._changes.put
+        self.remember_all: Callable[[Sequence[Agent]], None] = self._changes.put_all
         self._decisions: OrderedDict[int, Decision] = OrderedDict()
         self._of_call: dict[str, list[int]] = {}
 

@@ -126,7 +126,8 @@ def _leave_index(
         *(
             agent
             for agent in known
-            if agent.agent_id in moved or not _stands_as_before(agent, rules.agents.get(agent.agent_id))
+            if isinstance(agent.state, a.Ready)
+            and (agent.agent_id in moved or not _stands_as_before(agent, rules.agents.get(agent.agent_id)))
         ),
     ]
     roster.leave_index(world, looking)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from fsacd.core import agent as a
@@ -31,6 +31,7 @@ class Made(NamedTuple):
     contact: str
     within: tuple[str, ...]
     services: tuple[a.Served, ...]
+    helps_late: bool
 
 
 def make(rules: AgentRules, contact: str, place_in: Callable[[str], int]) -> Made:
@@ -48,7 +49,7 @@ def make(rules: AgentRules, contact: str, place_in: Callable[[str], int]) -> Mad
         )
         for queue, service in rules.queues.items()
     ]
-    return Made(rules, contact, within, tuple(services))
+    return Made(rules, contact, within, tuple(services), any(served.delay_ms for served in services))
 
 
 def configure(
@@ -71,21 +72,50 @@ def configure(
             served._replace(not_ready=resting[served.queue].reason) if served.queue in resting else served
             for served in services
         )
-    for served in services:
-        if served.delay_ms and served.delay_ms not in world.delays.get(served.queue, ()):
-            # Somebody has changed the agent by hand; calls must be looked at again when this delay is over, too.
-            known = world.delays.get(served.queue, ())
-            world.delays[served.queue] = tuple(sorted((*known, served.delay_ms)))
-    if counted is not None and services == agent.services:
+    if made.helps_late:
+        _note_delays(world, services)
+    same = services == agent.services
+    if same and counted is not None:
         services = agent.services  # nothing of theirs is to be counted anew
     agent.within = made.within
-    others = services is not agent.services and services != agent.services
-    if others or rules != agent.rules:
+    if not same or rules != agent.rules:
         world.decisions.remember(agent)
-    if others or rules.skills != agent.rules.skills:
+    if not same or rules.skills != agent.rules.skills:
         world.index.forget_seats(agent.agent_id)
     agent.configure(rules, services)
     recount(world, agent, counted)
+
+
+def take(world: World, ready_made: Sequence[tuple[a.Agent, Made]], counted: set[str]) -> None:
+    """The same as `configure`, in a fifth of the time, for many agents: other rules for those who rest in no queue."""
+    world.decisions.remember_all([agent for agent, _ in ready_made])
+    at_work: list[a.Agent] = []
+    for agent, made in ready_made:
+        rules, services = made.rules, made.services
+        if made.helps_late:
+            _note_delays(world, services)
+        same_skills, same_services = rules.skills == agent.rules.skills, services == agent.services
+        if not (same_skills and same_services):
+            world.index.forget_seats(agent.agent_id)
+        if not same_services:
+            agent.services = agent.serves = services
+            agent.within = made.within
+        if not same_skills:
+            agent.forget_fits()
+        agent.rules = agent.configured = rules
+        if not isinstance(agent.state, a.LoggedOut):
+            at_work.append(agent)
+    world.staffing.take_logged_out(agent for agent, _ in ready_made if isinstance(agent.state, a.LoggedOut))
+    for agent in at_work:
+        recount(world, agent, counted)
+
+
+def _note_delays(world: World, services: Iterable[a.Served]) -> None:
+    for served in services:
+        known = world.delays.get(served.queue, ())
+        if served.delay_ms and served.delay_ms not in known:
+            # Somebody has changed the agent by hand; calls must be looked at again when this delay is over, too.
+            world.delays[served.queue] = tuple(sorted((*known, served.delay_ms)))
 
 
 def _place(world: World, queue: str, agent_id: str) -> int:
@@ -188,11 +218,10 @@ def recount(world: World, agent: a.Agent, counted: set[str] | None = None) -> No
 
     `counted`: as for `configure`.
     """
-    queues = world.staffing.count(agent, world.now_ms)
     if counted is not None:
-        counted |= queues
+        counted |= world.staffing.configured(agent, world.now_ms)
     else:
-        for queue in sorted(queues):
+        for queue in sorted(world.staffing.count(agent, world.now_ms)):
             world.arm_conditions(queue)
     world.present.count(agent)
 
