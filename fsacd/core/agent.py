@@ -187,9 +187,9 @@ class Agent:
             rests = any(served.not_ready is not None for served in services)
             self.serves = tuple(served for served in services if served.not_ready is None) if rests else services
 
-    def forget_fits(self) -> None:
-        """Their skills have changed."""
-        self._fits = {}
+    def take(self, rules: AgentRules, services: tuple[Served, ...]) -> None:
+        """The same for other skills or services, none of which rests."""
+        self.rules, self.services, self.serves, self._fits = rules, services, services, {}
 
     def fit(self, required: SkillLevels) -> int | None:
         """As `skills.fit`, remembered: the same few requirements are asked for at every decision."""

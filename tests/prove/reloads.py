@@ -6,6 +6,7 @@ of the new file, whole.
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import signal
@@ -86,6 +87,7 @@ def grown_by(place: Path, reloads: int) -> int:
         }
         queues: dict[str, Any] = {"support": {"strategy": "by_id"}, "sales": {}}
         one.write(strategy_path=[str(plugins)], queues=queues, agents=agents)
+        gc.collect()  # to write YAML leaves circles
         one.daemon.reload_on_signal()
         if number % 5 == 0:
             one.daemon._reloads.begin("api:x").wait()

@@ -78,9 +78,8 @@ def configure(
     if same and counted is not None:
         services = agent.services  # nothing of theirs is to be counted anew
     agent.within = made.within
-    if not same or rules != agent.rules:
-        world.decisions.remember(agent)
     if not same or rules.skills != agent.rules.skills:
+        world.decisions.remember(agent)
         world.index.forget_seats(agent.agent_id)
     agent.configure(rules, services)
     recount(world, agent, counted)
@@ -88,24 +87,24 @@ def configure(
 
 def take(world: World, ready_made: Sequence[tuple[a.Agent, Made]], counted: set[str]) -> None:
     """The same as `configure`, in a fifth of the time, for many agents: other rules for those who rest in no queue."""
-    world.decisions.remember_all([agent for agent, _ in ready_made])
+    others = [
+        (agent, made)
+        for agent, made in ready_made
+        if made.services != agent.services or made.rules.skills != agent.rules.skills
+    ]
+    world.decisions.remember_all([agent for agent, _ in others])
     at_work: list[a.Agent] = []
-    for agent, made in ready_made:
-        rules, services = made.rules, made.services
+    for agent, made in others:
+        world.index.forget_seats(agent.agent_id)
         if made.helps_late:
-            _note_delays(world, services)
-        same_skills, same_services = rules.skills == agent.rules.skills, services == agent.services
-        if not (same_skills and same_services):
-            world.index.forget_seats(agent.agent_id)
-        if not same_services:
-            agent.services = agent.serves = services
-            agent.within = made.within
-        if not same_skills:
-            agent.forget_fits()
-        agent.rules = agent.configured = rules
+            _note_delays(world, made.services)
+        agent.take(made.rules, made.services)
+        agent.within = made.within
         if not isinstance(agent.state, a.LoggedOut):
             at_work.append(agent)
-    world.staffing.take_logged_out(agent for agent, _ in ready_made if isinstance(agent.state, a.LoggedOut))
+    for agent, made in ready_made:
+        agent.rules = agent.configured = made.rules
+    world.staffing.take_logged_out(agent for agent, _ in others if isinstance(agent.state, a.LoggedOut))
     for agent in at_work:
         recount(world, agent, counted)
 
