@@ -1,4 +1,4 @@
-"""The file is read in a copy of the process, which sends back what differs; whatever happens to it, nothing is changed."""
+"""The file is read in a copy of the process, which sends what differs; whatever happens to it, nothing is changed."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_a_daemon_that_stops_ends_the_copy(one: Reloaded, monkeypatch: pytest.Mo
 
 
 def test_no_secret_of_the_start_is_in_what_differs(one: Reloaded) -> None:
-    """Passwords of switches and of the database are taken at the start alone: that they have changed is told by name."""
+    """Passwords of switches and the database are taken at the start alone: that they changed is told by name."""
     one.write(switches={"fs1": {"password": "another-secret"}})
     told = list(messages(one.daemon._parts.current.config, meaning_of(one)))
     assert [message.path for message in told] == [("at_next_start",)]

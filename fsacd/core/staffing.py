@@ -125,7 +125,7 @@ class Staffing:
 
     def take_logged_out(self, agents: Iterable[Agent]) -> None:
         """The rules of agents who are logged out have changed: they count nowhere."""
-        self._counted.update((agent.agent_id, _Counted(agent.services, False, False)) for agent in agents)  # noqa: FBT003 - as the fields are named
+        self._counted.update((agent.agent_id, _Counted(agent.services, False, False)) for agent in agents)
 
     def forget(self, agent: Agent, now_ms: int) -> set[str]:
         """The agent is no more. Returns their queues."""
