@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gevent
@@ -26,8 +26,10 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def one(tmp_path: Path) -> Reloaded:
-    return Reloaded(tmp_path)
+def one(tmp_path: Path) -> Iterator[Reloaded]:
+    one = Reloaded(tmp_path)
+    yield one
+    one.daemon._reloads.stop()  # what a signal has asked for may run still
 
 
 # --- one after the other ---------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ Agents who serve a queue as backup are not counted: they help it, but do not kee
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from typing import NamedTuple, assert_never
 
@@ -51,7 +50,6 @@ class _Counted(NamedTuple):
 
 
 _NOT_COUNTED = _Counted((), logged_in=False, on_duty=False)
-_NO_QUEUES: frozenset[str] = frozenset()
 
 
 def _count_alike(before: tuple[Served, ...], now: tuple[Served, ...]) -> bool:
@@ -110,22 +108,18 @@ class Staffing:
         self._add(new, +1, now_ms)
         return {*old.queues, *new.queues}
 
-    def configured(self, agent: Agent, now_ms: int) -> AbstractSet[str]:
-        """As `count`, for one of many agents whose rules have changed: gives only queues whose counts may have."""
-        old = self._counted.get(agent.agent_id, _NOT_COUNTED)
-        logged_in, on_duty = not isinstance(agent.state, LoggedOut), agent.on_duty
-        new = self._counted[agent.agent_id] = _Counted(agent.services, logged_in, on_duty)
-        if not (old.logged_in or logged_in):
-            return _NO_QUEUES
-        if old.logged_in is logged_in and old.on_duty is on_duty and _count_alike(old.services, agent.services):
-            return _NO_QUEUES
-        self._add(old, -1, now_ms)
-        self._add(new, +1, now_ms)
-        return {*old.queues, *new.queues}
-
-    def take_logged_out(self, agents: Iterable[Agent]) -> None:
-        """The rules of agents who are logged out have changed: they count nowhere."""
-        self._counted.update((agent.agent_id, _Counted(agent.services, False, False)) for agent in agents)
+    def configured(self, agents: Iterable[Agent], now_ms: int) -> set[str]:
+        """As `count`, for agents whose rules alone have changed: gives only queues whose counts may have."""
+        queues: set[str] = set()
+        counted = self._counted
+        for agent in agents:
+            old, services = counted.get(agent.agent_id, _NOT_COUNTED), agent.services
+            new = counted[agent.agent_id] = _Counted(services, *old[1:])
+            if old.logged_in and not _count_alike(old.services, services):
+                self._add(old, -1, now_ms)
+                self._add(new, +1, now_ms)
+                queues.update(old.queues, new.queues)
+        return queues
 
     def forget(self, agent: Agent, now_ms: int) -> set[str]:
         """The agent is no more. Returns their queues."""

@@ -93,20 +93,18 @@ def take(world: World, ready_made: Sequence[tuple[a.Agent, Made]], counted: set[
         if made.services != agent.services or made.rules.skills != agent.rules.skills
     ]
     world.decisions.remember_all([agent for agent, _ in others])
-    at_work: list[a.Agent] = []
     for agent, made in others:
         world.index.forget_seats(agent.agent_id)
         if made.helps_late:
             _note_delays(world, made.services)
         agent.take(made.rules, made.services)
         agent.within = made.within
-        if not isinstance(agent.state, a.LoggedOut):
-            at_work.append(agent)
     for agent, made in ready_made:
         agent.rules = agent.configured = made.rules
-    world.staffing.take_logged_out(agent for agent, _ in others if isinstance(agent.state, a.LoggedOut))
-    for agent in at_work:
-        recount(world, agent, counted)
+    counted |= world.staffing.configured([agent for agent, _ in others], world.now_ms)
+    for agent, _ in others:
+        if agent.on_duty:
+            world.present.count(agent)
 
 
 def _note_delays(world: World, services: Iterable[a.Served]) -> None:
@@ -218,7 +216,7 @@ def recount(world: World, agent: a.Agent, counted: set[str] | None = None) -> No
     `counted`: as for `configure`.
     """
     if counted is not None:
-        counted |= world.staffing.configured(agent, world.now_ms)
+        counted |= world.staffing.count(agent, world.now_ms)
     else:
         for queue in sorted(world.staffing.count(agent, world.now_ms)):
             world.arm_conditions(queue)
