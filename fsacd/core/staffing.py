@@ -114,7 +114,7 @@ class Staffing:
         counted = self._counted
         for agent in agents:
             old, services = counted.get(agent.agent_id, _NOT_COUNTED), agent.services
-            new = counted[agent.agent_id] = _Counted(services, *old[1:])
+            new = counted[agent.agent_id] = _Counted(services, old.logged_in, old.on_duty)
             if old.logged_in and not _count_alike(old.services, services):
                 self._add(old, -1, now_ms)
                 self._add(new, +1, now_ms)

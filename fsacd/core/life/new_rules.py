@@ -38,13 +38,25 @@ class Prepared(NamedTuple):
 
 def prepare(world: World, event: RulesAmended) -> Generator[None, None, None]:
     """Compute in parts what the event will bring about, so that it takes less when it comes; others run meanwhile."""
+    world.prepared = yield from _prepared(world, event)
+
+
+def prepared(world: World, event: RulesAmended) -> Prepared:
+    """What the event brings about: as prepared, or computed now."""
+    found, world.prepared = world.prepared, None
+    now = (world.edition, world.by_hand)
+    if isinstance(found, Prepared) and found.event is event and (found.edition, found.by_hand) == now:
+        return found
+    return _whole(_prepared(world, event))
+
+
+def _prepared(world: World, event: RulesAmended) -> Generator[None, None, Prepared]:
     edition, by_hand = world.edition, world.by_hand
     rules = amended(world.rules, world.retired, event)
     yield
     places = yield from _places(world, rules, event)
-    moved = _moved(world.places, places)
     made: dict[str, Made] = {}
-    for number, agent_id in enumerate(dict.fromkeys((*event.agents, *moved)), 1):
+    for number, agent_id in enumerate(dict.fromkeys((*event.agents, *moved(world, places))), 1):
         agent, now = world.agents.get(agent_id), rules.agents.get(agent_id)
         if now is not None:
             # Who is at their configured phone will be at the new one.
@@ -52,17 +64,7 @@ def prepare(world: World, event: RulesAmended) -> Generator[None, None, None]:
             made[agent_id] = _made(world, now, where, places)
         if number % _PART == 0:
             yield
-    world.prepared = Prepared(event, edition, by_hand, rules, places, made)
-
-
-def prepared(world: World, event: RulesAmended) -> Prepared:
-    """What the event brings about: as prepared, or computed now but for the agents' services."""
-    found, world.prepared = world.prepared, None
-    now = (world.edition, world.by_hand)
-    if isinstance(found, Prepared) and found.event is event and (found.edition, found.by_hand) == now:
-        return found
-    rules = amended(world.rules, world.retired, event)
-    return Prepared(event, *now, rules, _whole(_places(world, rules, event)), {})
+    return Prepared(event, edition, by_hand, rules, places, made)
 
 
 def set_rules(world: World, rules: Rules, retired: frozenset[str]) -> None:
@@ -174,18 +176,13 @@ def _queues(rules: AgentRules | None) -> Iterable[str]:
     return () if rules is None else rules.queues
 
 
-def _moved(before: Mapping[str, Mapping[str, int]], now: Places) -> list[str]:
-    """The agents who have another place somewhere."""
-    moved: dict[str, None] = {}
-    for name, crew in now.items():
-        old = before.get(name, {})
-        moved.update((agent_id, None) for agent_id, place in crew.items() if old.get(agent_id, place) != place)
-    return list(moved)
-
-
 def moved(world: World, places: Places) -> list[str]:
     """The agents who have other places by these than now."""
-    return _moved(world.places, places)
+    found: dict[str, None] = {}
+    for name, crew in places.items():
+        old = world.places.get(name, {})
+        found.update((agent_id, None) for agent_id, place in crew.items() if old.get(agent_id, place) != place)
+    return list(found)
 
 
 def _made(world: World, rules: AgentRules, contact: str, places: Places) -> Made:
@@ -197,10 +194,10 @@ def _made(world: World, rules: AgentRules, contact: str, places: Places) -> Made
     return make(rules, contact, place_in)
 
 
-def _whole(parts: Generator[None, None, Places]) -> Places:
+def _whole(parts: Generator[None, None, Prepared]) -> Prepared:
     while True:
         try:
             next(parts)
         except StopIteration as end:
-            whole: Places = end.value
+            whole: Prepared = end.value
             return whole

@@ -53,31 +53,31 @@ def make(rules: AgentRules, contact: str, place_in: Callable[[str], int]) -> Mad
 
 
 def configure(
-    world: World, agent: a.Agent, rules: AgentRules, made: Made | None = None, counted: set[str] | None = None
+    world: World, agent: a.Agent, rules: AgentRules, ready_made: Made | None = None, counted: set[str] | None = None
 ) -> None:
     """Give the agent other rules. The agent must not be in the index.
 
-    `made` holds if it is of these rules and the agent's contact. Who configures many agents gives `counted`, gets the
-    queues there whose conditions may have changed, and arms them.
+    `ready_made` holds if it is of these rules and the agent's contact. Who configures many agents gives `counted`, gets
+    the queues there whose conditions may have changed, and arms them.
     """
     # What the rules do not name is forgotten.
     resting = agent.not_ready_for
     if resting:
         resting = agent.not_ready_for = {queue: why for queue, why in resting.items() if queue in rules.queues}
-    if made is None or made.rules is not rules or made.contact != agent.contact:
-        made = make(rules, agent.contact, lambda queue: _place(world, queue, agent.agent_id))
-    services = made.services
+    if ready_made is None or ready_made.rules is not rules or ready_made.contact != agent.contact:
+        ready_made = made(world, agent, rules)
+    services = ready_made.services
     if resting:
         services = tuple(
             served._replace(not_ready=resting[served.queue].reason) if served.queue in resting else served
             for served in services
         )
-    if made.helps_late:
+    if ready_made.helps_late:
         _note_delays(world, services)
     same = services == agent.services
     if same and counted is not None:
         services = agent.services  # nothing of theirs is to be counted anew
-    agent.within = made.within
+    agent.within = ready_made.within
     if not same or rules.skills != agent.rules.skills:
         world.decisions.remember(agent)
         world.index.forget_seats(agent.agent_id)
@@ -102,9 +102,7 @@ def take(world: World, ready_made: Sequence[tuple[a.Agent, Made]], counted: set[
     for agent, made in ready_made:
         agent.rules = agent.configured = made.rules
     counted |= world.staffing.configured([agent for agent, _ in others], world.now_ms)
-    for agent, _ in others:
-        if agent.on_duty:
-            world.present.count(agent)
+    world.present.count_all(agent for agent, _ in others if agent.on_duty)
 
 
 def _note_delays(world: World, services: Iterable[a.Served]) -> None:
@@ -113,6 +111,11 @@ def _note_delays(world: World, services: Iterable[a.Served]) -> None:
         if served.delay_ms and served.delay_ms not in known:
             # Somebody has changed the agent by hand; calls must be looked at again when this delay is over, too.
             world.delays[served.queue] = tuple(sorted((*known, served.delay_ms)))
+
+
+def made(world: World, agent: a.Agent, rules: AgentRules) -> Made:
+    """What follows from these rules where the agent is now."""
+    return make(rules, agent.contact, lambda queue: _place(world, queue, agent.agent_id))
 
 
 def _place(world: World, queue: str, agent_id: str) -> int:
