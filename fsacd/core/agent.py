@@ -230,11 +230,19 @@ class Agent:
 
     def configure(self, rules: AgentRules, services: tuple[Served, ...]) -> None:
         """Take (new) rules."""
+        if rules.skills != self.rules.skills:
+            self._fits = {}
         self.rules = rules
-        self.services = services
+        if services is not self.services:
+            self.services = services
+            self.served = dict.fromkeys(rules.queues)
+            rests = any(served.not_ready is not None for served in services)
+            self.serves = tuple(served for served in services if served.not_ready is None) if rests else services
+
+    def take(self, rules: AgentRules, services: tuple[Served, ...]) -> None:
+        """The same for other skills or services, none of which rests."""
+        self.rules, self.services, self.serves, self._fits = rules, services, services, {}
         self.served = dict.fromkeys(rules.queues)
-        self.serves = tuple(served for served in services if served.not_ready is None)
-        self._fits = {}
 
     def fit(self, required: SkillLevels) -> int | None:
         """As `skills.fit`, remembered: the same few requirements are asked for at every decision."""

@@ -44,6 +44,7 @@ from fsacd.core.events import (
     OutsideCallEnded,
     OutsideCallStarted,
     QueueSetOpen,
+    RulesAmended,
     RulesChanged,
     SwitchConnected,
     SwitchHeld,
@@ -61,6 +62,7 @@ from fsacd.core.life import (
     distribute,
     found,
     leaving,
+    new_rules,
     offers,
     overflow,
     reloading,
@@ -190,6 +192,15 @@ class Engine:
         world = self._world
         orders = world.orderings.values()
         return world.rules == rules and not any(ordering.has_failed for ordering in orders)
+
+    @property
+    def edition(self) -> int:
+        """How often the rules have been changed: `RulesAmended` says of which edition it is."""
+        return self._world.edition
+
+    def prepare(self, event: RulesAmended) -> InParts[None]:
+        """Compute, in parts, what this fact will bring about: facts may be handled between them. It is then cheaper."""
+        return new_rules.prepare(self._world, event)
 
     def epoch_of(self, switch: str) -> int:
         """The last epoch in which this daemon held the switch's fence; 0: it never did."""
@@ -362,6 +373,8 @@ def _dispatch_world_event(world: World, event: WorldEvent) -> str | None:
             resuming.forget(world, world.abandoned.of_callers(set(map(identity, numbers))))
         case RulesChanged(rules):
             reloading.change_rules(world, rules)
+        case RulesAmended():
+            return reloading.amend_rules(world, event)
         case _:
             assert_never(event)
     return None

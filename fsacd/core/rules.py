@@ -307,6 +307,10 @@ class Rules:
     when_queue_removed: Target | None = None  # where callers go whose queue is no more; None: to the fallback
     back: ToExtension = ToExtension("fsacd_back", "fsacd")
 
+    def asking_for_delays(self) -> frozenset[str]:
+        """The queues in which delays hold only while somebody better is there."""
+        return frozenset(name for name, queue in self.queues.items() if queue.no_agent_no_delay)
+
     def renamed(self) -> dict[str, str]:
         """The names that queues had before, each with its name now."""
         return {old: name for name, queue in self.queues.items() for old in queue.was if old not in self.queues}

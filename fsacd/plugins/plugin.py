@@ -42,6 +42,7 @@ class Plugin:
     made_of: type
     parameters: Mapping[str, Parameter]
     shipped: bool
+    source: str = ""  # the text of its file
 
     @property
     def ranks(self) -> bool:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from fsacd.core import commands as k
 from fsacd.core import events as e
+from fsacd.core.amending import differing
 from fsacd.core.rules import Rules
+from fsacd.core.show.parts import whole
 from fsacd.core.views import Step
 from fsacd.testing import Driver
 from tests.core.centres import SWITCHES, Pick
@@ -52,15 +54,23 @@ class Adversary:
 
     # --- telling the engine ---
 
-    def tell(self, event: e.Event) -> Step:
-        """One fact, now; deadlines that are due may still be unfired."""
-        if isinstance(event, e.RulesChanged):
-            self.rules = event.rules
+    def tell(self, event: e.Event, judged_as: e.Event | None = None) -> Step:
+        """One fact, now; deadlines that are due may still be unfired. The oracle hears of `judged_as` in its place."""
         due_ms = self.driver.engine.next_deadline_ms()
         self.told.append(event)
         step = self.driver.tell(event)
-        self._take(event, step, alone=True, overdue=due_ms is not None and due_ms <= self.driver.now_ms)
+        self._take(judged_as or event, step, alone=True, overdue=due_ms is not None and due_ms <= self.driver.now_ms)
         return step
+
+    def reload(self, rules: Rules, way: int = 0, between: e.Event | None = None) -> None:
+        """Other rules: told whole (0), as what differs (1), or so and prepared, with something happening after that."""
+        event = whole(differing(self.rules, rules, self.driver.engine.edition)) if way else None
+        if way > 1 and event is not None:
+            whole(self.driver.engine.prepare(event))
+        if between is not None:
+            self.tell(between)
+        self.rules = rules
+        self.tell(event or e.RulesChanged(rules), e.RulesChanged(rules))
 
     def wait(self, for_ms: int, *, jump: bool = False) -> None:
         """Let time pass: each deadline at its time, or all of them late."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from fsacd.core import agent as a
@@ -160,38 +161,69 @@ _LEG_LOOK_MS = 1_000
 _OUTSIDE_LIMIT = 16
 
 
-def configure(world: World, rules: dict[str, AgentRules]) -> None:
-    """Take the agents of a new configuration; called while none of them is in the index.
+def configure(
+    world: World,
+    rules: Mapping[str, AgentRules],
+    only: Collection[str] | None = None,
+    made: Mapping[str, roster.Made] | None = None,
+    counted: set[str] | None = None,
+) -> None:
+    """Take the agents of a new configuration (`only` these), called while none of those is in the index.
 
-    An agent who is gone from it finishes their call first.
+    An agent who is gone from it finishes their call first. `made` and `counted`: as for `roster.configure`.
     """
-    for agent_id, agent in list(world.agents.items()):
-        if agent_id in rules:
-            if agent.contact == agent.rules.contact:
-                go_to(world, agent, rules[agent_id].contact)
-            # What was changed by hand holds until the configuration has something new to say of the agent.
-            changed_by_hand = agent.rules != agent.configured
-            if rules[agent_id] != agent.configured or not changed_by_hand or agent.removed:
-                agent.configured = rules[agent_id]
-                roster.configure(world, agent, rules[agent_id])
-            else:
-                queues = {name: how for name, how in agent.rules.queues.items() if name in world.rules.queues}
-                roster.configure(world, agent, replace(agent.rules, queues=queues))
-            agent.removed = False
+    ready_made = made or {}
+    known = world.agents
+    taking: list[tuple[a.Agent, roster.Made]] = []
+    for agent_id in list(known) if only is None else [one for one in only if one in known]:
+        agent = known[agent_id]
+        found = ready_made.get(agent_id)
+        if found is not None and found.rules is rules.get(agent_id) and _takes(agent, found.rules):
+            taking.append((agent, found if found.contact == agent.contact else roster.made(world, agent, found.rules)))
+        elif agent_id in rules:
+            _configure(world, agent, rules[agent_id], ready_made.get(agent_id), counted)
         else:
             agent.configured = AgentRules(agent_id, name=agent.rules.name, contact=agent.rules.contact)
-            roster.configure(world, agent, agent.configured)
+            roster.configure(world, agent, agent.configured, counted=counted)
             agent.removed = True
-    new = [agent_id for agent_id in rules if agent_id not in world.agents]
+    if taking and counted is not None:
+        roster.take(world, taking, counted)
+    new = [agent_id for agent_id in (rules if only is None else only) if agent_id in rules and agent_id not in known]
     for agent_id in new:
-        roster.add(world, rules[agent_id])
-        shared_phones.join(world, world.agents[agent_id])
-    shared_phones.meet(world, map(world.agents.__getitem__, new))
+        roster.add(world, rules[agent_id], ready_made.get(agent_id), counted)
+        shared_phones.join(world, known[agent_id])
+    shared_phones.meet(world, map(known.__getitem__, new))
 
 
-def drop_removed(world: World) -> None:
-    """Let go of the agents who are gone from the configuration and neither ring nor talk."""
-    for agent in list(world.agents.values()):
+def _takes(agent: a.Agent, rules: AgentRules) -> bool:
+    """Whether other rules are all that there is to it: nothing was changed by hand, and nobody moves."""
+    before = agent.rules
+    return (
+        before is agent.configured
+        and agent.contact == before.contact == rules.contact
+        and not (agent.not_ready_for or agent.removed)
+    )
+
+
+def _configure(
+    world: World, agent: a.Agent, rules: AgentRules, made: roster.Made | None, counted: set[str] | None
+) -> None:
+    if agent.contact == agent.rules.contact:
+        go_to(world, agent, rules.contact)
+    # What was changed by hand holds until the configuration has something new to say of the agent.
+    changed_by_hand = agent.rules is not agent.configured and agent.rules != agent.configured
+    if not changed_by_hand or agent.removed or rules != agent.configured:
+        agent.configured = rules
+        roster.configure(world, agent, rules, made, counted)
+    else:
+        queues = {name: how for name, how in agent.rules.queues.items() if name in world.rules.queues}
+        roster.configure(world, agent, replace(agent.rules, queues=queues), counted=counted)
+    agent.removed = False
+
+
+def drop_removed(world: World, agents: Iterable[a.Agent]) -> None:
+    """Let go of those of these agents who are gone from the configuration and neither ring nor talk."""
+    for agent in list(agents):
         if agent.removed and agent.live is None:
             _let_go(world, agent, "configuration")
 

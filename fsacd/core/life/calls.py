@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from fsacd.core import call as c
@@ -325,9 +326,9 @@ def arm_again(world: World, switch: str) -> None:
             world.command(ArmCall(call.call_id, call.leg))
 
 
-def rearm(world: World) -> None:
-    """After a reload: the new rules hold for the calls that wait already, or may come back to waiting."""
-    for call in list(world.calls.values()):
+def rearm(world: World, queues: Collection[str] | None = None) -> None:
+    """After a reload: the new rules (of these queues) hold for the calls that wait already, or may wait again."""
+    for call in [call for call in world.calls.values() if queues is None or call.queue in queues]:
         if world.orderings[call.queue].ring.beyond_best:
             call.only_rank_and_level = None  # the strategy that set it is gone
         world.set_reach(call)

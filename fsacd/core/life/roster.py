@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
 from fsacd.core import agent as a
 from fsacd.core import reach
 from fsacd.core.life import sticky
@@ -13,8 +16,8 @@ from fsacd.core.rules import FULL, VOICE, AgentRules
 from fsacd.strategy import AgentFacts, ServiceFacts
 
 
-def add(world: World, rules: AgentRules) -> None:
-    """A newly configured agent, LoggedOut."""
+def add(world: World, rules: AgentRules, made: Made | None = None, counted: set[str] | None = None) -> None:
+    """A newly configured agent, LoggedOut. `made` and `counted`: as for `configure`."""
     now_ms = world.now_ms
     agent = a.Agent(rules.agent_id, rules, rules, contact=rules.contact, presence_since_ms=now_ms, since_ms=now_ms)
     agent.load.away_since_ms = world.now_ms
@@ -22,36 +25,121 @@ def add(world: World, rules: AgentRules) -> None:
     world.record(_presence(agent, None))
     world.changed_agents[agent.agent_id] = None
     world.decisions.remember(agent)  # so that the change is from serving no queue
-    configure(world, agent, rules)
+    configure(world, agent, rules, made, counted)
 
 
-def configure(world: World, agent: a.Agent, rules: AgentRules) -> None:
-    """Give the agent other rules. The agent must not be in the index."""
+class Made(NamedTuple):
+    """What follows from an agent's rules at a contact, computed beforehand; nothing of it holds for other ones."""
+
+    rules: AgentRules
+    contact: str
+    within: tuple[str, ...]
+    services: tuple[a.Served, ...]
+    helps_late: bool
+
+
+def make(rules: AgentRules, contact: str, place_in: Callable[[str], int]) -> Made:
+    """The services of an agent who takes the calls of all their queues. `place_in`: their place in each."""
+    within = reach.within(contact, rules.switches)
+    services = [
+        a.Served(
+            queue,
+            service.rank,
+            service.delay_ms,
+            service.backup,
+            ServiceFacts(place_in(queue), service.rank, service.weight),
+            None,
+            within,
+        )
+        for queue, service in rules.queues.items()
+    ]
+    return Made(rules, contact, within, tuple(services), any(served.delay_ms for served in services))
+
+
+def configure(
+    world: World, agent: a.Agent, rules: AgentRules, ready_made: Made | None = None, counted: set[str] | None = None
+) -> None:
+    """Give the agent other rules. The agent must not be in the index.
+
+    `ready_made` holds if it is of these rules and the agent's contact. Who configures many agents gives `counted`, gets
+    the queues there whose conditions may have changed, and arms them.
+    """
     # What the rules do not name is forgotten.
-    resting = agent.not_ready_for = {queue: why for queue, why in agent.not_ready_for.items() if queue in rules.queues}
-    within = agent.within = reach.within(agent.contact, rules.switches)
-    services = []
-    for queue, service in rules.queues.items():
-        places = world.places[queue]
-        place = places.setdefault(agent.agent_id, len(places))
-        facts = ServiceFacts(place, service.rank, service.weight)
-        known = world.delays.get(queue, ())
-        if service.delay_ms and service.delay_ms not in known:
-            # Somebody has changed the agent by hand; calls must be looked at again when this delay is over, too.
-            world.delays[queue] = tuple(sorted((*known, service.delay_ms)))
-        not_ready = resting[queue].reason if queue in resting else None
-        services.append(a.Served(queue, service.rank, service.delay_ms, service.backup, facts, not_ready, within))
-    if rules != agent.rules or tuple(services) != agent.services:
+    resting = agent.not_ready_for
+    if resting:
+        resting = agent.not_ready_for = {queue: why for queue, why in resting.items() if queue in rules.queues}
+    if ready_made is None or ready_made.rules is not rules or ready_made.contact != agent.contact:
+        ready_made = made(world, agent, rules)
+    services = ready_made.services
+    if resting:
+        services = tuple(
+            served._replace(not_ready=resting[served.queue].reason) if served.queue in resting else served
+            for served in services
+        )
+    if ready_made.helps_late:
+        _note_delays(world, services)
+    same = services == agent.services
+    if not same or rules != agent.rules:
         world.changed_agents[agent.agent_id] = None
         world.changed_queues.update({**agent.rules.queues, **rules.queues})
+    if same and counted is not None:
+        services = agent.services  # nothing of theirs is to be counted anew
+    agent.within = ready_made.within
+    if not same or rules.skills != agent.rules.skills:
         world.decisions.remember(agent)
         world.index.forget_seats(agent.agent_id)
-    agent.configure(rules, tuple(services))
-    recount(world, agent)
+    agent.configure(rules, services)
+    recount(world, agent, counted)
+
+
+def take(world: World, ready_made: Sequence[tuple[a.Agent, Made]], counted: set[str]) -> None:
+    """The same as `configure`, in a fifth of the time, for many agents: other rules for those who rest in no queue."""
+    others = [
+        (agent, made)
+        for agent, made in ready_made
+        if made.services != agent.services or made.rules.skills != agent.rules.skills
+    ]
+    world.decisions.remember_all([agent for agent, _ in others])
+    for agent, made in others:
+        world.changed_queues.update(agent.served)
+        world.index.forget_seats(agent.agent_id)
+        if made.helps_late:
+            _note_delays(world, made.services)
+        agent.take(made.rules, made.services)
+        agent.within = made.within
+    for agent, made in ready_made:
+        world.changed_agents[agent.agent_id] = None
+        world.changed_queues.update(agent.served)
+        agent.rules = agent.configured = made.rules
+    counted |= world.staffing.configured([agent for agent, _ in others], world.now_ms)
+    world.present.count_all(agent for agent, _ in others if agent.on_duty)
+
+
+def _note_delays(world: World, services: Iterable[a.Served]) -> None:
+    for served in services:
+        known = world.delays.get(served.queue, ())
+        if served.delay_ms and served.delay_ms not in known:
+            # Somebody has changed the agent by hand; calls must be looked at again when this delay is over, too.
+            world.delays[served.queue] = tuple(sorted((*known, served.delay_ms)))
+
+
+def made(world: World, agent: a.Agent, rules: AgentRules) -> Made:
+    """What follows from these rules where the agent is now."""
+    return make(rules, agent.contact, lambda queue: _place(world, queue, agent.agent_id))
+
+
+def _place(world: World, queue: str, agent_id: str) -> int:
+    places = world.places[queue]
+    place = places.get(agent_id)
+    if place is None:
+        # Of agents who are gone, gaps may be left.
+        place = places[agent_id] = 1 + max(places.values(), default=-1)
+    return place
 
 
 def change(world: World, agent: a.Agent, rules: AgentRules) -> None:
     """Somebody changes by hand what an agent can do or serves."""
+    world.by_hand += 1
     if agent.room:
         _take_out(world, agent)
     delays, before = dict(world.delays), agent.rules
@@ -219,10 +307,16 @@ def settle(world: World, agent: a.Agent, by: str = "") -> None:
 _AWAY = (a.HeldBack, a.Busy)
 
 
-def recount(world: World, agent: a.Agent) -> None:
-    """The agent's state or presence may have changed: queues may have lost their last agent, or have one again."""
-    for queue in sorted(world.staffing.count(agent, world.now_ms)):
-        world.arm_conditions(queue)
+def recount(world: World, agent: a.Agent, counted: set[str] | None = None) -> None:
+    """The agent's state or presence may have changed: queues may have lost their last agent, or have one again.
+
+    `counted`: as for `configure`.
+    """
+    if counted is not None:
+        counted |= world.staffing.count(agent, world.now_ms)
+    else:
+        for queue in sorted(world.staffing.count(agent, world.now_ms)):
+            world.arm_conditions(queue)
     world.present.count(agent)
 
 
@@ -246,9 +340,18 @@ def forget(world: World, agent: a.Agent) -> None:
     del world.agents[agent.agent_id]
 
 
-def let_all_look(world: World) -> None:
-    """After a change of the rules: everybody who has room looks for a call anew."""
-    for agent in world.agents.values():
+def leave_index(world: World, agents: Iterable[a.Agent], *, is_new: bool = False) -> None:
+    """Before a change of the rules: no call finds these agents until they look. `is_new`: nobody is in the index."""
+    for agent in agents:
+        if agent.room and agent.agent_id not in world.free_agents:
+            if not is_new:
+                world.index.remove_agent(agent)
+            world.free_agents[agent.agent_id] = None
+
+
+def let_look(world: World, agents: Iterable[a.Agent]) -> None:
+    """After a change of the rules: those of these agents who have room look for a call anew."""
+    for agent in agents:
         if agent.room:
             _let_look(world, agent)
 

@@ -67,7 +67,8 @@ def take(world: World, offer: o.Offer) -> None:
     for phone in contact.endpoints(offer.contact):
         there = world.lines.get(phone, ())
         if len(there) > 1:
-            for agent_id in [other for other in there if other != offer.agent_id]:
+            # Sorted: a restored engine does not know who has come to the phone first.
+            for agent_id in sorted(other for other in there if other != offer.agent_id):
                 _keep_busy(world, offer, world.agents[agent_id])
 
 

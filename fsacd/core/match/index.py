@@ -5,7 +5,7 @@ Each queue keeps its own (`queue_index`); what an agent does in all their queues
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from fsacd.core.agent import Agent, Served
@@ -50,6 +50,14 @@ class Index:
         self._seats: dict[str, _Seats] = {}
         # The call that a strategy ranked agents for last, how, and of how many candidates; for the explanation.
         self.last_ranked: tuple[str, tuple[str, ...], int] = NOT_RANKED
+
+    def replace_queues(self, orderings: Mapping[str, Ordering], anew: Collection[str]) -> None:
+        """These queues are ordered anew, or are no more; they hold no call and no ready agent now."""
+        known = self._queues
+        self._queues = {
+            name: QueueIndex(ordering, self._skilled, self._get_agent) if name in anew else known[name]
+            for name, ordering in orderings.items()
+        }
 
     # --- calls ---
 

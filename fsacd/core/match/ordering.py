@@ -193,6 +193,11 @@ class Ordering:
         """Whether the queue does without a plugin that its rules name."""
         return any(standing.failed for standing in self.standings.values())
 
+    @property
+    def has_ever_failed(self) -> bool:
+        """Whether a plugin of the queue has failed since these rules came into force."""
+        return any(standing.failed or standing.failures for standing in self.standings.values())
+
     # --- for an engine that goes on where another stopped ---
 
     def go_on(self, last_place: int | None, standings: Mapping[Post, Standing]) -> None:

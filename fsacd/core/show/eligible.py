@@ -25,7 +25,7 @@ def why_not(call: CallMoment, agent_id: str, agent: Moment, service: Served | No
         return WhyNot.RESERVED, f"waits for {preferred.agent_id}"
     if service is None:
         return WhyNot.SKILL, "does not serve the queue"
-    lacking = _lacking(call.required, dict(agent.rules.skills))
+    lacking = _lacking(call.required, dict(agent.skills))
     if lacking is not None:
         return WhyNot.SKILL, lacking
     if not reaches(service.within, call.switch):
@@ -45,7 +45,7 @@ def why_not(call: CallMoment, agent_id: str, agent: Moment, service: Served | No
 
 def group_of(call: CallMoment, agent: Moment, service: Served) -> tuple[int, int]:
     """Rank and level (negated), as they stand in the agent's key."""
-    level = skills.fit(call.required, dict(agent.rules.skills)) or 0
+    level = skills.fit(call.required, dict(agent.skills)) or 0
     return service.rank, -level if call.queue.level_first else 0
 
 

@@ -124,6 +124,7 @@ class Memory:
     epochs: dict[str, int] | None = None
     abandoned: tuple[Place, ...] = ()  # the oldest first
     absent: dict[str, int] | None = None  # switches that are away, since when
+    edition: int = 0
 
 
 def dump(world: World) -> dict[str, Any]:
@@ -152,6 +153,7 @@ def dump(world: World) -> dict[str, Any]:
         epochs=world.epochs,
         abandoned=tuple(world.abandoned),
         absent=world.absent,
+        edition=world.edition,
     )
     plain: dict[str, Any] = to_plain(memory, Memory)
     return plain
@@ -211,7 +213,7 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
     """
     memory: Memory = from_plain(dict(plain), Memory)
     world = World(memory.rules, plugins, memory.now_ms, memory.seed)
-    world.retired = frozenset(memory.retired)
+    world.retired, world.edition = frozenset(memory.retired), memory.edition
     world.switches, world.takeovers = memory.switches or {}, memory.takeovers
     world.epochs, world.absent = memory.epochs or {}, memory.absent or {}
     if memory.places is not None and memory.delays is not None:
