@@ -97,7 +97,7 @@ def _noted(command: NoteCall | NoteContact) -> Wire:
     leg = command.leg.uuid
     if isinstance(command, NoteContact):
         return encoder.uuid_setvar_multi(leg, {"fsacd_contact_id": command.contact_id})
-    return encoder.uuid_setvar(leg, "fsacd_changed", _changed(command))
+    return encoder.uuid_setvar_multi(leg, {"fsacd_changed": _changed(command)})
 
 
 def _changed(call: NoteCall) -> str:
