@@ -242,7 +242,7 @@ class Trouble(Answer):
 class ReloadState(Answer):
     """One reload of the configuration."""
 
-    number: int = Field(description="It is followed by this number; the first since the daemon's start is 1.")
+    number: int = Field(description="It is followed by this number; the first one since the daemon was started is 1.")
     by: str = Field(description="Who has asked for it.")
     dry_run: bool = Field(description="It changes nothing, and says what would happen to whom.")
     result: ReloadResultName = Field(
