@@ -113,6 +113,22 @@ def test_months_that_are_too_old_are_dropped(database: str) -> None:
     assert oldest == ((now - timedelta(days=20, hours=1)).strftime("agent_work_%Y_%m"),)
 
 
+def test_a_long_look_at_history_holds_nobody_up(database: str) -> None:
+    """A month that somebody reads is dropped when they have done; writers do not wait behind the one who would drop."""
+    month = datetime(2026, 1, 1, tzinfo=UTC)
+    with psycopg.connect(database, autocommit=True) as connection, psycopg.connect(database) as reader:
+        migrate(connection)
+        partitions.make(connection, {("agent_work", month)})
+        connection.execute("SET statement_timeout = '30s'")
+        reader.execute("SELECT count(*) FROM agent_work")
+        assert partitions.forget(connection, "agent_work", 0, most=10) == 0
+        there = "SELECT to_regclass('agent_work_2026_01') IS NOT NULL"
+        assert connection.execute(there).fetchone() == (True,)
+        reader.rollback()
+        partitions.forget(connection, "agent_work", 0, most=10)
+        assert connection.execute(there).fetchone() == (False,)
+
+
 def test_a_partition_that_was_dropped_is_made_again(database: str) -> None:
     """Retention has dropped it behind the writer's back; the row is written all the same."""
     with running(database) as store:

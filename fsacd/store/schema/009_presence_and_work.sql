@@ -77,9 +77,10 @@ BEGIN
 END $$;
 
 -- Deletes what began before this moment: whole months by dropping their partitions, of the month in between at most
--- `most` rows. Returns how many rows of that month are gone.
+-- `most` rows. Returns how many rows of that month are gone. A month whose table somebody reads for long is left for the
+-- next time: whoever waits for it makes those wait who write.
 CREATE FUNCTION fsacd_forget(parent text, before timestamptz, most integer) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET lock_timeout = '500ms' AS $$
 DECLARE
     name    text;
     month   text := parent || to_char(before AT TIME ZONE 'UTC', '_YYYY_MM');
@@ -94,7 +95,11 @@ BEGIN
           AND child.relname LIKE parent || '\_%' AND length(child.relname) = length(month)
           AND child.relname COLLATE "C" < month COLLATE "C"
     LOOP
-        EXECUTE format('DROP TABLE %I', name);
+        BEGIN
+            EXECUTE format('DROP TABLE %I', name);
+        EXCEPTION WHEN lock_not_available THEN
+            EXIT;
+        END;
     END LOOP;
     IF to_regclass(quote_ident(month)) IS NOT NULL THEN
         EXECUTE format(
