@@ -9,7 +9,7 @@ import pytest
 
 from fsacd.core.records import AgentPresence, AgentWorkEnded, Record
 from fsacd.store import partitions
-from fsacd.store.migrate import migrate
+from fsacd.store.migrate import available, migrate
 from tests.store.records import at, running
 from tests.store.rig import await_true, rows
 
@@ -113,6 +113,22 @@ def test_months_that_are_too_old_are_dropped(database: str) -> None:
     assert oldest == ((now - timedelta(days=20, hours=1)).strftime("agent_work_%Y_%m"),)
 
 
+def test_a_long_look_at_history_holds_nobody_up(database: str) -> None:
+    """A month that somebody reads is dropped when they have done; writers do not wait behind the one who would drop."""
+    month = datetime(2026, 1, 1, tzinfo=UTC)
+    with psycopg.connect(database, autocommit=True) as connection, psycopg.connect(database) as reader:
+        migrate(connection)
+        partitions.make(connection, {("agent_work", month)})
+        connection.execute("SET statement_timeout = '30s'")
+        reader.execute("SELECT count(*) FROM agent_work")
+        assert partitions.forget(connection, "agent_work", 0, most=10) == 0
+        there = "SELECT to_regclass('agent_work_2026_01') IS NOT NULL"
+        assert connection.execute(there).fetchone() == (True,)
+        reader.rollback()
+        partitions.forget(connection, "agent_work", 0, most=10)
+        assert connection.execute(there).fetchone() == (False,)
+
+
 def test_a_partition_that_was_dropped_is_made_again(database: str) -> None:
     """Retention has dropped it behind the writer's back; the row is written all the same."""
     with running(database) as store:
@@ -131,3 +147,40 @@ def test_nobody_makes_partitions_of_other_tables(database: str) -> None:
         migrate(connection)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT fsacd_partition('calls', now())")
+
+
+def test_nobody_gets_the_rights_of_the_owner_by_a_temporary_table(database: str) -> None:
+    """A trigger of the caller's own table would run with them."""
+    with psycopg.connect(database) as connection:
+        migrate(connection)
+        connection.execute("CREATE ROLE intruder")
+        connection.execute("SET SESSION AUTHORIZATION intruder")
+        connection.execute("CREATE TEMP TABLE agent_work (started_at timestamptz)")
+        connection.execute("CREATE TEMP TABLE agent_work_2026_01 (started_at timestamptz)")
+        connection.execute("INSERT INTO agent_work_2026_01 VALUES ('2026-01-02 UTC')")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT fsacd_forget('agent_work', '2026-01-20 UTC', 10)")
+        connection.rollback()
+
+
+def test_who_read_or_wrote_states_goes_on_after_the_migration(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wallboard reads the view; a writer that owns nothing writes presence and work, and makes months."""
+    known = available()
+    with psycopg.connect(database, autocommit=True) as connection:
+        with monkeypatch.context() as before:
+            before.setattr("fsacd.store.migrate.available", lambda: [one for one in known if one.version < 9])
+            migrate(connection)
+        with connection.transaction(force_rollback=True):  # roles belong to the whole server
+            connection.execute("CREATE ROLE wallboard; CREATE ROLE writer")
+            connection.execute("GRANT SELECT ON agent_states TO wallboard")
+            connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON agent_states TO writer")
+            connection.execute("INSERT INTO agent_states VALUES ('a', 'ready', '', now(), now(), '')")
+            connection.execute(next(one.text for one in known if one.version == 9))
+            connection.execute("SET SESSION AUTHORIZATION writer")
+            partitions.make(connection, {("agent_work", datetime.now(UTC))})
+            connection.execute("INSERT INTO agent_work VALUES ('a', 'busy', '', now(), now(), '', '', '', '', '', 0)")
+            assert partitions.forget(connection, "agent_work", -DAY_MS, most=10) == 1
+            connection.execute("SET SESSION AUTHORIZATION wallboard")
+            assert connection.execute("SELECT agent_id, state FROM agent_states").fetchall() == [("a", "ready")]
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute("DELETE FROM agent_work")

@@ -49,6 +49,10 @@ COMMENT ON COLUMN agent_work.weight     IS 'The share of the agent, in hundredth
 CREATE INDEX agent_work_started ON agent_work (started_at);
 CREATE INDEX agent_work_call    ON agent_work (call_id) WHERE call_id <> '';
 
+-- The functions run with their owner's rights. Without this, they would find a caller's temporary tables, and the
+-- triggers of these, before the tables of history.
+SELECT set_config('search_path', current_setting('search_path') || ', pg_temp', true);
+
 -- Makes the partition for this moment, if it is missing, and returns its name. It runs with the rights of who owns the
 -- tables, for a role that may only write rows. A table that is attached, not made as a partition, does not wait for
 -- those who read.
@@ -73,9 +77,10 @@ BEGIN
 END $$;
 
 -- Deletes what began before this moment: whole months by dropping their partitions, of the month in between at most
--- `most` rows. Returns how many rows of that month are gone.
+-- `most` rows. Returns how many rows of that month are gone. A month whose table somebody reads for long is left for the
+-- next time: whoever waits for it makes those wait who write.
 CREATE FUNCTION fsacd_forget(parent text, before timestamptz, most integer) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET lock_timeout = '500ms' AS $$
 DECLARE
     name    text;
     month   text := parent || to_char(before AT TIME ZONE 'UTC', '_YYYY_MM');
@@ -90,7 +95,11 @@ BEGIN
           AND child.relname LIKE parent || '\_%' AND length(child.relname) = length(month)
           AND child.relname COLLATE "C" < month COLLATE "C"
     LOOP
-        EXECUTE format('DROP TABLE %I', name);
+        BEGIN
+            EXECUTE format('DROP TABLE %I', name);
+        EXCEPTION WHEN lock_not_available THEN
+            EXIT;
+        END;
     END LOOP;
     IF to_regclass(quote_ident(month)) IS NOT NULL THEN
         EXECUTE format(
@@ -133,3 +142,21 @@ SELECT agent_id, state, reason, started_at, ended_at, by FROM agent_work
 UNION ALL
 SELECT agent_id, presence, reason, since, until, by FROM until WHERE since < until AND until < 'infinity';
 COMMENT ON VIEW agent_states IS 'Presence and work as one state at a time; for readers of before, and for one version.';
+
+-- Whoever might read or write the table of before may do so with what has taken its place.
+DO $$
+DECLARE
+    known record;
+BEGIN
+    FOR known IN
+        SELECT privilege_type AS what, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS who
+        FROM pg_class, aclexplode(relacl)
+        WHERE pg_class.oid = 'agent_states_before'::regclass AND grantee <> relowner
+          AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+    LOOP
+        EXECUTE format('GRANT %s ON agent_presence, agent_work TO %s', known.what, known.who);
+        IF known.what = 'SELECT' THEN
+            EXECUTE format('GRANT SELECT ON agent_states TO %s', known.who);
+        END IF;
+    END LOOP;
+END $$;
