@@ -200,7 +200,7 @@ def main() -> int:
     parser.add_argument("base", metavar="REV", help="the revision to compare with")
     parser.add_argument("--pairs", type=int, default=PAIRS, help=f"how many pairs, {PAIRS} by default")
     parser.add_argument("--tries", type=int, default=TRIES, help="how often a run is made until it is undisturbed")
-    parser.add_argument("--gap-only", action="store_true", help="the idle gap alone")
+    parser.add_argument("--only", choices=("offer", "gap"), help="one of the two scenarios")
     parser.add_argument("--callers", type=int, help="so many callers a run, for a first look")
     parser.add_argument("--ordinary", action="store_true", help="no precedence over the machine's other programs")
     arguments = parser.parse_args()
@@ -223,8 +223,8 @@ def _compare(base: Side, arguments: argparse.Namespace) -> int:
     ours = Side("this tree", REPOSITORY, sys.executable)
     offer, gap = scenarios(short=False)
     plan = [offer, replace(gap, load=_GAP_LOAD)]
-    if arguments.gap_only:
-        plan = plan[1:]
+    if arguments.only:
+        plan = [plan[arguments.only == "gap"]]
     if arguments.callers:
         plan = [replace(one, load=replace(one.load, callers=arguments.callers)) for one in plan]
     made = [(one, measure_all(one, base, ours, arguments.pairs, arguments.tries)) for one in plan]
