@@ -86,6 +86,7 @@ bench: $(STAMP) ## measure: ratios within one run
 	$(BIN)/python -m tests.bench.engine
 	$(BIN)/python -m tests.bench.looks
 	$(BIN)/python -m tests.bench.onlookers
+	$(BIN)/python -m tests.bench.reloads
 	$(BIN)/python -m tests.bench.journal
 	$(BIN)/python -m tests.bench.switch
 	$(BIN)/python -m tests.bench.outage

@@ -255,12 +255,12 @@ class _Trial:
         found = []
         if not instance.goes_round and getattr(self._plugin.made_of, "start", None) is not BaseKeyStrategy.start:
             found.append("start() is never asked, because goes_round is False")
-        if not instance.by_skill and any(
-            instance.key(one.agent, one.service, decision.waiting.required) != instance.key(one.agent, one.service, ())
-            for decision in self._decisions
-            for one in decision.candidates[:3]
-        ):
+        asked = [(one, decision.waiting.required) for decision in self._decisions for one in decision.candidates[:3]]
+        keys = [(instance.key(one.agent, one.service, required), one, required) for one, required in asked]
+        if not instance.by_skill and any(key != instance.key(one.agent, one.service, ()) for key, one, _ in keys):
             found.append("key() looks at what is required, but without by_skill = True it is asked with nothing there")
+        if instance.by_sum and any(key != _by_sum(instance, one, required) for key, one, required in keys):
+            found.append("by_sum is True, but key() does not begin with the negated sum of levels, or goes on by them")
         return found
 
     def _about_time(self) -> list[str]:
@@ -307,6 +307,13 @@ def _answer(instance: Any, decision: _Decision) -> Answer:
     required: SkillLevels = decision.waiting.required if instance.by_skill else ()
     keys = [instance.key(one.agent, one.service, required) for one in decision.candidates]
     return (*keys, instance.start(decision.start) if instance.goes_round else None, instance.ring)
+
+
+def _by_sum(instance: GuardedKeyStrategy, one: Candidate, required: SkillLevels) -> Answer:
+    """The key that `by_sum` promises."""
+    asked = dict(required or one.agent.skills)
+    known = sum(level for skill, level in one.agent.skills if skill in asked)
+    return (-known, *instance.key(one.agent, one.service, ())[1:])
 
 
 def _longest_question(instance: Any, decision: _Decision) -> tuple[str, float, Callable[[], object]]:

@@ -105,13 +105,18 @@ class Start(NamedTuple):
 class KeyStrategy(Protocol):
     """A strategy that can say its order as a key, so that the engine keeps the agents sorted by it. Prefer it.
 
-    `key` is called when an agent becomes ready and must depend on its arguments alone. With `by_skill` it is called for
-    every set of required skills, otherwise once with an empty set. With `goes_round`, the order is a circle that begins
-    behind the key which `start` returns (None: at its beginning).
+    `key` is called when an agent becomes ready, or a call asks, and must depend on its arguments alone. With `by_skill`
+    it is called for each set of required skills in use, otherwise with an empty set. With `goes_round`, the order is a
+    circle that begins behind the key which `start` returns (None: at its beginning).
+
+    `by_sum`, beside `by_skill`, promises that the key is the negated sum of the agent's levels in what is required (of
+    all their levels, if nothing is), and then numbers that do not depend on what is required. However many sets are in
+    use, a decision costs the same then; otherwise one with a set beyond the first 64 costs a key for each candidate.
     """
 
     ring: Ring
     by_skill: bool
+    by_sum: bool
     goes_round: bool
 
     def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
@@ -152,6 +157,7 @@ class BaseKeyStrategy:
 
     ring: Ring = Ring()
     by_skill: bool = False
+    by_sum: bool = False
     goes_round: bool = False
 
     def start(self, start: Start) -> Key | None:  # noqa: ARG002 - the contract's name

@@ -16,6 +16,7 @@ class Strategy(BaseKeyStrategy):
     """Highest sum of levels first, then longest idle."""
 
     by_skill = True
+    by_sum = True
 
     def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
         """The sum of the agent's levels in what is required."""

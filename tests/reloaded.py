@@ -38,9 +38,9 @@ class Reloaded:
         return self.daemon.reload(BY_SIGNAL, dry_run=dry_run, even_so=even_so)
 
     def queues(self) -> dict[str, QueueView]:
-        return {queue.name: queue for queue in self.daemon.snapshot().queues}
+        return {queue.name: queue for queue in self.daemon.runtime.snapshot().queues}
 
     def calls(self, call_id: str = "anna", queue: str = "support", **settings: Any) -> CallView | None:
         leg = e.Leg("fs1", f"leg-{call_id}")
-        self.daemon.runtime.post(e.CallQueued(call_id, queue, self.daemon.snapshot().now_ms, leg, **settings))
-        return next((call for call in self.daemon.snapshot().calls if call.call_id == call_id), None)
+        self.daemon.runtime.post(e.CallQueued(call_id, queue, self.daemon.runtime.snapshot().now_ms, leg, **settings))
+        return next((call for call in self.daemon.runtime.snapshot().calls if call.call_id == call_id), None)

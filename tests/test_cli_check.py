@@ -97,8 +97,9 @@ def test_thousands_are_asked_for_page_by_page(tmp_path: Path, capsys: pytest.Cap
     assert "5001 callers wait in it" in lines(capsys)[0]
 
 
-def test_no_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is not there, hangs, has no token for us or is not to be asked: one sentence, and no error."""
+    monkeypatch.setattr("fsacd.cli.check.DEADLINE_S", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         free = socket.create_server(("127.0.0.1", 0))
         port = int(free.getsockname()[1])

@@ -91,8 +91,8 @@ def exported(config: Path, capsys: pytest.CaptureFixture[str], *args: str) -> li
 def dump(dsn: str) -> str:
     """Everything that the database holds."""
     tables = (
-        "calls", "offers", "decisions", "changes", "customers", "agent_states", "customer_numbers", "customer_fields",
-        "customers_merged", "customers_changed",
+        "calls", "offers", "decisions", "changes", "customers", "agent_states", "agent_presence", "agent_work",
+        "customer_numbers", "customer_fields", "customers_merged", "customers_changed",
     )  # fmt: skip
     return repr([rows(dsn, f"SELECT t::text FROM {table} t") for table in tables])
 

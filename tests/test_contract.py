@@ -47,11 +47,22 @@ IMPURE = (
     ("last.append(1); return (len(last),)", "last = []"),
     ("self.n = getattr(self, 'n', 0) + 1; return (self.n,)", ""),
 )
+BY_SUM_AND_MORE = """asked = dict(required or agent.skills)
+        return (-sum(level for skill, level in agent.skills if skill in asked), len(required))
+    by_skill = by_sum = True"""
 WRONG = (
     ("return (agent.recent_calls - agent.recent_calls,)", "key() returned (nan,); NaN has no place in an order"),
     (
         "return (len(required),)",
         "key() looks at what is required, but without by_skill = True it is asked with nothing there",
+    ),
+    (
+        "return (-len(agent.skills), 1)\n    by_skill = by_sum = True",
+        "by_sum is True, but key() does not begin with the negated sum of levels, or goes on by them",
+    ),
+    (
+        BY_SUM_AND_MORE,
+        "by_sum is True, but key() does not begin with the negated sum of levels, or goes on by them",
     ),
     ("return (max(agent.skills)[1],)", f"key() raised ValueError in line 8: {words('max(())')}"),
     ("return (1,) if service.place else (1, 2)", "key() returned 1 numbers, and 2 before; all keys are alike"),

@@ -15,14 +15,15 @@ from tests.metrics_rig import DEFINITIONS, watch_all
 
 # Every figure of the API that is a whole number, and what it is.
 NOW = {
-    "Agents.total", "Call.position", "Call.priority", "Calls.total", "Eligible.level", "Eligible.missed",
+    "Agent.room", "Agents.total", "Call.position", "Call.priority", "Calls.total", "Eligible.level", "Eligible.missed",
     "Eligible.rank", "Explanation.candidates", "Explanation.eligible_total", "Explanation.not_rung_total",
     "Explanation.priority", "Explanation.shown", "Problem.status", "Queue.agents_logged_in",
     "Queue.agents_not_ready", "Queue.agents_ready", "Queue.offered", "Queue.talking", "Queue.waiting",
     "Service.rank", "Service.weight", "Store.queued", "Substituted.failures", "Switch.pending_commands",
+    "Work.weight",
 }  # fmt: skip
 OVER_RESTARTS = {"Call.offers", "Explanation.decision", "Queue.abandoned", "Queue.answered"}
-SINCE_THE_START = {"Store.dropped", "Store.written", "Switch.events", "Switch.reconnects"}
+SINCE_THE_START = {"ReloadState.number", "Store.dropped", "Store.written", "Switch.events", "Switch.reconnects"}
 
 
 def whole_numbers() -> Iterator[tuple[str, Any]]:

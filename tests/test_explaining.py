@@ -20,7 +20,7 @@ TOLD = Explanation(
     required=(("french", 3),), priority=2, waited_ms=1_500,
     eligible=(RankedAgent("anna", 0, 1, 7, (1.5, float("-inf"))), RankedAgent("ben", 1, 2, 3, (0.0, float("inf")))),
     rejected=(Rejected("carl", WhyNot.SKILL, "has no french"), Rejected("dora", WhyNot.NOT_READY, "lunch")),
-    sentence="anna was chosen of 2", candidates=3, shown=2,
+    sentence="anna was chosen of 2", candidates=3, shown=2, contact_id="c0",
 )  # fmt: skip
 
 
@@ -107,6 +107,7 @@ def test_the_document_is_the_apis() -> None:
         "reasons": {"skill": 1, "not_ready": 1},
         "candidates": 3,
         "shown": 2,
+        "contact_id": "c0",
     }
 
 

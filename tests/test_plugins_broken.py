@@ -213,6 +213,7 @@ REFUSED_CLASSES = (
     ),
     (lines("ring = 1"), ":7: ring is 1; a Ring was expected"),
     (lines("by_skill = 1"), ":7: by_skill must be True or False; derive Strategy from BaseKeyStrategy"),
+    (lines("by_sum = 1"), ":7: by_sum must be True or False; derive Strategy from BaseKeyStrategy"),
     (lines("start = None"), ":7: Strategy has no start(); derive it from BaseKeyStrategy"),
     (lines("1 / 0"), f":9: it raised ZeroDivisionError: {words('1 / 0')}"),
     (lines("raise SystemExit"), ":9: it raised SystemExit"),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gevent
@@ -12,8 +11,7 @@ from gevent.lock import Semaphore
 from structlog.testing import capture_logs
 
 from fsacd.config.problems import ConfigErrors
-from fsacd.daemon.plugging import Reading
-from fsacd.daemon.reload import read_beside
+from fsacd.daemon.reading import Current, Origin, read_beside
 from fsacd.desk.rights import BY_SIGNAL
 from fsacd.errors import Refused, Unavailable
 from fsacd.process import reload_outcome
@@ -28,8 +26,10 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def one(tmp_path: Path) -> Reloaded:
-    return Reloaded(tmp_path)
+def one(tmp_path: Path) -> Iterator[Reloaded]:
+    one = Reloaded(tmp_path)
+    yield one
+    one.daemon._reloads.stop()  # what a signal has asked for may run still
 
 
 # --- one after the other ---------------------------------------------------------------------------------------------
@@ -38,17 +38,16 @@ def one(tmp_path: Path) -> Reloaded:
 class Gate:
     """Stands in for the reading of the file: each reading begins, and ends when it is let through."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self) -> None:
         self.began = 0
-        self._file = file
         self._open = Semaphore(0)
 
     def let_through(self, readings: int = 1) -> None:
         for _ in range(readings):
             self._open.release()
 
-    def read(self) -> Reading | ConfigErrors:
-        found = read_beside(self._file)
+    def read(self, origin: Origin, now: Current) -> Current | ConfigErrors:
+        found = read_beside(origin, now)
         self.began += 1
         assert self._open.acquire(timeout=60)
         return found
@@ -56,8 +55,8 @@ class Gate:
 
 @pytest.fixture
 def gate(one: Reloaded, monkeypatch: pytest.MonkeyPatch) -> Gate:
-    gate = Gate(one.file)
-    monkeypatch.setattr(one.daemon._reloads, "_read", gate.read)
+    gate = Gate()
+    monkeypatch.setattr("fsacd.daemon.reload.read_beside", gate.read)
     return gate
 
 
@@ -99,18 +98,6 @@ def test_reloads_beyond_a_limit_are_turned_away(one: Reloaded, gate: Gate) -> No
     assert {reload.wait() for reload in asked} == {"the new configuration is in force"}
 
 
-def test_a_reading_that_never_ends_is_given_up(one: Reloaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file system has gone away, perhaps: the next reload has its turn."""
-    never = threading.Event()
-    with monkeypatch.context() as patched:
-        patched.setattr("fsacd.daemon.reload.read_beside", lambda _path: never.wait(60))
-        patched.setattr("fsacd.daemon.reload._LONGEST_S", 0.01)
-        with pytest.raises(Unavailable, match="nothing was changed"):
-            one.reload()
-    never.set()
-    assert one.reload() == "the new configuration is in force"
-
-
 def test_who_waits_when_the_daemon_stops_is_told(one: Reloaded, gate: Gate) -> None:
     """Nothing is changed any more, by those that wait for their turn neither."""
     asked = [one.daemon._reloads.begin(BY), one.daemon._reloads.begin("signal")]
@@ -148,7 +135,7 @@ def test_what_came_of_the_last_reload_is_told(one: Reloaded) -> None:
 
 def test_a_fault_of_ours_is_told_as_one(one: Reloaded, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without what it was: that is in the log alone."""
-    monkeypatch.setattr("fsacd.daemon.reload.effects_on", fails)
+    monkeypatch.setattr("fsacd.daemon.change.effects", fails)
     with capture_logs() as logs:
         begun = one.daemon.begin_reload(ADMIN, within_s=60)
     assert (begun.result, begun.message) == ("failed", "the reload has failed by a fault of ours; the log says why")
@@ -223,14 +210,15 @@ def fails(*_: object) -> None:
     raise RuntimeError("what nobody thought of")
 
 
-@pytest.mark.parametrize("part", ["read_beside", "effects_on", "needs_restart"])
+@pytest.mark.parametrize(
+    "part", ["reading.in_force", "reload.read_beside", "change.differing", "change.effects", "change.Parts.settle"]
+)
 def test_systemd_is_told_the_end_of_a_reload_whatever_goes_wrong(
     one: Reloaded, told: list[str], monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     """A plugin may raise what nobody thought of, when some parts are changed; systemd would end a silent daemon."""
-    module = "fsacd.daemon.main" if part == "needs_restart" else "fsacd.daemon.reload"
     with monkeypatch.context() as patched:
-        patched.setattr(f"{module}.{part}", fails)
+        patched.setattr(f"fsacd.daemon.{part}", fails)
         with pytest.raises(RuntimeError):
             one.reload()
     assert told == ["reloading", "serving; a reload has failed, and the log says why"]

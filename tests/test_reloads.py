@@ -167,7 +167,7 @@ def test_how_many_customers_are_kept_holds_at_once(one: Reloaded) -> None:
 
 def test_when_it_was_configured_is_told(one: Reloaded, monkeypatch: pytest.MonkeyPatch) -> None:
     """The status says since when the file holds."""
-    monkeypatch.setattr("fsacd.daemon.main._wall_ms", lambda: 1_234)
+    monkeypatch.setattr("fsacd.daemon.reload._wall_ms", lambda: 1_234)
     one.reload()
     assert one.daemon.status().configured_ms == 1_234
 

@@ -20,12 +20,14 @@ from fsacd.core.events import (
     OfferAnswered,
     OfferEnd,
     OfferEnded,
+    RulesAmended,
     RulesChanged,
     SwitchConnected,
 )
 from fsacd.core.match.plugins import Plugins
 from fsacd.core.records import CallJoined, Record, StrategyFailed
 from fsacd.core.rules import AgentRules, QueueRules, Rules, Service
+from fsacd.core.show.parts import InParts
 from fsacd.errors import Refused, Unavailable
 from fsacd.plugins import shipped
 from fsacd.runtime.loop import Runtime
@@ -253,6 +255,10 @@ class Pages:
     def put(self, now_ms: int, event: Event | None) -> None:
         assert now_ms
         self._seen.append(event)
+
+    def prepare(self, event: RulesAmended) -> InParts[None]:
+        self._seen.append(f"prepared {type(event).__name__}")
+        yield
 
     def put_plugin_failures(self, now_ms: int, failures: Sequence[StrategyFailed]) -> None:
         assert now_ms

@@ -70,7 +70,11 @@ class Recognition:
 
     def replace_configured(self, entries: Iterable[Customer]) -> str:
         """Replace the configuration's customers by these; gives one sentence if not all had a place."""
-        self._configured, refused = _table(entries, self.limit, self.plan.identity)
+        return self.take_configured(*table(entries, self.limit, self.plan.identity))
+
+    def take_configured(self, found: Mapping[str, Customer], refused: int) -> str:
+        """Replace the configuration's customers by a `table`; gives one sentence if not all had a place."""
+        self._configured = found
         return self._sentence(refused, "configuration")
 
     def replace_stored(self, entries: Iterable[Customer]) -> str:
@@ -85,7 +89,7 @@ class Recognition:
             # An identity is its own identity, so it is kept: reading the number again takes a hundred times as long.
             return number if number in before else self.plan.identity(number)
 
-        self._stored, self.left_out = _table(entries, self.limit, identity)
+        self._stored, self.left_out = table(entries, self.limit, identity)
         return self._sentence(self.left_out, "database")
 
     def update_stored(self, numbers: Iterable[str], entries: Iterable[Customer]) -> str:
@@ -94,7 +98,7 @@ class Recognition:
         Gives one sentence if not all had a place.
         """
         gone = {self.identity(number) for number in numbers}
-        found, _ = _table(entries, self.limit, self.plan.identity)
+        found, _ = table(entries, self.limit, self.plan.identity)
         for key in gone - found.keys():
             self._stored.pop(key, None)
         refused = 0
@@ -171,7 +175,7 @@ class Recognition:
         return f"{refused} numbers of customers of the {source} are not recognised: {kept}"
 
 
-def _table(entries: Iterable[Customer], limit: int, identity: Callable[[str], str]) -> tuple[dict[str, Customer], int]:
+def table(entries: Iterable[Customer], limit: int, identity: Callable[[str], str]) -> tuple[dict[str, Customer], int]:
     """Give the entries by their numbers (the first of those with the same number) and how many had no place."""
     table: dict[str, Customer] = {}
     # Thousands of customers share a few texts and sets of skills: each is kept once.

@@ -18,8 +18,9 @@ from fsacd.config.effects import effects
 from fsacd.config.model import Config
 from fsacd.errors import FsacdError
 
-# The time for all questions together: checking a file must not wait long for a daemon that hangs.
-DEADLINE_S: Final = 3.0
+# The time for all questions together: checking a file must not wait long for a daemon that hangs. Of thousands of
+# callers it tells in parts, as calls go first, and a long list counts as many requests.
+DEADLINE_S: Final = 10.0
 _PAGE: Final = 5_000
 # Addresses to listen on that mean any; the daemon is then asked on this machine.
 _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked, not listened on

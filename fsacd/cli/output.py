@@ -206,6 +206,7 @@ def call_fields(call: Document) -> list[tuple[str, str]]:
     """One call, field by field."""
     return [
         ("call", clean(call["id"])),
+        ("contact id", clean(call.get("contact_id", ""))),
         ("queue", clean(call["queue"])),
         ("state", clean(call["state"])),
         ("position", str(call["position"] or "")),

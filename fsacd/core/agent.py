@@ -1,25 +1,26 @@
-"""An agent: exactly one state, and what was asked for meanwhile.
+"""An agent: their presence, apart from the work they hold.
 
-LoggedOut ──> Ready <──> NotReady
-                │  ^
-              offer │ ready again
-                v  │
-             Offered ──> Talking ──> WrappingUp ──> Ready (or what was asked for meanwhile)
-                └──────> HeldBack ──> Ready <──> Busy (with a call that is not ours)
+Presence is what the agent wants: LoggedOut, NotReady (with a reason) or Ready. It changes at once, in the middle of a
+talk, too. Work is what they hold, piece by piece, each with a weight of the agent's hundred:
 
-An agent who is found talking on the switch becomes Talking from any state.
+Offered ──answer──> Talking ──> WrappingUp ──> (gone)
+   └── not taken ──> (gone)
+
+A piece found as a talk on the switch begins as Talking. A phone call fills the agent; pieces that weigh less may be
+held at once. An agent may be offered something if they are Ready, nothing keeps them away (they are held back after an
+offer in vain, or their phone is in a call that is not ours), and what they hold leaves room for it: `Agent.room`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fsacd.core import skills
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
 from fsacd.core.load import Load
-from fsacd.core.rules import AgentRules, Cause, SkillLevels, WrapUp
+from fsacd.core.rules import FULL, AgentRules, Cause, SkillLevels, WrapUp
 from fsacd.strategy import AgentFacts, ServiceFacts
 
 
@@ -78,18 +79,14 @@ class HeldBack:
     until_ms: int
 
 
-AgentState = LoggedOut | NotReady | Ready | Offered | Talking | WrappingUp | HeldBack | Busy
+Presence = LoggedOut | NotReady | Ready
+WorkState = Offered | Talking | WrappingUp
+AgentState = Presence | WorkState | HeldBack | Busy
 
-_RESTING = frozenset({LoggedOut, NotReady, Ready, Busy})
-AGENT_MOVES: dict[type, frozenset[type]] = {
-    LoggedOut: frozenset({Ready, NotReady, Busy, Talking}),
-    NotReady: _RESTING | {Talking},
-    Ready: frozenset({LoggedOut, NotReady, Offered, Busy, Talking}),
-    Offered: _RESTING | {Talking, HeldBack},
-    Talking: _RESTING | {WrappingUp, HeldBack},
-    WrappingUp: _RESTING | {Talking},
-    HeldBack: _RESTING | {Talking},
-    Busy: (_RESTING - {Busy}) | {Talking},
+WORK_MOVES: dict[type, frozenset[type]] = {
+    Offered: frozenset({Talking}),
+    Talking: frozenset({WrappingUp}),
+    WrappingUp: frozenset(),
 }
 
 STATE_NAMES: dict[type, str] = {
@@ -106,8 +103,12 @@ STATE_NAMES: dict[type, str] = {
 # An agent in one of these states is off duty: what they have done does not fade meanwhile.
 OFF_DUTY = (LoggedOut, NotReady)
 WORKING = (Offered, Talking, WrappingUp)
+PAUSES = (WrappingUp, HeldBack)
+LOGGED_OUT, READY, BUSY = LoggedOut(), Ready(), Busy()
 _WITH_REASON = (NotReady, HeldBack)
 NEVER_OFFERED_MS = -1
+# Of several pieces of work the one whose kind stands first is told where one state alone can be.
+_FIRST: Final = {Talking: 0, Offered: 1, WrappingUp: 2}
 
 
 # For how many requirement sets an agent's fit is remembered; a bound, not a tuning knob.
@@ -135,8 +136,22 @@ class NotReadyFor:
 
 
 @dataclass(slots=True)
+class Work:
+    """One piece of work: what an offer has become. `weight` is its share of the agent, in hundredths."""
+
+    offer_id: str
+    call_id: str
+    queue: str
+    channel: str
+    weight: int
+    state: WorkState
+    since_ms: int
+    talks_since_ms: int | None = None  # handling is counted from here
+
+
+@dataclass(slots=True)
 class Agent:
-    """One configured agent. `then` is a break or a log-out asked for while they could not take it.
+    """One configured agent. `state` is the first of what they are and do, where one state alone can be told.
 
     `rules` hold now; `configured` is what the configuration said last, which somebody may have changed by hand since.
     """
@@ -144,9 +159,15 @@ class Agent:
     agent_id: str  # the id in the configuration, which is also the agent's SIP user
     rules: AgentRules
     configured: AgentRules
-    state: AgentState = field(default_factory=LoggedOut)
+    presence: Presence = LOGGED_OUT
+    presence_since_ms: int = 0
+    presence_by: str = ""  # who asked for it; empty: nobody, it followed
+    work: dict[str, Work] = field(default_factory=dict)  # by offer
+    held_back: HeldBack | None = None
+    outside: dict[Leg, None] = field(default_factory=dict)  # legs of the agent's phone that are not ours
+    state: AgentState = LOGGED_OUT  # follows from the five above: `roster` sees to it
     since_ms: int = 0
-    then: LoggedOut | NotReady | None = None
+    room: int = 0  # how much may be offered to them, in hundredths: `roster` sees to it
     contact: str = ""
     # When the agent's last talk ended, or when they logged in: what longest_idle orders by. A break does not change it,
     # so nobody moves to the back of the line, or to its front, by asking for one.
@@ -163,8 +184,6 @@ class Agent:
         default_factory=dict
     )  # by queue; until the agent is ready for it again, or logs out
     in_vain: dict[Cause, int] = field(default_factory=dict)  # offers in a row that came to nothing, by their cause
-    outside: dict[Leg, None] = field(default_factory=dict)  # legs of the agent's phone that are not ours
-    handling: tuple[str, int] | None = None  # queue and beginning of the call they talk with or wrap up
     removed: bool = False  # gone from the configuration while they were busy
     _fits: dict[SkillLevels, int | None] = field(default_factory=dict)
 
@@ -176,15 +195,54 @@ class Agent:
     @property
     def on_duty(self) -> bool:
         """Whether they want calls, now or when they are done with what they do."""
-        return self.then is None and not isinstance(self.state, OFF_DUTY)
+        return type(self.presence) is Ready
+
+    @property
+    def then(self) -> LoggedOut | NotReady | None:
+        """The break or the log-out that shows when their work is done; None: they will be ready, or have it."""
+        presence = self.presence
+        return None if isinstance(presence, Ready) or presence == self.state else presence
+
+    @property
+    def live(self) -> Work | None:
+        """The piece of work for which they are rung or talk; None: there is none."""
+        return next((work for work in self.work.values() if not isinstance(work.state, WrappingUp)), None)
+
+    def may_be_offered(self, weight: int) -> bool:
+        """Whether the agent may be offered a piece of work of this weight now."""
+        return self.room >= weight
+
+    def first_state(self) -> AgentState:
+        """What of all that they are and do is told first."""
+        if self.work:
+            return min((work.state for work in self.work.values()), key=lambda state: _FIRST[type(state)])
+        if type(self.presence) is not Ready:
+            return self.presence
+        return self.held_back or (BUSY if self.outside else READY)
+
+    def room_left(self) -> int:
+        """How much more the agent can hold, in hundredths; nothing while they want no calls or are kept away."""
+        if type(self.presence) is not Ready or self.held_back is not None or self.outside:
+            return 0
+        if not self.work:
+            return FULL
+        return max(0, FULL - sum(work.weight for work in self.work.values()))
 
     def configure(self, rules: AgentRules, services: tuple[Served, ...]) -> None:
         """Take (new) rules."""
+        if rules.skills != self.rules.skills:
+            self._fits = {}
         self.rules = rules
-        self.services = services
+        if services is not self.services:
+            self.services = services
+            self.served = dict.fromkeys(rules.queues)
+            rests = any(served.not_ready is not None for served in services)
+            self.serves = tuple(served for served in services if served.not_ready is None) if rests else services
+
+    def take(self, rules: AgentRules, services: tuple[Served, ...]) -> None:
+        """The same for other skills or services, none of which rests."""
+        self.rules, self.services, self.serves, self._fits = rules, services, services, {}
         self.served = dict.fromkeys(rules.queues)
-        self.serves = tuple(served for served in services if served.not_ready is None)
-        self._fits = {}
 
     def fit(self, required: SkillLevels) -> int | None:
         """As `skills.fit`, remembered: the same few requirements are asked for at every decision."""

@@ -136,6 +136,9 @@ class Call:
     resumes: str = ""  # the abandoned call whose place it got
     customer_id: int = 0  # as in CallQueued, as is the next
     remembered_as: str = ""
+    # Everything from the caller's first leg on, over queues, transfers and returns. It is the id of the first call,
+    # unless the dialplan has brought another one.
+    contact_id: str = ""
 
     def waited_ms(self, now_ms: int) -> int:
         """How long it has waited: until now, or until it was answered. Talks before a requeue do not count."""

@@ -42,6 +42,7 @@ class RingAgent:
     variables: tuple[
         tuple[str, str], ...
     ] = ()  # of the caller's leg, for the agent's: name and value, which may be any
+    contact_id: str = ""
 
 
 @fact
@@ -113,6 +114,7 @@ class TakeIn:
     leg: Leg
     queue: str
     age_ms: int  # since the call's arrival
+    contact_id: str = ""
 
 
 @fact
@@ -126,6 +128,15 @@ class NoteCall:
     head_start_ms: int
     joined_after_ms: int  # its arrival → its joining the queue it stands in
     required: SkillLevels
+
+
+@fact
+class NoteContact:
+    """Note on the leg to which contact it belongs: its later calls, in whichever queue, are of the same contact."""
+
+    call_id: str
+    leg: Leg
+    contact_id: str
 
 
 @fact
@@ -146,5 +157,5 @@ class EndCall:
     cause: str
 
 
-CallerCommand = ConfirmTalk | ArmCall | LetGo | TakeIn | NoteCall | SendCall | EndCall
+CallerCommand = ConfirmTalk | ArmCall | LetGo | TakeIn | NoteCall | NoteContact | SendCall | EndCall
 Command = RingAgent | CancelOffer | Connect | AskConnected | CallerCommand

@@ -44,6 +44,7 @@ from fsacd.core.events import (
     OutsideCallEnded,
     OutsideCallStarted,
     QueueSetOpen,
+    RulesAmended,
     RulesChanged,
     SwitchConnected,
     SwitchHeld,
@@ -61,6 +62,7 @@ from fsacd.core.life import (
     distribute,
     found,
     leaving,
+    new_rules,
     offers,
     overflow,
     reloading,
@@ -71,7 +73,7 @@ from fsacd.core.life import (
     wishes,
 )
 from fsacd.core.life.world import World
-from fsacd.core.match.plugins import Plugins
+from fsacd.core.match.plugins import PluginFailed, Plugins
 from fsacd.core.numbers import identity
 from fsacd.core.records import StrategyFailed
 from fsacd.core.rules import Rules
@@ -94,6 +96,7 @@ class Engine:
     def __init__(self, rules: Rules, plugins: Plugins, now_ms: int = 0, seed: int = 0) -> None:
         self._world = World(rules, plugins, now_ms, seed)
         agents.configure(self._world, dict(rules.agents))
+        self._world.records.clear()  # that everybody is logged out is no news
         self._world.forget_changes()
 
     def handle(self, event: Event, now_ms: int) -> Step:
@@ -190,6 +193,15 @@ class Engine:
         orders = world.orderings.values()
         return world.rules == rules and not any(ordering.has_failed for ordering in orders)
 
+    @property
+    def edition(self) -> int:
+        """How often the rules have been changed: `RulesAmended` says of which edition it is."""
+        return self._world.edition
+
+    def prepare(self, event: RulesAmended) -> InParts[None]:
+        """Compute, in parts, what this fact will bring about: facts may be handled between them. It is then cheaper."""
+        return new_rules.prepare(self._world, event)
+
     def epoch_of(self, switch: str) -> int:
         """The last epoch in which this daemon held the switch's fence; 0: it never did."""
         return self._world.epochs.get(switch, 0)
@@ -252,8 +264,24 @@ class Engine:
         if world.free_agents or world.free_calls or world.failures or world.present.changed:
             distribute.run(world)
         if world.expected:
-            world.expected.clear()
+            self._fail_late()
         return world.end_step(refused)
+
+    def _fail_late(self) -> None:
+        """A strategy that was expected to fail in this step and has not is put out of service all the same.
+
+        An older fsacd has asked it for other keys, so at its nth call it was elsewhere.
+        """
+        world = self._world
+        failed = {(record.queue, record.plugin) for record in world.records if isinstance(record, StrategyFailed)}
+        for (queue, plugin), failure in world.expected.items():
+            ordering = world.orderings.get(queue)
+            if ordering is not None and (queue, plugin) not in failed and ordering.strategy_name == plugin:
+                ordering.fall_back(PluginFailed(failure.why))
+                world.index.order_agents_anew(queue)
+        world.expected.clear()
+        if world.failures:
+            distribute.run(world)
 
     def _dispatch(self, event: Event) -> str | None:
         world = self._world
@@ -345,6 +373,8 @@ def _dispatch_world_event(world: World, event: WorldEvent) -> str | None:
             resuming.forget(world, world.abandoned.of_callers(set(map(identity, numbers))))
         case RulesChanged(rules):
             reloading.change_rules(world, rules)
+        case RulesAmended():
+            return reloading.amend_rules(world, event)
         case _:
             assert_never(event)
     return None

@@ -85,6 +85,7 @@ class Offer:
     legs_told: tuple[str, ...] = ()  # of these: those whose phones have been told
     contact: str = ""  # where it rings
     keeps_busy: tuple[str, ...] = ()  # agents at the same phone, not rung until its leg ends: `shared_phones`
+    contact_id: str = ""  # its call's
 
     @property
     def heard_of(self) -> bool:

@@ -1,5 +1,6 @@
 """Records: what came of calls, offers and agents' time. They go to store, metrics and event stream, behind the calls.
 
+`contact_id` is the contact of the record's call at that moment; empty in records of an older fsacd.
 Times are milliseconds of the engine's monotonic clock; whoever writes them down turns them into wall-clock time.
 """
 
@@ -53,6 +54,7 @@ class CallJoined:
     queue: str
     at_ms: int
     by_overflow: bool = False
+    contact_id: str = ""
 
 
 @fact
@@ -64,6 +66,7 @@ class CallConnected:
     agent_id: str
     at_ms: int
     waited_ms: int
+    contact_id: str = ""
 
 
 @fact
@@ -75,6 +78,7 @@ class CallMoved:
     to_queue: str
     at_ms: int
     why: str
+    contact_id: str = ""
 
 
 @fact
@@ -107,6 +111,7 @@ class CallEnded:
     epoch: int = 0
     resumes: str = ""  # the abandoned call whose place it got
     customer_id: int = 0  # the customer in the database whom the caller was known as; 0: none
+    contact_id: str = ""
 
 
 @fact
@@ -129,11 +134,12 @@ class OfferClosed:
     ended_ms: int
     evidence: Evidence = Evidence.SAW_END
     epoch: int = 0
+    contact_id: str = ""
 
 
 @fact
 class AgentStateEnded:
-    """An interval an agent spent in one state."""
+    """An interval in which one state was the first of what an agent was and did: for whoever counts one state alone."""
 
     agent_id: str
     state: str
@@ -141,6 +147,42 @@ class AgentStateEnded:
     started_ms: int
     ended_ms: int
     by: str = ""
+
+
+@fact
+class AgentPresence:
+    """A presence of an agent: told when it begins, with `ended_ms` None, and again when it has ended.
+
+    `presence`: logged_out, not_ready or ready. The presences of one agent touch, whatever the agent does meanwhile.
+    """
+
+    agent_id: str
+    presence: str
+    reason: str
+    started_ms: int
+    ended_ms: int | None = None
+    by: str = ""  # who asked for it; empty: nobody, it followed
+
+
+@fact
+class AgentWorkEnded:
+    """An interval in which something kept an agent from being offered more; those of one agent may overlap.
+
+    `state`: offered, talking and wrapping_up of one offer, with its call, queue, channel and weight (in hundredths of
+    the agent); held_back (`reason` says why) and busy (a call that is not ours) of none.
+    """
+
+    agent_id: str
+    state: str
+    reason: str
+    started_ms: int
+    ended_ms: int
+    by: str = ""  # who ended it; empty: nobody, it followed
+    offer_id: str = ""
+    call_id: str = ""
+    queue: str = ""
+    channel: str = ""
+    weight: int = 0
 
 
 # The closed list of what is counted as an anomaly.
@@ -166,6 +208,7 @@ class DecisionMade:
     agent_id: str
     offer_id: str
     at_ms: int
+    contact_id: str = ""
 
 
 @fact
@@ -213,6 +256,8 @@ Record = (
     | CallEnded
     | OfferClosed
     | AgentStateEnded
+    | AgentPresence
+    | AgentWorkEnded
     | DecisionMade
     | ChangeMade
     | StrategyFailed

@@ -15,6 +15,10 @@ Scalar = int | float | str | bool
 Value = Scalar | tuple[Scalar, ...] | tuple[tuple[str, Scalar], ...]
 Parameters = tuple[tuple[str, Value], ...]
 
+# All of an agent: what one can hold, in hundredths.
+FULL = 100
+VOICE = "voice"
+
 
 @dataclass(frozen=True, slots=True)
 class ToQueue:
@@ -182,6 +186,9 @@ class QueueRules:
     # So many offers in a row that came to nothing for one cause, and an agent is not ready; 0: never.
     not_ready_after: int = 0  # that they did not answer
     not_ready_after_others: Mapping[Cause, int] = field(default_factory=lambda: MappingProxyType({}))
+    # What one of its calls is, and the share of an agent that it takes, in hundredths. A phone call takes all of them.
+    channel: str = VOICE
+    weight: int = FULL
     service_level_ms: int = 20_000
     short_abandon_ms: int = 5_000
 
@@ -299,6 +306,10 @@ class Rules:
     fallback: ToExtension = ToExtension("fsacd_fallback", "fsacd")
     when_queue_removed: Target | None = None  # where callers go whose queue is no more; None: to the fallback
     back: ToExtension = ToExtension("fsacd_back", "fsacd")
+
+    def asking_for_delays(self) -> frozenset[str]:
+        """The queues in which delays hold only while somebody better is there."""
+        return frozenset(name for name, queue in self.queues.items() if queue.no_agent_no_delay)
 
     def renamed(self) -> dict[str, str]:
         """The names that queues had before, each with its name now."""

@@ -52,6 +52,18 @@ class _Counted(NamedTuple):
 _NOT_COUNTED = _Counted((), logged_in=False, on_duty=False)
 
 
+def _count_alike(before: tuple[Served, ...], now: tuple[Served, ...]) -> bool:
+    """Whether an agent with these services counts where one with those did."""
+    if before is now:
+        return True
+    if len(before) != len(now):
+        return False
+    for old, new in zip(before, now, strict=True):
+        if old.queue != new.queue or old.backup is not new.backup or old.not_ready != new.not_ready:
+            return False
+    return True
+
+
 class Staffing:
     """Counts per queue. `since` holds when each condition that holds now began, by (condition, queue)."""
 
@@ -95,6 +107,19 @@ class Staffing:
         self._add(old, -1, now_ms)
         self._add(new, +1, now_ms)
         return {*old.queues, *new.queues}
+
+    def configured(self, agents: Iterable[Agent], now_ms: int) -> set[str]:
+        """As `count`, for agents whose rules alone have changed: gives only queues whose counts may have."""
+        queues: set[str] = set()
+        counted = self._counted
+        for agent in agents:
+            old, services = counted.get(agent.agent_id, _NOT_COUNTED), agent.services
+            new = counted[agent.agent_id] = _Counted(services, old.logged_in, old.on_duty)
+            if old.logged_in and not _count_alike(old.services, services):
+                self._add(old, -1, now_ms)
+                self._add(new, +1, now_ms)
+                queues.update(old.queues, new.queues)
+        return queues
 
     def forget(self, agent: Agent, now_ms: int) -> set[str]:
         """The agent is no more. Returns their queues."""

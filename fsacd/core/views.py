@@ -66,16 +66,36 @@ class CallView:
     number_believed: bool = True
     resumes: str = ""  # the abandoned call whose place it got
     customer_id: int = 0  # of the database's customers; 0: none
+    contact_id: str = ""
     waits_since_ms: int | None = None  # while it waits: earlier talks are left out, so it may lie after the arrival
     talks_since_ms: int | None = None  # while it talks: earlier talks are counted in, so it may lie before the answer
 
 
 @fact
-class AgentView:
-    """One configured agent. `state`: logged_out, not_ready, ready, offered, talking, wrapping_up, held_back, busy.
+class WorkView:
+    """One piece of work that an agent holds. `state`: offered, talking, wrapping_up; `weight`: hundredths of the agent.
 
-    `reason` says more (the not-ready reason, why held back); `then` is what was asked for meanwhile. Time alone changes
-    nothing of it.
+    `caller` is the customer's name, else the caller's; of wrap-up no call is known any more.
+    """
+
+    offer_id: str
+    call_id: str
+    queue: str
+    channel: str
+    weight: int
+    state: str
+    since_ms: int
+    until_ms: int | None = None
+    caller: str = ""
+
+
+@fact
+class AgentView:
+    """One configured agent: their presence, their work, and in `state` the first of what they are and do.
+
+    `state`: logged_out, not_ready, ready, offered, talking, wrapping_up, held_back, busy. `reason` says more (the
+    not-ready reason, why held back); `then` is the presence that shows after their work, if that is not ready. Time
+    alone changes nothing of it.
     """
 
     agent_id: str
@@ -91,6 +111,11 @@ class AgentView:
     call_id: str | None
     caller: str = ""  # with whom they talk, or for whom they are rung: the customer's name, else the caller's
     not_ready_for: tuple[tuple[str, str], ...] = ()  # the queues whose calls they do not take for now, and why
+    presence: str = "logged_out"  # logged_out, not_ready, ready
+    presence_reason: str = ""
+    presence_since_ms: int = 0
+    work: tuple[WorkView, ...] = ()  # in the order in which it came
+    room: int = 0  # how much more they may be offered now, in hundredths
 
 
 @fact
@@ -221,6 +246,7 @@ class Explanation:
     # How many agents of the first rank and level there were; how many a ranking strategy was shown (None: not asked).
     candidates: int | None = None
     shown: int | None = None
+    contact_id: str = ""
 
 
 class Listed(NamedTuple, Generic[V]):

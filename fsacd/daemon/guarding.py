@@ -10,12 +10,14 @@ import time
 
 import structlog
 
-from fsacd.config.model import Config
 from fsacd.core.events import AgentLoggedIn, AgentLoggedOut
-from fsacd.daemon import wiring
+from fsacd.core.show.look import Look
+from fsacd.core.show.parts import InParts
+from fsacd.daemon.in_force import InForce
 from fsacd.desk.rights import WHOLE, Places, Principal, Verb, Wish, may, may_ask
 from fsacd.errors import Forbidden
 from fsacd.esl.features import Desk
+from fsacd.esl.phones import Phones
 from fsacd.http.access import Access
 from fsacd.process.trouble import Trouble
 from fsacd.runtime.loop import Runtime
@@ -24,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 # A trouble names at most so many agents.
 _NAMED = 5
+# So many agents are looked at in one part.
+_PART = 16
 
 
 class Guard:
@@ -37,21 +41,27 @@ class Guard:
         # Agents who are logged in at a contact that the configuration in force does not allow.
         self._misplaced: set[str] = set()
 
-    def configure(self, config: Config) -> None:
-        """Take this configuration's tokens, phones and places; tokens that it does not have are refused from now on."""
-        self._places = config.places()
-        self._desk.members = wiring.members(config)
-        self._desk.may_act_for_others = config.allow_acting_for_others
-        self._access.replace(wiring.tokens(config))
-        self.look_around()
+    def configure(self, config: InForce, phones: Phones | None) -> None:
+        """Take this configuration's tokens and places, and its agents at these phones (`Desk.phones_of`).
 
-    def look_around(self) -> None:
-        """Find the agents who are rung where the configuration does not allow it, after a reload or an update."""
-        self._misplaced = {
-            agent.agent_id
-            for agent in self._runtime.snapshot().agents
-            if agent.state != "logged_out" and self._places.refusal(agent.agent_id, agent.contact) is not None
-        }
+        Tokens that it does not have are refused from now on.
+        """
+        self._places = config.places
+        self._desk.take(config.members, phones)
+        self._desk.may_act_for_others = config.may_act_for_others
+        self._access.replace(config.tokens)
+
+    def look_around(self) -> InParts[None]:
+        """Find, in parts, who is rung where the configuration does not allow it: after a start or a reload."""
+        look = self._runtime.look()
+        contacts = yield from look.contacts()
+        misplaced = {}
+        for number, (agent_id, contact) in enumerate(contacts.items(), 1):
+            if self._places.refusal(agent_id, contact) is not None:
+                misplaced[agent_id] = contact
+            if number % _PART == 0:
+                yield
+        self._misplaced = {agent_id for agent_id, contact in misplaced.items() if _is_at(look, agent_id, contact)}
         if self._misplaced:
             log.warning("agents are rung where allowed_contacts does not allow it", agents=self._named())
 
@@ -86,3 +96,8 @@ class Guard:
 
     def _queue_of(self, call_id: str) -> str:
         return self._runtime.look().queue_of(call_id)
+
+
+def _is_at(look: Look, agent_id: str, contact: str) -> bool:
+    agent = look.agent(agent_id)
+    return agent is not None and agent.state != "logged_out" and agent.contact == contact

@@ -17,18 +17,21 @@ from gevent.event import Event as Signal
 import fsacd
 from fsacd.caller.recognition import Recognition
 from fsacd.caller.timetable import Timetable, renamed_hours
+from fsacd.config.model import Config
 from fsacd.config.problems import ConfigErrors
 from fsacd.core.commands import Command
-from fsacd.core.events import RulesChanged
-from fsacd.core.rules import Rules
 from fsacd.core.show.feed import Feed
 from fsacd.core.show.look import Look
+from fsacd.core.show.parts import whole
 from fsacd.core.views import Explanation
 from fsacd.daemon import plugging, wiring
+from fsacd.daemon.change import Parts
 from fsacd.daemon.drain import drain
 from fsacd.daemon.guarding import Guard
+from fsacd.daemon.in_force import in_force
 from fsacd.daemon.plugging import CurrentPlugins, Reading, read
-from fsacd.daemon.reload import Reloads, needs_restart
+from fsacd.daemon.reading import Current, Origin
+from fsacd.daemon.reload import Reloads
 from fsacd.daemon.resume import Continuation, rename_callers
 from fsacd.daemon.status import store_status, switch_status
 from fsacd.daemon.systemd import Notifier
@@ -88,11 +91,13 @@ class Daemon:
     """The whole daemon, as the API sees it too (fsacd.http.api.Daemon)."""
 
     def __init__(self, path: Path, reading: Reading) -> None:
-        self._config = self._started_with = config = reading.config
-        self._started_ms = self._configured_ms = _wall_ms()
+        self._config = config = reading.config  # of the start; what is in force is in `_parts`
+        self._started_ms = _wall_ms()
         self._stopping = Signal()
         self._troubles: list[Troubles] = []
-        rules = config.rules()
+        plan = config.number_plan.plan()
+        first = in_force(config, config, plan)
+        rules = first.rules
         self.metrics = Metrics()
         self.metrics.set_rules(rules)
         self.metrics.begin_at_zero(config.switches, Difference)
@@ -106,9 +111,9 @@ class Daemon:
             journal=self._journal,
             ahead_ms=last.ahead_ms,
         )
-        self._recognition = Recognition(limit=config.limits.customers, plan=config.number_plan.plan())
-        told = renamed_hours(last.hours, config.rules().renamed())
-        self._timetable = Timetable(config.opening_hours(), self.runtime.post, told=told)
+        self._recognition = Recognition(limit=config.limits.customers, plan=plan)
+        told = renamed_hours(last.hours, rules.renamed())
+        self._timetable = Timetable(first.hours, self.runtime.post, told=told)
         self.metrics.watch_engine(self.runtime.look)
         self._desk = Desk(self.ask, monotonic_ms)
         self.add_troubles(self._desk.troubles)
@@ -136,7 +141,7 @@ class Daemon:
         explanations = self._history.explanations if self._history is not None else None
         access = Access(api.tokens, rate=api.rate, burst=api.burst, clock=time.monotonic)
         self._guard = Guard(self.runtime, self._desk, access)
-        self._guard.configure(config)
+        self._guard.configure(first, whole(self._desk.phones_of(first.members)))
         self.add_troubles(self._guard.troubles)
         self.add_troubles(self._recognition.troubles)
         customers = CustomerDesk(self._history.customers, self._customer_forms) if self._history is not None else None
@@ -145,7 +150,19 @@ class Daemon:
         )
         self.api = ApiServer(app, api, access, lambda path: health.page(self.status(), path))
         self._notifier = Notifier()
-        self._reloads = Reloads(path, self._notifier, self.runtime.snapshot, self._change_to)
+        self._parts = Parts(
+            Current(first, reading.catalogue),
+            self._plugins,
+            self.runtime,
+            self.metrics,
+            self._timetable,
+            self._guard,
+            self._desk,
+            self._recognition,
+            self._carried,
+            self._history,
+        )
+        self._reloads = Reloads(Origin(path, _of_the_start(config), plan), self._notifier, self._parts)
         for control in self._controls.values():
             self.add_troubles(control.terms.troubles)
         self._connect_parts()
@@ -179,18 +196,19 @@ class Daemon:
         if self._history is not None:
             self._history.start()
             self._history.store.put(self._continuation.unwritten)
-        self._recognise_configured()
+        self._parts.begin()
         if self._journal is not None:
             self._journal.begin(self._continuation.engine, self.runtime.post)
         log_in = [agent_id for agent_id, agent in self._config.agents.items() if agent.login_at_start]
         self._continuation.tell(self.runtime, self._controls, log_in)
         watched.keep("callers by number", self._rename_callers, may_end=lambda: True)
         self._desk.phones.sit(self._continuation.contacts())
-        self._guard.look_around()
+        whole(self._guard.look_around())
         self._timetable.start()
         for control in self._controls.values():
             control.start()
         self._continuation.keep_time(self.runtime, self._controls.values())
+        self._config = _of_the_start(self._config)
         settle_memory()
         log.info("fsacd is up", version=fsacd.__version__, api=self.api.url, switches=list(self._controls))
 
@@ -248,7 +266,7 @@ class Daemon:
         for control in self._controls.values():
             control.retire()
         if not self.runtime.failure:  # an engine that has failed ends no ring; the next daemon goes on with the rings
-            drain(self.runtime, self._controls, self._send, self._config.stop_ring_ms)
+            drain(self.runtime, self._controls, self._send, self._parts.current.config.stop_ring_ms)
         self.runtime.stop()
         self.api.stop()
         for control in self._controls.values():
@@ -318,33 +336,8 @@ class Daemon:
         """How far this reload is, or what came of it."""
         return self._reloads.find(number)
 
-    def _change_to(self, reading: Reading, rules: Rules) -> list[str]:
-        """Put this configuration in force; gives the parts that need a restart. Nothing here yields."""
-        config = reading.config
-        self._plugins.catalogue = reading.catalogue
-        self.metrics.set_rules(rules)
-        self.runtime.ask(RulesChanged(rules))
-        self._timetable.replace(config.opening_hours(), rules.renamed())
-        self._guard.configure(config)
-        self._config, self._configured_ms = config, _wall_ms()
-        self._recognise_configured()
-        settle_memory()
-        return needs_restart(self._started_with, config)
-
-    def _recognise_configured(self) -> None:
-        self._recognition.believes_unmarked = self._config.believe_numbers == "always"
-        self._recognition.may_see = self._config.may_see()
-        self._carried.replace(self._config.agent_variables())
-        if self._recognition.limit != self._config.limits.customers:
-            self._recognition.limit = self._config.limits.customers
-            if self._history is not None:
-                self._history.customer_feed.read_anew()
-        left_out = self._recognition.replace_configured(self._config.known_customers())
-        if left_out:
-            log.warning("customers", what=left_out)
-
     def _customer_forms(self) -> Forms:
-        return Forms(wiring.customer_terms(self._config), self._recognition.plan, self._recognition.is_configured)
+        return Forms(self._parts.current.config.terms, self._recognition.plan, self._recognition.is_configured)
 
     def resync(self, principal: Principal) -> str:
         """Compare engine and switches now, in the background. Raises Forbidden, or Refused when we serve no switch."""
@@ -365,7 +358,7 @@ class Daemon:
             instance=self._config.instance,
             version=fsacd.__version__,
             started_ms=self._started_ms,
-            configured_ms=self._configured_ms,
+            configured_ms=self._reloads.changed_ms or self._started_ms,
             switches=tuple(switch_status(control, self.runtime) for control in self._controls.values()),
             store=StoreStatus() if self._history is None else store_status(self._history.store.state()),
             stopping=self._stopping.is_set(),
@@ -380,6 +373,11 @@ class Daemon:
 
     def _is_sane(self) -> bool:
         return not self.runtime.failure
+
+
+def _of_the_start(config: Config) -> Config:
+    """The configuration without what may be large: all of that takes effect at a reload."""
+    return config.model_copy(update={"agents": {}, "queues": {}, "customers": {}})
 
 
 def _wall_ms() -> int:

@@ -26,12 +26,15 @@ class Reading:
     catalogue: Catalogue
 
 
-def read(path: Path) -> Reading:
-    """Read the file and what its `strategy_path` holds. Raises ConfigErrors with everything that is wrong."""
+def read(path: Path, known: Catalogue | None = None) -> Reading:
+    """Read the file and what its `strategy_path` holds. Raises ConfigErrors with everything that is wrong.
+
+    A plugin of `known` whose file is the same is kept.
+    """
     loaded: list[Catalogue] = []
 
     def catalogue_of(directories: Sequence[Path]) -> tuple[Catalogue, tuple[PluginProblem, ...]]:
-        catalogue, problems = Catalogue.load(directories)
+        catalogue, problems = Catalogue.load(directories, known=known)
         loaded.append(catalogue)
         return catalogue, problems
 

@@ -6,10 +6,11 @@ what waits already joins it: any number of signals during a reload are one more 
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -18,12 +19,10 @@ import gevent
 import structlog
 from gevent.event import Event as Signal
 
-from fsacd.config.effects import Effects, effects
-from fsacd.config.model import Config
+from fsacd.config.effects import Effects
 from fsacd.config.problems import ConfigErrors
-from fsacd.core.rules import Rules
-from fsacd.core.views import Snapshot
-from fsacd.daemon.plugging import Reading, read
+from fsacd.daemon.change import Parts
+from fsacd.daemon.reading import Origin, read_beside
 from fsacd.daemon.systemd import Notifier
 from fsacd.desk.rights import BY_SIGNAL
 from fsacd.errors import FsacdError, Refused, Unavailable
@@ -32,19 +31,14 @@ from fsacd.http.problem import sentence
 from fsacd.process import reload_outcome
 from fsacd.process.reload_outcome import Outcome
 from fsacd.runtime import watched
+from fsacd.runtime.pace import Pace
 
 log = structlog.get_logger(__name__)
 
-_AT_START = ("switches", "api", "store", "journal", "log", "lease_ms", "instance", "number_plan")
 # How many reloads may wait, and of how many it is remembered what came of them.
 _MOST_WAITING: Final = 8
 _REMEMBERED: Final = 50
-# A file system that has gone away may never answer; the next reload must have its turn all the same.
-_LONGEST_S: Final = 120.0
 _STOPPING: Final = "fsacd is stopping"
-
-# Puts a configuration and its rules in force; nothing in it yields. Gives the parts that need a restart.
-Change = Callable[[Reading, Rules], Sequence[str]]
 
 
 @dataclass(slots=True)
@@ -75,7 +69,7 @@ class Reload:
         """It is over; those who wait go on."""
         problems = error.problems if isinstance(error, Refused) else ()
         self.status = replace(self.status, result=result, message=message, problems=problems, ended_ms=_wall_ms())
-        self._error = error
+        self._error = None if error is None else _bare(error)
         self._over.set()
 
     def within(self, within_s: float) -> ReloadStatus:
@@ -88,18 +82,21 @@ class Reload:
         """Wait for its end. Returns what it did, or raises what it raised."""
         self._over.wait()
         if self._error is not None:
-            raise self._error
+            raise _again(self._error)
         return self.status.message
 
 
 class Reloads:
-    """Runs the reloads of one daemon. `view` is the present moment; `change` puts a configuration in force."""
+    """Runs the reloads of one daemon: the file is read beside the calls, and its `parts` take what it says.
 
-    def __init__(self, path: Path, notifier: Notifier, view: Callable[[], Snapshot], change: Change) -> None:
-        self._path = path
+    `changed_ms` is when another configuration was put in force last, as Unix time in ms; 0: not since the start.
+    """
+
+    def __init__(self, origin: Origin, notifier: Notifier, parts: Parts) -> None:
+        self._origin = origin
         self._notifier = notifier
-        self._view = view
-        self._change = change
+        self._parts = parts
+        self.changed_ms = 0
         self._waiting: deque[Reload] = deque()
         self._kept: deque[Reload] = deque(maxlen=_REMEMBERED)
         self._number = 0
@@ -203,49 +200,37 @@ class Reloads:
             log.warning("whoever has asked for the reload by a signal cannot be told", why=str(error))
 
     def _reload(self, *, dry_run: bool, even_so: bool) -> str:
-        reading = self._read()
-        if isinstance(reading, ConfigErrors):
-            problems = tuple(str(problem) for problem in reading.problems)
-            raise Refused("the configuration has errors; the old one stays in force", problems) from reading
-        rules = reading.config.rules()
-        # From here to the change nothing yields, so the effects are told for exactly the callers and agents of now.
-        told = effects_on(self._view(), rules)
+        parts, pace = self._parts, Pace(answer=False)
+        found = read_beside(self._origin, parts.current)
+        if isinstance(found, ConfigErrors):
+            problems = tuple(str(problem) for problem in found.problems)
+            raise Refused("the configuration has errors; the old one stays in force", problems) from found
         if dry_run:
-            return would_do(told)
+            return would_do(parts.effects(found))
+        prepared = pace.whole(parts.prepare(found))
+        # From here to the change nothing yields, so the effects are told for exactly the callers and agents of now.
+        told = parts.effects(found)
         if told.throws_out and not even_so:
             raise Refused("callers would lose their place; the old configuration stays in force", told.throws_out)
-        return has_done(told, self._change(reading, rules))
-
-    def _read(self) -> Reading | ConfigErrors:
-        # In a real thread: reading ten thousand agents takes seconds, and calls must not wait for that.
-        with gevent.Timeout(_LONGEST_S, False):
-            reading: Reading | ConfigErrors = gevent.get_hub().threadpool.apply(read_beside, (self._path,))
-            return reading
-        raise Unavailable(f"reading the configuration took longer than {_LONGEST_S:g} s; nothing was changed")
+        before = parts.current
+        parts.change(prepared)
+        self.changed_ms = _wall_ms()
+        pace.whole(parts.settle(before))
+        return has_done(told, found.config.at_next_start)
 
 
-def read_beside(path: Path) -> Reading | ConfigErrors:
-    """The errors as a value: gevent prints a traceback of whatever is raised in a thread of its pool."""
+def _bare(error: BaseException) -> BaseException:
+    """The error without where it was raised: whole configurations hang on that."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    return error
+
+
+def _again(error: BaseException) -> BaseException:
+    """The error for one more of those who wait; each adds to it where they have met it."""
     try:
-        return read(path)
-    except ConfigErrors as errors:
-        return errors
-
-
-def effects_on(view: Snapshot, rules: Rules) -> Effects:
-    """What these rules would do to the callers and agents of the moment."""
-    calls = [(call.queue, call.state) for call in view.calls]
-    return effects(rules, calls, {agent.agent_id: agent.state for agent in view.agents})
-
-
-def needs_restart(old: Config, new: Config) -> list[str]:
-    """The parts of the configuration that have changed and take effect at the next start only."""
-    return [part for part in _AT_START if _at_start(old, part) != _at_start(new, part)]
-
-
-def _at_start(config: Config, part: str) -> object:
-    """The settings of this part of the configuration that take effect at the next start only, without the tokens."""
-    return config.api.model_copy(update={"tokens": ()}) if part == "api" else getattr(config, part)
+        return copy.copy(error)
+    except Exception:  # noqa: BLE001 - a plugin's own exception may be anything
+        return RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def would_do(told: Effects) -> str:

@@ -26,7 +26,7 @@ from fsacd.core.events import (
     SwitchRestarted,
 )
 from fsacd.core.match.plugins import Plugins
-from fsacd.core.records import CallEnded, OfferClosed, Record
+from fsacd.core.records import AgentPresence, CallEnded, OfferClosed, Record
 from fsacd.core.rules import Rules
 from fsacd.journal.journal import Journal
 from fsacd.process.monotonic import monotonic_ms
@@ -76,10 +76,13 @@ class Continuation:
         self._goes_on = recovered is not None
         # The agents whom the daemon before knew: their state is restored, and nobody logs them in anew.
         self._known: frozenset[str] = frozenset()
-        # Calls and offers whose rows of history may be missing; rows that are there already are skipped as duplicates.
+        # What history may miss of calls, offers and agents; rows that are there already are skipped as duplicates.
         self.unwritten: tuple[Record, ...] = ()
         if recovered is None:
-            self.engine = Engine(rules, plugins, self.clock(), seed=seed)
+            now_ms = self.clock()
+            self.engine = Engine(rules, plugins, now_ms, seed=seed)
+            # The presences that a daemon before has left open are over.
+            self.unwritten = tuple(AgentPresence(agent_id, "logged_out", "", now_ms) for agent_id in rules.agents)
             return
         self.engine = recovered.engine
         assert journal is not None

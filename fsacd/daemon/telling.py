@@ -24,6 +24,7 @@ def log_records(records: Sequence[Record]) -> None:
             say(
                 "call ended",
                 call=record.call_id,
+                contact_id=record.contact_id,
                 queue=record.queue,
                 outcome=str(record.outcome),
                 detail=record.detail,

@@ -305,7 +305,8 @@ class Places:
 
     def refusal(self, agent_id: str, contact: str) -> str | None:
         """Why this agent may not be rung there; None when they may."""
-        if contact in self.contacts.values():
+        # Nearly everybody is at their own; to look at all is long where there are thousands.
+        if self.contacts.get(agent_id) == contact or contact in self.contacts.values():
             return None
         for pattern in (*self.allowed, *self.allowed_for.get(agent_id, ())):
             parts = map(re.escape, pattern.replace("{agent}", agent_id).split("*"))

@@ -32,6 +32,11 @@ _PRIORITY: Final = re.compile(r"-?[0-9]{1,3}")
 _SECONDS: Final = re.compile(r"[0-9]{1,5}")
 _SKILL: Final = re.compile(r"([A-Za-z0-9_.-]{1,64})(?::(10|[1-9]))?")
 _LANGUAGE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# It stands in SIP headers, in the variables of other legs and in lists of variables; the dialplan has the same bounds.
+_CONTACT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_DIGITS: Final = re.compile(r"[0-9]+")
+# As many last digits identify a number, however it is written; fewer may be in any id by chance.
+_TELLING_DIGITS: Final = 7
 # `${uptime(ms)}`, which is printed as an unsigned 32-bit number.
 _UPTIME: Final = re.compile(r"[0-9]{1,10}")
 _MICROSECONDS: Final = re.compile(r"[1-9][0-9]{0,18}")
@@ -78,6 +83,7 @@ def queued(
         number_believed=_believed(message.get("variable_fsacd_number_believed").strip(), tell),
         hidden=_is_hidden(message, tell),
         variables=carried.of(message),
+        contact_id=contact_id(message, tell),
     )
 
 
@@ -163,6 +169,25 @@ def _language(text: str, tell: Warn) -> str:
     if not text or _LANGUAGE.fullmatch(text):
         return text
     tell(f"fsacd_language {shown(text)} is no name of a language; it is left out")
+    return ""
+
+
+def contact_id(message: Message, tell: Warn) -> str:
+    """The contact that the leg belongs to; empty if it says none, or none that can be used."""
+    text = message.get("variable_fsacd_contact_id").strip()
+    number = "".join(_DIGITS.findall(message.get("Caller-Caller-ID-Number")))
+    if not text:
+        return ""
+    if _CONTACT.fullmatch(text) is None:
+        tell(
+            f"fsacd_contact_id {shown(text)} is no id of up to 64 letters, digits, '_', '.' and '-'; "
+            "the call's own id takes its place"
+        )
+    elif len(number) >= _TELLING_DIGITS and number[-_TELLING_DIGITS:] in text:
+        # It stays in history when the caller is erased, and goes to agents' phones when their number is hidden.
+        tell("fsacd_contact_id has the caller's number in it; the call's own id takes its place")
+    else:
+        return text
     return ""
 
 

@@ -18,6 +18,7 @@ from fsacd.core.commands import (
     EndCall,
     LetGo,
     NoteCall,
+    NoteContact,
     RingAgent,
     SendCall,
     TakeIn,
@@ -249,7 +250,7 @@ class CallControl:
                 # The leg may not exist yet, or not any more: the engine repeats the order until it hears of the leg's
                 # end.
                 pass
-            case ConfirmTalk() | ArmCall() | LetGo() | TakeIn() | NoteCall() | SendCall() | EndCall():
+            case ConfirmTalk() | ArmCall() | LetGo() | TakeIn() | NoteCall() | NoteContact() | SendCall() | EndCall():
                 # Either the leg has ended meanwhile, and its hangup says so; or the leg will announce itself again.
                 self._say(log.info, "the switch did not take a command", why, what=type(command).__name__)
 

@@ -184,14 +184,8 @@ def uuid_kill(leg: str, cause: str) -> Wire:
     return api("uuid_kill", uuid(leg), _typed(_CAUSE, cause, "the hangup cause"))
 
 
-def uuid_setvar(leg: str, variable: str, value: str) -> Wire:
-    """Set one variable of a leg; an empty value deletes it."""
-    name = _typed(_VARIABLE, variable, "a variable's name")
-    return api("uuid_setvar", uuid(leg), name, *([value] if value else []))
-
-
 def uuid_setvar_multi(leg: str, variables: Mapping[str, str]) -> Wire:
-    """Set several variables of a leg with one command; an empty value deletes the variable."""
+    """Set variables of a leg with one command, `uuid_setvar` being no right of ours; an empty value deletes one."""
     if not 1 <= len(variables) <= VARIABLES_LIMIT:
         raise EncodeError(f"One command sets 1 to {VARIABLES_LIMIT} variables.")
     pairs = ";".join(_pair(key, value) for key, value in variables.items())

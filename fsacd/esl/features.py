@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import structlog
@@ -17,6 +17,7 @@ from fsacd.core.events import (
     AgentSetNotReady,
     AgentSetReady,
 )
+from fsacd.core.show.parts import InParts, whole
 from fsacd.desk.rights import Principal, at_phone
 from fsacd.errors import FsacdError
 from fsacd.esl.phones import Phones
@@ -52,7 +53,7 @@ class Member:
 
     agent_id: str
     contact: str
-    pin: str | None
+    pin: str | None = field(repr=False)
     domain: str = ""
     implied: str = ""
 
@@ -71,7 +72,7 @@ class Desk:
         self._for_agent = WrongPins(_TRIES_FOR_AGENT)
         # For each locked phone, the agent whose PIN it has tried last.
         self._tried_at: dict[str, str] = {}
-        self._members: dict[str, Member] = {}
+        self._members: Mapping[str, Member] = {}
         self._ids: dict[str, str] = {}
         # Switches whose dialplan does not say in which domain a phone authenticated.
         self._silent: set[str] = set()
@@ -80,18 +81,34 @@ class Desk:
         self.may_act_for_others = True
 
     @property
-    def members(self) -> dict[str, Member]:
+    def members(self) -> Mapping[str, Member]:
         """The configured agents; to be replaced whole."""
         return self._members
 
     @members.setter
-    def members(self, members: dict[str, Member]) -> None:
-        self._members = members
-        self._ids = {_key(agent_id): agent_id for agent_id in members}
-        self.phones.configure(
-            {agent_id: member.contact for agent_id, member in members.items()},
-            {agent_id: member.domain or member.implied for agent_id, member in members.items()},
+    def members(self, members: Mapping[str, Member]) -> None:
+        self.take(members, whole(self.phones_of(members)))
+
+    def phones_of(self, members: Mapping[str, Member]) -> InParts[Phones | None]:
+        """Where these would sit, in parts, for `take`; None if that is as it is now."""
+        before = self._members
+        if before and before.keys() == members.keys() and all(map(_sits_as_before, before.values(), members.values())):
+            return None
+        yield
+        return (
+            yield from self.phones.with_others(
+                {agent_id: member.contact for agent_id, member in members.items()},
+                {agent_id: member.domain or member.implied for agent_id, member in members.items()},
+            )
         )
+
+    def take(self, members: Mapping[str, Member], phones: Phones | None) -> None:
+        """Have these configured agents, who sit at these phones; None: where they sat."""
+        if members.keys() != self._members.keys():
+            self._ids = {_key(agent_id): agent_id for agent_id in members}
+        self._members = members
+        if phones is not None:
+            self.phones.take(phones)
 
     def serve(self, feature: Feature) -> Refusal | None:
         """Do what the feature code asks. Returns None, or the kind of reason for a refusal, which is also logged."""
@@ -232,6 +249,13 @@ class Desk:
 def _phone(feature: Feature) -> str:
     """Who authenticated, as logs and history show it."""
     return f"{feature.user}@{feature.domain}" if feature.domain else feature.user
+
+
+def _sits_as_before(before: Member, now: Member) -> bool:
+    return before is now or (
+        (before.agent_id, before.contact, before.domain, before.implied)
+        == (now.agent_id, now.contact, now.domain, now.implied)
+    )
 
 
 def _key(name: str) -> str:

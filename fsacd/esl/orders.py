@@ -16,6 +16,7 @@ from fsacd.core.commands import (
     EndCall,
     LetGo,
     NoteCall,
+    NoteContact,
     RingAgent,
     SendCall,
     TakeIn,
@@ -68,8 +69,8 @@ def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
         case TakeIn(_, leg):
             into_music = encoder.uuid_transfer(leg.uuid, "fsacd_wait", CONTEXT)
             return (encoder.uuid_setvar_multi(leg.uuid, _callers(command, uptime_ms)), into_music)
-        case NoteCall(_, leg):
-            return (encoder.uuid_setvar(leg.uuid, "fsacd_changed", _changed(command)),)
+        case NoteCall() | NoteContact():
+            return (_noted(command),)
         case SendCall(_, leg, target):
             transfer = encoder.uuid_transfer(leg.uuid, target.extension, target.context)
             return (encoder.uuid_setvar_multi(leg.uuid, {**_DISARM, **_OVER}), transfer)
@@ -87,7 +88,16 @@ def _callers(call: TakeIn, uptime_ms: int) -> dict[str, str]:
     """The variables that make a leg the call's; they clear the mark of a bridge that was ordered but never made."""
     queue = {"fsacd_queue": call.queue} if _PLAIN.fullmatch(call.queue) else {}
     queued_at = str(max(0, uptime_ms - call.age_ms) % (1 << 32))
-    return {"fsacd_leg": "caller", "fsacd_call": call.call_id, "fsacd_queued_at": queued_at, "bridge_uuid": "", **queue}
+    contact = {"fsacd_contact_id": call.contact_id} if call.contact_id else {}
+    own = {"fsacd_leg": "caller", "fsacd_call": call.call_id, "fsacd_queued_at": queued_at, "bridge_uuid": ""}
+    return {**own, **contact, **queue}
+
+
+def _noted(command: NoteCall | NoteContact) -> Wire:
+    leg = command.leg.uuid
+    if isinstance(command, NoteContact):
+        return encoder.uuid_setvar_multi(leg, {"fsacd_contact_id": command.contact_id})
+    return encoder.uuid_setvar_multi(leg, {"fsacd_changed": _changed(command)})
 
 
 def _changed(call: NoteCall) -> str:
@@ -101,7 +111,17 @@ def switch_of(command: Command) -> str:
     match command:
         case RingAgent() | CancelOffer() | AskConnected():
             return command.switch
-        case Connect() | ConfirmTalk() | ArmCall() | LetGo() | TakeIn() | NoteCall() | SendCall() | EndCall():
+        case (
+            Connect()
+            | ConfirmTalk()
+            | ArmCall()
+            | LetGo()
+            | TakeIn()
+            | NoteCall()
+            | NoteContact()
+            | SendCall()
+            | EndCall()
+        ):
             return command.leg.switch
         case _:
             assert_never(command)

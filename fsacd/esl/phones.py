@@ -14,9 +14,12 @@ from dataclasses import dataclass
 
 from fsacd.core import contact as contacts
 from fsacd.core.events import AgentLoggedIn, Event
+from fsacd.core.show.parts import InParts, whole
 from fsacd.errors import FsacdError
 from fsacd.esl.codec import Message
 
+# So many agents are placed in one part, which takes some milliseconds at most.
+_PART = 32
 # A contact of more agents than this is no shared phone but a route (a trunk, say) to all their phones.
 _SHARED = 8
 _BRACKETED = re.compile(r"<([^>]*)>")
@@ -137,21 +140,41 @@ class Phones:
 
     def configure(self, contacts: Mapping[str, str], domains: Mapping[str, str] | None = None) -> None:
         """Take every agent's own contact and domain; where they have logged in meanwhile stays."""
-        self._own = dict(contacts)
-        self._domains = {agent_id: domain.lower() for agent_id, domain in (domains or {}).items()}
-        self._owners = {}
-        for agent_id, contact in self._own.items():
-            self._owners.setdefault(contact, []).append(agent_id)
-        self._moved = {agent_id: contact for agent_id, contact in self._moved.items() if agent_id in self._own}
-        self._users, self._addresses = {}, {}
-        self._lasting = set()
-        for agent_id, contact in self._own.items():
+        self.take(whole(self.with_others(contacts, domains or {})))
+
+    def with_others(self, contacts: Mapping[str, str], domains: Mapping[str, str]) -> InParts[Phones]:
+        """What `take` takes for these own contacts and domains, in parts: agents may move meanwhile."""
+        fresh = Phones()
+        fresh._own = dict(contacts)
+        fresh._domains = {agent_id: domain.lower() for agent_id, domain in domains.items()}
+        yield
+        for agent_id, contact in fresh._own.items():
+            fresh._owners.setdefault(contact, []).append(agent_id)
+        yield
+        fresh._moved = {agent_id: contact for agent_id, contact in self._moved.items() if agent_id in fresh._own}
+        for number, (agent_id, contact) in enumerate(fresh._own.items(), 1):
             # Their own phone is known also while they sit at another one.
-            self._lasting.update(self._names(agent_id, contact))
-            for name in self._names(agent_id, contact):
-                self._place(name)
-        for agent_id in self._own:
-            self._seat(agent_id)
+            names = list(fresh._names(agent_id, contact))
+            fresh._lasting.update(names)
+            for name in names:
+                fresh._place(name)
+            if number % _PART == 0:
+                yield
+        for number, agent_id in enumerate(fresh._own, 1):
+            fresh._seat(agent_id)
+            if number % _PART == 0:
+                yield
+        return fresh
+
+    def take(self, fresh: Phones) -> None:
+        """Take these own contacts and domains; who has moved since `with_others` began sits where they sit now."""
+        for agent_id in fresh._own:
+            now = self._moved.get(agent_id)
+            if now != fresh._moved.get(agent_id):
+                fresh._put(agent_id, now)
+        self._own, self._domains, self._owners = fresh._own, fresh._domains, fresh._owners
+        self._moved, self._users, self._addresses = fresh._moved, fresh._users, fresh._addresses
+        self._lasting = fresh._lasting
         self._tell()
 
     def at(self, phone: Phone) -> set[str]:
@@ -195,13 +218,16 @@ class Phones:
                 self._move(agent_id, contact)
 
     def _move(self, agent_id: str, contact: str | None) -> None:
+        self._put(agent_id, contact)
+        self._tell()
+
+    def _put(self, agent_id: str, contact: str | None) -> None:
         self._leave(agent_id)
         if contact is None:
             self._moved.pop(agent_id, None)
         else:
             self._moved[agent_id] = contact
         self._seat(agent_id)
-        self._tell()
 
     def _tell(self) -> None:
         for listener in self._listeners:

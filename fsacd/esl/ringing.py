@@ -145,6 +145,7 @@ _HIDDEN: Final = {"origination_privacy": "hide_name:hide_number", "ignore_displa
 
 
 def _variables(command: RingAgent) -> dict[str, str]:
+    contact_id = command.contact_id
     return {
         "fsacd_leg": "agent",
         "fsacd_offer": command.offer_id,
@@ -166,5 +167,6 @@ def _variables(command: RingAgent) -> dict[str, str]:
         "sip_h_X-Fsacd-Call": command.call_id,
         "sip_h_X-Fsacd-Offer": command.offer_id,
         "sip_h_X-Fsacd-Queue": command.queue,
+        **({"fsacd_contact_id": contact_id, "sip_h_X-Fsacd-Contact-Id": contact_id} if contact_id else {}),
         **(_HIDDEN if command.hidden else {}),
     }

@@ -136,11 +136,10 @@ class Reader:
         leg, by = message.get("Other-Leg-Unique-ID"), message.get("Unique-ID")
         if message.get("Other-Leg-Context") != _CONTEXT or not message.get("variable_sip_replaces_call_id"):
             return None
-        if message.get("Caller-Destination-Number").startswith(INTO_A_TALK):
-            return None  # the talk goes on with the new leg
         if UUID.fullmatch(leg) is None or UUID.fullmatch(by) is None:
             return None
-        return CallerReplaced(Leg(self.switch, leg), Leg(self.switch, by))
+        talks = message.get("Caller-Destination-Number").startswith(INTO_A_TALK)
+        return CallerReplaced(Leg(self.switch, leg), Leg(self.switch, by), talks)
 
     def waiting(self, leg: Message, clock: SwitchClock, now_ms: int) -> CallQueued | None:
         """What a waiting caller's announcement would say, read from all that the switch knows of their leg.
@@ -312,7 +311,9 @@ def _caller_leg(message: Message, leg: Leg) -> Event | None:
             # The agent's leg is the other one; its uuid leads to the offer.
             partner = message.get("Bridge-B-Unique-ID")
             if is_offer(partner):
-                return OfferConnected(partner)
+                # Who has talked before brings their contact: their agent joins them with a colleague.
+                again = message.get("variable_fsacd_over") == "true"
+                return OfferConnected(partner, announced.contact_id(message, _quietly) if again else "")
             # An agent has transferred the caller to them, and the call is over; or others have taken the caller away.
             number = message.get("Other-Leg-Callee-ID-Number") or message.get("Caller-Callee-ID-Number")
             return CallerTaken(leg, Taken.PICKED_UP, number[:LONGEST_TEXT])
@@ -325,6 +326,10 @@ def _caller_leg(message: Message, leg: Leg) -> Event | None:
             call_id = message.get("variable_fsacd_call")[:LONGEST_TEXT]
             return CallerGone(call_id, ways[0][:LONGEST_TEXT], replaced, leg)
     return None
+
+
+def _quietly(_sentence: str) -> None:
+    """What does not fit was told when the call was announced."""
 
 
 def _job_ended(message: Message) -> Event | None:

@@ -64,18 +64,25 @@ class StoreStatus:
         object.__setattr__(self, "detail", shortened(self.detail))
 
 
-# How far a reload is, or what came of it.
-ReloadResult = Literal["running", "in_force", "refused", "failed"]
+# How far a reload is, or what came of it; `tried` is the end of a dry run.
+ReloadResult = Literal["waiting", "running", "in_force", "tried", "refused", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadStatus:
-    """One reload that has begun. Times are Unix time in ms; `message` is one sentence, empty until the end."""
+    """One reload. Times are Unix time in ms, None until they have come.
 
+    `message` is one sentence, empty until the end; `problems` are those of a file that was refused.
+    """
+
+    number: int
     by: str
-    began_ms: int
-    result: ReloadResult = "running"
+    asked_ms: int
+    dry_run: bool = False
+    result: ReloadResult = "waiting"
     message: str = ""
+    problems: tuple[str, ...] = ()
+    began_ms: int | None = None
     ended_ms: int | None = None
 
 

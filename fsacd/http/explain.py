@@ -125,6 +125,7 @@ def _shown(asked: Asked, told: Explanation, agents: int) -> m.Explanation:
         reasons={_name(why): reasons[why] for why in WhyNot if why in reasons},
         candidates=told.candidates,
         shown=told.shown,
+        contact_id=told.contact_id,
     )
 
 

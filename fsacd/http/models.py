@@ -16,11 +16,12 @@ Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, exam
 Seconds = Annotated[float, Field(ge=0)]
 
 CallStateName = Literal["waiting", "offered", "connecting", "talking"]
-ReloadResultName = Literal["running", "in_force", "refused", "failed"]
 AgentStateName = Literal[
     "logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back", "busy", "leaving"
 ]
 
+PresenceName = Literal["logged_out", "not_ready", "ready"]
+WorkStateName = Literal["offered", "talking", "wrapping_up"]
 WhyNotName = Literal[
     "reserved", "skill", "switch", "backup", "delay", "logged_out", "not_ready", "held_back", "busy", "offered",
     "talking", "wrapping_up", "scope",
@@ -59,6 +60,10 @@ class Call(Answer):
     """One live call. Numbers are shown in full to supervisors and administrators only."""
 
     id: str = Field(description="fsacd's own id; six or more of its first characters name it in a path.")
+    contact_id: str = Field(
+        description="The contact that it is part of, over queues, transfers and returns: the id of the contact's first "
+        "call, unless the dialplan has brought one."
+    )
     queue: str
     state: CallStateName
     position: int = Field(description="1 is the next; 0 when the caller talks.")
@@ -94,12 +99,31 @@ class Call(Answer):
     leg_uuid: str | None
 
 
+class Work(Answer):
+    """One piece of work that an agent holds."""
+
+    offer_id: str
+    call_id: str = Field(description="Empty where it is not known any more.")
+    queue: str
+    channel: str = Field(description="voice.")
+    weight: int = Field(description="The share of the agent that it takes, in hundredths: a phone call takes 100.")
+    state: WorkStateName
+    since_at: Timestamp
+    until_at: Timestamp | None = Field(description="When wrap-up ends by itself.")
+    caller: str = Field(description="The customer's name, else the caller's.")
+
+
 class Agent(Answer):
-    """One configured agent."""
+    """One configured agent: what they want, what they do, and in `state` the first of both."""
 
     id: str
     name: str
-    state: AgentStateName
+    presence: PresenceName = Field(description="What the agent wants, whatever they do meanwhile.")
+    presence_reason: str = Field(description="Why they are not ready; empty otherwise.")
+    presence_since_at: Timestamp
+    work: list[Work] = Field(description="What they hold, in the order in which it came; it may be several pieces.")
+    room: int = Field(description="How much more they may be offered now, in hundredths.")
+    state: AgentStateName = Field(description="Of several the first: talking, offered, wrapping_up, then presence.")
     reason: str = Field(description="Why not ready, or why held back; empty otherwise.")
     since_at: Timestamp
     state_seconds: Seconds | None = Field(
@@ -218,7 +242,7 @@ class Trouble(Answer):
 class ReloadState(Answer):
     """One reload of the configuration."""
 
-    number: int = Field(description="It is followed by this number; the first since the daemon's start is 1.")
+    number: int = Field(description="It is followed by this number; the first one since the daemon was started is 1.")
     by: str = Field(description="Who has asked for it.")
     dry_run: bool = Field(description="It changes nothing, and says what would happen to whom.")
     result: ReloadResultName = Field(
@@ -317,6 +341,7 @@ class Explanation(Answer):
     shown: int | None = Field(
         default=None, description="How many of these the strategy was shown, those idle for longest; else null."
     )
+    contact_id: str = Field(default="", description="The call's contact; empty where an older fsacd has noted none.")
 
 
 class Explanations(Answer):

@@ -10,7 +10,7 @@ from typing import cast
 
 from fsacd.caller.customers import called
 from fsacd.core.show.look import Look
-from fsacd.core.views import AgentView, CallView, Counts, QueueView, Substituted
+from fsacd.core.views import AgentView, CallView, Counts, QueueView, Substituted, WorkView
 from fsacd.http import models as m
 from fsacd.process.trouble import shortened
 
@@ -67,6 +67,7 @@ class Presenter:
         """One call."""
         return m.Call(
             id=view.call_id,
+            contact_id=view.contact_id,
             queue=view.queue,
             state=cast("m.CallStateName", view.state),  # pydantic checks it at run time
             position=view.position,
@@ -99,7 +100,12 @@ class Presenter:
         return m.Agent(
             id=view.agent_id,
             name=well_formed(view.name),
-            state=cast("m.AgentStateName", view.state),  # pydantic checks it at run time
+            presence=cast("m.PresenceName", view.presence),  # pydantic checks it at run time, as the next ones
+            presence_reason=well_formed(view.presence_reason),
+            presence_since_at=self.at(view.presence_since_ms),
+            work=[self._work(work) for work in view.work],
+            room=view.room,
+            state=cast("m.AgentStateName", view.state),
             reason=well_formed(view.reason),
             since_at=self.at(view.since_ms),
             state_seconds=seconds(self.look.now_ms - view.since_ms),
@@ -121,6 +127,19 @@ class Presenter:
             ],
             skills=dict(view.skills),
             call_id=view.call_id,
+            caller=self._caller_text(view.caller),
+        )
+
+    def _work(self, view: WorkView) -> m.Work:
+        return m.Work(
+            offer_id=view.offer_id,
+            call_id=view.call_id,
+            queue=view.queue,
+            channel=view.channel,
+            weight=view.weight,
+            state=cast("m.WorkStateName", view.state),
+            since_at=self.at(view.since_ms),
+            until_at=None if view.until_ms is None else self.at(view.until_ms),
             caller=self._caller_text(view.caller),
         )
 

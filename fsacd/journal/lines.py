@@ -12,17 +12,20 @@ A newer fsacd reads what an older one has written (`fsacd.core.plain`). Nothing 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
 from types import UnionType
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 from zlib import crc32
 
 import orjson
 
 from fsacd.core import events
-from fsacd.core.events import Event
+from fsacd.core.events import Event, RulesAmended
 from fsacd.core.plain import Unreadable, from_plain, is_plain_as_it_is, to_plain
 from fsacd.core.records import StrategyFailed
+from fsacd.core.rules import AgentRules
 from fsacd.journal.clock import Anchor
 
 VERSION = 1
@@ -31,6 +34,8 @@ VERSION = 1
 MOST_MS = 100 * 366 * 86_400_000
 
 _CRC_DIGITS = 8
+# So many agents are written in one part, which takes less than a millisecond.
+_AGENTS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,39 @@ def of_entry(now_ms: int, event: Event | None) -> bytes:
     except TypeError:
         # A number of more than 64 bits, or a text with half a character: rare, and taken by the slower writer.
         return sealed(json.dumps({"t": now_ms, "f": kind.__name__, "d": to_plain(event, kind)}).encode())
+
+
+class Rendered(NamedTuple):
+    """A fact's line, but for its end, which says when it entered the engine."""
+
+    event: RulesAmended
+    begin: bytes
+    check_sum: int
+
+
+def rendered(event: RulesAmended) -> Generator[None, None, Rendered | None]:
+    """Write the fact down in parts: ten thousand agents take long. None where only the slower writer can."""
+    agents = []
+    named = iter(event.agents.items())
+    try:
+        plain = to_plain(replace(event, agents={}), RulesAmended)
+        del plain["agents"]
+        rest = orjson.dumps(plain)
+        while some := dict(islice(named, _AGENTS_AT_ONCE)):
+            agents.append(orjson.dumps(to_plain(some, Mapping[str, AgentRules]))[1:-1])
+            yield
+    except TypeError:
+        return None
+    content = b'%b,"agents":{%b}}' % (rest[:-1], b",".join(agents))
+    yield
+    begin = b'{"f":"RulesAmended","d":' + content
+    return Rendered(event, begin, crc32(begin))
+
+
+def of_rendered(now_ms: int, fact: Rendered) -> bytes:
+    """The line of a fact that was written down before."""
+    end = b',"t":%d}' % now_ms
+    return b"%08x %b%b\n" % (crc32(end, fact.check_sum), fact.begin, end)
 
 
 def of_plugin_failure(now_ms: int, failure: StrategyFailed) -> bytes:

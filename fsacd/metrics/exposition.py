@@ -9,11 +9,10 @@ within a second gets the same text, so that scrapes delay the calls once a secon
 
 from __future__ import annotations
 
-import platform
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import assert_never, get_args
+from typing import assert_never
 
 import gevent
 from gevent.hub import get_hub
@@ -21,11 +20,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCol
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from fsacd import __version__
 from fsacd.core.records import (
+    AgentPresence,
     AgentStateEnded,
+    AgentWorkEnded,
     Anomaly,
-    AnomalyKind,
     CallConnected,
     CallEnded,
     CallJoined,
@@ -43,113 +42,16 @@ from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.show.look import Look
 from fsacd.errors import Unavailable
 from fsacd.metrics import gauges
+from fsacd.metrics.counters import CallCounters, DaemonCounters
 from fsacd.metrics.gauges import ExplainerCounts, JournalCounts, StoreCounts
-from fsacd.metrics.series import OTHER, Distribution, Series, Words, counter, gauge
+from fsacd.metrics.series import OTHER, Distribution, Series, Words
 from fsacd.runtime import watched
 from fsacd.runtime.pace import Pace
 
 # The label of calls for a queue that is not configured; no configured queue can have brackets in its name.
 UNKNOWN_QUEUE = "(unknown)"
-_WAIT_BUCKETS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800)
-_TALK_BUCKETS = (5, 10, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600)
-_DECISION_BUCKETS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.25)
 # How long one text serves all scrapes.
 _FRESH_S = 1.0
-
-
-class _Calls:
-    """The counters by queue."""
-
-    def __init__(self) -> None:
-        self.offered = counter("calls_offered", "Calls that joined the queue.", "queue")
-        self.connected = counter("calls_connected", "Connections of a caller and an agent, counted at once.", "queue")
-        self.answered = counter("calls_answered", "Finished calls that an agent answered.", "queue")
-        self.answered_in_time = counter(
-            "calls_answered_within_service_level", "Calls answered that waited no longer than the threshold.", "queue"
-        )
-        self.abandoned = counter("calls_abandoned", "Calls whose caller hung up while waiting.", "queue")
-        self.abandoned_short = counter(
-            "calls_abandoned_short", "Calls abandoned within the short-abandon limit.", "queue"
-        )
-        self.abandoned_in_time = counter(
-            "calls_abandoned_within_service_level",
-            "Calls abandoned beyond the short-abandon limit that waited no longer than the threshold.",
-            "queue",
-        )
-        self.overflowed = counter(
-            "calls_overflowed", "Calls that left the queue for another target, by why.", "queue", "why"
-        )
-        self.refused = counter("calls_refused", "Calls that never stood in a queue.", "queue")
-        self.ended = counter("calls_ended", "Finished calls, each once.", "queue", "outcome")
-        self.wait = Distribution(
-            _WAIT_BUCKETS, "wait_seconds", "Wait of finished calls, ringing included.", "queue", "outcome"
-        )
-        self.talk = Distribution(_TALK_BUCKETS, "talk_seconds", "Talk of finished calls.", "queue")
-        self.decisions = counter("decisions", "Decisions to ring an agent for a call.", "queue")
-        self.offers = counter(
-            "offers",
-            "Finished offers of a call to an agent; unanswered: missed (RONA, ring on no answer).",
-            "queue",
-            "outcome",
-            "reason",
-        )
-        self.failures = counter(
-            "strategy_failures", "Failures of a plugin; another one has taken over its work.", "queue", "plugin"
-        )
-
-    def by_queue(self) -> tuple[Series, ...]:
-        """The counters whose only label is the queue, which begin at zero."""
-        return (
-            self.offered, self.connected, self.answered, self.answered_in_time,
-            self.abandoned, self.abandoned_short, self.abandoned_in_time, self.refused, self.decisions,
-        )  # fmt: skip
-
-    def all(self) -> tuple[Series | Distribution, ...]:
-        return (*self.by_queue(), self.overflowed, self.ended, self.wait, self.talk, self.offers, self.failures)
-
-
-class _Daemon:
-    """The counters about the daemon itself and its links."""
-
-    def __init__(self) -> None:
-        self.agent_seconds = counter(
-            "agent_state_seconds", "Time agents spent in a state, counted when it ends.", "state"
-        )
-        self.changes = counter("changes", "Changes that somebody made by hand.", "kind")
-        self.lost = counter(
-            "lost_callers", "Callers lost by no wish of their own: their switch crashed or forgot them."
-        )
-        # An alert sees how a counter grows: a series that begins at 1 has not grown.
-        self.lost.values[()] = 0
-        self.anomalies = counter("anomalies", "Unexpected events that fsacd dealt with.", "kind")
-        self.anomalies.values.update({(kind,): 0 for kind in (*get_args(AnomalyKind), OTHER)})
-        self.decision = Distribution(_DECISION_BUCKETS, "decision_seconds", "Time the engine took for one event.")
-        self.lag = gauge("event_lag_seconds", "Age of the last probe event when it arrived.", "switch")
-        self.reconnects = counter("link_reconnects", "Connections to a switch after the first.", "switch")
-        self.late_replies = counter("link_late_replies", "Replies that came after their deadline.", "switch")
-        self.unacknowledged = counter(
-            "unacknowledged_calls",
-            "Announced calls that were not taken, because their callers did not acknowledge the answer.",
-            "switch",
-        )
-        self.nonsense = counter(
-            "link_nonsense", "Connections ended because of data that no FreeSWITCH sends.", "switch"
-        )
-        self.left_out = counter(
-            "link_messages_left_out", "Messages that were skipped because they were too large.", "switch"
-        )
-        self.parts = counter("part_failures", "Failures of a part of the daemon, caused by a fault in fsacd.", "part")
-        self.standing_by = gauge("switch_standing_by", "1 while another daemon serves the switch.", "switch")
-        self.reconciled = counter("reconciled", "Differences between engine and switch that were repaired.", "kind")
-        self.build = gauge("build_info", "The versions that run; always 1.", "version", "python")
-        self.build.values[__version__, platform.python_version()] = 1
-
-    def all(self) -> tuple[Series | Distribution, ...]:
-        return (
-            self.agent_seconds, self.changes, self.lost, self.anomalies, self.decision, self.lag, self.reconnects,
-            self.late_replies, self.unacknowledged, self.nonsense, self.left_out, self.parts, self.standing_by,
-            self.reconciled, self.build,
-        )  # fmt: skip
 
 
 class _Frozen:
@@ -171,8 +73,8 @@ class Metrics(Collector):
     def __init__(self, registry: CollectorRegistry | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.registry = CollectorRegistry(auto_describe=False) if registry is None else registry
         self._queues: dict[str, QueueRules] = {}
-        self._calls = _Calls()
-        self._daemon = _Daemon()
+        self._calls = CallCounters()
+        self._daemon = DaemonCounters()
         self._words: defaultdict[str, Words] = defaultdict(Words)
         self._look: Callable[[], Look] | None = None
         self._store: Callable[[], StoreCounts] | None = None
@@ -187,7 +89,7 @@ class Metrics(Collector):
         self._process = ProcessCollector(registry=self.registry)
 
     def begin_at_zero(self, switches: Iterable[str], repairs: Iterable[str]) -> None:
-        """Begin the series of these switches, and of these kinds of differences, at zero (see `_Daemon`)."""
+        """Begin the series of these switches, and of these kinds of differences, at zero (see `DaemonCounters`)."""
         for switch in switches:
             self._daemon.reconnects.values[switch,] += 0
             self._daemon.late_replies.values[switch,] += 0
@@ -303,9 +205,8 @@ class Metrics(Collector):
             case OfferClosed():
                 reason = self._words["reason"](record.reason)
                 calls.offers.values[self._queue(record.queue), record.outcome.value, reason] += 1
-            case AgentStateEnded():
-                state = self._words["state"](record.state)
-                self._daemon.agent_seconds.values[state,] += (record.ended_ms - record.started_ms) / 1_000
+            case AgentStateEnded() | AgentPresence() | AgentWorkEnded():
+                self._count_time(record)
             case DecisionMade():
                 calls.decisions.values[self._queue(record.queue),] += 1
             case StrategyFailed():
@@ -346,6 +247,19 @@ class Metrics(Collector):
                 self._daemon.lost.values[()] += call.detail not in tuple(Elsewhere)
             case CallOutcome.HUNG_UP | CallOutcome.LEFT:
                 pass  # the end of these calls is counted
+
+    def _count_time(self, record: AgentStateEnded | AgentPresence | AgentWorkEnded) -> None:
+        daemon = self._daemon
+        match record:
+            case AgentStateEnded():
+                state = self._words["state"](record.state)
+                daemon.agent_seconds.values[state,] += (record.ended_ms - record.started_ms) / 1_000
+            case AgentPresence(_, presence, _, started_ms, ended_ms, _):
+                if ended_ms is not None:
+                    daemon.presence_seconds.values[presence,] += (ended_ms - started_ms) / 1_000
+            case AgentWorkEnded():
+                labels = (self._queue(record.queue), record.channel, self._words["state"](record.state))
+                daemon.work_seconds.values[labels] += (record.ended_ms - record.started_ms) / 1_000
 
     def _queue(self, name: str) -> str:
         return name if name in self._queues else UNKNOWN_QUEUE

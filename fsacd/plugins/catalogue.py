@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
@@ -75,6 +75,16 @@ class _Found:
     shipped: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A plugin's file, for whoever may have this plugin already; `text` is None where they have."""
+
+    name: str
+    file: str
+    shipped: bool
+    text: str | None
+
+
 class Catalogue:
     """Plugins by name (fsacd.core.match.plugins.Plugins). Does not change once it is loaded; a reload loads another."""
 
@@ -84,7 +94,12 @@ class Catalogue:
 
     @classmethod
     def load(
-        cls, paths: Sequence[Path] = (), *, limit_ms: int = LIMIT_MS, installed: bool = True
+        cls,
+        paths: Sequence[Path] = (),
+        *,
+        limit_ms: int = LIMIT_MS,
+        installed: bool = True,
+        known: Catalogue | None = None,
     ) -> tuple[Catalogue, tuple[PluginProblem, ...]]:
         """Load fsacd's own plugins, those in the directories and (if `installed`) those of installed packages.
 
@@ -92,6 +107,7 @@ class Catalogue:
             paths: Directories; each file NAME.py in them is a plugin, but for test_….py, conftest.py and _….py.
             limit_ms: How long one call into a user's plugin may take.
             installed: Whether to look at the entry points of the group fsacd.strategies.
+            known: Its plugins are kept where their file is the same: to run a file anew leaves its module for ever.
 
         Returns:
             The catalogue of all that could be loaded, and why the others could not.
@@ -103,7 +119,7 @@ class Catalogue:
                 problems.append(found)
                 continue
             try:
-                plugins[found.name] = _load(found, plugins.get(found.name))
+                plugins[found.name] = _load(found, plugins.get(found.name), known)
             except Unfit as unfit:
                 problems.append(PluginProblem(found.file, unfit.line, unfit.text))
         return cls(plugins.values(), limit_ms), tuple(problems)
@@ -111,6 +127,46 @@ class Catalogue:
     def with_limit(self, limit_ms: int) -> Catalogue:
         """The same plugins, whose calls may take so long."""
         return Catalogue(self._plugins.values(), limit_ms)
+
+    @classmethod
+    def of(cls, sources: Iterable[Source], known: Catalogue, limit_ms: int) -> Catalogue:
+        """The plugins of these files, which were checked already; those of `known` where they have no text.
+
+        Raises:
+            Unfit: A file is a plugin no more.
+        """
+        return cls((_again(source, known) for source in sources), limit_ms)
+
+    def sources(self, known: Catalogue) -> tuple[Source, ...]:
+        """The files of all plugins, with the text of those that `known` has not got."""
+        return tuple(
+            Source(one.name, one.file, one.shipped, None if known.has(one) else one.source)
+            for one in self._plugins.values()
+        )
+
+    def has(self, plugin: Plugin) -> bool:
+        """Whether this very plugin is among these."""
+        return self._plugins.get(plugin.name) is plugin
+
+    def is_of(self, sources: Sequence[Source]) -> bool:
+        """Whether these are all its plugins, and no other."""
+        return all(source.text is None for source in sources) and {one.name for one in sources} == self._plugins.keys()
+
+    def others_than(self, before: Catalogue) -> frozenset[str]:
+        """The plugins that do another thing than those of the same name before, or may take another time for it."""
+        same_limit = self._limit_ms == before._limit_ms
+        return frozenset(
+            name
+            for name, plugin in self._plugins.items()
+            if not before.has(plugin) or not (same_limit or (plugin.shipped and not plugin.ranks))
+        )
+
+    def kept(self, name: str, file: str, text: str, *, shipped: bool) -> Plugin | None:
+        """The plugin that was made of this text under this name."""
+        plugin = self._plugins.get(name)
+        if plugin is None or (plugin.file, plugin.source, plugin.shipped) != (file, text, shipped):
+            return None
+        return plugin
 
     def names(self, kind: Kind) -> tuple[str, ...]:
         """The plugins of one kind, sorted."""
@@ -238,15 +294,28 @@ def _in_packages() -> Iterator[_Found | PluginProblem]:
         yield _Found(point.name, spec.origin, Path(spec.origin), None)
 
 
-def _load(found: _Found, taken: Plugin | None) -> Plugin:
+def _load(found: _Found, taken: Plugin | None, known: Catalogue | None = None) -> Plugin:
     if not _NAME.fullmatch(found.name):
         raise Unfit(f"{shown(found.name)} is no name for a plugin: small letters, digits and _, a letter first")
     if taken is not None:
         owner = "fsacd's own" if taken.shipped else taken.file
         raise Unfit(f"the name {found.name} is taken by {owner}; choose another")
     text = read_any(found.path) if found.trusted is None else read_file(found.path, found.trusted)
+    kept = known.kept(found.name, found.file, text, shipped=found.shipped) if known is not None else None
+    if kept is not None:
+        return kept
     check_text(text)
-    return plugin_of(run_text(text, found.file, found.name), found.name, found.file, shipped=found.shipped)
+    return _made_of(text, found.name, found.file, shipped=found.shipped)
+
+
+def _made_of(text: str, name: str, file: str, *, shipped: bool) -> Plugin:
+    return replace(plugin_of(run_text(text, file, name), name, file, shipped=shipped), source=text)
+
+
+def _again(source: Source, known: Catalogue) -> Plugin:
+    if source.text is None:
+        return known._plugins[source.name]  # noqa: SLF001 - it is one of ours
+    return _made_of(source.text, source.name, source.file, shipped=source.shipped)
 
 
 def load_file(path: Path) -> Plugin:

@@ -107,7 +107,7 @@ class Guard:
 class GuardedKeyStrategy:
     """A key strategy that cannot do harm."""
 
-    __slots__ = ("_guard", "_key", "_start", "by_skill", "goes_round", "ring")
+    __slots__ = ("_guard", "_key", "_start", "by_skill", "by_sum", "goes_round", "ring")
 
     def __init__(self, strategy: KeyStrategy, guard: Guard) -> None:
         self._guard = guard
@@ -115,6 +115,7 @@ class GuardedKeyStrategy:
         self._start = strategy.start
         self.ring = strategy.ring
         self.by_skill = strategy.by_skill
+        self.by_sum = getattr(strategy, "by_sum", False)  # a plugin of before has none, if it derives from nothing
         self.goes_round = strategy.goes_round
 
     @property

@@ -42,6 +42,7 @@ class Plugin:
     made_of: type
     parameters: Mapping[str, Parameter]
     shipped: bool
+    source: str = ""  # the text of its file
 
     @property
     def ranks(self) -> bool:
@@ -133,8 +134,8 @@ def _why_not(plugin: Plugin, instance: Any) -> str:
         return why_not
     if has["rank"]:
         return _why_not_callable(plugin, instance, "rank")
-    for flag in ("by_skill", "goes_round"):
-        if type(getattr(instance, flag, None)) is not bool:
+    for flag, default in (("by_skill", None), ("by_sum", False), ("goes_round", None)):
+        if type(getattr(instance, flag, default)) is not bool:
             return f"{flag} must be True or False; derive Strategy from {base}"
     if not callable(getattr(instance, "start", None)):
         return f"Strategy has no start(); derive it from {base}"

@@ -23,12 +23,12 @@ from gevent.event import Event as Signal
 
 from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
-from fsacd.core.events import CallQueued, CallReturned, Event, Leg, TalkFound
+from fsacd.core.events import CallQueued, CallReturned, Event, Leg, RulesAmended, TalkFound
 from fsacd.core.records import Record, StrategyFailed
 from fsacd.core.show.feed import Feed
 from fsacd.core.show.look import Look
 from fsacd.core.show.parts import InParts
-from fsacd.core.views import Explanation, Snapshot, Step, Underway
+from fsacd.core.views import Explanation, Snapshot, Step, Substituted, Underway
 from fsacd.errors import Refused, Unavailable
 from fsacd.process.monotonic import monotonic_ms
 from fsacd.runtime import watched
@@ -61,11 +61,20 @@ def settle_memory() -> None:
     gc.set_threshold(*_GC_THRESHOLDS)
 
 
+def keep_memory() -> None:
+    """As `settle_memory`, without a look at all objects: after many have come that stay."""
+    gc.freeze()
+
+
 class Journal(Protocol):
     """What keeps the facts for the next daemon (fsacd.journal). Nothing here may block, yield or raise."""
 
     def put(self, now_ms: int, event: Event | None) -> None:
         """A fact is about to enter the engine; None: only time passes."""
+        ...
+
+    def prepare(self, event: RulesAmended) -> InParts[None]:
+        """A fact comes soon that is long to write down: do so beforehand, in parts."""
         ...
 
     def put_plugin_failures(self, now_ms: int, failures: Sequence[StrategyFailed]) -> None:
@@ -180,6 +189,21 @@ class Runtime:
             raise Unavailable(_FAILED)
         if refused is not None:
             raise Refused(refused)
+
+    def substituted(self) -> tuple[Substituted, ...]:
+        """The plugins that are out of service, by queue."""
+        return self._engine.substituted()
+
+    @property
+    def edition(self) -> int:
+        """How often the engine's rules have been changed."""
+        return self._engine.edition
+
+    def prepare(self, event: RulesAmended) -> InParts[None]:
+        """Compute and write down beforehand, in parts, what this fact brings about: it holds others up less then."""
+        yield from self._engine.prepare(event)
+        if self._journal is not None:
+            yield from self._journal.prepare(event)
 
     def look(self) -> Look:
         """The engine as it is now, one thing at a time."""

@@ -180,6 +180,7 @@ def document(told: Explanation, wall: Wall) -> dict[str, Any]:
         "reasons": dict(Counter(agent.why.value for agent in told.rejected)),
         "candidates": told.candidates,
         "shown": told.shown,
+        "contact_id": clean(told.contact_id),
     }
 
 

@@ -15,10 +15,23 @@ from typing import Final
 
 import orjson
 
-from fsacd.store.rows import AGENT_STATES, CALLS, CHANGES, DECISIONS, OFFERS, Row, Value, clean
+from fsacd.store.rows import (
+    AGENT_PRESENCE,
+    AGENT_STATES,
+    AGENT_WORK,
+    CALLS,
+    CHANGES,
+    DECISIONS,
+    OFFERS,
+    Row,
+    Value,
+    clean,
+)
 
 FORMAT: Final = 1
-TABLES: Final = {table.name: table for table in (CALLS, OFFERS, AGENT_STATES, DECISIONS, CHANGES)}
+_ALL: Final = (CALLS, OFFERS, AGENT_PRESENCE, AGENT_WORK, AGENT_STATES, DECISIONS, CHANGES)
+# By the name in a line. An earlier fsacd has left lines for a table that has another name now.
+TABLES: Final = {table.name: table for table in _ALL} | {"agent_states": AGENT_STATES}
 # Table → the names of the columns, in the order of the values in a line.
 Columns = Mapping[str, tuple[str, ...]]
 CURRENT: Final[Columns] = {name: tuple(column for column, _ in table.columns) for name, table in TABLES.items()}

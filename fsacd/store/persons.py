@@ -23,7 +23,8 @@ from fsacd.store.rows import clean
 _FETCH: Final = 500
 # The order of a reader's interest: the person, their calls, what was decided about the calls.
 TABLES: Final = (
-    "customers", "customer_numbers", "customer_fields", "calls", "offers", "decisions", "changes", "agent_states",
+    "customers", "customer_numbers", "customer_fields", "calls", "offers", "decisions", "changes", "agent_presence",
+    "agent_work", "agent_states",
 )  # fmt: skip
 _CHANGED: Final = "(SELECT c.changed_at FROM customers c WHERE c.id = customer_id)"
 # Table → (the column that a span of time selects by, the order).
@@ -32,6 +33,8 @@ _MOMENTS: Final = {
     "offers": "started_at",
     "decisions": "at",
     "changes": "at",
+    "agent_presence": "started_at",
+    "agent_work": "started_at",
     "agent_states": "started_at",
     "customers": "changed_at",
     "customer_numbers": _CHANGED,
@@ -47,6 +50,7 @@ _HIS: Final = {
     "calls": _CALLS,
     "offers": f"call_id {_OF_CALLS}",
     "decisions": f"call_id {_OF_CALLS}",
+    "agent_work": f"call_id {_OF_CALLS}",
     "changes": f"subject {_OF_CALLS} OR (kind = ANY(%(kinds)s) AND subject = ANY(%(forms)s))",
 }
 _BLANK_CALLS: Final = f"""
@@ -111,7 +115,7 @@ def _forms(connection: psycopg.Connection, wanted: AbstractSet[str], plan: Numbe
 
 
 def of_person(connection: psycopg.Connection, table: str, whose: Person) -> Iterator[dict[str, Any]]:
-    """The rows of a table that are about a person; agents' states never are.
+    """The rows of a table that are about a person; agents' presence and states never are.
 
     Raises:
         psycopg.Error: the database cannot be read.

@@ -29,6 +29,7 @@ from fsacd.core.records import Record
 from fsacd.errors import FsacdError
 from fsacd.process.trouble import Trouble, shortened
 from fsacd.runtime import watched
+from fsacd.store import partitions
 from fsacd.store.backlog import Backlog
 from fsacd.store.connecting import GRACE_MS, MIGRATION_S, connect, limit_statements, sentence
 from fsacd.store.erasure import Requests
@@ -98,6 +99,7 @@ class Store:
         self._backlog = Backlog(settings, self._counts)
         self._requests = Requests(settings.spool, settings.plan)
         self._connection: psycopg.Connection | None = None
+        self._partitions: frozenset[partitions.Partition] = frozenset()  # those that are known to be there
         self._writer: gevent.Greenlet[[], None] | None = None
         self._tender: gevent.Greenlet[[], None] | None = None
         self._stopping = False
@@ -295,8 +297,12 @@ class Store:
             tables.setdefault(item.table, []).append(item)
         try:
             packages = [(table.insert, _package(items).decode()) for table, items in tables.items()]
+            missing = partitions.of_rows(batch) - self._partitions
             with self._connection.cursor() as cursor:
                 self._begin(self._connection)
+                if missing:
+                    with self._bounded():
+                        partitions.make(self._connection, missing)
                 inserted = 0
                 for statement, package in packages:
                     with self._bounded():
@@ -305,13 +311,17 @@ class Store:
                     inserted += cursor.rowcount
                 with self._bounded():
                     self._connection.commit()
+                self._partitions |= missing
         except (OverflowError, orjson.JSONEncodeError) as error:
             raise _RowRefused(f"a moment outside the calendar, or a number beyond 64 bits: {error}") from error
         except psycopg.Error as error:
+            dropped, self._partitions = self._partitions, frozenset()
             if not _is_row_fault(error):
                 raise
             with self._bounded():
                 self._connection.rollback()
+            if dropped and isinstance(error, psycopg.errors.CheckViolation):
+                return self._transaction(batch)  # retention has dropped a partition of ours meanwhile
             why = f"{error.sqlstate or 'driver'}: {error.diag.message_primary or error}"
             raise _RowRefused(shortened(why)) from error
         return inserted

@@ -8,14 +8,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
 import gevent
 import psycopg
 import structlog
 
+from fsacd.store import partitions
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
-from fsacd.store.settings import Keep, StoreSettings
+from fsacd.store.settings import StoreSettings
 from fsacd.store.worker import Worker
+
+T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
@@ -33,14 +39,14 @@ class Retention:
     def __init__(self, settings: StoreSettings, *, first_s: float = _FIRST_S, every_s: float = _EVERY_S) -> None:
         self._settings = settings
         self._every_s = every_s
+        self._timeout_ms = settings.statement_timeout_ms
         self._worker = Worker(
             "retention", "history that is too old cannot be deleted", settings, self._work, first_s=first_s
         )
 
     def start(self) -> None:
-        """Begin, unless everything is kept for ever."""
-        if self._settings.keep != Keep():
-            self._worker.start()
+        """Begin."""
+        self._worker.start()
 
     def stop(self) -> None:
         """End."""
@@ -54,43 +60,59 @@ class Retention:
         gevent.sleep(self._every_s)
 
     def _delete(self) -> Counter[str]:
-        """Delete all that is too old by now, and return how many rows of which table.
+        """Delete all that is too old by now, and return how many rows of which table, without those of dropped months.
+
+        The partitions of the months that come are made, too.
 
         Raises:
             psycopg.Error, gevent.Timeout: the database is away or too slow; rows deleted by then stay deleted.
         """
         keep = self._settings.keep
         deleted: Counter[str] = Counter()
-        timeout_ms = self._settings.statement_timeout_ms
-        with closing(connect_migrated(self._settings.dsn, timeout_ms, "fsacd retention")) as connection:
+        with closing(connect_migrated(self._settings.dsn, self._timeout_ms, "fsacd retention")) as connection:
+            self._bounded(connection, lambda: partitions.make(connection, partitions.ahead(datetime.now(UTC))))
             for table, moment, age_ms in (
                 ("decisions", "at", keep.decisions_ms),
-                ("agent_states", "ended_at", keep.agent_states_ms),
+                ("agent_states_before", "ended_at", keep.agent_states_ms),
                 ("changes", "at", keep.changes_ms),
                 ("offers", "ended_at", keep.calls_ms),
                 ("calls", "ended_at", keep.calls_ms),
             ):
-                while age_ms is not None:
-                    with gevent.Timeout((timeout_ms + GRACE_MS) / 1_000):
-                        count = delete_some(connection, table, moment, age_ms, timeout_ms)
-                    deleted[table] += count
-                    if count < _ROWS:
-                        break
-                    gevent.sleep(_REST_S)
+                some = partial(delete_some, connection, table, moment)
+                deleted[table] += self._until_none_is_left(connection, some, age_ms)
+            for table in partitions.TABLES:
+                some = partial(partitions.forget, connection, table)
+                deleted[table] += self._until_none_is_left(connection, some, keep.agent_states_ms)
         return +deleted
 
+    def _until_none_is_left(
+        self, connection: psycopg.Connection, some: Callable[[int, int], int], age_ms: int | None
+    ) -> int:
+        deleted = 0
+        while age_ms is not None:
+            count = self._bounded(connection, lambda: some(age_ms, _ROWS))
+            deleted += count
+            if count < _ROWS:
+                break
+            gevent.sleep(_REST_S)
+        return deleted
 
-def delete_some(connection: psycopg.Connection, table: str, moment: str, age_ms: int, timeout_ms: int) -> int:
-    """Delete at most a few hundred rows whose `moment` is older, and return how many. Names are the program's own.
+    def _bounded(self, connection: psycopg.Connection, act: Callable[[], T]) -> T:
+        """Do this in a transaction, in the time that one statement may take."""
+        with gevent.Timeout((self._timeout_ms + GRACE_MS) / 1_000), connection.transaction():
+            limit_statements(connection, self._timeout_ms)
+            return act()
+
+
+def delete_some(connection: psycopg.Connection, table: str, moment: str, age_ms: int, most: int) -> int:
+    """Delete at most so many rows whose `moment` is older, and return how many. Names are the program's own.
 
     Raises:
         psycopg.Error: the database refused; nothing was deleted.
     """
-    with connection.transaction():
-        limit_statements(connection, timeout_ms)
-        # By ctid: it serves every table, whatever its key is, and the rows are locked until they are gone.
-        query = (
-            f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} "  # noqa: S608 - see above
-            f"WHERE {moment} < now() - make_interval(secs => %s / 1000.0) LIMIT {_ROWS} FOR UPDATE SKIP LOCKED))"
-        )
-        return connection.execute(query.encode(), (age_ms,)).rowcount
+    # By ctid: it serves every table, whatever its key is, and the rows are locked until they are gone.
+    query = (
+        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} "  # noqa: S608 - see above
+        f"WHERE {moment} < now() - make_interval(secs => %s / 1000.0) LIMIT %s FOR UPDATE SKIP LOCKED))"
+    )
+    return connection.execute(query.encode(), (age_ms, most)).rowcount

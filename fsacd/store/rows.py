@@ -11,7 +11,9 @@ import orjson
 
 from fsacd.core.evidence import standing_in_sql
 from fsacd.core.records import (
+    AgentPresence,
     AgentStateEnded,
+    AgentWorkEnded,
     Anomaly,
     CallConnected,
     CallEnded,
@@ -55,6 +57,7 @@ class Table:
     name: str
     columns: tuple[tuple[str, str], ...]
     better: Better | None = None
+    by_month: bool = False  # its rows lie in partitions by the month in which they began
 
     @property
     def insert(self) -> str:
@@ -75,9 +78,9 @@ class Table:
         return f"INSERT INTO {self.name} ({names}) {source} ON CONFLICT {conflict}"
 
 
-def _table(name: str, columns: str, better: Better | None = None) -> Table:
+def _table(name: str, columns: str, better: Better | None = None, *, by_month: bool = False) -> Table:
     pairs = (column.split() for column in columns.split(","))
-    return Table(name, tuple((column, kind) for column, kind in pairs), better)
+    return Table(name, tuple((column, kind) for column, kind in pairs), better, by_month)
 
 
 CALLS = _table(
@@ -85,18 +88,32 @@ CALLS = _table(
     "call_id text, queue text, outcome text, detail text, arrived_at timestamptz, ended_at timestamptz, "
     "waited_ms bigint, talked_ms bigint, agent_id text, offers integer, priority integer, number text, name text, "
     "customer text, switch text, leg_uuid text, after text, language text, number_believed boolean, "
-    "evidence text, epoch bigint, resumes text, customer_id bigint",
+    "evidence text, epoch bigint, resumes text, customer_id bigint, contact_id text",
     Better("call_id", standing_in_sql),
 )
 OFFERS = _table(
     "offers",
     "offer_id text, call_id text, queue text, agent_id text, attempt integer, outcome text, reason text, "
     "started_at timestamptz, answered_at timestamptz, connected_at timestamptz, ended_at timestamptz, "
-    "evidence text, epoch bigint",
+    "evidence text, epoch bigint, contact_id text",
     Better("offer_id", standing_in_sql),
 )
+AGENT_PRESENCE = _table(
+    "agent_presence",
+    "agent_id text, presence text, reason text, started_at timestamptz, ended_at timestamptz, by text",
+    # It is told when it begins, and again when it has ended.
+    Better("agent_id, started_at, presence, reason", lambda table: f"({table}.ended_at IS NOT NULL)"),
+    by_month=True,
+)
+AGENT_WORK = _table(
+    "agent_work",
+    "agent_id text, state text, reason text, started_at timestamptz, ended_at timestamptz, by text, offer_id text, "
+    "call_id text, queue text, channel text, weight integer",
+    by_month=True,
+)
+# Rows that an earlier fsacd has left on disk.
 AGENT_STATES = _table(
-    "agent_states",
+    "agent_states_before",
     "agent_id text, state text, reason text, started_at timestamptz, ended_at timestamptz, by text",
 )
 DECISIONS = _table(
@@ -147,9 +164,14 @@ def row(record: Record, wall: Wall) -> Row | None:
             return Row(CALLS, _call(record, wall))
         case OfferClosed():
             return Row(OFFERS, _offer(record, wall))
-        case AgentStateEnded():
-            times = (wall(record.started_ms), wall(record.ended_ms))
-            return Row(AGENT_STATES, (record.agent_id, record.state, record.reason, *times, record.by))
+        case AgentPresence():
+            ended_at = None if record.ended_ms is None else wall(record.ended_ms)
+            times = (wall(record.started_ms), ended_at)
+            return Row(AGENT_PRESENCE, (record.agent_id, record.presence, record.reason, *times, record.by))
+        case AgentWorkEnded():
+            span = (wall(record.started_ms), wall(record.ended_ms))
+            what = (record.offer_id, record.call_id, record.queue, record.channel, record.weight)
+            return Row(AGENT_WORK, (record.agent_id, record.state, record.reason, *span, record.by, *what))
         case ChangeMade():
             return Row(CHANGES, (record.kind, record.subject, record.detail, record.by, wall(record.at_ms)))
         case (
@@ -157,6 +179,7 @@ def row(record: Record, wall: Wall) -> Row | None:
             | CallConnected()
             | CallMoved()
             | DecisionMade()
+            | AgentStateEnded()
             | StrategyFailed()
             | StrategyReturned()
             | Anomaly()
@@ -180,6 +203,7 @@ def _call(call: CallEnded, wall: Wall) -> tuple[Value, ...]:
         call.waited_ms, call.talked_ms, call.agent_id, call.offers, call.priority, call.number, call.name,
         call.customer, call.switch, call.leg_uuid, call.after, call.language, call.number_believed,
         call.evidence.value, call.epoch, call.resumes, call.customer_id or None,
+        call.contact_id,
     )  # fmt: skip
 
 
@@ -189,7 +213,7 @@ def _offer(offer: OfferClosed, wall: Wall) -> tuple[Value, ...]:
         wall(offer.started_ms),
         None if offer.answered_ms is None else wall(offer.answered_ms),
         None if offer.connected_ms is None else wall(offer.connected_ms),
-        wall(offer.ended_ms), offer.evidence.value, offer.epoch,
+        wall(offer.ended_ms), offer.evidence.value, offer.epoch, offer.contact_id,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.distributors import Fsacd
-from tests.bench.load import Result, run
+from tests.bench.load import Load, Result, run
 from tests.bench.switch import Scenario, scenarios, take_precedence, why_not
 from tests.bench.wire import CaptureError, percentile
 from tests.e2e.rig.switch import REPOSITORY
@@ -35,9 +35,10 @@ PAIRS: Final = 5
 TRIES: Final = 4
 _MOST_STOLEN: Final = 0.03
 _MOST_ELSEWHERE: Final = 0.05
-# With 600 callers a switch on two cores has no processor left, and the idle gaps of two equal trees differ by up to six
-# times. With so many it has, and they differ by a few parts of a hundred.
-_GAP_CALLERS: Final = 250
+# With 50 agents and 600 callers a switch on two cores has no processor left, and the idle gaps of two equal trees
+# differ by up to six times; with 250, by a fifth on a slow machine. With so many it has, and they differ by a few
+# hundredths.
+_GAP_LOAD: Final = Load(agents=30, callers=160, rate=30, deadline_s=90)
 _P50_BOUND: Final = 1.05
 _P99_OVER_A_A: Final = 1.10
 A_A: Final = "A/A"
@@ -199,6 +200,7 @@ def main() -> int:
     parser.add_argument("base", metavar="REV", help="the revision to compare with")
     parser.add_argument("--pairs", type=int, default=PAIRS, help=f"how many pairs, {PAIRS} by default")
     parser.add_argument("--tries", type=int, default=TRIES, help="how often a run is made until it is undisturbed")
+    parser.add_argument("--only", choices=("offer", "gap"), help="one of the two scenarios")
     parser.add_argument("--callers", type=int, help="so many callers a run, for a first look")
     parser.add_argument("--ordinary", action="store_true", help="no precedence over the machine's other programs")
     arguments = parser.parse_args()
@@ -220,7 +222,9 @@ def _compare(base: Side, arguments: argparse.Namespace) -> int:
         take_precedence()
     ours = Side("this tree", REPOSITORY, sys.executable)
     offer, gap = scenarios(short=False)
-    plan = [offer, replace(gap, load=replace(gap.load, callers=_GAP_CALLERS))]
+    plan = [offer, replace(gap, load=_GAP_LOAD)]
+    if arguments.only:
+        plan = [plan[arguments.only == "gap"]]
     if arguments.callers:
         plan = [replace(one, load=replace(one.load, callers=arguments.callers)) for one in plan]
     made = [(one, measure_all(one, base, ours, arguments.pairs, arguments.tries)) for one in plan]

@@ -44,6 +44,8 @@ class Absences:
         if isinstance(event, e.SwitchLost):
             self.earliest[event.switch] = after.now_ms
             self.latest[event.switch] = after.now_ms
+        if isinstance(event, e.CallQueued) and event.leg is not None:
+            self.earliest.setdefault(event.leg.switch, after.now_ms)  # it may have ended in the same step
         for switch in there - up:
             self.earliest.setdefault(switch, after.now_ms)
             self.latest.setdefault(switch, after.now_ms)

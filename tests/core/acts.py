@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from types import MappingProxyType
 
 from fsacd.core import events as e
+from fsacd.core.rules import AgentRules, Service
 from tests.core.adversary import Adversary
 from tests.core.centres import (
     AGENTS,
@@ -51,6 +54,7 @@ def call_comes(adversary: Adversary, pick: Pick) -> None:
         named_agent=pick.of(("", "", *AGENTS[:3], "9999")),
         source=pick.of(SOURCES),
         number_believed=pick.of((None, None, True, False)),
+        contact_id=pick.of((None, "", call_id, "k1")),
     )
     adversary.callers[call_id] = switch
     adversary.queued[call_id] = event
@@ -189,21 +193,59 @@ def operator_changes(adversary: Adversary, pick: Pick) -> None:
         case 3 | 4:
             adversary.tell(e.AgentChangeAsked(who, "api", skills=pick.of((*SKILLS, (("german", 9),)))))
         case _:
-            serves = {name: how for name, how in build_services(pick).items() if name in adversary.rules.queues}
-            adversary.tell(e.AgentChangeAsked(who, "api", queues=serves))
+            adversary.tell(e.AgentChangeAsked(who, "api", queues=_services(adversary, pick)))
 
 
 def rules_change(adversary: Adversary, pick: Pick) -> None:
     """A reload: other rules; an agent or a queue goes or comes back; or nothing but a little."""
+    way, between = _way(adversary, pick)
     agents = [pick.of(AGENTS)] if pick.chance(3) else []
     queues = [pick.of(("support", "vip"))] if pick.chance(5) else []
-    adversary.tell(e.RulesChanged(without(build_rules(pick), agents, queues)))
+    adversary.reload(adversary.shape(without(build_rules(pick), agents, queues)), way, between)
 
 
 def rules_are_read_again(adversary: Adversary, pick: Pick) -> None:
     """A reload that changes nothing, or takes somebody away."""
+    way, between = _way(adversary, pick)
     agents = [pick.of(AGENTS)] if pick.chance(3) else []
-    adversary.tell(e.RulesChanged(without(adversary.rules, agents, [])))
+    adversary.reload(without(adversary.rules, agents, []), way, between)
+
+
+def agents_change(adversary: Adversary, pick: Pick) -> None:
+    """A reload that changes some agents, and where they stand in the file perhaps, and no queue."""
+    way, between = _way(adversary, pick)
+    agents = dict(adversary.rules.agents)
+    for agent_id in (pick.of(AGENTS), pick.of(AGENTS)):
+        one = agents.get(agent_id, AgentRules(agent_id, contact=f"user/{agent_id}"))
+        match pick.below(4):
+            case 0:
+                one = replace(one, skills=pick.of(SKILLS))
+            case 1:
+                one = replace(one, contact=pick.of((SHARED_PHONE, OUTSIDE_PHONE, f"user/{agent_id}")))
+            case 2:
+                one = replace(one, name=f"{one.name}!")
+            case _:
+                one = replace(one, queues=_services(adversary, pick))
+        if pick.chance(3):
+            agents.pop(agent_id, None)  # at the end of the file from now on
+        agents[agent_id] = one
+    adversary.reload(replace(adversary.rules, agents=MappingProxyType(agents)), way, between)
+
+
+def _way(adversary: Adversary, pick: Pick) -> tuple[int, e.Event | None]:
+    """How the engine is told of a reload, and what happens before it is told."""
+    who = pick.of(AGENTS)
+    between = pick.event(
+        e.AgentChangeAsked(who, "api", skills=pick.of(SKILLS)),
+        e.AgentChangeAsked(who, "api", queues=_services(adversary, pick)),
+        e.AgentLoggedIn(who, "api", pick.of((None, SHARED_PHONE))),
+        e.AgentLoggedOut(who, "api"),
+    )
+    return pick.below(3), between if pick.chance(3) else None
+
+
+def _services(adversary: Adversary, pick: Pick) -> dict[str, Service]:
+    return {name: how for name, how in build_services(pick).items() if name in adversary.rules.queues}
 
 
 def history_is_read(adversary: Adversary, pick: Pick) -> None:
@@ -280,7 +322,7 @@ def link_breaks_at_a_bridge(adversary: Adversary, pick: Pick) -> None:
 
 def old_fact_comes_again(adversary: Adversary, pick: Pick) -> None:
     """Something told long ago is told again."""
-    old = [event for event in adversary.told[-60:] if not isinstance(event, e.RulesChanged)]
+    old = [event for event in adversary.told[-60:] if not isinstance(event, e.RulesEvent)]
     if old:
         adversary.tell(pick.event(*old))
 
@@ -337,6 +379,7 @@ WEIGHTS: dict[Act, int] = {
     operator_changes: 1,
     rules_change: 1,
     rules_are_read_again: 1,
+    agents_change: 1,
     history_is_read: 1,
     callers_are_erased: 1,
     switch_works: 18,

@@ -7,11 +7,14 @@ and a recorded list of numbers can all lead it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fsacd.core import commands as k
 from fsacd.core import events as e
+from fsacd.core.amending import differing
 from fsacd.core.rules import Rules
+from fsacd.core.show.parts import whole
 from fsacd.core.views import Step
 from fsacd.testing import Driver
 from tests.core.centres import SWITCHES, Pick
@@ -29,10 +32,11 @@ class AgentLeg:
 
 
 class Adversary:
-    """Drives an engine; the oracle judges each step."""
+    """Drives an engine; the oracle judges each step. `shape` makes of any rules those that the engine gets."""
 
-    def __init__(self, rules: Rules, *, proved: bool = True) -> None:
+    def __init__(self, rules: Rules, *, proved: bool = True, shape: Callable[[Rules], Rules] = lambda _: _) -> None:
         plugins = TestPlugins()
+        self.shape, rules = shape, shape(rules)
         self.driver = Driver(rules, plugins, strict=proved)
         self.first_rules = rules
         self.rules = rules
@@ -50,15 +54,23 @@ class Adversary:
 
     # --- telling the engine ---
 
-    def tell(self, event: e.Event) -> Step:
-        """One fact, now; deadlines that are due may still be unfired."""
-        if isinstance(event, e.RulesChanged):
-            self.rules = event.rules
+    def tell(self, event: e.Event, judged_as: e.Event | None = None) -> Step:
+        """One fact, now; deadlines that are due may still be unfired. The oracle hears of `judged_as` in its place."""
         due_ms = self.driver.engine.next_deadline_ms()
         self.told.append(event)
         step = self.driver.tell(event)
-        self._take(event, step, alone=True, overdue=due_ms is not None and due_ms <= self.driver.now_ms)
+        self._take(judged_as or event, step, alone=True, overdue=due_ms is not None and due_ms <= self.driver.now_ms)
         return step
+
+    def reload(self, rules: Rules, way: int = 0, between: e.Event | None = None) -> None:
+        """Other rules: told whole (0), as what differs (1), or so and prepared, with something happening after that."""
+        event = whole(differing(self.rules, rules, self.driver.engine.edition)) if way else None
+        if way > 1 and event is not None:
+            whole(self.driver.engine.prepare(event))
+        if between is not None:
+            self.tell(between)
+        self.rules = rules
+        self.tell(event or e.RulesChanged(rules), e.RulesChanged(rules))
 
     def wait(self, for_ms: int, *, jump: bool = False) -> None:
         """Let time pass: each deadline at its time, or all of them late."""
@@ -105,7 +117,7 @@ class Adversary:
                 if leg is not None:
                     told = e.OfferConnected if leg.bridged else e.ConnectFailed
                     self.facts.append(told(order.offer_id))
-            case k.ConfirmTalk() | k.ArmCall() | k.LetGo() | k.TakeIn() | k.NoteCall():
+            case k.ConfirmTalk() | k.ArmCall() | k.LetGo() | k.TakeIn() | k.NoteCall() | k.NoteContact():
                 pass
             case k.SendCall() | k.EndCall():
                 self._move_caller(order)

@@ -106,6 +106,9 @@ class Ledger:
                 assert told == [], f"{event} changed something by hand: {told}"
 
     def _call_ended(self, record: r.CallEnded, queued: Mapping[str, e.CallQueued]) -> None:
+        if record.outcome is r.CallOutcome.REFUSED and record.call_id in self.away:
+            self.ended[record.call_id] -= 1  # it was announced again, and never joined
+            self.away.discard(record.call_id)
         self.ended[record.call_id] += 1
         assert self.ended[record.call_id] == 1, f"{record.call_id} ended twice"
         lost = record.outcome is r.CallOutcome.LOST

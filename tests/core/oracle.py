@@ -1,7 +1,8 @@
 """A judge of the engine by brute force. It shares no code with it: it knows the rules, the facts, and what came out.
 
 `books` is what it knows, `clerk` keeps it, `scene` is what everybody thinks of everybody at one moment. On that judge
-`order` (who gets whom), `departures` (who leaves) and `reasons` (what is explained); `ledger` that all ends once.
+`order` (who gets whom), `departures` (who leaves) and `reasons` (what is explained); `ledger` that all ends once,
+`contacts` that each call is of one contact.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from fsacd.core import records as r
 from fsacd.core.rules import Rules
 from fsacd.core.views import Explanation, Snapshot, Step
 from fsacd.testing import Driver
+from tests.core import contacts
 from tests.core.absences import Absences
 from tests.core.books import Books, CallBook
 from tests.core.clerk import Clerk
 from tests.core.departures import Departures
 from tests.core.duties import Duties
+from tests.core.holdings import Holdings
 from tests.core.ledger import Ledger
 from tests.core.order import Decision, Order
 from tests.core.plugins import TestPlugins
@@ -39,6 +42,7 @@ class Oracle:
     # In one of so many steps, every waiting call is explained.
     explain_waiting_one_in: int = 4
     only_decisions: bool = False  # judge nothing but decisions and their explanations
+    only_holdings: bool = False  # judge nothing but what agents hold: of several pieces the other judges know nothing
     queued: dict[str, e.CallQueued] = field(default_factory=dict)
     advanced_to: int = 0
     explained: dict[int, Explanation] = field(default_factory=dict)
@@ -52,6 +56,7 @@ class Oracle:
         self.order = Order(self.books, self.departures)
         self.reasons = Reasons(self.books)
         self.ledger = Ledger()
+        self.holdings = Holdings()
         self.duties = Duties(self.books)
         self.absences = Absences(self.books)
         self.dice = random.Random(1)
@@ -68,6 +73,10 @@ class Oracle:
         before the fact and were not acted on yet.
         """
         before = self.before
+        if self.only_holdings:
+            self.before = self._look()
+            self.holdings.take(event, step, before, self.before)
+            return
         nothing = self.only_decisions and event is None and not step.commands and not step.records
         after = self.before = replace(before, now_ms=self.driver.now_ms) if nothing else self._look()
         if event is None:
@@ -75,6 +84,8 @@ class Oracle:
         self._announced(event, step)
         if not self.only_decisions:
             self.ledger.take(event, step, after, self.queued)
+            contacts.judge(event, step, after, self.queued)
+            self.holdings.take(event, step, before, after)
         self.clerk.take(event, step, before, after)
         if not self.only_decisions:
             self.duties.take(event, step, before, after)

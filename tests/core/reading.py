@@ -22,7 +22,7 @@ STORIES = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
 # Where each is moved: the only way to change a state.
 MOVERS: dict[str, tuple[Any, str]] = {
     "call": (World, "move_call"),
-    "agent": (roster, "move"),
+    "work": (roster, "move_work"),
     "offer": (World, "move_offer"),
 }
 
@@ -34,6 +34,7 @@ class Reading:
     """What the stories say."""
 
     moves: set[Move] = field(default_factory=set)
+    states: set[Move] = field(default_factory=set)  # of agents
     drivers: list[Driver] = field(default_factory=list)
     explanations: list[Explanation] = field(default_factory=list)
 
@@ -56,6 +57,7 @@ def read_all() -> Reading:
     with pytest.MonkeyPatch.context() as patch:
         for thing, (place, name) in MOVERS.items():
             patch.setattr(place, name, _noting_moves(reading, thing, getattr(place, name)))
+        patch.setattr(roster, "settle", _noting_states(reading, roster.settle))
 
         class Noted(_Noted):
             def __init__(self, rules: Rules, *rest: Any) -> None:
@@ -76,8 +78,21 @@ def read_all() -> Reading:
 
 def _noting_moves(reading: Reading, thing: str, original: Any) -> Any:
     def noting(world: World, owner: Any, state: Any, *rest: Any) -> None:
-        before = type(owner.state).__name__
+        # An agent's work is named by its offer; what it becomes stands behind that.
+        before = type((owner.work[state] if thing == "work" else owner).state).__name__
         original(world, owner, state, *rest)
-        reading.moves.add((thing, before, type(state).__name__))
+        reading.moves.add((thing, before, type(rest[0] if thing == "work" else state).__name__))
+
+    return noting
+
+
+def _noting_states(reading: Reading, original: Any) -> Any:
+    """The one state that an agent is told to be in follows from others, so these moves are in no table."""
+
+    def noting(world: World, agent: Any, *rest: Any) -> None:
+        before = agent.state
+        original(world, agent, *rest)
+        if agent.state != before:
+            reading.states.add(("agent", type(before).__name__, type(agent.state).__name__))
 
     return noting

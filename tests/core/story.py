@@ -25,7 +25,7 @@
     3     offer anna/1 forks 2                  then `answered on 2`, `ended busy on 1 of 2` (answered, untold)
     9     call anna over                        the caller hangs up, and the agent's leg ends
     9     history 1001 desk calls=2 rings=2s talks=30s     calls to a queue that is theirs alone, one after another
-    9     reload agent 1001 sales; without queue support
+    9     reload agent 1001 sales; without queue support      or `amend`: the engine is told only what differs
     9     show                                  the calls and agents as the engine shows them; or of one: show anna
     9     explain anna                          each decision about the call, and why it still waits
     20    wait                                  nothing happens but time
@@ -42,8 +42,10 @@ from types import MappingProxyType
 from fsacd.core import events as e
 from fsacd.core import offer
 from fsacd.core import records as r
+from fsacd.core.amending import differing
 from fsacd.core.commands import CancelOffer, RingAgent
 from fsacd.core.rules import Limits
+from fsacd.core.show.parts import whole
 from fsacd.core.views import Step
 from fsacd.testing import Driver
 from tests.core.breaking import PLUGINS
@@ -54,9 +56,12 @@ OUTCOME_INDENT = "          "
 BY = "test"
 
 
-def retell(text: str) -> str:
-    """The same story with the outcome that the engine gives now."""
-    teller = _Teller()
+def retell(text: str, *, amends: bool = False) -> str:
+    """The same story with the outcome that the engine gives now.
+
+    `amends`: at a reload the engine is told what differs, not the whole rules.
+    """
+    teller = _Teller(amends=amends)
     told: list[str] = []
     for line in text.splitlines():
         if line.startswith(" "):
@@ -73,7 +78,8 @@ def retell(text: str) -> str:
 
 
 class _Teller:
-    def __init__(self) -> None:
+    def __init__(self, *, amends: bool) -> None:
+        self._amends = amends
         self._book = Book({}, {}, Limits())
         self._names = Names()
         self._aloud = EVERYTHING
@@ -83,7 +89,8 @@ class _Teller:
     @property
     def driver(self) -> Driver:
         if self._driver is None:
-            self._driver = Driver(self._book.rules(), PLUGINS)
+            self._rules = self._book.rules()
+            self._driver = Driver(self._rules, PLUGINS)
         return self._driver
 
     def take(self, words: list[str]) -> None:
@@ -109,11 +116,11 @@ class _Teller:
                 yield from self._view(at_ms, verb, subject)
             case ["history", agent_id, queue, *settings]:
                 yield from self._history(at_ms, agent_id, queue, pairs(settings))
-            case ["reload", *rest]:
+            case [("reload" | "amend") as verb, *rest]:
                 for part in " ".join(rest).split(";"):
                     if part.strip():
                         self._book.take(part.split())
-                yield from self._lines(self.driver.tell(e.RulesChanged(self._book.rules())))
+                yield from self._reload(amends=self._amends or verb == "amend")
             case ["offer", name, "talks"]:
                 yield from self._facts(at_ms, f"offer {name} answered", f"offer {name} connected")
             case ["call", call_id, "over"]:
@@ -124,6 +131,17 @@ class _Teller:
                     yield from self._lines(self.driver.tell(e.OfferEnded(talk.offer_id, e.OfferEnd.HUNG_UP)))
             case _:
                 yield from self._facts(at_ms, " ".join(words))
+
+    def _reload(self, *, amends: bool) -> Iterator[str]:
+        before, rules = self._rules, self._book.rules()
+        self._rules = rules
+        if not amends:
+            yield from self._lines(self.driver.tell(e.RulesChanged(rules)))
+            return
+        failed = [one.queue for one in self.driver.engine.substituted()]
+        event = whole(differing(before, rules, self.driver.engine.edition, failed))
+        if event is not None:
+            yield from self._lines(self.driver.tell(event))
 
     def _view(self, at_ms: int, verb: str, subject: list[str]) -> Iterator[str]:
         match verb, subject:
@@ -243,6 +261,7 @@ def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.Ca
         number_believed={"yes": True, "no": False}.get(given.get("believed", "")),
         customer_id=int(given.get("customer_id", "0")),
         remembered_as=given.get("remembered_as", ""),
+        contact_id={"none": ""}.get(given["contact"], given["contact"]) if "contact" in given else None,
     )
 
 
@@ -294,8 +313,9 @@ def _call_fact(call_id: str, words: list[str]) -> e.Event:
         case ["taken", how, *rest] if how in {one.value for one in e.Taken}:
             where = " ".join(word for word in rest if word != "found")
             return e.CallerTaken(e.Leg("fs1", f"leg-{call_id}"), e.Taken(how), where, found="found" in rest)
-        case ["replaced", "by", leg]:
-            return e.CallerReplaced(e.Leg("fs1", f"leg-{call_id}"), e.Leg("fs1", f"leg-{leg}"))
+        case ["replaced", "by", leg, *rest] if rest in ([], ["who", "talks"]):
+            old, new = (e.Leg("fs1", f"leg-{name}") for name in (call_id, leg))
+            return e.CallerReplaced(old, new, talks=bool(rest))
         case ["left", "into", queue]:
             return e.CallLeft(call_id, into=queue)
         case ["left", *found]:
@@ -339,8 +359,8 @@ def _offer_fact(name: str, words: list[str]) -> e.Event:
             answered, phone_told = "answered" in how, "untold" not in how
             leg, legs = _leg(offer_id, phone), int(count)
             return e.OfferEnded(offer_id, e.OfferEnd(end), "", answered, 0, phone_told, leg, legs)
-        case ["connected"]:
-            return e.OfferConnected(offer_id)
+        case ["connected", *settings]:
+            return e.OfferConnected(offer_id, pairs(settings).get("contact", ""))
         case ["not_connected", *cause]:
             return e.ConnectFailed(offer_id, " ".join(cause))
         case ["ended", end, "after_talk_of", talk]:

@@ -307,6 +307,8 @@ _QUEUE_SETTINGS: dict[str, Callable[[str], object]] = {
     "priority": int,
     "max_length": int,
     "ring_at_once": int,
+    "channel": str,
+    "weight": int,
     "agent_variables": lambda text: tuple(text.split(",")) if text != "none" else (),
     "no_agent_no_delay": lambda text: text == "yes",
     "level_first": lambda text: text == "yes",

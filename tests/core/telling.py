@@ -16,9 +16,11 @@ from fsacd.core.views import AgentView, CallView, Explanation, QueueView, Snapsh
 _ATTEMPTS = 50
 
 # What can be told of an outcome; refusals, failures and views always are. `rings` are the commands to ring alone.
-KINDS = frozenset({"commands", "rings", "calls", "offers", "agents", "changes", "decisions", "nothing"})
-# What is told if a story does not say: a decision is seen by its ring.
-EVERYTHING = KINDS - {"decisions", "nothing"}
+KINDS = frozenset(
+    {"commands", "rings", "calls", "offers", "agents", "changes", "decisions", "presence", "work", "nothing"}
+)
+# What is told if a story does not say: a decision is seen by its ring, presence and work by the agent's one state.
+EVERYTHING = KINDS - {"decisions", "presence", "work", "nothing"}
 
 
 class Names:
@@ -48,10 +50,16 @@ def tell_step(step: Step, names: Names, aloud: frozenset[str] = EVERYTHING) -> I
         yield f"! {step.refused}"
     for command in step.commands:
         if "commands" in aloud or ("rings" in aloud and isinstance(command, k.RingAgent)):
-            yield f"> {_command(command, names)}"
+            yield f"> {_command(command, names)}{_contact(command)}"
     for record in step.records:
         if _KIND_OF.get(type(record)) in aloud or type(record) not in _KIND_OF:
-            yield f". {_record(record, names)}"
+            yield f". {_record(record, names)}{_contact(record)}"
+
+
+def _contact(told: k.Command | r.Record | CallView) -> str:
+    """The contact, where it has not the id of the call itself."""
+    contact_id = getattr(told, "contact_id", "")
+    return f", contact {contact_id}" if contact_id not in ("", getattr(told, "call_id", "")) else ""
 
 
 def tell_snapshot(snapshot: Snapshot) -> Iterator[str]:
@@ -100,7 +108,7 @@ def _call(call: CallView) -> str:
     reserved = f", reserved for {call.reserved_for}" if call.reserved_for else ""
     return (
         f"= call {call.call_id} {call.state} in {call.queue} position {call.position}{agents},"
-        f" waited {_s(call.waited_ms)}, talked {_s(call.talked_ms)}{reserved}"
+        f" waited {_s(call.waited_ms)}, talked {_s(call.talked_ms)}{reserved}{_contact(call)}"
     )
 
 
@@ -143,6 +151,8 @@ _KIND_OF: dict[type, str] = {
     r.CallEnded: "calls",
     r.OfferClosed: "offers",
     r.AgentStateEnded: "agents",
+    r.AgentPresence: "presence",
+    r.AgentWorkEnded: "work",
     r.ChangeMade: "changes",
     r.DecisionMade: "decisions",
 }
@@ -178,16 +188,22 @@ def _command(command: k.Command, names: Names) -> str:
             return f"take {leg.uuid} in for {call_id} in {queue}, {_s(age_ms)} old"
         case k.LetGo(call_id, _, talks):
             return f"let go of {call_id}" + (", who talks" if talks else "")
-        case k.NoteCall():
-            place = f"class {command.priority}, head start {_s(command.head_start_ms)}"
-            since = f"in {command.queue} {_s(command.joined_after_ms)} after its arrival"
-            return f"note on the leg of {command.call_id}: {since}, {place}"
+        case k.NoteCall() | k.NoteContact():
+            return _note(command)
         case k.SendCall(call_id, _, target):
             return f"send {call_id} to {_extension(target)}"
         case k.EndCall(call_id, _, cause):
             return f"hang up {call_id} {cause}"
         case _:
             assert_never(command)
+
+
+def _note(command: k.NoteCall | k.NoteContact) -> str:
+    if isinstance(command, k.NoteContact):
+        return f"note on {command.leg.uuid} the contact of {command.call_id}"
+    place = f"class {command.priority}, head start {_s(command.head_start_ms)}"
+    since = f"in {command.queue} {_s(command.joined_after_ms)} after its arrival"
+    return f"note on the leg of {command.call_id}: {since}, {place}"
 
 
 def _extension(target: ToExtension) -> str:
@@ -206,10 +222,8 @@ def _record(record: r.Record, names: Names) -> str:
             return _call_ended(record)
         case r.OfferClosed():
             return _offer_closed(record, names)
-        case r.AgentStateEnded():
-            reason = f" ({record.reason})" if record.reason else ""
-            by = f", ended by {record.by}" if record.by else ""
-            return f"{record.agent_id} was {record.state}{reason} {_at(record.started_ms)}..{_at(record.ended_ms)}{by}"
+        case r.AgentStateEnded() | r.AgentPresence() | r.AgentWorkEnded():
+            return _of_agent(record, names)
         case r.DecisionMade():
             return f"decision {record.number}: {record.call_id} to {record.agent_id} as {names.of(record.offer_id)}"
         case r.ChangeMade():
@@ -225,6 +239,35 @@ def _record(record: r.Record, names: Names) -> str:
             return f"ANOMALY {kind}: {names.inside(text)}"
         case _:
             assert_never(record)
+
+
+def _of_agent(record: r.AgentStateEnded | r.AgentPresence | r.AgentWorkEnded, names: Names) -> str:
+    match record:
+        case r.AgentStateEnded():
+            reason = f" ({record.reason})" if record.reason else ""
+            by = f", ended by {record.by}" if record.by else ""
+            return f"{record.agent_id} was {record.state}{reason} {_at(record.started_ms)}..{_at(record.ended_ms)}{by}"
+        case r.AgentPresence():
+            return _presence(record)
+        case r.AgentWorkEnded():
+            return _work(record, names)
+
+
+def _presence(record: r.AgentPresence) -> str:
+    reason = f" ({record.reason})" if record.reason else ""
+    by = f", by {record.by}" if record.by else ""
+    if record.ended_ms is None:
+        return f"{record.agent_id} IS {record.presence}{reason}{by}"
+    return f"{record.agent_id} WAS {record.presence}{reason} {_at(record.started_ms)}..{_at(record.ended_ms)}{by}"
+
+
+def _work(record: r.AgentWorkEnded, names: Names) -> str:
+    reason = f" ({record.reason})" if record.reason else ""
+    of = f" for {names.of(record.offer_id)} in {record.queue}, {record.channel}" if record.offer_id else ""
+    share = f" {record.weight}/100" if record.weight else ""
+    by = f", ended by {record.by}" if record.by else ""
+    span = f"{_at(record.started_ms)}..{_at(record.ended_ms)}"
+    return f"{record.agent_id} HELD {record.state}{reason}{of}{share} {span}{by}"
 
 
 def _call_ended(record: r.CallEnded) -> str:

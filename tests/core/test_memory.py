@@ -152,6 +152,21 @@ def test_a_replay_fails_where_the_plugin_failed(left: int) -> None:
     assert replay(driver.rules, driver.journal, TiredPlugins(None), driver.steps) == driver.steps
 
 
+@pytest.mark.parametrize("other", [-2, 5, 1_000])
+def test_a_replay_fails_in_that_step_however_often_it_asks(other: int) -> None:
+    """An older fsacd has asked for other keys; so its nth call may be none in that step, or one in a later step."""
+    driver = tire(9)
+    engine = Engine(driver.rules, TiredPlugins(None))
+    failed = []
+    for place, (now_ms, entry) in enumerate(driver.journal):
+        for failure in driver.failures(place):
+            engine.expect_failure(replace(failure, calls=failure.calls + other))
+        step = take(engine, now_ms, entry)
+        failed += [place] * any(isinstance(record, StrategyFailed) for record in step.records)
+        engine.check()
+    assert failed == [place for place in range(len(driver.journal)) if driver.failures(place)] != []
+
+
 @pytest.mark.parametrize("left", range(4, 14))
 def test_a_replay_from_a_memory_fails_there_too(left: int) -> None:
     """Plugins are made anew for a restored engine; the calls into them are counted on."""

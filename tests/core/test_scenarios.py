@@ -21,6 +21,15 @@ def test_story(path: Path) -> None:
         assert expected == actual
 
 
+@pytest.mark.parametrize(
+    "path", [path for path in STORIES if " reload" in path.read_text()], ids=lambda path: path.stem
+)
+def test_story_with_what_differs(path: Path) -> None:
+    """A reload that tells the engine only what has changed comes to the same."""
+    expected = path.read_text()
+    assert expected == retell(expected, amends=True)
+
+
 def test_there_are_stories() -> None:
     """The folder of stories is found."""
     assert len(STORIES) >= 80

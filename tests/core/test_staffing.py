@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from fsacd.core.agent import Agent, AgentState, LoggedOut, NotReady, Ready, Served, Talking
+from fsacd.core.agent import Agent, LoggedOut, NotReady, Presence, Ready, Served, Talking
 from fsacd.core.rules import AgentRules
 from fsacd.core.staffing import Condition, Staffing
 from fsacd.strategy import ServiceFacts
@@ -10,8 +10,8 @@ from fsacd.strategy import ServiceFacts
 RULES = AgentRules("1001", queues=MappingProxyType({}))
 
 
-def make_agent(state: AgentState, *queues: str, backup: bool = False) -> Agent:
-    made = Agent("1001", RULES, RULES, state=state)
+def make_agent(state: Presence, *queues: str, backup: bool = False) -> Agent:
+    made = Agent("1001", RULES, RULES, presence=state, state=state)
     made.configure(RULES, tuple(Served(name, 1, 0, backup, ServiceFacts(0, 1, 1)) for name in queues))
     return made
 
@@ -31,14 +31,14 @@ def test_conditions_begin_and_end_with_the_agents() -> None:
     agent = make_agent(LoggedOut(), "support")
     assert {"support"} == staffing.count(agent, 5)
     assert set() == staffing.count(agent, 10)
-    agent.state = NotReady("lunch")
+    agent.presence = agent.state = NotReady("lunch")
     assert {"support"} == staffing.count(agent, 20)
     assert (Condition.NOBODY_LOGGED_IN, "support") not in staffing.since
     assert staffing.since[Condition.NOBODY_READY, "support"] == 0
-    agent.state = Ready()
+    agent.presence = agent.state = Ready()
     staffing.count(agent, 30)
     assert not [queue for _, queue in staffing.since if queue == "support"]
-    agent.state, agent.then = Talking("o", "c"), NotReady("lunch")
+    agent.state, agent.presence = Talking("o", "c"), NotReady("lunch")
     assert {"support"} == staffing.count(agent, 40)
     assert staffing.since[Condition.NOBODY_READY, "support"] == 40
     assert {"support"} == staffing.forget(agent, 50)

@@ -13,6 +13,7 @@ import pytest
 from tests.chaos.real.faults import FAKETIME, set_clock, with_clock
 from tests.e2e.rig.floor import Floor
 from tests.e2e.rig.switch import RealSwitch, await_true
+from tests.fair import Stopwatch, children
 
 LEASE_S = 15
 LATER_S = 5
@@ -74,15 +75,17 @@ def test_whoever_waits_leaves_in_time_and_no_talk_ends(floor: Floor, clock: Path
         waiting.append(floor.call(f"49302{index:02}", "support"))
         time.sleep(0.25)
     floor.daemon.kill()
-    killed_s = time.time()
+    killed_s, watch = time.time(), Stopwatch(*children())
     for offset_s in (-HOUR_S, HOUR_S):
         set_clock(clock, offset_s)
         time.sleep(2)  # what is tested is what comes of this by itself
     await_true(lambda: all(caller.state == "over" for caller in waiting), LEASE_S + 3 * LATER_S, "all have left")
     left_s = sorted(caller.over_s - killed_s - FALLBACK_S for caller in waiting)
+    watch.look()
     print(f"\nlease {LEASE_S} s: the first left after {left_s[0]:.2f} s, the last after {left_s[-1]:.2f} s")
+    print(f"busy processors kept the switch waiting for {watch.starved_s:.2f} s")
     assert all(caller.by_switch for caller in waiting)
-    assert left_s[-1] <= LEASE_S + LATER_S
+    assert left_s[-1] <= LEASE_S + LATER_S + watch.starved_s
     assert left_s[0] >= LEASE_S - EARLIER_S
     assert [talk.state for talk in talks] == ["talking"] * TALKING
 

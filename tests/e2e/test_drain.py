@@ -11,7 +11,8 @@ import pytest
 from tests.e2e.rig.floor import Floor
 from tests.e2e.rig.switch import RealSwitch, await_true
 
-RING_S = 2.0
+# Far longer than a busy machine keeps a phone from being answered.
+RING_S = 6.0
 # What stopping may take beside the rings: a second for those to withdraw, and the closing of journal and store.
 STOP_S = 3.0
 
@@ -42,7 +43,7 @@ def test_an_upgrade_costs_nobody_anything(workplace: Path, switch: RealSwitch, s
         before = waiting(floor)
         floor.daemon.ask_to_stop()
         if stop_ring != "0s":
-            time.sleep(RING_S / 4)
+            time.sleep(0.5)  # what is tested is that nothing happens
             assert {ring.state for ring in rings} == {"ringing"}, "they may still be answered"
             floor.phones.answer(rings[0])
         began = time.monotonic()

@@ -50,7 +50,7 @@ class Link:
         command = f"originate {variables}{LEG} &park()"
         await_true(lambda: self.api(command).startswith("+OK"), 20, "the switch makes a leg")
 
-    def runs(self, command: str, file: Path, within_s: float = 10) -> bool:
+    def runs(self, command: str, file: Path, within_s: float = 60) -> bool:
         """Whether this makes the switch run the program that touches the file."""
         self.originate(f"{{origination_uuid={PARKED},park_timeout=20}}")
         self.api(command.replace("LEG", LEG).replace("FILE", str(file)))
@@ -76,15 +76,21 @@ def link(switch: RealSwitch) -> Iterator[Link]:
 EASY = {"allow_default_password": True, "probe_interval": "500ms"}
 
 
-def test_its_rights_are_enough(switch: RealSwitch, workplace: Path) -> None:
-    """With these rights the daemon connects, measures its event lag, serves, cancels and sends away calls."""
+def test_its_rights_are_enough(switch: RealSwitch, workplace: Path, link: Link) -> None:
+    """With these rights the daemon connects, measures its event lag, serves, cancels, notes and sends away calls."""
     agents = phones.run_agents(workplace / "agents", ["1001;200;1500;9", "1002;3600000;0;9"])
     config = {
         "switches": {"fs1": {"port": switch.esl_port, "user": USER, "password": PASSWORD, **EASY}},
-        "defaults": {"wrap_up": "0s", "ring_timeout": "1s", "max_wait": "4s"},
+        "defaults": {"wrap_up": "0s"},
         "queues": {
             "support": {},
-            "silent": {"when_max_wait": {"extension": "lab_fallback", "context": "public"}},
+            "front": {"max_wait": "1s", "when_max_wait": {"queue": "later"}},
+            "later": {},
+            "silent": {
+                "ring_timeout": "1s",
+                "max_wait": "4s",
+                "when_max_wait": {"extension": "lab_fallback", "context": "public"},
+            },
         },
         "agents": {
             user: {
@@ -99,9 +105,15 @@ def test_its_rights_are_enough(switch: RealSwitch, workplace: Path) -> None:
     daemon.start()
     served = phones.run_callers(workplace / "served", [Caller("49301", "queue-support")], switch.trunk_port, 1)
     sent_away = phones.run_callers(workplace / "sent", [Caller("49302", "queue-silent")], switch.trunk_port, 1)
-    served.wait(20)
-    sent_away.wait(20)
-    await_true(lambda: daemon.get("calls")["calls"] == [], 5, "both calls are over")
+    moved = phones.run_callers(workplace / "moved", [Caller("49303", "queue-front")], switch.trunk_port, 1)
+    await_true(lambda: daemon.get("calls?queue=later")["calls"] != [], 20, "the third is moved into another queue")
+    (left,) = daemon.get("calls?queue=later")["calls"]
+    noted = f"uuid_getvar {left['leg_uuid']} fsacd_changed"
+    await_true(lambda: link.api(noted).endswith("/later"), 20, "that is noted on its leg")
+    daemon.post(f"calls/{left['id']}/hangup")
+    for callers in (served, sent_away, moved):
+        callers.wait(20)
+    await_true(lambda: daemon.get("calls")["calls"] == [], 5, "all calls are over")
     metrics = daemon.metrics()
     status = daemon.get("status")["switches"][0]
     log = daemon.log.read_text(encoding="utf-8")

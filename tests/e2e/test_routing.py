@@ -15,11 +15,13 @@ from tests.e2e.rig.daemon import TOKEN
 from tests.e2e.rig.dialog import Dialog
 from tests.e2e.rig.floor import Floor
 from tests.e2e.rig.switch import RealSwitch, await_true
+from tests.fair import Stopwatch, children
 
 VIP = "+4930123456"
 FRIEND = "4930654321"
 LOWER_AFTER_S, BACKUP_AFTER_S = 2.0, 3.0
-ON_TIME_S = 0.25
+# The caller's phone and the daemon read different clocks.
+EARLY_S, ON_TIME_S = 0.05, 0.25
 
 
 @pytest.fixture
@@ -96,16 +98,21 @@ def test_the_last_agent(floor: Floor) -> None:
 
 
 def test_steps_come_on_time(floor: Floor) -> None:
-    """What a call requires is lowered, and a backup agent is rung, so long after its arrival as is written."""
+    """What a call requires is lowered, and a backup agent is rung, so long after its arrival as is written.
+
+    Never sooner; later by no more than what busy processors kept from those who have a part in it.
+    """
+    watch = Stopwatch(*children())
     lowered, backed = calls(floor, "49306", "lowered"), calls(floor, "49307", "backed")
     told = explain(floor, "49306")
     assert "french 3, needs 5" in told
     for caller, agent, after_s in ((lowered, "dan", LOWER_AFTER_S), (backed, "eve", BACKUP_AFTER_S)):
         ring = floor.ring(caller.user)
         late_s = ring.began_s - caller.began_s - after_s
-        print(f"{agent}: {1_000 * late_s:+.0f} ms")
+        watch.look()
+        print(f"{agent}: {1_000 * late_s:+.0f} ms, kept waiting for {1_000 * watch.starved_s:.0f} ms")
         assert ring.user == agent
-        assert abs(late_s) <= ON_TIME_S
+        assert -EARLY_S <= late_s <= ON_TIME_S + watch.starved_s
 
 
 def calls(floor: Floor, number: str, queue: str) -> Dialog:

@@ -16,9 +16,11 @@ CALL = "11111111-2222-4333-8444-555555555555"
 LEG = Leg("fs1", "aaaaaaaa-2222-4333-8444-555555555555")
 CLOCK = SwitchClock(uptime_ms=100_000, at_ms=5_000)
 NOW_MS = 6_000
-PLAIN = CallQueued(CALL, "sales", NOW_MS, LEG)
+PLAIN = CallQueued(CALL, "sales", NOW_MS, LEG, contact_id="")
 
-VARIABLES = ("priority", "head_start", "skills", "language", "customer", "queued_at", "number_believed")
+VARIABLES = (
+    "priority", "head_start", "skills", "language", "customer", "queued_at", "number_believed", "contact_id",
+)  # fmt: skip
 
 
 def read(**variables: str) -> tuple[CallQueued, list[str]]:
@@ -39,6 +41,8 @@ def read(**variables: str) -> tuple[CallQueued, list[str]]:
         ("head_start", "86400", "head_start_ms", 86_400_000),
         ("skills", "german:10,x", "required", (("german", 10), ("x", 1))),
         ("language", "pt-BR", "language", "pt-BR"),
+        ("contact_id", CALL, "contact_id", CALL),
+        ("contact_id", "2026.K_7-" + "x" * 55, "contact_id", "2026.K_7-" + "x" * 55),
         ("customer", "Müller & Söhne, 47", "customer", "Müller & Söhne, 47"),
         ("number_believed", "true", "number_believed", True),
         ("number_believed", "false", "number_believed", False),
@@ -64,6 +68,10 @@ NO_NUMBERS = ["٣", "\uff13", "²", "1_0", "+5", "0x3", "1e1", "1.0", "--1", "on
         *(("skills", text) for text in ["german:٣", "german:11", "german:0", "german:+1", "ger man", "a=b", "x:1:2"]),
         ("skills", ",".join(f"s{number}" for number in range(33))),
         *(("language", text) for text in ["d e", "${x}", "ü", "x" * 65]),
+        *(
+            ("contact_id", text)
+            for text in ["a b", "a;fsacd_leg=agent", "a^b", "${x}", "ü", "a/b", "a:b", "x" * 65, "a\r\nb"]
+        ),
         *(("customer", text) for text in ["x" * 257, "a\nb", "a\x00b", "a\u2028b", "a\ud800"]),
     ],
 )
@@ -84,6 +92,25 @@ def test_a_mark_that_nobody_understands_is_no_mark_of_trust(text: str) -> None:
     call, said = read(number_believed=text)
     assert call.number_believed is False
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "taken"),
+    [
+        ("+4930123456", "K-004930123456", False),
+        ("030123456", "4930123456", False),
+        ("+4930123456", "K-123456", True),  # so few digits may be any id's
+        ("1001", "1001-7", True),
+        ("anonymous", "4930123456", True),
+    ],
+)
+def test_a_contacts_id_tells_no_number(number: str, text: str, taken: bool) -> None:
+    """The id stays where a caller is erased, and is shown where their number is not."""
+    said: list[str] = []
+    leg = {"Unique-ID": LEG.uuid, "Caller-Caller-ID-Number": number, "variable_fsacd_contact_id": text}
+    call = announced.queued(Message(Kind.EVENT, leg), LEG, CALL, CLOCK, NOW_MS, said.append)
+    assert (call.contact_id, len(said)) == ((text, 0) if taken else ("", 1))
+    assert not any(digits in sentence for sentence in said for digits in ("123456", "1001"))
 
 
 @given(st.sampled_from(VARIABLES), st.text(max_size=300))

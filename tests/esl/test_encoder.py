@@ -192,7 +192,6 @@ WIRES: dict[str, Callable[[str], Wire]] = {
     "bridge": lambda x: encoder.uuid_bridge(LEG, x),
     "kill": lambda x: encoder.uuid_kill(x, "NORMAL_CLEARING"),
     "cause": lambda x: encoder.uuid_kill(LEG, x),
-    "setvar": lambda x: encoder.uuid_setvar(LEG, "a", x),
     "setvar_multi": lambda x: encoder.uuid_setvar_multi(LEG, {"a": x, "b": "2"}),
     "setvar_multi name": lambda x: encoder.uuid_setvar_multi(LEG, {x: "1"}),
     "transfer": lambda x: encoder.uuid_transfer(LEG, x, "default"),
@@ -273,8 +272,6 @@ def test_variables_arrive_as_they_were_given(variables: dict[str, str]) -> None:
         ),
         (encoder.uuid_bridge(LEG, OFFER), f"api uuid_bridge {LEG} {OFFER}\n\n".encode()),
         (encoder.uuid_kill(LEG, "LOSE_RACE"), f"api uuid_kill {LEG} LOSE_RACE\n\n".encode()),
-        (encoder.uuid_setvar(LEG, "a", ""), f"api uuid_setvar {LEG} a\n\n".encode()),
-        (encoder.uuid_setvar(LEG, "a", "b:XML:c"), f"api uuid_setvar {LEG} a b:XML:c\n\n".encode()),
         (encoder.uuid_setvar_multi(LEG, {"a": "1", "b": ""}), f"api uuid_setvar_multi {LEG} a=1;b=\n\n".encode()),
         (
             encoder.uuid_transfer(LEG, "fsacd_back", "fsacd"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from fsacd.config.installed import COMMANDS
 from fsacd.core.commands import (
     ArmCall,
     AskConnected,
@@ -18,6 +19,7 @@ from fsacd.core.commands import (
     EndCall,
     LetGo,
     NoteCall,
+    NoteContact,
     RingAgent,
     SendCall,
     TakeIn,
@@ -51,14 +53,20 @@ WIRES: Mapping[Command, bytes] = {
         "fsacd_queue=sales\n\n"
         f"api uuid_transfer {LEG} fsacd_wait XML fsacd\n\n".encode()
     ),
+    TakeIn(CALL, Leg("fs1", LEG), "sales", 0, "K-7"): (
+        f"api uuid_setvar_multi {LEG} fsacd_leg=caller;fsacd_call={CALL};fsacd_queued_at=0;bridge_uuid=;"
+        "fsacd_contact_id=K-7;fsacd_queue=sales\n\n"
+        f"api uuid_transfer {LEG} fsacd_wait XML fsacd\n\n".encode()
+    ),
+    NoteContact(CALL, Leg("fs1", LEG), "K-7"): f"api uuid_setvar_multi {LEG} fsacd_contact_id=K-7\n\n".encode(),
     # Its queue is on the leg by `NoteCall`.
     TakeIn(CALL, Leg("fs1", LEG), "Support; (EU)", 0): (
         f"api uuid_setvar_multi {LEG} fsacd_leg=caller;fsacd_call={CALL};fsacd_queued_at=0;bridge_uuid=\n\n"
         f"api uuid_transfer {LEG} fsacd_wait XML fsacd\n\n".encode()
     ),
     NoteCall(CALL, Leg("fs1", LEG), "Support (EU)", 5, 1_500, 60_000, (("billing", 3), ("german", 10))): (
-        f"api uuid_setvar {LEG} fsacd_changed {CALL}/5/1500/60000/billing:3+german:10/Support%20%28EU%29\n\n".encode()
-    ),
+        f"api uuid_setvar_multi {LEG} fsacd_changed={CALL}/5/1500/60000/billing:3+german:10/Support%20%28EU%29\n\n"
+    ).encode(),
     ConfirmTalk(CALL, Leg("fs1", LEG), None): (
         f"api uuid_setvar_multi {LEG} transfer_after_bridge=;fsacd_over=true\n\n".encode()
     ),
@@ -80,6 +88,13 @@ WIRES: Mapping[Command, bytes] = {
 def test_commands_become_wires(command: Command) -> None:
     """Each command is one line of Event Socket."""
     assert b"".join(wire.data for wire in to_wires(command)) == WIRES[command]
+
+
+@pytest.mark.parametrize("command", WIRES, ids=lambda command: type(command).__name__)
+def test_the_link_user_may_give_each_command(command: Command) -> None:
+    """The rights that come with fsacd name it; FreeSWITCH answers any other with "permission denied"."""
+    given = {wire.text.split()[1] for wire in to_wires(command)}
+    assert given <= set(COMMANDS)
 
 
 def test_the_caller_is_the_first_leg_of_the_bridge() -> None:
@@ -115,6 +130,13 @@ def test_a_ring_can_outlive_neither_daemon_nor_caller() -> None:
     }
 
 
+def test_the_agents_leg_and_phone_are_told_the_contact() -> None:
+    """As a variable of the leg, and as a header of the INVITE."""
+    (wire,) = to_wires(RingAgent(OFFER, CALL, "1001", "sales", "user/1001@x", "fs1", "", "", 20_000, contact_id="K-7"))
+    assert b",fsacd_contact_id=K-7," in wire.data
+    assert b",sip_h_X-Fsacd-Contact-Id=K-7," in wire.data
+
+
 def test_a_hidden_caller_is_private_to_the_phone() -> None:
     """The leg is marked as the switch's own bridge marks it, and the phone is not told later with whom it talks."""
     (wire,) = to_wires(RingAgent(OFFER, CALL, "1001", "sales", "user/1001@x", "fs1", "", "", 20_000, hidden=True))
@@ -131,7 +153,7 @@ def test_what_was_changed_of_a_call_is_read_from_its_leg(noted: NoteCall) -> Non
     """Another daemon finds the call in its queue and place, as an operator or an overflow has left it."""
     (wire,) = to_wires(noted)
     leg = {"Unique-ID": LEG, "variable_fsacd_call": CALL, "variable_fsacd_queue": "first"}
-    changed = Message(Kind.EVENT, leg | {"variable_fsacd_changed": wire.text.split()[4]})
+    changed = Message(Kind.EVENT, leg | {"variable_fsacd_changed": wire.text.partition("fsacd_changed=")[2].strip()})
     fact = Reader("fs1", lambda _: None).waiting(changed, SwitchClock(100_000, 500_000), 500_000)
     assert fact is not None
     assert (fact.queue, fact.priority, fact.head_start_ms) == (noted.queue, noted.priority, noted.head_start_ms)

@@ -65,7 +65,8 @@ class Legs:
         for command in engine.handle(event, now_ms).commands:
             if isinstance(command, NoteCall):
                 (wire,) = orders.to_wires(command)
-                _, _, leg, variable, value = wire.text.split()
+                _, _, leg, pair = wire.text.split()
+                variable, _, value = pair.partition("=")
                 self.channels[leg][f"variable_{variable}"] = value
 
 
@@ -87,7 +88,8 @@ def test_a_second_daemon_finds_every_place(chance: int) -> None:
         if leg.endswith("0"):
             for command in first.advance(500_000).commands:  # the first one overflows
                 assert isinstance(command, NoteCall)
-                legs.channels[leg]["variable_fsacd_changed"] = orders.to_wires(command)[0].text.split()[4]
+                noted = orders.to_wires(command)[0].text.partition("fsacd_changed=")[2]
+                legs.channels[leg]["variable_fsacd_changed"] = noted.strip()
     calls = [channel["variable_fsacd_call"] for channel in legs.channels.values()]
     legs.tell(first, CallPromoteAsked(calls[6], "test"), NOW_MS)
     legs.tell(first, CallRequeueAsked(calls[5], "test", "support"), NOW_MS)

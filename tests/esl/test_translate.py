@@ -56,7 +56,9 @@ def reader(warnings: Warnings) -> Reader:
 def test_an_announcement_says_when_the_caller_really_came(reader: Reader) -> None:
     """A call that waited before we connected keeps its waiting time, told by the switch's uptime."""
     message = announcement("fsacd::waiting", variable_fsacd_queue="sales", variable_fsacd_queued_at="93000\n")
-    assert reader.read(message, CLOCK, 6_000) == CallQueued(CALL, "sales", 6_000 - 8_000, Leg("fs1", LEG))
+    assert reader.read(message, CLOCK, 6_000) == CallQueued(
+        CALL, "sales", 6_000 - 8_000, Leg("fs1", LEG), contact_id=""
+    )
 
 
 def test_an_arrival_before_the_printed_uptime_went_round(reader: Reader) -> None:
@@ -121,8 +123,9 @@ def test_the_optional_variables_are_read(reader: Reader, warnings: Warnings) -> 
         Caller__Caller__ID__Name="Ann",
     )
     assert reader.read(message, CLOCK, 6_000) == CallQueued(
-        CALL, "sales", 6_000, Leg("fs1", LEG), 2, 0, (("billing", 1), ("german", 5)), "+4930123", "Ann", "ACME"
-    )
+        CALL, "sales", 6_000, Leg("fs1", LEG), 2, 0, (("billing", 1), ("german", 5)), "+4930123", "Ann", "ACME",
+        contact_id="",
+    )  # fmt: skip
     assert warnings == []
 
 
@@ -186,6 +189,31 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
         (event("CHANNEL_PROGRESS_MEDIA", **AGENT), OfferRang(OFFER)),
         (event("CHANNEL_PARK", **AGENT), OfferAnswered(OFFER, "fs1")),
         (event("CHANNEL_BRIDGE", **CALLER, Bridge__B__Unique__ID=OFFER), OfferConnected(OFFER)),
+        (
+            event("CHANNEL_BRIDGE", **CALLER, Bridge__B__Unique__ID=OFFER, variable_fsacd_contact_id="K-7"),
+            OfferConnected(OFFER),
+        ),
+        (
+            # They have talked before, and their agent joins them with a colleague.
+            event(
+                "CHANNEL_BRIDGE",
+                **CALLER,
+                Bridge__B__Unique__ID=OFFER,
+                variable_fsacd_over="true",
+                variable_fsacd_contact_id="K-7",
+            ),
+            OfferConnected(OFFER, "K-7"),
+        ),
+        (
+            event(
+                "CHANNEL_BRIDGE",
+                **CALLER,
+                Bridge__B__Unique__ID=OFFER,
+                variable_fsacd_over="true",
+                variable_fsacd_contact_id="a;b",
+            ),
+            OfferConnected(OFFER),
+        ),
         (event("CHANNEL_BRIDGE", **AGENT), OfferConnected(OFFER)),
         (
             # As FreeSWITCH tells of `intercept`: who picks up is the first of the two.
@@ -216,7 +244,7 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
                 Caller__Destination__Number=f"answer,intercept:{LEG}",
                 variable_sip_replaces_call_id="c1@phone",
             ),
-            None,
+            CallerReplaced(Leg("fs1", LEG), Leg("fs1", OTHER), talks=True),
         ),
         (
             # INVITE with Replaces: the new leg says whose place it has taken.

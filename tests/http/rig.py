@@ -96,6 +96,9 @@ def agent_view(agent_id: str, **changes: Any) -> AgentView:
         queues=(("support", Service(rank=2, delay_ms=20_000)),),
         skills=(("german", 8),),
         call_id=None,
+        presence="ready",
+        presence_since_ms=NOW_MS - 60_000,
+        room=100,
     )
     return replace(view, **changes)
 

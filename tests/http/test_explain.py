@@ -86,6 +86,7 @@ def test_a_decision_is_told_with_who_was_eligible_and_who_not() -> None:
                 "reasons": {"skill": 1, "talking": 1},
                 "candidates": None,
                 "shown": None,
+                "contact_id": "",
             }
         ],
         "waiting": None,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
+from fsacd.core.views import WorkView
 from fsacd.desk.rights import Role
 from fsacd.http import models as m
 from fsacd.http.api import ReloadStatus
@@ -65,11 +66,13 @@ def test_a_call_is_shown_with_times_and_units() -> None:
         reserved_for="1002",
         number_believed=False,
         waits_since_ms=NOW_MS - 12_500,
+        contact_id="K-7",
     )
     with serve(FakeDaemon(snapshot(calls=(call,)))) as rig:
         reply = rig.get(f"/api/v1/calls/{WAITING}", Role.SUPERVISOR)
     assert reply.json == {
         "id": WAITING,
+        "contact_id": "K-7",
         "queue": "support",
         "state": "waiting",
         "position": 1,
@@ -106,19 +109,44 @@ def test_a_call_without_a_leg_is_shown_too() -> None:
 def test_an_agent_is_shown_with_what_they_serve() -> None:
     """GET /agents/{id} gives state, since when, queues with rank and delay, and skills."""
     agent = agent_view(
-        "1001", state="wrapping_up", until_ms=NOW_MS + 5_000, then="logged_out", not_ready_for=(("support", "mail"),)
+        "1001",
+        state="wrapping_up",
+        until_ms=NOW_MS + 5_000,
+        then="not_ready lunch",
+        not_ready_for=(("support", "mail"),),
+        presence="not_ready",
+        presence_reason="lunch",
+        work=(WorkView("o1", WAITING, "support", "voice", 100, "wrapping_up", NOW_MS - 1_000, NOW_MS + 5_000, "Bob"),),
+        room=0,
     )
     with serve(FakeDaemon(snapshot(agents=(agent,)))) as rig:
         reply = rig.get("/api/v1/agents/1001", Role.READ)
     assert reply.json == {
         "id": "1001",
         "name": "Anna",
+        "presence": "not_ready",
+        "presence_reason": "lunch",
+        "presence_since_at": "2026-03-01T11:59:00.000Z",
+        "work": [
+            {
+                "offer_id": "o1",
+                "call_id": WAITING,
+                "queue": "support",
+                "channel": "voice",
+                "weight": 100,
+                "state": "wrapping_up",
+                "since_at": "2026-03-01T11:59:59.000Z",
+                "until_at": "2026-03-01T12:00:05.000Z",
+                "caller": "Bob",
+            }
+        ],
+        "room": 0,
         "state": "wrapping_up",
         "reason": "",
         "since_at": "2026-03-01T11:59:00.000Z",
         "state_seconds": 60.0,
         "until_at": "2026-03-01T12:00:05.000Z",
-        "then": "logged_out",
+        "then": "not_ready lunch",
         "contact": "user/1001",
         "queues": [
             {
@@ -305,13 +333,24 @@ def test_lists_are_what_the_description_says(path: str, model: type[BaseModel]) 
 
 def test_the_status_has_the_last_reload() -> None:
     """Null before the first; then who asked, and what came of it in a sentence."""
-    last = ReloadStatus("signal", NOON_MS, "refused", "the configuration has errors", NOON_MS + 1_500)
+    last = ReloadStatus(
+        3,
+        "signal",
+        NOON_MS - 500,
+        result="refused",
+        message="the configuration has errors",
+        began_ms=NOON_MS,
+        ended_ms=NOON_MS + 1_500,
+    )
     for told, shown in (
         (None, None),
         (
             last,
             {
+                "number": 3,
                 "by": "signal",
+                "dry_run": False,
+                "asked_at": "2026-03-01T11:59:59.500Z",
                 "result": "refused",
                 "message": "The configuration has errors.",
                 "began_at": "2026-03-01T12:00:00.000Z",

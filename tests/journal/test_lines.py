@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from fsacd.core import events as e
 from fsacd.core.records import StrategyFailed
-from fsacd.core.rules import Service
+from fsacd.core.rules import Limits, Service, ToExtension
+from fsacd.core.show.parts import whole
 from fsacd.journal import lines
 from fsacd.journal.clock import Anchor
 from fsacd.testing import agent, queue, rules_of
@@ -32,6 +33,26 @@ def test_a_fact_comes_back(fact: e.Event | None) -> None:
     line = lines.of_entry(7, fact)
     assert (line.count(b"\n"), line[-1:]) == (1, b"\n")
     assert lines.Entered(7, fact) == lines.read(line[:-1])
+
+
+@pytest.mark.parametrize("agents", [0, 1, 100])
+def test_what_was_written_down_before_is_the_same(agents: int) -> None:
+    """In parts, and with the time at which it entered the engine at its end."""
+    crowd = {f"a{n}": agent(f"a{n}", "q", skills={"german": 3}) for n in range(agents)}
+    event = e.RulesAmended(
+        3, Limits(), ToExtension("x"), ToExtension("y"), queues={"q": queue("q")}, agents=crowd, gone_agents=("b",)
+    )
+    rendered = whole(lines.rendered(event))
+    assert rendered is not None
+    line = lines.of_rendered(7, rendered)
+    assert (line.count(b"\n"), line[-1:]) == (1, b"\n")
+    assert lines.read(line[:-1]) == lines.Entered(7, event) == lines.read(lines.of_entry(7, event)[:-1])
+
+
+def test_what_only_the_slower_writer_takes_is_not_written_down_before() -> None:
+    """It is written when it enters."""
+    event = e.RulesAmended(0, Limits(), ToExtension("x"), ToExtension("y"), agents={"a": agent("a \ud83d")})
+    assert whole(lines.rendered(event)) is None
 
 
 def test_notes_come_back() -> None:

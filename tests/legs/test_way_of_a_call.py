@@ -25,6 +25,9 @@ def ways() -> dict[str, list[str]]:
     return found
 
 
+# What a step has given and changed is taken out of the world in one place; the feed is told when the commands are sent.
+_TAKEN = ["core/life"]
+_TOLD = ["core/show", "core"]
 # Before a fact is posted the clock is looked at, and the journal's, by which the engine counts; the engine is asked
 # whether the fact changes anything, and afterwards when it has to be looked at again.
 _POSTED = ["process", "process", "runtime"]
@@ -36,11 +39,22 @@ WAYS = {
         "caller",
         *("journal", "core"),
         *_WRITTEN,
-        *("core/life", "core/life", "core/match", "core/match", "esl"),
+        *("core/life", "core/life", "core/match", "core/match", *_TAKEN, "esl"),
     ],
-    "OfferAnswered": ["esl", *_POSTED, "journal", "core", *_WRITTEN, "core/life", "core/match", "esl"],
-    "OfferConnected": ["esl", *_POSTED, "journal", "core", "core/life", *_WRITTEN, "core/life", "core/match", "core"],
-    "CallerGone": ["esl", *_POSTED, "journal", "core", *_WRITTEN, "core/life", "core"],
+    "OfferAnswered": ["esl", *_POSTED, "journal", "core", *_WRITTEN, "core/life", "core/match", *_TAKEN, "esl"],
+    "OfferConnected": [
+        "esl",
+        *_POSTED,
+        "journal",
+        "core",
+        "core/life",
+        *_WRITTEN,
+        "core/life",
+        "core/match",
+        *_TAKEN,
+        *_TOLD,
+    ],
+    "CallerGone": ["esl", *_POSTED, "journal", "core", *_WRITTEN, "core/life", *_TAKEN, *_TOLD],
 }
 
 

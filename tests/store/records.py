@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fsacd.core.records import (
-    AgentStateEnded,
+    AgentPresence,
+    AgentWorkEnded,
     CallEnded,
     CallOutcome,
     ChangeMade,
@@ -24,13 +25,14 @@ CALL = CallEnded(
     call_id="c1", queue="support", outcome=CallOutcome.ANSWERED, detail="NORMAL_CLEARING", arrived_ms=1_000,
     ended_ms=65_001, waited_ms=4_000, talked_ms=60_001, agent_id="anna", offers=2, priority=3, number="+4930123456",
     name="Zoë 😀", customer="K-1", switch="fs1", leg_uuid="11-22", after="survey", language="fr",
-    number_believed=False, resumes="c0",
+    number_believed=False, resumes="c0", contact_id="K-7",
 )  # fmt: skip
 OFFER = OfferClosed(
     offer_id="o1", call_id="c1", queue="support", agent_id="anna", attempt=1, outcome=OfferOutcome.UNANSWERED,
-    reason="no_answer", started_ms=1_500, answered_ms=None, connected_ms=None, ended_ms=3_000,
+    reason="no_answer", started_ms=1_500, answered_ms=None, connected_ms=None, ended_ms=3_000, contact_id="K-7",
 )  # fmt: skip
-STATE = AgentStateEnded("anna", "not_ready", "lunch", 0, 1_000, "phone:1001")
+PRESENCE = AgentPresence("anna", "not_ready", "lunch", 0, None, "phone:1001")
+WORK = AgentWorkEnded("anna", "talking", "", 200, 1_000, "", "o1", "c1", "support", "voice", 100)
 CHANGE = ChangeMade("call_changed", "c1", "priority 0 → 3", "api:wallboard", 1_234)
 DECISION = DecisionMade(7, "c1", "support", "anna", "o1", 1_500)
 

@@ -33,7 +33,7 @@ __all__ = ["dsn", "server"]
 
 pytestmark = pytest.mark.postgres
 
-ALL = ("calls", "offers", "agent_states", "decisions", "changes")
+ALL = ("calls", "offers", "agent_presence", "agent_work", "decisions", "changes")
 
 
 def is_waiting(dsn: str, what: str) -> Callable[[], bool]:
@@ -216,7 +216,7 @@ _PROGRAM = """
     import sys
     from pathlib import Path
     import gevent
-    from fsacd.core.records import AgentStateEnded
+    from fsacd.core.records import AgentWorkEnded
     from fsacd.store.postgres import Store
     from fsacd.store.settings import StoreSettings
     dsn, spool, start = sys.argv[1:]
@@ -225,7 +225,7 @@ _PROGRAM = """
     while not store.state().safe:
         gevent.sleep(0.005)
     for number in range(int(start), int(start) + 100_000):
-        store.put([AgentStateEnded("anna", "ready", "", number, number + 1)])
+        store.put([AgentWorkEnded("anna", "busy", "", number, number + 1)])
         print("taken", number, flush=True)
         gevent.sleep(0.001)
 """
@@ -264,7 +264,7 @@ def test_daemon_killed(server: EmbeddedPostgres, dsn: str, tmp_path: Path, is_fr
     assert store.state().corrupt == 0
     store.stop(0)
     stored = [
-        number for (number,) in rows(dsn, "SELECT (extract(epoch FROM started_at) * 1000)::bigint FROM agent_states")
+        number for (number,) in rows(dsn, "SELECT (extract(epoch FROM started_at) * 1000)::bigint FROM agent_work")
     ]
     assert len(taken) >= 200
     assert len(set(stored)) == len(stored)
@@ -290,7 +290,7 @@ _OLD = {
     ),
     "decisions": ("at", "offer_id, call_id, number, queue, agent_id, explanation", "'x' || n, '', 0, '', '', '{}'"),
     "changes": ("at", "kind, subject, detail, by", "'k' || n, '', '', ''"),
-    "agent_states": ("ended_at", "agent_id, state, reason, started_at, by", "'x' || n, '', '', now(), ''"),
+    "agent_states_before": ("ended_at", "agent_id, state, reason, started_at, by", "'x' || n, '', '', now(), ''"),
 }
 
 
@@ -307,7 +307,7 @@ def test_retention(dsn: str) -> None:
     )
     retention = Retention(settings, first_s=0.0)
     retention.start()
-    expected = {"calls": 400, "offers": 400, "decisions": 30, "changes": 700, "agent_states": 1}
+    expected = {"calls": 400, "offers": 400, "decisions": 30, "changes": 700, "agent_states_before": 1}
     try:
         await_true(lambda: {table: rows(dsn, f"SELECT count(*) FROM {table}")[0][0] for table in expected} == expected)
     finally:
@@ -315,7 +315,15 @@ def test_retention(dsn: str) -> None:
 
 
 def test_nothing_is_deleted_that_is_kept_for_ever(dsn: str) -> None:
-    """With nothing to delete there is nobody who looks for it."""
+    """The partitions of the months that come are made all the same."""
+    with psycopg.connect(dsn) as connection:
+        migrate(connection)
+    execute(dsn, "INSERT INTO changes VALUES ('k', '', '', '', '1999-12-31')")
     retention = Retention(StoreSettings(dsn, keep=Keep()), first_s=0.0)
     retention.start()
-    assert not retention._worker.is_started
+    made = "SELECT count(*) FROM pg_inherits WHERE inhparent = ANY ('{agent_work, agent_presence}'::regclass[])"
+    try:
+        await_true(lambda: rows(dsn, made) == [(6,)])
+    finally:
+        retention.stop()
+    assert rows(dsn, "SELECT count(*) FROM changes") == [(1,)]

@@ -14,29 +14,32 @@ import pytest
 from structlog.testing import capture_logs
 
 from fsacd.core.evidence import Evidence, standing
-from fsacd.core.records import AgentStateEnded, CallEnded, CallOutcome, Record
-from fsacd.store.rows import CALLS, decision
-from tests.store.records import CALL, CHANGE, DECISION, OFFER, STATE, at, running, wall
+from fsacd.core.records import AgentWorkEnded, CallEnded, CallOutcome, OfferClosed, Record
+from fsacd.store import lines
+from fsacd.store.rows import CALLS, OFFERS, decision, row
+from tests.store.records import CALL, CHANGE, DECISION, OFFER, PRESENCE, WORK, at, running, wall
 from tests.store.rig import await_true, rows
 
 pytestmark = pytest.mark.postgres
 
 
 def test_rows_are_exact(database: str) -> None:
-    """A finished call, an offer, an agent's interval, a change and a decision become one row each, with every field."""
+    """A finished call, an offer, an agent's presence and work, a change and a decision: one row each, all fields."""
     with running(database) as store:
-        store.put([replace(CALL, customer_id=7), OFFER, STATE, CHANGE, DECISION])
+        store.put([replace(CALL, customer_id=7), OFFER, PRESENCE, WORK, CHANGE, DECISION])
         store.put_rows([decision(DECISION, b'{"chosen":"anna","eligible":[]}', wall)])
-        await_true(lambda: store.state().written == 5)
+        await_true(lambda: store.state().written == 6)
     assert rows(database, "SELECT * FROM calls") == [(
         "c1", "support", "answered", "NORMAL_CLEARING", at(1_000), at(65_001), 4_000, 60_001, "anna", 2, 3,
-        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey", "fr", "saw_end", 0, False, "c0", 7,
+        "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey", "fr", "saw_end", 0, False, "c0", 7, "K-7",
     )]  # fmt: skip
-    assert rows(database, "SELECT * FROM offers") == [
-        ("o1", "c1", "support", "anna", 1, "unanswered", "no_answer", at(1_500), None, None, at(3_000), "saw_end", 0)
-    ]
-    assert rows(database, "SELECT * FROM agent_states") == [
-        ("anna", "not_ready", "lunch", at(0), at(1_000), "phone:1001")
+    assert rows(database, "SELECT * FROM offers") == [(
+        "o1", "c1", "support", "anna", 1, "unanswered", "no_answer", at(1_500), None, None, at(3_000),
+        "saw_end", 0, "K-7",
+    )]  # fmt: skip
+    assert rows(database, "SELECT * FROM agent_presence") == [("anna", "not_ready", "lunch", at(0), None, "phone:1001")]
+    assert rows(database, "SELECT * FROM agent_work") == [
+        ("anna", "talking", "", at(200), at(1_000), "", "o1", "c1", "support", "voice", 100)
     ]
     assert rows(database, "SELECT * FROM changes") == [
         ("call_changed", "c1", "priority 0 → 3", "api:wallboard", at(1_234))
@@ -52,16 +55,37 @@ def test_every_field_of_a_call_is_kept() -> None:
     assert columns == [field.name for field in fields(CallEnded)]
 
 
+def test_every_field_of_an_offer_is_kept() -> None:
+    """A field added to OfferClosed needs a column."""
+    columns = [name.replace("_at", "_ms") for name, _ in OFFERS.columns]
+    assert columns == [field.name for field in fields(OfferClosed)]
+
+
+def test_the_calls_of_a_contact_are_found_by_its_id(database: str) -> None:
+    """Two calls of a caller have one id; a row that an older fsacd has left in the spool has none."""
+    older = tuple(name for name, _ in CALLS.columns if name != "contact_id")
+    spooled = row(replace(CALL, call_id="c3"), wall)
+    assert spooled is not None
+    left = lines.decoded(lines.encoded_values("calls", spooled.values[:-1]), {"calls": older})
+    assert left is not None
+    with running(database) as store:
+        store.put([CALL, replace(CALL, call_id="c2", queue="sales")])
+        store.put_rows([left])
+        await_true(lambda: store.state().written == 3)
+    found = rows(database, "SELECT call_id, contact_id FROM calls ORDER BY call_id")
+    assert found == [("c1", "K-7"), ("c2", "K-7"), ("c3", "")]
+
+
 def test_same_row_twice(database: str) -> None:
     """A row that comes again, now or after a restart, is stored once and counted as a duplicate."""
     told = decision(DECISION, b"{}", wall)
     with running(database) as store:
-        store.put([CALL, OFFER, STATE, CALL, CHANGE, CHANGE])
+        store.put([CALL, OFFER, WORK, CALL, CHANGE, CHANGE])
         store.put_rows([told, told])
         await_true(lambda: store.state().queued == 0)
         assert (store.state().written, store.state().duplicates) == (5, 3)
     with running(database) as store:
-        store.put([CALL, OFFER, STATE, CHANGE])
+        store.put([CALL, OFFER, WORK, CHANGE])
         store.put_rows([told])
         await_true(lambda: store.state().duplicates == 5)
         assert store.state().written == 0
@@ -107,12 +131,12 @@ def test_a_row_without_evidence_was_written_by_who_saw_the_end(database: str) ->
     assert rows(database, "SELECT outcome FROM calls ORDER BY call_id") == [("answered",), ("lost",)]
 
 
-def test_states_within_one_millisecond(database: str) -> None:
+def test_work_within_one_millisecond(database: str) -> None:
     """Intervals of no length, begun in the same millisecond as a real one, hide nothing."""
     passed = [
-        AgentStateEnded("anna", "ready", "", 5, 5),
-        AgentStateEnded("anna", "offered", "", 5, 5),
-        AgentStateEnded("anna", "ready", "", 5, 900),
+        AgentWorkEnded("anna", "held_back", "busy", 5, 5),
+        AgentWorkEnded("anna", "busy", "", 5, 5),
+        AgentWorkEnded("anna", "held_back", "busy", 5, 900),
     ]
     with running(database) as store:
         store.put(passed)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fsacd.core.records import (
+    AgentPresence,
     AgentStateEnded,
     Anomaly,
     CallConnected,
@@ -28,6 +29,7 @@ from fsacd.store.rows import AGENT_STATES, TEXT_LIMIT, Row, clean, row
         StrategyFailed("support", "own", "it raised", calls=1, at_ms=0),
         StrategyReturned("support", "own", 1, 0),
         Anomaly("late_reply", "a late reply", 0),
+        AgentStateEnded("anna", "ready", "", 1, 2),
     ],
 )
 def test_counted_only(record: Record) -> None:
@@ -37,11 +39,11 @@ def test_counted_only(record: Record) -> None:
 
 def test_moments_become_dates() -> None:
     """Engine milliseconds go through the wall clock and become exact dates in UTC."""
-    made = row(AgentStateEnded("anna", "ready", "", 1, 2, "phone:1001"), lambda ms: 1_700_000_000_120 + ms)
+    made = row(AgentPresence("anna", "ready", "", 1, 2, "phone:1001"), lambda ms: 1_700_000_000_120 + ms)
     assert made is not None
     assert made.fields() == {
         "agent_id": "anna",
-        "state": "ready",
+        "presence": "ready",
         "reason": "",
         "started_at": datetime(2023, 11, 14, 22, 13, 20, 121_000, tzinfo=UTC),
         "ended_at": datetime(2023, 11, 14, 22, 13, 20, 122_000, tzinfo=UTC),

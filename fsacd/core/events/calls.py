@@ -49,6 +49,9 @@ class CallQueued:
     customer_id: int = 0
     # The number under which whom they talked with is remembered, where a customer has several; empty: the identity.
     remembered_as: str = ""
+    # The contact that its leg belongs to, as the leg says. Empty: it says none, or one that does not fit; None: nobody
+    # has looked.
+    contact_id: str | None = None
 
 
 @fact
@@ -107,10 +110,14 @@ class CallerTaken:
 
 @fact
 class CallerReplaced:
-    """The leg `heir` has taken the place of a call's leg (INVITE with Replaces), and is in no queue yet."""
+    """The leg `heir` has taken the place of a call's leg (INVITE with Replaces), and is in no queue yet.
+
+    `talks`: it takes the caller's part in a talk, or in one that is about to begin.
+    """
 
     leg: Leg
     heir: Leg
+    talks: bool = False
 
 
 @fact

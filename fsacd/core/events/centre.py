@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
+from types import MappingProxyType
+
 from fsacd.core.events.legs import By
 from fsacd.core.fact import fact
-from fsacd.core.rules import Rules
+from fsacd.core.rules import AgentRules, Limits, QueueRules, Rules, Target, ToExtension
 
 
 @fact
@@ -71,9 +75,32 @@ class CallersForgotten:
 
 @fact
 class RulesChanged:
-    """The configuration was reloaded."""
+    """Other rules are in force: the whole of them."""
 
     rules: Rules
+
+
+@fact
+class RulesAmended:
+    """The configuration was reloaded: how its rules differ from those of this edition (fsacd.core.amending).
+
+    `queues` and `agents` are those that are new or have changed. An order names all that there are now; None: those of
+    before stand as they stood, and the new ones behind them. `anew` are queues whose plugins begin anew although their
+    rules are the same.
+    """
+
+    edition: int
+    limits: Limits
+    fallback: ToExtension
+    back: ToExtension
+    when_queue_removed: Target | None = None
+    queues: Mapping[str, QueueRules] = field(default_factory=lambda: MappingProxyType({}))
+    agents: Mapping[str, AgentRules] = field(default_factory=lambda: MappingProxyType({}))
+    gone_queues: tuple[str, ...] = ()
+    gone_agents: tuple[str, ...] = ()
+    order_of_queues: tuple[str, ...] | None = None
+    order_of_agents: tuple[str, ...] | None = None
+    anew: tuple[str, ...] = ()
 
 
 SwitchEvent = SwitchHeld | SwitchConnected | SwitchLost | SwitchRestarted | SwitchTaken
@@ -82,4 +109,7 @@ SwitchEvent = SwitchHeld | SwitchConnected | SwitchLost | SwitchRestarted | Swit
 CallerEvent = LastAgentsKnown | CallersForgotten
 
 
-WorldEvent = SwitchEvent | QueueSetOpen | CallerEvent | RulesChanged
+RulesEvent = RulesChanged | RulesAmended
+
+
+WorldEvent = SwitchEvent | QueueSetOpen | CallerEvent | RulesEvent

@@ -58,9 +58,13 @@ class OfferAnswered:
 
 @fact
 class OfferConnected:
-    """Caller and agent are bridged: they talk."""
+    """Caller and agent are bridged: they talk.
+
+    `contact_id` is that of a caller who has talked before, with somebody else; empty for all others.
+    """
 
     offer_id: str
+    contact_id: str = ""
 
 
 @fact

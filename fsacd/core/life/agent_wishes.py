@@ -41,18 +41,13 @@ def _granted(world: World, agent: a.Agent, event: AgentEvent) -> str | None:
         case AgentLoggedIn():
             return _log_in(world, agent, event)
         case AgentLoggedOut():
-            return _ask_for(world, agent, a.LoggedOut(), event.by)
+            return _ask_for(world, agent, a.LOGGED_OUT, event.by)
         case AgentSetReady():
             return _set_ready(world, agent, event.by)
         case AgentSetNotReady():
             return _ask_for(world, agent, a.NotReady(event.reason), event.by)
         case AgentEndedWrapUp():
-            if not isinstance(agent.state, a.WrappingUp):
-                return f"agent {agent.agent_id} is not in wrap-up"
-            if agent.state.ends is WrapUp.FIXED:
-                return _FIXED
-            agents.become_free(world, agent, event.by)
-            return None
+            return _end_wrap_up(world, agent, event.by)
         case AgentSetReadyFor() | AgentSetNotReadyFor():
             return _take_queues_break(world, agent, event)
         case AgentChangeAsked():
@@ -68,60 +63,68 @@ def _log_in(world: World, agent: a.Agent, event: AgentLoggedIn) -> str | None:
     roster.look_from_there(world, agent)
     agents.is_there(world, agent)
     agent.in_vain.clear()  # they may be at another phone, and they are certainly there
-    if isinstance(agent.then, a.LoggedOut):
-        agent.then = None
-    match agent.state:
-        case a.LoggedOut():
-            agent.idle_since_ms = world.now_ms
-            roster.move(world, agent, agents.ready(agent) if event.ready else a.NotReady(), event.by)
-        case a.NotReady() if event.ready:
-            roster.move(world, agent, agents.ready(agent), event.by)
-        case a.NotReady():
-            pass  # the reason of the break stays
-        case _ if event.ready:
-            agent.then = None
-        case _ if agent.then is None:
-            return _ask_for(world, agent, a.NotReady(), event.by)
-    return None
+    if isinstance(agent.state, a.LoggedOut):
+        agent.idle_since_ms = world.now_ms
+    if event.ready:
+        roster.set_presence(world, agent, a.READY, event.by)
+        roster.settle(world, agent, event.by)
+        return None
+    if isinstance(agent.presence, a.NotReady):
+        return None  # the reason of the break stays
+    if isinstance(agent.presence, a.LoggedOut):
+        roster.set_presence(world, agent, a.NotReady(), event.by)
+        roster.settle(world, agent, event.by)
+        return None
+    return _ask_for(world, agent, a.NotReady(), event.by)
 
 
 def _set_ready(world: World, agent: a.Agent, by: str) -> str | None:
-    match agent.state:
-        case a.LoggedOut():
-            return f"agent {agent.agent_id} is logged out"
-        case a.WrappingUp(ends=WrapUp.FIXED):
-            if agent.then is None:
-                return _FIXED
-            agent.then = None
-        case a.Ready() | a.Offered() | a.Talking() | a.Busy():
-            agent.then = None
-        case a.NotReady() | a.WrappingUp() | a.HeldBack():
-            agent.then = None
+    if isinstance(agent.state, a.LoggedOut):
+        return f"agent {agent.agent_id} is logged out"
+    wanted_calls = isinstance(agent.presence, a.Ready)
+    roster.set_presence(world, agent, a.READY, by)
+    refused = None
+    if any(isinstance(work.state, a.WrappingUp) for work in agent.work.values()):
+        refused = _end_wrap_up(world, agent, by)
+        if refused is None:
             agent.in_vain.clear()
-            roster.move(world, agent, agents.ready(agent), by)
+    elif isinstance(agent.state, a.NotReady | a.HeldBack):
+        agent.in_vain.clear()
+        if agent.held_back is not None:
+            roster.end_hold(world, agent)
+    roster.settle(world, agent, by)
+    # Whoever had asked for a break has got what they ask for now: they go on with their work, and are ready then.
+    return refused if wanted_calls else None
+
+
+def _end_wrap_up(world: World, agent: a.Agent, by: str) -> str | None:
+    """End all wrap-up that the agent may end. Refused if there is none."""
+    states = {work.offer_id: work.state for work in agent.work.values() if isinstance(work.state, a.WrappingUp)}
+    if not states:
+        return f"agent {agent.agent_id} is not in wrap-up"
+    mine = [offer_id for offer_id, state in states.items() if state.ends is not WrapUp.FIXED]
+    if not mine:
+        return _FIXED
+    for offer_id in mine:
+        roster.end_work(world, agent, offer_id, by)
+    agents.done(world, agent, by)
     return None
 
 
 def _ask_for(world: World, agent: a.Agent, wish: a.LoggedOut | a.NotReady, by: str) -> str | None:
-    """A break or the end of work: at once if the agent is free for it, else remembered until they are."""
-    match agent.state:
-        case a.LoggedOut():
-            return None if isinstance(wish, a.LoggedOut) else f"agent {agent.agent_id} is logged out"
-        case a.Offered(offer_id, _):
-            agent.then = wish
-            _stop_ringing(world, offer_id)
-        case a.Talking():
-            agent.then = wish
-        case a.WrappingUp():
-            # A break waits for the end of wrap-up; a log-out ends wrap-up at once.
-            if isinstance(wish, a.LoggedOut):
-                agent.then = None
-                roster.move(world, agent, wish, by)
-            else:
-                agent.then = wish
-        case a.Ready() | a.NotReady() | a.HeldBack() | a.Busy():
-            agent.then = None
-            roster.move(world, agent, wish, by)
+    """A break or the end of work, at once. What rings is withdrawn; a talk and a break's wrap-up go on."""
+    if isinstance(agent.state, a.LoggedOut):
+        return None if isinstance(wish, a.LoggedOut) else f"agent {agent.agent_id} is logged out"
+    roster.set_presence(world, agent, wish, by)
+    for work in list(agent.work.values()):
+        match work.state:
+            case a.Offered(offer_id, _):
+                _stop_ringing(world, offer_id)
+            case a.WrappingUp() if isinstance(wish, a.LoggedOut):
+                roster.end_work(world, agent, work.offer_id, by)
+            case a.Talking() | a.WrappingUp():
+                pass
+    agents.done(world, agent, by)
     return None
 
 
@@ -153,8 +156,9 @@ def _take_queues_break(world: World, agent: a.Agent, event: QueueBreakEvent) -> 
             detail = f"{queue}: {event.reason}" if event.reason else queue
             changes.record(world, "agent_not_ready_for", agent.agent_id, detail, event.by)
             roster.rest(world, agent, queue, a.NotReadyFor(event.reason, known.since_ms if known else world.now_ms))
-            if isinstance(agent.state, a.Offered) and world.offers[agent.state.offer_id].queue == queue:
-                _stop_ringing(world, agent.state.offer_id)
+            for work in list(agent.work.values()):
+                if isinstance(work.state, a.Offered) and world.offers[work.offer_id].queue == queue:
+                    _stop_ringing(world, work.offer_id)
     return None
 
 

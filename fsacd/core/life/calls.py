@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.call import in_queue
-from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk
+from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk, NoteContact
 from fsacd.core.events import (
     CallQueued,
     CallReturned,
@@ -27,6 +28,8 @@ def queued(world: World, event: CallQueued) -> str | None:
     if known is not None:
         if known.orphan and event.leg is not None and event.leg != known.leg:
             _take_heir(world, known, event)
+        else:
+            keep_contact(world, known, event)
         return None
     offers_before = world.ended.take_back(event.call_id)
     if event.call_id in world.ended:
@@ -36,6 +39,7 @@ def queued(world: World, event: CallQueued) -> str | None:
             world.command(final_command if event.leg is None else replace(final_command, leg=event.leg))
         return None
     call = make(world, event, offers_before)
+    keep_contact(world, call, event)
     if not world.has_queue(call.queue):
         return _refuse(world, call, f"there is no queue {event.queue!r}")
     if event.leg is None:
@@ -46,7 +50,7 @@ def queued(world: World, event: CallQueued) -> str | None:
     if not event.changed:  # a call that was changed by hand, or by an earlier daemon, keeps the place it was given
         resuming.resume(world, call)
     world.add_call(call)
-    world.record(CallJoined(call.call_id, call.queue, world.now_ms))
+    world.record(CallJoined(call.call_id, call.queue, world.now_ms, contact_id=call.contact_id))
     if call.resumes:
         world.note_call(call)
     overflow.join(world, call)
@@ -86,10 +90,20 @@ def make(world: World, event: CallQueued, offers_before: int | None) -> c.Call:
     call.epoch = world.epochs.get(event.leg.switch, 0) if event.leg is not None else 0
     call.shown_name, call.shown_number, call.variables = event.shown_name, event.shown_number, event.variables
     call.customer_id, call.remembered_as = event.customer_id, event.remembered_as
+    call.contact_id = event.contact_id or event.call_id
     if offers_before is not None:
         call.came_back = True
         call.offers = offers_before  # the count goes on, because the ids of agents' legs are made from it
     return call
+
+
+def keep_contact(world: World, call: c.Call, event: CallQueued) -> None:
+    """Let the call's leg, which this fact tells of, say to which contact it belongs: the leg's next call asks it."""
+    if event.contact_id in (None, call.contact_id) or call.leg is None or event.leg != call.leg:
+        return
+    # The ordinary case ends above: the dialplan has noted it. An older one notes none, an operator's may not fit, and a
+    # leg that has taken another's place has none.
+    world.command(NoteContact(call.call_id, call.leg, call.contact_id))
 
 
 def _refuse(world: World, call: c.Call, why: str) -> str:
@@ -199,6 +213,7 @@ def _take_heir(world: World, call: c.Call, event: CallQueued) -> None:
         world.set_reach(call)
         sticky.keep_in_reach(world, call)
     world.note_call(call)
+    keep_contact(world, call, event)
     if call.queue in world.retired:
         queue_removed(world, call)
     elif (reason := overflow.must_leave(world, call)) is not None:
@@ -311,9 +326,9 @@ def arm_again(world: World, switch: str) -> None:
             world.command(ArmCall(call.call_id, call.leg))
 
 
-def rearm(world: World) -> None:
-    """After a reload: the new rules hold for the calls that wait already, or may come back to waiting."""
-    for call in list(world.calls.values()):
+def rearm(world: World, queues: Collection[str] | None = None) -> None:
+    """After a reload: the new rules (of these queues) hold for the calls that wait already, or may wait again."""
+    for call in [call for call in world.calls.values() if queues is None or call.queue in queues]:
         if world.orderings[call.queue].ring.beyond_best:
             call.only_rank_and_level = None  # the strategy that set it is gone
         world.set_reach(call)

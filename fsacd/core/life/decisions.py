@@ -8,14 +8,14 @@ noted after it.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from fsacd.core.agent import Agent, AgentState, Served
 from fsacd.core.call import Preferred
 from fsacd.core.match.ordering import Ordering
-from fsacd.core.rules import AgentRules, QueueRules, SkillLevels
+from fsacd.core.rules import QueueRules, SkillLevels
 from fsacd.strategy import AgentFacts, Start
 
 # How many changes of agents can be undone: at a thousand a minute, about twenty minutes.
@@ -27,8 +27,9 @@ class Moment(NamedTuple):
 
     state: AgentState
     facts: AgentFacts | None
-    rules: AgentRules
+    skills: SkillLevels
     services: tuple[Served, ...]
+    room: int
 
     def service(self, queue: str) -> Served | None:
         """How the agent served this queue, if they did."""
@@ -40,7 +41,7 @@ class Moment(NamedTuple):
 
 def moment_of(agent: Agent) -> Moment:
     """What the agent is now."""
-    return Moment(agent.state, agent.facts, agent.rules, agent.services)
+    return Moment(agent.state, agent.facts, agent.rules.skills, agent.services, agent.room)
 
 
 class Changes:
@@ -56,8 +57,9 @@ class Changes:
         self._agent_ids: deque[str] = deque(maxlen=_MOMENTS)
         self._states: deque[AgentState] = deque(maxlen=_MOMENTS)
         self._facts: deque[AgentFacts | None] = deque(maxlen=_MOMENTS)
-        self._rules: deque[AgentRules] = deque(maxlen=_MOMENTS)
+        self._skills: deque[SkillLevels] = deque(maxlen=_MOMENTS)
         self._services: deque[tuple[Served, ...]] = deque(maxlen=_MOMENTS)
+        self._rooms: deque[int] = deque(maxlen=_MOMENTS)
 
     def put(self, agent: Agent) -> None:
         """The agent is about to change."""
@@ -65,8 +67,19 @@ class Changes:
         self._agent_ids.append(agent.agent_id)
         self._states.append(agent.state)
         self._facts.append(agent.facts)
-        self._rules.append(agent.rules)
+        self._skills.append(agent.rules.skills)
         self._services.append(agent.services)
+        self._rooms.append(agent.room)
+
+    def put_all(self, agents: Sequence[Agent]) -> None:
+        """All these agents are about to change."""
+        self.number += len(agents)
+        self._agent_ids.extend([agent.agent_id for agent in agents])
+        self._states.extend([agent.state for agent in agents])
+        self._facts.extend([agent.facts for agent in agents])
+        self._skills.extend([agent.rules.skills for agent in agents])
+        self._services.extend([agent.services for agent in agents])
+        self._rooms.extend([agent.room for agent in agents])
 
     def remembers(self, number: int) -> bool:
         """Whether all that has changed after this change is still known."""
@@ -75,7 +88,7 @@ class Changes:
     def since(self, number: int) -> Iterator[tuple[str, Moment]]:
         """Who has changed after this change, and what they were before it; the latest first."""
         states, facts = reversed(self._states), reversed(self._facts)
-        moments = map(Moment, states, facts, reversed(self._rules), reversed(self._services))
+        moments = map(Moment, states, facts, reversed(self._skills), reversed(self._services), reversed(self._rooms))
         return islice(zip(reversed(self._agent_ids), moments, strict=True), self.number - number)
 
 
@@ -99,6 +112,7 @@ class CallMoment(NamedTuple):
     candidates: int  # eligible agents; a strategy that ranks was shown only the first of them
     number_believed: bool
     switch: str  # as `Call.switch`
+    contact_id: str
 
 
 class Decision(NamedTuple):
@@ -119,6 +133,7 @@ class Decisions:
         self._changes = Changes()
         # An agent is about to change.
         self.remember: Callable[[Agent], None] = self._changes.put
+        self.remember_all: Callable[[Sequence[Agent]], None] = self._changes.put_all
         self._decisions: OrderedDict[int, Decision] = OrderedDict()
         self._of_call: dict[str, list[int]] = {}
 

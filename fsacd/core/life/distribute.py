@@ -7,7 +7,6 @@ and calls that became free in it, so only these are looked at.
 from __future__ import annotations
 
 from fsacd.core import reach
-from fsacd.core.agent import Ready
 from fsacd.core.call import Waiting, in_queue
 from fsacd.core.life import offers
 from fsacd.core.life.world import World
@@ -18,8 +17,10 @@ def run(world: World) -> None:
     if world.present.changed:
         _let_delays_hold(world)
     _match(world)
-    while world.failures:
-        world.note_failures()
+    # An agent who has room left after an offer looks for more.
+    while world.failures or world.free_agents:
+        if world.failures:
+            world.note_failures()
         _match(world)
 
 
@@ -45,12 +46,17 @@ def _match(world: World) -> None:
     world.index_free_agents()
     looking = dict.fromkeys(world.index_free_calls())
     for agent_id in agents:
-        while isinstance(world.agents[agent_id].state, Ready) and _offer_next(world, agent_id, looking):
+        while _looks(world, agent_id) and _offer_next(world, agent_id, looking):
             pass  # the offer may have gone to another agent, who suits the call better
     while looking:
         # Twice at most, unless several agents ring for one call: then it comes up again, behind those nobody rings for.
         for call_id in sorted(looking, key=lambda call_id: _turn(world, call_id)):
             _look_for_agent(world, call_id, looking)
+
+
+def _looks(world: World, agent_id: str) -> bool:
+    """Whether calls can find the agent. Whoever has room left after an offer looks for more when all had their turn."""
+    return world.agents[agent_id].room > 0 and agent_id not in world.free_agents
 
 
 def _turn(world: World, call_id: str) -> tuple[bool, tuple[int, int, str]]:

@@ -110,6 +110,7 @@ def write(
             epoch=epoch,
             resumes=call.resumes,
             customer_id=call.customer_id if shown else 0,
+            contact_id=call.contact_id,
         )
     )
 

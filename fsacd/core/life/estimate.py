@@ -42,5 +42,8 @@ def _estimate(world: World, queue: str, ahead: int) -> int | None:
 
 def _has_free(world: World, queue: str) -> bool:
     """Whether an agent of the queue became ready in this very step."""
-    serving = (served for agent_id in world.free_agents for served in world.agents[agent_id].serves)
-    return any(served.queue == queue and not served.backup for served in serving)
+    weight = world.rules.queues[queue].weight
+    free = (world.agents[agent_id] for agent_id in world.free_agents)
+    return any(
+        served.queue == queue and not served.backup for agent in free if agent.room >= weight for served in agent.serves
+    )

@@ -10,6 +10,7 @@ from fsacd.core.events import CallQueued, TalkFound
 from fsacd.core.life import calls, offers, shared_phones, talks
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, OfferOutcome
+from fsacd.core.rules import FULL
 
 
 def talk(world: World, event: TalkFound) -> None:
@@ -31,13 +32,12 @@ def talk(world: World, event: TalkFound) -> None:
 
 def _is_free_for(agent: a.Agent, call_id: str) -> bool:
     """Whether the agent can be the one who talks: not if they talk elsewhere, or ring for another call."""
-    match agent.state:
-        case a.Talking():
-            return False
-        case a.Offered():
-            return agent.state.call_id == call_id
-        case _:
-            return True
+    return all(
+        isinstance(work.state, a.WrappingUp)
+        or work.weight < FULL
+        or (isinstance(work.state, a.Offered) and work.call_id == call_id)
+        for work in agent.work.values()
+    )
 
 
 def _never_was(world: World, offer: o.Offer) -> None:
@@ -87,7 +87,8 @@ def _call_of(world: World, announced: CallQueued) -> c.Call | None:
         return None
     call = calls.make(world, announced, offers_before)
     world.add_call(call)
-    world.record(CallJoined(call.call_id, call.queue, world.now_ms))
+    calls.keep_contact(world, call, announced)
+    world.record(CallJoined(call.call_id, call.queue, world.now_ms, contact_id=call.contact_id))
     return call
 
 
@@ -112,9 +113,8 @@ def _adopt(world: World, call: c.Call, agent: a.Agent, event: TalkFound) -> None
         legs=2 if event.leg else 1,
         leg=event.leg,
         contact=agent.contact,
+        contact_id=call.contact_id,
     )
     world.offers[offer.offer_id] = offer
     shared_phones.take(world, offer)
-    if isinstance(agent.state, a.LoggedOut | a.NotReady):
-        agent.then = agent.state  # the agent returns to this state after the talk
     talks.connected(world, offer, since_ms=event.connected_ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fsacd.core import call as c
 from fsacd.core.call import in_queue
-from fsacd.core.commands import CancelReason, LetGo, TakeIn
+from fsacd.core.commands import CancelReason, LetGo, NoteContact, TakeIn
 from fsacd.core.events import (
     CallerGone,
     CallerReplaced,
@@ -105,12 +105,17 @@ def taken(world: World, event: CallerTaken) -> None:
 
 
 def replaced(world: World, event: CallerReplaced) -> None:
-    """Another leg has replaced a waiting caller's. The switch has put it into no queue, so this orders that."""
+    """Another leg has replaced a caller's. If they wait, the switch has put it into no queue, so this orders that."""
     call = world.call_on(event.leg)
+    if call is not None and event.talks:
+        # Their agent may transfer them into a queue later: that is the same contact.
+        world.command(NoteContact(call.call_id, event.heir, call.contact_id))
+        return
     if call is None or not in_queue(call.state):
         return  # a talking caller has no place in a queue; or the call has ended
     _await_heir(world, call, event.heir)
-    world.command(TakeIn(call.call_id, event.heir, call.queue, world.now_ms - call.arrived_ms))
+    age_ms = world.now_ms - call.arrived_ms
+    world.command(TakeIn(call.call_id, event.heir, call.queue, age_ms, call.contact_id))
 
 
 def _await_heir(world: World, call: c.Call, heir: Leg | None = None) -> None:

@@ -51,13 +51,14 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
     # By position, here and below: by name, an object of many fields takes twice as long to make (1 µs and not 0.5).
     offer = o.Offer(offer_id, call_id, queue, agent_id, switch, call.offers, now_ms, o.RINGING)
     offer.epoch, offer.legs = world.epochs.get(switch, 0), contact.most_legs(agent.contact)
-    offer.contact = agent.contact
+    offer.contact, offer.contact_id = agent.contact, call.contact_id
     world.offers[offer_id] = offer
-    world.record(DecisionMade(decision, call_id, queue, agent_id, offer_id, now_ms))
+    world.record(DecisionMade(decision, call_id, queue, agent_id, offer_id, now_ms, call.contact_id))
     world.timers.set("offer", offer_id, now_ms + rules.ring_timeout_ms)
     ringing = call.state.offer_ids if isinstance(call.state, c.Ringing) else ()
     world.move_call(call, c.Ringing((*ringing, offer_id)))
-    roster.move(world, agent, a.Offered(offer_id, call_id))
+    roster.take_work(world, agent, offer, a.Offered(offer_id, call_id))
+    roster.settle(world, agent)
     shared_phones.take(world, offer)
     shown = world.shows(call)
     world.command(
@@ -74,6 +75,7 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
             not shown,
             agent.rules.phone,
             _carried(call, rules, shown=shown) if call.variables else (),
+            call.contact_id,
         )
     )
 
@@ -115,6 +117,7 @@ def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = (), can
         candidates,
         call.number_believed,
         call.switch,
+        call.contact_id,
     )
 
 
@@ -195,7 +198,7 @@ def _end_talk(world: World, offer_id: str, outcome: OfferOutcome, reason: str) -
     agent, (wrap_up_ms, ends) = world.agents[offer.agent_id], _wrap_up(world, offer)
     shared_phones.take_own(world, offer, agent)
     if wrap_up_ms > 0:
-        agents.wrap_up(world, agent, wrap_up_ms, ends)
+        agents.wrap_up(world, agent, offer_id, wrap_up_ms, ends)
     else:
         agents.wrap_up_until_leg_ends(world, agent, offer_id, give_up_ms)
 
@@ -245,7 +248,7 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
     """The agent's leg is gone: let the agent go on, and forget the offer."""
     world.forget_offer(offer)
     for other in shared_phones.free(world, offer):
-        agents.become_free(world, other)
+        agents.done(world, other)
     agent = world.agents.get(offer.agent_id)
     if agent is None:
         return
@@ -259,17 +262,17 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
             agent.idle_since_ms = world.now_ms
             _hold_back(world, agent, offer, Cause.REFUSED)
         case o.OfferTalking():
-            agents.wrap_up(world, agent, *_wrap_up(world, offer))
+            agents.wrap_up(world, agent, offer.offer_id, *_wrap_up(world, offer))
         case o.OfferEnding(CancelReason.NO_ANSWER, _) if offer.answered_ms is None:
             _hold_back(world, agent, offer, Cause.NO_ANSWER)
         case o.OfferEnding():
-            agents.become_free(world, agent)
+            agents.end(world, agent, offer.offer_id)
         case o.OfferConnecting():
             _hold_back(world, agent, offer, Cause.REFUSED)
         case o.OfferRinging():
             if end is OfferEnd.NOT_SENT:
                 # No phone rang. Without a pause the same agent would be chosen over and over.
-                agents.hold_back(world, agent, "not_sent", _NOT_SENT_PAUSE_MS)
+                agents.come_to_nothing(world, agent, offer.offer_id, "not_sent", _NOT_SENT_PAUSE_MS)
             else:
                 _hold_back(world, agent, offer, _HOLD_BACK_AS[end])
 
@@ -340,6 +343,7 @@ def write(world: World, offer: o.Offer, outcome: OfferOutcome, reason: str, evid
         evidence = Evidence.SAW_TALK
     elif evidence is None:
         evidence = Evidence.GUESSED
+    call = world.calls.get(offer.call_id)
     world.record(
         OfferClosed(
             offer.offer_id,
@@ -355,24 +359,23 @@ def write(world: World, offer: o.Offer, outcome: OfferOutcome, reason: str, evid
             offer.ended_ms if offer.ended_ms is not None else world.now_ms,
             evidence,
             epoch,
+            call.contact_id if call is not None else offer.contact_id,
         )
     )
 
 
 def _holds(agent: a.Agent, offer: o.Offer) -> bool:
-    match agent.state:
-        case a.Offered(offer_id, _) | a.Talking(offer_id, _):
-            return offer_id == offer.offer_id
-        case _:
-            return False
+    work = agent.work.get(offer.offer_id)
+    return work is not None and not isinstance(work.state, a.WrappingUp)
 
 
 def _hold_back(world: World, agent: a.Agent, offer: o.Offer, cause: Cause) -> None:
     rules, own = world.rules.queues.get(offer.queue), agent.rules.own
     limit = own.not_ready_after.get(cause, rules.not_ready_limit(cause) if rules else 0)
-    if not agents.in_vain(world, agent, cause, limit):
-        times = rules.hold_back if rules else HoldBack()
-        agents.hold_back(world, agent, cause.value, own.hold_back_ms.get(cause, times.of(cause)))
+    by = agents.FSACD if agents.in_vain(world, agent, cause, limit) else ""
+    times = rules.hold_back if rules else HoldBack()
+    for_ms = own.hold_back_ms.get(cause, times.of(cause))
+    agents.come_to_nothing(world, agent, offer.offer_id, cause.value, for_ms, by)
 
 
 def _wrap_up(world: World, offer: o.Offer) -> tuple[int, WrapUp]:

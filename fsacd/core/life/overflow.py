@@ -34,9 +34,9 @@ def send_on(world: World, call: c.Call, target: Target, why: str) -> None:
             target = world.rules.fallback
             break
         passed.add(target.queue)
-        world.record(CallMoved(call.call_id, call.queue, target.queue, world.now_ms, why))
+        world.record(CallMoved(call.call_id, call.queue, target.queue, world.now_ms, why, call.contact_id))
         world.requeue_call(call, target.queue)
-        world.record(CallJoined(call.call_id, call.queue, world.now_ms, by_overflow=True))
+        world.record(CallJoined(call.call_id, call.queue, world.now_ms, by_overflow=True, contact_id=call.contact_id))
         reason = _not_taken(world, call)
         if reason is None:
             world.note_call(call)

@@ -67,7 +67,8 @@ def take(world: World, offer: o.Offer) -> None:
     for phone in contact.endpoints(offer.contact):
         there = world.lines.get(phone, ())
         if len(there) > 1:
-            for agent_id in [other for other in there if other != offer.agent_id]:
+            # Sorted: a restored engine does not know who has come to the phone first.
+            for agent_id in sorted(other for other in there if other != offer.agent_id):
                 _keep_busy(world, offer, world.agents[agent_id])
 
 
@@ -83,7 +84,7 @@ def free(world: World, offer: o.Offer) -> list[a.Agent]:
         agent = world.agents.get(agent_id)
         if agent is not None:
             agent.outside.pop(_leg(offer), None)
-            if isinstance(agent.state, a.Busy) and not agent.outside:
+            if not agent.outside:
                 found.append(agent)
     offer.keeps_busy = ()
     return found
@@ -93,13 +94,13 @@ def _keep_busy(world: World, offer: o.Offer, agent: a.Agent) -> None:
     if agent.agent_id not in offer.keeps_busy:
         offer.keeps_busy = (*offer.keeps_busy, agent.agent_id)
         agent.outside[_leg(offer)] = None
-        if isinstance(agent.state, a.Ready):
-            roster.move(world, agent, a.Busy())
+        roster.settle(world, agent)
 
 
 def _holds(agent: a.Agent, offer: o.Offer) -> bool:
     """Whether the agent is rung or talks for this offer now; a leg that is only still ending does not count."""
-    return isinstance(agent.state, a.Offered | a.Talking) and agent.state.offer_id == offer.offer_id
+    work = agent.work.get(offer.offer_id)
+    return work is not None and not isinstance(work.state, a.WrappingUp)
 
 
 def _leg(offer: o.Offer) -> Leg:

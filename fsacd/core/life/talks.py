@@ -38,6 +38,7 @@ def handle(world: World, event: OfferEvent) -> None:
             _answered(world, offer, event)
         case OfferConnected():
             if offer is not None:
+                _joined(world, offer, event.contact_id)
                 connected(world, offer, world.now_ms)
         case ConnectFailed():
             if offer is not None and isinstance(offer.state, o.OfferConnecting):
@@ -150,11 +151,37 @@ def connected(world: World, offer: o.Offer, since_ms: int) -> None:
     call.agent_id = offer.agent_id
     call.answered_after_ms = max(0, call.waited_ms(offer.answered_ms if offer.answered_ms is not None else since_ms))
     agent = world.agents[offer.agent_id]
-    roster.move(world, agent, a.Talking(offer.offer_id, call.call_id))
-    roster.answered(world, agent, offer.queue)
+    _talk(world, agent, offer)
     sticky.remember(world, sticky.known_as(world, call), offer.agent_id)
     waited_ms = call.answered_after_ms
-    world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms))
+    world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms, call.contact_id))
+
+
+def _joined(world: World, offer: o.Offer, contact_id: str) -> None:
+    """Another caller is bridged with an agent who talks: from now on the talk is of that caller's contact.
+
+    An agent has asked this one, by a call to their queue, and now leaves their customer to them.
+    """
+    if isinstance(offer.state, o.OfferTalking) and contact_id:
+        call = world.calls[offer.call_id]
+        call.contact_id = contact_id
+        world.refresh(call)
+
+
+def _talk(world: World, agent: a.Agent, offer: o.Offer) -> None:
+    """The agent talks, whatever they were rung for: a talk that is found on the switch was no offer of ours."""
+    state = a.Talking(offer.offer_id, offer.call_id)
+    work = agent.work.get(offer.offer_id)
+    if work is not None and isinstance(work.state, a.Offered):
+        roster.move_work(world, agent, offer.offer_id, state)
+    else:
+        if work is not None:
+            roster.end_work(world, agent, offer.offer_id)  # they were taken to wrap this very talk up
+        roster.take_work(world, agent, offer, state)
+        if agent.held_back is not None:
+            roster.end_hold(world, agent)
+    roster.settle(world, agent)
+    roster.answered(world, agent, offer.offer_id)
 
 
 def _not_connected(world: World, offer: o.Offer) -> None:

@@ -68,9 +68,10 @@ def _requeue(world: World, call: c.Call, event: CallRequeueAsked) -> str | None:
             world.move_call(call, c.Waiting())
     changes.record(world, "call_moved", call.call_id, f"{call.queue} to {queue}", event.by)
     if queue != call.queue:
-        world.record(CallMoved(call.call_id, call.queue, queue, world.now_ms, f"asked by {event.by}"))
+        why = f"asked by {event.by}"
+        world.record(CallMoved(call.call_id, call.queue, queue, world.now_ms, why, call.contact_id))
         world.requeue_call(call, queue)
-        world.record(CallJoined(call.call_id, queue, world.now_ms, by_overflow=True))
+        world.record(CallJoined(call.call_id, queue, world.now_ms, by_overflow=True, contact_id=call.contact_id))
     else:
         world.set_reach(call)
     world.note_call(call)

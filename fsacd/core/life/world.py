@@ -24,7 +24,7 @@ from fsacd.core.match.index import Index
 from fsacd.core.match.ordering import Failure, Ordering
 from fsacd.core.match.plugins import Plugins
 from fsacd.core.match.present import Present
-from fsacd.core.match.standing import POSTS, Post
+from fsacd.core.match.standing import Post
 from fsacd.core.origins import Origins
 from fsacd.core.records import Anomaly, AnomalyKind, CallOutcome, StrategyFailed, StrategyReturned
 from fsacd.core.rules import QueueRules, Rules, SkillLevels
@@ -74,23 +74,15 @@ class World(Produced):
         self.places: dict[str, dict[str, int]] = {}  # by queue: agents in the configuration's order
         self.delays: dict[str, tuple[int, ...]] = {}
         self.orderings: dict[str, Ordering] = {}
+        self.edition = 0  # how often the rules have been changed
+        self.by_hand = 0  # how often an agent's queues and skills have been changed by hand, in this process
+        self.prepared: object = None  # what was computed beforehand for the next change of the rules
         self._renamed = rules.renamed()
-        self._order(rules)
+        self.order(rules)
 
-    def _order(self, rules: Rules) -> None:
+    def order(self, rules: Rules) -> None:
         """Make the orders of these rules: plugins, places and delays of agents, an empty index."""
-        self.orderings = {
-            name: Ordering(
-                queue,
-                self._plugins,
-                seed=self._seed,
-                failures=self.failures,
-                expected=self.expected,
-                last_place=self.orderings[name].last_place if name in self.orderings else None,
-                now_ms=self.now_ms,
-            )
-            for name, queue in rules.queues.items()
-        }
+        self.orderings = {name: self.ordering(name, queue) for name, queue in rules.queues.items()}
         self.places, delays = {name: {} for name in rules.queues}, dict[str, set[int]]()
         for agent in rules.agents.values():
             for queue, service in agent.queues.items():
@@ -99,8 +91,25 @@ class World(Produced):
                     delays.setdefault(queue, set()).add(service.delay_ms)
         self.delays = {queue: tuple(sorted(found)) for queue, found in delays.items()}
         self.index = Index(self.orderings, self.agents.__getitem__, rules.limits.rank_pool)
-        asking = frozenset(name for name, queue in rules.queues.items() if queue.no_agent_no_delay)
-        self.present.let_ask(asking)
+        self.present.let_ask(rules.asking_for_delays())
+
+    def ordering(self, name: str, rules: QueueRules) -> Ordering:
+        """A queue's plugins by these rules; the place of the agent whom it rang last stays."""
+        return Ordering(
+            rules,
+            self._plugins,
+            seed=self._seed,
+            failures=self.failures,
+            expected=self.expected,
+            last_place=self.orderings[name].last_place if name in self.orderings else None,
+            now_ms=self.now_ms,
+        )
+
+    def take_rules(self, rules: Rules, retired: frozenset[str]) -> None:
+        """Work by other rules; `new_rules` sees to all that follows from it."""
+        self.edition += 1
+        self.rules, self.retired = rules, retired
+        self._renamed = rules.renamed()
 
     @property
     def seed(self) -> int:
@@ -255,6 +264,7 @@ class World(Produced):
         call.customer_id, call.remembered_as = event.customer_id, event.remembered_as
         call.shown_name, call.shown_number = event.shown_name, event.shown_number
         call.variables = event.variables
+        call.contact_id = event.contact_id or call.contact_id  # who has talked with us before is in their own contact
         self.origins.add(call)
         call.orphan, call.heir = False, None
         self.timers.clear("heir", call.call_id)
@@ -364,19 +374,7 @@ class World(Produced):
         del self.offers[offer.offer_id]
         self.timers.clear("offer", offer.offer_id)
 
-    # --- rules ---
-
-    def set_rules(self, rules: Rules, retired: frozenset[str]) -> None:
-        """Work by other rules. The caller has seen to it that no call stands in a queue that is no more."""
-        for queue in self.orderings:
-            self.timers.clear_all(POSTS, queue)  # each plugin has its chance at once
-        self.rules, self.retired = rules, retired
-        self._renamed = rules.renamed()
-        self._order(rules)
-        self.staffing.add_queues(rules.queues, self.now_ms)
-        self.queue_lengths = dict.fromkeys(rules.queues, 0)
-        for call in self.calls.values():
-            self.queue_lengths[call.queue] += in_queue(call.state)
+    # --- distribution ---
 
     def index_free_calls(self) -> list[str]:
         """Let agents find the calls that became free in this step, and return them."""

@@ -46,6 +46,7 @@ class FailingKeyStrategy:
         self._countdown = countdown
         self.ring = inner.ring
         self.by_skill = inner.by_skill
+        self.by_sum = inner.by_sum
         self.goes_round = inner.goes_round
 
     def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:

@@ -5,24 +5,19 @@ Each queue keeps its own (`queue_index`); what an agent does in all their queues
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from heapq import merge
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from fsacd.core.agent import Agent, Served
 from fsacd.core.call import Call
-from fsacd.core.match.circle import AgentEntry, row
 from fsacd.core.match.ordering import Ordering
 from fsacd.core.match.plugins import PluginFailed
-from fsacd.core.match.queue_index import CallEntry, GroupKey, Place, QueueIndex, Row, Stands, group_of
-from fsacd.core.reach import reaches
+from fsacd.core.match.queue_index import CallEntry, GroupKey, QueueIndex, Stands, group_of
+from fsacd.core.match.skilled import Skilled
+from fsacd.core.match.stretches import AgentEntry
 from fsacd.core.rules import SkillLevels
 from fsacd.strategy import Candidate, Key
 
-# How many requirements a queue keeps agents sorted for. Those nobody waits with are dropped beyond it.
-REQUIREMENT_SETS = 64
 # For no call, nobody, of nobody.
 NOT_RANKED: tuple[str, tuple[str, ...], int] = ("", (), 0)
 
@@ -34,29 +29,35 @@ class _Indexed(NamedTuple):
     preferred: str | None
 
 
-@dataclass(slots=True)
-class _Seat:
-    """Where an agent belongs in one of their queues, computed once for each version of the queue's rows."""
+class _Seats(NamedTuple):
+    """An agent's number and queues, until their skills or queues change."""
 
-    queue: QueueIndex
-    served: Served
-    version: int = -1
-    places: list[Place] = field(default_factory=list)
+    number: int
+    queues: list[tuple[QueueIndex, Served]]
 
 
 class Index:
     """Best call for an agent, best agent for a call. `orderings` says how each queue sorts; `get_agent` knows all."""
 
     def __init__(self, orderings: Mapping[str, Ordering], get_agent: Callable[[str], Agent], rank_pool: int) -> None:
-        self._queues = {name: QueueIndex(ordering) for name, ordering in orderings.items()}
+        self._skilled = Skilled()
+        self._queues = {name: QueueIndex(ordering, self._skilled, get_agent) for name, ordering in orderings.items()}
         self._get_agent = get_agent
         self._rank_pool = rank_pool
         self._calls: dict[str, _Indexed] = {}
         self._preferred: dict[str, dict[str, CallEntry]] = {}  # agent → calls that prefer this agent
         self._agents: dict[str, Stands] = {}  # the ready ones
-        self._seats: dict[str, list[_Seat]] = {}
+        self._seats: dict[str, _Seats] = {}
         # The call that a strategy ranked agents for last, how, and of how many candidates; for the explanation.
         self.last_ranked: tuple[str, tuple[str, ...], int] = NOT_RANKED
+
+    def replace_queues(self, orderings: Mapping[str, Ordering], anew: Collection[str]) -> None:
+        """These queues are ordered anew, or are no more; they hold no call and no ready agent now."""
+        known = self._queues
+        self._queues = {
+            name: QueueIndex(ordering, self._skilled, self._get_agent) if name in anew else known[name]
+            for name, ordering in orderings.items()
+        }
 
     # --- calls ---
 
@@ -117,34 +118,37 @@ class Index:
         here = self._agents[agent_id] = []
         seats = self._seats.get(agent_id)
         if seats is None:
-            seats = self._seats[agent_id] = [_Seat(self._queues[served.queue], served) for served in agent.serves]
-        for seat in seats:
-            queue, served = seat.queue, seat.served
-            queue.members[agent_id] = served
-            if seat.version != queue.version:
-                seat.version, seat.places = queue.version, queue.places(agent, served)
+            number = self._skilled.number(agent_id, agent.rules.skills)
+            seats = _Seats(number, [(self._queues[served.queue], served) for served in agent.serves])
+            self._seats[agent_id] = seats
+        for queue, served in seats.queues:
+            if agent.room < queue.ordering.rules.weight:
+                continue
             try:
-                queue.enter(agent, served, seat.places, here)
+                queue.enter(agent, served, seats.number, here)
             except PluginFailed as failure:
                 queue.ordering.fall_back(failure)
-                queue.forget_rows()
+                queue.forget_orders()
 
     def order_agents_anew(self, queue: str) -> None:
         """Other keys hold in this queue: its ready agents are sorted when somebody looks for one."""
-        self._queues[queue].forget_rows()
+        self._queues[queue].forget_orders()
 
     def forget_seats(self, agent_id: str) -> None:
         """The agent's skills or queues have changed, or they are gone. The agent must not be ready here."""
-        self._seats.pop(agent_id, None)
+        if self._seats.pop(agent_id, None) is not None:
+            self._skilled.forget(agent_id)
 
     def remove_agent(self, agent: Agent) -> None:
         """The agent is not ready any more. Must be called before their rules or skills change."""
         agent_id = agent.agent_id
         here = iter(self._agents.pop(agent_id))
-        for entries in here:
-            del entries[bisect_left(entries, next(here))]
-        for seat in self._seats[agent_id]:
-            del seat.queue.members[agent_id]
+        for stretches in here:
+            stretches.remove(next(here))
+        number, queues = self._seats[agent_id]
+        for queue, _ in queues:
+            if agent_id in queue.members:  # they may have had too little room for its calls
+                queue.leave(agent_id, number)
 
     def has_ready(self, queue: str) -> bool:
         """Whether any agent of the queue is ready who does not serve it as backup."""
@@ -166,7 +170,8 @@ class Index:
         best: tuple[bool, int, int, int, str] | None = None
         for served in agent.serves:
             queue = self._queues[served.queue]
-            head = queue.best_call(agent, served) if queue.waiting else None
+            has_room = agent.room >= queue.ordering.rules.weight
+            head = queue.best_call(agent, served) if queue.waiting and has_room else None
             if head is not None:
                 already_ringing, entry = head
                 key = (already_ringing, entry.priority, served.rank, entry.virtual_ms, entry.call_id)
@@ -183,6 +188,8 @@ class Index:
         ranks = {served.queue: served.rank for served in agent.serves}
         for call_id, entry in self._preferred[agent.agent_id].items():
             place = self._calls[call_id]
+            if agent.room < self._queues[place.call.queue].ordering.rules.weight:
+                continue
             already_ringing = place.group is not None and place.group.already_ringing
             key = (already_ringing, entry.priority, ranks.get(place.call.queue, 1), entry.virtual_ms, call_id)
             if best is None or key < best:
@@ -193,31 +200,32 @@ class Index:
 
     def best_agent(self, call: Call) -> str | None:
         """The agent this call should get: the preferred one, else by how often they have not taken it, then by key."""
-        preferred = call.preferred
+        preferred, queue = call.preferred, self._queues[call.queue]
         if preferred is not None:
-            if preferred.agent_id in self._agents:
+            known = preferred.agent_id in self._agents
+            if known and self._get_agent(preferred.agent_id).room >= queue.ordering.rules.weight:
                 return preferred.agent_id
             if preferred.alone:
                 return None
-        queue = self._queues[call.queue]
         try:
             if queue.ordering.ranks is not None:
                 return self._first_ranked(queue, call)
             return self._first(queue, call)
         except PluginFailed as failure:
             queue.ordering.fall_back(failure)
-            queue.forget_rows()
+            queue.forget_orders()
             return self._first(queue, call)
 
     def _first(self, queue: QueueIndex, call: Call) -> str | None:
         not_taken = call.not_taken
         fewest: tuple[int, str] | None = None
-        for entry in self._candidates(queue, call):
-            times = not_taken.get(entry[-1], 0)
-            if not times:
-                return str(entry[-1])
-            if fewest is None or times < fewest[0]:
-                fewest = (times, entry[-1])
+        for entries in self._candidates(queue, call):
+            for entry in entries:
+                times = not_taken.get(entry[-2], 0)
+                if not times:
+                    return str(entry[-2])
+                if fewest is None or times < fewest[0]:
+                    fewest = (times, entry[-2])
         return fewest[1] if fewest else None
 
     def _first_ranked(self, queue: QueueIndex, call: Call) -> str | None:
@@ -230,71 +238,51 @@ class Index:
 
         Also gives how many agents there are of these, which may be more than the pool has room for.
         """
-        best: tuple[int, int, int] | None = None
+        fewest: int | None = None
         pool: list[AgentEntry] = []
         candidates = 0
-        for entry in self._candidates(queue, call):
-            group = (call.not_taken.get(entry[-1], 0), entry[0], entry[1])
-            if best is None or group < best:
-                best, pool, candidates = group, [], 0
-            if group == best:
-                candidates += 1
-                if len(pool) < self._rank_pool:
-                    pool.append(entry)
-            if best[0] == 0 and (entry[0], entry[1]) > best[1:]:
+        for entries in self._candidates(queue, call):
+            before = fewest  # whoever of this rank or level has not taken it as often goes behind the pool
+            for entry in entries:
+                times = call.not_taken.get(entry[-2], 0)
+                if fewest is None or times < fewest:
+                    fewest, pool, candidates = times, [], 0
+                if times == fewest != before:
+                    candidates += 1
+                    if len(pool) < self._rank_pool:
+                        pool.append(entry)
+            if fewest == 0:
                 break  # all further agents are of a worse rank or level
         if not pool[1:]:
-            return [entry[-1] for entry in pool], candidates
-        shown = [self._candidate(queue, call, entry) for entry in pool]
-        return list(queue.ordering.rank(call, shown)), candidates
+            return [entry[-2] for entry in pool], candidates
+        return list(queue.ordering.rank(call, self._shown(queue, call, pool))), candidates
 
-    def _candidate(self, queue: QueueIndex, call: Call, entry: AgentEntry) -> Candidate:
-        agent = self._get_agent(entry[-1])
-        level = agent.fit(call.required)
-        assert agent.facts is not None and level is not None
-        return Candidate(agent.facts, queue.members[entry[-1]].facts, level)
+    def _shown(self, queue: QueueIndex, call: Call, pool: list[AgentEntry]) -> list[Candidate]:
+        """What a strategy that ranks sees of the pool."""
+        levels = self._skilled.levels(call.required, [entry[-1] for entry in pool])
+        shown = []
+        for *_, agent_id, number in pool:
+            facts = self._get_agent(agent_id).facts
+            assert facts is not None
+            shown.append(Candidate(facts, queue.members[agent_id].facts, levels[number]))
+        return shown
 
-    def _candidates(self, queue: QueueIndex, call: Call) -> Iterator[AgentEntry]:
-        """The ready agents whom the call may have, lazily, in the order of their keys."""
+    def _candidates(self, queue: QueueIndex, call: Call) -> Iterator[Iterator[AgentEntry]]:
+        """The ready agents whom the call may have, lazily, each rank and level by itself, in the order of keys."""
         start = queue.ordering.start(call.last_place)
-        rows = [
-            row(entries, call.only_rank_and_level, start)
-            for (delay_ms, backup, within), entries in self._sorted_for(queue, call.required).items()
-            if delay_ms <= call.delay_ms and (call.backup or not backup) and entries and reaches(within, call.switch)
-        ]
-        if len(rows) == 1:
-            return rows[0]
-        if start is None:
-            return merge(*rows)
-        return merge(*rows, key=lambda entry: (*entry[:2], entry[2:-1] <= start, *entry[2:]))
-
-    def _sorted_for(self, queue: QueueIndex, required: SkillLevels) -> Row:
-        row = queue.ready.get(required)
-        if row is not None:
-            return row
-        queue.version += 1
-        if len(queue.ready) >= REQUIREMENT_SETS:
-            in_use = {group.required for group in queue.waiting}
-            for unused in [known for known in queue.ready if known not in in_use]:
-                del queue.ready[unused]
-        row = queue.ready[required] = {}
-        for agent_id, served in queue.members.items():
-            agent = self._get_agent(agent_id)
-            place = queue.place(required, agent, served)
-            if place is not None:
-                queue.enter(agent, served, [place], self._agents[agent_id])
-        return row
+        order = queue.order_for(call.required, self._agents)
+        for rank, agents in queue.groups(call):
+            yield queue.in_order(call.required, rank, agents, start, order)
 
     # --- for an engine that goes on where another stopped ---
 
     def sorted_for(self, queue: str) -> tuple[SkillLevels, ...]:
         """The requirements that the queue's agents are sorted for now."""
-        return tuple(self._queues[queue].ready)
+        return tuple(self._queues[queue].orders)
 
     def sort_for(self, queue: str, requirements: Iterable[SkillLevels]) -> None:
         """Sort the queue's agents, who come later, for these requirements."""
-        self._queues[queue].ready = {required: {} for required in requirements}
-        self._queues[queue].version += 1
+        self._queues[queue].keep_orders(requirements)
 
     # --- proof ---
 
@@ -316,6 +304,11 @@ class Index:
         assert sum(map(len, self._preferred.values())) == sum(c.preferred is not None for c, _ in calls.values())
         assert self._agents.keys() == ready.keys(), "ready agents differ from the index"
         for name, queue in self._queues.items():
-            serving = {i: s for i, agent in ready.items() for s in agent.serves if s.queue == name}
+            weight = queue.ordering.rules.weight
+            serving = {
+                i: s for i, agent in ready.items() for s in agent.serves if s.queue == name and agent.room >= weight
+            }
             assert queue.members == serving, f"ready agents of {name} differ from the index"
-            queue.check_ready(ready)
+            queue.check_ready(ready, lambda agent_id: self._seats[agent_id].number)
+        for agent_id, agent in ready.items():
+            self._skilled.check(agent_id, self._seats[agent_id].number, agent.rules.skills)

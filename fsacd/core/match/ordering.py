@@ -83,7 +83,7 @@ class Ordering:
     def _use(self, name: str, strategy: Strategy) -> None:
         self.strategy_name = name
         self.ranks: RankStrategy | None = None
-        self.by_skill = self.goes_round = False
+        self.by_skill = self.by_sum = self.goes_round = False
         self.ring: Ring = strategy.ring
         if hasattr(strategy, "rank"):
             self.ranks = cast(RankStrategy, strategy)
@@ -91,7 +91,10 @@ class Ordering:
             strategy = self._fallback
         self._keys = cast(KeyStrategy, strategy)
         if self.ranks is None:
-            self.by_skill, self.goes_round = self._keys.by_skill, self._keys.goes_round
+            self.goes_round = self._keys.goes_round
+            # A circle begins anywhere, also among those of one sum.
+            self.by_sum = self._keys.by_skill and self._keys.by_sum and not self.goes_round
+            self.by_skill = self._keys.by_skill and not self.by_sum
 
     # --- agents; each may raise PluginFailed, and `fall_back` is the answer ---
 
@@ -189,6 +192,11 @@ class Ordering:
     def has_failed(self) -> bool:
         """Whether the queue does without a plugin that its rules name."""
         return any(standing.failed for standing in self.standings.values())
+
+    @property
+    def has_ever_failed(self) -> bool:
+        """Whether a plugin of the queue has failed since these rules came into force."""
+        return any(standing.failed or standing.failures for standing in self.standings.values())
 
     # --- for an engine that goes on where another stopped ---
 

@@ -7,6 +7,8 @@ agents, and a log-in matters only if it is the first of its kind.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fsacd.core import skills
 from fsacd.core.agent import Agent, Served
 from fsacd.core.reach import reaches
@@ -32,12 +34,14 @@ class Present:
         self._counted: dict[str, tuple[tuple[Served, ...], SkillLevels]] = {}
         self._memo: dict[str, dict[tuple[SkillLevels, bool, str], int | None]] = {}
 
-    def let_ask(self, queues: frozenset[str]) -> None:
-        """Count for these queues from now on. The caller then counts every agent anew, by configuring their rules."""
-        if queues != self._asking:
-            self._asking = queues
-            for known in (self._kinds, self._counted, self._memo):
-                known.clear()
+    def let_ask(self, queues: frozenset[str]) -> bool:
+        """Count for these queues from now on. True: they are others, and the caller must count every agent anew."""
+        if queues == self._asking:
+            return False
+        self._asking = queues
+        for known in (self._kinds, self._counted, self._memo):
+            known.clear()
+        return True
 
     def count(self, agent: Agent) -> None:
         """The agent's state, wish, skills or queues may have changed."""
@@ -52,6 +56,23 @@ class Present:
             self._counted.pop(agent.agent_id, None)
         else:
             self._counted[agent.agent_id] = new
+
+    def count_all(self, agents: Iterable[Agent]) -> None:
+        """As `count`, for agents on duty who have other skills or services: in less time for many of a kind."""
+        if not self._asking:
+            return
+        moved: dict[tuple[str, _Kind], int] = {}
+        for agent in agents:
+            old = self._counted.get(agent.agent_id, _NOT_THERE)
+            new = self._counted[agent.agent_id] = (agent.serves, agent.rules.skills)
+            for (serves, levels), by in ((old, -1), (new, +1)):
+                for served in serves:
+                    if served.queue in self._asking:
+                        kind = (served.queue, (served.delay_ms, served.backup, levels, served.within))
+                        moved[kind] = moved.get(kind, 0) + by
+        for (queue, one), by in moved.items():
+            if by:
+                self._add(queue, one, by)
 
     def forget(self, agent_id: str) -> None:
         """The agent is no more."""
@@ -86,7 +107,7 @@ class Present:
         count = kinds.pop(kind, 0) + by
         if count:
             kinds[kind] = count
-        if count == (by > 0):  # the first has come, or the last has gone
+        if count in (0, by):  # the first has come, or the last has gone
             self._memo.pop(queue, None)
             self.changed.add(queue)
         if not kinds:

@@ -1,21 +1,25 @@
-"""One queue's part of the index: who waits in groups, who is ready in rows.
+"""One queue's part of the index: who waits in groups, who is ready in order.
 
 Calls that ask the same of an agent stand in one group, best first: an agent looks at the heads of the groups alone.
-Ready agents are kept once for each requirement in use, and apart by when they help, so a call looks at the heads alone,
-too. Sorted lists are plain lists: with ten thousand entries, to find a place by bisection and to move the rest takes
+Ready agents of one rank are kept in the order of the strategy's keys, once, whatever is required. A call finds by bits
+who helps, who fits and of which level they are (`skilled`), and then the first of these in that order (`stretches`).
+Bits tell the sum of levels, too. Only where the key depends on what is required by more than this is there an order for
+each requirement, for a bounded number of them.
+Groups of calls are plain lists: with ten thousand entries, to find a place by bisection and to move the rest takes
 C code a few microseconds, less than any cleverer structure written in Python.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from fsacd.core.agent import Agent, Served
 from fsacd.core.call import Call
-from fsacd.core.match.circle import AgentEntry
 from fsacd.core.match.ordering import Ordering
+from fsacd.core.match.skilled import Skilled, numbers
+from fsacd.core.match.stretches import AgentEntry, Stretches, round_from
 from fsacd.core.reach import reaches
 from fsacd.core.rules import SkillLevels
 from fsacd.strategy import Key
@@ -50,25 +54,30 @@ def group_of(call: Call, *, already_ringing: bool) -> GroupKey:
     return GroupKey(already_ringing, call.required, call.delay_ms, call.backup, only, call.switch)
 
 
-# The ready agents who have the required skills, apart by when they help and from where they can be rung:
-# (delay, backup, switches).
-Row = dict[tuple[int, bool, tuple[str, ...]], list[AgentEntry]]
-# Where an agent belongs when ready: the list, how their entry begins (rank, level) and what is required there.
-Place = tuple[list[AgentEntry], tuple[int, int], SkillLevels]
-# Where a ready agent stands: a list, their entry in it, the next list, and so on. Flat, for a pair for each would be
-# twenty more objects whenever an agent becomes ready; only `QueueIndex.enter` writes it, only `Index` reads it.
+# For how many requirements a queue keeps agents in order whose strategy's keys depend on them. For one more, those of
+# the first rank and level are sorted when a call asks: to drop one for another would sort all of them for each call.
+KEPT_ORDERS = 64
+# The ready agents of each rank, in order.
+Order = dict[int, Stretches]
+# Where a ready agent stands: stretches, their entry in them, the next, and so on. Flat, for a pair for each would be
+# one more object for each queue whenever an agent becomes ready; only `QueueIndex` writes it, only `Index` reads it.
 Stands = list[Any]
+# How an agent helps, beside their rank: (delay, backup, switches that can ring them).
+_Kind = tuple[int, bool, tuple[str, ...]]
 
 
 class QueueIndex:
     """Waiting calls and ready agents of one queue, as its `ordering` has them."""
 
-    def __init__(self, ordering: Ordering) -> None:
+    def __init__(self, ordering: Ordering, skilled: Skilled, get_agent: Callable[[str], Agent]) -> None:
         self.ordering = ordering
+        self._skilled = skilled
+        self._get_agent = get_agent
         self.waiting: dict[GroupKey, list[CallEntry]] = {}
-        self.ready: dict[SkillLevels, Row] = {}
-        self.version = 0  # of the requirements that agents are sorted for
         self.members: dict[str, Served] = {}  # the ready ones
+        self._bits: dict[int, dict[_Kind, int]] = {}  # of the ready ones, by rank; kinds that nobody is of stay
+        # By requirement, made when a call asks; only one, for (), kept from the beginning, unless keys depend on it.
+        self.orders: dict[SkillLevels, Order] = {} if ordering.by_skill else {(): {}}
 
     # --- calls ---
 
@@ -112,55 +121,129 @@ class QueueIndex:
 
     # --- agents ---
 
-    def place(self, required: SkillLevels, agent: Agent, served: Served) -> Place | None:
-        """Where the agent belongs among those sorted for this requirement; None if they lack the skills."""
-        level = agent.fit(required)
-        if level is None:
-            return None
-        entries = self.ready[required].setdefault((served.delay_ms, served.backup, served.within), [])
-        return entries, self._rank_and_level(served, level), required
+    def enter(self, agent: Agent, served: Served, number: int, here: Stands) -> None:
+        """The agent is ready; note in `here` where they stand. PluginFailed: they are ready, but in no right order."""
+        self.members[agent.agent_id] = served
+        kinds = self._bits.setdefault(served.rank, {})
+        kind = (served.delay_ms, served.backup, served.within)
+        kinds[kind] = kinds.get(kind, 0) | 1 << number
+        for required, order in self.orders.items():
+            if not required or agent.fit(required) is not None:
+                stretches = order.get(served.rank)
+                if stretches is None:
+                    stretches = order[served.rank] = Stretches()
+                entry = self._entry(agent, number, required)
+                stretches.add(entry)
+                here += (stretches, entry)
 
-    def places(self, agent: Agent, served: Served) -> list[Place]:
-        """Where the agent belongs among those sorted for any requirement, until `version` changes."""
-        return [place for required in self.ready if (place := self.place(required, agent, served))]
+    def leave(self, agent_id: str, number: int) -> None:
+        """The agent is not ready any more. Their entries have been taken out."""
+        served = self.members.pop(agent_id)
+        self._bits[served.rank][served.delay_ms, served.backup, served.within] ^= 1 << number
 
-    def enter(self, agent: Agent, served: Served, places: list[Place], here: Stands) -> None:
-        """Put the agent into these places, and note it in `here`. May raise PluginFailed."""
-        if not places:
-            return
-        facts, ordering = agent.facts, self.ordering
-        assert facts is not None
-        end = () if ordering.by_skill else (*ordering.key(facts, served.facts, ()), agent.agent_id)
-        for entries, begin, required in places:
-            if ordering.by_skill:
-                end = (*ordering.key(facts, served.facts, required), agent.agent_id)
-            entry = begin + end
-            insort(entries, entry)
-            here += (entries, entry)
+    def groups(self, call: Call) -> Iterator[tuple[int, int]]:
+        """The bits of the ready agents whom the call may have, lazily, for each rank, level (and sum): (rank, bits)."""
+        required, only = call.required, call.only_rank_and_level
+        for rank in sorted(self._bits):
+            if only is not None and only[0] != rank:
+                continue
+            in_reach = self._in_reach(rank, call)
+            if not in_reach:
+                continue
+            if self.ordering.level_first:
+                levels = self._skilled.by_level(required, in_reach)
+            else:
+                levels = iter(((0, in_reach & self._skilled.fitting(required)),))
+            for level, agents in levels:
+                if not agents or (only is not None and only[1] != -level):
+                    continue
+                if self.ordering.by_sum:
+                    for alike in self._skilled.by_sum(required, agents):
+                        yield rank, alike
+                else:
+                    yield rank, agents
 
-    def forget_rows(self) -> None:
-        """Drop the rows, which are made again when they are asked for. Entries left in the old lists do no harm."""
-        self.ready = {}
-        self.version += 1
+    def _in_reach(self, rank: int, call: Call) -> int:
+        """The bits of the ready agents of this rank who help with such a call by now."""
+        found = 0
+        for (delay_ms, backup, within), agents in self._bits[rank].items():
+            if delay_ms <= call.delay_ms and (call.backup or not backup) and reaches(within, call.switch):
+                found = found | agents if found else agents
+        return found
+
+    def in_order(
+        self, required: SkillLevels, rank: int, agents: int, start: Key | None, order: Order | None
+    ) -> Iterator[AgentEntry]:
+        """These agents of one rank, lazily, in the order of their keys; behind `start` first and then round.
+
+        Without an `order` they are sorted now. May raise PluginFailed then.
+        """
+        if order is not None:
+            return order[rank].among(agents, start)
+        ids = self._skilled.ids
+        return iter(
+            round_from(sorted(self._entry(self._get_agent(ids[n]), n, required) for n in numbers(agents)), start)
+        )
+
+    def order_for(self, required: SkillLevels, stands: Mapping[str, Stands]) -> Order | None:
+        """The order in which agents are kept for this requirement, made if there is room. May raise PluginFailed.
+
+        `stands`: where each ready agent stands; it is noted there.
+        """
+        if not self.ordering.by_skill:
+            required = ()
+        order = self.orders.get(required)
+        if order is None and len(self.orders) < KEPT_ORDERS:
+            order = self._sorted_for(required, stands)
+            self.orders[required] = order
+        return order
+
+    def _sorted_for(self, required: SkillLevels, stands: Mapping[str, Stands]) -> Order:
+        fitting, ids = self._skilled.fitting(required), self._skilled.ids
+        order: Order = {}
+        for rank, kinds in self._bits.items():
+            bits = sum(kinds.values()) & fitting  # an agent is of one kind, so this joins them
+            order[rank] = Stretches(sorted(self._entry(self._get_agent(ids[n]), n, required) for n in numbers(bits)))
+        for stretches in order.values():
+            for entry in stretches:
+                stands[entry[-2]] += (stretches, entry)
+        return order
+
+    def _entry(self, agent: Agent, number: int, required: SkillLevels) -> AgentEntry:
+        served = self.members[agent.agent_id]
+        assert agent.facts is not None
+        key = self.ordering.key(agent.facts, served.facts, required)
+        return (*(key[1:] if self.ordering.by_sum else key), agent.agent_id, number)
+
+    def forget_orders(self) -> None:
+        """Drop the orders, which are made again when they are asked for. Entries left in the old ones do no harm."""
+        self.orders = {}
+
+    def keep_orders(self, requirements: Iterable[SkillLevels]) -> None:
+        """Keep the agents, who come later, in order for these requirements."""
+        known = [required if self.ordering.by_skill else () for required in requirements]
+        self.orders = {required: {} for required in known[:KEPT_ORDERS]}
 
     def _rank_and_level(self, served: Served, level: int) -> tuple[int, int]:
         return served.rank, -level if self.ordering.level_first else 0
 
     # --- proof ---
 
-    def check_ready(self, ready: Mapping[str, Agent]) -> None:
-        """Prove that the rows hold exactly the ready agents who have the skills, in order."""
-        for required, row in self.ready.items():
-            indexed = {(reach, *entry) for reach, entries in row.items() for entry in entries}
-            true = set()
-            for agent_id, served in self.members.items():
-                agent = ready[agent_id]
-                level = agent.fit(required)
-                if level is not None:
-                    assert agent.facts is not None
-                    key = self.ordering.key(agent.facts, served.facts, required if self.ordering.by_skill else ())
-                    reach = (served.delay_ms, served.backup, served.within)
-                    true.add((reach, *self._rank_and_level(served, level), *key, agent_id))
+    def check_ready(self, ready: Mapping[str, Agent], number_of: Callable[[str], int]) -> None:
+        """Prove that bits and orders hold exactly the ready agents, those for a requirement all who have the skills."""
+        bits: dict[int, dict[_Kind, int]] = {}
+        for agent_id, served in self.members.items():
+            kinds, kind = bits.setdefault(served.rank, {}), (served.delay_ms, served.backup, served.within)
+            kinds[kind] = kinds.get(kind, 0) | 1 << number_of(agent_id)
+        there = {rank: {kind: who for kind, who in kinds.items() if who} for rank, kinds in self._bits.items()}
+        assert {rank: kinds for rank, kinds in there.items() if kinds} == bits, "ready agents differ from the bits"
+        for required, order in self.orders.items():
+            indexed = {(rank, *entry) for rank, stretches in order.items() for entry in stretches}
+            true = {
+                (served.rank, *self._entry(ready[agent_id], number_of(agent_id), required))
+                for agent_id, served in self.members.items()
+                if ready[agent_id].fit(required) is not None
+            }
             assert indexed == true, f"eligible agents for {required} differ from the index: {indexed ^ true}"
-            for entries in row.values():
-                assert entries == sorted(entries), "a list is out of order"
+            for stretches in order.values():
+                stretches.check()

@@ -20,12 +20,12 @@ def why_not(call: CallMoment, agent_id: str, agent: Moment, service: Served | No
     """The first reason that holds, in the order of `WhyNot`, and its detail; None for an eligible ready agent."""
     preferred = call.preferred
     if preferred is not None and preferred.agent_id == agent_id:
-        return _by_state(agent.state)
+        return _by_work(agent, call.queue.weight)
     if preferred is not None and preferred.alone:
         return WhyNot.RESERVED, f"waits for {preferred.agent_id}"
     if service is None:
         return WhyNot.SKILL, "does not serve the queue"
-    lacking = _lacking(call.required, dict(agent.rules.skills))
+    lacking = _lacking(call.required, dict(agent.skills))
     if lacking is not None:
         return WhyNot.SKILL, lacking
     if not reaches(service.within, call.switch):
@@ -34,18 +34,18 @@ def why_not(call: CallMoment, agent_id: str, agent: Moment, service: Served | No
         return WhyNot.BACKUP, "no step has called the backup yet"
     if service.delay_ms > call.delay_ms:
         return WhyNot.DELAY, f"helps after {service.delay_ms / 1000:g} s"
-    by_state = _by_state(agent.state)
+    by_work = _by_work(agent, call.queue.weight)
     if service.not_ready is not None and not isinstance(agent.state, a.LoggedOut | a.NotReady):
         return WhyNot.NOT_READY, f"for this queue: {service.not_ready}" if service.not_ready else "for this queue"
     only = call.only_rank_and_level
-    if by_state is None and only is not None and only != group_of(call, agent, service):
+    if by_work is None and only is not None and only != group_of(call, agent, service):
         return WhyNot.SCOPE, f"rank {only[0]} rings" + (f", level {-only[1]}" if only[1] else "")
-    return by_state
+    return by_work
 
 
 def group_of(call: CallMoment, agent: Moment, service: Served) -> tuple[int, int]:
     """Rank and level (negated), as they stand in the agent's key."""
-    level = skills.fit(call.required, dict(agent.rules.skills)) or 0
+    level = skills.fit(call.required, dict(agent.skills)) or 0
     return service.rank, -level if call.queue.level_first else 0
 
 
@@ -58,10 +58,12 @@ def _lacking(required: SkillLevels, levels: dict[str, int]) -> str | None:
     return None
 
 
-def _by_state(state: a.AgentState) -> Why | None:
-    match state:
+def _by_work(agent: Moment, weight: int) -> Why | None:
+    if agent.room >= weight:
+        return None
+    match agent.state:
         case a.Ready():
-            return None
+            raise AssertionError("whoever is ready has room for anything")
         case a.LoggedOut():
             return WhyNot.LOGGED_OUT, ""
         case a.NotReady(reason):
@@ -77,4 +79,4 @@ def _by_state(state: a.AgentState) -> Why | None:
         case a.WrappingUp():
             return WhyNot.WRAPPING_UP, ""
         case _:
-            assert_never(state)
+            assert_never(agent.state)

@@ -190,4 +190,5 @@ def _explanation(
         sentence=sentence if call.number_believed else f"{sentence}; the caller's number is not believed",
         candidates=call.candidates if call.ranked else None,
         shown=len(call.ranked) if call.ranked else None,
+        contact_id=call.contact_id,
     )

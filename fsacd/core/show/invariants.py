@@ -11,6 +11,7 @@ from fsacd.core.life.decisions import moment_of
 from fsacd.core.life.world import World
 from fsacd.core.origins import Origins
 from fsacd.core.reach import reaches
+from fsacd.core.rules import FULL
 from fsacd.core.show.eligible import why_not
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
@@ -24,7 +25,7 @@ def check(world: World) -> None:
     _check_timers(world)
     _check_staffing(world)
     seeking = {i: (call, isinstance(call.state, c.Ringing)) for i, call in world.calls.items() if world.seeks(call)}
-    ready = {agent_id: agent for agent_id, agent in world.agents.items() if isinstance(agent.state, a.Ready)}
+    ready = {agent_id: agent for agent_id, agent in world.agents.items() if agent.room}
     world.index.check(seeking, ready)
     _check_nobody_idle(world, [call for call, _ in seeking.values()], ready)
     for queue, length in world.queue_lengths.items():
@@ -74,20 +75,22 @@ def _check_offers(world: World) -> None:
         assert not offer.closed or isinstance(offer.state, o.OfferEnding), "a record is written when an offer ends"
         if isinstance(offer.state, o.OfferEnding):
             continue
-        assert offer.agent_id not in holders, f"agent {offer.agent_id} has two live offers"
-        holders[offer.agent_id] = offer_id
+        work = world.agents[offer.agent_id].work[offer_id]
+        if work.weight >= FULL:
+            assert offer.agent_id not in holders, f"agent {offer.agent_id} has two live offers"
+            holders[offer.agent_id] = offer_id
         state = world.calls[offer.call_id].state
         match offer.state:
             case o.OfferRinging():
                 assert isinstance(state, c.Ringing)
                 assert offer_id in state.offer_ids
-                assert world.agents[offer.agent_id].state == a.Offered(offer_id, offer.call_id)
+                assert work.state == a.Offered(offer_id, offer.call_id)
             case o.OfferConnecting():
                 assert state == c.Connecting(offer_id)
-                assert world.agents[offer.agent_id].state == a.Offered(offer_id, offer.call_id)
+                assert work.state == a.Offered(offer_id, offer.call_id)
             case o.OfferTalking():
                 assert isinstance(state, c.Talking)
-                assert world.agents[offer.agent_id].state == a.Talking(offer_id, offer.call_id)
+                assert work.state == a.Talking(offer_id, offer.call_id)
 
 
 def _check_agents(world: World) -> None:
@@ -96,24 +99,23 @@ def _check_agents(world: World) -> None:
         resting = {served.queue for served in agent.services if served.not_ready is not None}
         assert agent.not_ready_for.keys() == resting, "who wants no calls of a queue is taken for who does"
         assert not resting or not isinstance(agent.state, a.LoggedOut), "a break in one queue ends with the work"
-        match agent.state:
-            case a.Offered(offer_id, _):
-                assert world.offers[offer_id].agent_id == agent_id
-                assert not isinstance(world.offers[offer_id].state, o.OfferTalking)
-            case a.Talking(offer_id, call_id):
-                assert isinstance(world.offers[offer_id].state, o.OfferTalking)
-                assert world.offers[offer_id].call_id == call_id
-            case a.Ready() | a.LoggedOut():
-                assert agent.then is None, "whoever is free has got what they asked for"
-                assert not agent.removed or isinstance(agent.state, a.LoggedOut)
-            case a.WrappingUp(_, leg):
-                assert not leg or world.offers[leg].agent_id == agent_id, "the agent waits for a leg that is no more"
-            case a.Busy():
-                assert agent.outside, "whoever is busy has a call that is not ours"
-            case a.NotReady() | a.HeldBack():
-                pass
-        if isinstance(agent.state, a.Ready):
-            assert not agent.outside, "whoever has a call that is not ours is not rung"
+        assert agent.state == agent.first_state(), f"{agent_id} is told to be {agent.state}"
+        assert agent.room == agent.room_left(), f"{agent_id} is said to have room for {agent.room}"
+        assert agent.held_back is None or isinstance(agent.presence, a.Ready), "whoever wants no calls is not held back"
+        assert not agent.removed or agent.work, "who is gone from the configuration holds their last call"
+        held = sum(work.weight for work in agent.work.values() if not isinstance(work.state, a.WrappingUp))
+        assert held <= FULL or any(work.talks_since_ms is not None for work in agent.work.values()), "offered too much"
+        for offer_id, work in agent.work.items():
+            assert work.offer_id == offer_id
+            match work.state:
+                case a.Offered():
+                    assert world.offers[offer_id].agent_id == agent_id
+                    assert not isinstance(world.offers[offer_id].state, o.OfferTalking)
+                case a.Talking(_, call_id):
+                    assert isinstance(world.offers[offer_id].state, o.OfferTalking)
+                    assert world.offers[offer_id].call_id == call_id
+                case a.WrappingUp(_, leg):
+                    assert not leg or world.offers[leg].agent_id == agent_id, "an agent waits for a leg that is no more"
 
 
 def _check_timers(world: World) -> None:
@@ -121,7 +123,9 @@ def _check_timers(world: World) -> None:
     transient = {i for i, offer in world.offers.items() if not isinstance(offer.state, o.OfferTalking)}
     expected = {TimerKey("offer", i) for i in transient}
     expected |= {
-        TimerKey("agent", i) for i, agent in world.agents.items() if isinstance(agent.state, a.WrappingUp | a.HeldBack)
+        TimerKey("agent", i)
+        for i, agent in world.agents.items()
+        if agent.held_back is not None or any(isinstance(work.state, a.WrappingUp) for work in agent.work.values())
     }
     expected |= {TimerKey("settle", i) for i, call in world.calls.items() if isinstance(call.state, c.Settling)}
     expected |= {TimerKey("abandoned", place.call_id) for place in world.abandoned}

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 
 from fsacd.core import call as c
-from fsacd.core.agent import STATE_NAMES
+from fsacd.core.agent import STATE_NAMES, LoggedOut
 from fsacd.core.call import in_queue
 from fsacd.core.life.world import World
 from fsacd.core.show import snapshot
@@ -63,6 +63,28 @@ class Look:
     def calls_beginning(self, prefix: str) -> list[str]:
         """The live calls whose ids begin with this. It compares all ids, some ten microseconds for a thousand."""
         return [call_id for call_id in self._world.calls if call_id.startswith(prefix)]
+
+    def beyond(self, queues: Collection[str], agents: Collection[str]) -> tuple[list[tuple[str, str]], dict[str, str]]:
+        """What these queues and agents leave out: calls in other queues (queue and state), other agents (state by id).
+
+        It costs a look at every call where there are other queues, and at nothing else.
+        """
+        world = self._world
+        others = world.rules.queues.keys() - set(queues)
+        standing = (call for call in world.calls.values() if call.queue in others) if others else ()
+        gone = [world.agents[agent_id] for agent_id in world.agents if agent_id not in agents]
+        return (
+            [(call.queue, snapshot.CALL_STATES[type(call.state)]) for call in standing],
+            {agent.agent_id: STATE_NAMES[type(agent.state)] for agent in gone},
+        )
+
+    def contacts(self) -> InParts[dict[str, str]]:
+        """Where the agents who are logged in are rung."""
+        found: dict[str, str] = {}
+        for crowd in batches(self._world.agents):
+            found.update((one.agent_id, one.contact) for one in crowd if not isinstance(one.state, LoggedOut))
+            yield
+        return found
 
     def _position(self, call: c.Call) -> int:
         if not in_queue(call.state):

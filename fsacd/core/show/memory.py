@@ -7,6 +7,7 @@ Decisions that could be explained are left out, as they only tell of the past; t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fsacd.core import agent as a
@@ -25,14 +26,17 @@ from fsacd.core.match.plugins import Plugins
 from fsacd.core.match.standing import POSTS, Post, Standing
 from fsacd.core.plain import from_plain, to_plain
 from fsacd.core.records import CallOutcome
-from fsacd.core.rules import AgentRules, Cause, QueueRules, Rules, SkillLevels
+from fsacd.core.rules import FULL, VOICE, AgentRules, Cause, QueueRules, Rules, SkillLevels
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import Timers
 
 
 @fact
 class AgentMemory:
-    """An agent. Rules of None are those that the configuration has for them."""
+    """An agent. Rules of None are those that the configuration has for them.
+
+    `state`, `since_ms`, `then` and `handling` follow from presence and work; an older fsacd reads only them.
+    """
 
     agent_id: str
     state: a.AgentState
@@ -51,6 +55,12 @@ class AgentMemory:
     removed: bool = False
     in_vain: dict[Cause, int] | None = None
     not_ready_for: dict[str, a.NotReadyFor] | None = None
+    # What an fsacd that knew one state alone has not written: see `_as_presence_and_work`.
+    presence: a.Presence | None = None
+    presence_since_ms: int = 0
+    presence_by: str = ""
+    work: tuple[a.Work, ...] = ()
+    held_back: a.HeldBack | None = None
 
 
 @fact
@@ -114,6 +124,7 @@ class Memory:
     epochs: dict[str, int] | None = None
     abandoned: tuple[Place, ...] = ()  # the oldest first
     absent: dict[str, int] | None = None  # switches that are away, since when
+    edition: int = 0
 
 
 def dump(world: World) -> dict[str, Any]:
@@ -142,6 +153,7 @@ def dump(world: World) -> dict[str, Any]:
         epochs=world.epochs,
         abandoned=tuple(world.abandoned),
         absent=world.absent,
+        edition=world.edition,
     )
     plain: dict[str, Any] = to_plain(memory, Memory)
     return plain
@@ -165,8 +177,13 @@ def _agent(world: World, agent: a.Agent) -> AgentMemory:
         not_ready_for=agent.not_ready_for or None,
         unanswered=agent.in_vain.get(Cause.NO_ANSWER, 0),
         outside=tuple(agent.outside),
-        handling=agent.handling,
+        handling=next(((w.queue, w.talks_since_ms) for w in agent.work.values() if w.talks_since_ms is not None), None),
         removed=agent.removed,
+        presence=agent.presence,
+        presence_since_ms=agent.presence_since_ms,
+        presence_by=agent.presence_by,
+        work=tuple(agent.work.values()),
+        held_back=agent.held_back,
     )
 
 
@@ -196,7 +213,7 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
     """
     memory: Memory = from_plain(dict(plain), Memory)
     world = World(memory.rules, plugins, memory.now_ms, memory.seed)
-    world.retired = frozenset(memory.retired)
+    world.retired, world.edition = frozenset(memory.retired), memory.edition
     world.switches, world.takeovers = memory.switches or {}, memory.takeovers
     world.epochs, world.absent = memory.epochs or {}, memory.absent or {}
     if memory.places is not None and memory.delays is not None:
@@ -206,6 +223,7 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
         if order.queue in world.orderings:
             world.orderings[order.queue].go_on(order.last_place, _standings(order, world.rules.queues[order.queue]))
     world.staffing.add_queues(memory.staffed, memory.now_ms)
+    world.offers.update((offer.offer_id, offer) for offer in memory.offers)
     for remembered in memory.agents:
         _restore_agent(world, remembered)
     # Counting the agents has set these to begin now; the memory knows when each really began.
@@ -253,13 +271,20 @@ _TIMER_KINDS: dict[str, str] = {condition.value: condition for condition in Cond
 
 def _restore_agent(world: World, memory: AgentMemory) -> None:
     usual = world.rules.agents.get(memory.agent_id, AgentRules(memory.agent_id))
+    if memory.presence is None:
+        memory = _as_presence_and_work(world, memory)
+    assert memory.presence is not None
     agent = a.Agent(
         agent_id=memory.agent_id,
         rules=memory.rules or usual,
         configured=memory.configured or usual,
+        presence=memory.presence,
+        presence_since_ms=memory.presence_since_ms,
+        presence_by=memory.presence_by,
+        work={work.offer_id: work for work in memory.work},
+        held_back=memory.held_back,
         state=memory.state,
         since_ms=memory.since_ms,
-        then=memory.then,
         contact=memory.contact,
         idle_since_ms=memory.idle_since_ms,
         last_offered_ms=memory.last_offered_ms,
@@ -268,12 +293,43 @@ def _restore_agent(world: World, memory: AgentMemory) -> None:
         in_vain=_in_vain(memory),
         not_ready_for=memory.not_ready_for or {},
         outside=dict.fromkeys(memory.outside),
-        handling=memory.handling,
         removed=memory.removed,
     )
+    agent.room = agent.room_left()
     world.agents[agent.agent_id] = agent
     shared_phones.join(world, agent)
     roster.configure(world, agent, agent.rules)
+
+
+def _as_presence_and_work(world: World, memory: AgentMemory) -> AgentMemory:
+    """What an fsacd that knew one state alone has written: of the presence behind work it tells no beginning."""
+    state = memory.state
+    presence: a.Presence | None = memory.then
+    work = tuple[a.Work, ...]()
+    match state:
+        case a.LoggedOut() | a.NotReady() | a.Ready():
+            presence = state
+        case a.Offered(offer_id, call_id) | a.Talking(offer_id, call_id):
+            work = (_work_of(memory, offer_id, call_id, world.offers[offer_id].queue),)
+        case a.WrappingUp():
+            # Wrap-up did not say of which offer, unless it waits for the end of its leg.
+            queue = memory.handling[0] if memory.handling is not None else ""
+            work = (_work_of(memory, state.leg or f"wrap-up of {memory.agent_id}", "", queue),)
+        case a.HeldBack() | a.Busy():
+            pass
+    return replace(
+        memory,
+        presence=presence or a.READY,
+        presence_since_ms=memory.since_ms,
+        work=work,
+        held_back=state if isinstance(state, a.HeldBack) else None,
+    )
+
+
+def _work_of(memory: AgentMemory, offer_id: str, call_id: str, queue: str) -> a.Work:
+    assert isinstance(memory.state, a.WorkState)
+    talks_since_ms = memory.handling[1] if memory.handling is not None else None
+    return a.Work(offer_id, call_id, queue, VOICE, FULL, memory.state, memory.since_ms, talks_since_ms)
 
 
 def _in_vain(memory: AgentMemory) -> dict[Cause, int]:
@@ -284,8 +340,11 @@ def _in_vain(memory: AgentMemory) -> dict[Cause, int]:
 
 def _restore_calls(world: World, memory: Memory) -> None:
     world.calls.update((call.call_id, call) for call in memory.calls)
-    world.offers.update((offer.offer_id, offer) for offer in memory.offers)
+    for offer in world.offers.values():
+        offer.contact_id = offer.contact_id or offer.call_id
     for call in memory.calls:
+        # An earlier fsacd knew of no contacts: this is the first call of its own.
+        call.contact_id = call.contact_id or call.call_id
         world.queue_lengths[call.queue] += in_queue(call.state)
         world.origins.add(call)
     for ended in memory.ended:
@@ -298,7 +357,7 @@ def _restore_index(world: World, memory: Memory) -> None:
         if order.queue in world.orderings:
             world.index.sort_for(order.queue, order.sorted_for)
     for agent in world.agents.values():
-        if isinstance(agent.state, a.Ready):
+        if agent.room:
             roster.show(agent)
             world.index.add_agent(agent)
     for call in world.calls.values():

@@ -15,7 +15,7 @@ from fsacd.core.life.world import World
 from fsacd.core.match.ordering import FALLBACK, Ordering
 from fsacd.core.records import CallOutcome
 from fsacd.core.show.parts import InParts, batches, whole
-from fsacd.core.views import AgentView, CallView, OfferView, QueueView, Snapshot, Substituted, Underway
+from fsacd.core.views import AgentView, CallView, OfferView, QueueView, Snapshot, Substituted, Underway, WorkView
 
 
 def take(world: World, now_ms: int) -> Snapshot:
@@ -79,6 +79,7 @@ def call_view(world: World, call: c.Call, position: int, now_ms: int) -> CallVie
         number_believed=call.number_believed,
         resumes=call.resumes,
         customer_id=call.customer_id if shown else 0,
+        contact_id=call.contact_id,
         waits_since_ms=_waits_since_ms(call),
         talks_since_ms=talks_since_ms,
     )
@@ -122,16 +123,16 @@ def _offers(world: World) -> tuple[OfferView, ...]:
     )
 
 
-def _caller(world: World, agent: a.Agent) -> str:
-    """With whom the agent talks, or for whom they are rung: the customer's name, else the caller's own.
+def _caller(world: World, state: a.AgentState) -> str:
+    """With whom an agent talks, or for whom they are rung: the customer's name, else the caller's own.
 
     Nobody while a ring is only being ended: so its call can change and go without a change of the agent.
     """
-    if not isinstance(agent.state, a.Talking | a.Offered):
+    if not isinstance(state, a.Talking | a.Offered):
         return ""
-    offer = world.offers.get(agent.state.offer_id)
+    offer = world.offers.get(state.offer_id)
     ends = offer is None or isinstance(offer.state, o.OfferEnding)
-    call = None if ends else world.calls.get(agent.state.call_id)
+    call = None if ends else world.calls.get(state.call_id)
     return (call.customer or call.name) if call is not None and world.shows(call) else ""
 
 
@@ -150,8 +151,27 @@ def agent_view(world: World, agent: a.Agent) -> AgentView:
         queues=tuple(sorted(agent.rules.queues.items())),
         skills=agent.rules.skills,
         call_id=agent.state.call_id if isinstance(agent.state, a.Talking) else None,
-        caller=_caller(world, agent),
+        caller=_caller(world, agent.state),
         not_ready_for=tuple((queue, why.reason) for queue, why in sorted(agent.not_ready_for.items())),
+        presence=a.STATE_NAMES[type(agent.presence)],
+        presence_reason=agent.presence.reason if isinstance(agent.presence, a.NotReady) else "",
+        presence_since_ms=agent.presence_since_ms,
+        work=tuple(_work(world, work) for work in agent.work.values()),
+        room=agent.room,
+    )
+
+
+def _work(world: World, work: a.Work) -> WorkView:
+    return WorkView(
+        offer_id=work.offer_id,
+        call_id=work.call_id,
+        queue=work.queue,
+        channel=work.channel,
+        weight=work.weight,
+        state=a.STATE_NAMES[type(work.state)],
+        since_ms=work.since_ms,
+        until_ms=work.state.until_ms if isinstance(work.state, a.WrappingUp) else None,
+        caller=_caller(world, work.state),
     )
 
 
@@ -185,7 +205,7 @@ def queue_views(world: World, now_ms: int, only: str | None = None) -> InParts[t
         yield
     for crowd in batches(world.agents):
         for agent in crowd:
-            _count_agent(tallies, agent)
+            _count_agent(world, tallies, agent)
         yield
     views = []
     for name in sorted(world.rules.queues) if only is None else [only]:
@@ -202,12 +222,13 @@ def _count_call(tally: _Tally, call: c.Call) -> None:
         tally.oldest_since_ms = since_ms
 
 
-def _count_agent(tallies: dict[str, _Tally], agent: a.Agent) -> None:
-    logged_in, ready = not isinstance(agent.state, a.LoggedOut), isinstance(agent.state, a.Ready)
+def _count_agent(world: World, tallies: dict[str, _Tally], agent: a.Agent) -> None:
+    logged_in, room = not isinstance(agent.state, a.LoggedOut), agent.room
     for queue in agent.rules.queues:
         tally = tallies[queue]
         tally.logged_in += logged_in
-        tally.ready += ready and queue not in agent.not_ready_for
+        if room and queue not in agent.not_ready_for and queue in world.rules.queues:
+            tally.ready += room >= world.rules.queues[queue].weight
     for queue in agent.not_ready_for:
         tallies[queue].resting += 1
 

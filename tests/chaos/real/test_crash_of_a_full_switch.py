@@ -13,16 +13,15 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.real.centre import RINGING, SOON_S, TALKING, WAITING, Centre
+from tests.chaos.real.centre import PTIME_MS, RINGING, SOON_S, TALKING, WAITING, Centre
 from tests.chaos.real.site import calls_of, order_of
 from tests.e2e.conftest import AGENTS, a_place
 from tests.e2e.rig.dialog import Dialog
 from tests.e2e.rig.switch import RealSwitch, await_true
 
-# The switch asks each recovered phone for its call anew, one after the other, as fast as the machine is.
-RECOVERY_S = 60.0
-# From the moment at which it has asked the last one. Two seconds (`recovery_wait`) are for legs that may still come.
-# Held to the second where nothing else runs (FSACD_QUIET=1).
+# From the moment at which the switch has asked the last phone for its call anew, in time that the processors had.
+# Two seconds (`recovery_wait`) are for legs that may still come. Held to the second where nothing else runs
+# (FSACD_QUIET=1).
 SERVED_S = 5.0 if "FSACD_QUIET" in os.environ else 20.0
 
 
@@ -30,7 +29,7 @@ SERVED_S = 5.0 if "FSACD_QUIET" in os.environ else 20.0
 def centre() -> Iterator[Centre]:
     """A full one, on a switch that can recover its calls."""
     with a_place() as place:
-        switch = RealSwitch(place / "freeswitch", AGENTS, track_calls=True)
+        switch = RealSwitch(place / "freeswitch", AGENTS, track_calls=True, ptime_ms=PTIME_MS)
         switch.start()
         centre = Centre(place, switch)
         centre.fill()
@@ -39,6 +38,8 @@ def centre() -> Iterator[Centre]:
         switch.stop()
 
 
+# It only ends what hangs: how long it takes to fill the centre is the machine's affair.
+@pytest.mark.timeout(900)
 def test_a_crash_costs_recovered_callers_nothing(centre: Centre) -> None:
     """Calls keep id and place, talks go on, phones that rang are rung anew; who hung up meanwhile is gone."""
     site, switch = centre.site, centre.site.switch
@@ -61,7 +62,7 @@ def test_a_crash_costs_recovered_callers_nothing(centre: Centre) -> None:
     began_s = time.time()
     assert f"Recovered {legs} call(s)" in switch.recover()
     recovered_s = time.time()
-    await_true(site.daemon.is_ready, RECOVERY_S, "the daemon serves again")
+    await_true(site.daemon.is_ready, SERVED_S, "the daemon serves again, and waits for nobody who does not come back")
     served_s = time.time()
     await_true(lambda: len(site.rings()) == RINGING + len(gone) - len(leaving) + len(agents_leaving), SOON_S, "rings")
     print(f"\n{legs} legs recovered in {recovered_s - began_s:.1f} s, served {served_s - recovered_s:.1f} s after that")
@@ -70,7 +71,6 @@ def test_a_crash_costs_recovered_callers_nothing(centre: Centre) -> None:
     # for it, nobody knows whether the crash ended it. Everybody else is there, as `check` has seen.
     assert site.daemon.metrics()["fsacd_lost_callers_total"] <= len(gone)
     assert centre.twice == [], "agents who were rung twice at once, or while they talked"
-    assert served_s - recovered_s <= SERVED_S, "nobody waits for long for those who do not come back"
 
 
 def check(centre: Centre, before: dict[str, Any], order: list[str], talks: list[Dialog]) -> None:

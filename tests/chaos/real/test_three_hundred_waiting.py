@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos.real.centre import SOON_S, TALKING, Centre, Deeds
+from tests.chaos.real.centre import PTIME_MS, SOON_S, TALKING, Centre, Deeds
 from tests.chaos.real.site import Site, by, order_of
 from tests.e2e.conftest import AGENTS, a_place
 from tests.e2e.rig.dialog import Dialog
@@ -32,7 +32,7 @@ QUIET = "FSACD_QUIET" in os.environ
 def centre() -> Iterator[Centre]:
     """One for all tests of this file: to fill it takes longer than to break it."""
     with a_place() as place:
-        switch = RealSwitch(place / "freeswitch", AGENTS)
+        switch = RealSwitch(place / "freeswitch", AGENTS, ptime_ms=PTIME_MS)
         switch.start()
         centre = Centre(place, switch)
         yield centre
@@ -40,6 +40,8 @@ def centre() -> Iterator[Centre]:
         switch.stop()
 
 
+# It only ends what hangs: how long it takes to fill the centre is the machine's affair.
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("fault", ["killed", "cut off", "stopped"])
 def test_an_absence_costs_nobody_anything(centre: Centre, fault: str) -> None:
     """No talk is cut, nobody loses their place or is rung twice or for a caller who has gone; served within 3 s."""
@@ -116,7 +118,7 @@ def users_rung(site: Site, moment_s: float) -> set[str]:
 
 def check_order(site: Site, before: list[str], deeds: Deeds) -> None:
     """Who waited and has not gone keeps their place, all of them compared; the first of them are rung first."""
-    answered = {ring.caller for ring in site.phones.rung if ring.answered_s > deeds.at_s - 1}
+    answered = {ring.caller for ring in site.phones.rung if ring.answered_s >= deeds.at_s}
     stayed = [number for number in before if number not in deeds.gone]
     now = order_of(site.daemon)
     served = set(stayed) - set(now)

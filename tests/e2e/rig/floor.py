@@ -20,7 +20,7 @@ from tests.e2e.rig.switch import RealSwitch, await_true
 _SOON_S = 60.0
 SHORTEST_TALK_S = 0.3
 # A talk that is shorter is none, but a bridge that broke; see `limits.settle`.
-_SETTLE = "100ms"
+SETTLE = "100ms"
 _SETTLED_S = 0.15
 _LOOK_S = 0.05
 _T = TypeVar("_T")
@@ -33,7 +33,7 @@ class Floor:
         self.switch = switch
         self.phones = Telephones(switch.trunk_port)
         contact = f"sofia/trunk/{{agent}}@127.0.0.1:{self.phones.port}"
-        config = {"agent_contact": contact, "limits": {"settle": _SETTLE}, **config}
+        config = {"agent_contact": contact, "limits": {"settle": SETTLE}, **config}
         self.daemon = Daemon(directory, config, switch.esl_port)
         self._callers: dict[str, Dialog] = {}
         # One pair of eyes for everybody who waits for an agent's state: they would else ask more than is good.
@@ -111,6 +111,10 @@ class Floor:
             return {states[agent] for agent in agents} == {state}
 
         await_true(are, _SOON_S, f"{', '.join(agents)}: {state}")
+
+    def leaves(self, state: str, agent: str) -> None:
+        """Wait until the agent is in this state no more."""
+        await_true(lambda: self.states()[agent] != state, _SOON_S, f"{agent}: {state} no more")
 
     def _look(self) -> None:
         while True:

@@ -27,7 +27,9 @@ STATUS = {
     "REDIRECTION_TO_NEW_DESTINATION": "302 Moved Temporarily",
 }
 _ANCILLARY_BYTES = 64
-_SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
+_SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {} RTP/AVP 0\r\n"
+# The least that the kernel lets a socket hold: what comes beyond it is dropped at once.
+_DEAF_BYTES = 1
 
 
 class Telephones:
@@ -55,6 +57,11 @@ class Telephones:
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.bind(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
+        # Takes everybody's sound and reads none: a closed port would cost the kernel an error for each packet.
+        self._deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _DEAF_BYTES)
+        self._deaf.bind(("127.0.0.1", 0))
+        self._sdp = _SDP.format(self._deaf.getsockname()[1])
         self._dialogs: dict[str, Dialog] = {}
         self._branches = 0
         self._calls = 0
@@ -70,6 +77,7 @@ class Telephones:
         for dialog in self._dialogs.values():
             gevent.killall(dialog.timers)
         self._socket.close()
+        self._deaf.close()
 
     # --- what a test does -----------------------------------------------------------------------------------------
 
@@ -90,7 +98,7 @@ class Telephones:
         dialog.sequence = 1
         if replaces:
             more = (*more, f"Replaces: {replaces}")
-        dialog.branch = self._request(dialog, "INVITE", 1, _SDP, more=more)
+        dialog.branch = self._request(dialog, "INVITE", 1, self._sdp, more=more)
         return dialog
 
     def answer(self, dialog: Dialog) -> None:
@@ -98,7 +106,7 @@ class Telephones:
         assert dialog.state == "ringing" and dialog.invite is not None, f"{dialog.user} does not ring"
         dialog.state = "talking"
         dialog.answered_s = time.time()
-        self._reply(dialog.invite, "200 OK", address_of(dialog.target), dialog.near, _SDP)
+        self._reply(dialog.invite, "200 OK", address_of(dialog.target), dialog.near, self._sdp)
 
     def refuse(self, dialog: Dialog, cause: str = "CALL_REJECTED") -> None:
         """The phone that rings refuses."""
@@ -127,7 +135,7 @@ class Telephones:
     def hold(self, dialog: Dialog, *, off: bool = False) -> None:
         """The phone puts the call on hold by a re-INVITE, or takes it back."""
         dialog.sequence += 1
-        self._request(dialog, "INVITE", dialog.sequence, _SDP if off else f"{_SDP}a=sendonly\r\n")
+        self._request(dialog, "INVITE", dialog.sequence, self._sdp if off else f"{self._sdp}a=sendonly\r\n")
 
     def end(self, dialog: Dialog) -> None:
         """The phone hangs up this call."""
@@ -309,7 +317,7 @@ class Telephones:
         elif dialog.state == "ringing":
             self._reply(message, "100 Trying", address)  # ours was not read
         elif dialog.state == "talking":
-            self._reply(message, "200 OK", address, body=_SDP)
+            self._reply(message, "200 OK", address, body=self._sdp)
         elif dialog.state == "over":
             # A switch that comes back from a crash asks for a call that has ended meanwhile.
             self._reply(message, "481 Call/Transaction Does Not Exist", address)
@@ -328,9 +336,9 @@ class Telephones:
         self._reply(message, "100 Trying", address)
         self.acts.setdefault(user, []).append(dialog.acts)
         self._later(dialog, "rings_ms", "180 Ringing", "ringing")
-        self._later(dialog, "early_ms", "183 Session Progress", "ringing", _SDP)
+        self._later(dialog, "early_ms", "183 Session Progress", "ringing", self._sdp)
         self._later(dialog, "rejects_ms", STATUS[script.cause], "over")
-        self._later(dialog, "answers_ms", "200 OK", "talking", _SDP)
+        self._later(dialog, "answers_ms", "200 OK", "talking", self._sdp)
 
     def _later(self, dialog: Dialog, name: str, status: str, state: str, body: str = "") -> None:
         delay_ms: float | None = getattr(dialog.script, name)

@@ -27,7 +27,7 @@ _START_S = 30.0
 # How often somebody who waits looks at what the processors have left to them.
 _LOOK_S = 1.0
 # It asks each phone for its call anew, one after the other, as fast as the machine is.
-_RECOVERY_S = 60.0
+_RECOVERY_S = 300.0
 _PR_SET_PDEATHSIG = 1
 # Two runs of tests at the same time (make e2e) have ports for sound of their own: two switches that take the same one
 # have a call without sound.
@@ -147,6 +147,9 @@ class RealSwitch:
     several_registrations: bool = False
     # FreeSWITCH without the commands and applications that run programs.
     no_system: bool = False
+    # How much sound it sends in one packet (ms, at most 120) to phones that do not say how much they want. Each packet
+    # wakes a thread: where hundreds are on the phone and nobody listens, six times longer ones cost a sixth.
+    ptime_ms: int = 20
     dialplan: Path = REPOSITORY / "freeswitch" / "dialplan"
     # The users of a second domain of the directory.
     others: tuple[str, ...] = ()
@@ -180,6 +183,7 @@ class RealSwitch:
             "FSACD_LAB_DISABLE_TRANSFER": "true" if self.disable_transfer else "false",
             "FSACD_LAB_SEVERAL_REGISTRATIONS": "contact" if self.several_registrations else "false",
             "FSACD_LAB_NO_SYSTEM": "true" if self.no_system else "false",
+            "FSACD_LAB_PTIME": str(self.ptime_ms),
             "FSACD_LAB_USERS": str(users),
             "FSACD_LAB_OTHERS": str(others),
             "FSACD_LAB_FORCED_DOMAIN": self.forced_domain,

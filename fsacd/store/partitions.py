@@ -1,0 +1,70 @@
+"""Partitions by month: made ahead of time, and for whatever month a row belongs to; old months are dropped whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import psycopg
+
+from fsacd.store.rows import AGENT_PRESENCE, AGENT_WORK, Row
+
+TABLES: Final = tuple(table.name for table in (AGENT_PRESENCE, AGENT_WORK))
+# This month and the next ones, so that no row has to wait for its partition.
+_AHEAD: Final = 3
+_MONTH: Final = timedelta(days=31)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+# A table and the first day of a month.
+Partition = tuple[str, datetime]
+
+
+def of_rows(rows: Iterable[Row]) -> frozenset[Partition]:
+    """The partitions that these rows need.
+
+    Raises:
+        OverflowError: a moment is outside the calendar.
+    """
+    return frozenset(_of(row) for row in rows if row.table.by_month)
+
+
+def _of(row: Row) -> Partition:
+    # By name, not by place: a table may grow in front of it.
+    names = [name for name, _ in row.table.columns]
+    started_ms = row.values[names.index("started_at")]
+    assert isinstance(started_ms, int)
+    return row.table.name, _first_day(_EPOCH + timedelta(milliseconds=started_ms))
+
+
+def ahead(now: datetime) -> frozenset[Partition]:
+    """The partitions of this month and of the next ones; `now` is in UTC."""
+    months = [_first_day(now)]
+    while len(months) < _AHEAD:
+        months.append(_first_day(months[-1] + _MONTH))
+    return frozenset((table, month) for table in TABLES for month in months)
+
+
+def make(connection: psycopg.Connection, partitions: Iterable[Partition]) -> None:
+    """Make those of them that are missing.
+
+    Raises:
+        psycopg.Error: the database refused.
+    """
+    for table, month in sorted(partitions):
+        connection.execute("SELECT fsacd_partition(%s, %s)", (table, month))
+
+
+def forget(connection: psycopg.Connection, table: str, age_ms: int, most: int) -> int:
+    """Drop the months that are older, and delete at most so many rows of the month in between. Returns their number.
+
+    Raises:
+        psycopg.Error: the database refused.
+    """
+    query = "SELECT fsacd_forget(%s, now() - make_interval(secs => %s / 1000.0), %s)"
+    found = connection.execute(query, (table, age_ms, most)).fetchone()
+    return int(found[0]) if found is not None else 0
+
+
+def _first_day(moment: datetime) -> datetime:
+    return moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
