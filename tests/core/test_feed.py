@@ -318,9 +318,11 @@ def test_a_plugin_that_comes_back_changes_its_queue() -> None:
     follow(driver, reader)
     for event in (e.SwitchConnected("fs1"), e.AgentLoggedIn("a", "test"), e.AgentLoggedIn("b", "test")):
         driver.tell(event)
-    driver.tell(queued("c", "q"))
+    (ring,) = driver.tell(queued("c", "q")).commands
+    assert isinstance(ring, RingAgent)
     assert reader.queues["q"].substituted
     driver.tell(e.CallerGone("c"))
+    driver.tell(e.OfferEnded(ring.offer_id, e.OfferEnd.CANCELLED))
     driver.wait(120_000)
     assert reader.queues["q"].substituted == ()
 
