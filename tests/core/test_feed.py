@@ -21,6 +21,7 @@ from tests.core.acts import ACTS, WEIGHTS, act
 from tests.core.adversary import Adversary
 from tests.core.centres import AGENTS, NUMBERS, QUEUES, SWITCHES, Pick, build_rules
 from tests.core.test_machine import RULES_BITS
+from tests.core.tired import TiredPlugins
 
 View = TypeVar("View", AgentView, CallView, QueueView)
 
@@ -298,6 +299,32 @@ def test_a_reload_that_changes_no_agent_names_none() -> None:
     assert driver.tell(e.RulesChanged(centre(queue("q", max_length=7)))).agents == ()
     more = rules_of(queue("q"), agent("a", ("q", Service(rank=2))), agent("b", "q"))
     assert driver.tell(e.RulesChanged(more)).agents == ("a",)
+
+
+def test_who_serves_no_queue_comes_and_goes_too() -> None:
+    """No queue tells of them."""
+    driver, reader = watched(centre(queue("q")))
+    driver.tell(e.RulesChanged(rules_of(queue("q"), agent("a", "q"), agent("b", "q"), agent("new"))))
+    assert set(reader.agents) == {"a", "b", "new"}
+    driver.tell(e.RulesChanged(centre(queue("q"))))
+    assert set(reader.agents) == {"a", "b"}
+
+
+def test_a_plugin_that_comes_back_changes_its_queue() -> None:
+    """Also where no call stands in it."""
+    rules = rules_of(queue("q", strategy="tired"), agent("a", "q"), agent("b", "q"))
+    driver = Driver(rules, TiredPlugins(2), strict=False)  # the proof asks the strategy, too
+    reader = Reader(driver.engine)
+    follow(driver, reader)
+    for event in (e.SwitchConnected("fs1"), e.AgentLoggedIn("a", "test"), e.AgentLoggedIn("b", "test")):
+        driver.tell(event)
+    (ring,) = driver.tell(queued("c", "q")).commands
+    assert isinstance(ring, RingAgent)
+    assert reader.queues["q"].substituted
+    driver.tell(e.CallerGone("c"))
+    driver.tell(e.OfferEnded(ring.offer_id, e.OfferEnd.CANCELLED))
+    driver.wait(120_000)
+    assert reader.queues["q"].substituted == ()
 
 
 def test_an_engine_that_goes_on_has_changed_nothing() -> None:
