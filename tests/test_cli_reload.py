@@ -40,6 +40,17 @@ def test_a_reload_that_takes_long_is_waited_for(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out == "The configuration was reloaded: 2 queues, 2 agents.\n"
 
 
+def test_one_that_never_ends_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The daemon gives each up after two minutes; if it does not, the command says so."""
+    monkeypatch.setattr(cli, "_LONGEST_S", 0.0)
+    with serve(FakeDaemon(takes_long=True)) as rig:
+        assert run(rig) == 3  # as for a daemon that is not reached
+        assert rig.daemon.looks == 0
+    assert "has not ended reload 7 within 0 s" in capsys.readouterr().err
+
+
 def test_one_that_is_refused_at_last_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     """With all that is wrong with the file."""
     daemon = FakeDaemon(takes_long=True)

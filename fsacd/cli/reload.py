@@ -52,8 +52,11 @@ def reload(session: Session, *, dry_run: bool, even_so: bool, pid: int | None) -
 
 
 def _ended(client: Client, document: Document) -> Document:
-    """The reload when it has ended. Raises what `Client` raises."""
+    """The reload when it has ended. Raises what `Client` raises, and NotReachable when it does not end."""
+    ends_at = time.monotonic() + _LONGEST_S
     while document["result"] in _UNDER_WAY:
+        if time.monotonic() >= ends_at:
+            raise NotReachable(f"fsacd has not ended reload {document['number']} within {_LONGEST_S:g} s.")
         time.sleep(_PAUSE_S)
         try:
             document = client.get("reloads", str(document["number"]))

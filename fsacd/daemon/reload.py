@@ -100,7 +100,6 @@ class Reloads:
         self._waiting: deque[Reload] = deque()
         self._kept: deque[Reload] = deque(maxlen=_REMEMBERED)
         self._number = 0
-        self._running: Reload | None = None
         self._last: Reload | None = None
         self._worker: gevent.Greenlet | None = None
         self._stopped = False

@@ -18,7 +18,7 @@ from fsacd.testing import Driver, agent, queue, queued, rules_of
 from tests.core import acts
 from tests.core.adversary import Adversary
 from tests.core.centres import AGENTS, Pick, build_rules
-from tests.core.test_machine import RULES_BITS
+from tests.core.walks import RULES_BITS
 
 # tests/prove/explanations.py has more of them.
 DECISIONS = 3_000

@@ -17,10 +17,9 @@ from fsacd.core.show.feed import Feed, Place, read, written
 from fsacd.core.show.parts import whole
 from fsacd.core.views import AgentView, CallView, QueueView, Step
 from fsacd.testing import PLUGINS, Driver, agent, queue, queued, rules_of
-from tests.core.acts import ACTS, WEIGHTS, act
+from tests.core import walks
 from tests.core.adversary import Adversary
-from tests.core.centres import AGENTS, NUMBERS, QUEUES, SWITCHES, Pick, build_rules
-from tests.core.test_machine import RULES_BITS
+from tests.core.centres import AGENTS, NUMBERS, QUEUES, SWITCHES
 from tests.core.tired import TiredPlugins
 
 View = TypeVar("View", AgentView, CallView, QueueView)
@@ -122,14 +121,11 @@ def follow(driver: Driver, *readers: Reader) -> None:
 def hostile(seed: int) -> tuple[Adversary, Callable[[], None]]:
     """A hostile day, and what does its next deed."""
     dice = random.Random(seed)
-    adversary = Adversary(build_rules(Pick(dice.getrandbits(RULES_BITS))), proved=False)
-    names = [name for name, done in ACTS.items() for _ in range(WEIGHTS[done])]
-
-    def deed() -> None:
-        name = dice.choice(names)
-        act(adversary, name, dice.getrandbits(RULES_BITS if name == "rules_change" else 40))
-
-    return adversary, deed
+    # In every other one some queues hold no phone calls, so that agents hold several pieces of work.
+    shape = walks.weighed if seed % 2 else (lambda rules: rules)
+    adversary = Adversary(walks.rules_of_chance(dice), proved=False, shape=shape)
+    adversary.oracle.only_holdings = bool(seed % 2)
+    return adversary, walks.deeds(adversary, dice)
 
 
 @pytest.mark.parametrize("seed", range(8))

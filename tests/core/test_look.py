@@ -7,15 +7,13 @@ from collections import Counter
 
 import pytest
 
-from fsacd.core.events import AgentLoggedIn, CallerGone, RulesChanged, SwitchConnected
+from fsacd.core.events import CallerGone, RulesChanged, SwitchConnected
 from fsacd.core.show.look import Look
 from fsacd.core.show.parts import batches, whole
 from fsacd.core.views import CallView, Snapshot
 from fsacd.testing import Driver, agent, queue, queued, rules_of
-from tests.core.acts import ACTS, WEIGHTS, act
+from tests.core import walks
 from tests.core.adversary import Adversary
-from tests.core.centres import AGENTS, Pick, build_rules
-from tests.core.test_machine import RULES_BITS
 
 EVERYTHING = 10_000
 
@@ -63,14 +61,10 @@ def compare_some(look: Look, shown: Snapshot, dice: random.Random) -> None:
 def test_a_look_is_the_snapshot(seed: int) -> None:
     """At every step of a hostile day."""
     dice = random.Random(seed)
-    adversary = Adversary(build_rules(Pick(dice.getrandbits(RULES_BITS))))
-    for agent_id in AGENTS:
-        adversary.tell(AgentLoggedIn(agent_id, "test"))
-    names = [name for name, done in ACTS.items() for _ in range(WEIGHTS[done])]
-    engine, driver = adversary.driver.engine, adversary.driver
+    adversary = walks.at_work(Adversary(walks.rules_of_chance(dice)))
+    deed, engine, driver = walks.deeds(adversary, dice), adversary.driver.engine, adversary.driver
     for _ in range(120):
-        name = dice.choice(names)
-        act(adversary, name, dice.getrandbits(RULES_BITS if name == "rules_change" else 40))
+        deed()
         shown = engine.snapshot(driver.now_ms)
         compare(engine.look(driver.now_ms), shown)
         compare_some(engine.look(driver.now_ms), shown, dice)

@@ -20,14 +20,14 @@ from fsacd.core import events as e
 from fsacd.core.records import CallOutcome, OfferOutcome
 from fsacd.core.views import Snapshot, WhyNot
 from fsacd.testing import replay
+from tests.core import walks
 from tests.core.acts import ACTS, WEIGHTS, act
 from tests.core.adversary import Adversary
 from tests.core.centres import AGENTS, SWITCHES, Pick, build_rules
 from tests.core.plugins import TestPlugins
+from tests.core.walks import RULES_BITS
 
 LONG = int(os.environ.get("FSACD_LONG", "0"))
-# What a number must hold for all that rules may say to be drawn from it.
-RULES_BITS = 660
 NUMBERS = st.integers(min_value=0, max_value=2**40)
 RULES = st.integers(min_value=0, max_value=2**RULES_BITS)
 
@@ -37,10 +37,7 @@ QUIET_AFTER_MS = 120_000
 
 def begin(rules_number: int) -> Adversary:
     """An adversary with the oracle beside it, and all agents at work."""
-    adversary = Adversary(build_rules(Pick(rules_number)))
-    for agent_id in AGENTS:
-        adversary.tell(e.AgentLoggedIn(agent_id, "test"))
-    return adversary
+    return walks.at_work(Adversary(build_rules(Pick(rules_number))))
 
 
 def transient(snapshot: Snapshot) -> set[tuple[object, ...]]:
@@ -120,12 +117,7 @@ TestMachine.settings = settings(
 def walk(seed: int, acts: int) -> Adversary:
     """A random walk, the same for the same seed."""
     dice = random.Random(seed)
-    adversary = begin(dice.getrandbits(RULES_BITS))
-    names = [name for name, done in ACTS.items() for _ in range(WEIGHTS[done])]
-    for _ in range(acts):
-        name = dice.choice(names)
-        act(adversary, name, dice.getrandbits(RULES_BITS if name == "rules_change" else 40))
-    return adversary
+    return walks.walk(begin(dice.getrandbits(RULES_BITS)), dice, acts)
 
 
 @pytest.mark.timeout(7_200 if LONG else 60)

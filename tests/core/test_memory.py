@@ -16,14 +16,12 @@ from fsacd.core.records import CallEnded, CallOutcome, StrategyFailed, StrategyR
 from fsacd.core.rules import Limits, Overflow, Service, ToHangup
 from fsacd.core.views import Step
 from fsacd.testing import PLUGINS, Driver, agent, queue, queued, replay, rules_of
-from tests.core.acts import ACTS, WEIGHTS, act
+from tests.core import walks
 from tests.core.adversary import Adversary
 from tests.core.breaking import PLUGINS as BREAKING
-from tests.core.centres import AGENTS, Pick, build_rules
 from tests.core.plugins import TestPlugins
 from tests.core.tired import TiredPlugins
 
-RULES_BITS = 512
 SEEDS = range(6)
 
 
@@ -37,14 +35,7 @@ class Unjudged(Adversary):
 def told(seed: int, acts: int = 200) -> Adversary:
     """A random walk."""
     dice = random.Random(seed)
-    adversary = Unjudged(build_rules(Pick(dice.getrandbits(RULES_BITS))), proved=False)
-    for agent_id in AGENTS:
-        adversary.tell(e.AgentLoggedIn(agent_id, "test"))
-    names = [name for name, done in ACTS.items() for _ in range(WEIGHTS[done])]
-    for _ in range(acts):
-        name = dice.choice(names)
-        act(adversary, name, dice.getrandbits(RULES_BITS if name == "rules_change" else 40))
-    return adversary
+    return walks.walk(walks.at_work(Unjudged(walks.rules_of_chance(dice), proved=False)), dice, acts)
 
 
 def take(engine: Engine, now_ms: int, event: e.Event | None) -> Step:
@@ -77,6 +68,19 @@ def test_the_twin_remembers_the_same(seed: int) -> None:
     other = twin(engine)
     assert engine.dump() == other.dump()
     assert engine.snapshot(engine.now_ms) == other.snapshot(engine.now_ms)
+
+
+def test_a_dump_is_plain_as_it_is() -> None:
+    """It need not go through JSON to be read again, with a deadline of each kind of owner."""
+    rules = rules_of(
+        queue("support", when_nobody_ready=Overflow(ToHangup(), after_ms=30_000)), agent("1001", "support")
+    )
+    driver = Driver(rules)
+    for event in (e.AgentLoggedIn("1001", "test"), e.AgentSetNotReady("1001", "test", "lunch")):
+        driver.tell(event)
+    dump = driver.engine.dump()
+    assert [kind for kind, owner, _ in dump["timers"] if owner == "support"] == ["nobody_ready"]
+    assert Engine.restore(dump, PLUGINS).dump() == dump
 
 
 def test_facts_that_change_nothing_change_nothing() -> None:

@@ -14,10 +14,8 @@ from fsacd.desk.rights import Role
 from fsacd.http.kept import Kept, cut
 from fsacd.http.present import Presenter
 from fsacd.testing import Driver, agent, queue, queued, rules_of
-from tests.core.acts import ACTS, WEIGHTS, act
+from tests.core import walks
 from tests.core.adversary import Adversary
-from tests.core.centres import AGENTS, Pick, build_rules
-from tests.core.test_machine import RULES_BITS
 from tests.http.rig import Reply, Rig, serve
 from tests.http.test_with_engine import EngineDaemon
 
@@ -181,18 +179,15 @@ def test_what_ran_follows_from_the_moments() -> None:
 def test_what_is_kept_is_what_would_be_rendered(seed: int) -> None:
     """On a hostile day, what is answered from what is kept is what a daemon that keeps nothing answers."""
     dice = random.Random(seed)
-    adversary = Adversary(build_rules(Pick(dice.getrandbits(RULES_BITS))), proved=False)
-    for agent_id in AGENTS:
-        adversary.tell(AgentLoggedIn(agent_id, "test"))
-    names = [name for name, done in ACTS.items() for _ in range(WEIGHTS[done])]
+    adversary = walks.at_work(Adversary(walks.rules_of_chance(dice), proved=False))
+    deed = walks.deeds(adversary, dice)
     keeps = EngineDaemon(driver=adversary.driver)
     forgets = EngineDaemon(driver=adversary.driver)
     forgets.changes = lambda: None  # type: ignore[method-assign, assignment, return-value]  # no feed, nothing kept
     tags: dict[tuple[str, Role], Reply] = {}
     with serve(keeps) as kept, serve(forgets) as fresh:
         for _ in range(60):
-            name = dice.choice(names)
-            act(adversary, name, dice.getrandbits(RULES_BITS if name == "rules_change" else 40))
+            deed()
             path = "/api/v1/" + dice.choice(("agents", "calls", "agents/1001", "calls?queue=support", "queues/sales"))
             role = dice.choice((Role.READ, Role.ADMIN))
             wanted = fresh.get(path, role)

@@ -44,6 +44,5 @@ def _has_free(world: World, queue: str) -> bool:
     """Whether an agent of the queue became ready in this very step."""
     weight = world.rules.queues[queue].weight
     free = (world.agents[agent_id] for agent_id in world.free_agents)
-    return any(
-        served.queue == queue and not served.backup for agent in free if agent.room >= weight for served in agent.serves
-    )
+    services = (served for agent in free if agent.may_be_offered(weight) for served in agent.serves)
+    return any(served.queue == queue and not served.backup for served in services)

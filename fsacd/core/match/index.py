@@ -122,7 +122,7 @@ class Index:
             seats = _Seats(number, [(self._queues[served.queue], served) for served in agent.serves])
             self._seats[agent_id] = seats
         for queue, served in seats.queues:
-            if agent.room < queue.ordering.rules.weight:
+            if not agent.may_be_offered(queue.ordering.rules.weight):
                 continue
             try:
                 queue.enter(agent, served, seats.number, here)
@@ -170,7 +170,7 @@ class Index:
         best: tuple[bool, int, int, int, str] | None = None
         for served in agent.serves:
             queue = self._queues[served.queue]
-            has_room = agent.room >= queue.ordering.rules.weight
+            has_room = agent.may_be_offered(queue.ordering.rules.weight)
             head = queue.best_call(agent, served) if queue.waiting and has_room else None
             if head is not None:
                 already_ringing, entry = head
@@ -188,7 +188,7 @@ class Index:
         ranks = {served.queue: served.rank for served in agent.serves}
         for call_id, entry in self._preferred[agent.agent_id].items():
             place = self._calls[call_id]
-            if agent.room < self._queues[place.call.queue].ordering.rules.weight:
+            if not agent.may_be_offered(self._queues[place.call.queue].ordering.rules.weight):
                 continue
             already_ringing = place.group is not None and place.group.already_ringing
             key = (already_ringing, entry.priority, ranks.get(place.call.queue, 1), entry.virtual_ms, call_id)
@@ -203,7 +203,7 @@ class Index:
         preferred, queue = call.preferred, self._queues[call.queue]
         if preferred is not None:
             known = preferred.agent_id in self._agents
-            if known and self._get_agent(preferred.agent_id).room >= queue.ordering.rules.weight:
+            if known and self._get_agent(preferred.agent_id).may_be_offered(queue.ordering.rules.weight):
                 return preferred.agent_id
             if preferred.alone:
                 return None

@@ -139,7 +139,7 @@ def dump(world: World) -> dict[str, Any]:
         calls=tuple(world.calls.values()),
         offers=tuple(world.offers.values()),
         ended=tuple(EndedMemory(*ended) for ended in world.ended.all()),
-        timers=world.timers.all(),
+        timers=tuple((str(kind), owner, at_ms) for kind, owner, at_ms in world.timers.all()),
         staffed=tuple(sorted(world.staffing.logged_in)),
         conditions=tuple((condition, queue, at_ms) for (condition, queue), at_ms in world.staffing.since.items()),
         handling=world.handling,

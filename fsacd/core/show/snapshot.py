@@ -223,12 +223,12 @@ def _count_call(tally: _Tally, call: c.Call) -> None:
 
 
 def _count_agent(world: World, tallies: dict[str, _Tally], agent: a.Agent) -> None:
-    logged_in, room = not isinstance(agent.state, a.LoggedOut), agent.room
+    logged_in = not isinstance(agent.state, a.LoggedOut)
     for queue in agent.rules.queues:
         tally = tallies[queue]
         tally.logged_in += logged_in
-        if room and queue not in agent.not_ready_for and queue in world.rules.queues:
-            tally.ready += room >= world.rules.queues[queue].weight
+        if agent.room and queue not in agent.not_ready_for and queue in world.rules.queues:
+            tally.ready += agent.may_be_offered(world.rules.queues[queue].weight)
     for queue in agent.not_ready_for:
         tallies[queue].resting += 1
 
