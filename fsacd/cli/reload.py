@@ -40,7 +40,7 @@ _UNDER_WAY: Final = ("waiting", "running")
 def reload(session: Session, *, dry_run: bool, even_so: bool, pid: int | None) -> None:
     """Make the daemon read its configuration again, and wait for the end; a bad one changes nothing.
 
-    The exit code is 1 unless the file is in force.
+    The exit code is 0 only if the file is in force.
     """
     if pid is not None:
         if dry_run or even_so:
