@@ -15,6 +15,7 @@ from fsacd.core.fact import fact
 from fsacd.core.numbers import identity
 from fsacd.core.offer import Offer
 from fsacd.core.rules import SkillLevels, Target
+from fsacd.core.visit import Visit
 
 
 @fact
@@ -139,6 +140,7 @@ class Call:
     # Everything from the caller's first leg on, over queues, transfers and returns. It is the id of the first call,
     # unless the dialplan has brought another one.
     contact_id: str = ""
+    visit: Visit | None = None  # its stay in its queue; None: it stands in none yet
 
     def waited_ms(self, now_ms: int) -> int:
         """How long it has waited: until now, or until it was answered. Talks before a requeue do not count."""

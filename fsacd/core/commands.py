@@ -7,6 +7,7 @@ from enum import StrEnum
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
 from fsacd.core.rules import PhoneRules, SkillLevels, ToExtension
+from fsacd.core.visit import HowIn
 
 
 class CancelReason(StrEnum):
@@ -128,6 +129,8 @@ class NoteCall:
     head_start_ms: int
     joined_after_ms: int  # its arrival → its joining the queue it stands in
     required: SkillLevels
+    visit: int = 1  # the number of its stay there, and how it came in
+    how_in: HowIn = HowIn.DIRECT
 
 
 @fact

@@ -11,6 +11,7 @@ from typing import Literal
 
 from fsacd.core.evidence import Evidence
 from fsacd.core.fact import fact
+from fsacd.core.visit import Visit, VisitOutcome
 
 
 class CallOutcome(StrEnum):
@@ -111,6 +112,33 @@ class CallEnded:
     epoch: int = 0
     resumes: str = ""  # the abandoned call whose place it got
     customer_id: int = 0  # the customer in the database whom the caller was known as; 0: none
+    contact_id: str = ""
+
+
+@fact
+class VisitEnded:
+    """A call's stay in one queue is over: one row of history for each stay, so that no queue is left without a trace.
+
+    `visit` is what it was when it began. `to` is where the caller went: "queue sales", "extension 100 default", "hangup
+    USER_BUSY", or empty: nowhere, or out of sight. `waited_ms` is joined → answered, or ended; the others concern the
+    answer, and are None without one. A visit whose end was reported, and whose call has come back, goes on: it has
+    another record then, with the same number. `evidence` and `epoch` are as in `CallEnded`.
+    """
+
+    call_id: str
+    visit: Visit
+    ended_ms: int
+    outcome: VisitOutcome
+    detail: str
+    to: str
+    waited_ms: int
+    offers: int  # made in this visit
+    agent_id: str | None = None
+    offer_id: str | None = None
+    answered_ms: int | None = None
+    connected_ms: int | None = None
+    evidence: Evidence = Evidence.SAW_END
+    epoch: int = 0
     contact_id: str = ""
 
 
@@ -254,6 +282,7 @@ Record = (
     | CallConnected
     | CallMoved
     | CallEnded
+    | VisitEnded
     | OfferClosed
     | AgentStateEnded
     | AgentPresence

@@ -107,7 +107,13 @@ def store_settings(store: StoreConfig, plan: NumberPlan) -> StoreSettings:
         spool=spool_directory(store),
         spool_limit=store.spool.limit,
         plan=plan,
-        keep=Keep(store.keep.calls_ms, store.keep.decisions_ms, store.keep.changes_ms, store.keep.agent_states_ms),
+        keep=Keep(
+            calls_ms=store.keep.calls_ms,
+            decisions_ms=store.keep.decisions_ms,
+            changes_ms=store.keep.changes_ms,
+            agent_states_ms=store.keep.agent_states_ms,
+            visits_ms=store.keep.visits_ms,
+        ),
     )
 
 

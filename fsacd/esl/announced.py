@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from fsacd.core.events import CallQueued, Leg
 from fsacd.core.rules import SkillLevels
+from fsacd.core.visit import HowIn
 from fsacd.esl.carried import Carried
 from fsacd.esl.codec import Message
 from fsacd.esl.switch_clock import SwitchClock
@@ -40,6 +42,9 @@ _TELLING_DIGITS: Final = 7
 # `${uptime(ms)}`, which is printed as an unsigned 32-bit number.
 _UPTIME: Final = re.compile(r"[0-9]{1,10}")
 _MICROSECONDS: Final = re.compile(r"[1-9][0-9]{0,18}")
+# CALL/NUMBER/HOW_IN; the leg's next call has another id, and visits of its own.
+_VISIT: Final = re.compile(r"([0-9a-f-]{36})/([1-9][0-9]{0,8})/([a-z_]{1,32})")
+_WAYS_IN: Final = {str(way): way for way in HowIn}
 # The To of a request within the dialog: our tag stands behind the address.
 _OUR_TAG: Final = re.compile(r'(?:"[^"]*" *|[^"<>]*)<[^<>"]*>;(?:[^<>"]*;)?tag=[^<>";]+')
 # FreeSWITCH itself ends a call whose ACK has not come within 32 s of its answer (SIP's timer H).
@@ -189,6 +194,15 @@ def contact_id(message: Message, tell: Warn) -> str:
     else:
         return text
     return ""
+
+
+def in_visit(queued: CallQueued, message: Message) -> CallQueued:
+    """The call with the number of its visit, as a daemon has noted it on the leg; another call's note says nothing."""
+    noted = message.get("variable_fsacd_visit")
+    found = _VISIT.fullmatch(noted) if noted else None
+    if found is None or found[1] != queued.call_id:
+        return queued
+    return replace(queued, visit=int(found[2]), how_in=_WAYS_IN.get(found[3], HowIn.MOVED))
 
 
 def _believed(text: str, tell: Warn) -> bool | None:

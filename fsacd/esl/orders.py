@@ -97,7 +97,9 @@ def _noted(command: NoteCall | NoteContact) -> Wire:
     leg = command.leg.uuid
     if isinstance(command, NoteContact):
         return encoder.uuid_setvar_multi(leg, {"fsacd_contact_id": command.contact_id})
-    return encoder.uuid_setvar_multi(leg, {"fsacd_changed": _changed(command)})
+    # A call in its first queue says nothing of its visit, and never has: visits are counted up.
+    visit = {"fsacd_visit": f"{command.call_id}/{command.visit}/{command.how_in}"} if command.visit > 1 else {}
+    return encoder.uuid_setvar_multi(leg, {"fsacd_changed": _changed(command), **visit})
 
 
 def _changed(call: NoteCall) -> str:

@@ -210,7 +210,7 @@ class Reader:
 
     def _queued(self, message: Message, call_id: str, clock: SwitchClock, now_ms: int) -> CallQueued:
         queued = announced.queued(message, self._leg(message), call_id, clock, now_ms, self.warn, self.carried)
-        return _as_changed(queued, message.get("variable_fsacd_changed"))
+        return _as_changed(announced.in_visit(queued, message), message.get("variable_fsacd_changed"))
 
     def _is_acknowledged(self, message: Message) -> bool:
         return not self.require_ack or announced.is_acknowledged(message)

@@ -23,13 +23,14 @@ from fsacd.store.rows import (
     CHANGES,
     DECISIONS,
     OFFERS,
+    VISITS,
     Row,
     Value,
     clean,
 )
 
 FORMAT: Final = 1
-_ALL: Final = (CALLS, OFFERS, AGENT_PRESENCE, AGENT_WORK, AGENT_STATES, DECISIONS, CHANGES)
+_ALL: Final = (CALLS, VISITS, OFFERS, AGENT_PRESENCE, AGENT_WORK, AGENT_STATES, DECISIONS, CHANGES)
 # By the name in a line. An earlier fsacd has left lines for a table that has another name now.
 TABLES: Final = {table.name: table for table in _ALL} | {"agent_states": AGENT_STATES}
 # Table → the names of the columns, in the order of the values in a line.

@@ -8,9 +8,9 @@ from typing import Final
 
 import psycopg
 
-from fsacd.store.rows import AGENT_PRESENCE, AGENT_WORK, Row
+from fsacd.store.rows import AGENT_PRESENCE, AGENT_WORK, VISITS, Row
 
-TABLES: Final = tuple(table.name for table in (AGENT_PRESENCE, AGENT_WORK))
+TABLES: Final = tuple(table.name for table in (AGENT_PRESENCE, AGENT_WORK, VISITS))
 # This month and the next ones, so that no row has to wait for its partition.
 _AHEAD: Final = 3
 _MONTH: Final = timedelta(days=31)
@@ -32,9 +32,9 @@ def of_rows(rows: Iterable[Row]) -> frozenset[Partition]:
 def _of(row: Row) -> Partition:
     # By name, not by place: a table may grow in front of it.
     names = [name for name, _ in row.table.columns]
-    started_ms = row.values[names.index("started_at")]
-    assert isinstance(started_ms, int)
-    return row.table.name, _first_day(_EPOCH + timedelta(milliseconds=started_ms))
+    began_ms = row.values[names.index(row.table.began)]
+    assert isinstance(began_ms, int)
+    return row.table.name, _first_day(_EPOCH + timedelta(milliseconds=began_ms))
 
 
 def ahead(now: datetime) -> frozenset[Partition]:

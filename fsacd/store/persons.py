@@ -23,13 +23,15 @@ from fsacd.store.rows import clean
 _FETCH: Final = 500
 # The order of a reader's interest: the person, their calls, what was decided about the calls.
 TABLES: Final = (
-    "customers", "customer_numbers", "customer_fields", "calls", "offers", "decisions", "changes", "agent_presence",
-    "agent_work", "agent_states",
+    "customers", "customer_numbers", "customer_fields", "contacts", "calls", "visits", "offers", "decisions", "changes",
+    "agent_presence", "agent_work", "agent_states",
 )  # fmt: skip
 _CHANGED: Final = "(SELECT c.changed_at FROM customers c WHERE c.id = customer_id)"
 # Table → (the column that a span of time selects by, the order).
 _MOMENTS: Final = {
+    "contacts": "arrived_at",
     "calls": "arrived_at",
+    "visits": "joined_at",
     "offers": "started_at",
     "decisions": "at",
     "changes": "at",
@@ -43,11 +45,15 @@ _MOMENTS: Final = {
 # The condition for a person's rows of a table, by the forms in which their numbers stand in history.
 _CALLS: Final = "number = ANY(%(forms)s) OR customer_id = ANY(%(ids)s)"
 _OF_CALLS: Final = f"IN (SELECT call_id FROM calls WHERE {_CALLS})"  # noqa: S608 - texts of this module
+_CONTACT: Final = "COALESCE(NULLIF(contact_id, ''), call_id)"
 _HIS: Final = {
     "customers": "id = ANY(%(ids)s)",
     "customer_numbers": "customer_id = ANY(%(ids)s)",
     "customer_fields": "customer_id = ANY(%(ids)s)",
+    # Found by their calls, along an index. A contact may begin with somebody else's call, and then shows their number.
+    "contacts": f"contact_id {_OF_CALLS.replace('call_id', _CONTACT)} AND ({_CALLS})",
     "calls": _CALLS,
+    "visits": f"call_id {_OF_CALLS}",
     "offers": f"call_id {_OF_CALLS}",
     "decisions": f"call_id {_OF_CALLS}",
     "agent_work": f"call_id {_OF_CALLS}",

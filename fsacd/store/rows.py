@@ -25,7 +25,9 @@ from fsacd.core.records import (
     Record,
     StrategyFailed,
     StrategyReturned,
+    VisitEnded,
 )
+from fsacd.core.rules import SkillLevels
 
 # Engine milliseconds to Unix milliseconds.
 Wall = Callable[[int], int]
@@ -58,6 +60,10 @@ class Table:
     columns: tuple[tuple[str, str], ...]
     better: Better | None = None
     by_month: bool = False  # its rows lie in partitions by the month in which they began
+    began: str = "started_at"  # the column that says when
+    # The month is a column of its own, `month`, and part of the key: where two daemons tell of one row, their clocks
+    # may differ by so little as to matter only to a key that holds a moment.
+    month: bool = False
 
     @property
     def insert(self) -> str:
@@ -74,13 +80,26 @@ class Table:
             new = ", ".join(f"EXCLUDED.{name}" for name, _ in self.columns)
             replaces = f"{better.standing('EXCLUDED')} > {better.standing(self.name)}"
             conflict = f"({better.key}) DO UPDATE SET ({names}) = ROW({new}) WHERE {replaces}"
-        source = f"{select} FROM json_to_recordset(%s) AS t ({typed}) {order}"
+        source = f"json_to_recordset(%s) AS t ({typed})"
+        if self.month:
+            names = f"{names}, month"
+            first = f"date_trunc('month', {self.began} AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
+            source = f"(SELECT *, {first} AS month FROM {source}) AS t"  # noqa: S608 - texts of this module
+        source = f"{select} FROM {source} {order}"
         return f"INSERT INTO {self.name} ({names}) {source} ON CONFLICT {conflict}"
 
 
-def _table(name: str, columns: str, better: Better | None = None, *, by_month: bool = False) -> Table:
+def _table(
+    name: str,
+    columns: str,
+    better: Better | None = None,
+    *,
+    by_month: bool = False,
+    began: str = "started_at",
+    month: bool = False,
+) -> Table:
     pairs = (column.split() for column in columns.split(","))
-    return Table(name, tuple((column, kind) for column, kind in pairs), better, by_month)
+    return Table(name, tuple((column, kind) for column, kind in pairs), better, by_month, began, month)
 
 
 CALLS = _table(
@@ -90,6 +109,17 @@ CALLS = _table(
     "customer text, switch text, leg_uuid text, after text, language text, number_believed boolean, "
     "evidence text, epoch bigint, resumes text, customer_id bigint, contact_id text",
     Better("call_id", standing_in_sql),
+)
+VISITS = _table(
+    "visits",
+    "call_id text, n integer, contact_id text, queue text, joined_at timestamptz, ended_at timestamptz, how_in text, "
+    "outcome text, detail text, went_to text, waited_ms bigint, offers integer, agent_id text, offer_id text, "
+    "answered_at timestamptz, connected_at timestamptz, required text, priority integer, head_start_ms bigint, "
+    "named_agent text, language text, service_level_ms bigint, short_abandon_ms bigint, evidence text, epoch bigint",
+    Better("call_id, n, month", standing_in_sql),
+    by_month=True,
+    began="joined_at",
+    month=True,
 )
 OFFERS = _table(
     "offers",
@@ -162,6 +192,8 @@ def row(record: Record, wall: Wall) -> Row | None:
     match record:
         case CallEnded():
             return Row(CALLS, _call(record, wall))
+        case VisitEnded():
+            return Row(VISITS, _visit(record, wall))
         case OfferClosed():
             return Row(OFFERS, _offer(record, wall))
         case AgentPresence():
@@ -205,6 +237,25 @@ def _call(call: CallEnded, wall: Wall) -> tuple[Value, ...]:
         call.evidence.value, call.epoch, call.resumes, call.customer_id or None,
         call.contact_id,
     )  # fmt: skip
+
+
+def _visit(ended: VisitEnded, wall: Wall) -> tuple[Value, ...]:
+    visit = ended.visit
+    return (
+        ended.call_id, visit.n, ended.contact_id, visit.queue, wall(visit.joined_ms), wall(ended.ended_ms),
+        visit.how_in.value, ended.outcome.value, ended.detail, ended.to, ended.waited_ms, ended.offers,
+        ended.agent_id, ended.offer_id,
+        None if ended.answered_ms is None else wall(ended.answered_ms),
+        None if ended.connected_ms is None else wall(ended.connected_ms),
+        _levels(visit.required), visit.priority, visit.head_start_ms, visit.named_agent, visit.language,
+        visit.service_level_ms, visit.short_abandon_ms, ended.evidence.value, ended.epoch,
+    )  # fmt: skip
+
+
+def _levels(skills: SkillLevels) -> str:
+    """As the dialplan's fsacd_skills has them: `french:3,german:10`. What does not fit is cut, behind a whole skill."""
+    text = ",".join(f"{skill}:{level}" for skill, level in skills)
+    return text if len(text) <= TEXT_LIMIT else f"{text[: TEXT_LIMIT - 1].rpartition(',')[0]},…"
 
 
 def _offer(offer: OfferClosed, wall: Wall) -> tuple[Value, ...]:

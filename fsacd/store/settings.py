@@ -16,6 +16,7 @@ class Keep:
     decisions_ms: int | None = None
     changes_ms: int | None = None
     agent_states_ms: int | None = None
+    visits_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,11 @@ _ATTEMPTS = 50
 
 # What can be told of an outcome; refusals, failures and views always are. `rings` are the commands to ring alone.
 KINDS = frozenset(
-    {"commands", "rings", "calls", "offers", "agents", "changes", "decisions", "presence", "work", "nothing"}
+    {"commands", "rings", "calls", "offers", "agents", "changes", "decisions", "presence", "work", "visits", "nothing"}
 )
-# What is told if a story does not say: a decision is seen by its ring, presence and work by the agent's one state.
-EVERYTHING = KINDS - {"decisions", "presence", "work", "nothing"}
+# What is told if a story does not say: a decision is seen by its ring, presence and work by the agent's one state,
+# visits by what becomes of the call.
+EVERYTHING = KINDS - {"decisions", "presence", "work", "visits", "nothing"}
 
 
 class Names:
@@ -149,6 +150,7 @@ _KIND_OF: dict[type, str] = {
     r.CallConnected: "calls",
     r.CallMoved: "calls",
     r.CallEnded: "calls",
+    r.VisitEnded: "visits",
     r.OfferClosed: "offers",
     r.AgentStateEnded: "agents",
     r.AgentPresence: "presence",
@@ -218,8 +220,8 @@ def _record(record: r.Record, names: Names) -> str:
             return f"{record.call_id} talks with {record.agent_id} after {_s(record.waited_ms)} in {record.queue}"
         case r.CallMoved():
             return f"{record.call_id} moves from {record.from_queue} to {record.to_queue}: {record.why}"
-        case r.CallEnded():
-            return _call_ended(record)
+        case r.CallEnded() | r.VisitEnded():
+            return _call_ended(record) if isinstance(record, r.CallEnded) else _visit(record, names)
         case r.OfferClosed():
             return _offer_closed(record, names)
         case r.AgentStateEnded() | r.AgentPresence() | r.AgentWorkEnded():
@@ -282,6 +284,27 @@ def _call_ended(record: r.CallEnded) -> str:
     return (
         f"{record.call_id} ENDS {record.outcome}{detail}{queue}, waited {_s(record.waited_ms)},"
         f" talked {_s(record.talked_ms)}, offers {record.offers}{agent}{after}"
+    )
+
+
+def _visit(record: r.VisitEnded, names: Names) -> str:
+    visit = record.visit
+    talk = ""
+    if record.offer_id is not None:
+        answered = "" if record.answered_ms is None else f" {_at(record.answered_ms)}"
+        assert record.connected_ms is not None
+        talk = f" by {names.of(record.offer_id)} of {record.agent_id}{answered}, connected {_at(record.connected_ms)}"
+    detail = f" ({record.detail})" if record.detail else ""
+    to = f", to {record.to}" if record.to else ""
+    agent = f", for {visit.named_agent}" if visit.named_agent else ""
+    language = f", speaks {visit.language}" if visit.language else ""
+    told = "" if record.evidence is Evidence.SAW_END else f", {record.evidence}"
+    told += f", epoch {record.epoch}" if record.epoch else ""
+    return (
+        f"{record.call_id} VISIT {visit.n} {visit.queue} {visit.how_in} {_at(visit.joined_ms)}..{_at(record.ended_ms)}"
+        f" {record.outcome}{detail}{talk}{to}, waited {_s(record.waited_ms)}, offers {record.offers};"
+        f" {_wants(visit.priority, visit.required)}, head start {_s(visit.head_start_ms)}{agent}{language},"
+        f" within {_s(visit.service_level_ms)}, short {_s(visit.short_abandon_ms)}{told}"
     )
 
 

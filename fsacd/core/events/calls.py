@@ -7,6 +7,7 @@ from enum import StrEnum
 from fsacd.core.events.legs import By, Leg, LegVariable
 from fsacd.core.fact import fact
 from fsacd.core.rules import SkillLevels
+from fsacd.core.visit import HowIn
 
 
 class Taken(StrEnum):
@@ -52,6 +53,9 @@ class CallQueued:
     # The contact that its leg belongs to, as the leg says. Empty: it says none, or one that does not fit; None: nobody
     # has looked.
     contact_id: str | None = None
+    # The number of its visit to this queue and how it came in, as a daemon has noted it on the leg; 0: none has.
+    visit: int = 0
+    how_in: HowIn | None = None
 
 
 @fact

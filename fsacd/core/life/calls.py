@@ -9,13 +9,14 @@ from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.call import in_queue
 from fsacd.core.commands import ArmCall, CancelReason, ConfirmTalk, NoteContact
+from fsacd.core.ended import Before
 from fsacd.core.events import (
     CallQueued,
     CallReturned,
     Leg,
 )
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import absence, ending, offers, overflow, resuming, sticky
+from fsacd.core.life import absence, ending, offers, overflow, resuming, sticky, visits
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallOutcome, OfferOutcome
 from fsacd.core.rules import ToExtension, ToHangup
@@ -31,14 +32,14 @@ def queued(world: World, event: CallQueued) -> str | None:
         else:
             keep_contact(world, known, event)
         return None
-    offers_before = world.ended.take_back(event.call_id)
+    before = world.ended.take_back(event.call_id)
     if event.call_id in world.ended:
         final_command = world.ended.announced_again(event.call_id, world.now_ms)
         if final_command is not None:
             # An orphaned call is announced by the leg that replaces its own.
             world.command(final_command if event.leg is None else replace(final_command, leg=event.leg))
         return None
-    call = make(world, event, offers_before)
+    call = make(world, event, before)
     keep_contact(world, call, event)
     if not world.has_queue(call.queue):
         return _refuse(world, call, f"there is no queue {event.queue!r}")
@@ -50,6 +51,7 @@ def queued(world: World, event: CallQueued) -> str | None:
     if not event.changed:  # a call that was changed by hand, or by an earlier daemon, keeps the place it was given
         resuming.resume(world, call)
     world.add_call(call)
+    visits.first(world, call, event.visit, event.how_in, before.visit if before is not None else None)
     world.record(CallJoined(call.call_id, call.queue, world.now_ms, contact_id=call.contact_id))
     if call.resumes:
         world.note_call(call)
@@ -57,10 +59,10 @@ def queued(world: World, event: CallQueued) -> str | None:
     return None
 
 
-def make(world: World, event: CallQueued, offers_before: int | None) -> c.Call:
+def make(world: World, event: CallQueued, before: Before | None) -> c.Call:
     """The call that this announcement speaks of, which stands nowhere yet.
 
-    `offers_before`: of one that had ended, as far as was known, how often it was offered before.
+    `before`: of one that had ended, as far as was known, what is known of it.
     """
     queue = world.queue_named(event.queue)
     rules = world.rules.queues.get(queue)
@@ -91,9 +93,9 @@ def make(world: World, event: CallQueued, offers_before: int | None) -> c.Call:
     call.shown_name, call.shown_number, call.variables = event.shown_name, event.shown_number, event.variables
     call.customer_id, call.remembered_as = event.customer_id, event.remembered_as
     call.contact_id = event.contact_id or event.call_id
-    if offers_before is not None:
+    if before is not None:
         call.came_back = True
-        call.offers = offers_before  # the count goes on, because the ids of agents' legs are made from it
+        call.offers = before.offers  # the count goes on, because the ids of agents' legs are made from it
     return call
 
 

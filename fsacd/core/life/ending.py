@@ -12,10 +12,11 @@ from fsacd.core.events import (
     Taken,
 )
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import resuming
+from fsacd.core.life import grounds, resuming, visits
 from fsacd.core.life.world import World
 from fsacd.core.records import CallEnded, CallOutcome, Elsewhere
 from fsacd.core.rules import ToExtension, ToHangup
+from fsacd.core.visit import VisitOutcome
 
 
 def end(
@@ -72,18 +73,11 @@ def write(
     after: str = "",
     evidence: Evidence | None = None,
 ) -> None:
-    """Write the call's row of history, and count it."""
+    """Write the rows of the call and of its last visit, and count the call."""
     world.outcomes[call.queue, outcome] += 1
-    if evidence is None:
-        evidence = Evidence.SAW_END if world.may_offer(call) else Evidence.GUESSED
-    if evidence is Evidence.SAW_END:
-        epoch = call.epoch if call.leg is None else world.epochs.get(call.leg.switch, 0)
-    else:
-        epoch = call.epoch
-        if outcome is CallOutcome.ANSWERED:
-            evidence = Evidence.SAW_TALK
-        if call.came_back and evidence is not Evidence.HANDED_OVER:
-            evidence = Evidence.SAW_END  # still less than another daemon's report from a later epoch
+    evidence, epoch = grounds.of_report(world, call, evidence, talked=outcome is CallOutcome.ANSWERED)
+    if call.visit is not None:
+        visits.end(world, call, _VISIT[outcome], detail, _without_person(after), evidence, epoch)
     shown = world.shows(call)
     world.record(
         CallEnded(
@@ -115,12 +109,30 @@ def write(
     )
 
 
+_VISIT: dict[CallOutcome, VisitOutcome] = {
+    CallOutcome.ANSWERED: VisitOutcome.ANSWERED,
+    CallOutcome.ABANDONED: VisitOutcome.ABANDONED,
+    CallOutcome.OVERFLOWED: VisitOutcome.OVERFLOWED,
+    CallOutcome.HUNG_UP: VisitOutcome.HUNG_UP,
+    CallOutcome.LEFT: VisitOutcome.LEFT,
+    CallOutcome.LOST: VisitOutcome.LOST,
+}
+
+
+def _without_person(where: str) -> str:
+    """Visits hold nobody's number, so that erasing somebody need not look through them."""
+    return "" if where.startswith(_NUMBER) else where
+
+
+_NUMBER = "number "
+
+
 def let_go(world: World, call: c.Call, event: CallerTaken) -> None:
     """Somebody else has the caller, whose leg is an ordinary one from now on. They may give the caller back."""
     world.command(LetGo(call.call_id, event.leg, talks=event.how is Taken.PICKED_UP))
     has_left(world, call, event)
     # Whoever has the caller may give them back.
-    world.ended.lose_sight(call.call_id, call.offers)
+    world.ended.lose_sight(call.call_id, call.offers, call.visit)
 
 
 def has_left(world: World, call: c.Call, taken: CallerTaken) -> None:
@@ -134,7 +146,7 @@ def _where_taken(event: CallerTaken) -> str:
         case _ if not event.where:
             return ""
         case Taken.PICKED_UP:
-            return f"number {event.where}"
+            return f"{_NUMBER}{event.where}"
         case Taken.MOVED | Taken.PARKED:
             return f"extension {event.where}"
 

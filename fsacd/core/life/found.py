@@ -7,7 +7,7 @@ from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason
 from fsacd.core.events import CallQueued, TalkFound
-from fsacd.core.life import calls, offers, shared_phones, talks
+from fsacd.core.life import calls, offers, shared_phones, talks, visits
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, OfferOutcome
 from fsacd.core.rules import FULL
@@ -76,7 +76,7 @@ def _call_of(world: World, announced: CallQueued) -> c.Call | None:
     known = world.calls.get(announced.call_id)
     if known is not None:
         return known if isinstance(known.state, c.Waiting | c.Ringing) else None
-    offers_before = world.ended.take_back(announced.call_id)
+    before = world.ended.take_back(announced.call_id)
     if (
         announced.call_id in world.ended
         or announced.leg is None
@@ -85,8 +85,9 @@ def _call_of(world: World, announced: CallQueued) -> c.Call | None:
         return None
     if len(world.calls) >= world.rules.limits.calls:
         return None
-    call = calls.make(world, announced, offers_before)
+    call = calls.make(world, announced, before)
     world.add_call(call)
+    visits.first(world, call, announced.visit, announced.how_in, before.visit if before is not None else None)
     calls.keep_contact(world, call, announced)
     world.record(CallJoined(call.call_id, call.queue, world.now_ms, contact_id=call.contact_id))
     return call

@@ -30,7 +30,7 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
     if call.taken is not None and not isinstance(event, CallLost):
         calls.take_offers_back(world, call, CancelReason.CALLER_GONE)
         ending.has_left(world, call, call.taken)
-        world.ended.lose_sight(call.call_id, call.offers)  # another leg may come back with the call
+        world.ended.lose_sight(call.call_id, call.offers, call.visit)  # another leg may come back with the call
         return
     if isinstance(event, CallerGone) and event.transferred and _gives_place(world, call):
         return
@@ -54,7 +54,7 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
             calls.end_answered(world, call, "agent_hung_up" if outcome is CallOutcome.ABANDONED else detail, evidence)
     if not isinstance(event, CallLost) and event.found:
         # Nobody has seen the end. A leg that has taken this one's place may not have been in the switch's list yet.
-        world.ended.lose_sight(call.call_id, call.offers)
+        world.ended.lose_sight(call.call_id, call.offers, call.visit)
 
 
 def _gives_place(world: World, call: c.Call) -> bool:
@@ -136,7 +136,7 @@ def no_heir(world: World, call_id: str) -> None:
     call = world.calls[call_id]
     call.orphan = False
     ending.end(world, call, CallOutcome.LEFT, "transferred", evidence=Evidence.SAW_END)
-    world.ended.lose_sight(call_id, call.offers)
+    world.ended.lose_sight(call_id, call.offers, call.visit)
 
 
 def lost(world: World, event: CallLost) -> None:
@@ -144,4 +144,4 @@ def lost(world: World, event: CallLost) -> None:
     call = world.calls.get(event.call_id)
     gone(world, event)
     if call is not None and event.cause != Elsewhere.TALKS_UNSEEN:
-        world.ended.lose_sight(call.call_id, call.offers)
+        world.ended.lose_sight(call.call_id, call.offers, call.visit)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fsacd.core import call as c
-from fsacd.core.life import ending, estimate, sticky
+from fsacd.core.life import ending, estimate, sticky, visits
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallMoved, CallOutcome
 from fsacd.core.rules import Target, ToQueue
 from fsacd.core.staffing import Condition, overflow_rules
+from fsacd.core.visit import HowIn, VisitOutcome
 
 Reason = tuple[Target, str]
 
@@ -34,8 +35,11 @@ def send_on(world: World, call: c.Call, target: Target, why: str) -> None:
             target = world.rules.fallback
             break
         passed.add(target.queue)
+        removed = call.queue in world.retired
+        visits.leave_for(world, call, target.queue, VisitOutcome.MOVED if removed else VisitOutcome.OVERFLOWED, why)
         world.record(CallMoved(call.call_id, call.queue, target.queue, world.now_ms, why, call.contact_id))
         world.requeue_call(call, target.queue)
+        visits.go_on(world, call, HowIn.MOVED if removed else HowIn.OVERFLOW)
         world.record(CallJoined(call.call_id, call.queue, world.now_ms, by_overflow=True, contact_id=call.contact_id))
         reason = _not_taken(world, call)
         if reason is None:

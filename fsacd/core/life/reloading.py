@@ -15,10 +15,11 @@ from fsacd.core import call as c
 from fsacd.core.call import in_queue
 from fsacd.core.commands import CancelReason
 from fsacd.core.events import RulesAmended
-from fsacd.core.life import absence, agents, calls, new_rules, overflow, resuming, roster, sticky
+from fsacd.core.life import absence, agents, calls, new_rules, overflow, resuming, roster, sticky, visits
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallMoved
 from fsacd.core.rules import AgentRules, Rules, ToQueue
+from fsacd.core.visit import HowIn, VisitOutcome
 
 
 def change_rules(world: World, rules: Rules) -> None:
@@ -169,6 +170,8 @@ def _rename(world: World, old: str, new: str) -> None:
     for call in [call for call in world.calls.values() if call.queue == old]:
         call.queue = new
         if in_queue(call.state):
+            visits.leave_for(world, call, new, VisitOutcome.MOVED, "renamed")
+            visits.go_on(world, call, HowIn.RENAMED, world.rules.queues[old])
             world.record(CallMoved(call.call_id, old, new, world.now_ms, "renamed", call.contact_id))
             world.record(CallJoined(call.call_id, new, world.now_ms, by_overflow=True, contact_id=call.contact_id))
             world.note_call(call)
@@ -224,9 +227,11 @@ def _leave(world: World, gone: list[c.Call], rules: Rules) -> list[c.Call]:
             if not isinstance(call.state, c.Waiting):
                 world.move_call(call, c.Waiting())
             why, contact_id = calls.QUEUE_REMOVED, call.contact_id
+            visits.leave_for(world, call, target.queue, VisitOutcome.MOVED, why)
             world.record(CallMoved(call.call_id, call.queue, target.queue, world.now_ms, why, contact_id))
             world.index.remove_call(call.call_id)
             call.queue, call.joined_ms, call.last_place = target.queue, world.now_ms, None
+            visits.go_on(world, call, HowIn.MOVED, rules.queues[target.queue])
             world.timers.clear("preferred", call.call_id)
             call.preferred = None
             moved.append(call)

@@ -16,11 +16,12 @@ from fsacd.core.events import (
     CallWish,
     QueueSetOpen,
 )
-from fsacd.core.life import calls, changes, ending, offers, overflow
+from fsacd.core.life import calls, changes, ending, offers, overflow, visits
 from fsacd.core.life.world import World
 from fsacd.core.reach import reaches
 from fsacd.core.records import CallJoined, CallMoved, CallOutcome
 from fsacd.core.rules import ToHangup
+from fsacd.core.visit import HowIn, VisitOutcome
 
 
 def of_call(world: World, event: CallWish) -> str | None:
@@ -48,6 +49,7 @@ def _requeue(world: World, call: c.Call, event: CallRequeueAsked) -> str | None:
     queue = event.queue or call.queue
     if not world.has_queue(queue):
         return f"there is no queue {queue!r}"
+    why, talked = f"asked by {event.by}", False
     match call.state:
         case c.Waiting():
             if queue == call.queue:
@@ -61,19 +63,25 @@ def _requeue(world: World, call: c.Call, event: CallRequeueAsked) -> str | None:
             if call.leg is None or call.talks_on_another_leg:
                 return "the caller was transferred to somebody else's call and has no leg to put back"
             world.command(SendCall(call.call_id, call.leg, world.rules.back))
+            visits.leave_for(world, call, queue, VisitOutcome.ANSWERED, why)
+            talked = True
             offers.talk_over(world, offer_id)
             call.talked_ms += world.now_ms - since_ms
             call.answered_after_ms = None
             call.joined_ms = world.now_ms  # otherwise the talk would count towards the maximum wait
             world.move_call(call, c.Waiting())
     changes.record(world, "call_moved", call.call_id, f"{call.queue} to {queue}", event.by)
-    if queue != call.queue:
-        why = f"asked by {event.by}"
+    moves = queue != call.queue
+    if moves:
+        if not talked:
+            visits.leave_for(world, call, queue, VisitOutcome.MOVED, why)
         world.record(CallMoved(call.call_id, call.queue, queue, world.now_ms, why, call.contact_id))
         world.requeue_call(call, queue)
         world.record(CallJoined(call.call_id, queue, world.now_ms, by_overflow=True, contact_id=call.contact_id))
     else:
         world.set_reach(call)
+    if talked or moves:
+        visits.go_on(world, call, HowIn.REQUEUED)
     world.note_call(call)
     overflow.arm(world, call)
     if (reason := overflow.must_leave(world, call)) is not None:

@@ -208,7 +208,8 @@ class World(Produced):
         if call.leg is not None:
             after_ms = max(0, call.joined_ms - call.arrived_ms)
             place = (call.queue, call.own_priority, call.head_start_ms, after_ms)
-            self.command(NoteCall(call.call_id, call.leg, *place, call.asked))
+            visit = (call.visit.n, call.visit.how_in) if call.visit is not None else ()
+            self.command(NoteCall(call.call_id, call.leg, *place, call.asked, *visit))
 
     def forget_call(self, call: c.Call, final_command: SendCall | EndCall | None) -> None:
         """The call is over. Its leg was told the final command, and is told it again if it is still here later."""
@@ -219,7 +220,7 @@ class World(Produced):
         self.origins.remove(call)
         self.free_calls.pop(call.call_id, None)
         self.timers.clear_all(_TIMERS_OF_CALL, call.call_id)
-        self.ended.remember(call.call_id, final_command, self.now_ms)
+        self.ended.remember(call.call_id, final_command, self.now_ms, call.contact_id)
 
     def repeat_final_command(self, call_id: str) -> None:
         """An ended call's leg is back in the music: tell it at once where to go."""
@@ -269,6 +270,10 @@ class World(Produced):
         call.orphan, call.heir = False, None
         self.timers.clear("heir", call.call_id)
         self.refresh(call)
+
+    def knows_contact(self, contact_id: str) -> bool:
+        """Whether a call of this contact has been here lately; a live one counts if it has given the contact its id."""
+        return contact_id in self.calls or self.ended.has_of_contact(contact_id)
 
     def call_on(self, leg: Leg) -> c.Call | None:
         """The live call that stands on this leg, or is about to. It looks at all calls: for rare facts only."""

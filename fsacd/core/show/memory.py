@@ -18,7 +18,7 @@ from fsacd.core.call import in_queue
 from fsacd.core.commands import EndCall, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
-from fsacd.core.life import resuming, roster, shared_phones, sticky
+from fsacd.core.life import resuming, roster, shared_phones, sticky, visits
 from fsacd.core.life.world import World
 from fsacd.core.load import Load
 from fsacd.core.match.ordering import Ordering
@@ -29,6 +29,7 @@ from fsacd.core.records import CallOutcome
 from fsacd.core.rules import FULL, VOICE, AgentRules, Cause, QueueRules, Rules, SkillLevels
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import Timers
+from fsacd.core.visit import HowIn, Visit
 
 
 @fact
@@ -95,6 +96,8 @@ class EndedMemory:
     at_ms: int
     final_command: SendCall | EndCall | None = None
     offers: int | None = None
+    visit: Visit | None = None
+    contact_id: str = ""
 
 
 @fact
@@ -345,10 +348,15 @@ def _restore_calls(world: World, memory: Memory) -> None:
     for call in memory.calls:
         # An earlier fsacd knew of no contacts: this is the first call of its own.
         call.contact_id = call.contact_id or call.call_id
+        # Nor of visits: this one is taken for its first, and for what the call is now.
+        rules = world.queue_rules(call)
+        call.visit = call.visit or visits.as_at_entry(call, 1, call.joined_ms, HowIn.DIRECT, rules)
         world.queue_lengths[call.queue] += in_queue(call.state)
         world.origins.add(call)
     for ended in memory.ended:
-        world.ended.restore(ended.call_id, ended.at_ms, ended.final_command, ended.offers)
+        world.ended.restore(
+            ended.call_id, ended.at_ms, ended.final_command, ended.offers, ended.visit, ended.contact_id
+        )
 
 
 def _restore_index(world: World, memory: Memory) -> None:
