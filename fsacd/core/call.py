@@ -44,6 +44,7 @@ class Talking:
     offer_id: str
     agent_id: str
     since_ms: int
+    answered_ms: int | None = None  # when the agent answered; the offer may be over before the talk is
 
 
 @fact

@@ -47,6 +47,7 @@ from fsacd.core.commands import CancelOffer, RingAgent
 from fsacd.core.rules import Limits
 from fsacd.core.show.parts import whole
 from fsacd.core.views import Step
+from fsacd.core.visit import HowIn
 from fsacd.testing import Driver
 from tests.core.breaking import PLUGINS
 from tests.core.story_rules import Book, StoryError, agent_entries, levels, milliseconds, pairs
@@ -262,6 +263,8 @@ def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.Ca
         customer_id=int(given.get("customer_id", "0")),
         remembered_as=given.get("remembered_as", ""),
         contact_id={"none": ""}.get(given["contact"], given["contact"]) if "contact" in given else None,
+        visit=int(given.get("visit", "0")),
+        how_in=HowIn(given["how_in"]) if "how_in" in given else None,
     )
 
 

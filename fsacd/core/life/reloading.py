@@ -18,7 +18,7 @@ from fsacd.core.events import RulesAmended
 from fsacd.core.life import absence, agents, calls, new_rules, overflow, resuming, roster, sticky, visits
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallMoved
-from fsacd.core.rules import AgentRules, Rules, ToQueue
+from fsacd.core.rules import AgentRules, QueueRules, Rules, ToQueue
 from fsacd.core.visit import HowIn, VisitOutcome
 
 
@@ -26,7 +26,7 @@ def change_rules(world: World, rules: Rules) -> None:
     """Work by these rules from now on."""
     renamed = {old: new for old, new in rules.renamed().items() if old in world.rules.queues}
     for old, new in renamed.items():
-        _rename(world, old, new)
+        _rename(world, old, new, rules.queues[new])
     world.abandoned.rename(renamed)
     rules, talking, moved = _let_leave(world, rules)
     half_life_ms = world.rules.limits.counters_half_life_ms
@@ -165,13 +165,13 @@ def _delays(world: World, others: Iterable[str]) -> set[str]:
     return {served.queue for agent in known for served in agent.services if served.delay_ms}
 
 
-def _rename(world: World, old: str, new: str) -> None:
+def _rename(world: World, old: str, new: str, rules: QueueRules) -> None:
     """All that is known under the old name is known under the new one; what the new one has of its own stays."""
     for call in [call for call in world.calls.values() if call.queue == old]:
         call.queue = new
         if in_queue(call.state):
             visits.leave_for(world, call, new, VisitOutcome.MOVED, "renamed")
-            visits.go_on(world, call, HowIn.RENAMED, world.rules.queues[old])
+            visits.go_on(world, call, HowIn.RENAMED, rules)
             world.record(CallMoved(call.call_id, old, new, world.now_ms, "renamed", call.contact_id))
             world.record(CallJoined(call.call_id, new, world.now_ms, by_overflow=True, contact_id=call.contact_id))
             world.note_call(call)

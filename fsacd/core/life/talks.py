@@ -147,7 +147,7 @@ def connected(world: World, offer: o.Offer, since_ms: int) -> None:
     offer.connected_ms, call.confirmed_ms, call.taken = since_ms, None, None
     world.move_offer(offer, o.TALKING)
     world.timers.clear("offer", offer.offer_id)
-    world.move_call(call, c.Talking(offer.offer_id, offer.agent_id, since_ms))
+    world.move_call(call, c.Talking(offer.offer_id, offer.agent_id, since_ms, offer.answered_ms))
     call.agent_id = offer.agent_id
     call.answered_after_ms = max(0, call.waited_ms(offer.answered_ms if offer.answered_ms is not None else since_ms))
     agent = world.agents[offer.agent_id]

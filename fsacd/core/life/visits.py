@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fsacd.core import call as c
-from fsacd.core import offer as o
 from fsacd.core import skills
 from fsacd.core.evidence import Evidence
 from fsacd.core.life import grounds
@@ -73,7 +72,7 @@ def end(
     """Write the row of the visit that ends now. The call's state is still that in which it ends."""
     visit = call.visit
     assert visit is not None
-    offer_id, agent_id, answered_ms, connected_ms = _talk(world, call) if outcome is VisitOutcome.ANSWERED else _NONE
+    offer_id, agent_id, answered_ms, connected_ms = _talk(call) if outcome is VisitOutcome.ANSWERED else _NONE
     waited_until_ms = answered_ms if answered_ms is not None else connected_ms
     # By position, as once for each call: see `offers.make`.
     world.record(
@@ -101,13 +100,12 @@ _Talk = tuple[str | None, str | None, int | None, int | None]
 _NONE: _Talk = (None, None, None, None)
 
 
-def _talk(world: World, call: c.Call) -> _Talk:
+def _talk(call: c.Call) -> _Talk:
     """Of the talk in which the call is: its offer, its agent, when they answered, and since when they talk."""
     match call.state:
-        case c.Talking(offer_id, agent_id, since_ms):
-            known = world.offers.get(offer_id)
-            return offer_id, agent_id, known.answered_ms if known is not None else None, since_ms
-        case c.Settling(offer=o.Offer() as offer):
+        case c.Talking(offer_id, agent_id, since_ms, answered_ms):
+            return offer_id, agent_id, answered_ms, since_ms
+        case c.Settling(offer=offer):
             return offer.offer_id, offer.agent_id, offer.answered_ms, offer.connected_ms
         case _:
             raise AssertionError(f"a call in {call.state} is not answered")
