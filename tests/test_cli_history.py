@@ -92,7 +92,7 @@ def dump(dsn: str) -> str:
     """Everything that the database holds."""
     tables = (
         "calls", "offers", "decisions", "changes", "customers", "agent_states", "agent_presence", "agent_work",
-        "customer_numbers", "customer_fields", "customers_merged", "customers_changed",
+        "customer_numbers", "customer_fields", "customers_merged", "customers_changed", "contacts", "visits",
     )  # fmt: skip
     return repr([rows(dsn, f"SELECT t::text FROM {table} t") for table in tables])
 
@@ -101,10 +101,10 @@ def test_export_by_number(config: Path, capsys: pytest.CaptureFixture[str]) -> N
     """Whatever form a number has in history, all about its caller is given out, and nothing about others."""
     found = exported(config, capsys, "--number", "+49 (30) 123456")
     assert [(row["table"], row.get("call_id") or row.get("subject") or row.get("number")) for row in found] == [
-        ("customers", "+4930123456"), ("customer_numbers", "+4930123456"), ("calls", "c1"), ("decisions", "c1"),
-        ("changes", "c1"), ("changes", "+4930123456"),
+        ("customers", "+4930123456"), ("customer_numbers", "+4930123456"), ("contacts", "+49 30-123456"),
+        ("calls", "c1"), ("decisions", "c1"), ("changes", "c1"), ("changes", "+4930123456"),
     ]  # fmt: skip
-    assert (found[2]["name"], found[2]["arrived_at"]) == ("=Zoë", "1970-01-01T00:00:01Z")
+    assert (found[3]["name"], found[3]["arrived_at"]) == ("=Zoë", "1970-01-01T00:00:01Z")
     assert exported(config, capsys, "--number", "4930123456") == []
 
 

@@ -99,7 +99,7 @@ def _noted(command: NoteCall | NoteContact) -> Wire:
         return encoder.uuid_setvar_multi(leg, {"fsacd_contact_id": command.contact_id})
     # A call in its first queue says nothing of its visit, and never has: visits are counted up.
     visit = {"fsacd_visit": f"{command.call_id}/{command.visit}/{command.how_in}"} if command.visit > 1 else {}
-    return encoder.uuid_setvar_multi(leg, {"fsacd_changed": _changed(command), **visit})
+    return encoder.uuid_setvar_multi(leg, {**visit, "fsacd_changed": _changed(command)})
 
 
 def _changed(call: NoteCall) -> str:

@@ -255,7 +255,7 @@ def _visit(ended: VisitEnded, wall: Wall) -> tuple[Value, ...]:
 def _levels(skills: SkillLevels) -> str:
     """As the dialplan's fsacd_skills has them: `french:3,german:10`. What does not fit is cut, behind a whole skill."""
     text = ",".join(f"{skill}:{level}" for skill, level in skills)
-    return text if len(text) <= TEXT_LIMIT else f"{text[: TEXT_LIMIT - 1].rpartition(',')[0]},…"
+    return text if len(text) <= TEXT_LIMIT else f"{text[: TEXT_LIMIT - 3].rpartition(',')[0]},..."
 
 
 def _offer(offer: OfferClosed, wall: Wall) -> tuple[Value, ...]:

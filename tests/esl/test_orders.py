@@ -26,6 +26,7 @@ from fsacd.core.commands import (
 )
 from fsacd.core.events import Leg
 from fsacd.core.rules import ToExtension
+from fsacd.core.visit import HowIn
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.orders import to_wires
 from fsacd.esl.switch_clock import SwitchClock
@@ -158,6 +159,34 @@ def test_what_was_changed_of_a_call_is_read_from_its_leg(noted: NoteCall) -> Non
     assert fact is not None
     assert (fact.queue, fact.priority, fact.head_start_ms) == (noted.queue, noted.priority, noted.head_start_ms)
     assert (fact.joined_after_ms, fact.required, fact.changed) == (60_000, noted.required, True)
+
+
+@pytest.mark.parametrize(
+    ("noted", "read"),
+    [
+        (f"{CALL}/3/requeued", (3, HowIn.REQUEUED)),
+        (f"{CALL}/2/by_magic", (2, HowIn.MOVED)),  # a way in that a later fsacd knows
+        (f"{LEG}/3/requeued", (0, None)),  # of another call
+        (f"{CALL}/0/requeued", (0, None)),
+        ("nonsense", (0, None)),
+        ("", (0, None)),
+    ],
+)
+def test_which_visit_it_is_is_read_from_its_leg(noted: str, read: tuple[int, HowIn | None]) -> None:
+    """A note that does not fit says nothing."""
+    leg = {"Unique-ID": LEG, "variable_fsacd_call": CALL, "variable_fsacd_queue": "first"}
+    message = Message(Kind.EVENT, leg | {"variable_fsacd_visit": noted})
+    fact = Reader("fs1", lambda _: None).waiting(message, SwitchClock(100_000, 500_000), 500_000)
+    assert fact is not None
+    assert (fact.visit, fact.how_in) == read
+
+
+def test_which_visit_it_is_is_noted_behind_the_first() -> None:
+    """In the same command, and only from the second on."""
+    (wire,) = to_wires(replace(NOTED, visit=2, how_in=HowIn.OVERFLOW))
+    assert f"fsacd_visit={CALL}/2/overflow;fsacd_changed={CALL}/5/" in wire.text
+    (wire,) = to_wires(NOTED)
+    assert "fsacd_visit" not in wire.text
 
 
 @pytest.mark.parametrize("changed", ["", "nonsense", f"{LEG}/5/0/0//sales", f"{CALL}/5/0/0//", f"{CALL}/x/0/0//sales"])

@@ -64,16 +64,27 @@ class Legs:
         """A fact; what the engine notes on legs stands there."""
         for command in engine.handle(event, now_ms).commands:
             if isinstance(command, NoteCall):
-                (wire,) = orders.to_wires(command)
-                _, _, leg, pair = wire.text.split()
-                variable, _, value = pair.partition("=")
-                self.channels[leg][f"variable_{variable}"] = value
+                self.note(command)
+
+    def note(self, command: NoteCall) -> None:
+        """What the engine notes on a leg stands there."""
+        (wire,) = orders.to_wires(command)
+        _, _, leg, pairs = wire.text.split()
+        for pair in pairs.split(";"):
+            variable, _, value = pair.partition("=")
+            self.channels[leg][f"variable_{variable}"] = value
 
 
 def lines(engine: Engine) -> list[tuple[str, int, str, int]]:
     """Everybody's queue, place, and class."""
     calls = engine.snapshot(NOW_MS).calls
     return sorted((call.queue, call.position, call.call_id, call.priority) for call in calls)
+
+
+def visits(engine: Engine) -> list[tuple[str, int, str, str]]:
+    """In which of their visits everybody is, in which queue, and how they came in."""
+    found = [(call.call_id, call.visit) for call in engine._world.calls.values()]
+    return sorted((call_id, visit.n, visit.queue, visit.how_in) for call_id, visit in found if visit is not None)
 
 
 @pytest.mark.parametrize("chance", range(5))
@@ -88,8 +99,7 @@ def test_a_second_daemon_finds_every_place(chance: int) -> None:
         if leg.endswith("0"):
             for command in first.advance(500_000).commands:  # the first one overflows
                 assert isinstance(command, NoteCall)
-                noted = orders.to_wires(command)[0].text.partition("fsacd_changed=")[2]
-                legs.channels[leg]["variable_fsacd_changed"] = noted.strip()
+                legs.note(command)
     calls = [channel["variable_fsacd_call"] for channel in legs.channels.values()]
     legs.tell(first, CallPromoteAsked(calls[6], "test"), NOW_MS)
     legs.tell(first, CallRequeueAsked(calls[5], "test", "support"), NOW_MS)
@@ -102,6 +112,8 @@ def test_a_second_daemon_finds_every_place(chance: int) -> None:
         assert finding.fact is not None
         second.handle(finding.fact, NOW_MS)
     assert lines(second) == lines(first)
+    assert visits(second) == visits(first)
+    assert {n for _, n, _, _ in visits(second)} == {1, 2}
     assert [line[:2] for line in lines(second)][:1] == [("late", 1)]
     due = [engine.next_deadline_ms() for engine in (first, second)]
     assert due[0] == due[1], "the maximum wait goes on counting from where it was"

@@ -97,7 +97,7 @@ SELECT v.call_id, v.n, v.contact_id, v.queue, v.joined_at, v.ended_at, v.how_in,
        v.waited_ms, v.offers, v.agent_id, v.offer_id, v.answered_at, v.connected_at, v.required, v.priority,
        v.head_start_ms, v.named_agent, v.language, v.service_level_ms, v.short_abandon_ms,
        CASE WHEN length(regexp_replace(c.number, '[^0-9]', '', 'g')) >= 6
-            THEN '…' || right(regexp_replace(c.number, '[^0-9]', '', 'g'), 3) ELSE '' END AS number
+            THEN '...' || right(regexp_replace(c.number, '[^0-9]', '', 'g'), 3) ELSE '' END AS number
 FROM visits v LEFT JOIN calls c ON c.call_id = v.call_id;
 COMMENT ON VIEW   v_visits        IS 'Visits for reports, for the role fsacd_report. The columns are those of visits, and number.';
 COMMENT ON COLUMN v_visits.number IS 'The last three digits of the caller''s number; empty: hidden, erased, short, or the call goes on.';
