@@ -101,9 +101,11 @@ def centre(dsn: str, spool: Path, timeout_ms: int = PATIENCE_MS) -> Iterator[Cen
 
 
 def arrived(made: Centre) -> None:
-    """Every call's record is there, once."""
+    """Every call's record is there, once, and so is that of its visit."""
     await_true(lambda: made.store.state().queued == 0)
     assert rows(made.settings.dsn, "SELECT count(*), count(DISTINCT call_id) FROM calls") == [(made.calls, made.calls)]
+    visits = "SELECT count(*), count(DISTINCT call_id), max(n) FROM visits"
+    assert rows(made.settings.dsn, visits) == [(made.calls, made.calls, 1)]
     state = made.store.state()
     assert (state.dropped, state.refused, state.unspooled, state.corrupt) == (0, 0, 0, 0)
 

@@ -33,7 +33,7 @@ __all__ = ["dsn", "server"]
 
 pytestmark = pytest.mark.postgres
 
-ALL = ("calls", "offers", "agent_presence", "agent_work", "decisions", "changes")
+ALL = ("calls", "visits", "offers", "agent_presence", "agent_work", "decisions", "changes")
 
 
 def is_waiting(dsn: str, what: str) -> Callable[[], bool]:
