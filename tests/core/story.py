@@ -47,10 +47,9 @@ from fsacd.core.commands import CancelOffer, RingAgent
 from fsacd.core.rules import Limits
 from fsacd.core.show.parts import whole
 from fsacd.core.views import Step
-from fsacd.core.visit import HowIn
 from fsacd.testing import Driver
 from tests.core.breaking import PLUGINS
-from tests.core.story_rules import Book, StoryError, agent_entries, levels, milliseconds, pairs
+from tests.core.story_rules import Book, StoryError, agent_entries, levels, milliseconds, noted_visit, pairs
 from tests.core.telling import EVERYTHING, KINDS, Names, tell_explanation, tell_one, tell_snapshot, tell_step
 
 OUTCOME_INDENT = "          "
@@ -239,13 +238,12 @@ def _switch_fact(switch: str, words: list[str]) -> e.Event:
 
 
 def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.CallQueued:
+    switch = given.get("switch", "fs1")
     return e.CallQueued(
         call_id,
         queue,
         arrived_ms=milliseconds(given["arrived"]) if "arrived" in given else at_ms,
-        leg=e.Leg(given["switch"], given.get("leg", f"leg-{call_id}"))
-        if given.setdefault("switch", "fs1") != "none"
-        else None,
+        leg=None if switch == "none" else e.Leg(switch, given.get("leg", f"leg-{call_id}")),
         priority=int(given["priority"]) if "priority" in given else None,
         head_start_ms=milliseconds(given.get("head_start", "0")),
         required=levels(given.get("requires", "")),
@@ -263,8 +261,7 @@ def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.Ca
         customer_id=int(given.get("customer_id", "0")),
         remembered_as=given.get("remembered_as", ""),
         contact_id={"none": ""}.get(given["contact"], given["contact"]) if "contact" in given else None,
-        visit=int(given.get("visit", "0")),
-        how_in=HowIn(given["how_in"]) if "how_in" in given else None,
+        **noted_visit(given.get("visit", "")),
     )
 
 

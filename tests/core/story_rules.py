@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
+from typing import Any
 
 from fsacd.core.rules import (
     AgentRules,
@@ -27,6 +28,7 @@ from fsacd.core.rules import (
     ToQueue,
     WrapUp,
 )
+from fsacd.core.visit import HowIn
 
 
 class StoryError(Exception):
@@ -104,6 +106,12 @@ def agent_entries(entries: list[str]) -> tuple[SkillLevels | None, dict[str, Ser
         tuple(sorted(skills.items())) if skills or "no_skills" in entries else None,
         queues if queues or "no_queues" in entries else None,
     )
+
+
+def noted_visit(text: str) -> dict[str, Any]:
+    """`2/overflow`: the fields of an announcement whose leg says that it is the call's second visit, by overflow."""
+    number, _, how_in = text.partition("/")
+    return {"visit": int(number), "how_in": HowIn(how_in)} if text else {}
 
 
 def _service(text: str) -> Service:
