@@ -76,9 +76,11 @@ def test_how_long_history_is_kept() -> None:
     """Each table has its own time, and null means for ever."""
     day_ms = 86_400_000
     usual = wiring.store_settings(StoreSettings.model_validate({"dsn": "dbname=x"}), PLAIN)
-    assert usual.keep == Keep(400 * day_ms, 30 * day_ms, 400 * day_ms, 90 * day_ms)
-    other = StoreSettings.model_validate({"dsn": "dbname=x", "keep": {"calls": None, "decisions": "2d"}})
-    assert wiring.store_settings(other, PLAIN).keep == Keep(None, 2 * day_ms, 400 * day_ms, 90 * day_ms)
+    assert usual.keep == Keep(400 * day_ms, 30 * day_ms, 400 * day_ms, 90 * day_ms, visits_ms=400 * day_ms)
+    keep = {"calls": None, "decisions": "2d", "visits": "3d"}
+    other = StoreSettings.model_validate({"dsn": "dbname=x", "keep": keep})
+    kept = Keep(None, 2 * day_ms, 400 * day_ms, 90 * day_ms, visits_ms=3 * day_ms)
+    assert wiring.store_settings(other, PLAIN).keep == kept
 
 
 @pytest.mark.parametrize(
