@@ -18,7 +18,7 @@ from fsacd.core.engine import Engine
 from fsacd.core.events import QueueSetOpen
 from fsacd.core.match.plugins import PluginError, Plugins
 from fsacd.core.plain import Unreadable, from_plain
-from fsacd.core.records import CallEnded, OfferClosed, StrategyFailed
+from fsacd.core.records import CallEnded, OfferClosed, StrategyFailed, WrapUpEnded
 from fsacd.core.rules import Parameters
 from fsacd.journal import lines
 from fsacd.journal.clock import Anchor
@@ -65,7 +65,7 @@ class Recovered:
     damage: tuple[str, ...]
     # What ended shortly before. Rows of history reach the disk up to a second after their facts, so these rows may be
     # missing there. Written twice, they do no harm: history keeps one row for each key.
-    lately_ended: tuple[CallEnded | OfferClosed, ...] = ()
+    lately_ended: tuple[CallEnded | OfferClosed | WrapUpEnded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class _Replay:
         self._plugins = plugins
         self._hours = hours
         self._content = content
-        self._ended: deque[CallEnded | OfferClosed] = deque(maxlen=_MOST_ENDED)
+        self._ended: deque[CallEnded | OfferClosed | WrapUpEnded] = deque(maxlen=_MOST_ENDED)
         self._damage: dict[str, None] = {}
         self._first: tuple[Engine, Forgiving] | None = self._restored()
         engine, _ = self._first
@@ -247,7 +247,8 @@ class _Replay:
                 told = f"{self._told(group.place)} breaks the engine and is left out: {said(error)}"
                 self._tell(told, self._directory.segment(group.place[0]))
                 return group.place, entries
-            self._ended.extend(record for record in step.records if isinstance(record, CallEnded | OfferClosed))
+            ends = (CallEnded, OfferClosed, WrapUpEnded)
+            self._ended.extend(record for record in step.records if isinstance(record, ends))
         return None, entries
 
     def _told(self, place: tuple[int, int]) -> str:

@@ -37,6 +37,7 @@ from fsacd.core.records import (
     Record,
     StrategyFailed,
     StrategyReturned,
+    WrapUpEnded,
 )
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.show.look import Look
@@ -212,8 +213,9 @@ class Metrics(Collector):
             case StrategyFailed():
                 failures, labels = calls.failures.values, (self._queue(record.queue), record.plugin)
                 failures[labels if labels in failures else (labels[0], OTHER)] += 1
-            case StrategyReturned():
-                pass  # the gauge of substituted plugins shows it
+            case StrategyReturned() | WrapUpEnded():
+                # The gauge of substituted plugins shows it; queues times codes would be too many series.
+                pass
             case ChangeMade():
                 self._daemon.changes.values[self._words["change"](record.kind),] += 1
             case Anomaly():

@@ -18,6 +18,7 @@ import structlog
 
 from fsacd.store import partitions
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
+from fsacd.store.rows import WRAP_UPS
 from fsacd.store.settings import StoreSettings
 from fsacd.store.worker import Worker
 
@@ -82,7 +83,8 @@ class Retention:
                 deleted[table] += self._until_none_is_left(connection, some, age_ms)
             for table in partitions.TABLES:
                 some = partial(partitions.forget, connection, table)
-                deleted[table] += self._until_none_is_left(connection, some, keep.agent_states_ms)
+                age_ms = keep.calls_ms if table == WRAP_UPS.name else keep.agent_states_ms
+                deleted[table] += self._until_none_is_left(connection, some, age_ms)
         return +deleted
 
     def _until_none_is_left(
