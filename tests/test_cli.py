@@ -44,6 +44,12 @@ def run(rig: Rig, *args: str, role: Role = Role.ADMIN) -> int:
         (["agent", "ready", "1001", "--queue", "support"], e.AgentSetReadyFor("1001", "cli:admin", "support")),
         (["agent", "not-ready", "1001", "--reason", "lunch"], e.AgentSetNotReady("1001", "cli:admin", "lunch")),
         (["agent", "end-wrap-up", "1001"], e.AgentEndedWrapUp("1001", "cli:admin")),
+        (
+            ["agent", "wrap-up", "1001", "sale/new", "2", "--note", "calls back", "--talk", "o1"],
+            e.AgentCodedWrapUp("1001", "cli:admin", ("sale/new", "2"), "calls back", "o1"),
+        ),
+        (["agent", "wrap-up", "1001", "--no-codes"], e.AgentCodedWrapUp("1001", "cli:admin", ())),
+        (["agent", "wrap-up", "1001", "--note", ""], e.AgentCodedWrapUp("1001", "cli:admin", None, "")),
         (["call", "requeue", "c0ffee00"], e.CallRequeueAsked(CALL, "cli:admin", None)),
         (["call", "requeue", "c0ffee00", "--queue", "sales"], e.CallRequeueAsked(CALL, "cli:admin", "sales")),
         (["call", "hangup", "c0ffee00"], e.CallHangupAsked(CALL, "cli:admin")),

@@ -108,8 +108,11 @@ class Daemon:
     def said(self, event: str, times: int = 1) -> bool:
         return [line.get("event") for line in self.lines()].count(event) >= times
 
-    def get(self, path: str) -> dict[str, Any]:
-        request = urllib.request.Request(f"{self.url}/{path}", headers={"Authorization": f"Bearer {TOKEN}"})
+    def get(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What is there; with a body, what comes of posting it."""
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/{path}", data, headers)
         with urllib.request.urlopen(request, timeout=10) as response:
             document: dict[str, Any] = json.load(response)
         return document
@@ -156,6 +159,31 @@ def test_a_call_from_the_announcement_to_its_row(sim: Sim, daemon: Daemon, datab
     serve_one(sim, database, "4930000001")
     assert rows(database) == [("4930000001", "support", "answered", AGENT)]
     await_true(lambda: sim.tell(fault="none")["legs"] == 0, "no leg is left in the switch")
+
+
+CODES = {"sale": {"codes": {"new": {"digits": "11"}}}, "complaint": {}}
+
+
+@pytest.mark.parametrize("daemon", [{"wrap_up_codes": CODES}], indirect=True)
+def test_what_came_of_a_talk_is_said_by_phone_and_by_api(sim: Sim, daemon: Daemon, database: str) -> None:
+    """The agent dials a code after the talk, somebody corrects it by the API, and history has the latter."""
+    log_in(sim, daemon)
+    sim.dial("*3611", user=AGENT)
+    await_true(lambda: daemon.said("feature code refused"), "there is no talk yet")
+    serve_one(sim, database, "4930000007")
+    sim.dial("*3611", user=AGENT)
+
+    def said() -> list[tuple[Any, ...]]:
+        with psycopg.connect(database) as connection:
+            told = "SELECT codes, note, by, w.number, calls.number FROM wrap_ups w JOIN calls USING (call_id)"
+            return connection.execute(told).fetchall()
+
+    number = "4930000007"
+    await_true(lambda: [row[:2] for row in said()] == [(["sale/new"], "")], "the phone's")
+    assert said()[0][2].startswith(f"phone:{AGENT}")
+    answer = daemon.get(f"api/v1/agents/{AGENT}/wrap-up", {"codes": ["complaint"], "note": "wants\nmoney back"})
+    assert answer["last_talk"]["codes"] == ["complaint"]
+    await_true(lambda: said() == [(["complaint"], "wants\nmoney back", "api:test", number, number)], "the API's")
 
 
 @pytest.mark.parametrize("daemon", [{"require_ack": "always"}], indirect=True)

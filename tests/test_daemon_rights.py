@@ -53,6 +53,7 @@ ASKED: dict[type[Wish], Wish] = {
     e.AgentSetNotReadyFor: e.AgentSetNotReadyFor("1001", BY, "support"),
     e.AgentSetNotReady: e.AgentSetNotReady("1001", BY),
     e.AgentEndedWrapUp: e.AgentEndedWrapUp("1001", BY),
+    e.AgentCodedWrapUp: e.AgentCodedWrapUp("1001", BY, ("sale",)),
     e.AgentChangeAsked: e.AgentChangeAsked("1001", BY, (("german", 1),)),
     e.CallRequeueAsked: e.CallRequeueAsked("c", BY),
     e.CallHangupAsked: e.CallHangupAsked("c", BY),

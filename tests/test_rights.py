@@ -124,6 +124,7 @@ WISHED: dict[type[Wish], tuple[Wish, str]] = {
     e.AgentSetNotReadyFor: (e.AgentSetNotReadyFor("1001", BY, "support"), "agent supervisor admin"),
     e.AgentSetNotReady: (e.AgentSetNotReady("1001", BY), "agent supervisor admin"),
     e.AgentEndedWrapUp: (e.AgentEndedWrapUp("1001", BY), "agent supervisor admin"),
+    e.AgentCodedWrapUp: (e.AgentCodedWrapUp("1001", BY, ("sale",)), "agent supervisor admin"),
     e.AgentChangeAsked: (e.AgentChangeAsked("1001", BY, ()), "supervisor admin"),
     e.CallRequeueAsked: (e.CallRequeueAsked("c", BY), "supervisor admin"),
     e.CallHangupAsked: (e.CallHangupAsked("c", BY), "supervisor admin"),

@@ -99,6 +99,28 @@ def agent_end_wrap_up(session: Session, agent_id: str) -> None:
     _agent_action(session, agent_id, "end-wrap-up")
 
 
+@agent.command("wrap-up")
+@click.argument("agent_id", metavar="AGENT")
+@click.argument("codes", metavar="[CODE]...", nargs=-1)
+@click.option("--note", help="A note for people, in the place of the one before.")
+@click.option("--talk", metavar="OFFER", help="Which talk; by default the one now, else the last one.")
+@click.option("--no-codes", is_flag=True, help="Take all codes away.")
+@common_options
+def agent_wrap_up(
+    session: Session, agent_id: str, codes: tuple[str, ...], note: str | None, talk: str | None, *, no_codes: bool
+) -> None:
+    """Say what came of an agent's talk: wrap-up codes, in the place of those before, and a note.
+
+    It may be said while they talk, in the wrap-up, and for a while after (limits.late_codes).
+    """
+    if codes and no_codes:
+        raise click.UsageError("Give codes, or --no-codes.")
+    if not codes and not no_codes and note is None:
+        raise click.UsageError("Give codes, or a --note.")
+    body = {"codes": list(codes) if codes or no_codes else None, "note": note, "offer_id": talk}
+    _agent_action(session, agent_id, "wrap-up", body)
+
+
 @agent.command("skills")
 @click.argument("agent_id", metavar="AGENT")
 @click.argument("levels", metavar="[SKILL=LEVEL]...", nargs=-1, callback=skill_levels)

@@ -197,9 +197,17 @@ def agent_fields(agent: Document) -> list[tuple[str, str]]:
         ("call", clean(agent["call_id"] or "")),
         ("caller", clean(agent.get("caller", ""))),
         ("contact", clean(agent["contact"], 200)),
+        ("wrap-up", clean(_codes(agent), 1_000)),
         ("queues", clean(", ".join(map(_service, agent["queues"])), 1_000)),
         ("skills", skills(agent)),
     ]
+
+
+def _codes(agent: Document) -> str:
+    """The wrap-up codes of the talk now, else of the last one."""
+    held = [piece for piece in agent.get("work", ()) if piece["state"] != "offered"]
+    talk = held[0] if held else agent.get("last_talk") or {}
+    return ", ".join(talk.get("codes", ()))
 
 
 def call_fields(call: Document) -> list[tuple[str, str]]:

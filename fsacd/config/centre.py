@@ -22,6 +22,7 @@ from fsacd.config.routing import (
     NotReadyAfterSettings,
     StepSettings,
     StickySettings,
+    WrapUpCodesSettings,
     WrapUpSettings,
 )
 from fsacd.config.targets import AfterTalkSettings, EstimatedWaitSettings, OverflowSettings, TargetSettings
@@ -118,6 +119,11 @@ class QueueSettings(Settings):
     wrap_up: WrapUpSettings = Field(
         default=WrapUpSettings(),
         description="Wrap-up (ACW), during which an agent gets no call: 10s, or {time: 10s, ends: by_time}.",
+    )
+    wrap_up_codes: WrapUpCodesSettings = Field(
+        default=WrapUpCodesSettings(),
+        description="Whether each talk needs a wrap-up code, and which can be given: required, optional, or {required: "
+        "true, codes: [sale, complaint]}.",
     )
     after_talk: AfterTalkSettings = Field(
         default=AfterTalkSettings(),
@@ -224,6 +230,8 @@ class QueueSettings(Settings):
             ring_at_once=self.ring_at_once,
             wrap_up_ms=self.wrap_up.time_ms,
             wrap_up=self.wrap_up.mode(),
+            wrap_up_codes=self.wrap_up_codes.codes,
+            wrap_up_code_required=self.wrap_up_codes.required,
             max_length=self.max_length,
             when_full=self.when_full.target(),
             max_per_number=self.max_per_number,

@@ -9,6 +9,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
+from fsacd.config.centre import QueueSettings
+from fsacd.config.choices import check_choices, check_names
 from fsacd.config.customers import check_numbers
 from fsacd.config.forms import contact_for, contact_is_usable, is_loopback
 from fsacd.config.hours import check_hours
@@ -58,18 +60,30 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
         yield from _store(config)
     for name, hours in config.hours.items():
         yield from check_hours(("hours", name), hours)
+    yield from check_choices(config.wrap_up_codes, ("wrap_up_codes",))
+    yield from check_choices(config.not_ready_reasons, ("not_ready_reasons",))
     queues = QueueChecks(frozenset(config.skills), names.queues, names.hours)
     yield from queues.block(("defaults",), config.defaults, config.defaults)
     if config.when_queue_removed is not None:
         yield from queues.target(("when_queue_removed",), config.when_queue_removed)
     yield from _former_names(config, names)
+    yield from _codes(config, ("defaults",), config.defaults)
     for name, queue in config.queues.items():
         yield from queues.block(("queues", name), queue, config.queue(name))
+        yield from _codes(config, ("queues", name), queue)
     yield from check_circles({name: (queue, config.queue(name)) for name, queue in config.queues.items()})
     for agent_id in config.agents:
         yield from _agent(config, names, agent_id)
     yield from _shared_phones(config)
     yield from _customers(config, names)
+
+
+def _codes(config: Config, loc: Loc, queue: QueueSettings) -> Iterator[Complaint]:
+    """Complain of a block's wrap-up codes that nobody has configured."""
+    codes = queue.wrap_up_codes
+    yield from check_names(codes.codes, config.wrap_up_codes, (*loc, "wrap_up_codes", "codes"))
+    if codes.required and not config.wrap_up_codes:
+        yield Complaint((*loc, "wrap_up_codes"), "there are no codes; write some under wrap_up_codes, at the top")
 
 
 def _former_names(config: Config, names: Names) -> Iterator[Complaint]:

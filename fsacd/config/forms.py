@@ -22,6 +22,10 @@ _FATAL: Final = "mod_event_socket"
 _NOT_FATAL: Final = rf"(?!(?i:.*{_FATAL}))"
 # Names and ids end up in channel variables, metric labels and URLs: one alphabet that needs escaping in none of them.
 NAME: Final = Word(_NOT_FATAL + r"[A-Za-z0-9_.-]{1,64}", "a name of up to 64 letters, digits, '_', '.' or '-'")
+DIGITS: Final = Word(r"[0-9]{1,8}", "1 to 8 digits", null=True)
+CODE: Final = Word(
+    rf"{NAME.pattern}(?:/[A-Za-z0-9_.-]{{1,64}})?", "a wrap-up code like complaint or sale/new, or a heading like sale"
+)
 NAME_OR_NULL: Final = Word(NAME.pattern, NAME.says, null=True)
 # An agent's id is the user of the phone, and perhaps the domain of the directory that the user is in.
 AGENT: Final = Word(

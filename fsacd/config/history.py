@@ -31,7 +31,9 @@ Kept = Annotated[int | None, Duration("1d", "36500d", null=True)]
 class KeepSettings(Settings):
     """How long history is kept; what is older is deleted, a little at a time."""
 
-    calls_ms: Kept = Field(default=400 * DAY_MS, description="Finished calls and their offers; null: kept for ever.")
+    calls_ms: Kept = Field(
+        default=400 * DAY_MS, description="Finished calls, with offers and wrap-ups; null: kept for ever."
+    )
     visits_ms: Kept = Field(default=400 * DAY_MS, description="The stays of calls in queues, a row for each.")
     decisions_ms: Kept = Field(default=30 * DAY_MS, description="Explained decisions, by far the largest part.")
     changes_ms: Kept = Field(default=400 * DAY_MS, description="Changes by hand.")

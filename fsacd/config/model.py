@@ -18,6 +18,7 @@ from fsacd.caller.recognition import Customer
 from fsacd.config.agents import AgentSettings
 from fsacd.config.blocks import NO_LIST, NO_NAMES, Settings
 from fsacd.config.centre import QueueSettings
+from fsacd.config.choices import CodeTreeSettings, ReasonTreeSettings, choices
 from fsacd.config.customers import CallerNumber, CustomerSettings
 from fsacd.config.forms import (
     AGENT,
@@ -87,6 +88,21 @@ class Config(Settings):
         default={},
         max_length=5_000,
         description="The queues, each by the name that the dialplan puts into fsacd_queue.",
+    )
+    wrap_up_codes: Annotated[dict[Annotated[str, NAME], CodeTreeSettings], NO_NAMES] = Field(
+        default={},
+        max_length=100,
+        description="What can come of a talk: codes that agents give it, each by an id of your choice, like "
+        '{complaint: {name: Complaint, digits: "2"}}, or below a heading: {sale: {name: Sale, codes: {new: {digits: '
+        '"11"}}}}. '
+        "An agent at a phone dials *36 and the digits. At most 500.",
+    )
+    not_ready_reasons: Annotated[dict[Annotated[str, NAME], ReasonTreeSettings], NO_NAMES] = Field(
+        default={},
+        max_length=100,
+        description='Why agents are not ready, each by an id of your choice: {lunch: {name: Lunch, digits: "1"}}, or '
+        "below a heading: {training: {reasons: {sales: Sales training}}}. When given, every agent who asks for a break "
+        "gives one of these; otherwise any text. At a phone they dial *34 and the digits. At most 500.",
     )
     when_queue_removed: TargetSettings | None = Field(
         default=None,
@@ -213,4 +229,6 @@ class Config(Settings):
             agents=MappingProxyType({agent_id: self.agent_rules(agent_id) for agent_id in self.agents}),
             limits=self.limits.limits(),
             when_queue_removed=None if self.when_queue_removed is None else self.when_queue_removed.target(),
+            wrap_up_codes=choices(self.wrap_up_codes),
+            not_ready_reasons=choices(self.not_ready_reasons),
         )

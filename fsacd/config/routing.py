@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from typing_extensions import override
 
 from fsacd.config.blocks import NO_LIST, NO_NAMES, Settings
-from fsacd.config.forms import NAME
+from fsacd.config.forms import CODE, NAME
 from fsacd.config.kinds import Choice, Duration, Flag, Number
 from fsacd.config.problems import wrong
 from fsacd.config.targets import TargetSettings
@@ -136,6 +136,36 @@ class WrapUpSettings(Settings):
     def mode(self) -> WrapUp:
         """Give how it ends as the engine takes it."""
         return _ENDS[self.ends]
+
+
+class WrapUpCodesSettings(Settings):
+    """Which wrap-up codes the talks of a queue take."""
+
+    INLINE = True
+    EXPECTS = "required, optional, or {required: true, codes: [sale, complaint]}"
+
+    required: Annotated[bool, Flag()] = Field(
+        default=False,
+        description="Each talk needs a code. Its agent cannot end the wrap-up before, and when its time runs out they "
+        "are not ready (wrap_up_code_missing) until it is given, for limits.late_codes at most.",
+    )
+    codes: Annotated[tuple[Annotated[str, CODE], ...], NO_LIST] = Field(
+        default=(),
+        max_length=500,
+        description="Those of 'wrap_up_codes' that can be given: a heading for all below it, or ids like "
+        "sale/new; []: all.",
+    )
+
+    @classmethod
+    @override
+    def short_form(cls, value: object) -> object:
+        # A word alone says whether a code is required.
+        words = {"required": "true", "optional": "false"}
+        return {"required": words[value]} if isinstance(value, str) and value in words else value
+
+    @override
+    def written(self) -> str:
+        return "required" if self.required else "optional"
 
 
 _HOLD: Final = Duration("100ms", "1h")

@@ -297,6 +297,11 @@ class LimitSettings(Settings):
     longest_wrap_up_ms: Annotated[int, Duration("1m", "1d")] = Field(
         default=3_600_000, description="Wrap-up that only the agent ends: after this long the agent becomes not ready."
     )
+    late_codes_ms: Annotated[int, Duration("1m", "1d")] = Field(
+        default=1_800_000,
+        description="How long after the wrap-up its codes and note can still be set, until the agent's next one ends; "
+        "and how long an agent whose talk lacks a required code is kept from being ready.",
+    )
     counters_half_life_ms: Annotated[int, Duration("1m", "30d")] = Field(
         default=4 * 3_600_000,
         description="Time on duty after which an agent's past work counts half, for strategies that use it.",
@@ -341,6 +346,7 @@ class LimitSettings(Settings):
             ringing=self.ringing,
             rank_pool=self.rank_pool,
             longest_wrap_up_ms=self.longest_wrap_up_ms,
+            late_codes_ms=self.late_codes_ms,
             counters_half_life_ms=self.counters_half_life_ms,
             last_agents=self.last_agents,
             abandoned=self.abandoned,

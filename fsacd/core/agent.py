@@ -136,6 +136,31 @@ class NotReadyFor:
 
 
 @dataclass(slots=True)
+class Said:
+    """What the agent has said of a talk, and what is known of it that outlives its call."""
+
+    codes: tuple[str, ...] = ()
+    note: str = ""
+    by: str = ""  # who has set them last
+    contact_id: str = ""
+    number: str = ""  # the caller's, if it may be seen
+    over_ms: int | None = None  # when the talk was over
+    # When its wrap-up was over. From then on each change is told anew, and counted.
+    ended_ms: int | None = None
+    changes: int = 0
+
+
+@dataclass(slots=True)
+class Wrapped:
+    """A talk whose wrap-up is over: its codes and note may still be set for a while."""
+
+    offer_id: str
+    call_id: str
+    queue: str
+    said: Said
+
+
+@dataclass(slots=True)
 class Work:
     """One piece of work: what an offer has become. `weight` is its share of the agent, in hundredths."""
 
@@ -147,6 +172,7 @@ class Work:
     state: WorkState
     since_ms: int
     talks_since_ms: int | None = None  # handling is counted from here
+    said: Said | None = None  # of a talk: from when its agent says something of it, or from its end
 
 
 @dataclass(slots=True)
@@ -185,6 +211,7 @@ class Agent:
     )  # by queue; until the agent is ready for it again, or logs out
     in_vain: dict[Cause, int] = field(default_factory=dict)  # offers in a row that came to nothing, by their cause
     removed: bool = False  # gone from the configuration while they were busy
+    wrapped: Wrapped | None = None  # their last talk, once its wrap-up is over
     _fits: dict[SkillLevels, int | None] = field(default_factory=dict)
 
     @property

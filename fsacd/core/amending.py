@@ -41,8 +41,18 @@ def differing(
         _order(old.queues, new.queues),
         _order(old.agents, new.agents),
         tuple(sorted(name for name in anew if name in new.queues)),
+        new.wrap_up_codes,
+        new.not_ready_reasons,
     )
-    nothing = RulesAmended(edition, old.limits, old.fallback, old.back, old.when_queue_removed)
+    nothing = RulesAmended(
+        edition,
+        old.limits,
+        old.fallback,
+        old.back,
+        old.when_queue_removed,
+        wrap_up_codes=old.wrap_up_codes,
+        not_ready_reasons=old.not_ready_reasons,
+    )
     return None if told == nothing else told
 
 
@@ -55,6 +65,8 @@ def amended(old: Rules, retired: Collection[str], event: RulesAmended) -> Rules:
         fallback=event.fallback,
         when_queue_removed=event.when_queue_removed,
         back=event.back,
+        wrap_up_codes=event.wrap_up_codes,
+        not_ready_reasons=event.not_ready_reasons,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, assert_never
 
 from fsacd.core.events import (
     AgentChangeAsked,
+    AgentCodedWrapUp,
     AgentEndedWrapUp,
     AgentLoggedIn,
     AgentLoggedOut,
@@ -71,6 +72,7 @@ from fsacd.core.life import (
     switches,
     talks,
     wishes,
+    wrap_ups,
 )
 from fsacd.core.life.world import World
 from fsacd.core.match.plugins import PluginFailed, Plugins
@@ -216,16 +218,17 @@ class Engine:
         return self._world.offer_on(leg) is not None
 
     def numbers_in_calls(self) -> set[str]:
-        """The numbers of those who are waiting or talking."""
-        return {call.number for call in self._world.calls.values()}
+        """The numbers of those who are waiting or talking, or whose talk is being wrapped up."""
+        return {call.number for call in self._world.calls.values()} | wrap_ups.in_wrap_up(self._world)
 
     def last_agent_of(self, number: str) -> str:
         """The agent with whom the caller remembered by this number talked last; empty when none is known."""
         return self._world.last_agents.get(number, "")
 
     def numbers_remembered(self) -> list[str]:
-        """The numbers of those whose last agent is known, or whose place is kept."""
-        return [*self._world.last_agents, *(place.who for place in self._world.abandoned)]
+        """The numbers of those whose last agent is known, whose place is kept, or of whose talk more may be said."""
+        world = self._world
+        return [*world.last_agents, *(place.who for place in world.abandoned), *wrap_ups.remembered(world)]
 
     def substituted(self) -> tuple[Substituted, ...]:
         """The plugins that are out of service, by queue."""
@@ -320,6 +323,7 @@ class Engine:
                 | AgentSetReadyFor()
                 | AgentSetNotReadyFor()
                 | AgentEndedWrapUp()
+                | AgentCodedWrapUp()
                 | AgentChangeAsked()
             ):
                 return agent_wishes.handle(world, event)
@@ -370,7 +374,9 @@ def _dispatch_world_event(world: World, event: WorldEvent) -> str | None:
             sticky.known_from_history(world, pairs)
         case CallersForgotten(numbers):
             sticky.forget(world, numbers)
-            resuming.forget(world, world.abandoned.of_callers(set(map(identity, numbers))))
+            callers = set(map(identity, numbers))
+            resuming.forget(world, world.abandoned.of_callers(callers))
+            wrap_ups.forget(world, callers)
         case RulesChanged(rules):
             reloading.change_rules(world, rules)
         case RulesAmended():

@@ -213,6 +213,28 @@ class AgentWorkEnded:
     weight: int = 0
 
 
+@fact
+class WrapUpEnded:
+    """What an agent has said of a talk, when its wrap-up has ended (or the talk, where none follows).
+
+    It is told again, with `changes` one higher, whenever codes or note are changed after that; the highest is true.
+    Where no codes are configured, it is told only of talks of which something was said.
+    """
+
+    offer_id: str
+    agent_id: str
+    call_id: str
+    queue: str
+    contact_id: str
+    started_ms: int  # the talk's end
+    ended_ms: int
+    codes: tuple[str, ...] = ()
+    note: str = ""
+    by: str = ""  # who has set codes and note; empty: nobody
+    number: str = ""  # the caller's, as in `CallEnded`: it finds the note when the caller is erased
+    changes: int = 0
+
+
 # The closed list of what is counted as an anomaly.
 AnomalyKind = Literal["bridge_timeout", "call_refused", "foreign_leg", "offer_unconfirmed", "switch_gone"]
 
@@ -287,6 +309,7 @@ Record = (
     | AgentStateEnded
     | AgentPresence
     | AgentWorkEnded
+    | WrapUpEnded
     | DecisionMade
     | ChangeMade
     | StrategyFailed

@@ -8,6 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 # (skill, level 1..10), sorted by skill, no skill twice: what an agent can do, or at least what a call needs.
+from fsacd.core.choices import Choices
 from fsacd.strategy import SkillLevels as SkillLevels  # noqa: PLC0414 - the way to hand a name on
 
 # The values of a plugin's parameters, sorted by name: of a list its entries, of a map its pairs, sorted.
@@ -160,6 +161,9 @@ class QueueRules:
     ring_at_once: int = 1  # a strategy may ring more
     wrap_up_ms: int = 10_000
     wrap_up: WrapUp = WrapUp.CAPPED
+    # Which of the wrap-up codes its talks take, by id or heading; (): all. Whether each talk needs one.
+    wrap_up_codes: tuple[str, ...] = ()
+    wrap_up_code_required: bool = False
     max_length: int = 500
     when_full: Target = ToHangup("USER_BUSY")
     # So many live calls of one number, or of one network address, over all queues; 0: any number of them.
@@ -293,6 +297,8 @@ class Limits:
     # A switch that has been away for so long is given up: its calls end, and its agents are free. 0: never, as in old
     # journals; the configuration knows no 0.
     switch_gone_ms: int = 0
+    # How long after a talk's wrap-up its codes and note may be set, and one that is required is waited for.
+    late_codes_ms: int = 1_800_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +312,9 @@ class Rules:
     fallback: ToExtension = ToExtension("fsacd_fallback", "fsacd")
     when_queue_removed: Target | None = None  # where callers go whose queue is no more; None: to the fallback
     back: ToExtension = ToExtension("fsacd_back", "fsacd")
+    # What agents choose from. Without reasons, any text is one.
+    wrap_up_codes: Choices = ()
+    not_ready_reasons: Choices = ()
 
     def asking_for_delays(self) -> frozenset[str]:
         """The queues in which delays hold only while somebody better is there."""

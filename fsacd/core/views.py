@@ -87,6 +87,18 @@ class WorkView:
     since_ms: int
     until_ms: int | None = None
     caller: str = ""
+    codes: tuple[str, ...] = ()  # the wrap-up codes that it has by now
+
+
+@fact
+class LastTalkView:
+    """An agent's last talk, once its wrap-up is over."""
+
+    offer_id: str
+    call_id: str
+    queue: str
+    ended_ms: int  # when the wrap-up was over
+    codes: tuple[str, ...]
 
 
 @fact
@@ -116,6 +128,7 @@ class AgentView:
     presence_since_ms: int = 0
     work: tuple[WorkView, ...] = ()  # in the order in which it came
     room: int = 0  # how much more they may be offered now, in hundredths
+    last_talk: LastTalkView | None = None  # where wrap-up codes are configured, or something was said of it
 
 
 @fact

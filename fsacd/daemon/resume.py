@@ -26,7 +26,7 @@ from fsacd.core.events import (
     SwitchRestarted,
 )
 from fsacd.core.match.plugins import Plugins
-from fsacd.core.records import AgentPresence, CallEnded, OfferClosed, Record, VisitEnded
+from fsacd.core.records import AgentPresence, CallEnded, OfferClosed, Record, VisitEnded, WrapUpEnded
 from fsacd.core.rules import Rules
 from fsacd.journal.journal import Journal
 from fsacd.process.monotonic import monotonic_ms
@@ -133,10 +133,14 @@ class Continuation:
             _keep_time(runtime, controls)
 
 
-def _without_erased(record: CallEnded | VisitEnded | OfferClosed, is_erased: Callable[[str], bool]) -> Record:
+def _without_erased(
+    record: CallEnded | VisitEnded | OfferClosed | WrapUpEnded, is_erased: Callable[[str], bool]
+) -> Record:
     """The restored state without the callers who were to be erased meanwhile."""
     if isinstance(record, CallEnded) and is_erased(record.number):
         return replace(record, number="", name="", customer="", leg_uuid=None, customer_id=0)
+    if isinstance(record, WrapUpEnded) and is_erased(record.number):
+        return replace(record, number="", note="")
     return record
 
 

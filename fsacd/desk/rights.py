@@ -19,6 +19,7 @@ from typing import Final, assert_never
 
 from fsacd.core.events import (
     AgentChangeAsked,
+    AgentCodedWrapUp,
     AgentEndedWrapUp,
     AgentEvent,
     AgentLoggedIn,
@@ -72,8 +73,8 @@ _SAYS: Final[Mapping[Verb, str]] = {
     Verb.SEE_STATUS: "look at the status, queues, agents and calls",
     Verb.SEE_NUMBERS: "see callers' numbers and agents' contacts in full",
     Verb.EXPLAIN: "see why a call went where it went",
-    Verb.ACT_AS_AGENT: "log an agent in and out, make them ready or not (for one of their queues, too), and end their "
-    "wrap-up",
+    Verb.ACT_AS_AGENT: "log an agent in and out, make them ready or not (for one of their queues, too), end their "
+    "wrap-up, and say what came of a talk",
     Verb.CHOOSE_CONTACT: "choose at login where an agent is rung, of the contacts that are allowed",
     Verb.CHANGE_AGENTS: "change agents' skills and queues",
     Verb.MOVE_CALLS: "put calls into a queue or send them to an agent",
@@ -229,6 +230,7 @@ WISHES: Final[Mapping[type[Wish], Verb]] = MappingProxyType(
         AgentSetReadyFor: Verb.ACT_AS_AGENT,
         AgentSetNotReadyFor: Verb.ACT_AS_AGENT,
         AgentEndedWrapUp: Verb.ACT_AS_AGENT,
+        AgentCodedWrapUp: Verb.ACT_AS_AGENT,
         AgentChangeAsked: Verb.CHANGE_AGENTS,
         CallRequeueAsked: Verb.MOVE_CALLS,
         CallSendAsked: Verb.MOVE_CALLS,
@@ -252,7 +254,14 @@ def target_of(wish: Wish, queue_of: Callable[[str], str]) -> Target:
             return Target(queues=(queue_of(wish.call_id),))
         case AgentChangeAsked():
             return Target((wish.agent_id,), tuple(wish.queues or ()))
-        case AgentLoggedIn() | AgentLoggedOut() | AgentSetReady() | AgentSetNotReady() | AgentEndedWrapUp():
+        case (
+            AgentLoggedIn()
+            | AgentLoggedOut()
+            | AgentSetReady()
+            | AgentSetNotReady()
+            | AgentEndedWrapUp()
+            | AgentCodedWrapUp()
+        ):
             return Target((wish.agent_id,))
         case AgentSetReadyFor() | AgentSetNotReadyFor():
             return Target((wish.agent_id,), (wish.queue,))

@@ -10,6 +10,7 @@ from enum import StrEnum
 import structlog
 
 from fsacd.core.events import (
+    AgentCodedWrapUp,
     AgentEndedWrapUp,
     AgentEvent,
     AgentLoggedIn,
@@ -243,6 +244,8 @@ class Desk:
                 return AgentSetNotReady(agent_id, by, feature.reason[:16])
             case "end_wrap_up":
                 return AgentEndedWrapUp(agent_id, by)
+            case "wrap_up_code":
+                return AgentCodedWrapUp(agent_id, by, (feature.code[:16],))
         return None
 
 

@@ -83,6 +83,7 @@ class Feature:
     pin: str
     domain: str = ""
     home: str = ""
+    code: str = ""  # the digits of a wrap-up code
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +230,7 @@ class Reader:
             pin=message.get("variable_fsacd_pin"),
             domain=message.get("variable_fsacd_domain"),
             home=message.get("variable_fsacd_home_domain"),
+            code=message.get("variable_fsacd_code"),
         )
 
     def _leg(self, message: Message) -> Leg:

@@ -64,6 +64,15 @@ def agent_end_wrap_up(asked: Asked) -> m.Agent:
     return agent_after(asked, e.AgentEndedWrapUp(asked.params["agent_id"], asked.by))
 
 
+def agent_wrap_up(asked: Asked) -> m.Agent:
+    """The agent says what came of a talk."""
+    body = cast("b.WrapUp", asked.body)  # the route below says so
+    codes = None if body.codes is None else tuple(body.codes)
+    return agent_after(
+        asked, e.AgentCodedWrapUp(asked.params["agent_id"], asked.by, codes, body.note, body.offer_id or "")
+    )
+
+
 def call_requeue(asked: Asked) -> m.Done:
     """The call goes back to a queue."""
     body = cast("b.Requeue", asked.body)  # the route below says so
@@ -113,6 +122,11 @@ ROUTES = (
     Route(
         "POST", f"{_AGENT}/end-wrap-up", agent_end_wrap_up, Verb.ACT_AS_AGENT, "End an agent's wrap-up before its time",
         m.Agent, "agents", refusals=_AGENT_REFUSALS,
+    ),
+    Route(
+        "POST", f"{_AGENT}/wrap-up", agent_wrap_up, Verb.ACT_AS_AGENT,
+        "Set wrap-up codes and a note of an agent's talk: while it goes on, in its wrap-up, or for a while after",
+        m.Agent, "agents", body=b.WrapUp, refusals=_AGENT_REFUSALS,
     ),
     Route(
         "POST", f"{_CALL}/requeue", call_requeue, Verb.MOVE_CALLS,

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, fi
 from pydantic_core import PydanticCustomError
 
 from fsacd.config.forms import NAME, contact_is_safe
+from fsacd.core.choices import LONGEST_NOTE, MOST_CODES
 from fsacd.http.models import PAGE_DEFAULT, PAGE_MAX, AgentStateName, CallStateName
 
 _NAME_LENGTH = 64
@@ -109,6 +110,36 @@ class NotReady(Body):
     )
 
     reason: str = Field(default="", pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{0,64}$")
+
+
+class WrapUp(Body):
+    """What came of a talk. Omitted fields stay as they are."""
+
+    model_config = ConfigDict(json_schema_extra=_at_least("codes", "note"))
+
+    codes: list[Annotated[str, Field(max_length=_AGENT_LENGTH + 1)]] | None = Field(
+        default=None,
+        max_length=MOST_CODES,
+        description="All wrap-up codes of the talk, in the place of those before: ids of the configuration like "
+        "complaint or sale/new, or their digits. []: none.",
+    )
+    note: str | None = Field(
+        default=None,
+        max_length=LONGEST_NOTE,
+        pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]*$",
+        description="A note for people, in several lines if need be. It is erased with the caller.",
+    )
+    offer_id: str | None = Field(
+        default=None,
+        max_length=_NAME_LENGTH,
+        description="Which talk; by default the one that goes on, else the one that is wrapped up, else the last one.",
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.codes is None and self.note is None:
+            raise PydanticCustomError("nothing", "should say something: codes or note")
+        return self
 
 
 class ServiceChange(Body):

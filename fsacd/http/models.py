@@ -111,6 +111,17 @@ class Work(Answer):
     since_at: Timestamp
     until_at: Timestamp | None = Field(description="When wrap-up ends by itself.")
     caller: str = Field(description="The customer's name, else the caller's.")
+    codes: list[str] = Field(description="The wrap-up codes that it has by now.")
+
+
+class LastTalk(Answer):
+    """An agent's last talk, once its wrap-up is over; its codes may still be set for a while."""
+
+    offer_id: str
+    call_id: str
+    queue: str
+    ended_at: Timestamp = Field(description="When the wrap-up was over.")
+    codes: list[str]
 
 
 class Agent(Answer):
@@ -123,6 +134,7 @@ class Agent(Answer):
     presence_since_at: Timestamp
     work: list[Work] = Field(description="What they hold, in the order in which it came; it may be several pieces.")
     room: int = Field(description="How much more they may be offered now, in hundredths.")
+    last_talk: LastTalk | None = Field(description="Null: none is known, or nobody asks for wrap-up codes.")
     state: AgentStateName = Field(description="Of several the first: talking, offered, wrapping_up, then presence.")
     reason: str = Field(description="Why not ready, or why held back; empty otherwise.")
     since_at: Timestamp

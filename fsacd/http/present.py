@@ -10,7 +10,7 @@ from typing import cast
 
 from fsacd.caller.customers import called
 from fsacd.core.show.look import Look
-from fsacd.core.views import AgentView, CallView, Counts, QueueView, Substituted, WorkView
+from fsacd.core.views import AgentView, CallView, Counts, LastTalkView, QueueView, Substituted, WorkView
 from fsacd.http import models as m
 from fsacd.process.trouble import shortened
 
@@ -105,6 +105,7 @@ class Presenter:
             presence_since_at=self.at(view.presence_since_ms),
             work=[self._work(work) for work in view.work],
             room=view.room,
+            last_talk=None if view.last_talk is None else self._last_talk(view.last_talk),
             state=cast("m.AgentStateName", view.state),
             reason=well_formed(view.reason),
             since_at=self.at(view.since_ms),
@@ -141,6 +142,16 @@ class Presenter:
             since_at=self.at(view.since_ms),
             until_at=None if view.until_ms is None else self.at(view.until_ms),
             caller=self._caller_text(view.caller),
+            codes=list(view.codes),
+        )
+
+    def _last_talk(self, view: LastTalkView) -> m.LastTalk:
+        return m.LastTalk(
+            offer_id=view.offer_id,
+            call_id=view.call_id,
+            queue=view.queue,
+            ended_at=self.at(view.ended_ms),
+            codes=list(view.codes),
         )
 
     def queue(self, view: QueueView) -> m.Queue:

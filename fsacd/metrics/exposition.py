@@ -38,6 +38,7 @@ from fsacd.core.records import (
     StrategyFailed,
     StrategyReturned,
     VisitEnded,
+    WrapUpEnded,
 )
 from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.show.look import Look
@@ -213,8 +214,10 @@ class Metrics(Collector):
             case StrategyFailed():
                 failures, labels = calls.failures.values, (self._queue(record.queue), record.plugin)
                 failures[labels if labels in failures else (labels[0], OTHER)] += 1
-            case StrategyReturned() | VisitEnded():
-                pass  # the gauge of substituted plugins shows it; the other records of the call count the stay
+            case StrategyReturned() | VisitEnded() | WrapUpEnded():
+                # The gauge of substituted plugins shows it, the other records of the call count the stay, and queues
+                # times codes would be too many series.
+                pass
             case ChangeMade():
                 self._daemon.changes.values[self._words["change"](record.kind),] += 1
             case Anomaly():

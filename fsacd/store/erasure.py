@@ -24,7 +24,7 @@ from fsacd.errors import Unavailable
 from fsacd.process import trusted
 from fsacd.process.aside import Aside
 from fsacd.process.trouble import shortened
-from fsacd.store.rows import CALLS, CHANGES, DECISIONS, Row, Value
+from fsacd.store.rows import CALLS, CHANGES, DECISIONS, WRAP_UPS, Row, Value
 from fsacd.store.spool import Spool
 from fsacd.store.spool_files import SpoolBusy, SpoolError, is_in_use
 
@@ -59,6 +59,8 @@ def erased(row: Row, numbers: AbstractSet[str], plan: NumberPlan = PLAIN) -> Row
     match row.table.name:
         case CALLS.name if plan.identity(str(values["number"])) in numbers:
             values |= _CALL_BLANKS
+        case WRAP_UPS.name if plan.identity(str(values["number"])) in numbers:
+            values |= {"number": "", "note": ""}
         case CHANGES.name if values["kind"] in CUSTOMER_CHANGES and plan.identity(str(values["subject"])) in numbers:
             values |= {"subject": "", "detail": ""}
         case DECISIONS.name:

@@ -22,15 +22,18 @@ from fsacd.store.rows import (
     CALLS,
     CHANGES,
     DECISIONS,
+    DOCUMENTS,
+    NOTE_LIMIT,
     OFFERS,
     VISITS,
+    WRAP_UPS,
     Row,
     Value,
     clean,
 )
 
 FORMAT: Final = 1
-_ALL: Final = (CALLS, VISITS, OFFERS, AGENT_PRESENCE, AGENT_WORK, AGENT_STATES, DECISIONS, CHANGES)
+_ALL: Final = (CALLS, VISITS, OFFERS, AGENT_PRESENCE, AGENT_WORK, WRAP_UPS, AGENT_STATES, DECISIONS, CHANGES)
 # By the name in a line. An earlier fsacd has left lines for a table that has another name now.
 TABLES: Final = {table.name: table for table in _ALL} | {"agent_states": AGENT_STATES}
 # Table → the names of the columns, in the order of the values in a line.
@@ -116,7 +119,7 @@ def decoded(body: bytes, named: Columns = CURRENT) -> Row | None:
 
 # Table → the index of the value that is a document.
 _DOCUMENTS: Final = {
-    name: index for name, table in TABLES.items() for index, (_, kind) in enumerate(table.columns) if kind == "jsonb"
+    name: index for name, table in TABLES.items() for index, (_, kind) in enumerate(table.columns) if kind in DOCUMENTS
 }
 _VALUES: Final = frozenset({str, int, bool, bytes, types.NoneType})
 
@@ -124,7 +127,7 @@ _VALUES: Final = frozenset({str, int, bool, bytes, types.NoneType})
 def _plain(value: Value) -> object:
     match value:
         case str():
-            return clean(value)
+            return clean(value, NOTE_LIMIT)  # to the column's own length when it goes to the database
         case bytes():
             # Between the values of a document a line end is only a space.
             return orjson.Fragment(value.replace(b"\n", b" "))

@@ -23,8 +23,8 @@ from fsacd.store.rows import clean
 _FETCH: Final = 500
 # The order of a reader's interest: the person, their calls, what was decided about the calls.
 TABLES: Final = (
-    "customers", "customer_numbers", "customer_fields", "contacts", "calls", "visits", "offers", "decisions", "changes",
-    "agent_presence", "agent_work", "agent_states",
+    "customers", "customer_numbers", "customer_fields", "contacts", "calls", "visits", "offers", "decisions",
+    "wrap_ups", "changes", "agent_presence", "agent_work", "agent_states",
 )  # fmt: skip
 _CHANGED: Final = "(SELECT c.changed_at FROM customers c WHERE c.id = customer_id)"
 # Table → (the column that a span of time selects by, the order).
@@ -34,6 +34,7 @@ _MOMENTS: Final = {
     "visits": "joined_at",
     "offers": "started_at",
     "decisions": "at",
+    "wrap_ups": "started_at",
     "changes": "at",
     "agent_presence": "started_at",
     "agent_work": "started_at",
@@ -57,15 +58,19 @@ _HIS: Final = {
     "offers": f"call_id {_OF_CALLS}",
     "decisions": f"call_id {_OF_CALLS}",
     "agent_work": f"call_id {_OF_CALLS}",
+    # By the number, too: the row may have come before that of its call.
+    "wrap_ups": f"number = ANY(%(forms)s) OR call_id {_OF_CALLS}",
     "changes": f"subject {_OF_CALLS} OR (kind = ANY(%(kinds)s) AND subject = ANY(%(forms)s))",
 }
 _BLANK_CALLS: Final = f"""
     UPDATE calls SET number = '', name = '', customer = '', leg_uuid = NULL, customer_id = NULL WHERE {_CALLS}
 """  # noqa: S608 - texts of this module
+_BLANK_WRAP_UPS: Final = f"UPDATE wrap_ups SET number = '', note = '' WHERE {_HIS['wrap_ups']}"  # noqa: S608 - as above
 # Every number in history, along the index of calls. Python compares them, so that numbers are compared in one way
 # everywhere.
 _NUMBERS: Final = """
     SELECT DISTINCT number FROM calls WHERE number <> ''
+    UNION SELECT DISTINCT number FROM wrap_ups WHERE number <> ''
     UNION SELECT number FROM customer_numbers
     UNION SELECT subject FROM changes WHERE kind = ANY(%s)
 """
@@ -162,9 +167,9 @@ def _read(connection: psycopg.Connection, table: str, where: str, values: dict[s
 def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str, plan: NumberPlan = PLAIN) -> Counter[str]:
     """Erase the callers with these numbers and return how many rows of which table were changed; all or nothing.
 
-    Calls stay without number, name, customer and leg; of changes to the customer who, when and what kind stay; their
-    entry among the customers goes, with all numbers and own fields, and with whoever has become one with them. The
-    erasure, and who did it, is noted in `changes`, without a number.
+    Calls stay without number, name, customer and leg, wrap-ups without number and note; of changes to the customer who,
+    when and what kind stay; their entry among the customers goes, with all numbers and own fields, and with whoever has
+    become one with them. The erasure, and who did it, is noted in `changes`, without a number.
 
     Raises:
         psycopg.Error: the database refused, and nothing was changed.
@@ -180,6 +185,7 @@ def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str, plan:
         connection.execute("UPDATE customers_changed SET number = NULL WHERE number = ANY(%(forms)s)", values)
         done["decisions"] = _scrub(connection, values, plan.forms(whose.identities))
         done["changes"] = connection.execute(_BLANK_CHANGES, values).rowcount
+        done["wrap_ups"] = connection.execute(_BLANK_WRAP_UPS.encode(), values).rowcount
         done["calls"] = connection.execute(_BLANK_CALLS.encode(), values).rowcount
         detail = ", ".join(f"{table} {count}" for table, count in sorted((+done).items())) or "nothing was there"
         connection.execute(_NOTE, (clean(detail), by))

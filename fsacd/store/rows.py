@@ -26,6 +26,7 @@ from fsacd.core.records import (
     StrategyFailed,
     StrategyReturned,
     VisitEnded,
+    WrapUpEnded,
 )
 from fsacd.core.rules import SkillLevels
 
@@ -37,6 +38,11 @@ Value = str | int | bytes | None
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # PostgreSQL's index entries end near 2,700 bytes; a caller may send 60,000.
 TEXT_LIMIT = 256
+# What an agent writes of a talk is longer, and in no index.
+NOTE_LIMIT = 1_000
+_NOTE = f"varchar({NOTE_LIMIT})"
+# The types whose values are documents: bytes.
+DOCUMENTS = frozenset({"jsonb", "text[]"})
 _UNSTORABLE = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
@@ -141,6 +147,14 @@ AGENT_WORK = _table(
     "call_id text, queue text, channel text, weight integer",
     by_month=True,
 )
+WRAP_UPS = _table(
+    "wrap_ups",
+    "offer_id text, started_at timestamptz, ended_at timestamptz, agent_id text, call_id text, queue text, "
+    "contact_id text, codes text[], note varchar(1000), by text, number text, changes integer",
+    # Each change tells the whole anew.
+    Better("offer_id, started_at", lambda table: f"({table}.changes)"),
+    by_month=True,
+)
 # Rows that an earlier fsacd has left on disk.
 AGENT_STATES = _table(
     "agent_states_before",
@@ -204,6 +218,8 @@ def row(record: Record, wall: Wall) -> Row | None:
             span = (wall(record.started_ms), wall(record.ended_ms))
             what = (record.offer_id, record.call_id, record.queue, record.channel, record.weight)
             return Row(AGENT_WORK, (record.agent_id, record.state, record.reason, *span, record.by, *what))
+        case WrapUpEnded():
+            return Row(WRAP_UPS, _wrap_up(record, wall))
         case ChangeMade():
             return Row(CHANGES, (record.kind, record.subject, record.detail, record.by, wall(record.at_ms)))
         case (
@@ -268,10 +284,22 @@ def _offer(offer: OfferClosed, wall: Wall) -> tuple[Value, ...]:
     )  # fmt: skip
 
 
+def _wrap_up(told: WrapUpEnded, wall: Wall) -> tuple[Value, ...]:
+    return (
+        told.offer_id, wall(told.started_ms), wall(told.ended_ms), told.agent_id, told.call_id, told.queue,
+        told.contact_id, orjson.dumps(told.codes), told.note, told.by, told.number, told.changes,
+    )  # fmt: skip
+
+
+def limit_of(kind: str) -> int:
+    """How many characters a column of this type holds."""
+    return NOTE_LIMIT if kind == _NOTE else TEXT_LIMIT
+
+
 def _field(kind: str, value: Value) -> object:
     match value:
         case str():
-            return clean(value)
+            return clean(value, limit_of(kind))
         case bytes():
             return orjson.Fragment(value)
         case int() if kind == "timestamptz":

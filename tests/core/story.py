@@ -14,7 +14,7 @@
 
     0     switch fs1 connected                  or lost, restarted
     0     agent 1001 logs_in                    logs_out, ready, not_ready REASON, ends_wrap_up, dials, hangs_up
-    0     agent 1001 not_ready_for support mail of one queue alone; and `ready_for support`
+    0     agent 1001 not_ready_for support mail of one queue alone; `ready_for support`; `says` as `said` has it
     2     call anna queues support priority=1   gone, transferred, returned, left, lost, taken HOW, replaced by
     2     call anna requeue by=cli:root         or hangup, promote, change priority=2, send 1001 for=30s
     3     agent 1001 change support:2 german=5  no_skills, no_queues
@@ -49,7 +49,7 @@ from fsacd.core.show.parts import whole
 from fsacd.core.views import Step
 from fsacd.testing import Driver
 from tests.core.breaking import PLUGINS
-from tests.core.story_rules import Book, StoryError, agent_entries, levels, milliseconds, noted_visit, pairs
+from tests.core.story_rules import Book, StoryError, agent_entries, levels, milliseconds, noted_visit, pairs, said
 from tests.core.telling import EVERYTHING, KINDS, Names, tell_explanation, tell_one, tell_snapshot, tell_step
 
 OUTCOME_INDENT = "          "
@@ -356,9 +356,8 @@ def _offer_fact(name: str, words: list[str]) -> e.Event:
         case ["answered", "on", phone]:
             return e.OfferAnswered(offer_id, "fs1", _leg(offer_id, phone))
         case ["ended", end, "on", phone, "of", count, *how]:
-            answered, phone_told = "answered" in how, "untold" not in how
-            leg, legs = _leg(offer_id, phone), int(count)
-            return e.OfferEnded(offer_id, e.OfferEnd(end), "", answered, 0, phone_told, leg, legs)
+            legs = (_leg(offer_id, phone), int(count))
+            return e.OfferEnded(offer_id, e.OfferEnd(end), "", "answered" in how, 0, "untold" not in how, *legs)
         case ["connected", *settings]:
             return e.OfferConnected(offer_id, pairs(settings).get("contact", ""))
         case ["not_connected", *cause]:
@@ -377,10 +376,8 @@ def _agent_fact(agent_id: str, words: list[str], by: str) -> e.Event:
         case ["logs_in", *settings]:
             given = pairs(settings)
             return e.AgentLoggedIn(agent_id, by, given.get("contact"), given.get("ready", "yes") == "yes")
-        case ["logs_out"]:
-            return e.AgentLoggedOut(agent_id, by)
-        case ["ready"]:
-            return e.AgentSetReady(agent_id, by)
+        case [("logs_out" | "ready") as word]:
+            return e.AgentLoggedOut(agent_id, by) if word == "logs_out" else e.AgentSetReady(agent_id, by)
         case ["ready_for", queue]:
             return e.AgentSetReadyFor(agent_id, by, queue)
         case ["not_ready_for", queue, *reason]:
@@ -389,12 +386,14 @@ def _agent_fact(agent_id: str, words: list[str], by: str) -> e.Event:
             return e.AgentSetNotReady(agent_id, by, " ".join(reason))
         case ["ends_wrap_up"]:
             return e.AgentEndedWrapUp(agent_id, by)
+        case ["says", *what]:
+            return said(agent_id, by, what, _offer_id)
         case ["change", *entries]:
             skills, queues = agent_entries(entries)
             return e.AgentChangeAsked(agent_id, by, skills, None if queues is None else MappingProxyType(queues))
         case [("dials" | "hangs_up") as word, *rest]:
             # `dials home@fs2`: which call of the agent's own, on which switch. `dials anna/1`: a colleague's offer.
-            uuid, _, switch = (rest[0] if rest else "home").partition("@")
+            uuid, _, switch = "".join(rest or ["home"]).partition("@")
             leg = e.Leg(switch or "fs1", _offer_id(uuid) if "/" in uuid else f"leg-{agent_id}-{uuid}")
-            return e.OutsideCallStarted(agent_id, leg) if word == "dials" else e.OutsideCallEnded(agent_id, leg)
+            return (e.OutsideCallStarted if word == "dials" else e.OutsideCallEnded)(agent_id, leg)
     raise StoryError(f"no fact about an agent: {' '.join(words)}")

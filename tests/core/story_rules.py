@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
+from fsacd.core.choices import Choice, Choices
+from fsacd.core.events import AgentCodedWrapUp
 from fsacd.core.rules import (
     AgentRules,
     Cause,
@@ -43,11 +45,20 @@ class Book:
     agents: dict[str, AgentRules]
     limits: Limits
     when_queue_removed: Target | None = None
+    codes: Choices = ()
+    reasons: Choices = ()
 
     def rules(self) -> Rules:
         """Frozen, as the engine takes them."""
         queues, agents = MappingProxyType(dict(self.queues)), MappingProxyType(dict(self.agents))
-        return Rules(queues, agents, self.limits, when_queue_removed=self.when_queue_removed)
+        return Rules(
+            queues,
+            agents,
+            self.limits,
+            when_queue_removed=self.when_queue_removed,
+            wrap_up_codes=self.codes,
+            not_ready_reasons=self.reasons,
+        )
 
     def take(self, words: list[str]) -> None:
         """One line of rules. StoryError for a line that is none."""
@@ -76,6 +87,8 @@ class Book:
                 self.agents[agent_id] = replace(self.agents[agent_id], own=_own(settings))
             case ["limits", *settings]:
                 self.limits = _limits(self.limits, settings)
+            case [("codes" | "reasons") as what, *entries]:
+                setattr(self, what, _choices(entries))
             case ["queue_removed", target]:
                 self.when_queue_removed = _target(target)
             case ["without", "steps", name]:
@@ -87,6 +100,19 @@ class Book:
                 del self.agents[agent_id]
             case _:
                 raise StoryError(f"no rule: {' '.join(words)}")
+
+
+def _choices(entries: list[str]) -> Choices:
+    """`sale/new:11 complaint`: each with the digits by which a phone chooses it."""
+    return tuple(Choice(one, digits=digits) for one, _, digits in (entry.partition(":") for entry in entries))
+
+
+def said(agent_id: str, by: str, words: list[str], id_of: Callable[[str], str]) -> AgentCodedWrapUp:
+    """`codes=sale/new,2 note=calls_back of=anna/1`: what an agent says of a talk; `codes=` takes them away."""
+    given = pairs(words)
+    codes = tuple(code for code in given["codes"].split(",") if code) if "codes" in given else None
+    note = given["note"].replace("_", " ") if "note" in given else None
+    return AgentCodedWrapUp(agent_id, by, codes, note, id_of(given["of"]) if "of" in given else "")
 
 
 def agent_entries(entries: list[str]) -> tuple[SkillLevels | None, dict[str, Service] | None]:
@@ -316,6 +342,8 @@ _QUEUE_SETTINGS: dict[str, Callable[[str], object]] = {
     "max_length": int,
     "ring_at_once": int,
     "channel": str,
+    "wrap_up_codes": lambda text: tuple(text.split(",")),
+    "wrap_up_code_required": lambda text: text == "yes",
     "weight": int,
     "agent_variables": lambda text: tuple(text.split(",")) if text != "none" else (),
     "no_agent_no_delay": lambda text: text == "yes",

@@ -155,6 +155,7 @@ _KIND_OF: dict[type, str] = {
     r.AgentStateEnded: "agents",
     r.AgentPresence: "presence",
     r.AgentWorkEnded: "work",
+    r.WrapUpEnded: "agents",
     r.ChangeMade: "changes",
     r.DecisionMade: "decisions",
 }
@@ -224,7 +225,7 @@ def _record(record: r.Record, names: Names) -> str:
             return _call_ended(record) if isinstance(record, r.CallEnded) else _visit(record, names)
         case r.OfferClosed():
             return _offer_closed(record, names)
-        case r.AgentStateEnded() | r.AgentPresence() | r.AgentWorkEnded():
+        case r.AgentStateEnded() | r.AgentPresence() | r.AgentWorkEnded() | r.WrapUpEnded():
             return _of_agent(record, names)
         case r.DecisionMade():
             return f"decision {record.number}: {record.call_id} to {record.agent_id} as {names.of(record.offer_id)}"
@@ -243,8 +244,10 @@ def _record(record: r.Record, names: Names) -> str:
             assert_never(record)
 
 
-def _of_agent(record: r.AgentStateEnded | r.AgentPresence | r.AgentWorkEnded, names: Names) -> str:
+def _of_agent(record: r.AgentStateEnded | r.AgentPresence | r.AgentWorkEnded | r.WrapUpEnded, names: Names) -> str:
     match record:
+        case r.WrapUpEnded():
+            return _wrap_up(record, names)
         case r.AgentStateEnded():
             reason = f" ({record.reason})" if record.reason else ""
             by = f", ended by {record.by}" if record.by else ""
@@ -261,6 +264,16 @@ def _presence(record: r.AgentPresence) -> str:
     if record.ended_ms is None:
         return f"{record.agent_id} IS {record.presence}{reason}{by}"
     return f"{record.agent_id} WAS {record.presence}{reason} {_at(record.started_ms)}..{_at(record.ended_ms)}{by}"
+
+
+def _wrap_up(record: r.WrapUpEnded, names: Names) -> str:
+    codes = ", ".join(record.codes) or "no code"
+    note = f", note {record.note!r}" if record.note else ""
+    by = f", by {record.by}" if record.by else ""
+    again = f", change {record.changes}" if record.changes else ""
+    of = f"{names.of(record.offer_id)} in {record.queue} with {record.number or 'nobody known'}"
+    span = f"{_at(record.started_ms)}..{_at(record.ended_ms)}"
+    return f"{record.agent_id} SAYS of {of}: {codes}{note} {span}{by}{again}"
 
 
 def _work(record: r.AgentWorkEnded, names: Names) -> str:

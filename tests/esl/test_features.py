@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from fsacd.core.events import (
+    AgentCodedWrapUp,
     AgentEndedWrapUp,
     AgentEvent,
     AgentLoggedIn,
@@ -56,7 +57,7 @@ class Office:
     ) -> bool:
         """Dial it; without a domain, as a dialplan that does not say it."""
         home = HOME if domain else ""
-        self.refusal = self.desk.serve(Feature(what, Leg("fs1", "x"), user, agent, reason, pin, domain, home))
+        self.refusal = self.desk.serve(Feature(what, Leg("fs1", "x"), user, agent, reason, pin, domain, home, "11"))
         return self.refusal is None
 
 
@@ -73,6 +74,7 @@ def office() -> Office:
         ("ready", AgentSetReady("1001", "phone:1001")),
         ("not_ready", AgentSetNotReady("1001", "phone:1001", "3")),
         ("end_wrap_up", AgentEndedWrapUp("1001", "phone:1001")),
+        ("wrap_up_code", AgentCodedWrapUp("1001", "phone:1001", ("11",))),
     ],
 )
 def test_each_code_is_one_fact(office: Office, what: str, fact: AgentEvent) -> None:
@@ -229,7 +231,7 @@ def test_an_unknown_code_is_refused(office: Office) -> None:
 
 # --- every code and every kind of phone -----------------------------------------------------------------------------
 
-CODES = ("login", "logout", "ready", "not_ready", "end_wrap_up")
+CODES = ("login", "logout", "ready", "not_ready", "end_wrap_up", "wrap_up_code")
 # Who dials for agent 1002, whose PIN is 4711 and who is in the switch's own domain; and whether it is done.
 PHONES = {
     "own": ({"user": "1002", "domain": HOME}, True),

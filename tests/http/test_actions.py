@@ -34,6 +34,13 @@ CALL = "c0ffee00-0000-4000-8000-000000000001"
             e.AgentSetNotReadyFor("1001", "api:admin", "support", "mail"),
         ),
         ("agents/1001/end-wrap-up", None, e.AgentEndedWrapUp("1001", "api:admin")),
+        (
+            "agents/1001/wrap-up",
+            {"codes": ["sale/new", "2"], "note": "calls back\nat 5", "offer_id": "o1"},
+            e.AgentCodedWrapUp("1001", "api:admin", ("sale/new", "2"), "calls back\nat 5", "o1"),
+        ),
+        ("agents/1001/wrap-up", {"codes": []}, e.AgentCodedWrapUp("1001", "api:admin", ())),
+        ("agents/1001/wrap-up", {"note": ""}, e.AgentCodedWrapUp("1001", "api:admin", None, "")),
         ("calls/c0ffee00/requeue", None, e.CallRequeueAsked(CALL, "api:admin", None)),
         ("calls/c0ffee00/requeue", {"queue": "sales"}, e.CallRequeueAsked(CALL, "api:admin", "sales")),
         ("calls/c0ffee00/hangup", None, e.CallHangupAsked(CALL, "api:admin")),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from fsacd.core.views import WorkView
+from fsacd.core.views import LastTalkView, WorkView
 from fsacd.desk.rights import Role
 from fsacd.http import models as m
 from fsacd.http.api import ReloadStatus
@@ -116,8 +116,22 @@ def test_an_agent_is_shown_with_what_they_serve() -> None:
         not_ready_for=(("support", "mail"),),
         presence="not_ready",
         presence_reason="lunch",
-        work=(WorkView("o1", WAITING, "support", "voice", 100, "wrapping_up", NOW_MS - 1_000, NOW_MS + 5_000, "Bob"),),
+        work=(
+            WorkView(
+                "o1",
+                WAITING,
+                "support",
+                "voice",
+                100,
+                "wrapping_up",
+                NOW_MS - 1_000,
+                NOW_MS + 5_000,
+                "Bob",
+                ("sale/new",),
+            ),
+        ),
         room=0,
+        last_talk=LastTalkView("o0", "c0", "sales", NOW_MS - 9_000, ("complaint",)),
     )
     with serve(FakeDaemon(snapshot(agents=(agent,)))) as rig:
         reply = rig.get("/api/v1/agents/1001", Role.READ)
@@ -138,9 +152,17 @@ def test_an_agent_is_shown_with_what_they_serve() -> None:
                 "since_at": "2026-03-01T11:59:59.000Z",
                 "until_at": "2026-03-01T12:00:05.000Z",
                 "caller": "Bob",
+                "codes": ["sale/new"],
             }
         ],
         "room": 0,
+        "last_talk": {
+            "offer_id": "o0",
+            "call_id": "c0",
+            "queue": "sales",
+            "ended_at": "2026-03-01T11:59:51.000Z",
+            "codes": ["complaint"],
+        },
         "state": "wrapping_up",
         "reason": "",
         "since_at": "2026-03-01T11:59:00.000Z",

@@ -24,6 +24,7 @@ OWN, FOREIGN = "1001", "1002"
 SAMPLES = {"agent_id": OWN, "queue_name": "sales", "call_id": "c0ffee00", "customer_id": "c1", "reload_number": "7"}
 # What a route cannot be asked without.
 BODIES = {"CallChange": {"priority": 1}, "CallSend": {"agent": OWN}, "AgentChange": {"skills": {}}}
+BODIES |= {"WrapUp": {"codes": []}}
 BODIES |= {
     "CustomerNew": {"numbers": ["+4930222"]},
     "CustomerMerge": {"customer": "c2"},
@@ -55,6 +56,7 @@ TABLE = {
     "POST /api/v1/agents/{agent_id}/ready": DESK,
     "POST /api/v1/agents/{agent_id}/not-ready": DESK,
     "POST /api/v1/agents/{agent_id}/end-wrap-up": DESK,
+    "POST /api/v1/agents/{agent_id}/wrap-up": DESK,
     "POST /api/v1/agents/{agent_id}/change": FLOOR,
     "POST /api/v1/calls/{call_id}/requeue": FLOOR,
     "POST /api/v1/calls/{call_id}/hangup": FLOOR,

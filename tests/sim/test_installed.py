@@ -110,7 +110,7 @@ def test_a_waiting_caller_is_no_feature_leg(name: str) -> None:
     assert announced(model, line, "fsacd::feature") == 0
 
 
-@pytest.mark.parametrize("code", ["*31", "*32", "*33", "*341", "*35"])
+@pytest.mark.parametrize("code", ["*31", "*32", "*33", "*341", "*35", "*3611"])
 def test_whoever_is_transferred_to_a_feature_code_has_not_dialled_it(code: str) -> None:
     """A phone's partner sends REFER to a code: the phone's agent is not logged out by that."""
     model = installed()

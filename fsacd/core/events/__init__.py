@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from fsacd.core.events.agents import (
     AgentChangeAsked,
+    AgentCodedWrapUp,
     AgentEndedWrapUp,
     AgentEvent,
     AgentLoggedIn,
@@ -75,6 +76,7 @@ Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent
 
 __all__ = [
     "AgentChangeAsked",
+    "AgentCodedWrapUp",
     "AgentEndedWrapUp",
     "AgentEvent",
     "AgentLoggedIn",

@@ -75,6 +75,21 @@ class AgentEndedWrapUp:
 
 
 @fact
+class AgentCodedWrapUp:
+    """The agent says what came of a talk: codes by their ids or digits, and a note. A field of None changes nothing.
+
+    It may be said while they talk, while they wrap up, and for a while after. `offer_id` names the talk; empty: the one
+    that goes on, else the one that is wrapped up, else the last one.
+    """
+
+    agent_id: str
+    by: By
+    codes: tuple[str, ...] | None = None
+    note: str | None = None
+    offer_id: str = ""
+
+
+@fact
 class AgentChangeAsked:
     """An operator changes what an agent can do or serves, until the configuration says something new of the agent.
 
@@ -109,7 +124,7 @@ QueueBreakEvent = AgentSetReadyFor | AgentSetNotReadyFor
 AgentStateEvent = AgentLoggedIn | AgentLoggedOut | AgentSetReady | AgentSetNotReady | AgentEndedWrapUp
 
 
-AgentEvent = AgentStateEvent | QueueBreakEvent | AgentChangeAsked
+AgentEvent = AgentStateEvent | QueueBreakEvent | AgentCodedWrapUp | AgentChangeAsked
 
 
 OutsideEvent = OutsideCallStarted | OutsideCallEnded

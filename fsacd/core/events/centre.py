@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from types import MappingProxyType
 
+from fsacd.core.choices import Choices
 from fsacd.core.events.legs import By
 from fsacd.core.fact import fact
 from fsacd.core.rules import AgentRules, Limits, QueueRules, Rules, Target, ToExtension
@@ -101,6 +102,8 @@ class RulesAmended:
     order_of_queues: tuple[str, ...] | None = None
     order_of_agents: tuple[str, ...] | None = None
     anew: tuple[str, ...] = ()
+    wrap_up_codes: Choices = ()
+    not_ready_reasons: Choices = ()
 
 
 SwitchEvent = SwitchHeld | SwitchConnected | SwitchLost | SwitchRestarted | SwitchTaken

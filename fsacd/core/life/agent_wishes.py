@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fsacd.core import agent as a
+from fsacd.core import choices
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason
 from fsacd.core.events import (
     AgentChangeAsked,
+    AgentCodedWrapUp,
     AgentEndedWrapUp,
     AgentEvent,
     AgentLoggedIn,
@@ -19,7 +21,7 @@ from fsacd.core.events import (
     AgentSetReadyFor,
     QueueBreakEvent,
 )
-from fsacd.core.life import agents, calls, changes, offers, roster
+from fsacd.core.life import agents, calls, changes, offers, roster, wrap_ups
 from fsacd.core.life.world import World
 from fsacd.core.rules import WrapUp
 
@@ -45,11 +47,16 @@ def _granted(world: World, agent: a.Agent, event: AgentEvent) -> str | None:
         case AgentSetReady():
             return _set_ready(world, agent, event.by)
         case AgentSetNotReady():
-            return _ask_for(world, agent, a.NotReady(event.reason), event.by)
+            reason = _reason(world, event.reason)
+            if reason is None:
+                return _no_such_reason(world, event.reason)
+            return _ask_for(world, agent, a.NotReady(reason), event.by)
         case AgentEndedWrapUp():
             return _end_wrap_up(world, agent, event.by)
         case AgentSetReadyFor() | AgentSetNotReadyFor():
             return _take_queues_break(world, agent, event)
+        case AgentCodedWrapUp():
+            return _code(world, agent, event)
         case AgentChangeAsked():
             return _change(world, agent, event)
 
@@ -66,7 +73,8 @@ def _log_in(world: World, agent: a.Agent, event: AgentLoggedIn) -> str | None:
     if isinstance(agent.state, a.LoggedOut):
         agent.idle_since_ms = world.now_ms
     if event.ready:
-        roster.set_presence(world, agent, a.READY, event.by)
+        missing = wrap_ups.refusal_of_last(world, agent) is not None
+        roster.set_presence(world, agent, a.NotReady(wrap_ups.CODE_MISSING) if missing else a.READY, event.by)
         roster.settle(world, agent, event.by)
         return None
     if isinstance(agent.presence, a.NotReady):
@@ -82,6 +90,8 @@ def _set_ready(world: World, agent: a.Agent, by: str) -> str | None:
     if isinstance(agent.state, a.LoggedOut):
         return f"agent {agent.agent_id} is logged out"
     wanted_calls = isinstance(agent.presence, a.Ready)
+    if not wanted_calls and (refused := wrap_ups.refusal_of_last(world, agent)) is not None:
+        return refused
     roster.set_presence(world, agent, a.READY, by)
     refused = None
     if any(isinstance(work.state, a.WrappingUp) for work in agent.work.values()):
@@ -99,16 +109,43 @@ def _set_ready(world: World, agent: a.Agent, by: str) -> str | None:
 
 def _end_wrap_up(world: World, agent: a.Agent, by: str) -> str | None:
     """End all wrap-up that the agent may end. Refused if there is none."""
-    states = {work.offer_id: work.state for work in agent.work.values() if isinstance(work.state, a.WrappingUp)}
-    if not states:
+    held = [work for work in agent.work.values() if isinstance(work.state, a.WrappingUp)]
+    if not held:
         return f"agent {agent.agent_id} is not in wrap-up"
-    mine = [offer_id for offer_id, state in states.items() if state.ends is not WrapUp.FIXED]
-    if not mine:
-        return _FIXED
+    refusals = {work.offer_id: _stays(world, work) for work in held}
+    mine = [offer_id for offer_id, why in refusals.items() if why is None]
     for offer_id in mine:
         roster.end_work(world, agent, offer_id, by)
     agents.done(world, agent, by)
-    return None
+    return None if mine else next(iter(refusals.values()))
+
+
+def _stays(world: World, work: a.Work) -> str | None:
+    """Why the agent may not end this wrap-up; None: they may."""
+    if isinstance(work.state, a.WrappingUp) and work.state.ends is WrapUp.FIXED:
+        return _FIXED
+    # What was no talk has nothing to be said of.
+    return wrap_ups.refusal(world, work.queue, work.said) if work.said is not None else None
+
+
+def _code(world: World, agent: a.Agent, event: AgentCodedWrapUp) -> str | None:
+    """Codes and a note for a talk. Whoever was not ready for want of a code is ready when it is there."""
+    refused = wrap_ups.code(world, agent, event)
+    waited = agent.presence == a.NotReady(wrap_ups.CODE_MISSING)
+    if refused is None and waited and wrap_ups.refusal_of_last(world, agent) is None:
+        roster.set_presence(world, agent, a.READY, event.by)
+        roster.settle(world, agent, event.by)
+    return refused
+
+
+def _reason(world: World, given: str) -> str | None:
+    """The reason that is meant: any text where none are configured, else one of those; None: it is none."""
+    reasons = world.rules.not_ready_reasons
+    return choices.find(reasons, given) if reasons else given
+
+
+def _no_such_reason(world: World, given: str) -> str:
+    return choices.refusal(world.rules.not_ready_reasons, given, "reason")
 
 
 def _ask_for(world: World, agent: a.Agent, wish: a.LoggedOut | a.NotReady, by: str) -> str | None:
@@ -152,10 +189,15 @@ def _take_queues_break(world: World, agent: a.Agent, event: QueueBreakEvent) -> 
         case AgentSetReadyFor() if known is not None:
             changes.record(world, "agent_ready_for", agent.agent_id, queue, event.by)
             roster.rest(world, agent, queue, None)
-        case AgentSetNotReadyFor() if known is None or known.reason != event.reason:
-            detail = f"{queue}: {event.reason}" if event.reason else queue
+        case AgentSetNotReadyFor():
+            reason = _reason(world, event.reason)
+            if reason is None:
+                return _no_such_reason(world, event.reason)
+            if known is not None and known.reason == reason:
+                return None
+            detail = f"{queue}: {reason}" if reason else queue
             changes.record(world, "agent_not_ready_for", agent.agent_id, detail, event.by)
-            roster.rest(world, agent, queue, a.NotReadyFor(event.reason, known.since_ms if known else world.now_ms))
+            roster.rest(world, agent, queue, a.NotReadyFor(reason, known.since_ms if known else world.now_ms))
             for work in list(agent.work.values()):
                 if isinstance(work.state, a.Offered) and world.offers[work.offer_id].queue == queue:
                     _stop_ringing(world, work.offer_id)

@@ -9,7 +9,7 @@ from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
 from fsacd.core.events import OfferEnd
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import agents, display, roster, shared_phones
+from fsacd.core.life import agents, display, roster, shared_phones, wrap_ups
 from fsacd.core.life.decisions import CallMoment
 from fsacd.core.life.world import World
 from fsacd.core.match.index import NOT_RANKED
@@ -179,6 +179,9 @@ def withdraw(world: World, offer_id: str, reason: CancelReason) -> None:
 
 def talk_over(world: World, offer_id: str) -> None:
     """Caller and agent have talked, and the caller's side is over. The agent's leg should end by itself."""
+    offer = world.offers.get(offer_id)
+    if offer is not None:
+        wrap_ups.talk_over(world, world.agents[offer.agent_id], offer)
     _end_talk(world, offer_id, OfferOutcome.ANSWERED, "talk")
 
 
@@ -262,6 +265,7 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
             agent.idle_since_ms = world.now_ms
             _hold_back(world, agent, offer, Cause.REFUSED)
         case o.OfferTalking():
+            wrap_ups.talk_over(world, agent, offer)
             agents.wrap_up(world, agent, offer.offer_id, *_wrap_up(world, offer))
         case o.OfferEnding(CancelReason.NO_ANSWER, _) if offer.answered_ms is None:
             _hold_back(world, agent, offer, Cause.NO_ANSWER)

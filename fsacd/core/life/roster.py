@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fsacd.core import agent as a
 from fsacd.core import reach
-from fsacd.core.life import sticky
+from fsacd.core.life import sticky, wrap_ups
 from fsacd.core.life.world import World
 from fsacd.core.load import plus_call, plus_time
 from fsacd.core.offer import Offer
@@ -239,6 +239,8 @@ def end_work(world: World, agent: a.Agent, offer_id: str, by: str = "") -> None:
     _write_work(world, agent, work, by)
     if isinstance(work.state, a.WrappingUp):
         _arm(world, agent)
+    if work.said is not None and wrap_ups.over(world, agent, work) and type(agent.presence) is a.Ready:
+        set_presence(world, agent, a.NotReady(wrap_ups.CODE_MISSING), "fsacd")
     if work.talks_since_ms is not None and work.queue in world.rules.queues:
         mean_ms = world.handling_ms(work.queue)
         world.changed_queues[work.queue] = None

@@ -18,7 +18,7 @@ from fsacd.core.call import in_queue
 from fsacd.core.commands import EndCall, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
-from fsacd.core.life import resuming, roster, shared_phones, sticky, visits
+from fsacd.core.life import resuming, roster, shared_phones, sticky, visits, wrap_ups
 from fsacd.core.life.world import World
 from fsacd.core.load import Load
 from fsacd.core.match.ordering import Ordering
@@ -62,6 +62,7 @@ class AgentMemory:
     presence_by: str = ""
     work: tuple[a.Work, ...] = ()
     held_back: a.HeldBack | None = None
+    wrapped: a.Wrapped | None = None
 
 
 @fact
@@ -187,6 +188,7 @@ def _agent(world: World, agent: a.Agent) -> AgentMemory:
         presence_by=agent.presence_by,
         work=tuple(agent.work.values()),
         held_back=agent.held_back,
+        wrapped=wrap_ups.kept(world, agent),
     )
 
 
@@ -297,6 +299,7 @@ def _restore_agent(world: World, memory: AgentMemory) -> None:
         not_ready_for=memory.not_ready_for or {},
         outside=dict.fromkeys(memory.outside),
         removed=memory.removed,
+        wrapped=memory.wrapped,
     )
     _, agent.room = agent.state_and_room()
     world.agents[agent.agent_id] = agent

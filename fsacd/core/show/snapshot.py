@@ -15,7 +15,17 @@ from fsacd.core.life.world import World
 from fsacd.core.match.ordering import FALLBACK, Ordering
 from fsacd.core.records import CallOutcome
 from fsacd.core.show.parts import InParts, batches, whole
-from fsacd.core.views import AgentView, CallView, OfferView, QueueView, Snapshot, Substituted, Underway, WorkView
+from fsacd.core.views import (
+    AgentView,
+    CallView,
+    LastTalkView,
+    OfferView,
+    QueueView,
+    Snapshot,
+    Substituted,
+    Underway,
+    WorkView,
+)
 
 
 def take(world: World, now_ms: int) -> Snapshot:
@@ -158,6 +168,7 @@ def agent_view(world: World, agent: a.Agent) -> AgentView:
         presence_since_ms=agent.presence_since_ms,
         work=tuple(_work(world, work) for work in agent.work.values()),
         room=agent.room,
+        last_talk=_last_talk(agent.wrapped) if agent.wrapped is not None else None,
     )
 
 
@@ -172,7 +183,13 @@ def _work(world: World, work: a.Work) -> WorkView:
         since_ms=work.since_ms,
         until_ms=work.state.until_ms if isinstance(work.state, a.WrappingUp) else None,
         caller=_caller(world, work.state),
+        codes=work.said.codes if work.said is not None else (),
     )
+
+
+def _last_talk(talk: a.Wrapped) -> LastTalkView:
+    assert talk.said.ended_ms is not None
+    return LastTalkView(talk.offer_id, talk.call_id, talk.queue, talk.said.ended_ms, talk.said.codes)
 
 
 def _wish(then: a.LoggedOut | a.NotReady | None) -> str:
