@@ -16,9 +16,14 @@ from fsacd.core.commands import (
     ConfirmTalk,
     Connect,
     EndCall,
+    HandOver,
+    HoldCaller,
+    HoldThird,
+    JoinThird,
     LetGo,
     NoteCall,
     NoteContact,
+    Rejoin,
     RingAgent,
     SendCall,
     TakeIn,
@@ -250,6 +255,9 @@ class CallControl:
                 # The leg may not exist yet, or not any more: the engine repeats the order until it hears of the leg's
                 # end.
                 pass
+            case HoldCaller() | Rejoin() | JoinThird() | HoldThird() | HandOver():
+                # A leg has ended, which its event says; if not, the step's deadline decides.
+                self._say(log.info, "the switch did not take a command", why, what=type(command).__name__)
             case ConfirmTalk() | ArmCall() | LetGo() | TakeIn() | NoteCall() | NoteContact() | SendCall() | EndCall():
                 # Either the leg has ended meanwhile, and its hangup says so; or the leg will announce itself again.
                 self._say(log.info, "the switch did not take a command", why, what=type(command).__name__)

@@ -70,8 +70,16 @@ from fsacd.core.events.offers import (
     OfferRang,
     OfferUnheard,
 )
+from fsacd.core.events.talks import (
+    LegsJoined,
+    TalkChangeAsked,
+    TalkConsultAsked,
+    TalkEvent,
+    TalkVerb,
+    TalkWish,
+)
 
-Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent
+Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent | TalkEvent
 
 __all__ = [
     "AgentChangeAsked",
@@ -106,6 +114,7 @@ __all__ = [
     "LastAgentsKnown",
     "Leg",
     "LegVariable",
+    "LegsJoined",
     "OfferAnswered",
     "OfferConnected",
     "OfferEnd",
@@ -130,6 +139,11 @@ __all__ = [
     "SwitchTaken",
     "Taken",
     "TakenEvent",
+    "TalkChangeAsked",
+    "TalkConsultAsked",
+    "TalkEvent",
     "TalkFound",
+    "TalkVerb",
+    "TalkWish",
     "WorldEvent",
 ]

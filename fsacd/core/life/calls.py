@@ -15,7 +15,7 @@ from fsacd.core.events import (
     Leg,
 )
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import absence, ending, offers, overflow, resuming, sticky
+from fsacd.core.life import absence, ending, offers, overflow, resuming, sticky, withdrawing
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallOutcome, OfferOutcome
 from fsacd.core.rules import ToExtension, ToHangup
@@ -153,7 +153,7 @@ def returned(world: World, event: CallReturned) -> None:
     match call.state:
         case c.Connecting(offer_id):
             call.taken = None
-            offers.withdraw(world, offer_id, CancelReason.BRIDGE_WINDOW)
+            withdrawing.withdraw(world, offer_id, CancelReason.BRIDGE_WINDOW)
             back_to_waiting(world, call)
         case c.Talking() | c.Settling() as talk:
             _back_from_talk(world, call, talk, event.at_ms)
@@ -185,7 +185,7 @@ def _back_from_talk(world: World, call: c.Call, talk: c.Talking | c.Settling, ba
     if isinstance(talk, c.Talking):
         offers.talk_broken(world, talk.offer_id)
     else:
-        offers.write(world, talk.offer, OfferOutcome.FAILED, str(CancelReason.BRIDGE_WINDOW))
+        withdrawing.write(world, talk.offer, OfferOutcome.FAILED, str(CancelReason.BRIDGE_WINDOW))
     back_to_waiting(world, call)
 
 
@@ -241,7 +241,7 @@ def _may_have_broken(world: World, call: c.Call, offer: o.Offer) -> bool:
 
 def was_talk(world: World, call: c.Call, settling: c.Settling) -> None:
     """Count a short talk as a talk."""
-    offers.write(world, settling.offer, OfferOutcome.ANSWERED, "talk")
+    withdrawing.write(world, settling.offer, OfferOutcome.ANSWERED, "talk")
     call.talked_ms += settling.talk_ms
 
 
@@ -298,9 +298,9 @@ def take_offers_back(world: World, call: c.Call, reason: CancelReason) -> None:
     match call.state:
         case c.Ringing(offer_ids):
             for offer_id in offer_ids:
-                offers.withdraw(world, offer_id, reason)
+                withdrawing.withdraw(world, offer_id, reason)
         case c.Connecting(offer_id):
-            offers.withdraw(world, offer_id, reason)
+            withdrawing.withdraw(world, offer_id, reason)
         case c.Waiting() | c.Talking() | c.Settling():
             pass
 
