@@ -9,6 +9,7 @@ from fsacd.sim import causes
 from fsacd.sim.agenda import MS, SECOND
 from fsacd.sim.bridging import uuid_bridge
 from fsacd.sim.channel import App, State
+from fsacd.sim.conferencing import conference
 from fsacd.sim.holding import LEAD_IN_US
 from fsacd.sim.ports import Leg
 from fsacd.sim.threads import Thread, Wait
@@ -290,6 +291,7 @@ NEED_SOUND = frozenset({"intercept"})
 
 APPS: dict[str, Runner] = {
     "answer": _answer,
+    "conference": conference,
     "event": _event,
     "execute_extension": _execute_extension,
     "export": _export,

@@ -23,6 +23,8 @@ MAX_POLLS = 1_000
 LEAVE_US = (10 * MS, 22 * MS)
 # ... the partner nearly always first; when not, the window is one poll longer.
 LATER_US = (-150, 900)
+# How often the first leg goes first when both legs of a talk are sent elsewhere.
+LATER_SHARE = 0.7
 # A leg tells its phone the partner's number with its first frames; a leg that is killed before never does.
 FIRST_TOLD_US = (*[(200, 900)] * 4, (900, 20 * MS))
 TOLD_US = (300, 20 * MS)
@@ -94,10 +96,18 @@ def _schedule(a: Leg, b: Leg) -> None:
     b.signal(leave_us, leave_us)
     later_us = leave_us + agenda.between(*LATER_US)
     a.signal(later_us, later_us)
+    if b.talk is not None:
+        # A partner who is in a talk comes when that lets them go; who waits for them does not wait with their music.
+        a.signal(100, POLL_US)
     for session in (a, b):
-        if session.talk is not None:
-            # A talk is left with its next frame.
+        if session.talk is not None or _confers(session):
+            # A talk is left with its next frame, and so is a room.
             session.signal(100, POLL_US)
+
+
+def _confers(session: Leg) -> bool:
+    app = session.channel.shown_app
+    return app is not None and app.name == "conference"
 
 
 def on_soft_execute(session: Leg) -> Thread:
@@ -230,7 +240,7 @@ def _carry(talk: Talk) -> Thread:
     holding.stop_music(talk.b)
     talk.b.signal(1 * MS, POLL_US)
     limit_us = talk.a.switch.agenda.now_us + LEAVING_US
-    while not talk.b_gone and talk.a.switch.agenda.now_us < limit_us:
+    while not (talk.b_gone or talk.b.channel.state is State.ROUTING) and talk.a.switch.agenda.now_us < limit_us:
         yield Wait(limit_us)
 
 
@@ -268,6 +278,10 @@ def on_exchange_media(session: Leg) -> Thread:
         else:
             yield Wait()
     holding.release(session, talk.a)
+    if agenda.chance.random() < LATER_SHARE:
+        while channel.state is State.ROUTING and talk.a.channel.state is State.ROUTING and not talk.over:
+            # Both are sent elsewhere (`uuid_transfer -both`).
+            yield Wait()
     talk.b_gone = True
     holding.stop_music(talk.a)
     session.talk = None

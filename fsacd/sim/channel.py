@@ -124,6 +124,8 @@ class Channel:
     playing: bool = False
     # Apps that uuid_broadcast asks the leg to run when it next looks.
     broadcasts: deque[App] = field(default_factory=deque)
+    # It runs one of them.
+    broadcasting: bool = False
     digits: deque[str] = field(default_factory=deque)
     has_media: bool = False
 

@@ -7,7 +7,7 @@ import goes in a circle; `session.Session` is the leg, `switch.Switch` the switc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fsacd.sim.agenda import Agenda
@@ -29,6 +29,16 @@ class Talk:
     def partner(self, leg: Leg) -> Leg:
         """The other leg."""
         return self.b if leg is self.a else self.a
+
+
+@dataclass(slots=True, eq=False)
+class Room:
+    """A conference; `members` in the order in which they came. `conferencing` moves it."""
+
+    name: str
+    profile: str
+    uuid: str
+    members: list[Leg] = field(default_factory=list)
 
 
 class FarEnd(Protocol):
@@ -117,6 +127,11 @@ class Exchange(Protocol):
     agenda: Agenda
     # The files that `playback` does not find.
     missing_sounds: set[str]
+    # The conferences by their names.
+    rooms: dict[str, Room]
+
+    def next_member(self) -> int:
+        """Conferences number all their members."""
 
     def locate(self, uuid: str) -> Leg | None:
         """The leg with this uuid, unless it is hung up."""

@@ -18,7 +18,7 @@ from fsacd.sim.faults import Faults
 from fsacd.sim.headers import base_headers, basic_headers, channel_headers
 from fsacd.sim.listing import Listing
 from fsacd.sim.phones import Caller, Line, Phone
-from fsacd.sim.ports import Hearer, Leg
+from fsacd.sim.ports import Hearer, Leg, Room
 from fsacd.sim.session import Session
 from fsacd.sim.settings import Settings
 
@@ -69,6 +69,8 @@ class Switch:
             **self.dialplan.globals,
         }
         self.hash: dict[str, str] = {}
+        self.rooms: dict[str, Room] = {}
+        self._members = 0
         self._beat_in(self.settings.heartbeat_s)
 
     def wipe(self) -> None:
@@ -124,6 +126,11 @@ class Switch:
         """FreeSWITCH numbers its sessions."""
         self.session_count += 1
         return self.session_count
+
+    def next_member(self) -> int:
+        """Conferences number all their members."""
+        self._members += 1
+        return self._members
 
     def locate(self, uuid: str) -> Session | None:
         """The leg with this uuid, unless it is hung up."""

@@ -36,6 +36,8 @@ HEADERS = (
     ("DTMF-Digit", "digit"),
     ("Playback-Status", "status"),
     ("variable_fsacd_queue", "queue"),
+    ("Action", "action"),
+    ("Conference-Size", "size"),
 )
 
 # Replies whose body differs with the version or the moment are compared by their first word.

@@ -15,7 +15,7 @@ from tests.e2e.rig.play import EVENTS, Call, Cue, HangUp, Hold, Play, Press, Ref
 # A play is over after this; then every leg is asked for, killed, and the last words are awaited.
 END_MS = 5_000
 CURTAIN_MS = 500
-_WHEN = re.compile(r"\b(fsacd_queued_at|fsacd_stepped_at|fsacd_back_at)=\d+")
+_WHEN = re.compile(r"\b(fsacd_queued_at|fsacd_stepped_at|fsacd_held_at|fsacd_back_at)=\d+")
 _NEVER = (float("inf"), -1)
 _WORD = re.compile(r"@([a-z]+)(\d+)@")
 
@@ -206,6 +206,8 @@ class Performance:
                 return self.stage.contacts[f"agent{number}"]
             case "job":
                 return f"job-{self.play.name}-job{number}"
+            case "room":
+                return f"00000000-0000-4000-9000-{self.play.name}{number:0>2}".ljust(36, "0")
             case _:
                 # A caller who has not come yet has no uuid; nobody else has this one either.
                 return self.audience.uuids.get(f"{kind}{number}", "00000000-0000-0000-0000-000000000000")

@@ -188,6 +188,7 @@ def lab_dialplan() -> Dialplan:
     dialplan = Dialplan()
     for file in ("lab/freeswitch.xml", "lab/dialplan.xml", "dialplan/fsacd.xml"):
         dialplan.read(REPOSITORY / "freeswitch" / file)
+    dialplan.read(REPOSITORY / "freeswitch" / "dialplan" / "default" / "zz_fsacd_last.xml", context="public")
     return dialplan
 
 
