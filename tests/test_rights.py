@@ -38,6 +38,7 @@ VERBS = {
     Verb.EXPLAIN: "read agent supervisor admin",
     Verb.ACT_AS_AGENT: "agent supervisor admin",
     Verb.CHOOSE_CONTACT: "agent supervisor admin",
+    Verb.HANDLE_TALKS: "agent supervisor admin",
     Verb.SEE_NUMBERS: "supervisor admin",
     Verb.CHANGE_AGENTS: "supervisor admin",
     Verb.MOVE_CALLS: "supervisor admin",

@@ -197,6 +197,9 @@ class OfferView:
     started_ms: int
     heard_of: bool = False  # the switch has told something of its leg: that it rings, or was answered
     legs: tuple[str, ...] = ()
+    # Of a talk that somebody has changed: which two of caller, agent and third party are bridged, and the third's leg.
+    pair: str = ""
+    third_leg: str = ""
 
     @property
     def live_legs(self) -> tuple[str, ...]:

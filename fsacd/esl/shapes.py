@@ -1,7 +1,9 @@
 """The steps by which a talk changes its shape, as orders for the switch. Pure; each sequence was tried on a real one.
 
-A leg that a bridge leaves alone ends, unless it is to be parked then; parking uses that up, so it is said before each
-bridge anew. The switch's own hold (uuid_hold) is not used: it re-invites the phone, and the caller hears nothing.
+A leg that a bridge leaves alone ends, unless it is to be parked then; parking may use that up, so it is said before
+each bridge anew. A caller who is about to be bridged is armed as one who waits: if the other leg is gone by then, they
+come back into the music of their queue. The switch's own hold (uuid_hold) is not used: it re-invites the phone, and the
+caller hears nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from typing import Final, assert_never
 
 from fsacd.core.commands import HandOver, HoldCaller, HoldThird, JoinThird, Rejoin, TalkCommand
 from fsacd.esl import encoder
-from fsacd.esl.differences import CONTEXT
+from fsacd.esl.differences import CONTEXT, armed
 from fsacd.esl.wire import Wire
 
 # The extension of the dialplan in which a party on hold hears music.
@@ -31,9 +33,17 @@ def wires(command: TalkCommand) -> tuple[Wire, ...]:
         case JoinThird(agents_leg=agents_leg, third_leg=third_leg):
             return _survive(agents_leg), _survive(third_leg), encoder.uuid_bridge(agents_leg, third_leg)
         case Rejoin(leg=leg, agents_leg=agents_leg):
-            return encoder.uuid_bridge(leg.uuid, agents_leg), encoder.uuid_setvar_multi(agents_leg, _ENDS)
+            return (
+                armed(leg.uuid),
+                encoder.uuid_bridge(leg.uuid, agents_leg),
+                encoder.uuid_setvar_multi(agents_leg, _ENDS),
+            )
         case HandOver(leg=leg, third_leg=third_leg):
-            return encoder.uuid_bridge(leg.uuid, third_leg), encoder.uuid_setvar_multi(third_leg, _ENDS)
+            return (
+                armed(leg.uuid),
+                encoder.uuid_bridge(leg.uuid, third_leg),
+                encoder.uuid_setvar_multi(third_leg, _ENDS),
+            )
         case _:
             assert_never(command)
 

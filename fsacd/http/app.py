@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from fsacd.desk.rights import Principal, Verb, may, roles_with, stranger
 from fsacd.errors import Forbidden, Refused, Unavailable
-from fsacd.http import actions, changes, explain, health, queries, reloads, tags
+from fsacd.http import actions, changes, explain, health, queries, reloads, tags, talks
 from fsacd.http import customers as customers_routes
 from fsacd.http.access import Access, Token
 from fsacd.http.api import ApiSettings, Context, CustomerDesk, Daemon, Metrics, StoredExplanations
@@ -49,6 +49,7 @@ ROUTES: tuple[Route, ...] = (
     *queries.ROUTES,
     *explain.ROUTES,
     *actions.ROUTES,
+    *talks.ROUTES,
     *reloads.ROUTES,
     *changes.ROUTES,
     *customers_routes.ROUTES,

@@ -15,6 +15,7 @@ from fsacd.core.old_names import before
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-03-01T12:00:00.000Z"])]
 Seconds = Annotated[float, Field(ge=0)]
 
+TalkShapeName = Literal["together", "held", "calling", "consulting", "swapped"]
 CallStateName = Literal["waiting", "offered", "connecting", "talking"]
 AgentStateName = Literal[
     "logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back", "busy", "leaving"
@@ -54,6 +55,17 @@ class Service(Answer):
     weight: int = Field(description="The agent's share where the strategy gives shares, 1 to 100.")
     ready: bool = Field(description="False: not ready for this one queue, while calls of the others go on.")
     reason: str = Field(description="Why not; empty otherwise, or where no reason was given.")
+
+
+class Talk(Answer):
+    """One agent's part in a call; `becoming` is the shape that is under way, handed_over among them."""
+
+    id: str
+    agent: str
+    shape: TalkShapeName
+    shape_since_at: Timestamp
+    becoming: str
+    colleague: str | None
 
 
 class Call(Answer):
@@ -97,6 +109,7 @@ class Call(Answer):
     )
     switch: str | None
     leg_uuid: str | None
+    talk: Talk | None = Field(default=None, description="While it talks; null before and between talks.")
 
 
 class Work(Answer):

@@ -23,7 +23,7 @@
     3     offer anna/1 answered                 rang, connected, not_connected, ended END (after_talk_of 3s, untold)
     3     offer anna/1 talks                    answered and connected
     3     offer anna/1 forks 2                  then `answered on 2`, `ended busy on 1 of 2` (answered, untold)
-    5     talk anna/1 hold                      resume, consult 1002, cancel, complete, swap; or parked, joined anna/2
+    5     talk anna/1 1001 holds                resumes, consults 1002, cancels, completes, swaps; or parked, joined …
     9     call anna over                        the caller hangs up, and the agent's leg ends
     9     history 1001 desk calls=2 rings=2s talks=30s     calls to a queue that is theirs alone, one after another
     9     reload agent 1001 sales; without queue support      or `amend`: the engine is told only what differs

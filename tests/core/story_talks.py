@@ -17,10 +17,10 @@ def offer_id_of(name: str) -> str:
 def talk_fact(talk_id: str, words: list[str], by: str) -> e.Event:
     """A wish about a talk, or a fact about its legs."""
     match words:
-        case ["consult", agent_id]:
-            return e.TalkConsultAsked(talk_id, by, agent_id)
-        case [verb] if verb in {one.value for one in e.TalkVerb}:
-            return e.TalkChangeAsked(talk_id, e.TalkVerb(verb), by)
+        case [agent_id, "consults", colleague]:
+            return e.TalkConsultAsked(agent_id, talk_id, colleague, by)
+        case [agent_id, verb] if verb.endswith("s") and verb[:-1] in {one.value for one in e.TalkVerb}:
+            return e.TalkChangeAsked(agent_id, talk_id, e.TalkVerb(verb[:-1]), by)
         case ["parked"]:
             return e.OfferAnswered(talk_id, "fs1")
         case ["joined", name]:

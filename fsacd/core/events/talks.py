@@ -20,8 +20,9 @@ class TalkVerb(StrEnum):
 
 @fact
 class TalkChangeAsked:
-    """Somebody wants another shape of a talk."""
+    """Somebody wants another shape of this agent's talk."""
 
+    agent_id: str
     offer_id: str
     verb: TalkVerb
     by: By
@@ -29,11 +30,12 @@ class TalkChangeAsked:
 
 @fact
 class TalkConsultAsked:
-    """The agent wants to talk with a colleague, `agent_id`, while the caller hears music."""
+    """The agent wants to talk with a colleague while the caller hears music."""
 
-    offer_id: str
-    by: By
     agent_id: str
+    offer_id: str
+    colleague: str
+    by: By
 
 
 @fact

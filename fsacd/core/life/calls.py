@@ -15,7 +15,7 @@ from fsacd.core.events import (
     Leg,
 )
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import absence, ending, offers, overflow, resuming, sticky, withdrawing
+from fsacd.core.life import absence, ending, offers, overflow, resuming, shaping, sticky, withdrawing
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallOutcome, OfferOutcome
 from fsacd.core.rules import ToExtension, ToHangup
@@ -155,6 +155,8 @@ def returned(world: World, event: CallReturned) -> None:
             call.taken = None
             withdrawing.withdraw(world, offer_id, CancelReason.BRIDGE_WINDOW)
             back_to_waiting(world, call)
+        case c.Talking(offer_id) if shaping.returned(world, call, offer_id):
+            pass
         case c.Talking() | c.Settling() as talk:
             _back_from_talk(world, call, talk, event.at_ms)
         case c.Waiting() | c.Ringing():

@@ -11,7 +11,17 @@ from typing import Final, assert_never
 
 from fsacd.core import call as c
 from fsacd.core import offer as o
-from fsacd.core.commands import CancelOffer, CancelReason, HandOver, HoldCaller, HoldThird, JoinThird, Rejoin, SendCall
+from fsacd.core.commands import (
+    CancelOffer,
+    CancelReason,
+    ConfirmTalk,
+    HandOver,
+    HoldCaller,
+    HoldThird,
+    JoinThird,
+    Rejoin,
+    SendCall,
+)
 from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkVerb, TalkWish
 from fsacd.core.life import changes, connecting, offers, thirds
 from fsacd.core.life.world import World
@@ -47,6 +57,8 @@ def asked(world: World, event: TalkWish) -> str | None:
     offer = world.offers.get(event.offer_id)
     if offer is None or not isinstance(offer.state, o.OfferTalking):
         return f"there is no talk {event.offer_id}"
+    if offer.agent_id != event.agent_id:
+        return f"talk {event.offer_id} is not that of agent {event.agent_id}"
     call = world.calls[offer.call_id]
     assert isinstance(call.state, c.Talking)
     shape = world.shapes.get(offer.offer_id) or TalkShape(since_ms=call.state.since_ms)
@@ -98,9 +110,9 @@ def _change(world: World, offer: o.Offer, shape: TalkShape, verb: TalkVerb) -> s
 def _consult(world: World, call: c.Call, offer: o.Offer, shape: TalkShape, event: TalkConsultAsked) -> str | None:
     if Shape.CALLING not in SHAPE_MOVES[shape.shape]:
         return f"a talk has one third party: {_SAID[shape.shape]}"
-    refused = thirds.why_not(world, call, event.agent_id, offer.agent_id)
+    refused = thirds.why_not(world, call, event.colleague, offer.agent_id)
     if refused is None:
-        shape.third = thirds.ring(world, call, offer, event.agent_id)
+        shape.third = thirds.ring(world, call, offer, event.colleague)
         shape.consults += 1
         _want(world, offer, shape, Shape.CALLING)
     return refused
@@ -178,15 +190,29 @@ def deadline(world: World, offer_id: str) -> None:
 
 def back_to_queue(world: World, call: c.Call) -> None:
     """The caller heard music, and the agent's part is over: they go back to the head of their queue."""
-    assert isinstance(call.state, c.Talking)
     assert call.leg is not None
     world.command(SendCall(call.call_id, call.leg, world.rules.back))
+    _wait_again(world, call)
+
+
+def _wait_again(world: World, call: c.Call) -> None:
+    assert isinstance(call.state, c.Talking)
     call.talked_ms += world.now_ms - call.state.since_ms
     # The talk does not count towards the maximum wait.
     call.answered_after_ms, call.joined_ms, call.confirmed_ms = None, world.now_ms, None
     world.move_call(call, c.Waiting())
     world.set_reach(call)
     world.note_call(call)
+
+
+def returned(world: World, call: c.Call, offer_id: str) -> bool:
+    """The caller is in the music of their queue: whether because a bridge was not made. Then they wait again."""
+    shape = world.shapes.get(offer_id)
+    if shape is None or shape.pair is Pair.CALLER_AGENT:
+        return False
+    offers.talk_over(world, offer_id)
+    _wait_again(world, call)
+    return True
 
 
 def caller_gone(world: World, call: c.Call, offer_id: str) -> bool:
@@ -256,7 +282,10 @@ def _reach(world: World, offer: o.Offer, shape: TalkShape, reached: Shape) -> No
     shape.wanted, shape.tries = None, 0
     world.timers.clear(TIMER, offer.offer_id)
     world.refresh(world.calls[offer.call_id])
-    third = shape.third
+    third, call = shape.third, world.calls[offer.call_id]
+    if reached in (Shape.TOGETHER, Shape.SWAPPED) and call.leg is not None:
+        # They were armed for the bridge; from now on they are released after the talk.
+        world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
     match reached:
         case Shape.TOGETHER if third is not None:
             shape.third = None

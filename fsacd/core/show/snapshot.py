@@ -129,18 +129,23 @@ _OFFER_NAMES: dict[type, str] = {
 
 
 def _offers(world: World) -> tuple[OfferView, ...]:
-    return tuple(
-        OfferView(
-            offer_id=offer.offer_id,
-            call_id=offer.call_id,
-            agent_id=offer.agent_id,
-            switch=offer.switch,
-            state=_OFFER_NAMES[type(offer.state)],
-            started_ms=offer.started_ms,
-            heard_of=offer.heard_of,
-            legs=offer.named_legs,
-        )
-        for offer in world.offers.values()
+    thirds = [shape.third for shape in world.shapes.values() if shape.third is not None]
+    return tuple(_offer(world, offer) for offer in (*world.offers.values(), *thirds))
+
+
+def _offer(world: World, offer: o.Offer) -> OfferView:
+    shape = world.shapes.get(offer.offer_id)
+    return OfferView(
+        offer_id=offer.offer_id,
+        call_id=offer.call_id,
+        agent_id=offer.agent_id,
+        switch=offer.switch,
+        state=_OFFER_NAMES[type(offer.state)],
+        started_ms=offer.started_ms,
+        heard_of=offer.heard_of,
+        legs=offer.named_legs,
+        pair=shape.pair if shape is not None else "",
+        third_leg=shape.third.agents_leg if shape is not None and shape.third is not None else "",
     )
 
 
