@@ -74,7 +74,8 @@ class TalkShape:
     since_ms: int = 0
     pair: Pair = Pair.CALLER_AGENT
     wanted: Shape | None = None
-    tries: int = 0  # how often the step under way was ordered
+    tries: int = 0  # how often a step towards it was ordered
+    ordered: str = ""  # the last of these
     third: Offer | None = None
     caller_gone: bool = False  # the caller has hung up, and agent and third party talk on
     held_since_ms: int | None = None

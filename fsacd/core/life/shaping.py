@@ -21,6 +21,7 @@ from fsacd.core.commands import (
     JoinThird,
     Rejoin,
     SendCall,
+    TalkCommand,
 )
 from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkVerb, TalkWish
 from fsacd.core.life import changes, connecting, offers, thirds
@@ -174,7 +175,7 @@ def deadline(world: World, offer_id: str) -> None:
     elif not world.switches.get(offer.switch, False):
         world.timers.set(TIMER, offer_id, world.now_ms + _STEP_MS)  # nothing can be ordered, and no event comes
     elif shape.tries < _TRIES:
-        _go_on(world, offer, shape)
+        _go_on(world, offer, shape, again=True)
     elif shape.wanted is not Shape.TOGETHER:
         world.anomaly("talk_step", f"talk {offer_id} did not become {shape.wanted} in time")
         _want(world, offer, shape, Shape.TOGETHER)
@@ -230,7 +231,7 @@ def caller_gone(world: World, call: c.Call, offer_id: str) -> bool:
 
 def _want(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> None:
     world.shapes[offer.offer_id] = shape
-    shape.wanted, shape.tries = wanted, 0
+    shape.wanted, shape.tries, shape.ordered = wanted, 0, "nothing"
     world.refresh(world.calls[offer.call_id])
     _go_on(world, offer, shape)
 
@@ -239,41 +240,52 @@ def _paired(world: World, offer: o.Offer, shape: TalkShape, pair: Pair) -> None:
     shape.pair = pair
     _count_hold(world, shape)
     if shape.wanted is not None:
-        shape.tries = 0
         _go_on(world, offer, shape)
     elif pair is not PAIR_OF[shape.shape]:
         # Nobody asked for it: the third party's end is about to be told, or somebody else has moved a leg.
         _want(world, offer, shape, shape.shape)
 
 
-def _go_on(world: World, offer: o.Offer, shape: TalkShape) -> None:
-    """Order the next step towards what is wanted, or note that it is reached."""
-    wanted, third = shape.wanted, shape.third
-    assert wanted is not None
-    if shape.pair is PAIR_OF[wanted]:
-        _reach(world, offer, shape, wanted)
+def _go_on(world: World, offer: o.Offer, shape: TalkShape, *, again: bool = False) -> None:
+    """Order the next step towards what is wanted, or note that it is reached.
+
+    `again`: also if it is the step that was ordered last.
+    """
+    assert shape.wanted is not None
+    if shape.pair is PAIR_OF[shape.wanted]:
+        _reach(world, offer, shape, shape.wanted)
         return
+    step = _step(world, offer, shape, shape.wanted)
+    name = type(step).__name__ if step is not None else ""
+    if name == shape.ordered and not again:
+        # On the way to it the agent's leg may be alone for a moment; ordered twice, it would break what it has made.
+        return
+    shape.ordered = name
     shape.tries += 1
     world.timers.set(TIMER, offer.offer_id, world.now_ms + _STEP_MS)
-    call, agents_leg = world.calls[offer.call_id], offer.agents_leg
+    if step is not None:
+        world.command(step)
+
+
+def _step(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> TalkCommand | None:
+    """The order that leads on from the pair of now; None if nothing but waiting does."""
+    third, call, agents_leg = shape.third, world.calls[offer.call_id], offer.agents_leg
     assert call.leg is not None
     match wanted, shape.pair:
         case ((Shape.HELD | Shape.CALLING | Shape.CONSULTING), Pair.CALLER_AGENT):
-            world.command(HoldCaller(offer.offer_id, call.call_id, call.leg, agents_leg))
-        case ((Shape.TOGETHER | Shape.SWAPPED), Pair.NOBODY):
-            world.command(Rejoin(offer.offer_id, call.call_id, call.leg, agents_leg))
+            return HoldCaller(offer.offer_id, call.call_id, call.leg, agents_leg)
         case Shape.TOGETHER, Pair.AGENT_THIRD if third is None:
-            pass  # the agent's leg is about to be parked
-        case Shape.TOGETHER, _:
-            world.command(Rejoin(offer.offer_id, call.call_id, call.leg, agents_leg))
+            return None  # the agent's leg is about to be parked
+        case (Shape.TOGETHER, _) | (Shape.SWAPPED, Pair.NOBODY):
+            return Rejoin(offer.offer_id, call.call_id, call.leg, agents_leg)
         case Shape.CONSULTING, _ if third is not None:
-            world.command(JoinThird(offer.offer_id, offer.switch, agents_leg, third.agents_leg))
+            return JoinThird(offer.offer_id, offer.switch, agents_leg, third.agents_leg)
         case Shape.SWAPPED, _ if third is not None:
-            world.command(HoldThird(offer.offer_id, offer.switch, agents_leg, third.agents_leg))
+            return HoldThird(offer.offer_id, offer.switch, agents_leg, third.agents_leg)
         case Shape.HANDED_OVER, _ if third is not None:
-            world.command(HandOver(offer.offer_id, call.call_id, call.leg, third.agents_leg))
+            return HandOver(offer.offer_id, call.call_id, call.leg, third.agents_leg)
         case _:
-            pass  # the third party's end has set what is wanted to together, or a step before is still on its way
+            return None  # the third party's end has set what is wanted to together, or a step before is on its way
 
 
 def _reach(world: World, offer: o.Offer, shape: TalkShape, reached: Shape) -> None:

@@ -243,7 +243,8 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
     state = offer.state
     if event.answered and offer.answered_ms is None:
         offer.answered_ms = world.now_ms  # they answered, and the leg ended before the switch told of the answer
-    offer.talked_ms = event.talked_ms
+    # The switch tells how long the last bridge stood, which is not the talk where there were several.
+    offer.talked_ms = event.talked_ms if offer.offer_id not in world.shapes else 0
     offers.write_end(world, offer, event.end)
     call = world.calls.get(offer.call_id)
     shape = world.shapes.get(offer.offer_id)
