@@ -119,6 +119,17 @@ class HandOver:
 
 
 @fact
+class AskBridged:
+    """Ask which two of a talk's legs are bridged; answered by the fact that says so."""
+
+    offer_id: str
+    switch: str
+    agents_leg: str
+    callers_leg: str
+    third_leg: str
+
+
+@fact
 class AskConnected:
     """Ask whether the bridge stands, not heard of so far; answered by `OfferConnected` or `ConnectFailed`."""
 
@@ -208,5 +219,5 @@ class EndCall:
 
 
 CallerCommand = ConfirmTalk | ArmCall | LetGo | TakeIn | NoteCall | NoteContact | SendCall | EndCall
-TalkCommand = HoldCaller | Rejoin | JoinThird | HoldThird | HandOver
+TalkCommand = AskBridged | HoldCaller | Rejoin | JoinThird | HoldThird | HandOver
 Command = RingAgent | CancelOffer | Connect | AskConnected | CallerCommand | TalkCommand

@@ -76,6 +76,7 @@ class TalkShape:
     wanted: Shape | None = None
     tries: int = 0  # how often a step towards it was ordered
     ordered: str = ""  # the last of these
+    asked: bool = False  # the switch was asked since who are bridged
     third: Offer | None = None
     caller_gone: bool = False  # the caller has hung up, and agent and third party talk on
     held_since_ms: int | None = None

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from fsacd.core.commands import (
     ArmCall,
+    AskBridged,
     AskConnected,
     CancelOffer,
     Command,
@@ -74,7 +75,7 @@ def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
             return (encoder.uuid_setvar_multi(leg.uuid, _callers(command, uptime_ms)), into_music)
         case NoteCall() | NoteContact():
             return (_noted(command),)
-        case HoldCaller() | Rejoin() | JoinThird() | HoldThird() | HandOver():
+        case AskBridged() | HoldCaller() | Rejoin() | JoinThird() | HoldThird() | HandOver():
             return shapes.wires(command)
         case SendCall(_, leg, target):
             transfer = encoder.uuid_transfer(leg.uuid, target.extension, target.context)
@@ -114,7 +115,7 @@ def _changed(call: NoteCall) -> str:
 def switch_of(command: Command) -> str:
     """The switch that the command is for."""
     match command:
-        case RingAgent() | CancelOffer() | AskConnected() | JoinThird() | HoldThird():
+        case RingAgent() | CancelOffer() | AskConnected() | AskBridged() | JoinThird() | HoldThird():
             return command.switch
         case (
             Connect()

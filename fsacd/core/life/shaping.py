@@ -12,6 +12,7 @@ from typing import Final, assert_never
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import (
+    AskBridged,
     CancelOffer,
     CancelReason,
     ConfirmTalk,
@@ -174,6 +175,8 @@ def deadline(world: World, offer_id: str) -> None:
         _want(world, offer, shape, Shape.TOGETHER)  # nobody has answered
     elif not world.switches.get(offer.switch, False):
         world.timers.set(TIMER, offer_id, world.now_ms + _STEP_MS)  # nothing can be ordered, and no event comes
+    elif not shape.asked:
+        _ask(world, offer, shape)
     elif shape.tries < _TRIES:
         _go_on(world, offer, shape, again=True)
     elif shape.wanted is not Shape.TOGETHER:
@@ -242,8 +245,21 @@ def _paired(world: World, offer: o.Offer, shape: TalkShape, pair: Pair) -> None:
     if shape.wanted is not None:
         _go_on(world, offer, shape)
     elif pair is not PAIR_OF[shape.shape]:
-        # Nobody asked for it: the third party's end is about to be told, or somebody else has moved a leg.
-        _want(world, offer, shape, shape.shape)
+        # Nobody asked for it: the third party's end is about to be told, somebody else has moved a leg, or a busy
+        # switch tells late of what was ordered twice. To order at once what stands already would break it.
+        shape.wanted, shape.tries = shape.shape, 0
+        world.refresh(world.calls[offer.call_id])
+        _ask(world, offer, shape)
+
+
+def _ask(world: World, offer: o.Offer, shape: TalkShape) -> None:
+    """Ask the switch who are bridged before anything is ordered again."""
+    call, third = world.calls[offer.call_id], shape.third
+    callers_leg = call.leg.uuid if call.leg is not None else ""
+    third_leg = third.agents_leg if third is not None else ""
+    shape.asked = True
+    world.timers.set(TIMER, offer.offer_id, world.now_ms + _STEP_MS)
+    world.command(AskBridged(offer.offer_id, offer.switch, offer.agents_leg, callers_leg, third_leg))
 
 
 def _go_on(world: World, offer: o.Offer, shape: TalkShape, *, again: bool = False) -> None:
@@ -260,7 +276,7 @@ def _go_on(world: World, offer: o.Offer, shape: TalkShape, *, again: bool = Fals
     if name == shape.ordered and not again:
         # On the way to it the agent's leg may be alone for a moment; ordered twice, it would break what it has made.
         return
-    shape.ordered = name
+    shape.ordered, shape.asked = name, False
     shape.tries += 1
     world.timers.set(TIMER, offer.offer_id, world.now_ms + _STEP_MS)
     if step is not None:
@@ -291,7 +307,7 @@ def _step(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> Talk
 def _reach(world: World, offer: o.Offer, shape: TalkShape, reached: Shape) -> None:
     if reached is not shape.shape:
         shape.shape, shape.since_ms = reached, world.now_ms
-    shape.wanted, shape.tries = None, 0
+    shape.wanted, shape.tries, shape.asked = None, 0, False
     world.timers.clear(TIMER, offer.offer_id)
     world.refresh(world.calls[offer.call_id])
     third, call = shape.third, world.calls[offer.call_id]
