@@ -209,8 +209,9 @@ def _join(session: Leg, other: Leg) -> Thread:
             one.set("bridge_to", None)
     # A leg that is hung up cannot go anywhere, but FreeSWITCH gives it the caller profile of where it would have gone.
     # A leg whose partner was taken away has no such profile.
-    if a.state is State.SOFT_EXECUTE or (a.down and a.cause != causes.PICKED_OFF):
+    if a.state is State.SOFT_EXECUTE or a.left_behind or (a.down and a.cause != causes.PICKED_OFF):
         _after_talk(session, other)
+    a.left_behind = False
 
 
 def _tell_caller_id(talk: Talk, session: Leg) -> None:
@@ -260,7 +261,7 @@ def _after_talk(session: Leg, other: Leg) -> None:
         transfer_to(session, where)
     elif channel.is_true("hangup_after_bridge"):
         session.hangup(cause)
-    else:
+    elif not channel.left_behind:
         session.set_state(State.EXECUTE)
 
 

@@ -47,6 +47,9 @@ class FarEnd(Protocol):
     def talk_began(self) -> None:
         """Sound from another leg can be heard."""
 
+    def keyed(self, digits: str) -> None:
+        """The switch sends DTMF (`uuid_send_dtmf`)."""
+
 
 class Hearer(Protocol):
     """A client of the Event Socket, as those who fire events see it."""
@@ -127,6 +130,8 @@ class Exchange(Protocol):
     agenda: Agenda
     # The files that `playback` does not find.
     missing_sounds: set[str]
+    # Whether the SIP profiles tell of REFER (`fire-transfer-events`).
+    transfer_events: bool
     # The conferences by their names.
     rooms: dict[str, Room]
 

@@ -44,6 +44,8 @@ class Switch:
         self.phones: dict[str, Phone] = {}
         # The files and streams that `playback` does not find.
         self.missing_sounds: set[str] = set()
+        # Whether the SIP profiles tell of REFER (`fire-transfer-events`).
+        self.transfer_events = False
         self.profiles = {"internal"}
         self.max_sessions = self.settings.max_sessions
         self.hostname = self.settings.hostname

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
-from fsacd.sim.trace import TraceLine, trace
+from fsacd.sim.trace import HEADERS, TALK_HEADERS, TraceLine, trace
 from tests.e2e.rig.play import EVENTS, Call, Cue, HangUp, Hold, Play, Press, Refer, Say, Step
 
 # A play is over after this; then every leg is asked for, killed, and the last words are awaited.
@@ -143,7 +143,7 @@ class Performance:
             self._say(f"api uuid_kill @{label}@")
         self._until(END_MS + CURTAIN_MS)
         jobs = {f"job-{self.play.name}-job{number}": f"job{number}" for number in range(1, 20)}
-        return [_comparable(line) for line in trace(bytes(self.audience.kept), jobs)]
+        return [_comparable(line) for line in trace(bytes(self.audience.kept), jobs, (*HEADERS, *TALK_HEADERS))]
 
     def _until(self, end_ms: float) -> None:
         while self.stage.now_ms() < end_ms:
