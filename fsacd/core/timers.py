@@ -13,12 +13,24 @@ class TimerKey(NamedTuple):
     owner: str
 
 
+Entry = tuple[int, tuple[str, str]]
+
+# So many entries of an overgrown heap are looked at whenever a deadline is set. Two would be enough for it to be
+# through before the next one has overgrown.
+_AT_A_TIME = 8
+# A heap has overgrown when it has more than twice the live entries, and these.
+_SPARE = 64
+
+
 class Timers:
     """Deadlines by key, in milliseconds of the engine's clock. Cancelled entries leave the heap lazily."""
 
     def __init__(self) -> None:
-        self._at: dict[tuple[str, str], int] = {}
-        self._heap: list[tuple[int, tuple[str, str]]] = []
+        self._at: dict[tuple[str, str], Entry] = {}
+        self._heap: list[Entry] = []
+        # A heap that has overgrown: its live entries move into the other one, few at a time. To look at all at once
+        # would hold calls up for 10 ms where ten thousand wait.
+        self._overgrown: list[Entry] = []
 
     def __len__(self) -> int:
         return len(self._at)
@@ -26,16 +38,20 @@ class Timers:
     def set(self, kind: str, owner: str, at_ms: int) -> None:
         """Set or move one deadline."""
         key = (kind, owner)
-        self._at[key] = at_ms
-        heapq.heappush(self._heap, (at_ms, key))
+        entry = self._at[key] = (at_ms, key)
+        heapq.heappush(self._heap, entry)
+        if self._overgrown:
+            self._move()
         # Without this bound, deadlines that are moved often and far ahead would pile up until they come due.
-        if len(self._heap) > 2 * len(self._at) + 64:
-            # Entries and list are kept, not made anew: ten thousand young objects take the garbage collector long.
-            live = [entry for entry in self._heap if self._at.get(entry[1]) == entry[0]]
-            if len(live) > len(self._at):
-                live = list(set(live))  # some were moved away and back: only then it is worth its time
-            self._heap[:] = live
-            heapq.heapify(self._heap)
+        elif len(self._heap) > 2 * len(self._at) + _SPARE:
+            self._heap, self._overgrown = self._overgrown, self._heap
+
+    def _move(self) -> None:
+        """Move a few entries; a heap without its last entry is still a heap."""
+        for _ in range(min(_AT_A_TIME, len(self._overgrown))):
+            entry = self._overgrown.pop()
+            if self._at.get(entry[1]) is entry:
+                heapq.heappush(self._heap, entry)
 
     def set_unless_set(self, kind: str, owner: str, at_ms: int) -> None:
         """Set one deadline, unless it is set already."""
@@ -53,26 +69,35 @@ class Timers:
 
     def at(self, kind: str, owner: str) -> int | None:
         """When this deadline is, or None if it is not set."""
-        return self._at.get((kind, owner))
+        entry = self._at.get((kind, owner))
+        return entry[0] if entry is not None else None
 
     def next_ms(self) -> int | None:
         """The earliest deadline, or None."""
-        while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        first = self._first()
+        return first[0][0] if first else None
+
+    def _first(self) -> list[Entry]:
+        """The heap whose first entry is the earliest live one; empty if there is none."""
+        for heap in (self._heap, self._overgrown):
+            while heap and self._at.get(heap[0][1]) is not heap[0]:
+                heapq.heappop(heap)
+        if not (self._heap and self._overgrown):
+            return self._heap or self._overgrown
+        return min(self._heap, self._overgrown)
 
     def pop_due(self, now_ms: int) -> TimerKey | None:
         """Remove and return the earliest deadline that has come, or None. Equal deadlines come in the keys' order."""
-        at_ms = self.next_ms()
-        if at_ms is None or at_ms > now_ms:
+        first = self._first()
+        if not first or first[0][0] > now_ms:
             return None
-        _, key = heapq.heappop(self._heap)
+        _, key = heapq.heappop(first)
         del self._at[key]
         return TimerKey(*key)
 
     def all(self) -> tuple[tuple[str, str, int], ...]:
         """All live deadlines: kind, owner, when."""
-        return tuple((kind, owner, at_ms) for (kind, owner), at_ms in self._at.items())
+        return tuple((kind, owner, at_ms) for at_ms, (kind, owner) in self._at.values())
 
     def keys(self) -> frozenset[TimerKey]:
         """All live keys, for `Engine.check`."""

@@ -23,7 +23,8 @@ from fsacd.esl.carried import Carried
 from fsacd.esl.features import Desk
 from fsacd.esl.phones import Phones
 from fsacd.metrics.exposition import Metrics
-from fsacd.runtime.loop import Runtime, keep_memory
+from fsacd.runtime.loop import Runtime
+from fsacd.runtime.memory import keep_memory
 
 log = structlog.get_logger(__name__)
 

@@ -55,7 +55,8 @@ from fsacd.metrics.exposition import Metrics
 from fsacd.process.monotonic import monotonic_ms
 from fsacd.process.trouble import Troubles
 from fsacd.runtime import watched
-from fsacd.runtime.loop import Runtime, settle_memory
+from fsacd.runtime.loop import Runtime
+from fsacd.runtime.memory import settle_memory
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,6 @@ The order, stated here and changed nowhere else: journal, handle, send commands,
 
 from __future__ import annotations
 
-import gc
 import secrets
 import time
 from collections import deque
@@ -32,6 +31,7 @@ from fsacd.core.views import Explanation, Snapshot, Step, Substituted, Underway
 from fsacd.errors import Refused, Unavailable
 from fsacd.process.monotonic import monotonic_ms
 from fsacd.runtime import watched
+from fsacd.runtime.memory import Young
 from fsacd.runtime.pace import Pace
 
 log = structlog.get_logger(__name__)
@@ -39,9 +39,6 @@ log = structlog.get_logger(__name__)
 Sender = Callable[[Command], None]
 Sink = Callable[[Sequence[Record]], None]
 
-# The garbage collector's thresholds: new objects before it looks at the first generation, and looks at one generation
-# before it looks at the next. A look takes about 1 µs for each object, and holds calls up.
-_GC_THRESHOLDS = (700, 2, 6_000)
 # What is under way is a look at every call: the links that ask within this time share one.
 _UNDERWAY_MS = 50
 _FAILED = "the engine has failed; fsacd is being restarted"
@@ -52,18 +49,6 @@ _STOOD_STILL_MS = 100
 _LISTEN_S = 0.1
 # The two clocks read one after the other differ by a little; beyond this, the wall clock was set.
 _WALL_STEP_MS = 100
-
-
-def settle_memory() -> None:
-    """Exempt all present objects from garbage collection: they stay, and looking at them would hold calls up."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
-
-
-def keep_memory() -> None:
-    """As `settle_memory`, without a look at all objects: after many have come that stay."""
-    gc.freeze()
 
 
 class Journal(Protocol):
@@ -107,6 +92,7 @@ class Runtime:
         self._ahead_ms = ahead_ms
         self._clock = clock
         self._on_decision = on_decision
+        self._young = Young()
         self._last_ms = clock()
         self._sender: Sender = _nobody
         self._sinks: list[Sink] = []
@@ -277,6 +263,7 @@ class Runtime:
             self._fail(event, error)
             return None
         else:
+            self._young.stepped()
             return step.refused
         finally:
             self._running = False

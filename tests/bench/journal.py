@@ -24,7 +24,8 @@ from fsacd.core.engine import Engine  # noqa: E402
 from fsacd.core.rules import Limits, Rules, Service  # noqa: E402
 from fsacd.journal.journal import Journal  # noqa: E402
 from fsacd.journal.settings import JournalSettings  # noqa: E402
-from fsacd.runtime.loop import Runtime, settle_memory  # noqa: E402
+from fsacd.runtime.loop import Runtime  # noqa: E402
+from fsacd.runtime.memory import settle_memory  # noqa: E402
 from fsacd.testing import PLUGINS, agent, queue, queued, rules_of  # noqa: E402
 
 CALLS = 3_000

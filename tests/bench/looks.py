@@ -29,7 +29,8 @@ from fsacd.desk.rights import Principal, Wish
 from fsacd.http.app import make_app
 from fsacd.metrics.exposition import Metrics
 from fsacd.runtime import pace
-from fsacd.runtime.loop import Runtime, settle_memory
+from fsacd.runtime.loop import Runtime
+from fsacd.runtime.memory import settle_memory
 from fsacd.runtime.pace import Pace
 from fsacd.testing import agent, queue, queued, rules_of
 from tests.core.plugins import TestPlugins

@@ -27,7 +27,7 @@ from fsacd.core.events import AgentLoggedIn, SwitchConnected  # noqa: E402
 from fsacd.daemon.main import Daemon  # noqa: E402
 from fsacd.daemon.plugging import read  # noqa: E402
 from fsacd.desk.rights import BY_SIGNAL  # noqa: E402
-from fsacd.runtime.loop import settle_memory  # noqa: E402
+from fsacd.runtime.memory import settle_memory  # noqa: E402
 from fsacd.testing import queued  # noqa: E402
 from tests.bench.slices import of_greenlets  # noqa: E402
 

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,9 +62,43 @@ def test_moved_deadlines_do_not_pile_up() -> None:
     assert timers.next_ms() == 1_099_999
 
 
-@given(CHANGES)
-def test_like_a_plain_dict(changes: list[tuple[str | None, int | None]]) -> None:
+def test_an_overgrown_heap_is_left_little_by_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many deadlines are live, setting one looks at a few others at most."""
+    moved: list[object] = []
+    monkeypatch.setattr("fsacd.core.timers.heapq.heappush", _counting(moved))
+    timers, most = Timers(), 0
+    for round_ in range(4):
+        for owner in range(5_000):
+            del moved[:]
+            timers.set("offer", str(owner), 10_000 * round_ + owner)
+            most = max(most, len(moved))
+    assert 1 < most <= 9, "the heap never overgrew, or was left in one go"
+    assert len(timers) == 5_000
+    assert len(timers._heap) + len(timers._overgrown) < 4 * 5_000
+    assert [timers.pop_due(40_000) for _ in range(3)] == [TimerKey("offer", str(owner)) for owner in range(3)]
+
+
+def _counting(moved: list[object]) -> Callable[[list[Any], Any], None]:
+    push = heapq.heappush
+
+    def count(heap: list[Any], entry: Any) -> None:
+        moved.append(entry)
+        push(heap, entry)
+
+    return count
+
+
+@pytest.mark.parametrize("spare", [0, 64])
+@given(changes=CHANGES)
+def test_like_a_plain_dict(spare: int, changes: list[tuple[str | None, int | None]]) -> None:
     """Whatever is set, moved, cleared and taken, the timers agree with a plain dict that is searched through."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fsacd.core.timers._SPARE", spare)
+        patch.setattr("fsacd.core.timers._AT_A_TIME", 2)
+        _compare(changes)
+
+
+def _compare(changes: list[tuple[str | None, int | None]]) -> None:
     timers, model = Timers(), dict[TimerKey, int]()
     for owner, at_ms in changes:
         if owner is None:
