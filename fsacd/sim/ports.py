@@ -124,6 +124,17 @@ class Leg(Protocol):
         """uuid_broadcast."""
 
 
+class Ring(Protocol):
+    """Phones that are rung for a leg (`bridge`)."""
+
+    @property
+    def rings(self) -> bool:
+        """Whether a phone rings."""
+
+    def cancel(self) -> None:
+        """The leg is gone, or goes elsewhere."""
+
+
 class Exchange(Protocol):
     """The switch, as a leg, its applications and its phone use it."""
 
@@ -152,6 +163,9 @@ class Exchange(Protocol):
 
     def expand(self, text: str, session: Leg | None) -> str:
         """Replace `${...}` in an application's text."""
+
+    def dial(self, session: Leg, text: str, done: Callable[[str], None], answered: Callable[[Leg], None]) -> Ring:
+        """Ring phones for a leg: `answered` gets the leg that was answered, or `done` the reply that says why none."""
 
     def digit(self, session: Leg, digit: str) -> None:
         """A DTMF digit reached a leg."""

@@ -35,7 +35,10 @@ def test_what_becomes_of_a_talk(switch: RealSwitch) -> None:
 @pytest.mark.timeout(600)
 def test_rooms_for_three(switch: RealSwitch) -> None:
     """The same where all three are in a room."""
-    if switch.esl().api("module_exists mod_conference") != "true":
+    esl = switch.esl()
+    known = esl.api("module_exists mod_conference")
+    esl.close()
+    if known != "true":
         pytest.skip("this FreeSWITCH has no mod_conference")
     agree(ROOMS, switch)
 

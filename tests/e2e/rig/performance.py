@@ -16,6 +16,7 @@ from tests.e2e.rig.play import EVENTS, Call, Cue, HangUp, Hold, Play, Press, Ref
 END_MS = 5_000
 CURTAIN_MS = 500
 _WHEN = re.compile(r"\b(fsacd_queued_at|fsacd_stepped_at|fsacd_held_at|fsacd_back_at)=\d+")
+_CONTACT = re.compile(r"sofia/trunk/\d+@[0-9.]+:\d+")
 _NEVER = (float("inf"), -1)
 _WORD = re.compile(r"@([a-z]+)(\d+)@")
 
@@ -219,7 +220,7 @@ def _comparable(line: TraceLine) -> TraceLine:
     The dialplan notes moments in variables. And a playback that a hang-up ends says that the file was played, or that
     there was an error, as the hang-up finds the thread reading or not.
     """
-    about = tuple((key, _WHEN.sub(r"\1=...", value)) for key, value in line.about)
+    about = tuple((key, _CONTACT.sub("phone", _WHEN.sub(r"\1=...", value))) for key, value in line.about)
     if ("answer", "hangup") in about:
         about = tuple(pair for pair in about if pair[0] != "response")
     return replace(line, about=about)

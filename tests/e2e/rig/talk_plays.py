@@ -263,6 +263,26 @@ REFER = {
     ),
     "phone: attended into a waiting call": attended(answered=False),
 }
+# What an operator's dialplan does for a number: it rings a phone for the leg, and bridges the two.
+_DIALS = "uuid_transfer @caller1@ 'm:^:bridge:{origination_uuid=@agent2@,ignore_early_media=true}@phone2@' inline"
+DIALLED = {
+    "blind, and they answer": talk(
+        api(_DIALS, BRIDGED, 400), hang_up("agent2", Cue("BRIDGED", "agent2"), 600), third=THIRD
+    ),
+    "blind, they answer, the customer hangs up": talk(
+        api(_DIALS, BRIDGED, 400), hang_up("caller1", Cue("BRIDGED", "agent2"), 600), third=THIRD
+    ),
+    "blind, and they refuse": talk(api(_DIALS, BRIDGED, 400), third=phone(rejects_ms=300, cause="CALL_REJECTED")),
+    "blind, and the customer hangs up while it rings": talk(
+        api(_DIALS, BRIDGED, 400), hang_up("caller1", Cue("CHANNEL_PROGRESS", "agent2"), 500), third=phone()
+    ),
+    "blind, and they are fetched from it": talk(
+        api(_DIALS, BRIDGED, 400),
+        api("uuid_transfer @caller1@ fsacd_back XML fsacd", Cue("BRIDGED", "agent2"), 600),
+        third=THIRD,
+    ),
+}
+
 _SOUND = (
     "uuid_send_dtmf @agent1@ 12#",
     "uuid_send_dtmf @caller1@ 5",
@@ -282,4 +302,4 @@ _SOUND = (
     "uuid_audio",
 )
 SOUND = {"keys and muting": talk(api(text, BRIDGED, 400 + 30 * at) for at, text in enumerate(_SOUND))}
-TALK_PLAYS = HOLD | CONSULT | ROOMS | BLIND | REFER | SOUND
+TALK_PLAYS = HOLD | CONSULT | ROOMS | BLIND | DIALLED | REFER | SOUND
