@@ -190,6 +190,9 @@ def test_swap_and_swap_again(talk: Talk) -> None:
         talk.hold(talk.caller)
         talk.bridge(talk.third, talk.agent)
         assert talk.hears_music(talk.caller)
+    # The talk that a leg has left takes no music from it.
+    stops = [each for leg in (talk.caller, talk.third) for each in talk.model.client.seen("PLAYBACK_STOP", leg)]
+    assert stops and all(each["Playback-Status"] == "done" for each in stops)
 
 
 @pytest.mark.parametrize(
