@@ -99,6 +99,8 @@ class Channel:
     hit_dialplan: bool = False
     # An inbound leg that was the second of a bridge: caller and callee are swapped if it enters a dialplan again.
     second: bool = False
+    # A REFER has joined the partner with somebody else, and parks this leg.
+    left_behind: bool = False
     cause: str = ""
     # It was the phone that hung up.
     left: bool = False
@@ -128,6 +130,8 @@ class Channel:
     broadcasting: bool = False
     digits: deque[str] = field(default_factory=deque)
     has_media: bool = False
+    # uuid_audio: "read" is what its phone says, "write" what its phone hears.
+    muted: set[str] = field(default_factory=set)
 
     @property
     def down(self) -> bool:

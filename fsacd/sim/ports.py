@@ -47,6 +47,9 @@ class FarEnd(Protocol):
     def talk_began(self) -> None:
         """Sound from another leg can be heard."""
 
+    def keyed(self, digits: str) -> None:
+        """The switch sends DTMF (`uuid_send_dtmf`)."""
+
 
 class Hearer(Protocol):
     """A client of the Event Socket, as those who fire events see it."""
@@ -121,12 +124,25 @@ class Leg(Protocol):
         """uuid_broadcast."""
 
 
+class Ring(Protocol):
+    """Phones that are rung for a leg (`bridge`)."""
+
+    @property
+    def rings(self) -> bool:
+        """Whether a phone rings."""
+
+    def cancel(self) -> None:
+        """The leg is gone, or goes elsewhere."""
+
+
 class Exchange(Protocol):
     """The switch, as a leg, its applications and its phone use it."""
 
     agenda: Agenda
     # The files that `playback` does not find.
     missing_sounds: set[str]
+    # Whether the SIP profiles tell of REFER (`fire-transfer-events`).
+    transfer_events: bool
     # The conferences by their names.
     rooms: dict[str, Room]
 
@@ -147,6 +163,9 @@ class Exchange(Protocol):
 
     def expand(self, text: str, session: Leg | None) -> str:
         """Replace `${...}` in an application's text."""
+
+    def dial(self, session: Leg, text: str, done: Callable[[str], None], answered: Callable[[Leg], None]) -> Ring:
+        """Ring phones for a leg: `answered` gets the leg that was answered, or `done` the reply that says why none."""
 
     def digit(self, session: Leg, digit: str) -> None:
         """A DTMF digit reached a leg."""

@@ -302,6 +302,7 @@ class Session:
             return
         channel.early = channel.has_media = True
         channel.profile.progress_media_us = self.switch.agenda.wall_us
+        channel.variables["endpoint_disposition"] = "EARLY MEDIA"
         self.switch.fire("CHANNEL_PROGRESS_MEDIA", channel)
         self.set_call_state("EARLY")
         if self.on_change is not None:

@@ -190,6 +190,41 @@ def test_swap_and_swap_again(talk: Talk) -> None:
         talk.hold(talk.caller)
         talk.bridge(talk.third, talk.agent)
         assert talk.hears_music(talk.caller)
+    # The talk that a leg has left takes no music from it.
+    stops = [each for leg in (talk.caller, talk.third) for each in talk.model.client.seen("PLAYBACK_STOP", leg)]
+    assert stops and all(each["Playback-Status"] == "done" for each in stops)
+
+
+@pytest.mark.parametrize(
+    ("phone", "ends"), [(ScriptedPhone(answers_ms=50), ""), (ScriptedPhone(rejects_ms=50), "USER_BUSY")]
+)
+def test_a_dialplan_that_rings_somebody(talk: Talk, phone: ScriptedPhone, ends: str) -> None:
+    """Blind to a number: the leg talks with who answers, or ends as they refuse."""
+    talk.model.switch.phones["4711@127.0.0.1:5070"] = phone
+    talk.api(f"uuid_transfer {talk.caller} bridge:sofia/internal/4711@127.0.0.1:5070 inline")
+    talk.model.run(500)
+    assert talk.is_over(talk.agent)
+    if ends:
+        assert [each["Hangup-Cause"] for each in talk.model.client.seen("CHANNEL_HANGUP", talk.caller)] == [ends]
+    else:
+        (line,) = [session for uuid, session in talk.model.switch.sessions.items() if uuid != talk.caller]
+        assert talk.pair() == {talk.caller, line.channel.uuid}
+        assert talk.model.client.seen("CHANNEL_BRIDGE", talk.caller)[-1]["Channel-State"] == "CS_EXECUTE"
+        talk.api(f"uuid_kill {line.channel.uuid}")
+        talk.model.run(300)
+        assert talk.is_over(talk.caller)
+
+
+def test_who_hangs_up_while_a_dialplan_rings_somebody_ends_the_ring(talk: Talk) -> None:
+    """Unlike a ring by `originate`, which nobody's end ends."""
+    talk.model.switch.phones["4711@127.0.0.1:5070"] = ScriptedPhone()
+    talk.api(f"uuid_transfer {talk.caller} bridge:sofia/internal/4711@127.0.0.1:5070 inline")
+    talk.model.run(500)
+    talk.api(f"uuid_kill {talk.caller}")
+    talk.model.run(300)
+    ended = [each["Hangup-Cause"] for each in talk.model.client.received() if each["Event-Name"] == "CHANNEL_HANGUP"]
+    assert ended[-1] == "ORIGINATOR_CANCEL"
+    assert talk.model.switch.sessions == {}
 
 
 def gather(talk: Talk) -> None:

@@ -23,11 +23,11 @@ SLACK_MS, RACE_MS = 400, 200
 LEASE_S = 3_600
 
 
-def closest(play: Play, real: list[TraceLine], moments: Moments) -> list[str]:
+def closest(play: Play, real: list[TraceLine], moments: Moments, *, transfer_events: bool = False) -> list[str]:
     """What a client could tell the real performance from the most similar simulated one by; nothing, if it cannot."""
     best: list[str] | None = None
     for chance in range(1, SEEDS + 1):
-        found = differences(real, simulate(play, chance, moments), SLACK_MS, RACE_MS)
+        found = differences(real, simulate(play, chance, moments, transfer_events=transfer_events), SLACK_MS, RACE_MS)
         if best is None or len(found) < len(best):
             best = found
         if not found:
@@ -49,7 +49,7 @@ def disagreements(plays: Mapping[str, Play], switch: RealSwitch, telephones: Tel
         play = replace(plays[name], name=label)
         up_ms = uptime_ms + (time.monotonic() - asked_s) * 1_000
         real, moments = perform(play, RealStage(play, switch.esl_port, telephones, dead_port, up_ms))
-        differing[name] = closest(plays[name], real, moments)
+        differing[name] = closest(plays[name], real, moments, transfer_events=switch.transfer_events)
 
     for _ in range(MOST_PERFORMANCES):
         left = [name for name, found in differing.items() if found]

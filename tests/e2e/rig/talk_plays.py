@@ -7,10 +7,11 @@ caller1 is the customer, agent1 the agent, agent2 the third party. The commands 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from fsacd.sim.phones import ScriptedPhone
 from tests.e2e.rig.leg_plays import BRIDGED, QUEUED, phone
-from tests.e2e.rig.play import Call, Cue, HangUp, Play, Say, Step
+from tests.e2e.rig.play import Call, Cue, HangUp, Hold, Play, Refer, Say, Step
 
 AGENT = phone(answers_ms=100)
 THIRD = phone(answers_ms=250)
@@ -91,7 +92,7 @@ HOLD = {
         hold(), api("uuid_kill @agent1@", LEFT_ALONE, 600), back(delay_ms=600)
     ),
     "the agent dies while the customer is taken back": talk(
-        hold(), back(), api("uuid_kill @agent1@", Cue("SENT", "back2"), 5)
+        hold(), back(), api("uuid_kill @agent1@", Cue("SENT", "back2"), 15)
     ),
 }
 
@@ -205,4 +206,100 @@ ROOMS = {
     ),
     "one dies on the way into the room": talk(gather(), api("uuid_kill @caller1@", CONSULTING, 405), third=THIRD),
 }
-TALK_PLAYS = HOLD | CONSULT | ROOMS
+BLIND = {
+    "blind": talk(api("uuid_transfer @caller1@ lab_voicemail XML public", BRIDGED, 500)),
+    "blind, from hold": talk(
+        hold(),
+        api("uuid_transfer @caller1@ lab_voicemail XML public", LEFT_ALONE, 400),
+        api("uuid_kill @agent1@ NORMAL_CLEARING", LEFT_ALONE, 400),
+    ),
+    "blind to nowhere": talk(api("uuid_transfer @caller1@ 12345 XML public", BRIDGED, 500)),
+    "blind into a queue": talk(api("uuid_transfer @caller1@ queue-sales XML public", BRIDGED, 500)),
+}
+
+
+def attended(*steps: Step, dials: str = "queue-support", answered: bool = True) -> Play:
+    """The agent's phone holds, and calls somewhere, where agent2 answers; then it hands its talk over to that call."""
+    begun = Cue("PLAYBACK_START", "caller2")
+    play = talk(
+        Step(Hold("agent1"), BRIDGED, 300),
+        Step(Call("caller2", dials), BRIDGED, 500),
+        *(
+            [
+                Step(Say(ring("agent", 2, 2)), begun, 100),
+                api("uuid_bridge @caller2@ @agent2@", THIRD_PARKED),
+                api("uuid_setvar_multi @caller2@ transfer_after_bridge=", CONSULTING),
+            ]
+            if answered
+            else []
+        ),
+        Step(Refer("agent1", "queue-support", "caller2"), CONSULTING if answered else HOLDS, 900),
+        *steps,
+        third=THIRD if answered else None,
+    )
+    return replace(play, callers=2)
+
+
+HOLDS = Cue("CHANNEL_HOLD", "agent1")
+REFER = {
+    "phone: hold and back": talk(
+        Step(Hold("agent1"), BRIDGED, 400),
+        Step(Hold("agent1", off=True), BRIDGED, 1_300),
+        hang_up("agent1", BRIDGED, 2_000),
+    ),
+    "phone: holds, and the daemon transfers": talk(
+        Step(Hold("agent1"), BRIDGED, 400), api("uuid_transfer @caller1@ lab_voicemail XML public", BRIDGED, 1_300)
+    ),
+    "phone: blind": talk(Step(Refer("agent1", "lab_voicemail"), BRIDGED, 500)),
+    "phone: blind, on hold": talk(
+        Step(Hold("agent1"), BRIDGED, 400), Step(Refer("agent1", "lab_voicemail"), BRIDGED, 1_300)
+    ),
+    "phone: blind to nowhere": talk(Step(Refer("agent1", "12345"), BRIDGED, 500)),
+    "phone: blind into a queue": talk(Step(Refer("agent1", "queue-sales"), BRIDGED, 500)),
+    "phone: attended": attended(hang_up("agent2", Cue("BRIDGED", "agent2", 2), 600)),
+    "phone: attended, the customer hangs up then": attended(hang_up("caller1", Cue("BRIDGED", "agent2", 2), 600)),
+    "phone: attended, past all queues": attended(
+        hang_up("agent2", Cue("BRIDGED", "agent2", 2), 600), dials="lab_voicemail"
+    ),
+    "phone: attended into a waiting call": attended(answered=False),
+}
+# What an operator's dialplan does for a number: it rings a phone for the leg, and bridges the two.
+_DIALS = "uuid_transfer @caller1@ 'm:^:bridge:{origination_uuid=@agent2@,ignore_early_media=true}@phone2@' inline"
+DIALLED = {
+    "blind, and they answer": talk(
+        api(_DIALS, BRIDGED, 400), hang_up("agent2", Cue("BRIDGED", "agent2"), 600), third=THIRD
+    ),
+    "blind, they answer, the customer hangs up": talk(
+        api(_DIALS, BRIDGED, 400), hang_up("caller1", Cue("BRIDGED", "agent2"), 600), third=THIRD
+    ),
+    "blind, and they refuse": talk(api(_DIALS, BRIDGED, 400), third=phone(rejects_ms=300, cause="CALL_REJECTED")),
+    "blind, and the customer hangs up while it rings": talk(
+        api(_DIALS, BRIDGED, 400), hang_up("caller1", Cue("CHANNEL_PROGRESS", "agent2"), 500), third=phone()
+    ),
+    "blind, and they are fetched from it": talk(
+        api(_DIALS, BRIDGED, 400),
+        api("uuid_transfer @caller1@ fsacd_back XML fsacd", Cue("BRIDGED", "agent2"), 600),
+        third=THIRD,
+    ),
+}
+
+_SOUND = (
+    "uuid_send_dtmf @agent1@ 12#",
+    "uuid_send_dtmf @caller1@ 5",
+    "uuid_send_dtmf @agent1@",
+    "uuid_send_dtmf",
+    "uuid_send_dtmf nobody 1",
+    "uuid_recv_dtmf @caller1@ 7",
+    "uuid_recv_dtmf nobody 7",
+    "uuid_audio @agent1@ start write mute",
+    "uuid_audio @agent1@ start read mute 1",
+    "uuid_audio @agent1@ start read mute 0",
+    "uuid_audio @agent1@ start write level -2",
+    "uuid_audio @agent1@ start both mute 1",
+    "uuid_audio @agent1@ stop",
+    "uuid_audio @agent1@",
+    "uuid_audio nobody stop",
+    "uuid_audio",
+)
+SOUND = {"keys and muting": talk(api(text, BRIDGED, 400 + 30 * at) for at, text in enumerate(_SOUND))}
+TALK_PLAYS = HOLD | CONSULT | ROOMS | BLIND | DIALLED | REFER | SOUND
