@@ -10,25 +10,13 @@ from functools import partial
 import structlog
 
 from fsacd.core.commands import (
-    ArmCall,
     AskBridged,
     AskConnected,
     CancelOffer,
     Command,
-    ConfirmTalk,
     Connect,
-    EndCall,
-    HandOver,
-    HoldCaller,
-    HoldThird,
-    JoinThird,
-    LetGo,
-    NoteCall,
-    NoteContact,
-    Rejoin,
     RingAgent,
     SendCall,
-    TakeIn,
 )
 from fsacd.core.events import (
     CallerGone,
@@ -264,11 +252,9 @@ class CallControl:
                 # The leg may not exist yet, or not any more: the engine repeats the order until it hears of the leg's
                 # end.
                 pass
-            case AskBridged() | HoldCaller() | Rejoin() | JoinThird() | HoldThird() | HandOver():
-                # A leg has ended, which its event says; if not, the step's deadline decides.
-                self._say(log.info, "the switch did not take a command", why, what=type(command).__name__)
-            case ConfirmTalk() | ArmCall() | LetGo() | TakeIn() | NoteCall() | NoteContact() | SendCall() | EndCall():
-                # Either the leg has ended meanwhile, and its hangup says so; or the leg will announce itself again.
+            case _:
+                # A leg has ended meanwhile, and its hangup says so; or the leg will announce itself again, or a
+                # deadline decides.
                 self._say(log.info, "the switch did not take a command", why, what=type(command).__name__)
 
     def _not_connected(self, command: Connect, reply: Reply, why: str) -> None:

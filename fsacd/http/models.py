@@ -65,7 +65,7 @@ class Talk(Answer):
     shape: TalkShapeName
     shape_since_at: Timestamp
     becoming: str
-    colleague: str | None
+    colleague: str | None = None
 
 
 class Call(Answer):
@@ -104,9 +104,7 @@ class Call(Answer):
     offers: int = Field(
         description="How many times it has been offered to an agent; the count goes on over restarts of the daemon."
     )
-    resumes: str = Field(
-        description="The id of the abandoned call whose place it got, its caller having called again in time."
-    )
+    resumes: str = Field(description="The abandoned call whose place it got, its caller having called again in time.")
     switch: str | None
     leg_uuid: str | None
     talk: Talk | None = Field(default=None, description="While it talks; null before and between talks.")

@@ -11,13 +11,23 @@ from http import HTTPStatus
 from typing import cast
 
 from fsacd.core import events as e
+from fsacd.core.show.look import Look
 from fsacd.core.views import CallView
 from fsacd.desk.rights import Verb
 from fsacd.http import bodies as b
 from fsacd.http import models as m
 from fsacd.http.problem import unknown
-from fsacd.http.queries import find_agent, find_call
+from fsacd.http.queries import PREFIX_MIN, find_agent, find_call
 from fsacd.http.routes import V1, Asked, Route
+
+
+def agent_of(look: Look, talk_id: str) -> str:
+    """The agent of a talk, named as `_find` takes it; empty if there is none."""
+    call = look.talk(talk_id) or look.call(talk_id)
+    if call is None and len(talk_id) >= PREFIX_MIN:
+        ids = look.calls_beginning(talk_id)
+        call = look.call(ids[0]) if len(ids) == 1 else None
+    return call.talk.agent_id if call is not None and call.talk is not None else ""
 
 
 def _find(asked: Asked) -> CallView:
