@@ -61,6 +61,8 @@ ASKED: dict[type[Wish], Wish] = {
     e.CallPromoteAsked: e.CallPromoteAsked("c", BY),
     e.CallSendAsked: e.CallSendAsked("c", "1001", BY),
     e.QueueSetOpen: e.QueueSetOpen("support", False, BY),
+    e.TalkChangeAsked: e.TalkChangeAsked("1001", "t", e.TalkVerb.HOLD, BY),
+    e.TalkConsultAsked: e.TalkConsultAsked("1001", "t", "1002", BY),
 }
 
 

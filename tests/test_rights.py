@@ -38,6 +38,7 @@ VERBS = {
     Verb.EXPLAIN: "read agent supervisor admin",
     Verb.ACT_AS_AGENT: "agent supervisor admin",
     Verb.CHOOSE_CONTACT: "agent supervisor admin",
+    Verb.HANDLE_TALKS: "agent supervisor admin",
     Verb.SEE_NUMBERS: "supervisor admin",
     Verb.CHANGE_AGENTS: "supervisor admin",
     Verb.MOVE_CALLS: "supervisor admin",
@@ -132,6 +133,8 @@ WISHED: dict[type[Wish], tuple[Wish, str]] = {
     e.CallPromoteAsked: (e.CallPromoteAsked("c", BY), "supervisor admin"),
     e.CallSendAsked: (e.CallSendAsked("c", "1001", BY), "supervisor admin"),
     e.QueueSetOpen: (e.QueueSetOpen("support", True, BY), "supervisor admin"),
+    e.TalkChangeAsked: (e.TalkChangeAsked("1001", "t", e.TalkVerb.HOLD, BY), "agent supervisor admin"),
+    e.TalkConsultAsked: (e.TalkConsultAsked("1001", "t", "1002", BY), "agent supervisor admin"),
 }
 PLACES = Places({"1001": "user/1001", "1002": "user/1002"}, ("user/desk*",), {"1002": ("user/{agent}@home.example",)})
 

@@ -15,6 +15,7 @@ from fsacd.cli.client import Client, Document, NotReachable
 from fsacd.cli.explain import explain
 from fsacd.cli.reload import reload
 from fsacd.cli.session import PAGE, Session, common_options, done, repeat, watch_option
+from fsacd.cli.talks import talk
 
 # --- queues ----------------------------------------------------------------------------------------------------------
 
@@ -138,4 +139,4 @@ def resync(session: Session) -> None:
     done(session, session.client.post("resync"))
 
 
-COMMANDS = (agent, queue, call, explain, status, reload, resync)
+COMMANDS = (agent, queue, call, talk, explain, status, reload, resync)

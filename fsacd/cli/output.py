@@ -210,6 +210,14 @@ def _codes(agent: Document) -> str:
     return ", ".join(talk.get("codes", ()))
 
 
+def _talk_fields(talk: Document) -> list[tuple[str, str]]:
+    if not talk:
+        return []
+    becoming = f", becoming {talk['becoming']}" if talk["becoming"] else ""
+    colleague = f", with {talk['colleague']}" if talk["colleague"] else ""
+    return [("talk", clean(talk["id"])), ("shape", clean(f"{talk['shape']}{becoming}{colleague}"))]
+
+
 def call_fields(call: Document) -> list[tuple[str, str]]:
     """One call, field by field."""
     return [
@@ -229,6 +237,7 @@ def call_fields(call: Document) -> list[tuple[str, str]]:
         ("talked", duration(call["talked_seconds"]) if call["talked_seconds"] else ""),
         ("needs", skills(call, "required_skills")),
         ("agents", clean(", ".join(call["agents"]))),
+        *_talk_fields(call.get("talk") or {}),
         ("waits for", clean(call["reserved_for"] or "")),
         ("offers", str(call["offers"])),
         ("resumes", clean(call.get("resumes", ""))),

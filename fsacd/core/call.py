@@ -79,6 +79,10 @@ class Preferred:
     alone: bool
 
 
+# A talk's offer, its agent, when they answered, and since when they have talked.
+TalkFacts = tuple[str | None, str | None, int | None, int | None]
+
+
 @dataclass(slots=True)
 class Call:
     """One live call. `order` is its usual key within a queue: priority class first, then virtual arrival, then id.
@@ -142,6 +146,7 @@ class Call:
     # unless the dialplan has brought another one.
     contact_id: str = ""
     visit: Visit | None = None  # its stay in its queue; None: it stands in none yet
+    first_talk: TalkFacts | None = None  # of this visit, once the caller was handed over to another agent
 
     def waited_ms(self, now_ms: int) -> int:
         """How long it has waited: until now, or until it was answered. Talks before a requeue do not count."""

@@ -70,6 +70,67 @@ class Connect:
 
 
 @fact
+class HoldCaller:
+    """Let the caller hear music for a while; the agent's leg shall survive it."""
+
+    offer_id: str
+    call_id: str
+    leg: Leg
+    agents_leg: str
+
+
+@fact
+class Rejoin:
+    """Bridge the caller with the agent again, whose leg ends with the talk from then on."""
+
+    offer_id: str
+    call_id: str
+    leg: Leg
+    agents_leg: str
+
+
+@fact
+class JoinThird:
+    """Bridge the agent's leg with the third party's; whichever of them is left alone later shall survive it."""
+
+    offer_id: str
+    switch: str
+    agents_leg: str
+    third_leg: str
+
+
+@fact
+class HoldThird:
+    """Let the third party hear music for a while; the agent's leg shall survive it."""
+
+    offer_id: str
+    switch: str
+    agents_leg: str
+    third_leg: str
+
+
+@fact
+class HandOver:
+    """Bridge the caller with the third party, whose leg ends with the talk from then on."""
+
+    offer_id: str
+    call_id: str
+    leg: Leg
+    third_leg: str
+
+
+@fact
+class AskBridged:
+    """Ask which two of a talk's legs are bridged; answered by the fact that says so."""
+
+    offer_id: str
+    switch: str
+    agents_leg: str
+    callers_leg: str
+    third_leg: str
+
+
+@fact
 class AskConnected:
     """Ask whether the bridge stands, not heard of so far; answered by `OfferConnected` or `ConnectFailed`."""
 
@@ -161,4 +222,5 @@ class EndCall:
 
 
 CallerCommand = ConfirmTalk | ArmCall | LetGo | TakeIn | NoteCall | NoteContact | SendCall | EndCall
-Command = RingAgent | CancelOffer | Connect | AskConnected | CallerCommand
+TalkCommand = AskBridged | HoldCaller | Rejoin | JoinThird | HoldThird | HandOver
+Command = RingAgent | CancelOffer | Connect | AskConnected | CallerCommand | TalkCommand

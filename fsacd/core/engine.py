@@ -36,6 +36,7 @@ from fsacd.core.events import (
     Event,
     LastAgentsKnown,
     Leg,
+    LegsJoined,
     OfferAnswered,
     OfferConnected,
     OfferEnded,
@@ -52,6 +53,8 @@ from fsacd.core.events import (
     SwitchLost,
     SwitchRestarted,
     SwitchTaken,
+    TalkChangeAsked,
+    TalkConsultAsked,
     TalkFound,
     WorldEvent,
 )
@@ -68,9 +71,11 @@ from fsacd.core.life import (
     overflow,
     reloading,
     resuming,
+    shaping,
     sticky,
     switches,
     talks,
+    thirds,
     wishes,
     wrap_ups,
 )
@@ -169,7 +174,7 @@ class Engine:
             case SwitchHeld():
                 return world.epochs.get(event.switch) == event.epoch
             case OfferForked() | OfferRang() | OfferConnected() | ConnectFailed() | OfferEnded():
-                return world.offer_on(event.offer_id) is None
+                return world.offer_on(event.offer_id) is None and thirds.talk_of(world, event.offer_id) is None
             case OutsideCallStarted() | OutsideCallEnded():
                 return event.agent_id not in world.agents
             case _:
@@ -215,7 +220,7 @@ class Engine:
 
     def is_offer(self, leg: str) -> bool:
         """Whether there is an offer with this leg now: its phone rings, or its agent talks."""
-        return self._world.offer_on(leg) is not None
+        return self._world.offer_on(leg) is not None or thirds.talk_of(self._world, leg) is not None
 
     def numbers_in_calls(self) -> set[str]:
         """The numbers of those who are waiting or talking, or whose talk is being wrapped up."""
@@ -299,20 +304,16 @@ class Engine:
                 | OfferEnded()
             ):
                 talks.handle(world, event)
+            case LegsJoined() | TalkChangeAsked() | TalkConsultAsked():
+                return talks.of_talk(world, event)
             case CallQueued():
                 return calls.queued(world, event)
             case CallReturned():
                 calls.returned(world, event)
             case TalkFound():
                 found.talk(world, event)
-            case CallerGone() | CallLeft():
-                leaving.gone(world, event)
-            case CallerTaken():
-                leaving.taken(world, event)
-            case CallerReplaced():
-                leaving.replaced(world, event)
-            case CallLost():
-                leaving.lost(world, event)
+            case CallerGone() | CallLeft() | CallerTaken() | CallerReplaced() | CallLost():
+                leaving.handle(world, event)
             case CallRequeueAsked() | CallHangupAsked() | CallChangeAsked() | CallPromoteAsked() | CallSendAsked():
                 return wishes.of_call(world, event)
             case (
@@ -357,6 +358,7 @@ _DEADLINES: dict[str, Callable[[World, str], None]] = {
     "more": offers.one_more,
     "preferred": sticky.expired,
     "settle": calls.settled,
+    shaping.TIMER: shaping.deadline,
     "heir": leaving.no_heir,
     "estimated_wait": overflow.look_at_estimates,
     resuming.TIMER: resuming.expired,

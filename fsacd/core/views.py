@@ -34,6 +34,23 @@ class Step:
 
 
 @fact
+class TalkView:
+    """The talk of a call: its id, and its `shape` since `since_ms`.
+
+    `shape`: together, held, calling (a colleague is rung), consulting (agent and colleague talk, the caller hears
+    music), swapped (caller and agent talk, the colleague hears music). `becoming` is the shape that is under way, if
+    any. `third` is the colleague, empty if there is none.
+    """
+
+    talk_id: str
+    agent_id: str
+    shape: str
+    since_ms: int
+    becoming: str = ""
+    third: str = ""
+
+
+@fact
 class CallView:
     """One live call. `state`: waiting, offered, connecting, talking. `position` is 1 for the next; 0 when talking.
 
@@ -69,6 +86,7 @@ class CallView:
     contact_id: str = ""
     waits_since_ms: int | None = None  # while it waits: earlier talks are left out, so it may lie after the arrival
     talks_since_ms: int | None = None  # while it talks: earlier talks are counted in, so it may lie before the answer
+    talk: TalkView | None = None  # while it talks
 
 
 @fact
@@ -192,6 +210,9 @@ class OfferView:
     started_ms: int
     heard_of: bool = False  # the switch has told something of its leg: that it rings, or was answered
     legs: tuple[str, ...] = ()
+    # Of a talk that somebody has changed: which two of caller, agent and third party are bridged, and the third's leg.
+    pair: str = ""
+    third_leg: str = ""
 
     @property
     def live_legs(self) -> tuple[str, ...]:

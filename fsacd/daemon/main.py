@@ -20,6 +20,7 @@ from fsacd.caller.timetable import Timetable, renamed_hours
 from fsacd.config.model import Config
 from fsacd.config.problems import ConfigErrors
 from fsacd.core.commands import Command
+from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkWish
 from fsacd.core.show.feed import Feed
 from fsacd.core.show.look import Look
 from fsacd.core.show.parts import whole
@@ -299,7 +300,18 @@ class Daemon:
 
     def ask(self, wish: Wish, principal: Principal) -> None:
         """Hand a wish to the engine. Raises Forbidden, Refused or Unavailable."""
+        if isinstance(wish, TalkChangeAsked | TalkConsultAsked):
+            self._demand_hold(wish)
         self._guard.ask(wish, principal)
+
+    def _demand_hold(self, wish: TalkWish) -> None:
+        """The switch of the talk can hold a caller. An older dialplan would end the caller's leg."""
+        call = self.look().talk(wish.offer_id)
+        control = self._controls.get(call.leg.switch) if call is not None and call.leg is not None else None
+        if control is not None and not control.terms.can_hold:
+            raise Refused(
+                f"switch {control.name} has an older dialplan; copy freeswitch/dialplan/fsacd.xml there again"
+            )
 
     def look(self) -> Look:
         """The engine as it is now, one thing at a time."""

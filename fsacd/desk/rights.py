@@ -35,10 +35,13 @@ from fsacd.core.events import (
     CallSendAsked,
     CallWish,
     QueueSetOpen,
+    TalkChangeAsked,
+    TalkConsultAsked,
+    TalkWish,
 )
 
 # What somebody may ask of the engine. All other facts come from switches, clocks and files.
-Wish = CallWish | AgentEvent | QueueSetOpen
+Wish = CallWish | AgentEvent | QueueSetOpen | TalkWish
 
 
 class Verb(StrEnum):
@@ -51,6 +54,7 @@ class Verb(StrEnum):
     EXPLAIN = "explain"
     ACT_AS_AGENT = "act_as_agent"
     CHOOSE_CONTACT = "choose_contact"
+    HANDLE_TALKS = "handle_talks"
     CHANGE_AGENTS = "change_agents"
     MOVE_CALLS = "move_calls"
     CHANGE_CALLS = "change_calls"
@@ -76,6 +80,7 @@ _SAYS: Final[Mapping[Verb, str]] = {
     Verb.ACT_AS_AGENT: "log an agent in and out, make them ready or not (for one of their queues, too), end their "
     "wrap-up, and say what came of a talk",
     Verb.CHOOSE_CONTACT: "choose at login where an agent is rung, of the contacts that are allowed",
+    Verb.HANDLE_TALKS: "put an agent's caller on hold, consult a colleague for the agent, and hand the caller over",
     Verb.CHANGE_AGENTS: "change agents' skills and queues",
     Verb.MOVE_CALLS: "put calls into a queue or send them to an agent",
     Verb.CHANGE_CALLS: "promote calls and change their priority, head start and required skills",
@@ -114,7 +119,7 @@ class Role(StrEnum):
 
 _OWN: Final[Mapping[Role, tuple[Verb, ...]]] = {
     Role.READ: (Verb.SEE_HEALTH, Verb.SEE_METRICS, Verb.SEE_STATUS, Verb.EXPLAIN),
-    Role.AGENT: (Verb.ACT_AS_AGENT, Verb.CHOOSE_CONTACT),
+    Role.AGENT: (Verb.ACT_AS_AGENT, Verb.CHOOSE_CONTACT, Verb.HANDLE_TALKS),
     Role.SUPERVISOR: (
         Verb.SEE_NUMBERS,
         Verb.CHANGE_AGENTS,
@@ -231,6 +236,8 @@ WISHES: Final[Mapping[type[Wish], Verb]] = MappingProxyType(
         AgentSetNotReadyFor: Verb.ACT_AS_AGENT,
         AgentEndedWrapUp: Verb.ACT_AS_AGENT,
         AgentCodedWrapUp: Verb.ACT_AS_AGENT,
+        TalkChangeAsked: Verb.HANDLE_TALKS,
+        TalkConsultAsked: Verb.HANDLE_TALKS,
         AgentChangeAsked: Verb.CHANGE_AGENTS,
         CallRequeueAsked: Verb.MOVE_CALLS,
         CallSendAsked: Verb.MOVE_CALLS,
@@ -262,6 +269,8 @@ def target_of(wish: Wish, queue_of: Callable[[str], str]) -> Target:
             | AgentEndedWrapUp()
             | AgentCodedWrapUp()
         ):
+            return Target((wish.agent_id,))
+        case TalkChangeAsked() | TalkConsultAsked():
             return Target((wish.agent_id,))
         case AgentSetReadyFor() | AgentSetNotReadyFor():
             return Target((wish.agent_id,), (wish.queue,))

@@ -5,23 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import structlog
 
 from fsacd.core.commands import (
-    ArmCall,
+    AskBridged,
     AskConnected,
     CancelOffer,
     Command,
-    ConfirmTalk,
     Connect,
-    EndCall,
-    LetGo,
-    NoteCall,
-    NoteContact,
     RingAgent,
     SendCall,
-    TakeIn,
 )
 from fsacd.core.events import (
     CallerGone,
@@ -37,7 +32,7 @@ from fsacd.core.events import (
     OfferEnded,
     OutsideCallEnded,
 )
-from fsacd.esl import devices, encoder, features, orders, referred, translate
+from fsacd.esl import devices, encoder, features, orders, referred, shapes, translate
 from fsacd.esl.acknowledging import Acknowledging
 from fsacd.esl.announced import NOTHING
 from fsacd.esl.attendance import Attendance
@@ -208,8 +203,9 @@ class CallControl:
             return
         if isinstance(command, SendCall):
             self._attendance.excuse(command.leg.uuid)
+        asks = isinstance(command, AskBridged)
         for wire in first:
-            self._act(wire, _nobody)
+            self._act(wire, partial(self._on_reply, command) if asks else _nobody)
         self._act(last, lambda reply: self._on_reply(command, reply))
 
     def _submit(self, wire: Wire, on_reply: Callable[[Reply], object], timeout_s: float) -> None:
@@ -231,7 +227,13 @@ class CallControl:
     def _on_reply(self, command: Command, reply: Reply) -> None:
         if reply.outcome in (Outcome.ERR, Outcome.NOT_SENT):
             self._failed(command, reply)
-        elif isinstance(command, AskConnected) and (fact := translate.answer(command, reply.text)) is not None:
+            return
+        fact: Event | None = None
+        if isinstance(command, AskConnected):
+            fact = translate.answer(command, reply.text)
+        elif isinstance(command, AskBridged):
+            fact = shapes.answer(command, reply.text)
+        if fact is not None:
             self._runtime.post(fact)
         # UNCONFIRMED: the switch may have done it. The engine's deadline decides; doing it twice would be worse.
 
@@ -250,8 +252,9 @@ class CallControl:
                 # The leg may not exist yet, or not any more: the engine repeats the order until it hears of the leg's
                 # end.
                 pass
-            case ConfirmTalk() | ArmCall() | LetGo() | TakeIn() | NoteCall() | NoteContact() | SendCall() | EndCall():
-                # Either the leg has ended meanwhile, and its hangup says so; or the leg will announce itself again.
+            case _:
+                # A leg has ended meanwhile, and its hangup says so; or the leg will announce itself again, or a
+                # deadline decides.
                 self._say(log.info, "the switch did not take a command", why, what=type(command).__name__)
 
     def _not_connected(self, command: Connect, reply: Reply, why: str) -> None:

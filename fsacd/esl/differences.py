@@ -56,6 +56,7 @@ class Difference(StrEnum):
     CALL_ELSEWHERE = "call_elsewhere"
     CALL_RETURNED = "call_returned"
     TALK_UNBRIDGED = "talk_unbridged"
+    TALK_OTHERWISE = "talk_otherwise"
     BRIDGE_UNHEARD = "bridge_unheard"
     ANSWER_UNHEARD = "answer_unheard"
     OFFER_WITHOUT_LEG = "offer_without_leg"

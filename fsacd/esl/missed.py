@@ -334,4 +334,6 @@ def unchanged(found: Iterable[Finding], before: Underway, now: Underway, switch:
 def _states(underway: Underway, switch: str) -> dict[str, tuple[str, int]]:
     calls = (call for call in underway.calls if call.leg is not None and call.leg.switch == switch)
     known = {call.leg.uuid: (call.state, call.offers) for call in calls if call.leg is not None}
-    return known | {offer.offer_id: (offer.state, 0) for offer in underway.offers if offer.switch == switch}
+    return known | {
+        offer.offer_id: (offer.state + offer.pair, 0) for offer in underway.offers if offer.switch == switch
+    }

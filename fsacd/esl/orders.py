@@ -8,21 +8,27 @@ from urllib.parse import quote
 
 from fsacd.core.commands import (
     ArmCall,
+    AskBridged,
     AskConnected,
     CancelOffer,
     Command,
     ConfirmTalk,
     Connect,
     EndCall,
+    HandOver,
+    HoldCaller,
+    HoldThird,
+    JoinThird,
     LetGo,
     NoteCall,
     NoteContact,
+    Rejoin,
     RingAgent,
     SendCall,
     TakeIn,
 )
 from fsacd.core.rules import ToExtension
-from fsacd.esl import encoder
+from fsacd.esl import encoder, shapes
 from fsacd.esl.differences import CONTEXT, armed
 from fsacd.esl.ringing import CAUSES, ring
 from fsacd.esl.wire import Wire
@@ -60,17 +66,17 @@ def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
             return (encoder.uuid_bridge(leg.uuid, agents_leg or offer_id),)
         case AskConnected(offer_id, _, agents_leg):
             return (encoder.uuid_dump(agents_leg or offer_id),)
-        case ConfirmTalk(_, leg, then):
-            return (encoder.uuid_setvar_multi(leg.uuid, _talking(then)),)
         case ArmCall(_, leg):
             return (armed(leg.uuid),)
-        case LetGo(_, leg, talks):
-            return (encoder.uuid_setvar_multi(leg.uuid, _talking(None) if talks else {**_DISARM, **_OVER}),)
+        case ConfirmTalk() | LetGo():
+            return (encoder.uuid_setvar_multi(command.leg.uuid, _not_waiting(command)),)
         case TakeIn(_, leg):
             into_music = encoder.uuid_transfer(leg.uuid, "fsacd_wait", CONTEXT)
             return (encoder.uuid_setvar_multi(leg.uuid, _callers(command, uptime_ms)), into_music)
         case NoteCall() | NoteContact():
             return (_noted(command),)
+        case AskBridged() | HoldCaller() | Rejoin() | JoinThird() | HoldThird() | HandOver():
+            return shapes.wires(command)
         case SendCall(_, leg, target):
             transfer = encoder.uuid_transfer(leg.uuid, target.extension, target.context)
             return (encoder.uuid_setvar_multi(leg.uuid, {**_DISARM, **_OVER}), transfer)
@@ -111,7 +117,7 @@ def _changed(call: NoteCall) -> str:
 def switch_of(command: Command) -> str:
     """The switch that the command is for."""
     match command:
-        case RingAgent() | CancelOffer() | AskConnected():
+        case RingAgent() | CancelOffer() | AskConnected() | AskBridged() | JoinThird() | HoldThird():
             return command.switch
         case (
             Connect()
@@ -123,10 +129,20 @@ def switch_of(command: Command) -> str:
             | NoteContact()
             | SendCall()
             | EndCall()
+            | HoldCaller()
+            | Rejoin()
+            | HandOver()
         ):
             return command.leg.switch
         case _:
             assert_never(command)
+
+
+def _not_waiting(command: ConfirmTalk | LetGo) -> dict[str, str]:
+    """The variables of a caller who waits no more."""
+    if isinstance(command, ConfirmTalk):
+        return _talking(command.then)
+    return _talking(None) if command.talks else {**_DISARM, **_OVER}
 
 
 def _talking(then: ToExtension | None) -> dict[str, str]:

@@ -26,6 +26,7 @@ ESSENTIAL: Final = frozenset(
         "fsacd::waiting",
     )
 )
+_HOLD_SINCE: Final = 5
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 
 
@@ -41,6 +42,11 @@ class Terms:
         """The link is up: the global variable's text, and what the switch has refused."""
         self.dialplan = version_in(dialplan)
         self.denied = tuple(denied)
+
+    @property
+    def can_hold(self) -> bool:
+        """Whether the dialplan has the extension in which a party of a talk is held."""
+        return (self.dialplan or 0) >= _HOLD_SINCE
 
     def entered(self, dialplan: str) -> None:
         """A call has entered a queue: its version is the one that runs, whatever was read when the link came up."""

@@ -24,6 +24,7 @@ from fsacd.core.events import (
     ConnectFailed,
     Event,
     Leg,
+    LegsJoined,
     OfferAnswered,
     OfferConnected,
     OfferEnd,
@@ -250,6 +251,9 @@ class Reader:
             case "CHANNEL_PARK":
                 return OfferAnswered(offer_id, self.switch, one_of_several)
             case "CHANNEL_BRIDGE":
+                other = message.get("Bridge-B-Unique-ID")
+                if is_offer(other) and not is_leg_of(other, offer_id):
+                    return LegsJoined(offer_id, other)  # with a colleague
                 return OfferConnected(offer_id)
             case "CHANNEL_HANGUP" | "CHANNEL_HANGUP_COMPLETE":
                 cause = message.get("Hangup-Cause")[:LONGEST_TEXT]

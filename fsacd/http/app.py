@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from fsacd.desk.rights import Principal, Verb, may, roles_with, stranger
 from fsacd.errors import Forbidden, Refused, Unavailable
-from fsacd.http import actions, changes, explain, health, queries, reloads, tags
+from fsacd.http import actions, changes, explain, health, queries, reloads, tags, talks
 from fsacd.http import customers as customers_routes
 from fsacd.http.access import Access, Token
 from fsacd.http.api import ApiSettings, Context, CustomerDesk, Daemon, Metrics, StoredExplanations
@@ -49,6 +49,7 @@ ROUTES: tuple[Route, ...] = (
     *queries.ROUTES,
     *explain.ROUTES,
     *actions.ROUTES,
+    *talks.ROUTES,
     *reloads.ROUTES,
     *changes.ROUTES,
     *customers_routes.ROUTES,
@@ -159,12 +160,15 @@ class _Resource:
         # An expired token does not stop requests that need none: health is no secret.
         if token is not None and not expired:
             who = replace(token.principal, subject=_subject(req, token), verbs=token.principal.verbs | who.verbs)
-        refusal = may(who, route.verb, target_of(params), now_s)
+        refusal = may(who, route.verb, target_of(params, self._agent_of), now_s)
         if refusal is None:
             return who
         if token is None or expired:
             raise _unauthorized(given=req.auth is not None, expired=expired, none_configured=self._access.empty)
         raise _forbidden(refusal, None if route.verb in who.verbs else route.verb)
+
+    def _agent_of(self, talk_id: str) -> str:
+        return talks.agent_of(self._context.daemon.look(), talk_id)
 
     def _charge(self, req: falcon.Request, answer: BaseModel | Raw | Unready) -> None:
         """Count the work of a long list: so many items cost the calls as much as one request does."""

@@ -188,6 +188,14 @@ class Requeue(Body):
     queue: QueueName | None = Field(default=None, description="Another queue; by default the call's own.")
 
 
+class Consult(Body):
+    """Who is consulted."""
+
+    agent: str = Field(
+        max_length=_NAME_LENGTH, description="A colleague who is logged in and in no call; they need not be ready."
+    )
+
+
 class CallChange(Body):
     """A call's priority, head start and required skills; omitted fields stay as they are."""
 

@@ -15,6 +15,7 @@ from fsacd.core.old_names import before
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-03-01T12:00:00.000Z"])]
 Seconds = Annotated[float, Field(ge=0)]
 
+TalkShapeName = Literal["together", "held", "calling", "consulting", "swapped"]
 CallStateName = Literal["waiting", "offered", "connecting", "talking"]
 AgentStateName = Literal[
     "logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back", "busy", "leaving"
@@ -56,6 +57,17 @@ class Service(Answer):
     reason: str = Field(description="Why not; empty otherwise, or where no reason was given.")
 
 
+class Talk(Answer):
+    """One agent's part in a call; `becoming` is the shape that is under way, handed_over among them."""
+
+    id: str
+    agent: str
+    shape: TalkShapeName
+    shape_since_at: Timestamp
+    becoming: str
+    colleague: str | None = None
+
+
 class Call(Answer):
     """One live call. Numbers are shown in full to supervisors and administrators only."""
 
@@ -92,11 +104,10 @@ class Call(Answer):
     offers: int = Field(
         description="How many times it has been offered to an agent; the count goes on over restarts of the daemon."
     )
-    resumes: str = Field(
-        description="The id of the abandoned call whose place it got, its caller having called again in time."
-    )
+    resumes: str = Field(description="The abandoned call whose place it got, its caller having called again in time.")
     switch: str | None
     leg_uuid: str | None
+    talk: Talk | None = Field(default=None, description="While it talks; null before and between talks.")
 
 
 class Work(Answer):

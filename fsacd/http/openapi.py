@@ -27,11 +27,13 @@ _PARAMETERS = {
     "customer_id": "The customer's id, like c17.",
     "reload_number": "The reload's number.",
     "call_id": "The call's id, or at least six of its first characters when no other call begins so.",
+    "talk_id": "The talk's id, or its call's, of which at least six of the first characters are enough.",
 }
 _PARAMETER_SCHEMAS: dict[str, dict[str, Any]] = {
     "agent_id": {"type": "string", "minLength": 1},
     "queue_name": {"type": "string", "minLength": 1},
     "call_id": {"type": "string", "minLength": PREFIX_MIN},
+    "talk_id": {"type": "string", "minLength": PREFIX_MIN},
     "customer_id": {"type": "string", "pattern": "^c[0-9]{1,18}$"},
     "reload_number": {"type": "string", "pattern": "^[0-9]{1,12}$"},
 }

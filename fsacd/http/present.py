@@ -10,7 +10,7 @@ from typing import cast
 
 from fsacd.caller.customers import called
 from fsacd.core.show.look import Look
-from fsacd.core.views import AgentView, CallView, Counts, LastTalkView, QueueView, Substituted, WorkView
+from fsacd.core.views import AgentView, CallView, Counts, LastTalkView, QueueView, Substituted, TalkView, WorkView
 from fsacd.http import models as m
 from fsacd.process.trouble import shortened
 
@@ -92,6 +92,18 @@ class Presenter:
             resumes=view.resumes,
             switch=view.leg.switch if view.leg else None,
             leg_uuid=view.leg.uuid if view.leg else None,
+            talk=None if view.talk is None else self.talk(view.talk),
+        )
+
+    def talk(self, view: TalkView) -> m.Talk:
+        """The talk of a call."""
+        return m.Talk(
+            id=view.talk_id,
+            agent=view.agent_id,
+            shape=cast("m.TalkShapeName", view.shape),  # as above
+            shape_since_at=self.at(view.since_ms),
+            becoming=view.becoming,
+            colleague=view.third or None,
         )
 
     def agent(self, view: AgentView) -> m.Agent:

@@ -70,9 +70,14 @@ Handler = Callable[[Asked], BaseModel | Raw | Unready]
 Shows = Callable[[Asked, Feed], int | None]
 
 
-def target_of(params: Mapping[str, str]) -> Target:
-    """The agent, queue or call that a path names. `Daemon.ask` finds out in which queue a call is."""
+def target_of(params: Mapping[str, str], agent_of: Callable[[str], str]) -> Target:
+    """The agent, queue or call that a path names. `Daemon.ask` finds out in which queue a call is.
+
+    `agent_of` gives the agent of a talk, or the empty text for an unknown one.
+    """
     agent, queue = params.get("agent_id"), params.get("queue_name")
+    if "talk_id" in params:
+        agent = agent_of(params["talk_id"])
     return Target(() if agent is None else (agent,), () if queue is None else (queue,))
 
 

@@ -15,6 +15,7 @@ from fsacd.sim.transferring import transfer
 
 NO_CHANNEL = "-ERR No such channel!\n"
 MAX_VARIABLES = 64
+AUDIO_USAGE = "-USAGE: <uuid> [start [read|write] [mute|level <level>]|stop]\n"
 RECORD_USAGE = "-USAGE: <uuid> [start|stop|mask|unmask] <path> [<limit>] [<recording_vars>]\n"
 
 
@@ -211,6 +212,44 @@ def _recv_dtmf(switch: Console, text: str) -> str:
     return f"+OK {words[0]} received DTMF {words[1]}.\n"
 
 
+def _send_dtmf(switch: Console, text: str) -> str:
+    words = text.split()
+    if len(words) < 2:  # noqa: PLR2004  a leg and the digits
+        return "-USAGE: <uuid> <dtmf_data>\n"
+    session = switch.locate(words[0])
+    if session is None:
+        return "-ERR Cannot locate session!\n"
+    if session.line is not None:
+        session.line.keyed(words[1])
+    return f"+OK {words[0]} sent DTMF {words[1]}.\n"
+
+
+def _audio(switch: Console, text: str) -> str:
+    """Mute or change the loudness of a leg: `read` is what its phone says, `write` what its phone hears.
+
+    FreeSWITCH wants a level behind `mute`, too, and 0 lets sound through again; its own syntax line says otherwise.
+    """
+    words = text.split()
+    if len(words) < 2:  # noqa: PLR2004  a leg and a verb
+        return AUDIO_USAGE
+    session = switch.locate(words[0])
+    if session is None:
+        return NO_CHANNEL
+    match [word.lower() for word in words[1:5]]:
+        case ["stop", *_]:
+            session.channel.muted.clear()
+        case ["start", ("read" | "write") as direction, "mute", level]:
+            if level.isdigit() and int(level):
+                session.channel.muted.add(direction)
+            else:
+                session.channel.muted.discard(direction)
+        case ["start", "read" | "write", "level", _]:
+            pass
+        case _:
+            return AUDIO_USAGE
+    return "+OK\n"
+
+
 def _answer(switch: Console, text: str) -> str:
     session = switch.locate(text)
     if session is None:
@@ -221,6 +260,7 @@ def _answer(switch: Console, text: str) -> str:
 
 UUID_COMMANDS: dict[str, Callable[[Console, str], str]] = {
     "uuid_answer": _answer,
+    "uuid_audio": _audio,
     "uuid_break": _break,
     "uuid_bridge": _bridge,
     "uuid_broadcast": _broadcast,
@@ -232,6 +272,7 @@ UUID_COMMANDS: dict[str, Callable[[Console, str], str]] = {
     "uuid_park": _park,
     "uuid_record": _record,
     "uuid_recv_dtmf": _recv_dtmf,
+    "uuid_send_dtmf": _send_dtmf,
     "uuid_setvar": _setvar,
     "uuid_setvar_multi": _setvar_multi,
     "uuid_transfer": _transfer,

@@ -7,8 +7,9 @@ from collections.abc import Callable, Generator
 
 from fsacd.sim import causes
 from fsacd.sim.agenda import MS, SECOND
-from fsacd.sim.bridging import uuid_bridge
+from fsacd.sim.bridging import NO_REASON_TO_END, dialled, uuid_bridge
 from fsacd.sim.channel import App, State
+from fsacd.sim.conferencing import conference
 from fsacd.sim.holding import LEAD_IN_US
 from fsacd.sim.ports import Leg
 from fsacd.sim.threads import Thread, Wait
@@ -143,6 +144,33 @@ def _intercept(session: Leg, data: str) -> Thread:
         if partner is not None:
             partner.hangup(causes.from_text("PICKED_OFF"))
     return _nothing()
+
+
+def _bridge(session: Leg, data: str) -> Thread:
+    """Ring phones and talk with the one that answers; whoever is sent elsewhere meanwhile, or hangs up, cancels it."""
+    channel, switch = session.channel, session.switch
+    replies: list[str] = []
+    legs: list[Leg] = []
+    ring = switch.dial(session, data, replies.append, legs.append)
+    state = channel.state
+    while channel.state is state and not (replies or legs):
+        if ring.rings and channel.answered:
+            channel.call_state = "RING_WAIT"
+        yield Wait(switch.agenda.now_us + FRAME_US)
+    if channel.state is not state:
+        ring.cancel()
+        for leg in legs:
+            leg.hangup(causes.ORIGINATOR_CANCEL)
+        return
+    if channel.answered:
+        channel.call_state = "ACTIVE"
+    if legs:
+        session.answer()
+        yield from dialled(session, legs[0])
+        return
+    cause = replies[0].removeprefix("-ERR ").strip()
+    if not channel.is_true("continue_on_fail") and cause not in NO_REASON_TO_END:
+        session.hangup(cause)
 
 
 def _sleep(session: Leg, data: str) -> Thread:
@@ -290,6 +318,8 @@ NEED_SOUND = frozenset({"intercept"})
 
 APPS: dict[str, Runner] = {
     "answer": _answer,
+    "bridge": _bridge,
+    "conference": conference,
     "event": _event,
     "execute_extension": _execute_extension,
     "export": _export,

@@ -9,9 +9,10 @@ The rules are those of switch_ivr_originate.c, with their oddities:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 from fsacd.sim import causes, transferring
 from fsacd.sim.agenda import MS, Timer
@@ -20,8 +21,8 @@ from fsacd.sim.confirming import Confirmation
 from fsacd.sim.dialstring import Dialled, Originate
 from fsacd.sim.legs import outbound_variables
 from fsacd.sim.phones import Line, Phone
+from fsacd.sim.ports import Exchange, Leg
 from fsacd.sim.session import Session
-from fsacd.sim.switch import Switch
 
 # The originating thread looks at its legs in steps.
 POLL_US = (1 * MS, 20 * MS)
@@ -55,19 +56,42 @@ class Target:
         return self.phone if isinstance(self.phone, Unreachable) and not self.phone.leg else None
 
 
+class Origin(Exchange, Protocol):
+    """The switch, as an originate uses it."""
+
+    core_uuid: str
+
+    @property
+    def sessions(self) -> Mapping[str, Leg]:
+        """The legs by their uuids."""
+
+    def next_session_id(self) -> int:
+        """FreeSWITCH numbers its sessions."""
+
+    def adopt(self, session: Session) -> None:
+        """A leg was made."""
+
+
 class Attempt:
-    """One originate being carried out. `find` gives the targets of a turn when the turn begins."""
+    """One originate being carried out. `find` gives the targets of a turn when the turn begins.
+
+    With a `parent`, a leg that executes `bridge`, the leg that was answered is handed to `answered`, and goes nowhere.
+    """
 
     def __init__(
         self,
-        switch: Switch,
+        switch: Origin,
         order: Originate,
         find: Callable[[tuple[Dialled, ...]], list[Target]],
         done: Callable[[str], None],
+        parent: Leg | None = None,
+        answered: Callable[[Leg], None] = lambda _leg: None,
     ) -> None:
         self.switch = switch
         self.order = order
         self.done = done
+        self._parent = parent
+        self._answered = answered
         self._find = find
         self._core_uuid = switch.core_uuid
         self._turn = -1
@@ -104,6 +128,17 @@ class Attempt:
             return
         self._set_clocks()
 
+    def cancel(self) -> None:
+        """The parent is gone, or goes elsewhere."""
+        self.order = replace(self.order, turns=self.order.turns[: self._turn + 1])
+        if self._legs:
+            self._give_up(causes.ORIGINATOR_CANCEL, causes.ORIGINATOR_CANCEL)
+
+    @property
+    def rings(self) -> bool:
+        """Whether a phone rings."""
+        return any(leg.channel.ring_ready for leg in self._legs)
+
     # --- the legs -----------------------------------------------------------------------------------------------
 
     def _ring(self, uuid: str, target: Target) -> Session:
@@ -134,7 +169,9 @@ class Attempt:
         endpoint = target.dialled.endpoint
         address = endpoint.removeprefix("sofia/").partition("/")[2] or endpoint.partition("/")[2]
         user = address.removeprefix("sip:").split("@")[0]
-        number = variables.get("origination_caller_id_number") or order.cid_number or "0000000000"
+        theirs = self._parent.channel.profile if self._parent is not None else None
+        own = theirs.cid_number if theirs else order.cid_number or "0000000000"
+        number = variables.get("origination_caller_id_number") or own
         name = f"sofia/internal/{address.removeprefix('sip:')}"
         now_us = switch.agenda.wall_us
         profile = Profile(
@@ -142,7 +179,7 @@ class Attempt:
             logical_direction="outbound",
             username="",
             dialplan="",
-            cid_name=variables.get("origination_caller_id_name") or order.cid_name,
+            cid_name=variables.get("origination_caller_id_name") or (theirs.cid_name if theirs else order.cid_name),
             cid_number=number,
             orig_cid_number=number,
             callee_name="Outbound Call",
@@ -158,6 +195,8 @@ class Attempt:
         )
         profile.orig_cid_name = profile.cid_name
         channel = Channel(uuid=uuid, name=name, direction="outbound", profile=profile, call_uuid=uuid)
+        if theirs is not None:
+            channel.other_type, channel.other = "originator", theirs.copy()
         channel.variables = outbound_variables(channel, switch.next_session_id(), address)
         # The variables that `user/` knows come last; where each device has its own leg, the command has them.
         channel.variables |= variables | target.known
@@ -272,6 +311,10 @@ class Attempt:
             if leg.originating and not leg.channel.down:
                 leg.hangup(causes.LOSE_RACE)
         channel = session.channel
+        if self._parent is not None:
+            session.originating = False
+            self._answered(session)
+            return
         channel.hit_dialplan = True
         transferring.flip_caller_id(session)
         extension = self.order.extension

@@ -23,6 +23,8 @@ MAX_POLLS = 1_000
 LEAVE_US = (10 * MS, 22 * MS)
 # ... the partner nearly always first; when not, the window is one poll longer.
 LATER_US = (-150, 900)
+# How often the first leg goes first when both legs of a talk are sent elsewhere.
+LATER_SHARE = 0.7
 # A leg tells its phone the partner's number with its first frames; a leg that is killed before never does.
 FIRST_TOLD_US = (*[(200, 900)] * 4, (900, 20 * MS))
 TOLD_US = (300, 20 * MS)
@@ -94,10 +96,18 @@ def _schedule(a: Leg, b: Leg) -> None:
     b.signal(leave_us, leave_us)
     later_us = leave_us + agenda.between(*LATER_US)
     a.signal(later_us, later_us)
+    if b.talk is not None:
+        # A partner who is in a talk comes when that lets them go; who waits for them does not wait with their music.
+        a.signal(100, POLL_US)
     for session in (a, b):
-        if session.talk is not None:
-            # A talk is left with its next frame.
+        if session.talk is not None or _confers(session):
+            # A talk is left with its next frame, and so is a room.
             session.signal(100, POLL_US)
+
+
+def _confers(session: Leg) -> bool:
+    app = session.channel.shown_app
+    return app is not None and app.name == "conference"
 
 
 def on_soft_execute(session: Leg) -> Thread:
@@ -170,12 +180,31 @@ def _partner_died(session: Leg) -> None:
         session.hangup(causes.ORIGINATOR_CANCEL)
 
 
+def dialled(session: Leg, other: Leg) -> Thread:
+    """The bridge of a leg that has executed `bridge`: both belong together from the answer on."""
+    a, b = session.channel, other.channel
+    for one, partner in ((a, b), (b, a)):
+        one.variables["bridge_channel"] = partner.name
+        one.variables["bridge_uuid"] = one.variables["signal_bond"] = partner.uuid
+    a.other_type, a.other = "originatee", b.profile.copy()
+    a.profile.callee_name, a.profile.callee_number = b.profile.callee_name, b.profile.callee_number
+    yield from _talk(session, other)
+
+
 def _join(session: Leg, other: Leg) -> Thread:
-    """The bridge itself, from CHANNEL_BRIDGE to CHANNEL_UNBRIDGE, and what comes after the talk."""
+    """The bridge that `uuid_bridge` has ordered."""
     switch, a, b = session.switch, session.channel, other.channel
     for one, partner in ((a, b), (b, a)):
         switch.fire("CHANNEL_EXECUTE", one, {"Application": "uuid_bridge", "Application-Data": partner.uuid})
         one.shown_app = App("uuid_bridge", partner.uuid)
+    yield from _talk(session, other)
+
+
+def _talk(session: Leg, other: Leg) -> Thread:
+    """The bridge itself, from CHANNEL_BRIDGE to CHANNEL_UNBRIDGE, and what comes after the talk."""
+    switch, a, b = session.switch, session.channel, other.channel
+    state = a.state
+    for one in (a, b):
         one.profile.bridged_us = switch.agenda.wall_us
     both = {"Bridge-A-Unique-ID": a.uuid, "Bridge-B-Unique-ID": b.uuid}
     switch.fire("CHANNEL_BRIDGE", a, both)
@@ -191,7 +220,7 @@ def _join(session: Leg, other: Leg) -> Thread:
     for leg in (session, other):
         if leg.line is not None:
             leg.line.talk_began()
-    yield from _carry(talk)
+    yield from _carry(talk, state)
     switch.fire("CHANNEL_UNBRIDGE", a, both)
     session.talk = None
     for one in (a, b):
@@ -199,8 +228,9 @@ def _join(session: Leg, other: Leg) -> Thread:
             one.set("bridge_to", None)
     # A leg that is hung up cannot go anywhere, but FreeSWITCH gives it the caller profile of where it would have gone.
     # A leg whose partner was taken away has no such profile.
-    if a.state is State.SOFT_EXECUTE or (a.down and a.cause != causes.PICKED_OFF):
+    if a.state is state or a.left_behind or (a.down and a.cause != causes.PICKED_OFF):
         _after_talk(session, other)
+    a.left_behind = False
 
 
 def _tell_caller_id(talk: Talk, session: Leg) -> None:
@@ -218,9 +248,9 @@ def _tell_caller_id(talk: Talk, session: Leg) -> None:
     session.switch.fire("CALL_UPDATE", session.channel, {"Direction": "SEND"} | sent)
 
 
-def _carry(talk: Talk) -> Thread:
+def _carry(talk: Talk, state: State) -> Thread:
     a = talk.a.channel
-    while a.state is State.SOFT_EXECUTE and not talk.b_gone:
+    while a.state is state and not talk.b_gone:
         if a.broadcasts:
             yield from holding.listen(talk.a)
         else:
@@ -230,7 +260,7 @@ def _carry(talk: Talk) -> Thread:
     holding.stop_music(talk.b)
     talk.b.signal(1 * MS, POLL_US)
     limit_us = talk.a.switch.agenda.now_us + LEAVING_US
-    while not talk.b_gone and talk.a.switch.agenda.now_us < limit_us:
+    while not (talk.b_gone or talk.b.channel.state is State.ROUTING) and talk.a.switch.agenda.now_us < limit_us:
         yield Wait(limit_us)
 
 
@@ -250,7 +280,7 @@ def _after_talk(session: Leg, other: Leg) -> None:
         transfer_to(session, where)
     elif channel.is_true("hangup_after_bridge"):
         session.hangup(cause)
-    else:
+    elif not channel.left_behind:
         session.set_state(State.EXECUTE)
 
 
@@ -268,6 +298,10 @@ def on_exchange_media(session: Leg) -> Thread:
         else:
             yield Wait()
     holding.release(session, talk.a)
+    if agenda.chance.random() < LATER_SHARE:
+        while channel.state is State.ROUTING and talk.a.channel.state is State.ROUTING and not talk.over:
+            # Both are sent elsewhere (`uuid_transfer -both`).
+            yield Wait()
     talk.b_gone = True
     holding.stop_music(talk.a)
     session.talk = None

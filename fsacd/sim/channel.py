@@ -99,6 +99,8 @@ class Channel:
     hit_dialplan: bool = False
     # An inbound leg that was the second of a bridge: caller and callee are swapped if it enters a dialplan again.
     second: bool = False
+    # A REFER has joined the partner with somebody else, and parks this leg.
+    left_behind: bool = False
     cause: str = ""
     # It was the phone that hung up.
     left: bool = False
@@ -126,8 +128,12 @@ class Channel:
     playing: bool = False
     # Apps that uuid_broadcast asks the leg to run when it next looks.
     broadcasts: deque[App] = field(default_factory=deque)
+    # It runs one of them.
+    broadcasting: bool = False
     digits: deque[str] = field(default_factory=deque)
     has_media: bool = False
+    # uuid_audio: "read" is what its phone says, "write" what its phone hears.
+    muted: set[str] = field(default_factory=set)
 
     @property
     def down(self) -> bool:

@@ -6,7 +6,12 @@ start; `{"fault": "blackhole", "on": true}` swallows every byte; `{"fault": "del
 `{"call": {"number": "...", "destination": "...", "hangs_up_ms": 5000}}` places a call (`"acknowledges": false`: of
 nobody who is there to acknowledge its answer),
 `{"phone": {"user": "1001", "answers_ms": 300, "talks_ms": 2000}}` connects a scripted phone,
-`{"hang_up": "<uuid>"}` lets the far end of a leg hang up.
+with `holds_ms`, `unholds_ms`, `refers_ms` and `refers_to`, `presses_ms` and `presses` it uses its keys in a talk, and
+`"consults": {"number": "...", "destination": "..."}` with `consults_ms` and `hands_over_ms` is an attended transfer
+(`fsacd.sim.desk_phones`).
+The far end of a leg hangs up by `{"hang_up": "<uuid>"}`, holds by `{"hold": "<uuid>"}` (`"off": true`: no longer),
+sends a REFER by `{"refer": "<uuid>", "to": "12345"}` (`"replaces": "<uuid>"`: into the place of that leg), and presses
+keys by `{"press": "<uuid>", "keys": "12#"}`.
 """
 
 from __future__ import annotations
@@ -18,11 +23,16 @@ from gevent import socket
 from gevent.server import StreamServer
 
 from fsacd.sim.agenda import MS
-from fsacd.sim.phones import Caller, ScriptedPhone
+from fsacd.sim.desk_phones import DeskPhone
+from fsacd.sim.phones import Caller, Line, ScriptedPhone
 from fsacd.sim.server import SwitchServer
 
 MAX_LINE_BYTES = 65_536
 CONTACT_PORT = 30_000
+_TIMES = (
+    *("rings_ms", "answers_ms", "rejects_ms", "early_ms", "hangs_up_ms", "talks_ms", "holds_ms", "unholds_ms"),
+    *("refers_ms", "presses_ms", "consults_ms", "hands_over_ms"),
+)
 
 
 class ControlError(ValueError):
@@ -75,14 +85,24 @@ class ControlServer:
             case {"phone": {"user": str(user)}}:
                 self._phone(user, _object(order["phone"]))
             case {"hang_up": str(uuid)}:
-                session = switch.locate(uuid)
-                if session is None or session.line is None:
-                    raise ControlError("no such leg")
-                session.line.hang_up()
+                self._line(uuid).hang_up()
+            case {"hold": str(uuid)}:
+                self._line(uuid).hold(off=order.get("off") is True)
+            case {"refer": str(uuid), "to": str(number)}:
+                other = order.get("replaces")
+                self._line(uuid).refer(number, self._line(other) if isinstance(other, str) else None)
+            case {"press": str(uuid), "keys": str(keys)}:
+                self._line(uuid).press(keys)
             case _:
-                raise ControlError("neither a fault, a call, a phone nor hang_up")
+                raise ControlError("neither a fault, a call, a phone, hang_up, hold, refer nor press")
         legs, clients = len(switch.sessions), len(switch.listeners)
         return {"ok": True, "core_uuid": switch.core_uuid, "legs": legs, "clients": clients}
+
+    def _line(self, uuid: str) -> Line:
+        session = self._switch_server.switch.locate(uuid)
+        if session is None or session.line is None:
+            raise ControlError("no such leg")
+        return session.line
 
     def _fault(self, name: str, order: Mapping[str, object]) -> None:
         faults = self._switch_server.switch.faults
@@ -122,13 +142,19 @@ class ControlServer:
         if rest.get("registered") is False:
             switch.directory[user] = ""
             return
-        times = {
-            name: _number(rest, name, 0)
-            for name in ("rings_ms", "answers_ms", "rejects_ms", "early_ms", "hangs_up_ms", "talks_ms")
-            if name in rest
-        }
+        times = {name: _number(rest, name, 0) for name in _TIMES if name in rest}
+        texts = {name: str(rest[name]) for name in ("cause", "refers_to", "presses") if name in rest}
+        consults = None
+        if "consults" in rest:
+            call = _object(rest["consults"])
+            consults = Caller(
+                str(call.get("number", user)),
+                str(call.get("destination", "")),
+                context=str(call.get("context", "default")),
+                user=user,
+            )
         address = f"{user}@127.0.0.1:{CONTACT_PORT}"
-        switch.phones[address] = ScriptedPhone(**times, cause=str(rest.get("cause", "USER_BUSY")))
+        switch.phones[address] = DeskPhone(**times, **texts, switch=switch, consults=consults)  # type: ignore[arg-type]
         switch.directory[user] = f"sofia/internal/{address}"
 
 

@@ -49,11 +49,13 @@ def ended(session: Leg) -> None:
 
 
 def stop_music(session: Leg) -> None:
-    """End the music that the leg hears on hold."""
-    session.channel.broadcasts.clear()
-    if session.channel.down:
+    """End the music that the leg hears on hold; what it plays of its own, where it was sent meanwhile, goes on."""
+    channel = session.channel
+    heard = channel.broadcasting or bool(channel.broadcasts)
+    channel.broadcasts.clear()
+    if channel.down or not heard:
         return
-    session.channel.break_asked = True
+    channel.break_asked = True
     session.signal(*BREAK_US)
 
 
@@ -61,12 +63,13 @@ def listen(session: Leg) -> Thread:
     """Let a leg in a talk play a broadcast, unless a break comes before it begins."""
     channel, agenda = session.channel, session.switch.agenda
     app, state = channel.broadcasts.popleft(), channel.state
+    channel.broadcasting = True
     until_us = agenda.now_us + LEAD_IN_US
     while channel.state is state and not channel.break_asked and agenda.now_us < until_us:
         yield Wait(until_us)
     if channel.state is state and not channel.break_asked:
         yield from session.execute(app)
-    channel.break_asked = False
+    channel.break_asked = channel.broadcasting = False
 
 
 def release(holder: Leg, partner: Leg) -> None:

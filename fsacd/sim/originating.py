@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from fsacd.sim import causes
-from fsacd.sim.attempt import Attempt, Target, Unreachable
+from fsacd.sim.attempt import Attempt, Origin, Target, Unreachable
 from fsacd.sim.dialstring import Dialled, parse
 from fsacd.sim.phones import Phone
-from fsacd.sim.switch import Switch
+from fsacd.sim.ports import Leg
 
 USAGE = (
     "-USAGE: <call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>] [<cid_name>] [<cid_num>] "
@@ -19,7 +20,35 @@ USAGE = (
 BIRTH_US = (100, 1_200)
 
 
-def originate(switch: Switch, text: str, done: Callable[[str], None]) -> None:
+class Exchanges(Origin, Protocol):
+    """The switch with all that it knows of phones."""
+
+    directory: dict[str, str]
+    phones: dict[str, Phone]
+    profiles: set[str]
+
+    def registered(self, user: str) -> list[str]:
+        """The endpoints at which a user has registered."""
+
+
+def dial(
+    switch: Exchanges, parent: Leg, text: str, done: Callable[[str], None], answered: Callable[[Leg], None]
+) -> Attempt:
+    """Ring phones for a leg that executes `bridge`: `answered` gets the leg, or `done` the reply that says why none."""
+    order = parse(f"{text} &park()")
+    if order is None:
+        raise ValueError(text)
+    chosen = "origination_uuid" in order.variables
+
+    def find(turn: tuple[Dialled, ...]) -> list[Target]:
+        return [target for dialled in turn for target in _targets(switch, dialled, chosen=chosen)]
+
+    attempt = Attempt(switch, order, find, done, parent, answered)
+    attempt.next_turn()
+    return attempt
+
+
+def originate(switch: Exchanges, text: str, done: Callable[[str], None]) -> None:
     """Carry out the command; `done` gets the reply, at once or when the call is answered or has failed."""
     order = parse(text)
     if order is None:
@@ -34,7 +63,7 @@ def originate(switch: Switch, text: str, done: Callable[[str], None]) -> None:
     switch.agenda.after(switch.agenda.between(*BIRTH_US), attempt.next_turn)
 
 
-def _targets(switch: Switch, dialled: Dialled, *, chosen: bool) -> Iterable[Target]:
+def _targets(switch: Exchanges, dialled: Dialled, *, chosen: bool) -> Iterable[Target]:
     """The phones behind one part of a dial string.
 
     All devices of a user ring. If the command has chosen one uuid for them, no second leg of that name is made.
@@ -55,7 +84,7 @@ def _targets(switch: Switch, dialled: Dialled, *, chosen: bool) -> Iterable[Targ
     return [Target(Dialled(each, dialled.variables), find_phone(switch, each), known) for each in endpoints]
 
 
-def find_phone(switch: Switch, endpoint: str) -> Phone | Unreachable:
+def find_phone(switch: Exchanges, endpoint: str) -> Phone | Unreachable:
     """The phone behind an endpoint that is no user's."""
     kind, _, rest = endpoint.partition("/")
     if kind == "error":

@@ -42,6 +42,8 @@ class Line:
         self.session: Leg | None = None
         self.open = True
         self.acknowledges = True
+        # The keys that the phone heard, all in a row.
+        self.heard = ""
 
     @property
     def uuid(self) -> str:
@@ -170,6 +172,14 @@ class Line:
         """ACK. FreeSWITCH sets the variables for it when the leg's thread looks, in its next frame at the latest."""
         agenda = self.switch.agenda
         agenda.after(agenda.between(*agenda.chance.choice(ACK_NOTICED_US)), session.acknowledged)
+
+    def keyed(self, digits: str) -> None:
+        """DTMF goes out."""
+
+        def hear() -> None:
+            self.heard += digits
+
+        self.switch.agenda.after(self.switch.agenda.between(*TRANSIT_US), hear)
 
     def talk_began(self) -> None:
         """The bridge carries sound."""

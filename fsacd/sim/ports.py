@@ -7,7 +7,7 @@ import goes in a circle; `session.Session` is the leg, `switch.Switch` the switc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fsacd.sim.agenda import Agenda
@@ -31,11 +31,24 @@ class Talk:
         return self.b if leg is self.a else self.a
 
 
+@dataclass(slots=True, eq=False)
+class Room:
+    """A conference; `members` in the order in which they came. `conferencing` moves it."""
+
+    name: str
+    profile: str
+    uuid: str
+    members: list[Leg] = field(default_factory=list)
+
+
 class FarEnd(Protocol):
     """What a leg tells its phone beyond what SIP says."""
 
     def talk_began(self) -> None:
         """Sound from another leg can be heard."""
+
+    def keyed(self, digits: str) -> None:
+        """The switch sends DTMF (`uuid_send_dtmf`)."""
 
 
 class Hearer(Protocol):
@@ -111,12 +124,30 @@ class Leg(Protocol):
         """uuid_broadcast."""
 
 
+class Ring(Protocol):
+    """Phones that are rung for a leg (`bridge`)."""
+
+    @property
+    def rings(self) -> bool:
+        """Whether a phone rings."""
+
+    def cancel(self) -> None:
+        """The leg is gone, or goes elsewhere."""
+
+
 class Exchange(Protocol):
     """The switch, as a leg, its applications and its phone use it."""
 
     agenda: Agenda
     # The files that `playback` does not find.
     missing_sounds: set[str]
+    # Whether the SIP profiles tell of REFER (`fire-transfer-events`).
+    transfer_events: bool
+    # The conferences by their names.
+    rooms: dict[str, Room]
+
+    def next_member(self) -> int:
+        """Conferences number all their members."""
 
     def locate(self, uuid: str) -> Leg | None:
         """The leg with this uuid, unless it is hung up."""
@@ -132,6 +163,9 @@ class Exchange(Protocol):
 
     def expand(self, text: str, session: Leg | None) -> str:
         """Replace `${...}` in an application's text."""
+
+    def dial(self, session: Leg, text: str, done: Callable[[str], None], answered: Callable[[Leg], None]) -> Ring:
+        """Ring phones for a leg: `answered` gets the leg that was answered, or `done` the reply that says why none."""
 
     def digit(self, session: Leg, digit: str) -> None:
         """A DTMF digit reached a leg."""

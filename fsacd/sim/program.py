@@ -45,6 +45,9 @@ def fsacd_dialplan(plan: Plan = PLAN, directory: Path = DIALPLAN) -> Dialplan:
     dialplan.add(entry_dialplan(plan))
     dialplan.read(directory / "fsacd.xml")
     dialplan.read(directory / "default" / "fsacd.xml", context="default")
+    last = directory / "default" / "zz_fsacd_last.xml"
+    if last.is_file():  # an older dialplan has none
+        dialplan.read(last, context="default")
     return dialplan
 
 

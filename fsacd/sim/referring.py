@@ -2,6 +2,13 @@
 
 The number of a REFER is executed by the *other* leg of the talk. A call that the model's switch does not know is
 not looked for elsewhere: the model has no other switches.
+
+`switch.transfer_events` is the profile's `fire-transfer-events`: without it nothing tells of a REFER but what it does
+to legs, and the variables `transfer_to` and `endpoint_disposition` on the leg of whoever sent it.
+What surprises: the phone is told that it has worked before anybody answers; in an attended transfer the transferor's
+leg and the consultation's end before the two who are left are bridged. The consultation's leg is parked by a bare
+change of its state, so its variables for after the talk are looked at all the same: out of a queue it is hung up
+(`hangup_after_bridge`), and armed (`transfer_after_bridge`) it would go there; any other leg parks first.
 """
 
 from __future__ import annotations
@@ -21,11 +28,17 @@ def blind(session: Leg, number: str) -> None:
     """Let the partner of this leg execute the number; without a partner nothing happens."""
     partner = partner_of(session)
     channel = session.channel
+    channel.variables |= {
+        "transfer_to": f"blind:{partner.channel.uuid if partner else number}",
+        "transfer_destination": f"blind:{number}",
+    }
     if partner is None:
         channel.variables["endpoint_disposition"] = "ATTENDED_TRANSFER_ERROR"
         return
     channel.variables["endpoint_disposition"] = "BLIND_TRANSFER"
     partner.channel.variables["sip_refer_to"] = f"<sip:{number}>"
+    _tell(session, "sofia::transferor")
+    _tell(partner, "sofia::transferee")
     transfer(partner, number)
 
 
@@ -35,22 +48,48 @@ def attended(session: Leg, other: Leg | None) -> None:
         return
     here, there = partner_of(session), partner_of(other)
     if here is not None and there is not None:
+        there.channel.variables["transfer_disposition"] = "bridge"
+        session.channel.variables["transfer_to"] = f"att:{there.channel.uuid}"
+        _tell(other, "sofia::replaced", att_xfer_replaced_by=here.channel.uuid)
+        _tell(
+            session,
+            "sofia::transferor",
+            att_xfer_original_call_id=here.channel.uuid,
+            att_xfer_destination_call_id=there.channel.uuid,
+            att_xfer_destination_peer_uuid=other.channel.uuid,
+        )
+        _tell(here, "sofia::transferee")
         uuid_bridge(session.switch, here.channel.uuid, there.channel.uuid)
         other.channel.variables["endpoint_disposition"] = "ATTENDED_TRANSFER"
         other.channel.variables["park_timeout"] = f"{REPLACED_S}:attended_transfer"
+        other.channel.left_behind = True
         other.park()
     elif here is not None:
-        _into_its_place(here, other)
+        _into_its_place(session, here, other)
     elif there is not None:
         other.hangup(causes.ATTENDED_TRANSFER)
-        _into_its_place(there, session)
+        _into_its_place(session, there, session)
 
 
-def _into_its_place(partner: Leg, waiting: Leg) -> None:
+def _into_its_place(referrer: Leg, partner: Leg, waiting: Leg) -> None:
     partner.channel.variables["sip_refer_to"] = "<sip:attended>"
+    _tell(
+        referrer,
+        "sofia::transferor",
+        att_xfer_original_call_id=waiting.channel.uuid,
+        att_xfer_destination_call_id=partner.channel.uuid,
+        att_xfer_destination_peer_uuid=partner.channel.variables.get("signal_bond", ""),
+    )
+    _tell(partner, "sofia::transferee")
     inline = waiting.channel.variables.get("inline_destination")
     transfer(partner, inline or waiting.channel.profile.destination, "inline" if inline else "")
     waiting.hangup(causes.ATTENDED_TRANSFER)
+
+
+def _tell(session: Leg, subclass: str, **more: str) -> None:
+    """An event of a REFER, where the profile tells of them."""
+    if session.switch.transfer_events:
+        session.switch.fire("CUSTOM", session.channel, {"Event-Subclass": subclass, **more})
 
 
 def replace(session: Leg, other: Leg) -> None:

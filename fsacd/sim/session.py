@@ -117,6 +117,10 @@ class Session:
 
     def _enter(self, state: State) -> None:
         channel = self.channel
+        if self.talk is not None and self.talk.b is self and state is not State.EXCHANGE_MEDIA:
+            # It was called away in the moment of the bridge, before it had come to the talk.
+            bridging.left(self.talk, self)
+            self.talk = None
         channel.running = state
         if channel.bridge_next:
             channel.bridge_next, channel.bridge_originator = False, True
@@ -302,6 +306,7 @@ class Session:
             return
         channel.early = channel.has_media = True
         channel.profile.progress_media_us = self.switch.agenda.wall_us
+        channel.variables["endpoint_disposition"] = "EARLY MEDIA"
         self.switch.fire("CHANNEL_PROGRESS_MEDIA", channel)
         self.set_call_state("EARLY")
         if self.on_change is not None:

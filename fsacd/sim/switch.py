@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from fsacd.sim import legs, referring
+from fsacd.sim import legs, originating, referring
 from fsacd.sim.agenda import MS, SECOND, Agenda, Timer
 from fsacd.sim.api import COMMANDS
 from fsacd.sim.channel import App, Channel, Profile
@@ -18,7 +18,7 @@ from fsacd.sim.faults import Faults
 from fsacd.sim.headers import base_headers, basic_headers, channel_headers
 from fsacd.sim.listing import Listing
 from fsacd.sim.phones import Caller, Line, Phone
-from fsacd.sim.ports import Hearer, Leg
+from fsacd.sim.ports import Hearer, Leg, Ring, Room
 from fsacd.sim.session import Session
 from fsacd.sim.settings import Settings
 
@@ -44,6 +44,8 @@ class Switch:
         self.phones: dict[str, Phone] = {}
         # The files and streams that `playback` does not find.
         self.missing_sounds: set[str] = set()
+        # Whether the SIP profiles tell of REFER (`fire-transfer-events`).
+        self.transfer_events = False
         self.profiles = {"internal"}
         self.max_sessions = self.settings.max_sessions
         self.hostname = self.settings.hostname
@@ -69,6 +71,8 @@ class Switch:
             **self.dialplan.globals,
         }
         self.hash: dict[str, str] = {}
+        self.rooms: dict[str, Room] = {}
+        self._members = 0
         self._beat_in(self.settings.heartbeat_s)
 
     def wipe(self) -> None:
@@ -125,6 +129,11 @@ class Switch:
         self.session_count += 1
         return self.session_count
 
+    def next_member(self) -> int:
+        """Conferences number all their members."""
+        self._members += 1
+        return self._members
+
     def locate(self, uuid: str) -> Session | None:
         """The leg with this uuid, unless it is hung up."""
         session = self.sessions.get(uuid)
@@ -167,6 +176,10 @@ class Switch:
             referring.replace(session, other)
         self.adopt(session)
         session.start()
+
+    def dial(self, session: Leg, text: str, done: Callable[[str], None], answered: Callable[[Leg], None]) -> Ring:
+        """Ring phones for a leg: `answered` gets the leg that was answered, or `done` the reply that says why none."""
+        return originating.dial(self, session, text, done, answered)
 
     def digit(self, session: Leg, digit: str) -> None:
         """A DTMF digit reached a leg."""

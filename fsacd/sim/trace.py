@@ -7,7 +7,7 @@ A trace keeps what order and meaning depend on and drops what differs from run t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -36,6 +36,15 @@ HEADERS = (
     ("DTMF-Digit", "digit"),
     ("Playback-Status", "status"),
     ("variable_fsacd_queue", "queue"),
+)
+# What rooms and REFER tell beyond that.
+TALK_HEADERS = (
+    ("att_xfer_original_call_id", "original"),
+    ("att_xfer_destination_call_id", "destination"),
+    ("att_xfer_replaced_by", "by"),
+    ("variable_transfer_to", "transfer_to"),
+    ("variable_endpoint_disposition", "disposition"),
+    ("Action", "action"),
 )
 
 # Replies whose body differs with the version or the moment are compared by their first word.
@@ -77,10 +86,13 @@ def _event(kind: str, body: bytes) -> dict[str, str]:
     return event | ({"_body": rest} if rest else {})
 
 
-def trace(raw: bytes, jobs: Mapping[str, str] | None = None) -> list[TraceLine]:
+def trace(
+    raw: bytes, jobs: Mapping[str, str] | None = None, headers: Sequence[tuple[str, str]] = HEADERS
+) -> list[TraceLine]:
     """The comparable lines of a recording of all bytes that the switch sent, in `event plain` or `event json`.
 
-    `jobs` names jobs by their Job-UUID; without a name a job goes by its command.
+    `jobs` names jobs by their Job-UUID; without a name a job goes by its command. `headers` are those to keep,
+    each with the name under which the lines show it.
     """
     received = [
         (kind, head, body, _event(kind, body) if kind.startswith("text/event-") else {})
@@ -102,7 +114,7 @@ def trace(raw: bytes, jobs: Mapping[str, str] | None = None) -> list[TraceLine]:
         start_us = now_us if start_us is None else start_us
         uuid = event.get("Unique-ID", "")
         who = names[uuid] if uuid else _job(event, jobs or {})
-        about = tuple((label, short(event[header])) for header, label in HEADERS if header in event)
+        about = tuple((label, short(event[header])) for header, label in headers if header in event)
         if event.get("Event-Name") == "BACKGROUND_JOB":
             about += (("result", short(event.get("_body", ""))),)
         lines.append(TraceLine(_ms(now_us, start_us), who, event.get("Event-Name", "?"), about))

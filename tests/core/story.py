@@ -23,6 +23,7 @@
     3     offer anna/1 answered                 rang, connected, not_connected, ended END (after_talk_of 3s, untold)
     3     offer anna/1 talks                    answered and connected
     3     offer anna/1 forks 2                  then `answered on 2`, `ended busy on 1 of 2` (answered, untold)
+    5     talk anna/1 1001 holds                resumes, consults 1002, cancels, completes, swaps; or parked, joined …
     9     call anna over                        the caller hangs up, and the agent's leg ends
     9     history 1001 desk calls=2 rings=2s talks=30s     calls to a queue that is theirs alone, one after another
     9     reload agent 1001 sales; without queue support      or `amend`: the engine is told only what differs
@@ -50,6 +51,7 @@ from fsacd.core.views import Step
 from fsacd.testing import Driver
 from tests.core.breaking import PLUGINS
 from tests.core.story_rules import Book, StoryError, agent_entries, levels, milliseconds, noted_visit, pairs, said
+from tests.core.story_talks import offer_id_of, talk_fact
 from tests.core.telling import EVERYTHING, KINDS, Names, tell_explanation, tell_one, tell_snapshot, tell_step
 
 OUTCOME_INDENT = "          "
@@ -209,6 +211,8 @@ def _fact(at_ms: int, words: list[str]) -> e.Event:
             return _call_wish(call_id, rest, by) or _call_fact(call_id, rest)
         case ["offer", name, *rest]:
             return _offer_fact(name, rest)
+        case ["talk", name, *rest]:
+            return talk_fact(offer_id_of(name), rest, by)
         case ["agent", agent_id, *rest]:
             return _agent_fact(agent_id, rest, by)
         case ["queue", queue, ("opens" | "closes") as word]:
@@ -329,13 +333,7 @@ def _talk_found(at_ms: int, call_id: str, agent_id: str, name: str, given: dict[
     """`call anna found_with 1001 by theirs/1 rang=… answered=… connected=…`: whose ring, and when it was what."""
     queued = _queued(at_ms, call_id, given.get("queue", "support"), given)
     rang_ms, answered_ms, connected_ms = (milliseconds(given[name]) for name in ("rang", "answered", "connected"))
-    return e.TalkFound(queued, _offer_id(name), agent_id, rang_ms, answered_ms, connected_ms)
-
-
-def _offer_id(name: str) -> str:
-    call_id, _, attempt = name.partition("/")
-    takeovers = call_id.count("'")
-    return offer.offer_id(takeovers, call_id.rstrip("'"), int(attempt)) if attempt else name
+    return e.TalkFound(queued, offer_id_of(name), agent_id, rang_ms, answered_ms, connected_ms)
 
 
 def _leg(offer_id: str, phone: str) -> str:
@@ -343,7 +341,7 @@ def _leg(offer_id: str, phone: str) -> str:
 
 
 def _offer_fact(name: str, words: list[str]) -> e.Event:
-    offer_id = _offer_id(name)
+    offer_id = offer_id_of(name)
     match words:
         case ["forks", count]:
             return e.OfferForked(offer_id, int(count))
@@ -387,13 +385,13 @@ def _agent_fact(agent_id: str, words: list[str], by: str) -> e.Event:
         case ["ends_wrap_up"]:
             return e.AgentEndedWrapUp(agent_id, by)
         case ["says", *what]:
-            return said(agent_id, by, what, _offer_id)
+            return said(agent_id, by, what, offer_id_of)
         case ["change", *entries]:
             skills, queues = agent_entries(entries)
             return e.AgentChangeAsked(agent_id, by, skills, None if queues is None else MappingProxyType(queues))
         case [("dials" | "hangs_up") as word, *rest]:
             # `dials home@fs2`: which call of the agent's own, on which switch. `dials anna/1`: a colleague's offer.
             uuid, _, switch = "".join(rest or ["home"]).partition("@")
-            leg = e.Leg(switch or "fs1", _offer_id(uuid) if "/" in uuid else f"leg-{agent_id}-{uuid}")
+            leg = e.Leg(switch or "fs1", offer_id_of(uuid) if "/" in uuid else f"leg-{agent_id}-{uuid}")
             return (e.OutsideCallStarted if word == "dials" else e.OutsideCallEnded)(agent_id, leg)
     raise StoryError(f"no fact about an agent: {' '.join(words)}")

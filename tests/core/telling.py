@@ -10,7 +10,7 @@ from fsacd.core import offer
 from fsacd.core import records as r
 from fsacd.core.evidence import Evidence
 from fsacd.core.rules import Service, SkillLevels, ToExtension
-from fsacd.core.views import AgentView, CallView, Explanation, QueueView, Snapshot, Step
+from fsacd.core.views import AgentView, CallView, Explanation, QueueView, Snapshot, Step, TalkView
 
 # A story that offers one call more often than this is not a story any more.
 _ATTEMPTS = 50
@@ -109,8 +109,16 @@ def _call(call: CallView) -> str:
     reserved = f", reserved for {call.reserved_for}" if call.reserved_for else ""
     return (
         f"= call {call.call_id} {call.state} in {call.queue} position {call.position}{agents},"
-        f" waited {_s(call.waited_ms)}, talked {_s(call.talked_ms)}{reserved}{_contact(call)}"
+        f" waited {_s(call.waited_ms)}, talked {_s(call.talked_ms)}{reserved}{_contact(call)}{_shape(call.talk)}"
     )
+
+
+def _shape(talk: TalkView | None) -> str:
+    """What a talk is like that somebody has changed."""
+    if talk is None or (talk.shape, talk.becoming) == ("together", ""):
+        return ""
+    becoming = f", becoming {talk.becoming}" if talk.becoming else ""
+    return f", {talk.shape} since {_at(talk.since_ms)}{becoming}" + (f", with {talk.third}" if talk.third else "")
 
 
 def _agent(agent: AgentView) -> str:
@@ -181,8 +189,16 @@ def _command(command: k.Command, names: Names) -> str:
             return f"cancel {names.of(offer_id)} {reason}{_on(offer_id, legs)}"
         case k.Connect(offer_id, call_id, _, leg):
             return f"connect {call_id} to {names.of(offer_id)}{_on(offer_id, (leg,))}"
+        case k.AskBridged() | k.HoldCaller() | k.Rejoin() | k.JoinThird() | k.HoldThird() | k.HandOver():
+            return _shaping(command, names)
         case k.AskConnected(offer_id, _, leg):
             return f"ask whether {names.of(offer_id)} is connected{_on(offer_id, (leg,))}"
+        case _:
+            return _of_caller(command)
+
+
+def _of_caller(command: k.CallerCommand) -> str:
+    match command:
         case k.ArmCall(call_id, _):
             return f"arm {call_id}"
         case k.ConfirmTalk(call_id, _, then):
@@ -199,6 +215,22 @@ def _command(command: k.Command, names: Names) -> str:
             return f"hang up {call_id} {cause}"
         case _:
             assert_never(command)
+
+
+def _shaping(command: k.TalkCommand, names: Names) -> str:
+    match command:
+        case k.AskBridged():
+            return f"ask who are bridged with {names.of(command.offer_id)}"
+        case k.HoldCaller():
+            return f"hold {command.call_id}, {names.of(command.agents_leg)} stays"
+        case k.Rejoin():
+            return f"connect {command.call_id} to {names.of(command.agents_leg)} again"
+        case k.JoinThird():
+            return f"connect {names.of(command.agents_leg)} to {names.of(command.third_leg)}"
+        case k.HoldThird():
+            return f"hold {names.of(command.third_leg)}, {names.of(command.agents_leg)} stays"
+        case k.HandOver():
+            return f"hand {command.call_id} over to {names.of(command.third_leg)}"
 
 
 def _note(command: k.NoteCall | k.NoteContact) -> str:

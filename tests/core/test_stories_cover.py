@@ -44,6 +44,12 @@ CHANGES = {
     "agent_ready_for",
     "queue_opened",
     "queue_closed",
+    "talk_hold",
+    "talk_resume",
+    "talk_consult",
+    "talk_cancel",
+    "talk_swap",
+    "talk_complete",
 }
 
 

@@ -39,6 +39,9 @@ class Shown(Look):
     def call(self, call_id: str) -> CallView | None:
         return self._calls.get(call_id)
 
+    def talk(self, talk_id: str) -> CallView | None:
+        return next((view for view in self._calls.values() if view.talk and view.talk.talk_id == talk_id), None)
+
     def calls_beginning(self, prefix: str) -> list[str]:
         return [call_id for call_id in self._calls if call_id.startswith(prefix)]
 

@@ -11,7 +11,14 @@ from fsacd.http.hosts import is_loopback
 from fsacd.http.routes import Route
 from tests.http.rig import FakeDaemon, agent_view, serve, snapshot
 
-SAMPLES = {"agent_id": "1001", "queue_name": "sales", "call_id": "c0ffee00", "customer_id": "c1", "reload_number": "7"}
+SAMPLES = {
+    "agent_id": "1001",
+    "queue_name": "sales",
+    "call_id": "c0ffee00",
+    "talk_id": "c0ffee00",
+    "customer_id": "c1",
+    "reload_number": "7",
+}
 # What a route cannot be asked without.
 BODIES = {"CallChange": {"priority": 1}, "CallSend": {"agent": "1001"}, "AgentChange": {"skills": {}}}
 

@@ -96,6 +96,7 @@ def test_a_call_is_shown_with_times_and_units() -> None:
         "resumes": "",
         "switch": "fs1",
         "leg_uuid": "aaaaaaaa-0000-4000-8000-000000000001",
+        "talk": None,
     }
 
 

@@ -7,24 +7,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from fsacd.core.events import TalkVerb
+from fsacd.core.views import TalkView
 from fsacd.desk.rights import WISHES, Role, Scope, Verb
 from fsacd.http.access import Access, Token
 from fsacd.http.api import CustomerDesk
 from fsacd.http.app import ROUTES
 from fsacd.http.customer_forms import Forms
 from fsacd.http.routes import Route
-from tests.http.rig import NOON_MS, SETTINGS, TERMS, TOKENS, FakeBook, FakeDaemon, Rig, serve
+from tests.http.rig import NOON_MS, SETTINGS, TERMS, TOKENS, FakeBook, FakeDaemon, Rig, call_view, serve, snapshot
 
 NOON_S = NOON_MS / 1000
 OWN, FOREIGN = "1001", "1002"
 SAMPLES = {"agent_id": OWN, "queue_name": "sales", "call_id": "c0ffee00", "customer_id": "c1", "reload_number": "7"}
 # What a route cannot be asked without.
-BODIES = {"CallChange": {"priority": 1}, "CallSend": {"agent": OWN}, "AgentChange": {"skills": {}}}
-BODIES |= {"WrapUp": {"codes": []}}
+BODIES = {
+    "CallChange": {"priority": 1},
+    "CallSend": {"agent": OWN},
+    "Consult": {"agent": "1001"},
+    "AgentChange": {"skills": {}},
+    "WrapUp": {"codes": []},
+}
 BODIES |= {
     "CustomerNew": {"numbers": ["+4930222"]},
     "CustomerMerge": {"customer": "c2"},
@@ -63,6 +70,7 @@ TABLE = {
     "POST /api/v1/calls/{call_id}/promote": FLOOR,
     "POST /api/v1/calls/{call_id}/change": FLOOR,
     "POST /api/v1/calls/{call_id}/send": FLOOR,
+    **{f"POST /api/v1/talks/{{talk_id}}/{verb}": DESK for verb in (*TalkVerb, "consult")},
     "POST /api/v1/queues/{queue_name}/open": FLOOR,
     "POST /api/v1/queues/{queue_name}/close": FLOOR,
     "GET /api/v1/customers": FLOOR,
@@ -117,12 +125,18 @@ def rig(book: FakeBook) -> Iterator[Rig]:
     left = Token.of("left", Role.ADMIN, "secret-of-somebody-who-left")
     access = Access((*TOKENS, yesterday, left), rate=SETTINGS.rate, burst=SETTINGS.burst, clock=lambda: 0.0)
     access.replace((*TOKENS, yesterday))
-    with serve(access=access, customers=CustomerDesk(book, lambda: Forms(TERMS))) as rig:
+    talks = [
+        call_view(f"c0ffee2{agent}", state="talking", talk=TalkView(f"talk-{agent}", agent, "together", 0))
+        for agent in (OWN, FOREIGN)
+    ]
+    shown = snapshot()
+    daemon = FakeDaemon(replace(shown, calls=(*shown.calls, *talks)))
+    with serve(daemon, access=access, customers=CustomerDesk(book, lambda: Forms(TERMS))) as rig:
         yield rig
 
 
 def ask(rig: Rig, route: Route, kind: Kind) -> int:
-    samples = SAMPLES | {"agent_id": kind.agent}
+    samples = SAMPLES | {"agent_id": kind.agent, "talk_id": f"talk-{kind.agent}"}
     path = re.sub(r"{(\w+)}", lambda match: samples[match.group(1)], route.path)
     headers = {} if kind.secret is None else {"Authorization": f"Bearer {kind.secret}"}
     return rig.ask(route.method, path, None, BODIES.get(route.body.__name__), headers).status

@@ -15,7 +15,23 @@ from fsacd.testing import agent, queue, rules_of
 from tests.sim.installed import DATA, FREESWITCH, REPOSITORY, Centre, installed
 from tests.sim.model import Model
 
-INNER = ("careful", "new_call", "wait", "back", "arm", "step", "unheard", "fallback", "feature", "yes", "no")
+INNER = (
+    "careful",
+    "new_call",
+    "wait",
+    "back",
+    "arm",
+    "step",
+    "unheard",
+    "fallback",
+    "feature",
+    "yes",
+    "no",
+    "hold",
+    "held",
+    "hushed",
+    "nowhere",
+)
 RULES = rules_of(queue("support"), queue("empty"), replace(agent("anna", "support"), switch="fs1"))
 SETTLED_MS = 1_500
 

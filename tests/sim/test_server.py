@@ -109,6 +109,33 @@ def test_call_over_tcp(dial: Callable[[], Wire], control: Wire) -> None:
     ]
 
 
+def test_keys_of_a_phone_over_the_control_port(server: SwitchServer, dial: Callable[[], Wire], control: Wire) -> None:
+    """The far end of a leg holds, presses keys and sends its partner elsewhere, as the test says."""
+    events, commands = dial().log_in(), dial().log_in()
+    order(control, phone={"user": "1001", "answers_ms": 20})
+    order(control, call={"number": "4930", "destination": "parked"})
+    events.ask("event json CHANNEL_PARK CHANNEL_BRIDGE CHANNEL_HOLD DTMF CHANNEL_HANGUP")
+    caller = next(iter(server.switch.sessions), "") or orjson.loads(events.frame()[1])["Unique-ID"]
+    commands.ask("bgapi originate {origination_uuid=agent}user/1001 &park()")
+
+    def told(name: str, uuid: str) -> None:
+        with gevent.Timeout(30):
+            while True:
+                event = orjson.loads(events.frame()[1])
+                if (event["Event-Name"], event["Unique-ID"]) == (name, uuid):
+                    return
+
+    told("CHANNEL_PARK", "agent")
+    commands.ask(f"api uuid_bridge {caller} agent")
+    told("CHANNEL_BRIDGE", caller)
+    assert order(control, press="agent", keys="7")["ok"] is True
+    told("DTMF", "agent")
+    assert order(control, hold="agent")["ok"] is True
+    told("CHANNEL_HOLD", "agent")
+    assert order(control, refer="agent", to="parked")["ok"] is True
+    told("CHANNEL_PARK", caller)
+
+
 def test_dropped_connection_ends_without_a_farewell(dial: Callable[[], Wire], control: Wire) -> None:
     """A client sees the end of the stream, and can connect again at once."""
     client = dial().log_in()
@@ -163,6 +190,9 @@ def test_client_that_never_reads_does_not_stop_the_others(server: SwitchServer, 
         b'{"fault": "fire"}\n',
         b'{"fault": "kill", "down_ms": "x"}\n',
         b'{"hang_up": "nobody"}\n',
+        b'{"hold": "nobody"}\n',
+        b'{"refer": "nobody", "to": "1"}\n',
+        b'{"press": "nobody"}\n',
     ],
 )
 def test_senseless_control_lines_are_refused(control: Wire, line: bytes) -> None:

@@ -71,8 +71,16 @@ from fsacd.core.events.offers import (
     OfferRang,
     OfferUnheard,
 )
+from fsacd.core.events.talks import (
+    LegsJoined,
+    TalkChangeAsked,
+    TalkConsultAsked,
+    TalkEvent,
+    TalkVerb,
+    TalkWish,
+)
 
-Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent
+Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent | TalkEvent
 
 __all__ = [
     "AgentChangeAsked",
@@ -108,6 +116,7 @@ __all__ = [
     "LastAgentsKnown",
     "Leg",
     "LegVariable",
+    "LegsJoined",
     "OfferAnswered",
     "OfferConnected",
     "OfferEnd",
@@ -132,6 +141,11 @@ __all__ = [
     "SwitchTaken",
     "Taken",
     "TakenEvent",
+    "TalkChangeAsked",
+    "TalkConsultAsked",
+    "TalkEvent",
     "TalkFound",
+    "TalkVerb",
+    "TalkWish",
     "WorldEvent",
 ]

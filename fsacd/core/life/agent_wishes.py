@@ -21,7 +21,7 @@ from fsacd.core.events import (
     AgentSetReadyFor,
     QueueBreakEvent,
 )
-from fsacd.core.life import agents, calls, changes, offers, roster, wrap_ups
+from fsacd.core.life import agents, calls, changes, roster, withdrawing, wrap_ups
 from fsacd.core.life.world import World
 from fsacd.core.rules import WrapUp
 
@@ -172,7 +172,7 @@ def _stop_ringing(world: World, offer_id: str) -> None:
     """
     offer = world.offers[offer_id]
     if isinstance(offer.state, o.OfferRinging):
-        offers.withdraw(world, offer_id, CancelReason.WITHDRAWN)
+        withdrawing.withdraw(world, offer_id, CancelReason.WITHDRAWN)
         calls.one_less(world, world.calls[offer.call_id], offer_id)
 
 

@@ -16,7 +16,7 @@ from fsacd.core.events import (
     Leg,
 )
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import absence, ending, offers, overflow, resuming, sticky, visits
+from fsacd.core.life import absence, ending, offers, overflow, resuming, shaping, sticky, visits, withdrawing
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallOutcome, OfferOutcome
 from fsacd.core.rules import ToExtension, ToHangup
@@ -155,8 +155,10 @@ def returned(world: World, event: CallReturned) -> None:
     match call.state:
         case c.Connecting(offer_id):
             call.taken = None
-            offers.withdraw(world, offer_id, CancelReason.BRIDGE_WINDOW)
+            withdrawing.withdraw(world, offer_id, CancelReason.BRIDGE_WINDOW)
             back_to_waiting(world, call)
+        case c.Talking(offer_id) if shaping.returned(world, call, offer_id):
+            pass
         case c.Talking() | c.Settling() as talk:
             _back_from_talk(world, call, talk, event.at_ms)
         case c.Waiting() | c.Ringing():
@@ -187,7 +189,7 @@ def _back_from_talk(world: World, call: c.Call, talk: c.Talking | c.Settling, ba
     if isinstance(talk, c.Talking):
         offers.talk_broken(world, talk.offer_id)
     else:
-        offers.write(world, talk.offer, OfferOutcome.FAILED, str(CancelReason.BRIDGE_WINDOW))
+        withdrawing.write(world, talk.offer, OfferOutcome.FAILED, str(CancelReason.BRIDGE_WINDOW))
     back_to_waiting(world, call)
 
 
@@ -243,7 +245,7 @@ def _may_have_broken(world: World, call: c.Call, offer: o.Offer) -> bool:
 
 def was_talk(world: World, call: c.Call, settling: c.Settling) -> None:
     """Count a short talk as a talk."""
-    offers.write(world, settling.offer, OfferOutcome.ANSWERED, "talk")
+    withdrawing.write(world, settling.offer, OfferOutcome.ANSWERED, "talk")
     call.talked_ms += settling.talk_ms
 
 
@@ -300,9 +302,9 @@ def take_offers_back(world: World, call: c.Call, reason: CancelReason) -> None:
     match call.state:
         case c.Ringing(offer_ids):
             for offer_id in offer_ids:
-                offers.withdraw(world, offer_id, reason)
+                withdrawing.withdraw(world, offer_id, reason)
         case c.Connecting(offer_id):
-            offers.withdraw(world, offer_id, reason)
+            withdrawing.withdraw(world, offer_id, reason)
         case c.Waiting() | c.Talking() | c.Settling():
             pass
 

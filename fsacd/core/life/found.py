@@ -7,7 +7,7 @@ from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason
 from fsacd.core.events import CallQueued, TalkFound
-from fsacd.core.life import calls, offers, shared_phones, talks, visits
+from fsacd.core.life import calls, connecting, offers, shared_phones, visits, withdrawing
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, OfferOutcome
 from fsacd.core.rules import FULL
@@ -45,7 +45,7 @@ def _never_was(world: World, offer: o.Offer) -> None:
 
     A journal of an older fsacd, replayed by newer rules, may give the same attempt to somebody else.
     """
-    offers.write(world, offer, OfferOutcome.FAILED, str(CancelReason.UNKNOWN))
+    withdrawing.write(world, offer, OfferOutcome.FAILED, str(CancelReason.UNKNOWN))
     offers.ended_with_switch(world, offer, str(CancelReason.UNKNOWN))
     call = world.calls.get(offer.call_id)
     if call is None:
@@ -67,8 +67,8 @@ def _of_our_offer(world: World, offer: o.Offer, event: TalkFound) -> None:
         offer.answered_ms = event.answered_ms
         if event.leg:
             offer.leg, offer.legs = event.leg, max(offer.legs, 2)
-        talks.take_answer(world, offer, call)
-    talks.connected(world, offer, since_ms=event.connected_ms)
+        connecting.take_answer(world, offer, call)
+    connecting.connected(world, offer, since_ms=event.connected_ms)
 
 
 def _call_of(world: World, announced: CallQueued) -> c.Call | None:
@@ -118,4 +118,4 @@ def _adopt(world: World, call: c.Call, agent: a.Agent, event: TalkFound) -> None
     )
     world.offers[offer.offer_id] = offer
     shared_phones.take(world, offer)
-    talks.connected(world, offer, since_ms=event.connected_ms)
+    connecting.connected(world, offer, since_ms=event.connected_ms)

@@ -15,9 +15,22 @@ from fsacd.core.events import (
     Taken,
 )
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import calls, ending
+from fsacd.core.life import calls, ending, shaping
 from fsacd.core.life.world import World
 from fsacd.core.records import CallOutcome, Elsewhere
+
+
+def handle(world: World, event: CallerGone | CallLeft | CallerTaken | CallerReplaced | CallLost) -> None:
+    """A caller leaves, or their leg is replaced."""
+    match event:
+        case CallerGone() | CallLeft():
+            gone(world, event)
+        case CallerTaken():
+            taken(world, event)
+        case CallerReplaced():
+            replaced(world, event)
+        case CallLost():
+            lost(world, event)
 
 
 def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
@@ -45,6 +58,8 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
             calls.take_offers_back(world, call, CancelReason.CALLER_GONE)
             detail = "bridge_window" if outcome is CallOutcome.ABANDONED else detail
             ending.end(world, call, outcome, detail, evidence=evidence)
+        case c.Talking(offer_id) if not isinstance(event, CallLost) and shaping.caller_gone(world, call, offer_id):
+            pass  # the agent's leg tells when the talk is over
         case c.Talking() as talk:
             by = "caller_hung_up" if outcome is CallOutcome.ABANDONED else detail
             calls.end_talk(world, call, talk, by, world.now_ms, evidence)

@@ -9,11 +9,11 @@ from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
 from fsacd.core.events import OfferEnd
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import agents, display, roster, shared_phones, wrap_ups
+from fsacd.core.life import agents, display, roster, shared_phones, thirds, withdrawing, wrap_ups
 from fsacd.core.life.decisions import CallMoment
 from fsacd.core.life.world import World
 from fsacd.core.match.index import NOT_RANKED
-from fsacd.core.records import DecisionMade, Elsewhere, OfferClosed, OfferOutcome
+from fsacd.core.records import DecisionMade, Elsewhere, OfferOutcome
 from fsacd.core.rules import Cause, HoldBack, QueueRules, WrapUp
 from fsacd.strategy import Start
 
@@ -27,16 +27,6 @@ _CANCELS_IN_VAIN = 3
 # At least as long as the switch lets a phone ring, and an answered leg stay unconnected (esl/translate.py).
 _LONGEST_RING_MS = 600_000
 _PARKED_FOR_MS = 15_000
-
-_OUTCOMES: dict[CancelReason, OfferOutcome] = {
-    CancelReason.CALLER_GONE: OfferOutcome.WITHDRAWN,
-    CancelReason.LOST_RACE: OfferOutcome.WITHDRAWN,
-    CancelReason.WITHDRAWN: OfferOutcome.WITHDRAWN,
-    CancelReason.NO_ANSWER: OfferOutcome.UNANSWERED,
-    CancelReason.BRIDGE_WINDOW: OfferOutcome.FAILED,
-    CancelReason.TALK_OVER: OfferOutcome.ANSWERED,
-    CancelReason.UNKNOWN: OfferOutcome.FAILED,
-}
 
 
 def make(world: World, call: c.Call, agent: a.Agent) -> None:
@@ -161,22 +151,6 @@ def not_taken(world: World, call: c.Call, agent_id: str) -> None:
 _NOT_TAKEN_LIMIT = 256
 
 
-def withdraw(world: World, offer_id: str, reason: CancelReason) -> None:
-    """End the agent's leg, ringing or answered; asked for again until the switch says that it has ended.
-
-    Until then the phone may still ring and the agent may still answer. So only then does the agent become free, and
-    the outcome known.
-    """
-    offer = world.offers[offer_id]
-    if offer.answered_ms is not None:
-        # The agent had answered and got no talk: the record says why.
-        write(world, offer, _OUTCOMES[reason], str(CancelReason.BRIDGE_WINDOW))
-    limits = world.rules.limits
-    world.move_offer(offer, o.OfferEnding(reason, world.now_ms + limits.offer_grace_ms))
-    world.timers.set("offer", offer_id, world.now_ms + limits.cancel_retry_ms)
-    world.command(CancelOffer(offer_id, offer.switch, reason, offer.named_legs))
-
-
 def talk_over(world: World, offer_id: str) -> None:
     """Caller and agent have talked, and the caller's side is over. The agent's leg should end by itself."""
     offer = world.offers.get(offer_id)
@@ -194,10 +168,14 @@ def _end_talk(world: World, offer_id: str, outcome: OfferOutcome, reason: str) -
     offer = world.offers.get(offer_id)
     if offer is None:
         return  # the agent's leg ended first, which has done all this already
-    write(world, offer, outcome, reason)
+    withdrawing.write(world, offer, outcome, reason)
+    is_alone = thirds.leave(world, offer)
     give_up_ms = world.now_ms + _TALK_OVER_GRACE_MS + world.rules.limits.offer_grace_ms
     world.move_offer(offer, o.OfferEnding(CancelReason.TALK_OVER, give_up_ms))
     world.timers.set("offer", offer_id, world.now_ms + _TALK_OVER_GRACE_MS)
+    if is_alone:
+        # No bridge ends with the caller's side, so the leg would not end by itself.
+        world.command(CancelOffer(offer_id, offer.switch, CancelReason.TALK_OVER, offer.named_legs))
     agent, (wrap_up_ms, ends) = world.agents[offer.agent_id], _wrap_up(world, offer)
     shared_phones.take_own(offer, agent)
     if wrap_up_ms > 0:
@@ -249,6 +227,7 @@ def _gone_by_itself_ms(world: World, offer: o.Offer, ending: o.OfferEnding) -> i
 
 def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
     """The agent's leg is gone: let the agent go on, and forget the offer."""
+    thirds.leave(world, offer)
     world.forget_offer(offer)
     for other in shared_phones.free(world, offer):
         agents.done(world, other)
@@ -313,7 +292,7 @@ def ended_with_switch(world: World, offer: o.Offer, why: str) -> None:
     """The switch has restarted, or is not ours any more: the leg is gone for us, and nobody is to blame."""
     if offer.answered_ms is None:
         evidence = Evidence.HANDED_OVER if why == Elsewhere.SERVED_ELSEWHERE else None
-        write(world, offer, OfferOutcome.FAILED, why, evidence)
+        withdrawing.write(world, offer, OfferOutcome.FAILED, why, evidence)
     write_end(world, offer, OfferEnd.NOT_SENT)
     over(world, offer, OfferEnd.NOT_SENT)
 
@@ -322,50 +301,17 @@ def write_end(world: World, offer: o.Offer, end: OfferEnd) -> None:
     """Write the record of an offer whose leg has ended; after a bridge `calls` does, which knows if it was a talk."""
     match offer.state:
         case o.OfferRinging() if offer.answered_ms is None:
-            write(world, offer, _ENDED_AS[end], str(end))
+            withdrawing.write(world, offer, _ENDED_AS[end], str(end))
         case o.OfferRinging() | o.OfferConnecting():
-            write(world, offer, OfferOutcome.FAILED, "bridge_window")
+            withdrawing.write(world, offer, OfferOutcome.FAILED, "bridge_window")
         case o.OfferTalking():
             pass
         case o.OfferEnding(reason, _):
             if offer.answered_ms is not None:
                 # The agent answered while we took the call away from them.
-                write(world, offer, OfferOutcome.WITHDRAWN, str(CancelReason.LOST_RACE))
+                withdrawing.write(world, offer, OfferOutcome.WITHDRAWN, str(CancelReason.LOST_RACE))
             else:
-                write(world, offer, _OUTCOMES[reason], str(reason))
-
-
-def write(world: World, offer: o.Offer, outcome: OfferOutcome, reason: str, evidence: Evidence | None = None) -> None:
-    """Write the offer's record, once. `evidence` None: derived from the link to its switch and from what was heard."""
-    if offer.closed:
-        return
-    offer.closed = True
-    epoch = offer.epoch
-    if evidence is None and world.switches.get(offer.switch, False):
-        evidence, epoch = Evidence.SAW_END, world.epochs.get(offer.switch, 0)
-    elif offer.connected_ms is not None:
-        evidence = Evidence.SAW_TALK
-    elif evidence is None:
-        evidence = Evidence.GUESSED
-    call = world.calls.get(offer.call_id)
-    world.record(
-        OfferClosed(
-            offer.offer_id,
-            offer.call_id,
-            offer.queue,
-            offer.agent_id,
-            offer.attempt,
-            outcome,
-            reason,
-            offer.started_ms,
-            offer.answered_ms,
-            offer.connected_ms,
-            offer.ended_ms if offer.ended_ms is not None else world.now_ms,
-            evidence,
-            epoch,
-            call.contact_id if call is not None else offer.contact_id,
-        )
-    )
+                withdrawing.write(world, offer, withdrawing.OUTCOMES[reason], str(reason))
 
 
 def _holds(agent: a.Agent, offer: o.Offer) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import AskConnected, CancelOffer, CancelReason, Connect
 from fsacd.core.events import (
     ConnectFailed,
+    LegsJoined,
     OfferAnswered,
     OfferConnected,
     OfferEnd,
@@ -18,15 +18,20 @@ from fsacd.core.events import (
     OfferForked,
     OfferRang,
     OfferUnheard,
+    TalkEvent,
 )
-from fsacd.core.life import absence, calls, offers, roster, sticky
+from fsacd.core.life import absence, calls, connecting, offers, shaping, thirds, withdrawing
 from fsacd.core.life.world import World
-from fsacd.core.records import CallConnected
+from fsacd.core.records import OfferOutcome
+from fsacd.core.shape import Pair, TalkShape
 
 
 def handle(world: World, event: OfferEvent) -> None:
     """One fact about an agent's leg."""
     offer = world.offer_on(event.offer_id)
+    if offer is None and (talk := thirds.talk_of(world, event.offer_id)) is not None:
+        _of_third(world, talk, event)
+        return
     match event:
         case OfferForked():
             _forked(offer, event.legs)
@@ -39,7 +44,8 @@ def handle(world: World, event: OfferEvent) -> None:
         case OfferConnected():
             if offer is not None:
                 _joined(world, offer, event.contact_id)
-                connected(world, offer, world.now_ms)
+                shaping.joined(world, offer, Pair.CALLER_AGENT)
+                connecting.connected(world, offer, world.now_ms)
         case ConnectFailed():
             if offer is not None and isinstance(offer.state, o.OfferConnecting):
                 _not_connected(world, offer)
@@ -53,10 +59,62 @@ def _forked(offer: o.Offer | None, legs: int) -> None:
         offer.legs = max(1, min(legs, o.MOST_LEGS))
 
 
+def of_talk(world: World, event: TalkEvent) -> str | None:
+    """A wish about a talk, or the fact that an agent's leg and a third party's are bridged, whichever tells it."""
+    if not isinstance(event, LegsJoined):
+        return shaping.asked(world, event)
+    talk = thirds.talk_of(world, event.other) or thirds.talk_of(world, event.offer_id)
+    if talk is not None:
+        shaping.joined(world, talk, Pair.AGENT_THIRD)
+    return None
+
+
+def _of_third(world: World, talk: o.Offer, event: OfferEvent) -> None:
+    """A fact about the leg of a talk's third party."""
+    third = world.shapes[talk.offer_id].third
+    assert third is not None
+    match event:
+        case OfferForked():
+            _forked(third, event.legs)
+        case OfferRang():
+            third.rang_ms = third.rang_ms if third.rang_ms is not None else world.now_ms
+        case OfferAnswered():
+            if event.leg and not third.leg:
+                third.leg, third.legs = event.leg, max(third.legs, 2)
+            if event.leg and event.leg != third.leg:
+                # As for any offer: the first phone that answers has the talk.
+                world.command(CancelOffer(third.offer_id, third.switch, CancelReason.LOST_RACE, (event.leg,)))
+            else:
+                shaping.third_answered(world, talk)
+        case OfferConnected():
+            shaping.joined(world, talk, Pair.CALLER_THIRD)
+        case OfferEnded():
+            if _last(world, third, event) is not None:
+                shaping.third_ended(world, talk)
+        case OfferUnheard():
+            shaping.cancel(world, talk)  # it is not known whether this leg will come
+        case ConnectFailed():
+            pass  # the step's deadline decides
+
+
+def _agent_gone(world: World, call: c.Call, offer: o.Offer, shape: TalkShape | None) -> None:
+    """The agent's leg ended during the talk: the caller's part ends with it, unless they were not bridged."""
+    if shape is None or shape.pair is Pair.CALLER_AGENT:
+        calls.agent_hung_up(world, call, offer)
+        return
+    withdrawing.write(world, offer, OfferOutcome.ANSWERED, "talk")
+    if shape.caller_gone:
+        assert isinstance(call.state, c.Talking)
+        call.talked_ms += world.now_ms - call.state.since_ms
+        calls.end_answered(world, call, "caller_hung_up")
+    else:
+        shaping.back_to_queue(world, call)
+
+
 def _unheard(world: World, offer: o.Offer | None) -> None:
     """It is not known whether this leg will come. The caller goes on at once; the agent is not rung until it is."""
     if offer is not None and not offer.heard_of and isinstance(offer.state, o.OfferRinging):
-        offers.withdraw(world, offer.offer_id, CancelReason.UNKNOWN)
+        withdrawing.withdraw(world, offer.offer_id, CancelReason.UNKNOWN)
         calls.one_less(world, world.calls[offer.call_id], offer.offer_id)
 
 
@@ -74,7 +132,7 @@ def deadline(world: World, offer_id: str) -> None:
     offer = world.offers[offer_id]
     match offer.state:
         case o.OfferRinging():
-            offers.withdraw(world, offer_id, CancelReason.NO_ANSWER)
+            withdrawing.withdraw(world, offer_id, CancelReason.NO_ANSWER)
             call = world.calls[offer.call_id]
             offers.not_taken(world, call, offer.agent_id)
             calls.one_less(world, call, offer_id)
@@ -121,40 +179,12 @@ def _answered(world: World, offer: o.Offer | None, event: OfferAnswered) -> None
         case o.OfferRinging():
             call = world.calls[offer.call_id]
             assert call.leg is not None, "a call without a leg is dialled before it is offered"
-            take_answer(world, offer, call)
+            connecting.take_answer(world, offer, call)
             world.command(Connect(offer.offer_id, call.call_id, call.leg, offer.leg))
-        case o.OfferConnecting() | o.OfferTalking():
+        case o.OfferTalking():
+            shaping.parked(world, offer)
+        case o.OfferConnecting():
             pass  # told twice
-
-
-def take_answer(world: World, offer: o.Offer, call: c.Call) -> None:
-    """This agent has answered: nobody else rings for the call any more, and the two are about to be bridged."""
-    assert isinstance(call.state, c.Ringing)
-    for other_id in call.state.offer_ids:
-        if other_id != offer.offer_id:
-            offers.withdraw(world, other_id, CancelReason.LOST_RACE)
-    world.move_offer(offer, o.CONNECTING)
-    world.timers.set("offer", offer.offer_id, world.now_ms + world.rules.limits.connect_ms)
-    world.move_call(call, c.Connecting(offer.offer_id))
-
-
-def connected(world: World, offer: o.Offer, since_ms: int) -> None:
-    """Caller and agent talk since `since_ms`."""
-    if not isinstance(offer.state, o.OfferConnecting):
-        return  # told twice; or we gave the offer up, so its leg is being ended and the caller returns to the music
-    call = world.calls[offer.call_id]
-    since_ms = min(since_ms, world.now_ms)
-    offer.connected_ms, call.confirmed_ms, call.taken = since_ms, None, None
-    world.move_offer(offer, o.TALKING)
-    world.timers.clear("offer", offer.offer_id)
-    world.move_call(call, c.Talking(offer.offer_id, offer.agent_id, since_ms, offer.answered_ms))
-    call.agent_id = offer.agent_id
-    call.answered_after_ms = max(0, call.waited_ms(offer.answered_ms if offer.answered_ms is not None else since_ms))
-    agent = world.agents[offer.agent_id]
-    _talk(world, agent, offer)
-    sticky.remember(world, sticky.known_as(world, call), offer.agent_id)
-    waited_ms = call.answered_after_ms
-    world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms, call.contact_id))
 
 
 def _joined(world: World, offer: o.Offer, contact_id: str) -> None:
@@ -168,25 +198,9 @@ def _joined(world: World, offer: o.Offer, contact_id: str) -> None:
         world.refresh(call)
 
 
-def _talk(world: World, agent: a.Agent, offer: o.Offer) -> None:
-    """The agent talks, whatever they were rung for: a talk that is found on the switch was no offer of ours."""
-    state = a.Talking(offer.offer_id, offer.call_id)
-    work = agent.work.get(offer.offer_id)
-    if work is not None and isinstance(work.state, a.Offered):
-        roster.move_work(world, agent, offer.offer_id, state)
-    else:
-        if work is not None:
-            roster.end_work(world, agent, offer.offer_id)  # they were taken to wrap this very talk up
-        roster.take_work(world, agent, offer, state)
-        if agent.held_back is not None:
-            roster.end_hold(world, agent)
-    roster.settle(world, agent)
-    roster.answered(world, agent, offer.offer_id)
-
-
 def _not_connected(world: World, offer: o.Offer) -> None:
     """No bridge: end the agent's leg. The caller has kept their place; if they have gone, the switch will say so."""
-    offers.withdraw(world, offer.offer_id, CancelReason.BRIDGE_WINDOW)
+    withdrawing.withdraw(world, offer.offer_id, CancelReason.BRIDGE_WINDOW)
     calls.back_to_waiting(world, world.calls[offer.call_id])
 
 
@@ -229,9 +243,11 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
     state = offer.state
     if event.answered and offer.answered_ms is None:
         offer.answered_ms = world.now_ms  # they answered, and the leg ended before the switch told of the answer
-    offer.talked_ms = event.talked_ms
+    # The switch tells how long the last bridge stood, which is not the talk where there were several.
+    offer.talked_ms = event.talked_ms if offer.offer_id not in world.shapes else 0
     offers.write_end(world, offer, event.end)
     call = world.calls.get(offer.call_id)
+    shape = world.shapes.get(offer.offer_id)
     offers.over(world, offer, event.end)
     match state:
         case o.OfferRinging():
@@ -245,6 +261,6 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
         case o.OfferTalking():
             assert call is not None
             assert isinstance(call.state, c.Talking)
-            calls.agent_hung_up(world, call, offer)
+            _agent_gone(world, call, offer, shape)
         case o.OfferEnding():
             pass  # the call has left this offer already

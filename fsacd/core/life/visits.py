@@ -57,6 +57,7 @@ def go_on(world: World, call: c.Call, how_in: HowIn, rules: QueueRules | None = 
     """The visit before has ended now, and the call stands in its next queue, whose rules are `rules` (None: known)."""
     assert call.visit is not None
     n = call.visit.n + 1
+    call.first_talk = None
     call.visit = as_at_entry(call, n, world.now_ms, how_in, rules or world.queue_rules(call))
 
 
@@ -96,12 +97,18 @@ def end(
     )
 
 
-_Talk = tuple[str | None, str | None, int | None, int | None]
-_NONE: _Talk = (None, None, None, None)
+_NONE: c.TalkFacts = (None, None, None, None)
 
 
-def _talk(call: c.Call) -> _Talk:
-    """Of the talk in which the call is: its offer, its agent, when they answered, and since when they talk."""
+def handed_over(call: c.Call) -> None:
+    """The caller goes on with another agent, without a stay in a queue: the first one has answered the visit."""
+    call.first_talk = _talk(call)
+
+
+def _talk(call: c.Call) -> c.TalkFacts:
+    """The talk in which the call is, or was before it was handed over."""
+    if call.first_talk is not None:
+        return call.first_talk
     match call.state:
         case c.Talking(offer_id, agent_id, since_ms, answered_ms):
             return offer_id, agent_id, answered_ms, since_ms

@@ -28,6 +28,7 @@ from fsacd.core.match.standing import Post
 from fsacd.core.origins import Origins
 from fsacd.core.records import Anomaly, AnomalyKind, CallOutcome, StrategyFailed, StrategyReturned
 from fsacd.core.rules import QueueRules, Rules, SkillLevels
+from fsacd.core.shape import TalkShape
 from fsacd.core.staffing import Condition, Staffing, overflow_rules
 from fsacd.core.timers import Timers
 from fsacd.strategy import EVERYBODY
@@ -43,6 +44,8 @@ class World(Produced):
         self.calls: dict[str, c.Call] = {}
         self.agents: dict[str, a.Agent] = {}
         self.offers: dict[str, o.Offer] = {}
+        self.shapes: dict[str, TalkShape] = {}  # of the talks that somebody has changed, by offer
+        self.thirds: dict[str, str] = {}  # the offers that third parties would have → the talk's
         self.lines: dict[str, tuple[str, ...]] = {}  # who is at each phone: see `shared_phones`
         self.switches: dict[str, bool] = {}
         self.absent: dict[str, int] = {}  # switches that are away, since when, until they are given up

@@ -12,6 +12,7 @@ from fsacd.core.life.world import World
 from fsacd.core.origins import Origins
 from fsacd.core.reach import reaches
 from fsacd.core.rules import FULL
+from fsacd.core.shape import PAIR_OF, Pair, Shape
 from fsacd.core.show.eligible import why_not
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
@@ -22,6 +23,7 @@ def check(world: World) -> None:
     _check_calls(world)
     _check_offers(world)
     _check_agents(world)
+    _check_shapes(world)
     _check_timers(world)
     _check_staffing(world)
     seeking = {i: (call, isinstance(call.state, c.Ringing)) for i, call in world.calls.items() if world.seeks(call)}
@@ -110,13 +112,42 @@ def _check_agents(world: World) -> None:
             assert work.offer_id == offer_id
             match work.state:
                 case a.Offered():
-                    assert world.offers[offer_id].agent_id == agent_id
-                    assert not isinstance(world.offers[offer_id].state, o.OfferTalking)
+                    offer = _offer(world, offer_id)
+                    assert offer.agent_id == agent_id
+                    assert not isinstance(offer.state, o.OfferTalking)
                 case a.Talking(_, call_id):
-                    assert isinstance(world.offers[offer_id].state, o.OfferTalking)
-                    assert world.offers[offer_id].call_id == call_id
+                    offer = _offer(world, offer_id)
+                    assert isinstance(offer.state, o.OfferTalking) or is_third_party(world, offer)
+                    assert offer.call_id == call_id
                 case a.WrappingUp(_, leg):
                     assert not leg or world.offers[leg].agent_id == agent_id, "an agent waits for a leg that is no more"
+
+
+def _offer(world: World, offer_id: str) -> o.Offer:
+    """The offer, or the third party's that may become one."""
+    offer = world.offers.get(offer_id) or world.shapes[world.thirds[offer_id]].third
+    assert offer is not None
+    return offer
+
+
+def is_third_party(world: World, offer: o.Offer) -> bool:
+    """Whether the leg is that of a colleague who is, or was, asked by an agent: answered, and no talk of its own."""
+    return offer.offer_id in world.thirds or (offer.closed and isinstance(offer.state, o.OfferEnding))
+
+
+def _check_shapes(world: World) -> None:
+    thirds = {}
+    for talk_id, shape in world.shapes.items():
+        assert isinstance(world.offers[talk_id].state, o.OfferTalking), "only a talk has a shape"
+        if shape.third is not None:
+            assert isinstance(shape.third.state, o.OfferRinging | o.OfferConnecting)
+            assert isinstance(shape.third.state, o.OfferConnecting) == (shape.third.answered_ms is not None)
+            assert shape.third.offer_id not in world.offers
+            thirds[shape.third.offer_id] = talk_id
+        assert shape.wanted is not None or shape.caller_gone or shape.pair is PAIR_OF[shape.shape], "nobody mends it"
+        assert shape.shape is not Shape.HANDED_OVER
+        assert (shape.held_since_ms is not None) == (shape.pair in (Pair.NOBODY, Pair.AGENT_THIRD))
+    assert world.thirds == thirds, f"third parties are {thirds}"
 
 
 def _check_timers(world: World) -> None:
@@ -127,6 +158,11 @@ def _check_timers(world: World) -> None:
         TimerKey("agent", i)
         for i, agent in world.agents.items()
         if agent.held_back is not None or any(isinstance(work.state, a.WrappingUp) for work in agent.work.values())
+    }
+    expected |= {
+        TimerKey("talk", i)
+        for i, shape in world.shapes.items()
+        if shape.wanted is not None or shape.shape is Shape.CALLING
     }
     expected |= {TimerKey("settle", i) for i, call in world.calls.items() if isinstance(call.state, c.Settling)}
     expected |= {TimerKey("abandoned", place.call_id) for place in world.abandoned}

@@ -55,6 +55,14 @@ class Look:
             return None
         return snapshot.call_view(self._world, call, self._position(call), self.now_ms)
 
+    def talk(self, talk_id: str) -> CallView | None:
+        """The call that talks in the talk of this id, if there is one."""
+        offer = self._world.offers.get(talk_id)
+        call = self._world.calls.get(offer.call_id) if offer is not None else None
+        if call is None or not isinstance(call.state, c.Talking) or call.state.offer_id != talk_id:
+            return None
+        return snapshot.call_view(self._world, call, 0, self.now_ms)
+
     def queue_of(self, call_id: str) -> str:
         """The queue in which the live call of this id stands; empty when there is none."""
         call = self._world.calls.get(call_id)

@@ -27,6 +27,7 @@ from fsacd.core.match.standing import POSTS, Post, Standing
 from fsacd.core.plain import from_plain, to_plain
 from fsacd.core.records import CallOutcome
 from fsacd.core.rules import FULL, VOICE, AgentRules, Cause, QueueRules, Rules, SkillLevels
+from fsacd.core.shape import TalkShape
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import Timers
 from fsacd.core.visit import HowIn, Visit
@@ -129,6 +130,7 @@ class Memory:
     abandoned: tuple[Place, ...] = ()  # the oldest first
     absent: dict[str, int] | None = None  # switches that are away, since when
     edition: int = 0
+    shapes: tuple[tuple[str, TalkShape], ...] = ()  # of the talks that somebody has changed, by offer
 
 
 def dump(world: World) -> dict[str, Any]:
@@ -158,6 +160,7 @@ def dump(world: World) -> dict[str, Any]:
         abandoned=tuple(world.abandoned),
         absent=world.absent,
         edition=world.edition,
+        shapes=tuple(world.shapes.items()),
     )
     plain: dict[str, Any] = to_plain(memory, Memory)
     return plain
@@ -229,6 +232,10 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
             world.orderings[order.queue].go_on(order.last_place, _standings(order, world.rules.queues[order.queue]))
     world.staffing.add_queues(memory.staffed, memory.now_ms)
     world.offers.update((offer.offer_id, offer) for offer in memory.offers)
+    for talk_id, shape in memory.shapes:
+        world.shapes[talk_id] = shape
+        if shape.third is not None:
+            world.thirds[shape.third.offer_id] = talk_id
     for remembered in memory.agents:
         _restore_agent(world, remembered)
     # Counting the agents has set these to begin now; the memory knows when each really began.

@@ -14,6 +14,7 @@ from fsacd.core.life import estimate
 from fsacd.core.life.world import World
 from fsacd.core.match.ordering import FALLBACK, Ordering
 from fsacd.core.records import CallOutcome
+from fsacd.core.shape import Shape, TalkShape
 from fsacd.core.show.parts import InParts, batches, whole
 from fsacd.core.views import (
     AgentView,
@@ -23,6 +24,7 @@ from fsacd.core.views import (
     QueueView,
     Snapshot,
     Substituted,
+    TalkView,
     Underway,
     WorkView,
 )
@@ -58,13 +60,15 @@ def _calls(world: World, now_ms: int) -> tuple[CallView, ...]:
 def call_view(world: World, call: c.Call, position: int, now_ms: int) -> CallView:
     """One live call, as it stands at this position."""
     agent_ids, shown, talks_since_ms = tuple[str, ...](), world.shows(call), None
+    talk: TalkView | None = None
     match call.state:
         case c.Ringing(offer_ids):
             agent_ids = tuple(world.offers[offer_id].agent_id for offer_id in offer_ids)
         case c.Connecting(offer_id):
             agent_ids = (world.offers[offer_id].agent_id,)
-        case c.Talking(_, agent_id, since_ms):
+        case c.Talking(offer_id, agent_id, since_ms):
             agent_ids, talks_since_ms = (agent_id,), since_ms - call.talked_ms
+            talk = _talk(world.shapes.get(offer_id), offer_id, agent_id, since_ms)
         case c.Waiting() | c.Settling():
             pass
     return CallView(
@@ -92,7 +96,15 @@ def call_view(world: World, call: c.Call, position: int, now_ms: int) -> CallVie
         contact_id=call.contact_id,
         waits_since_ms=_waits_since_ms(call),
         talks_since_ms=talks_since_ms,
+        talk=talk,
     )
+
+
+def _talk(shape: TalkShape | None, talk_id: str, agent_id: str, since_ms: int) -> TalkView:
+    if shape is None:
+        return TalkView(talk_id, agent_id, Shape.TOGETHER, since_ms)
+    third = shape.third.agent_id if shape.third is not None else ""
+    return TalkView(talk_id, agent_id, shape.shape, shape.since_ms, shape.wanted or "", third)
 
 
 def _waits_since_ms(call: c.Call) -> int | None:
@@ -118,18 +130,23 @@ _OFFER_NAMES: dict[type, str] = {
 
 
 def _offers(world: World) -> tuple[OfferView, ...]:
-    return tuple(
-        OfferView(
-            offer_id=offer.offer_id,
-            call_id=offer.call_id,
-            agent_id=offer.agent_id,
-            switch=offer.switch,
-            state=_OFFER_NAMES[type(offer.state)],
-            started_ms=offer.started_ms,
-            heard_of=offer.heard_of,
-            legs=offer.named_legs,
-        )
-        for offer in world.offers.values()
+    thirds = [shape.third for shape in world.shapes.values() if shape.third is not None]
+    return tuple(_offer(world, offer) for offer in (*world.offers.values(), *thirds))
+
+
+def _offer(world: World, offer: o.Offer) -> OfferView:
+    shape = world.shapes.get(offer.offer_id)
+    return OfferView(
+        offer_id=offer.offer_id,
+        call_id=offer.call_id,
+        agent_id=offer.agent_id,
+        switch=offer.switch,
+        state=_OFFER_NAMES[type(offer.state)],
+        started_ms=offer.started_ms,
+        heard_of=offer.heard_of,
+        legs=offer.named_legs,
+        pair=shape.pair if shape is not None else "",
+        third_leg=shape.third.agents_leg if shape is not None and shape.third is not None else "",
     )
 
 

@@ -9,13 +9,14 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
-from fsacd.sim.trace import TraceLine, trace
+from fsacd.sim.trace import HEADERS, TALK_HEADERS, TraceLine, trace
 from tests.e2e.rig.play import EVENTS, Call, Cue, HangUp, Hold, Play, Press, Refer, Say, Step
 
 # A play is over after this; then every leg is asked for, killed, and the last words are awaited.
 END_MS = 5_000
 CURTAIN_MS = 500
-_WHEN = re.compile(r"\b(fsacd_queued_at|fsacd_stepped_at|fsacd_back_at)=\d+")
+_WHEN = re.compile(r"\b(fsacd_queued_at|fsacd_stepped_at|fsacd_held_at|fsacd_back_at)=\d+")
+_CONTACT = re.compile(r"sofia/trunk/\d+@[0-9.]+:\d+")
 _NEVER = (float("inf"), -1)
 _WORD = re.compile(r"@([a-z]+)(\d+)@")
 
@@ -143,7 +144,7 @@ class Performance:
             self._say(f"api uuid_kill @{label}@")
         self._until(END_MS + CURTAIN_MS)
         jobs = {f"job-{self.play.name}-job{number}": f"job{number}" for number in range(1, 20)}
-        return [_comparable(line) for line in trace(bytes(self.audience.kept), jobs)]
+        return [_comparable(line) for line in trace(bytes(self.audience.kept), jobs, (*HEADERS, *TALK_HEADERS))]
 
     def _until(self, end_ms: float) -> None:
         while self.stage.now_ms() < end_ms:
@@ -206,6 +207,8 @@ class Performance:
                 return self.stage.contacts[f"agent{number}"]
             case "job":
                 return f"job-{self.play.name}-job{number}"
+            case "room":
+                return f"00000000-0000-4000-9000-{self.play.name}{number:0>2}".ljust(36, "0")
             case _:
                 # A caller who has not come yet has no uuid; nobody else has this one either.
                 return self.audience.uuids.get(f"{kind}{number}", "00000000-0000-0000-0000-000000000000")
@@ -217,7 +220,7 @@ def _comparable(line: TraceLine) -> TraceLine:
     The dialplan notes moments in variables. And a playback that a hang-up ends says that the file was played, or that
     there was an error, as the hang-up finds the thread reading or not.
     """
-    about = tuple((key, _WHEN.sub(r"\1=...", value)) for key, value in line.about)
+    about = tuple((key, _CONTACT.sub("phone", _WHEN.sub(r"\1=...", value))) for key, value in line.about)
     if ("answer", "hangup") in about:
         about = tuple(pair for pair in about if pair[0] != "response")
     return replace(line, about=about)

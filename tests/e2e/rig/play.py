@@ -15,7 +15,8 @@ EVENTS = (
     "CHANNEL_CREATE CHANNEL_ANSWER CHANNEL_PARK CHANNEL_UNPARK CHANNEL_BRIDGE CHANNEL_UNBRIDGE CHANNEL_HANGUP "
     "CHANNEL_HANGUP_COMPLETE CHANNEL_DESTROY CHANNEL_PROGRESS CHANNEL_PROGRESS_MEDIA CHANNEL_HOLD CHANNEL_UNHOLD "
     "CHANNEL_EXECUTE CHANNEL_EXECUTE_COMPLETE BACKGROUND_JOB PLAYBACK_START PLAYBACK_STOP CALL_UPDATE "
-    "CUSTOM fsacd::queued fsacd::waiting fsacd::returned fsacd::left"
+    "CUSTOM fsacd::queued fsacd::waiting fsacd::returned fsacd::left fsacd::held conference::maintenance "
+    "sofia::transferor sofia::transferee sofia::replaced"
 )
 
 

@@ -100,10 +100,11 @@ class RealStage:
 class SimulatedStage:
     """The simulated switch, in its own time; `seed` decides its races."""
 
-    def __init__(self, play: Play, seed: int, moments: Moments) -> None:
+    def __init__(self, play: Play, seed: int, moments: Moments, *, transfer_events: bool = False) -> None:
         self._agenda = Agenda(seed, epoch_us=1_700_000_000 * SECOND + int(play.phase_ms * MS))
         self._switch = Switch(self._agenda, Settings(password=PASSWORD, heartbeat_s=1_000), lab_dialplan())
         self._switch.started_us = -int(moments.uptime_ms * MS)
+        self._switch.transfer_events = transfer_events
         self._switch.profiles |= {"agents", "trunk"}
         self._switch.globals["fsacd_lease"] = "1000000"
         self._switch.directory |= {"1001": ""}
@@ -188,13 +189,16 @@ def lab_dialplan() -> Dialplan:
     dialplan = Dialplan()
     for file in ("lab/freeswitch.xml", "lab/dialplan.xml", "dialplan/fsacd.xml"):
         dialplan.read(REPOSITORY / "freeswitch" / file)
+    dialplan.read(REPOSITORY / "freeswitch" / "dialplan" / "default" / "zz_fsacd_last.xml", context="public")
     return dialplan
 
 
-def simulate(play: Play, seed: int, moments: Moments | None = None) -> list[TraceLine]:
+def simulate(
+    play: Play, seed: int, moments: Moments | None = None, *, transfer_events: bool = False
+) -> list[TraceLine]:
     """The play on the simulated switch, at the moments of a real performance if there are any."""
     moments = moments or Moments()
-    return Performance(play, SimulatedStage(play, seed, moments), moments).run()
+    return Performance(play, SimulatedStage(play, seed, moments, transfer_events=transfer_events), moments).run()
 
 
 def perform(play: Play, stage: RealStage) -> tuple[list[TraceLine], Moments]:

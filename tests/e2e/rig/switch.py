@@ -143,6 +143,8 @@ class RealSwitch:
     track_calls: bool = False
     # Callers' REFER is refused by their SIP profile, and so is that of agents whose phones are there.
     disable_transfer: bool = False
+    # It tells of REFER by events of their own (sofia::transferor and others).
+    transfer_events: bool = False
     # A user may register several devices.
     several_registrations: bool = False
     # FreeSWITCH without the commands and applications that run programs.
@@ -181,6 +183,7 @@ class RealSwitch:
             # What a crash needs to be survived; without it each call costs the switch less.
             "FSACD_LAB_TRACK_CALLS": "true" if self.track_calls else "false",
             "FSACD_LAB_DISABLE_TRANSFER": "true" if self.disable_transfer else "false",
+            "FSACD_LAB_TRANSFER_EVENTS": "true" if self.transfer_events else "false",
             "FSACD_LAB_SEVERAL_REGISTRATIONS": "contact" if self.several_registrations else "false",
             "FSACD_LAB_NO_SYSTEM": "true" if self.no_system else "false",
             "FSACD_LAB_PTIME": str(self.ptime_ms),

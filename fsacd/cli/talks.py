@@ -1,0 +1,76 @@
+"""`fsacd talk`: hold a talk, consult a colleague, hand the caller over."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from fsacd.cli import output as o
+from fsacd.cli.client import Document
+from fsacd.cli.session import Session, common_options
+
+
+@click.group()
+def talk() -> None:
+    """Talks: hold and resume, consult, swap, complete, cancel.
+
+    A talk is named by its own id or by its call's; six characters of the call's id are enough when no other begins so.
+    """
+
+
+def _ask(session: Session, talk_id: str, verb: str, body: Document | None = None) -> None:
+    document = session.client.post("talks", talk_id, verb, body=body)
+    if session.output == "table":
+        o.write_fields(o.call_fields(document), sys.stdout)
+    else:
+        o.write_document(document, session.output, sys.stdout)
+
+
+@talk.command("hold")
+@click.argument("talk_id", metavar="TALK")
+@common_options
+def talk_hold(session: Session, talk_id: str) -> None:
+    """Let the caller hear music while the agent does something else."""
+    _ask(session, talk_id, "hold")
+
+
+@talk.command("resume")
+@click.argument("talk_id", metavar="TALK")
+@common_options
+def talk_resume(session: Session, talk_id: str) -> None:
+    """Let caller and agent talk again."""
+    _ask(session, talk_id, "resume")
+
+
+@talk.command("consult")
+@click.argument("talk_id", metavar="TALK")
+@click.argument("agent_id", metavar="AGENT")
+@common_options
+def talk_consult(session: Session, talk_id: str, agent_id: str) -> None:
+    """Ring a colleague whom the agent wants to ask; the caller hears music meanwhile."""
+    _ask(session, talk_id, "consult", {"agent": agent_id})
+
+
+@talk.command("swap")
+@click.argument("talk_id", metavar="TALK")
+@common_options
+def talk_swap(session: Session, talk_id: str) -> None:
+    """Let the agent talk with the other of caller and colleague."""
+    _ask(session, talk_id, "swap")
+
+
+@talk.command("complete")
+@click.argument("talk_id", metavar="TALK")
+@common_options
+def talk_complete(session: Session, talk_id: str) -> None:
+    """Let caller and colleague talk, and the agent leave."""
+    _ask(session, talk_id, "complete")
+
+
+@talk.command("cancel")
+@click.argument("talk_id", metavar="TALK")
+@common_options
+def talk_cancel(session: Session, talk_id: str) -> None:
+    """Let the colleague go, and caller and agent talk again."""
+    _ask(session, talk_id, "cancel")

@@ -1,0 +1,50 @@
+"""Facts about talks that go on, and wishes about them. A talk has the id of its offer."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from fsacd.core.events.legs import By
+from fsacd.core.fact import fact
+
+
+class TalkVerb(StrEnum):
+    """What can be wished for a talk, beside a consultation."""
+
+    HOLD = "hold"
+    RESUME = "resume"
+    SWAP = "swap"  # the agent talks with the other of caller and third party
+    COMPLETE = "complete"  # caller and third party talk, and the agent leaves
+    CANCEL = "cancel"  # the third party goes, and the agent talks with the caller
+
+
+@fact
+class TalkChangeAsked:
+    """Somebody wants another shape of this agent's talk."""
+
+    agent_id: str
+    offer_id: str
+    verb: TalkVerb
+    by: By
+
+
+@fact
+class TalkConsultAsked:
+    """The agent wants to talk with a colleague while the caller hears music."""
+
+    agent_id: str
+    offer_id: str
+    colleague: str
+    by: By
+
+
+@fact
+class LegsJoined:
+    """The leg of this offer, or of a talk's third party, is bridged with `other`, which is no caller's."""
+
+    offer_id: str
+    other: str
+
+
+TalkWish = TalkChangeAsked | TalkConsultAsked
+TalkEvent = TalkWish | LegsJoined

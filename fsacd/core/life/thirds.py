@@ -1,0 +1,124 @@
+"""The third party of a talk: a colleague whom the agent asks while the caller hears music.
+
+Their leg is named, rung and ended as any offer's, and is kept as one: if the caller is handed over to them, it goes on
+as the offer of the next talk. Until then it stands in no list of offers, and history is told nothing of it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fsacd.core import agent as a
+from fsacd.core import call as c
+from fsacd.core import contact
+from fsacd.core import offer as o
+from fsacd.core.commands import CancelReason, RingAgent
+from fsacd.core.life import agents, display, roster, shared_phones, withdrawing
+from fsacd.core.life.world import World
+from fsacd.core.reach import reaches
+from fsacd.core.shape import Pair
+
+# How long a colleague's phone rings.
+RING_MS: Final = 30_000
+
+
+def talk_of(world: World, leg: str) -> o.Offer | None:
+    """The talk whose third party has this leg."""
+    if not world.thirds:
+        return None
+    talk_id = world.thirds.get(leg) or world.thirds.get(o.offer_of(leg))
+    return None if talk_id is None else world.offers[talk_id]
+
+
+def why_not(world: World, call: c.Call, agent_id: str, asking: str) -> str | None:
+    """Why this colleague cannot be asked now, in one sentence; None if they can."""
+    agent = world.agents.get(agent_id)
+    if agent is None or agent.removed:
+        return f"there is no agent {agent_id!r}"
+    if agent_id == asking:
+        return "an agent cannot consult themselves"
+    if isinstance(agent.presence, a.LoggedOut):
+        return f"agent {agent_id} is logged out"
+    if agent.live is not None or agent.outside:
+        return f"agent {agent_id} is in a call"
+    if not reaches(agent.within, call.switch):
+        return f"agent {agent_id} cannot be rung from switch {call.switch}, where the call is"
+    return None
+
+
+def ring(world: World, call: c.Call, offer: o.Offer, agent_id: str) -> o.Offer:
+    """Ring this colleague for the agent of `offer`. They are busy from now on."""
+    agent, now_ms = world.agents[agent_id], world.now_ms
+    call.offers += 1
+    leg = o.offer_id(world.seed + world.takeovers, call.call_id, call.offers)
+    third = o.Offer(leg, call.call_id, call.queue, agent_id, offer.switch, call.offers, now_ms, o.RINGING)
+    third.epoch, third.legs = offer.epoch, contact.most_legs(agent.contact)
+    third.contact, third.contact_id = agent.contact, call.contact_id
+    third.closed = True  # nothing of it is told to history, unless the caller is handed over
+    world.thirds[leg] = offer.offer_id
+    roster.take_work(world, agent, third, a.Offered(leg, call.call_id))
+    roster.settle(world, agent)
+    shared_phones.take(world, third)
+    shown = world.shows(call)
+    world.command(
+        RingAgent(
+            leg,
+            call.call_id,
+            agent_id,
+            call.queue,
+            agent.contact,
+            offer.switch,
+            (call.shown_number or call.number) if shown else "",
+            display.name_for(call, world.queue_rules(call).agent_display or display.USUAL, hidden=not shown),
+            RING_MS,
+            not shown,
+            agent.rules.phone,
+            (),
+            call.contact_id,
+        )
+    )
+    return third
+
+
+def answered(world: World, third: o.Offer) -> None:
+    """The colleague has answered: they talk with the agent, or are about to."""
+    world.move_offer(third, o.CONNECTING)
+    agent = world.agents[third.agent_id]
+    roster.move_work(world, agent, third.offer_id, a.Talking(third.offer_id, third.call_id))
+    roster.settle(world, agent)
+
+
+def ended(world: World, third: o.Offer) -> None:
+    """The colleague's leg is gone, or was never made: they are free again."""
+    del world.thirds[third.offer_id]
+    for other in shared_phones.free(world, third):
+        agents.done(world, other)
+    agents.end(world, world.agents[third.agent_id], third.offer_id)
+
+
+def end(world: World, third: o.Offer) -> None:
+    """The colleague is not needed any more: their leg is ended, and they are free when it has."""
+    del world.thirds[third.offer_id]
+    world.offers[third.offer_id] = third
+    withdrawing.withdraw(world, third.offer_id, CancelReason.WITHDRAWN)
+
+
+def become_the_talk(world: World, third: o.Offer) -> None:
+    """The caller is with the colleague: their leg is that of the next talk. `connecting.connected` must follow."""
+    del world.thirds[third.offer_id]
+    third.closed = False
+    world.offers[third.offer_id] = third
+
+
+def leave(world: World, offer: o.Offer) -> bool:
+    """The agent's part in the talk is over: a third party who is not with the caller goes, too.
+
+    Gives whether the agent's leg is bridged with nobody, or with the third party alone.
+    """
+    shape = world.shapes.pop(offer.offer_id, None)
+    if shape is None:
+        return False
+    world.timers.clear("talk", offer.offer_id)
+    if shape.third is not None:
+        end(world, shape.third)
+    return shape.pair is not Pair.CALLER_AGENT

@@ -1,0 +1,85 @@
+"""The shape of a talk: who of caller, agent and third party hear each other, and what is being changed about it.
+
+A talk begins with two together, and most end so: they have no `TalkShape` at all. The first wish makes one.
+
+    together ⇄ held ──consult──> calling ──answer──> consulting ⇄ swapped
+       └────────────consult────────^   └──refused──> together   └── complete ──> handed over
+
+What is wanted (`wanted`) and who are bridged (`pair`) are kept apart: facts tell the second, wishes set the first, and
+`core.life.shaping` orders the next step from one to the other. So a fact that is late, doubled or lost does no harm:
+at the deadline the step is ordered again, and then given up for the shape that no caller is lost in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from fsacd.core.offer import Offer
+
+
+class Shape(StrEnum):
+    """What a talk is like. The third party rings in `calling`; the caller hears music but in together and swapped."""
+
+    TOGETHER = "together"
+    HELD = "held"
+    CALLING = "calling"
+    CONSULTING = "consulting"
+    SWAPPED = "swapped"  # caller and agent talk, and the third party hears music
+    HANDED_OVER = "handed_over"  # caller and third party talk: the agent's part is over
+
+
+class Pair(StrEnum):
+    """Which two legs of a talk are bridged. Whoever is not among them hears music, or nothing while they ring."""
+
+    NOBODY = "nobody"
+    CALLER_AGENT = "caller_agent"
+    AGENT_THIRD = "agent_third"
+    CALLER_THIRD = "caller_third"
+
+
+# The pair that a shape needs.
+PAIR_OF: Final[dict[Shape, Pair]] = {
+    Shape.TOGETHER: Pair.CALLER_AGENT,
+    Shape.HELD: Pair.NOBODY,
+    Shape.CALLING: Pair.NOBODY,
+    Shape.CONSULTING: Pair.AGENT_THIRD,
+    Shape.SWAPPED: Pair.CALLER_AGENT,
+    Shape.HANDED_OVER: Pair.CALLER_THIRD,
+}
+
+# The one table of what a wish may make of which shape.
+SHAPE_MOVES: Final[dict[Shape, frozenset[Shape]]] = {
+    Shape.TOGETHER: frozenset({Shape.HELD, Shape.CALLING}),
+    Shape.HELD: frozenset({Shape.TOGETHER, Shape.CALLING}),
+    Shape.CALLING: frozenset({Shape.CONSULTING, Shape.TOGETHER}),
+    Shape.CONSULTING: frozenset({Shape.SWAPPED, Shape.TOGETHER, Shape.HANDED_OVER}),
+    Shape.SWAPPED: frozenset({Shape.CONSULTING, Shape.TOGETHER, Shape.HANDED_OVER}),
+    Shape.HANDED_OVER: frozenset(),
+}
+
+# In these shapes the caller hears music.
+CALLER_HELD: Final = frozenset({Shape.HELD, Shape.CALLING, Shape.CONSULTING})
+
+
+@dataclass(slots=True)
+class TalkShape:
+    """What a talk has become. `shape` is the last that was reached; `wanted` is under way.
+
+    `third` is the third party: the offer that the colleague's talk will be, if the caller is handed over to them.
+    """
+
+    shape: Shape = Shape.TOGETHER
+    since_ms: int = 0
+    pair: Pair = Pair.CALLER_AGENT
+    wanted: Shape | None = None
+    tries: int = 0  # how often a step towards it was ordered
+    ordered: str = ""  # the last of these
+    asked: bool = False  # the switch was asked since who are bridged
+    third: Offer | None = None
+    caller_gone: bool = False  # the caller has hung up, and agent and third party talk on
+    held_since_ms: int | None = None
+    held_ms: int = 0
+    holds: int = 0
+    consults: int = 0

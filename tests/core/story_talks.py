@@ -1,0 +1,28 @@
+"""The part of the stories' language that tells of talks which are held, or into which a third party comes."""
+
+from __future__ import annotations
+
+from fsacd.core import events as e
+from fsacd.core import offer
+from tests.core.story_rules import StoryError
+
+
+def offer_id_of(name: str) -> str:
+    """The id of the offer that a story calls `anna/1`; one apostrophe for each takeover."""
+    call_id, _, attempt = name.partition("/")
+    takeovers = call_id.count("'")
+    return offer.offer_id(takeovers, call_id.rstrip("'"), int(attempt)) if attempt else name
+
+
+def talk_fact(talk_id: str, words: list[str], by: str) -> e.Event:
+    """A wish about a talk, or a fact about its legs."""
+    match words:
+        case [agent_id, "consults", colleague]:
+            return e.TalkConsultAsked(agent_id, talk_id, colleague, by)
+        case [agent_id, verb] if verb.endswith("s") and verb[:-1] in {one.value for one in e.TalkVerb}:
+            return e.TalkChangeAsked(agent_id, talk_id, e.TalkVerb(verb[:-1]), by)
+        case ["parked"]:
+            return e.OfferAnswered(talk_id, "fs1")
+        case ["joined", name]:
+            return e.LegsJoined(talk_id, offer_id_of(name))
+    raise StoryError(f"no fact about a talk: {' '.join(words)}")
