@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fsacd.cli.main import main
-from fsacd.http import models
+from fsacd.http import answer, models
 from fsacd.metrics.exposition import Metrics
 from fsacd.metrics.series import SINCE
 from tests.metrics_rig import DEFINITIONS, watch_all
@@ -29,7 +29,7 @@ SINCE_THE_START = {"ReloadState.number", "Store.dropped", "Store.written", "Swit
 def whole_numbers() -> Iterator[tuple[str, Any]]:
     """Each field of the API's answers that is a whole number, with its own model's name."""
     for model in vars(models).values():
-        if isinstance(model, type) and issubclass(model, models.Answer):
+        if isinstance(model, type) and issubclass(model, answer.Answer):
             for name in model.__annotations__:
                 field = model.model_fields[name]
                 if field.annotation in (int, int | None):

@@ -41,6 +41,9 @@ def calls(daemon: Daemon) -> list[dict[str, Any]]:
     # A moment is told by the wall clock, which each daemon has looked at for itself.
     passing = {"waited_seconds", "talked_seconds", "arrived_at", "waiting_since_at", "talking_since_at"}
     shown = [{k: v for k, v in call.items() if k not in passing} for call in daemon.get("api/v1/calls")["calls"]]
+    for call in shown:
+        if call["talk"] is not None:
+            del call["talk"]["shape_since_at"]
     return sorted(shown, key=lambda call: str(call["id"]))
 
 

@@ -32,7 +32,7 @@ class KeepSettings(Settings):
     """How long history is kept; what is older is deleted, a little at a time."""
 
     calls_ms: Kept = Field(
-        default=400 * DAY_MS, description="Finished calls, with offers and wrap-ups; null: kept for ever."
+        default=400 * DAY_MS, description="Finished calls, with offers, talks and wrap-ups; null: kept for ever."
     )
     visits_ms: Kept = Field(default=400 * DAY_MS, description="The stays of calls in queues, a row for each.")
     decisions_ms: Kept = Field(default=30 * DAY_MS, description="Explained decisions, by far the largest part.")

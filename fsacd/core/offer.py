@@ -86,6 +86,9 @@ class Offer:
     contact: str = ""  # where it rings
     keeps_busy: tuple[str, ...] = ()  # agents at the same phone, not rung until its leg ends: `shared_phones`
     contact_id: str = ""  # its call's
+    held_ms: int = 0  # how long the caller was on hold, known when the talk is over, as the next two
+    holds: int = 0
+    consults: int = 0
 
     @property
     def heard_of(self) -> bool:

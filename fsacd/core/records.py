@@ -165,6 +165,41 @@ class OfferClosed:
     contact_id: str = ""
 
 
+class TalkEnd(StrEnum):
+    """The closed list of who ended a talk."""
+
+    CALLER = "caller"
+    AGENT = "agent"
+    TRANSFER = "transfer"  # the agent handed the caller over
+    OPERATOR = "operator"  # somebody put the caller back into a queue, or hung the call up
+    LOST = "lost"  # the switch restarted, or nobody saw who did
+
+
+@fact
+class TalkEnded:
+    """One agent's part in a call, keyed by its offer. `started_ms`: when caller and agent were bridged first.
+
+    Of the time from `started_ms` to `ended_ms` the caller was on hold for `held_ms`, in `holds` times. `consults` is
+    how often a colleague was rung, `to` the agent whom the caller was handed over to; `visit` is the call's visit.
+    """
+
+    offer_id: str
+    call_id: str
+    visit: int
+    queue: str
+    agent_id: str
+    started_ms: int
+    ended_ms: int
+    held_ms: int
+    holds: int
+    consults: int
+    ended_by: TalkEnd
+    to: str
+    evidence: Evidence
+    epoch: int
+    contact_id: str
+
+
 @fact
 class AgentStateEnded:
     """An interval in which one state was the first of what an agent was and did: for whoever counts one state alone."""
@@ -306,6 +341,7 @@ Record = (
     | CallEnded
     | VisitEnded
     | OfferClosed
+    | TalkEnded
     | AgentStateEnded
     | AgentPresence
     | AgentWorkEnded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from fsacd.http.models import Answer, Seconds, Timestamp
+from fsacd.http.answer import Answer, Seconds, Timestamp
 
 
 class Customer(Answer):

@@ -6,23 +6,20 @@ field stays under its old name, too, for one version, deprecated.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, computed_field
+from pydantic import AliasChoices, Field, computed_field
 
 from fsacd.core.old_names import before
+from fsacd.http.answer import Answer, Seconds, Timestamp
+from fsacd.http.work_models import LastTalk, Talk, Work
 
-Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-03-01T12:00:00.000Z"])]
-Seconds = Annotated[float, Field(ge=0)]
-
-TalkShapeName = Literal["together", "held", "calling", "consulting", "swapped"]
 CallStateName = Literal["waiting", "offered", "connecting", "talking"]
 AgentStateName = Literal[
     "logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back", "busy", "leaving"
 ]
 
 PresenceName = Literal["logged_out", "not_ready", "ready"]
-WorkStateName = Literal["offered", "talking", "wrapping_up"]
 WhyNotName = Literal[
     "reserved", "skill", "switch", "backup", "delay", "logged_out", "not_ready", "held_back", "busy", "offered",
     "talking", "wrapping_up", "scope",
@@ -39,12 +36,6 @@ PAGE_DEFAULT = 1_000
 PAGE_MAX = 5_000
 
 
-class Answer(BaseModel):
-    """The base of everything the API sends."""
-
-    model_config = ConfigDict(frozen=True)
-
-
 class Service(Answer):
     """How an agent serves one queue."""
 
@@ -55,17 +46,6 @@ class Service(Answer):
     weight: int = Field(description="The agent's share where the strategy gives shares, 1 to 100.")
     ready: bool = Field(description="False: not ready for this one queue, while calls of the others go on.")
     reason: str = Field(description="Why not; empty otherwise, or where no reason was given.")
-
-
-class Talk(Answer):
-    """One agent's part in a call; `becoming` is the shape that is under way, handed_over among them."""
-
-    id: str
-    agent: str
-    shape: TalkShapeName
-    shape_since_at: Timestamp
-    becoming: str
-    colleague: str | None = None
 
 
 class Call(Answer):
@@ -108,31 +88,6 @@ class Call(Answer):
     switch: str | None
     leg_uuid: str | None
     talk: Talk | None = Field(default=None, description="While it talks; null before and between talks.")
-
-
-class Work(Answer):
-    """One piece of work that an agent holds."""
-
-    offer_id: str
-    call_id: str = Field(description="Empty where it is not known any more.")
-    queue: str
-    channel: str = Field(description="voice.")
-    weight: int = Field(description="The share of the agent that it takes, in hundredths: a phone call takes 100.")
-    state: WorkStateName
-    since_at: Timestamp
-    until_at: Timestamp | None = Field(description="When wrap-up ends by itself.")
-    caller: str = Field(description="The customer's name, else the caller's.")
-    codes: list[str] = Field(description="The wrap-up codes that it has by now.")
-
-
-class LastTalk(Answer):
-    """An agent's last talk, once its wrap-up is over; its codes may still be set for a while."""
-
-    offer_id: str
-    call_id: str
-    queue: str
-    ended_at: Timestamp = Field(description="When the wrap-up was over.")
-    codes: list[str]
 
 
 class Agent(Answer):

@@ -12,6 +12,7 @@ from fsacd.caller.customers import called
 from fsacd.core.show.look import Look
 from fsacd.core.views import AgentView, CallView, Counts, LastTalkView, QueueView, Substituted, TalkView, WorkView
 from fsacd.http import models as m
+from fsacd.http import work_models as w
 from fsacd.process.trouble import shortened
 
 # Five digits or more in a row, as people write them, may be a telephone number wherever they stand.
@@ -95,12 +96,12 @@ class Presenter:
             talk=None if view.talk is None else self.talk(view.talk),
         )
 
-    def talk(self, view: TalkView) -> m.Talk:
+    def talk(self, view: TalkView) -> w.Talk:
         """The talk of a call."""
-        return m.Talk(
+        return w.Talk(
             id=view.talk_id,
             agent=view.agent_id,
-            shape=cast("m.TalkShapeName", view.shape),  # as above
+            shape=cast("w.TalkShapeName", view.shape),  # as above
             shape_since_at=self.at(view.since_ms),
             becoming=view.becoming,
             colleague=view.third or None,
@@ -143,22 +144,22 @@ class Presenter:
             caller=self._caller_text(view.caller),
         )
 
-    def _work(self, view: WorkView) -> m.Work:
-        return m.Work(
+    def _work(self, view: WorkView) -> w.Work:
+        return w.Work(
             offer_id=view.offer_id,
             call_id=view.call_id,
             queue=view.queue,
             channel=view.channel,
             weight=view.weight,
-            state=cast("m.WorkStateName", view.state),
+            state=cast("w.WorkStateName", view.state),
             since_at=self.at(view.since_ms),
             until_at=None if view.until_ms is None else self.at(view.until_ms),
             caller=self._caller_text(view.caller),
             codes=list(view.codes),
         )
 
-    def _last_talk(self, view: LastTalkView) -> m.LastTalk:
-        return m.LastTalk(
+    def _last_talk(self, view: LastTalkView) -> w.LastTalk:
+        return w.LastTalk(
             offer_id=view.offer_id,
             call_id=view.call_id,
             queue=view.queue,

@@ -37,6 +37,7 @@ from fsacd.core.records import (
     Record,
     StrategyFailed,
     StrategyReturned,
+    TalkEnded,
     VisitEnded,
     WrapUpEnded,
 )
@@ -214,7 +215,7 @@ class Metrics(Collector):
             case StrategyFailed():
                 failures, labels = calls.failures.values, (self._queue(record.queue), record.plugin)
                 failures[labels if labels in failures else (labels[0], OTHER)] += 1
-            case StrategyReturned() | VisitEnded() | WrapUpEnded():
+            case StrategyReturned() | VisitEnded() | TalkEnded() | WrapUpEnded():
                 # The gauge of substituted plugins shows it, the other records of the call count the stay, and queues
                 # times codes would be too many series.
                 pass

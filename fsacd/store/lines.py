@@ -25,6 +25,7 @@ from fsacd.store.rows import (
     DOCUMENTS,
     NOTE_LIMIT,
     OFFERS,
+    TALKS,
     VISITS,
     WRAP_UPS,
     Row,
@@ -33,7 +34,7 @@ from fsacd.store.rows import (
 )
 
 FORMAT: Final = 1
-_ALL: Final = (CALLS, VISITS, OFFERS, AGENT_PRESENCE, AGENT_WORK, WRAP_UPS, AGENT_STATES, DECISIONS, CHANGES)
+_ALL: Final = (CALLS, VISITS, OFFERS, TALKS, AGENT_PRESENCE, AGENT_WORK, WRAP_UPS, AGENT_STATES, DECISIONS, CHANGES)
 # By the name in a line. An earlier fsacd has left lines for a table that has another name now.
 TABLES: Final = {table.name: table for table in _ALL} | {"agent_states": AGENT_STATES}
 # Table → the names of the columns, in the order of the values in a line.

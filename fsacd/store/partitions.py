@@ -8,9 +8,9 @@ from typing import Final
 
 import psycopg
 
-from fsacd.store.rows import AGENT_PRESENCE, AGENT_WORK, VISITS, WRAP_UPS, Row
+from fsacd.store.rows import AGENT_PRESENCE, AGENT_WORK, TALKS, VISITS, WRAP_UPS, Row
 
-TABLES: Final = tuple(table.name for table in (AGENT_PRESENCE, AGENT_WORK, VISITS, WRAP_UPS))
+TABLES: Final = tuple(table.name for table in (AGENT_PRESENCE, AGENT_WORK, VISITS, TALKS, WRAP_UPS))
 # This month and the next ones, so that no row has to wait for its partition.
 _AHEAD: Final = 3
 _MONTH: Final = timedelta(days=31)

@@ -23,8 +23,8 @@ from fsacd.store.rows import clean
 _FETCH: Final = 500
 # The order of a reader's interest: the person, their calls, what was decided about the calls.
 TABLES: Final = (
-    "customers", "customer_numbers", "customer_fields", "contacts", "calls", "visits", "offers", "decisions",
-    "wrap_ups", "changes", "agent_presence", "agent_work", "agent_states",
+    "customers", "customer_numbers", "customer_fields", "contacts", "calls", "visits", "offers", "talks",
+    "decisions", "wrap_ups", "changes", "agent_presence", "agent_work", "agent_states",
 )  # fmt: skip
 _CHANGED: Final = "(SELECT c.changed_at FROM customers c WHERE c.id = customer_id)"
 # Table → (the column that a span of time selects by, the order).
@@ -33,6 +33,7 @@ _MOMENTS: Final = {
     "calls": "arrived_at",
     "visits": "joined_at",
     "offers": "started_at",
+    "talks": "started_at",
     "decisions": "at",
     "wrap_ups": "started_at",
     "changes": "at",
@@ -56,6 +57,7 @@ _HIS: Final = {
     "calls": _CALLS,
     "visits": f"call_id {_OF_CALLS}",
     "offers": f"call_id {_OF_CALLS}",
+    "talks": f"call_id {_OF_CALLS}",
     "decisions": f"call_id {_OF_CALLS}",
     "agent_work": f"call_id {_OF_CALLS}",
     # By the number, too: the row may have come before that of its call.

@@ -18,7 +18,7 @@ import structlog
 
 from fsacd.store import partitions
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
-from fsacd.store.rows import VISITS, WRAP_UPS
+from fsacd.store.rows import TALKS, VISITS, WRAP_UPS
 from fsacd.store.settings import StoreSettings
 from fsacd.store.worker import Worker
 
@@ -81,7 +81,7 @@ class Retention:
             ):
                 some = partial(delete_some, connection, table, moment)
                 deleted[table] += self._until_none_is_left(connection, some, age_ms)
-            kept_ms = {VISITS.name: keep.visits_ms, WRAP_UPS.name: keep.calls_ms}
+            kept_ms = {VISITS.name: keep.visits_ms, TALKS.name: keep.calls_ms, WRAP_UPS.name: keep.calls_ms}
             for table in partitions.TABLES:
                 some = partial(partitions.forget, connection, table)
                 age_ms = kept_ms.get(table, keep.agent_states_ms)

@@ -25,6 +25,7 @@ from fsacd.core.records import (
     Record,
     StrategyFailed,
     StrategyReturned,
+    TalkEnded,
     VisitEnded,
     WrapUpEnded,
 )
@@ -134,6 +135,15 @@ OFFERS = _table(
     "evidence text, epoch bigint, contact_id text",
     Better("offer_id", standing_in_sql),
 )
+TALKS = _table(
+    "talks",
+    "offer_id text, call_id text, visit integer, contact_id text, queue text, agent_id text, started_at timestamptz, "
+    "ended_at timestamptz, talked_ms bigint, held_ms bigint, holds integer, consults integer, ended_by text, "
+    "transferred_to text, evidence text, epoch bigint",
+    Better("offer_id, month", standing_in_sql),
+    by_month=True,
+    month=True,
+)
 AGENT_PRESENCE = _table(
     "agent_presence",
     "agent_id text, presence text, reason text, started_at timestamptz, ended_at timestamptz, by text",
@@ -210,6 +220,8 @@ def row(record: Record, wall: Wall) -> Row | None:
             return Row(VISITS, _visit(record, wall))
         case OfferClosed():
             return Row(OFFERS, _offer(record, wall))
+        case TalkEnded():
+            return Row(TALKS, _talk(record, wall))
         case AgentPresence():
             ended_at = None if record.ended_ms is None else wall(record.ended_ms)
             times = (wall(record.started_ms), ended_at)
@@ -281,6 +293,15 @@ def _offer(offer: OfferClosed, wall: Wall) -> tuple[Value, ...]:
         None if offer.answered_ms is None else wall(offer.answered_ms),
         None if offer.connected_ms is None else wall(offer.connected_ms),
         wall(offer.ended_ms), offer.evidence.value, offer.epoch, offer.contact_id,
+    )  # fmt: skip
+
+
+def _talk(ended: TalkEnded, wall: Wall) -> tuple[Value, ...]:
+    talked_ms = max(0, ended.ended_ms - ended.started_ms - ended.held_ms)
+    return (
+        ended.offer_id, ended.call_id, ended.visit, ended.contact_id, ended.queue, ended.agent_id,
+        wall(ended.started_ms), wall(ended.ended_ms), talked_ms, ended.held_ms, ended.holds, ended.consults,
+        ended.ended_by.value, ended.to, ended.evidence.value, ended.epoch,
     )  # fmt: skip
 
 

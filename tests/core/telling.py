@@ -17,11 +17,12 @@ _ATTEMPTS = 50
 
 # What can be told of an outcome; refusals, failures and views always are. `rings` are the commands to ring alone.
 KINDS = frozenset(
-    {"commands", "rings", "calls", "offers", "agents", "changes", "decisions", "presence", "work", "visits", "nothing"}
+    {"commands", "rings", "calls", "offers", "agents", "changes", "decisions", "presence", "work", "visits"}
+    | {"talks", "nothing"}
 )
 # What is told if a story does not say: a decision is seen by its ring, presence and work by the agent's one state,
-# visits by what becomes of the call.
-EVERYTHING = KINDS - {"decisions", "presence", "work", "visits", "nothing"}
+# visits and talks by what becomes of the call.
+EVERYTHING = KINDS - {"decisions", "presence", "work", "visits", "talks", "nothing"}
 
 
 class Names:
@@ -166,6 +167,7 @@ _KIND_OF: dict[type, str] = {
     r.WrapUpEnded: "agents",
     r.ChangeMade: "changes",
     r.DecisionMade: "decisions",
+    r.TalkEnded: "talks",
 }
 
 
@@ -255,8 +257,8 @@ def _record(record: r.Record, names: Names) -> str:
             return f"{record.call_id} moves from {record.from_queue} to {record.to_queue}: {record.why}"
         case r.CallEnded() | r.VisitEnded():
             return _call_ended(record) if isinstance(record, r.CallEnded) else _visit(record, names)
-        case r.OfferClosed():
-            return _offer_closed(record, names)
+        case r.OfferClosed() | r.TalkEnded():
+            return _offer_closed(record, names) if isinstance(record, r.OfferClosed) else _talk(record, names)
         case r.AgentStateEnded() | r.AgentPresence() | r.AgentWorkEnded() | r.WrapUpEnded():
             return _of_agent(record, names)
         case r.DecisionMade():
@@ -315,6 +317,13 @@ def _work(record: r.AgentWorkEnded, names: Names) -> str:
     by = f", ended by {record.by}" if record.by else ""
     span = f"{_at(record.started_ms)}..{_at(record.ended_ms)}"
     return f"{record.agent_id} HELD {record.state}{reason}{of}{share} {span}{by}"
+
+
+def _talk(record: r.TalkEnded, names: Names) -> str:
+    to = f" to {record.to}" if record.to else ""
+    held = f", held {_s(record.held_ms)} in {record.holds}, consults {record.consults}" if record.holds else ""
+    span = f"{_at(record.started_ms)}..{_at(record.ended_ms)}"
+    return f"TALK {names.of(record.offer_id)} of {record.agent_id} {span}, ended by {record.ended_by}{to}{held}"
 
 
 def _call_ended(record: r.CallEnded) -> str:

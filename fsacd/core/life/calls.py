@@ -18,7 +18,7 @@ from fsacd.core.events import (
 from fsacd.core.evidence import Evidence
 from fsacd.core.life import absence, ending, offers, overflow, resuming, shaping, sticky, visits, withdrawing
 from fsacd.core.life.world import World
-from fsacd.core.records import CallJoined, CallOutcome, OfferOutcome
+from fsacd.core.records import CallJoined, CallOutcome, OfferOutcome, TalkEnd
 from fsacd.core.rules import ToExtension, ToHangup
 
 
@@ -245,7 +245,7 @@ def _may_have_broken(world: World, call: c.Call, offer: o.Offer) -> bool:
 
 def was_talk(world: World, call: c.Call, settling: c.Settling) -> None:
     """Count a short talk as a talk."""
-    withdrawing.write(world, settling.offer, OfferOutcome.ANSWERED, "talk")
+    withdrawing.write(world, settling.offer, OfferOutcome.ANSWERED, "talk", None, TalkEnd.AGENT)
     call.talked_ms += settling.talk_ms
 
 
@@ -279,11 +279,14 @@ def settled(world: World, call_id: str) -> None:
 _UNTOLD_MS = 60_000
 
 
+_ENDED_BY = {"caller_hung_up": TalkEnd.CALLER, "agent_hung_up": TalkEnd.AGENT}
+
+
 def end_talk(
     world: World, call: c.Call, talk: c.Talking, detail: str, at_ms: int, evidence: Evidence | None = None
 ) -> None:
     """The caller's side of the talk is over, since `at_ms`."""
-    offers.talk_over(world, talk.offer_id)
+    offers.talk_over(world, talk.offer_id, _ENDED_BY.get(detail, TalkEnd.LOST))
     call.talked_ms += at_ms - talk.since_ms
     end_answered(world, call, detail, evidence)
 

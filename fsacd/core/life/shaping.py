@@ -27,6 +27,7 @@ from fsacd.core.commands import (
 from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkVerb, TalkWish
 from fsacd.core.life import changes, connecting, offers, thirds, visits
 from fsacd.core.life.world import World
+from fsacd.core.records import TalkEnd
 from fsacd.core.shape import PAIR_OF, SHAPE_MOVES, Pair, Shape, TalkShape
 from fsacd.core.visit import HowIn, VisitOutcome
 
@@ -188,7 +189,7 @@ def deadline(world: World, offer_id: str) -> None:
     else:
         world.anomaly("talk_step", f"caller and agent of talk {offer_id} could not be bridged again")
         call = world.calls[offer.call_id]
-        offers.talk_over(world, offer_id)
+        offers.talk_over(world, offer_id, TalkEnd.LOST)
         back_to_queue(world, call)
 
 
@@ -219,7 +220,7 @@ def returned(world: World, call: c.Call, offer_id: str) -> bool:
     shape = world.shapes.get(offer_id)
     if shape is None or shape.pair is Pair.CALLER_AGENT:
         return False
-    offers.talk_over(world, offer_id)
+    offers.talk_over(world, offer_id, TalkEnd.LOST)
     _wait_again(world, call)
     return True
 
@@ -343,7 +344,7 @@ def _hand_over(world: World, offer: o.Offer, shape: TalkShape, third: o.Offer) -
     thirds.become_the_talk(world, third)
     call.talked_ms += world.now_ms - call.state.since_ms
     world.move_call(call, c.Waiting())
-    offers.talk_over(world, offer.offer_id)
+    offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, third.agent_id)
     connecting.connected(world, third, world.now_ms)
 
 

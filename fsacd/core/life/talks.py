@@ -22,7 +22,7 @@ from fsacd.core.events import (
 )
 from fsacd.core.life import absence, calls, connecting, offers, shaping, thirds, withdrawing
 from fsacd.core.life.world import World
-from fsacd.core.records import OfferOutcome
+from fsacd.core.records import OfferOutcome, TalkEnd
 from fsacd.core.shape import Pair, TalkShape
 
 
@@ -102,7 +102,8 @@ def _agent_gone(world: World, call: c.Call, offer: o.Offer, shape: TalkShape | N
     if shape is None or shape.pair is Pair.CALLER_AGENT:
         calls.agent_hung_up(world, call, offer)
         return
-    withdrawing.write(world, offer, OfferOutcome.ANSWERED, "talk")
+    ended_by = TalkEnd.CALLER if shape.caller_gone else TalkEnd.AGENT
+    withdrawing.write(world, offer, OfferOutcome.ANSWERED, "talk", None, ended_by)
     if shape.caller_gone:
         assert isinstance(call.state, c.Talking)
         call.talked_ms += world.now_ms - call.state.since_ms

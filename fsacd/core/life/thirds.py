@@ -119,6 +119,8 @@ def leave(world: World, offer: o.Offer) -> bool:
     if shape is None:
         return False
     world.timers.clear("talk", offer.offer_id)
+    held_ms = shape.held_ms + (world.now_ms - shape.held_since_ms if shape.held_since_ms is not None else 0)
+    offer.held_ms, offer.holds, offer.consults = held_ms, shape.holds, shape.consults
     if shape.third is not None:
         end(world, shape.third)
     return shape.pair is not Pair.CALLER_AGENT

@@ -30,7 +30,9 @@ def first(world: World, call: c.Call, noted: int, how_in: HowIn | None, before: 
         # It was moved where nobody of us could see it, or its queue was renamed meanwhile.
         noted, how_in, joined_ms = max(noted, before.n + 1), how_in or HowIn.MOVED, world.now_ms
     elif how_in is None:
-        known = call.contact_id != call.call_id and world.knows_contact(call.contact_id)
+        contact_id = call.contact_id
+        # A live call counts if it has given the contact its id.
+        known = contact_id != call.call_id and (contact_id in world.calls or world.ended.has_of_contact(contact_id))
         how_in = HowIn.TRANSFERRED if known else HowIn.DIRECT
     call.visit = as_at_entry(call, noted or 1, joined_ms, how_in, world.queue_rules(call))
 

@@ -19,7 +19,7 @@ from fsacd.core.events import (
 from fsacd.core.life import calls, changes, ending, offers, overflow, visits
 from fsacd.core.life.world import World
 from fsacd.core.reach import reaches
-from fsacd.core.records import CallJoined, CallMoved, CallOutcome
+from fsacd.core.records import CallJoined, CallMoved, CallOutcome, TalkEnd
 from fsacd.core.rules import ToHangup
 from fsacd.core.visit import HowIn, VisitOutcome
 
@@ -65,7 +65,7 @@ def _requeue(world: World, call: c.Call, event: CallRequeueAsked) -> str | None:
             world.command(SendCall(call.call_id, call.leg, world.rules.back))
             visits.leave_for(world, call, queue, VisitOutcome.ANSWERED, why)
             talked = True
-            offers.talk_over(world, offer_id)
+            offers.talk_over(world, offer_id, TalkEnd.OPERATOR)
             call.talked_ms += world.now_ms - since_ms
             call.answered_after_ms = None
             call.joined_ms = world.now_ms  # otherwise the talk would count towards the maximum wait
@@ -94,7 +94,7 @@ def _hang_up(world: World, call: c.Call, event: CallHangupAsked) -> str | None:
     outcome = CallOutcome.HUNG_UP
     match call.state:
         case c.Talking() as talk:
-            offers.talk_over(world, talk.offer_id)
+            offers.talk_over(world, talk.offer_id, TalkEnd.OPERATOR)
             call.talked_ms += world.now_ms - talk.since_ms
             outcome = CallOutcome.ANSWERED
         case c.Settling() as settling:

@@ -6,7 +6,7 @@ from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason
 from fsacd.core.evidence import Evidence
 from fsacd.core.life.world import World
-from fsacd.core.records import OfferClosed, OfferOutcome
+from fsacd.core.records import OfferClosed, OfferOutcome, TalkEnd, TalkEnded
 
 OUTCOMES: dict[CancelReason, OfferOutcome] = {
     CancelReason.CALLER_GONE: OfferOutcome.WITHDRAWN,
@@ -35,8 +35,19 @@ def withdraw(world: World, offer_id: str, reason: CancelReason) -> None:
     world.command(CancelOffer(offer_id, offer.switch, reason, offer.named_legs))
 
 
-def write(world: World, offer: o.Offer, outcome: OfferOutcome, reason: str, evidence: Evidence | None = None) -> None:
-    """Write the offer's record, once. `evidence` None: derived from the link to its switch and from what was heard."""
+def write(
+    world: World,
+    offer: o.Offer,
+    outcome: OfferOutcome,
+    reason: str,
+    evidence: Evidence | None = None,
+    ended_by: TalkEnd | None = None,
+    to: str = "",
+) -> None:
+    """Write the offer's record, once, and that of its talk, if one has ended by `ended_by`.
+
+    `evidence` None: derived from the link to its switch and from what was heard. `to`: as in `TalkEnded`.
+    """
     if offer.closed:
         return
     offer.closed = True
@@ -61,6 +72,35 @@ def write(world: World, offer: o.Offer, outcome: OfferOutcome, reason: str, evid
             offer.answered_ms,
             offer.connected_ms,
             offer.ended_ms if offer.ended_ms is not None else world.now_ms,
+            evidence,
+            epoch,
+            call.contact_id if call is not None else offer.contact_id,
+        )
+    )
+    if ended_by is not None and offer.connected_ms is not None:
+        _write_talk(world, offer, ended_by, to, evidence, epoch)
+
+
+def _write_talk(world: World, offer: o.Offer, ended_by: TalkEnd, to: str, evidence: Evidence, epoch: int) -> None:
+    call, started_ms = world.calls.get(offer.call_id), offer.connected_ms
+    assert started_ms is not None
+    ended_ms = offer.ended_ms if offer.ended_ms is not None else world.now_ms
+    if offer.talked_ms:
+        ended_ms = started_ms + offer.talked_ms  # as the switch has measured it
+    world.record(
+        TalkEnded(
+            offer.offer_id,
+            offer.call_id,
+            call.visit.n if call is not None and call.visit is not None else 0,
+            offer.queue,
+            offer.agent_id,
+            started_ms,
+            ended_ms,
+            offer.held_ms,
+            offer.holds,
+            offer.consults,
+            ended_by,
+            to,
             evidence,
             epoch,
             call.contact_id if call is not None else offer.contact_id,

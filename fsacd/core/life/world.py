@@ -44,8 +44,8 @@ class World(Produced):
         self.calls: dict[str, c.Call] = {}
         self.agents: dict[str, a.Agent] = {}
         self.offers: dict[str, o.Offer] = {}
-        self.shapes: dict[str, TalkShape] = {}  # of the talks that somebody has changed, by offer
-        self.thirds: dict[str, str] = {}  # the offers that third parties would have → the talk's
+        self.shapes: dict[str, TalkShape] = {}  # of talks that were changed, by offer
+        self.thirds: dict[str, str] = {}  # third parties' offers → the talk's
         self.lines: dict[str, tuple[str, ...]] = {}  # who is at each phone: see `shared_phones`
         self.switches: dict[str, bool] = {}
         self.absent: dict[str, int] = {}  # switches that are away, since when, until they are given up
@@ -273,10 +273,6 @@ class World(Produced):
         call.orphan, call.heir = False, None
         self.timers.clear("heir", call.call_id)
         self.refresh(call)
-
-    def knows_contact(self, contact_id: str) -> bool:
-        """Whether a call of this contact has been here lately; a live one counts if it has given the contact its id."""
-        return contact_id in self.calls or self.ended.has_of_contact(contact_id)
 
     def call_on(self, leg: Leg) -> c.Call | None:
         """The live call that stands on this leg, or is about to. It looks at all calls: for rare facts only."""
