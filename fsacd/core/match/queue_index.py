@@ -215,9 +215,11 @@ class QueueIndex:
         key = self.ordering.key(agent.facts, served.facts, required)
         return (*(key[1:] if self.ordering.by_sum else key), agent.agent_id, number)
 
-    def forget_orders(self) -> None:
+    def forget_orders(self) -> list[Stretches]:
         """Drop the orders, which are made again when they are asked for. Entries left in the old ones do no harm."""
+        dropped = [stretches for order in self.orders.values() for stretches in order.values()]
         self.orders = {}
+        return dropped
 
     def keep_orders(self, requirements: Iterable[SkillLevels]) -> None:
         """Keep the agents, who come later, in order for these requirements."""
