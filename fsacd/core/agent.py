@@ -105,7 +105,7 @@ OFF_DUTY = (LoggedOut, NotReady)
 WORKING = (Offered, Talking, WrappingUp)
 PAUSES = (WrappingUp, HeldBack)
 LOGGED_OUT, READY, BUSY = LoggedOut(), Ready(), Busy()
-_WITH_REASON = (NotReady, HeldBack)
+WITH_REASON = (NotReady, HeldBack)
 NEVER_OFFERED_MS = -1
 # Of several pieces of work the one whose kind stands first is told where one state alone can be.
 _FIRST: Final = {Talking: 0, Offered: 1, WrappingUp: 2}
@@ -190,7 +190,7 @@ class Agent:
     @property
     def state_reason(self) -> str:
         """The reason that belongs to the state, or nothing."""
-        return self.state.reason if isinstance(self.state, _WITH_REASON) else ""
+        return self.state.reason if isinstance(self.state, WITH_REASON) else ""
 
     @property
     def on_duty(self) -> bool:
@@ -212,21 +212,35 @@ class Agent:
         """Whether the agent may be offered a piece of work of this weight now."""
         return self.room >= weight
 
-    def first_state(self) -> AgentState:
-        """What of all that they are and do is told first."""
-        if self.work:
-            return min((work.state for work in self.work.values()), key=lambda state: _FIRST[type(state)])
-        if type(self.presence) is not Ready:
-            return self.presence
-        return self.held_back or (BUSY if self.outside else READY)
+    def state_and_room(self) -> tuple[AgentState, int]:
+        """What of all that they are and do is told first, and how much more they can hold, in hundredths.
 
-    def room_left(self) -> int:
-        """How much more the agent can hold, in hundredths; nothing while they want no calls or are kept away."""
-        if type(self.presence) is not Ready or self.held_back is not None or self.outside:
-            return 0
-        if not self.work:
-            return FULL
-        return max(0, FULL - sum(work.weight for work in self.work.values()))
+        That is nothing while they want no calls or are kept away.
+        """
+        state: AgentState = self.presence
+        room = 0
+        if type(state) is Ready:
+            if self.held_back is not None:
+                state = self.held_back
+            elif self.outside:
+                state = BUSY
+            else:
+                room = FULL
+        if self.work:
+            states = []
+            for work in self.work.values():
+                states.append(work.state)
+                room -= work.weight
+            state = states[0] if len(states) == 1 else min(states, key=lambda state: _FIRST[type(state)])
+        return state, max(room, 0)
+
+    def show(self) -> None:
+        """Let strategies see the agent as they are on becoming ready."""
+        load, rules = self.load, self.rules
+        calls, talk, work = load.calls, load.talk, load.work
+        self.facts = AgentFacts(
+            self.agent_id, self.idle_since_ms, self.last_offered_ms, calls, talk, work, rules.skills
+        )
 
     def configure(self, rules: AgentRules, services: tuple[Served, ...]) -> None:
         """Take (new) rules."""

@@ -80,7 +80,7 @@ class Adversary:
         self._advance(end_ms)
 
     def _advance(self, to_ms: int) -> None:
-        due = [at_ms for at_ms in self.driver.engine._world.timers._at.values() if at_ms <= to_ms]
+        due = [at_ms for _, _, at_ms in self.driver.engine._world.timers.all() if at_ms <= to_ms]
         step = self.driver.jump_to(to_ms)
         # Deadlines that are acted on late say nothing of what was promised meanwhile.
         self._take(None, step, alone=len(due) <= 1 and all(at_ms == to_ms for at_ms in due), overdue=False)

@@ -196,7 +196,7 @@ def _end_talk(world: World, offer_id: str, outcome: OfferOutcome, reason: str) -
     world.move_offer(offer, o.OfferEnding(CancelReason.TALK_OVER, give_up_ms))
     world.timers.set("offer", offer_id, world.now_ms + _TALK_OVER_GRACE_MS)
     agent, (wrap_up_ms, ends) = world.agents[offer.agent_id], _wrap_up(world, offer)
-    shared_phones.take_own(world, offer, agent)
+    shared_phones.take_own(offer, agent)
     if wrap_up_ms > 0:
         agents.wrap_up(world, agent, offer_id, wrap_up_ms, ends)
     else:

@@ -14,7 +14,7 @@ from fsacd.core.load import plus_call, plus_time
 from fsacd.core.offer import Offer
 from fsacd.core.records import AgentPresence, AgentStateEnded, AgentWorkEnded
 from fsacd.core.rules import FULL, VOICE, AgentRules
-from fsacd.strategy import AgentFacts, ServiceFacts
+from fsacd.strategy import ServiceFacts
 
 
 def add(world: World, rules: AgentRules, made: Made | None = None, counted: set[str] | None = None) -> None:
@@ -215,7 +215,7 @@ def take_work(world: World, agent: a.Agent, offer: Offer, state: a.WorkState) ->
     """The agent holds one more piece of work. Of those that fill them the latest is true. `settle` must follow."""
     rules = world.rules.queues.get(offer.queue)
     channel, weight = (rules.channel, rules.weight) if rules is not None else (VOICE, FULL)
-    if weight >= FULL:
+    if weight >= FULL and agent.work:
         for other in [other for other in agent.work.values() if other.weight >= FULL]:
             end_work(world, agent, other.offer_id)
     work = a.Work(offer.offer_id, offer.call_id, offer.queue, channel, weight, state, world.now_ms)
@@ -248,9 +248,9 @@ def end_work(world: World, agent: a.Agent, offer_id: str, by: str = "") -> None:
 
 
 def _write_work(world: World, agent: a.Agent, work: a.Work, by: str) -> None:
-    of_work = (work.offer_id, work.call_id, work.queue, work.channel, work.weight)
-    name = a.STATE_NAMES[type(work.state)]
-    world.record(AgentWorkEnded(agent.agent_id, name, "", work.since_ms, world.now_ms, by, *of_work))
+    offer_id, call_id, queue, channel, weight = work.offer_id, work.call_id, work.queue, work.channel, work.weight
+    who, name, since_ms = agent.agent_id, a.STATE_NAMES[type(work.state)], work.since_ms
+    world.record(AgentWorkEnded(who, name, "", since_ms, world.now_ms, by, offer_id, call_id, queue, channel, weight))
 
 
 def hold(world: World, agent: a.Agent, reason: str, for_ms: int) -> None:
@@ -267,43 +267,52 @@ def end_hold(world: World, agent: a.Agent) -> None:
 
 def _arm(world: World, agent: a.Agent) -> None:
     """Set the agent's deadline: when the first of their pauses is over."""
-    ends = [work.state.until_ms for work in agent.work.values() if isinstance(work.state, a.WrappingUp)]
-    if agent.held_back is not None:
-        ends.append(agent.held_back.until_ms)
-    if ends:
-        world.timers.set("agent", agent.agent_id, min(ends))
+    first_ms = agent.held_back.until_ms if agent.held_back is not None else None
+    for work in agent.work.values():
+        state = work.state
+        if type(state) is a.WrappingUp and (first_ms is None or state.until_ms < first_ms):
+            first_ms = state.until_ms
+    if first_ms is not None:
+        world.timers.set("agent", agent.agent_id, first_ms)
     else:
         world.timers.clear("agent", agent.agent_id)
 
 
 def settle(world: World, agent: a.Agent, by: str = "") -> None:
     """What follows from the agent's presence and work: their one state, their room, and their place in the index."""
-    old, state, room = agent.state, agent.first_state(), agent.room_left()
-    if state == old and room == agent.room:
+    old, (state, room) = agent.state, agent.state_and_room()
+    was, now = type(old), type(state)
+    is_other = now is not was or state != old
+    if not is_other and room == agent.room:
         return
     world.changed_agents[agent.agent_id] = None
-    if room != agent.room or isinstance(state, a.LoggedOut) or isinstance(old, a.LoggedOut):
+    if room != agent.room or now is a.LoggedOut or was is a.LoggedOut:
         world.changed_queues.update(agent.served)  # they count who is ready, and who is logged in
     world.decisions.remember(agent)
     if agent.room:
         _take_out(world, agent)
-    if state != old:
-        ended = (agent.agent_id, a.STATE_NAMES[type(old)], agent.state_reason, agent.since_ms, world.now_ms, by)
-        world.record(AgentStateEnded(*ended))
-        if isinstance(old, _AWAY):
-            world.record(AgentWorkEnded(*ended))
-        _count_time(world, agent, type(state))
+    if is_other:
+        reason = old.reason if isinstance(old, a.WITH_REASON) else ""
+        name, since_ms = a.STATE_NAMES[was], agent.since_ms
+        world.record(AgentStateEnded(agent.agent_id, name, reason, since_ms, world.now_ms, by))
+        if was in _AWAY:
+            world.record(AgentWorkEnded(agent.agent_id, name, reason, since_ms, world.now_ms, by))
+        _count_time(world, agent, now)
         agent.state, agent.since_ms = state, world.now_ms
     agent.room = room
     if room:
         _let_look(world, agent)
-    if type(state) is a.LoggedOut and type(old) is not a.LoggedOut:
-        sticky.release(world, agent.agent_id)
-        if agent.not_ready_for:
-            agent.not_ready_for = {}
-            configure(world, agent, agent.rules)
-    if type(old) in a.OFF_DUTY or type(state) in a.OFF_DUTY:
+    if was in a.OFF_DUTY or now in a.OFF_DUTY:
+        if now is a.LoggedOut is not was:
+            _go_home(world, agent)
         recount(world, agent)
+
+
+def _go_home(world: World, agent: a.Agent) -> None:
+    sticky.release(world, agent.agent_id)
+    if agent.not_ready_for:
+        agent.not_ready_for = {}
+        configure(world, agent, agent.rules)
 
 
 _AWAY = (a.HeldBack, a.Busy)
@@ -359,22 +368,8 @@ def let_look(world: World, agents: Iterable[a.Agent]) -> None:
 
 
 def _let_look(world: World, agent: a.Agent) -> None:
-    show(agent)
+    agent.show()
     world.free_agents[agent.agent_id] = None
-
-
-def show(agent: a.Agent) -> None:
-    """Let strategies see the agent as they are on becoming ready."""
-    load = agent.load
-    agent.facts = AgentFacts(
-        agent.agent_id,
-        agent.idle_since_ms,
-        agent.last_offered_ms,
-        load.calls,
-        load.talk,
-        load.work,
-        agent.rules.skills,
-    )
 
 
 def _take_out(world: World, agent: a.Agent) -> None:

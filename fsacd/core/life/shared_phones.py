@@ -72,9 +72,12 @@ def take(world: World, offer: o.Offer) -> None:
                 _keep_busy(world, offer, world.agents[agent_id])
 
 
-def take_own(world: World, offer: o.Offer, agent: a.Agent) -> None:
-    """The agent's talk is over and their leg is still there: they are not rung until it ends, whatever their state."""
-    _keep_busy(world, offer, agent)
+def take_own(offer: o.Offer, agent: a.Agent) -> None:
+    """The agent's talk is over and their leg is still there: they are not rung until it ends, whatever their state.
+
+    `roster.settle` must follow.
+    """
+    _note_busy(offer, agent)
 
 
 def free(world: World, offer: o.Offer) -> list[a.Agent]:
@@ -91,10 +94,16 @@ def free(world: World, offer: o.Offer) -> list[a.Agent]:
 
 
 def _keep_busy(world: World, offer: o.Offer, agent: a.Agent) -> None:
-    if agent.agent_id not in offer.keeps_busy:
-        offer.keeps_busy = (*offer.keeps_busy, agent.agent_id)
-        agent.outside[_leg(offer)] = None
+    if _note_busy(offer, agent):
         roster.settle(world, agent)
+
+
+def _note_busy(offer: o.Offer, agent: a.Agent) -> bool:
+    if agent.agent_id in offer.keeps_busy:
+        return False
+    offer.keeps_busy = (*offer.keeps_busy, agent.agent_id)
+    agent.outside[_leg(offer)] = None
+    return True
 
 
 def _holds(agent: a.Agent, offer: o.Offer) -> bool:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import NamedTuple
 
-from fsacd.core.agent import Agent, Served
+from fsacd.core.agent import Agent
 from fsacd.core.call import Call
 from fsacd.core.match.ordering import Ordering
 from fsacd.core.match.plugins import PluginFailed
-from fsacd.core.match.queue_index import CallEntry, GroupKey, QueueIndex, Stands, group_of
+from fsacd.core.match.queue_index import CallEntry, GroupKey, QueueIndex, Seat, Stands, group_of
 from fsacd.core.match.skilled import Skilled
 from fsacd.core.match.stretches import AgentEntry, Stretches
-from fsacd.core.rules import SkillLevels
+from fsacd.core.rules import FULL, SkillLevels
 from fsacd.strategy import Candidate, Key
 
 # For no call, nobody, of nobody.
@@ -37,7 +37,7 @@ class _Seats(NamedTuple):
     """An agent's number and queues, until their skills or queues change."""
 
     number: int
-    queues: list[tuple[QueueIndex, Served]]
+    queues: list[Seat]
 
 
 class Index:
@@ -124,17 +124,19 @@ class Index:
         if seats is None:
             ((_, number),) = self._skilled.number([(agent_id, agent.rules.skills)])
             seats = self._seat(agent, number)
-        for queue, served in seats.queues:
-            if not agent.may_be_offered(queue.ordering.rules.weight):
+        is_free = agent.may_be_offered(FULL)
+        for seat in seats.queues:
+            queue = seat.queue
+            if not (is_free or agent.may_be_offered(queue.ordering.rules.weight)):
                 continue
             try:
-                queue.enter(agent, served, seats.number, here)
+                queue.enter(agent, seat, seats.number, here)
             except PluginFailed as failure:
                 queue.ordering.fall_back(failure)
                 queue.forget_orders()
 
     def _seat(self, agent: Agent, number: int) -> _Seats:
-        seats = _Seats(number, [(self._queues[served.queue], served) for served in agent.serves])
+        seats = _Seats(number, [self._queues[served.queue].seat(served) for served in agent.serves])
         self._seats[agent.agent_id] = seats
         return seats
 
@@ -169,9 +171,9 @@ class Index:
             if stretches not in sorted_anew:
                 stretches.remove(entry)
         number, queues = self._seats[agent_id]
-        for queue, _ in queues:
-            if agent_id in queue.members:  # they may have had too little room for its calls
-                queue.leave(agent_id, number)
+        for seat in queues:
+            if agent_id in seat.queue.members:  # they may have had too little room for its calls
+                seat.queue.leave(agent_id, seat.bits, number)
 
     def remove_agents(self, agents: Iterable[Agent]) -> None:
         """The same for many. A queue that loses most of its ready agents is sorted anew when somebody looks there."""

@@ -66,6 +66,23 @@ Stands = list[Any]
 _Kind = tuple[int, bool, tuple[str, ...]]
 
 
+class Bits:
+    """Who of one kind is ready. Each agent's seat has it at hand: to look the kind up takes longer than the change."""
+
+    __slots__ = ("who",)
+
+    def __init__(self) -> None:
+        self.who = 0
+
+
+class Seat(NamedTuple):
+    """How an agent serves one queue, and the bits among which they are while they are ready."""
+
+    queue: QueueIndex
+    served: Served
+    bits: Bits
+
+
 class QueueIndex:
     """Waiting calls and ready agents of one queue, as its `ordering` has them."""
 
@@ -75,7 +92,7 @@ class QueueIndex:
         self._get_agent = get_agent
         self.waiting: dict[GroupKey, list[CallEntry]] = {}
         self.members: dict[str, Served] = {}  # the ready ones
-        self._bits: dict[int, dict[_Kind, int]] = {}  # of the ready ones, by rank; kinds that nobody is of stay
+        self._bits: dict[int, dict[_Kind, Bits]] = {}  # of the ready ones, by rank; kinds that nobody is of stay
         # By requirement, made when a call asks; only one, for (), kept from the beginning, unless keys depend on it.
         self.orders: dict[SkillLevels, Order] = {} if ordering.by_skill else {(): {}}
 
@@ -121,25 +138,34 @@ class QueueIndex:
 
     # --- agents ---
 
-    def enter(self, agent: Agent, served: Served, number: int, here: Stands) -> None:
-        """The agent is ready; note in `here` where they stand. PluginFailed: they are ready, but in no right order."""
-        self.members[agent.agent_id] = served
+    def seat(self, served: Served) -> Seat:
+        """What `enter` and `leave` need of an agent who serves the queue so, found once."""
         kinds = self._bits.setdefault(served.rank, {})
         kind = (served.delay_ms, served.backup, served.within)
-        kinds[kind] = kinds.get(kind, 0) | 1 << number
+        bits = kinds.get(kind)
+        if bits is None:
+            bits = kinds[kind] = Bits()
+        return Seat(self, served, bits)
+
+    def enter(self, agent: Agent, seat: Seat, number: int, here: Stands) -> None:
+        """The agent is ready; note in `here` where they stand. PluginFailed: they are ready, but in no right order."""
+        _, served, bits = seat
+        rank = served.rank
+        self.members[agent.agent_id] = served
+        bits.who |= 1 << number
         for required, order in self.orders.items():
             if not required or agent.fit(required) is not None:
-                stretches = order.get(served.rank)
+                entry = self._entry(agent, served, number, required)
+                stretches = order.get(rank)
                 if stretches is None:
-                    stretches = order[served.rank] = Stretches()
-                entry = self._entry(agent, number, required)
+                    stretches = order[rank] = Stretches()
                 stretches.add(entry)
                 here += (stretches, entry)
 
-    def leave(self, agent_id: str, number: int) -> None:
-        """The agent is not ready any more. Their entries have been taken out."""
-        served = self.members.pop(agent_id)
-        self._bits[served.rank][served.delay_ms, served.backup, served.within] ^= 1 << number
+    def leave(self, agent_id: str, bits: Bits, number: int) -> None:
+        """The agent is not ready any more. Their entries have been taken out; `bits` are their seat's."""
+        del self.members[agent_id]
+        bits.who ^= 1 << number
 
     def groups(self, call: Call) -> Iterator[tuple[int, int]]:
         """The bits of the ready agents whom the call may have, lazily, for each rank, level (and sum): (rank, bits)."""
@@ -166,9 +192,9 @@ class QueueIndex:
     def _in_reach(self, rank: int, call: Call) -> int:
         """The bits of the ready agents of this rank who help with such a call by now."""
         found = 0
-        for (delay_ms, backup, within), agents in self._bits[rank].items():
+        for (delay_ms, backup, within), bits in self._bits[rank].items():
             if delay_ms <= call.delay_ms and (call.backup or not backup) and reaches(within, call.switch):
-                found = found | agents if found else agents
+                found = found | bits.who if found else bits.who
         return found
 
     def in_order(
@@ -180,10 +206,7 @@ class QueueIndex:
         """
         if order is not None:
             return order[rank].among(agents, start)
-        ids = self._skilled.ids
-        return iter(
-            round_from(sorted(self._entry(self._get_agent(ids[n]), n, required) for n in numbers(agents)), start)
-        )
+        return iter(round_from(self._entries(agents, required), start))
 
     def order_for(self, required: SkillLevels, stands: Mapping[str, Stands]) -> Order | None:
         """The order in which agents are kept for this requirement, made if there is room. May raise PluginFailed.
@@ -199,21 +222,26 @@ class QueueIndex:
         return order
 
     def _sorted_for(self, required: SkillLevels, stands: Mapping[str, Stands]) -> Order:
-        fitting, ids = self._skilled.fitting(required), self._skilled.ids
+        fitting = self._skilled.fitting(required)
         order: Order = {}
         for rank, kinds in self._bits.items():
-            bits = sum(kinds.values()) & fitting  # an agent is of one kind, so this joins them
-            order[rank] = Stretches(sorted(self._entry(self._get_agent(ids[n]), n, required) for n in numbers(bits)))
+            bits = sum(kind.who for kind in kinds.values()) & fitting  # an agent is of one kind, so this joins them
+            order[rank] = Stretches(self._entries(bits, required))
         for stretches in order.values():
             for entry in stretches:
                 stands[entry[-2]] += (stretches, entry)
         return order
 
-    def _entry(self, agent: Agent, number: int, required: SkillLevels) -> AgentEntry:
-        served = self.members[agent.agent_id]
+    def _entry(self, agent: Agent, served: Served, number: int, required: SkillLevels) -> AgentEntry:
+        ordering = self.ordering
         assert agent.facts is not None
-        key = self.ordering.key(agent.facts, served.facts, required)
-        return (*(key[1:] if self.ordering.by_sum else key), agent.agent_id, number)
+        key = ordering.key(agent.facts, served.facts, required)
+        return (*(key[1:] if ordering.by_sum else key), agent.agent_id, number)
+
+    def _entries(self, agents: int, required: SkillLevels) -> list[AgentEntry]:
+        """The entries of these agents, sorted now."""
+        who = [(self._get_agent(self._skilled.ids[number]), number) for number in numbers(agents)]
+        return sorted(self._entry(agent, self.members[agent.agent_id], number, required) for agent, number in who)
 
     def forget_orders(self) -> list[Stretches]:
         """Drop the orders, which are made again when they are asked for. Entries left in the old ones do no harm."""
@@ -237,12 +265,12 @@ class QueueIndex:
         for agent_id, served in self.members.items():
             kinds, kind = bits.setdefault(served.rank, {}), (served.delay_ms, served.backup, served.within)
             kinds[kind] = kinds.get(kind, 0) | 1 << number_of(agent_id)
-        there = {rank: {kind: who for kind, who in kinds.items() if who} for rank, kinds in self._bits.items()}
+        there = {rank: {kind: b.who for kind, b in kinds.items() if b.who} for rank, kinds in self._bits.items()}
         assert {rank: kinds for rank, kinds in there.items() if kinds} == bits, "ready agents differ from the bits"
         for required, order in self.orders.items():
             indexed = {(rank, *entry) for rank, stretches in order.items() for entry in stretches}
             true = {
-                (served.rank, *self._entry(ready[agent_id], number_of(agent_id), required))
+                (served.rank, *self._entry(ready[agent_id], served, number_of(agent_id), required))
                 for agent_id, served in self.members.items()
                 if ready[agent_id].fit(required) is not None
             }

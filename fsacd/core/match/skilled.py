@@ -101,6 +101,14 @@ class Skilled:
                 return
             skills.append(at_least)
         found = 0
+        if len(skills) == 1:  # the usual case, in half the time
+            at_least, (_, minimum) = skills[0], required[0]
+            for level in range(len(at_least), max(minimum, 1) - 1, -1):
+                here = agents & at_least[level - 1]
+                if here != found:
+                    yield level, here ^ found
+                    found = here
+            return
         for level in range(min(map(len, skills)), 0, -1):
             here = agents
             for at_least, (_, minimum) in zip(skills, required, strict=True):

@@ -60,14 +60,15 @@ class Stretches:
 
     def add(self, entry: AgentEntry) -> None:
         """Put the entry where it belongs. It must not be there."""
-        if not self._stretches:
-            self._stretches.append([entry])
+        stretches = self._stretches
+        if not stretches:
+            stretches.append([entry])
             self._masks.append(bit_of(entry))
             return
-        place = min(self._place(entry), len(self._stretches) - 1)
-        stretch = self._stretches[place]
+        place = min(bisect_left(stretches, entry, key=_LAST), len(stretches) - 1) if len(stretches) > 1 else 0
+        stretch = stretches[place]
         insort(stretch, entry)
-        self._masks[place] |= bit_of(entry)
+        self._masks[place] |= 1 << entry[-1]  # as `bit_of`, written out here and below: every call pays for it
         if len(stretch) > LONGEST:
             half = len(stretch) // 2
             self._stretches[place : place + 1] = stretch[:half], stretch[half:]
@@ -75,10 +76,10 @@ class Stretches:
 
     def remove(self, entry: AgentEntry) -> None:
         """Take the entry out. It must be there."""
-        place = self._place(entry)
+        place = bisect_left(self._stretches, entry, key=_LAST) if len(self._stretches) > 1 else 0
         stretch = self._stretches[place]
         del stretch[bisect_left(stretch, entry)]
-        self._masks[place] ^= bit_of(entry)
+        self._masks[place] ^= 1 << entry[-1]
         if not stretch:
             del self._stretches[place], self._masks[place]
             return
@@ -113,10 +114,6 @@ class Stretches:
                 for entry in self._stretches[place]:
                     if here >> entry[-1] & 1:
                         yield entry
-
-    def _place(self, entry: AgentEntry) -> int:
-        """The stretch that the entry belongs into; behind the last one if it is greater than all."""
-        return bisect_left(self._stretches, entry, key=_LAST)
 
     def check(self) -> None:
         """Prove that the stretches are in order, short, not too many, and know whom they hold."""

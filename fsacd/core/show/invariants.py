@@ -99,8 +99,9 @@ def _check_agents(world: World) -> None:
         resting = {served.queue for served in agent.services if served.not_ready is not None}
         assert agent.not_ready_for.keys() == resting, "who wants no calls of a queue is taken for who does"
         assert not resting or not isinstance(agent.state, a.LoggedOut), "a break in one queue ends with the work"
-        assert agent.state == agent.first_state(), f"{agent_id} is told to be {agent.state}"
-        assert agent.room == agent.room_left(), f"{agent_id} is said to have room for {agent.room}"
+        state, room = agent.state_and_room()
+        assert agent.state == state, f"{agent_id} is told to be {agent.state}"
+        assert agent.room == room, f"{agent_id} is said to have room for {agent.room}"
         assert agent.held_back is None or isinstance(agent.presence, a.Ready), "whoever wants no calls is not held back"
         assert not agent.removed or agent.work, "who is gone from the configuration holds their last call"
         held = sum(work.weight for work in agent.work.values() if not isinstance(work.state, a.WrappingUp))

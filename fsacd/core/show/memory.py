@@ -295,7 +295,7 @@ def _restore_agent(world: World, memory: AgentMemory) -> None:
         outside=dict.fromkeys(memory.outside),
         removed=memory.removed,
     )
-    agent.room = agent.room_left()
+    _, agent.room = agent.state_and_room()
     world.agents[agent.agent_id] = agent
     shared_phones.join(world, agent)
     roster.configure(world, agent, agent.rules)
@@ -358,7 +358,7 @@ def _restore_index(world: World, memory: Memory) -> None:
             world.index.sort_for(order.queue, order.sorted_for)
     for agent in world.agents.values():
         if agent.room:
-            roster.show(agent)
+            agent.show()
             world.index.add_agent(agent)
     for call in world.calls.values():
         if world.seeks(call):
