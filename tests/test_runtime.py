@@ -42,9 +42,9 @@ RULES = Rules(
 class Rig:
     """A runtime whose commands and records are kept, in the order in which they came."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Rules = RULES) -> None:
         self.seen: list[Command | Record] = []
-        self.runtime = Runtime(Engine(RULES, shipped()))
+        self.runtime = Runtime(Engine(rules, shipped()))
         self.runtime.set_sender(self.send)
         self.runtime.add_sink(self.seen.extend)
 
@@ -102,6 +102,17 @@ def test_a_deadline_that_comes_up_earlier_wakes_the_timer(rig: Rig) -> None:
     rig.runtime.start()
     gevent.sleep(0.01)
     test_a_deadline_is_acted_on_without_a_fact(rig)
+
+
+def test_a_deadline_behind_the_next_look_wakes_nobody() -> None:
+    """The timer looks at the clock a few times a second anyway, and calls set deadlines further ahead than that."""
+    rig = Rig(replace(RULES, queues={"q": QueueRules("q", ring_timeout_ms=600_000)}))
+    rig.runtime.start()
+    gevent.sleep(0.01)
+    rig.serve_one()
+    assert any(isinstance(seen, RingAgent) for seen in rig.seen), "which has a deadline"
+    assert not rig.runtime._wake.is_set()
+    rig.runtime.stop()
 
 
 def test_what_makes_a_deadline_void_is_told_first(rig: Rig) -> None:

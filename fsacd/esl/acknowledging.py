@@ -12,6 +12,7 @@ acknowledge costs their address this trust after a second, and their leg is ende
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -46,6 +47,9 @@ _GIVE_UP_S: Final = 4.0
 LIMIT: Final = 200
 # How often callers who were let in at once are checked: nearly all honest ones have acknowledged by the first check.
 _LOOK_S: Final = 0.5
+# Those whose check comes within this time are checked with the first of them: earlier, never later, because few calls
+# of an address may be unproven at a time.
+_TOGETHER_S: Final = 0.1
 # The answer may have been lost once or twice. Until this time the leg is not ended, but other callers from the address
 # wait for their ACK.
 _DOUBTED_AFTER_S: Final = 1.0
@@ -61,6 +65,7 @@ class _Waiting:
     next_s: float = _FIRST_S
     asked_for_s: float = 0.0
     let_in: bool = False  # the engine has the call already
+    check_s: float = 0.0  # when they are checked next, if they were let in
 
 
 class Acknowledging:
@@ -90,6 +95,8 @@ class Acknowledging:
         self._waiting: dict[Leg, _Waiting] = {}
         self._dumps = False  # the link's user has the rights of an older version, without `uuid_getvar`
         self._on_given_up = on_given_up
+        self._looks: deque[tuple[Leg, _Waiting]] = deque()  # who was let in and is to be checked, nearly by time
+        self._looking = False
         self._second, self._asked = 0, 0  # questions asked in this second
 
     def __len__(self) -> int:
@@ -109,7 +116,7 @@ class Acknowledging:
         if self._trusting and self._trust.takes(fact.source, time.monotonic()):
             self._waiting[fact.leg] = waiting = _Waiting(fact, again, _LOOK_S, _LOOK_S, let_in=True)
             self._post(fact)
-            watched.brief("acknowledgements", self._ask_later, _LOOK_S, fact.leg, waiting)
+            self._look_later(fact.leg, waiting)
             return
         kept = [leg for leg, other in self._waiting.items() if not other.let_in]
         if len(kept) >= LIMIT:
@@ -154,6 +161,27 @@ class Acknowledging:
         gevent.sleep(pause_s)
         self._ask(leg, waiting)
 
+    def _look_later(self, leg: Leg, waiting: _Waiting) -> None:
+        # From check to check, not from now: what one check comes late must not add up.
+        waiting.check_s = (waiting.check_s or time.monotonic()) + _LOOK_S
+        self._looks.append((leg, waiting))
+        if not self._looking:
+            self._looking = True
+            watched.brief("acknowledgements", self._look)
+
+    def _look(self) -> None:
+        """Check the callers who were let in, until there are none; one greenlet and one timer for all of them."""
+        pause_s = _LOOK_S
+        try:
+            while self._looks:
+                gevent.sleep(pause_s)
+                now_s = time.monotonic()
+                while self._looks and self._looks[0][1].check_s <= now_s + _TOGETHER_S:
+                    self._ask(*self._looks.popleft())
+                pause_s = self._looks[0][1].check_s - now_s if self._looks else 0.0
+        finally:
+            self._looking = False
+
     def _answered(self, leg: Leg, waiting: _Waiting, reply: Reply) -> None:
         if self._waiting.get(leg) is not waiting:
             return
@@ -194,7 +222,7 @@ class Acknowledging:
             self._end(leg)
         else:
             waiting.asked_for_s += _LOOK_S
-            watched.brief("acknowledgements", self._ask_later, _LOOK_S, leg, waiting)
+            self._look_later(leg, waiting)
 
     def _give_up(self, leg: Leg, waiting: _Waiting) -> None:
         self._drop(leg)

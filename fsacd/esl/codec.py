@@ -17,7 +17,7 @@ counts as missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import unquote
@@ -63,23 +63,20 @@ class Message:
     """One message of the switch. Of an event, `headers` are the event's own; of everything else, the message's.
 
     No code changes a message. It is not frozen, because that would cost each event half a microsecond. `size` is the
-    length in bytes of an event's body, as it came.
+    length in bytes of an event's body, as it came. `name` is the event's, `subclass` that of a CUSTOM event, or
+    nothing: they are read once, because each event is sorted by them at a dozen places.
     """
 
     kind: Kind
     headers: Mapping[str, HeaderValue]
     body: bytes = b""
     size: int = 0
+    name: str = field(init=False, repr=False, compare=False)
+    subclass: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def name(self) -> str:
-        """The event's name, or nothing."""
-        return self.get("Event-Name")
-
-    @property
-    def subclass(self) -> str:
-        """The subclass of a CUSTOM event, or nothing."""
-        return self.get("Event-Subclass")
+    def __post_init__(self) -> None:
+        self.name = self.get("Event-Name")
+        self.subclass = self.get("Event-Subclass") if self.name == "CUSTOM" else ""
 
     def get(self, header: str, default: str = "") -> str:
         """One header as text; of a header with several values the first."""

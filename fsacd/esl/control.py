@@ -271,24 +271,29 @@ class CallControl:
     # --- facts in ---
 
     def _on_event(self, message: Message) -> None:
-        self._ringer.devices.heard(message)
+        if message.subclass:
+            self._ringer.devices.heard(message)
         if not self._service.hears():
             return  # another daemon serves this switch; when this one takes over, it asks for what has happened
         now_ms = monotonic_ms()
-        if unwanted := referred.unwanted(message):
+        if message.subclass:
+            self._note_announcement(message)
+        elif unwanted := referred.unwanted(message):
             log.warning("a caller's REFER let the switch dial; the leg is ended", switch=self.name, leg=unwanted)
             self._act(encoder.uuid_kill(unwanted, "CALL_REJECTED"), _nobody)
-        if message.subclass == "fsacd::queued":
-            self.terms.entered(message.get(f"variable_{VARIABLE}"))
         self._tell(message, now_ms)
         if self._outside is not None and message.name.startswith("CHANNEL_"):
             # After the event's fact about the call: an agent who gives up their own call is free, but not for that
             # call.
             self._outside.hear(message)
 
-    def _tell(self, message: Message, now_ms: int) -> None:
-        if message.subclass == "fsacd::waiting" and (music := message.get("variable_fsacd_silent")):
+    def _note_announcement(self, message: Message) -> None:
+        if message.subclass == "fsacd::queued":
+            self.terms.entered(message.get(f"variable_{VARIABLE}"))
+        elif message.subclass == "fsacd::waiting" and (music := message.get("variable_fsacd_silent")):
             self._music, self._silent_s = music, time.monotonic()
+
+    def _tell(self, message: Message, now_ms: int) -> None:
         fact = self._reader.read(message, self._service.clock, now_ms)
         if isinstance(fact, OfferEnded):
             fact = self._ringer.follow(message, fact)

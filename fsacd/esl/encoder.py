@@ -89,7 +89,10 @@ def event_json(events: Iterable[str], subclasses: Iterable[str] = ()) -> Wire:
 
 
 def filter_event(header: str, pattern: str) -> Wire:
-    """Let only events pass whose header equals the pattern, or matches it when it starts with a slash."""
+    """Let only events pass whose header equals the pattern, or matches it when it starts with a slash.
+
+    A pattern behind a minus refuses the events whose header equals it, whatever else lets them pass.
+    """
     header = _typed(_VARIABLE, header, "a filter's header")
     return _wire(f"filter {header} {_typed(_PATTERN, pattern, 'a filter pattern')}")
 

@@ -45,8 +45,8 @@ class Inbox:
         self._messages: deque[Message] = deque()
         self._filled = Event()
         self._room = Event()
+        self._paused = False
         self._resumed = Event()
-        self._resumed.set()
         self._closed = False
 
     def __len__(self) -> int:
@@ -83,10 +83,12 @@ class Inbox:
 
     def pause(self) -> None:
         """Hand nothing on until `resume`."""
+        self._paused = True
         self._resumed.clear()
 
     def resume(self) -> None:
         """Hand on what has come meanwhile, and go on."""
+        self._paused = False
         self._resumed.set()
 
     def close(self) -> None:
@@ -100,7 +102,8 @@ class Inbox:
         messages, slice_s = self._messages, self._slice_s
         until = time.monotonic() + slice_s
         while True:
-            self._resumed.wait()
+            if self._paused:
+                self._resumed.wait()
             if not messages:
                 if self._closed:
                     return

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal
 
@@ -28,6 +29,8 @@ _LONG_NUMBER = re.compile(r"(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}
 # Control characters, line separators, half surrogates, and the marks that turn text around on a terminal.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNSAFE_BUT_BREAKS = re.compile(_UNSAFE.pattern.replace(r"\x00-\x1f", r"\x00-\x08\x0b-\x1f"))
+# A text without any of this is written as it is; nearly all are.
+_SUSPECT = re.compile(rf"\d{{7}}|{_UNSAFE.pattern}")
 _TEXT_LIMIT = 2_000
 _TRACE_LIMIT = 20_000
 _ITEMS_LIMIT = 50
@@ -74,6 +77,7 @@ def setup(level: str = "info", style: Style = "json", number_digits: int = 4, de
     """
     global _digits, _writer  # noqa: PLW0603 - one process has one standard error
     _digits = number_digits
+    _key.cache_clear()
     _writer = LineWriter(descriptor)
     least = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
@@ -123,7 +127,6 @@ def complain(text: str) -> None:
 
 def _processors(style: Style, is_terminal: bool) -> list[Processor]:
     chain: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         _add_name,
         structlog.processors.format_exc_info,
@@ -143,7 +146,7 @@ def tame(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
         if key == "exception" and isinstance(value, str):
             tamed[key] = _text(value, _UNSAFE_BUT_BREAKS, _TRACE_LIMIT)
         else:
-            tamed[_text(str(key))] = _value(value)
+            tamed[_key(str(key))] = _value(value)
     return tamed
 
 
@@ -171,7 +174,14 @@ def _few(items: Iterable[Any]) -> Iterable[Any]:
     return islice(items, _ITEMS_LIMIT)
 
 
+@lru_cache(maxsize=256)  # every line of a kind has the same names
+def _key(text: str) -> str:
+    return _text(text)
+
+
 def _text(text: str, unsafe: re.Pattern[str] = _UNSAFE, limit: int = _TEXT_LIMIT) -> str:
+    if len(text) <= limit and _SUSPECT.search(text) is None:
+        return text
     if len(text) > limit:
         # A number that is cut in two might be too short to be recognised and redacted, so its digits go, too.
         text = text[:limit].rstrip("0123456789") + "…"

@@ -337,9 +337,10 @@ class Runtime:
     def _keep_time(self) -> None:
         awake_ms = self._clock()
         while not self._stopped:
-            deadline_ms = self._engine.next_deadline_ms()
-            self._sleeping_until = deadline_ms
-            left_ms = _LOOK_MS if deadline_ms is None else min(_LOOK_MS, deadline_ms - self._clock())
+            deadline_ms, now_ms = self._engine.next_deadline_ms(), self._clock()
+            left_ms = _LOOK_MS if deadline_ms is None else min(_LOOK_MS, deadline_ms - now_ms)
+            # Not the deadline: one that is set later and lies behind the next look need not wake the timer.
+            self._sleeping_until = now_ms + left_ms
             if left_ms > 0:
                 self._wake.wait(left_ms / 1000)
                 self._wake.clear()

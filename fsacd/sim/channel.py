@@ -111,6 +111,8 @@ class Channel:
     other: Profile | None = None
     # What `show channels` says it does: the last CHANNEL_EXECUTE.
     shown_app: App | None = None
+    # What the bill names as the last application: the last one that was noted (`disable_app_log` ends the noting).
+    logged_app: str = ""
     # The extension being executed; `step` is the next app, so an interrupted extension goes on after the interruption.
     extension: list[App] | None = None
     step: int = 0

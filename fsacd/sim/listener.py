@@ -192,15 +192,20 @@ class Listener:
         self._plan_poll(at_once=False)
 
     def _passes(self, event: Event) -> bool:
-        """Positive filters are or-ed, a matching negative one vetoes, and with negative ones alone nothing passes."""
+        """Positive filters are or-ed, a matching negative one vetoes, and with negative ones alone nothing passes.
+
+        A negative one begins with a minus and is always a text, never a pattern.
+        """
         kept = False
         for name, pattern in self.filters:
-            negative = pattern.startswith("!")
+            negative = pattern.startswith("-")
             value = event.headers.get(name)
             if value is None:
                 continue
-            wanted = pattern.removeprefix("!")
-            hit = bool(re.search(wanted[1:-1], value)) if wanted[:1] == wanted[-1:] == "/" else value == wanted
+            if pattern[0] == pattern[-1] == "/":
+                hit = bool(re.search(pattern[1:-1], value))
+            else:
+                hit = value.lower() == pattern.lstrip("+- ").lower()
             if hit and negative:
                 return False
             kept = kept or hit

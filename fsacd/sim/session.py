@@ -202,6 +202,8 @@ class Session:
             channel.scope, data = brackets(data[1:])
         channel.set("current_application_response", None)
         channel.set("current_application_data", data)
+        if channel.variables.get("disable_app_log") != "true":
+            channel.logged_app = app.name
         channel.variables["current_application"] = app.name
         about = {"Application": app.name, **({"Application-Data": data} if data else {})}
         number = {"Application-UUID": switch.agenda.uuid()}
@@ -242,6 +244,8 @@ class Session:
         profile, variables = self.channel.profile, self.channel.variables
         end_us = profile.hangup_us
         variables["hangup_cause"] = self.channel.cause
+        if self.channel.logged_app:
+            variables["last_app"] = self.channel.logged_app
         variables["duration"] = str((end_us - profile.created_us) // SECOND)
         variables["billsec"] = str((end_us - profile.answered_us) // SECOND if profile.answered_us else 0)
         variables["start_uepoch"] = str(profile.created_us)

@@ -38,6 +38,7 @@ _TO_FLOOR: Final = 1.5
 _OFFER_TO_CALLCENTER: Final = 1 / 10
 _GAP_TO_CALLCENTER: Final = 1 / 12
 _CPU_TO_CALLCENTER: Final = 0.85
+_CPU_TO_FLOOR: Final = 1.08
 # A run from which the host took more than this is done again.
 _CALM: Final = 0.03
 _BUDGET_S: Final = 345.0
@@ -177,10 +178,14 @@ def print_bars(plan: Sequence[Scenario], table: Table) -> None:
                 if ours.runs and theirs.runs:
                     ratio = ours.milliseconds(scenario, share) / theirs.milliseconds(scenario, share)
                     _judge(f"{scenario.name} {label}: fsacd / {other}", ratio, limit)
-    ours, theirs = table[gap.name, "fsacd"], table[gap.name, "mod_callcenter"]
-    if ours.runs and theirs.runs:
-        what = f"CPU for {gap.load.callers} calls: FreeSWITCH + fsacd / FreeSWITCH with mod_callcenter"
-        _judge(what, ours.cpu_s() / theirs.cpu_s(), _CPU_TO_CALLCENTER)
+    for other, whose, limit in (
+        ("floor", "FreeSWITCH + floor", _CPU_TO_FLOOR),
+        ("mod_callcenter", "FreeSWITCH with mod_callcenter", _CPU_TO_CALLCENTER),
+    ):
+        ours, theirs = table[gap.name, "fsacd"], table[gap.name, other]
+        if ours.runs and theirs.runs:
+            what = f"CPU for {gap.load.callers} calls: FreeSWITCH + fsacd / {whose}"
+            _judge(what, ours.cpu_s() / theirs.cpu_s(), limit)
 
 
 def _judge(what: str, ratio: float, bar: float) -> None:

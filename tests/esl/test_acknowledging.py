@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import gevent
 import pytest
@@ -15,6 +15,7 @@ from fsacd.esl.codec import HeaderValue, Kind, Message
 from fsacd.esl.settings import RequireAck
 from fsacd.esl.states import Down
 from fsacd.esl.wire import Outcome, Reply
+from fsacd.runtime import watched
 from tests.esl.control_rig import CALL, LEG, Link, Rig
 from tests.esl.fake_switch import until
 
@@ -238,6 +239,27 @@ def test_who_was_let_in_and_does_not_acknowledge_is_ended(trusting: Rig) -> None
     assert len(queued(trusting)) == 3, "who has acknowledged is there"
     trusting.control._on_event(caller(5, acks=False))
     assert len(queued(trusting)) == 3, "and proves nothing for others of a doubted address"
+
+
+def test_those_who_were_let_in_are_checked_by_one_greenlet(trusting: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A greenlet and a timer for each call would cost more than the question."""
+    started: list[str] = []
+    brief = watched.brief
+
+    def noted(part: str, work: Callable[..., object], *arguments: object) -> gevent.Greenlet:
+        started.append(part)
+        return brief(part, work, *arguments)
+
+    monkeypatch.setattr(watched, "brief", noted)
+    trusting.control._on_event(caller(0, acks=True))
+    for number in range(1, trust.UNPROVEN_OF_ONE):
+        trusting.control._on_event(caller(number, acks=False))
+    trusting.link.answers = {"uuid_getvar": SET}
+    until(lambda: not len(trusting.control._acknowledging))
+    assert started.count("acknowledgements") == 1
+    trusting.control._on_event(caller(100, acks=False))
+    until(lambda: not len(trusting.control._acknowledging))
+    assert started.count("acknowledgements") == 2, "it had ended when nobody was left"
 
 
 def test_a_flood_in_the_name_of_a_trusted_address_has_a_bound(trusting: Rig) -> None:

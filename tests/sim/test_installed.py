@@ -8,6 +8,7 @@ import pytest
 
 from fsacd.config.reader import load
 from fsacd.core.commands import RingAgent
+from fsacd.esl.translate import FILTERS
 from fsacd.plugins.catalogue import Catalogue
 from fsacd.sim.phones import Caller, Line, ScriptedPhone
 from fsacd.testing import agent, queue, rules_of
@@ -44,6 +45,30 @@ def test_a_private_caller_is_hidden() -> None:
     (ring,) = centre.commanded(RingAgent)
     assert isinstance(ring, RingAgent)
     assert (ring.caller_number, ring.caller_name, ring.hidden) == ("", "", True)
+
+
+def test_a_callers_last_event_stays_in_the_switch() -> None:
+    """It is the largest of a call, and the one before it has said all. An agent's last event comes."""
+    model = installed()
+    for header, pattern in FILTERS:
+        model.client.events_on.feed(f"filter {header} {pattern}\n\n".encode())
+    model.client.events_on.feed(b"filter Event-Name CUSTOM\n\n")
+    centre = Centre(model, rules_of(queue("support"), agent("1001", "support")))
+    line = centre.call("queue-support")
+    centre.run(SETTLED_MS)
+    assert centre.states() == {"1001": "talking"}
+    line.hang_up()
+    centre.run(SETTLED_MS)
+    ends = [
+        (event["variable_fsacd_leg"], event["Event-Name"])
+        for event in model.client.received()
+        if event["Event-Name"].startswith("CHANNEL_HANGUP")
+    ]
+    assert sorted(ends) == [
+        ("agent", "CHANNEL_HANGUP"),
+        ("agent", "CHANNEL_HANGUP_COMPLETE"),
+        ("caller", "CHANNEL_HANGUP"),
+    ]
 
 
 def test_music_that_is_not_there_is_a_tone_and_a_word() -> None:
