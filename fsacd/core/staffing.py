@@ -113,15 +113,9 @@ class Staffing:
         queues: set[str] = set()
         counted = self._counted
         for agent in agents:
-            agent_id = agent.agent_id
-            old = counted.get(agent_id)
-            if old is None:
-                continue
-            if not old.logged_in:
-                del counted[agent_id]  # they count nowhere; when they log in, it is by what they serve then
-                continue
-            new = counted[agent_id] = _Counted(agent.services, old.logged_in, old.on_duty)
-            if not _count_alike(old.services, new.services):
+            old, services = counted.get(agent.agent_id, _NOT_COUNTED), agent.services
+            new = counted[agent.agent_id] = _Counted(services, old.logged_in, old.on_duty)
+            if old.logged_in and not _count_alike(old.services, services):
                 self._add(old, -1, now_ms)
                 self._add(new, +1, now_ms)
                 queues.update(old.queues, new.queues)

@@ -163,7 +163,7 @@ def test_many_who_change_at_once_stand_where_they_would_if_all_were_made_anew() 
     for whole_rules in (False, True):
         driver = Driver(old, TestPlugins())
         driver.tell(SwitchConnected("fs1"))
-        for agent_id in reversed(old.agents):
+        for agent_id in reversed(list(old.agents)):
             driver.tell(AgentLoggedIn(agent_id, "test"))
             driver.wait(1)
         kept = driver.engine._world.index.sorted_for("sales")
