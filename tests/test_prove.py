@@ -9,6 +9,7 @@ import pytest
 from tests.chaos.__main__ import main as chaos
 from tests.prove import __main__ as runner
 from tests.prove import chaos_real, chaos_simulated
+from tests.prove.many_calls import Held, grown
 
 
 def test_every_series_is_found(tmp_path: Path) -> None:
@@ -89,3 +90,21 @@ def test_chaos_tells_its_seeds(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(text.startswith("the first seed is ") for text in told)
     assert len(set(told)) == 3
     assert told[2] == "the first seed is 7"
+
+
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [
+        (Held(20_000, 101_000_000, 13, 16, 4, 8), []),
+        (Held(20_000, 163_000_000, 13, 15, 4, 8), ["19000 calls have left 63000000 bytes: 3316 each"]),
+        (Held(20_000, 100_000_000, 13, 15, 4, 40), ["there are 32 more files"]),
+        (
+            Held(20_000, 100_000_000, 20, 25, 9, 8),
+            [f"there are {n}" for n in ("7 more descr", "10 more gre", "5 more th")],
+        ),
+    ],
+)
+def test_what_grows_with_the_calls_is_told(last: Held, told: list[str]) -> None:
+    """A thing or two may be under way when it is counted; an object that every call leaves behind may not."""
+    faults = grown(Held(1_000, 100_000_000, 13, 15, 4, 8), last)
+    assert [fault.startswith(begin) for fault, begin in zip(faults, told, strict=True)] == [True] * len(told)

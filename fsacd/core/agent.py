@@ -280,10 +280,11 @@ class Agent:
             rests = any(served.not_ready is not None for served in services)
             self.serves = tuple(served for served in services if served.not_ready is None) if rests else services
 
-    def take(self, rules: AgentRules, services: tuple[Served, ...]) -> None:
-        """The same for other skills or services, none of which rests."""
-        self.rules, self.services, self.serves, self._fits = rules, services, services, {}
-        self.served = dict.fromkeys(rules.queues)
+    def take(self, rules: AgentRules, services: tuple[Served, ...], served: dict[str, None]) -> None:
+        """The same for other skills or services, none of which rests; `served` are their queues' names."""
+        self.rules, self.services, self.serves, self.served = rules, services, services, served
+        if self._fits:
+            self._fits = {}
 
     def fit(self, required: SkillLevels) -> int | None:
         """As `skills.fit`, remembered: the same few requirements are asked for at every decision."""

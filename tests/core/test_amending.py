@@ -150,3 +150,30 @@ def test_what_was_worked_out_beforehand_is_what_comes_of_it(by_hand: bool) -> No
         driver.tell(event)
         dumps.append(driver.engine.dump())
     assert dumps[0] == dumps[1]
+
+
+def test_many_who_change_at_once_stand_where_they_would_if_all_were_made_anew() -> None:
+    """A queue that loses most of its ready agents is sorted anew, one that keeps most of them is not."""
+    both = [agent(f"a{n:03}", "support", "sales", skills={"german": 1 + n % 10}) for n in range(130)]
+    more = [agent(f"b{n:03}", "sales") for n in range(150)]
+    old = rules_of(queue("support"), queue("sales"), *both, *more)
+    others = [replace(one, skills=(("german", 1 + n % 7), ("welsh", 2))) for n, one in enumerate(both[:100])]
+    new = with_agents(old, *others, *both[100:], *more)
+    rings = []
+    for whole_rules in (False, True):
+        driver = Driver(old, TestPlugins())
+        driver.tell(SwitchConnected("fs1"))
+        for agent_id in reversed(list(old.agents)):
+            driver.tell(AgentLoggedIn(agent_id, "test"))
+            driver.wait(1)
+        kept = driver.engine._world.index.sorted_for("sales")
+        driver.tell(RulesChanged(new) if whole_rules else what_differs(driver, new))
+        driver.engine.check()
+        sorted_for = [driver.engine._world.index.sorted_for(name) for name in ("support", "sales")]
+        assert sorted_for == ([(), ()] if whole_rules else [(), kept])
+        for number in range(120):
+            driver.tell(queued(f"s{number}", "sales", driver.now_ms))
+        rings.append([ring.agent_id for ring in driver.commands_of(RingAgent)] + order_of_rings(driver, "support"))
+        driver.engine.check()
+    assert len(set(rings[0])) == 250
+    assert rings[0] == rings[1]

@@ -178,8 +178,8 @@ def configure(
     for agent_id in list(known) if only is None else [one for one in only if one in known]:
         agent = known[agent_id]
         found = ready_made.get(agent_id)
-        if found is not None and found.rules is rules.get(agent_id) and _takes(agent, found.rules):
-            taking.append((agent, found if found.contact == agent.contact else roster.made(world, agent, found.rules)))
+        if found is not None and _takes(agent, found) and found.rules is rules.get(agent_id):
+            taking.append((agent, found))
         elif agent_id in rules:
             _configure(world, agent, rules[agent_id], ready_made.get(agent_id), counted)
         else:
@@ -195,12 +195,12 @@ def configure(
     shared_phones.meet(world, map(known.__getitem__, new))
 
 
-def _takes(agent: a.Agent, rules: AgentRules) -> bool:
+def _takes(agent: a.Agent, made: roster.Made) -> bool:
     """Whether other rules are all that there is to it: nothing was changed by hand, and nobody moves."""
     before = agent.rules
     return (
         before is agent.configured
-        and agent.contact == before.contact == rules.contact
+        and agent.contact == before.contact == made.rules.contact == made.contact
         and not (agent.not_ready_for or agent.removed)
     )
 

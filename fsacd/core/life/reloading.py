@@ -161,6 +161,8 @@ def _stands_as_before(agent: a.Agent, rules: AgentRules | None) -> bool:
 
 def _delays(world: World, others: Iterable[str]) -> set[str]:
     """The queues that these agents help late."""
+    if not world.delays:
+        return set()
     known = [world.agents[agent_id] for agent_id in others if agent_id in world.agents]
     return {served.queue for agent in known for served in agent.services if served.delay_ms}
 

@@ -391,6 +391,8 @@ class World(Produced):
 
     def index_free_agents(self) -> None:
         """Let calls find the agents who became free in this step."""
+        if len(self.free_agents) > 1:
+            self.index.seat([self.agents[agent_id] for agent_id in self.free_agents])
         for agent_id in self.free_agents:
             self.index.add_agent(self.agents[agent_id])
         self.free_agents.clear()

@@ -5,7 +5,9 @@ Each queue keeps its own (`queue_index`); what an agent does in all their queues
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from fsacd.core.agent import Agent
@@ -14,12 +16,14 @@ from fsacd.core.match.ordering import Ordering
 from fsacd.core.match.plugins import PluginFailed
 from fsacd.core.match.queue_index import CallEntry, GroupKey, QueueIndex, Seat, Stands, group_of
 from fsacd.core.match.skilled import Skilled
-from fsacd.core.match.stretches import AgentEntry
+from fsacd.core.match.stretches import AgentEntry, Stretches
 from fsacd.core.rules import FULL, SkillLevels
 from fsacd.strategy import Candidate, Key
 
 # For no call, nobody, of nobody.
 NOT_RANKED: tuple[str, tuple[str, ...], int] = ("", (), 0)
+# To take so few agents out of a queue's order costs less than to sort it.
+_FEW = 64
 
 
 class _Indexed(NamedTuple):
@@ -118,9 +122,8 @@ class Index:
         here = self._agents[agent_id] = []
         seats = self._seats.get(agent_id)
         if seats is None:
-            number = self._skilled.number(agent_id, agent.rules.skills)
-            seats = _Seats(number, [self._queues[served.queue].seat(served) for served in agent.serves])
-            self._seats[agent_id] = seats
+            ((_, number),) = self._skilled.number([(agent_id, agent.rules.skills)])
+            seats = self._seat(agent, number)
         is_free = agent.may_be_offered(FULL)
         for seat in seats.queues:
             queue = seat.queue
@@ -132,25 +135,57 @@ class Index:
                 queue.ordering.fall_back(failure)
                 queue.forget_orders()
 
+    def _seat(self, agent: Agent, number: int) -> _Seats:
+        seats = _Seats(number, [self._queues[served.queue].seat(served) for served in agent.serves])
+        self._seats[agent.agent_id] = seats
+        return seats
+
+    def seat(self, agents: Iterable[Agent]) -> None:
+        """Give seats to those of these agents who have none: for many in less time than `add_agent` does."""
+        new = {agent.agent_id: agent for agent in agents if agent.agent_id not in self._seats}
+        for agent_id, number in self._skilled.number([(agent.agent_id, agent.rules.skills) for agent in new.values()]):
+            self._seat(new[agent_id], number)
+
     def order_agents_anew(self, queue: str) -> None:
         """Other keys hold in this queue: its ready agents are sorted when somebody looks for one."""
         self._queues[queue].forget_orders()
 
     def forget_seats(self, agent_id: str) -> None:
         """The agent's skills or queues have changed, or they are gone. The agent must not be ready here."""
-        if self._seats.pop(agent_id, None) is not None:
-            self._skilled.forget(agent_id)
+        self.forget_many_seats((agent_id,))
+
+    def forget_many_seats(self, agent_ids: Iterable[str]) -> None:
+        """The same for many."""
+        seats = self._seats
+        self._skilled.forget([agent_id for agent_id in agent_ids if seats.pop(agent_id, None) is not None])
 
     def remove_agent(self, agent: Agent) -> None:
         """The agent is not ready any more. Must be called before their rules or skills change."""
+        self._remove(agent, ())
+
+    def _remove(self, agent: Agent, sorted_anew: Collection[Stretches]) -> None:
         agent_id = agent.agent_id
         here = iter(self._agents.pop(agent_id))
         for stretches in here:
-            stretches.remove(next(here))
+            entry = next(here)
+            if stretches not in sorted_anew:
+                stretches.remove(entry)
         number, queues = self._seats[agent_id]
         for seat in queues:
             if agent_id in seat.queue.members:  # they may have had too little room for its calls
                 seat.queue.leave(agent_id, seat.bits, number)
+
+    def remove_agents(self, agents: Iterable[Agent]) -> None:
+        """The same for many. A queue that loses most of its ready agents is sorted anew when somebody looks there."""
+        leaving = list(agents)
+        losing = Counter(chain.from_iterable([agent.served for agent in leaving]))
+        sorted_anew: set[Stretches] = set()
+        for name, count in losing.items():
+            queue = self._queues.get(name)
+            if queue is not None and count > _FEW and 2 * count > len(queue.members):
+                sorted_anew.update(queue.forget_orders())
+        for agent in leaving:
+            self._remove(agent, sorted_anew)
 
     def has_ready(self, queue: str) -> bool:
         """Whether any agent of the queue is ready who does not serve it as backup."""

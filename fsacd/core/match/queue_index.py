@@ -243,9 +243,11 @@ class QueueIndex:
         who = [(self._get_agent(self._skilled.ids[number]), number) for number in numbers(agents)]
         return sorted(self._entry(agent, self.members[agent.agent_id], number, required) for agent, number in who)
 
-    def forget_orders(self) -> None:
+    def forget_orders(self) -> list[Stretches]:
         """Drop the orders, which are made again when they are asked for. Entries left in the old ones do no harm."""
+        dropped = [stretches for order in self.orders.values() for stretches in order.values()]
         self.orders = {}
+        return dropped
 
     def keep_orders(self, requirements: Iterable[SkillLevels]) -> None:
         """Keep the agents, who come later, in order for these requirements."""

@@ -7,7 +7,7 @@ many are in use.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from operator import or_
 
@@ -29,33 +29,46 @@ class Skilled:
         # By skill, at place n, who has it at level n + 1 or above: made when a call asks, dropped when skills change.
         self._at_least: dict[str, list[int]] = {}
 
-    def number(self, agent_id: str, skills: SkillLevels) -> int:
-        """The agent's number from now on. They must have none yet."""
-        if self._free:
-            number = self._free.pop()
-            self.ids[number] = agent_id
-        else:
-            number = len(self.ids)
-            self.ids.append(agent_id)
-        self._known[agent_id] = number, skills
-        self._change(skills, 1 << number)
-        return number
+    def number(self, agents: Sequence[tuple[str, SkillLevels]]) -> list[tuple[str, int]]:
+        """The numbers of these agents (id, skills) from now on. They must have none yet."""
+        numbered: list[tuple[str, int]] = []
+        bits: dict[SkillLevels, int] = {}
+        for agent_id, skills in agents:
+            if self._free:
+                number = self._free.pop()
+                self.ids[number] = agent_id
+            else:
+                number = len(self.ids)
+                self.ids.append(agent_id)
+            self._known[agent_id] = number, skills
+            bits[skills] = bits.get(skills, 0) | 1 << number
+            numbered.append((agent_id, number))
+        for skills, who in bits.items():
+            self._change(skills, who)
+        return numbered
 
-    def forget(self, agent_id: str) -> None:
-        """The agent's skills have changed, or they are gone: the number is free. Nobody may hold their bit any more."""
-        number, skills = self._known.pop(agent_id)
-        self._free.append(number)
-        self._change(skills, 1 << number)
+    def forget(self, agent_ids: Iterable[str]) -> None:
+        """Their skills have changed, or they are gone: the numbers are free. Nobody may hold their bits any more."""
+        bits: dict[SkillLevels, int] = {}
+        for agent_id in agent_ids:
+            number, skills = self._known.pop(agent_id)
+            self._free.append(number)
+            bits[skills] = bits.get(skills, 0) | 1 << number
+        for skills, who in bits.items():
+            self._change(skills, who)
 
     def _change(self, skills: SkillLevels, bit: int) -> None:
-        """Somebody has these skills who had none, or has none any more."""
+        """Some have these skills who had none, or have none any more."""
+        known = 0
         for skill, level in skills:
+            known += level
             levels = self._levels.setdefault(skill, {})
             _flip(levels, level, bit)
             if not levels:
                 del self._levels[skill]
-            self._at_least.pop(skill, None)
-        _flip(self._sums, sum(level for _, level in skills), bit)
+            if self._at_least:
+                self._at_least.pop(skill, None)
+        _flip(self._sums, known, bit)
 
     def fitting(self, required: SkillLevels) -> int:
         """All who have the required skills, as `skills.fit` decides."""
@@ -143,8 +156,10 @@ class Skilled:
 
 
 def _flip(sets: dict[int, int], place: int, bit: int) -> None:
-    sets[place] = sets.get(place, 0) ^ bit
-    if not sets[place]:
+    left = sets.get(place, 0) ^ bit
+    if left:
+        sets[place] = left
+    else:
         del sets[place]
 
 
