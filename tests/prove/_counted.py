@@ -1,7 +1,7 @@
 """`python -m tests.prove._counted run ...`: the daemon, which tells on SIGUSR2 how many greenlets and threads it has.
 
-Memories that have a bound in the code alone are bounded here to what a thousand calls fill. At their usual size they
-take some 20,000 calls (30 to 40 MB), and until then nothing could be told from what grows for ever.
+Memories that have a bound in the code alone are bounded here to what a thousand calls fill. At their usual size
+20,000 calls do not fill them, and until then nothing could be told from what grows for ever.
 """
 
 from __future__ import annotations

@@ -58,7 +58,9 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
             calls.take_offers_back(world, call, CancelReason.CALLER_GONE)
             detail = "bridge_window" if outcome is CallOutcome.ABANDONED else detail
             ending.end(world, call, outcome, detail, evidence=evidence)
-        case c.Talking(offer_id) if not isinstance(event, CallLost) and shaping.caller_gone(world, call, offer_id):
+        case c.Talking(offer_id) if (
+            world.shapes and not isinstance(event, CallLost) and shaping.caller_gone(world, call, offer_id)
+        ):
             pass  # the agent's leg tells when the talk is over
         case c.Talking() as talk:
             by = "caller_hung_up" if outcome is CallOutcome.ABANDONED else detail

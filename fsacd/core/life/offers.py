@@ -170,7 +170,7 @@ def _end_talk(
     offer = world.offers.get(offer_id)
     if offer is None:
         return  # the agent's leg ended first, which has done all this already
-    is_alone = thirds.leave(world, offer)
+    is_alone = bool(world.shapes) and thirds.leave(world, offer)
     withdrawing.write(world, offer, outcome, reason, None, ended_by, to)
     give_up_ms = world.now_ms + _TALK_OVER_GRACE_MS + world.rules.limits.offer_grace_ms
     world.move_offer(offer, o.OfferEnding(CancelReason.TALK_OVER, give_up_ms))
@@ -229,7 +229,8 @@ def _gone_by_itself_ms(world: World, offer: o.Offer, ending: o.OfferEnding) -> i
 
 def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
     """The agent's leg is gone: let the agent go on, and forget the offer."""
-    thirds.leave(world, offer)
+    if world.shapes:
+        thirds.leave(world, offer)
     world.forget_offer(offer)
     for other in shared_phones.free(world, offer):
         agents.done(world, other)

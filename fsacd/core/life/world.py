@@ -44,8 +44,8 @@ class World(Produced):
         self.calls: dict[str, c.Call] = {}
         self.agents: dict[str, a.Agent] = {}
         self.offers: dict[str, o.Offer] = {}
-        self.shapes: dict[str, TalkShape] = {}  # of talks that were changed, by offer
-        self.thirds: dict[str, str] = {}  # third parties' offers → the talk's
+        self.shapes: dict[str, TalkShape] = {}  # of talks that were changed, by offer; next: third party's → talk's
+        self.thirds: dict[str, str] = {}
         self.lines: dict[str, tuple[str, ...]] = {}  # who is at each phone: see `shared_phones`
         self.switches: dict[str, bool] = {}
         self.absent: dict[str, int] = {}  # switches that are away, since when, until they are given up
@@ -356,7 +356,7 @@ class World(Produced):
 
     def _look_anew(self, queue: str) -> None:
         self.changed_queues[queue] = None
-        for call in [call for call in self.calls.values() if call.queue == queue]:
+        for call in [one for one in self.calls.values() if one.queue == queue]:
             self.refresh(call)
 
     # --- offers ---
@@ -373,8 +373,7 @@ class World(Produced):
 
     def forget_offer(self, offer: o.Offer) -> None:
         """The agent's leg is gone for good."""
-        if offer.ended_ms is None:
-            offer.ended_ms = self.now_ms
+        offer.ended_ms = self.now_ms if offer.ended_ms is None else offer.ended_ms
         del self.offers[offer.offer_id]
         self.timers.clear("offer", offer.offer_id)
 
@@ -383,18 +382,18 @@ class World(Produced):
     def index_free_calls(self) -> list[str]:
         """Let agents find the calls that became free in this step, and return them."""
         free = list(self.free_calls)
-        for call_id in free:
-            call = self.calls[call_id]
+        for call in [self.calls[call_id] for call_id in free]:
             self.index.add_call(call, already_ringing=isinstance(call.state, c.Ringing))
         self.free_calls.clear()
         return free
 
     def index_free_agents(self) -> None:
         """Let calls find the agents who became free in this step."""
-        if len(self.free_agents) > 1:
-            self.index.seat([self.agents[agent_id] for agent_id in self.free_agents])
-        for agent_id in self.free_agents:
-            self.index.add_agent(self.agents[agent_id])
+        free = [self.agents[agent_id] for agent_id in self.free_agents]
+        if len(free) > 1:
+            self.index.seat(free)
+        for agent in free:
+            self.index.add_agent(agent)
         self.free_agents.clear()
 
 

@@ -168,12 +168,14 @@ class Index:
         here = iter(self._agents.pop(agent_id))
         for stretches in here:
             entry = next(here)
-            if stretches not in sorted_anew:
+            if not sorted_anew or stretches not in sorted_anew:
                 stretches.remove(entry)
-        number, queues = self._seats[agent_id]
-        for seat in queues:
-            if agent_id in seat.queue.members:  # they may have had too little room for its calls
-                seat.queue.leave(agent_id, seat.bits, number)
+        number, seats = self._seats[agent_id]
+        bit = 1 << number
+        for queue, _, bits in seats:
+            if agent_id in queue.members:  # they may have had too little room for its calls
+                del queue.members[agent_id]
+                bits.who ^= bit
 
     def remove_agents(self, agents: Iterable[Agent]) -> None:
         """The same for many. A queue that loses most of its ready agents is sorted anew when somebody looks there."""

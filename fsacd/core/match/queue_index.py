@@ -150,22 +150,20 @@ class QueueIndex:
     def enter(self, agent: Agent, seat: Seat, number: int, here: Stands) -> None:
         """The agent is ready; note in `here` where they stand. PluginFailed: they are ready, but in no right order."""
         _, served, bits = seat
-        rank = served.rank
+        rank, ordering, facts = served.rank, self.ordering, agent.facts
+        assert facts is not None
         self.members[agent.agent_id] = served
         bits.who |= 1 << number
         for required, order in self.orders.items():
             if not required or agent.fit(required) is not None:
-                entry = self._entry(agent, served, number, required)
+                # As `_entry`, written out: every call pays for it, for each of the agent's queues.
+                key = ordering.key(facts, served.facts, required)
+                entry = (*(key[1:] if ordering.by_sum else key), agent.agent_id, number)
                 stretches = order.get(rank)
                 if stretches is None:
                     stretches = order[rank] = Stretches()
                 stretches.add(entry)
                 here += (stretches, entry)
-
-    def leave(self, agent_id: str, bits: Bits, number: int) -> None:
-        """The agent is not ready any more. Their entries have been taken out; `bits` are their seat's."""
-        del self.members[agent_id]
-        bits.who ^= 1 << number
 
     def groups(self, call: Call) -> Iterator[tuple[int, int]]:
         """The bits of the ready agents whom the call may have, lazily, for each rank, level (and sum): (rank, bits)."""
