@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import math
 import os
 import shutil
@@ -46,10 +47,24 @@ def find_freeswitch() -> str | None:
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that nobody has right now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that nobody has right now, and that this process has not been given before.
+
+    Not one of those that the kernel gives to whoever asks for any: a client of another test could have it by the time
+    that a daemon listens there. Each lane has ports of its own.
+    """
+    while True:
+        port = _FIRST_PORT + _PORTS * _LANE + next(_ports) % _PORTS
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+# Below what the kernel gives away (net.ipv4.ip_local_port_range), and beside the ports for sound.
+_FIRST_PORT, _PORTS = 10_000, 2_500
+_ports = itertools.count(os.getpid() * 7)
 
 
 def free_sip_port() -> int:
