@@ -60,7 +60,10 @@ class CallJoined:
 
 @fact
 class CallConnected:
-    """Caller and agent began to talk. `waited_ms` is queued → answered, the ringing included."""
+    """Caller and agent began to talk. `waited_ms` is queued → answered, the ringing included.
+
+    `handed_over`: the caller had been connected before, and another agent has handed them over.
+    """
 
     call_id: str
     queue: str
@@ -68,6 +71,7 @@ class CallConnected:
     at_ms: int
     waited_ms: int
     contact_id: str = ""
+    handed_over: bool = False
 
 
 @fact

@@ -12,6 +12,7 @@ at the deadline the step is ordered again, and then given up for the shape that 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -49,10 +50,11 @@ PAIR_OF: Final[dict[Shape, Pair]] = {
     Shape.HANDED_OVER: Pair.CALLER_THIRD,
 }
 
-# The one table of what a wish may make of which shape.
+# The one table of what may become of which shape.
 SHAPE_MOVES: Final[dict[Shape, frozenset[Shape]]] = {
-    Shape.TOGETHER: frozenset({Shape.HELD, Shape.CALLING}),
-    Shape.HELD: frozenset({Shape.TOGETHER, Shape.CALLING}),
+    # Consulting: the colleague has answered before the caller was on hold.
+    Shape.TOGETHER: frozenset({Shape.HELD, Shape.CALLING, Shape.CONSULTING}),
+    Shape.HELD: frozenset({Shape.TOGETHER, Shape.CALLING, Shape.CONSULTING}),
     Shape.CALLING: frozenset({Shape.CONSULTING, Shape.TOGETHER}),
     Shape.CONSULTING: frozenset({Shape.SWAPPED, Shape.TOGETHER, Shape.HANDED_OVER}),
     Shape.SWAPPED: frozenset({Shape.CONSULTING, Shape.TOGETHER, Shape.HANDED_OVER}),
@@ -83,3 +85,8 @@ class TalkShape:
     held_ms: int = 0
     holds: int = 0
     consults: int = 0
+
+
+def with_thirds(offers: Mapping[str, Offer], shapes: Mapping[str, TalkShape]) -> list[Offer]:
+    """All these offers, and those that third parties of these talks would have."""
+    return [*offers.values(), *(shape.third for shape in shapes.values() if shape.third is not None)]

@@ -26,9 +26,10 @@ from fsacd.core.events import (
     SwitchRestarted,
 )
 from fsacd.core.match.plugins import Plugins
-from fsacd.core.records import AgentPresence, CallEnded, OfferClosed, Record, VisitEnded, WrapUpEnded
+from fsacd.core.records import AgentPresence, CallEnded, Record, WrapUpEnded
 from fsacd.core.rules import Rules
 from fsacd.journal.journal import Journal
+from fsacd.journal.recovery import Ended
 from fsacd.process.monotonic import monotonic_ms
 from fsacd.runtime import watched
 from fsacd.runtime.loop import Runtime
@@ -133,9 +134,7 @@ class Continuation:
             _keep_time(runtime, controls)
 
 
-def _without_erased(
-    record: CallEnded | VisitEnded | OfferClosed | WrapUpEnded, is_erased: Callable[[str], bool]
-) -> Record:
+def _without_erased(record: Ended, is_erased: Callable[[str], bool]) -> Record:
     """The restored state without the callers who were to be erased meanwhile."""
     if isinstance(record, CallEnded) and is_erased(record.number):
         return replace(record, number="", name="", customer="", leg_uuid=None, customer_id=0)

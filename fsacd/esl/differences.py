@@ -36,6 +36,8 @@ Talk = Callable[[Message, Message], TalkFound | None]
 
 # Where callers wait (freeswitch/dialplan/fsacd.xml).
 CONTEXT = "fsacd"
+# The extension there in which a party on hold hears music.
+HOLD = "fsacd_hold"
 
 
 _MUSIC = frozenset(("fsacd_back", "fsacd_wait"))
@@ -98,6 +100,11 @@ HERE = Absence()
 def in_music(channel: Message) -> bool:
     """Whether the leg hears the music of a queue, and nothing else."""
     return channel.get("Caller-Context") == CONTEXT and channel.get("Caller-Destination-Number") in _MUSIC
+
+
+def on_hold(channel: Message) -> bool:
+    """Whether the leg hears the music of the hold."""
+    return channel.get("Caller-Context") == CONTEXT and channel.get("Caller-Destination-Number") == HOLD
 
 
 def talk_of(leg: str, channel: Message, talk: Talk | None, ask: Ask) -> TalkFound | None:

@@ -14,11 +14,9 @@ from fsacd.core.commands import AskBridged, HandOver, HoldCaller, HoldThird, Joi
 from fsacd.core.events import Event, LegsJoined, OfferAnswered, OfferConnected
 from fsacd.esl import encoder
 from fsacd.esl.codec import Kind, Message, read_leg
-from fsacd.esl.differences import CONTEXT, PARTNER, armed
+from fsacd.esl.differences import CONTEXT, HOLD, PARTNER, armed
 from fsacd.esl.wire import Wire
 
-# The extension of the dialplan in which a party on hold hears music.
-HOLD: Final = "fsacd_hold"
 # A leg that is left parked, because no daemon runs any more, ends after this.
 _LONGEST_HOLD_S: Final = 3_600
 _SURVIVES: Final = {"park_after_bridge": "true", "park_timeout": str(_LONGEST_HOLD_S)}

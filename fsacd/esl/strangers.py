@@ -30,6 +30,7 @@ from fsacd.esl.differences import (
     in_music,
     into_music,
     known_legs,
+    on_hold,
     talk_of,
 )
 from fsacd.esl.wire import is_offer
@@ -65,6 +66,10 @@ def findings(
         match channel.get("variable_fsacd_leg"):
             case "caller" if (found := talk_of(leg, channel, talk, ask)) is not None:
                 others.append(Finding(Difference.UNKNOWN_TALK, leg, found))
+            case "caller" if not bridged and on_hold(channel):
+                # Nobody knows of a talk in which they could be on hold. In the music they announce themselves: who is
+                # remembered is told where to go, and all others wait again, with their time.
+                others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=into_music(leg)))
             case "caller" if channel.get("variable_fsacd_over") == "false":
                 if bridged and has_ended(partner, ask):
                     # The caller was recovered after a crash, the agent was not: the caller hears nothing and waits on.
@@ -73,12 +78,7 @@ def findings(
                     others.append(Finding(Difference.UNKNOWN_TALK, leg, remedy=disarmed(leg)))
                 elif isinstance(fact := queued(channel), CallQueued) and fact.leg is not None:
                     callers.append((fact.arrived_ms, _number(channel.get("variable_fsacd_queued_at")), fact))
-            case "caller" if talk is None and bridged and is_recovered(channel) and has_ended(partner, ask):
-                # A crash has left the caller alone in a former talk; no end of a bridge will release them any more.
-                kill = encoder.uuid_kill(leg, "NORMAL_CLEARING")
-                others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=kill))
-            case "caller" if talk is None and not bridged and _is_stuck(channel):
-                # Others have taken them away, and somebody's next bridge failed: nothing would ever release them.
+            case "caller" if talk is None and _is_left_alone(channel, partner, ask):
                 kill = encoder.uuid_kill(leg, "NORMAL_CLEARING")
                 others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=kill))
             case "caller" if not bridged and in_music(channel) and isinstance(fact := queued(channel), CallQueued):
@@ -92,6 +92,17 @@ def findings(
             case _:
                 pass  # a feature code, a talk that goes on, somebody who has left the queue
     return others + [_adopted(fact) for fact in _one_after_the_other(callers)]
+
+
+def _is_left_alone(channel: Message, partner: str, ask: Ask) -> bool:
+    """Whether nothing would ever release this caller, whose call is over.
+
+    A crash has left them alone in a former talk, and no end of a bridge comes any more; or others have taken them away,
+    and somebody's next bridge failed.
+    """
+    if partner:
+        return is_recovered(channel) and has_ended(partner, ask)
+    return _is_stuck(channel)
 
 
 def _is_stuck(channel: Message) -> bool:

@@ -18,7 +18,7 @@ from fsacd.core.engine import Engine
 from fsacd.core.events import QueueSetOpen
 from fsacd.core.match.plugins import PluginError, Plugins
 from fsacd.core.plain import Unreadable, from_plain
-from fsacd.core.records import CallEnded, OfferClosed, StrategyFailed, VisitEnded, WrapUpEnded
+from fsacd.core.records import CallEnded, OfferClosed, StrategyFailed, TalkEnded, VisitEnded, WrapUpEnded
 from fsacd.core.rules import Parameters
 from fsacd.journal import lines
 from fsacd.journal.clock import Anchor
@@ -36,7 +36,7 @@ _FAULTS = 3
 _FAULTS_WITHIN_MS = 120_000
 _LATELY_MS = 5_000
 # What is told once, when something has ended.
-_ENDS = CallEnded | VisitEnded | OfferClosed | WrapUpEnded
+Ended = CallEnded | VisitEnded | OfferClosed | TalkEnded | WrapUpEnded
 # The longest line: a change of the rules holds the whole configuration, perhaps of ten thousand agents.
 _LINE_BYTES = 64 << 20
 _MOST_ENDED = 10_000
@@ -67,7 +67,7 @@ class Recovered:
     damage: tuple[str, ...]
     # What ended shortly before. Rows of history reach the disk up to a second after their facts, so these rows may be
     # missing there. Written twice, they do no harm: history keeps one row for each key.
-    lately_ended: tuple[CallEnded | VisitEnded | OfferClosed | WrapUpEnded, ...] = ()
+    lately_ended: tuple[Ended, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ class _Replay:
         self._plugins = plugins
         self._hours = hours
         self._content = content
-        self._ended: deque[CallEnded | VisitEnded | OfferClosed | WrapUpEnded] = deque(maxlen=_MOST_ENDED)
+        self._ended: deque[Ended] = deque(maxlen=_MOST_ENDED)
         self._damage: dict[str, None] = {}
         self._first: tuple[Engine, Forgiving] | None = self._restored()
         engine, _ = self._first
@@ -249,7 +249,7 @@ class _Replay:
                 told = f"{self._told(group.place)} breaks the engine and is left out: {said(error)}"
                 self._tell(told, self._directory.segment(group.place[0]))
                 return group.place, entries
-            self._ended.extend(record for record in step.records if isinstance(record, _ENDS))
+            self._ended.extend(record for record in step.records if isinstance(record, Ended))
         return None, entries
 
     def _told(self, place: tuple[int, int]) -> str:

@@ -198,7 +198,7 @@ class Metrics(Collector):
             case CallJoined():
                 calls.offered.values[self._queue(record.queue),] += 1
             case CallConnected():
-                calls.connected.values[self._queue(record.queue),] += 1
+                calls.connected.values[self._queue(record.queue),] += not record.handed_over
             case CallMoved():
                 # An operator's name stands behind "asked by".
                 why = "asked" if record.why.startswith("asked") else self._words["why"](record.why)

@@ -5,6 +5,7 @@ Whoever hangs up or dies at whatever step, and a daemon that is killed there: no
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -230,3 +231,20 @@ def test_the_colleague_goes_while_no_daemon_runs(floor: Floor) -> None:
     talk.is_with(talk.leg, talk.talk_id)
     floor.gives_up(CALLER)
     talk.ends()
+
+
+@pytest.mark.parametrize("shape", ["held", "consulting"])
+def test_a_daemon_that_remembers_nothing(floor: Floor, shape: str) -> None:
+    """Without a journal nobody knows what the caller is on hold for: they wait again, with their time."""
+    talk = Talk(floor)
+    if shape == "held":
+        talk.asks("hold")
+        talk.becomes("held")
+    else:
+        talk.consults()
+    floor.daemon.kill()
+    shutil.rmtree(floor.daemon.directory / "journal")
+    floor.daemon.start()
+    await_true(lambda: floor.call_of(CALLER)["state"] in {"waiting", "offered"}, SOON_S, "they wait again")
+    assert floor.call_of(CALLER)["id"] == talk.call_id
+    floor.gives_up(CALLER)

@@ -40,6 +40,9 @@ def ended(world: World, switch: str) -> None:
                 call.state.until_ms if isinstance(call.state, c.Settling) else call.state.since_ms + limits.settle_ms
             )
             _bring_forward(world, "settle", call.call_id, max(due_ms, now_ms + _TOLD_MS))
+    for offer_id in world.shapes:
+        if world.offers[offer_id].switch == switch:
+            _bring_forward(world, "talk", offer_id, now_ms + _TOLD_MS)
     for offer in world.offers.values():
         if offer.switch == switch and isinstance(offer.state, o.OfferConnecting):
             _bring_forward(world, "offer", offer.offer_id, now_ms + limits.connect_ms)

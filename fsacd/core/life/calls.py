@@ -312,7 +312,7 @@ def take_offers_back(world: World, call: c.Call, reason: CancelReason) -> None:
             pass
 
 
-QUEUE_REMOVED = "queue_removed"
+QUEUE_REMOVED = shaping.QUEUE_REMOVED
 
 
 def queue_removed(world: World, call: c.Call) -> None:

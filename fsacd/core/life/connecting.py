@@ -22,8 +22,8 @@ def take_answer(world: World, offer: o.Offer, call: c.Call) -> None:
     world.move_call(call, c.Connecting(offer.offer_id))
 
 
-def connected(world: World, offer: o.Offer, since_ms: int) -> None:
-    """Caller and agent talk since `since_ms`."""
+def connected(world: World, offer: o.Offer, since_ms: int, *, handed_over: bool = False) -> None:
+    """Caller and agent talk since `since_ms`; `handed_over`: the caller has talked with another agent before."""
     if not isinstance(offer.state, o.OfferConnecting):
         return  # told twice; or we gave the offer up, so its leg is being ended and the caller returns to the music
     call = world.calls[offer.call_id]
@@ -38,7 +38,9 @@ def connected(world: World, offer: o.Offer, since_ms: int) -> None:
     _talk(world, agent, offer)
     sticky.remember(world, sticky.known_as(world, call), offer.agent_id)
     waited_ms = call.answered_after_ms
-    world.record(CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms, call.contact_id))
+    world.record(
+        CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms, call.contact_id, handed_over)
+    )
 
 
 def _talk(world: World, agent: a.Agent, offer: o.Offer) -> None:

@@ -19,6 +19,7 @@ from fsacd.core.life import absence, agents, calls, new_rules, overflow, resumin
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallMoved
 from fsacd.core.rules import AgentRules, QueueRules, Rules, ToQueue
+from fsacd.core.shape import with_thirds
 from fsacd.core.visit import HowIn, VisitOutcome
 
 
@@ -177,7 +178,7 @@ def _rename(world: World, old: str, new: str, rules: QueueRules) -> None:
             world.record(CallMoved(call.call_id, old, new, world.now_ms, "renamed", call.contact_id))
             world.record(CallJoined(call.call_id, new, world.now_ms, by_overflow=True, contact_id=call.contact_id))
             world.note_call(call)
-    for offer in world.offers.values():
+    for offer in with_thirds(world.offers, world.shapes):
         if offer.queue == old:
             offer.queue = new
     for agent in world.agents.values():

@@ -13,8 +13,6 @@ from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import (
     AskBridged,
-    CancelOffer,
-    CancelReason,
     ConfirmTalk,
     HandOver,
     HoldCaller,
@@ -25,10 +23,10 @@ from fsacd.core.commands import (
     TalkCommand,
 )
 from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkVerb, TalkWish
-from fsacd.core.life import changes, connecting, offers, thirds, visits
+from fsacd.core.life import absence, changes, connecting, ending, offers, overflow, thirds, visits
 from fsacd.core.life.world import World
-from fsacd.core.records import TalkEnd
-from fsacd.core.shape import PAIR_OF, SHAPE_MOVES, Pair, Shape, TalkShape
+from fsacd.core.records import CallOutcome, TalkEnd
+from fsacd.core.shape import CALLER_HELD, PAIR_OF, SHAPE_MOVES, Pair, Shape, TalkShape
 from fsacd.core.visit import HowIn, VisitOutcome
 
 # How long a step may take before it is ordered again, and how often it is ordered. A busy switch takes up to a second
@@ -38,6 +36,7 @@ _TRIES: Final = 3
 TIMER: Final = "talk"
 # Why a visit ended whose caller was on hold when the agent went: the next begins in the same queue.
 AGENT_GONE: Final = "agent_gone"
+QUEUE_REMOVED: Final = "queue_removed"
 
 _WANTED: Final[dict[TalkVerb, Shape]] = {
     TalkVerb.HOLD: Shape.HELD,
@@ -161,8 +160,7 @@ def third_ended(world: World, offer: o.Offer) -> None:
     shape.third = None
     world.refresh(world.calls[offer.call_id])
     if shape.caller_gone:
-        # There is nobody left for them to talk with.
-        world.command(CancelOffer(offer.offer_id, offer.switch, CancelReason.TALK_OVER, offer.named_legs))
+        _end_without_caller(world, offer)
     elif shape.shape is not Shape.TOGETHER or shape.wanted is not None:
         _want(world, offer, shape, Shape.TOGETHER)
 
@@ -178,11 +176,14 @@ def deadline(world: World, offer_id: str) -> None:
     if shape.wanted is None:
         _want(world, offer, shape, Shape.TOGETHER)  # nobody has answered
     elif not world.switches.get(offer.switch, False):
-        world.timers.set(TIMER, offer_id, world.now_ms + _STEP_MS)  # nothing can be ordered, and no event comes
+        # Nothing can be ordered, and no event comes.
+        world.timers.set(TIMER, offer_id, absence.until_ms(world, offer.switch))
     elif not shape.asked:
         _ask(world, offer, shape)
     elif shape.tries < _TRIES:
         _go_on(world, offer, shape, again=True)
+    elif shape.caller_gone:
+        _end_without_caller(world, offer)
     elif shape.wanted is not Shape.TOGETHER:
         world.anomaly("talk_step", f"talk {offer_id} did not become {shape.wanted} in time")
         _want(world, offer, shape, Shape.TOGETHER)
@@ -203,6 +204,15 @@ def back_to_queue(world: World, call: c.Call) -> None:
     _wait_again(world, call)
 
 
+def _end_without_caller(world: World, offer: o.Offer) -> None:
+    """The caller has hung up before, and now the agent has nobody left to talk with: their leg is ended, too."""
+    call = world.calls[offer.call_id]
+    assert isinstance(call.state, c.Talking)
+    call.talked_ms += world.now_ms - call.state.since_ms
+    offers.talk_over(world, offer.offer_id, TalkEnd.CALLER)
+    ending.end(world, call, CallOutcome.ANSWERED, "caller_hung_up")
+
+
 def _wait_again(world: World, call: c.Call) -> None:
     assert isinstance(call.state, c.Talking)
     visits.leave_for(world, call, call.queue, VisitOutcome.ANSWERED, AGENT_GONE)
@@ -213,6 +223,17 @@ def _wait_again(world: World, call: c.Call) -> None:
     visits.go_on(world, call, HowIn.REQUEUED)
     world.set_reach(call)
     world.note_call(call)
+    if call.queue in world.retired:
+        overflow.send_on(world, call, world.rules.when_queue_removed or world.rules.fallback, QUEUE_REMOVED)
+        return
+    overflow.arm(world, call)
+    if (reason := overflow.must_leave(world, call)) is not None:
+        overflow.send_on(world, call, *reason)
+
+
+def is_apart(shape: TalkShape | None) -> bool:
+    """Whether caller and agent are not bridged, or are about to be parted, so that one's end is not the other's."""
+    return shape is not None and (shape.pair is not Pair.CALLER_AGENT or shape.wanted in CALLER_HELD)
 
 
 def returned(world: World, call: c.Call, offer_id: str) -> bool:
@@ -312,6 +333,7 @@ def _step(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> Talk
 
 def _reach(world: World, offer: o.Offer, shape: TalkShape, reached: Shape) -> None:
     if reached is not shape.shape:
+        assert reached in SHAPE_MOVES[shape.shape], f"talk {shape.shape} -> {reached}"
         shape.shape, shape.since_ms = reached, world.now_ms
     shape.wanted, shape.tries, shape.asked = None, 0, False
     world.timers.clear(TIMER, offer.offer_id)
@@ -345,7 +367,7 @@ def _hand_over(world: World, offer: o.Offer, shape: TalkShape, third: o.Offer) -
     call.talked_ms += world.now_ms - call.state.since_ms
     world.move_call(call, c.Waiting())
     offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, third.agent_id)
-    connecting.connected(world, third, world.now_ms)
+    connecting.connected(world, third, world.now_ms, handed_over=True)
 
 
 def _count_hold(world: World, shape: TalkShape) -> None:

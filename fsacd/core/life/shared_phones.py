@@ -15,6 +15,7 @@ from fsacd.core import offer as o
 from fsacd.core.events import Leg
 from fsacd.core.life import roster
 from fsacd.core.life.world import World
+from fsacd.core.shape import with_thirds
 
 
 def join(world: World, agent: a.Agent) -> None:
@@ -45,7 +46,7 @@ def move(world: World, agent: a.Agent, to: str) -> None:
         join(world, agent)
         phones = frozenset(contact.endpoints(to))
         # Whoever rang or talks there may have gone to another phone meanwhile, so all offers are looked at.
-        for offer in world.offers.values():
+        for offer in with_thirds(world.offers, world.shapes):
             if not (phones.isdisjoint(contact.endpoints(offer.contact)) or _holds(agent, offer)):
                 _keep_busy(world, offer, agent)
 
@@ -53,7 +54,7 @@ def move(world: World, agent: a.Agent, to: str) -> None:
 def meet(world: World, newcomers: Iterable[a.Agent]) -> None:
     """New agents have joined: offers and talks of colleagues at their phones keep them busy."""
     in_use: dict[str, list[o.Offer]] = {}
-    for offer in world.offers.values():
+    for offer in with_thirds(world.offers, world.shapes):
         for phone in contact.endpoints(offer.contact):
             in_use.setdefault(phone, []).append(offer)
     for agent in newcomers if in_use else ():

@@ -99,7 +99,7 @@ def _of_third(world: World, talk: o.Offer, event: OfferEvent) -> None:
 
 def _agent_gone(world: World, call: c.Call, offer: o.Offer, shape: TalkShape | None) -> None:
     """The agent's leg ended during the talk: the caller's part ends with it, unless they were not bridged."""
-    if shape is None or shape.pair is Pair.CALLER_AGENT:
+    if shape is None or not shaping.is_apart(shape):
         calls.agent_hung_up(world, call, offer)
         return
     ended_by = TalkEnd.CALLER if shape.caller_gone else TalkEnd.AGENT

@@ -14,7 +14,7 @@ from fsacd.core.life import estimate
 from fsacd.core.life.world import World
 from fsacd.core.match.ordering import FALLBACK, Ordering
 from fsacd.core.records import CallOutcome
-from fsacd.core.shape import Shape, TalkShape
+from fsacd.core.shape import Shape, TalkShape, with_thirds
 from fsacd.core.show.parts import InParts, batches, whole
 from fsacd.core.views import (
     AgentView,
@@ -130,8 +130,7 @@ _OFFER_NAMES: dict[type, str] = {
 
 
 def _offers(world: World) -> tuple[OfferView, ...]:
-    thirds = [shape.third for shape in world.shapes.values() if shape.third is not None]
-    return tuple(_offer(world, offer) for offer in (*world.offers.values(), *thirds))
+    return tuple(_offer(world, offer) for offer in with_thirds(world.offers, world.shapes))
 
 
 def _offer(world: World, offer: o.Offer) -> OfferView:
