@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import gevent
 
 from fsacd.caller.number_plan import NumberPlan
 from fsacd.core import events as e
-from fsacd.core.records import CallEnded
+from fsacd.core.records import CallEnded, Record, WrapUpEnded
 from fsacd.core.rules import Rules
 from fsacd.core.views import Snapshot
 from fsacd.daemon.resume import Continuation, rename_callers
 from fsacd.journal.journal import Journal
+from fsacd.journal.recovery import Ended
 from fsacd.journal.settings import JournalSettings
 from fsacd.runtime.loop import Runtime
 from fsacd.testing import PLUGINS, agent, queue, queued, rules_of
@@ -189,6 +192,14 @@ def test_what_ended_last_is_handed_to_history_again(tmp_path: Path) -> None:
     unwritten = [record.call_id for record in second.continuation.unwritten if isinstance(record, CallEnded)]
     assert unwritten == ["c2", "c3", "c4"]
     second.end()
+
+
+def test_whatever_ends_with_a_call_is_handed_on() -> None:
+    """A record that tells of an end within a call is told again; of agents' time, another mechanism sees to it."""
+    of_calls = {kind for kind in get_args(Record) if {"call_id", "evidence"} <= {one.name for one in fields(kind)}} | {
+        WrapUpEnded
+    }
+    assert set(get_args(Ended)) == of_calls
 
 
 def test_callers_are_known_by_the_plan_of_now(tmp_path: Path) -> None:

@@ -23,20 +23,26 @@ _Digits = Annotated[str | None, DIGITS]
 _NAME: Final = "What people read; empty: the id."
 
 
-class CodeSettings(Settings):
-    """One wrap-up code below a heading."""
+class _Named(Settings):
+    """What can be chosen."""
 
     INLINE = True
-    EXPECTS = 'a name like New customer, or {name: New customer, digits: "11"}'
 
     name: _Name = Field(default="", description=_NAME)
-    digits: _Digits = Field(default=None, description="What an agent dials behind *36 to give the code; null: nothing.")
 
     @classmethod
     @override
     def short_form(cls, value: object) -> object:
         # A text alone is the name.
         return {"name": value} if isinstance(value, str) else value
+
+
+class CodeSettings(_Named):
+    """One wrap-up code below a heading."""
+
+    EXPECTS = 'a name like New customer, or {name: New customer, digits: "11"}'
+
+    digits: _Digits = Field(default=None, description="What an agent dials behind *36 to give the code; null: nothing.")
 
 
 class CodeTreeSettings(CodeSettings):
@@ -51,19 +57,12 @@ class CodeTreeSettings(CodeSettings):
     )
 
 
-class ReasonSettings(Settings):
+class ReasonSettings(_Named):
     """One reason below a heading."""
 
-    INLINE = True
     EXPECTS = 'a name like Lunch, or {name: Lunch, digits: "1"}'
 
-    name: _Name = Field(default="", description=_NAME)
     digits: _Digits = Field(default=None, description="What an agent dials behind *34 for this reason; null: nothing.")
-
-    @classmethod
-    @override
-    def short_form(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
 
 
 class ReasonTreeSettings(ReasonSettings):
