@@ -7,15 +7,21 @@ position) is cut out of the text and filled in at each answer, which costs a twe
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from fsacd.core.show.feed import Kind
 
 # The least that ten thousand agents and as many calls need, for readers with and without the right to see numbers.
 LIMIT_BYTES = 32 << 20
 # What a piece takes beside its text, about.
 _OVERHEAD_BYTES = 400
 
+# How many are looked at when one comes. A thing has two texts at most, with and without its number, and goes once.
+_LOOKED_AT = 3
+
 # What is kept, by kind, id and whether numbers are shown in full; and the version in which it was rendered.
-Key = tuple[str, str, bool]
+Key = tuple[Kind, str, bool]
 Version = tuple[int, int]
 
 
@@ -85,5 +91,17 @@ class Kept:
         self._pieces[key] = version, piece, size
         self.bytes += size
         while self.bytes > self._limit_bytes:
-            _, (_, _, gone) = self._pieces.popitem(last=False)
-            self.bytes -= gone
+            self._drop_oldest()
+
+    def look_at_oldest(self, is_there: Callable[[Kind, str], bool]) -> None:
+        """Drop some of those that show what is no more; one round for each `put` keeps up with what goes."""
+        for _ in range(min(_LOOKED_AT, len(self._pieces))):
+            key = next(iter(self._pieces))
+            if is_there(*key[:2]):
+                self._pieces.move_to_end(key)
+            else:
+                self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, (_, _, size) = self._pieces.popitem(last=False)
+        self.bytes -= size

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from fsacd.core.show.feed import Kind
 from fsacd.core.views import AgentView, CallView, Listed
 from fsacd.http.kept import Piece, cut
 from fsacd.http.present import Presenter
@@ -62,7 +63,7 @@ class Renderer:
         return self._piece("agent", agent_id, number, view, self._cut_agent)
 
     def _piece(
-        self, kind: str, key: str, number: int | None, view: Callable[[str], V | None], render: Callable[[V], Piece]
+        self, kind: Kind, key: str, number: int | None, view: Callable[[str], V | None], render: Callable[[V], Piece]
     ) -> Piece | None:
         """The thing as it was when it changed last; None if it is gone. `number`: that change; None: nobody knows."""
         kept_as, version = (kind, key, self._now.reveal), (number or 0, self._clock)
@@ -72,8 +73,9 @@ class Renderer:
             if seen is None:
                 return None
             piece = render(seen)
-            if number is not None:
+            if number is not None and self._feed is not None:
                 self._kept.put(kept_as, version, piece)
+                self._kept.look_at_oldest(self._feed.is_there)
         return piece
 
     def _cut_agent(self, view: AgentView) -> Piece:

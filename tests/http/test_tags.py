@@ -231,3 +231,24 @@ def test_what_is_kept_is_bounded() -> None:
     before = kept.bytes
     kept.put(("call", "0", True), (2, 0), piece)
     assert kept.bytes == before
+
+
+def test_what_is_gone_is_not_kept() -> None:
+    """However many calls come and go, there is no more of them than there would be of those that are there."""
+    kept, live = Kept(), dict[str, None]()
+    piece = cut(b'{"s":' + b"1" * 1_000 + b',"x":0}', s=None)
+
+    def is_there(kind: str, key: str) -> bool:
+        return kind == "agent" or key in live
+
+    kept.put(("agent", "1001", False), (1, 0), piece)
+    one = kept.bytes
+    for number in range(1_000):
+        live[str(number)] = None
+        if len(live) > 20:
+            del live[next(iter(live))]
+        for reveal in (False, True):
+            kept.put(("call", str(number), reveal), (1, 0), piece)
+            kept.look_at_oldest(is_there)
+        assert kept.bytes <= one * (1 + 2 * 2 * 20)
+    assert kept.get(("agent", "1001", False), (1, 0)) is piece, "who is there stays, however long nobody asks"

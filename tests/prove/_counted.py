@@ -23,17 +23,14 @@ from greenlet import greenlet  # type: ignore[import-untyped]  # noqa: E402 - it
 from fsacd.__main__ import main  # noqa: E402
 from fsacd.core.life import decisions  # noqa: E402
 from fsacd.core.show.feed import Feed  # noqa: E402
-from fsacd.http.kept import Kept  # noqa: E402
 
 REMEMBERED = 500
-KEPT_BYTES = 1 << 20
 
 
 def remember_less() -> None:
     """Let a thousand calls fill what the daemon remembers of calls and changes that are past."""
     decisions._MOMENTS = REMEMBERED
     Feed.__init__.__defaults__ = (REMEMBERED,)
-    Kept.__init__.__defaults__ = (KEPT_BYTES,)
 
 
 def tell(file: Path) -> None:

@@ -48,7 +48,7 @@ class Feed:
 
     def __init__(self, epoch: str, is_there: Callable[[Kind, str], bool], limit: int = LIMIT) -> None:
         self._epoch = epoch
-        self._is_there = is_there
+        self.is_there = is_there
         self._limit = limit
         self._taken: list[Step] = []
         self._number = 0
@@ -93,7 +93,7 @@ class Feed:
     def _settle(self) -> None:
         """Tell the oldest change to nobody any more."""
         thing, self._forgotten = self._recent.popitem(last=False)
-        if self._is_there(*thing):
+        if self.is_there(*thing):
             self._settled[thing] = self._forgotten
 
     # --- for readers ---
