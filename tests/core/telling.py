@@ -244,7 +244,7 @@ def _note(command: k.NoteCall | k.NoteContact) -> str:
 
 
 def _extension(target: ToExtension) -> str:
-    return f"{target.extension} {target.context}"
+    return f"{target.extension} {target.context}".rstrip()
 
 
 def _record(record: r.Record, names: Names) -> str:

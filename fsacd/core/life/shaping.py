@@ -22,8 +22,8 @@ from fsacd.core.commands import (
     SendCall,
     TalkCommand,
 )
-from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkVerb, TalkWish
-from fsacd.core.life import absence, changes, connecting, ending, offers, overflow, thirds, visits
+from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkTransferAsked, TalkVerb, TalkWish
+from fsacd.core.life import absence, changes, connecting, ending, offers, overflow, thirds, transferring, visits
 from fsacd.core.life.world import World
 from fsacd.core.records import CallOutcome, TalkEnd, TransferKind
 from fsacd.core.shape import CALLER_HELD, PAIR_OF, SHAPE_MOVES, Pair, Shape, TalkShape
@@ -76,6 +76,9 @@ def asked(world: World, event: TalkWish) -> str | None:
             case TalkConsultAsked():
                 refused = _consult(world, call, offer, shape, event)
                 done = "talk_consult"
+            case TalkTransferAsked():
+                refused = transferring.transfer(world, call, offer, shape, event)
+                done = "talk_transfer"
             case _:
                 assert_never(event)
     if refused is None:
