@@ -15,17 +15,21 @@ What is promised, and what judges it:
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from fsacd.core import offer as o
 from fsacd.core.evidence import Evidence, Standing, standing
-from fsacd.core.records import CallEnded, CallOutcome, Elsewhere, Record
+from fsacd.core.life.world import World
+from fsacd.core.records import CallEnded, CallOutcome, Elsewhere, Record, TalkEnded
+from fsacd.core.shape import PAIR_OF, Pair, TalkShape, with_thirds
 from fsacd.core.views import Snapshot
 from fsacd.sim.agenda import MS, SECOND
 from fsacd.sim.channel import State
 from fsacd.sim.session import Session
 from fsacd.sim.switch import Switch
 from tests.chaos.life import LEASE_MS, Life
-from tests.chaos.people import BYE_MS, TALK_MS, Floor
+from tests.chaos.oracle import Oracle
+from tests.chaos.people import BYE_MS, HOLD, TALK_MS, Floor
 
 _NOT_LOST = tuple(Elsewhere)
 LOOK_US = 200 * MS
@@ -33,6 +37,8 @@ LOOK_US = 200 * MS
 LIMBO_US = 5 * SECOND
 # A leg that was ordered may be in the making for ten seconds, and is missed at the next look but one.
 NO_LEG_US = 20 * SECOND
+# Whoever talked at the last looks is released by the talk's end.
+ON_HOLD_US = 3 * LOOK_US
 RING_FOR_NOBODY_US = 2 * SECOND
 # A talk of which so much was heard is known.
 HEARD_US = 2 * SECOND
@@ -51,6 +57,8 @@ class Judge:
         self.faults: list[str] = []
         self._kinds: Counter[str] = Counter()
         self._rows: dict[str, tuple[str, CallEnded]] = {}  # by call: who wrote it, and what, as the table has it
+        self.talks: dict[str, TalkEnded] = {}  # by offer
+        self._oracle = Oracle(switch)
         self.known: set[str] = set()
         self.forgiven: set[str] = set()
         self.ended_by_hand: set[str] = set()
@@ -63,6 +71,7 @@ class Judge:
         self.unserved_since_us: int | None = 0
         self.longest_unserved_us = 0
         self._last_talks: dict[str, tuple[int, int]] = {}  # by call: from when until when it was seen to be bridged
+        self._bridged_us: dict[str, int] = {}  # by call: when they were seen to talk last
         self._unheard: list[tuple[int, int]] = []  # when nobody could hear the switch, from look to look
         self._heard, self._looked_us = False, 0
         self.switch_restarts_us: list[int] = []
@@ -90,6 +99,8 @@ class Judge:
         `again`: it is what the life before may have written, when it served.
         """
         for new in records:
+            if isinstance(new, TalkEnded):
+                self._tell_talk(new)
             if not isinstance(new, CallEnded):
                 continue
             serving = self._serving()
@@ -105,6 +116,14 @@ class Judge:
                 if by == instance and sure and worse.detail != Elsewhere.SERVED_ELSEWHERE:
                     self.wrong("two outcomes", f"call {new.call_id}: {by} wrote {_told(old)}, {instance} {_told(new)}")
             self._rows[new.call_id] = (instance, new) if replaces else (by, old)
+
+    def _tell_talk(self, new: TalkEnded) -> None:
+        """Of two rows the better one stays, as with calls."""
+        old = self.talks.get(new.offer_id)
+        if old is None or standing(new.evidence, new.epoch, new.ended_ms) > standing(
+            old.evidence, old.epoch, old.ended_ms
+        ):
+            self.talks[new.offer_id] = new
 
     # --- while it goes on ---
 
@@ -152,6 +171,10 @@ class Judge:
             left = end.extension in {"nobody", "fsacd_fallback"} and self._may_leave()
             if restarted or left or end.call_id in self.ended_by_hand:
                 continue
+            bridged_us = max(self._bridged_us.get(end.call_id, 0), end.bridged_us)
+            if end.extension == HOLD and end.at_us - bridged_us > ON_HOLD_US:
+                held_s = (end.at_us - bridged_us) / SECOND
+                self.wrong("lost caller", f"{end.number} (call {end.call_id}) was hung up after {held_s:.1f} s on hold")
             if end.talked_ms < TALK_MS - BYE_MS:
                 self.wrong(
                     "lost caller",
@@ -175,11 +198,12 @@ class Judge:
             if session.talk is None:
                 self._last_talks.pop(call_id, None)
             else:
+                self._bridged_us[call_id] = now_us
                 self._last_talks[call_id] = (self._last_talks.get(call_id, (now_us, now_us))[0], now_us)
 
     def _note_service(self, life: Life | None, now_us: int) -> None:
         # Whose wire swallows bytes still believes to serve, and another one serves when that has run out.
-        hears = life is not None and not life.net.holding
+        hears = life is not None and not life.net.holding and not life.net.late_us
         if not (hears and self._heard):
             self._unheard.append((self._looked_us, now_us))
         self._heard, self._looked_us = hears, now_us
@@ -247,17 +271,38 @@ class Judge:
         for leg_session in self._agent_legs():
             channel = leg_session.channel
             offer_id, call_id = channel.uuid, channel.variables.get("fsacd_call", "")
-            if offer_id not in world.offers:
+            if offer_id not in world.offers and offer_id not in world.thirds:
                 found.add(("unknown agent leg", f"leg {offer_id}, {channel.answer_state}"))
             if call_id not in live_calls and not channel.answered:
                 found.add(("ring for nobody", f"leg {offer_id} rings for call {call_id}, whose caller has gone"))
         for call in world.calls.values():
-            if call.leg is not None and call.leg.uuid not in sessions:
+            # A caller who has hung up in a consultation leaves a talk of agent and colleague behind.
+            goes_on = call.talks_on_another_leg
+            if call.leg is not None and call.leg.uuid not in sessions and not goes_on:
                 found.add(("call without a leg", f"call {call.call_id}, {type(call.state).__name__}"))
-        for offer in world.offers.values():
+        for offer in with_thirds(world.offers, world.shapes):
             if offer.offer_id not in sessions:
                 found.add(("offer without a leg", f"offer {offer.offer_id}, {type(offer.state).__name__}"))
+        found.update(self._apart(world))
         return found
+
+    def _apart(self, world: World) -> Iterator[tuple[str, str]]:
+        """Talks whose legs are bridged in another way than the engine believes."""
+        for offer in world.offers.values():
+            if not isinstance(offer.state, o.OfferTalking):
+                continue
+            call, shape = world.calls[offer.call_id], world.shapes.get(offer.offer_id) or TalkShape()
+            agents_leg = self._switch.sessions.get(offer.agents_leg)
+            if call.leg is None or agents_leg is None:
+                continue
+            partner = agents_leg.talk.partner(agents_leg).channel.uuid if agents_leg.talk is not None else ""
+            third_leg = shape.third.agents_leg if shape.third is not None else None
+            pair = {"": Pair.NOBODY, call.leg.uuid: Pair.CALLER_AGENT, third_leg: Pair.AGENT_THIRD}.get(partner)
+            if pair is not PAIR_OF[shape.shape]:
+                yield (
+                    "another shape",
+                    f"talk {offer.offer_id} is {shape.shape}, and its agent is with {partner or '-'}",
+                )
 
     # --- at the end ---
 
@@ -276,6 +321,10 @@ class Judge:
             self.wrong("left over", f"call {call.call_id} is {type(call.state).__name__} when all have gone")
         for offer in world.offers.values():
             self.wrong("left over", f"offer {offer.offer_id} is {type(offer.state).__name__} when all have gone")
+        for talk_id in world.shapes:
+            self.wrong("left over", f"the shape of talk {talk_id} when all have gone")
+        for leg in world.thirds:
+            self.wrong("left over", f"the third party {leg} when all have gone")
         for session in self._switch.sessions.values():
             if session.channel.variables.get("fsacd_leg") in {"caller", "agent"}:
                 self.wrong("left over", f"leg {session.channel.uuid} is on the switch when all have gone")
@@ -294,10 +343,17 @@ class Judge:
                     "talk not told", f"call {call_id}, a talk of {(talk[1] - talk[0]) / SECOND:.1f} s: {_told(row)}"
                 )
 
+        told = {offer_id: row for offer_id, row in self.talks.items() if row.call_id not in self.forgiven}
+        if not self.switch_restarts_us and not self.forgiven:
+            for sentence in self._oracle.compare(told, self._unheard_us):
+                self.wrong("another talk", sentence)
+
     def _heard_us(self, from_us: int, until_us: int) -> int:
         """For how long in this time somebody listened."""
-        unheard = sum(max(0, min(until_us, end) - max(from_us, start)) for start, end in self._unheard)
-        return until_us - from_us - unheard
+        return until_us - from_us - self._unheard_us(from_us, until_us)
+
+    def _unheard_us(self, from_us: int, until_us: int) -> int:
+        return sum(max(0, min(until_us, end) - max(from_us, start)) for start, end in self._unheard)
 
 
 def _told(row: CallEnded) -> str:

@@ -19,6 +19,9 @@ NERVOUS_MS = ((0, 60), (0, 300))
 # A talk that is shorter than this was none: the caller is put back.
 TALK_MS = 1_000
 MOST_PATIENT_S = 200
+NO_LONGER_S = (9, 11)
+# The extension in which callers are on hold; who talks again has not been in another one since.
+HOLD = "fsacd_hold"
 # From a BYE on one side to the BYE on the other.
 BYE_MS = 200
 
@@ -82,6 +85,11 @@ class Hand(AgentPhone):
             soon_ms = self.centre.chance.uniform(*self.centre.chance.choice(NERVOUS_MS))
             self.centre.switch.agenda.after(soon_ms * MS, line.hang_up)
 
+    def talking(self, line: Line) -> None:
+        super().talking(line)
+        # Two agents whose caller has gone do not talk for ever.
+        self.centre.soon(NO_LONGER_S, line.hang_up)
+
     def ended(self, line: Line, cause: str) -> None:
         self.centre.talk_ended_us[line.variables.get("fsacd_call", "")] = line.switch.agenda.now_us
         super().ended(line, cause)
@@ -94,6 +102,7 @@ class Person(Customer):
     number: str = ""
     line: Line | None = None
     began_talk_us: int = 0
+    bridged_us: int = 0
 
     def answered(self, line: Line) -> None:
         self.line = line
@@ -102,7 +111,11 @@ class Person(Customer):
         line.switch.agenda.after(MOST_PATIENT_S * SECOND, lambda: self._give_up(line))
 
     def talking(self, line: Line) -> None:
-        self.began_talk_us = line.switch.agenda.now_us
+        assert line.session is not None
+        # Back from hold it is the same talk, or that of the colleague who was asked.
+        if not self.began_talk_us or line.session.channel.profile.destination != HOLD:
+            self.began_talk_us = line.switch.agenda.now_us
+        self.bridged_us = line.switch.agenda.now_us
         Customer.talking(self, line)
 
     def ended(self, line: Line, cause: str) -> None:
@@ -117,11 +130,13 @@ class Person(Customer):
         if self.began_talk_us:
             # They may have been back in the music since.
             agent_gone_us = centre.talk_ended_us.get(call_id, 0)
-            until_us = agent_gone_us if agent_gone_us > self.began_talk_us else now_us
+            has_been_back = agent_gone_us > self.began_talk_us and channel.profile.destination != HOLD
+            until_us = agent_gone_us if has_been_back else now_us
             talked_us = until_us - self.began_talk_us
         if channel.left:
             return
-        centre.ends.append(End(self.number, call_id, cause, channel.profile.destination, talked_us // MS, now_us))
+        where = channel.profile.destination
+        centre.ends.append(End(self.number, call_id, cause, where, talked_us // MS, now_us, self.bridged_us))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +149,7 @@ class End:
     extension: str
     talked_ms: int  # in the caller's last talk; 0: there was none
     at_us: int
+    bridged_us: int  # when they were bridged with somebody last
 
 
 class Floor(CallCentre):

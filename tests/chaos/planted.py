@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from fsacd.core import offer as o
 from fsacd.core.events import OfferEnd
-from fsacd.core.life import offers
+from fsacd.core.life import offers, shaping
 from fsacd.core.life.world import World
 from fsacd.core.show import memory as m
 from fsacd.esl.reconciler import Reconciler
@@ -81,6 +81,13 @@ def calls_not_followed(_place: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def hold_not_counted(_place: Path) -> Iterator[None]:
+    """The time that callers hear music in a talk counts as talk."""
+    with patch.object(shaping, "_count_hold", lambda _world, _shape: None):
+        yield
+
+
 PLANTED = (
     Planted(
         "kill not retried", kill_not_retried, frozenset({"ring for nobody", "unknown agent leg", "two offers"}), first=4
@@ -93,6 +100,7 @@ PLANTED = (
         frozenset({"told as lost"}),
         only=Schedule.second_daemon,
     ),
+    Planted("hold not counted", hold_not_counted, frozenset({"another talk"})),
 )
 
 

@@ -26,6 +26,7 @@ from tests.chaos.life import DOOMS, Disk, Life, shown
 from tests.chaos.net import Net
 from tests.chaos.people import Floor, plan_of, rules_for
 from tests.chaos.virtual import VirtualTime, spawn_for
+from tests.chaos.wishing import Wishing
 from tests.chaos.world import end_all, world
 
 START_S = 1
@@ -81,6 +82,7 @@ class Schedule:
         self.agenda = agenda
         self.time = VirtualTime(agenda)
         self.judge = Judge(self.switch, self.floor, self.serving)
+        self.wishing = Wishing(agenda, seed, self.serving)
         self.story: list[str] = []
         self.lives: list[Life] = []
         self.disks: dict[str, Disk] = {}
@@ -188,6 +190,7 @@ class Schedule:
         # On a switch that no daemon has ever served, callers take the fallback: that is no fault.
         self.let(START_S)
         self.floor.start()
+        self.wishing.start()
         self.let(self.chance.uniform(*WARM_UP_S))
         for _ in range(self._faults):
             fault = self._only or self.chance.choices(FAULTS, WEIGHTS)[0]

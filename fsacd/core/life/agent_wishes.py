@@ -21,7 +21,7 @@ from fsacd.core.events import (
     AgentSetReadyFor,
     QueueBreakEvent,
 )
-from fsacd.core.life import agents, calls, changes, roster, withdrawing, wrap_ups
+from fsacd.core.life import agents, calls, changes, roster, shaping, thirds, withdrawing, wrap_ups
 from fsacd.core.life.world import World
 from fsacd.core.rules import WrapUp
 
@@ -170,8 +170,12 @@ def _stop_ringing(world: World, offer_id: str) -> None:
 
     Whoever has answered gets the talk: the caller hears them in a moment.
     """
-    offer = world.offers[offer_id]
-    if isinstance(offer.state, o.OfferRinging):
+    offer = world.offers.get(offer_id)
+    if offer is None:
+        talk = thirds.talk_of(world, offer_id)
+        assert talk is not None
+        shaping.cancel(world, talk)  # a colleague asks them, who goes back to the caller
+    elif isinstance(offer.state, o.OfferRinging):
         withdrawing.withdraw(world, offer_id, CancelReason.WITHDRAWN)
         calls.one_less(world, world.calls[offer.call_id], offer_id)
 
@@ -199,7 +203,9 @@ def _take_queues_break(world: World, agent: a.Agent, event: QueueBreakEvent) -> 
             changes.record(world, "agent_not_ready_for", agent.agent_id, detail, event.by)
             roster.rest(world, agent, queue, a.NotReadyFor(reason, known.since_ms if known else world.now_ms))
             for work in list(agent.work.values()):
-                if isinstance(work.state, a.Offered) and world.offers[work.offer_id].queue == queue:
+                # Being asked by a colleague is no call of the queue.
+                offer = world.offers.get(work.offer_id) if isinstance(work.state, a.Offered) else None
+                if offer is not None and offer.queue == queue:
                     _stop_ringing(world, work.offer_id)
     return None
 

@@ -333,13 +333,17 @@ def arm_again(world: World, switch: str) -> None:
             world.command(ArmCall(call.call_id, call.leg))
 
 
-def rearm(world: World, queues: Collection[str] | None = None) -> None:
-    """After a reload: the new rules (of these queues) hold for the calls that wait already, or may wait again."""
+def rearm(world: World, arriving: Collection[c.Call], queues: Collection[str] | None = None) -> None:
+    """After a reload: the new rules (of these queues) hold for the calls that wait already, or may wait again.
+
+    `arriving` are about to join one of these queues. That they leave it again is looked at when they do.
+    """
+    joining = {call.call_id for call in arriving}
     for call in [call for call in world.calls.values() if queues is None or call.queue in queues]:
         if world.orderings[call.queue].ring.beyond_best:
             call.only_rank_and_level = None  # the strategy that set it is gone
         world.set_reach(call)
         sticky.keep_in_reach(world, call)
         overflow.arm(world, call)
-        if in_queue(call.state):
+        if in_queue(call.state) and call.call_id not in joining:
             overflow.leave_by_step(world, call)

@@ -61,7 +61,7 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
         case c.Talking(offer_id) if (
             world.shapes and not isinstance(event, CallLost) and shaping.caller_gone(world, call, offer_id)
         ):
-            pass  # the agent's leg tells when the talk is over
+            return  # the agent's leg tells when the talk is over, and the call with it
         case c.Talking() as talk:
             by = "caller_hung_up" if outcome is CallOutcome.ABANDONED else detail
             calls.end_talk(world, call, talk, by, world.now_ms, evidence)
@@ -77,6 +77,8 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
 def _gives_place(world: World, call: c.Call) -> bool:
     """Whether the call goes on although its leg has ended, because another leg takes its place."""
     if isinstance(call.state, c.Talking):
+        if shaping.is_apart(world.shapes.get(call.state.offer_id)):
+            return False  # they were on hold, and whom their agent talks with is the third party
         # Ending the agent's leg now would cut a talk. The end of that leg tells when the talk is over.
         call.talks_on_another_leg = True
         world.changed_calls[call.call_id] = None

@@ -43,7 +43,7 @@ def change_rules(world: World, rules: Rules) -> None:
     agents.configure(world, rules.agents, counted=set())
     agents.drop_removed(world, world.agents.values())
     roster.let_look(world, world.agents.values())
-    calls.rearm(world)
+    calls.rearm(world, moved)
     absence.change_rules(world)
     for queue in sorted(world.staffing.logged_in):
         world.arm_conditions(queue)
@@ -76,7 +76,7 @@ def amend_rules(world: World, event: RulesAmended) -> str | None:
     agents.drop_removed(world, [world.agents[agent_id] for agent_id in event.gone_agents if agent_id in world.agents])
     roster.let_look(world, [agent for agent in looking if agent.agent_id in world.agents])
     new_rules.set_delays(world, helped_late | _delays(world, others))
-    calls.rearm(world, anew | {call.queue for call in moved})
+    calls.rearm(world, moved, anew | {call.queue for call in moved})
     for call in [call for call in world.calls.values() if delays.get(call.queue) != world.delays.get(call.queue)]:
         world.set_reach(call)
     for call in [call for call in world.calls.values() if call.preferred is not None]:
@@ -247,11 +247,9 @@ def _leave(world: World, gone: list[c.Call], rules: Rules) -> list[c.Call]:
 def _arrive(world: World, moved: list[c.Call]) -> None:
     """Let these calls join their new queue as overflowing calls do: it may be closed, or full for the latest ones."""
     for call in sorted(moved, key=lambda call: call.order, reverse=True):
-        if call.call_id in world.calls:  # a step of the new queue may have sent it away already
-            contact_id = call.contact_id
-            world.record(CallJoined(call.call_id, call.queue, world.now_ms, by_overflow=True, contact_id=contact_id))
-            world.note_call(call)
-            overflow.join(world, call)
+        world.record(CallJoined(call.call_id, call.queue, world.now_ms, by_overflow=True, contact_id=call.contact_id))
+        world.note_call(call)
+        overflow.join(world, call)
 
 
 def _forget(world: World) -> None:

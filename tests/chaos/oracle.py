@@ -1,0 +1,120 @@
+"""What the switch's own events say of talks, worked out without any of the daemon's code: history must say the same.
+
+A talk is one agent's part in a call: from the first bridge of a caller's leg with the agent's to the end of either, or
+to the caller's bridge with somebody else. While the two are not bridged, the caller is on hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from fsacd.core.evidence import Evidence
+from fsacd.core.records import TalkEnded
+from fsacd.sim.agenda import MS, SECOND
+from fsacd.sim.events import Event
+from fsacd.sim.switch import Switch
+
+# From the wire to the daemon's step and back; a talk's hold begins with its parking and ends with its bridge.
+EXACT_MS = 150
+# A bridge that was shorter may have been broken in the making: whether it was a talk is a matter of moments.
+SHORT_US = SECOND
+AROUND_US = 2 * SECOND
+
+
+@dataclass(slots=True)
+class Talk:
+    """One agent's part; moments in microseconds of the switch's agenda. `offer_id` is the agent's leg."""
+
+    offer_id: str
+    caller: str
+    from_us: int
+    bridged_us: int | None  # since when they are bridged now
+    talked_us: int = 0
+    until_us: int | None = None
+
+    def part(self, now_us: int) -> None:
+        """They are not bridged any more."""
+        if self.bridged_us is not None:
+            self.talked_us += now_us - self.bridged_us
+            self.bridged_us = None
+
+
+class Oracle:
+    """A client of the switch that only listens."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._agenda = switch.agenda
+        self._pairs: dict[str, str] = {}  # by leg: whom it is bridged with
+        self._callers: set[str] = set()
+        self.talks: dict[str, Talk] = {}
+        switch.listeners.add(self)  # type: ignore[arg-type] # it takes what a connection is told
+
+    def wants(self, name: str, subclass: str) -> bool:
+        """All that tells of talks."""
+        return subclass == "fsacd::queued" or name in {"CHANNEL_BRIDGE", "CHANNEL_UNBRIDGE", "CHANNEL_HANGUP"}
+
+    def offer(self, event: Event) -> None:
+        """One event."""
+        leg, first, second = (event.headers.get(name, "") for name in _LEGS)
+        match event.headers["Event-Name"]:
+            case "CUSTOM":
+                self._callers.add(leg)
+            case "CHANNEL_BRIDGE":
+                self._bridged(*((second, first) if second in self._callers else (first, second)))
+            case "CHANNEL_UNBRIDGE":
+                self._parted(leg)
+            case "CHANNEL_HANGUP":
+                self._gone(leg)
+
+    def close(self, notice: bytes | None) -> None:
+        """The switch has died; what comes after it is not compared."""
+
+    def _bridged(self, caller: str, other: str) -> None:
+        now_us = self._agenda.now_us
+        self._parted(caller)
+        self._parted(other)
+        self._pairs[caller], self._pairs[other] = other, caller
+        if caller not in self._callers:
+            return
+        for talk in self._open(caller):
+            if talk.offer_id != other:
+                talk.until_us = now_us  # the caller was handed over
+        talk = self.talks.setdefault(other, Talk(other, caller, now_us, now_us))
+        talk.bridged_us, talk.until_us = now_us, None
+
+    def _parted(self, leg: str) -> None:
+        other = self._pairs.pop(leg, "")
+        self._pairs.pop(other, None)
+        for each in {leg, other} & self.talks.keys():
+            self.talks[each].part(self._agenda.now_us)
+
+    def _gone(self, leg: str) -> None:
+        for talk in [*self._open(leg), *([self.talks[leg]] if leg in self.talks else ())]:
+            talks_on = leg == talk.caller and self._pairs.get(talk.offer_id, leg) != leg
+            if talk.until_us is None and not talks_on:  # an agent may go on talking with a colleague
+                talk.part(self._agenda.now_us)
+                talk.until_us = self._agenda.now_us
+        self._parted(leg)
+
+    def _open(self, caller: str) -> list[Talk]:
+        return [talk for talk in self.talks.values() if talk.caller == caller and talk.until_us is None]
+
+    def compare(self, told: Mapping[str, TalkEnded], unheard_us: Callable[[int, int], int]) -> Iterator[str]:
+        """What history says otherwise. `unheard_us`: for how long nobody heard the switch in this time."""
+        for talk in self.talks.values():
+            row, until_us = told.get(talk.offer_id), talk.until_us or self._agenda.now_us
+            if unheard_us(talk.from_us - AROUND_US, until_us + AROUND_US):
+                continue
+            if row is None:
+                if talk.talked_us > SHORT_US:
+                    yield f"{talk} is not told"
+            elif row.evidence is Evidence.SAW_END:
+                all_ms, held_ms = (until_us - talk.from_us) // MS, (until_us - talk.from_us - talk.talked_us) // MS
+                if abs(row.ended_ms - row.started_ms - all_ms) > EXACT_MS or abs(row.held_ms - held_ms) > EXACT_MS:
+                    yield f"{talk}: {all_ms} ms, {held_ms} held; told: {row.ended_ms - row.started_ms}, {row.held_ms}"
+        for offer_id in told.keys() - self.talks.keys():
+            yield f"a talk {offer_id} is told that the switch has not had"
+
+
+_LEGS = ("Unique-ID", "Bridge-A-Unique-ID", "Bridge-B-Unique-ID")

@@ -1,0 +1,70 @@
+"""Agents who hold their callers, ask colleagues and hand callers over, at random moments of a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random
+
+from fsacd.core import offer as o
+from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkVerb, TalkWish
+from fsacd.core.life.world import World
+from fsacd.core.shape import Shape
+from fsacd.errors import Refused, Unavailable
+from fsacd.sim.agenda import SECOND, Agenda
+from tests.chaos.life import Life
+from tests.chaos.virtual import spawn_for
+
+EVERY_S = 0.4
+# In how many of these moments an agent in a talk wishes something.
+WISHES = 0.25
+_VERBS = {
+    Shape.HELD: (TalkVerb.RESUME,),
+    Shape.CALLING: (TalkVerb.CANCEL,),
+    Shape.CONSULTING: (TalkVerb.SWAP, TalkVerb.COMPLETE, TalkVerb.CANCEL),
+    Shape.SWAPPED: (TalkVerb.SWAP, TalkVerb.COMPLETE, TalkVerb.CANCEL),
+}
+
+
+class Wishing:
+    """Wishes come as by the API. A refused one is no fault; most wishes that make no sense are not made."""
+
+    def __init__(self, agenda: Agenda, seed: int, serving: Callable[[], Life | None]) -> None:
+        self._agenda = agenda
+        self._chance = Random(f"wishes {seed}")
+        self._serving = serving
+        self.made = 0
+
+    def start(self) -> None:
+        """From now on."""
+        self._agenda.after(EVERY_S * SECOND, self._look)
+
+    def _look(self) -> None:
+        self.start()
+        life = self._serving()
+        if life is None:
+            return
+        world = life.engine._world
+        for offer in list(world.offers.values()):
+            if isinstance(offer.state, o.OfferTalking) and self._chance.random() < WISHES:
+                self._ask(life, self._wish(world, offer))
+
+    def _ask(self, life: Life, wish: TalkWish) -> None:
+        def ask() -> None:
+            if not life.alive or life.frozen:
+                return
+            with suppress(Refused, Unavailable):
+                life.runtime.ask(wish)
+                self.made += 1
+
+        spawn_for(life, ask)
+
+    def _wish(self, world: World, offer: o.Offer) -> TalkWish:
+        shape = world.shapes.get(offer.offer_id)
+        verbs = _VERBS.get(shape.shape if shape is not None else Shape.TOGETHER, ())
+        if not verbs or self._chance.random() < 0.3:
+            colleague = self._chance.choice(list(world.agents))
+            if self._chance.random() < 0.6:
+                return TalkConsultAsked(offer.agent_id, offer.offer_id, colleague, "agent")
+            verbs = verbs or (TalkVerb.HOLD,)
+        return TalkChangeAsked(offer.agent_id, offer.offer_id, self._chance.choice(verbs), "agent")
