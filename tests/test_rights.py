@@ -134,6 +134,10 @@ WISHED: dict[type[Wish], tuple[Wish, str]] = {
     e.CallSendAsked: (e.CallSendAsked("c", "1001", BY), "supervisor admin"),
     e.QueueSetOpen: (e.QueueSetOpen("support", True, BY), "supervisor admin"),
     e.TalkChangeAsked: (e.TalkChangeAsked("1001", "t", e.TalkVerb.HOLD, BY), "agent supervisor admin"),
+    e.TalkTransferAsked: (
+        e.TalkTransferAsked("1001", "t", e.TransferTo.QUEUE, "sales", BY),
+        "agent supervisor admin",
+    ),
     e.TalkConsultAsked: (e.TalkConsultAsked("1001", "t", "1002", BY), "agent supervisor admin"),
 }
 PLACES = Places({"1001": "user/1001", "1002": "user/1002"}, ("user/desk*",), {"1002": ("user/{agent}@home.example",)})

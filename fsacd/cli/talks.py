@@ -13,7 +13,7 @@ from fsacd.cli.session import Session, common_options
 
 @click.group()
 def talk() -> None:
-    """Talks: hold and resume, consult, swap, complete, cancel.
+    """Talks: hold and resume, consult, swap, complete, cancel, transfer.
 
     A talk is named by its own id or by its call's; six characters of the call's id are enough when no other begins so.
     """
@@ -50,6 +50,21 @@ def talk_resume(session: Session, talk_id: str) -> None:
 def talk_consult(session: Session, talk_id: str, agent_id: str) -> None:
     """Ring a colleague whom the agent wants to ask; the caller hears music meanwhile."""
     _ask(session, talk_id, "consult", {"agent": agent_id})
+
+
+@talk.command("transfer")
+@click.argument("talk_id", metavar="TALK")
+@click.option("--agent", help="A colleague: the caller waits for them alone for a minute, then for all again.")
+@click.option("--queue", help="The queue in which the caller waits, with the time that they have.")
+@click.option("--number", help="An extension or number. If nobody has it, the caller waits again.")
+@common_options
+def talk_transfer(session: Session, talk_id: str, agent: str | None, queue: str | None, number: str | None) -> None:
+    """Give the caller away without a word to whoever is next: to an agent, a queue or a number."""
+    to = {"agent": agent, "queue": queue, "number": number}
+    given: Document = {name: value for name, value in to.items() if value is not None}
+    if len(given) != 1:
+        raise click.UsageError("Give one of --agent, --queue and --number.")
+    _ask(session, talk_id, "transfer", given)
 
 
 @talk.command("swap")

@@ -205,7 +205,7 @@ class NoteContact:
 
 @fact
 class SendCall:
-    """Send the caller's leg into the dialplan."""
+    """Send the caller's leg into the dialplan. A target without a context: where agents' numbers are looked up."""
 
     call_id: str
     leg: Leg

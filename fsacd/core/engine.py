@@ -56,6 +56,7 @@ from fsacd.core.events import (
     TalkChangeAsked,
     TalkConsultAsked,
     TalkFound,
+    TalkTransferAsked,
     WorldEvent,
 )
 from fsacd.core.life import (
@@ -304,7 +305,7 @@ class Engine:
                 | OfferEnded()
             ):
                 talks.handle(world, event)
-            case LegsJoined() | TalkChangeAsked() | TalkConsultAsked():
+            case LegsJoined() | TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked():
                 return talks.of_talk(world, event)
             case CallQueued():
                 return calls.queued(world, event)

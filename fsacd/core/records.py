@@ -179,12 +179,22 @@ class TalkEnd(StrEnum):
     LOST = "lost"  # the switch restarted, or nobody saw who did
 
 
+class TransferKind(StrEnum):
+    """The closed list of how an agent has given a caller away. A record without one: nobody did, or an older fsacd."""
+
+    NONE = ""
+    BLIND = "blind"  # without a word to whoever is next
+    ATTENDED = "attended"  # after a consultation
+    CONFERENCE = "conference"  # the agent left two others who talked with the caller
+
+
 @fact
 class TalkEnded:
     """One agent's part in a call, keyed by its offer. `started_ms`: when caller and agent were bridged first.
 
     Of the time from `started_ms` to `ended_ms` the caller was on hold for `held_ms`, in `holds` times. `consults` is
-    how often a colleague was rung, `to` the agent whom the caller was handed over to; `visit` is the call's visit.
+    how often a colleague was rung; `visit` is the call's visit. `kind` is how the caller was given away, `to` where to:
+    an agent's id, "queue sales", or "a number", for talks hold nobody's number.
     """
 
     offer_id: str
@@ -202,6 +212,7 @@ class TalkEnded:
     evidence: Evidence
     epoch: int
     contact_id: str
+    kind: TransferKind = TransferKind.NONE
 
 
 @fact

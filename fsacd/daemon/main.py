@@ -20,7 +20,7 @@ from fsacd.caller.timetable import Timetable, renamed_hours
 from fsacd.config.model import Config
 from fsacd.config.problems import ConfigErrors
 from fsacd.core.commands import Command
-from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkWish
+from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkTransferAsked, TalkWish
 from fsacd.core.show.feed import Feed
 from fsacd.core.show.look import Look
 from fsacd.core.show.parts import whole
@@ -300,7 +300,7 @@ class Daemon:
 
     def ask(self, wish: Wish, principal: Principal) -> None:
         """Hand a wish to the engine. Raises Forbidden, Refused or Unavailable."""
-        if isinstance(wish, TalkChangeAsked | TalkConsultAsked):
+        if isinstance(wish, TalkChangeAsked | TalkConsultAsked | TalkTransferAsked):
             self._demand_hold(wish)
         self._guard.ask(wish, principal)
 

@@ -37,6 +37,7 @@ from fsacd.core.events import (
     QueueSetOpen,
     TalkChangeAsked,
     TalkConsultAsked,
+    TalkTransferAsked,
     TalkWish,
 )
 
@@ -238,6 +239,7 @@ WISHES: Final[Mapping[type[Wish], Verb]] = MappingProxyType(
         AgentCodedWrapUp: Verb.ACT_AS_AGENT,
         TalkChangeAsked: Verb.HANDLE_TALKS,
         TalkConsultAsked: Verb.HANDLE_TALKS,
+        TalkTransferAsked: Verb.HANDLE_TALKS,
         AgentChangeAsked: Verb.CHANGE_AGENTS,
         CallRequeueAsked: Verb.MOVE_CALLS,
         CallSendAsked: Verb.MOVE_CALLS,
@@ -270,7 +272,7 @@ def target_of(wish: Wish, queue_of: Callable[[str], str]) -> Target:
             | AgentCodedWrapUp()
         ):
             return Target((wish.agent_id,))
-        case TalkChangeAsked() | TalkConsultAsked():
+        case TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked():
             return Target((wish.agent_id,))
         case AgentSetReadyFor() | AgentSetNotReadyFor():
             return Target((wish.agent_id,), (wish.queue,))

@@ -202,6 +202,13 @@ def uuid_transfer(leg: str, extension: str, context: str, dialplan: str = "XML")
     return api("uuid_transfer", uuid(leg), extension, dialplan, context)
 
 
+def uuid_transfer_as_forced(leg: str, extension: str) -> Wire:
+    """Send a leg to an extension of its `force_transfer_context`, as an agent's own REFER would."""
+    if extension.startswith("-"):
+        raise EncodeError("An extension must not start with a dash: FreeSWITCH would take it for -bleg or -both.")
+    return api("uuid_transfer", uuid(leg), extension)
+
+
 def uuid_exists(leg: str) -> Wire:
     """Ask whether a leg lives: `true` or `false`."""
     return api("uuid_exists", uuid(leg))

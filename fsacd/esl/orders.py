@@ -49,6 +49,10 @@ _DISARM = {
     "inline_destination": "",
 }
 
+# Of a caller whom an agent has sent to a number: it is looked up in `force_transfer_context`, which stays. If nobody
+# has it, the last extension there brings the caller back, unless `fsacd_over` is true (zz_fsacd_last.xml).
+_SENT = {name: value for name, value in _DISARM.items() if name != "force_transfer_context"} | {"fsacd_over": "sent"}
+
 
 def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
     """The command for the switch, in one step or several; the outcome of the last step is the command's.
@@ -78,12 +82,18 @@ def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
         case AskBridged() | HoldCaller() | Rejoin() | JoinThird() | HoldThird() | HandOver():
             return shapes.wires(command)
         case SendCall(_, leg, target):
-            transfer = encoder.uuid_transfer(leg.uuid, target.extension, target.context)
-            return (encoder.uuid_setvar_multi(leg.uuid, {**_DISARM, **_OVER}), transfer)
+            return _sent(leg.uuid, target)
         case EndCall(_, leg, cause):
             return (encoder.uuid_kill(leg.uuid, cause),)
         case _:
             assert_never(command)
+
+
+def _sent(leg: str, target: ToExtension) -> tuple[Wire, ...]:
+    if not target.context:
+        return (encoder.uuid_setvar_multi(leg, _SENT), encoder.uuid_transfer_as_forced(leg, target.extension))
+    transfer = encoder.uuid_transfer(leg, target.extension, target.context)
+    return (encoder.uuid_setvar_multi(leg, {**_DISARM, **_OVER}), transfer)
 
 
 # A queue with any other name is noted on the leg by `NoteCall` alone; here its name would break the list of variables.

@@ -34,6 +34,11 @@ def _at_least(*names: str) -> dict[str, JsonValue]:
     return {"anyOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]}
 
 
+def _exactly_one(*names: str) -> dict[str, JsonValue]:
+    """Check that one of these fields is given, and no other."""
+    return {"oneOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]}
+
+
 class NoBody(Body):
     """An empty body."""
 
@@ -194,6 +199,30 @@ class Consult(Body):
     agent: str = Field(
         max_length=_NAME_LENGTH, description="A colleague who is logged in and in no call; they need not be ready."
     )
+
+
+class Transfer(Body):
+    """To whom the caller goes: exactly one of these."""
+
+    model_config = ConfigDict(json_schema_extra=_exactly_one("agent", "queue", "number"))
+
+    agent: str | None = Field(
+        default=None,
+        max_length=_NAME_LENGTH,
+        description="A colleague who is logged in. The caller waits for them alone for a minute, then for all again.",
+    )
+    queue: QueueName | None = Field(default=None, description="The caller waits there, with the time that they have.")
+    number: Annotated[str, Field(pattern=r"^[0-9*#+]{1,32}$")] | None = Field(
+        default=None,
+        description="An extension or number, up to 32 of 0-9 * # +, in the dialplan's context of agents' numbers. "
+        "If nobody has it, the caller waits again.",
+    )
+
+    @model_validator(mode="after")
+    def _says_one(self) -> Self:
+        if [self.agent, self.queue, self.number].count(None) != 2:  # noqa: PLR2004 - of three
+            raise PydanticCustomError("one", "should name exactly one of agent, queue and number")
+        return self
 
 
 class CallChange(Body):

@@ -17,7 +17,7 @@ from fsacd.desk.rights import Verb
 from fsacd.http import bodies as b
 from fsacd.http import models as m
 from fsacd.http.problem import unknown
-from fsacd.http.queries import PREFIX_MIN, find_agent, find_call
+from fsacd.http.queries import PREFIX_MIN, check_queue, find_agent, find_call
 from fsacd.http.routes import V1, Asked, Route
 
 
@@ -66,6 +66,25 @@ def talk_consult(asked: Asked) -> m.Call:
     return _after(asked, wish, call.call_id)
 
 
+def talk_transfer(asked: Asked) -> m.Call:
+    """The caller is given away without a word to whoever is next."""
+    body = cast("b.Transfer", asked.body)  # the route below says so
+    call = _find(asked)
+    assert call.talk is not None
+    look = asked.context.daemon.look()
+    if body.agent is not None:
+        kind, target = e.TransferTo.AGENT, find_agent(look, body.agent, HTTPStatus.UNPROCESSABLE_ENTITY).agent_id
+    elif body.queue is not None:
+        kind, target = e.TransferTo.QUEUE, check_queue(look, body.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
+    else:
+        assert body.number is not None
+        kind, target = e.TransferTo.NUMBER, body.number
+    asked.ask(e.TalkTransferAsked(call.talk.agent_id, call.talk.talk_id, kind, target, asked.by))
+    # As it is now; a call that went to a number is none of ours any more.
+    now = asked.presenter()
+    return now.call(now.look.call(call.call_id) or call)
+
+
 _TALK = f"{V1}/talks/{{talk_id}}"
 _REFUSALS = (400, 404, 409, 411, 413, 415, 422, 503)
 _SAYS = {
@@ -85,5 +104,10 @@ ROUTES = (
         "POST", f"{_TALK}/consult", talk_consult, Verb.HANDLE_TALKS,
         "Ring a colleague whom the agent wants to ask; the caller hears music meanwhile", m.Call, "talks",
         body=b.Consult, refusals=_REFUSALS,
+    ),
+    Route(
+        "POST", f"{_TALK}/transfer", talk_transfer, Verb.HANDLE_TALKS,
+        "Give the caller away to an agent, a queue or a number, without asking there",
+        m.Call, "talks", body=b.Transfer, refusals=_REFUSALS,
     ),
 )  # fmt: skip

@@ -31,6 +31,7 @@ from fsacd.store.rows import (
     Row,
     Value,
     clean,
+    kind_of,
 )
 
 FORMAT: Final = 1
@@ -108,6 +109,8 @@ def decoded(body: bytes, named: Columns = CURRENT) -> Row | None:
         found = dict(zip(named[name], values, strict=True))
         if found.get("seen") is False and "evidence" not in found:
             found["evidence"] = "guessed"  # an earlier fsacd wrote this form
+        if table is TALKS and "kind" not in found:
+            found["kind"] = kind_of("", str(found.get("ended_by")))
         values = [found.get(column, "" if kind == "text" else None) for column, kind in table.columns]
     try:
         if document is not None:

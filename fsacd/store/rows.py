@@ -25,7 +25,9 @@ from fsacd.core.records import (
     Record,
     StrategyFailed,
     StrategyReturned,
+    TalkEnd,
     TalkEnded,
+    TransferKind,
     VisitEnded,
     WrapUpEnded,
 )
@@ -139,7 +141,7 @@ TALKS = _table(
     "talks",
     "offer_id text, call_id text, visit integer, contact_id text, queue text, agent_id text, started_at timestamptz, "
     "ended_at timestamptz, talked_ms bigint, held_ms bigint, holds integer, consults integer, ended_by text, "
-    "transferred_to text, evidence text, epoch bigint",
+    "transferred_to text, evidence text, epoch bigint, kind text",
     Better("offer_id, month", standing_in_sql),
     by_month=True,
     month=True,
@@ -302,7 +304,13 @@ def _talk(ended: TalkEnded, wall: Wall) -> tuple[Value, ...]:
         ended.offer_id, ended.call_id, ended.visit, ended.contact_id, ended.queue, ended.agent_id,
         wall(ended.started_ms), wall(ended.ended_ms), talked_ms, ended.held_ms, ended.holds, ended.consults,
         ended.ended_by.value, ended.to, ended.evidence.value, ended.epoch,
+        kind_of(ended.kind, ended.ended_by),
     )  # fmt: skip
+
+
+def kind_of(kind: str, ended_by: str) -> str:
+    """How the caller was given away. An earlier fsacd did not say so; its agents could do so only after consulting."""
+    return str(TransferKind.ATTENDED) if not kind and ended_by == TalkEnd.TRANSFER else str(kind)
 
 
 def _wrap_up(told: WrapUpEnded, wall: Wall) -> tuple[Value, ...]:

@@ -244,7 +244,7 @@ def _note(command: k.NoteCall | k.NoteContact) -> str:
 
 
 def _extension(target: ToExtension) -> str:
-    return f"{target.extension} {target.context}"
+    return f"{target.extension} {target.context}".rstrip()
 
 
 def _record(record: r.Record, names: Names) -> str:
@@ -321,6 +321,7 @@ def _work(record: r.AgentWorkEnded, names: Names) -> str:
 
 def _talk(record: r.TalkEnded, names: Names) -> str:
     to = f" to {record.to}" if record.to else ""
+    to = f" ({record.kind}){to}" if record.kind else to
     held = f", held {_s(record.held_ms)} in {record.holds}, consults {record.consults}" if record.holds else ""
     span = f"{_at(record.started_ms)}..{_at(record.ended_ms)}"
     return f"TALK {names.of(record.offer_id)} of {record.agent_id} {span}, ended by {record.ended_by}{to}{held}"

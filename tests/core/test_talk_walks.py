@@ -16,6 +16,7 @@ from fsacd.core import events as e
 from fsacd.core.engine import Engine
 from fsacd.core.records import CallEnded, VisitEnded
 from fsacd.core.shape import Shape
+from fsacd.core.visit import HowIn
 from fsacd.testing import PLUGINS, Driver, agent, queue, queued, rules_of
 
 AGENTS = ("1001", "1002")
@@ -54,6 +55,7 @@ class Switch:
         self.facts: list[e.Event] = []
         self.calls = 0
         self.shapes: set[str] = set()
+        self.sent: set[str] = set()  # calls to a number that nobody has: they end there, and may end again
         self.tell(e.SwitchConnected("fs1"))
         for one in PEOPLE:
             self.tell(e.AgentLoggedIn(one, "test"))
@@ -85,8 +87,11 @@ class Switch:
                 self.bridge(call_id, leg)
             case k.AskConnected(offer_id=offer_id) if offer_id in self.legs:
                 self.facts.append(e.OfferConnected(offer_id))
-            case k.SendCall(call_id=call_id) if call_id in self.legs:
+            case k.SendCall(call_id=call_id, target=target) if call_id in self.legs:
                 self._part(self.legs[call_id])
+                if not target.context:  # they are announced, and back
+                    self.sent.add(call_id)
+                    self.facts.append(queued(call_id, "support", 0))
                 self.facts.append(e.CallReturned(call_id))
             case order:
                 self._change(order)
@@ -214,7 +219,11 @@ class Switch:
             return
         talk = self.dice.choice(talks)
         asked = self.dice.choice(MEANT[talk.shape] if self.dice.random() < 0.8 else [*e.TalkVerb, "consult"])
-        if asked == "consult":
+        if self.dice.random() < 0.1:
+            kind = self.dice.choice([*e.TransferTo])
+            target = {"agent": self.dice.choice(PEOPLE), "queue": "support"}.get(kind, "4711")
+            self.tell(e.TalkTransferAsked(talk.agent_id, talk.talk_id, kind, target, "test"))
+        elif asked == "consult":
             self.tell(e.TalkConsultAsked(talk.agent_id, talk.talk_id, self.dice.choice((*COLLEAGUES, *PEOPLE)), "test"))
         else:
             self.tell(e.TalkChangeAsked(talk.agent_id, talk.talk_id, e.TalkVerb(asked), "test"))
@@ -258,7 +267,8 @@ def test_nothing_is_left_of_any_talk(seed: int) -> None:
     assert not engine._world.shapes
     assert not engine._world.thirds
     ended = [record.call_id for record in switch.driver.records_of(CallEnded)]
-    assert sorted(ended) == sorted({f"c{number}" for number in range(1, switch.calls + 1)})
+    assert sorted({*ended}) == sorted({f"c{number}" for number in range(1, switch.calls + 1)})
+    assert all(ended.count(call_id) == 1 for call_id in {*ended} - switch.sent)
     visits = switch.driver.records_of(VisitEnded)
     for call_id in ended:
         numbers = [one.visit.n for one in visits if one.call_id == call_id]
@@ -279,11 +289,13 @@ def test_an_engine_restored_goes_on_alike() -> None:
 def test_the_walks_reach_what_they_are_for() -> None:
     """Each shape is reached, and callers are handed over."""
     reached = set[str]()
-    handed_over = 0
+    handed_over = came_back = 0
     for seed in range(6):
         switch = Switch(seed)
         switch.walk(600)
         reached |= switch.shapes
         handed_over += len(switch.driver.commands_of(k.HandOver))
+        came_back += sum(one.visit.how_in is HowIn.TRANSFERRED for one in switch.driver.records_of(VisitEnded))
     assert reached == set(Shape) - {Shape.HANDED_OVER}
     assert handed_over > 0
+    assert came_back > 0

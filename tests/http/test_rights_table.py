@@ -29,6 +29,7 @@ BODIES = {
     "CallChange": {"priority": 1},
     "CallSend": {"agent": OWN},
     "Consult": {"agent": "1001"},
+    "Transfer": {"queue": "support"},
     "AgentChange": {"skills": {}},
     "WrapUp": {"codes": []},
 }
@@ -70,7 +71,7 @@ TABLE = {
     "POST /api/v1/calls/{call_id}/promote": FLOOR,
     "POST /api/v1/calls/{call_id}/change": FLOOR,
     "POST /api/v1/calls/{call_id}/send": FLOOR,
-    **{f"POST /api/v1/talks/{{talk_id}}/{verb}": DESK for verb in (*TalkVerb, "consult")},
+    **{f"POST /api/v1/talks/{{talk_id}}/{verb}": DESK for verb in (*TalkVerb, "consult", "transfer")},
     "POST /api/v1/queues/{queue_name}/open": FLOOR,
     "POST /api/v1/queues/{queue_name}/close": FLOOR,
     "GET /api/v1/customers": FLOOR,

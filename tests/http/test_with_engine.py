@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from fsacd.core.commands import RingAgent
-from fsacd.core.events import AgentLoggedIn, SwitchConnected
-from fsacd.core.records import ChangeMade
-from fsacd.core.rules import Service
+from fsacd.cli.main import main
+from fsacd.core.commands import RingAgent, SendCall
+from fsacd.core.events import AgentLoggedIn, OfferAnswered, OfferConnected, SwitchConnected
+from fsacd.core.records import ChangeMade, TalkEnded
+from fsacd.core.rules import Service, ToExtension
 from fsacd.core.show.feed import Feed
 from fsacd.core.show.look import Look
 from fsacd.core.views import Explanation
@@ -167,3 +168,68 @@ def test_why_a_call_waits_and_why_an_agent_was_rung() -> None:
     assert [(agent["agent"], agent["rank"], agent["level"]) for agent in decision["eligible"]] == [("1001", 1, 8)]
     assert [(agent["agent"], agent["why"]) for agent in decision["not_rung"]] == [("1002", "skill")]
     assert (told["waiting"], told["note"]) == (None, "")
+
+
+@contextmanager
+def talking() -> Iterator[tuple[Rig, Driver, str]]:
+    """1001 talks with the first caller, and the talk has its id."""
+    with centre() as (rig, driver):
+        driver.tell(AgentLoggedIn("1001", "test"))
+        (talk_id,) = (each.offer_id for each in driver.commands_of(RingAgent) if each.agent_id == "1001")
+        driver.tell(OfferAnswered(talk_id, "fs1"))
+        driver.tell(OfferConnected(talk_id))
+        driver.wait_until(driver.now_ms + 5_000)
+        yield rig, driver, talk_id
+
+
+@pytest.mark.parametrize(
+    ("body", "sent_to", "to"),
+    [
+        ({"queue": "sales"}, ToExtension("fsacd_back", "fsacd"), "queue sales"),
+        ({"agent": "1002"}, ToExtension("fsacd_back", "fsacd"), "1002"),
+        ({"number": "+49*1#"}, ToExtension("+49*1#", ""), "a number"),
+    ],
+)
+def test_a_caller_is_given_away(body: Any, sent_to: ToExtension, to: str) -> None:
+    """The caller's leg goes there, and the talk has ended so; the answer is the call, which is gone with a number."""
+    with talking() as (rig, driver, talk_id):
+        reply = rig.post(f"/api/v1/talks/{talk_id}/transfer", body, Role.SUPERVISOR)
+    assert (reply.status, reply.json["id"]) == (200, "anna-000")
+    assert [command.target for command in driver.commands_of(SendCall)] == [sent_to]
+    assert [(talk.kind, talk.to) for talk in driver.records_of(TalkEnded)] == [("blind", to)]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 422),
+        ({"queue": "sales", "agent": "1002"}, 422),
+        ({"queue": "nowhere"}, 422),
+        ({"agent": "1009"}, 422),
+        ({"number": "12 34"}, 422),
+        ({"number": "1" * 33}, 422),
+        ({"agent": "1003"}, 409),
+    ],
+)
+def test_a_caller_is_given_away_to_one_who_is_there(body: Any, status: int) -> None:
+    """Exactly one target, which there is, and which is a number if it says so; nothing changes otherwise."""
+    with talking() as (rig, driver, talk_id):
+        reply = rig.post(f"/api/v1/talks/{talk_id}/transfer", body, Role.SUPERVISOR)
+    assert (reply.status, driver.records_of(TalkEnded)) == (status, [])
+
+
+@pytest.mark.parametrize("to", [("--queue", "sales"), ("--agent", "1002"), ("--number", "4711")])
+def test_a_caller_is_given_away_by_command(to: tuple[str, str]) -> None:
+    """`fsacd talk transfer`, by the call's first characters."""
+    with talking() as (rig, driver, _):
+        assert main(["talk", "transfer", "anna-0", *to, "--url", rig.server.url, "--token", "secret-of-admin"]) == 0
+    assert [talk.kind for talk in driver.records_of(TalkEnded)] == ["blind"]
+
+
+def test_a_command_gives_a_caller_away_to_one_alone() -> None:
+    """Two targets, or none, are a wrong command line."""
+    with talking() as (rig, driver, _):
+        for to in ((), ("--queue", "sales", "--agent", "1002")):
+            end = main(["talk", "transfer", "anna-0", *to, "--url", rig.server.url, "--token", "secret-of-admin"])
+            assert end == 2
+    assert driver.records_of(TalkEnded) == []

@@ -79,7 +79,7 @@ class Talk:
 @pytest.fixture
 def talk() -> Talk:
     model = installed()
-    model.client.events_on.feed(b"event json ALL CUSTOM fsacd::held fsacd::returned conference::maintenance\n\n")
+    model.client.events_on.feed(b"event json ALL CUSTOM fsacd::held fsacd::returned fsacd::waiting conference::maintenance\n\n")
     model.switch.globals["fsacd_music"] = "local_stream://moh"
     model.switch.phones["1001@127.0.0.1:5070"] = ScriptedPhone(answers_ms=5)
     line = model.switch.call(Caller("+49301", "queue-support"), ScriptedPhone())
@@ -293,12 +293,14 @@ def test_the_room_is_forgotten_when_the_switch_dies(talk: Talk) -> None:
     assert talk.model.switch.rooms == {}
 
 
-def test_a_caller_who_is_sent_to_nowhere_comes_back(talk: Talk) -> None:
+@pytest.mark.parametrize(("context", "named"), [("public", " XML public"), ("default", "")], ids=["named", "forced"])
+def test_a_caller_who_is_sent_to_nowhere_comes_back(talk: Talk, context: str, named: str) -> None:
     """The last extension of the context of agents' numbers sends them where they wait; the number is told."""
-    talk.model.switch.dialplan.read(FREESWITCH / "dialplan" / "default" / "zz_fsacd_last.xml", context="public")
-    talk.api(f"uuid_transfer {talk.caller} 12345*6 XML public")
+    talk.model.switch.dialplan.read(FREESWITCH / "dialplan" / "default" / "zz_fsacd_last.xml", context=context)
+    talk.api(f"uuid_transfer {talk.caller} 12345*6{named}")
     talk.model.run(300)
-    told = talk.model.client.seen("CUSTOM", talk.caller)[-1]
+    announced, told = talk.model.client.seen("CUSTOM", talk.caller)[-2:]
+    assert announced["Event-Subclass"] == "fsacd::waiting"  # for a call that had ended with the transfer
     assert (told["Event-Subclass"], told["variable_fsacd_nowhere"]) == ("fsacd::returned", "12345*6")
     talk.model.run(1_500)  # where music could run in circles it begins a second later
     assert talk.model.switch.sessions[talk.caller].channel.playing

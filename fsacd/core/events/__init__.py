@@ -76,8 +76,10 @@ from fsacd.core.events.talks import (
     TalkChangeAsked,
     TalkConsultAsked,
     TalkEvent,
+    TalkTransferAsked,
     TalkVerb,
     TalkWish,
+    TransferTo,
 )
 
 Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent | TalkEvent
@@ -145,7 +147,9 @@ __all__ = [
     "TalkConsultAsked",
     "TalkEvent",
     "TalkFound",
+    "TalkTransferAsked",
     "TalkVerb",
     "TalkWish",
+    "TransferTo",
     "WorldEvent",
 ]

@@ -38,6 +38,25 @@ class TalkConsultAsked:
     by: By
 
 
+class TransferTo(StrEnum):
+    """To what a caller can be given away."""
+
+    AGENT = "agent"
+    QUEUE = "queue"
+    NUMBER = "number"  # an extension, too
+
+
+@fact
+class TalkTransferAsked:
+    """The agent wants to give the caller away without asking whoever is next: to `target`, which is a `kind`."""
+
+    agent_id: str
+    offer_id: str
+    kind: TransferTo
+    target: str
+    by: By
+
+
 @fact
 class LegsJoined:
     """The leg of this offer, or of a talk's third party, is bridged with `other`, which is no caller's."""
@@ -46,5 +65,5 @@ class LegsJoined:
     other: str
 
 
-TalkWish = TalkChangeAsked | TalkConsultAsked
+TalkWish = TalkChangeAsked | TalkConsultAsked | TalkTransferAsked
 TalkEvent = TalkWish | LegsJoined

@@ -127,6 +127,11 @@ def _without_person(where: str) -> str:
 _NUMBER = "number "
 
 
+def number(digits: str) -> str:
+    """A number as history has it; rows of visits leave it out."""
+    return f"{_NUMBER}{digits}"
+
+
 def let_go(world: World, call: c.Call, event: CallerTaken) -> None:
     """Somebody else has the caller, whose leg is an ordinary one from now on. They may give the caller back."""
     world.command(LetGo(call.call_id, event.leg, talks=event.how is Taken.PICKED_UP))
@@ -146,7 +151,7 @@ def _where_taken(event: CallerTaken) -> str:
         case _ if not event.where:
             return ""
         case Taken.PICKED_UP:
-            return f"{_NUMBER}{event.where}"
+            return number(event.where)
         case Taken.MOVED | Taken.PARKED:
             return f"extension {event.where}"
 

@@ -13,7 +13,7 @@ from fsacd.core.life import agents, display, roster, shared_phones, thirds, with
 from fsacd.core.life.decisions import CallMoment
 from fsacd.core.life.world import World
 from fsacd.core.match.index import NOT_RANKED
-from fsacd.core.records import DecisionMade, Elsewhere, OfferOutcome, TalkEnd
+from fsacd.core.records import DecisionMade, Elsewhere, OfferOutcome, TalkEnd, TransferKind
 from fsacd.core.rules import Cause, HoldBack, QueueRules, WrapUp
 from fsacd.strategy import Start
 
@@ -151,12 +151,14 @@ def not_taken(world: World, call: c.Call, agent_id: str) -> None:
 _NOT_TAKEN_LIMIT = 256
 
 
-def talk_over(world: World, offer_id: str, ended_by: TalkEnd, to: str = "") -> None:
+def talk_over(
+    world: World, offer_id: str, ended_by: TalkEnd, to: str = "", kind: TransferKind = TransferKind.NONE
+) -> None:
     """Caller and agent have talked, and the caller's side is over. The agent's leg should end by itself."""
     offer = world.offers.get(offer_id)
     if offer is not None:
         wrap_ups.talk_over(world, world.agents[offer.agent_id], offer)
-    _end_talk(world, offer_id, OfferOutcome.ANSWERED, "talk", ended_by, to)
+    _end_talk(world, offer_id, OfferOutcome.ANSWERED, "talk", ended_by, to, kind)
 
 
 def talk_broken(world: World, offer_id: str) -> None:
@@ -165,13 +167,19 @@ def talk_broken(world: World, offer_id: str) -> None:
 
 
 def _end_talk(
-    world: World, offer_id: str, outcome: OfferOutcome, reason: str, ended_by: TalkEnd | None = None, to: str = ""
+    world: World,
+    offer_id: str,
+    outcome: OfferOutcome,
+    reason: str,
+    ended_by: TalkEnd | None = None,
+    to: str = "",
+    kind: TransferKind = TransferKind.NONE,
 ) -> None:
     offer = world.offers.get(offer_id)
     if offer is None:
         return  # the agent's leg ended first, which has done all this already
     is_alone = bool(world.shapes) and thirds.leave(world, offer)
-    withdrawing.write(world, offer, outcome, reason, None, ended_by, to)
+    withdrawing.write(world, offer, outcome, reason, None, ended_by, to, kind)
     give_up_ms = world.now_ms + _TALK_OVER_GRACE_MS + world.rules.limits.offer_grace_ms
     world.move_offer(offer, o.OfferEnding(CancelReason.TALK_OVER, give_up_ms))
     world.timers.set("offer", offer_id, world.now_ms + _TALK_OVER_GRACE_MS)

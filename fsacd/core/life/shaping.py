@@ -22,10 +22,10 @@ from fsacd.core.commands import (
     SendCall,
     TalkCommand,
 )
-from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkVerb, TalkWish
-from fsacd.core.life import absence, changes, connecting, ending, offers, overflow, thirds, visits
+from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkTransferAsked, TalkVerb, TalkWish
+from fsacd.core.life import absence, changes, connecting, ending, offers, overflow, thirds, transferring, visits
 from fsacd.core.life.world import World
-from fsacd.core.records import CallOutcome, TalkEnd
+from fsacd.core.records import CallOutcome, TalkEnd, TransferKind
 from fsacd.core.shape import CALLER_HELD, PAIR_OF, SHAPE_MOVES, Pair, Shape, TalkShape
 from fsacd.core.visit import HowIn, VisitOutcome
 
@@ -76,6 +76,9 @@ def asked(world: World, event: TalkWish) -> str | None:
             case TalkConsultAsked():
                 refused = _consult(world, call, offer, shape, event)
                 done = "talk_consult"
+            case TalkTransferAsked():
+                refused = transferring.transfer(world, call, offer, shape, event)
+                done = "talk_transfer"
             case _:
                 assert_never(event)
     if refused is None:
@@ -366,7 +369,7 @@ def _hand_over(world: World, offer: o.Offer, shape: TalkShape, third: o.Offer) -
     thirds.become_the_talk(world, third)
     call.talked_ms += world.now_ms - call.state.since_ms
     world.move_call(call, c.Waiting())
-    offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, third.agent_id)
+    offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, third.agent_id, TransferKind.ATTENDED)
     connecting.connected(world, third, world.now_ms, handed_over=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fsacd.core import call as c
 from fsacd.core import skills
 from fsacd.core.evidence import Evidence
@@ -10,6 +12,9 @@ from fsacd.core.life.world import World
 from fsacd.core.records import VisitEnded
 from fsacd.core.rules import QueueRules
 from fsacd.core.visit import HowIn, Visit, VisitOutcome
+
+# In the place of its queue: the visit is over, though its call may come back.
+OVER: Final = ""
 
 
 def first(world: World, call: c.Call, noted: int, how_in: HowIn | None, before: Visit | None) -> None:
@@ -27,8 +32,10 @@ def first(world: World, call: c.Call, noted: int, how_in: HowIn | None, before: 
         return
     joined_ms = call.joined_ms
     if before is not None:
-        # It was moved where nobody of us could see it, or its queue was renamed meanwhile.
-        noted, how_in, joined_ms = max(noted, before.n + 1), how_in or HowIn.MOVED, world.now_ms
+        # It was moved where nobody of us could see it, or its queue was renamed meanwhile; or its agent has transferred
+        # the caller to a number that does not exist.
+        unseen = HowIn.TRANSFERRED if before.queue == OVER else HowIn.MOVED
+        noted, how_in, joined_ms = max(noted, before.n + 1), how_in or unseen, world.now_ms
     elif how_in is None:
         contact_id = call.contact_id
         # A live call counts if it has given the contact its id.

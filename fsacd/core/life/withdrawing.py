@@ -6,7 +6,7 @@ from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason
 from fsacd.core.evidence import Evidence
 from fsacd.core.life.world import World
-from fsacd.core.records import OfferClosed, OfferOutcome, TalkEnd, TalkEnded
+from fsacd.core.records import OfferClosed, OfferOutcome, TalkEnd, TalkEnded, TransferKind
 
 OUTCOMES: dict[CancelReason, OfferOutcome] = {
     CancelReason.CALLER_GONE: OfferOutcome.WITHDRAWN,
@@ -43,10 +43,11 @@ def write(
     evidence: Evidence | None = None,
     ended_by: TalkEnd | None = None,
     to: str = "",
+    kind: TransferKind = TransferKind.NONE,
 ) -> None:
     """Write the offer's record, once, and that of its talk, if one has ended by `ended_by`.
 
-    `evidence` None: derived from the link to its switch and from what was heard. `to`: as in `TalkEnded`.
+    `evidence` None: derived from the link to its switch and from what was heard. `to`, `kind`: as in `TalkEnded`.
     """
     if offer.closed:
         return
@@ -78,10 +79,12 @@ def write(
         )
     )
     if ended_by is not None and offer.connected_ms is not None:
-        _write_talk(world, offer, ended_by, to, evidence, epoch)
+        _write_talk(world, offer, ended_by, to, kind, evidence, epoch)
 
 
-def _write_talk(world: World, offer: o.Offer, ended_by: TalkEnd, to: str, evidence: Evidence, epoch: int) -> None:
+def _write_talk(
+    world: World, offer: o.Offer, ended_by: TalkEnd, to: str, kind: TransferKind, evidence: Evidence, epoch: int
+) -> None:
     call, started_ms = world.calls.get(offer.call_id), offer.connected_ms
     assert started_ms is not None
     ended_ms = offer.ended_ms if offer.ended_ms is not None else world.now_ms
@@ -104,5 +107,6 @@ def _write_talk(world: World, offer: o.Offer, ended_by: TalkEnd, to: str, eviden
             evidence,
             epoch,
             call.contact_id if call is not None else offer.contact_id,
+            kind,
         )
     )

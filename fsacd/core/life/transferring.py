@@ -1,0 +1,118 @@
+"""An agent gives the caller away without a word to whoever is next: into a queue, to a colleague, or to a number.
+
+The agent's talk ends at once. The caller keeps their call, their time and their contact in a queue; sent to a number,
+they are out of sight. If nobody has that number, the dialplan brings them back, and their call goes on (`ended`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Final, assert_never
+
+from fsacd.core import agent as a
+from fsacd.core import call as c
+from fsacd.core import offer as o
+from fsacd.core.commands import SendCall
+from fsacd.core.events import TalkTransferAsked, TransferTo
+from fsacd.core.life import ending, offers, overflow, visits
+from fsacd.core.life.world import World
+from fsacd.core.reach import reaches
+from fsacd.core.records import CallJoined, CallMoved, CallOutcome, TalkEnd, TransferKind
+from fsacd.core.rules import ToExtension
+from fsacd.core.shape import Shape, TalkShape
+from fsacd.core.visit import HowIn, VisitOutcome
+
+# What the caller's call says of it. So does the visit that ends.
+TRANSFERRED: Final = "transferred"
+# How long the caller waits for the colleague alone; after that, for everybody who serves the queue.
+_ALONE_MS: Final = 60_000
+# The digits that a phone has, and the sign of a number with its country.
+_NUMBER: Final = re.compile(r"(?!-)[0-9*#+]{1,32}")
+
+
+def transfer(world: World, call: c.Call, offer: o.Offer, shape: TalkShape, event: TalkTransferAsked) -> str | None:
+    """The wish. Gives why it is refused, if it is."""
+    if shape.shape not in (Shape.TOGETHER, Shape.HELD):
+        return "a colleague is being asked: complete or cancel that first"
+    match event.kind:
+        case TransferTo.QUEUE:
+            return _to_queue(world, call, offer, event.target)
+        case TransferTo.AGENT:
+            return _to_agent(world, call, offer, event.target)
+        case TransferTo.NUMBER:
+            return _to_number(world, call, offer, event.target)
+        case _:
+            assert_never(event.kind)
+
+
+def _to_queue(world: World, call: c.Call, offer: o.Offer, queue: str) -> str | None:
+    if not world.has_queue(queue):
+        return f"there is no queue {queue!r}"
+    _wait_in(world, call, offer, queue, f"queue {queue}")
+    _leave_if_must(world, call)
+    return None
+
+
+def _to_agent(world: World, call: c.Call, offer: o.Offer, agent_id: str) -> str | None:
+    agent = world.agents.get(agent_id)
+    if agent is None or agent.removed:
+        return f"there is no agent {agent_id!r}"
+    if agent_id == offer.agent_id:
+        return "an agent cannot transfer a caller to themselves"
+    if isinstance(agent.presence, a.LoggedOut):
+        return f"agent {agent_id} is logged out"
+    if call.queue in world.retired:
+        return f"queue {call.queue}, in which the caller would wait, was removed"
+    if call.queue in agent.not_ready_for:
+        return f"agent {agent_id} is not ready for queue {call.queue}"
+    if not reaches(agent.within, call.switch):
+        return f"agent {agent_id} cannot be rung from switch {call.switch}, where the call is"
+    _wait_in(world, call, offer, call.queue, agent_id)
+    world.prefer(call, c.Preferred(agent_id, world.now_ms + _ALONE_MS, alone=True))
+    _leave_if_must(world, call)
+    return None
+
+
+def _to_number(world: World, call: c.Call, offer: o.Offer, number: str) -> str | None:
+    if not _NUMBER.fullmatch(number):
+        return "a number has up to 32 digits, *, # and +"
+    assert isinstance(call.state, c.Talking)
+    assert call.leg is not None
+    world.command(SendCall(call.call_id, call.leg, ToExtension(number, "")))
+    offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, "a number", TransferKind.BLIND)
+    call.talked_ms += world.now_ms - call.state.since_ms
+    visit = call.visit
+    ending.end(world, call, CallOutcome.ANSWERED, TRANSFERRED, where=ending.number(number))
+    # Nobody may have the number: then the caller is back in the music, and this visit stays as it has ended.
+    over = replace(visit, queue=visits.OVER) if visit is not None else None
+    world.ended.lose_sight(call.call_id, call.offers, over)
+    return None
+
+
+def _wait_in(world: World, call: c.Call, offer: o.Offer, queue: str, to: str) -> None:
+    """The caller hears the music of this queue and keeps their arrival; the agent's talk is over."""
+    assert isinstance(call.state, c.Talking)
+    assert call.leg is not None
+    since_ms, before = call.state.since_ms, call.queue
+    world.command(SendCall(call.call_id, call.leg, world.rules.back))
+    visits.leave_for(world, call, queue, VisitOutcome.ANSWERED, TRANSFERRED)
+    offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, to, TransferKind.BLIND)
+    call.talked_ms += world.now_ms - since_ms
+    # The talk does not count towards the maximum wait.
+    call.answered_after_ms, call.joined_ms, call.confirmed_ms = None, world.now_ms, None
+    world.move_call(call, c.Waiting())
+    if queue != before:
+        world.record(CallMoved(call.call_id, before, queue, world.now_ms, TRANSFERRED, call.contact_id))
+        world.requeue_call(call, queue)
+        world.record(CallJoined(call.call_id, queue, world.now_ms, by_overflow=True, contact_id=call.contact_id))
+    else:
+        world.set_reach(call)
+    visits.go_on(world, call, HowIn.TRANSFERRED)
+    world.note_call(call)
+
+
+def _leave_if_must(world: World, call: c.Call) -> None:
+    overflow.arm(world, call)
+    if (reason := overflow.must_leave(world, call)) is not None:
+        overflow.send_on(world, call, *reason)
