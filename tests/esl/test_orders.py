@@ -81,6 +81,12 @@ WIRES: Mapping[Command, bytes] = {
         f"max_session_transfers=;disable_app_log=;force_transfer_context=;inline_destination=;fsacd_over=true\n\n"
         f"api uuid_transfer {LEG} 9000 XML public\n\n".encode()
     ),
+    SendCall(CALL, Leg("fs1", LEG), ToExtension("+49*1#", "")): (
+        # The leg keeps its context for agents' numbers, and comes back if nobody there has this one.
+        f"api uuid_setvar_multi {LEG} transfer_after_bridge=;hangup_after_bridge=;uuid_bridge_continue_on_cancel=;"
+        f"max_session_transfers=;disable_app_log=;inline_destination=;fsacd_over=sent\n\n"
+        f"api uuid_transfer {LEG} +49*1#\n\n".encode()
+    ),
     EndCall(CALL, Leg("fs1", LEG), "USER_BUSY"): f"api uuid_kill {LEG} USER_BUSY\n\n".encode(),
 }
 

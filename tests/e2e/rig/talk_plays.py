@@ -214,6 +214,7 @@ BLIND = {
         api("uuid_kill @agent1@ NORMAL_CLEARING", LEFT_ALONE, 400),
     ),
     "blind to nowhere": talk(api("uuid_transfer @caller1@ 12345 XML public", BRIDGED, 500)),
+    "blind to nowhere, in the leg's own context for it": talk(api("uuid_transfer @caller1@ 12345", BRIDGED, 500)),
     "blind into a queue": talk(api("uuid_transfer @caller1@ queue-sales XML public", BRIDGED, 500)),
 }
 
