@@ -70,7 +70,8 @@ class Judge:
         self._ends_judged = 0
         self.unserved_since_us: int | None = 0
         self.longest_unserved_us = 0
-        self._last_talks: dict[str, tuple[int, int]] = {}  # by call: from when until when it was seen to be bridged
+        # By call: with which agent's leg it was seen to be bridged, from when until when.
+        self._last_talks: dict[str, tuple[str, int, int]] = {}
         self._bridged_us: dict[str, int] = {}  # by call: when they were seen to talk last
         self._unheard: list[tuple[int, int]] = []  # when nobody could hear the switch, from look to look
         self._heard, self._looked_us = False, 0
@@ -199,7 +200,9 @@ class Judge:
                 self._last_talks.pop(call_id, None)
             else:
                 self._bridged_us[call_id] = now_us
-                self._last_talks[call_id] = (self._last_talks.get(call_id, (now_us, now_us))[0], now_us)
+                leg = session.talk.partner(session).channel.uuid
+                before = self._last_talks.get(call_id, ("", 0, 0))
+                self._last_talks[call_id] = (leg, before[1] if before[0] == leg else now_us, now_us)
 
     def _note_service(self, life: Life | None, now_us: int) -> None:
         # Whose wire swallows bytes still believes to serve, and another one serves when that has run out.
@@ -337,15 +340,16 @@ class Judge:
                 continue
             if row.outcome is CallOutcome.LOST:
                 self.wrong("told as lost", f"call {call_id}: {by} wrote {_told(row)}")
-            talk = self._last_talks.get(call_id)
-            if talk is not None and row.outcome is not CallOutcome.ANSWERED and self._heard_us(*talk) > HEARD_US:
-                self.wrong(
-                    "talk not told", f"call {call_id}, a talk of {(talk[1] - talk[0]) / SECOND:.1f} s: {_told(row)}"
-                )
+            leg, from_us, until_us = self._last_talks.get(call_id, ("", 0, 0))
+            # Who was given away, or was on hold when the agent went, may give up then: the talk has a row of its own.
+            told = row.outcome is CallOutcome.ANSWERED or leg in self.talks
+            if not told and self._heard_us(from_us, until_us) > HEARD_US:
+                talk_s = (until_us - from_us) / SECOND
+                self.wrong("talk not told", f"call {call_id}, a talk of {talk_s:.1f} s: {_told(row)}")
 
-        told = {offer_id: row for offer_id, row in self.talks.items() if row.call_id not in self.forgiven}
+        talks = {offer_id: row for offer_id, row in self.talks.items() if row.call_id not in self.forgiven}
         if not self.switch_restarts_us and not self.forgiven:
-            for sentence in self._oracle.compare(told, self._unheard_us):
+            for sentence in self._oracle.compare(talks, self._unheard_us):
                 self.wrong("another talk", sentence)
 
     def _heard_us(self, from_us: int, until_us: int) -> int:

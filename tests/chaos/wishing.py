@@ -7,7 +7,7 @@ from contextlib import suppress
 from random import Random
 
 from fsacd.core import offer as o
-from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkVerb, TalkWish
+from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkTransferAsked, TalkVerb, TalkWish, TransferTo
 from fsacd.core.life.world import World
 from fsacd.core.shape import Shape
 from fsacd.errors import Refused, Unavailable
@@ -18,6 +18,8 @@ from tests.chaos.virtual import spawn_for
 EVERY_S = 0.4
 # In how many of these moments an agent in a talk wishes something.
 WISHES = 0.25
+# How often that is to give the caller away.
+GIVES_AWAY = 0.1
 _VERBS = {
     Shape.HELD: (TalkVerb.RESUME,),
     Shape.CALLING: (TalkVerb.CANCEL,),
@@ -60,6 +62,8 @@ class Wishing:
         spawn_for(life, ask)
 
     def _wish(self, world: World, offer: o.Offer) -> TalkWish:
+        if self._chance.random() < GIVES_AWAY:
+            return self._transfer(world, offer)
         shape = world.shapes.get(offer.offer_id)
         verbs = _VERBS.get(shape.shape if shape is not None else Shape.TOGETHER, ())
         if not verbs or self._chance.random() < 0.3:
@@ -68,3 +72,8 @@ class Wishing:
                 return TalkConsultAsked(offer.agent_id, offer.offer_id, colleague, "agent")
             verbs = verbs or (TalkVerb.HOLD,)
         return TalkChangeAsked(offer.agent_id, offer.offer_id, self._chance.choice(verbs), "agent")
+
+    def _transfer(self, world: World, offer: o.Offer) -> TalkTransferAsked:
+        kind = self._chance.choice((TransferTo.QUEUE, TransferTo.AGENT))
+        known = world.rules.queues if kind is TransferTo.QUEUE else world.agents
+        return TalkTransferAsked(offer.agent_id, offer.offer_id, kind, self._chance.choice(list(known)), "agent")

@@ -21,6 +21,7 @@ import gevent  # noqa: E402
 from greenlet import greenlet  # type: ignore[import-untyped]  # noqa: E402 - it has no stubs here
 
 from fsacd.__main__ import main  # noqa: E402
+from fsacd.core import ended  # noqa: E402
 from fsacd.core.life import decisions  # noqa: E402
 from fsacd.core.show.feed import Feed  # noqa: E402
 
@@ -30,6 +31,7 @@ REMEMBERED = 500
 def remember_less() -> None:
     """Let a thousand calls fill what the daemon remembers of calls and changes that are past."""
     decisions._MOMENTS = REMEMBERED
+    ended._LIMIT = REMEMBERED  # usually ten minutes' calls, 0.6 kB each
     Feed.__init__.__defaults__ = (REMEMBERED,)
 
 
