@@ -235,6 +235,29 @@ def test_an_agent_transfers_blindly(floor: Floor) -> None:
     await_true(lambda: phone.state == "over" and caller.state == "over", SOON_S, "the transferred call ends")
 
 
+def test_a_number_that_nobody_has_brings_the_caller_back(floor: Floor) -> None:
+    """Whom an agent's phone sends to nobody after a talk: they wait again, as if they had waited all the time."""
+    caller, agent = talking(floor, CALLER, "support")
+    before = floor.call_of(CALLER)
+    assert refers(floor, agent, outside(floor).replace("outside-", "nobody-")).startswith("200")
+    is_over(floor, "1001")
+    await_true(
+        lambda: [call["state"] for call in floor.daemon.get("calls")["calls"]] == ["waiting"],
+        SOON_S,
+        "the caller waits again",
+    )
+    now = floor.call_of(CALLER)
+    assert now["id"] != before["id"]
+    assert (now["queue"], now["contact_id"], now["arrived_at"]) == (
+        before["queue"],
+        before["contact_id"],
+        before["arrived_at"],
+    )
+    floor.daemon.post("agents/1001/ready")
+    floor.talk(floor.ring(CALLER, 2))
+    floor.phones.end(caller)
+
+
 @pytest.mark.parametrize("by", ["the caller's call", "the call to the colleague"])
 def test_an_agent_transfers_attended(floor: Floor, by: str) -> None:
     """The agent asks somebody first and then joins them with the caller: both talk on, and the agent is free."""

@@ -31,6 +31,7 @@ INNER = (
     "held",
     "hushed",
     "nowhere",
+    "again",
 )
 RULES = rules_of(queue("support"), queue("empty"), replace(agent("anna", "support"), switch="fs1"))
 SETTLED_MS = 1_500

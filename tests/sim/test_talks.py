@@ -307,3 +307,29 @@ def test_a_caller_who_is_sent_to_nowhere_comes_back(talk: Talk, named: str) -> N
     assert (told["Event-Subclass"], told["variable_fsacd_nowhere"]) == ("fsacd::returned", "12345*6")
     talk.model.run(1_500)  # where music could run in circles it begins a second later
     assert talk.model.switch.sessions[talk.caller].channel.playing
+
+
+def test_a_caller_whose_talk_ends_nowhere_is_a_new_call_of_old_age(talk: Talk) -> None:
+    """In a confirmed talk the call is over with the transfer; the leg keeps queue, contact and moment of arrival."""
+    talk.model.switch.dialplan.read(FREESWITCH / "dialplan" / "default" / "zz_fsacd_last.xml", context="public")
+    talk.api(f"uuid_setvar_multi {talk.caller} transfer_after_bridge=;fsacd_over=true;force_transfer_context=public")
+    before = dict(talk.model.switch.sessions[talk.caller].channel.variables)
+    talk.api(f"uuid_transfer {talk.caller} 12345")
+    talk.model.run(300)
+    now = talk.model.switch.sessions[talk.caller].channel.variables
+    assert now["fsacd_call"] != before["fsacd_call"]
+    assert [now[f"fsacd_{name}"] for name in ("over", "queue", "queued_at", "contact_id")] == [
+        "false",
+        *(before[f"fsacd_{name}"] for name in ("queue", "queued_at", "contact_id")),
+    ]
+    told = talk.model.client.seen("CUSTOM", talk.caller)[-1]
+    assert (told["Event-Subclass"], told["variable_fsacd_call"]) == ("fsacd::queued", now["fsacd_call"])
+
+
+def test_whom_fsacd_has_given_up_is_lost_nowhere_as_anybody(talk: Talk) -> None:
+    """They are an ordinary caller of the operator's, without a context that an agent's phone may use."""
+    talk.model.switch.dialplan.read(FREESWITCH / "dialplan" / "default" / "zz_fsacd_last.xml", context="public")
+    talk.api(f"uuid_setvar_multi {talk.caller} transfer_after_bridge=;fsacd_over=true;force_transfer_context=")
+    talk.api(f"uuid_transfer {talk.caller} 12345 XML public")
+    talk.model.run(300)
+    assert talk.caller not in talk.model.switch.sessions
