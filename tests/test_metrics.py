@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from fsacd.core.evidence import Evidence
 from fsacd.core.records import (
     AgentStateEnded,
+    AgentWorkEnded,
     Anomaly,
     CallConnected,
     CallEnded,
@@ -18,12 +20,22 @@ from fsacd.core.records import (
     ChangeMade,
     DecisionMade,
     StrategyFailed,
+    TalkEnd,
+    TalkEnded,
+    TransferKind,
 )
 from fsacd.core.rules import QueueRules, Rules
-from fsacd.core.views import QueueView, Snapshot
+from fsacd.core.shape import Shape
+from fsacd.core.views import QueueView, Snapshot, TalkView
 from fsacd.metrics.exposition import Metrics
+from tests.http.rig import call_view
 from tests.http.shown import Shown
 from tests.metrics_rig import ANNA, CALL, OFFER, RULES, counted, ended, fresh, scrape
+
+TALK = TalkEnded(
+    "o1", "c1", 1, "support", "anna", 1_000, 61_000, 5_000, 2, 1, TalkEnd.TRANSFER, "ben", Evidence.SAW_END, 0, "",
+    TransferKind.ATTENDED,
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -94,6 +106,46 @@ def test_wait_and_talk(metrics: Metrics) -> None:
     assert counted(metrics, "fsacd_talk_seconds_sum") == {"queue=support": 60.0}
 
 
+def test_handling_time(metrics: Metrics) -> None:
+    """Time together and on hold are told apart and add up to the talk; wrap-ups are counted as they end."""
+    shown = scrape(metrics)
+    for name in ("together", "hold", "wrap_up"):
+        assert shown[f"fsacd_{name}_seconds_count{{queue=support}}"] == 0.0
+    metrics.sink([
+        TALK,
+        replace(TALK, offer_id="o2", started_ms=61_000, ended_ms=90_000, held_ms=0, holds=0),
+        AgentWorkEnded("anna", "talking", "", 1_000, 61_000, "", "o1", "c1", "support", "voice", 100),
+        AgentWorkEnded("anna", "wrapping_up", "", 61_000, 65_000, "", "o1", "c1", "support", "voice", 100),
+    ])  # fmt: skip
+    assert {
+        name: (
+            counted(metrics, f"fsacd_{name}_seconds_count")["queue=support"],
+            counted(metrics, f"fsacd_{name}_seconds_sum")["queue=support"],
+        )
+        for name in ("together", "hold", "wrap_up")
+    } == {"together": (2.0, 84.0), "hold": (1.0, 5.0), "wrap_up": (1.0, 4.0)}
+
+
+def test_talks_by_who_ended_them(metrics: Metrics) -> None:
+    """Transfers are told apart by kind; every way begins at zero."""
+    name = "fsacd_talks_ended_total"
+    begun = {sample for sample in scrape(metrics) if sample.startswith(name) and sample.endswith("queue=support}")}
+    metrics.sink([
+        TALK,
+        replace(TALK, offer_id="o2", kind=TransferKind.BLIND),
+        replace(TALK, offer_id="o3", ended_by=TalkEnd.CALLER, kind=TransferKind.NONE),
+        replace(TALK, offer_id="o4", ended_by=TalkEnd.LOST, kind=TransferKind.NONE, queue="gone"),
+    ])  # fmt: skip
+    found = counted(metrics, name)
+    assert found == {
+        "ended_by=transfer,kind=attended,queue=support": 1.0,
+        "ended_by=transfer,kind=blind,queue=support": 1.0,
+        "ended_by=caller,kind=,queue=support": 1.0,
+        "ended_by=lost,kind=,queue=(unknown)": 1.0,
+    }
+    assert {f"{name}{{{labels}}}" for labels in found if labels.endswith("queue=support")} < begun
+
+
 def test_overflow_by_why(metrics: Metrics) -> None:
     """An overflow is counted at the queue that was left; an operator's name never becomes a label."""
     metrics.sink([
@@ -129,7 +181,7 @@ def test_gauges_from_a_look(metrics: Metrics) -> None:
     """What is going on now is read at the scrape; every agent state is always there."""
     now = Snapshot(
         now_ms=9,
-        calls=(),
+        calls=(call_view("c1", talk=TalkView("o1", "anna", Shape.HELD, 0)),),
         agents=(ANNA, replace(ANNA, agent_id="ben", state="talking")),
         queues=(
             QueueView("support", 3, 1, 2, 12_500, 4, 1, estimated_wait_ms=90_500, agents_not_ready=2),
@@ -144,6 +196,8 @@ def test_gauges_from_a_look(metrics: Metrics) -> None:
         "fsacd_calls_waiting{queue=support}": 4.0,
         "fsacd_calls_ringing{queue=support}": 1.0,
         "fsacd_calls_talking{queue=support}": 2.0,
+        "fsacd_calls_held{queue=support}": 1.0,
+        "fsacd_calls_held{queue=sales}": 0.0,
         "fsacd_oldest_wait_seconds{queue=support}": 12.5,
         "fsacd_oldest_wait_seconds{queue=sales}": 0.0,
         "fsacd_queue_agents_logged_in{queue=support}": 4.0,

@@ -303,12 +303,16 @@ class Listed(NamedTuple, Generic[V]):
 
 @fact
 class Counts:
-    """How many there are: calls and agents by state (a state with none may be missing), and all queues by name."""
+    """How many there are: calls and agents by state (a state with none may be missing), and all queues by name.
+
+    `held`: calls in talk whose caller is on hold, by the call's queue; a queue with none may be missing.
+    """
 
     queues: tuple[QueueView, ...]
     calls: Mapping[str, int]
     agents: Mapping[str, int]
     switches: tuple[tuple[str, bool], ...]
+    held: Mapping[str, int]
 
 
 @fact

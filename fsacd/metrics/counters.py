@@ -6,12 +6,18 @@ import platform
 from typing import Final, get_args
 
 from fsacd import __version__
-from fsacd.core.records import AnomalyKind
+from fsacd.core.records import AnomalyKind, TalkEnd, TransferKind
 from fsacd.metrics.series import OTHER, Distribution, Series, counter, gauge
 
 _WAIT_BUCKETS: Final = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800)
 _TALK_BUCKETS: Final = (5, 10, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600)
+_HANDLING_BUCKETS: Final = (10, 30, 60, 120, 300, 600, 1800)
 _DECISION_BUCKETS: Final = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.25)
+# The ways a talk can end, and of those that end with a transfer its kind.
+TALK_ENDS: Final = (
+    *((end, TransferKind.NONE) for end in TalkEnd if end is not TalkEnd.TRANSFER),
+    *((TalkEnd.TRANSFER, kind) for kind in TransferKind if kind is not TransferKind.NONE),
+)
 
 
 class CallCounters:
@@ -42,6 +48,17 @@ class CallCounters:
             _WAIT_BUCKETS, "wait_seconds", "Wait of finished calls, ringing included.", "queue", "outcome"
         )
         self.talk = Distribution(_TALK_BUCKETS, "talk_seconds", "Talk of finished calls.", "queue")
+        self.talks_ended = counter(
+            "talks_ended", "Agents' parts in calls that are over, by who ended them, and by kind of transfer.",
+            "queue", "ended_by", "kind",
+        )  # fmt: skip
+        self.together = Distribution(
+            _HANDLING_BUCKETS, "together_seconds", "Of each talk, the time without hold.", "queue"
+        )
+        self.hold = Distribution(
+            _HANDLING_BUCKETS, "hold_seconds", "Of each talk with hold, the time on hold.", "queue"
+        )
+        self.wrap_up = Distribution(_HANDLING_BUCKETS, "wrap_up_seconds", "Wrap-ups that are over.", "queue")
         self.decisions = counter("decisions", "Decisions to ring an agent for a call.", "queue")
         self.offers = counter(
             "offers",
@@ -61,9 +78,16 @@ class CallCounters:
             self.abandoned, self.abandoned_short, self.abandoned_in_time, self.refused, self.decisions,
         )  # fmt: skip
 
+    def timed_by_queue(self) -> tuple[Distribution, ...]:
+        """The histograms whose only label is the queue, which begin at zero, too."""
+        return self.talk, self.together, self.hold, self.wrap_up
+
     def all(self) -> tuple[Series | Distribution, ...]:
         """All of them."""
-        return (*self.by_queue(), self.overflowed, self.ended, self.wait, self.talk, self.offers, self.failures)
+        return (
+            *self.by_queue(), *self.timed_by_queue(), self.overflowed, self.ended, self.wait, self.talks_ended,
+            self.offers, self.failures,
+        )  # fmt: skip
 
 
 class DaemonCounters:

@@ -20,6 +20,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCol
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from fsacd.core.agent import STATE_NAMES, WrappingUp
 from fsacd.core.records import (
     AgentPresence,
     AgentStateEnded,
@@ -45,7 +46,7 @@ from fsacd.core.rules import QueueRules, Rules
 from fsacd.core.show.look import Look
 from fsacd.errors import Unavailable
 from fsacd.metrics import gauges
-from fsacd.metrics.counters import CallCounters, DaemonCounters
+from fsacd.metrics.counters import TALK_ENDS, CallCounters, DaemonCounters
 from fsacd.metrics.gauges import ExplainerCounts, JournalCounts, StoreCounts
 from fsacd.metrics.series import OTHER, Distribution, Series, Words
 from fsacd.runtime import watched
@@ -113,7 +114,10 @@ class Metrics(Collector):
                 series.values[queue,] += 0
             for outcome in (CallOutcome.ANSWERED, CallOutcome.ABANDONED):
                 _ = self._calls.ended.values[queue, outcome.value], self._calls.wait.values[queue, outcome.value]
-            _ = self._calls.talk.values[queue,]
+            for end, kind in TALK_ENDS:
+                self._calls.talks_ended.values[queue, end.value, kind.value] += 0
+            for times in self._calls.timed_by_queue():
+                _ = times.values[queue,]
         self._set_plugins()
 
     def _set_plugins(self) -> None:
@@ -208,16 +212,17 @@ class Metrics(Collector):
             case OfferClosed():
                 reason = self._words["reason"](record.reason)
                 calls.offers.values[self._queue(record.queue), record.outcome.value, reason] += 1
-            case AgentStateEnded() | AgentPresence() | AgentWorkEnded():
+            case AgentStateEnded() | AgentPresence() | AgentWorkEnded() | TalkEnded():
                 self._count_time(record)
             case DecisionMade():
                 calls.decisions.values[self._queue(record.queue),] += 1
             case StrategyFailed():
                 failures, labels = calls.failures.values, (self._queue(record.queue), record.plugin)
                 failures[labels if labels in failures else (labels[0], OTHER)] += 1
-            case StrategyReturned() | VisitEnded() | TalkEnded() | WrapUpEnded():
+            case StrategyReturned() | VisitEnded() | WrapUpEnded():
                 # The gauge of substituted plugins shows it, the other records of the call count the stay, and queues
-                # times codes would be too many series.
+                # times codes would be too many series. A wrap-up's time is in the agent's work: not every one is told
+                # of in a record of its own.
                 pass
             case ChangeMade():
                 self._daemon.changes.values[self._words["change"](record.kind),] += 1
@@ -253,7 +258,14 @@ class Metrics(Collector):
             case CallOutcome.HUNG_UP | CallOutcome.LEFT:
                 pass  # the end of these calls is counted
 
-    def _count_time(self, record: AgentStateEnded | AgentPresence | AgentWorkEnded) -> None:
+    def _count_talk(self, talk: TalkEnded) -> None:
+        calls, queue = self._calls, self._queue(talk.queue)
+        calls.talks_ended.values[queue, talk.ended_by.value, talk.kind.value] += 1
+        calls.together.observe(max(0, talk.ended_ms - talk.started_ms - talk.held_ms) / 1_000, queue)
+        if talk.holds:
+            calls.hold.observe(talk.held_ms / 1_000, queue)
+
+    def _count_time(self, record: AgentStateEnded | AgentPresence | AgentWorkEnded | TalkEnded) -> None:
         daemon = self._daemon
         match record:
             case AgentStateEnded():
@@ -263,8 +275,12 @@ class Metrics(Collector):
                 if ended_ms is not None:
                     daemon.presence_seconds.values[presence,] += (ended_ms - started_ms) / 1_000
             case AgentWorkEnded():
-                labels = (self._queue(record.queue), record.channel, self._words["state"](record.state))
-                daemon.work_seconds.values[labels] += (record.ended_ms - record.started_ms) / 1_000
+                queue, seconds = self._queue(record.queue), (record.ended_ms - record.started_ms) / 1_000
+                daemon.work_seconds.values[queue, record.channel, self._words["state"](record.state)] += seconds
+                if record.state == STATE_NAMES[WrappingUp]:
+                    self._calls.wrap_up.observe(seconds, queue)
+            case TalkEnded():
+                self._count_talk(record)
 
     def _queue(self, name: str) -> str:
         return name if name in self._queues else UNKNOWN_QUEUE

@@ -76,6 +76,7 @@ def now(counts: Counts) -> list[Series]:
     waiting = gauge("calls_waiting", "Calls that no agent has answered yet.", "queue")
     ringing = gauge("calls_ringing", "Waiting calls for which an agent's phone rings.", "queue")
     talking = gauge("calls_talking", "Calls in talk.", "queue")
+    held = gauge("calls_held", "Calls in talk whose caller is on hold.", "queue")
     oldest = gauge("oldest_wait_seconds", "Wait of the call that waits longest; 0 when none does.", "queue")
     ready = gauge("queue_agents_ready", "Agents of the queue who are ready.", "queue")
     logged_in = gauge("queue_agents_logged_in", "Agents of the queue who are logged in.", "queue")
@@ -94,6 +95,7 @@ def now(counts: Counts) -> list[Series]:
         waiting.values[queue.name,] = queue.waiting + queue.offered
         ringing.values[queue.name,] = queue.offered
         talking.values[queue.name,] = queue.talking
+        held.values[queue.name,] = counts.held.get(queue.name, 0)
         oldest.values[queue.name,] = (queue.oldest_wait_ms or 0) / 1_000
         ready.values[queue.name,] = queue.agents_ready
         logged_in.values[queue.name,] = queue.agents_logged_in
@@ -106,7 +108,7 @@ def now(counts: Counts) -> list[Series]:
     agents.values.update({(state,): count for state, count in counts.agents.items()})
     switches = gauge("switch_up", "1 while the link to the switch is in sync.", "switch")
     switches.values.update({(name,): is_up for name, is_up in counts.switches})
-    by_queue = [waiting, ringing, talking, oldest, ready, logged_in, resting, is_open, estimate, substituted]
+    by_queue = [waiting, ringing, talking, held, oldest, ready, logged_in, resting, is_open, estimate, substituted]
     return [*by_queue, agents, switches]
 
 

@@ -7,7 +7,19 @@ from collections import Counter
 
 import pytest
 
-from fsacd.core.events import CallerGone, RulesChanged, SwitchConnected
+from fsacd.core.commands import RingAgent
+from fsacd.core.events import (
+    AgentLoggedIn,
+    CallerGone,
+    LegsJoined,
+    OfferAnswered,
+    OfferConnected,
+    RulesChanged,
+    SwitchConnected,
+    TalkChangeAsked,
+    TalkConsultAsked,
+    TalkVerb,
+)
 from fsacd.core.show.look import Look
 from fsacd.core.show.parts import batches, whole
 from fsacd.core.views import CallView, Snapshot
@@ -126,3 +138,34 @@ def test_a_batch_holds_what_is_still_there() -> None:
     next(some)
     del things["150"]
     assert 150 not in next(some)
+
+
+def test_callers_on_hold_are_counted_by_queue() -> None:
+    """From the moment that they hear music until they talk again, or have hung up."""
+    driver = Driver(rules_of(queue("support"), agent("anna", "support"), agent("ben")))
+    for event in (SwitchConnected("fs1"), AgentLoggedIn("anna", "test"), AgentLoggedIn("ben", "test")):
+        driver.tell(event)
+    driver.tell(queued("c1", "support", 0))
+    (talk_id,) = (order.offer_id for order in driver.commands_of(RingAgent))
+
+    def held() -> dict[str, int]:
+        return dict(whole(driver.engine.look(driver.now_ms).counts()).held)
+
+    driver.tell(OfferAnswered(talk_id, "fs1"))
+    driver.tell(OfferConnected(talk_id))
+    driver.wait_until(5_000)
+    driver.tell(TalkChangeAsked("anna", talk_id, TalkVerb.HOLD, "test"))
+    assert held() == {}
+    driver.tell(OfferAnswered(talk_id, "fs1"))
+    assert held() == {"support": 1}
+    driver.tell(TalkChangeAsked("anna", talk_id, TalkVerb.RESUME, "test"))
+    driver.tell(OfferConnected(talk_id))
+    assert held() == {}
+    driver.tell(TalkConsultAsked("anna", talk_id, "ben", "test"))
+    third = driver.commands_of(RingAgent)[-1].offer_id
+    for leg in (talk_id, third):
+        driver.tell(OfferAnswered(leg, "fs1"))
+    driver.tell(LegsJoined(talk_id, third))
+    assert held() == {"support": 1}
+    driver.tell(CallerGone("c1"))
+    assert held() == {}

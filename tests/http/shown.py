@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
+from fsacd.core.shape import CALLER_HELD
 from fsacd.core.show.look import Look
 from fsacd.core.show.parts import InParts
 from fsacd.core.views import AgentView, CallView, Counts, Listed, QueueView, Snapshot
@@ -75,7 +76,8 @@ class Shown(Look):
         yield
         calls = Counter(view.state for view in self._calls.values())
         agents = Counter(view.state for view in self._agents.values())
-        return Counts(tuple(self._queues.values()), calls, agents, self._shown.switches)
+        held = Counter(view.queue for view in self._calls.values() if view.talk and view.talk.shape in CALLER_HELD)
+        return Counts(tuple(self._queues.values()), calls, agents, self._shown.switches, held)
 
     def skills(self) -> InParts[frozenset[str]]:
         yield

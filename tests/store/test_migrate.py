@@ -53,15 +53,15 @@ def test_schema_of_a_newer_fsacd(database: str) -> None:
 
 
 def test_every_column_is_explained(database: str) -> None:
-    """Each table and column of history carries a comment."""
+    """Each table and view, and each of their columns, carries a comment."""
     with psycopg.connect(database) as connection:
         migrate(connection)
     bare = rows(
         database,
-        "SELECT attrelid::regclass::text, attname FROM pg_attribute WHERE attnum > 0 "
-        "AND attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace "
-        "AND relname <> 'schema_migrations') "
-        "AND NOT attisdropped AND col_description(attrelid, attnum) IS NULL",
+        "SELECT relname, attname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 "
+        "WHERE relkind IN ('r', 'p', 'v', 'm') AND NOT relispartition AND relnamespace = 'public'::regnamespace "
+        "AND relname <> 'schema_migrations' AND NOT attisdropped "
+        "AND (col_description(attrelid, attnum) IS NULL OR obj_description(attrelid, 'pg_class') IS NULL)",
     )
     assert bare == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -10,8 +11,9 @@ import pytest
 from fsacd.core.records import AgentPresence, AgentWorkEnded, Record
 from fsacd.store import partitions
 from fsacd.store.migrate import available, migrate
-from tests.store.records import at, running
+from tests.store.records import CALL, at, running
 from tests.store.rig import await_true, rows
+from tests.store.test_visits import as_role
 
 pytestmark = pytest.mark.postgres
 DAY_MS = 86_400_000
@@ -184,3 +186,21 @@ def test_who_read_or_wrote_states_goes_on_after_the_migration(database: str, mon
             assert connection.execute("SELECT agent_id, state FROM agent_states").fetchall() == [("a", "ready")]
             with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
                 connection.execute("DELETE FROM agent_work")
+
+
+def test_reports_see_work_with_three_digits(database: str) -> None:
+    """`v_agent_work` is for those who may not see who called, nor who ended the work: that may be a number, too."""
+    write(
+        database,
+        replace(CALL, call_id="c1", number="+4930123456"),
+        replace(work("talking", 1_000, 61_000), by="phone:+4930999999"),
+        AgentWorkEnded("anna", "held_back", "no_answer", 61_000, 62_000),
+    )
+    with as_role(database, "fsacd_report") as connection:
+        found = connection.execute("SELECT * FROM v_agent_work ORDER BY started_at").fetchall()
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT * FROM agent_work")
+    assert found == [
+        ("anna", "talking", "", at(1_000), at(61_000), "o1", "c1", "support", "voice", 100, "...456"),
+        ("anna", "held_back", "no_answer", at(61_000), at(62_000), "", "", "", "", 0, ""),
+    ]

@@ -182,7 +182,20 @@ class Look:
             agents.update(STATE_NAMES[type(agent.state)] for agent in crowd)
             yield
         queues = yield from snapshot.queue_views(world, self.now_ms)
-        return Counts(queues, calls, agents, tuple(sorted(world.switches.items())))
+        held = yield from self._held()
+        return Counts(queues, calls, agents, tuple(sorted(world.switches.items())), held)
+
+    def _held(self) -> InParts[Mapping[str, int]]:
+        """How many callers are on hold, by the queue of their call: costs a look at the talks that were changed."""
+        world = self._world
+        found = Counter[str]()
+        for batch in batches(world.offers, list(world.shapes)):
+            for offer in batch:
+                shape, call = world.shapes.get(offer.offer_id), world.calls.get(offer.call_id)
+                if shape is not None and call is not None and shape.held_since_ms is not None and not shape.caller_gone:
+                    found[call.queue] += 1
+            yield
+        return found
 
     def skills(self) -> InParts[frozenset[str]]:
         """All skills that an agent has or a call requires."""
