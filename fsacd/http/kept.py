@@ -67,7 +67,10 @@ def cut(content: bytes, **since_ms: int | None) -> Piece:
 
 
 class Kept:
-    """Pieces by what they show and to whom, at most so many bytes; those not asked for longest go first."""
+    """Pieces by what they show and to whom, at most so many bytes.
+
+    What is no more goes soon (`look_at_oldest`); above the limit go those that were not asked for or looked at longest.
+    """
 
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes

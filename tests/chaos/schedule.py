@@ -49,6 +49,7 @@ class Verdict:
     faults: tuple[str, ...]
     calls: int
     talks: int
+    wishes: int  # of agents in a talk, that were granted
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -179,7 +180,8 @@ class Schedule:
                 self._play()
             finally:
                 self._end()
-        return Verdict(self.seed, tuple(self.story), tuple(self.judge.faults), self.floor.tally.called, self.talks)
+        story, faults = tuple(self.story), tuple(self.judge.faults)
+        return Verdict(self.seed, story, faults, self.floor.tally.called, self.talks, self.wishing.granted)
 
     @property
     def talks(self) -> int:

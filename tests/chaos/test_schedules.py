@@ -22,16 +22,18 @@ WITHIN = 20
 def test_no_schedule_of_faults_costs_anybody_anything(tmp_path: Path) -> None:
     """One outcome for each call, one live offer for each agent, no leg in limbo, the order as it was, replay exact."""
     wrong = []
-    talks = 0
+    talks = wishes = 0
     for seed in range(1, SCHEDULES + 1):
         place = tmp_path / str(seed)
         place.mkdir()
         verdict = Schedule(seed, place).run()
         talks += verdict.talks
+        wishes += verdict.wishes
         if verdict.faults:
             wrong.append(str(verdict))
     assert wrong == []
     assert talks > 5 * SCHEDULES, "callers have been served"
+    assert wishes > 5 * SCHEDULES, "agents have held, asked, handed over and given away"
 
 
 @pytest.mark.timeout(300)

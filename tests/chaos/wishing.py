@@ -35,7 +35,7 @@ class Wishing:
         self._agenda = agenda
         self._chance = Random(f"wishes {seed}")
         self._serving = serving
-        self.made = 0
+        self.granted = 0
 
     def start(self) -> None:
         """From now on."""
@@ -57,7 +57,7 @@ class Wishing:
                 return
             with suppress(Refused, Unavailable):
                 life.runtime.ask(wish)
-                self.made += 1
+                self.granted += 1
 
         spawn_for(life, ask)
 

@@ -8,31 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e.rig.floor import Floor
 from tests.e2e.rig.switch import RealSwitch, await_true
-from tests.e2e.test_talks import ANNA, BEN, CALLER, SOON_S, Talk
+from tests.e2e.test_talks import ANNA, BEN, CALLER, SOON_S, Talk, floor_of_two
 
 OUTSIDE = "7000"
 
 
 @pytest.fixture
 def floor(workplace: Path, switch: RealSwitch) -> Iterator[Floor]:
-    """Anna serves support; ben serves sales."""
-    config: dict[str, Any] = {
-        "defaults": {"wrap_up": "1h", "ring_timeout": "2m"},
-        "queues": {"support": {}, "sales": {}},
-        "agents": {
-            ANNA: {"queues": ["support"], "login_at_start": True},
-            BEN: {"queues": ["sales"], "login_at_start": True},
-        },
-        "journal": {"directory": str(workplace / "journal")},
-    }
-    floor = Floor(workplace, switch, config)
-    floor.start()
+    floor = floor_of_two(workplace, switch)
     yield floor
     floor.stop()
 

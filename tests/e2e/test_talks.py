@@ -21,9 +21,8 @@ ANNA, BEN = "1001", "1002"
 SOON_S = 30.0
 
 
-@pytest.fixture
-def floor(workplace: Path, switch: RealSwitch) -> Iterator[Floor]:
-    """Anna serves support; ben is a colleague whom she may ask."""
+def floor_of_two(workplace: Path, switch: RealSwitch) -> Floor:
+    """Anna serves support; ben, who serves sales, is a colleague whom she may ask."""
     config: dict[str, Any] = {
         "defaults": {"wrap_up": "1h", "ring_timeout": "2m"},
         "queues": {"support": {}, "sales": {}},
@@ -35,6 +34,12 @@ def floor(workplace: Path, switch: RealSwitch) -> Iterator[Floor]:
     }
     floor = Floor(workplace, switch, config)
     floor.start()
+    return floor
+
+
+@pytest.fixture
+def floor(workplace: Path, switch: RealSwitch) -> Iterator[Floor]:
+    floor = floor_of_two(workplace, switch)
     yield floor
     floor.stop()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fsacd.core import call as c
 from fsacd.core.commands import EndCall, LetGo, SendCall
 from fsacd.core.events import (
@@ -138,6 +140,12 @@ def let_go(world: World, call: c.Call, event: CallerTaken) -> None:
     has_left(world, call, event)
     # Whoever has the caller may give them back.
     world.ended.lose_sight(call.call_id, call.offers, call.visit)
+
+
+def may_come_back(world: World, call: c.Call) -> None:
+    """The call has ended after a talk, and its caller may be in the music again: then it goes on in another visit."""
+    over = replace(call.visit, queue=visits.OVER) if call.visit is not None else None
+    world.ended.lose_sight(call.call_id, call.offers, over)
 
 
 def has_left(world: World, call: c.Call, taken: CallerTaken) -> None:

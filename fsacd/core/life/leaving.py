@@ -47,6 +47,7 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
         return
     if isinstance(event, CallerGone) and event.transferred and _gives_place(world, call):
         return
+    replaced_on_hold = isinstance(call.state, c.Talking) and isinstance(event, CallerGone) and event.transferred
     outcome, detail = _how_it_ended(event)
     evidence = ending.evidence_of(event)
     match call.state:
@@ -65,6 +66,9 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
         case c.Talking() as talk:
             by = "caller_hung_up" if outcome is CallOutcome.ABANDONED else detail
             calls.end_talk(world, call, talk, by, world.now_ms, evidence)
+            if replaced_on_hold:
+                ending.may_come_back(world, call)  # the leg that has taken this one's place goes into the queue
+                return
         case c.Settling() as settling:
             # It was the agent who hung up, even if the caller's leg followed at once.
             calls.was_talk(world, call, settling)

@@ -7,7 +7,6 @@ they are out of sight. If nobody has that number, the dialplan brings them back,
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Final, assert_never
 
 from fsacd.core import agent as a
@@ -82,11 +81,8 @@ def _to_number(world: World, call: c.Call, offer: o.Offer, number: str) -> str |
     world.command(SendCall(call.call_id, call.leg, ToExtension(number, "")))
     offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, "a number", TransferKind.BLIND)
     call.talked_ms += world.now_ms - call.state.since_ms
-    visit = call.visit
     ending.end(world, call, CallOutcome.ANSWERED, TRANSFERRED, where=ending.number(number))
-    # Nobody may have the number: then the caller is back in the music, and this visit stays as it has ended.
-    over = replace(visit, queue=visits.OVER) if visit is not None else None
-    world.ended.lose_sight(call.call_id, call.offers, over)
+    ending.may_come_back(world, call)  # if nobody has the number
     return None
 
 
