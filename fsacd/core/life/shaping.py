@@ -252,8 +252,8 @@ def returned(world: World, call: c.Call, offer_id: str) -> bool:
 def caller_gone(world: World, call: c.Call, offer_id: str) -> bool:
     """The caller's leg has ended. Whether agent and third party talk on, and the call with them."""
     shape = world.shapes.get(offer_id)
-    if shape is None or shape.pair is not Pair.AGENT_THIRD:
-        return False
+    if shape is None or shape.pair is not Pair.AGENT_THIRD or shape.wanted not in (None, Shape.CONSULTING):
+        return False  # the switch may have parted agent and third party already, for a caller who is gone now
     shape.caller_gone = call.talks_on_another_leg = True
     _reach(world, world.offers[offer_id], shape, Shape.CONSULTING)
     return True
