@@ -141,11 +141,15 @@ class AskConnected:
 
 @fact
 class ConfirmTalk:
-    """They talk: the caller's leg need not return to the music any more; after the talk it goes to `then`."""
+    """They talk: the caller's leg need not return to the music any more; after the talk it goes to `then`.
+
+    `stays_armed`: it returns to the music after the talk all the same, for the agent's connection may be lost.
+    """
 
     call_id: str
     leg: Leg
     then: ToExtension | None
+    stays_armed: bool = False
 
 
 @fact

@@ -45,6 +45,8 @@ _MUSIC = frozenset(("fsacd_back", "fsacd_wait"))
 
 # Whom a leg talks with now. Not signal_bond: that is set when a bridge is ordered, and stays if it never comes to be.
 PARTNER = "variable_bridge_to"
+# The cause of a leg that the switch has ended after its `media_timeout`.
+SILENT = "MEDIA_TIMEOUT"
 
 
 # In these states a leg is between two applications; a leg that stays there hears nothing and does nothing for ever.
@@ -130,9 +132,12 @@ def into_music(leg: str) -> Wire:
 
 def armed(leg: str) -> Wire:
     """Let the switch bring the caller back into the music when a bridge breaks; undoes `disarmed`."""
-    # The values that the dialplan's `fsacd_arm` sets.
-    waiting = {"transfer_after_bridge": "fsacd_back:XML:fsacd", "hangup_after_bridge": "true", "fsacd_over": "false"}
-    return encoder.uuid_setvar_multi(leg, waiting)
+    return encoder.uuid_setvar_multi(leg, ARMED)
+
+
+# The values that the dialplan's `fsacd_arm` sets.
+BACK = "fsacd_back:XML:fsacd"
+ARMED = {"transfer_after_bridge": BACK, "hangup_after_bridge": "true", "fsacd_over": "false"}
 
 
 def disarmed(leg: str) -> Wire:

@@ -29,7 +29,7 @@ from fsacd.core.commands import (
 )
 from fsacd.core.rules import ToExtension
 from fsacd.esl import encoder, shapes
-from fsacd.esl.differences import CONTEXT, armed
+from fsacd.esl.differences import ARMED, CONTEXT, armed
 from fsacd.esl.ringing import CAUSES, ring
 from fsacd.esl.wire import Wire
 
@@ -150,6 +150,9 @@ def switch_of(command: Command) -> str:
 
 def _not_waiting(command: ConfirmTalk | LetGo) -> dict[str, str]:
     """The variables of a caller who waits no more."""
+    if isinstance(command, ConfirmTalk) and command.stays_armed:
+        # For the daemon's eyes they talk; the switch itself brings them back when the agent's leg ends.
+        return {**ARMED, **_OVER}
     if isinstance(command, ConfirmTalk):
         return _talking(command.then)
     return _talking(None) if command.talks else {**_DISARM, **_OVER}

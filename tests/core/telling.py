@@ -203,8 +203,9 @@ def _of_caller(command: k.CallerCommand) -> str:
     match command:
         case k.ArmCall(call_id, _):
             return f"arm {call_id}"
-        case k.ConfirmTalk(call_id, _, then):
-            return f"confirm talk of {call_id}" + (f", then {_extension(then)}" if then else "")
+        case k.ConfirmTalk(call_id, _, then, stays_armed):
+            armed = ", who stays armed" if stays_armed else ""
+            return f"confirm talk of {call_id}{armed}" + (f", then {_extension(then)}" if then else "")
         case k.TakeIn(call_id, leg, queue, age_ms):
             return f"take {leg.uuid} in for {call_id} in {queue}, {_s(age_ms)} old"
         case k.LetGo(call_id, _, talks):

@@ -13,7 +13,6 @@ from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import (
     AskBridged,
-    ConfirmTalk,
     HandOver,
     HoldCaller,
     HoldThird,
@@ -36,6 +35,8 @@ _TRIES: Final = 3
 TIMER: Final = "talk"
 # Why a visit ended whose caller was on hold when the agent went: the next begins in the same queue.
 AGENT_GONE: Final = "agent_gone"
+# The same where the agent's phone fell silent, on hold or not.
+CONNECTION_LOST: Final = "connection_lost"
 QUEUE_REMOVED: Final = "queue_removed"
 
 _WANTED: Final[dict[TalkVerb, Shape]] = {
@@ -200,11 +201,11 @@ def deadline(world: World, offer_id: str) -> None:
 # --- ends ---
 
 
-def back_to_queue(world: World, call: c.Call) -> None:
-    """The caller heard music, and the agent's part is over: they go back to the head of their queue."""
+def back_to_queue(world: World, call: c.Call, why: str = AGENT_GONE) -> None:
+    """The caller hears music, and the agent's part is over: they go back to the head of their queue."""
     assert call.leg is not None
     world.command(SendCall(call.call_id, call.leg, world.rules.back))
-    _wait_again(world, call)
+    _wait_again(world, call, why)
 
 
 def _end_without_caller(world: World, offer: o.Offer) -> None:
@@ -216,9 +217,9 @@ def _end_without_caller(world: World, offer: o.Offer) -> None:
     ending.end(world, call, CallOutcome.ANSWERED, "caller_hung_up")
 
 
-def _wait_again(world: World, call: c.Call) -> None:
+def _wait_again(world: World, call: c.Call, why: str = AGENT_GONE) -> None:
     assert isinstance(call.state, c.Talking)
-    visits.leave_for(world, call, call.queue, VisitOutcome.ANSWERED, AGENT_GONE)
+    visits.leave_for(world, call, call.queue, VisitOutcome.ANSWERED, why)
     call.talked_ms += world.now_ms - call.state.since_ms
     # The talk does not count towards the maximum wait.
     call.answered_after_ms, call.joined_ms, call.confirmed_ms = None, world.now_ms, None
@@ -344,7 +345,7 @@ def _reach(world: World, offer: o.Offer, shape: TalkShape, reached: Shape) -> No
     third, call = shape.third, world.calls[offer.call_id]
     if reached in (Shape.TOGETHER, Shape.SWAPPED) and call.leg is not None:
         # They were armed for the bridge; from now on they are released after the talk.
-        world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
+        connecting.confirm(world, call, offer)
     match reached:
         case Shape.TOGETHER if third is not None:
             shape.third = None

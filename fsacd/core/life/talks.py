@@ -97,19 +97,22 @@ def _of_third(world: World, talk: o.Offer, event: OfferEvent) -> None:
             pass  # the step's deadline decides
 
 
-def _agent_gone(world: World, call: c.Call, offer: o.Offer, shape: TalkShape | None) -> None:
-    """The agent's leg ended during the talk: the caller's part ends with it, unless they were not bridged."""
+def _agent_gone(world: World, call: c.Call, offer: o.Offer, shape: TalkShape | None, *, lost: bool) -> None:
+    """The agent's leg ended during the talk: the caller's part ends with it, unless they were not bridged.
+
+    `lost`: not by the agent, whose phone fell silent.
+    """
     if shape is None or not shaping.is_apart(shape):
-        calls.agent_hung_up(world, call, offer)
+        (calls.connection_lost if lost else calls.agent_hung_up)(world, call, offer)
         return
-    ended_by = TalkEnd.CALLER if shape.caller_gone else TalkEnd.AGENT
+    ended_by = TalkEnd.CALLER if shape.caller_gone else TalkEnd.CONNECTION_LOST if lost else TalkEnd.AGENT
     withdrawing.write(world, offer, OfferOutcome.ANSWERED, "talk", None, ended_by)
     if shape.caller_gone:
         assert isinstance(call.state, c.Talking)
         call.talked_ms += world.now_ms - call.state.since_ms
         calls.end_answered(world, call, "caller_hung_up")
     else:
-        shaping.back_to_queue(world, call)
+        shaping.back_to_queue(world, call, shaping.CONNECTION_LOST if lost else shaping.AGENT_GONE)
 
 
 def _unheard(world: World, offer: o.Offer | None) -> None:
@@ -228,6 +231,7 @@ _STRONGEST = (
     OfferEnd.BUSY,
     OfferEnd.DIVERTED,
     OfferEnd.HUNG_UP,
+    OfferEnd.CONNECTION_LOST,
     OfferEnd.NO_ANSWER,
     OfferEnd.UNREACHABLE,
     OfferEnd.CANCELLED,
@@ -262,6 +266,6 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
         case o.OfferTalking():
             assert call is not None
             assert isinstance(call.state, c.Talking)
-            _agent_gone(world, call, offer, shape)
+            _agent_gone(world, call, offer, shape, lost=event.end is OfferEnd.CONNECTION_LOST)
         case o.OfferEnding():
             pass  # the call has left this offer already
