@@ -109,6 +109,13 @@ def on_hold(channel: Message) -> bool:
     return channel.get("Caller-Context") == CONTEXT and channel.get("Caller-Destination-Number") == HOLD
 
 
+def is_in_room(channel: Message, room: str = "") -> bool:
+    """Whether the leg is in this room for three, or in any of ours."""
+    name = channel.get("variable_conference_name")
+    named = name == room if room else name.startswith("fsacd-")
+    return named and channel.get("variable_current_application") == "conference"
+
+
 def talk_of(leg: str, channel: Message, talk: Talk | None, ask: Ask) -> TalkFound | None:
     """The talk with an agent of ours that the caller on this leg has, whoever connected it; None for none."""
     partner = channel.get(PARTNER)

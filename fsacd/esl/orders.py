@@ -15,6 +15,7 @@ from fsacd.core.commands import (
     ConfirmTalk,
     Connect,
     EndCall,
+    Gather,
     HandOver,
     HoldCaller,
     HoldThird,
@@ -79,7 +80,7 @@ def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
             return (encoder.uuid_setvar_multi(leg.uuid, _callers(command, uptime_ms)), into_music)
         case NoteCall() | NoteContact():
             return (_noted(command),)
-        case AskBridged() | HoldCaller() | Rejoin() | JoinThird() | HoldThird() | HandOver():
+        case AskBridged() | HoldCaller() | Rejoin() | JoinThird() | HoldThird() | HandOver() | Gather():
             return shapes.wires(command)
         case SendCall(_, leg, target):
             return _sent(leg.uuid, target)
@@ -142,6 +143,7 @@ def switch_of(command: Command) -> str:
             | HoldCaller()
             | Rejoin()
             | HandOver()
+            | Gather()
         ):
             return command.leg.switch
         case _:

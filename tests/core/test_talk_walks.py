@@ -26,8 +26,9 @@ MEANT = {
     "together": ["hold", "consult", "consult"],
     "held": ["resume", "consult", "consult"],
     "calling": ["cancel"],
-    "consulting": ["swap", "swap", "complete", "cancel"],
-    "swapped": ["swap", "complete", "cancel"],
+    "consulting": ["swap", "swap", "three-way", "three-way", "complete", "cancel"],
+    "swapped": ["swap", "three-way", "complete", "cancel"],
+    "three_way": ["leave", "drop", "complete", "cancel"],
 }
 # They serve no queue, so they are usually free to be asked.
 COLLEAGUES = ("2001", "2002")
@@ -50,6 +51,7 @@ class Leg:
     answered: bool = False
     partner: str = ""
     survives: bool = False
+    room: str = ""
 
 
 class Switch:
@@ -118,8 +120,27 @@ class Switch:
                 self._survive(leg)
                 if party in self.legs:
                     self._part(self.legs[party])
+            case k.Gather():
+                self._gather(order)
             case k.AskBridged():
                 self._answer(order)
+
+    def _gather(self, order: k.Gather) -> None:
+        """All go into the room; whoever is bridged with another than the agent takes no harm, for they go together."""
+        names = (order.leg.uuid.removeprefix("leg-"), order.agents_leg, order.third_leg)
+        agents = self.legs.get(order.agents_leg)
+        there = [self.legs[name] for name in names if name in self.legs]
+        goes = [order.agents_leg, *(one.removeprefix("leg-") for one in order.alone), agents.partner if agents else ""]
+        for leg in there:
+            leg.survives = False
+        for leg in [leg for leg in there if leg.name in goes]:
+            other = self.legs.get(leg.partner)
+            if other is not None and other.name not in goes:
+                self._part(leg)
+            elif other is not None:
+                leg.partner = other.partner = ""
+            if leg.name in self.legs:
+                leg.room = order.room
 
     def _survive(self, *names: str) -> None:
         for name in names:
@@ -134,7 +155,7 @@ class Switch:
         if first.partner != other:
             for leg in (first, second):
                 self._part(leg, stays=leg)
-        first.partner, second.partner = other, one
+        first.partner, second.partner, first.room, second.room = other, one, "", ""
         if is_agents(one):
             self.facts.append(e.LegsJoined(one, other))
         else:
@@ -147,7 +168,7 @@ class Switch:
     def _part(self, leg: Leg, stays: Leg | None = None) -> None:
         """The leg leaves its bridge; the other one is parked or ends."""
         other = self.legs.get(leg.partner)
-        leg.partner = ""
+        leg.partner = leg.room = ""
         if other is None:
             return
         other.partner = ""
@@ -169,13 +190,17 @@ class Switch:
     def _answer(self, order: k.AskBridged) -> None:
         agents, third = self.legs.get(order.agents_leg), self.legs.get(order.third_leg)
         caller = order.callers_leg.removeprefix("leg-")
+        for name in (caller, order.agents_leg, order.third_leg):
+            if order.room and name in self.legs and self.legs[name].room == order.room:
+                leg = order.callers_leg if name == caller else name
+                self.facts.append(e.LegInRoom(order.offer_id, leg))
         if third is not None and third.partner == caller:
             self.facts.append(e.OfferConnected(third.name))
         elif agents is not None and agents.partner == caller:
             self.facts.append(e.OfferConnected(agents.name))
         elif agents is not None and third is not None and agents.partner == third.name:
             self.facts.append(e.LegsJoined(agents.name, third.name))
-        elif agents is not None and not agents.partner:
+        elif agents is not None and not agents.partner and not agents.room:
             self.facts.append(e.OfferAnswered(agents.name, "fs1"))
 
     def end(self, name: str, *, silent: bool = False) -> None:

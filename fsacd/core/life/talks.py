@@ -9,6 +9,7 @@ from fsacd.core import offer as o
 from fsacd.core.commands import AskConnected, CancelOffer, CancelReason, Connect
 from fsacd.core.events import (
     ConnectFailed,
+    LegInRoom,
     LegsJoined,
     OfferAnswered,
     OfferConnected,
@@ -20,10 +21,10 @@ from fsacd.core.events import (
     OfferUnheard,
     TalkEvent,
 )
-from fsacd.core.life import absence, calls, connecting, offers, shaping, thirds, withdrawing
+from fsacd.core.life import absence, calls, connecting, gathering, offers, shaping, talk_wishes, thirds, withdrawing
 from fsacd.core.life.world import World
 from fsacd.core.records import OfferOutcome, TalkEnd
-from fsacd.core.shape import Pair, TalkShape
+from fsacd.core.shape import Pair, Shape, TalkShape
 
 
 def handle(world: World, event: OfferEvent) -> None:
@@ -61,8 +62,11 @@ def _forked(offer: o.Offer | None, legs: int) -> None:
 
 def of_talk(world: World, event: TalkEvent) -> str | None:
     """A wish about a talk, or the fact that an agent's leg and a third party's are bridged, whichever tells it."""
+    if isinstance(event, LegInRoom):
+        shaping.in_room(world, event.offer_id, event.leg)
+        return None
     if not isinstance(event, LegsJoined):
-        return shaping.asked(world, event)
+        return talk_wishes.asked(world, event)
     talk = thirds.talk_of(world, event.other) or thirds.talk_of(world, event.offer_id)
     if talk is not None:
         shaping.joined(world, talk, Pair.AGENT_THIRD)
@@ -253,6 +257,10 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
     offers.write_end(world, offer, event.end)
     call = world.calls.get(offer.call_id)
     shape = world.shapes.get(offer.offer_id)
+    if shape is not None and gathering.talk_on_without_agent(shape):
+        third = gathering.agent_gone(world, offer, event.end)
+        shaping.two_left(world, third, ordered=shape.wanted is Shape.HANDED_OVER)
+        return
     offers.over(world, offer, event.end)
     match state:
         case o.OfferRinging():
