@@ -75,7 +75,8 @@ def agent_gone(world: World, offer: o.Offer, end: OfferEnd) -> o.Offer:
     """The agent's leg has ended in the room: the talk of caller and third party begins. Gives the third party's."""
     third = _part(world, world.calls[offer.call_id], world.shapes[offer.offer_id])
     offers.over(world, offer, end)
-    ended_by, kind = TalkEnd.TRANSFER, TransferKind.CONFERENCE
+    lost = end is OfferEnd.CONNECTION_LOST
+    ended_by, kind = TalkEnd.CONNECTION_LOST if lost else TalkEnd.TRANSFER, TransferKind.CONFERENCE
     withdrawing.write(world, offer, OfferOutcome.ANSWERED, "talk", None, ended_by, third.agent_id, kind)
     connecting.connected(world, third, world.now_ms, handed_over=True)
     return third
@@ -102,8 +103,8 @@ def _part(world: World, call: c.Call, shape: TalkShape) -> o.Offer:
 
 
 def count_hold(world: World, shape: TalkShape) -> None:
-    """The caller's time on hold: whenever they talk with nobody."""
-    is_held = shape.pair in (Pair.NOBODY, Pair.AGENT_THIRD)
+    """The caller's time on hold: whenever they talk with nobody, and are there."""
+    is_held = shape.pair in (Pair.NOBODY, Pair.AGENT_THIRD) and not shape.caller_gone
     if is_held and shape.held_since_ms is None:
         shape.held_since_ms = world.now_ms
         shape.holds += 1

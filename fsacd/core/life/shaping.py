@@ -21,6 +21,7 @@ from fsacd.core.commands import (
     SendCall,
     TalkCommand,
 )
+from fsacd.core.events import OfferEnd
 from fsacd.core.life import absence, connecting, ending, gathering, offers, overflow, thirds, visits
 from fsacd.core.life.world import World
 from fsacd.core.records import CallOutcome, TalkEnd, TransferKind
@@ -90,11 +91,11 @@ def third_answered(world: World, offer: o.Offer) -> None:
         want(world, offer, shape, Shape.CONSULTING)
 
 
-def third_ended(world: World, offer: o.Offer) -> None:
+def third_ended(world: World, offer: o.Offer, end: OfferEnd) -> None:
     """The third party's leg is gone, or was never made: the agent goes back to the caller."""
     shape = world.shapes[offer.offer_id]
     assert shape.third is not None
-    thirds.ended(world, shape.third)
+    thirds.ended(world, shape.third, end)
     shape.third = None
     world.refresh(world.calls[offer.call_id])
     if shape.caller_gone:
@@ -196,6 +197,7 @@ def caller_gone(world: World, call: c.Call, offer_id: str) -> bool:
     if shape.wanted not in (None, Shape.CONSULTING, Shape.THREE_WAY):
         return False  # the switch may have parted agent and third party already, for a caller who is gone now
     shape.caller_gone = call.talks_on_another_leg = True
+    gathering.count_hold(world, shape)
     _reach(world, world.offers[offer_id], shape, Shape.CONSULTING)
     return True
 

@@ -94,7 +94,7 @@ def _of_third(world: World, talk: o.Offer, event: OfferEvent) -> None:
             shaping.joined(world, talk, Pair.CALLER_THIRD)
         case OfferEnded():
             if _last(world, third, event) is not None:
-                shaping.third_ended(world, talk)
+                shaping.third_ended(world, talk, event.end)
         case OfferUnheard():
             shaping.cancel(world, talk)  # it is not known whether this leg will come
         case ConnectFailed():
