@@ -125,7 +125,8 @@ def deadline(world: World, offer_id: str) -> None:
     elif shape.caller_gone:
         _end_without_caller(world, offer)
     elif shape.wanted is not Shape.TOGETHER:
-        world.anomaly("talk_step", f"talk {offer_id} did not become {shape.wanted} in time")
+        hint = " (is mod_conference loaded, with the profile desk?)" if shape.wanted is Shape.THREE_WAY else ""
+        world.anomaly("talk_step", f"talk {offer_id} did not become {shape.wanted} in time{hint}")
         gathering.scatter(world, shape)
         want(world, offer, shape, Shape.TOGETHER)
     else:
