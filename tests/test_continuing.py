@@ -15,6 +15,7 @@ from fsacd.core.records import CallEnded, Record, WrapUpEnded
 from fsacd.core.rules import Rules
 from fsacd.core.views import Snapshot
 from fsacd.daemon.resume import Continuation, rename_callers
+from fsacd.journal.erasure import Outcome, ask
 from fsacd.journal.journal import Journal
 from fsacd.journal.recovery import Ended
 from fsacd.journal.settings import JournalSettings
@@ -191,6 +192,26 @@ def test_what_ended_last_is_handed_to_history_again(tmp_path: Path) -> None:
     second = Life(tmp_path)
     unwritten = [record.call_id for record in second.continuation.unwritten if isinstance(record, CallEnded)]
     assert unwritten == ["c2", "c3", "c4"]
+    second.end()
+
+
+def test_what_is_handed_to_history_again_names_nobody_who_was_erased(tmp_path: Path) -> None:
+    """Neither as the caller nor as whom somebody was sent to, however the number is written there."""
+    first = Life(tmp_path)
+    post = first.runtime.post
+    post(e.SwitchConnected("fs1"))
+    for call_id, number in (("c1", "+49 301"), ("c2", "+49302"), ("c3", "+49303")):
+        post(queued(call_id, "q", first.continuation.clock(), number=number))
+    post(e.CallerGone("c1", ""))
+    for call_id, where in (("c2", "+49 301"), ("c3", "+49302")):
+        post(e.CallerTaken(e.Leg("fs1", f"leg-{call_id}"), e.Taken.PICKED_UP, where))
+    first.end()
+    assert ask(tmp_path, ["+49301"], 0.0) is Outcome.WAITS_FOR_DAEMON
+    second = Life(tmp_path)
+    ended = {
+        one.call_id: (one.number, one.after) for one in second.continuation.unwritten if isinstance(one, CallEnded)
+    }
+    assert ended == {"c1": ("", ""), "c2": ("+49302", "number ***"), "c3": ("+49303", "number +49302")}
     second.end()
 
 

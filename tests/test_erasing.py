@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -40,6 +41,15 @@ def erase(daemon: Daemon, number: str) -> None:
     assert main(["history", "erase", number, "--config", str(daemon.file)]) == 0
 
 
+def exported(daemon: Daemon, capsys: pytest.CaptureFixture[str], number: str) -> list[str]:
+    """The tables, the journal among them, of which something of the caller is given out, which names them."""
+    capsys.readouterr()
+    assert main(["history", "export", "--number", number, "--config", str(daemon.file)]) == 0
+    given = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert all(number in json.dumps(row) for row in given if row["table"] == "journal")
+    return [row["table"] for row in given]
+
+
 def knows(daemon: Daemon, number: str) -> set[str]:
     """In which of the daemon's directories a file names the caller."""
     state = daemon.file.parent / "state"
@@ -58,6 +68,8 @@ def test_erased_everywhere(sim: Sim, daemon: Daemon, database: str, capsys: pyte
     erase(daemon, "+" + CALLER)
     assert knows(daemon, CALLER), "another number is another caller"
     capsys.readouterr()
+    assert {"calls", "visits", "journal"} <= set(exported(daemon, capsys, CALLER))
+    assert exported(daemon, capsys, OTHER) == []
     erase(daemon, "49 30 / 12 34 56")
     assert capsys.readouterr().out.endswith("the daemon has begun a new journal without the caller\n")
     assert knows(daemon, CALLER) == set()

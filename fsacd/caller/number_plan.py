@@ -97,6 +97,12 @@ def _meant(plan: NumberPlan, key: str) -> str:
     return key
 
 
+def forget() -> None:
+    """Forget which numbers have been read, as one of them is erased. The next ones are read anew."""
+    _meant.cache_clear()
+    identity.cache_clear()
+
+
 def _readings(plan: NumberPlan, key: str) -> Iterator[tuple[str, str | None, bool]]:
     """The readings of the digits, the likeliest first: text, country it is dialled in, whether a prefix proves it."""
     if key.startswith("+"):

@@ -166,7 +166,7 @@ def customer_match(config: Path, number: str) -> int:
 @click.argument("number")
 @config_option
 def customer_remove(config: Path, number: str) -> None:
-    """In the database: remove a customer, with all their numbers."""
+    """In the database: remove a customer, with all their numbers; not while one is under a legal hold."""
     from fsacd.store.customers import remove  # noqa: PLC0415 - heavy, and for this command only
 
     settings = load_config(config)

@@ -24,6 +24,7 @@ from fsacd.errors import Refused
 if TYPE_CHECKING:
     from fsacd.caller.number_plan import NumberPlan
     from fsacd.config.model import Config
+    from fsacd.store.persons import Person
 
 TABLES: Final = (
     "customers", "customer_numbers", "customer_fields", "contacts", "calls", "visits", "offers", "talks",
@@ -36,6 +37,15 @@ _STATEMENT_MS: Final = 600_000
 _FORMULA: Final = frozenset("=+-@\t\r")
 _NUMERAL: Final = frozenset("+-0123456789.*#: ")
 _DAEMON_S: Final = 15.0
+
+
+_spool_option = click.option(
+    "--spool", type=click.Path(path_type=Path, file_okay=False),
+    help="The daemon's spool, where neither the configuration nor systemd's usual place says where it is.",
+)  # fmt: skip
+_journal_option = click.option(
+    "--journal", type=click.Path(path_type=Path, file_okay=False), help="The daemon's journal, likewise.",
+)  # fmt: skip
 
 
 @click.group()
@@ -52,12 +62,35 @@ def history() -> None:
     "--format", "style", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True,
     help="One JSON object a line, or one table with a heading.",
 )  # fmt: skip
+@_spool_option
+@_journal_option
 @config_option
 def history_export(
-    config: Path, numbers: tuple[str, ...], begin: str | None, end: str | None, table: str | None, style: str
+    config: Path,
+    numbers: tuple[str, ...],
+    begin: str | None,
+    end: str | None,
+    table: str | None,
+    style: str,
+    spool: Path | None,
+    journal: Path | None,
 ) -> None:
-    """Write history to standard output."""
-    from fsacd.store.persons import columns, of_person, of_span, person  # noqa: PLC0415 - heavy, and for this command only
+    """Write history to standard output.
+
+    With --number, all that is kept of the caller: their rows, and in `told` the texts of others' rows that name them,
+    such as where a call was sent (these may tell of others, too: read them before you hand them out); then what waits
+    in the daemon's spool, and what its journal names them in. Who asked for it is noted in `changes`, with a masked
+    number.
+    """
+    from fsacd.store.holds import note  # noqa: PLC0415 - heavy, and for this command only
+    from fsacd.store.persons import (  # noqa: PLC0415 - the same
+        calls_of,
+        columns,
+        of_others,
+        of_person,
+        of_span,
+        person,
+    )
 
     if bool(numbers) == bool(begin or end):
         raise BadUse("either --number, or --from and --to (or one of them), say what to export.")
@@ -66,25 +99,43 @@ def history_export(
     plan = settings.number_plan.plan()
     wanted = [given_number(text, plan) for text in numbers]
     tables = (table,) if table is not None else ("calls",) if style == "csv" else TABLES
+    if wanted:
+        # In a transaction of its own: what is given out is noted, also when the reader goes away halfway.
+        with database(settings, config, _STATEMENT_MS, "fsacd history") as connection:
+            note(connection, "caller_exported", wanted, ", ".join(tables), who())
     with database(settings, config, _STATEMENT_MS, "fsacd history") as connection:
         whose = person(connection, wanted, plan) if wanted else None
+        calls = frozenset(calls_of(connection, whose)) if whose else frozenset[str]()
         for name in tables:
             rows = of_person(connection, name, whose) if whose else of_span(connection, name, begin, end)
             if style == "csv":
                 _write_csv(columns(connection, name), rows, sys.stdout)
             else:
                 _write_lines(name, rows, sys.stdout)
+                if whose is not None:
+                    _write_lines(name, of_others(connection, name, whose, plan), sys.stdout)
+    if whose is not None and table is None and style == "jsonl":
+        for row in _in_files(settings, spool, journal, whose, calls, plan):
+            sys.stdout.write(orjson.dumps(row, option=orjson.OPT_UTC_Z).decode() + "\n")
+
+
+def _in_files(
+    settings: Config, spool: Path | None, journal: Path | None, whose: Person, calls: frozenset[str], plan: NumberPlan
+) -> Iterator[Mapping[str, Any]]:
+    from fsacd.caller.traces import traces  # noqa: PLC0415 - for this command only
+    from fsacd.journal.traces import found  # noqa: PLC0415 - heavy, and for this command only
+    from fsacd.store import waiting  # noqa: PLC0415 - the same
+
+    if (directory := _spool(settings, spool)) is not None:
+        yield from waiting.of_person(directory, whose, calls, plan)
+    if (directory := _journal(settings, journal)) is not None:
+        yield from found(directory, traces(whose.identities, plan))
 
 
 @history.command("erase")
 @click.argument("numbers", metavar="NUMBER…", nargs=-1, required=True)
-@click.option(
-    "--spool", type=click.Path(path_type=Path, file_okay=False),
-    help="The daemon's spool, where neither the configuration nor systemd's usual place says where it is.",
-)  # fmt: skip
-@click.option(
-    "--journal", type=click.Path(path_type=Path, file_okay=False), help="The daemon's journal, likewise.",
-)  # fmt: skip
+@_spool_option
+@_journal_option
 @config_option
 def history_erase(config: Path, numbers: tuple[str, ...], spool: Path | None, journal: Path | None) -> None:
     """Erase the caller with this NUMBER.
@@ -95,15 +146,21 @@ def history_erase(config: Path, numbers: tuple[str, ...], spool: Path | None, jo
     a dash after '--'.
 
     The daemon's journal is left behind for a new one as soon as the caller is in no call. Other places know callers
-    too: the switch's own records and log, backups.
+    too: the switch's own records and log, backups. Of a caller under a legal hold (see `fsacd history hold`) nothing is
+    erased.
     """
-    from fsacd.store.persons import erase, person  # noqa: PLC0415 - heavy, and for this command only
+    from fsacd.store import holds  # noqa: PLC0415 - heavy, and for this command only
+    from fsacd.store.persons import erase, person  # noqa: PLC0415 - the same
 
     settings = load_config(config)
     plan = settings.number_plan.plan()
     wanted = [given_number(text, plan) for text in numbers]
     with database(settings, config, _STATEMENT_MS, "fsacd history") as connection:
         whole = sorted(person(connection, wanted, plan).identities)
+        if why := holds.refusal(connection, frozenset(whole), plan):
+            holds.note(connection, "erasure_refused", whole, "legal hold", who())
+    if why:
+        raise Refused(why)
     if more := [number for number in whole if number not in wanted]:
         sys.stdout.write(f"of the same customer, and erased as well: {clean(', '.join(more), 1_000)}\n")
     wanted = whole
@@ -140,12 +197,18 @@ def _existing(directory: Path | None, what: str) -> Path | None:
         raise Refused(f"{directory}, {what}, cannot be looked into; do it as root or as fsacd's user") from None
 
 
+def _journal(settings: Config, given: Path | None) -> Path | None:
+    """The journal's directory, likewise."""
+    from fsacd.daemon.wiring import journal_directory  # noqa: PLC0415 - heavy, and for this command only
+
+    return _existing(given or journal_directory(settings) or _STATE_DIRECTORY / "journal", "where the journal is")
+
+
 def _erase_in_journal(settings: Config, given: Path | None, numbers: list[str], plan: NumberPlan) -> str:
     """Place the request to erase in the journal, and report the outcome."""
-    from fsacd.daemon.wiring import journal_directory  # noqa: PLC0415 - the same
     from fsacd.journal.erasure import Outcome, ask  # noqa: PLC0415 - heavy, and for this command only
 
-    directory = _existing(given or journal_directory(settings) or _STATE_DIRECTORY / "journal", "where the journal is")
+    directory = _journal(settings, given)
     if directory is None:
         return ""
     match ask(directory, numbers, _DAEMON_S, plan):

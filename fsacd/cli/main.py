@@ -16,7 +16,7 @@ from typing import TextIO
 import click
 
 from fsacd import __version__
-from fsacd.cli import customer_tables, customers  # noqa: F401 - each adds its commands to `customer`
+from fsacd.cli import customer_tables, customers, holds  # noqa: F401 - each adds its commands to a group
 from fsacd.cli.client import BadUse, NotReachable
 from fsacd.cli.commands import COMMANDS
 from fsacd.cli.customer import customer

@@ -198,9 +198,10 @@ class Daemon:
         if self._history is not None:
             self._history.start()
             self._history.store.put(self._continuation.unwritten)
+        self._continuation.unwritten = ()  # it tells of callers, who may ask to be erased
         self._parts.begin()
         if self._journal is not None:
-            self._journal.begin(self._continuation.engine, self.runtime.post)
+            self._journal.begin(self._continuation.engine, self.runtime.forget)
         log_in = [agent_id for agent_id, agent in self._config.agents.items() if agent.login_at_start]
         self._continuation.tell(self.runtime, self._controls, log_in)
         watched.keep("callers by number", self._rename_callers, may_end=lambda: True)

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import gevent
 import structlog
 
+from fsacd.caller.traces import Traces
 from fsacd.core.engine import Engine
 from fsacd.core.events import (
     AgentLoggedIn,
@@ -26,7 +27,7 @@ from fsacd.core.events import (
     SwitchRestarted,
 )
 from fsacd.core.match.plugins import Plugins
-from fsacd.core.records import AgentPresence, CallEnded, Record, WrapUpEnded
+from fsacd.core.records import AgentPresence, CallEnded, Record, VisitEnded, WrapUpEnded
 from fsacd.core.rules import Rules
 from fsacd.journal.journal import Journal
 from fsacd.journal.recovery import Ended
@@ -87,7 +88,7 @@ class Continuation:
             return
         self.engine = recovered.engine
         assert journal is not None
-        erased = journal.is_to_be_erased()
+        erased = journal.to_be_erased()
         self.unwritten = tuple(_without_erased(record, erased) for record in recovered.lately_ended)
         view = self.engine.snapshot(recovered.last_ms)
         self._known = frozenset(agent.agent_id for agent in view.agents)
@@ -134,13 +135,21 @@ class Continuation:
             _keep_time(runtime, controls)
 
 
-def _without_erased(record: Ended, is_erased: Callable[[str], bool]) -> Record:
-    """The restored state without the callers who were to be erased meanwhile."""
-    if isinstance(record, CallEnded) and is_erased(record.number):
-        return replace(record, number="", name="", customer="", leg_uuid=None, customer_id=0)
-    if isinstance(record, WrapUpEnded) and is_erased(record.number):
-        return replace(record, number="", note="")
-    return record
+def _without_erased(record: Ended, erased: Traces) -> Record:
+    """The record without the callers who were to be erased meanwhile, whose own it is or whom its texts name."""
+    match record:
+        case CallEnded():
+            if erased.are_meant(record.number):
+                record = replace(record, number="", name="", customer="", leg_uuid=None, customer_id=0)
+            return replace(record, detail=erased.without(record.detail), after=erased.without(record.after))
+        case VisitEnded():
+            return replace(record, detail=erased.without(record.detail), to=erased.without(record.to))
+        case WrapUpEnded():
+            if erased.are_meant(record.number):
+                record = replace(record, number="", note="")
+            return replace(record, note=erased.without(record.note), by=erased.without(record.by))
+        case _:
+            return record
 
 
 def _keep_time_in_sync(runtime: Runtime, controls: Collection[Control]) -> None:

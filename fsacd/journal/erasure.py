@@ -21,6 +21,7 @@ import gevent
 import orjson
 import structlog
 
+from fsacd.caller import traces
 from fsacd.caller.number_plan import PLAIN, NumberPlan
 from fsacd.core.engine import Engine
 from fsacd.core.events import CallersForgotten, Event
@@ -118,6 +119,13 @@ def requests(directory: Path, aside: Aside, plan: NumberPlan = PLAIN) -> dict[Pa
     return found
 
 
+def fulfilled(requests: Sequence[Path]) -> None:
+    """Remove these requests, and forget all numbers that were read, theirs among them."""
+    for path in requests:
+        path.unlink(missing_ok=True)
+    traces.forget()
+
+
 def _numbers(path: Path, plan: NumberPlan) -> frozenset[str]:
     """The numbers in a request. Raises any exception of a JSON reader for a file that fsacd has not written."""
     asked = orjson.loads(trusted.read_file(path, _REQUEST_BYTES, trusted.users_of(path.parent)))["numbers"]
@@ -141,6 +149,6 @@ def forgotten(
             gevent.sleep(_BREATH_S)
     if not numbers.isdisjoint(map(plan.identity, engine.numbers_in_calls())):
         return False
-    if known:
-        post(CallersForgotten(tuple(known)))
+    # Also where nobody is known: whoever takes the fact forgets what it has kept beside the engine.
+    post(CallersForgotten(tuple(known)))
     return True

@@ -26,6 +26,11 @@ SNAPSHOT_BYTES: Final = 256 << 20
 LIMIT_BYTES: Final = 2 << 30
 
 
+def is_ours(name: str) -> bool:
+    """Whether a file of this name is a segment or a snapshot."""
+    return _NUMBERED.fullmatch(name) is not None
+
+
 class Directory:
     """The files of one journal. Only one process may have it, and nobody else may write to it.
 

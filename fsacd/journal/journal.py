@@ -16,6 +16,7 @@ from time import monotonic
 import gevent
 import structlog
 
+from fsacd.caller.traces import Traces
 from fsacd.core.engine import Engine
 from fsacd.core.events import Event, QueueSetOpen, RulesAmended
 from fsacd.core.match.plugins import Plugins
@@ -118,10 +119,9 @@ class Journal:
                 f"look at {self._directory.aside.path} and remove what is there: {', '.join(self._aside[:5])}",
             )
 
-    def is_to_be_erased(self) -> Callable[[str], bool]:
-        """A function that says of a number whether its caller is to be erased."""
-        asked, plan = frozenset().union(*self._requests().values()), self._settings.plan
-        return lambda number: plan.identity(number) in asked
+    def to_be_erased(self) -> Traces:
+        """The callers who are to be erased, to be found in numbers and texts."""
+        return Traces(frozenset().union(*self._requests().values()), self._settings.plan)
 
     def begin(self, engine: Engine, post: Callable[[Event], None] | None = None) -> None:
         """From now on write what enters this engine. `post` sends it a fact; without `post` nobody can be erased."""
@@ -278,8 +278,7 @@ class Journal:
         """In the thread: remove everything before this snapshot, what was set aside, and the fulfilled requests."""
         self._directory.forget_before(number)
         self._directory.forget_aside()
-        for path in requests:
-            path.unlink(missing_ok=True)
+        erasure.fulfilled(requests)
 
     def _tell_clocks(self) -> None:
         """Note by how much the wall clock was set: a reboot needs to know."""

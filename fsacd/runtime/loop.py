@@ -176,6 +176,11 @@ class Runtime:
         if refused is not None:
             raise Refused(refused)
 
+    def forget(self, event: Event) -> None:
+        """Take the fact that callers are to be forgotten, and keep nothing of the steps before it, either."""
+        self.post(event)
+        self._feed.forget_steps()
+
     def substituted(self) -> tuple[Substituted, ...]:
         """The plugins that are out of service, by queue."""
         return self._engine.substituted()

@@ -20,6 +20,7 @@ from fsacd.caller.customers import Change, Imported, ImportRow, Page, Record, Se
 from fsacd.caller.number_plan import NumberPlan
 from fsacd.errors import Refused, Unavailable
 from fsacd.store import customer_records as records
+from fsacd.store import holds
 from fsacd.store.connecting import connect, limit_statements, sentence
 from fsacd.store.customer_import import take
 from fsacd.store.settings import StoreSettings
@@ -85,10 +86,15 @@ class CustomerBook:
         return self._change(ask)
 
     def change(self, customer_id: int, wanted: Change, by: str) -> Record:
-        """Change a customer. Raises KeyError, Refused where a number is somebody else's, and Unavailable."""
+        """Change a customer. Raises KeyError, Refused, and Unavailable.
+
+        Refused: a number is somebody else's, or one would be taken from a customer who is under a legal hold.
+        """
 
         def ask(connection: psycopg.Connection) -> Record:
-            known = {self._plan.identity(number) for number in records.one(connection, customer_id).numbers}
+            known = self._plan.identities(records.one(connection, customer_id).numbers)
+            if wanted.numbers is not None and known - self._plan.identities(wanted.numbers):
+                holds.check(connection, known, self._plan)
             more = tuple(number for number in wanted.more_numbers if number not in known)
             self._check_numbers(connection, (*(wanted.numbers or ()), *more), customer_id)
             records.change(connection, customer_id, replace(wanted, more_numbers=more), by)
@@ -97,8 +103,13 @@ class CustomerBook:
         return self._change(ask)
 
     def delete(self, customer_id: int, by: str) -> Record:
-        """Take a customer out. Raises KeyError, Refused, Unavailable."""
-        return self._change(lambda connection: records.delete(connection, customer_id, by))
+        """Take a customer out. Raises KeyError, Refused where they are under a legal hold, Unavailable."""
+
+        def ask(connection: psycopg.Connection) -> Record:
+            holds.check(connection, records.one(connection, customer_id).numbers, self._plan)
+            return records.delete(connection, customer_id, by)
+
+        return self._change(ask)
 
     def merge(self, kept_id: int, gone_id: int, by: str) -> tuple[Record, str]:
         """Merge two: returns the record, and what of the other was not kept. Raises KeyError, Refused, Unavailable."""

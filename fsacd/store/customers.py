@@ -24,6 +24,7 @@ from fsacd.caller.number_plan import PLAIN, NumberPlan
 from fsacd.caller.recognition import Customer
 from fsacd.core.rules import SkillLevels
 from fsacd.store import customer_records as records
+from fsacd.store import holds
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
 from fsacd.store.customer_records import BARE, bare
 from fsacd.store.settings import StoreSettings
@@ -277,12 +278,14 @@ def remove(connection: psycopg.Connection, number: str, by: str, plan: NumberPla
     """Take the customer out who has this number, however it is written; False when there is none with it.
 
     Raises:
+        Refused: one of their numbers is under a legal hold.
         psycopg.Error: the database refused, and nothing was changed.
     """
     with connection.transaction():
         records.begin(connection)
         owners = set(records.find(connection, plan, [number]).values())
         for owner in owners:
+            holds.check(connection, records.one(connection, owner).numbers, plan)
             records.delete(connection, owner, by)
     return bool(owners)
 

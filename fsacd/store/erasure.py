@@ -20,11 +20,23 @@ import orjson
 import structlog
 
 from fsacd.caller.number_plan import PLAIN, NumberPlan
+from fsacd.caller.traces import TELLING_DIGITS, forget, traces
 from fsacd.errors import Unavailable
 from fsacd.process import trusted
 from fsacd.process.aside import Aside
 from fsacd.process.trouble import shortened
-from fsacd.store.rows import CALLS, CHANGES, DECISIONS, WRAP_UPS, Row, Value
+from fsacd.store.rows import (
+    AGENT_PRESENCE,
+    AGENT_STATES,
+    AGENT_WORK,
+    CALLS,
+    CHANGES,
+    DECISIONS,
+    VISITS,
+    WRAP_UPS,
+    Row,
+    Value,
+)
 from fsacd.store.spool import Spool
 from fsacd.store.spool_files import SpoolBusy, SpoolError, is_in_use
 
@@ -34,8 +46,17 @@ REQUEST: Final = "erase."
 ERASED: Final = "(erased)"
 # The kinds of changes whose subject is a caller's number.
 CUSTOMER_CHANGES: Final = ("customer_set", "customer_removed", "customer_merged")
-# Shorter numbers are not looked for in explanations' texts: other figures would match.
-_TELLING_DIGITS: Final = 5
+# Table → its texts that may name a caller whose row it is not: where a call was sent, what was changed, what an agent
+# has written, at which phone somebody asked for it.
+TEXTS: Final = {
+    CALLS.name: ("detail", "after", "name", "customer"),
+    VISITS.name: ("detail", "went_to"),
+    WRAP_UPS.name: ("note", "by"),
+    CHANGES.name: ("detail", "by"),
+    AGENT_PRESENCE.name: ("reason", "by"),
+    AGENT_WORK.name: ("reason", "by"),
+    AGENT_STATES.name: ("reason", "by"),
+}
 _REQUEST_BYTES: Final = 1 << 20
 _ASKING_S: Final = 0.05
 _CALL_BLANKS: Final = {"number": "", "name": "", "customer": "", "leg_uuid": None, "customer_id": None}
@@ -67,12 +88,16 @@ def erased(row: Row, numbers: AbstractSet[str], plan: NumberPlan = PLAIN) -> Row
             text = values["explanation"]
             document = orjson.loads(text) if isinstance(text, bytes) else None
             scrubbed = scrub(document, plan.forms(numbers))
-            if scrubbed == document:
-                return None
-            values["explanation"] = orjson.dumps(scrubbed)
+            if scrubbed != document:
+                values["explanation"] = orjson.dumps(scrubbed)
         case _:
-            return None
-    return Row(row.table, tuple(values.values()))
+            pass
+    theirs = traces(frozenset(numbers), plan)
+    for name in TEXTS.get(row.table.name, ()):
+        if text := str(values[name] or ""):
+            values[name] = theirs.without(text)
+    found = tuple(values.values())
+    return Row(row.table, found) if found != row.values else None
 
 
 def scrub(document: Any, numbers: Sequence[str]) -> Any:
@@ -80,7 +105,7 @@ def scrub(document: Any, numbers: Sequence[str]) -> Any:
     match document:
         case str():
             for number in numbers:
-                if len(number) >= _TELLING_DIGITS:
+                if len(number) >= TELLING_DIGITS:
                     document = document.replace(number, "")
             return document
         case list():
@@ -117,6 +142,7 @@ class Requests:
             except Exception as error:  # noqa: BLE001 - whatever a reader raises: other requests shall be fulfilled
                 self._refuse(path, f"{type(error).__name__}: {error}")
             else:
+                forget()
                 _log.info("callers were erased from history that waits for the database", rows=changed)
 
     def _fulfil(self, path: Path, rows: Changeable) -> int:

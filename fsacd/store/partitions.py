@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -55,14 +55,20 @@ def make(connection: psycopg.Connection, partitions: Iterable[Partition]) -> Non
         connection.execute("SELECT fsacd_partition(%s, %s)", (table, month))
 
 
-def forget(connection: psycopg.Connection, table: str, age_ms: int, most: int) -> int:
+def forget(connection: psycopg.Connection, table: str, age_ms: int, most: int, spared: Sequence[str] = ()) -> int:
     """Drop the months that are older, and delete at most so many rows of the month in between. Returns their number.
+
+    Rows of the calls with the ids in `spared` stay; of a month with such a row at most so many others are deleted.
 
     Raises:
         psycopg.Error: the database refused.
     """
-    query = "SELECT fsacd_forget(%s, now() - make_interval(secs => %s / 1000.0), %s)"
-    found = connection.execute(query, (table, age_ms, most)).fetchone()
+    age = "now() - make_interval(secs => %s / 1000.0)"
+    query = f"SELECT fsacd_forget(%s, {age}, %s)"
+    values: tuple[object, ...] = (table, age_ms, most)
+    if spared:
+        query, values = f"SELECT fsacd_forget(%s, {age}, %s, %s)", (*values, list(spared))
+    found = connection.execute(query.encode(), values).fetchone()
     return int(found[0]) if found is not None else 0
 
 

@@ -6,6 +6,7 @@ database is one person with all the numbers of that customer, and of the custome
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -17,8 +18,11 @@ import psycopg
 from psycopg import sql
 
 from fsacd.caller.number_plan import PLAIN, NumberPlan
+from fsacd.caller.traces import traces
+from fsacd.errors import Refused
+from fsacd.store import holds, mentions
 from fsacd.store.erasure import CUSTOMER_CHANGES, scrub
-from fsacd.store.rows import clean
+from fsacd.store.rows import AGENT_STATES
 
 _FETCH: Final = 500
 # The order of a reader's interest: the person, their calls, what was decided about the calls.
@@ -48,7 +52,7 @@ _MOMENTS: Final = {
 _CALLS: Final = "number = ANY(%(forms)s) OR customer_id = ANY(%(ids)s)"
 _OF_CALLS: Final = f"IN (SELECT call_id FROM calls WHERE {_CALLS})"  # noqa: S608 - texts of this module
 _CONTACT: Final = "COALESCE(NULLIF(contact_id, ''), call_id)"
-_HIS: Final = {
+CONDITIONS: Final = {
     "customers": "id = ANY(%(ids)s)",
     "customer_numbers": "customer_id = ANY(%(ids)s)",
     "customer_fields": "customer_id = ANY(%(ids)s)",
@@ -67,24 +71,25 @@ _HIS: Final = {
 _BLANK_CALLS: Final = f"""
     UPDATE calls SET number = '', name = '', customer = '', leg_uuid = NULL, customer_id = NULL WHERE {_CALLS}
 """  # noqa: S608 - texts of this module
-_BLANK_WRAP_UPS: Final = f"UPDATE wrap_ups SET number = '', note = '' WHERE {_HIS['wrap_ups']}"  # noqa: S608 - as above
-# Every number in history, along the index of calls. Python compares them, so that numbers are compared in one way
-# everywhere.
-_NUMBERS: Final = """
-    SELECT DISTINCT number FROM calls WHERE number <> ''
-    UNION SELECT DISTINCT number FROM wrap_ups WHERE number <> ''
-    UNION SELECT number FROM customer_numbers
-    UNION SELECT subject FROM changes WHERE kind = ANY(%s)
-"""
+_BLANK_WRAP_UPS: Final = f"UPDATE wrap_ups SET number = '', note = '' WHERE {CONDITIONS['wrap_ups']}"  # noqa: S608 - as above
+# The numbers in history that may be theirs, along an index each (017_subjects.sql): a number ends alike however it is
+# written.
+# Python compares them, so that numbers are compared in one way everywhere.
+_LETTERS: Final = 4
+_END: Final = f"right(regexp_replace(number, '[^0-9A-Za-z]', '', 'g'), {_LETTERS}) = ANY(%(ends)s)"
+_NUMBERS: Final = f"""
+    SELECT DISTINCT number FROM calls WHERE number <> '' AND {_END}
+    UNION SELECT DISTINCT number FROM wrap_ups WHERE number <> '' AND {_END}
+    UNION SELECT number FROM customer_numbers WHERE {_END}
+    UNION SELECT subject FROM changes
+        WHERE kind IN ('{"', '".join(CUSTOMER_CHANGES)}') AND {_END.replace("number", "subject", 1)}
+"""  # noqa: S608 - texts of this module
 # Deleted and inserted: without its subject a change may equal another one, which is then there already.
 _BLANK_CHANGES: Final = """
     WITH gone AS (
         DELETE FROM changes WHERE kind = ANY(%(kinds)s) AND subject = ANY(%(forms)s) RETURNING kind, by, at
     )
     INSERT INTO changes (kind, subject, detail, by, at) SELECT kind, '', '', by, at FROM gone ON CONFLICT DO NOTHING
-"""
-_NOTE: Final = """
-    INSERT INTO changes (kind, subject, detail, by, at) VALUES ('caller_erased', '', %s, %s, clock_timestamp())
 """
 
 
@@ -98,7 +103,7 @@ class Person:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The parameters of the conditions in `_HIS`."""
+        """The parameters of the conditions in `CONDITIONS`."""
         return {"forms": list(self.forms), "ids": list(self.ids), "kinds": list(CUSTOMER_CHANGES)}
 
 
@@ -121,10 +126,15 @@ def person(connection: psycopg.Connection, numbers: Sequence[str], plan: NumberP
 
 
 def _forms(connection: psycopg.Connection, wanted: AbstractSet[str], plan: NumberPlan) -> list[str]:
-    with connection.cursor("numbers") as cursor:
-        cursor.itersize = _FETCH
-        cursor.execute(_NUMBERS, (list(CUSTOMER_CHANGES),))
-        return [number for (number,) in cursor if plan.identity(number) in wanted]
+    ends = {re.sub("[^0-9A-Za-z]", "", form)[-_LETTERS:] for form in plan.forms(wanted)}
+    found = connection.execute(_NUMBERS.encode(), {"ends": list(ends)})
+    return [number for (number,) in found if plan.identity(number) in wanted]
+
+
+def calls_of(connection: psycopg.Connection, whose: Person) -> list[str]:
+    """The ids of a person's calls, also of those whose row is still on its way. Raises psycopg.Error."""
+    query = f"SELECT call_id FROM calls WHERE {_CALLS} UNION SELECT call_id FROM wrap_ups WHERE number = ANY(%(forms)s)"  # noqa: S608 - texts of this module
+    return [call_id for (call_id,) in connection.execute(query.encode(), whose.values)]
 
 
 def of_person(connection: psycopg.Connection, table: str, whose: Person) -> Iterator[dict[str, Any]]:
@@ -133,8 +143,22 @@ def of_person(connection: psycopg.Connection, table: str, whose: Person) -> Iter
     Raises:
         psycopg.Error: the database cannot be read.
     """
-    if table in _HIS:
-        yield from _read(connection, table, _HIS[table], whose.values)
+    if table in CONDITIONS:
+        yield from _read(connection, table, CONDITIONS[table], whose.values)
+
+
+def of_others(
+    connection: psycopg.Connection, table: str, whose: Person, plan: NumberPlan = PLAIN
+) -> Iterator[dict[str, Any]]:
+    """What rows of a table that are about others tell of a person: the row's key, and in `told` the texts.
+
+    Raises:
+        psycopg.Error: the database cannot be read.
+    """
+    source = AGENT_STATES.name if table == "agent_states" else table  # a view; its other rows are looked at as they are
+    if source in mentions.TABLES:
+        theirs = traces(whose.identities, plan)
+        yield from mentions.told(connection, source, theirs, CONDITIONS.get(source), whose.values)
 
 
 def of_span(connection: psycopg.Connection, table: str, begin: str | None, end: str | None) -> Iterator[dict[str, Any]]:
@@ -171,14 +195,18 @@ def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str, plan:
 
     Calls stay without number, name, customer and leg, wrap-ups without number and note; of changes to the customer who,
     when and what kind stay; their entry among the customers goes, with all numbers and own fields, and with whoever has
-    become one with them. The erasure, and who did it, is noted in `changes`, without a number.
+    become one with them. In texts of others' rows the number is hidden. The erasure, and who did it, is noted in
+    `changes`, with a masked number.
 
     Raises:
+        Refused: one of them is under a legal hold; nothing was changed.
         psycopg.Error: the database refused, and nothing was changed.
     """
     done: Counter[str] = Counter()
     with connection.transaction():
         whose = person(connection, numbers, plan)
+        if why := holds.refusal(connection, whose.identities, plan):
+            raise Refused(why)
         values = whose.values
         fields = "DELETE FROM customer_fields WHERE customer_id = ANY(%(ids)s)"
         done["customer_fields"] = connection.execute(fields, values).rowcount
@@ -189,15 +217,17 @@ def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str, plan:
         done["changes"] = connection.execute(_BLANK_CHANGES, values).rowcount
         done["wrap_ups"] = connection.execute(_BLANK_WRAP_UPS.encode(), values).rowcount
         done["calls"] = connection.execute(_BLANK_CALLS.encode(), values).rowcount
+        for table in mentions.TABLES:
+            done[table] += mentions.hide(connection, table, traces(whose.identities, plan))
         detail = ", ".join(f"{table} {count}" for table, count in sorted((+done).items())) or "nothing was there"
-        connection.execute(_NOTE, (clean(detail), by))
+        holds.note(connection, "caller_erased", sorted(whose.identities), detail, by)
     return +done
 
 
 def _scrub(connection: psycopg.Connection, values: dict[str, Any], numbers: Sequence[str]) -> int:
     """Remove the numbers from the explanations of their calls; returns how many explanations were changed."""
     changed = []
-    for row in _read(connection, "decisions", _HIS["decisions"], values):
+    for row in _read(connection, "decisions", CONDITIONS["decisions"], values):
         scrubbed = scrub(row["explanation"], numbers)
         if scrubbed != row["explanation"]:
             changed.append((orjson.dumps(scrubbed).decode(), row["offer_id"]))

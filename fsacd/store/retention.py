@@ -16,8 +16,9 @@ import gevent
 import psycopg
 import structlog
 
-from fsacd.store import partitions
+from fsacd.store import holds, partitions
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
+from fsacd.store.persons import CONDITIONS, Person, calls_of, person
 from fsacd.store.rows import TALKS, VISITS, WRAP_UPS
 from fsacd.store.settings import StoreSettings
 from fsacd.store.worker import Worker
@@ -79,14 +80,26 @@ class Retention:
                 ("offers", "ended_at", keep.calls_ms),
                 ("calls", "ended_at", keep.calls_ms),
             ):
-                some = partial(delete_some, connection, table, moment)
+                some = partial(self._delete_some, connection, table, moment)
                 deleted[table] += self._until_none_is_left(connection, some, age_ms)
             kept_ms = {VISITS.name: keep.visits_ms, TALKS.name: keep.calls_ms, WRAP_UPS.name: keep.calls_ms}
             for table in partitions.TABLES:
-                some = partial(partitions.forget, connection, table)
+                some = partial(self._forget, connection, table)
                 age_ms = kept_ms.get(table, keep.agent_states_ms)
                 deleted[table] += self._until_none_is_left(connection, some, age_ms)
         return +deleted
+
+    def _delete_some(self, connection: psycopg.Connection, table: str, moment: str, age_ms: int, most: int) -> int:
+        return delete_some(connection, table, moment, age_ms, most, self._held(connection))
+
+    def _forget(self, connection: psycopg.Connection, table: str, age_ms: int, most: int) -> int:
+        held = self._held(connection)
+        return partitions.forget(connection, table, age_ms, most, calls_of(connection, held) if held else ())
+
+    def _held(self, connection: psycopg.Connection) -> Person | None:
+        """All who are under a legal hold now, as if they were one; None: nobody. Asked anew for each few rows."""
+        numbers = [hold.number for hold in holds.every(connection)]
+        return person(connection, numbers, self._settings.plan) if numbers else None
 
     def _until_none_is_left(
         self, connection: psycopg.Connection, some: Callable[[int, int], int], age_ms: int | None
@@ -107,15 +120,22 @@ class Retention:
             return act()
 
 
-def delete_some(connection: psycopg.Connection, table: str, moment: str, age_ms: int, most: int) -> int:
+def delete_some(
+    connection: psycopg.Connection, table: str, moment: str, age_ms: int, most: int, held: Person | None = None
+) -> int:
     """Delete at most so many rows whose `moment` is older, and return how many. Names are the program's own.
+
+    Rows that are about `held` stay.
 
     Raises:
         psycopg.Error: the database refused; nothing was deleted.
     """
+    others = f"AND ({CONDITIONS[table]}) IS NOT TRUE" if held is not None and table in CONDITIONS else ""
     # By ctid: it serves every table, whatever its key is, and the rows are locked until they are gone.
     query = (
         f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} "  # noqa: S608 - see above
-        f"WHERE {moment} < now() - make_interval(secs => %s / 1000.0) LIMIT %s FOR UPDATE SKIP LOCKED))"
+        f"WHERE {moment} < now() - make_interval(secs => %(age_ms)s / 1000.0) {others} "
+        "LIMIT %(most)s FOR UPDATE SKIP LOCKED))"
     )
-    return connection.execute(query.encode(), (age_ms, most)).rowcount
+    values = {"age_ms": age_ms, "most": most, **(held.values if held is not None else {})}
+    return connection.execute(query.encode(), values).rowcount

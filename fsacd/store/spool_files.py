@@ -41,6 +41,11 @@ class Place:
     offset: int
 
 
+def segment_files(directory: Path) -> list[Path]:
+    """The segments, the oldest first. Raises OSError."""
+    return sorted(path for path in directory.iterdir() if _SEGMENT.fullmatch(path.name))
+
+
 def segments(directory: Path, aside: Aside, users: frozenset[int] | None) -> tuple[dict[int, int], int]:
     """The size of each segment by its number, and how many files with such a name are not ours and were set aside.
 
@@ -49,7 +54,7 @@ def segments(directory: Path, aside: Aside, users: frozenset[int] | None) -> tup
     """
     sizes: dict[int, int] = {}
     foreign = 0
-    for path in sorted(path for path in directory.iterdir() if _SEGMENT.fullmatch(path.name)):
+    for path in segment_files(directory):
         try:
             sizes[int(path.name)] = _size(path, users)
         except OSError as error:

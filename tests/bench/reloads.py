@@ -71,7 +71,7 @@ def centre(file: Path) -> Daemon:
     daemon = Daemon(file, read(file))
     runtime = daemon.runtime
     assert daemon._journal is not None
-    daemon._journal.begin(daemon._continuation.engine, runtime.post)
+    daemon._journal.begin(daemon._continuation.engine, runtime.forget)
     runtime.set_sender(lambda _: None)
     runtime.post(SwitchConnected("fs1"))
     for number in range(0, _AGENTS, 3):

@@ -28,7 +28,7 @@ class Centre:
         else:
             self.engine = Engine(rules, plugins, self.journal.clock(), seed=7)
         self.runtime = Runtime(self.engine, clock=self.journal.clock, journal=self.journal)
-        self.journal.begin(self.engine, self.runtime.post)
+        self.journal.begin(self.engine, self.runtime.forget)
         self.runtime.set_sender(lambda _: None)
 
     def tell(self, *events: e.Event) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 from contextlib import suppress
 from pathlib import Path
+from types import FunctionType, ModuleType
 
 import gevent
 import pytest
 
+from fsacd.caller import number_plan
+from fsacd.caller.number_plan import NumberPlan
+from fsacd.caller.traces import traces
 from fsacd.core import events as e
+from fsacd.core.numbers import identity
 from fsacd.errors import FsacdError
 from fsacd.journal import erasure
 from fsacd.journal.erasure import Outcome, ask
@@ -70,6 +76,44 @@ def test_erased_at_once(tmp_path: Path) -> None:
     assert again.engine.numbers_remembered() == [OTHER]
     assert again.engine.numbers_in_calls() == {OTHER}
     again.kill()
+
+
+def remembered(centre: Centre) -> set[str]:
+    """The texts in the daemon's memory that name the caller: of engine, runtime and journal, and what was read."""
+    found: set[str] = set()
+    seen: set[int] = set()
+    ahead: list[object] = [centre.engine, centre.runtime, centre.journal, identity, traces]
+    while ahead:
+        thing = ahead.pop()
+        # Functions lead to modules, and these to the test itself.
+        if id(thing) in seen or isinstance(thing, type | ModuleType | FunctionType | gevent.Greenlet):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, str | bytes) and "123456" in str(thing).replace("-", ""):
+            found.add(str(thing))
+        ahead.extend(gc.get_referents(thing))
+    return found
+
+
+def test_memory_knows_them_no_more(tmp_path: Path) -> None:
+    """No text names them any more, whatever has become of their calls, and of the call that was sent to them."""
+    centre = Centre(tmp_path, plan=NumberPlan(country="DE", international="00", trunk="0"))
+    known(centre)
+    centre.tell(e.CallerGone("c2", ""), e.AgentLoggedIn("b", "test"))
+    for call_id, number in (("c3", CALLER), ("c4", OTHER), ("c5", OTHER)):
+        centre.tell(call(centre, call_id, number))
+        (offer,) = [offer.offer_id for offer in centre.engine.snapshot(centre.engine.now_ms).offers]
+        centre.tell(e.OfferAnswered(offer), e.OfferConnected(offer))
+        if call_id == "c4":
+            centre.tell(e.TalkTransferAsked("b", offer, e.TransferTo.NUMBER, ASKED, "test"))
+        centre.tell(e.CallerGone(call_id, ""), e.OfferEnded(offer, e.OfferEnd.HUNG_UP))
+        centre.tell(e.AgentEndedWrapUp("b", "test"))
+    assert remembered(centre)
+    assert asked(tmp_path) is Outcome.DONE
+    assert remembered(centre) == set()
+    assert number_plan._meant.cache_info().currsize == 0
+    assert knows(tmp_path) == []
+    centre.kill()
 
 
 def test_not_while_they_call(tmp_path: Path) -> None:

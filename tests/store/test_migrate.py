@@ -82,6 +82,23 @@ def test_history_of_an_older_fsacd(database: str, monkeypatch: pytest.MonkeyPatc
     assert rows(database, "SELECT call_id, customer, language FROM calls") == [("c1", "K-1", "")]
 
 
+def test_an_index_that_an_administrator_has_made(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the calls, before the update: the migration takes it as it is."""
+    everything = available()
+    (subjects,) = (one for one in everything if one.name == "017_subjects.sql")
+    known = [one for one in everything if one.version < subjects.version]
+    monkeypatch.setattr(migrating, "available", lambda: known)
+    with psycopg.connect(database, autocommit=True) as connection:
+        migrate(connection)
+        made = next(line for line in subjects.text.splitlines() if line.startswith("CREATE INDEX IF NOT EXISTS calls_"))
+        connection.execute(made.replace("INDEX", "INDEX CONCURRENTLY", 1).encode())
+        index = "SELECT 'calls_number_end'::regclass::oid"
+        before = connection.execute(index).fetchone()
+        known.append(subjects)
+        assert migrate(connection) == [subjects.name]
+        assert connection.execute(index).fetchone() == before
+
+
 def test_a_migration_that_fails(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that the database refuses changes nothing, those before it stay applied, and a later try goes on there."""
     whole = available()

@@ -181,6 +181,24 @@ def test_reports_see_no_numbers(database: str, number: str, shown: str) -> None:
             connection.execute("SELECT number FROM calls")
 
 
+@pytest.mark.parametrize(
+    ("to", "shown"),
+    [
+        ("extension +4930123456 default", "extension ...456 default"),
+        ("extension 030/12 34-56 default", "extension ...456 default"),
+        ("extension 12345 default", "extension 12345 default"),
+        ("queue sales", "queue sales"),
+        ("hangup USER_BUSY", "hangup USER_BUSY"),
+    ],
+)
+def test_reports_see_no_number_that_a_caller_was_sent_to(database: str, to: str, shown: str) -> None:
+    """Of a number the last three digits; queues, causes and short extensions are shown. The table has it all."""
+    write(database, replace(FIRST, to=to, detail=f"asked, {to}"))
+    with as_role(database, "fsacd_report") as connection:
+        assert connection.execute("SELECT went_to, detail FROM v_visits").fetchall() == [(shown, f"asked, {shown}")]
+    assert rows(database, "SELECT went_to FROM visits") == [(to,)]
+
+
 def test_a_database_of_before(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who owns no roles makes the tables all the same; who read or wrote calls goes on to."""
     known = available()

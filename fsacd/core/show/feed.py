@@ -96,6 +96,10 @@ class Feed:
         if self.is_there(*thing):
             self._settled[thing] = self._forgotten
 
+    def forget_steps(self) -> None:
+        """Keep no step, as steps tell of callers, but what has changed in them."""
+        self._number_taken()
+
     # --- for readers ---
 
     @property
