@@ -80,6 +80,11 @@ class SwitchSettings(Settings):
         "ms later. Whoever calls from a forged address never does. Addresses that have acknowledged lately are no "
         "strangers: their calls are taken at once, and ended after 5 s if nobody acknowledges.",
     )
+    measure_callers: Annotated[bool, Flag()] = Field(
+        default=False,
+        description="Keep in history how well callers' legs sounded (leg_quality), too, as of agents' legs always. It "
+        "costs the largest event of each call.",
+    )
     wake_up_ms: Annotated[int, Duration("0s", "20ms")] = Field(
         default=2,
         description="How often to wake the event connection during calls, so that events come at once; 0s: never.",

@@ -217,6 +217,25 @@ class TalkEnded:
 
 
 @fact
+class LegMeasured:
+    """What the switch measured of the sound that came from a phone, told by a link when the leg has ended.
+
+    `who`: agent (then `offer_id` is the talk) or caller. `mos_hundredths`: 450 is the best. `flaws`: packets lost or
+    late. `jitter_ms`: None: not known.
+    """
+
+    leg: str
+    who: str
+    offer_id: str
+    call_id: str
+    at_ms: int
+    mos_hundredths: int
+    packets: int
+    flaws: int
+    jitter_ms: int | None
+
+
+@fact
 class AgentStateEnded:
     """An interval in which one state was the first of what an agent was and did: for whoever counts one state alone."""
 
@@ -358,6 +377,7 @@ Record = (
     | VisitEnded
     | OfferClosed
     | TalkEnded
+    | LegMeasured
     | AgentStateEnded
     | AgentPresence
     | AgentWorkEnded

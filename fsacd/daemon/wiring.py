@@ -57,6 +57,7 @@ def link_settings(switch: SwitchSettings) -> LinkSettings:
         fence_renewal_ms=switch.fence_renewal_ms,
         recovery_wait_ms=switch.recovery_wait_ms,
         require_ack=RequireAck(switch.require_ack),
+        measure_callers=switch.measure_callers,
         reconcile_interval_ms=switch.reconcile_interval_ms,
         pending_limit=switch.pending_limit,
         inbox_limit=switch.inbox_limit,

@@ -32,7 +32,7 @@ from fsacd.core.events import (
     OfferEnded,
     OutsideCallEnded,
 )
-from fsacd.esl import devices, encoder, features, orders, referred, shapes, translate
+from fsacd.esl import devices, encoder, features, orders, quality, referred, shapes, translate
 from fsacd.esl.acknowledging import Acknowledging
 from fsacd.esl.announced import NOTHING
 from fsacd.esl.attendance import Attendance
@@ -110,7 +110,11 @@ class CallControl:
             self._on_state,
             events=(*translate.EVENTS, *referred.EVENTS, *(EVENTS if respect_outside_calls else ())),
             subclasses=(*translate.SUBCLASSES, *devices.SUBCLASSES),
-            filters=(*translate.FILTERS, *referred.FILTERS, *(FILTERS if respect_outside_calls else ())),
+            filters=(
+                *quality.heard(translate.FILTERS, callers=settings.measure_callers),
+                *referred.FILTERS,
+                *(FILTERS if respect_outside_calls else ()),
+            ),
         )
         self._service = Service(
             name,
@@ -297,6 +301,8 @@ class CallControl:
             self._music, self._silent_s = music, time.monotonic()
 
     def _tell(self, message: Message, now_ms: int) -> None:
+        if message.name == quality.LAST_EVENT and (figures := quality.measured(message, now_ms)) is not None:
+            self._runtime.note(figures)
         fact = self._reader.read(message, self._service.clock, now_ms)
         if isinstance(fact, OfferEnded):
             fact = self._ringer.follow(message, fact)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from fsacd.core.events import Event, Leg
+from fsacd.core.records import LegMeasured
 from fsacd.core.views import Underway
 
 
@@ -13,6 +14,9 @@ class Deciding(Protocol):
 
     def post(self, event: Event) -> None:
         """Take a fact."""
+
+    def note(self, record: LegMeasured) -> None:
+        """Hand on a record that the engine need not know."""
 
     def underway(self) -> Underway:
         """All calls and offers, as they are or were a moment ago."""

@@ -54,6 +54,8 @@ class LinkSettings:
     recovery_wait_ms: int = 2_000
     # Which calls are not distributed before their caller has acknowledged our answer (SIP's ACK).
     require_ack: RequireAck = RequireAck.STRANGERS
+    # Whether to hear how callers' legs sounded: in their last event, which is the largest of a call.
+    measure_callers: bool = False
     # How often engine and switch are compared.
     reconcile_interval_ms: int = 30_000
 

@@ -11,9 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
-from fsacd.core.commands import (
-    AskConnected,
-)
+from fsacd.core.commands import AskConnected
 from fsacd.core.events import (
     CallerGone,
     CallerReplaced,
@@ -59,11 +57,11 @@ _CONTEXT = "fsacd"
 _FALLBACK = "fsacd_fallback"
 # The application of a leg that replaces one which talks, or is about to (sofia.c): it takes over that leg's partner.
 INTO_A_TALK = "answer,intercept:"
-# The last event of a caller's leg is the largest of a call, and nobody needs it: the leg's CHANNEL_HANGUP has said all.
+# The last event of a caller's leg is the largest of a call, and all that is needed is in the leg's CHANNEL_HANGUP.
 # FreeSWITCH can refuse an event by one header only. This one is in the last event alone, and names the last application
 # that was noted: for a caller in a queue the dialplan's multiset, for an agent's leg park.
-_CALLERS_LAST_EVENT = ("variable_last_app", "-multiset")
-FILTERS = (("variable_fsacd_leg", "/^./"), ("Other-Leg-Context", _CONTEXT), _CALLERS_LAST_EVENT)
+CALLERS_LAST_EVENT = ("variable_last_app", "-multiset")
+FILTERS = (("variable_fsacd_leg", "/^./"), ("Other-Leg-Context", _CONTEXT), CALLERS_LAST_EVENT)
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 

@@ -34,6 +34,7 @@ from fsacd.core.records import (
     ChangeMade,
     DecisionMade,
     Elsewhere,
+    LegMeasured,
     OfferClosed,
     Record,
     StrategyFailed,
@@ -219,7 +220,7 @@ class Metrics(Collector):
             case StrategyFailed():
                 failures, labels = calls.failures.values, (self._queue(record.queue), record.plugin)
                 failures[labels if labels in failures else (labels[0], OTHER)] += 1
-            case StrategyReturned() | VisitEnded() | WrapUpEnded():
+            case StrategyReturned() | VisitEnded() | WrapUpEnded() | LegMeasured():
                 # The gauge of substituted plugins shows it, the other records of the call count the stay, and queues
                 # times codes would be too many series. A wrap-up's time is in the agent's work: not every one is told
                 # of in a record of its own.

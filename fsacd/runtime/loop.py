@@ -23,7 +23,7 @@ from gevent.event import Event as Signal
 from fsacd.core.commands import Command
 from fsacd.core.engine import Engine
 from fsacd.core.events import CallQueued, CallReturned, Event, Leg, RulesAmended, TalkFound
-from fsacd.core.records import Record, StrategyFailed
+from fsacd.core.records import LegMeasured, Record, StrategyFailed
 from fsacd.core.show.feed import Feed
 from fsacd.core.show.look import Look
 from fsacd.core.show.parts import InParts
@@ -118,6 +118,11 @@ class Runtime:
     def add_sink(self, sink: Sink) -> None:
         """Add a receiver of the records. It must neither block nor yield."""
         self._sinks.append(sink)
+
+    def note(self, record: LegMeasured) -> None:
+        """Hand on what the engine need not know. It is in no journal: what nobody hears, nobody knows."""
+        for sink in self._sinks:
+            self._tell(sink, (record,))
 
     def set_recognition(self, recognise: Callable[[CallQueued], CallQueued]) -> None:
         """Set who adds to a call what is known of its caller. It must neither block nor yield."""

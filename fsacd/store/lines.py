@@ -23,6 +23,7 @@ from fsacd.store.rows import (
     CHANGES,
     DECISIONS,
     DOCUMENTS,
+    LEG_QUALITY,
     NOTE_LIMIT,
     OFFERS,
     TALKS,
@@ -35,7 +36,9 @@ from fsacd.store.rows import (
 )
 
 FORMAT: Final = 1
-_ALL: Final = (CALLS, VISITS, OFFERS, TALKS, AGENT_PRESENCE, AGENT_WORK, WRAP_UPS, AGENT_STATES, DECISIONS, CHANGES)
+_ALL: Final = (
+    CALLS, VISITS, OFFERS, TALKS, LEG_QUALITY, AGENT_PRESENCE, AGENT_WORK, WRAP_UPS, AGENT_STATES, DECISIONS, CHANGES,
+)  # fmt: skip
 # By the name in a line. An earlier fsacd has left lines for a table that has another name now.
 TABLES: Final = {table.name: table for table in _ALL} | {"agent_states": AGENT_STATES}
 # Table → the names of the columns, in the order of the values in a line.

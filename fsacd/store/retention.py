@@ -78,6 +78,7 @@ class Retention:
                 ("agent_states_before", "ended_at", keep.agent_states_ms),
                 ("changes", "at", keep.changes_ms),
                 ("offers", "ended_at", keep.calls_ms),
+                ("leg_quality", "ended_at", keep.calls_ms),
                 ("calls", "ended_at", keep.calls_ms),
             ):
                 some = partial(self._delete_some, connection, table, moment)

@@ -21,6 +21,7 @@ from fsacd.core.records import (
     CallMoved,
     ChangeMade,
     DecisionMade,
+    LegMeasured,
     OfferClosed,
     Record,
     StrategyFailed,
@@ -146,6 +147,11 @@ TALKS = _table(
     by_month=True,
     month=True,
 )
+LEG_QUALITY = _table(
+    "leg_quality",
+    "leg text, who text, offer_id text, call_id text, ended_at timestamptz, mos integer, packets integer, "
+    "flaws integer, jitter_ms integer",
+)
 AGENT_PRESENCE = _table(
     "agent_presence",
     "agent_id text, presence text, reason text, started_at timestamptz, ended_at timestamptz, by text",
@@ -224,6 +230,10 @@ def row(record: Record, wall: Wall) -> Row | None:
             return Row(OFFERS, _offer(record, wall))
         case TalkEnded():
             return Row(TALKS, _talk(record, wall))
+        case LegMeasured():
+            figures = (record.mos_hundredths, record.packets, record.flaws, record.jitter_ms)
+            whose = (record.leg, record.who, record.offer_id, record.call_id)
+            return Row(LEG_QUALITY, (*whose, wall(record.at_ms), *figures))
         case AgentPresence():
             ended_at = None if record.ended_ms is None else wall(record.ended_ms)
             times = (wall(record.started_ms), ended_at)

@@ -254,6 +254,7 @@ def _extension(target: ToExtension) -> str:
 
 
 def _record(record: r.Record, names: Names) -> str:
+    assert not isinstance(record, r.LegMeasured), "no engine tells of it"
     match record:
         case r.CallJoined():
             return f"{record.call_id} joins {record.queue}" + (" by overflow" if record.by_overflow else "")

@@ -77,6 +77,7 @@ class Dialog:
     heard_s: float = 0.0
     # Whether the switch answered this caller.
     answered: bool = False
+    sound: str = ""  # where the switch then said that it listens
     # Numbers the requests that this end sends.
     sequence: int = 0
     # What the switch answered to a REFER, and the results of it that it told by NOTIFY: "403 Forbidden".

@@ -282,7 +282,7 @@ class Telephones:
             if refused:
                 self._over(dialog, by_switch=True)
             else:
-                dialog.state, dialog.answered = "talking", True
+                dialog.state, dialog.answered, dialog.sound = "talking", True, message.body
 
     # --- a phone ----------------------------------------------------------------------------------------------------
 

@@ -23,12 +23,14 @@ _ANCILLARY_BYTES = 64
 
 
 class Voice:
-    """The sound of one phone, from now on until `stop`."""
+    """The sound of one phone, from now on until `stop`; every so many packets, one does not arrive (`loses`)."""
 
-    def __init__(self, dialog: Dialog) -> None:
-        assert dialog.invite is not None, "only the switch says where it listens"
-        found = _PORT.search(dialog.invite.body)
-        assert found is not None, "the INVITE names no port for sound"
+    def __init__(self, dialog: Dialog, *, loses: int = 0) -> None:
+        self.sent = 0
+        self._loses = loses
+        told = dialog.invite.body if dialog.invite is not None else dialog.sound
+        found = _PORT.search(told)
+        assert found is not None, "it names no port for sound"
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._to = ("127.0.0.1", int(found[1]))
         self._speaking = gevent.spawn(self._speak)
@@ -38,7 +40,9 @@ class Voice:
         while True:
             number += 1
             header = _HEADER.pack(0x80, 0, number & 0xFFFF, number * _FRAME, 0x46534143)
-            self._socket.sendto(header + _SILENCE, self._to)
+            if not self._loses or number % self._loses:
+                self._socket.sendto(header + _SILENCE, self._to)
+            self.sent = number
             gevent.sleep(_FRAME_S)
 
     def stop(self) -> None:
