@@ -125,7 +125,7 @@ def _refuse(world: World, call: c.Call, why: str) -> str:
 def back_to_waiting(world: World, call: c.Call) -> None:
     """The call waits (again), with the place it had; or leaves, if its time came while an agent rang."""
     call.answered_after_ms = None
-    world.move_call(call, c.Waiting())
+    world.move_call(call, c.WAITING)
     if call.taken is not None:
         ending.let_go(world, call, call.taken)
         return

@@ -145,7 +145,7 @@ def _await_heir(world: World, call: c.Call, heir: Leg | None = None) -> None:
     """Another leg takes the place of the caller's, and is about to announce itself with the call's id."""
     calls.take_offers_back(world, call, CancelReason.WITHDRAWN)
     if not isinstance(call.state, c.Waiting):
-        world.move_call(call, c.Waiting())
+        world.move_call(call, c.WAITING)
     call.taken = None
     world.orphan_call(call, world.now_ms + _HEIR_MS, heir)
 

@@ -9,6 +9,7 @@ from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
 from fsacd.core.events import OfferEnd
 from fsacd.core.evidence import Evidence
+from fsacd.core.fact import NOTHING
 from fsacd.core.life import agents, display, roster, shared_phones, thirds, withdrawing, wrap_ups
 from fsacd.core.life.decisions import CallMoment
 from fsacd.core.life.world import World
@@ -100,7 +101,7 @@ def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = (), can
         call.backup,
         call.waited_ms(world.now_ms),
         call.preferred,
-        call.not_taken.copy() if call.not_taken else _NOBODY,
+        call.not_taken,
         call.only_rank_and_level,
         Start(ordering.last_place, call.last_place) if ordering.goes_round else None,
         ranked,
@@ -109,9 +110,6 @@ def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = (), can
         call.switch,
         call.contact_id,
     )
-
-
-_NOBODY: dict[str, int] = {}
 
 
 def _go_on_from(world: World, call: c.Call, agent: a.Agent) -> None:
@@ -141,9 +139,8 @@ def one_more(world: World, call_id: str) -> None:
 
 def not_taken(world: World, call: c.Call, agent_id: str) -> None:
     """The agent has not taken the call: others come first for it from now on."""
-    if len(call.not_taken) >= _NOT_TAKEN_LIMIT:
-        call.not_taken.clear()
-    call.not_taken[agent_id] = call.not_taken.get(agent_id, 0) + 1
+    known = call.not_taken if len(call.not_taken) < _NOT_TAKEN_LIMIT else NOTHING
+    call.not_taken = {**known, agent_id: known.get(agent_id, 0) + 1}
     if call.preferred is not None and call.preferred.agent_id == agent_id:
         world.prefer(call, None)
 

@@ -222,7 +222,7 @@ def _wait_again(world: World, call: c.Call) -> None:
     call.talked_ms += world.now_ms - call.state.since_ms
     # The talk does not count towards the maximum wait.
     call.answered_after_ms, call.joined_ms, call.confirmed_ms = None, world.now_ms, None
-    world.move_call(call, c.Waiting())
+    world.move_call(call, c.WAITING)
     visits.go_on(world, call, HowIn.REQUEUED)
     world.set_reach(call)
     world.note_call(call)
@@ -368,7 +368,7 @@ def _hand_over(world: World, offer: o.Offer, shape: TalkShape, third: o.Offer) -
     visits.handed_over(call)
     thirds.become_the_talk(world, third)
     call.talked_ms += world.now_ms - call.state.since_ms
-    world.move_call(call, c.Waiting())
+    world.move_call(call, c.WAITING)
     offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, third.agent_id, TransferKind.ATTENDED)
     connecting.connected(world, third, world.now_ms, handed_over=True)
 

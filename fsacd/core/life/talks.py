@@ -20,6 +20,7 @@ from fsacd.core.events import (
     OfferUnheard,
     TalkEvent,
 )
+from fsacd.core.fact import NOTHING
 from fsacd.core.life import absence, calls, connecting, offers, shaping, thirds, withdrawing
 from fsacd.core.life.world import World
 from fsacd.core.records import OfferOutcome, TalkEnd
@@ -172,7 +173,7 @@ def _answered(world: World, offer: o.Offer | None, event: OfferAnswered) -> None
     if offer.answered_ms is None and offer.ended_ms is None:
         offer.answered_ms = world.now_ms
     if offer.agent_id in world.agents:
-        world.agents[offer.agent_id].in_vain.clear()
+        world.agents[offer.agent_id].in_vain = NOTHING
     match offer.state:
         case o.OfferEnding(reason, _):
             # The agent answered while the call was being taken away; a leg that exists can be ended at once.
