@@ -279,6 +279,8 @@ def settled(world: World, call_id: str) -> None:
 _UNTOLD_MS = 60_000
 
 
+_LOST = TalkEnd.LOST  # this and the next as in `grounds`
+_ANSWERED = CallOutcome.ANSWERED
 _ENDED_BY = {"caller_hung_up": TalkEnd.CALLER, "agent_hung_up": TalkEnd.AGENT}
 
 
@@ -286,7 +288,7 @@ def end_talk(
     world: World, call: c.Call, talk: c.Talking, detail: str, at_ms: int, evidence: Evidence | None = None
 ) -> None:
     """The caller's side of the talk is over, since `at_ms`."""
-    offers.talk_over(world, talk.offer_id, _ENDED_BY.get(detail, TalkEnd.LOST))
+    offers.talk_over(world, talk.offer_id, _ENDED_BY.get(detail, _LOST))
     call.talked_ms += at_ms - talk.since_ms
     end_answered(world, call, detail, evidence)
 
@@ -294,7 +296,7 @@ def end_talk(
 def end_answered(world: World, call: c.Call, detail: str, evidence: Evidence | None = None) -> None:
     """A call that talked is over; its caller goes where the queue says."""
     after = world.queue_rules(call).after_talk or _HANGUP
-    ending.end(world, call, CallOutcome.ANSWERED, detail, after=after, evidence=evidence)
+    ending.end(world, call, _ANSWERED, detail, after=after, evidence=evidence)
 
 
 _HANGUP = ToHangup()

@@ -20,6 +20,9 @@ from fsacd.core.records import CallEnded, CallOutcome, Elsewhere
 from fsacd.core.rules import ToExtension, ToHangup
 from fsacd.core.visit import VisitOutcome
 
+# As in `grounds`.
+_SAW_END, _ANSWERED, _ABANDONED = Evidence.SAW_END, CallOutcome.ANSWERED, CallOutcome.ABANDONED
+
 
 def end(
     world: World,
@@ -43,7 +46,7 @@ def end(
         world.command(final_command)
     write(world, call, outcome, detail, where or name_of(send_to), evidence)
     world.forget_call(call, final_command)
-    if outcome is CallOutcome.ABANDONED:
+    if outcome is _ABANDONED:
         resuming.abandoned(world, call)
 
 
@@ -77,7 +80,7 @@ def write(
 ) -> None:
     """Write the rows of the call and of its last visit, and count the call."""
     world.outcomes[call.queue, outcome] += 1
-    evidence, epoch = grounds.of_report(world, call, evidence, talked=outcome is CallOutcome.ANSWERED)
+    evidence, epoch = grounds.of_report(world, call, evidence, talked=outcome is _ANSWERED)
     if call.visit is not None:
         visits.end(world, call, _VISIT[outcome], detail, _without_person(after), evidence, epoch)
     shown, leg = world.shows(call), call.leg
@@ -173,4 +176,4 @@ def evidence_of(event: CallerGone | CallLeft | CallLost | CallerTaken) -> Eviden
         case CallLost() | CallerGone(found=True) | CallLeft(found=True) | CallerTaken(found=True):
             return Evidence.GUESSED
         case _:
-            return Evidence.SAW_END
+            return _SAW_END

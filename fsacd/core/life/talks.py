@@ -26,6 +26,8 @@ from fsacd.core.life.world import World
 from fsacd.core.records import OfferOutcome, TalkEnd
 from fsacd.core.shape import Pair, TalkShape
 
+_CALLER_AGENT = Pair.CALLER_AGENT  # as in `grounds`
+
 
 def handle(world: World, event: OfferEvent) -> None:
     """One fact about an agent's leg."""
@@ -34,10 +36,6 @@ def handle(world: World, event: OfferEvent) -> None:
         _of_third(world, talk, event)
         return
     match event:
-        case OfferForked():
-            _forked(offer, event.legs)
-        case OfferUnheard():
-            _unheard(world, offer)
         case OfferRang():
             _rang(world, offer)
         case OfferAnswered():
@@ -45,14 +43,18 @@ def handle(world: World, event: OfferEvent) -> None:
         case OfferConnected():
             if offer is not None:
                 _joined(world, offer, event.contact_id)
-                shaping.joined(world, offer, Pair.CALLER_AGENT)
+                shaping.joined(world, offer, _CALLER_AGENT)
                 connecting.connected(world, offer, world.now_ms)
-        case ConnectFailed():
-            if offer is not None and isinstance(offer.state, o.OfferConnecting):
-                _not_connected(world, offer)
         case OfferEnded():
             if offer is not None and (end := _last(world, offer, event)) is not None:
                 _ended(world, offer, end)
+        case OfferForked():
+            _forked(offer, event.legs)
+        case OfferUnheard():
+            _unheard(world, offer)
+        case ConnectFailed():
+            if offer is not None and isinstance(offer.state, o.OfferConnecting):
+                _not_connected(world, offer)
 
 
 def _forked(offer: o.Offer | None, legs: int) -> None:

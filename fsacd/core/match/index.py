@@ -173,8 +173,7 @@ class Index:
         number, seats = self._seats[agent_id]
         bit = 1 << number
         for queue, _, bits in seats:
-            if agent_id in queue.members:  # they may have had too little room for its calls
-                del queue.members[agent_id]
+            if queue.members.pop(agent_id, None) is not None:  # they may have had too little room for its calls
                 bits.who ^= bit
 
     def remove_agents(self, agents: Iterable[Agent]) -> None:
@@ -209,8 +208,9 @@ class Index:
         best: tuple[bool, int, int, int, str] | None = None
         for served in agent.serves:
             queue = self._queues[served.queue]
-            has_room = agent.may_be_offered(queue.ordering.rules.weight)
-            head = queue.best_call(agent, served) if queue.waiting and has_room else None
+            if not queue.waiting or not agent.may_be_offered(queue.ordering.rules.weight):
+                continue
+            head = queue.best_call(agent, served)
             if head is not None:
                 already_ringing, entry = head
                 key = (already_ringing, entry.priority, served.rank, entry.virtual_ms, entry.call_id)

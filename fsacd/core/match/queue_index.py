@@ -150,15 +150,15 @@ class QueueIndex:
     def enter(self, agent: Agent, seat: Seat, number: int, here: Stands) -> None:
         """The agent is ready; note in `here` where they stand. PluginFailed: they are ready, but in no right order."""
         _, served, bits = seat
-        rank, ordering, facts = served.rank, self.ordering, agent.facts
+        rank, ordering, facts, agent_id = served.rank, self.ordering, agent.facts, agent.agent_id
         assert facts is not None
-        self.members[agent.agent_id] = served
+        self.members[agent_id] = served
         bits.who |= 1 << number
         for required, order in self.orders.items():
             if not required or agent.fit(required) is not None:
                 # As `_entry`, written out: every call pays for it, for each of the agent's queues.
                 key = ordering.key(facts, served.facts, required)
-                entry = (*(key[1:] if ordering.by_sum else key), agent.agent_id, number)
+                entry = (key[1:] if ordering.by_sum else key) + (agent_id, number)
                 stretches = order.get(rank)
                 if stretches is None:
                     stretches = order[rank] = Stretches()
