@@ -293,10 +293,9 @@ class Agent:
         fits = self._fits
         if fits is None:
             fits = self._fits = {}
-        try:
+        elif required in fits:
             return fits[required]
-        except KeyError:
-            if len(fits) >= _MEMO_LIMIT:
-                fits.clear()
-            level = fits[required] = skills.fit(required, dict(self.rules.skills))
-            return level
+        elif len(fits) >= _MEMO_LIMIT:
+            fits.clear()
+        level = fits[required] = skills.fit(required, dict(self.rules.skills))
+        return level

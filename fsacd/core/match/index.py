@@ -199,6 +199,19 @@ class Index:
 
     # --- the best call for an agent ---
 
+    def whom_calls_may_suit(self, agent_ids: Collection[str]) -> list[str]:
+        """Those of these ready agents who may have a call now, in the same order: whoever is left out has none.
+
+        Of many, as after a reload, that is known sooner than by a look at each.
+        """
+        who = 0
+        for queue in self._queues.values():
+            if queue.waiting:
+                who |= queue.who_may_suit()
+        if not (who or self._preferred):
+            return []
+        return [one for one in agent_ids if who >> self._seats[one].number & 1 or one in self._preferred]
+
     def best_call(self, agent: Agent) -> str | None:
         """The call this agent should get.
 

@@ -140,7 +140,9 @@ class QueueIndex:
 
     def seat(self, served: Served) -> Seat:
         """What `enter` and `leave` need of an agent who serves the queue so, found once."""
-        kinds = self._bits.setdefault(served.rank, {})
+        kinds = self._bits.get(served.rank)
+        if kinds is None:
+            kinds = self._bits[served.rank] = {}
         kind = (served.delay_ms, served.backup, served.within)
         bits = kinds.get(kind)
         if bits is None:
@@ -186,6 +188,17 @@ class QueueIndex:
                         yield rank, alike
                 else:
                     yield rank, agents
+
+    def who_may_suit(self) -> int:
+        """The bits of all ready agents who may take one of the waiting calls; a few more, perhaps, but nobody less."""
+        found = 0
+        for group in self.waiting:
+            fitting = self._skilled.fitting(group.required)
+            for kinds in self._bits.values():
+                for (delay_ms, backup, within), bits in kinds.items():
+                    if delay_ms <= group.delay_ms and (group.backup or not backup) and reaches(within, group.switch):
+                        found |= bits.who & fitting
+        return found
 
     def _in_reach(self, rank: int, call: Call) -> int:
         """The bits of the ready agents of this rank who help with such a call by now."""
