@@ -36,6 +36,7 @@ from fsacd.core.events import (
     Event,
     LastAgentsKnown,
     Leg,
+    LegInRoom,
     LegsJoined,
     OfferAnswered,
     OfferConnected,
@@ -311,7 +312,7 @@ class Engine:
                 talks.handle(world, event)
             case CallerGone() | CallLeft() | CallerTaken() | CallerReplaced() | CallLost():
                 leaving.handle(world, event)
-            case LegsJoined() | TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked():
+            case LegsJoined() | LegInRoom() | TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked():
                 return talks.of_talk(world, event)
             case CallReturned():
                 calls.returned(world, event)
