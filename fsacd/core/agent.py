@@ -13,12 +13,13 @@ offer in vain, or their phone is in a call that is not ours), and what they hold
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from fsacd.core import skills
 from fsacd.core.events import Leg
-from fsacd.core.fact import fact
+from fsacd.core.fact import NOTHING, fact
 from fsacd.core.load import Load
 from fsacd.core.rules import FULL, AgentRules, Cause, SkillLevels, WrapUp
 from fsacd.strategy import AgentFacts, ServiceFacts
@@ -206,13 +207,13 @@ class Agent:
     services: tuple[Served, ...] = ()  # all their queues
     served: dict[str, None] = field(default_factory=dict)  # the names of all their queues
     serves: tuple[Served, ...] = ()  # those whose calls they take
-    not_ready_for: dict[str, NotReadyFor] = field(
-        default_factory=dict
-    )  # by queue; until the agent is ready for it again, or logs out
-    in_vain: dict[Cause, int] = field(default_factory=dict)  # offers in a row that came to nothing, by their cause
+    # By queue; until the agent is ready for it again, or logs out.
+    not_ready_for: Mapping[str, NotReadyFor] = field(default_factory=lambda: NOTHING)
+    # Offers in a row that came to nothing, by their cause. Replaced, not changed, as what stands above.
+    in_vain: Mapping[Cause, int] = field(default_factory=lambda: NOTHING)
     removed: bool = False  # gone from the configuration while they were busy
     wrapped: Wrapped | None = None  # their last talk, once its wrap-up is over
-    _fits: dict[SkillLevels, int | None] = field(default_factory=dict)
+    _fits: dict[SkillLevels, int | None] | None = None
 
     @property
     def state_reason(self) -> str:
@@ -272,7 +273,7 @@ class Agent:
     def configure(self, rules: AgentRules, services: tuple[Served, ...]) -> None:
         """Take (new) rules."""
         if rules.skills != self.rules.skills:
-            self._fits = {}
+            self._fits = None
         self.rules = rules
         if services is not self.services:
             self.services = services
@@ -283,17 +284,18 @@ class Agent:
     def take(self, rules: AgentRules, services: tuple[Served, ...], served: dict[str, None]) -> None:
         """The same for other skills or services, none of which rests; `served` are their queues' names."""
         self.rules, self.services, self.serves, self.served = rules, services, services, served
-        if self._fits:
-            self._fits = {}
+        self._fits = None
 
     def fit(self, required: SkillLevels) -> int | None:
         """As `skills.fit`, remembered: the same few requirements are asked for at every decision."""
         if not required:
             return 0
-        try:
-            return self._fits[required]
-        except KeyError:
-            if len(self._fits) >= _MEMO_LIMIT:
-                self._fits.clear()
-            level = self._fits[required] = skills.fit(required, dict(self.rules.skills))
-            return level
+        fits = self._fits
+        if fits is None:
+            fits = self._fits = {}
+        elif required in fits:
+            return fits[required]
+        elif len(fits) >= _MEMO_LIMIT:
+            fits.clear()
+        level = fits[required] = skills.fit(required, dict(self.rules.skills))
+        return level

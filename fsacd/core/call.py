@@ -8,10 +8,11 @@ Waiting ──offer──> Ringing ──answer──> Connecting ──bridge�
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fsacd.core.events import CallerTaken, Leg, LegVariable
-from fsacd.core.fact import fact
+from fsacd.core.fact import NOTHING, fact
 from fsacd.core.numbers import identity
 from fsacd.core.offer import Offer
 from fsacd.core.rules import SkillLevels, Target
@@ -58,6 +59,9 @@ class Settling:
     offer: Offer
     talk_ms: int
 
+
+# Without fields: one is all of them.
+WAITING = Waiting()
 
 CallState = Waiting | Ringing | Connecting | Talking | Settling
 
@@ -116,11 +120,11 @@ class Call:
     more: int = 0  # agents to ring in addition, because nobody has answered yet
     preferred: Preferred | None = None
     # Agent → how often they were rung for this call and did not take it: missed (RONA), refused, busy, unreachable.
-    not_taken: dict[str, int] = field(default_factory=dict)
+    not_taken: Mapping[str, int] = field(default_factory=lambda: NOTHING)  # replaced, not changed
     last_place: int | None = None  # the place of the agent rung last, in this queue
     # (rank, -level) of the first agent who rings, where the strategy rings only agents of one rank and level.
     only_rank_and_level: tuple[int, int] | None = None
-    state: CallState = field(default_factory=Waiting)
+    state: CallState = WAITING
     offers: int = 0
     agent_id: str | None = None  # who talked with it last
     answered_after_ms: int | None = None  # its wait when it was answered, without earlier talks

@@ -135,6 +135,7 @@ def is_looked_up(endpoint: str) -> bool:
 _REGISTERED: Final = frozenset({"user", "group", "verto.rtc"})
 
 
+@lru_cache(maxsize=20_000)  # each ring asks for those of its agent
 def endpoints(text: str) -> tuple[str, ...]:
     """The phones that a contact names, without options; none for none."""
     if ONE_PHONE.fullmatch(text) is not None:
@@ -143,10 +144,11 @@ def endpoints(text: str) -> tuple[str, ...]:
     return tuple(phone.endpoint for phone in contact.phones) if contact is not None else ()
 
 
+@lru_cache(maxsize=20_000)  # as above
 def most_legs(text: str) -> int:
     """The most legs that a ring at this contact may have. A registered user's number of phones is not known here."""
     if "user/" not in text and "," not in text and "|" not in text:
-        return 1  # on every ring's way, as the next line in `registered_users`
+        return 1
     phones = endpoints(text)
     return MOST_LEGS if any(map(registered, phones)) else max(1, len(phones))
 

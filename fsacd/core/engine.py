@@ -110,7 +110,9 @@ class Engine:
 
     def handle(self, event: Event, now_ms: int) -> Step:
         """Take one fact; return what is to be done and written down, and why the fact was refused, if it was."""
-        self._tick(now_ms)
+        world = self._world
+        assert now_ms >= world.now_ms, "the clock went back"
+        world.now_ms = now_ms
         return self._finish(self._dispatch(event))
 
     def advance(self, now_ms: int) -> Step:
@@ -295,27 +297,27 @@ class Engine:
 
     def _dispatch(self, event: Event) -> str | None:
         world = self._world
-        match event:
-            case (
-                OfferForked()
-                | OfferUnheard()
-                | OfferRang()
-                | OfferAnswered()
-                | OfferConnected()
-                | ConnectFailed()
-                | OfferEnded()
-            ):
-                talks.handle(world, event)
-            case LegsJoined() | LegInRoom() | TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked():
-                return talks.of_talk(world, event)
+        match event:  # what each call brings stands first: each case costs a look at the fact's class
             case CallQueued():
                 return calls.queued(world, event)
+            case (
+                OfferRang()
+                | OfferAnswered()
+                | OfferConnected()
+                | OfferEnded()
+                | OfferForked()
+                | OfferUnheard()
+                | ConnectFailed()
+            ):
+                talks.handle(world, event)
+            case CallerGone() | CallLeft() | CallerTaken() | CallerReplaced() | CallLost():
+                leaving.handle(world, event)
+            case LegsJoined() | LegInRoom() | TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked():
+                return talks.of_talk(world, event)
             case CallReturned():
                 calls.returned(world, event)
             case TalkFound():
                 found.talk(world, event)
-            case CallerGone() | CallLeft() | CallerTaken() | CallerReplaced() | CallLost():
-                leaving.handle(world, event)
             case CallRequeueAsked() | CallHangupAsked() | CallChangeAsked() | CallPromoteAsked() | CallSendAsked():
                 return wishes.of_call(world, event)
             case (

@@ -6,10 +6,15 @@ that was a quarter of the engine's time. So immutability is left to the type che
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar, dataclass_transform
+from typing import Any, Final, TypeVar, dataclass_transform
 
 T = TypeVar("T")
+
+# What nearly everybody has nothing in: one for all, which nobody changes. An empty dict of their own for each of 10,000
+# agents and each of their fields takes 0.8 MB.
+NOTHING: Final[Mapping[Any, Any]] = {}
 
 
 @dataclass_transform(frozen_default=True)

@@ -128,10 +128,13 @@ def offer_id(seed: int, call_id: str, attempt: int) -> str:
     """
     # uuid.uuid5, written out: that goes through integers and takes four times as long.
     digits = sha1(_NAMESPACE + f"{seed}/{call_id}/{attempt}".encode(), usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:31]}{_FIRST}"
+    return (
+        f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:31]}{_FIRST}"
+    )
 
 
+# What the 17th digit becomes, which says by whose rules the UUID is made.
+_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 # The last digit of an offer's id; the names of its further legs have the leg's number in its place.
 _FIRST = "0"
 # So many digits there are.

@@ -6,8 +6,9 @@ Agents who serve a queue as backup are not counted: they help it, but do not kee
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from fsacd.core.agent import Agent, LoggedOut, Served
 from fsacd.core.rules import Overflow, QueueRules
@@ -34,7 +35,8 @@ def overflow_rules(rules: QueueRules, condition: Condition) -> Overflow | None:
             assert_never(condition)
 
 
-class _Counted(NamedTuple):
+@dataclass(slots=True)
+class _Counted:
     services: tuple[Served, ...]
     logged_in: bool
     on_duty: bool
@@ -113,12 +115,18 @@ class Staffing:
         queues: set[str] = set()
         counted = self._counted
         for agent in agents:
-            old, services = counted.get(agent.agent_id, _NOT_COUNTED), agent.services
-            new = counted[agent.agent_id] = _Counted(services, old.logged_in, old.on_duty)
-            if old.logged_in and not _count_alike(old.services, services):
-                self._add(old, -1, now_ms)
-                self._add(new, +1, now_ms)
-                queues.update(old.queues, new.queues)
+            known, services = counted.get(agent.agent_id), agent.services
+            if known is None:
+                counted[agent.agent_id] = _Counted(services, logged_in=False, on_duty=False)
+                continue
+            if known.logged_in and not _count_alike(known.services, services):
+                self._add(known, -1, now_ms)
+                queues.update(known.queues)
+                known.services = services
+                self._add(known, +1, now_ms)
+                queues.update(known.queues)
+            else:
+                known.services = services  # in place: with many agents, an object more for each takes its time
         return queues
 
     def forget(self, agent: Agent, now_ms: int) -> set[str]:

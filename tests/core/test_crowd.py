@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, cast
@@ -13,15 +14,20 @@ import pytest
 
 from fsacd.core import skills
 from fsacd.core.agent import Agent
-from fsacd.core.call import Call
+from fsacd.core.call import Call, Preferred
 from fsacd.core.events import Leg
+from fsacd.core.life import distribute
+from fsacd.core.match.index import Index
 from fsacd.core.match.queue_index import KEPT_ORDERS
 from fsacd.core.match.stretches import LONGEST
 from fsacd.core.rules import Parameters, Service, SkillLevels
 from fsacd.strategy import CallOrder, KeyStrategy, Start, Strategy
-from fsacd.testing import PLUGINS, agent, queue, rules_of
+from fsacd.testing import PLUGINS, agent, queue, replay, rules_of
 from strategies.most_skilled import Strategy as MostSkilled
 from tests.core.built import Built, make_agent, make_call
+from tests.core.centres import AGENTS
+from tests.core.plugins import TestPlugins
+from tests.core.test_holdings import walk
 
 SKILLS = [f"skill{number}" for number in range(12)]
 KEY_STRATEGIES = (
@@ -354,3 +360,34 @@ def test_calls_that_wait_with_many_requirements_are_found() -> None:
     assert [built.index.best_agent(call) for call in calls] == ["1001"] * many
     assert built.best_call("1001") == "c0"
     built.check()
+
+
+def test_whom_calls_may_suit_are_all_who_find_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If agents who come free together are found by the calls, all goes as if each had looked for a call."""
+    told = Counter[str]()
+    find = Index.whom_calls_may_suit
+
+    def counted(index: Index, agent_ids: Collection[str]) -> list[str]:
+        found = find(index, agent_ids)
+        told["found"] += len(found)
+        told["left out"] += len(agent_ids) - len(found)
+        return found
+
+    monkeypatch.setattr(Index, "whom_calls_may_suit", counted)
+    for seed in range(12):
+        monkeypatch.setattr(distribute, "_MANY", 0)
+        adversary = walk(seed, acts=200)
+        monkeypatch.setattr(distribute, "_MANY", len(AGENTS))
+        driver = adversary.driver
+        assert replay(adversary.first_rules, driver.journal, TestPlugins()) == driver.steps
+    assert min(told["found"], told["left out"]) > 0, told
+
+
+def test_a_call_suits_whom_it_waits_for_alone() -> None:
+    """A call that waits for one agent alone stands in no group, and is theirs all the same."""
+    built = Built(rules_of(queue("support"), agent("a", "support"), agent("b", "support")))
+    assert built.index.whom_calls_may_suit(["a", "b"]) == []
+    call = make_call("c", "support", 0)
+    call.preferred = Preferred("b", 1_000, alone=True)
+    built.add(call)
+    assert built.index.whom_calls_may_suit(["a", "b"]) == ["b"]

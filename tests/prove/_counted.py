@@ -31,7 +31,7 @@ REMEMBERED = 500
 def remember_less() -> None:
     """Let a thousand calls fill what the daemon remembers of calls and changes that are past."""
     decisions._MOMENTS = REMEMBERED
-    ended._LIMIT = REMEMBERED  # usually ten minutes' calls, 0.5 kB each
+    ended._LIMIT = REMEMBERED  # usually ten minutes' calls, 215 bytes each
     Feed.__init__.__defaults__ = (REMEMBERED,)
 
 

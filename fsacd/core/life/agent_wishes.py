@@ -21,6 +21,7 @@ from fsacd.core.events import (
     AgentSetReadyFor,
     QueueBreakEvent,
 )
+from fsacd.core.fact import NOTHING
 from fsacd.core.life import agents, calls, changes, roster, shaping, thirds, withdrawing, wrap_ups
 from fsacd.core.life.world import World
 from fsacd.core.rules import WrapUp
@@ -69,7 +70,7 @@ def _log_in(world: World, agent: a.Agent, event: AgentLoggedIn) -> str | None:
     agents.go_to(world, agent, event.contact or agent.rules.contact)
     roster.look_from_there(world, agent)
     agents.is_there(world, agent)
-    agent.in_vain.clear()  # they may be at another phone, and they are certainly there
+    agent.in_vain = NOTHING  # they may be at another phone, and they are certainly there
     if isinstance(agent.state, a.LoggedOut):
         agent.idle_since_ms = world.now_ms
     if event.ready:
@@ -97,9 +98,9 @@ def _set_ready(world: World, agent: a.Agent, by: str) -> str | None:
     if any(isinstance(work.state, a.WrappingUp) for work in agent.work.values()):
         refused = _end_wrap_up(world, agent, by)
         if refused is None:
-            agent.in_vain.clear()
+            agent.in_vain = NOTHING
     elif isinstance(agent.state, a.NotReady | a.HeldBack):
-        agent.in_vain.clear()
+        agent.in_vain = NOTHING
         if agent.held_back is not None:
             roster.end_hold(world, agent)
     roster.settle(world, agent, by)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from fsacd.core import agent as a
 from fsacd.core.events import Leg, OutsideCallEnded, OutsideCallStarted, OutsideEvent
+from fsacd.core.fact import NOTHING
 from fsacd.core.life import roster, shared_phones
 from fsacd.core.life.world import World
 from fsacd.core.rules import AgentRules, Cause, WrapUp
@@ -41,11 +42,12 @@ def in_vain(world: World, agent: a.Agent, cause: Cause, limit: int) -> bool:
 
     `roster.settle` must follow.
     """
-    agent.in_vain[cause] = agent.in_vain.get(cause, 0) + 1
-    at_limit = bool(limit) and agent.in_vain[cause] >= limit
+    times = agent.in_vain.get(cause, 0) + 1
+    agent.in_vain = {**agent.in_vain, cause: times}
+    at_limit = bool(limit) and times >= limit
     if not at_limit or agent.removed or not isinstance(agent.presence, a.Ready):
         return False
-    agent.in_vain.clear()
+    agent.in_vain = NOTHING
     roster.set_presence(world, agent, a.NotReady(cause.value), FSACD)
     return True
 

@@ -136,7 +136,7 @@ def _refuse(world: World, call: c.Call, why: str) -> str:
 def back_to_waiting(world: World, call: c.Call) -> None:
     """The call waits (again), with the place it had; or leaves, if its time came while an agent rang."""
     call.answered_after_ms = None
-    world.move_call(call, c.Waiting())
+    world.move_call(call, c.WAITING)
     if call.taken is not None:
         ending.let_go(world, call, call.taken)
         return
@@ -313,6 +313,8 @@ def settled(world: World, call_id: str) -> None:
 _UNTOLD_MS = 60_000
 
 
+_LOST = TalkEnd.LOST  # this and the next as in `grounds`
+_ANSWERED = CallOutcome.ANSWERED
 _ENDED_BY = {"caller_hung_up": TalkEnd.CALLER, "agent_hung_up": TalkEnd.AGENT}
 
 
@@ -320,7 +322,7 @@ def end_talk(
     world: World, call: c.Call, talk: c.Talking, detail: str, at_ms: int, evidence: Evidence | None = None
 ) -> None:
     """The caller's side of the talk is over, since `at_ms`."""
-    offers.talk_over(world, talk.offer_id, _ENDED_BY.get(detail, TalkEnd.LOST))
+    offers.talk_over(world, talk.offer_id, _ENDED_BY.get(detail, _LOST))
     call.talked_ms += at_ms - talk.since_ms
     end_answered(world, call, detail, evidence)
 
@@ -328,7 +330,7 @@ def end_talk(
 def end_answered(world: World, call: c.Call, detail: str, evidence: Evidence | None = None) -> None:
     """A call that talked is over; its caller goes where the queue says."""
     after = world.queue_rules(call).after_talk or _HANGUP
-    ending.end(world, call, CallOutcome.ANSWERED, detail, after=after, evidence=evidence)
+    ending.end(world, call, _ANSWERED, detail, after=after, evidence=evidence)
 
 
 _HANGUP = ToHangup()

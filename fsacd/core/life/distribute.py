@@ -11,6 +11,9 @@ from fsacd.core.call import Waiting, in_queue
 from fsacd.core.life import offers
 from fsacd.core.life.world import World
 
+# From so many agents on who become free at once, it is found by the calls who of them may have one.
+_MANY = 64
+
 
 def run(world: World) -> None:
     """Match what became free in this step until nothing more matches."""
@@ -45,6 +48,8 @@ def _match(world: World) -> None:
     agents = list(world.free_agents)
     world.index_free_agents()
     looking = dict.fromkeys(world.index_free_calls())
+    if len(agents) > _MANY:
+        agents = world.index.whom_calls_may_suit(agents)
     for agent_id in agents:
         while _looks(world, agent_id) and _offer_next(world, agent_id, looking):
             pass  # the offer may have gone to another agent, who suits the call better

@@ -20,6 +20,9 @@ from fsacd.core.records import CallEnded, CallOutcome, Elsewhere
 from fsacd.core.rules import ToExtension, ToHangup
 from fsacd.core.visit import VisitOutcome
 
+# As in `grounds`.
+_SAW_END, _ANSWERED, _ABANDONED = Evidence.SAW_END, CallOutcome.ANSWERED, CallOutcome.ABANDONED
+
 
 def end(
     world: World,
@@ -43,7 +46,7 @@ def end(
         world.command(final_command)
     write(world, call, outcome, detail, where or name_of(send_to), evidence)
     world.forget_call(call, final_command)
-    if outcome is CallOutcome.ABANDONED:
+    if outcome is _ABANDONED:
         resuming.abandoned(world, call)
 
 
@@ -77,36 +80,37 @@ def write(
 ) -> None:
     """Write the rows of the call and of its last visit, and count the call."""
     world.outcomes[call.queue, outcome] += 1
-    evidence, epoch = grounds.of_report(world, call, evidence, talked=outcome is CallOutcome.ANSWERED)
+    evidence, epoch = grounds.of_report(world, call, evidence, talked=outcome is _ANSWERED)
     if call.visit is not None:
         visits.end(world, call, _VISIT[outcome], detail, _without_person(after), evidence, epoch)
-    shown = world.shows(call)
+    shown, leg = world.shows(call), call.leg
+    # By position, as once for each call: see `offers.make`.
     world.record(
         CallEnded(
-            call_id=call.call_id,
-            queue=call.queue,
-            outcome=outcome,
-            detail=detail,
-            arrived_ms=call.arrived_ms,
-            ended_ms=world.now_ms,
-            waited_ms=call.waited_ms(world.now_ms),
-            talked_ms=call.talked_ms,
-            agent_id=call.agent_id,
-            offers=call.offers,
-            priority=call.priority,
-            number=call.number if shown else "",
-            name=call.name if shown else "",
-            customer=call.customer if shown else "",
-            switch=call.leg.switch if call.leg else None,
-            leg_uuid=call.leg.uuid if call.leg else None,
-            after=after,
-            language=call.language,
-            number_believed=call.number_believed,
-            evidence=evidence,
-            epoch=epoch,
-            resumes=call.resumes,
-            customer_id=call.customer_id if shown else 0,
-            contact_id=call.contact_id,
+            call.call_id,
+            call.queue,
+            outcome,
+            detail,
+            call.arrived_ms,
+            world.now_ms,
+            call.waited_ms(world.now_ms),
+            call.talked_ms,
+            call.agent_id,
+            call.offers,
+            call.priority,
+            call.number if shown else "",
+            call.name if shown else "",
+            call.customer if shown else "",
+            leg.switch if leg else None,
+            leg.uuid if leg else None,
+            after,
+            call.language,
+            call.number_believed,
+            evidence,
+            epoch,
+            call.resumes,
+            call.customer_id if shown else 0,
+            call.contact_id,
         )
     )
 
@@ -172,4 +176,4 @@ def evidence_of(event: CallerGone | CallLeft | CallLost | CallerTaken) -> Eviden
         case CallLost() | CallerGone(found=True) | CallLeft(found=True) | CallerTaken(found=True):
             return Evidence.GUESSED
         case _:
-            return Evidence.SAW_END
+            return _SAW_END

@@ -55,7 +55,7 @@ def _never_was(world: World, offer: o.Offer) -> None:
             calls.one_less(world, call, offer.offer_id)
         case c.Connecting(offer_id) | c.Talking(offer_id=offer_id) if offer_id == offer.offer_id:
             call.answered_after_ms = None
-            world.move_call(call, c.Waiting())
+            world.move_call(call, c.WAITING)
 
 
 def _of_our_offer(world: World, offer: o.Offer, event: TalkFound) -> None:
@@ -96,7 +96,7 @@ def _call_of(world: World, announced: CallQueued) -> c.Call | None:
 def _adopt(world: World, call: c.Call, agent: a.Agent, event: TalkFound) -> None:
     if isinstance(call.state, c.Ringing):
         calls.take_offers_back(world, call, CancelReason.WITHDRAWN)
-        world.move_call(call, c.Waiting())
+        world.move_call(call, c.WAITING)
     assert call.leg is not None
     call.offers += 1
     offer = o.Offer(

@@ -98,7 +98,7 @@ def _part(world: World, call: c.Call, shape: TalkShape) -> o.Offer:
     visits.handed_over(call)
     thirds.become_the_talk(world, third)
     call.talked_ms += world.now_ms - call.state.since_ms
-    world.move_call(call, c.Waiting())
+    world.move_call(call, c.WAITING)
     return third
 
 

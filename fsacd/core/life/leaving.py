@@ -19,6 +19,9 @@ from fsacd.core.life import calls, ending, shaping
 from fsacd.core.life.world import World
 from fsacd.core.records import CallOutcome, Elsewhere
 
+# As in `grounds`.
+_ABANDONED = CallOutcome.ABANDONED
+
 
 def handle(world: World, event: CallerGone | CallLeft | CallerTaken | CallerReplaced | CallLost) -> None:
     """A caller leaves, or their leg is replaced."""
@@ -59,12 +62,12 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
             calls.take_offers_back(world, call, CancelReason.CALLER_GONE)
             detail = "bridge_window" if outcome is CallOutcome.ABANDONED else detail
             ending.end(world, call, outcome, detail, evidence=evidence)
-        case c.Talking(offer_id) if (
-            world.shapes and not isinstance(event, CallLost) and shaping.caller_gone(world, call, offer_id)
+        case c.Talking() as talk if (
+            world.shapes and not isinstance(event, CallLost) and shaping.caller_gone(world, call, talk.offer_id)
         ):
             return  # the agent's leg tells when the talk is over, and the call with it
         case c.Talking() as talk:
-            by = "caller_hung_up" if outcome is CallOutcome.ABANDONED else detail
+            by = "caller_hung_up" if outcome is _ABANDONED else detail
             calls.end_talk(world, call, talk, by, world.now_ms, evidence)
             if replaced_on_hold:
                 ending.may_come_back(world, call)  # the leg that has taken this one's place goes into the queue
@@ -98,7 +101,7 @@ def _how_it_ended(event: CallerGone | CallLeft | CallLost) -> tuple[CallOutcome,
         case CallerGone(transferred=True):
             return CallOutcome.LEFT, "transferred"
         case CallerGone():
-            return CallOutcome.ABANDONED, event.cause
+            return _ABANDONED, event.cause
         case CallLeft(into=""):
             return CallOutcome.LEFT, "fallback"
         case CallLeft():
@@ -145,7 +148,7 @@ def _await_heir(world: World, call: c.Call, heir: Leg | None = None) -> None:
     """Another leg takes the place of the caller's, and is about to announce itself with the call's id."""
     calls.take_offers_back(world, call, CancelReason.WITHDRAWN)
     if not isinstance(call.state, c.Waiting):
-        world.move_call(call, c.Waiting())
+        world.move_call(call, c.WAITING)
     call.taken = None
     world.orphan_call(call, world.now_ms + _HEIR_MS, heir)
 

@@ -9,6 +9,7 @@ from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
 from fsacd.core.events import OfferEnd
 from fsacd.core.evidence import Evidence
+from fsacd.core.fact import NOTHING
 from fsacd.core.life import agents, display, roster, shared_phones, thirds, withdrawing, wrap_ups
 from fsacd.core.life.decisions import CallMoment
 from fsacd.core.life.world import World
@@ -27,6 +28,9 @@ _CANCELS_IN_VAIN = 3
 # At least as long as the switch lets a phone ring, and an answered leg stay unconnected (esl/translate.py).
 _LONGEST_RING_MS = 600_000
 _PARKED_FOR_MS = 15_000
+# As in `grounds`.
+_ANSWERED, _WITHDRAWN = OfferOutcome.ANSWERED, OfferOutcome.WITHDRAWN
+_TALK_OVER, _LOST_RACE, _UNTIL_READY = CancelReason.TALK_OVER, str(CancelReason.LOST_RACE), WrapUp.UNTIL_READY
 
 
 def make(world: World, call: c.Call, agent: a.Agent) -> None:
@@ -100,7 +104,7 @@ def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = (), can
         call.backup,
         call.waited_ms(world.now_ms),
         call.preferred,
-        call.not_taken.copy() if call.not_taken else _NOBODY,
+        call.not_taken,
         call.only_rank_and_level,
         Start(ordering.last_place, call.last_place) if ordering.goes_round else None,
         ranked,
@@ -109,9 +113,6 @@ def moment_of_call(world: World, call: c.Call, ranked: tuple[str, ...] = (), can
         call.switch,
         call.contact_id,
     )
-
-
-_NOBODY: dict[str, int] = {}
 
 
 def _go_on_from(world: World, call: c.Call, agent: a.Agent) -> None:
@@ -124,6 +125,7 @@ def _go_on_from(world: World, call: c.Call, agent: a.Agent) -> None:
             if not ordering.ring.beyond_best and call.only_rank_and_level is None:
                 level = agent.fit(call.required)
                 call.only_rank_and_level = (served.rank, -(level or 0) if ordering.level_first else 0)
+            break
     if ordering.ring.one_more_every_ms:
         # The time until a further agent rings counts from the first.
         world.timers.set_unless_set("more", call.call_id, world.now_ms + ordering.ring.one_more_every_ms)
@@ -141,9 +143,8 @@ def one_more(world: World, call_id: str) -> None:
 
 def not_taken(world: World, call: c.Call, agent_id: str) -> None:
     """The agent has not taken the call: others come first for it from now on."""
-    if len(call.not_taken) >= _NOT_TAKEN_LIMIT:
-        call.not_taken.clear()
-    call.not_taken[agent_id] = call.not_taken.get(agent_id, 0) + 1
+    known = call.not_taken if len(call.not_taken) < _NOT_TAKEN_LIMIT else NOTHING
+    call.not_taken = {**known, agent_id: known.get(agent_id, 0) + 1}
     if call.preferred is not None and call.preferred.agent_id == agent_id:
         world.prefer(call, None)
 
@@ -158,7 +159,7 @@ def talk_over(
     offer = world.offers.get(offer_id)
     if offer is not None:
         wrap_ups.talk_over(world, world.agents[offer.agent_id], offer)
-    _end_talk(world, offer_id, OfferOutcome.ANSWERED, "talk", ended_by, to, kind)
+    _end_talk(world, offer_id, _ANSWERED, "talk", ended_by, to, kind)
 
 
 def talk_broken(world: World, offer_id: str) -> None:
@@ -181,7 +182,7 @@ def _end_talk(
     is_alone = bool(world.shapes) and thirds.leave(world, offer)
     withdrawing.write(world, offer, outcome, reason, None, ended_by, to, kind)
     give_up_ms = world.now_ms + _TALK_OVER_GRACE_MS + world.rules.limits.offer_grace_ms
-    world.move_offer(offer, o.OfferEnding(CancelReason.TALK_OVER, give_up_ms))
+    world.move_offer(offer, o.OfferEnding(_TALK_OVER, give_up_ms))
     world.timers.set("offer", offer_id, world.now_ms + _TALK_OVER_GRACE_MS)
     if is_alone:
         # No bridge ends with the caller's side, so the leg would not end by itself.
@@ -332,7 +333,7 @@ def write_end(world: World, offer: o.Offer, end: OfferEnd) -> None:
         case o.OfferEnding(reason, _):
             if offer.answered_ms is not None:
                 # The agent answered while we took the call away from them.
-                withdrawing.write(world, offer, OfferOutcome.WITHDRAWN, str(CancelReason.LOST_RACE))
+                withdrawing.write(world, offer, _WITHDRAWN, _LOST_RACE)
             else:
                 withdrawing.write(world, offer, withdrawing.OUTCOMES[reason], str(reason))
 
@@ -357,6 +358,6 @@ def _wrap_up(world: World, offer: o.Offer) -> tuple[int, WrapUp]:
         return 0, WrapUp.CAPPED
     own = agent.rules.own
     ends = rules.wrap_up if own.wrap_up is None else own.wrap_up
-    if ends is WrapUp.UNTIL_READY:
+    if ends is _UNTIL_READY:
         return world.rules.limits.longest_wrap_up_ms, ends
     return rules.wrap_up_ms if own.wrap_up_ms is None else own.wrap_up_ms, ends

@@ -35,17 +35,12 @@ class Produced:
         calls, agents, queues = self.changed_calls, self.changed_agents, self.changed_queues
         if not (queues or agents or calls or records or commands or refused is not None):
             return _NOTHING
-        step = Step(
-            tuple(commands) if commands else (),
-            tuple(records) if records else (),
-            refused,
-            tuple(calls) if calls else (),
-            tuple(agents) if agents else (),
-            tuple(queues) if queues else (),
-        )
-        for made in (commands, records, calls, agents, queues):
-            if made:
-                made.clear()
+        step = Step(tuple(commands), tuple(records), refused, tuple(calls), tuple(agents), tuple(queues))
+        commands.clear()
+        records.clear()
+        calls.clear()
+        agents.clear()
+        queues.clear()
         return step
 
     def forget_changes(self) -> None:

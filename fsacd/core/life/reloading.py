@@ -202,9 +202,13 @@ def _rename(world: World, old: str, new: str, rules: QueueRules) -> None:
 
 def _break_under_other_name(world: World, agent: a.Agent, old: str, new: str) -> None:
     """An agent who takes no calls of the queue takes none under its new name, unless they serve the new one already."""
-    why = agent.not_ready_for.pop(old, None)
-    if why is not None and not any(served.queue == new for served in agent.services):
-        agent.not_ready_for[new] = why
+    why = agent.not_ready_for.get(old)
+    if why is None:
+        return
+    left = {queue: reason for queue, reason in agent.not_ready_for.items() if queue != old}
+    serves = any(served.queue == new for served in agent.services)
+    agent.not_ready_for = left if serves else {**left, new: why}
+    if not serves:
         sticky.release(world, agent.agent_id, new)
 
 
@@ -228,7 +232,7 @@ def _leave(world: World, gone: list[c.Call], rules: Rules) -> list[c.Call]:
         if isinstance(target, ToQueue):
             calls.take_offers_back(world, call, CancelReason.WITHDRAWN)
             if not isinstance(call.state, c.Waiting):
-                world.move_call(call, c.Waiting())
+                world.move_call(call, c.WAITING)
             why, contact_id = calls.QUEUE_REMOVED, call.contact_id
             visits.leave_for(world, call, target.queue, VisitOutcome.MOVED, why)
             world.record(CallMoved(call.call_id, call.queue, target.queue, world.now_ms, why, contact_id))

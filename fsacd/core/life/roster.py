@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from fsacd.core import agent as a
 from fsacd.core import reach
+from fsacd.core.fact import NOTHING
 from fsacd.core.life import sticky, wrap_ups
 from fsacd.core.life.world import World
 from fsacd.core.load import plus_call, plus_time
@@ -161,9 +162,9 @@ def rest(world: World, agent: a.Agent, queue: str, why: a.NotReadyFor | None) ->
     if agent.room:
         _take_out(world, agent)
     if why is None:
-        del agent.not_ready_for[queue]
+        agent.not_ready_for = {name: why_ for name, why_ in agent.not_ready_for.items() if name != queue}
     else:
-        agent.not_ready_for[queue] = why
+        agent.not_ready_for = {**agent.not_ready_for, queue: why}
         sticky.release(world, agent.agent_id, queue)
     configure(world, agent, agent.rules)
     if agent.room:
@@ -313,7 +314,7 @@ def settle(world: World, agent: a.Agent, by: str = "") -> None:
 def _go_home(world: World, agent: a.Agent) -> None:
     sticky.release(world, agent.agent_id)
     if agent.not_ready_for:
-        agent.not_ready_for = {}
+        agent.not_ready_for = NOTHING
         configure(world, agent, agent.rules)
 
 
@@ -335,7 +336,7 @@ def recount(world: World, agent: a.Agent, counted: set[str] | None = None) -> No
 
 def answered(world: World, agent: a.Agent, offer_id: str) -> None:
     """The agent begins to talk with the caller of this offer."""
-    agent.in_vain.clear()
+    agent.in_vain = NOTHING
     agent.work[offer_id].talks_since_ms = world.now_ms
     agent.load.calls = plus_call(agent.load.calls, world.now_ms, world.rules.limits.counters_half_life_ms)
 

@@ -161,7 +161,7 @@ def _wait_again(world: World, call: c.Call, why: str = AGENT_GONE) -> None:
     call.talked_ms += world.now_ms - call.state.since_ms
     # The talk does not count towards the maximum wait.
     call.answered_after_ms, call.joined_ms, call.confirmed_ms = None, world.now_ms, None
-    world.move_call(call, c.Waiting())
+    world.move_call(call, c.WAITING)
     visits.go_on(world, call, HowIn.REQUEUED)
     world.set_reach(call)
     world.note_call(call)

@@ -21,10 +21,13 @@ from fsacd.core.events import (
     OfferUnheard,
     TalkEvent,
 )
+from fsacd.core.fact import NOTHING
 from fsacd.core.life import absence, calls, connecting, gathering, offers, shaping, talk_wishes, thirds, withdrawing
 from fsacd.core.life.world import World
 from fsacd.core.records import OfferOutcome, TalkEnd
 from fsacd.core.shape import Pair, Shape, TalkShape
+
+_CALLER_AGENT = Pair.CALLER_AGENT  # as in `grounds`
 
 
 def handle(world: World, event: OfferEvent) -> None:
@@ -34,10 +37,6 @@ def handle(world: World, event: OfferEvent) -> None:
         _of_third(world, talk, event)
         return
     match event:
-        case OfferForked():
-            _forked(offer, event.legs)
-        case OfferUnheard():
-            _unheard(world, offer)
         case OfferRang():
             _rang(world, offer)
         case OfferAnswered():
@@ -45,14 +44,18 @@ def handle(world: World, event: OfferEvent) -> None:
         case OfferConnected():
             if offer is not None:
                 _joined(world, offer, event.contact_id)
-                shaping.joined(world, offer, Pair.CALLER_AGENT)
+                shaping.joined(world, offer, _CALLER_AGENT)
                 connecting.connected(world, offer, world.now_ms)
-        case ConnectFailed():
-            if offer is not None and isinstance(offer.state, o.OfferConnecting):
-                _not_connected(world, offer)
         case OfferEnded():
             if offer is not None and (end := _last(world, offer, event)) is not None:
                 _ended(world, offer, end)
+        case OfferForked():
+            _forked(offer, event.legs)
+        case OfferUnheard():
+            _unheard(world, offer)
+        case ConnectFailed():
+            if offer is not None and isinstance(offer.state, o.OfferConnecting):
+                _not_connected(world, offer)
 
 
 def _forked(offer: o.Offer | None, legs: int) -> None:
@@ -179,7 +182,7 @@ def _answered(world: World, offer: o.Offer | None, event: OfferAnswered) -> None
     if offer.answered_ms is None and offer.ended_ms is None:
         offer.answered_ms = world.now_ms
     if offer.agent_id in world.agents:
-        world.agents[offer.agent_id].in_vain.clear()
+        world.agents[offer.agent_id].in_vain = NOTHING
     match offer.state:
         case o.OfferEnding(reason, _):
             # The agent answered while the call was being taken away; a leg that exists can be ended at once.

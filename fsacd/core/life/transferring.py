@@ -97,7 +97,7 @@ def _wait_in(world: World, call: c.Call, offer: o.Offer, queue: str, to: str) ->
     call.talked_ms += world.now_ms - since_ms
     # The talk does not count towards the maximum wait.
     call.answered_after_ms, call.joined_ms, call.confirmed_ms = None, world.now_ms, None
-    world.move_call(call, c.Waiting())
+    world.move_call(call, c.WAITING)
     if queue != before:
         world.record(CallMoved(call.call_id, before, queue, world.now_ms, TRANSFERRED, call.contact_id))
         world.requeue_call(call, queue)

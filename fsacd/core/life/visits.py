@@ -15,6 +15,7 @@ from fsacd.core.visit import HowIn, Visit, VisitOutcome
 
 # In the place of its queue: the visit is over, though its call may come back.
 OVER: Final = ""
+_ANSWERED, _DIRECT = VisitOutcome.ANSWERED, HowIn.DIRECT  # as in `grounds`
 
 
 def first(world: World, call: c.Call, noted: int, how_in: HowIn | None, before: Visit | None) -> None:
@@ -40,7 +41,7 @@ def first(world: World, call: c.Call, noted: int, how_in: HowIn | None, before: 
         contact_id = call.contact_id
         # A live call counts if it has given the contact its id.
         known = contact_id != call.call_id and (contact_id in world.calls or world.ended.has_of_contact(contact_id))
-        how_in = HowIn.TRANSFERRED if known else HowIn.DIRECT
+        how_in = HowIn.TRANSFERRED if known else _DIRECT
     call.visit = as_at_entry(call, noted or 1, joined_ms, how_in, world.queue_rules(call))
 
 
@@ -82,7 +83,7 @@ def end(
     """Write the row of the visit that ends now. The call's state is still that in which it ends."""
     visit = call.visit
     assert visit is not None
-    offer_id, agent_id, answered_ms, connected_ms = _talk(call) if outcome is VisitOutcome.ANSWERED else _NONE
+    offer_id, agent_id, answered_ms, connected_ms = _talk(call) if outcome is _ANSWERED else _NONE
     waited_until_ms = answered_ms if answered_ms is not None else connected_ms
     # By position, as once for each call: see `offers.make`.
     world.record(

@@ -56,7 +56,7 @@ def _requeue(world: World, call: c.Call, event: CallRequeueAsked) -> str | None:
                 return "the call waits in that queue already"
         case c.Ringing():
             calls.take_offers_back(world, call, CancelReason.WITHDRAWN)
-            world.move_call(call, c.Waiting())
+            world.move_call(call, c.WAITING)
         case c.Connecting() | c.Settling():
             return "the call is being connected; try again in a moment"
         case c.Talking(offer_id, _, since_ms):
@@ -69,7 +69,7 @@ def _requeue(world: World, call: c.Call, event: CallRequeueAsked) -> str | None:
             call.talked_ms += world.now_ms - since_ms
             call.answered_after_ms = None
             call.joined_ms = world.now_ms  # otherwise the talk would count towards the maximum wait
-            world.move_call(call, c.Waiting())
+            world.move_call(call, c.WAITING)
     changes.record(world, "call_moved", call.call_id, f"{call.queue} to {queue}", event.by)
     moves = queue != call.queue
     if moves:
@@ -168,7 +168,7 @@ def _send(world: World, call: c.Call, event: CallSendAsked) -> str | None:
             pass
         case c.Ringing():
             calls.take_offers_back(world, call, CancelReason.WITHDRAWN)
-            world.move_call(call, c.Waiting())
+            world.move_call(call, c.WAITING)
         case c.Connecting() | c.Settling():
             return "the call is being connected; try again in a moment"
         case c.Talking():

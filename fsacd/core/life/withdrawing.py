@@ -19,6 +19,9 @@ OUTCOMES: dict[CancelReason, OfferOutcome] = {
 }
 
 
+_SAW_END = Evidence.SAW_END  # as in `grounds`
+
+
 def withdraw(world: World, offer_id: str, reason: CancelReason) -> None:
     """End the agent's leg, ringing or answered; asked for again until the switch says that it has ended.
 
@@ -54,7 +57,7 @@ def write(
     offer.closed = True
     epoch = offer.epoch
     if evidence is None and world.switches.get(offer.switch, False):
-        evidence, epoch = Evidence.SAW_END, world.epochs.get(offer.switch, 0)
+        evidence, epoch = _SAW_END, world.epochs.get(offer.switch, 0)
     elif offer.connected_ms is not None:
         evidence = Evidence.SAW_TALK
     elif evidence is None:

@@ -12,7 +12,7 @@ from functools import partial
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
-from fsacd.core import reach
+from fsacd.core import reach, skills
 from fsacd.core.abandoned import AbandonedPlaces
 from fsacd.core.call import _IN_QUEUE, in_queue
 from fsacd.core.commands import EndCall, NoteCall, SendCall
@@ -51,8 +51,7 @@ class World(Produced):
         self.absent: dict[str, int] = {}  # switches that are away, since when, until they are given up
         self.epochs: dict[str, int] = {}  # by switch: the last epoch in which we held its fence
         self.takeovers = 0  # how often another daemon took a switch; calls adopted later get other leg ids
-        # Queues that are gone from the configuration, but whose rules a live talk still needs.
-        self.retired: frozenset[str] = frozenset()
+        self.retired: frozenset[str] = frozenset()  # not in the configuration; a live talk still needs their rules
         self.queue_lengths: dict[str, int] = dict.fromkeys(rules.queues, 0)
         self.origins = Origins()
         # How calls have ended, by the queue they stood in last.
@@ -73,7 +72,7 @@ class World(Produced):
         self.free_agents: dict[str, None] = {}
         self.free_calls: dict[str, None] = {}
         self._plugins = plugins
-        self._seed = seed
+        self.seed = seed  # drives random strategies and makes leg ids unique; every new engine has a new one
         self.places: dict[str, dict[str, int]] = {}  # by queue: agents in the configuration's order
         self.delays: dict[str, tuple[int, ...]] = {}
         self.orderings: dict[str, Ordering] = {}
@@ -101,7 +100,7 @@ class World(Produced):
         return Ordering(
             rules,
             self._plugins,
-            seed=self._seed,
+            seed=self.seed,
             failures=self.failures,
             expected=self.expected,
             last_place=self.orderings[name].last_place if name in self.orderings else None,
@@ -113,11 +112,6 @@ class World(Produced):
         self.edition += 1
         self.rules, self.retired = rules, retired
         self._renamed = rules.renamed()
-
-    @property
-    def seed(self) -> int:
-        """Drives random strategies and makes leg ids unique; every new engine has a new one."""
-        return self._seed
 
     def anomaly(self, kind: AnomalyKind, text: str) -> None:
         """Record something that should not have happened."""
@@ -157,6 +151,12 @@ class World(Produced):
     def set_reach(self, call: c.Call) -> None:
         """Let the steps and delays whose time has come hold for the call."""
         rules, delays = self.queue_rules(call), self.delays.get(call.queue, ())
+        if not (rules.steps or delays):  # as in most queues: nothing changes while it waits
+            call.required, call.priority = skills.merge(rules.required, call.asked), call.own_priority
+            call.delay_ms, call.backup, call.at_once, call.step_overflow = 0, False, rules.ring_at_once, None
+            self.timers.clear("reach", call.call_id)
+            self.refresh(call)
+            return
         now = reach.of(
             rules,
             delays,

@@ -173,8 +173,7 @@ class Index:
         number, seats = self._seats[agent_id]
         bit = 1 << number
         for queue, _, bits in seats:
-            if agent_id in queue.members:  # they may have had too little room for its calls
-                del queue.members[agent_id]
+            if queue.members.pop(agent_id, None) is not None:  # they may have had too little room for its calls
                 bits.who ^= bit
 
     def remove_agents(self, agents: Iterable[Agent]) -> None:
@@ -200,6 +199,19 @@ class Index:
 
     # --- the best call for an agent ---
 
+    def whom_calls_may_suit(self, agent_ids: Collection[str]) -> list[str]:
+        """Those of these ready agents who may have a call now, in the same order: whoever is left out has none.
+
+        Of many, as after a reload, that is known sooner than by a look at each.
+        """
+        who = 0
+        for queue in self._queues.values():
+            if queue.waiting:
+                who |= queue.who_may_suit()
+        if not (who or self._preferred):
+            return []
+        return [one for one in agent_ids if who >> self._seats[one].number & 1 or one in self._preferred]
+
     def best_call(self, agent: Agent) -> str | None:
         """The call this agent should get.
 
@@ -209,8 +221,9 @@ class Index:
         best: tuple[bool, int, int, int, str] | None = None
         for served in agent.serves:
             queue = self._queues[served.queue]
-            has_room = agent.may_be_offered(queue.ordering.rules.weight)
-            head = queue.best_call(agent, served) if queue.waiting and has_room else None
+            if not queue.waiting or not agent.may_be_offered(queue.ordering.rules.weight):
+                continue
+            head = queue.best_call(agent, served)
             if head is not None:
                 already_ringing, entry = head
                 key = (already_ringing, entry.priority, served.rank, entry.virtual_ms, entry.call_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from fsacd.core.call import Call
@@ -89,7 +89,7 @@ class Ordering:
             self.ranks = cast(RankStrategy, strategy)
             # Candidates are shown longest idle first, so the pool is kept in this order.
             strategy = self._fallback
-        self._keys = cast(KeyStrategy, strategy)
+        self._take_keys(cast(KeyStrategy, strategy))
         if self.ranks is None:
             self.goes_round = self._keys.goes_round
             # A circle begins anywhere, also among those of one sum.
@@ -98,9 +98,11 @@ class Ordering:
 
     # --- agents; each may raise PluginFailed, and `fall_back` is the answer ---
 
-    def key(self, agent: AgentFacts, service: ServiceFacts, required: SkillLevels) -> Key:
-        """The strategy's part of the agent's key; of a strategy that ranks, the order of its pool."""
-        return self._keys.key(agent, service, required)
+    def _take_keys(self, strategy: KeyStrategy) -> None:
+        self._keys = strategy
+        # The strategy's part of an agent's key; of a strategy that ranks, the order of its pool. The method itself, for
+        # each agent who becomes ready pays for a call more in each of their queues.
+        self.key: Callable[[AgentFacts, ServiceFacts, SkillLevels], Key] = strategy.key
 
     def start(self, call_last_place: int | None) -> Key | None:
         """Behind which key the circle begins; None for a strategy that does not go round."""
@@ -236,7 +238,7 @@ class Ordering:
                 elif self.ranks is not None:
                     self.ranks = failing_ranks(self.ranks, why, left, made)
                 else:
-                    self._keys = failing_keys(self._keys, why, left, made)
+                    self._take_keys(failing_keys(self._keys, why, left, made))
 
     def _fail_as_expected(self, standing: Standing) -> None:
         """Let a plugin that has just been put into service fail, if a replay expects it to fail in this step."""

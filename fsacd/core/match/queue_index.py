@@ -140,7 +140,9 @@ class QueueIndex:
 
     def seat(self, served: Served) -> Seat:
         """What `enter` and `leave` need of an agent who serves the queue so, found once."""
-        kinds = self._bits.setdefault(served.rank, {})
+        kinds = self._bits.get(served.rank)
+        if kinds is None:
+            kinds = self._bits[served.rank] = {}
         kind = (served.delay_ms, served.backup, served.within)
         bits = kinds.get(kind)
         if bits is None:
@@ -150,15 +152,15 @@ class QueueIndex:
     def enter(self, agent: Agent, seat: Seat, number: int, here: Stands) -> None:
         """The agent is ready; note in `here` where they stand. PluginFailed: they are ready, but in no right order."""
         _, served, bits = seat
-        rank, ordering, facts = served.rank, self.ordering, agent.facts
+        rank, ordering, facts, agent_id = served.rank, self.ordering, agent.facts, agent.agent_id
         assert facts is not None
-        self.members[agent.agent_id] = served
+        self.members[agent_id] = served
         bits.who |= 1 << number
         for required, order in self.orders.items():
             if not required or agent.fit(required) is not None:
                 # As `_entry`, written out: every call pays for it, for each of the agent's queues.
                 key = ordering.key(facts, served.facts, required)
-                entry = (*(key[1:] if ordering.by_sum else key), agent.agent_id, number)
+                entry = (key[1:] if ordering.by_sum else key) + (agent_id, number)
                 stretches = order.get(rank)
                 if stretches is None:
                     stretches = order[rank] = Stretches()
@@ -186,6 +188,17 @@ class QueueIndex:
                         yield rank, alike
                 else:
                     yield rank, agents
+
+    def who_may_suit(self) -> int:
+        """The bits of all ready agents who may take one of the waiting calls; a few more, perhaps, but nobody less."""
+        found = 0
+        for group in self.waiting:
+            fitting = self._skilled.fitting(group.required)
+            for kinds in self._bits.values():
+                for (delay_ms, backup, within), bits in kinds.items():
+                    if delay_ms <= group.delay_ms and (group.backup or not backup) and reaches(within, group.switch):
+                        found |= bits.who & fitting
+        return found
 
     def _in_reach(self, rank: int, call: Call) -> int:
         """The bits of the ready agents of this rank who help with such a call by now."""

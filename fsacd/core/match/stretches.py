@@ -21,6 +21,7 @@ AgentEntry = tuple[Any, ...]
 
 # A longer stretch is cut in two; two neighbours that are together no longer than half of this become one.
 LONGEST = 32
+_SHORT = LONGEST // 2
 _LAST = itemgetter(-1)
 # No id is greater than this character.
 _BEHIND_ALL = "\U0010ffff"
@@ -65,9 +66,14 @@ class Stretches:
             stretches.append([entry])
             self._masks.append(bit_of(entry))
             return
-        place = min(bisect_left(stretches, entry, key=_LAST), len(stretches) - 1) if len(stretches) > 1 else 0
-        stretch = stretches[place]
-        insort(stretch, entry)
+        stretch = stretches[-1]
+        if stretch[-1] < entry:  # as when who has just talked goes behind all who have been idle for longer
+            place = len(stretches) - 1
+            stretch.append(entry)
+        else:
+            place = bisect_left(stretches, entry, key=_LAST) if len(stretches) > 1 else 0
+            stretch = stretches[place]
+            insort(stretch, entry)
         self._masks[place] |= 1 << entry[-1]  # as `bit_of`, written out here and below: every call pays for it
         if len(stretch) > LONGEST:
             half = len(stretch) // 2
@@ -76,19 +82,26 @@ class Stretches:
 
     def remove(self, entry: AgentEntry) -> None:
         """Take the entry out. It must be there."""
-        place = bisect_left(self._stretches, entry, key=_LAST) if len(self._stretches) > 1 else 0
-        stretch = self._stretches[place]
+        stretches = self._stretches
+        place = 0
+        if stretches[0][-1] < entry:  # who is next stands in the first one
+            place = bisect_left(stretches, entry, 1, key=_LAST)
+        stretch = stretches[place]
         del stretch[bisect_left(stretch, entry)]
         self._masks[place] ^= 1 << entry[-1]
-        if not stretch:
-            del self._stretches[place], self._masks[place]
-            return
-        if len(stretch) >= LONGEST // 2:
+        if len(stretch) < _SHORT and (len(stretches) > 1 or not stretch):
+            self._join(place)
+
+    def _join(self, place: int) -> None:
+        """A stretch has become short: it goes if it is empty, and is joined with a neighbour if both are short."""
+        stretches = self._stretches
+        if not stretches[place]:
+            del stretches[place], self._masks[place]
             return
         # Or stretches of one entry each would be left behind, and there would be as many to look at as agents.
-        for left in range(max(place - 1, 0), min(place + 1, len(self._stretches) - 1)):
-            if len(self._stretches[left]) + len(self._stretches[left + 1]) <= LONGEST // 2:
-                self._stretches[left] += self._stretches.pop(left + 1)
+        for left in range(max(place - 1, 0), min(place + 1, len(stretches) - 1)):
+            if len(stretches[left]) + len(stretches[left + 1]) <= _SHORT:
+                stretches[left] += stretches.pop(left + 1)
                 self._masks[left] |= self._masks.pop(left + 1)
                 return
 

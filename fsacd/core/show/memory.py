@@ -56,7 +56,7 @@ class AgentMemory:
     handling: tuple[str, int] | None = None
     removed: bool = False
     in_vain: dict[Cause, int] | None = None
-    not_ready_for: dict[str, a.NotReadyFor] | None = None
+    not_ready_for: Mapping[str, a.NotReadyFor] | None = None
     # What an fsacd that knew one state alone has not written: see `_as_presence_and_work`.
     presence: a.Presence | None = None
     presence_since_ms: int = 0
