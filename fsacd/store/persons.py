@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from fsacd.caller.number_plan import PLAIN, NumberPlan
+from fsacd.store import partitions
 from fsacd.store.erasure import CUSTOMER_CHANGES, scrub
 from fsacd.store.rows import clean
 
@@ -178,6 +179,7 @@ def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str, plan:
     """
     done: Counter[str] = Counter()
     with connection.transaction():
+        partitions.stay(connection)
         whose = person(connection, numbers, plan)
         values = whose.values
         fields = "DELETE FROM customer_fields WHERE customer_id = ANY(%(ids)s)"

@@ -1,0 +1,264 @@
+"""History of before goes into its months: every row is there once, at each moment, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import gevent
+import psycopg
+import pytest
+from structlog.testing import capture_logs
+
+from fsacd.core.evidence import Evidence
+from fsacd.core.records import CallEnded, CallOutcome
+from fsacd.store import partitions
+from fsacd.store.migrate import available, migrate
+from fsacd.store.moving import TABLES, Moving, move, pages_to_move
+from fsacd.store.persons import erase
+from fsacd.store.retention import Retention
+from fsacd.store.rows import CALLS
+from fsacd.store.settings import Keep, StoreSettings
+from tests.store.before import MONTHS, fill, sums, without_months
+from tests.store.records import CALL, OFFER, START, running, settings
+from tests.store.rig import await_true, execute, rows
+from tests.store.test_visits import FIRST
+
+pytestmark = pytest.mark.postgres
+CALLS_BEFORE = 3_000
+_LEFT = f"SELECT {' + '.join(f'(SELECT count(*) FROM {table.name}_before)' for table in TABLES)}"
+_LONG_MS = 60_000
+# The moment at which the history of before begins.
+_BEGAN = datetime(2025, 11, 3, 8, tzinfo=UTC)
+
+
+def is_moved(dsn: str) -> bool:
+    return rows(dsn, _LEFT) == [(0,)]
+
+
+@contextmanager
+def moving(dsn: str, *, every_s: float = 3_600.0) -> Iterator[None]:
+    part = Moving(settings(dsn, statement_timeout_ms=_LONG_MS), first_s=0.0, every_s=every_s)
+    part.start()
+    try:
+        yield
+    finally:
+        part.stop()
+
+
+@pytest.fixture
+def before(database: str) -> str:
+    """A database with a year of history, without months; brought up to date, and nothing is moved yet."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        without_months(connection)
+        fill(connection, CALLS_BEFORE)
+        was = sums(connection)
+        migrate(connection)
+        assert sums(connection) == was
+    return database
+
+
+def test_a_years_history_goes_into_its_months(before: str) -> None:
+    """Each row as it was, in the partition of the month in which it began; it is told how far that is."""
+    with psycopg.connect(before, autocommit=True) as connection:
+        was = sums(connection)
+        with capture_logs() as logs, moving(before):
+            await_true(lambda: is_moved(before))
+            gevent.sleep(0.1)
+        assert sums(connection) == was
+    for table in TABLES:
+        month = f"to_char({table.began} AT TIME ZONE 'UTC', '_YYYY_MM')"
+        query = f"SELECT DISTINCT tableoid::regclass::text, '{table.name}' || {month} FROM {table.name}"
+        found = rows(before, query)
+        assert len(found) == 13
+        assert all(lies == belongs for lies, belongs in found)
+    ends = {line["table"]: line["rows"] for line in logs if line["event"] == "history of before is in its months"}
+    assert ends == dict.fromkeys(("calls", "offers", "decisions"), CALLS_BEFORE)
+
+
+def test_whoever_is_killed_while_rows_are_moved_has_changed_nothing(before: str) -> None:
+    """The server ends the connection at every step; the next daemon goes on with what is left."""
+    killed = 0
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fsacd months'"
+    with psycopg.connect(before, autocommit=True) as connection:
+        was = sums(connection)
+        with moving(before):
+            while not is_moved(before):
+                killed += len(rows(before, kill)) if killed < 20 else 0
+                assert sums(connection) == was
+                gevent.sleep(0.01)
+        assert sums(connection) == was
+    assert killed == 20
+
+
+def again(number: int, at_second: float = 0.0, **changes: object) -> CallEnded:
+    """A row of one of the calls of before, told once more: by a daemon that had it later, unless `changes` say so."""
+    arrived = _BEGAN + timedelta(seconds=number * 31_536_000 / CALLS_BEFORE + at_second)
+    arrived_ms = round((arrived - START).total_seconds() * 1_000)
+    told = replace(CALL, call_id=md5(f"c{number}"), arrived_ms=arrived_ms, ended_ms=arrived_ms + 65_000)
+    return replace(told, **{"outcome": CallOutcome.ABANDONED, "epoch": 9, **changes})
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+@pytest.mark.parametrize("when", ["before it is moved", "afterwards"])
+def test_a_row_of_before_that_is_told_again_is_one_row(before: str, when: str) -> None:
+    """The better one of both stands, whichever came first; also where the clocks of two daemons differ."""
+    told = [
+        again(1, 0.002),
+        again(2, evidence=Evidence.HANDED_OVER),
+        *(again(3, 0.002, epoch=7), again(3, outcome=CallOutcome.LEFT), again(3, epoch=8)),
+        replace(again(4), call_id="new"),
+    ]
+    if when == "afterwards":
+        with moving(before):
+            await_true(lambda: is_moved(before))
+    with running(before) as store:
+        for record in (*told, *reversed(told)):
+            store.put([record])
+            await_true(lambda: store.state().queued == 0)
+        assert store.state().refused == 0
+    seen = "SELECT count(*), count(DISTINCT call_id) FROM calls"
+    assert rows(before, seen) == [(CALLS_BEFORE + 1, CALLS_BEFORE + 1)]
+    with moving(before):
+        await_true(lambda: is_moved(before))
+    assert rows(before, seen) == [(CALLS_BEFORE + 1, CALLS_BEFORE + 1)]
+    outcomes = dict(rows(before, "SELECT call_id, outcome FROM calls WHERE outcome <> 'answered'"))
+    assert outcomes == {md5("c1"): "abandoned", md5("c3"): "left", "new": "abandoned"}
+
+
+def test_one_row_where_two_months_meet(database: str) -> None:
+    """Two daemons tell of one thing, and by their clocks it began in two months."""
+    last = round((datetime(2026, 2, 1, tzinfo=UTC) - START).total_seconds() * 1_000)
+    with running(database) as store:
+        for began in (last - 2, last + 1, last - 1, last + 3):
+            call = replace(CALL, arrived_ms=began, ended_ms=began + 5_000, epoch=began)
+            visit = replace(FIRST, visit=replace(FIRST.visit, joined_ms=began), ended_ms=began + 5_000, epoch=began)
+            store.put([call, replace(OFFER, started_ms=began, ended_ms=began + 5_000, epoch=began), visit])
+            await_true(lambda: store.state().queued == 0)
+        assert store.state().refused == 0
+    for table in ("calls", "offers", "visits"):
+        assert rows(database, f"SELECT tableoid::regclass::text, epoch FROM {table}") == [
+            (f"{table}_2026_01", last + 3)
+        ]
+
+
+def test_rows_that_others_write_without_a_month(database: str) -> None:
+    """They are read at once, and go into their months; a moment that no month has leaves its row where it is."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        migrate(connection)
+        fill(connection, 20)
+        connection.execute("UPDATE calls SET arrived_at = 'infinity' WHERE call_id = %s", (md5("c1"),))
+        was = sums(connection)
+        with moving(database, every_s=0.01):
+            await_true(lambda: rows(database, _LEFT) == [(1,)])
+            gevent.sleep(0.1)
+        assert sums(connection) == was
+
+
+def test_columns_of_others_are_kept(before: str) -> None:
+    """What somebody has added to a table goes along."""
+    execute(before, 'ALTER TABLE calls ADD COLUMN "their own" text')
+    execute(before, "UPDATE calls SET \"their own\" = 'x' || call_id")
+    with moving(before):
+        await_true(lambda: is_moved(before))
+    assert rows(before, "SELECT count(*) FROM calls WHERE \"their own\" = 'x' || call_id") == [(CALLS_BEFORE,)]
+
+
+def test_who_is_erased_meanwhile_is_erased(before: str) -> None:
+    """Nothing is moved while somebody is erased: their row might be neither where it was nor where it is."""
+    (number,) = rows(before, "SELECT number FROM calls ORDER BY arrived_at LIMIT 1")[0]
+    with psycopg.connect(before, autocommit=True) as mover, psycopg.connect(before) as eraser:
+        partitions.stay(eraser)
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            move(mover, CALLS, 0, 8, _LONG_MS)
+        erase(eraser, [number], "test")
+        assert rows(before, f"SELECT count(*) FROM calls WHERE number = '{number}'") == [(1,)]
+        eraser.commit()
+        assert move(mover, CALLS, 0, 8, _LONG_MS) > 0
+        assert rows(before, f"SELECT count(*) FROM calls WHERE number = '{number}'") == [(0,)]
+        numbers = [number for (number,) in rows(before, "SELECT DISTINCT number FROM calls WHERE number <> ''")]
+        with moving(before):
+            for number in numbers[:: len(numbers) // 20]:
+                erase(eraser, [number], "test")
+                eraser.commit()
+                assert rows(before, f"SELECT count(*) FROM calls WHERE number = '{number}'") == [(0,)]
+            await_true(lambda: is_moved(before))
+
+
+def test_old_months_are_dropped_by_kind(before: str) -> None:
+    """Calls and offers are kept as long as calls, decisions for their own time."""
+    with moving(before):
+        await_true(lambda: is_moved(before))
+    now = datetime.now(UTC)
+    ages = {
+        "calls_ms": now - datetime(2026, 2, 10, tzinfo=UTC),
+        "decisions_ms": now - datetime(2026, 6, 20, tzinfo=UTC),
+    }
+    keep = Keep(**{kind: round(age.total_seconds() * 1_000) for kind, age in ages.items()})
+    retention = Retention(StoreSettings(before, keep=keep), first_s=0.0)
+    retention.start()
+    first = {"calls": "2026_02_10", "offers": "2026_02_10", "decisions": "2026_06_20"}
+    try:
+        for table in TABLES:
+            day = first[table.name]
+            oldest = f"SELECT min(relname) FROM pg_class WHERE relname ~ '^{table.name}_[0-9]' AND relkind = 'r'"
+            await_true(partial(_is, before, oldest, f"{table.name}_{day[:-3]}"))
+            too_old = f"SELECT count(*) FROM {table.name} WHERE {table.began} < '{day.replace('_', '-')} UTC'"
+            await_true(partial(_is, before, too_old, 0))
+    finally:
+        retention.stop()
+    kept = {table: rows(before, f"SELECT count(*) FROM {table}")[0][0] for table in first}
+    assert kept["calls"] == kept["offers"] > kept["decisions"] > 0
+
+
+def _is(dsn: str, query: str, value: object) -> bool:
+    return rows(dsn, query) == [(value,)]
+
+
+def test_who_read_or_wrote_calls_goes_on_after_the_migration(database: str) -> None:
+    """By the table, by some of its columns, by a view of their own; and a writer that owns nothing moves the rows."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        without_months(connection)
+        fill(connection, 50)
+        with connection.transaction(force_rollback=True):  # roles belong to the whole server
+            connection.execute("CREATE ROLE board; CREATE ROLE clerk; CREATE ROLE writer; CREATE SCHEMA own")
+            connection.execute("CREATE VIEW own.longest WITH (security_barrier) AS SELECT max(waited_ms) FROM calls")
+            connection.execute("CREATE VIEW own.last AS SELECT c.* FROM calls c JOIN offers USING (call_id)")
+            connection.execute("GRANT USAGE ON SCHEMA own TO board; GRANT SELECT ON own.longest, own.last TO board")
+            connection.execute("GRANT SELECT (queue, outcome) ON calls TO clerk")
+            connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO writer")
+            connection.execute(next(one.text for one in available() if one.version == MONTHS))
+            connection.execute("SET SESSION AUTHORIZATION writer")
+            for table in TABLES:
+                assert move(connection, table, 0, pages_to_move(connection, table, _LONG_MS), _LONG_MS) == 50
+                assert pages_to_move(connection, table, _LONG_MS) == 0
+            connection.execute("SET SESSION AUTHORIZATION clerk")
+            assert connection.execute("SELECT count(queue), min(outcome) FROM calls").fetchone() == (50, "answered")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute("SELECT number FROM calls")
+            connection.execute("SET SESSION AUTHORIZATION board")
+            assert connection.execute("SELECT * FROM own.longest").fetchone() == (4_000,)
+            assert connection.execute("SELECT count(*) FROM own.last").fetchone() == (50,)
+            connection.execute("RESET SESSION AUTHORIZATION")
+            barrier = "SELECT reloptions FROM pg_class WHERE relname = 'longest'"
+            assert connection.execute(barrier).fetchone() == (["security_barrier=true"],)
+
+
+def test_a_materialized_view_of_others_is_named(database: str) -> None:
+    """It cannot be told of the new table; the migration changes nothing, and says what to do."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        without_months(connection)
+        connection.execute("CREATE MATERIALIZED VIEW mine AS SELECT count(*) FROM offers")
+        with pytest.raises(
+            psycopg.errors.RaiseException, match=r"public\.mine reads offers: drop it, and make it again"
+        ):
+            migrate(connection)
+        connection.execute("DROP MATERIALIZED VIEW mine")
+        assert migrate(connection)[-1].startswith("018_")
