@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Final
 
 import psycopg
@@ -13,9 +16,13 @@ from fsacd.store.migrate import Migration, available, migrate
 
 # The first version with months for calls.
 MONTHS: Final = 18
-_BASE: Final = """
-    FROM (SELECT i, timestamptz '2025-11-03 08:00Z' + make_interval(secs => i * 31536000.0 / {calls}) AS began
-        FROM generate_series(1, {calls}) i) base
+YEAR_MS: Final = 31_536_000_000
+# The moment at which the year begins of which it has the calls.
+BEGAN: Final = datetime(2025, 11, 3, 8, tzinfo=UTC)
+_BASE: Final = f"""
+    FROM (SELECT i,
+        timestamptz '{BEGAN:%Y-%m-%d %H:%M}Z' + (i::bigint * {YEAR_MS} / {{calls}}) * interval '1 ms' AS began
+        FROM generate_series(1, {{calls}}) i) base
 """
 _MANY: Final = (
     """INSERT INTO calls (call_id, queue, outcome, detail, arrived_at, ended_at, waited_ms, talked_ms, agent_id, offers,
@@ -29,6 +36,10 @@ _MANY: Final = (
     SELECT md5('o' || i), md5('c' || i), i, 'support', 'anna', began, '{{"chosen": "anna", "sentence": "idle longest"}}'
     """,
 )
+# What `fill` fills.
+_COLUMNS: Final = {
+    found[1]: found[2] for found in (re.match(r"INSERT INTO (\w+) \(([^)]*)\)", text) for text in _MANY) if found
+}
 
 
 def fill(connection: psycopg.Connection, calls: int, *, decisions: int | None = None) -> None:
@@ -39,11 +50,22 @@ def fill(connection: psycopg.Connection, calls: int, *, decisions: int | None = 
     connection.execute((_MANY[2] + _BASE + " WHERE i <= {last}").format(calls=calls, last=last).encode())
 
 
+def began_ms(number: int, calls: int) -> int:
+    """The Unix time at which the call of this number arrived, of so many."""
+    return round(BEGAN.timestamp() * 1_000) + number * YEAR_MS // calls
+
+
+def md5(text: str) -> str:
+    """As PostgreSQL has it: the id of the call of number 7 is that of c7."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
 def sums(connection: psycopg.Connection) -> dict[str, tuple[object, ...]]:
-    """Of each table the number of rows and a sum over all that is in them, wherever the rows lie."""
+    """Of each table the number of rows of `fill` and a sum over all that is in them, wherever the rows lie."""
     found = {}
-    for table in ("calls", "offers", "decisions"):
-        query = f"SELECT count(*), sum(hashtextextended((to_jsonb(t) - 'month')::text, 0)) FROM {table} t"
+    for table, columns in _COLUMNS.items():
+        filled = f"length({columns.partition(',')[0]}) = 32"
+        query = f"SELECT count(*), sum(hashtextextended(ROW({columns})::text, 0)) FROM {table} WHERE {filled}"
         row = connection.execute(query.encode()).fetchone()
         assert row is not None
         found[table] = row

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import gevent
 import psycopg
@@ -23,8 +23,8 @@ from fsacd.store.persons import erase
 from fsacd.store.retention import Retention
 from fsacd.store.rows import CALLS
 from fsacd.store.settings import Keep, StoreSettings
-from tests.store.before import MONTHS, fill, sums, without_months
-from tests.store.records import CALL, OFFER, START, running, settings
+from tests.store.before import MONTHS, began_ms, fill, md5, sums, without_months
+from tests.store.records import CALL, OFFER, START, running, settings, wall
 from tests.store.rig import await_true, execute, rows
 from tests.store.test_visits import FIRST
 
@@ -32,8 +32,6 @@ pytestmark = pytest.mark.postgres
 CALLS_BEFORE = 3_000
 _LEFT = f"SELECT {' + '.join(f'(SELECT count(*) FROM {table.name}_before)' for table in TABLES)}"
 _LONG_MS = 60_000
-# The moment at which the history of before begins.
-_BEGAN = datetime(2025, 11, 3, 8, tzinfo=UTC)
 
 
 def is_moved(dsn: str) -> bool:
@@ -95,25 +93,20 @@ def test_whoever_is_killed_while_rows_are_moved_has_changed_nothing(before: str)
     assert killed == 20
 
 
-def again(number: int, at_second: float = 0.0, **changes: object) -> CallEnded:
+def again(number: int, later_ms: int = 0, **changes: Any) -> CallEnded:
     """A row of one of the calls of before, told once more: by a daemon that had it later, unless `changes` say so."""
-    arrived = _BEGAN + timedelta(seconds=number * 31_536_000 / CALLS_BEFORE + at_second)
-    arrived_ms = round((arrived - START).total_seconds() * 1_000)
+    arrived_ms = began_ms(number, CALLS_BEFORE) + later_ms - wall(0)
     told = replace(CALL, call_id=md5(f"c{number}"), arrived_ms=arrived_ms, ended_ms=arrived_ms + 65_000)
     return replace(told, **{"outcome": CallOutcome.ABANDONED, "epoch": 9, **changes})
-
-
-def md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 @pytest.mark.parametrize("when", ["before it is moved", "afterwards"])
 def test_a_row_of_before_that_is_told_again_is_one_row(before: str, when: str) -> None:
     """The better one of both stands, whichever came first; also where the clocks of two daemons differ."""
     told = [
-        again(1, 0.002),
+        again(1, 2),
         again(2, evidence=Evidence.HANDED_OVER),
-        *(again(3, 0.002, epoch=7), again(3, outcome=CallOutcome.LEFT), again(3, epoch=8)),
+        *(again(3, 2, epoch=7), again(3, outcome=CallOutcome.LEFT), again(3, epoch=8)),
         replace(again(4), call_id="new"),
     ]
     if when == "afterwards":
