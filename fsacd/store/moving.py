@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
-# The newest rows are read most, and they are calls.
+# Calls first: most is asked of them.
 TABLES: Final = (CALLS, OFFERS, DECISIONS)
 _EVERY_S: Final = 3_600.0
 _FIRST_S: Final = 5.0
@@ -121,8 +121,8 @@ class Moving:
         return some, moved
 
     def _bounded(self, act: Callable[[], T]) -> T:
-        # Four statements, each with its own time on the server.
-        with gevent.Timeout(4 * self._settings.statement_timeout_ms / 1_000 + GRACE_MS / 1_000):
+        # To look, to make months, to move: each has its own time on the server.
+        with gevent.Timeout((3 * self._settings.statement_timeout_ms + GRACE_MS) / 1_000):
             return act()
 
 

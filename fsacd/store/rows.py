@@ -87,10 +87,8 @@ class Table:
         select, order = "SELECT *", ""
         if (better := self.better) is not None:
             # One row of each key: no statement may change a row twice.
-            select, order = (
-                f"SELECT DISTINCT ON ({better.key}) *",
-                f"ORDER BY {better.key}, {better.standing('t')} DESC",
-            )
+            key = self.month or better.key
+            select, order = f"SELECT DISTINCT ON ({key}) *", f"ORDER BY {key}, {better.standing('t')} DESC"
         source = f"json_to_recordset(%s) AS t ({typed})"
         if self.month:
             names = f"{names}, month"

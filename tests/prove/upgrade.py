@@ -80,8 +80,8 @@ def _prove(dsn: str, place: Path, calls: int, dice: random.Random) -> None:
         _all_in_their_months(connection)
         print(
             f"the tables were changed in {daemons.ready_ms / 1_000:.1f} s, all rows were in their months after "
-            f"{took_s:.0f} s and {daemons.kills} times kill -9; {new} new calls came meanwhile, none was lost or twice; "
-            f"the loop of the daemon was never late by more than {daemons.lag_ms} ms",
+            f"{took_s:.0f} s and {daemons.kills} times kill -9; {new} new calls came meanwhile; "
+            f"nothing was lost or doubled; the loop of the daemon was never late by more than {daemons.lag_ms} ms",
             flush=True,
         )
 

@@ -126,7 +126,8 @@ def test_a_row_of_before_that_is_told_again_is_one_row(before: str, when: str) -
     assert outcomes == {md5("c1"): "abandoned", md5("c3"): "left", "new": "abandoned"}
 
 
-def test_one_row_where_two_months_meet(database: str) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_one_row_where_two_months_meet(database: str, at_once: bool) -> None:
     """Two daemons tell of one thing, and by their clocks it began in two months."""
     last = round((datetime(2026, 2, 1, tzinfo=UTC) - START).total_seconds() * 1_000)
     with running(database) as store:
@@ -134,12 +135,14 @@ def test_one_row_where_two_months_meet(database: str) -> None:
             call = replace(CALL, arrived_ms=began, ended_ms=began + 5_000, epoch=began)
             visit = replace(FIRST, visit=replace(FIRST.visit, joined_ms=began), ended_ms=began + 5_000, epoch=began)
             store.put([call, replace(OFFER, started_ms=began, ended_ms=began + 5_000, epoch=began), visit])
-            await_true(lambda: store.state().queued == 0)
+            if not at_once:
+                await_true(lambda: store.state().queued == 0)
+        await_true(lambda: store.state().queued == 0)
         assert store.state().refused == 0
+    month = "2026_02" if at_once else "2026_01"
     for table in ("calls", "offers", "visits"):
-        assert rows(database, f"SELECT tableoid::regclass::text, epoch FROM {table}") == [
-            (f"{table}_2026_01", last + 3)
-        ]
+        found = rows(database, f"SELECT tableoid::regclass::text, epoch FROM {table}")
+        assert found == [(f"{table}_{month}", last + 3)]
 
 
 def test_rows_that_others_write_without_a_month(database: str) -> None:
