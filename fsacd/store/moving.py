@@ -38,6 +38,8 @@ _AT_ONCE_S: Final = 0.2
 _MOST_PAGES: Final = 256
 _SHORTEST_REST_S: Final = 0.02
 _TELL_S: Final = 30.0
+# For so many pages it is looked at once whether they have rows to move.
+LOOK_PAGES: Final = 8_192
 # A row is in one of both places, whatever the end of a server loses; and nobody is kept waiting for a lock.
 _CAREFULLY: Final = "SELECT set_config('lock_timeout', '500ms', true), set_config('synchronous_commit', 'off', true)"
 _COLUMNS: Final = """
@@ -68,39 +70,51 @@ class Moving:
         self._worker.stop()
 
     def _work(self, succeeded: Callable[[], None]) -> None:
-        timeout_ms = self._settings.statement_timeout_ms
-        with closing(connect_migrated(self._settings.dsn, timeout_ms, "fsacd months")) as connection:
+        with closing(connect_migrated(self._settings.dsn, self._settings.statement_timeout_ms, "fsacd months")) as one:
             for table in TABLES:
-                pages = self._bounded(partial(pages_to_move, connection, table, timeout_ms))
-                if pages:
-                    self._move_all(connection, table, pages, succeeded)
+                page = self._next(one, table, 0)
+                if page is not None:
+                    self._move_all(one, table, page, succeeded)
         succeeded()
         gevent.sleep(self._every_s)
 
     def _move_all(
-        self, connection: psycopg.Connection, table: Table, pages: int, succeeded: Callable[[], None]
+        self, connection: psycopg.Connection, table: Table, first: int, succeeded: Callable[[], None]
     ) -> None:
-        """Move the rows of these pages, a few pages at a time.
+        """Move the rows from this page on, a few pages at a time.
 
         Raises:
             psycopg.Error, gevent.Timeout: the database is away or too slow; what was moved by then is moved.
         """
         began = told = time.monotonic()
-        page = rows = 0
-        _log.info("history of before goes into its months", table=table.name, pages=pages)
-        while page < pages:
+        page: int | None = first
+        rows = 0
+        _log.info("history of before goes into its months", table=table.name)
+        while page is not None:
             since = time.monotonic()
             some, moved = self._move_some(connection, table, page)
+            rows += moved
             succeeded()
-            page, rows = page + some, rows + moved
+            page = self._next(connection, table, page + some)
             now = time.monotonic()
             if now - told > _TELL_S:
                 told = now
-                _log.info("history of before goes into its months", table=table.name, rows=rows, page=page, pages=pages)
+                of = self._bounded(partial(_pages, connection, table))
+                _log.info("history of before goes into its months", table=table.name, rows=rows, page=page, of=of)
             # Half of the time is for others.
             gevent.sleep(max(now - since, _SHORTEST_REST_S))
         seconds = round(time.monotonic() - began, 1)
         _log.info("history of before is in its months", table=table.name, rows=rows, seconds=seconds)
+
+    def _next(self, connection: psycopg.Connection, table: Table, page: int) -> int | None:
+        """The first page from this one on that has a row to move; None: there is none. Raises as `_move_all`."""
+        pages = self._bounded(partial(_pages, connection, table))
+        while page < pages:
+            look = partial(first_to_move, connection, table, page, self._settings.statement_timeout_ms)
+            if (found := self._bounded(look)) is not None:
+                return found
+            page += LOOK_PAGES
+        return None
 
     def _move_some(self, connection: psycopg.Connection, table: Table, page: int) -> tuple[int, int]:
         """Move the rows from this page on; of how many pages, and how many rows. Raises as `_move_all`."""
@@ -116,7 +130,7 @@ class Moving:
         took_s = time.monotonic() - began
         if took_s > 2 * _AT_ONCE_S:
             self._pages = max(1, some // 2)
-        elif took_s < _AT_ONCE_S / 2:
+        elif moved and took_s < _AT_ONCE_S / 2:
             self._pages = min(_MOST_PAGES, some * 2)
         return some, moved
 
@@ -126,17 +140,33 @@ class Moving:
             return act()
 
 
-def pages_to_move(connection: psycopg.Connection, table: Table, timeout_ms: int) -> int:
-    """How many pages are there of what was before; 0 when no row is left on them. Raises psycopg.Error."""
-    before = f"{table.name}_before"
-    query = f"""
-        SELECT pg_relation_size(%s) / current_setting('block_size')::bigint
-        WHERE EXISTS (SELECT FROM {before} WHERE {table.began} {_CALENDAR})
-    """  # noqa: S608 - texts of this module
+def _pages(connection: psycopg.Connection, table: Table) -> int:
+    query = "SELECT pg_relation_size(%s) / current_setting('block_size')::bigint"
+    with connection.transaction():
+        found = connection.execute(query, (f"{table.name}_before",)).fetchone()
+    return int(found[0]) if found is not None else 0
+
+
+def first_to_move(connection: psycopg.Connection, table: Table, page: int, timeout_ms: int) -> int | None:
+    """The first page with a row of before to move, of `LOOK_PAGES` from this one on; None: there is none.
+
+    Raises:
+        psycopg.Error: the database refused.
+    """
+    # What was moved leaves empty pages, until the server clears up: they are passed over without a rest.
+    query = f"SELECT (ctid::text::point)[0]::bigint {_on_pages(table)} LIMIT 1"
     with connection.transaction():
         limit_statements(connection, timeout_ms, idle_ms=timeout_ms + GRACE_MS)
-        found = connection.execute(query.encode(), (before,)).fetchone()
-    return int(found[0]) if found is not None else 0
+        found = connection.execute(query.encode(), _span(page, LOOK_PAGES)).fetchone()
+    return int(found[0]) if found is not None else None
+
+
+def _on_pages(table: Table) -> str:
+    return f"FROM {table.name}_before WHERE ctid >= %s::tid AND ctid < %s::tid AND {table.began} {_CALENDAR}"
+
+
+def _span(page: int, pages: int) -> tuple[str, str]:
+    return f"({page},0)", f"({page + pages},0)"
 
 
 def move(connection: psycopg.Connection, table: Table, page: int, pages: int, timeout_ms: int) -> int:
@@ -146,8 +176,7 @@ def move(connection: psycopg.Connection, table: Table, page: int, pages: int, ti
         psycopg.errors.LockNotAvailable: somebody writes or erases for longer than may be waited; none was moved.
         psycopg.Error: the database refused; none was moved.
     """
-    span = (f"({page},0)", f"({page + pages},0)")
-    ours = f"FROM {table.name}_before WHERE ctid >= %s::tid AND ctid < %s::tid AND {table.began} {_CALENDAR}"
+    span, ours = _span(page, pages), _on_pages(table)
     with connection.transaction():
         limit_statements(connection, timeout_ms, idle_ms=timeout_ms + GRACE_MS)
         connection.execute(_CAREFULLY)

@@ -21,7 +21,7 @@ import gevent
 import psycopg
 
 from fsacd.store.embedded import EmbeddedPostgres
-from fsacd.store.moving import TABLES, Moving, pages_to_move
+from fsacd.store.moving import TABLES, Moving
 from fsacd.store.postgres import Store
 from fsacd.store.rows import Row, row
 from fsacd.store.settings import StoreSettings
@@ -213,6 +213,10 @@ def _measure() -> None:
             print("lag", late_ms, flush=True)
 
 
+def _is_left(connection: psycopg.Connection, table: str) -> bool:
+    return connection.execute(f"SELECT EXISTS (SELECT FROM {table})".encode()).fetchone() == (True,)
+
+
 def _await_moved(settings: StoreSettings, began: float) -> None:
     is_ready = False
     while True:
@@ -222,7 +226,7 @@ def _await_moved(settings: StoreSettings, began: float) -> None:
                 if there and not is_ready:
                     is_ready = True
                     print("ready", round((time.monotonic() - began) * 1_000), flush=True)
-                if there and not any(pages_to_move(connection, table, 60_000) for table in TABLES):
+                if there and not any(_is_left(connection, f"{table.name}_before") for table in TABLES):
                     return
                 gevent.sleep(0.5)
         gevent.sleep(0.1)
