@@ -42,6 +42,11 @@ _TELL_S: Final = 30.0
 LOOK_PAGES: Final = 8_192
 # A row is in one of both places, whatever the end of a server loses; and nobody is kept waiting for a lock.
 _CAREFULLY: Final = "SELECT set_config('lock_timeout', '500ms', true), set_config('synchronous_commit', 'off', true)"
+# Along an index the first row that is found may be on the last page.
+_PAGE_BY_PAGE: Final = """
+    SELECT set_config('enable_indexscan', 'off', true), set_config('enable_indexonlyscan', 'off', true),
+        set_config('enable_bitmapscan', 'off', true), set_config('synchronize_seqscans', 'off', true)
+"""
 _COLUMNS: Final = """
     SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
     WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attname <> 'month'
@@ -157,6 +162,7 @@ def first_to_move(connection: psycopg.Connection, table: Table, page: int, timeo
     query = f"SELECT (ctid::text::point)[0]::bigint {_on_pages(table)} LIMIT 1"
     with connection.transaction():
         limit_statements(connection, timeout_ms, idle_ms=timeout_ms + GRACE_MS)
+        connection.execute(_PAGE_BY_PAGE)
         found = connection.execute(query.encode(), _span(page, LOOK_PAGES)).fetchone()
     return int(found[0]) if found is not None else None
 

@@ -169,6 +169,24 @@ def test_rows_that_others_write_without_a_month(database: str) -> None:
         assert sums(connection) == was
 
 
+def test_no_page_is_passed_over(before: str) -> None:
+    """The first one with a row is found, also where the oldest rows are on the last."""
+    with psycopg.connect(before, autocommit=True) as connection:
+        for table in TABLES:
+            # Written anew, the newest first, so that each index leads to the last page first.
+            copied = f"CREATE TEMP TABLE copied AS SELECT * FROM {table.name}_before ORDER BY {table.began} DESC"
+            connection.execute(copied.encode())
+            connection.execute(f"TRUNCATE {table.name}_before".encode())
+            connection.execute(f"INSERT INTO {table.name}_before SELECT * FROM copied".encode())
+            connection.execute("DROP TABLE copied")
+            connection.execute(f"ANALYZE {table.name}_before".encode())
+            pages = []
+            while (page := first_to_move(connection, table, pages[-1] + 1 if pages else 0, _LONG_MS)) is not None:
+                pages.append(page)
+            assert pages == list(range(len(pages)))
+            assert len(pages) > 10
+
+
 def test_columns_of_others_are_kept(before: str) -> None:
     """What somebody has added to a table goes along."""
     execute(before, 'ALTER TABLE calls ADD COLUMN "their own" text')
