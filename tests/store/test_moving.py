@@ -32,6 +32,7 @@ pytestmark = pytest.mark.postgres
 CALLS_BEFORE = 3_000
 _LEFT = f"SELECT {' + '.join(f'(SELECT count(*) FROM {table.name}_before)' for table in TABLES)}"
 _LONG_MS = 60_000
+_LONG_S = 120.0
 
 
 def is_moved(dsn: str) -> bool:
@@ -65,7 +66,7 @@ def test_a_years_history_goes_into_its_months(before: str) -> None:
     with psycopg.connect(before, autocommit=True) as connection:
         was = sums(connection)
         with capture_logs() as logs, moving(before):
-            await_true(lambda: is_moved(before))
+            await_true(lambda: is_moved(before), _LONG_S)
             gevent.sleep(0.1)
         assert sums(connection) == was
     for table in TABLES:
@@ -122,7 +123,7 @@ def test_a_row_of_before_that_is_told_again_is_one_row(before: str, when: str) -
     ]
     if when == "afterwards":
         with moving(before):
-            await_true(lambda: is_moved(before))
+            await_true(lambda: is_moved(before), _LONG_S)
     with running(before) as store:
         for record in (*told, *reversed(told)):
             store.put([record])
@@ -131,7 +132,7 @@ def test_a_row_of_before_that_is_told_again_is_one_row(before: str, when: str) -
     seen = "SELECT count(*), count(DISTINCT call_id) FROM calls"
     assert rows(before, seen) == [(CALLS_BEFORE + 1, CALLS_BEFORE + 1)]
     with moving(before):
-        await_true(lambda: is_moved(before))
+        await_true(lambda: is_moved(before), _LONG_S)
     assert rows(before, seen) == [(CALLS_BEFORE + 1, CALLS_BEFORE + 1)]
     outcomes = dict(rows(before, "SELECT call_id, outcome FROM calls WHERE outcome <> 'answered'"))
     assert outcomes == {md5("c1"): "abandoned", md5("c3"): "left", "new": "abandoned"}
@@ -164,7 +165,7 @@ def test_rows_that_others_write_without_a_month(database: str) -> None:
         connection.execute("UPDATE calls SET arrived_at = 'infinity' WHERE call_id = %s", (md5("c1"),))
         was = sums(connection)
         with moving(database, every_s=0.01):
-            await_true(lambda: rows(database, _LEFT) == [(1,)])
+            await_true(lambda: rows(database, _LEFT) == [(1,)], _LONG_S)
             gevent.sleep(0.1)
         assert sums(connection) == was
 
@@ -192,7 +193,7 @@ def test_columns_of_others_are_kept(before: str) -> None:
     execute(before, 'ALTER TABLE calls ADD COLUMN "their own" text')
     execute(before, "UPDATE calls SET \"their own\" = 'x' || call_id")
     with moving(before):
-        await_true(lambda: is_moved(before))
+        await_true(lambda: is_moved(before), _LONG_S)
     assert rows(before, "SELECT count(*) FROM calls WHERE \"their own\" = 'x' || call_id") == [(CALLS_BEFORE,)]
 
 
@@ -214,13 +215,13 @@ def test_who_is_erased_meanwhile_is_erased(before: str) -> None:
                 erase(eraser, [number], "test")
                 eraser.commit()
                 assert rows(before, f"SELECT count(*) FROM calls WHERE number = '{number}'") == [(0,)]
-            await_true(lambda: is_moved(before))
+            await_true(lambda: is_moved(before), _LONG_S)
 
 
 def test_old_months_are_dropped_by_kind(before: str) -> None:
     """Calls and offers are kept as long as calls, decisions for their own time."""
     with moving(before):
-        await_true(lambda: is_moved(before))
+        await_true(lambda: is_moved(before), _LONG_S)
     now = datetime.now(UTC)
     ages = {
         "calls_ms": now - datetime(2026, 2, 10, tzinfo=UTC),
@@ -234,9 +235,9 @@ def test_old_months_are_dropped_by_kind(before: str) -> None:
         for table in TABLES:
             day = first[table.name]
             oldest = f"SELECT min(relname) FROM pg_class WHERE relname ~ '^{table.name}_[0-9]' AND relkind = 'r'"
-            await_true(partial(_is, before, oldest, f"{table.name}_{day[:-3]}"))
+            await_true(partial(_is, before, oldest, f"{table.name}_{day[:-3]}"), _LONG_S)
             too_old = f"SELECT count(*) FROM {table.name} WHERE {table.began} < '{day.replace('_', '-')} UTC'"
-            await_true(partial(_is, before, too_old, 0))
+            await_true(partial(_is, before, too_old, 0), _LONG_S)
     finally:
         retention.stop()
     kept = {table: rows(before, f"SELECT count(*) FROM {table}")[0][0] for table in first}

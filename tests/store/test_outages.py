@@ -306,14 +306,16 @@ def test_retention(dsn: str) -> None:
     settings = StoreSettings(
         dsn, keep=Keep(calls_ms=400 * day_ms, decisions_ms=30 * day_ms, agent_states_ms=day_ms // 2)
     )
-    retention = Retention(settings, first_s=0.0, every_s=0.1)
+    retention = Retention(settings, first_s=0.0, every_s=1.0)
     retention.start()
     # Rows of before are too old or not as soon as they are in their months.
     moving = Moving(settings, first_s=0.0)
     moving.start()
     expected = {"calls": 400, "offers": 400, "decisions": 30, "changes": 700, "agent_states_before": 1}
     try:
-        await_true(lambda: {table: rows(dsn, f"SELECT count(*) FROM {table}")[0][0] for table in expected} == expected)
+        await_true(
+            lambda: {table: rows(dsn, f"SELECT count(*) FROM {table}")[0][0] for table in expected} == expected, 120.0
+        )
     finally:
         retention.stop()
         moving.stop()
