@@ -13,7 +13,7 @@ from fsacd.cli.session import Session, common_options
 
 @click.group()
 def talk() -> None:
-    """Talks: hold and resume, consult, swap, complete, cancel, transfer.
+    """Talks: hold and resume, consult, swap, complete, cancel, talk in threes, transfer.
 
     A talk is named by its own id or by its call's; six characters of the call's id are enough when no other begins so.
     """
@@ -89,3 +89,27 @@ def talk_complete(session: Session, talk_id: str) -> None:
 def talk_cancel(session: Session, talk_id: str) -> None:
     """Let the colleague go, and caller and agent talk again."""
     _ask(session, talk_id, "cancel")
+
+
+@talk.command("three-way")
+@click.argument("talk_id", metavar="TALK")
+@common_options
+def talk_three_way(session: Session, talk_id: str) -> None:
+    """Let caller, agent and colleague talk with each other."""
+    _ask(session, talk_id, "three-way")
+
+
+@talk.command("leave")
+@click.argument("talk_id", metavar="TALK")
+@common_options
+def talk_leave(session: Session, talk_id: str) -> None:
+    """Leave a talk of three; caller and colleague talk on."""
+    _ask(session, talk_id, "leave")
+
+
+@talk.command("drop")
+@click.argument("talk_id", metavar="TALK")
+@common_options
+def talk_drop(session: Session, talk_id: str) -> None:
+    """Let the colleague go from a talk of three."""
+    _ask(session, talk_id, "drop")

@@ -121,6 +121,11 @@ class AgentSettings(Settings):
         description="After how many offers in a row that came to nothing this agent becomes not ready, written as for "
         "queues; null: as the queue says.",
     )
+    media_timeout_ms: Annotated[int | None, Duration("0s", "1h", null=True)] = Field(
+        default=None,
+        description="After how long without sound from this agent's phone their connection is lost, from 1s to 1h; "
+        "0s: never; null: as agent_media_timeout says.",
+    )
     login_at_start: Annotated[bool, Flag()] = Field(
         default=False, description="Logged in and ready when the daemon starts, for phones that are always staffed."
     )

@@ -55,6 +55,7 @@ def check_config(config: Config, names: Names) -> Iterator[Complaint]:
         yield Complaint(
             ("journal", "directory"), "not an absolute path; write it from the root, like /var/lib/fsacd/journal"
         )
+    yield from _media_timeout(("agent_media_timeout",), config.agent_media_timeout_ms)
     yield from check_number_plan(config.number_plan, ("number_plan",))
     if config.store is not None:
         yield from _store(config)
@@ -208,9 +209,19 @@ def _agent(config: Config, names: Names, agent_id: str) -> Iterator[Complaint]:
         yield from unknown(where, "switch", switch, names.switches)
     if not agent.switch and names.switches is not None and len(names.switches) > 1:
         yield Complaint((*loc, "switch"), f"missing; there are several switches: {', '.join(sorted(names.switches))}")
+    yield from _media_timeout((*loc, "media_timeout"), agent.media_timeout_ms)
     made = contact_for(config.agent_contact, agent_id)
     if agent.contact is None and not contact_is_usable(made):
         yield Complaint((*loc, "contact"), f"agent_contact gives no usable contact for {shown(agent_id)}; set one")
+
+
+def _media_timeout(loc: Loc, silent_ms: int | None) -> Iterator[Complaint]:
+    if silent_ms and silent_ms < _SHORTEST_SILENCE_MS:
+        yield Complaint(loc, "shorter than 1s, and sound has pauses; write 0s for off, or a duration from 1s to 1h")
+
+
+# A network that is busy drops sound for some tenths of a second.
+_SHORTEST_SILENCE_MS: Final = 1_000
 
 
 def _shared_phones(config: Config) -> Iterator[Complaint]:

@@ -133,6 +133,13 @@ class Config(Settings):
         "dialled there. [confirm_key=1] before it keeps callers off a private voicemail. null: a diversion counts "
         "as refused.",
     )
+    agent_media_timeout_ms: Annotated[int, Duration("0s", "1h")] = Field(
+        default=0,
+        description="When an agent's phone has sent no sound for so long, from 1s to 1h, their connection is lost: the "
+        "switch ends their leg, the caller goes back to the head of the queue, and the agent is not ready "
+        "(connection_lost). 5s suits phones in browsers. A phone that sends nothing while it is muted needs more. "
+        "0s: off.",
+    )
     agent_domain: Annotated[str | None, DOMAIN] = Field(
         default=None,
         description="The domain of FreeSWITCH's directory in which the phones of agents authenticate whose id has no "
@@ -182,7 +189,9 @@ class Config(Settings):
         """Give one agent's rules as the engine takes them. Raises KeyError for an unknown agent."""
         agent = self.agents[agent_id]
         contact = agent.contact if agent.contact is not None else contact_for(self.agent_contact, agent_id)
-        phone = PhoneRules(self.one_phone_refuses == "ends_ring", self.follow_diversions or "")
+        own_ms = agent.media_timeout_ms
+        silent_ms = self.agent_media_timeout_ms if own_ms is None else own_ms
+        phone = PhoneRules(self.one_phone_refuses == "ends_ring", self.follow_diversions or "", silent_ms)
         return agent.rules(agent_id, contact=contact, among=tuple(self.switches), phone=phone)
 
     def agent_domains(self) -> Mapping[str, str]:

@@ -120,14 +120,31 @@ class HandOver:
 
 
 @fact
+class Gather:
+    """Let caller, agent and third party talk in this room. Those `alone` are not bridged with the agent now."""
+
+    offer_id: str
+    call_id: str
+    leg: Leg
+    agents_leg: str
+    third_leg: str
+    room: str
+    alone: tuple[str, ...]
+
+
+@fact
 class AskBridged:
-    """Ask which two of a talk's legs are bridged; answered by the fact that says so."""
+    """Ask which two of a talk's legs are bridged; answered by the fact that says so.
+
+    With a `room`: ask of all three, too, whether they are in it.
+    """
 
     offer_id: str
     switch: str
     agents_leg: str
     callers_leg: str
     third_leg: str
+    room: str = ""
 
 
 @fact
@@ -141,11 +158,15 @@ class AskConnected:
 
 @fact
 class ConfirmTalk:
-    """They talk: the caller's leg need not return to the music any more; after the talk it goes to `then`."""
+    """They talk: the caller's leg need not return to the music any more; after the talk it goes to `then`.
+
+    `stays_armed`: it returns to the music after the talk all the same, for the agent's connection may be lost.
+    """
 
     call_id: str
     leg: Leg
     then: ToExtension | None
+    stays_armed: bool = False
 
 
 @fact
@@ -222,5 +243,5 @@ class EndCall:
 
 
 CallerCommand = ConfirmTalk | ArmCall | LetGo | TakeIn | NoteCall | NoteContact | SendCall | EndCall
-TalkCommand = AskBridged | HoldCaller | Rejoin | JoinThird | HoldThird | HandOver
+TalkCommand = AskBridged | HoldCaller | Rejoin | JoinThird | HoldThird | HandOver | Gather
 Command = RingAgent | CancelOffer | Connect | AskConnected | CallerCommand | TalkCommand

@@ -36,6 +36,7 @@ from fsacd.core.events import (
     Event,
     LastAgentsKnown,
     Leg,
+    LegInRoom,
     LegsJoined,
     OfferAnswered,
     OfferConnected,
@@ -305,7 +306,7 @@ class Engine:
                 | OfferEnded()
             ):
                 talks.handle(world, event)
-            case LegsJoined() | TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked():
+            case LegsJoined() | LegInRoom() | TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked():
                 return talks.of_talk(world, event)
             case CallQueued():
                 return calls.queued(world, event)

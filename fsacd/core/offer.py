@@ -89,6 +89,7 @@ class Offer:
     held_ms: int = 0  # how long the caller was on hold, known when the talk is over, as the next two
     holds: int = 0
     consults: int = 0
+    keeps_caller: bool = False  # the switch brings the caller back into the music when this leg ends
 
     @property
     def heard_of(self) -> bool:

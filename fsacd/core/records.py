@@ -177,6 +177,7 @@ class TalkEnd(StrEnum):
     TRANSFER = "transfer"  # the agent handed the caller over
     OPERATOR = "operator"  # somebody put the caller back into a queue, or hung the call up
     LOST = "lost"  # the switch restarted, or nobody saw who did
+    CONNECTION_LOST = "connection_lost"  # nobody: the agent's phone fell silent, and the switch ended its leg
 
 
 class TransferKind(StrEnum):

@@ -231,10 +231,12 @@ class PhoneRules:
 
     `refusal_ends`: one of several that refuses, or is busy, ends the ring at all of them. `diverted_to`: where the
     number is rung that the phone diverts to, as a contact with {number}; empty: a diversion is a refusal.
+    `media_timeout_ms`: the switch ends a leg on which nothing was heard for so long; 0: never.
     """
 
     refusal_ends: bool = False
     diverted_to: str = ""
+    media_timeout_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

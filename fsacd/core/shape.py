@@ -5,6 +5,8 @@ A talk begins with two together, and most end so: they have no `TalkShape` at al
     together ⇄ held ──consult──> calling ──answer──> consulting ⇄ swapped
        └────────────consult────────^   └──refused──> together   └── complete ──> handed over
 
+Consulting and swapped may become three-way: all three are in a room of the switch (a conference) and hear each other.
+
 What is wanted (`wanted`) and who are bridged (`pair`) are kept apart: facts tell the second, wishes set the first, and
 `core.life.shaping` orders the next step from one to the other. So a fact that is late, doubled or lost does no harm:
 at the deadline the step is ordered again, and then given up for the shape that no caller is lost in.
@@ -21,23 +23,25 @@ from fsacd.core.offer import Offer
 
 
 class Shape(StrEnum):
-    """What a talk is like. The third party rings in `calling`; the caller hears music but in together and swapped."""
+    """What a talk is like. The third party rings in `calling`. The caller hears music in held, calling, consulting."""
 
     TOGETHER = "together"
     HELD = "held"
     CALLING = "calling"
     CONSULTING = "consulting"
     SWAPPED = "swapped"  # caller and agent talk, and the third party hears music
+    THREE_WAY = "three_way"  # all three hear each other
     HANDED_OVER = "handed_over"  # caller and third party talk: the agent's part is over
 
 
 class Pair(StrEnum):
-    """Which two legs of a talk are bridged. Whoever is not among them hears music, or nothing while they ring."""
+    """Which legs of a talk hear each other. Whoever is not among them hears music, or nothing while they ring."""
 
     NOBODY = "nobody"
     CALLER_AGENT = "caller_agent"
     AGENT_THIRD = "agent_third"
     CALLER_THIRD = "caller_third"
+    ALL = "all"  # in the talk's room
 
 
 # The pair that a shape needs.
@@ -47,6 +51,7 @@ PAIR_OF: Final[dict[Shape, Pair]] = {
     Shape.CALLING: Pair.NOBODY,
     Shape.CONSULTING: Pair.AGENT_THIRD,
     Shape.SWAPPED: Pair.CALLER_AGENT,
+    Shape.THREE_WAY: Pair.ALL,
     Shape.HANDED_OVER: Pair.CALLER_THIRD,
 }
 
@@ -56,8 +61,10 @@ SHAPE_MOVES: Final[dict[Shape, frozenset[Shape]]] = {
     Shape.TOGETHER: frozenset({Shape.HELD, Shape.CALLING, Shape.CONSULTING}),
     Shape.HELD: frozenset({Shape.TOGETHER, Shape.CALLING, Shape.CONSULTING}),
     Shape.CALLING: frozenset({Shape.CONSULTING, Shape.TOGETHER}),
-    Shape.CONSULTING: frozenset({Shape.SWAPPED, Shape.TOGETHER, Shape.HANDED_OVER}),
-    Shape.SWAPPED: frozenset({Shape.CONSULTING, Shape.TOGETHER, Shape.HANDED_OVER}),
+    Shape.CONSULTING: frozenset({Shape.SWAPPED, Shape.THREE_WAY, Shape.TOGETHER, Shape.HANDED_OVER}),
+    Shape.SWAPPED: frozenset({Shape.CONSULTING, Shape.THREE_WAY, Shape.TOGETHER, Shape.HANDED_OVER}),
+    # Consulting: the caller has hung up, and the other two talk on.
+    Shape.THREE_WAY: frozenset({Shape.CONSULTING, Shape.TOGETHER, Shape.HANDED_OVER}),
     Shape.HANDED_OVER: frozenset(),
 }
 
@@ -79,12 +86,19 @@ class TalkShape:
     tries: int = 0  # how often a step towards it was ordered
     ordered: str = ""  # the last of these
     asked: bool = False  # the switch was asked since who are bridged
+    looks: int = 0  # how often it was asked since all were sent into the room, and which legs are in it
+    inside: tuple[str, ...] = ()
     third: Offer | None = None
     caller_gone: bool = False  # the caller has hung up, and agent and third party talk on
     held_since_ms: int | None = None
     held_ms: int = 0
     holds: int = 0
     consults: int = 0
+
+
+def room_of(talk_id: str) -> str:
+    """The name of the talk's room on its switch."""
+    return f"fsacd-{talk_id}"
 
 
 def with_thirds(offers: Mapping[str, Offer], shapes: Mapping[str, TalkShape]) -> list[Offer]:

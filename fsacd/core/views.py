@@ -38,8 +38,8 @@ class TalkView:
     """The talk of a call: its id, and its `shape` since `since_ms`.
 
     `shape`: together, held, calling (a colleague is rung), consulting (agent and colleague talk, the caller hears
-    music), swapped (caller and agent talk, the colleague hears music). `becoming` is the shape that is under way, if
-    any. `third` is the colleague, empty if there is none.
+    music), swapped (caller and agent talk, the colleague hears music), three_way (all three talk). `becoming` is the
+    shape that is under way, if any. `third` is the colleague, empty if there is none.
     """
 
     talk_id: str

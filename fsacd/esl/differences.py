@@ -45,6 +45,8 @@ _MUSIC = frozenset(("fsacd_back", "fsacd_wait"))
 
 # Whom a leg talks with now. Not signal_bond: that is set when a bridge is ordered, and stays if it never comes to be.
 PARTNER = "variable_bridge_to"
+# The cause of a leg that the switch has ended after its `media_timeout`.
+SILENT = "MEDIA_TIMEOUT"
 
 
 # In these states a leg is between two applications; a leg that stays there hears nothing and does nothing for ever.
@@ -107,6 +109,13 @@ def on_hold(channel: Message) -> bool:
     return channel.get("Caller-Context") == CONTEXT and channel.get("Caller-Destination-Number") == HOLD
 
 
+def is_in_room(channel: Message, room: str = "") -> bool:
+    """Whether the leg is in this room for three, or in any of ours."""
+    name = channel.get("variable_conference_name")
+    named = name == room if room else name.startswith("fsacd-")
+    return named and channel.get("variable_current_application") == "conference"
+
+
 def talk_of(leg: str, channel: Message, talk: Talk | None, ask: Ask) -> TalkFound | None:
     """The talk with an agent of ours that the caller on this leg has, whoever connected it; None for none."""
     partner = channel.get(PARTNER)
@@ -130,9 +139,12 @@ def into_music(leg: str) -> Wire:
 
 def armed(leg: str) -> Wire:
     """Let the switch bring the caller back into the music when a bridge breaks; undoes `disarmed`."""
-    # The values that the dialplan's `fsacd_arm` sets.
-    waiting = {"transfer_after_bridge": "fsacd_back:XML:fsacd", "hangup_after_bridge": "true", "fsacd_over": "false"}
-    return encoder.uuid_setvar_multi(leg, waiting)
+    return encoder.uuid_setvar_multi(leg, ARMED)
+
+
+# The values that the dialplan's `fsacd_arm` sets.
+BACK = "fsacd_back:XML:fsacd"
+ARMED = {"transfer_after_bridge": BACK, "hangup_after_bridge": "true", "fsacd_over": "false"}
 
 
 def disarmed(leg: str) -> Wire:

@@ -209,6 +209,12 @@ def uuid_transfer_as_forced(leg: str, extension: str) -> Wire:
     return api("uuid_transfer", uuid(leg), extension)
 
 
+def uuid_transfer_into_room(leg: str, room: str, *, both: bool) -> Wire:
+    """Send a leg into a room for three, with `both` whoever it is bridged with, too. If there are none: to the hold."""
+    then = f"m:^:conference:{_typed(_JOB, room, 'a room')}@desk^transfer:fsacd_hold XML fsacd"
+    return _wire(f"api uuid_transfer {uuid(leg)} {'-both ' if both else ''}'{then}' inline fsacd")
+
+
 def uuid_exists(leg: str) -> Wire:
     """Ask whether a leg lives: `true` or `false`."""
     return api("uuid_exists", uuid(leg))

@@ -30,6 +30,7 @@ from fsacd.esl.differences import (
     CONTEXT,
     HERE,
     PARTNER,
+    SILENT,
     Absence,
     Ask,
     Difference,
@@ -52,7 +53,7 @@ from fsacd.esl.wire import Wire, is_offer
 _UNBRIDGED = ("waiting", "offered")
 
 
-_LAST_PARTNER = "variable_last_bridge_to"
+_LAST_PARTNER, _LAST_CAUSE = "variable_last_bridge_to", "variable_last_bridge_hangup_cause"
 
 
 # Somebody has parked the leg (uuid_park): its caller hears nothing, and waits until somebody picks them up.
@@ -83,13 +84,16 @@ def findings(
         rows = {}  # for a while the list still shows the legs of before the crash: only each leg's own answer counts
     connecting = {leg for offer in offers.values() if offer.state == "connecting" for leg in offer.live_legs}
     talking = {offer.call_id: offer.live_legs[0] for offer in offers.values() if offer.state == "talking"}
+    lost = set[str]()  # calls whose agent's phone fell silent
     for leg, call in calls.items():
         if leg not in rows and has_ended(leg, ask):
             replaced = call.call_id in talking and _talks_with_another(talking[call.call_id], leg, ask)
             yield Finding(Difference.CALL_WITHOUT_LEG, leg, _end_of(call, away, replaced=replaced))
         elif _is_in_doubt(call, rows.get(leg)):
             channel = Message(Kind.EVENT, dump(leg, ask))
-            if call.state == "talking":
+            if call.state == "talking" and _fell_silent(channel, talking.get(call.call_id, ""), ask):
+                lost.add(call.call_id)  # told below, in place of the return of a caller whose agent has hung up
+            elif call.state == "talking":
                 yield from _broken(leg, channel, returned)
                 if not away.restarted:  # after a crash the switch may be about to make the bridge anew
                     yield from _unbridged(leg, channel, talking.get(call.call_id), ask)
@@ -101,7 +105,9 @@ def findings(
         made = away.restarted or not may_be_in_the_making(offer, underway.now_ms)
         if made and not any(leg in rows for leg in legs) and all(has_ended(leg, ask) for leg in legs):
             left = _left_by_crash(offer, calls.values(), ask) if away.restarted else None
-            yield Finding(Difference.OFFER_WITHOUT_LEG, offer_id, _end_of_offer(offer, away), then=left)
+            silent_end = offer.state == "talking" and offer.call_id in lost
+            end = _end_of_offer(offer, away, silent=silent_end)
+            yield Finding(Difference.OFFER_WITHOUT_LEG, offer_id, end, then=left)
         elif offer.state == "ringing":
             for leg in _perhaps_answered(offer, rows):
                 yield from _answered(offer, leg, ask)
@@ -191,7 +197,9 @@ def may_be_in_the_making(offer: OfferView, now_ms: int) -> bool:
     return not offer.heard_of and offer.state in ("ringing", "ending") and now_ms - offer.started_ms < MAKING_MS
 
 
-def _end_of_offer(offer: OfferView, away: Absence) -> Event:
+def _end_of_offer(offer: OfferView, away: Absence, *, silent: bool) -> Event:
+    if silent:
+        return OfferEnded(offer.offer_id, OfferEnd.CONNECTION_LOST, SILENT, answered=True)
     if away.restarted and offer.state != "talking":
         return OfferEnded(offer.offer_id, OfferEnd.NOT_SENT, "switch_restarted")  # the crash, not the agent
     return OfferEnded(offer.offer_id, OfferEnd.HUNG_UP, "switch_restarted" if away.restarted else ENDED_UNSEEN)
@@ -237,6 +245,12 @@ def _broken(leg: str, channel: Message, returned: Returned) -> Iterator[Finding]
         return
     if in_music(channel):
         yield Finding(Difference.CALL_RETURNED, leg, returned(channel))
+
+
+def _fell_silent(channel: Message, agents_leg: str, ask: Ask) -> bool:
+    """Whether the agent's leg has ended because their phone fell silent: the switch notes it on their partner's leg."""
+    silent = channel.get(_LAST_PARTNER) == agents_leg != "" and channel.get(_LAST_CAUSE) == SILENT
+    return silent and not channel.get(PARTNER) and has_ended(agents_leg, ask)
 
 
 def _unbridged(leg: str, channel: Message, offer: str | None, ask: Ask) -> Iterator[Finding]:

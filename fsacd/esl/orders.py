@@ -15,6 +15,7 @@ from fsacd.core.commands import (
     ConfirmTalk,
     Connect,
     EndCall,
+    Gather,
     HandOver,
     HoldCaller,
     HoldThird,
@@ -29,7 +30,7 @@ from fsacd.core.commands import (
 )
 from fsacd.core.rules import ToExtension
 from fsacd.esl import encoder, shapes
-from fsacd.esl.differences import CONTEXT, armed
+from fsacd.esl.differences import ARMED, CONTEXT, armed
 from fsacd.esl.ringing import CAUSES, ring
 from fsacd.esl.wire import Wire
 
@@ -79,7 +80,7 @@ def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
             return (encoder.uuid_setvar_multi(leg.uuid, _callers(command, uptime_ms)), into_music)
         case NoteCall() | NoteContact():
             return (_noted(command),)
-        case AskBridged() | HoldCaller() | Rejoin() | JoinThird() | HoldThird() | HandOver():
+        case AskBridged() | HoldCaller() | Rejoin() | JoinThird() | HoldThird() | HandOver() | Gather():
             return shapes.wires(command)
         case SendCall(_, leg, target):
             return _sent(leg.uuid, target)
@@ -142,6 +143,7 @@ def switch_of(command: Command) -> str:
             | HoldCaller()
             | Rejoin()
             | HandOver()
+            | Gather()
         ):
             return command.leg.switch
         case _:
@@ -150,6 +152,9 @@ def switch_of(command: Command) -> str:
 
 def _not_waiting(command: ConfirmTalk | LetGo) -> dict[str, str]:
     """The variables of a caller who waits no more."""
+    if isinstance(command, ConfirmTalk) and command.stays_armed:
+        # For the daemon's eyes they talk; the switch itself brings them back when the agent's leg ends.
+        return {**ARMED, **_OVER}
     if isinstance(command, ConfirmTalk):
         return _talking(command.then)
     return _talking(None) if command.talks else {**_DISARM, **_OVER}

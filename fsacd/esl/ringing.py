@@ -12,6 +12,7 @@ from fsacd.core.commands import CancelReason, RingAgent
 from fsacd.core.offer import MOST_LEGS, legs_of
 from fsacd.core.rules import PhoneRules
 from fsacd.esl import encoder
+from fsacd.esl.differences import BACK
 from fsacd.esl.wire import Wire
 
 # The Job-UUID of an offer's ring is this prefix and the offer's id.
@@ -169,4 +170,14 @@ def _variables(command: RingAgent) -> dict[str, str]:
         "sip_h_X-Fsacd-Queue": command.queue,
         **({"fsacd_contact_id": contact_id, "sip_h_X-Fsacd-Contact-Id": contact_id} if contact_id else {}),
         **(_HIDDEN if command.hidden else {}),
+        **(_ends_when_silent(command.phone.media_timeout_ms) if command.phone.media_timeout_ms else {}),
     }
+
+
+def _ends_when_silent(after_ms: int) -> dict[str, str]:
+    """The variables of a leg that ends when nothing has come from its phone for so long.
+
+    While the phone itself holds the talk, that is ten times as long, by the switch's own rule. Who ends while they hold
+    takes their partner along, unless it is said where that one goes.
+    """
+    return {"media_timeout": str(after_ms), "hold_hangup_xfer_exten": BACK}

@@ -10,25 +10,26 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
-from fsacd.core.commands import AskBridged, HandOver, HoldCaller, HoldThird, JoinThird, Rejoin, TalkCommand
-from fsacd.core.events import Event, LegsJoined, OfferAnswered, OfferConnected
+from fsacd.core.commands import AskBridged, Gather, HandOver, HoldCaller, HoldThird, JoinThird, Rejoin, TalkCommand
+from fsacd.core.events import Event, LegInRoom, LegsJoined, OfferAnswered, OfferConnected
 from fsacd.esl import encoder
 from fsacd.esl.codec import Kind, Message, read_leg
-from fsacd.esl.differences import CONTEXT, HOLD, PARTNER, armed
+from fsacd.esl.differences import CONTEXT, HOLD, PARTNER, armed, is_in_room
 from fsacd.esl.wire import Wire
 
 # A leg that is left parked, because no daemon runs any more, ends after this.
 _LONGEST_HOLD_S: Final = 3_600
 _SURVIVES: Final = {"park_after_bridge": "true", "park_timeout": str(_LONGEST_HOLD_S)}
 _ENDS: Final = {"park_after_bridge": ""}
+_STAYS: Final = {"park_after_bridge": "", "transfer_after_bridge": ""}
 
 
 def wires(command: TalkCommand) -> tuple[Wire, ...]:
     """The command's steps, in their order. Raises encoder.EncodeError for a name of a leg that no command can carry."""
     match command:
-        case AskBridged(agents_leg=agents_leg, third_leg=third_leg):
+        case AskBridged(agents_leg=agents_leg, third_leg=third_leg, callers_leg=callers_leg, room=room):
             # Who is with the third party is told by the third party's leg: the agent's may be alone meanwhile.
-            return tuple(encoder.uuid_dump(leg) for leg in (third_leg, agents_leg) if leg)
+            return tuple(encoder.uuid_dump(leg) for leg in (third_leg, agents_leg, room and callers_leg) if leg)
         case HoldCaller(leg=leg, agents_leg=agents_leg):
             return _survive(agents_leg), encoder.uuid_transfer(leg.uuid, HOLD, CONTEXT)
         case HoldThird(agents_leg=agents_leg, third_leg=third_leg):
@@ -47,6 +48,13 @@ def wires(command: TalkCommand) -> tuple[Wire, ...]:
                 encoder.uuid_bridge(leg.uuid, third_leg),
                 encoder.uuid_setvar_multi(third_leg, _ENDS),
             )
+        case Gather(leg=leg, agents_leg=agents_leg, third_leg=third_leg, room=room, alone=alone):
+            # Whoever is bridged would be parked, ended or sent elsewhere by the end of that bridge.
+            return (
+                *(encoder.uuid_setvar_multi(one, _STAYS) for one in (leg.uuid, agents_leg, third_leg)),
+                *(encoder.uuid_transfer_into_room(one, room, both=False) for one in alone),
+                encoder.uuid_transfer_into_room(agents_leg, room, both=True),
+            )
         case _:
             assert_never(command)
 
@@ -57,6 +65,8 @@ def answer(command: AskBridged, dump: str) -> Event | None:
     partner = leg.get(PARTNER)
     if leg.get("Answer-State") == "hangup":
         return None
+    if command.room and not partner and is_in_room(leg, command.room):
+        return LegInRoom(command.offer_id, leg.get("Unique-ID"))
     match leg.get("Unique-ID"):
         case command.agents_leg if partner and partner == command.callers_leg:
             return OfferConnected(command.offer_id)

@@ -29,6 +29,7 @@ from fsacd.esl.differences import (
     has_ended,
     in_music,
     into_music,
+    is_in_room,
     known_legs,
     on_hold,
     talk_of,
@@ -66,7 +67,7 @@ def findings(
         match channel.get("variable_fsacd_leg"):
             case "caller" if (found := talk_of(leg, channel, talk, ask)) is not None:
                 others.append(Finding(Difference.UNKNOWN_TALK, leg, found))
-            case "caller" if not bridged and on_hold(channel):
+            case "caller" if not bridged and (on_hold(channel) or is_in_room(channel)):
                 # Nobody knows of a talk in which they could be on hold. In the music they announce themselves: who is
                 # remembered is told where to go, and all others wait again, with their time.
                 others.append(Finding(Difference.CALLER_IN_LIMBO, leg, remedy=into_music(leg)))

@@ -357,6 +357,7 @@ _ENDS = {
     OfferEnd.NO_ANSWER: ("NO_ANSWER", "ALLOTTED_TIMEOUT", "PROGRESS_TIMEOUT"),
     OfferEnd.CANCELLED: ("ORIGINATOR_CANCEL", "LOSE_RACE", "PICKED_OFF"),
     OfferEnd.HUNG_UP: ("NORMAL_CLEARING",),
+    OfferEnd.CONNECTION_LOST: ("MEDIA_TIMEOUT",),
 }
 _END_OF = {cause: end for end, causes in _ENDS.items() for cause in causes}
 

@@ -52,7 +52,7 @@ def _changes(verb: e.TalkVerb) -> Callable[[Asked], m.Call]:
         wish = e.TalkChangeAsked(call.talk.agent_id, call.talk.talk_id, verb, asked.by)
         return _after(asked, wish, call.call_id)
 
-    change.__name__ = f"talk_{verb}"
+    change.__name__ = f"talk_{verb}".replace("-", "_")
     return change
 
 
@@ -93,6 +93,9 @@ _SAYS = {
     e.TalkVerb.SWAP: "Let the agent talk with the other of caller and colleague",
     e.TalkVerb.COMPLETE: "Let caller and colleague talk, and the agent leave",
     e.TalkVerb.CANCEL: "Let the colleague go, and caller and agent talk again",
+    e.TalkVerb.THREE_WAY: "Let caller, agent and colleague talk with each other",
+    e.TalkVerb.LEAVE: "Leave a talk of three; caller and colleague talk on",
+    e.TalkVerb.DROP: "Let the colleague go from a talk of three",
 }
 
 ROUTES = (

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from fsacd.http.answer import Answer, Timestamp
 
-TalkShapeName = Literal["together", "held", "calling", "consulting", "swapped"]
+TalkShapeName = Literal["together", "held", "calling", "consulting", "swapped", "three_way"]
 WorkStateName = Literal["offered", "talking", "wrapping_up"]
 
 

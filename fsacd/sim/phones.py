@@ -15,6 +15,7 @@ TRANSIT_US = (200, 900)
 ACK_NOTICED_US = (*[(0, 200)] * 3, (200, 20 * MS))
 # How long a BYE waits for the leg's thread: about a frame.
 NOTICED_US = (100, 30 * MS)
+FRAME_US = (1 * MS, 20 * MS)
 
 
 class Phone(Protocol):
@@ -88,6 +89,10 @@ class Line:
         """BYE; or CANCEL of a call that was not answered yet."""
         self._send("_hang_up", cause)
 
+    def fall_silent(self) -> None:
+        """No sound any more, and no word of it: a browser has crashed. A leg with `media_timeout` ends after that."""
+        self._send("_fall_silent")
+
     def press(self, digits: str) -> None:
         """DTMF."""
         self._send("_press", digits)
@@ -143,6 +148,13 @@ class Line:
         delay_us = self.switch.agenda.between(*NOTICED_US) if session.channel.answered else 0
         self.switch.agenda.after(delay_us, lambda: session.hangup(cause, by_far_end=True))
 
+    def _fall_silent(self, session: Leg) -> None:
+        """The switch counts from the last packet, and looks once in each frame."""
+        timeout_ms = session.channel.variables.get("media_timeout", "0")
+        if timeout_ms.isdigit() and int(timeout_ms):
+            late_us = self.switch.agenda.between(*FRAME_US)
+            self.switch.agenda.after(int(timeout_ms) * MS + late_us, lambda: session.hangup(causes.MEDIA_TIMEOUT))
+
     def _press(self, session: Leg, digits: str) -> None:
         for digit in digits:
             self.switch.digit(session, digit)
@@ -196,7 +208,7 @@ class ScriptedPhone:
 
     Times are in milliseconds: `rings_ms` after the INVITE the 180 (None: never), `answers_ms` after the INVITE the 200
     (None: never), `rejects_ms` the refusal with `cause`, `hangs_up_ms` after its 200 the BYE, `talks_ms` after the
-    talk began.
+    talk began. `silent_ms` after its 200 it sends no sound any more.
     """
 
     rings_ms: float | None = 1
@@ -206,6 +218,7 @@ class ScriptedPhone:
     early_ms: float | None = None
     hangs_up_ms: float | None = None
     talks_ms: float | None = None
+    silent_ms: float | None = None
 
     def invited(self, line: Line) -> None:
         """Follow the script."""
@@ -221,6 +234,8 @@ class ScriptedPhone:
 
     def _answer(self, line: Line) -> None:
         line.answer()
+        if self.silent_ms is not None:
+            line.switch.agenda.after(self.silent_ms * MS, line.fall_silent)
         if self.hangs_up_ms is not None:
             line.switch.agenda.after(self.hangs_up_ms * MS, line.hang_up)
 

@@ -278,6 +278,8 @@ class Session:
         holding.ended(self)
         channel.state, channel.cause, channel.left = State.HANGUP, cause, by_far_end
         channel.profile.hangup_us = self.switch.agenda.wall_us
+        if (partner := self.switch.locate(channel.variables.get("signal_bond", ""))) is not None:
+            partner.channel.variables["last_bridge_hangup_cause"] = cause
         if self.talk is not None:
             channel.set("last_bridge_role", "originator" if self.talk.a is self else "originatee")
         # A leg that is killed before its thread runs has no state to tell.

@@ -21,7 +21,7 @@ from fsacd.core import offer as o
 from fsacd.core.evidence import Evidence, Standing, standing
 from fsacd.core.life.world import World
 from fsacd.core.records import CallEnded, CallOutcome, Elsewhere, Record, TalkEnded
-from fsacd.core.shape import PAIR_OF, Pair, TalkShape, with_thirds
+from fsacd.core.shape import PAIR_OF, Pair, TalkShape, room_of, with_thirds
 from fsacd.core.views import Snapshot
 from fsacd.sim.agenda import MS, SECOND
 from fsacd.sim.channel import State
@@ -45,6 +45,15 @@ HEARD_US = 2 * SECOND
 _PATIENCE_US = {"ring for nobody": RING_FOR_NOBODY_US, "offer without a leg": NO_LEG_US}
 # The arrival is read from the switch's uptime: two readings differ by the way of the bytes.
 CLOCK_MS = 150
+
+
+# Whom the agent is with, caller and third party.
+_PAIRS = {
+    (False, False): Pair.NOBODY,
+    (True, False): Pair.CALLER_AGENT,
+    (False, True): Pair.AGENT_THIRD,
+    (True, True): Pair.ALL,
+}
 
 
 class Judge:
@@ -298,14 +307,16 @@ class Judge:
             agents_leg = self._switch.sessions.get(offer.agents_leg)
             if call.leg is None or agents_leg is None:
                 continue
+            room = self._switch.rooms.get(room_of(offer.offer_id))
             partner = agents_leg.talk.partner(agents_leg).channel.uuid if agents_leg.talk is not None else ""
-            third_leg = shape.third.agents_leg if shape.third is not None else None
-            pair = {"": Pair.NOBODY, call.leg.uuid: Pair.CALLER_AGENT, third_leg: Pair.AGENT_THIRD}.get(partner)
-            if pair is not PAIR_OF[shape.shape]:
-                yield (
-                    "another shape",
-                    f"talk {offer.offer_id} is {shape.shape}, and its agent is with {partner or '-'}",
-                )
+            third_leg = shape.third.agents_leg if shape.third is not None else ""
+            inside = {member.channel.uuid for member in room.members} if room is not None else {partner}
+            with_caller, with_third = call.leg.uuid in inside, third_leg != "" and third_leg in inside
+            if room is not None and agents_leg not in room.members:
+                with_caller = with_third = False
+            if _PAIRS[with_caller, with_third] is not PAIR_OF[shape.shape]:
+                with_whom = ", ".join(sorted(inside)) or "-"
+                yield "another shape", f"talk {offer.offer_id} is {shape.shape}, and its agent is with {with_whom}"
 
     # --- at the end ---
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fsacd.core.rules import AgentRules, Rules, Service
+from fsacd.core.rules import AgentRules, PhoneRules, Rules, Service
+from fsacd.sim import causes
 from fsacd.sim.agenda import MS, SECOND
 from fsacd.sim.callcentre import AgentPhone, CallCentre, Customer
+from fsacd.sim.channel import Channel
 from fsacd.sim.phones import Caller, Line
 from fsacd.sim.switch import Switch
 from fsacd.sim.workload import LINES, PLAN, VIP_PREFIX, Plan, Worker
@@ -16,12 +18,17 @@ from fsacd.testing import agent, queue, rules_of
 # being made, or just after.
 NERVOUS = 0.2
 NERVOUS_MS = ((0, 60), (0, 300))
+# Every second agent's leg ends when their phone has been silent for so long, and in how many talks it falls silent.
+SILENT_MS = 2_000
+FALLS_SILENT = 0.05
+FALLS_SILENT_AFTER_S = (0, 4)
 # A talk that is shorter than this was none: the caller is put back.
 TALK_MS = 1_000
 MOST_PATIENT_S = 200
 NO_LONGER_S = (9, 11)
-# The extension in which callers are on hold; who talks again has not been in another one since.
-HOLD = "fsacd_hold"
+# The extension in which callers are on hold, and how an order to go into a room begins; who talks again has not been in
+# another one since.
+HOLD, INTO_ROOM = "fsacd_hold", "m:^:conference:fsacd-"
 # From a BYE on one side to the BYE on the other.
 BYE_MS = 200
 
@@ -55,7 +62,8 @@ def rules_for(plan: Plan) -> Rules:
 
 def _agent(worker: Worker) -> AgentRules:
     services = [(name, Service(rank=rank)) for rank, name in enumerate(worker.queues, 1)]
-    return agent(worker.agent_id, *services, skills=dict(worker.skills))
+    phone = PhoneRules(media_timeout_ms=SILENT_MS if int(worker.agent_id) % 2 else 0)
+    return replace(agent(worker.agent_id, *services, skills=dict(worker.skills)), phone=phone)
 
 
 @dataclass(slots=True)
@@ -87,12 +95,18 @@ class Hand(AgentPhone):
 
     def talking(self, line: Line) -> None:
         super().talking(line)
+        if self.centre.chance.random() < FALLS_SILENT:
+            self.centre.soon(FALLS_SILENT_AFTER_S, line.fall_silent)
         # Two agents whose caller has gone do not talk for ever.
         self.centre.soon(NO_LONGER_S, line.hang_up)
 
     def ended(self, line: Line, cause: str) -> None:
         self.centre.talk_ended_us[line.variables.get("fsacd_call", "")] = line.switch.agenda.now_us
         super().ended(line, cause)
+        if cause == causes.MEDIA_TIMEOUT:
+            self.centre.soon(
+                self.centre.plan.break_s, self._return
+            )  # they are not ready, whether they had a break or not
 
 
 @dataclass(slots=True)
@@ -113,7 +127,7 @@ class Person(Customer):
     def talking(self, line: Line) -> None:
         assert line.session is not None
         # Back from hold it is the same talk, or that of the colleague who was asked.
-        if not self.began_talk_us or line.session.channel.profile.destination != HOLD:
+        if not self.began_talk_us or not _still_theirs(line.session.channel):
             self.began_talk_us = line.switch.agenda.now_us
         self.bridged_us = line.switch.agenda.now_us
         Customer.talking(self, line)
@@ -130,13 +144,18 @@ class Person(Customer):
         if self.began_talk_us:
             # They may have been back in the music since.
             agent_gone_us = centre.talk_ended_us.get(call_id, 0)
-            has_been_back = agent_gone_us > self.began_talk_us and channel.profile.destination != HOLD
+            has_been_back = agent_gone_us > self.began_talk_us and not _still_theirs(channel)
             until_us = agent_gone_us if has_been_back else now_us
             talked_us = until_us - self.began_talk_us
         if channel.left:
             return
         where = channel.profile.destination
         centre.ends.append(End(self.number, call_id, cause, where, talked_us // MS, now_us, self.bridged_us))
+
+
+def _still_theirs(channel: Channel) -> bool:
+    """Whether the caller's last talk goes on: on hold, or in a room."""
+    return channel.profile.destination.startswith((HOLD, INTO_ROOM))
 
 
 @dataclass(frozen=True, slots=True)

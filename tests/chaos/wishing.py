@@ -23,8 +23,9 @@ GIVES_AWAY = 0.1
 _VERBS = {
     Shape.HELD: (TalkVerb.RESUME,),
     Shape.CALLING: (TalkVerb.CANCEL,),
-    Shape.CONSULTING: (TalkVerb.SWAP, TalkVerb.COMPLETE, TalkVerb.CANCEL),
-    Shape.SWAPPED: (TalkVerb.SWAP, TalkVerb.COMPLETE, TalkVerb.CANCEL),
+    Shape.CONSULTING: (TalkVerb.SWAP, TalkVerb.COMPLETE, TalkVerb.CANCEL, TalkVerb.THREE_WAY),
+    Shape.SWAPPED: (TalkVerb.SWAP, TalkVerb.COMPLETE, TalkVerb.CANCEL, TalkVerb.THREE_WAY),
+    Shape.THREE_WAY: (TalkVerb.LEAVE, TalkVerb.DROP),
 }
 
 

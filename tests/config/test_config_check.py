@@ -101,3 +101,20 @@ def test_a_journal_is_named_from_the_root(tmp_path: Path) -> None:
     code, text = check(str(path), plugins=few_plugins, environ={})
     sentence = "journal.directory: not an absolute path; write it from the root, like /var/lib/fsacd/journal"
     assert (code, text.splitlines()[0]) == (2, f"{path}:2:22: {sentence}")
+
+
+def test_a_silence_that_is_too_short_is_refused(tmp_path: Path) -> None:
+    """For all agents and for one of them; 0s is off."""
+    path = tmp_path / "f.yaml"
+    path.write_text(
+        "switches: {fs1: {password: fine}}\nagent_media_timeout: 20ms\n"
+        "agents: {1001: {media_timeout: 999ms}, 1002: {media_timeout: 0s}, 1003: {media_timeout: 1s}}\n",
+        encoding="utf-8",
+    )
+    code, text = check(path, plugins=few_plugins, environ={})
+    said = "shorter than 1s, and sound has pauses; write 0s for off, or a duration from 1s to 1h"
+    assert code == 2
+    assert sorted(line.split(": ", 1)[1] for line in text.splitlines()[:-1]) == [
+        f"agent_media_timeout: {said}",
+        f"agents.1001.media_timeout: {said}",
+    ]

@@ -16,7 +16,9 @@ from fsacd.core.views import AgentView, CallView
 from tests.core.tally import Tally
 
 # How an offer ended that its agent has not taken: their phone rang, and nothing was taken from them.
-NOT_TAKEN = frozenset({"refused", "busy", "diverted", "no_answer", "unreachable", "hung_up", "cancelled"})
+NOT_TAKEN = frozenset(
+    {"refused", "busy", "diverted", "no_answer", "unreachable", "hung_up", "connection_lost", "cancelled"}
+)
 
 
 def is_somebodys(event: e.CallQueued) -> bool:

@@ -7,6 +7,7 @@
     agent 1001 support sales:2+30s german=5     queues (rank 1, or :rank and +delay, `,backup`, `,x3`), then skills
     own 1001 wrap_up=until_ready refused=9s     any field of OwnPauses; not_ready_after=refused:3,unreachable:9
     phone 1001 at=fs1,fs2 contact=user/1001     the switches at which their phones register, and where they are rung
+    phone 1001 silent_for=5s                     their connection is lost when their phone has been silent for so long
     queue_removed queue:sales                   where callers go whose queue is no more
     limits connect=1.5s                         any field of Limits
     tell rings calls                            which outcomes are told from here on (telling.KINDS)

@@ -82,7 +82,9 @@ class Book:
                 agent = self.agents[agent_id]
                 switches = tuple(given["at"].split(",")) if "at" in given else agent.switches
                 contact = given.get("contact", agent.contact)
-                self.agents[agent_id] = replace(agent, contact=contact, switches=switches)
+                silent_ms = milliseconds(given["silent_for"]) if "silent_for" in given else 0
+                phone = replace(agent.phone, media_timeout_ms=silent_ms)
+                self.agents[agent_id] = replace(agent, contact=contact, switches=switches, phone=phone)
             case ["own", agent_id, *settings]:
                 self.agents[agent_id] = replace(self.agents[agent_id], own=_own(settings))
             case ["limits", *settings]:

@@ -25,6 +25,8 @@ def talk_fact(talk_id: str, words: list[str], by: str) -> e.Event:
             return e.TalkChangeAsked(agent_id, talk_id, e.TalkVerb(verb[:-1]), by)
         case ["parked"]:
             return e.OfferAnswered(talk_id, "fs1")
+        case ["inside", name]:
+            return e.LegInRoom(talk_id, offer_id_of(name))
         case ["joined", name]:
             return e.LegsJoined(talk_id, offer_id_of(name))
     raise StoryError(f"no fact about a talk: {' '.join(words)}")

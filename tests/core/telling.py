@@ -191,7 +191,7 @@ def _command(command: k.Command, names: Names) -> str:
             return f"cancel {names.of(offer_id)} {reason}{_on(offer_id, legs)}"
         case k.Connect(offer_id, call_id, _, leg):
             return f"connect {call_id} to {names.of(offer_id)}{_on(offer_id, (leg,))}"
-        case k.AskBridged() | k.HoldCaller() | k.Rejoin() | k.JoinThird() | k.HoldThird() | k.HandOver():
+        case k.AskBridged() | k.HoldCaller() | k.Rejoin() | k.JoinThird() | k.HoldThird() | k.HandOver() | k.Gather():
             return _shaping(command, names)
         case k.AskConnected(offer_id, _, leg):
             return f"ask whether {names.of(offer_id)} is connected{_on(offer_id, (leg,))}"
@@ -203,8 +203,9 @@ def _of_caller(command: k.CallerCommand) -> str:
     match command:
         case k.ArmCall(call_id, _):
             return f"arm {call_id}"
-        case k.ConfirmTalk(call_id, _, then):
-            return f"confirm talk of {call_id}" + (f", then {_extension(then)}" if then else "")
+        case k.ConfirmTalk(call_id, _, then, stays_armed):
+            armed = ", who stays armed" if stays_armed else ""
+            return f"confirm talk of {call_id}{armed}" + (f", then {_extension(then)}" if then else "")
         case k.TakeIn(call_id, leg, queue, age_ms):
             return f"take {leg.uuid} in for {call_id} in {queue}, {_s(age_ms)} old"
         case k.LetGo(call_id, _, talks):
@@ -222,7 +223,12 @@ def _of_caller(command: k.CallerCommand) -> str:
 def _shaping(command: k.TalkCommand, names: Names) -> str:
     match command:
         case k.AskBridged():
-            return f"ask who are bridged with {names.of(command.offer_id)}"
+            inside = ", or in their room" if command.room else ""
+            return f"ask who are bridged with {names.of(command.offer_id)}{inside}"
+        case k.Gather():
+            alone = " and ".join(names.of(leg) for leg in command.alone)
+            who = f"{command.call_id}, {names.of(command.agents_leg)} and {names.of(command.third_leg)}"
+            return f"bring {who} into a room; {alone} alone now"
         case k.HoldCaller():
             return f"hold {command.call_id}, {names.of(command.agents_leg)} stays"
         case k.Rejoin():

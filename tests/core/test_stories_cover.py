@@ -51,6 +51,9 @@ CHANGES = {
     "talk_cancel",
     "talk_swap",
     "talk_complete",
+    "talk_drop",
+    "talk_leave",
+    "talk_three_way",
 }
 
 

@@ -6,7 +6,7 @@ After each step the invariants are proved. In the end the switch tells all, ever
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import pytest
@@ -14,7 +14,8 @@ import pytest
 from fsacd.core import commands as k
 from fsacd.core import events as e
 from fsacd.core.engine import Engine
-from fsacd.core.records import CallEnded, VisitEnded
+from fsacd.core.records import CallEnded, TalkEnd, TalkEnded, VisitEnded
+from fsacd.core.rules import PhoneRules
 from fsacd.core.shape import Shape
 from fsacd.core.visit import HowIn
 from fsacd.testing import PLUGINS, Driver, agent, queue, queued, rules_of
@@ -25,23 +26,32 @@ MEANT = {
     "together": ["hold", "consult", "consult"],
     "held": ["resume", "consult", "consult"],
     "calling": ["cancel"],
-    "consulting": ["swap", "swap", "complete", "cancel"],
-    "swapped": ["swap", "complete", "cancel"],
+    "consulting": ["swap", "swap", "three-way", "three-way", "complete", "cancel"],
+    "swapped": ["swap", "three-way", "complete", "cancel"],
+    "three_way": ["leave", "drop", "complete", "cancel"],
 }
 # They serve no queue, so they are usually free to be asked.
 COLLEAGUES = ("2001", "2002")
 PEOPLE = (*AGENTS, *COLLEAGUES)
-RULES = rules_of(queue("support", wrap_up_ms=500), *(agent(one, "support") for one in AGENTS), *map(agent, COLLEAGUES))
+# The connection of each of them may be lost, but of the second agent's the switch tells as of any other end.
+LOSES = PhoneRules(media_timeout_ms=5_000)
+RULES = rules_of(
+    queue("support", wrap_up_ms=500),
+    replace(agent(AGENTS[0], "support"), phone=LOSES),
+    agent(AGENTS[1], "support"),
+    *(replace(agent(one), phone=LOSES) for one in COLLEAGUES),
+)
 
 
 @dataclass
 class Leg:
-    """A leg on the switch: with whom it is bridged, and whether it is parked when that leg goes."""
+    """A leg on the switch: with whom it is bridged, and whether it is parked (a caller: waits again) when that goes."""
 
     name: str
     answered: bool = False
     partner: str = ""
     survives: bool = False
+    room: str = ""
 
 
 class Switch:
@@ -85,6 +95,8 @@ class Switch:
                 self.end(name)
             case k.Connect(call_id=call_id, offer_id=leg):
                 self.bridge(call_id, leg)
+            case k.ConfirmTalk(call_id=call_id, stays_armed=stays_armed) if call_id in self.legs:
+                self.legs[call_id].survives = stays_armed
             case k.AskConnected(offer_id=offer_id) if offer_id in self.legs:
                 self.facts.append(e.OfferConnected(offer_id))
             case k.SendCall(call_id=call_id, target=target) if call_id in self.legs:
@@ -108,8 +120,27 @@ class Switch:
                 self._survive(leg)
                 if party in self.legs:
                     self._part(self.legs[party])
+            case k.Gather():
+                self._gather(order)
             case k.AskBridged():
                 self._answer(order)
+
+    def _gather(self, order: k.Gather) -> None:
+        """All go into the room; whoever is bridged with another than the agent takes no harm, for they go together."""
+        names = (order.leg.uuid.removeprefix("leg-"), order.agents_leg, order.third_leg)
+        agents = self.legs.get(order.agents_leg)
+        there = [self.legs[name] for name in names if name in self.legs]
+        goes = [order.agents_leg, *(one.removeprefix("leg-") for one in order.alone), agents.partner if agents else ""]
+        for leg in there:
+            leg.survives = False
+        for leg in [leg for leg in there if leg.name in goes]:
+            other = self.legs.get(leg.partner)
+            if other is not None and other.name not in goes:
+                self._part(leg)
+            elif other is not None:
+                leg.partner = other.partner = ""
+            if leg.name in self.legs:
+                leg.room = order.room
 
     def _survive(self, *names: str) -> None:
         for name in names:
@@ -124,7 +155,7 @@ class Switch:
         if first.partner != other:
             for leg in (first, second):
                 self._part(leg, stays=leg)
-        first.partner, second.partner = other, one
+        first.partner, second.partner, first.room, second.room = other, one, "", ""
         if is_agents(one):
             self.facts.append(e.LegsJoined(one, other))
         else:
@@ -137,37 +168,49 @@ class Switch:
     def _part(self, leg: Leg, stays: Leg | None = None) -> None:
         """The leg leaves its bridge; the other one is parked or ends."""
         other = self.legs.get(leg.partner)
-        leg.partner = ""
+        leg.partner = leg.room = ""
         if other is None:
             return
         other.partner = ""
-        if not is_agents(other.name):
-            if stays is None:
-                self.end(other.name)
+        if not is_agents(other.name) and stays is not None:
+            pass
         elif other.survives:
-            self.facts.append(e.OfferAnswered(other.name, "fs1"))
+            self._left_alone(other)
         elif stays is None or is_agents(leg.name):
             self.end(other.name)
+
+    def _left_alone(self, leg: Leg) -> None:
+        """It is parked, or a caller in the music again; that uses up what has let it survive."""
+        if is_agents(leg.name):
+            self.facts.append(e.OfferAnswered(leg.name, "fs1"))
+        else:
+            leg.survives = False
+            self.facts.append(e.CallReturned(leg.name))
 
     def _answer(self, order: k.AskBridged) -> None:
         agents, third = self.legs.get(order.agents_leg), self.legs.get(order.third_leg)
         caller = order.callers_leg.removeprefix("leg-")
+        for name in (caller, order.agents_leg, order.third_leg):
+            if order.room and name in self.legs and self.legs[name].room == order.room:
+                leg = order.callers_leg if name == caller else name
+                self.facts.append(e.LegInRoom(order.offer_id, leg))
         if third is not None and third.partner == caller:
             self.facts.append(e.OfferConnected(third.name))
         elif agents is not None and agents.partner == caller:
             self.facts.append(e.OfferConnected(agents.name))
         elif agents is not None and third is not None and agents.partner == third.name:
             self.facts.append(e.LegsJoined(agents.name, third.name))
-        elif agents is not None and not agents.partner:
+        elif agents is not None and not agents.partner and not agents.room:
             self.facts.append(e.OfferAnswered(agents.name, "fs1"))
 
-    def end(self, name: str) -> None:
-        """A leg ends, and with it what it was bridged with, unless that survives."""
+    def end(self, name: str, *, silent: bool = False) -> None:
+        """A leg ends, and with it what it was bridged with, unless that survives. `silent`: by its media timeout."""
         leg = self.legs.pop(name, None)
         if leg is None:
             return
         if is_agents(name):
             end = e.OfferEnd.HUNG_UP if leg.answered else e.OfferEnd.CANCELLED
+            end = e.OfferEnd.CONNECTION_LOST if silent and leg.answered else end
             self.facts.append(e.OfferEnded(name, end, answered=leg.answered))
         else:
             self.facts.append(e.CallerGone(name, "NORMAL_CLEARING"))
@@ -176,7 +219,7 @@ class Switch:
             return
         other.partner = ""
         if other.survives:
-            self.facts.append(e.OfferAnswered(other.name, "fs1"))
+            self._left_alone(other)
         else:
             self.end(other.name)
 
@@ -209,7 +252,9 @@ class Switch:
                 leg.answered = True
                 self.facts.append(e.OfferAnswered(leg.name, "fs1"))
             case 4 if self.legs and dice.random() < 0.15:
-                self.end(dice.choice(sorted(self.legs)))
+                self.end(dice.choice(sorted(self.legs)), silent=dice.random() < 0.5)
+            case 5 if dice.random() < 0.3:
+                self.tell(e.AgentSetReady(dice.choice(PEOPLE), "test"))  # whose connection was lost, say
             case _:
                 self._wish()
 
@@ -287,15 +332,17 @@ def test_an_engine_restored_goes_on_alike() -> None:
 
 
 def test_the_walks_reach_what_they_are_for() -> None:
-    """Each shape is reached, and callers are handed over."""
+    """Each shape is reached, callers are handed over, and connections are lost."""
     reached = set[str]()
-    handed_over = came_back = 0
+    handed_over = came_back = lost = 0
     for seed in range(6):
         switch = Switch(seed)
         switch.walk(600)
         reached |= switch.shapes
         handed_over += len(switch.driver.commands_of(k.HandOver))
+        lost += sum(one.ended_by is TalkEnd.CONNECTION_LOST for one in switch.driver.records_of(TalkEnded))
         came_back += sum(one.visit.how_in is HowIn.TRANSFERRED for one in switch.driver.records_of(VisitEnded))
     assert reached == set(Shape) - {Shape.HANDED_OVER}
     assert handed_over > 0
     assert came_back > 0
+    assert lost > 0

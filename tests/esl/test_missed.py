@@ -52,8 +52,19 @@ def facts(switch: Switch, underway: Underway, *, away: Absence = differences.HER
     return [finding.fact for finding in findings if finding.fact is not None]
 
 
+# The leg of a caller whose agent's phone has fallen silent; and the fact.
+_LAST = "variable_last_bridge_to"
+SILENT = BACK | {_LAST: OFFER, "variable_last_bridge_hangup_cause": "MEDIA_TIMEOUT"}
+LOST = OfferEnded(OFFER, OfferEnd.CONNECTION_LOST, "MEDIA_TIMEOUT", answered=True)
+HUNG_UP: list[Event] = [
+    CallReturned(CALL, Leg("fs1", LEG), 490_000),
+    OfferEnded(OFFER, OfferEnd.HUNG_UP, "ended_unseen"),
+]
+
 CASES: dict[str, tuple[str, str | None, Legs, list[Event]]] = {
     "the caller waits on": ("waiting", None, {LEG: WAITS}, []),
+    "the agent's phone fell silent": ("talking", "talking", {LEG: SILENT}, [LOST]),
+    "an earlier agent's phone fell silent": ("talking", "talking", {LEG: {**SILENT, _LAST: OTHER}}, HUNG_UP),
     "the caller hung up": ("waiting", None, {}, [CallerGone(CALL, "ended_unseen", leg=Leg("fs1", LEG), found=True)]),
     "the caller took the fallback": (
         "waiting",

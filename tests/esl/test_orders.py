@@ -71,6 +71,11 @@ WIRES: Mapping[Command, bytes] = {
     ConfirmTalk(CALL, Leg("fs1", LEG), None): (
         f"api uuid_setvar_multi {LEG} transfer_after_bridge=;fsacd_over=true\n\n".encode()
     ),
+    # The agent's connection may be lost: the switch itself brings this caller back, and the daemon sends them on.
+    ConfirmTalk(CALL, Leg("fs1", LEG), ToExtension("survey", "default"), stays_armed=True): (
+        f"api uuid_setvar_multi {LEG} transfer_after_bridge=fsacd_back:XML:fsacd;"
+        f"hangup_after_bridge=true;fsacd_over=true\n\n".encode()
+    ),
     ConfirmTalk(CALL, Leg("fs1", LEG), ToExtension("survey", "default")): (
         f"api uuid_setvar_multi {LEG} transfer_after_bridge=survey:XML:default;"
         f"hangup_after_bridge=;fsacd_over=true\n\n".encode()

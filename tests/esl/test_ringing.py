@@ -95,3 +95,12 @@ def test_a_contact_that_is_none_is_not_rung() -> None:
     """It has no safe form."""
     with pytest.raises(encoder.EncodeError):
         ring(replace(RING, contact="user/1001 &system(id)"))
+
+
+def test_the_agents_leg_ends_when_nothing_is_heard_on_it() -> None:
+    """Where the configuration says so; else the order says nothing of it. Whom the phone holds does not end with it."""
+    watched, _ = ring(replace(RING, phone=PhoneRules(media_timeout_ms=5_000)))
+    assert b",media_timeout=5000,hold_hangup_xfer_exten=fsacd_back:XML:fsacd," in watched.data
+    plain = ring(RING)[0].data
+    assert b"media_timeout" not in plain
+    assert b"hold_hangup" not in plain

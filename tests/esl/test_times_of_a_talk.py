@@ -65,6 +65,14 @@ def test_no_talk_is_shorter_than_nothing(ended_s: float) -> None:
     assert fact == OfferEnded(OFFER, OfferEnd.HUNG_UP, "NORMAL_CLEARING", talked_ms=0, phone_told=False)
 
 
+def test_a_leg_that_dies_of_silence_was_not_hung_up_by_its_agent() -> None:
+    """How long they talked is told as of any other."""
+    moments = {"Caller-Channel-Bridged-Time": _us(-9), "Event-Date-Timestamp": _us(0)}
+    message = event("CHANNEL_HANGUP", **AGENT, **moments, Hangup__Cause="MEDIA_TIMEOUT")
+    fact = Reader("fs1", lambda _sentence: None).read(message, SwitchClock(100_000, 5_000), 6_000)
+    assert fact == OfferEnded(OFFER, OfferEnd.CONNECTION_LOST, "MEDIA_TIMEOUT", talked_ms=9_000, phone_told=False)
+
+
 def test_who_is_taken_in_has_not_come_before_the_switch_began() -> None:
     """Their call is older than the switch's uptime, after a crash: what a leg says of that is not below nought."""
     variables, _ = to_wires(TakeIn(CALL, Leg("fs1", LEG), "sales", 10_000), 4_000)

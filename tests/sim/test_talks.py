@@ -309,6 +309,39 @@ def test_a_caller_who_is_sent_to_nowhere_comes_back(talk: Talk, named: str) -> N
     assert talk.model.switch.sessions[talk.caller].channel.playing
 
 
+@pytest.fixture
+def silent() -> Talk:
+    """The agent's phone sends no sound, and its leg has a timeout for that; the caller stays armed."""
+    model = installed()
+    model.client.events_on.feed(b"event json ALL CUSTOM fsacd::held fsacd::returned fsacd::waiting\n\n")
+    model.switch.phones["1001@127.0.0.1:5070"] = ScriptedPhone(answers_ms=5, silent_ms=100)
+    line = model.switch.call(Caller("+49301", "queue-support"), ScriptedPhone())
+    model.run(100)
+    talk = Talk(model, line.uuid)
+    variables = f"origination_uuid={AGENT},fsacd_leg=agent,media_timeout=2000"
+    talk.api(f"originate {{{variables}}}sofia/internal/1001@127.0.0.1:5070 &park()")
+    model.until(lambda: talk.count("CHANNEL_PARK", AGENT), PATIENCE_MS)
+    talk.bridge(line.uuid, AGENT)
+    return talk
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["talking", "held"])
+def test_a_leg_that_falls_silent_ends(silent: Talk, held: bool) -> None:
+    """After its media_timeout. The caller hears the queue's music, and their leg says why; or that of the hold."""
+    if held:
+        silent.hold()
+    silent.model.run(1_500)
+    assert not silent.is_over(silent.agent)
+    silent.model.run(1_000)
+    assert silent.is_over(silent.agent)
+    (ended,) = silent.model.client.seen("CHANNEL_HANGUP", silent.agent)
+    assert ended["Hangup-Cause"] == "MEDIA_TIMEOUT"
+    caller = silent.model.switch.sessions[silent.caller].channel
+    assert caller.playing
+    assert caller.variables.get("last_bridge_hangup_cause", "") == ("" if held else "MEDIA_TIMEOUT")
+    assert caller.profile.destination == ("fsacd_hold" if held else "fsacd_back")
+
+
 def test_a_caller_whose_talk_ends_nowhere_is_a_new_call_of_old_age(talk: Talk) -> None:
     """In a confirmed talk the call is over with the transfer; the leg keeps queue, contact and moment of arrival."""
     talk.model.switch.dialplan.read(FREESWITCH / "dialplan" / "default" / "zz_fsacd_last.xml", context="public")

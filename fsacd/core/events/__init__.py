@@ -72,6 +72,7 @@ from fsacd.core.events.offers import (
     OfferUnheard,
 )
 from fsacd.core.events.talks import (
+    LegInRoom,
     LegsJoined,
     TalkChangeAsked,
     TalkConsultAsked,
@@ -117,6 +118,7 @@ __all__ = [
     "Event",
     "LastAgentsKnown",
     "Leg",
+    "LegInRoom",
     "LegVariable",
     "LegsJoined",
     "OfferAnswered",

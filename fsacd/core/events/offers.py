@@ -18,6 +18,8 @@ class OfferEnd(StrEnum):
     UNREACHABLE = "unreachable"
     CANCELLED = "cancelled"
     HUNG_UP = "hung_up"
+    # The phone has sent no sound for the leg's `media_timeout`, so the switch ended it.
+    CONNECTION_LOST = "connection_lost"
     # The order to ring never left this process, so no phone rang and the agent is not to blame.
     NOT_SENT = "not_sent"
 

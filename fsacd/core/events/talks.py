@@ -16,6 +16,9 @@ class TalkVerb(StrEnum):
     SWAP = "swap"  # the agent talks with the other of caller and third party
     COMPLETE = "complete"  # caller and third party talk, and the agent leaves
     CANCEL = "cancel"  # the third party goes, and the agent talks with the caller
+    THREE_WAY = "three-way"  # all three talk; the next two end that, as complete and cancel do, and mean nothing else
+    LEAVE = "leave"
+    DROP = "drop"
 
 
 @fact
@@ -65,5 +68,13 @@ class LegsJoined:
     other: str
 
 
+@fact
+class LegInRoom:
+    """This leg, one of the talk's three, is in the talk's room."""
+
+    offer_id: str
+    leg: str
+
+
 TalkWish = TalkChangeAsked | TalkConsultAsked | TalkTransferAsked
-TalkEvent = TalkWish | LegsJoined
+TalkEvent = TalkWish | LegsJoined | LegInRoom

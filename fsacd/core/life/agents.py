@@ -60,6 +60,14 @@ def wrap_up(world: World, agent: a.Agent, offer_id: str, for_ms: int, ends: Wrap
     done(world, agent)
 
 
+def lose(world: World, agent: a.Agent, offer_id: str, reason: str) -> None:
+    """The agent's connection was lost in the talk: they are not ready for this reason, and have nothing to wrap up."""
+    agent.idle_since_ms = world.now_ms
+    if isinstance(agent.presence, a.Ready) and not agent.removed:
+        roster.set_presence(world, agent, a.NotReady(reason), FSACD)
+    end(world, agent, offer_id, FSACD)
+
+
 def wrap_up_until_leg_ends(world: World, agent: a.Agent, offer_id: str, give_up_ms: int) -> None:
     """A talk is over and no work follows, but the agent's leg is still there: their phone would be busy."""
     agent.idle_since_ms = world.now_ms

@@ -16,7 +16,18 @@ from fsacd.core.events import (
     Leg,
 )
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import absence, ending, offers, overflow, resuming, shaping, sticky, visits, withdrawing
+from fsacd.core.life import (
+    absence,
+    connecting,
+    ending,
+    offers,
+    overflow,
+    resuming,
+    shaping,
+    sticky,
+    visits,
+    withdrawing,
+)
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallOutcome, OfferOutcome, TalkEnd
 from fsacd.core.rules import ToExtension, ToHangup
@@ -231,7 +242,30 @@ def agent_hung_up(world: World, call: c.Call, offer: o.Offer) -> None:
         world.move_call(call, settling)
     else:
         was_talk(world, call, settling)
+        if offer.keeps_caller and call.leg is not None and not call.talks_on_another_leg:
+            # They are on the way to the music, where the last command is told to them; or their agent has transferred
+            # them, and after that bridge they must not come to us.
+            world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
         end_answered(world, call, "agent_hung_up")
+
+
+def connection_lost(world: World, call: c.Call, offer: o.Offer) -> None:
+    """The agent's leg ended during the talk because their phone fell silent: the caller goes back to the queue."""
+    is_short = offer.talk_ms(world.now_ms) < world.rules.limits.settle_ms
+    comes_back = call.confirmed_ms is None or offer.keeps_caller
+    if is_short and call.confirmed_ms is None:
+        agent_hung_up(world, call, offer)  # there was no talk: the caller keeps their place
+        return
+    withdrawing.write(world, offer, OfferOutcome.ANSWERED, "talk", None, TalkEnd.CONNECTION_LOST)
+    if comes_back and call.leg is not None and not call.talks_on_another_leg:
+        shaping.back_to_queue(world, call, CONNECTION_LOST)
+        return
+    # Nothing brings this caller back: the switch has released them, or sent them to where they go after a talk.
+    call.talked_ms += offer.talk_ms(world.now_ms)
+    end_answered(world, call, CONNECTION_LOST)
+
+
+CONNECTION_LOST = shaping.CONNECTION_LOST
 
 
 def _may_have_broken(world: World, call: c.Call, offer: o.Offer) -> bool:
@@ -263,7 +297,7 @@ def settled(world: World, call_id: str) -> None:
             assert call.leg is not None
             call.confirmed_ms = world.now_ms
             # Not earlier: up to here the switch itself sends a caller whose agent's leg dies back to the music.
-            world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
+            connecting.confirm(world, call, world.offers[call.state.offer_id])
         case c.Settling(until_ms) if call.confirmed_ms is None and world.now_ms < until_ms + _UNTOLD_MS:
             # The switch puts such a caller back into the music, unless they hang up, and tells either of it; a link
             # that has gone deaf keeps it from us until that is noticed. Time alone would release who waits.

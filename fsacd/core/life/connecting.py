@@ -5,7 +5,7 @@ from __future__ import annotations
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
-from fsacd.core.commands import CancelReason
+from fsacd.core.commands import CancelReason, ConfirmTalk
 from fsacd.core.life import roster, sticky, withdrawing
 from fsacd.core.life.world import World
 from fsacd.core.records import CallConnected
@@ -41,6 +41,13 @@ def connected(world: World, offer: o.Offer, since_ms: int, *, handed_over: bool 
     world.record(
         CallConnected(call.call_id, call.queue, offer.agent_id, world.now_ms, waited_ms, call.contact_id, handed_over)
     )
+
+
+def confirm(world: World, call: c.Call, offer: o.Offer) -> None:
+    """Tell the caller's leg that they talk: after it they are released, unless the agent's connection may be lost."""
+    assert call.leg is not None
+    offer.keeps_caller = world.agents[offer.agent_id].rules.phone.media_timeout_ms > 0
+    world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk, offer.keeps_caller))
 
 
 def _talk(world: World, agent: a.Agent, offer: o.Offer) -> None:

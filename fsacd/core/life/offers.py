@@ -250,13 +250,8 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
         agents.leg_ended(world, agent, offer.offer_id)
         return
     match offer.state:
-        case o.OfferTalking() if _broke_at_once(world, offer):
-            # Without a pause, an agent who hangs up at once would be offered the same caller over and over.
-            agent.idle_since_ms = world.now_ms
-            _hold_back(world, agent, offer, Cause.REFUSED)
         case o.OfferTalking():
-            wrap_ups.talk_over(world, agent, offer)
-            agents.wrap_up(world, agent, offer.offer_id, *_wrap_up(world, offer))
+            _talk_gone(world, agent, offer, end)
         case o.OfferEnding(CancelReason.NO_ANSWER, _) if offer.answered_ms is None:
             _hold_back(world, agent, offer, Cause.NO_ANSWER)
         case o.OfferEnding():
@@ -269,6 +264,21 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
                 agents.come_to_nothing(world, agent, offer.offer_id, "not_sent", _NOT_SENT_PAUSE_MS)
             else:
                 _hold_back(world, agent, offer, _HOLD_BACK_AS[end])
+
+
+def _talk_gone(world: World, agent: a.Agent, offer: o.Offer, end: OfferEnd) -> None:
+    """The agent's leg ended in the talk."""
+    if end is OfferEnd.CONNECTION_LOST:
+        # Whoever is offered to them next would hear nobody, too: they say themselves when they are there again.
+        wrap_ups.talk_over(world, agent, offer)
+        agents.lose(world, agent, offer.offer_id, end.value)
+    elif _broke_at_once(world, offer):
+        # Without a pause, an agent who hangs up at once would be offered the same caller over and over.
+        agent.idle_since_ms = world.now_ms
+        _hold_back(world, agent, offer, Cause.REFUSED)
+    else:
+        wrap_ups.talk_over(world, agent, offer)
+        agents.wrap_up(world, agent, offer.offer_id, *_wrap_up(world, offer))
 
 
 def _broke_at_once(world: World, offer: o.Offer) -> bool:
@@ -285,6 +295,7 @@ _HOLD_BACK_AS: dict[OfferEnd, Cause] = {
     OfferEnd.UNREACHABLE: Cause.UNREACHABLE,
     OfferEnd.CANCELLED: Cause.REFUSED,
     OfferEnd.HUNG_UP: Cause.REFUSED,
+    OfferEnd.CONNECTION_LOST: Cause.UNREACHABLE,
 }
 
 _ENDED_AS: dict[OfferEnd, OfferOutcome] = {
@@ -295,6 +306,7 @@ _ENDED_AS: dict[OfferEnd, OfferOutcome] = {
     OfferEnd.UNREACHABLE: OfferOutcome.FAILED,
     OfferEnd.CANCELLED: OfferOutcome.FAILED,
     OfferEnd.HUNG_UP: OfferOutcome.REFUSED,
+    OfferEnd.CONNECTION_LOST: OfferOutcome.FAILED,
     OfferEnd.NOT_SENT: OfferOutcome.FAILED,
 }
 

@@ -1,19 +1,18 @@
 """What becomes of a talk that is held, or into which a third party comes: `core.shape` says what there is.
 
-A wish sets what is wanted, a fact says who is bridged, and `_go_on` orders the step from one to the other. Each step
-has a deadline: it is ordered again, and then given up. A caller whom nobody can be bridged with goes back to the head
-of their queue, with the time that they have.
+A wish (`talk_wishes`) sets what is wanted, a fact says who is bridged, and `_go_on` orders the step from one to the
+other. Each step has a deadline: it is ordered again, and then given up. A caller whom nobody can be bridged with goes
+back to the head of their queue, with the time that they have.
 """
 
 from __future__ import annotations
 
-from typing import Final, assert_never
+from typing import Final
 
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import (
     AskBridged,
-    ConfirmTalk,
     HandOver,
     HoldCaller,
     HoldThird,
@@ -22,11 +21,11 @@ from fsacd.core.commands import (
     SendCall,
     TalkCommand,
 )
-from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkTransferAsked, TalkVerb, TalkWish
-from fsacd.core.life import absence, changes, connecting, ending, offers, overflow, thirds, transferring, visits
+from fsacd.core.events import OfferEnd
+from fsacd.core.life import absence, connecting, ending, gathering, offers, overflow, thirds, visits
 from fsacd.core.life.world import World
 from fsacd.core.records import CallOutcome, TalkEnd, TransferKind
-from fsacd.core.shape import CALLER_HELD, PAIR_OF, SHAPE_MOVES, Pair, Shape, TalkShape
+from fsacd.core.shape import CALLER_HELD, PAIR_OF, SHAPE_MOVES, Pair, Shape, TalkShape, room_of
 from fsacd.core.visit import HowIn, VisitOutcome
 
 # How long a step may take before it is ordered again, and how often it is ordered. A busy switch takes up to a second
@@ -36,94 +35,9 @@ _TRIES: Final = 3
 TIMER: Final = "talk"
 # Why a visit ended whose caller was on hold when the agent went: the next begins in the same queue.
 AGENT_GONE: Final = "agent_gone"
+# The same where the agent's phone fell silent, on hold or not.
+CONNECTION_LOST: Final = "connection_lost"
 QUEUE_REMOVED: Final = "queue_removed"
-
-_WANTED: Final[dict[TalkVerb, Shape]] = {
-    TalkVerb.HOLD: Shape.HELD,
-    TalkVerb.RESUME: Shape.TOGETHER,
-    TalkVerb.CANCEL: Shape.TOGETHER,
-    TalkVerb.COMPLETE: Shape.HANDED_OVER,
-}
-_SAID: Final[dict[Shape, str]] = {
-    Shape.TOGETHER: "caller and agent talk",
-    Shape.HELD: "the caller is on hold",
-    Shape.CALLING: "the third party has not answered yet",
-    Shape.CONSULTING: "the agent talks with the third party",
-    Shape.SWAPPED: "the third party is on hold",
-    Shape.HANDED_OVER: "the caller is being handed over",
-}
-
-
-# --- wishes ---
-
-
-def asked(world: World, event: TalkWish) -> str | None:
-    """A wish about a talk. Gives why it is refused, if it is."""
-    offer = world.offers.get(event.offer_id)
-    if offer is None or not isinstance(offer.state, o.OfferTalking):
-        return f"there is no talk {event.offer_id}"
-    if offer.agent_id != event.agent_id:
-        return f"talk {event.offer_id} is not that of agent {event.agent_id}"
-    call = world.calls[offer.call_id]
-    assert isinstance(call.state, c.Talking)
-    shape = world.shapes.get(offer.offer_id) or TalkShape(since_ms=call.state.since_ms)
-    refused = _cannot_change(world, call, shape)
-    if refused is None:
-        match event:
-            case TalkChangeAsked(verb=verb):
-                refused = _change(world, offer, shape, verb)
-                done = f"talk_{verb}"
-            case TalkConsultAsked():
-                refused = _consult(world, call, offer, shape, event)
-                done = "talk_consult"
-            case TalkTransferAsked():
-                refused = transferring.transfer(world, call, offer, shape, event)
-                done = "talk_transfer"
-            case _:
-                assert_never(event)
-    if refused is None:
-        changes.record(world, done, call.call_id, offer.agent_id, event.by)
-    return refused
-
-
-def _cannot_change(world: World, call: c.Call, shape: TalkShape) -> str | None:
-    if shape.caller_gone:
-        return "the caller has hung up"
-    if call.leg is None or call.talks_on_another_leg:
-        return "the caller was transferred to somebody else's call and has no leg to hold"
-    if not world.may_offer(call):
-        return f"switch {call.switch} cannot be reached now"
-    if call.confirmed_ms is None:
-        return "the talk has just begun; try again in a moment"
-    if shape.wanted is not None:
-        return "the talk is being changed; try again in a moment"
-    return None
-
-
-def _change(world: World, offer: o.Offer, shape: TalkShape, verb: TalkVerb) -> str | None:
-    wanted = _WANTED.get(verb)
-    if wanted is None:  # a swap
-        wanted = Shape.SWAPPED if shape.shape is Shape.CONSULTING else Shape.CONSULTING
-        fits = shape.shape in (Shape.CONSULTING, Shape.SWAPPED)
-    else:
-        with_third = shape.third is not None
-        fits = wanted in SHAPE_MOVES[shape.shape]
-        fits = fits and (wanted is not Shape.TOGETHER or with_third == (verb is TalkVerb.CANCEL))
-    if not fits:
-        return f"there is nothing to {verb}: {_SAID[shape.shape]}"
-    _want(world, offer, shape, wanted)
-    return None
-
-
-def _consult(world: World, call: c.Call, offer: o.Offer, shape: TalkShape, event: TalkConsultAsked) -> str | None:
-    if Shape.CALLING not in SHAPE_MOVES[shape.shape]:
-        return f"a talk has one third party: {_SAID[shape.shape]}"
-    refused = thirds.why_not(world, call, event.colleague, offer.agent_id)
-    if refused is None:
-        shape.third = thirds.ring(world, call, offer, event.colleague)
-        shape.consults += 1
-        _want(world, offer, shape, Shape.CALLING)
-    return refused
 
 
 # --- facts ---
@@ -132,7 +46,7 @@ def _consult(world: World, call: c.Call, offer: o.Offer, shape: TalkShape, event
 def parked(world: World, offer: o.Offer) -> None:
     """The agent's leg is alone. Ordinary while the caller is put on hold, and when the third party has gone."""
     shape = world.shapes.get(offer.offer_id)
-    if shape is not None and shape.pair in (Pair.CALLER_AGENT, Pair.AGENT_THIRD):
+    if shape is not None and shape.pair in (Pair.CALLER_AGENT, Pair.AGENT_THIRD, Pair.ALL):
         _paired(world, offer, shape, Pair.NOBODY)
 
 
@@ -141,6 +55,28 @@ def joined(world: World, offer: o.Offer, pair: Pair) -> None:
     shape = world.shapes.get(offer.offer_id)
     if shape is not None and shape.pair is not pair:
         _paired(world, offer, shape, pair)
+
+
+def in_room(world: World, offer_id: str, leg: str) -> None:
+    """This leg of the talk is in its room. When all three are, they talk with each other."""
+    offer, shape = world.offers.get(offer_id), world.shapes.get(offer_id)
+    if offer is not None and shape is not None and gathering.are_all_inside(world, offer, shape, leg):
+        joined(world, offer, Pair.ALL)
+
+
+def two_left(world: World, third: o.Offer, *, ordered: bool) -> None:
+    """The agent's leg has ended in the room: caller and third party, whose talk it is now, are bridged out of it.
+
+    `ordered`: they may be bridged already.
+    """
+    shape = TalkShape(since_ms=world.now_ms, pair=Pair.ALL)
+    if not ordered:
+        want(world, third, shape, Shape.TOGETHER)
+        return
+    world.shapes[third.offer_id] = shape
+    shape.wanted = Shape.TOGETHER
+    world.refresh(world.calls[third.call_id])
+    _ask(world, third, shape)
 
 
 def third_answered(world: World, offer: o.Offer) -> None:
@@ -152,44 +88,47 @@ def third_answered(world: World, offer: o.Offer) -> None:
     third.answered_ms = world.now_ms
     thirds.answered(world, third)
     if shape.wanted is None or shape.wanted is Shape.CALLING:
-        _want(world, offer, shape, Shape.CONSULTING)
+        want(world, offer, shape, Shape.CONSULTING)
 
 
-def third_ended(world: World, offer: o.Offer) -> None:
+def third_ended(world: World, offer: o.Offer, end: OfferEnd) -> None:
     """The third party's leg is gone, or was never made: the agent goes back to the caller."""
     shape = world.shapes[offer.offer_id]
     assert shape.third is not None
-    thirds.ended(world, shape.third)
+    thirds.ended(world, shape.third, end)
     shape.third = None
     world.refresh(world.calls[offer.call_id])
     if shape.caller_gone:
         _end_without_caller(world, offer)
     elif shape.shape is not Shape.TOGETHER or shape.wanted is not None:
-        _want(world, offer, shape, Shape.TOGETHER)
+        gathering.scatter(world, shape)
+        want(world, offer, shape, Shape.TOGETHER)
 
 
 def cancel(world: World, offer: o.Offer) -> None:
     """The third party goes, and the agent talks with the caller."""
-    _want(world, offer, world.shapes[offer.offer_id], Shape.TOGETHER)
+    want(world, offer, world.shapes[offer.offer_id], Shape.TOGETHER)
 
 
 def deadline(world: World, offer_id: str) -> None:
     """A step has not come about in time, or the third party has rung for long enough."""
     offer, shape = world.offers[offer_id], world.shapes[offer_id]
     if shape.wanted is None:
-        _want(world, offer, shape, Shape.TOGETHER)  # nobody has answered
+        want(world, offer, shape, Shape.TOGETHER)  # nobody has answered
     elif not world.switches.get(offer.switch, False):
         # Nothing can be ordered, and no event comes.
         world.timers.set(TIMER, offer_id, absence.until_ms(world, offer.switch))
-    elif not shape.asked:
+    elif not shape.asked or gathering.looks_again(shape):
         _ask(world, offer, shape)
     elif shape.tries < _TRIES:
         _go_on(world, offer, shape, again=True)
     elif shape.caller_gone:
         _end_without_caller(world, offer)
     elif shape.wanted is not Shape.TOGETHER:
-        world.anomaly("talk_step", f"talk {offer_id} did not become {shape.wanted} in time")
-        _want(world, offer, shape, Shape.TOGETHER)
+        hint = " (is mod_conference loaded, with the profile desk?)" if shape.wanted is Shape.THREE_WAY else ""
+        world.anomaly("talk_step", f"talk {offer_id} did not become {shape.wanted} in time{hint}")
+        gathering.scatter(world, shape)
+        want(world, offer, shape, Shape.TOGETHER)
     else:
         world.anomaly("talk_step", f"caller and agent of talk {offer_id} could not be bridged again")
         call = world.calls[offer.call_id]
@@ -200,11 +139,11 @@ def deadline(world: World, offer_id: str) -> None:
 # --- ends ---
 
 
-def back_to_queue(world: World, call: c.Call) -> None:
-    """The caller heard music, and the agent's part is over: they go back to the head of their queue."""
+def back_to_queue(world: World, call: c.Call, why: str = AGENT_GONE) -> None:
+    """The caller hears music, and the agent's part is over: they go back to the head of their queue."""
     assert call.leg is not None
     world.command(SendCall(call.call_id, call.leg, world.rules.back))
-    _wait_again(world, call)
+    _wait_again(world, call, why)
 
 
 def _end_without_caller(world: World, offer: o.Offer) -> None:
@@ -216,9 +155,9 @@ def _end_without_caller(world: World, offer: o.Offer) -> None:
     ending.end(world, call, CallOutcome.ANSWERED, "caller_hung_up")
 
 
-def _wait_again(world: World, call: c.Call) -> None:
+def _wait_again(world: World, call: c.Call, why: str = AGENT_GONE) -> None:
     assert isinstance(call.state, c.Talking)
-    visits.leave_for(world, call, call.queue, VisitOutcome.ANSWERED, AGENT_GONE)
+    visits.leave_for(world, call, call.queue, VisitOutcome.ANSWERED, why)
     call.talked_ms += world.now_ms - call.state.since_ms
     # The talk does not count towards the maximum wait.
     call.answered_after_ms, call.joined_ms, call.confirmed_ms = None, world.now_ms, None
@@ -236,7 +175,9 @@ def _wait_again(world: World, call: c.Call) -> None:
 
 def is_apart(shape: TalkShape | None) -> bool:
     """Whether caller and agent are not bridged, or are about to be parted, so that one's end is not the other's."""
-    return shape is not None and (shape.pair is not Pair.CALLER_AGENT or shape.wanted in CALLER_HELD)
+    if shape is None:
+        return False
+    return shape.pair is not Pair.CALLER_AGENT or shape.wanted in CALLER_HELD or shape.wanted is Shape.THREE_WAY
 
 
 def returned(world: World, call: c.Call, offer_id: str) -> bool:
@@ -252,9 +193,12 @@ def returned(world: World, call: c.Call, offer_id: str) -> bool:
 def caller_gone(world: World, call: c.Call, offer_id: str) -> bool:
     """The caller's leg has ended. Whether agent and third party talk on, and the call with them."""
     shape = world.shapes.get(offer_id)
-    if shape is None or shape.pair is not Pair.AGENT_THIRD or shape.wanted not in (None, Shape.CONSULTING):
+    if shape is None or shape.third is None or shape.pair not in (Pair.AGENT_THIRD, Pair.ALL):
+        return False
+    if shape.wanted not in (None, Shape.CONSULTING, Shape.THREE_WAY):
         return False  # the switch may have parted agent and third party already, for a caller who is gone now
     shape.caller_gone = call.talks_on_another_leg = True
+    gathering.count_hold(world, shape)
     _reach(world, world.offers[offer_id], shape, Shape.CONSULTING)
     return True
 
@@ -262,7 +206,8 @@ def caller_gone(world: World, call: c.Call, offer_id: str) -> bool:
 # --- from what is to what is wanted ---
 
 
-def _want(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> None:
+def want(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> None:
+    """Bring the talk into this shape, from whatever is now."""
     world.shapes[offer.offer_id] = shape
     shape.wanted, shape.tries, shape.ordered = wanted, 0, "nothing"
     world.refresh(world.calls[offer.call_id])
@@ -270,8 +215,8 @@ def _want(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> None
 
 
 def _paired(world: World, offer: o.Offer, shape: TalkShape, pair: Pair) -> None:
-    shape.pair = pair
-    _count_hold(world, shape)
+    shape.pair, shape.inside = pair, ()
+    gathering.count_hold(world, shape)
     if shape.wanted is not None:
         _go_on(world, offer, shape)
     elif pair is not PAIR_OF[shape.shape]:
@@ -288,8 +233,12 @@ def _ask(world: World, offer: o.Offer, shape: TalkShape) -> None:
     callers_leg = call.leg.uuid if call.leg is not None else ""
     third_leg = third.agents_leg if third is not None else ""
     shape.asked = True
-    world.timers.set(TIMER, offer.offer_id, world.now_ms + _STEP_MS)
-    world.command(AskBridged(offer.offer_id, offer.switch, offer.agents_leg, callers_leg, third_leg))
+    after_ms, room = _STEP_MS, ""
+    if shape.wanted is Shape.THREE_WAY:
+        shape.looks += 1
+        after_ms, room = gathering.look_after_ms(shape), room_of(offer.offer_id)
+    world.timers.set(TIMER, offer.offer_id, world.now_ms + after_ms)
+    world.command(AskBridged(offer.offer_id, offer.switch, offer.agents_leg, callers_leg, third_leg, room))
 
 
 def _go_on(world: World, offer: o.Offer, shape: TalkShape, *, again: bool = False) -> None:
@@ -308,7 +257,8 @@ def _go_on(world: World, offer: o.Offer, shape: TalkShape, *, again: bool = Fals
         return
     shape.ordered, shape.asked = name, False
     shape.tries += 1
-    world.timers.set(TIMER, offer.offer_id, world.now_ms + _STEP_MS)
+    after_ms = gathering.look_after_ms(shape) if shape.wanted is Shape.THREE_WAY else _STEP_MS
+    world.timers.set(TIMER, offer.offer_id, world.now_ms + after_ms)
     if step is not None:
         world.command(step)
 
@@ -328,6 +278,8 @@ def _step(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> Talk
             return JoinThird(offer.offer_id, offer.switch, agents_leg, third.agents_leg)
         case Shape.SWAPPED, _ if third is not None:
             return HoldThird(offer.offer_id, offer.switch, agents_leg, third.agents_leg)
+        case Shape.THREE_WAY, _ if third is not None:
+            return gathering.order(world, offer, shape, third)
         case Shape.HANDED_OVER, _ if third is not None:
             return HandOver(offer.offer_id, call.call_id, call.leg, third.agents_leg)
         case _:
@@ -335,6 +287,7 @@ def _step(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> Talk
 
 
 def _reach(world: World, offer: o.Offer, shape: TalkShape, reached: Shape) -> None:
+    kind = TransferKind.CONFERENCE if shape.shape is Shape.THREE_WAY else TransferKind.ATTENDED
     if reached is not shape.shape:
         assert reached in SHAPE_MOVES[shape.shape], f"talk {shape.shape} -> {reached}"
         shape.shape, shape.since_ms = reached, world.now_ms
@@ -344,41 +297,16 @@ def _reach(world: World, offer: o.Offer, shape: TalkShape, reached: Shape) -> No
     third, call = shape.third, world.calls[offer.call_id]
     if reached in (Shape.TOGETHER, Shape.SWAPPED) and call.leg is not None:
         # They were armed for the bridge; from now on they are released after the talk.
-        world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
+        connecting.confirm(world, call, offer)
     match reached:
         case Shape.TOGETHER if third is not None:
             shape.third = None
             thirds.end(world, third)
         case Shape.CALLING if third is not None and third.answered_ms is not None:
-            _want(world, offer, shape, Shape.CONSULTING)
+            want(world, offer, shape, Shape.CONSULTING)
         case Shape.CALLING if third is not None:
             world.timers.set(TIMER, offer.offer_id, max(world.now_ms, third.started_ms + thirds.RING_MS))
         case Shape.HANDED_OVER:
-            assert third is not None
-            _hand_over(world, offer, shape, third)
+            gathering.hand_over(world, offer, shape, kind)
         case _:
             pass
-
-
-def _hand_over(world: World, offer: o.Offer, shape: TalkShape, third: o.Offer) -> None:
-    """The caller is with the third party: the agent's talk is over, and the next one begins."""
-    call = world.calls[offer.call_id]
-    assert isinstance(call.state, c.Talking)
-    shape.third = None
-    visits.handed_over(call)
-    thirds.become_the_talk(world, third)
-    call.talked_ms += world.now_ms - call.state.since_ms
-    world.move_call(call, c.Waiting())
-    offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, third.agent_id, TransferKind.ATTENDED)
-    connecting.connected(world, third, world.now_ms, handed_over=True)
-
-
-def _count_hold(world: World, shape: TalkShape) -> None:
-    """The caller's time on hold: whenever they are bridged with nobody."""
-    is_held = shape.pair in (Pair.NOBODY, Pair.AGENT_THIRD)
-    if is_held and shape.held_since_ms is None:
-        shape.held_since_ms = world.now_ms
-        shape.holds += 1
-    elif not is_held and shape.held_since_ms is not None:
-        shape.held_ms += world.now_ms - shape.held_since_ms
-        shape.held_since_ms = None

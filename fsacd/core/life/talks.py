@@ -9,6 +9,7 @@ from fsacd.core import offer as o
 from fsacd.core.commands import AskConnected, CancelOffer, CancelReason, Connect
 from fsacd.core.events import (
     ConnectFailed,
+    LegInRoom,
     LegsJoined,
     OfferAnswered,
     OfferConnected,
@@ -20,10 +21,10 @@ from fsacd.core.events import (
     OfferUnheard,
     TalkEvent,
 )
-from fsacd.core.life import absence, calls, connecting, offers, shaping, thirds, withdrawing
+from fsacd.core.life import absence, calls, connecting, gathering, offers, shaping, talk_wishes, thirds, withdrawing
 from fsacd.core.life.world import World
 from fsacd.core.records import OfferOutcome, TalkEnd
-from fsacd.core.shape import Pair, TalkShape
+from fsacd.core.shape import Pair, Shape, TalkShape
 
 
 def handle(world: World, event: OfferEvent) -> None:
@@ -61,8 +62,11 @@ def _forked(offer: o.Offer | None, legs: int) -> None:
 
 def of_talk(world: World, event: TalkEvent) -> str | None:
     """A wish about a talk, or the fact that an agent's leg and a third party's are bridged, whichever tells it."""
+    if isinstance(event, LegInRoom):
+        shaping.in_room(world, event.offer_id, event.leg)
+        return None
     if not isinstance(event, LegsJoined):
-        return shaping.asked(world, event)
+        return talk_wishes.asked(world, event)
     talk = thirds.talk_of(world, event.other) or thirds.talk_of(world, event.offer_id)
     if talk is not None:
         shaping.joined(world, talk, Pair.AGENT_THIRD)
@@ -90,26 +94,29 @@ def _of_third(world: World, talk: o.Offer, event: OfferEvent) -> None:
             shaping.joined(world, talk, Pair.CALLER_THIRD)
         case OfferEnded():
             if _last(world, third, event) is not None:
-                shaping.third_ended(world, talk)
+                shaping.third_ended(world, talk, event.end)
         case OfferUnheard():
             shaping.cancel(world, talk)  # it is not known whether this leg will come
         case ConnectFailed():
             pass  # the step's deadline decides
 
 
-def _agent_gone(world: World, call: c.Call, offer: o.Offer, shape: TalkShape | None) -> None:
-    """The agent's leg ended during the talk: the caller's part ends with it, unless they were not bridged."""
+def _agent_gone(world: World, call: c.Call, offer: o.Offer, shape: TalkShape | None, *, lost: bool) -> None:
+    """The agent's leg ended during the talk: the caller's part ends with it, unless they were not bridged.
+
+    `lost`: not by the agent, whose phone fell silent.
+    """
     if shape is None or not shaping.is_apart(shape):
-        calls.agent_hung_up(world, call, offer)
+        (calls.connection_lost if lost else calls.agent_hung_up)(world, call, offer)
         return
-    ended_by = TalkEnd.CALLER if shape.caller_gone else TalkEnd.AGENT
+    ended_by = TalkEnd.CALLER if shape.caller_gone else TalkEnd.CONNECTION_LOST if lost else TalkEnd.AGENT
     withdrawing.write(world, offer, OfferOutcome.ANSWERED, "talk", None, ended_by)
     if shape.caller_gone:
         assert isinstance(call.state, c.Talking)
         call.talked_ms += world.now_ms - call.state.since_ms
         calls.end_answered(world, call, "caller_hung_up")
     else:
-        shaping.back_to_queue(world, call)
+        shaping.back_to_queue(world, call, shaping.CONNECTION_LOST if lost else shaping.AGENT_GONE)
 
 
 def _unheard(world: World, offer: o.Offer | None) -> None:
@@ -228,6 +235,7 @@ _STRONGEST = (
     OfferEnd.BUSY,
     OfferEnd.DIVERTED,
     OfferEnd.HUNG_UP,
+    OfferEnd.CONNECTION_LOST,
     OfferEnd.NO_ANSWER,
     OfferEnd.UNREACHABLE,
     OfferEnd.CANCELLED,
@@ -249,6 +257,10 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
     offers.write_end(world, offer, event.end)
     call = world.calls.get(offer.call_id)
     shape = world.shapes.get(offer.offer_id)
+    if shape is not None and gathering.talk_on_without_agent(shape):
+        third = gathering.agent_gone(world, offer, event.end)
+        shaping.two_left(world, third, ordered=shape.wanted is Shape.HANDED_OVER)
+        return
     offers.over(world, offer, event.end)
     match state:
         case o.OfferRinging():
@@ -262,6 +274,6 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
         case o.OfferTalking():
             assert call is not None
             assert isinstance(call.state, c.Talking)
-            _agent_gone(world, call, offer, shape)
+            _agent_gone(world, call, offer, shape, lost=event.end is OfferEnd.CONNECTION_LOST)
         case o.OfferEnding():
             pass  # the call has left this offer already

@@ -13,6 +13,7 @@ from fsacd.core import call as c
 from fsacd.core import contact
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason, RingAgent
+from fsacd.core.events import OfferEnd
 from fsacd.core.life import agents, display, roster, shared_phones, withdrawing
 from fsacd.core.life.world import World
 from fsacd.core.reach import reaches
@@ -88,12 +89,15 @@ def answered(world: World, third: o.Offer) -> None:
     roster.settle(world, agent)
 
 
-def ended(world: World, third: o.Offer) -> None:
-    """The colleague's leg is gone, or was never made: they are free again."""
+def ended(world: World, third: o.Offer, end: OfferEnd) -> None:
+    """The colleague's leg is gone, or was never made: they are free again, unless their phone has fallen silent."""
     del world.thirds[third.offer_id]
     for other in shared_phones.free(world, third):
         agents.done(world, other)
-    agents.end(world, world.agents[third.agent_id], third.offer_id)
+    if end is OfferEnd.CONNECTION_LOST:
+        agents.lose(world, world.agents[third.agent_id], third.offer_id, end.value)
+    else:
+        agents.end(world, world.agents[third.agent_id], third.offer_id)
 
 
 def end(world: World, third: o.Offer) -> None:

@@ -146,7 +146,8 @@ def _check_shapes(world: World) -> None:
             thirds[shape.third.offer_id] = talk_id
         assert shape.wanted is not None or shape.caller_gone or shape.pair is PAIR_OF[shape.shape], "nobody mends it"
         assert shape.shape is not Shape.HANDED_OVER
-        assert (shape.held_since_ms is not None) == (shape.pair in (Pair.NOBODY, Pair.AGENT_THIRD))
+        is_alone = shape.pair in (Pair.NOBODY, Pair.AGENT_THIRD)
+        assert (shape.held_since_ms is not None) == (is_alone and not shape.caller_gone)
     assert world.thirds == thirds, f"third parties are {thirds}"
 
 

@@ -303,4 +303,20 @@ _SOUND = (
     "uuid_audio",
 )
 SOUND = {"keys and muting": talk(api(text, BRIDGED, 400 + 30 * at) for at, text in enumerate(_SOUND))}
-TALK_PLAYS = HOLD | CONSULT | ROOMS | BLIND | DIALLED | REFER | SOUND
+
+
+def silent(*steps: Step | Iterable[Step], armed: bool = True) -> Play:
+    """The agent's phone sends no sound, as none does here, and this time the switch looks for it."""
+    play = talk(*steps)
+    ring_it = Step(Say(ring("agent", 1, 1).replace("{", "{media_timeout=1500,", 1)), QUEUED, 100)
+    first, _, bridge, disarm, *rest = play.steps
+    begin = (first, ring_it, bridge) if armed else (first, ring_it, bridge, disarm)
+    return replace(play, steps=(*begin, *rest), phones={"agent1": replace(AGENT, silent_ms=0)})
+
+
+SILENT = {
+    "silent: the caller is armed": silent(),
+    "silent: the caller is released": silent(armed=False),
+    "silent: the caller is on hold": silent(hold()),
+}
+TALK_PLAYS = HOLD | CONSULT | ROOMS | BLIND | DIALLED | REFER | SOUND | SILENT
