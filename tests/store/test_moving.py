@@ -180,7 +180,7 @@ def test_no_page_is_passed_over(before: str) -> None:
             connection.execute(f"TRUNCATE {table.name}_before".encode())
             connection.execute(f"INSERT INTO {table.name}_before SELECT * FROM copied".encode())
             connection.execute("DROP TABLE copied")
-            pages = []
+            pages: list[int] = []
             while (page := first_to_move(connection, table, pages[-1] + 1 if pages else 0, _LONG_MS)) is not None:
                 pages.append(page)
             assert pages == list(range(len(pages)))
