@@ -77,8 +77,8 @@ class Moving:
     def _work(self, succeeded: Callable[[], None]) -> None:
         with closing(connect_migrated(self._settings.dsn, self._settings.statement_timeout_ms, "fsacd months")) as one:
             for table in TABLES:
-                page = self._next(one, table, 0)
-                if page is not None:
+                # Who is erased meanwhile may come to lie on a page that was passed.
+                while (page := self._next(one, table, 0)) is not None:
                     self._move_all(one, table, page, succeeded)
         succeeded()
         gevent.sleep(self._every_s)

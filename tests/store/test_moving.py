@@ -31,6 +31,7 @@ from tests.store.test_visits import FIRST
 pytestmark = pytest.mark.postgres
 CALLS_BEFORE = 3_000
 _LEFT = f"SELECT {' + '.join(f'(SELECT count(*) FROM {table.name}_before)' for table in TABLES)}"
+_ENDS = "history of before is in its months"
 _LONG_MS = 60_000
 _LONG_S = 120.0
 
@@ -66,8 +67,8 @@ def test_a_years_history_goes_into_its_months(before: str) -> None:
     with psycopg.connect(before, autocommit=True) as connection:
         was = sums(connection)
         with capture_logs() as logs, moving(before):
-            await_true(lambda: is_moved(before), _LONG_S)
-            gevent.sleep(0.1)
+            await_true(lambda: sum(line["event"] == _ENDS for line in logs) == len(TABLES), _LONG_S)
+        assert is_moved(before)
         assert sums(connection) == was
     for table in TABLES:
         month = f"to_char({table.began} AT TIME ZONE 'UTC', '_YYYY_MM')"
@@ -75,7 +76,7 @@ def test_a_years_history_goes_into_its_months(before: str) -> None:
         found = rows(before, query)
         assert len(found) == 13
         assert all(lies == belongs for lies, belongs in found)
-    ends = {line["table"]: line["rows"] for line in logs if line["event"] == "history of before is in its months"}
+    ends = {line["table"]: line["rows"] for line in logs if line["event"] == _ENDS}
     assert ends == dict.fromkeys(("calls", "offers", "decisions"), CALLS_BEFORE)
 
 
