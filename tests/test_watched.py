@@ -47,6 +47,7 @@ from fsacd.runtime.loop import Runtime
 from fsacd.store.customers import CustomerFeed
 from fsacd.store.explanations import Explainer
 from fsacd.store.last_agents import LastAgents
+from fsacd.store.moving import Moving
 from fsacd.store.postgres import Store
 from fsacd.store.retention import Retention
 from fsacd.store.settings import Keep, StoreSettings
@@ -236,6 +237,7 @@ KEPT: dict[str, tuple[Any, str, Callable[[Path], AbstractContextManager[None]]]]
         lambda path: _started(Store(StoreSettings(_STORE.dsn, spool=path / "spool", retry_min_ms=50), _wall)),
     ),
     "last agents": (Worker, "_run", _closed(lambda: LastAgents(_STORE, lambda _: None, 10))),
+    "months": (Worker, "_run", _closed(lambda: Moving(_STORE))),
     "retention": (Worker, "_run", _closed(lambda: Retention(_STORE))),
     "customers": (Worker, "_run", _closed(lambda: CustomerFeed(_STORE, Recognition()))),
     "watchdog": (Notifier, "_watch", _watchdog),

@@ -28,6 +28,7 @@ from fsacd.store.customer_book import CustomerBook
 from fsacd.store.customers import CustomerFeed
 from fsacd.store.explanations import Explainer
 from fsacd.store.last_agents import LastAgents
+from fsacd.store.moving import Moving
 from fsacd.store.postgres import Store
 from fsacd.store.reading import History
 from fsacd.store.retention import Retention
@@ -170,6 +171,7 @@ class HistoryParts:
         self.customer_feed = CustomerFeed(settings, recognition, after=on_customers)
         self.customers = CustomerBook(settings, self.customer_feed.wake)
         self._last_agents = LastAgents(settings, runtime.post, last_agents, key_of=recognition.remembered_as)
+        self._moving = Moving(settings)
         self._retention = Retention(settings)
 
     def start(self) -> None:
@@ -178,11 +180,13 @@ class HistoryParts:
         self.explainer.start()
         self.customer_feed.start()
         self._last_agents.start()
+        self._moving.start()
         self._retention.start()
 
     def stop(self) -> None:
         """Write for a few seconds what still waits, and end."""
         self._retention.stop()
+        self._moving.stop()
         self._last_agents.stop()
         self.customer_feed.stop()
         self.explainer.stop()

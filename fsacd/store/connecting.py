@@ -15,8 +15,8 @@ from fsacd.store.migrate import migrate
 CONNECT_S = 5
 # The margin beyond the server's own statement_timeout, for the case that even its refusal does not arrive.
 GRACE_MS = 2_000
-# Creating tables may take a while; a database that has stopped answering must not hold anybody for ever.
-MIGRATION_S = 90.0
+# Changing large tables may take minutes; a database that has stopped answering must not hold anybody for ever.
+MIGRATION_S = 630.0
 
 
 def connect(dsn: str, statement_timeout_ms: int, name: str = "fsacd") -> psycopg.Connection:

@@ -14,7 +14,10 @@ from fsacd.errors import FsacdError
 # One key for every fsacd, so that two daemons that start together do not both create the tables ("fsacd" in ASCII).
 _LOCK_KEY = 0x6673616364
 _NAME = re.compile(r"([0-9]{3})_[a-z0-9_]+\.sql")
-_MIGRATION_MS = 60_000
+# How long others are waited for; and what one statement may take, which may be to make an index over many millions of
+# rows.
+_WAIT_MS = 60_000
+_MIGRATION_MS = 600_000
 _LEDGER = """
     CREATE TABLE IF NOT EXISTS schema_migrations (
         version    integer     PRIMARY KEY,
@@ -62,6 +65,7 @@ def migrate(connection: psycopg.Connection) -> list[str]:
             missing = _missing(connection, known)
             if not missing:
                 return applied
+            _limit(connection, _MIGRATION_MS)
             connection.execute(missing[0].text)
             connection.execute(
                 "INSERT INTO schema_migrations (version, name) VALUES (%s, %s)", (missing[0].version, missing[0].name)
@@ -71,7 +75,7 @@ def migrate(connection: psycopg.Connection) -> list[str]:
 
 def _missing(connection: psycopg.Connection, known: Sequence[Migration]) -> list[Migration]:
     """The migrations to apply; nobody else can apply them until the transaction ends."""
-    connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(_MIGRATION_MS),))
+    _limit(connection, _WAIT_MS)
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
     # The table is looked for first: CREATE TABLE needs a right that a role which only writes rows may not have.
     if connection.execute("SELECT to_regclass('schema_migrations') IS NULL").fetchone() == (True,):
@@ -84,3 +88,8 @@ def _missing(connection: psycopg.Connection, known: Sequence[Migration]) -> list
             f"{newest}): start that newer fsacd, or name another database in store.dsn"
         )
     return [migration for migration in known if migration.version not in present]
+
+
+def _limit(connection: psycopg.Connection, timeout_ms: int) -> None:
+    query = "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)"
+    connection.execute(query, (str(timeout_ms), str(_WAIT_MS)))

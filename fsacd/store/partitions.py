@@ -8,9 +8,22 @@ from typing import Final
 
 import psycopg
 
-from fsacd.store.rows import AGENT_PRESENCE, AGENT_WORK, TALKS, VISITS, WRAP_UPS, Row
+from fsacd.store.rows import (
+    AGENT_PRESENCE,
+    AGENT_WORK,
+    BEFORE,
+    CALLS,
+    DECISIONS,
+    OFFERS,
+    TALKS,
+    VISITS,
+    WRAP_UPS,
+    Row,
+)
 
-TABLES: Final = tuple(table.name for table in (AGENT_PRESENCE, AGENT_WORK, VISITS, TALKS, WRAP_UPS))
+TABLES: Final = tuple(
+    table.name for table in (AGENT_PRESENCE, AGENT_WORK, CALLS, DECISIONS, OFFERS, TALKS, VISITS, WRAP_UPS)
+)
 # This month and the next ones, so that no row has to wait for its partition.
 _AHEAD: Final = 3
 _MONTH: Final = timedelta(days=31)
@@ -34,7 +47,10 @@ def _of(row: Row) -> Partition:
     names = [name for name, _ in row.table.columns]
     began_ms = row.values[names.index(row.table.began)]
     assert isinstance(began_ms, int)
-    return row.table.name, _first_day(_EPOCH + timedelta(milliseconds=began_ms))
+    month = _first_day(_EPOCH + timedelta(milliseconds=began_ms))
+    if month == BEFORE:
+        raise OverflowError("this month is kept for rows of before")
+    return row.table.name, month
 
 
 def ahead(now: datetime) -> frozenset[Partition]:
@@ -53,6 +69,32 @@ def make(connection: psycopg.Connection, partitions: Iterable[Partition]) -> Non
     """
     for table, month in sorted(partitions):
         connection.execute("SELECT fsacd_partition(%s, %s)", (table, month))
+
+
+def is_there(connection: psycopg.Connection, partition: Partition) -> bool:
+    """Whether somebody has made it.
+
+    Raises:
+        psycopg.Error: the database refused.
+    """
+    table, month = partition
+    found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{table}_{month:%Y_%m}",)).fetchone()
+    return found is not None and bool(found[0])
+
+
+# Whoever moves rows between partitions holds it alone; who writes or erases them holds it with others. A statement that
+# began before a row was moved would find it neither where it was nor where it is.
+STAY: Final = "pg_advisory_xact_lock_shared(hashtext('fsacd_move'))"
+MOVE: Final = "pg_advisory_xact_lock(hashtext('fsacd_move'))"
+
+
+def stay(connection: psycopg.Connection) -> None:
+    """No row goes into another partition until this transaction ends; those that are moved just now are waited for.
+
+    Raises:
+        psycopg.Error: the database refused.
+    """
+    connection.execute(f"SELECT {STAY}".encode())
 
 
 def forget(connection: psycopg.Connection, table: str, age_ms: int, most: int, spared: Sequence[str] = ()) -> int:

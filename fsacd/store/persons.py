@@ -20,14 +20,14 @@ from psycopg import sql
 from fsacd.caller.number_plan import PLAIN, NumberPlan
 from fsacd.caller.traces import traces
 from fsacd.errors import Refused
-from fsacd.store import holds, mentions
+from fsacd.store import holds, mentions, partitions
 from fsacd.store.erasure import CUSTOMER_CHANGES, scrub
 from fsacd.store.rows import AGENT_STATES
 
 _FETCH: Final = 500
 # The order of a reader's interest: the person, their calls, what was decided about the calls.
 TABLES: Final = (
-    "customers", "customer_numbers", "customer_fields", "contacts", "calls", "visits", "offers", "talks",
+    "customers", "customer_numbers", "customer_fields", "contacts", "calls", "visits", "offers", "talks", "leg_quality",
     "decisions", "wrap_ups", "changes", "agent_presence", "agent_work", "agent_states",
 )  # fmt: skip
 _CHANGED: Final = "(SELECT c.changed_at FROM customers c WHERE c.id = customer_id)"
@@ -38,6 +38,7 @@ _MOMENTS: Final = {
     "visits": "joined_at",
     "offers": "started_at",
     "talks": "started_at",
+    "leg_quality": "ended_at",
     "decisions": "at",
     "wrap_ups": "started_at",
     "changes": "at",
@@ -62,6 +63,7 @@ CONDITIONS: Final = {
     "visits": f"call_id {_OF_CALLS}",
     "offers": f"call_id {_OF_CALLS}",
     "talks": f"call_id {_OF_CALLS}",
+    "leg_quality": f"call_id {_OF_CALLS}",
     "decisions": f"call_id {_OF_CALLS}",
     "agent_work": f"call_id {_OF_CALLS}",
     # By the number, too: the row may have come before that of its call.
@@ -71,6 +73,8 @@ CONDITIONS: Final = {
 _BLANK_CALLS: Final = f"""
     UPDATE calls SET number = '', name = '', customer = '', leg_uuid = NULL, customer_id = NULL WHERE {_CALLS}
 """  # noqa: S608 - texts of this module
+# How callers' legs sounded is told by the names of these legs.
+_NO_QUALITY: Final = f"DELETE FROM leg_quality WHERE who = 'caller' AND {CONDITIONS['leg_quality']}"  # noqa: S608 - as above
 _BLANK_WRAP_UPS: Final = f"UPDATE wrap_ups SET number = '', note = '' WHERE {CONDITIONS['wrap_ups']}"  # noqa: S608 - as above
 # The numbers in history that may be theirs, along an index each (017_subjects.sql): a number ends alike however it is
 # written.
@@ -204,6 +208,7 @@ def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str, plan:
     """
     done: Counter[str] = Counter()
     with connection.transaction():
+        partitions.stay(connection)
         whose = person(connection, numbers, plan)
         if why := holds.refusal(connection, whose.identities, plan):
             raise Refused(why)
@@ -216,6 +221,7 @@ def erase(connection: psycopg.Connection, numbers: Sequence[str], by: str, plan:
         done["decisions"] = _scrub(connection, values, plan.forms(whose.identities))
         done["changes"] = connection.execute(_BLANK_CHANGES, values).rowcount
         done["wrap_ups"] = connection.execute(_BLANK_WRAP_UPS.encode(), values).rowcount
+        done["leg_quality"] = connection.execute(_NO_QUALITY.encode(), values).rowcount
         done["calls"] = connection.execute(_BLANK_CALLS.encode(), values).rowcount
         for table in mentions.TABLES:
             done[table] += mentions.hide(connection, table, traces(whose.identities, plan))

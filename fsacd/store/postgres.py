@@ -45,7 +45,10 @@ _TEND_S = 1.0
 # loop looks at the sockets in between.
 _PACKED_AT_ONCE = 50
 _BREATH_S = 0.0005
-_ON_DISK = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+_ON_DISK = f"""
+    SELECT CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END,
+        {partitions.STAY}
+"""
 # How often a row fails alone, for whatever reason, before the row behind it is tried.
 _SUSPECT_AFTER = 3
 # Classes of errors caused by a row: data, constraints, a check by a trigger, a program limit, a view's check.
@@ -335,7 +338,7 @@ class Store:
             limit_statements(connection, timeout_ms, idle_ms=timeout_ms + GRACE_MS)
         with self._bounded():
             # Confirmed rows leave our disk, so they must be on the database's disk.
-            connection.execute(_ON_DISK)
+            connection.execute(_ON_DISK.encode())
 
     def _bounded(self) -> gevent.Timeout:
         return gevent.Timeout((self._settings.statement_timeout_ms + GRACE_MS) / 1_000)

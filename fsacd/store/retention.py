@@ -19,7 +19,7 @@ import structlog
 from fsacd.store import holds, partitions
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
 from fsacd.store.persons import CONDITIONS, Person, calls_of, person
-from fsacd.store.rows import TALKS, VISITS, WRAP_UPS
+from fsacd.store.rows import CALLS, DECISIONS, OFFERS, TALKS, VISITS, WRAP_UPS
 from fsacd.store.settings import StoreSettings
 from fsacd.store.worker import Worker
 
@@ -74,16 +74,14 @@ class Retention:
         with closing(connect_migrated(self._settings.dsn, self._timeout_ms, "fsacd retention")) as connection:
             self._bounded(connection, lambda: partitions.make(connection, partitions.ahead(datetime.now(UTC))))
             for table, moment, age_ms in (
-                ("decisions", "at", keep.decisions_ms),
                 ("agent_states_before", "ended_at", keep.agent_states_ms),
                 ("changes", "at", keep.changes_ms),
-                ("offers", "ended_at", keep.calls_ms),
                 ("leg_quality", "ended_at", keep.calls_ms),
-                ("calls", "ended_at", keep.calls_ms),
             ):
                 some = partial(self._delete_some, connection, table, moment)
                 deleted[table] += self._until_none_is_left(connection, some, age_ms)
-            kept_ms = {VISITS.name: keep.visits_ms, TALKS.name: keep.calls_ms, WRAP_UPS.name: keep.calls_ms}
+            kept_ms = {table.name: keep.calls_ms for table in (CALLS, OFFERS, TALKS, WRAP_UPS)}
+            kept_ms |= {VISITS.name: keep.visits_ms, DECISIONS.name: keep.decisions_ms}
             for table in partitions.TABLES:
                 some = partial(self._forget, connection, table)
                 age_ms = kept_ms.get(table, keep.agent_states_ms)

@@ -47,6 +47,8 @@ NOTE_LIMIT = 1_000
 _NOTE = f"varchar({NOTE_LIMIT})"
 # The types whose values are documents: bytes.
 DOCUMENTS = frozenset({"jsonb", "text[]"})
+# The month of rows that are not in their month yet.
+BEFORE = datetime(1000, 1, 1, tzinfo=UTC)
 _UNSTORABLE = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
@@ -72,31 +74,55 @@ class Table:
     by_month: bool = False  # its rows lie in partitions by the month in which they began
     began: str = "started_at"  # the column that says when
     # The month is a column of its own, `month`, and part of the key: where two daemons tell of one row, their clocks
-    # may differ by so little as to matter only to a key that holds a moment.
-    month: bool = False
+    # may differ by so little as to matter only to a key that holds a moment. These columns are the rest of the key;
+    # empty: there is no such column.
+    month: str = ""
+    # Rows of a version before it had months lie in a partition of their own, see `fsacd.store.moving`.
+    before: bool = False
 
     @property
     def insert(self) -> str:
         """The statement that inserts rows from one JSON array; an existing row stays, unless the new one is better."""
         names = ", ".join(name for name, _ in self.columns)
         typed = ", ".join(f"{name} {kind}" for name, kind in self.columns)
-        select, order, conflict = "SELECT *", "", "DO NOTHING"
+        select, order = "SELECT *", ""
         if (better := self.better) is not None:
             # One row of each key: no statement may change a row twice.
-            select, order = (
-                f"SELECT DISTINCT ON ({better.key}) *",
-                f"ORDER BY {better.key}, {better.standing('t')} DESC",
-            )
-            new = ", ".join(f"EXCLUDED.{name}" for name, _ in self.columns)
-            replaces = f"{better.standing('EXCLUDED')} > {better.standing(self.name)}"
-            conflict = f"({better.key}) DO UPDATE SET ({names}) = ROW({new}) WHERE {replaces}"
+            key = self.month or better.key
+            select, order = f"SELECT DISTINCT ON ({key}) *", f"ORDER BY {key}, {better.standing('t')} DESC"
         source = f"json_to_recordset(%s) AS t ({typed})"
         if self.month:
             names = f"{names}, month"
-            first = f"date_trunc('month', {self.began} AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
-            source = f"(SELECT *, {first} AS month FROM {source}) AS t"  # noqa: S608 - texts of this module
+            source = f"(SELECT *, {self.month_of_t()} AS month FROM {source}) AS t"  # noqa: S608 - texts of this module
         source = f"{select} FROM {source} {order}"
-        return f"INSERT INTO {self.name} ({names}) {source} ON CONFLICT {conflict}"
+        return f"INSERT INTO {self.name} ({names}) {source} ON CONFLICT {self.conflict}"
+
+    @property
+    def conflict(self) -> str:
+        """What an insert does where a row with this key is there already."""
+        if (better := self.better) is None:
+            return "DO NOTHING"
+        names = ", ".join(name for name, _ in self.columns)
+        new = ", ".join(f"EXCLUDED.{name}" for name, _ in self.columns)
+        replaces = f"{better.standing('EXCLUDED')} > {better.standing(self.name)}"
+        return f"({better.key}) DO UPDATE SET ({names}) = ROW({new}) WHERE {replaces}"
+
+    def month_of_t(self, *, is_moved: bool = False) -> str:
+        """The month of a row `t` in SQL: the one in which it is there already, else the one in which it began.
+
+        It is there already in another month if it began where two months meet, or if a version of before has written
+        it; `is_moved`: it is the latter row itself.
+        """
+        same = " AND ".join(f"there.{name} = t.{name}" for name in self.month.split(", "))
+        near = [first_day(f"t.{self.began} {shift} interval '1 hour'") for shift in "-+"]
+        months = ", ".join([f"'{BEFORE:%Y-%m-%d} 00:00Z'"] * (self.before and not is_moved) + near)
+        there = f"SELECT there.month FROM {self.name} there WHERE {same} AND there.month IN ({months}) LIMIT 1"  # noqa: S608 - texts of this module
+        return f"COALESCE(({there}), {first_day(f't.{self.began}')})"
+
+
+def first_day(moment: str) -> str:
+    """The first day of a moment's month in UTC, in SQL."""
+    return f"date_trunc('month', ({moment}) AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
 
 
 def _table(
@@ -106,10 +132,11 @@ def _table(
     *,
     by_month: bool = False,
     began: str = "started_at",
-    month: bool = False,
+    month: str = "",
+    before: bool = False,
 ) -> Table:
     pairs = (column.split() for column in columns.split(","))
-    return Table(name, tuple((column, kind) for column, kind in pairs), better, by_month, began, month)
+    return Table(name, tuple((column, kind) for column, kind in pairs), better, by_month, began, month, before)
 
 
 CALLS = _table(
@@ -118,7 +145,11 @@ CALLS = _table(
     "waited_ms bigint, talked_ms bigint, agent_id text, offers integer, priority integer, number text, name text, "
     "customer text, switch text, leg_uuid text, after text, language text, number_believed boolean, "
     "evidence text, epoch bigint, resumes text, customer_id bigint, contact_id text",
-    Better("call_id", standing_in_sql),
+    Better("call_id, month", standing_in_sql),
+    by_month=True,
+    began="arrived_at",
+    month="call_id",
+    before=True,
 )
 VISITS = _table(
     "visits",
@@ -129,14 +160,17 @@ VISITS = _table(
     Better("call_id, n, month", standing_in_sql),
     by_month=True,
     began="joined_at",
-    month=True,
+    month="call_id, n",
 )
 OFFERS = _table(
     "offers",
     "offer_id text, call_id text, queue text, agent_id text, attempt integer, outcome text, reason text, "
     "started_at timestamptz, answered_at timestamptz, connected_at timestamptz, ended_at timestamptz, "
     "evidence text, epoch bigint, contact_id text",
-    Better("offer_id", standing_in_sql),
+    Better("offer_id, month", standing_in_sql),
+    by_month=True,
+    month="offer_id",
+    before=True,
 )
 TALKS = _table(
     "talks",
@@ -145,7 +179,7 @@ TALKS = _table(
     "transferred_to text, evidence text, epoch bigint, kind text",
     Better("offer_id, month", standing_in_sql),
     by_month=True,
-    month=True,
+    month="offer_id",
 )
 LEG_QUALITY = _table(
     "leg_quality",
@@ -181,6 +215,10 @@ AGENT_STATES = _table(
 DECISIONS = _table(
     "decisions",
     "offer_id text, call_id text, number bigint, queue text, agent_id text, at timestamptz, explanation jsonb",
+    by_month=True,
+    began="at",
+    month="offer_id",
+    before=True,
 )
 CHANGES = _table("changes", "kind text, subject text, detail text, by text, at timestamptz")
 

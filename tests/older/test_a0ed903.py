@@ -25,6 +25,7 @@ from fsacd.journal.files import Directory
 from fsacd.journal.recovery import recover
 from fsacd.store.backlog import Backlog
 from fsacd.store.migrate import available, migrate
+from fsacd.store.moving import Moving
 from fsacd.store.postgres import Store
 from fsacd.store.reading import History
 from fsacd.store.settings import StoreSettings
@@ -34,6 +35,8 @@ from tests.store.rig import await_true, quick, rows
 
 _ROWS = "SELECT count(*) FROM {}"
 _TABLES = ("agent_states", "calls", "decisions", "offers")
+_UNMOVED = """SELECT (SELECT count(*) FROM calls_before) + (SELECT count(*) FROM decisions_before)
+    + (SELECT count(*) FROM offers_before)"""
 
 
 # What stands in these lists of a dump.
@@ -114,7 +117,7 @@ def test_a_spool_is_read_to_its_end(left: Path, tmp_path: Path) -> None:
 
 @pytest.mark.postgres
 def test_a_database_is_read_on(left: Path, database: str, tmp_path: Path) -> None:
-    """Migrations leave its rows as they are, and the rows of the spool join them, each once."""
+    """Migrations leave its rows as they are, and the rows of the spool join them, each once; all go into months."""
     with psycopg.connect(database, autocommit=True) as connection:
         text = (left / "history.sql").read_text()
         # These two are for psql alone.
@@ -133,6 +136,11 @@ def test_a_database_is_read_on(left: Path, database: str, tmp_path: Path) -> Non
     assert store.stop() == 0
     after = count(database)
     assert all(after[table] > before[table] for table in _TABLES)
+    moving = Moving(quick(database), first_s=0.0)
+    moving.start()
+    await_true(lambda: rows(database, _UNMOVED) == [(0,)])
+    moving.stop()
+    assert count(database) == after
     for call_id, agent_id in rows(
         database, "SELECT DISTINCT ON (call_id) call_id, agent_id FROM decisions ORDER BY call_id, at DESC"
     ):

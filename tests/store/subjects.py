@@ -31,17 +31,19 @@ _BASE: Final = """
 # What belongs to each of them.
 _MANY: Final = (
     """INSERT INTO calls (call_id, queue, outcome, detail, arrived_at, ended_at, waited_ms, talked_ms, agent_id, offers,
-        priority, number, name, customer, switch, leg_uuid, after, contact_id)
+        priority, number, name, customer, switch, leg_uuid, after, contact_id, month)
     SELECT 'c' || i, 'support', 'answered', '', began, began + interval '65 s', 4000, 60000, 'anna', 1, 0, number,
         'Caller ' || i, '', 'fs1', 'leg-' || i, CASE mod(i, 5) WHEN 0 THEN 'extension 2000 default' ELSE '' END,
-        'c' || i""",
+        'c' || i, date_trunc('month', began, 'UTC')""",
     """INSERT INTO visits (call_id, n, contact_id, queue, joined_at, ended_at, how_in, outcome, detail, went_to,
         waited_ms, offers, required, priority, head_start_ms, named_agent, language, service_level_ms,
         short_abandon_ms, month)
     SELECT 'c' || i, 1, 'c' || i, 'support', began, began + interval '65 s', 'direct', 'answered', '', '', 4000, 1, '',
         0, 0, '', '', 20000, 5000, date_trunc('month', began, 'UTC')""",
-    """INSERT INTO offers (offer_id, call_id, queue, agent_id, attempt, outcome, reason, started_at, ended_at)
-    SELECT 'o' || i, 'c' || i, 'support', 'anna', 1, 'answered', 'talk', began, began + interval '65 s'""",
+    """INSERT INTO offers (offer_id, call_id, queue, agent_id, attempt, outcome, reason, started_at, ended_at,
+        month)
+    SELECT 'o' || i, 'c' || i, 'support', 'anna', 1, 'answered', 'talk', began, began + interval '65 s',
+        date_trunc('month', began, 'UTC')""",
     """INSERT INTO talks (offer_id, call_id, visit, contact_id, queue, agent_id, started_at, ended_at, talked_ms,
         held_ms, holds, consults, ended_by, transferred_to, month)
     SELECT 'o' || i, 'c' || i, 1, 'c' || i, 'support', 'anna', began, began + interval '65 s', 60000, 0, 0, 0,
@@ -50,8 +52,9 @@ _MANY: Final = (
         number, changes)
     SELECT 'o' || i, began, began, 'anna', 'c' || i, 'support', 'c' || i, '{sale}',
         'Order ' || i || ', grüßt; call back ' || number, 'api:desk', number, 0""",
-    """INSERT INTO decisions (offer_id, call_id, number, queue, agent_id, at, explanation)
-    SELECT 'o' || i, 'c' || i, i, 'support', 'anna', began, '{"chosen": "anna", "sentence": "idle longest"}'""",
+    """INSERT INTO decisions (offer_id, call_id, number, queue, agent_id, at, explanation, month)
+    SELECT 'o' || i, 'c' || i, i, 'support', 'anna', began, '{"chosen": "anna", "sentence": "idle longest"}',
+        date_trunc('month', began, 'UTC')""",
     """INSERT INTO changes (kind, subject, detail, by, at)
     SELECT 'call_priority', 'c' || i, 'priority 0 → 3', 'api:desk', began""",
     """INSERT INTO agent_work (agent_id, state, reason, started_at, ended_at, by, offer_id, call_id, queue, channel,
@@ -61,7 +64,8 @@ _MANY: Final = (
 _CUSTOMERS: Final = "INSERT INTO customers (number, name) SELECT number, 'Customer ' || i"
 _MONTHS: Final = """
     SELECT fsacd_partition(parent, month)
-    FROM unnest(ARRAY['visits', 'talks', 'wrap_ups', 'agent_work', 'agent_presence']) parent,
+    FROM unnest(ARRAY['calls', 'offers', 'decisions', 'visits', 'talks', 'wrap_ups', 'agent_work', 'agent_presence'])
+        parent,
         generate_series(timestamptz '2026-01-01 00:00Z', '2026-04-01 00:00Z', '1 month') month
 """
 

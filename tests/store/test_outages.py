@@ -22,6 +22,7 @@ from structlog.testing import capture_logs
 
 from fsacd.store.embedded import EmbeddedPostgres
 from fsacd.store.migrate import migrate
+from fsacd.store.moving import Moving
 from fsacd.store.postgres import Store
 from fsacd.store.retention import Retention
 from fsacd.store.settings import Keep, StoreSettings
@@ -279,13 +280,13 @@ def test_daemon_killed(server: EmbeddedPostgres, dsn: str, tmp_path: Path, is_fr
 # Table → the column of its moment, and what its other columns may hold; n counts days.
 _OLD = {
     "calls": (
-        "ended_at",
-        "call_id,queue,outcome,detail,arrived_at,waited_ms,talked_ms,offers,priority,number,name,customer,after",
+        "arrived_at",
+        "call_id,queue,outcome,detail,ended_at,waited_ms,talked_ms,offers,priority,number,name,customer,after",
         "'x' || n, '', '', '', now(), 0, 0, 0, 0, '', '', '', ''",
     ),
     "offers": (
-        "ended_at",
-        "offer_id, call_id, queue, agent_id, attempt, outcome, reason, started_at",
+        "started_at",
+        "offer_id, call_id, queue, agent_id, attempt, outcome, reason, ended_at",
         "'x' || n, '', '', '', 0, '', '', now()",
     ),
     "decisions": ("at", "offer_id, call_id, number, queue, agent_id, explanation", "'x' || n, '', 0, '', '', '{}'"),
@@ -305,13 +306,19 @@ def test_retention(dsn: str) -> None:
     settings = StoreSettings(
         dsn, keep=Keep(calls_ms=400 * day_ms, decisions_ms=30 * day_ms, agent_states_ms=day_ms // 2)
     )
-    retention = Retention(settings, first_s=0.0)
+    retention = Retention(settings, first_s=0.0, every_s=1.0)
     retention.start()
+    # Rows of before are too old or not as soon as they are in their months.
+    moving = Moving(settings, first_s=0.0)
+    moving.start()
     expected = {"calls": 400, "offers": 400, "decisions": 30, "changes": 700, "agent_states_before": 1}
     try:
-        await_true(lambda: {table: rows(dsn, f"SELECT count(*) FROM {table}")[0][0] for table in expected} == expected)
+        await_true(
+            lambda: {table: rows(dsn, f"SELECT count(*) FROM {table}")[0][0] for table in expected} == expected, 120.0
+        )
     finally:
         retention.stop()
+        moving.stop()
 
 
 def test_nothing_is_deleted_that_is_kept_for_ever(dsn: str) -> None:

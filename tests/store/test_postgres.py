@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import product
 
 import psycopg
@@ -29,13 +29,15 @@ def test_rows_are_exact(database: str) -> None:
         store.put([replace(CALL, customer_id=7), OFFER, PRESENCE, WORK, CHANGE, DECISION])
         store.put_rows([decision(DECISION, b'{"chosen":"anna","eligible":[]}', wall)])
         await_true(lambda: store.state().written == 6)
+    january = datetime(2026, 1, 1, tzinfo=UTC)
     assert rows(database, "SELECT * FROM calls") == [(
         "c1", "support", "answered", "NORMAL_CLEARING", at(1_000), at(65_001), 4_000, 60_001, "anna", 2, 3,
         "+4930123456", "Zoë 😀", "K-1", "fs1", "11-22", "survey", "fr", "saw_end", 0, False, "c0", 7, "K-7",
+        january,
     )]  # fmt: skip
     assert rows(database, "SELECT * FROM offers") == [(
         "o1", "c1", "support", "anna", 1, "unanswered", "no_answer", at(1_500), None, None, at(3_000),
-        "saw_end", 0, "K-7",
+        "saw_end", 0, "K-7", january,
     )]  # fmt: skip
     assert rows(database, "SELECT * FROM agent_presence") == [("anna", "not_ready", "lunch", at(0), None, "phone:1001")]
     assert rows(database, "SELECT * FROM agent_work") == [
@@ -45,7 +47,7 @@ def test_rows_are_exact(database: str) -> None:
         ("call_changed", "c1", "priority 0 → 3", "api:wallboard", at(1_234))
     ]
     assert rows(database, "SELECT * FROM decisions") == [
-        ("o1", "c1", 7, "support", "anna", at(1_500), {"chosen": "anna", "eligible": []})
+        ("o1", "c1", 7, "support", "anna", at(1_500), {"chosen": "anna", "eligible": []}, january)
     ]
 
 

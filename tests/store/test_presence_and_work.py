@@ -148,7 +148,7 @@ def test_nobody_makes_partitions_of_other_tables(database: str) -> None:
     with psycopg.connect(database) as connection:
         migrate(connection)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("SELECT fsacd_partition('calls', now())")
+            connection.execute("SELECT fsacd_partition('changes', now())")
 
 
 def test_nobody_gets_the_rights_of_the_owner_by_a_temporary_table(database: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from fsacd.core.records import LegMeasured
 from fsacd.store import lines
+from fsacd.store.persons import erase, of_person, person
 from fsacd.store.rows import row
-from tests.store.records import at, wall
+from tests.store.records import CALL, at, wall
 from tests.store.rig import rows
 from tests.store.test_talks import FIRST, SECOND
 from tests.store.test_visits import write
@@ -41,3 +43,16 @@ def test_a_line_of_the_spool_is_the_same_row() -> None:
         told = row(measured, wall)
         assert told is not None
         assert lines.decoded(lines.encoded(told)) == told
+
+
+def test_how_an_erased_callers_legs_sounded_is_erased(database: str) -> None:
+    """Their leg's name leads to the switch's own log; of the agent's leg the figures stay."""
+    write(database, CALL, CALLER, AGENT, replace(CALLER, leg="other", call_id="c9"))
+    with psycopg.connect(database, autocommit=True) as connection:
+        found = person(connection, [CALL.number])
+        with connection.transaction():
+            legs = {one["leg"] for one in of_person(connection, "leg_quality", found)}
+        assert legs == {"leg", "o1"}
+        done = erase(connection, [CALL.number], "api:test")
+    assert done["leg_quality"] == 1
+    assert rows(database, "SELECT leg FROM leg_quality ORDER BY leg") == [("o1",), ("other",)]
