@@ -56,6 +56,7 @@ from fsacd.core.events import (
     SwitchTaken,
     TalkChangeAsked,
     TalkConsultAsked,
+    TalkDigitsAsked,
     TalkFound,
     TalkTransferAsked,
     WorldEvent,
@@ -306,7 +307,9 @@ class Engine:
                 | OfferEnded()
             ):
                 talks.handle(world, event)
-            case LegsJoined() | LegInRoom() | TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked():
+            case LegsJoined() | LegInRoom():
+                return talks.of_talk(world, event)
+            case TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked() | TalkDigitsAsked():
                 return talks.of_talk(world, event)
             case CallQueued():
                 return calls.queued(world, event)

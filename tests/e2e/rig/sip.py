@@ -62,6 +62,8 @@ class Telephones:
         self._deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _DEAF_BYTES)
         self._deaf.bind(("127.0.0.1", 0))
         self._sdp = _SDP.format(self._deaf.getsockname()[1])
+        # By user, what their phone offers where it has ears of its own (`tones`).
+        self.offers: dict[str, str] = {}
         self._dialogs: dict[str, Dialog] = {}
         self._branches = 0
         self._calls = 0
@@ -98,7 +100,7 @@ class Telephones:
         dialog.sequence = 1
         if replaces:
             more = (*more, f"Replaces: {replaces}")
-        dialog.branch = self._request(dialog, "INVITE", 1, self._sdp, more=more)
+        dialog.branch = self._request(dialog, "INVITE", 1, self.offers.get(number, self._sdp), more=more)
         return dialog
 
     def answer(self, dialog: Dialog) -> None:
@@ -106,7 +108,8 @@ class Telephones:
         assert dialog.state == "ringing" and dialog.invite is not None, f"{dialog.user} does not ring"
         dialog.state = "talking"
         dialog.answered_s = time.time()
-        self._reply(dialog.invite, "200 OK", address_of(dialog.target), dialog.near, self._sdp)
+        sdp = self.offers.get(dialog.user, self._sdp)
+        self._reply(dialog.invite, "200 OK", address_of(dialog.target), dialog.near, sdp)
 
     def refuse(self, dialog: Dialog, cause: str = "CALL_REJECTED") -> None:
         """The phone that rings refuses."""
@@ -317,7 +320,7 @@ class Telephones:
         elif dialog.state == "ringing":
             self._reply(message, "100 Trying", address)  # ours was not read
         elif dialog.state == "talking":
-            self._reply(message, "200 OK", address, body=self._sdp)
+            self._reply(message, "200 OK", address, body=self.offers.get(dialog.user, self._sdp))
         elif dialog.state == "over":
             # A switch that comes back from a crash asks for a call that has ended meanwhile.
             self._reply(message, "481 Call/Transaction Does Not Exist", address)
