@@ -223,7 +223,7 @@ def mute(leg: str, *, on: bool) -> Wire:
 
 def send_digits(leg: str, digits: str) -> Wire:
     """Send digits to the phone at the end of this leg: 0-9 A-D * #, and the pauses w and W."""
-    checked = _typed(_DIGITS, digits, "the digits")
+    checked = _typed(_DIGITS, digits, "the list of digits")
     return _on_leg(leg, f"uuid_send_dtmf({uuid(leg)} {checked})", "send digits")
 
 

@@ -71,7 +71,7 @@ TABLE = {
     "POST /api/v1/calls/{call_id}/promote": FLOOR,
     "POST /api/v1/calls/{call_id}/change": FLOOR,
     "POST /api/v1/calls/{call_id}/send": FLOOR,
-    **{f"POST /api/v1/talks/{{talk_id}}/{verb}": DESK for verb in (*TalkVerb, "consult", "transfer")},
+    **{f"POST /api/v1/talks/{{talk_id}}/{verb}": DESK for verb in (*TalkVerb, "consult", "transfer", "dtmf")},
     "POST /api/v1/queues/{queue_name}/open": FLOOR,
     "POST /api/v1/queues/{queue_name}/close": FLOOR,
     "GET /api/v1/customers": FLOOR,

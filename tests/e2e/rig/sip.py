@@ -7,6 +7,7 @@ A test can also play the phones by hand: `rung` shows who is rung for whom, `ans
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from urllib.parse import quote
@@ -28,6 +29,7 @@ STATUS = {
 }
 _ANCILLARY_BYTES = 64
 _SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {} RTP/AVP 0\r\n"
+_SIGNAL = re.compile(r"^Signal=(.)", re.MULTILINE)
 # The least that the kernel lets a socket hold: what comes beyond it is dropped at once.
 _DEAF_BYTES = 1
 
@@ -52,6 +54,8 @@ class Telephones:
         # Given a list: every datagram that the switch sends to a phone, not to a caller. `says`: lines of each answer.
         self.heard: list[str] | None = None
         self.says: tuple[str, ...] = ()
+        # Given a list: the keys of which the switch tells a phone or caller by SIP INFO.
+        self.pressed: list[str] | None = None
         self.trunk_port = trunk_port
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
@@ -309,6 +313,8 @@ class Telephones:
             gevent.spawn_later(self.pause_s, self._cancelled, message, invite, address)
         elif method in {"BYE", "UPDATE", "INFO", "OPTIONS", "NOTIFY"}:
             self._reply(message, "200 OK", address)
+            if method == "INFO" and self.pressed is not None:
+                self.pressed += _SIGNAL.findall(message.body)
             if method == "NOTIFY" and dialog is not None:
                 dialog.referred.append(message.body.strip().removeprefix("SIP/2.0 "))
             if method == "BYE" and dialog is not None:

@@ -1,7 +1,7 @@
 """Phones of which each has a tone of its own, and hears which other phones' tones and which keys come to it.
 
-A phone sends its tone to wherever sound comes from, ten frames a second short of what a real one would say nothing of:
-every frame of 20 ms. Keys come as RFC 2833 events, where the phone offers them.
+A phone sends its tone to wherever sound comes from, as soon as some does. Keys come as events of RFC 2833, where the
+phone offers to take them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ class Phone:
         self.frames: list[tuple[float, bytes]] = []
         self.keys = ""
         self._last_key = -1
-        self.quiet = False
         self._greenlets = [gevent.spawn(self._listen), gevent.spawn(self._speak)]
 
     def _listen(self) -> None:
@@ -64,7 +63,7 @@ class Phone:
         while True:
             number += 1
             header = _HEADER.pack(0x80, _PCMU, number & 0xFFFF, number * _FRAME, self._hertz)
-            if self._to is not None and not self.quiet:
+            if self._to is not None:
                 self._socket.sendto(header + self._tone, self._to)
             next_s += FRAME_S
             gevent.sleep(max(0.0, next_s - time.monotonic()))
