@@ -26,6 +26,7 @@ OWN, FOREIGN = "1001", "1002"
 SAMPLES = {"agent_id": OWN, "queue_name": "sales", "call_id": "c0ffee00", "customer_id": "c1", "reload_number": "7"}
 # What a route cannot be asked without.
 BODIES = {
+    "Digits": {"digits": "12#"},
     "CallChange": {"priority": 1},
     "CallSend": {"agent": OWN},
     "Consult": {"agent": "1001"},

@@ -241,7 +241,7 @@ def test_a_command_gives_a_caller_away_to_one_alone() -> None:
     [
         ("mute", None, lambda talk: MuteAgent(talk, "fs1", talk, muted=True)),
         ("unmute", None, lambda talk: MuteAgent(talk, "fs1", talk, muted=False)),
-        ("hangup", None, lambda talk: CancelOffer(talk, "fs1", CancelReason.TALK_OVER, (talk,))),
+        ("hangup", None, lambda talk: CancelOffer(talk, "fs1", CancelReason.TALK_OVER)),
         ("dtmf", {"digits": "1w2#"}, lambda talk: SendDigits(talk, "fs1", ("leg-anna-000",), "1w2#")),
     ],
 )

@@ -112,7 +112,8 @@ def _unmoved(
     """The wishes that leave everybody with whom they are bridged, or end the agent's leg."""
     if isinstance(event, TalkChangeAsked) and event.verb is TalkVerb.HANG_UP:
         # Also while the talk is being changed: what becomes of whoever is left is decided when the leg has ended.
-        world.command(CancelOffer(offer.offer_id, offer.switch, CancelReason.TALK_OVER, offer.named_legs))
+        legs = (offer.leg,) if offer.leg else ()
+        world.command(CancelOffer(offer.offer_id, offer.switch, CancelReason.TALK_OVER, legs))
         return None
     if shape.wanted is not None:
         return _CHANGING
