@@ -119,6 +119,8 @@ def _unmoved(
         return _CHANGING
     if isinstance(event, TalkDigitsAsked):
         return _send(world, call, offer, shape, event)
+    if offer.offer_id not in world.shapes and (call.leg is None or call.talks_on_another_leg):
+        return "the caller was transferred to somebody else's call, and nothing of it is ours to change"
     # Asked for again, it is ordered again: whoever did so first may have been another daemon, which forgot.
     shape.muted, shape.silenced = event.verb is TalkVerb.MUTE, True
     world.shapes[offer.offer_id] = shape
