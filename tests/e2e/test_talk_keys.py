@@ -6,6 +6,7 @@ Each phone has a tone of its own, so that each says whom it hears; and a daemon 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,14 +43,11 @@ class Heard(Talk):
         """Wait until these hear each other, but for anna where she is muted, and nobody else."""
         muted = self.floor.call_of(CALLER)["talk"]["muted"]
         for one in together:
-            ear = self.sounds[one]
-            others = {name: sound for name, sound in self.sounds.items() if name != one}
-            should = [name in together and not (name == ANNA and muted) for name in others]
-            await_true(
-                lambda ear=ear, others=others, should=should: ear.hears(*others.values()) == should,
-                SOON_S,
-                f"{one} hears {dict(zip(others, should, strict=True))}",
-            )
+            should = {name: name in together and not (name == ANNA and muted) for name in self.sounds if name != one}
+            await_true(partial(self._hears, one, should), SOON_S, f"{one} hears {should}")
+
+    def _hears(self, one: str, should: dict[str, bool]) -> bool:
+        return self.sounds[one].hears(*(self.sounds[other] for other in should)) == list(should.values())
 
     def mutes(self, *together: str) -> None:
         """Nobody hears anna any more."""
@@ -161,10 +159,11 @@ def test_digits(floor: Floor) -> None:
 
 def test_digits_to_a_phone_without_events(floor: Floor) -> None:
     """The switch tells it of digits by SIP INFO."""
-    floor.phones.pressed = []
+    pressed = list[str]()
+    floor.phones.pressed = pressed
     talk = Heard(floor, keys=False)
     talk.asks("dtmf", digits="12*#")
-    await_true(lambda: "".join(floor.phones.pressed) == "12*#", SOON_S, "the caller has the digits")
+    await_true(lambda: "".join(pressed) == "12*#", SOON_S, "the caller has the digits")
     assert talk.sounds[CALLER].keys == ""
     floor.gives_up(CALLER)
     talk.ends()
