@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.rig.floor import Floor
 from tests.e2e.rig.switch import RealSwitch, await_true
 from tests.e2e.rig.tones import Phone
+from tests.e2e.test_link_user import EASY, PASSWORD, USER
 from tests.e2e.test_talks import ANNA, BEN, CALLER, SOON_S, Talk, floor_of_two
 
 # A card's number, say.
@@ -22,7 +23,9 @@ SECRET = "4929001234567"
 
 @pytest.fixture
 def floor(workplace: Path, switch: RealSwitch) -> Iterator[Floor]:
-    floor = floor_of_two(workplace, switch)
+    """Their daemon has the rights of the link's user, and no others."""
+    link = {"port": switch.esl_port, "user": USER, "password": PASSWORD, **EASY}
+    floor = floor_of_two(workplace, switch, switches={"fs1": link})
     yield floor
     floor.stop()
 
