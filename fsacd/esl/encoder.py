@@ -218,7 +218,8 @@ def uuid_transfer_into_room(leg: str, room: str, *, both: bool) -> Wire:
 
 def mute(leg: str, *, on: bool) -> Wire:
     """Let nobody hear what this leg's phone says, or let it be heard again, wherever the leg is bridged."""
-    return _on_leg(leg, f"uuid_audio({uuid(leg)} start read mute {int(on)})", "mute" if on else "unmute")
+    told = f";fsacd_muted={int(on)}"  # for a daemon that knows nothing of the talk
+    return _on_leg(leg, f"uuid_audio({uuid(leg)} start read mute {int(on)})", "mute" if on else "unmute", told)
 
 
 def send_digits(leg: str, digits: str) -> Wire:
@@ -290,7 +291,7 @@ def status() -> Wire:
     return api("status")
 
 
-def _on_leg(leg: str, command: str, shown: str) -> Wire:
+def _on_leg(leg: str, command: str, shown: str, told: str = "") -> Wire:
     """Let a leg's own thread run an api command, in the middle of whatever it is in; it needs no right.
 
     FreeSWITCH notes and logs the application that it runs with the arguments as they are expanded: the command's first
@@ -298,7 +299,7 @@ def _on_leg(leg: str, command: str, shown: str) -> Wire:
     for it tells who is in a room.
     """
     did = f"fsacd_did=${{regex(${{{command}}}|^(.)|%1)}}"
-    data = f"^^;current_application=${{current_application}};{did}"
+    data = f"^^;current_application=${{current_application}};{did}{told}"
     lines = ("call-command: execute", "execute-app-name: multiset", f"execute-app-arg: {data}")
     return _wire(f"sendmsg {uuid(leg)}", *lines, text=f"sendmsg {leg} {shown}")
 

@@ -5,9 +5,12 @@ Each phone has a tone of its own, so that each says whom it hears; and a daemon 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
@@ -132,6 +135,31 @@ def test_the_daemon_is_killed_while_she_is_muted(floor: Floor, shape: str) -> No
     floor.phones.hang_up(ANNA)
     talk.ends()
     talk.stop()
+
+
+def test_a_daemon_that_remembers_nothing(floor: Floor) -> None:
+    """It reads of her leg that nobody hears her."""
+    talk = Heard(floor)
+    talk.mutes(CALLER, ANNA)
+    floor.daemon.kill()
+    shutil.rmtree(floor.daemon.directory / "journal")
+    floor.daemon.start()
+    talk.becomes("together")
+    talk.hear(CALLER, ANNA)
+    assert floor.call_of(CALLER)["talk"]["muted"]
+    await_true(partial(_is_granted, talk, "unmute"), SOON_S, "she may unmute herself")
+    talk.hear(CALLER, ANNA)
+    floor.gives_up(CALLER)
+    talk.ends()
+    talk.stop()
+
+
+def _is_granted(talk: Talk, verb: str) -> bool:
+    """A talk that was found is new to its daemon, which refuses wishes in its first moment."""
+    with suppress(HTTPError):
+        talk.asks(verb)
+        return True
+    return False
 
 
 def test_digits(floor: Floor) -> None:

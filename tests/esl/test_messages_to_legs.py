@@ -27,7 +27,8 @@ def test_muted_is_the_agent(muted: bool) -> None:
     """What is read from the agent's phone is silenced; which application the leg is in stays noted."""
     command = MuteAgent(AGENT, "fs2", AGENT, muted)
     did = f"${{regex(${{uuid_audio({AGENT} start read mute {int(muted)})}}|^(.)|%1)}}"
-    assert told(command) == {AGENT: f"^^;current_application=${{current_application}};fsacd_did={did}"}
+    told_of_it = f"fsacd_did={did};fsacd_muted={int(muted)}"
+    assert told(command) == {AGENT: f"^^;current_application=${{current_application}};{told_of_it}"}
     assert switch_of(command) == "fs2"
 
 
