@@ -62,6 +62,7 @@ ASKED: dict[type[Wish], Wish] = {
     e.CallSendAsked: e.CallSendAsked("c", "1001", BY),
     e.QueueSetOpen: e.QueueSetOpen("support", False, BY),
     e.TalkChangeAsked: e.TalkChangeAsked("1001", "t", e.TalkVerb.HOLD, BY),
+    e.TalkDigitsAsked: e.TalkDigitsAsked("1001", "t", 1, BY, "1"),
     e.TalkTransferAsked: e.TalkTransferAsked("1001", "t", e.TransferTo.QUEUE, "sales", BY),
     e.TalkConsultAsked: e.TalkConsultAsked("1001", "t", "1002", BY),
 }

@@ -134,6 +134,7 @@ WISHED: dict[type[Wish], tuple[Wish, str]] = {
     e.CallSendAsked: (e.CallSendAsked("c", "1001", BY), "supervisor admin"),
     e.QueueSetOpen: (e.QueueSetOpen("support", True, BY), "supervisor admin"),
     e.TalkChangeAsked: (e.TalkChangeAsked("1001", "t", e.TalkVerb.HOLD, BY), "agent supervisor admin"),
+    e.TalkDigitsAsked: (e.TalkDigitsAsked("1001", "t", 1, BY, "1"), "agent supervisor admin"),
     e.TalkTransferAsked: (
         e.TalkTransferAsked("1001", "t", e.TransferTo.QUEUE, "sales", BY),
         "agent supervisor admin",

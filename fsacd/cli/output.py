@@ -215,7 +215,8 @@ def _talk_fields(talk: Document) -> list[tuple[str, str]]:
         return []
     becoming = f", becoming {talk['becoming']}" if talk["becoming"] else ""
     colleague = f", with {talk['colleague']}" if talk["colleague"] else ""
-    return [("talk", clean(talk["id"])), ("shape", clean(f"{talk['shape']}{becoming}{colleague}"))]
+    muted = ", muted" if talk.get("muted") else ""
+    return [("talk", clean(talk["id"])), ("shape", clean(f"{talk['shape']}{becoming}{colleague}{muted}"))]
 
 
 def call_fields(call: Document) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""`fsacd talk`: hold a talk, consult a colleague, hand the caller over."""
+"""`fsacd talk`: hold, mute or end a talk, send digits, consult a colleague, hand the caller over."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fsacd.cli.session import Session, common_options
 
 @click.group()
 def talk() -> None:
-    """Talks: hold and resume, consult, swap, complete, cancel, talk in threes, transfer.
+    """Talks: hold and resume, mute, send digits, consult, swap, complete, cancel, talk in threes, transfer, hang up.
 
     A talk is named by its own id or by its call's; six characters of the call's id are enough when no other begins so.
     """
@@ -113,3 +113,39 @@ def talk_leave(session: Session, talk_id: str) -> None:
 def talk_drop(session: Session, talk_id: str) -> None:
     """Let the colleague go from a talk of three."""
     _ask(session, talk_id, "drop")
+
+
+@talk.command("mute")
+@click.argument("talk_id", metavar="TALK")
+@common_options
+def talk_mute(session: Session, talk_id: str) -> None:
+    """Let nobody hear the agent, who hears everybody, until unmuted or the end of the talk."""
+    _ask(session, talk_id, "mute")
+
+
+@talk.command("unmute")
+@click.argument("talk_id", metavar="TALK")
+@common_options
+def talk_unmute(session: Session, talk_id: str) -> None:
+    """Let the agent be heard again."""
+    _ask(session, talk_id, "unmute")
+
+
+@talk.command("dtmf")
+@click.argument("talk_id", metavar="TALK")
+@click.argument("digits", metavar="DIGITS")
+@common_options
+def talk_dtmf(session: Session, talk_id: str, digits: str) -> None:
+    """Send digits to whoever hears the agent: 0-9, A-D, * and #, with pauses of half a second (w) and a second (W).
+
+    "-" for DIGITS reads them from standard input, where no list of processes and no history of a shell shows them.
+    """
+    _ask(session, talk_id, "dtmf", {"digits": sys.stdin.readline().strip() if digits == "-" else digits})
+
+
+@talk.command("hang-up")
+@click.argument("talk_id", metavar="TALK")
+@common_options
+def talk_hang_up(session: Session, talk_id: str) -> None:
+    """End the agent's part in the talk, as if their phone had hung up."""
+    _ask(session, talk_id, "hangup")

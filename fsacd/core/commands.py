@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from enum import StrEnum
 
 from fsacd.core.events import Leg
@@ -133,6 +134,26 @@ class Gather:
 
 
 @fact
+class MuteAgent:
+    """Let nobody hear the agent, or let the agent be heard again; in whatever bridge or room the leg is, or will be."""
+
+    offer_id: str
+    switch: str
+    agents_leg: str
+    muted: bool
+
+
+@fact
+class SendDigits:
+    """Send digits out of these legs, to the phones at their ends. Digits may be a secret."""
+
+    offer_id: str
+    switch: str
+    legs: tuple[str, ...]
+    digits: str = field(repr=False)
+
+
+@fact
 class AskBridged:
     """Ask which two of a talk's legs are bridged; answered by the fact that says so.
 
@@ -243,5 +264,5 @@ class EndCall:
 
 
 CallerCommand = ConfirmTalk | ArmCall | LetGo | TakeIn | NoteCall | NoteContact | SendCall | EndCall
-TalkCommand = AskBridged | HoldCaller | Rejoin | JoinThird | HoldThird | HandOver | Gather
+TalkCommand = AskBridged | HoldCaller | Rejoin | JoinThird | HoldThird | HandOver | Gather | MuteAgent | SendDigits
 Command = RingAgent | CancelOffer | Connect | AskConnected | CallerCommand | TalkCommand

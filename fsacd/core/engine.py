@@ -56,6 +56,7 @@ from fsacd.core.events import (
     SwitchTaken,
     TalkChangeAsked,
     TalkConsultAsked,
+    TalkDigitsAsked,
     TalkFound,
     TalkTransferAsked,
     WorldEvent,
@@ -312,7 +313,9 @@ class Engine:
                 talks.handle(world, event)
             case CallerGone() | CallLeft() | CallerTaken() | CallerReplaced() | CallLost():
                 leaving.handle(world, event)
-            case LegsJoined() | LegInRoom() | TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked():
+            case LegsJoined() | LegInRoom():
+                return talks.of_talk(world, event)
+            case TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked() | TalkDigitsAsked():
                 return talks.of_talk(world, event)
             case CallReturned():
                 calls.returned(world, event)

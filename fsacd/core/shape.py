@@ -94,6 +94,8 @@ class TalkShape:
     held_ms: int = 0
     holds: int = 0
     consults: int = 0
+    muted: bool = False  # nobody hears the agent
+    silenced: bool = False  # the agent has been muted in this talk, perhaps not any more
 
 
 def room_of(talk_id: str) -> str:

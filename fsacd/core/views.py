@@ -39,7 +39,7 @@ class TalkView:
 
     `shape`: together, held, calling (a colleague is rung), consulting (agent and colleague talk, the caller hears
     music), swapped (caller and agent talk, the colleague hears music), three_way (all three talk). `becoming` is the
-    shape that is under way, if any. `third` is the colleague, empty if there is none.
+    shape that is under way, if any. `third` is the colleague, empty if there is none. `muted`: nobody hears the agent.
     """
 
     talk_id: str
@@ -48,6 +48,7 @@ class TalkView:
     since_ms: int
     becoming: str = ""
     third: str = ""
+    muted: bool = False
 
 
 @fact

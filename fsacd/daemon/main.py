@@ -20,7 +20,7 @@ from fsacd.caller.timetable import Timetable, renamed_hours
 from fsacd.config.model import Config
 from fsacd.config.problems import ConfigErrors
 from fsacd.core.commands import Command
-from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkTransferAsked, TalkWish
+from fsacd.core.events import MOVES_NOBODY, TalkChangeAsked, TalkConsultAsked, TalkTransferAsked, TalkWish
 from fsacd.core.show.feed import Feed
 from fsacd.core.show.look import Look
 from fsacd.core.show.parts import whole
@@ -307,6 +307,8 @@ class Daemon:
 
     def _demand_hold(self, wish: TalkWish) -> None:
         """The switch of the talk can hold a caller. An older dialplan would end the caller's leg."""
+        if isinstance(wish, TalkChangeAsked) and wish.verb in MOVES_NOBODY:
+            return
         call = self.look().talk(wish.offer_id)
         control = self._controls.get(call.leg.switch) if call is not None and call.leg is not None else None
         if control is not None and not control.terms.can_hold:

@@ -37,6 +37,7 @@ from fsacd.core.events import (
     QueueSetOpen,
     TalkChangeAsked,
     TalkConsultAsked,
+    TalkDigitsAsked,
     TalkTransferAsked,
     TalkWish,
 )
@@ -81,7 +82,7 @@ _SAYS: Final[Mapping[Verb, str]] = {
     Verb.ACT_AS_AGENT: "log an agent in and out, make them ready or not (for one of their queues, too), end their "
     "wrap-up, and say what came of a talk",
     Verb.CHOOSE_CONTACT: "choose at login where an agent is rung, of the contacts that are allowed",
-    Verb.HANDLE_TALKS: "put an agent's caller on hold, consult a colleague for the agent, and hand the caller over",
+    Verb.HANDLE_TALKS: "hold, mute or end an agent's talk, send digits, consult a colleague, and hand the caller over",
     Verb.CHANGE_AGENTS: "change agents' skills and queues",
     Verb.MOVE_CALLS: "put calls into a queue or send them to an agent",
     Verb.CHANGE_CALLS: "promote calls and change their priority, head start and required skills",
@@ -239,6 +240,7 @@ WISHES: Final[Mapping[type[Wish], Verb]] = MappingProxyType(
         AgentCodedWrapUp: Verb.ACT_AS_AGENT,
         TalkChangeAsked: Verb.HANDLE_TALKS,
         TalkConsultAsked: Verb.HANDLE_TALKS,
+        TalkDigitsAsked: Verb.HANDLE_TALKS,
         TalkTransferAsked: Verb.HANDLE_TALKS,
         AgentChangeAsked: Verb.CHANGE_AGENTS,
         CallRequeueAsked: Verb.MOVE_CALLS,
@@ -272,7 +274,7 @@ def target_of(wish: Wish, queue_of: Callable[[str], str]) -> Target:
             | AgentCodedWrapUp()
         ):
             return Target((wish.agent_id,))
-        case TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked():
+        case TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked() | TalkDigitsAsked():
             return Target((wish.agent_id,))
         case AgentSetReadyFor() | AgentSetNotReadyFor():
             return Target((wish.agent_id,), (wish.queue,))

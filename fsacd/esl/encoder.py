@@ -49,6 +49,7 @@ _PATTERN: Final = re.compile(r"[\x21-\x7e]{1,256}")
 _USER: Final = re.compile(r"[0-9A-Za-z_.+-]{1,128}@[0-9A-Za-z_.-]{1,128}")
 # A key or value of the switch's hash table: in the command, slashes separate it from the words before it.
 _HASHED: Final = re.compile(r"[0-9A-Za-z_.@:-]{1,200}")
+_DIGITS: Final = re.compile(r"[0-9A-D*#wW]{1,64}")
 _SECRET: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 
 _CONFIRM_KEY: Final = "group_confirm_key"
@@ -215,6 +216,18 @@ def uuid_transfer_into_room(leg: str, room: str, *, both: bool) -> Wire:
     return _wire(f"api uuid_transfer {uuid(leg)} {'-both ' if both else ''}'{then}' inline fsacd")
 
 
+def mute(leg: str, *, on: bool) -> Wire:
+    """Let nobody hear what this leg's phone says, or let it be heard again, wherever the leg is bridged."""
+    told = f";fsacd_muted={int(on)}"  # for a daemon that knows nothing of the talk
+    return _on_leg(leg, f"uuid_audio({uuid(leg)} start read mute {int(on)})", "mute" if on else "unmute", told)
+
+
+def send_digits(leg: str, digits: str) -> Wire:
+    """Send digits to the phone at the end of this leg: 0-9 A-D * #, and the pauses w and W."""
+    checked = _typed(_DIGITS, digits, "the list of digits")
+    return _on_leg(leg, f"uuid_send_dtmf({uuid(leg)} {checked})", "send digits")
+
+
 def uuid_exists(leg: str) -> Wire:
     """Ask whether a leg lives: `true` or `false`."""
     return api("uuid_exists", uuid(leg))
@@ -276,6 +289,19 @@ def uptime(unit: str) -> Wire:
 def status() -> Wire:
     """Ask for the switch's status, for people."""
     return api("status")
+
+
+def _on_leg(leg: str, command: str, shown: str, told: str = "") -> Wire:
+    """Let a leg's own thread run an api command, in the middle of whatever it is in; it needs no right.
+
+    FreeSWITCH notes and logs the application that it runs with the arguments as they are expanded: the command's first
+    character, and not the digits, which the command repeats in its answer. The leg's application stays noted as it was,
+    for it tells who is in a room.
+    """
+    did = f"fsacd_did=${{regex(${{{command}}}|^(.)|%1)}}"
+    data = f"^^;current_application=${{current_application}};{did}{told}"
+    lines = ("call-command: execute", "execute-app-name: multiset", f"execute-app-arg: {data}")
+    return _wire(f"sendmsg {uuid(leg)}", *lines, text=f"sendmsg {leg} {shown}")
 
 
 # --- arguments -----------------------------------------------------------------------------------------------------

@@ -21,11 +21,13 @@ from fsacd.core.commands import (
     HoldThird,
     JoinThird,
     LetGo,
+    MuteAgent,
     NoteCall,
     NoteContact,
     Rejoin,
     RingAgent,
     SendCall,
+    SendDigits,
     TakeIn,
 )
 from fsacd.core.rules import ToExtension
@@ -80,14 +82,12 @@ def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
             return (encoder.uuid_setvar_multi(leg.uuid, _callers(command, uptime_ms)), into_music)
         case NoteCall() | NoteContact():
             return (_noted(command),)
-        case AskBridged() | HoldCaller() | Rejoin() | JoinThird() | HoldThird() | HandOver() | Gather():
-            return shapes.wires(command)
         case SendCall(_, leg, target):
             return _sent(leg.uuid, target)
         case EndCall(_, leg, cause):
             return (encoder.uuid_kill(leg.uuid, cause),)
         case _:
-            assert_never(command)
+            return shapes.wires(command)
 
 
 def _sent(leg: str, target: ToExtension) -> tuple[Wire, ...]:
@@ -129,6 +129,8 @@ def switch_of(command: Command) -> str:
     """The switch that the command is for."""
     match command:
         case RingAgent() | CancelOffer() | AskConnected() | AskBridged() | JoinThird() | HoldThird():
+            return command.switch
+        case MuteAgent() | SendDigits():
             return command.switch
         case (
             Connect()

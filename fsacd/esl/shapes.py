@@ -10,7 +10,18 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
-from fsacd.core.commands import AskBridged, Gather, HandOver, HoldCaller, HoldThird, JoinThird, Rejoin, TalkCommand
+from fsacd.core.commands import (
+    AskBridged,
+    Gather,
+    HandOver,
+    HoldCaller,
+    HoldThird,
+    JoinThird,
+    MuteAgent,
+    Rejoin,
+    SendDigits,
+    TalkCommand,
+)
 from fsacd.core.events import Event, LegInRoom, LegsJoined, OfferAnswered, OfferConnected
 from fsacd.esl import encoder
 from fsacd.esl.codec import Kind, Message, read_leg
@@ -55,6 +66,10 @@ def wires(command: TalkCommand) -> tuple[Wire, ...]:
                 *(encoder.uuid_transfer_into_room(one, room, both=False) for one in alone),
                 encoder.uuid_transfer_into_room(agents_leg, room, both=True),
             )
+        case MuteAgent(agents_leg=agents_leg, muted=muted):
+            return (encoder.mute(agents_leg, on=muted),)
+        case SendDigits(legs=legs, digits=digits):
+            return tuple(encoder.send_digits(leg, digits) for leg in legs)
         case _:
             assert_never(command)
 

@@ -180,8 +180,8 @@ class Reader:
         answered_ms = connected_ms if answered_ms is None else min(answered_ms, connected_ms)
         rang_ms = answered_ms if rang_ms is None else min(rang_ms, answered_ms)
         which = leg if _legs(agents) > 1 else ""
-        agent_id = agents.get("variable_fsacd_agent")
-        return TalkFound(call, offer_id, agent_id, rang_ms, answered_ms, connected_ms, which)
+        agent_id, muted = agents.get("variable_fsacd_agent"), agents.get("variable_fsacd_muted") == "1"
+        return TalkFound(call, offer_id, agent_id, rang_ms, answered_ms, connected_ms, which, muted)
 
     def _announcement(
         self, message: Message, clock: SwitchClock, now_ms: int

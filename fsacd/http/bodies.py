@@ -201,6 +201,17 @@ class Consult(Body):
     )
 
 
+class Digits(Body):
+    """What is sent to whoever hears the agent."""
+
+    digits: str = Field(
+        pattern=r"^[wW]{0,63}[0-9A-D*#][0-9A-D*#wW]{0,63}$",
+        max_length=_NAME_LENGTH,
+        description="Up to 64 of 0-9, A-D, * and #, with pauses of half a second (w) and a second (W) if need be. They "
+        "are in no log, history or journal.",
+    )
+
+
 class Transfer(Body):
     """To whom the caller goes: exactly one of these."""
 

@@ -105,6 +105,7 @@ class Presenter:
             shape_since_at=self.at(view.since_ms),
             becoming=view.becoming,
             colleague=view.third or None,
+            muted=view.muted,
         )
 
     def agent(self, view: AgentView) -> m.Agent:

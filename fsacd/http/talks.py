@@ -1,4 +1,4 @@
-"""The routes by which a talk is held, a colleague is consulted, and the caller is handed over.
+"""The routes by which a talk is held, muted or ended, a colleague is consulted, and the caller is handed over.
 
 Each answers when the engine has taken the wish: the talk then says what it is becoming, and what it is when the switch
 has done it.
@@ -66,6 +66,17 @@ def talk_consult(asked: Asked) -> m.Call:
     return _after(asked, wish, call.call_id)
 
 
+def talk_dtmf(asked: Asked) -> m.Call:
+    """Digits go to whoever hears the agent."""
+    digits = cast("b.Digits", asked.body).digits  # the route below says so
+    call = _find(asked)
+    assert call.talk is not None
+    count = sum(one not in "wW" for one in digits)
+    return _after(
+        asked, e.TalkDigitsAsked(call.talk.agent_id, call.talk.talk_id, count, asked.by, digits), call.call_id
+    )
+
+
 def talk_transfer(asked: Asked) -> m.Call:
     """The caller is given away without a word to whoever is next."""
     body = cast("b.Transfer", asked.body)  # the route below says so
@@ -96,6 +107,9 @@ _SAYS = {
     e.TalkVerb.THREE_WAY: "Let caller, agent and colleague talk with each other",
     e.TalkVerb.LEAVE: "Leave a talk of three; caller and colleague talk on",
     e.TalkVerb.DROP: "Let the colleague go from a talk of three",
+    e.TalkVerb.MUTE: "Let nobody hear the agent, who hears everybody, until unmuted or the end of the talk",
+    e.TalkVerb.UNMUTE: "Let the agent be heard again",
+    e.TalkVerb.HANG_UP: "End the agent's part in the talk, as if their phone had hung up",
 }
 
 ROUTES = (
@@ -107,6 +121,11 @@ ROUTES = (
         "POST", f"{_TALK}/consult", talk_consult, Verb.HANDLE_TALKS,
         "Ring a colleague whom the agent wants to ask; the caller hears music meanwhile", m.Call, "talks",
         body=b.Consult, refusals=_REFUSALS,
+    ),
+    Route(
+        "POST", f"{_TALK}/dtmf", talk_dtmf, Verb.HANDLE_TALKS,
+        "Send digits to whoever hears the agent: caller, colleague, or both; what they are is written down nowhere",
+        m.Call, "talks", body=b.Digits, refusals=_REFUSALS,
     ),
     Route(
         "POST", f"{_TALK}/transfer", talk_transfer, Verb.HANDLE_TALKS,

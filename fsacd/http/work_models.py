@@ -21,6 +21,7 @@ class Talk(Answer):
     shape_since_at: Timestamp
     becoming: str
     colleague: str | None = None
+    muted: bool = Field(default=False, description="Whether nobody hears the agent, who hears everybody.")
 
 
 class Work(Answer):

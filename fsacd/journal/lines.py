@@ -22,7 +22,7 @@ from zlib import crc32
 import orjson
 
 from fsacd.core import events
-from fsacd.core.events import Event, RulesAmended
+from fsacd.core.events import Event, RulesAmended, TalkDigitsAsked
 from fsacd.core.plain import Unreadable, from_plain, is_plain_as_it_is, to_plain
 from fsacd.core.records import StrategyFailed
 from fsacd.core.rules import AgentRules
@@ -74,7 +74,7 @@ def _classes(union: Any) -> list[type]:
 
 _EVENTS: dict[str, type] = {cls.__name__: cls for cls in _classes(events.Event)}
 # The fast JSON writer takes most facts as they are, which is five times as fast.
-_WITH_HELP = frozenset(cls for cls in _EVENTS.values() if not is_plain_as_it_is(cls))
+_WITH_HELP = frozenset(cls for cls in _EVENTS.values() if not is_plain_as_it_is(cls)) | {TalkDigitsAsked}
 
 
 def of_entry(now_ms: int, event: Event | None) -> bytes:
@@ -82,12 +82,18 @@ def of_entry(now_ms: int, event: Event | None) -> bytes:
     if event is None:
         return sealed(b'{"t":%d}' % now_ms)
     kind = type(event)
-    given = to_plain(event, kind) if kind in _WITH_HELP else event
+    given = _plain(event) if kind in _WITH_HELP else event
     try:
         return sealed(orjson.dumps({"t": now_ms, "f": kind.__name__, "d": given}))
     except TypeError:
         # A number of more than 64 bits, or a text with half a character: rare, and taken by the slower writer.
-        return sealed(json.dumps({"t": now_ms, "f": kind.__name__, "d": to_plain(event, kind)}).encode())
+        return sealed(json.dumps({"t": now_ms, "f": kind.__name__, "d": _plain(event)}).encode())
+
+
+def _plain(event: Event) -> Any:
+    if isinstance(event, TalkDigitsAsked):
+        event = replace(event, digits="")  # they may be a secret, and whoever replays them sends nothing
+    return to_plain(event, type(event))
 
 
 class Rendered(NamedTuple):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from fsacd.sim.apps import FRAME_US
+from fsacd.sim.channel import App
 from fsacd.sim.events import NAMES, Event
 from fsacd.sim.originating import originate
 from fsacd.sim.settings import User
@@ -45,6 +47,8 @@ class Connection(Protocol):
         """Hang up on the client."""
 
 
+# Applications that take no time.
+_QUICK = frozenset({"set", "multiset", "unset", "multiunset"})
 Verb = Callable[[Connection, str, dict[str, str], str], None]
 
 # A job's thread takes about a millisecond to start, and the connection waits for it.
@@ -162,9 +166,23 @@ def _sendevent(listener: Connection, text: str, headers: dict[str, str], body: s
     listener.reply(f"+OK {uuid}")
 
 
-def _sendmsg(listener: Connection, text: str, _headers: dict[str, str], _body: str) -> None:
-    # Messages to legs are not modelled: as far as they are concerned, there are none.
-    listener.reply(f"-ERR invalid session id [{text}]")
+def _sendmsg(listener: Connection, text: str, headers: dict[str, str], _body: str) -> None:
+    """Let a leg's thread run an application between two frames, whatever it is in; only quick ones are modelled."""
+    switch, given = listener.switch, {key.lower(): value for key, value in headers.items()}
+    session = switch.locate(text.strip())
+    name = given.get("execute-app-name", "")
+    if session is None or given.get("call-command") != "execute" or name not in _QUICK:
+        listener.reply(f"-ERR invalid session id [{text}]")
+        return
+    leg, app = session, App(name, given.get("execute-app-arg", ""))
+
+    def run_it() -> None:
+        if not leg.channel.down:
+            for _ in leg.execute(app):
+                raise AssertionError(f"{name} is not quick")
+
+    switch.agenda.after(switch.agenda.between(0, FRAME_US), run_it)
+    listener.reply("+OK")
 
 
 def _log(listener: Connection, text: str, _headers: dict[str, str], _body: str) -> None:

@@ -307,6 +307,8 @@ class Judge:
             agents_leg = self._switch.sessions.get(offer.agents_leg)
             if call.leg is None or agents_leg is None:
                 continue
+            if shape.muted != ("read" in agents_leg.channel.muted):
+                yield "muted otherwise", f"the agent of talk {offer.offer_id}: the engine has {shape.muted}"
             room = self._switch.rooms.get(room_of(offer.offer_id))
             partner = agents_leg.talk.partner(agents_leg).channel.uuid if agents_leg.talk is not None else ""
             third_leg = shape.third.agents_leg if shape.third is not None else ""

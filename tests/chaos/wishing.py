@@ -7,7 +7,15 @@ from contextlib import suppress
 from random import Random
 
 from fsacd.core import offer as o
-from fsacd.core.events import TalkChangeAsked, TalkConsultAsked, TalkTransferAsked, TalkVerb, TalkWish, TransferTo
+from fsacd.core.events import (
+    TalkChangeAsked,
+    TalkConsultAsked,
+    TalkDigitsAsked,
+    TalkTransferAsked,
+    TalkVerb,
+    TalkWish,
+    TransferTo,
+)
 from fsacd.core.life.world import World
 from fsacd.core.shape import Shape
 from fsacd.errors import Refused, Unavailable
@@ -20,6 +28,8 @@ EVERY_S = 0.4
 WISHES = 0.25
 # How often that is to give the caller away.
 GIVES_AWAY = 0.1
+# How often an agent mutes or unmutes themselves, sends a digit, and hangs up.
+MUTES, SENDS, HANGS_UP = 0.08, 0.04, 0.02
 _VERBS = {
     Shape.HELD: (TalkVerb.RESUME,),
     Shape.CALLING: (TalkVerb.CANCEL,),
@@ -66,6 +76,8 @@ class Wishing:
         if self._chance.random() < GIVES_AWAY:
             return self._transfer(world, offer)
         shape = world.shapes.get(offer.offer_id)
+        if (wish := self._unmoved(offer, muted=shape is not None and shape.muted)) is not None:
+            return wish
         verbs = _VERBS.get(shape.shape if shape is not None else Shape.TOGETHER, ())
         if not verbs or self._chance.random() < 0.3:
             colleague = self._chance.choice(list(world.agents))
@@ -73,6 +85,18 @@ class Wishing:
                 return TalkConsultAsked(offer.agent_id, offer.offer_id, colleague, "agent")
             verbs = verbs or (TalkVerb.HOLD,)
         return TalkChangeAsked(offer.agent_id, offer.offer_id, self._chance.choice(verbs), "agent")
+
+    def _unmoved(self, offer: o.Offer, *, muted: bool) -> TalkWish | None:
+        drawn = self._chance.random()
+        if drawn < MUTES:
+            verb = TalkVerb.UNMUTE if muted else TalkVerb.MUTE
+        elif drawn < MUTES + SENDS:
+            return TalkDigitsAsked(offer.agent_id, offer.offer_id, 1, "agent", "7")
+        elif drawn < MUTES + SENDS + HANGS_UP:
+            verb = TalkVerb.HANG_UP
+        else:
+            return None
+        return TalkChangeAsked(offer.agent_id, offer.offer_id, verb, "agent")
 
     def _transfer(self, world: World, offer: o.Offer) -> TalkTransferAsked:
         kind = self._chance.choice((TransferTo.QUEUE, TransferTo.AGENT))

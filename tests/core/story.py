@@ -334,7 +334,8 @@ def _talk_found(at_ms: int, call_id: str, agent_id: str, name: str, given: dict[
     """`call anna found_with 1001 by theirs/1 rang=… answered=… connected=…`: whose ring, and when it was what."""
     queued = _queued(at_ms, call_id, given.get("queue", "support"), given)
     rang_ms, answered_ms, connected_ms = (milliseconds(given[name]) for name in ("rang", "answered", "connected"))
-    return e.TalkFound(queued, offer_id_of(name), agent_id, rang_ms, answered_ms, connected_ms)
+    muted = given.get("muted") == "yes"
+    return e.TalkFound(queued, offer_id_of(name), agent_id, rang_ms, answered_ms, connected_ms, "", muted)
 
 
 def _leg(offer_id: str, phone: str) -> str:

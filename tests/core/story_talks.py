@@ -23,6 +23,10 @@ def talk_fact(talk_id: str, words: list[str], by: str) -> e.Event:
             return e.TalkTransferAsked(agent_id, talk_id, e.TransferTo(kind), target, by)
         case [agent_id, verb] if verb.endswith("s") and verb[:-1] in {one.value for one in e.TalkVerb}:
             return e.TalkChangeAsked(agent_id, talk_id, e.TalkVerb(verb[:-1]), by)
+        case [agent_id, "hangs", "up"]:
+            return e.TalkChangeAsked(agent_id, talk_id, e.TalkVerb.HANG_UP, by)
+        case [agent_id, "sends", digits]:
+            return e.TalkDigitsAsked(agent_id, talk_id, sum(one not in "wW" for one in digits), by, digits)
         case ["parked"]:
             return e.OfferAnswered(talk_id, "fs1")
         case ["inside", name]:

@@ -116,10 +116,11 @@ def _call(call: CallView) -> str:
 
 def _shape(talk: TalkView | None) -> str:
     """What a talk is like that somebody has changed."""
-    if talk is None or (talk.shape, talk.becoming) == ("together", ""):
+    if talk is None or (talk.shape, talk.becoming, talk.muted) == ("together", "", False):
         return ""
     becoming = f", becoming {talk.becoming}" if talk.becoming else ""
-    return f", {talk.shape} since {_at(talk.since_ms)}{becoming}" + (f", with {talk.third}" if talk.third else "")
+    becoming += f", with {talk.third}" if talk.third else ""
+    return f", {talk.shape} since {_at(talk.since_ms)}{becoming}" + (", muted" if talk.muted else "")
 
 
 def _agent(agent: AgentView) -> str:
@@ -193,6 +194,8 @@ def _command(command: k.Command, names: Names) -> str:
             return f"connect {call_id} to {names.of(offer_id)}{_on(offer_id, (leg,))}"
         case k.AskBridged() | k.HoldCaller() | k.Rejoin() | k.JoinThird() | k.HoldThird() | k.HandOver() | k.Gather():
             return _shaping(command, names)
+        case k.MuteAgent() | k.SendDigits():
+            return _shaping(command, names)
         case k.AskConnected(offer_id, _, leg):
             return f"ask whether {names.of(offer_id)} is connected{_on(offer_id, (leg,))}"
         case _:
@@ -237,6 +240,10 @@ def _shaping(command: k.TalkCommand, names: Names) -> str:
             return f"connect {names.of(command.agents_leg)} to {names.of(command.third_leg)}"
         case k.HoldThird():
             return f"hold {names.of(command.third_leg)}, {names.of(command.agents_leg)} stays"
+        case k.MuteAgent():
+            return f"{'mute' if command.muted else 'unmute'} {names.of(command.agents_leg)}"
+        case k.SendDigits():
+            return f"send {command.digits} to {' and '.join(names.of(leg) for leg in command.legs)}"
         case k.HandOver():
             return f"hand {command.call_id} over to {names.of(command.third_leg)}"
 

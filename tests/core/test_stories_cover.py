@@ -54,6 +54,10 @@ CHANGES = {
     "talk_drop",
     "talk_leave",
     "talk_three_way",
+    "talk_mute",
+    "talk_unmute",
+    "talk_dtmf",
+    "talk_hangup",
 }
 
 

@@ -21,7 +21,7 @@ ANNA, BEN = "1001", "1002"
 SOON_S = 30.0
 
 
-def floor_of_two(workplace: Path, switch: RealSwitch) -> Floor:
+def floor_of_two(workplace: Path, switch: RealSwitch, **more: Any) -> Floor:
     """Anna serves support; ben, who serves sales, is a colleague whom she may ask."""
     config: dict[str, Any] = {
         "defaults": {"wrap_up": "1h", "ring_timeout": "2m"},
@@ -31,6 +31,7 @@ def floor_of_two(workplace: Path, switch: RealSwitch) -> Floor:
             BEN: {"queues": ["sales"], "login_at_start": True},
         },
         "journal": {"directory": str(workplace / "journal")},
+        **more,
     }
     floor = Floor(workplace, switch, config)
     floor.start()

@@ -26,6 +26,7 @@ OWN, FOREIGN = "1001", "1002"
 SAMPLES = {"agent_id": OWN, "queue_name": "sales", "call_id": "c0ffee00", "customer_id": "c1", "reload_number": "7"}
 # What a route cannot be asked without.
 BODIES = {
+    "Digits": {"digits": "12#"},
     "CallChange": {"priority": 1},
     "CallSend": {"agent": OWN},
     "Consult": {"agent": "1001"},
@@ -71,7 +72,7 @@ TABLE = {
     "POST /api/v1/calls/{call_id}/promote": FLOOR,
     "POST /api/v1/calls/{call_id}/change": FLOOR,
     "POST /api/v1/calls/{call_id}/send": FLOOR,
-    **{f"POST /api/v1/talks/{{talk_id}}/{verb}": DESK for verb in (*TalkVerb, "consult", "transfer")},
+    **{f"POST /api/v1/talks/{{talk_id}}/{verb}": DESK for verb in (*TalkVerb, "consult", "transfer", "dtmf")},
     "POST /api/v1/queues/{queue_name}/open": FLOOR,
     "POST /api/v1/queues/{queue_name}/close": FLOOR,
     "GET /api/v1/customers": FLOOR,

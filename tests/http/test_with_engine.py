@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from fsacd.cli.main import main
-from fsacd.core.commands import RingAgent, SendCall
+from fsacd.core.commands import CancelOffer, CancelReason, Command, MuteAgent, RingAgent, SendCall, SendDigits
 from fsacd.core.events import AgentLoggedIn, OfferAnswered, OfferConnected, SwitchConnected
 from fsacd.core.records import ChangeMade, TalkEnded
 from fsacd.core.rules import Service, ToExtension
@@ -233,3 +234,54 @@ def test_a_command_gives_a_caller_away_to_one_alone() -> None:
             end = main(["talk", "transfer", "anna-0", *to, "--url", rig.server.url, "--token", "secret-of-admin"])
             assert end == 2
     assert driver.records_of(TalkEnded) == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "order"),
+    [
+        ("mute", None, lambda talk: MuteAgent(talk, "fs1", talk, muted=True)),
+        ("unmute", None, lambda talk: MuteAgent(talk, "fs1", talk, muted=False)),
+        ("hangup", None, lambda talk: CancelOffer(talk, "fs1", CancelReason.TALK_OVER)),
+        ("dtmf", {"digits": "1w2#"}, lambda talk: SendDigits(talk, "fs1", ("leg-anna-000",), "1w2#")),
+    ],
+)
+def test_what_moves_nobody(verb: str, body: Any, order: Callable[[str], Command]) -> None:
+    """The order is given and recorded, of digits only how many; the answer says whether the agent is muted."""
+    with talking() as (rig, driver, talk_id):
+        reply = rig.post(f"/api/v1/talks/{talk_id}/{verb}", body, Role.SUPERVISOR)
+    assert (reply.status, reply.json["talk"]["muted"]) == (200, verb == "mute")
+    assert driver.steps[-1].commands == (order(talk_id),)
+    (made,) = driver.records_of(ChangeMade)
+    assert (made.kind, made.subject) == (f"talk_{verb}", "anna-000")
+    assert made.detail == ("1001, 3 digits" if verb == "dtmf" else "1001")
+
+
+@pytest.mark.parametrize("digits", ["", "w", "12x45", "1 2", "1" * 65, "a", "1\n", None])
+def test_digits_are_digits(digits: str | None) -> None:
+    """Nothing else is sent, and the refusal does not say what was given: it may be a card's number, wrongly spelt."""
+    with talking() as (rig, driver, talk_id):
+        reply = rig.post(f"/api/v1/talks/{talk_id}/dtmf", {"digits": digits}, Role.SUPERVISOR)
+    assert (reply.status, driver.commands_of(SendDigits)) == (422, [])
+    assert not digits or len(digits) < 3 or digits not in str(reply.json)
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "command"),
+    [
+        (("mute", "anna-0"), "", MuteAgent),
+        (("unmute", "anna-0"), "", MuteAgent),
+        (("dtmf", "anna-0", "42"), "", SendDigits),
+        (("dtmf", "anna-0", "-"), "42\n", SendDigits),
+        (("hang-up", "anna-0"), "", CancelOffer),
+    ],
+)
+def test_what_moves_nobody_by_command(
+    words: tuple[str, ...], typed: str, command: type[Command], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`fsacd talk`, by the call's first characters; digits also from standard input."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    with talking() as (rig, driver, _):
+        assert main(["talk", *words, "--url", rig.server.url, "--token", "secret-of-admin"]) == 0
+    (ordered,) = driver.steps[-1].commands
+    assert isinstance(ordered, command)
+    assert getattr(ordered, "digits", "42") == "42"

@@ -35,6 +35,14 @@ def test_a_fact_comes_back(fact: e.Event | None) -> None:
     assert lines.Entered(7, fact) == lines.read(line[:-1])
 
 
+@pytest.mark.parametrize("by", ["anna", "half a \ud83d character"])
+def test_digits_are_not_written_down(by: str) -> None:
+    """Only how many they were; they may be a card's number."""
+    line = lines.of_entry(7, e.TalkDigitsAsked("a", "o", 4, by, "49w29"))
+    assert b"49w29" not in line
+    assert lines.read(line[:-1]) == lines.Entered(7, e.TalkDigitsAsked("a", "o", 4, by))
+
+
 @pytest.mark.parametrize("agents", [0, 1, 100])
 def test_what_was_written_down_before_is_the_same(agents: int) -> None:
     """In parts, and with the time at which it entered the engine at its end."""

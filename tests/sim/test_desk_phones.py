@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fsacd.esl import encoder
 from fsacd.sim.desk_phones import DeskPhone
 from fsacd.sim.phones import Caller, Line, ScriptedPhone
 from tests.sim.installed import installed
@@ -122,3 +123,27 @@ def test_digits_and_muting() -> None:
     assert channel.muted == {"write"}
     model.client.api(f"uuid_audio {AGENT_UUID} stop")
     assert channel.muted == set()
+
+
+def test_digits_and_muting_by_messages_to_legs() -> None:
+    """The leg's own thread runs the encoder's command soon after the answer; it stays in its application."""
+    model, line = model_with(DeskPhone())
+    channel, commands = model.switch.sessions[AGENT_UUID].channel, model.client.commands_on
+    for wire, muted in (
+        (encoder.mute(AGENT_UUID, on=True), {"read"}),
+        (encoder.send_digits(line.uuid, "98#"), {"read"}),
+        (encoder.mute(AGENT_UUID, on=False), set[str]()),
+    ):
+        commands.out.clear()
+        commands.feed(wire.data)
+        model.run(50)
+        assert b"Reply-Text: +OK\n" in bytes(commands.out)
+        assert channel.muted == muted
+    assert line.heard == "98#"
+    assert channel.variables["current_application"] == "park"
+    callers = model.switch.sessions[line.uuid].channel.variables
+    assert callers["fsacd_did"] == "+"
+    assert "98#" not in "".join(callers.values())
+    commands.feed(encoder.mute(COLLEAGUE_UUID, on=True).data)
+    model.run(50)
+    assert bytes(commands.out).endswith(f"-ERR invalid session id [{COLLEAGUE_UUID}]\n\n".encode())

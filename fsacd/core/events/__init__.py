@@ -72,10 +72,12 @@ from fsacd.core.events.offers import (
     OfferUnheard,
 )
 from fsacd.core.events.talks import (
+    MOVES_NOBODY,
     LegInRoom,
     LegsJoined,
     TalkChangeAsked,
     TalkConsultAsked,
+    TalkDigitsAsked,
     TalkEvent,
     TalkTransferAsked,
     TalkVerb,
@@ -86,6 +88,7 @@ from fsacd.core.events.talks import (
 Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent | TalkEvent
 
 __all__ = [
+    "MOVES_NOBODY",
     "AgentChangeAsked",
     "AgentCodedWrapUp",
     "AgentEndedWrapUp",
@@ -147,6 +150,7 @@ __all__ = [
     "TakenEvent",
     "TalkChangeAsked",
     "TalkConsultAsked",
+    "TalkDigitsAsked",
     "TalkEvent",
     "TalkFound",
     "TalkTransferAsked",

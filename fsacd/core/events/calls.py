@@ -138,6 +138,7 @@ class TalkFound:
 
     `call` is what the caller's announcement would say. `rang_ms`, `answered_ms` and `connected_ms` are when the agent's
     phone was rung, was answered, and when they began to talk. `leg`: the agent's leg, where several phones were rung.
+    `muted`: nobody hears the agent.
     """
 
     call: CallQueued
@@ -147,6 +148,7 @@ class TalkFound:
     answered_ms: int
     connected_ms: int
     leg: str = ""
+    muted: bool = False
 
 
 @fact

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from enum import StrEnum
+from typing import Final
 
 from fsacd.core.events.legs import By
 from fsacd.core.fact import fact
@@ -19,11 +21,18 @@ class TalkVerb(StrEnum):
     THREE_WAY = "three-way"  # all three talk; the next two end that, as complete and cancel do, and mean nothing else
     LEAVE = "leave"
     DROP = "drop"
+    MUTE = "mute"  # nobody hears the agent, who hears everybody; until the talk ends, whatever its shape
+    UNMUTE = "unmute"
+    HANG_UP = "hangup"  # the agent's part ends as if their phone had hung up
+
+
+# These leave everybody with whom they are bridged, or in which room.
+MOVES_NOBODY: Final = frozenset({TalkVerb.MUTE, TalkVerb.UNMUTE, TalkVerb.HANG_UP})
 
 
 @fact
 class TalkChangeAsked:
-    """Somebody wants another shape of this agent's talk."""
+    """Somebody wants another shape of this agent's talk, or what `TalkVerb` has beside shapes."""
 
     agent_id: str
     offer_id: str
@@ -61,6 +70,20 @@ class TalkTransferAsked:
 
 
 @fact
+class TalkDigitsAsked:
+    """Digits are to be sent to whoever hears the agent: `count` of them, pauses among `digits` not counted.
+
+    They may be a secret of the agent's or the caller's, so they are written down nowhere: empty in a journal.
+    """
+
+    agent_id: str
+    offer_id: str
+    count: int
+    by: By
+    digits: str = field(default="", repr=False)
+
+
+@fact
 class LegsJoined:
     """The leg of this offer, or of a talk's third party, is bridged with `other`, which is no caller's."""
 
@@ -76,5 +99,5 @@ class LegInRoom:
     leg: str
 
 
-TalkWish = TalkChangeAsked | TalkConsultAsked | TalkTransferAsked
+TalkWish = TalkChangeAsked | TalkConsultAsked | TalkTransferAsked | TalkDigitsAsked
 TalkEvent = TalkWish | LegsJoined | LegInRoom

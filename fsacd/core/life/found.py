@@ -11,6 +11,7 @@ from fsacd.core.life import calls, connecting, offers, shared_phones, visits, wi
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, OfferOutcome
 from fsacd.core.rules import FULL
+from fsacd.core.shape import TalkShape
 
 
 def talk(world: World, event: TalkFound) -> None:
@@ -119,3 +120,6 @@ def _adopt(world: World, call: c.Call, agent: a.Agent, event: TalkFound) -> None
     world.offers[offer.offer_id] = offer
     shared_phones.take(world, offer)
     connecting.connected(world, offer, since_ms=event.connected_ms)
+    if event.muted:
+        world.shapes[offer.offer_id] = TalkShape(since_ms=event.connected_ms, muted=True, silenced=True)
+        world.refresh(call)

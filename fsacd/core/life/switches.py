@@ -11,7 +11,7 @@ from fsacd.core.events import (
     SwitchRestarted,
     SwitchTaken,
 )
-from fsacd.core.life import absence, agents, calls, leaving, offers
+from fsacd.core.life import absence, agents, calls, leaving, offers, talk_wishes
 from fsacd.core.life.world import World
 from fsacd.core.records import Elsewhere
 
@@ -24,6 +24,7 @@ def handle(world: World, event: SwitchEvent) -> None:
         case SwitchConnected(switch):
             absence.ended(world, switch)
             calls.arm_again(world, switch)
+            talk_wishes.mute_again(world, switch)
         case SwitchLost(switch):
             absence.lost(world, switch)
         case SwitchRestarted(switch):

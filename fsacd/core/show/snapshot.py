@@ -104,7 +104,7 @@ def _talk(shape: TalkShape | None, talk_id: str, agent_id: str, since_ms: int) -
     if shape is None:
         return TalkView(talk_id, agent_id, Shape.TOGETHER, since_ms)
     third = shape.third.agent_id if shape.third is not None else ""
-    return TalkView(talk_id, agent_id, shape.shape, shape.since_ms, shape.wanted or "", third)
+    return TalkView(talk_id, agent_id, shape.shape, shape.since_ms, shape.wanted or "", third, shape.muted)
 
 
 def _waits_since_ms(call: c.Call) -> int | None:

@@ -7,6 +7,7 @@ A test can also play the phones by hand: `rung` shows who is rung for whom, `ans
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from urllib.parse import quote
@@ -28,6 +29,7 @@ STATUS = {
 }
 _ANCILLARY_BYTES = 64
 _SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {} RTP/AVP 0\r\n"
+_SIGNAL = re.compile(r"^Signal=(.)", re.MULTILINE)
 # The least that the kernel lets a socket hold: what comes beyond it is dropped at once.
 _DEAF_BYTES = 1
 
@@ -52,6 +54,8 @@ class Telephones:
         # Given a list: every datagram that the switch sends to a phone, not to a caller. `says`: lines of each answer.
         self.heard: list[str] | None = None
         self.says: tuple[str, ...] = ()
+        # Given a list: the keys of which the switch tells a phone or caller by SIP INFO.
+        self.pressed: list[str] | None = None
         self.trunk_port = trunk_port
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
@@ -62,6 +66,8 @@ class Telephones:
         self._deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _DEAF_BYTES)
         self._deaf.bind(("127.0.0.1", 0))
         self._sdp = _SDP.format(self._deaf.getsockname()[1])
+        # By user, what their phone offers where it has ears of its own (`tones`).
+        self.offers: dict[str, str] = {}
         self._dialogs: dict[str, Dialog] = {}
         self._branches = 0
         self._calls = 0
@@ -98,7 +104,7 @@ class Telephones:
         dialog.sequence = 1
         if replaces:
             more = (*more, f"Replaces: {replaces}")
-        dialog.branch = self._request(dialog, "INVITE", 1, self._sdp, more=more)
+        dialog.branch = self._request(dialog, "INVITE", 1, self.offers.get(number, self._sdp), more=more)
         return dialog
 
     def answer(self, dialog: Dialog) -> None:
@@ -106,7 +112,8 @@ class Telephones:
         assert dialog.state == "ringing" and dialog.invite is not None, f"{dialog.user} does not ring"
         dialog.state = "talking"
         dialog.answered_s = time.time()
-        self._reply(dialog.invite, "200 OK", address_of(dialog.target), dialog.near, self._sdp)
+        sdp = self.offers.get(dialog.user, self._sdp)
+        self._reply(dialog.invite, "200 OK", address_of(dialog.target), dialog.near, sdp)
 
     def refuse(self, dialog: Dialog, cause: str = "CALL_REJECTED") -> None:
         """The phone that rings refuses."""
@@ -306,6 +313,8 @@ class Telephones:
             gevent.spawn_later(self.pause_s, self._cancelled, message, invite, address)
         elif method in {"BYE", "UPDATE", "INFO", "OPTIONS", "NOTIFY"}:
             self._reply(message, "200 OK", address)
+            if method == "INFO" and self.pressed is not None:
+                self.pressed += _SIGNAL.findall(message.body)
             if method == "NOTIFY" and dialog is not None:
                 dialog.referred.append(message.body.strip().removeprefix("SIP/2.0 "))
             if method == "BYE" and dialog is not None:
@@ -317,7 +326,7 @@ class Telephones:
         elif dialog.state == "ringing":
             self._reply(message, "100 Trying", address)  # ours was not read
         elif dialog.state == "talking":
-            self._reply(message, "200 OK", address, body=self._sdp)
+            self._reply(message, "200 OK", address, body=self.offers.get(dialog.user, self._sdp))
         elif dialog.state == "over":
             # A switch that comes back from a crash asks for a call that has ended meanwhile.
             self._reply(message, "481 Call/Transaction Does Not Exist", address)

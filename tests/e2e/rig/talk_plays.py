@@ -302,7 +302,35 @@ _SOUND = (
     "uuid_audio nobody stop",
     "uuid_audio",
 )
-SOUND = {"keys and muting": talk(api(text, BRIDGED, 400 + 30 * at) for at, text in enumerate(_SOUND))}
+# As a daemon says it that has no right to these commands: by a message to the leg, whose thread runs them.
+_DOES = "^^;current_application=${current_application};fsacd_did=${regex(${%s}|^(.)|%%1)}"
+
+
+def message(leg: str, command: str, cue: Cue, delay_ms: float) -> Step:
+    """A leg runs an api command."""
+    lines = ("call-command: execute", "execute-app-name: multiset", f"execute-app-arg: {_DOES % command}")
+    return Step(Say("\n".join((f"sendmsg {leg}", *lines))), cue, delay_ms)
+
+
+_MUTE, _UNMUTE, _KEYS = (
+    "uuid_audio(@agent1@ start read mute 1)", "uuid_audio(@agent1@ start read mute 0)", "uuid_send_dtmf(@caller1@ 12#)",
+)  # fmt: skip
+SOUND = {"keys and muting": talk(api(text, BRIDGED, 400 + 30 * at) for at, text in enumerate(_SOUND))} | {
+    "keys and muting by messages to legs": talk(
+        message("@agent1@", _MUTE, BRIDGED, 400),
+        message("@caller1@", _KEYS, BRIDGED, 500),
+        message("@agent1@", _UNMUTE, BRIDGED, 700),
+        message("00000000-0000-4000-8000-000000000000", _UNMUTE, BRIDGED, 800),
+        hang_up("agent1", BRIDGED, 1_000),
+    ),
+    "muted on hold": talk(
+        hold(),
+        message("@agent1@", _MUTE, LEFT_ALONE, 300),
+        back(),
+        message("@agent1@", _UNMUTE, BACK, 300),
+        hang_up("caller1", BACK, 600),
+    ),
+}
 
 
 def silent(*steps: Step | Iterable[Step], armed: bool = True) -> Play:
