@@ -1,0 +1,123 @@
+"""What a switch's own events say of contacts and visits, for `oracle`.
+
+A contact is everything on one caller's leg, from the first call on. A visit is one stay in a queue: from the caller's
+announcement to the next, to their end, or to the end of the talk that it led to. It is answered by whoever they are
+bridged with first, unless that bridge breaks at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tests.chaos.told import AROUND_US, MS, SHORT_US, Differences, Told, VisitRow, moment_us
+
+
+@dataclass(slots=True)
+class Stay:
+    """A visit. `offer_id` is the leg of the agent who answered."""
+
+    queue: str  # empty: not told, as nobody has answered
+    from_us: int
+    offer_id: str = ""
+    answered_us: int = 0
+    bridged_us: int = 0
+    until_us: int | None = None
+
+
+@dataclass(slots=True)
+class Call:
+    """A call, with its visits. `vague`: a bridge broke within a second or so, and what it was is a matter of moments."""
+
+    contact_id: str
+    number: str
+    stays: list[Stay] = field(default_factory=list)
+    vague: bool = False
+
+
+class Stays:
+    """All visits of all callers."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, Call] = {}
+        self.differences = Differences()
+        self._contacts: dict[str, str] = {}  # by the caller's leg: the first call on it
+        self._now: dict[str, Call] = {}  # by the caller's leg
+        self._answers: dict[str, tuple[int, str]] = {}  # by the agent's leg: when they answered, and for which queue
+
+    def announced(self, event: Mapping[str, str]) -> None:
+        """A caller waits, or leaves for the fallback."""
+        leg, call_id, now_us = event["Unique-ID"], event.get("variable_fsacd_call", ""), moment_us(event)
+        kind, call = event["Event-Subclass"], self._now.get(leg)
+        if kind == "fsacd::queued":
+            self.gone(leg, now_us)  # it is the next call of the same contact
+            contact_id = self._contacts.setdefault(leg, call_id)
+            call = self._now[leg] = self.calls[call_id] = Call(contact_id, event.get("Caller-Caller-ID-Number", ""))
+            call.stays.append(Stay(event.get("variable_fsacd_queue", ""), now_us))
+        if call is None:
+            return  # they had left
+        stay = call.stays[-1]
+        if kind == "fsacd::left":
+            self.gone(leg, now_us)
+        elif stay.offer_id and now_us - stay.bridged_us > SHORT_US:
+            stay.until_us = now_us
+            call.stays.append(Stay("", now_us))
+        elif stay.offer_id:
+            call.vague, stay.offer_id = True, ""
+
+    def parked(self, event: Mapping[str, str]) -> None:
+        """A leg waits for a bridge: an agent's, when they answer."""
+        queue = event.get("variable_sip_h_X-Fsacd-Queue", "")
+        self._answers.setdefault(event["Unique-ID"], (moment_us(event), queue))
+
+    def bridged(self, caller: str, other: str, now_us: int) -> None:
+        """Two talk."""
+        call = self._now.get(caller)
+        if call is not None and not call.stays[-1].offer_id:
+            stay = call.stays[-1]
+            stay.answered_us, queue = self._answers.get(other, (now_us, ""))
+            stay.offer_id, stay.bridged_us, stay.queue = other, now_us, queue or stay.queue
+
+    def gone(self, leg: str, now_us: int) -> None:
+        """This leg is there no more."""
+        call = self._now.pop(leg, None)
+        if call is not None:
+            call.stays[-1].until_us = now_us
+            stay = call.stays[-1]
+            call.vague |= bool(stay.offer_id) and now_us - stay.bridged_us <= SHORT_US
+
+    def compare(
+        self, told: Told, unheard_us: Callable[[int, int], int], exact_ms: int, now_us: int
+    ) -> Iterator[str]:
+        """What history says otherwise."""
+        for call_id, call in self.calls.items():
+            from_us, until_us = call.stays[0].from_us, call.stays[-1].until_us or now_us
+            if unheard_us(from_us - AROUND_US, until_us + AROUND_US):
+                continue
+            row = told.calls.get(call_id)
+            if row is None or (row.contact_id, row.number) != (call.contact_id, call.number):
+                yield f"call {call_id} of contact {call.contact_id}, {call.number}: told is {row}"
+            rows = sorted(told.visits.get(call_id, ()), key=lambda row: row.n)
+            if not call.vague and all(row.sure for row in rows):
+                yield from self._compare(call_id, call, rows, exact_ms)
+
+    def _compare(self, call_id: str, call: Call, rows: list[VisitRow], exact_ms: int) -> Iterator[str]:
+        stays = call.stays
+        if len(rows) < len(stays) and self._released(stays[-1], exact_ms):
+            stays = stays[:-1]
+        if len(rows) != len(stays):
+            yield f"call {call_id} has had the visits {stays}, told: {rows}"
+            return
+        for stay, row in zip(stays, rows, strict=True):
+            until_us = stay.answered_us if stay.offer_id else stay.until_us or stay.from_us
+            waited_ms = (until_us - stay.from_us) // MS
+            self.differences.note("wait", row.waited_ms - waited_ms)
+            late = abs(row.waited_ms - waited_ms) > exact_ms
+            queue = stay.queue and stay.queue != row.queue
+            if late or queue or row.offer_id != stay.offer_id or row.contact_id != call.contact_id:
+                yield f"call {call_id}, {stay}, {waited_ms} ms: told is {row}"
+
+    @staticmethod
+    def _released(stay: Stay, exact_ms: int) -> bool:
+        """Whether the caller was only released there, after their talk."""
+        return not stay.offer_id and (stay.until_us or 0) - stay.from_us < SHORT_US + exact_ms * MS
