@@ -27,8 +27,8 @@ from fsacd.sim.agenda import MS, SECOND
 from fsacd.sim.channel import State
 from fsacd.sim.session import Session
 from fsacd.sim.switch import Switch
-from tests.chaos.life import LEASE_MS, Life
 from tests.chaos.ear import Ear
+from tests.chaos.life import LEASE_MS, Life
 from tests.chaos.oracle import Oracle
 from tests.chaos.people import BYE_MS, HOLD, TALK_MS, Floor
 from tests.chaos.rows import Rows

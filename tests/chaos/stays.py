@@ -27,7 +27,7 @@ class Stay:
 
 @dataclass(slots=True)
 class Call:
-    """A call, with its visits. `vague`: a bridge broke within a second or so, and what it was is a matter of moments."""
+    """A call, with its visits. `vague`: a bridge broke after a second or so: what it was is a matter of moments."""
 
     contact_id: str
     number: str
@@ -86,9 +86,7 @@ class Stays:
             stay = call.stays[-1]
             call.vague |= bool(stay.offer_id) and now_us - stay.bridged_us <= SHORT_US
 
-    def compare(
-        self, told: Told, unheard_us: Callable[[int, int], int], exact_ms: int, now_us: int
-    ) -> Iterator[str]:
+    def compare(self, told: Told, unheard_us: Callable[[int, int], int], exact_ms: int, now_us: int) -> Iterator[str]:
         """What history says otherwise."""
         for call_id, call in self.calls.items():
             from_us, until_us = call.stays[0].from_us, call.stays[-1].until_us or now_us

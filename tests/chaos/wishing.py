@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from random import Random
 
@@ -20,7 +20,8 @@ EVERY_S = 0.4
 WISHES = 0.25
 # How often that is to give the caller away.
 GIVES_AWAY = 0.1
-_VERBS = {
+# By what the talk is: what else its agent may wish, beside holding the caller and asking a colleague.
+VERBS: Mapping[str, tuple[TalkVerb, ...]] = {
     Shape.HELD: (TalkVerb.RESUME,),
     Shape.CALLING: (TalkVerb.CANCEL,),
     Shape.CONSULTING: (TalkVerb.SWAP, TalkVerb.COMPLETE, TalkVerb.CANCEL, TalkVerb.THREE_WAY),
@@ -66,7 +67,7 @@ class Wishing:
         if self._chance.random() < GIVES_AWAY:
             return self._transfer(world, offer)
         shape = world.shapes.get(offer.offer_id)
-        verbs = _VERBS.get(shape.shape if shape is not None else Shape.TOGETHER, ())
+        verbs = VERBS.get(shape.shape if shape is not None else Shape.TOGETHER, ())
         if not verbs or self._chance.random() < 0.3:
             colleague = self._chance.choice(list(world.agents))
             if self._chance.random() < 0.6:

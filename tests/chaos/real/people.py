@@ -13,7 +13,7 @@ QUEUES = ("sales", "support")
 # What an agent does with a ring; they answer the rest of a hundred.
 REFUSES, LETS_RING = 6, 5
 THINKS_S = (0.2, 2.5)
-TALKS_S = (0.5, 5.0)
+TALKS_S = (0.5, 7.0)
 # Of a hundred talks the caller ends so many.
 CALLER_ENDS = 40
 # Of a hundred callers so many have patience for so long only.
