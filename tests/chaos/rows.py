@@ -1,4 +1,4 @@
-"""The tables of talks and visits that the daemons of a schedule write: of two rows of one thing the better one stays."""
+"""The tables of talks and visits in which daemons of a schedule write: of two rows of one the better one stays."""
 
 from __future__ import annotations
 

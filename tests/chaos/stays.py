@@ -101,21 +101,27 @@ class Stays:
 
     def _compare(self, call_id: str, call: Call, rows: list[VisitRow], exact_ms: int) -> Iterator[str]:
         stays = call.stays
-        if len(rows) < len(stays) and self._released(stays[-1], exact_ms):
+        if len(rows) < len(stays) and _is_glimpse(stays[-1].offer_id, _waited_ms(stays[-1]), exact_ms):
             stays = stays[:-1]
+        elif len(rows) > len(stays) and _is_glimpse(rows[-1].offer_id, rows[-1].waited_ms, exact_ms):
+            rows = rows[:-1]
         if len(rows) != len(stays):
             yield f"call {call_id} has had the visits {stays}, told: {rows}"
             return
         for stay, row in zip(stays, rows, strict=True):
-            until_us = stay.answered_us if stay.offer_id else stay.until_us or stay.from_us
-            waited_ms = (until_us - stay.from_us) // MS
+            waited_ms = _waited_ms(stay)
             self.differences.note("wait", row.waited_ms - waited_ms)
             late = abs(row.waited_ms - waited_ms) > exact_ms
             queue = stay.queue and stay.queue != row.queue
             if late or queue or row.offer_id != stay.offer_id or row.contact_id != call.contact_id:
                 yield f"call {call_id}, {stay}, {waited_ms} ms: told is {row}"
 
-    @staticmethod
-    def _released(stay: Stay, exact_ms: int) -> bool:
-        """Whether the caller was only released there, after their talk."""
-        return not stay.offer_id and (stay.until_us or 0) - stay.from_us < SHORT_US + exact_ms * MS
+
+def _waited_ms(stay: Stay) -> int:
+    until_us = stay.answered_us if stay.offer_id else stay.until_us or stay.from_us
+    return (until_us - stay.from_us) // MS
+
+
+def _is_glimpse(offer_id: str, waited_ms: int, exact_ms: int) -> bool:
+    """Whether a call's last visit may be none, or not be seen: the caller was only released there, after their talk."""
+    return not offer_id and waited_ms < SHORT_US // MS + exact_ms
