@@ -353,9 +353,9 @@ class Judge:
                 self.wrong("talk not told", f"call {call_id}, a talk of {talk_s:.1f} s: {_told(row)}")
 
         if not self.switch_restarts_us and not self.forgiven:
-            told = self._rest.told(row for _, row in self._rows.values())
-            for sentence in self.oracle.compare(told, self._unheard_by_wall_us, CLOCK_MS):
-                self.wrong("another history", sentence)
+            history = self._rest.told(row for _, row in self._rows.values())
+            for kind, sentence in self.oracle.compare(history, self._unheard_by_wall_us, CLOCK_MS):
+                self.wrong(kind, sentence)
 
     def _heard_us(self, from_us: int, until_us: int) -> int:
         """For how long in this time somebody listened."""

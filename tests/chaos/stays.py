@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from tests.chaos.told import AROUND_US, MS, SHORT_US, Differences, Told, VisitRow, moment_us
 
+Unheard = Callable[[int, int], int]
+
 
 @dataclass(slots=True)
 class Stay:
@@ -86,35 +88,50 @@ class Stays:
             stay = call.stays[-1]
             call.vague |= bool(stay.offer_id) and now_us - stay.bridged_us <= SHORT_US
 
-    def compare(self, told: Told, unheard_us: Callable[[int, int], int], exact_ms: int, now_us: int) -> Iterator[str]:
-        """What history says otherwise."""
+    def compare(self, told: Told, unheard_us: Unheard, exact_ms: int, now_us: int) -> Iterator[tuple[str, str]]:
+        """What history says otherwise, as in `Oracle.compare`."""
         for call_id, call in self.calls.items():
             from_us, until_us = call.stays[0].from_us, call.stays[-1].until_us or now_us
-            if unheard_us(from_us - AROUND_US, until_us + AROUND_US):
-                continue
+            heard = not unheard_us(from_us - AROUND_US, until_us + AROUND_US)
             row = told.calls.get(call_id)
-            if row is None or (row.contact_id, row.number) != (call.contact_id, call.number):
-                yield f"call {call_id} of contact {call.contact_id}, {call.number}: told is {row}"
+            differs = row is not None and (row.contact_id, row.number) != (call.contact_id, call.number)
+            if differs or (row is None and heard):
+                yield "another contact", f"call {call_id} of {call.contact_id}, {call.number}: told is {row}"
             rows = sorted(told.visits.get(call_id, ()), key=lambda row: row.n)
-            if not call.vague and all(row.sure for row in rows):
-                yield from self._compare(call_id, call, rows, exact_ms)
+            if heard and not call.vague and all(row.sure for row in rows):
+                pairs = self._matched(call.stays, rows, exact_ms)
+                if pairs is None:
+                    yield "another visit", f"call {call_id} has had {call.stays}, told: {rows}"
+            else:
+                pairs = _answered(call, rows, unheard_us)
+            for stay, visit in pairs or ():
+                if self._differ(stay, visit, exact_ms) or visit.contact_id != call.contact_id:
+                    yield "another visit", f"call {call_id}, {stay}, {_waited_ms(stay)} ms: told is {visit}"
 
-    def _compare(self, call_id: str, call: Call, rows: list[VisitRow], exact_ms: int) -> Iterator[str]:
-        stays = call.stays
+    @staticmethod
+    def _matched(stays: list[Stay], rows: list[VisitRow], exact_ms: int) -> list[tuple[Stay, VisitRow]] | None:
+        """Which row is of which visit; None if there are more of the one."""
         if len(rows) < len(stays) and _is_glimpse(stays[-1].offer_id, _waited_ms(stays[-1]), exact_ms):
             stays = stays[:-1]
         elif len(rows) > len(stays) and _is_glimpse(rows[-1].offer_id, rows[-1].waited_ms, exact_ms):
             rows = rows[:-1]
-        if len(rows) != len(stays):
-            yield f"call {call_id} has had the visits {stays}, told: {rows}"
-            return
-        for stay, row in zip(stays, rows, strict=True):
-            waited_ms = _waited_ms(stay)
-            self.differences.note("wait", row.waited_ms - waited_ms)
-            late = abs(row.waited_ms - waited_ms) > exact_ms
-            queue = stay.queue and stay.queue != row.queue
-            if late or queue or row.offer_id != stay.offer_id or row.contact_id != call.contact_id:
-                yield f"call {call_id}, {stay}, {waited_ms} ms: told is {row}"
+        return list(zip(stays, rows, strict=True)) if len(stays) == len(rows) else None
+
+    def _differ(self, stay: Stay, row: VisitRow, exact_ms: int) -> bool:
+        difference_ms = row.waited_ms - _waited_ms(stay)
+        self.differences.note("wait", difference_ms)
+        another_queue = stay.queue not in ("", row.queue)
+        return abs(difference_ms) > exact_ms or another_queue or row.offer_id != stay.offer_id
+
+
+def _answered(call: Call, rows: list[VisitRow], unheard_us: Unheard) -> list[tuple[Stay, VisitRow]]:
+    """The visits whose answer somebody heard, though not all of the call: since when they wait, the leg says."""
+    known = {row.offer_id: row for row in rows if row.offer_id and row.sure and not call.vague}
+    return [
+        (stay, known[stay.offer_id])
+        for stay in call.stays
+        if stay.offer_id in known and not unheard_us(stay.answered_us - AROUND_US, stay.bridged_us + AROUND_US)
+    ]
 
 
 def _waited_ms(stay: Stay) -> int:

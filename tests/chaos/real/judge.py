@@ -253,8 +253,8 @@ class Judge:
             self.wrong("lost caller", f"the history has {lost}")
         if not self._stage.forgot:
             oracle, complete = self._listener.oracle, not self._stage.crashes
-            for sentence in oracle.compare(told, self._unheard_us, EXACT_MS, complete=complete):
-                self.wrong("another history", sentence)
+            for kind, sentence in oracle.compare(told, self._unheard_us, EXACT_MS, complete=complete):
+                self.wrong(kind, sentence)
         return Counter(row["outcome"] for row in rows)
 
     def _unheard_us(self, from_us: int, until_us: int) -> int:
@@ -289,7 +289,7 @@ class Judge:
 def _agents(call: dict[str, Any]) -> list[str]:
     """Whose phones ring for this call, or are in it: a colleague who is asked among them."""
     colleague = call["talk"]["colleague"] if call["talk"] is not None else None
-    return call["agents"] + ([colleague] if colleague else [])
+    return [*call["agents"], *([colleague] if colleague else ())]
 
 
 def _talked_s(ring: Dialog, caller: Dialog) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gevent
 
+from fsacd.core.events import TalkVerb
 from tests.chaos.real.people import QUEUES
 from tests.chaos.real.site import Site
 from tests.chaos.wishing import GIVES_AWAY, VERBS, WISHES
@@ -65,7 +66,7 @@ class Wishing:
         if not verbs or chance.random() < 0.3:
             if chance.random() < 0.6:
                 return f"{path}/consult", {"agent": self._colleague()}
-            verbs = verbs or ("hold",)
+            verbs = verbs or (TalkVerb.HOLD,)
         return f"{path}/{chance.choice(verbs)}", {}
 
     def _colleague(self) -> str:
