@@ -58,6 +58,7 @@ class Judge:
         self._kinds: Counter[str] = Counter()
         self.broken = True  # daemon and switch are kept apart, or nobody has begun to serve
         self._calm_since_s: float | None = None
+        self.late: list[tuple[float, float]] = []  # when the daemon may have heard of everything late (Unix, s)
         self._blind: list[list[float]] = [[self._began_s, self._began_s]]
         self._sees, self._looked_s = False, self._began_s  # at the last look
         self._odd_since: dict[tuple[str, str], float] = {}
@@ -259,7 +260,7 @@ class Judge:
 
     def _unheard_us(self, from_us: int, until_us: int) -> int:
         """For how long in this time no daemon heard the switch, or our own listener did not."""
-        unheard = [(int(start_s * 1e6), int(end_s * 1e6)) for start_s, end_s in self._blind]
+        unheard = [(int(start_s * 1e6), int(end_s * 1e6)) for start_s, end_s in [*self._blind, *self.late]]
         if self._stage.crashes:
             unheard.append((int(self._stage.crashes[0] * 1e6), until_us))
         return sum(max(0, min(until_us, end) - max(from_us, start)) for start, end in unheard)

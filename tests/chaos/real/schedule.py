@@ -218,6 +218,8 @@ class Schedule:
             judge.broken = False
         else:
             self._mending.append(gevent.spawn_later(for_s, mend))
+        if fault.late:
+            judge.late.append((time.time(), time.time() + for_s))
 
     # --- the end ---
 
