@@ -33,6 +33,7 @@ class Talk:
     talked_us: int = 0
     until_us: int | None = None
     rooms: int = 0  # how often the two were in a room
+    parted_us: int = 0  # since when they are not, or were not
     caller_gone: bool = False  # the agent goes on talking with a colleague, and nobody is on hold
     # The caller went while all were on their way into a room: whether it went on without them is a matter of moments.
     vague: bool = False
@@ -46,7 +47,7 @@ class Talk:
         """They are not bridged any more."""
         if self.bridged_us is not None and not self.caller_gone:
             self.talked_us += now_us - self.bridged_us
-            self.bridged_us = None
+            self.bridged_us, self.parted_us = None, now_us
 
 
 class Oracle:
@@ -60,6 +61,7 @@ class Oracle:
         self._gathered_us: dict[str, int] = {}  # by leg: when it came into a room
         self._callers: set[str] = set()
         self.talks: dict[str, Talk] = {}
+        self.ended_on_hold: list[str] = []  # numbers of callers
         self.stays = Stays()
         self.differences = self.stays.differences
 
@@ -133,6 +135,8 @@ class Oracle:
                 talk.join(now_us)
                 talk.caller_gone = True
             elif talk.until_us is None:
+                if leg == talk.caller and talk.bridged_us is None and now_us - talk.parted_us > SHORT_US:
+                    self.ended_on_hold.append(self.stays.number_of(leg))
                 talk.caller_gone = False
                 talk.part(now_us)
                 talk.until_us = now_us

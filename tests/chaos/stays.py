@@ -80,6 +80,10 @@ class Stays:
             stay.answered_us, queue = self._answers.get(other, (now_us, ""))
             stay.offer_id, stay.bridged_us, stay.queue = other, now_us, queue or stay.queue
 
+    def number_of(self, leg: str) -> str:
+        """The number of a caller who is there; empty if they have left."""
+        return self._now[leg].number if leg in self._now else ""
+
     def gone(self, leg: str, now_us: int) -> None:
         """This leg is there no more."""
         call = self._now.pop(leg, None)
@@ -103,7 +107,7 @@ class Stays:
                 if pairs is None:
                     yield "another visit", f"call {call_id} has had {call.stays}, told: {rows}"
             else:
-                pairs = _answered(call, rows, unheard_us)
+                pairs = [] if call.vague else _answered(call, rows, unheard_us)
             for stay, visit in pairs or ():
                 if self._differ(stay, visit, exact_ms) or visit.contact_id != call.contact_id:
                     yield "another visit", f"call {call_id}, {stay}, {_waited_ms(stay)} ms: told is {visit}"
@@ -125,13 +129,13 @@ class Stays:
 
 
 def _answered(call: Call, rows: list[VisitRow], unheard_us: Unheard) -> list[tuple[Stay, VisitRow]]:
-    """The visits whose answer somebody heard, though not all of the call: since when they wait, the leg says."""
-    known = {row.offer_id: row for row in rows if row.offer_id and row.sure and not call.vague}
-    return [
-        (stay, known[stay.offer_id])
-        for stay in call.stays
-        if stay.offer_id in known and not unheard_us(stay.answered_us - AROUND_US, stay.bridged_us + AROUND_US)
-    ]
+    """The first visit, if somebody heard its answer, though not all of the call: since when it waits, the leg says.
+
+    A talk of which nobody heard is none in history: there the next visit need not have begun.
+    """
+    first = call.stays[0]
+    heard = not unheard_us(first.answered_us - AROUND_US, first.bridged_us + AROUND_US)
+    return [(first, row) for row in rows if row.sure and heard and row.offer_id == first.offer_id != ""]
 
 
 def _waited_ms(stay: Stay) -> int:

@@ -214,6 +214,8 @@ class Judge:
             )
             if not served and not crashed:
                 self.wrong("lost caller", f"{number} was released by the switch, and had talked with nobody")
+            if number in self._listener.oracle.ended_on_hold and not crashed:
+                self.wrong("lost caller", f"{number} was released by the switch when they were on hold")
         lost = sum(self.lost.values())
         if lost and not crashes:
             self.wrong("lost caller", f"fsacd_lost_callers_total is {lost:g}")
