@@ -9,6 +9,7 @@ What is promised, and what judges it:
 - nobody rings for a caller who has gone: `_limbo`, after two seconds
 - no place lost: `_order` from look to look, and each call's key in `_compare`
 - nobody hung up who has not talked: `_lost_callers`; and what a daemon counts as lost: `count`
+- contacts, visits and talks as the switch's events have them: `Oracle.compare`, in `_history`
 - a journal replayed twice is what it is once, and what the daemon had in mind: `Schedule._died`
 """
 

@@ -53,11 +53,11 @@ class Verdict:
     faults: tuple[str, ...]
     callers: int
     outcomes: Counter[str]
-    wishes: int  # of agents in a talk, that were granted
+    wishes: Counter[str]  # of agents in a talk, that were granted
     differences: Differences
 
     def __str__(self) -> str:
-        head = f"seed {self.seed}: {self.callers} callers, {self.wishes} wishes, history {dict(self.outcomes)}"
+        head = f"seed {self.seed}: {self.callers} callers, history {dict(self.outcomes)}, wishes {dict(self.wishes)}"
         head += f"; {self.differences}"
         return "\n  ".join([head, *self.story, *(f"WRONG {fault}" for fault in self.faults)])
 
