@@ -92,7 +92,9 @@ class Judge:
         if caller is not None and caller.state == "over" and time.time() - caller.over_s > FOR_NOBODY_S:
             self.wrong("ring for nobody", f"{ring.user} is rung for {ring.caller}, who has gone")
         for number in self._undisturbed():
-            if caller is not None and site.callers[number].began_s < caller.began_s - SAME_MOMENT_S:
+            if caller is None or ring.caller in self._people.referred:
+                break
+            if site.callers[number].began_s < caller.began_s - SAME_MOMENT_S:
                 self.wrong("order", f"{ring.caller} is rung for before {number}, who came earlier and waits")
 
     def _has_ended(self, ring: Dialog, other: Dialog) -> None:
@@ -154,8 +156,12 @@ class Judge:
         self._odd_since = {thing: since for thing, since in self._odd_since.items() if thing in found}
 
     def _check_order(self, calls: list[dict[str, Any]]) -> None:
-        """The callers who do not talk stand in the order of their arrival, as their own phones have it."""
+        """The callers who do not talk stand in the order of their arrival, as their own phones have it.
+
+        Not those whom an agent's phone has given away: they came anew, at a moment that no phone knows.
+        """
         line = [call["number"] for call in calls if call["state"] != "talking"]
+        line = [number for number in line if number not in self._people.referred]
         last_s, last = 0.0, ""
         for number in line:
             came_s = self._site.callers[number].began_s
@@ -246,7 +252,7 @@ class Judge:
             by_number[row["number"]].append(f"{row['outcome']} ({row['detail']})")
         for number, caller in self._site.callers.items():
             outcomes = by_number.pop(number, [])
-            if len(outcomes) > 1:
+            if len(outcomes) > 1 + self._people.referred[number]:
                 self.wrong("two outcomes", f"{number}: {', '.join(outcomes)}")
             if not outcomes and caller.began_s and self._must_be_known(caller):
                 self.wrong("no outcome", f"{number}, who was there for {caller.over_s - caller.began_s:.1f} s")
