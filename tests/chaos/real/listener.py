@@ -58,4 +58,5 @@ class Listener:
     def stop(self) -> None:
         """Listen no more."""
         self._reading.kill()
+        self._file.close()
         self._socket.close()
