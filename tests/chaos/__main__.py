@@ -26,6 +26,7 @@ from gevent.pool import Pool  # noqa: E402
 
 from tests.chaos.schedule import Schedule  # noqa: E402
 from tests.chaos.seeds import fresh_seed  # noqa: E402
+from tests.chaos.told import Differences  # noqa: E402
 
 _CRITICAL = 50
 _SHARE = 20
@@ -80,13 +81,15 @@ def _run(first: int, schedules: int, *, verbose: bool) -> Tally:
     """Run them here."""
     if not verbose:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_CRITICAL))
-    tally = Tally()
+    tally, differences = Tally(), Differences()
     for seed in range(first, first + schedules):
         with tempfile.TemporaryDirectory(prefix="fsacd-chaos-") as place:
             verdict = Schedule(seed, Path(place)).run()
         tally += Tally(1, verdict.calls, verdict.talks, bool(verdict.faults))
+        differences.add(verdict.differences)
         if verdict.faults or verbose:
             print(verdict, flush=True)
+    print(f"from {first} on history and the switch differ by: {differences}")
     return tally
 
 

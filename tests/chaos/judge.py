@@ -9,6 +9,7 @@ What is promised, and what judges it:
 - nobody rings for a caller who has gone: `_limbo`, after two seconds
 - no place lost: `_order` from look to look, and each call's key in `_compare`
 - nobody hung up who has not talked: `_lost_callers`; and what a daemon counts as lost: `count`
+- contacts, visits and talks as the switch's events have them: `Oracle.compare`, in `_history`
 - a journal replayed twice is what it is once, and what the daemon had in mind: `Schedule._died`
 """
 
@@ -20,16 +21,18 @@ from collections.abc import Callable, Iterator, Sequence
 from fsacd.core import offer as o
 from fsacd.core.evidence import Evidence, Standing, standing
 from fsacd.core.life.world import World
-from fsacd.core.records import CallEnded, CallOutcome, Elsewhere, Record, TalkEnded
+from fsacd.core.records import CallEnded, CallOutcome, Elsewhere, Record
 from fsacd.core.shape import PAIR_OF, Pair, TalkShape, room_of, with_thirds
 from fsacd.core.views import Snapshot
 from fsacd.sim.agenda import MS, SECOND
 from fsacd.sim.channel import State
 from fsacd.sim.session import Session
 from fsacd.sim.switch import Switch
+from tests.chaos.ear import Ear
 from tests.chaos.life import LEASE_MS, Life
 from tests.chaos.oracle import Oracle
 from tests.chaos.people import BYE_MS, HOLD, TALK_MS, Floor
+from tests.chaos.rows import Rows
 
 _NOT_LOST = tuple(Elsewhere)
 LOOK_US = 200 * MS
@@ -66,8 +69,9 @@ class Judge:
         self.faults: list[str] = []
         self._kinds: Counter[str] = Counter()
         self._rows: dict[str, tuple[str, CallEnded]] = {}  # by call: who wrote it, and what, as the table has it
-        self.talks: dict[str, TalkEnded] = {}  # by offer
-        self._oracle = Oracle(switch)
+        self._rest = Rows()  # of talks and visits
+        self.oracle = Oracle(lambda: switch.agenda.wall_us)
+        Ear(switch, self.oracle)
         self.known: set[str] = set()
         self.forgiven: set[str] = set()
         self.ended_by_hand: set[str] = set()
@@ -109,8 +113,7 @@ class Judge:
         `again`: it is what the life before may have written, when it served.
         """
         for new in records:
-            if isinstance(new, TalkEnded):
-                self._tell_talk(new)
+            self._rest.write(new)
             if not isinstance(new, CallEnded):
                 continue
             serving = self._serving()
@@ -126,14 +129,6 @@ class Judge:
                 if by == instance and sure and worse.detail != Elsewhere.SERVED_ELSEWHERE:
                     self.wrong("two outcomes", f"call {new.call_id}: {by} wrote {_told(old)}, {instance} {_told(new)}")
             self._rows[new.call_id] = (instance, new) if replaces else (by, old)
-
-    def _tell_talk(self, new: TalkEnded) -> None:
-        """Of two rows the better one stays, as with calls."""
-        old = self.talks.get(new.offer_id)
-        if old is None or standing(new.evidence, new.epoch, new.ended_ms) > standing(
-            old.evidence, old.epoch, old.ended_ms
-        ):
-            self.talks[new.offer_id] = new
 
     # --- while it goes on ---
 
@@ -355,15 +350,15 @@ class Judge:
                 self.wrong("told as lost", f"call {call_id}: {by} wrote {_told(row)}")
             leg, from_us, until_us = self._last_talks.get(call_id, ("", 0, 0))
             # Who was given away, or was on hold when the agent went, may give up then: the talk has a row of its own.
-            told = row.outcome is CallOutcome.ANSWERED or leg in self.talks
+            told = row.outcome is CallOutcome.ANSWERED or leg in self._rest.talks
             if not told and self._heard_us(from_us, until_us) > HEARD_US:
                 talk_s = (until_us - from_us) / SECOND
                 self.wrong("talk not told", f"call {call_id}, a talk of {talk_s:.1f} s: {_told(row)}")
 
-        talks = {offer_id: row for offer_id, row in self.talks.items() if row.call_id not in self.forgiven}
         if not self.switch_restarts_us and not self.forgiven:
-            for sentence in self._oracle.compare(talks, self._unheard_us):
-                self.wrong("another talk", sentence)
+            history = self._rest.told(row for _, row in self._rows.values())
+            for kind, sentence in self.oracle.compare(history, self._unheard_by_wall_us, CLOCK_MS):
+                self.wrong(kind, sentence)
 
     def _heard_us(self, from_us: int, until_us: int) -> int:
         """For how long in this time somebody listened."""
@@ -371,6 +366,10 @@ class Judge:
 
     def _unheard_us(self, from_us: int, until_us: int) -> int:
         return sum(max(0, min(until_us, end) - max(from_us, start)) for start, end in self._unheard)
+
+    def _unheard_by_wall_us(self, from_us: int, until_us: int) -> int:
+        ahead_us = self._switch.agenda.wall_us - self._switch.agenda.now_us
+        return self._unheard_us(from_us - ahead_us, until_us - ahead_us)
 
 
 def _told(row: CallEnded) -> str:

@@ -1,7 +1,8 @@
-"""What the switch's own events say of talks, worked out without any of the daemon's code: history must say the same.
+"""What a switch's own events say of talks, worked out without any of the daemon's code: history must say the same.
 
 A talk is one agent's part in a call: from the first bridge of a caller's leg with the agent's to the end of either, or
 to the caller's bridge with somebody else. While the two are neither bridged nor in one room, the caller is on hold.
+Contacts and visits are worked out in `stays`. All moments are microseconds, by the events' own stamps.
 """
 
 from __future__ import annotations
@@ -9,19 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from fsacd.core.evidence import Evidence
-from fsacd.core.records import TalkEnded
-from fsacd.sim.agenda import MS, SECOND
-from fsacd.sim.events import Event
-from fsacd.sim.switch import Switch
+from tests.chaos.stays import Stays
+from tests.chaos.told import AROUND_US, MS, SECOND_US, SHORT_US, Told, moment_us
 
-# From the wire to the daemon's step and back; a talk's hold begins with its parking and ends with its bridge.
-EXACT_MS = 150
-# A bridge that was shorter may have been broken in the making: whether it was a talk is a matter of moments.
-SHORT_US = SECOND
+# Which events it must be told.
+EVENTS = ("CHANNEL_BRIDGE", "CHANNEL_UNBRIDGE", "CHANNEL_HANGUP", "CHANNEL_PARK")
+SUBCLASSES = ("fsacd::queued", "fsacd::waiting", "fsacd::returned", "fsacd::left", "conference::maintenance")
 # The daemon asks who is in a room, first after 0.2 s and then after 0.6 s.
 ROOM_MS = 700
-AROUND_US = 2 * SECOND
+# It believes that all three are there after 1.4 s at the latest, if they are.
+GATHERING_US = 2 * SECOND_US
 
 
 @dataclass(slots=True)
@@ -35,6 +33,10 @@ class Talk:
     talked_us: int = 0
     until_us: int | None = None
     rooms: int = 0  # how often the two were in a room
+    parted_us: int = 0  # since when they are not, or were not
+    caller_gone: bool = False  # the agent goes on talking with a colleague, and nobody is on hold
+    # The caller went while all were on their way into a room: whether it went on without them is a matter of moments.
+    vague: bool = False
 
     def join(self, now_us: int) -> None:
         """They hear each other."""
@@ -43,48 +45,52 @@ class Talk:
 
     def part(self, now_us: int) -> None:
         """They are not bridged any more."""
-        if self.bridged_us is not None:
+        if self.bridged_us is not None and not self.caller_gone:
             self.talked_us += now_us - self.bridged_us
-            self.bridged_us = None
+            self.bridged_us, self.parted_us = None, now_us
 
 
 class Oracle:
-    """A client of the switch that only listens."""
+    """It is told each event that one of EVENTS and SUBCLASSES names. `clock` is the switch's wall clock (µs)."""
 
-    def __init__(self, switch: Switch) -> None:
-        self._agenda = switch.agenda
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._now_us = 0  # the moment of the event
         self._pairs: dict[str, str] = {}  # by leg: whom it is bridged with
         self._rooms: dict[str, set[str]] = {}
+        self._gathered_us: dict[str, int] = {}  # by leg: when it came into a room
         self._callers: set[str] = set()
         self.talks: dict[str, Talk] = {}
-        switch.listeners.add(self)  # type: ignore[arg-type] # it takes what a connection is told
+        self.ended_on_hold: list[str] = []  # numbers of callers
+        self.stays = Stays()
+        self.differences = self.stays.differences
 
-    def wants(self, name: str, subclass: str) -> bool:
-        """All that tells of talks."""
-        return subclass in _SUBCLASSES or name in {"CHANNEL_BRIDGE", "CHANNEL_UNBRIDGE", "CHANNEL_HANGUP"}
-
-    def offer(self, event: Event) -> None:
-        """One event."""
-        leg, first, second = (event.headers.get(name, "") for name in _LEGS)
-        match event.headers["Event-Name"]:
-            case "CUSTOM" if event.headers["Event-Subclass"] == "fsacd::queued":
+    def hear(self, event: Mapping[str, str]) -> None:
+        """The headers of one event, in the order in which the switch tells them."""
+        self._now_us = moment_us(event)
+        leg, first, second = (event.get(name, "") for name in _LEGS)
+        match event["Event-Name"]:
+            case "CUSTOM" if event["Event-Subclass"] == "conference::maintenance":
+                if leg:
+                    self._in_room(self._rooms.setdefault(event["Conference-Name"], set()), leg, event["Action"])
+            case "CUSTOM":
                 self._callers.add(leg)
-            case "CUSTOM" if leg:
-                self._in_room(
-                    self._rooms.setdefault(event.headers["Conference-Name"], set()), leg, event.headers["Action"]
-                )
+                if leg not in self._pairs:
+                    self.stays.announced(event)
             case "CHANNEL_BRIDGE":
-                self._bridged(*((second, first) if second in self._callers else (first, second)))
+                caller, other = (second, first) if second in self._callers else (first, second)
+                self._bridged(caller, other)
+                self.stays.bridged(caller, other, self._now_us)
             case "CHANNEL_UNBRIDGE":
                 self._parted(leg)
+            case "CHANNEL_PARK":
+                self.stays.parked(event)
             case "CHANNEL_HANGUP":
                 self._gone(leg)
-
-    def close(self, notice: bytes | None) -> None:
-        """The switch has died; what comes after it is not compared."""
+                self.stays.gone(leg, self._now_us)
 
     def _bridged(self, caller: str, other: str) -> None:
-        now_us = self._agenda.now_us
+        now_us = self._now_us
         self._parted(caller)
         self._parted(other)
         self._pairs[caller], self._pairs[other] = other, caller
@@ -100,12 +106,13 @@ class Oracle:
         other = self._pairs.pop(leg, "")
         self._pairs.pop(other, None)
         for each in {leg, other} & self.talks.keys():
-            self.talks[each].part(self._agenda.now_us)
+            self.talks[each].part(self._now_us)
 
     def _in_room(self, room: set[str], leg: str, action: str) -> None:
-        now_us = self._agenda.now_us
+        now_us = self._now_us
         if action == "add-member":
             room.add(leg)
+            self._gathered_us[leg] = now_us
         elif action == "del-member" and leg in room:
             room.remove(leg)
         else:
@@ -119,13 +126,18 @@ class Oracle:
                     talk.part(now_us)
 
     def _gone(self, leg: str) -> None:
-        now_us = self._agenda.now_us
+        now_us = self._now_us
         for talk in [*self._open(leg), *([self.talks[leg]] if leg in self.talks else ())]:
+            talk.vague |= leg == talk.caller and now_us - self._gathered_us.get(leg, 0) < GATHERING_US
             room = next((room for room in self._rooms.values() if talk.offer_id in room), set())
             with_another = self._pairs.get(talk.offer_id, leg) != leg or bool(room - {talk.offer_id, leg})
             if talk.until_us is None and leg == talk.caller and with_another:
-                talk.join(now_us)  # the agent goes on talking with a colleague, and nobody is on hold
+                talk.join(now_us)
+                talk.caller_gone = True
             elif talk.until_us is None:
+                if leg == talk.caller and talk.bridged_us is None and now_us - talk.parted_us > SHORT_US:
+                    self.ended_on_hold.append(self.stays.number_of(leg))
+                talk.caller_gone = False
                 talk.part(now_us)
                 talk.until_us = now_us
                 if leg == talk.offer_id and talk.caller in room:
@@ -137,28 +149,46 @@ class Oracle:
     def _go_on(self, caller: str, others: set[str]) -> None:
         """The agent has gone: whoever else is in the room talks with the caller from now on."""
         for other in others - self.talks.keys():
-            self.talks[other] = Talk(other, caller, self._agenda.now_us, self._agenda.now_us, rooms=1)
+            self.talks[other] = Talk(other, caller, self._now_us, self._now_us, rooms=1)
 
     def _open(self, caller: str) -> list[Talk]:
         return [talk for talk in self.talks.values() if talk.caller == caller and talk.until_us is None]
 
-    def compare(self, told: Mapping[str, TalkEnded], unheard_us: Callable[[int, int], int]) -> Iterator[str]:
-        """What history says otherwise. `unheard_us`: for how long nobody heard the switch in this time."""
+    def compare(
+        self, told: Told, unheard_us: Callable[[int, int], int], exact_ms: int, *, complete: bool = True
+    ) -> Iterator[tuple[str, str]]:
+        """What history says otherwise: the kind of it, and a sentence.
+
+        `unheard_us`: for how long nobody heard the switch in this time; what is near to it is not compared.
+        `exact_ms`: by so much may two clocks differ. `complete`: it has heard everything that the switch has said.
+        """
+        now_us = self._clock()
         for talk in self.talks.values():
-            row, until_us = told.get(talk.offer_id), talk.until_us or self._agenda.now_us
-            if unheard_us(talk.from_us - AROUND_US, until_us + AROUND_US):
-                continue
+            row, until_us = told.talks.get(talk.offer_id), talk.until_us or now_us
+            heard = not unheard_us(talk.from_us - AROUND_US, until_us + AROUND_US)
             if row is None:
-                if talk.talked_us > SHORT_US:
-                    yield f"{talk} is not told"
-            elif row.evidence is Evidence.SAW_END:
-                all_ms, held_ms = (until_us - talk.from_us) // MS, (until_us - talk.from_us - talk.talked_us) // MS
-                exact_ms = EXACT_MS + ROOM_MS * talk.rooms
-                if abs(row.ended_ms - row.started_ms - all_ms) > EXACT_MS or abs(row.held_ms - held_ms) > exact_ms:
-                    yield f"{talk}: {all_ms} ms, {held_ms} held; told: {row.ended_ms - row.started_ms}, {row.held_ms}"
-        for offer_id in told.keys() - self.talks.keys():
-            yield f"a talk {offer_id} is told that the switch has not had"
+                if heard and talk.talked_us > SHORT_US:
+                    yield _TALK, f"{talk} is not told"
+                continue
+            all_ms, held_ms = (until_us - talk.from_us) // MS, (until_us - talk.from_us - talk.talked_us) // MS
+            if (
+                not row.sure
+                or talk.vague
+                or any(unheard_us(at_us - AROUND_US, at_us + AROUND_US) for at_us in (talk.from_us, until_us))
+            ):
+                continue
+            # Somebody has heard how it began and ended. Who has not heard all of it knows less of its holds.
+            self.differences.note("talk", row.all_ms - all_ms)
+            wrong = abs(row.all_ms - all_ms) > exact_ms
+            if heard:
+                self.differences.note("hold", row.held_ms - held_ms)
+                wrong |= abs(row.held_ms - held_ms) > exact_ms + ROOM_MS * talk.rooms
+            if wrong:
+                yield _TALK, f"{talk}: {all_ms} ms, {held_ms} held; told: {row.all_ms}, {row.held_ms}"
+        for offer_id in told.talks.keys() - self.talks.keys() if complete else ():
+            yield _TALK, f"a talk {offer_id} is told that the switch has not had"
+        yield from self.stays.compare(told, unheard_us, exact_ms, now_us)
 
 
-_SUBCLASSES = ("fsacd::queued", "conference::maintenance")
+_TALK = "another talk"
 _LEGS = ("Unique-ID", "Bridge-A-Unique-ID", "Bridge-B-Unique-ID")

@@ -25,6 +25,7 @@ from tests.chaos.judge import Judge
 from tests.chaos.life import DOOMS, Disk, Life, shown
 from tests.chaos.net import Net
 from tests.chaos.people import Floor, plan_of, rules_for
+from tests.chaos.told import Differences
 from tests.chaos.virtual import VirtualTime, spawn_for
 from tests.chaos.wishing import Wishing
 from tests.chaos.world import end_all, world
@@ -50,6 +51,7 @@ class Verdict:
     calls: int
     talks: int
     wishes: int  # of agents in a talk, that were granted
+    differences: Differences
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -57,7 +59,8 @@ class Verdict:
         return frozenset(fault.split(": ")[1] for fault in self.faults)
 
     def __str__(self) -> str:
-        return "\n  ".join([f"seed {self.seed}: {self.calls} calls, {self.talks} talks", *self.story, *self.faults])
+        head = f"seed {self.seed}: {self.calls} calls, {self.talks} talks; {self.differences}"
+        return "\n  ".join([head, *self.story, *self.faults])
 
 
 class Schedule:
@@ -181,7 +184,8 @@ class Schedule:
             finally:
                 self._end()
         story, faults = tuple(self.story), tuple(self.judge.faults)
-        return Verdict(self.seed, story, faults, self.floor.tally.called, self.talks, self.wishing.granted)
+        called, differences = self.floor.tally.called, self.judge.oracle.differences
+        return Verdict(self.seed, story, faults, called, self.talks, self.wishing.granted, differences)
 
     @property
     def talks(self) -> int:

@@ -11,6 +11,7 @@ import pytest
 from fsacd.sim.agenda import SECOND, Agenda
 from tests.chaos.planted import PLANTED, Planted, found_within
 from tests.chaos.schedule import Schedule
+from tests.chaos.told import Differences
 from tests.chaos.virtual import Frozen, VirtualTime, spawn_for
 
 # A handful in every run; FSACD_CHAOS=200 is what is asked for before a release.
@@ -23,17 +24,21 @@ def test_no_schedule_of_faults_costs_anybody_anything(tmp_path: Path) -> None:
     """One outcome for each call, one live offer for each agent, no leg in limbo, the order as it was, replay exact."""
     wrong = []
     talks = wishes = 0
+    differences = Differences()
     for seed in range(1, SCHEDULES + 1):
         place = tmp_path / str(seed)
         place.mkdir()
         verdict = Schedule(seed, place).run()
         talks += verdict.talks
         wishes += verdict.wishes
+        differences.add(verdict.differences)
         if verdict.faults:
             wrong.append(str(verdict))
     assert wrong == []
     assert talks > 5 * SCHEDULES, "callers have been served"
     assert wishes > 5 * SCHEDULES, "agents have held, asked, handed over and given away"
+    compared = {kind: len(found) for kind, found in differences.by_kind.items()}
+    assert min(compared["talk"], compared["wait"]) > 5 * SCHEDULES, "history was compared with what the switch said"
 
 
 @pytest.mark.timeout(300)

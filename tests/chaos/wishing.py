@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from random import Random
 
@@ -30,7 +30,8 @@ WISHES = 0.25
 GIVES_AWAY = 0.1
 # How often an agent mutes or unmutes themselves, sends a digit, and hangs up.
 MUTES, SENDS, HANGS_UP = 0.08, 0.04, 0.02
-_VERBS = {
+# By what the talk is: what else its agent may wish, beside holding the caller and asking a colleague.
+VERBS: Mapping[str, tuple[TalkVerb, ...]] = {
     Shape.HELD: (TalkVerb.RESUME,),
     Shape.CALLING: (TalkVerb.CANCEL,),
     Shape.CONSULTING: (TalkVerb.SWAP, TalkVerb.COMPLETE, TalkVerb.CANCEL, TalkVerb.THREE_WAY),
@@ -78,7 +79,7 @@ class Wishing:
         shape = world.shapes.get(offer.offer_id)
         if (wish := self._unmoved(offer, muted=shape is not None and shape.muted)) is not None:
             return wish
-        verbs = _VERBS.get(shape.shape if shape is not None else Shape.TOGETHER, ())
+        verbs = VERBS.get(shape.shape if shape is not None else Shape.TOGETHER, ())
         if not verbs or self._chance.random() < 0.3:
             colleague = self._chance.choice(list(world.agents))
             if self._chance.random() < 0.6:

@@ -201,7 +201,10 @@ def _back_from_talk(world: World, call: c.Call, talk: c.Talking | c.Settling, ba
         offers.talk_broken(world, talk.offer_id)
     else:
         withdrawing.write(world, talk.offer, OfferOutcome.FAILED, str(CancelReason.BRIDGE_WINDOW))
-    back_to_waiting(world, call)
+    if call.first_talk is not None:
+        shaping.next_is_gone(world, call)
+    else:
+        back_to_waiting(world, call)
 
 
 def call_of(world: World, call_id: str, leg: Leg | None) -> c.Call | None:

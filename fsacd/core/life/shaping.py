@@ -159,8 +159,22 @@ def _wait_again(world: World, call: c.Call, why: str = AGENT_GONE) -> None:
     assert isinstance(call.state, c.Talking)
     visits.leave_for(world, call, call.queue, VisitOutcome.ANSWERED, why)
     call.talked_ms += world.now_ms - call.state.since_ms
+    call.confirmed_ms = None
+    _next_visit(world, call)
+
+
+def next_is_gone(world: World, call: c.Call) -> None:
+    """The caller was handed over to somebody with whom they did not talk: they wait again, in their next visit.
+
+    The one before has been answered, by whoever has handed them over.
+    """
+    visits.leave_for(world, call, call.queue, VisitOutcome.ANSWERED, AGENT_GONE)
+    _next_visit(world, call)
+
+
+def _next_visit(world: World, call: c.Call) -> None:
     # The talk does not count towards the maximum wait.
-    call.answered_after_ms, call.joined_ms, call.confirmed_ms = None, world.now_ms, None
+    call.answered_after_ms, call.joined_ms = None, world.now_ms
     world.move_call(call, c.WAITING)
     visits.go_on(world, call, HowIn.REQUEUED)
     world.set_reach(call)

@@ -18,6 +18,7 @@ from fsacd.store.embedded import EmbeddedPostgres  # noqa: E402
 from fsacd.store.embedded.programs import EmbeddedError  # noqa: E402
 from tests.chaos.real.schedule import Schedule, Verdict  # noqa: E402
 from tests.chaos.seeds import fresh_seed  # noqa: E402
+from tests.chaos.told import Differences  # noqa: E402
 from tests.e2e.rig.switch import find_freeswitch  # noqa: E402
 
 
@@ -34,7 +35,7 @@ def main(given: Sequence[str] | None = None) -> int:
     if find_freeswitch() is None:
         print("There is no FreeSWITCH on PATH or in FREESWITCH_PREFIX; `make chaos-simulated` needs none.")
         return 2
-    wrong = 0
+    wrong, differences = 0, Differences()
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fsacd-pg-", ignore_cleanup_errors=True)))
         place.chmod(0o711)  # PostgreSQL runs as another user when we are root
@@ -47,8 +48,9 @@ def main(given: Sequence[str] | None = None) -> int:
             began = time.monotonic()
             verdict = _run(seed, postgres, words.keep)
             wrong += bool(verdict.faults)
+            differences.add(verdict.differences)
             print(f"{verdict}\n  {time.monotonic() - began:.0f} s", flush=True)
-    print(f"{words.schedules} schedules; {wrong} of them went wrong")
+    print(f"{words.schedules} schedules; {wrong} of them went wrong; history and the switch differ by: {differences}")
     return 1 if wrong else 0
 
 

@@ -50,12 +50,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Fault:
-    """`breaks` says in words what it has done and gives what mends it. `blind`: daemon and switch part meanwhile."""
+    """`breaks` says in words what it has done and gives what mends it.
+
+    `blind`: daemon and switch part meanwhile. `late`: all is heard, but on a busy machine seconds later.
+    """
 
     name: str
     breaks: Callable[[Stage], tuple[str, Callable[[], object]]]
     for_s: tuple[float, float]
     blind: bool = True
+    late: bool = False
 
 
 # --- the daemon --------------------------------------------------------------------------------------------------
@@ -234,7 +238,7 @@ WIRE = (
     Fault("reset", _on_wire("is reset", lambda wire, _: wire.reset()), (0.1, 0.5)),
     Fault("black hole", _on_wire("is a black hole", lambda wire, _: wire.blackhole()), (0.5, 12)),
     Fault("slow", _on_wire("is slow", lambda wire, s: wire.delay(s.chance.uniform(0.1, 1.5))), (1, 8)),
-    Fault("torn", _on_wire("tears all bytes apart", lambda wire, _: wire.tear()), (2, 8), blind=False),
+    Fault("torn", _on_wire("tears all bytes apart", lambda wire, _: wire.tear()), (2, 8), blind=False, late=True),
 )
 SWITCH = (Fault("crash", _crash, (0.2, 3)),)
 DATABASE = (

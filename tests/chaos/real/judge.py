@@ -16,6 +16,8 @@ from fsacd.journal.files import Directory
 from fsacd.journal.recovery import recover
 from fsacd.testing import PLUGINS
 from tests.chaos.real.faults import Stage
+from tests.chaos.real.history import read
+from tests.chaos.real.listener import Listener
 from tests.chaos.real.people import People
 from tests.chaos.real.site import Site
 from tests.e2e.rig.daemon import Daemon
@@ -37,20 +39,26 @@ ENDS_S = 0.02
 GLIMPSED_S = 1.5
 LONG_LOOK_S = 2.0
 _OF_A_KIND = 4
+# When a caller has hung up, agent and colleague may talk on.
+_PAIR = 2
+# What the switch does a busy machine may let the daemon see so much later.
+EXACT_MS = 1_500
 
 
 class Judge:
     """`faults` holds what was wrong. `look` is called twice a second, `rung` for every INVITE to an agent."""
 
-    def __init__(self, stage: Stage, people: People) -> None:
+    def __init__(self, stage: Stage, people: People, listener: Listener) -> None:
         self._stage = stage
         self._site: Site = stage.site
         self._people = people
+        self._listener = listener
         self._began_s = time.time()
         self.faults: list[str] = []
         self._kinds: Counter[str] = Counter()
         self.broken = True  # daemon and switch are kept apart, or nobody has begun to serve
         self._calm_since_s: float | None = None
+        self.late: list[tuple[float, float]] = []  # when the daemon may have heard of everything late (Unix, s)
         self._blind: list[list[float]] = [[self._began_s, self._began_s]]
         self._sees, self._looked_s = False, self._began_s  # at the last look
         self._odd_since: dict[tuple[str, str], float] = {}
@@ -78,11 +86,15 @@ class Judge:
                 gevent.spawn_later(ENDS_S, self._has_ended, ring, other)
         if self._calm_for_s() < FOR_NOBODY_S:
             return
+        if any(talk.caller == ring.caller for talk in site.talks()):
+            return  # an agent asks a colleague
         caller = site.callers.get(ring.caller)
         if caller is not None and caller.state == "over" and time.time() - caller.over_s > FOR_NOBODY_S:
             self.wrong("ring for nobody", f"{ring.user} is rung for {ring.caller}, who has gone")
         for number in self._undisturbed():
-            if caller is not None and site.callers[number].began_s < caller.began_s - SAME_MOMENT_S:
+            if caller is None or ring.caller in self._people.referred:
+                break
+            if site.callers[number].began_s < caller.began_s - SAME_MOMENT_S:
                 self.wrong("order", f"{ring.caller} is rung for before {number}, who came earlier and waits")
 
     def _has_ended(self, ring: Dialog, other: Dialog) -> None:
@@ -144,8 +156,12 @@ class Judge:
         self._odd_since = {thing: since for thing, since in self._odd_since.items() if thing in found}
 
     def _check_order(self, calls: list[dict[str, Any]]) -> None:
-        """The callers who do not talk stand in the order of their arrival, as their own phones have it."""
+        """The callers who do not talk stand in the order of their arrival, as their own phones have it.
+
+        Not those whom an agent's phone has given away: they came anew, at a moment that no phone knows.
+        """
         line = [call["number"] for call in calls if call["state"] != "talking"]
+        line = [number for number in line if number not in self._people.referred]
         last_s, last = 0.0, ""
         for number in line:
             came_s = self._site.callers[number].began_s
@@ -161,19 +177,20 @@ class Judge:
         for number, caller in site.callers.items():
             if caller.state == "talking" and number not in known and not self._is_of_another(talking.get(number)):
                 odd.append(("unknown caller", f"{number} is there, and the daemon does not know them"))
+        on_phones = Counter(talk.caller for talk in site.talks())
         odd += [
             ("call without a caller", f"{number} has gone, by their phone")
             for number in known
-            if not site.there(number)
+            if not site.there(number) and on_phones[number] < _PAIR
         ]
         at_phones = {(ring.user, ring.caller) for ring in site.live()}
         for ring in site.live():
-            agents = known.get(ring.caller, {}).get("agents", [])
+            agents = _agents(known[ring.caller]) if ring.caller in known else ()
             if ring.state == "ringing" and not site.there(ring.caller):
                 odd.append(("ring for nobody", f"{ring.user} is rung for {ring.caller}, who has gone"))
             elif ring.user not in agents and not self._is_of_another(ring):
                 odd.append(("unknown leg", f"{ring.user} is {ring.state} for {ring.caller}; the daemon knows nothing"))
-        by_daemon = {(agent, number) for number, call in known.items() for agent in call["agents"]}
+        by_daemon = {(agent, number) for number, call in known.items() for agent in _agents(call)}
         odd += [
             ("offer without a leg", f"{agent} has no {number} at their phone")
             for agent, number in by_daemon - at_phones
@@ -203,6 +220,8 @@ class Judge:
             )
             if not served and not crashed:
                 self.wrong("lost caller", f"{number} was released by the switch, and had talked with nobody")
+            if number in self._listener.oracle.ended_on_hold and not crashed:
+                self.wrong("lost caller", f"{number} was released by the switch when they were on hold")
         lost = sum(self.lost.values())
         if lost and not crashes:
             self.wrong("lost caller", f"fsacd_lost_callers_total is {lost:g}")
@@ -227,12 +246,13 @@ class Judge:
         """Every caller of whom a daemon can know is in the history exactly once; how often each outcome is."""
         with psycopg.connect(dsn, row_factory=dict_row) as connection:
             rows = connection.execute("SELECT number, outcome, detail FROM calls").fetchall()
+            told = read(connection)
         by_number: dict[str, list[str]] = defaultdict(list)
         for row in rows:
             by_number[row["number"]].append(f"{row['outcome']} ({row['detail']})")
         for number, caller in self._site.callers.items():
             outcomes = by_number.pop(number, [])
-            if len(outcomes) > 1:
+            if len(outcomes) > 1 + self._people.referred[number]:
                 self.wrong("two outcomes", f"{number}: {', '.join(outcomes)}")
             if not outcomes and caller.began_s and self._must_be_known(caller):
                 self.wrong("no outcome", f"{number}, who was there for {caller.over_s - caller.began_s:.1f} s")
@@ -240,7 +260,18 @@ class Judge:
             self.wrong("two outcomes", f"{number} is in the history and has never called")
         if not self._stage.crashes and (lost := [row for row in rows if row["outcome"] == "lost"]):
             self.wrong("lost caller", f"the history has {lost}")
+        if not self._stage.forgot:
+            oracle, complete = self._listener.oracle, not self._stage.crashes
+            for kind, sentence in oracle.compare(told, self._unheard_us, EXACT_MS, complete=complete):
+                self.wrong(kind, sentence)
         return Counter(row["outcome"] for row in rows)
+
+    def _unheard_us(self, from_us: int, until_us: int) -> int:
+        """For how long in this time no daemon heard the switch, or our own listener did not."""
+        unheard = [(int(start_s * 1e6), int(end_s * 1e6)) for start_s, end_s in [*self._blind, *self.late]]
+        if self._stage.crashes:
+            unheard.append((int(self._stage.crashes[0] * 1e6), until_us))
+        return sum(max(0, min(until_us, end) - max(from_us, start)) for start, end in unheard)
 
     def _must_be_known(self, caller: Dialog) -> bool:
         """Whether a daemon listened while the caller was there, and remembered."""
@@ -262,6 +293,12 @@ class Judge:
         dumps = [_replayed(Path(daemon.config["journal"]["directory"])) for _ in range(2)]
         if dumps[0] != dumps[1]:
             self.wrong("replay", f"the journal of {daemon.config['instance']} tells two stories")
+
+
+def _agents(call: dict[str, Any]) -> list[str]:
+    """Whose phones ring for this call, or are in it: a colleague who is asked among them."""
+    colleague = call["talk"]["colleague"] if call["talk"] is not None else None
+    return [*call["agents"], *([colleague] if colleague else ())]
 
 
 def _talked_s(ring: Dialog, caller: Dialog) -> float:

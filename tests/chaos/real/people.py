@@ -1,7 +1,12 @@
-"""Callers who come in waves and have patience or not, and agents who answer, refuse, let it ring, and hang up."""
+"""Callers who come in waves and have patience or not, and agents who answer, refuse, let it ring, and hang up.
+
+Some agents' phones give their caller away into a queue by REFER: that is the next call of the caller's contact.
+"""
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from random import Random
 
 import gevent
@@ -13,9 +18,11 @@ QUEUES = ("sales", "support")
 # What an agent does with a ring; they answer the rest of a hundred.
 REFUSES, LETS_RING = 6, 5
 THINKS_S = (0.2, 2.5)
-TALKS_S = (0.5, 5.0)
+TALKS_S = (0.5, 7.0)
 # Of a hundred talks the caller ends so many.
 CALLER_ENDS = 40
+# Of a hundred talks that have lasted for so long an agent's phone gives so many away; sooner it would break the bridge.
+REFERS, REFERRED_AFTER_S = 12, 1.5
 # Of a hundred callers so many have patience for so long only.
 IMPATIENT, PATIENCE_S = 25, (1.0, 20.0)
 
@@ -29,6 +36,8 @@ class People:
         self._plan = self._waves(callers, over_s)
         # Every caller who hung up while waiting, by number, with the time (Unix, s).
         self.gave_up: set[str] = set()
+        # By number, how often an agent's phone has given this caller away.
+        self.referred: Counter[str] = Counter()
         self._greenlets: list[gevent.Greenlet] = []
 
     def _waves(self, callers: int, over_s: float) -> list[float]:
@@ -99,7 +108,16 @@ class People:
         """One of the two hangs up. A caller who hears nobody yet does not know that they talk."""
         if ring.state != "talking":
             return
+        if time.time() - ring.answered_s > REFERRED_AFTER_S and self._chance.randrange(100) < REFERS:
+            self._gives_away(ring)
+            return
         caller_ends = self._chance.randrange(100) < CALLER_ENDS
         self._site.phones.hang_up(ring.caller if caller_ends and self._site.there(ring.caller) else ring.user)
         # Whatever the other hears or does not hear then, nobody stays on the phone for ever.
         self._spawn(3, self._site.phones.hang_up, ring.user) if caller_ends else None
+
+    def _gives_away(self, ring: Dialog) -> None:
+        self.referred[ring.caller] += 1
+        phones = self._site.phones
+        phones.refer(ring, f"sip:queue-{self._chance.choice(QUEUES)}@127.0.0.1:{phones.trunk_port}")
+        self._spawn(3, phones.hang_up, ring.user)

@@ -17,11 +17,15 @@ import psycopg
 from psycopg import sql
 
 from fsacd.store.embedded import EmbeddedPostgres
+from tests.chaos.oracle import Oracle
 from tests.chaos.real import faults
 from tests.chaos.real.faults import Fault, SmallDisk, Stage
 from tests.chaos.real.judge import Judge
+from tests.chaos.real.listener import Listener
 from tests.chaos.real.people import QUEUES, People
 from tests.chaos.real.site import Site, serves
+from tests.chaos.real.wishing import Wishing
+from tests.chaos.told import Differences
 from tests.e2e.rig.dialog import Dialog
 from tests.e2e.rig.switch import RealSwitch, await_true
 
@@ -49,9 +53,12 @@ class Verdict:
     faults: tuple[str, ...]
     callers: int
     outcomes: Counter[str]
+    wishes: Counter[str]  # of agents in a talk, that were granted
+    differences: Differences
 
     def __str__(self) -> str:
-        head = f"seed {self.seed}: {self.callers} callers, history {dict(self.outcomes)}"
+        head = f"seed {self.seed}: {self.callers} callers, history {dict(self.outcomes)}, wishes {dict(self.wishes)}"
+        head += f"; {self.differences}"
         return "\n  ".join([head, *self.story, *(f"WRONG {fault}" for fault in self.faults)])
 
 
@@ -106,6 +113,7 @@ class Schedule:
         with self._world() as (stage, people, judge):
             looking = gevent.spawn(self._look, judge)
             people.start()
+            self._wishing.start()
             for gap_s, fault, for_s in self.plan:
                 gevent.sleep(gap_s)
                 self._break(stage, judge, fault, for_s)
@@ -115,7 +123,8 @@ class Schedule:
             callers = len(stage.site.callers)
             if judge.faults and self._keep is not None:
                 _copy(self._place, self._keep / str(self.seed))
-        return Verdict(self.seed, tuple(self.story), tuple(judge.faults), callers, outcomes)
+        differences, granted = self._listener.oracle.differences, self._wishing.granted
+        return Verdict(self.seed, tuple(self.story), tuple(judge.faults), callers, outcomes, granted, differences)
 
     # --- the world ---
 
@@ -140,7 +149,11 @@ class Schedule:
             stage = Stage(site, self.chance, self._postgres, clock, full)
             people = People(site, self.seed, self.chance.randint(*CALLERS), WAVES_S)
             stack.callback(people.stop)
-            judge = Judge(stage, people)
+            self._wishing = Wishing(site, self.seed, agents)
+            stack.callback(self._wishing.stop)
+            self._listener = Listener(switch.esl_port, Oracle(lambda: time.time_ns() // 1_000))
+            stack.callback(self._listener.stop)
+            judge = Judge(stage, people, self._listener)
             site.phones.on_ring = partial(_rung, people, judge)
             for daemon in site.daemons.values():
                 daemon.launch()
@@ -205,6 +218,8 @@ class Schedule:
             judge.broken = False
         else:
             self._mending.append(gevent.spawn_later(for_s, mend))
+        if fault.late:
+            judge.late.append((time.time(), time.time() + for_s))
 
     # --- the end ---
 
@@ -217,6 +232,9 @@ class Schedule:
         judge.conclude_people()
         judge.conclude_switch()
         people.stop()
+        self._wishing.stop()
+        if self._listener.error:
+            judge.wrong("listener", self._listener.error)
         # Whoever serves is stopped, and the next one learns what has become of the calls that it knew.
         left = dict(site.daemons)
         while left:

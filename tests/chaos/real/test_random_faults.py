@@ -29,3 +29,5 @@ def test_no_schedule_of_faults_costs_anybody_anything(seed: int, place: Path, po
     print(f"\n{verdict}")
     assert verdict.faults == ()
     assert verdict.outcomes["answered"] > verdict.callers / 2, "callers have been served"
+    assert verdict.wishes.total() > 0, "agents have held, asked, handed over and given away"
+    assert verdict.differences.by_kind["talk"], "history was compared with what the switch said"
