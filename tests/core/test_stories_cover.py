@@ -10,7 +10,7 @@ import pytest
 
 from fsacd.core.commands import CancelOffer, CancelReason, Command
 from fsacd.core.events import Event, OfferEnd, OfferEnded
-from fsacd.core.records import CallEnded, CallOutcome, ChangeMade, OfferClosed, OfferOutcome, Record
+from fsacd.core.records import CallEnded, CallOutcome, ChangeMade, LegMeasured, OfferClosed, OfferOutcome, Record
 from fsacd.core.rules import (
     AgentRules,
     HoldBack,
@@ -74,10 +74,10 @@ def test_every_fact() -> None:
 
 
 def test_every_command_and_record() -> None:
-    """Each kind of command and record comes of something."""
+    """Each kind of command and record comes of something; how legs sounded goes past the engine."""
     steps = [step for driver in read_all().drivers for step in driver.steps]
     assert members(Command) == {type(command) for step in steps for command in step.commands}
-    assert members(Record) == {type(record) for step in steps for record in step.records}
+    assert members(Record) - {LegMeasured} == {type(record) for step in steps for record in step.records}
 
 
 def test_every_outcome() -> None:
