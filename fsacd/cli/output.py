@@ -215,7 +215,8 @@ def _talk_fields(talk: Document) -> list[tuple[str, str]]:
         return []
     becoming = f", becoming {talk['becoming']}" if talk["becoming"] else ""
     colleague = f", with {talk['colleague']}" if talk["colleague"] else ""
-    return [("talk", clean(talk["id"])), ("shape", clean(f"{talk['shape']}{becoming}{colleague}"))]
+    held = ", held by the agent's phone" if talk.get("held_by_phone") else ""
+    return [("talk", clean(talk["id"])), ("shape", clean(f"{talk['shape']}{becoming}{colleague}{held}"))]
 
 
 def call_fields(call: Document) -> list[tuple[str, str]]:

@@ -21,6 +21,9 @@ class Talk(Answer):
     shape_since_at: Timestamp
     becoming: str
     colleague: str | None = None
+    held_by_phone: bool = Field(
+        default=False, description="The agent's phone holds the talk by itself: the caller hears music in any shape."
+    )
 
 
 class Work(Answer):

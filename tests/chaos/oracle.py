@@ -31,21 +31,22 @@ class Talk:
     offer_id: str
     caller: str
     from_us: int
-    bridged_us: int | None  # since when they are bridged now
+    bridged: bool = True
+    phone_holds: bool = False
+    hear_since_us: int | None = None  # since when they hear each other now
     talked_us: int = 0
     until_us: int | None = None
     rooms: int = 0  # how often the two were in a room
+    phone_held: bool = False
 
-    def join(self, now_us: int) -> None:
-        """They hear each other."""
-        if self.bridged_us is None:
-            self.bridged_us = now_us
-
-    def part(self, now_us: int) -> None:
-        """They are not bridged any more."""
-        if self.bridged_us is not None:
-            self.talked_us += now_us - self.bridged_us
-            self.bridged_us = None
+    def note(self, now_us: int, *, bridged: bool | None = None, phone_holds: bool | None = None) -> None:
+        """They are bridged, or not any more; the agent's phone holds, or does not any more."""
+        if self.hear_since_us is not None:
+            self.talked_us += now_us - self.hear_since_us
+        self.bridged = self.bridged if bridged is None else bridged
+        self.phone_holds = self.phone_holds if phone_holds is None else phone_holds
+        self.phone_held |= self.phone_holds
+        self.hear_since_us = now_us if self.bridged and not self.phone_holds else None
 
 
 class Oracle:
@@ -56,12 +57,13 @@ class Oracle:
         self._pairs: dict[str, str] = {}  # by leg: whom it is bridged with
         self._rooms: dict[str, set[str]] = {}
         self._callers: set[str] = set()
+        self._holding: set[str] = set()  # legs whose phones hold
         self.talks: dict[str, Talk] = {}
         switch.listeners.add(self)  # type: ignore[arg-type] # it takes what a connection is told
 
     def wants(self, name: str, subclass: str) -> bool:
         """All that tells of talks."""
-        return subclass in _SUBCLASSES or name in {"CHANNEL_BRIDGE", "CHANNEL_UNBRIDGE", "CHANNEL_HANGUP"}
+        return subclass in _SUBCLASSES or name in _EVENTS
 
     def offer(self, event: Event) -> None:
         """One event."""
@@ -77,6 +79,10 @@ class Oracle:
                 self._bridged(*((second, first) if second in self._callers else (first, second)))
             case "CHANNEL_UNBRIDGE":
                 self._parted(leg)
+            case ("CHANNEL_HOLD" | "CHANNEL_UNHOLD") as name:
+                (self._holding.add if name == "CHANNEL_HOLD" else self._holding.discard)(leg)
+                if leg in self.talks and self.talks[leg].until_us is None:
+                    self.talks[leg].note(self._agenda.now_us, phone_holds=leg in self._holding)
             case "CHANNEL_HANGUP":
                 self._gone(leg)
 
@@ -93,14 +99,15 @@ class Oracle:
         for talk in self._open(caller):
             if talk.offer_id != other:
                 talk.until_us = now_us  # the caller was handed over
-        talk = self.talks.setdefault(other, Talk(other, caller, now_us, now_us))
-        talk.bridged_us, talk.until_us = now_us, None
+        talk = self.talks.setdefault(other, Talk(other, caller, now_us))
+        talk.note(now_us, bridged=True, phone_holds=other in self._holding)
+        talk.until_us = None
 
     def _parted(self, leg: str) -> None:
         other = self._pairs.pop(leg, "")
         self._pairs.pop(other, None)
         for each in {leg, other} & self.talks.keys():
-            self.talks[each].part(self._agenda.now_us)
+            self.talks[each].note(self._agenda.now_us, bridged=False)
 
     def _in_room(self, room: set[str], leg: str, action: str) -> None:
         now_us = self._agenda.now_us
@@ -114,9 +121,9 @@ class Oracle:
             if talk.until_us is None and leg in (talk.offer_id, talk.caller):
                 if {talk.offer_id, talk.caller} <= room:
                     talk.rooms += 1
-                    talk.join(now_us)
+                    talk.note(now_us, bridged=True)
                 else:
-                    talk.part(now_us)
+                    talk.note(now_us, bridged=False)
 
     def _gone(self, leg: str) -> None:
         now_us = self._agenda.now_us
@@ -124,9 +131,9 @@ class Oracle:
             room = next((room for room in self._rooms.values() if talk.offer_id in room), set())
             with_another = self._pairs.get(talk.offer_id, leg) != leg or bool(room - {talk.offer_id, leg})
             if talk.until_us is None and leg == talk.caller and with_another:
-                talk.join(now_us)  # the agent goes on talking with a colleague, and nobody is on hold
+                talk.note(now_us, bridged=True)  # the agent goes on talking with a colleague, and nobody is on hold
             elif talk.until_us is None:
-                talk.part(now_us)
+                talk.note(now_us, bridged=False)
                 talk.until_us = now_us
                 if leg == talk.offer_id and talk.caller in room:
                     self._go_on(talk.caller, room - {leg, talk.caller})
@@ -137,7 +144,7 @@ class Oracle:
     def _go_on(self, caller: str, others: set[str]) -> None:
         """The agent has gone: whoever else is in the room talks with the caller from now on."""
         for other in others - self.talks.keys():
-            self.talks[other] = Talk(other, caller, self._agenda.now_us, self._agenda.now_us, rooms=1)
+            self.talks[other] = Talk(other, caller, self._agenda.now_us, hear_since_us=self._agenda.now_us, rooms=1)
 
     def _open(self, caller: str) -> list[Talk]:
         return [talk for talk in self.talks.values() if talk.caller == caller and talk.until_us is None]
@@ -154,11 +161,14 @@ class Oracle:
             elif row.evidence is Evidence.SAW_END:
                 all_ms, held_ms = (until_us - talk.from_us) // MS, (until_us - talk.from_us - talk.talked_us) // MS
                 exact_ms = EXACT_MS + ROOM_MS * talk.rooms
+                if talk.rooms and talk.phone_held:
+                    held_ms = row.held_ms  # a caller whose agent's phone holds in a room may hear the third one there
                 if abs(row.ended_ms - row.started_ms - all_ms) > EXACT_MS or abs(row.held_ms - held_ms) > exact_ms:
                     yield f"{talk}: {all_ms} ms, {held_ms} held; told: {row.ended_ms - row.started_ms}, {row.held_ms}"
         for offer_id in told.keys() - self.talks.keys():
             yield f"a talk {offer_id} is told that the switch has not had"
 
 
+_EVENTS = frozenset({"CHANNEL_BRIDGE", "CHANNEL_UNBRIDGE", "CHANNEL_HOLD", "CHANNEL_UNHOLD", "CHANNEL_HANGUP"})
 _SUBCLASSES = ("fsacd::queued", "conference::maintenance")
 _LEGS = ("Unique-ID", "Bridge-A-Unique-ID", "Bridge-B-Unique-ID")

@@ -72,8 +72,13 @@ from fsacd.core.events.offers import (
     OfferUnheard,
 )
 from fsacd.core.events.talks import (
+    GivenAway,
+    HeldByPhone,
     LegInRoom,
     LegsJoined,
+    PhoneEvent,
+    PhoneHold,
+    ResumedByPhone,
     TalkChangeAsked,
     TalkConsultAsked,
     TalkEvent,
@@ -83,7 +88,7 @@ from fsacd.core.events.talks import (
     TransferTo,
 )
 
-Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent | TalkEvent
+Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent | TalkEvent | PhoneEvent
 
 __all__ = [
     "AgentChangeAsked",
@@ -116,6 +121,8 @@ __all__ = [
     "CallersForgotten",
     "ConnectFailed",
     "Event",
+    "GivenAway",
+    "HeldByPhone",
     "LastAgentsKnown",
     "Leg",
     "LegInRoom",
@@ -132,8 +139,11 @@ __all__ = [
     "OutsideCallEnded",
     "OutsideCallStarted",
     "OutsideEvent",
+    "PhoneEvent",
+    "PhoneHold",
     "QueueBreakEvent",
     "QueueSetOpen",
+    "ResumedByPhone",
     "RulesAmended",
     "RulesChanged",
     "RulesEvent",

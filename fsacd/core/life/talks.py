@@ -9,6 +9,7 @@ from fsacd.core import offer as o
 from fsacd.core.commands import AskConnected, CancelOffer, CancelReason, Connect
 from fsacd.core.events import (
     ConnectFailed,
+    GivenAway,
     LegInRoom,
     LegsJoined,
     OfferAnswered,
@@ -19,11 +20,24 @@ from fsacd.core.events import (
     OfferForked,
     OfferRang,
     OfferUnheard,
+    PhoneEvent,
     TalkEvent,
 )
-from fsacd.core.life import absence, calls, connecting, gathering, offers, shaping, talk_wishes, thirds, withdrawing
+from fsacd.core.life import (
+    absence,
+    calls,
+    connecting,
+    gathering,
+    offers,
+    phone_hold,
+    shaping,
+    talk_wishes,
+    thirds,
+    transferring,
+    withdrawing,
+)
 from fsacd.core.life.world import World
-from fsacd.core.records import OfferOutcome, TalkEnd
+from fsacd.core.records import OfferOutcome, TalkEnd, TransferKind
 from fsacd.core.shape import Pair, Shape, TalkShape
 
 
@@ -73,6 +87,30 @@ def of_talk(world: World, event: TalkEvent) -> str | None:
     return None
 
 
+def by_phone(world: World, event: PhoneEvent) -> None:
+    """What an agent's phone does with the talk by its own keys."""
+    if isinstance(event, GivenAway):
+        _given_away(world, event)
+    else:
+        phone_hold.told(world, event)
+
+
+def _given_away(world: World, event: GivenAway) -> None:
+    """The agent's phone has given the caller away, and its leg is about to end: the talk is over before that."""
+    offer = world.offer_on(event.offer_id)
+    if offer is None or not isinstance(offer.state, o.OfferTalking):
+        return  # told late, or twice
+    shape = world.shapes.get(offer.offer_id)
+    if shaping.is_apart(shape):
+        shaping.parked(world, offer)  # it was the third party whom they have given away
+        return
+    if shape is None or shape.untouched:
+        offer.talked_ms = event.talked_ms
+    if shape is None:
+        phone_hold.as_the_switch_says(offer, event)
+    transferring.by_phone(world, world.calls[offer.call_id], offer, event)
+
+
 def _of_third(world: World, talk: o.Offer, event: OfferEvent) -> None:
     """A fact about the leg of a talk's third party."""
     third = world.shapes[talk.offer_id].third
@@ -101,13 +139,14 @@ def _of_third(world: World, talk: o.Offer, event: OfferEvent) -> None:
             pass  # the step's deadline decides
 
 
-def _agent_gone(world: World, call: c.Call, offer: o.Offer, shape: TalkShape | None, *, lost: bool) -> None:
-    """The agent's leg ended during the talk: the caller's part ends with it, unless they were not bridged.
-
-    `lost`: not by the agent, whose phone fell silent.
-    """
+def _agent_gone(world: World, call: c.Call, offer: o.Offer, shape: TalkShape | None, event: OfferEnded) -> None:
+    """The agent's leg ended during the talk: the caller's part ends with it, unless they were not bridged."""
+    lost = event.end is OfferEnd.CONNECTION_LOST  # not by the agent, whose phone fell silent
     if shape is None or not shaping.is_apart(shape):
-        (calls.connection_lost if lost else calls.agent_hung_up)(world, call, offer)
+        if event.end is OfferEnd.TRANSFERRED:
+            transferring.by_phone(world, call, offer, event)
+        else:
+            (calls.connection_lost if lost else calls.agent_hung_up)(world, call, offer)
         return
     ended_by = TalkEnd.CALLER if shape.caller_gone else TalkEnd.CONNECTION_LOST if lost else TalkEnd.AGENT
     withdrawing.write(world, offer, OfferOutcome.ANSWERED, "talk", None, ended_by)
@@ -235,6 +274,7 @@ _STRONGEST = (
     OfferEnd.BUSY,
     OfferEnd.DIVERTED,
     OfferEnd.HUNG_UP,
+    OfferEnd.TRANSFERRED,
     OfferEnd.CONNECTION_LOST,
     OfferEnd.NO_ANSWER,
     OfferEnd.UNREACHABLE,
@@ -250,13 +290,16 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
     if offer.legs_over and not offer.leg:
         event = replace(event, end=min(offer.legs_over.values(), key=_STRONGEST.index))
     state = offer.state
+    if isinstance(state, o.OfferTalking) and transferring.has_given_place(world, offer):
+        event = replace(event, end=OfferEnd.TRANSFERRED, kind=TransferKind.ATTENDED)
     if event.answered and offer.answered_ms is None:
         offer.answered_ms = world.now_ms  # they answered, and the leg ended before the switch told of the answer
+    shape = world.shapes.get(offer.offer_id)
     # The switch tells how long the last bridge stood, which is not the talk where there were several.
-    offer.talked_ms = event.talked_ms if offer.offer_id not in world.shapes else 0
+    one_bridge = shape is None or shape.untouched
+    offer.talked_ms = event.talked_ms if one_bridge else 0
     offers.write_end(world, offer, event.end)
     call = world.calls.get(offer.call_id)
-    shape = world.shapes.get(offer.offer_id)
     if shape is not None and gathering.talk_on_without_agent(shape):
         third = gathering.agent_gone(world, offer, event.end)
         shaping.two_left(world, third, ordered=shape.wanted is Shape.HANDED_OVER)
@@ -274,6 +317,8 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
         case o.OfferTalking():
             assert call is not None
             assert isinstance(call.state, c.Talking)
-            _agent_gone(world, call, offer, shape, lost=event.end is OfferEnd.CONNECTION_LOST)
+            if one_bridge and call.first_talk is None:  # a colleague's phone may have held whoever has asked them
+                phone_hold.as_the_switch_says(offer, event)
+            _agent_gone(world, call, offer, shape, event)
         case o.OfferEnding():
             pass  # the call has left this offer already
