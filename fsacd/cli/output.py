@@ -216,7 +216,8 @@ def _talk_fields(talk: Document) -> list[tuple[str, str]]:
     becoming = f", becoming {talk['becoming']}" if talk["becoming"] else ""
     colleague = f", with {talk['colleague']}" if talk["colleague"] else ""
     muted = ", muted" if talk.get("muted") else ""
-    return [("talk", clean(talk["id"])), ("shape", clean(f"{talk['shape']}{becoming}{colleague}{muted}"))]
+    held = ", held by the agent's phone" if talk.get("held_by_phone") else ""
+    return [("talk", clean(talk["id"])), ("shape", clean(f"{talk['shape']}{becoming}{colleague}{muted}{held}"))]
 
 
 def call_fields(call: Document) -> list[tuple[str, str]]:

@@ -24,6 +24,8 @@ EVENTS: Final = (
     "CHANNEL_PROGRESS_MEDIA",
     "CHANNEL_PARK",
     "CHANNEL_BRIDGE",
+    "CHANNEL_HOLD",
+    "CHANNEL_UNHOLD",
     "CHANNEL_HANGUP",
     "CHANNEL_HANGUP_COMPLETE",
     "HEARTBEAT",
@@ -33,7 +35,6 @@ EVENTS: Final = (
     "fsacd::returned",
     "fsacd::left",
     "fsacd::feature",
-    "fsacd::probe",
     "sofia::register",
 )
 COMMANDS: Final = (

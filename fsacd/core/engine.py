@@ -34,6 +34,8 @@ from fsacd.core.events import (
     CallSendAsked,
     ConnectFailed,
     Event,
+    GivenAway,
+    HeldByPhone,
     LastAgentsKnown,
     Leg,
     LegInRoom,
@@ -47,6 +49,7 @@ from fsacd.core.events import (
     OutsideCallEnded,
     OutsideCallStarted,
     QueueSetOpen,
+    ResumedByPhone,
     RulesAmended,
     RulesChanged,
     SwitchConnected,
@@ -178,7 +181,7 @@ class Engine:
                 return known is not None and not known.orphan
             case SwitchHeld():
                 return world.epochs.get(event.switch) == event.epoch
-            case OfferForked() | OfferRang() | OfferConnected() | ConnectFailed() | OfferEnded():
+            case OfferForked() | OfferRang() | OfferConnected() | ConnectFailed() | OfferEnded() | HeldByPhone():
                 return world.offer_on(event.offer_id) is None and thirds.talk_of(world, event.offer_id) is None
             case OutsideCallStarted() | OutsideCallEnded():
                 return event.agent_id not in world.agents
@@ -317,6 +320,8 @@ class Engine:
                 return talks.of_talk(world, event)
             case TalkChangeAsked() | TalkConsultAsked() | TalkTransferAsked() | TalkDigitsAsked():
                 return talks.of_talk(world, event)
+            case HeldByPhone() | ResumedByPhone() | GivenAway():
+                talks.by_phone(world, event)
             case CallReturned():
                 calls.returned(world, event)
             case TalkFound():

@@ -89,6 +89,9 @@ class Offer:
     held_ms: int = 0  # how long the caller was on hold, known when the talk is over, as the next two
     holds: int = 0
     consults: int = 0
+    phone_since_ms: int | None = None  # of a colleague who is being asked: since when their phone holds by itself
+    place_in: str = ""  # its phone has given its caller the place of its own call in this queue, at that moment
+    place_ms: int = 0
     keeps_caller: bool = False  # the switch brings the caller back into the music when this leg ends
 
     @property

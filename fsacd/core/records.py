@@ -195,7 +195,7 @@ class TalkEnded:
 
     Of the time from `started_ms` to `ended_ms` the caller was on hold for `held_ms`, in `holds` times. `consults` is
     how often a colleague was rung; `visit` is the call's visit. `kind` is how the caller was given away, `to` where to:
-    an agent's id, "queue sales", or "a number", for talks hold nobody's number.
+    an agent's id, "queue sales", or "a number", for talks hold nobody's number. Empty: nobody has said.
     """
 
     offer_id: str

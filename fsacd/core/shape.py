@@ -1,6 +1,7 @@
 """The shape of a talk: who of caller, agent and third party hear each other, and what is being changed about it.
 
-A talk begins with two together, and most end so: they have no `TalkShape` at all. The first wish makes one.
+A talk begins with two together, and most end so: they have no `TalkShape` at all. The first wish makes one, or the
+first hold by the agent's phone.
 
     together ⇄ held ──consult──> calling ──answer──> consulting ⇄ swapped
        └────────────consult────────^   └──refused──> together   └── complete ──> handed over
@@ -93,9 +94,13 @@ class TalkShape:
     held_since_ms: int | None = None
     held_ms: int = 0
     holds: int = 0
+    held_until_ms: int = 0  # the end of the last of these times
     consults: int = 0
     muted: bool = False  # nobody hears the agent
     silenced: bool = False  # the agent has been muted in this talk, perhaps not any more
+    phone_since_ms: int | None = None  # since when the agent's phone holds the talk by itself
+    # Nobody has moved a leg: the talk was only muted, or held by the agent's phone, and its one bridge has stood.
+    untouched: bool = False
 
 
 def room_of(talk_id: str) -> str:
@@ -106,3 +111,11 @@ def room_of(talk_id: str) -> str:
 def with_thirds(offers: Mapping[str, Offer], shapes: Mapping[str, TalkShape]) -> list[Offer]:
     """All these offers, and those that third parties of these talks would have."""
     return [*offers.values(), *(shape.third for shape in shapes.values() if shape.third is not None)]
+
+
+def is_held(shape: TalkShape) -> bool:
+    """Whether the caller is on hold: they talk with nobody, or their agent alone, whose phone holds them."""
+    if shape.caller_gone:
+        return False
+    with_agent_alone = shape.pair is Pair.CALLER_AGENT or (shape.pair is Pair.ALL and shape.third is None)
+    return shape.pair in (Pair.NOBODY, Pair.AGENT_THIRD) or (with_agent_alone and shape.phone_since_ms is not None)

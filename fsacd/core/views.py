@@ -40,6 +40,7 @@ class TalkView:
     `shape`: together, held, calling (a colleague is rung), consulting (agent and colleague talk, the caller hears
     music), swapped (caller and agent talk, the colleague hears music), three_way (all three talk). `becoming` is the
     shape that is under way, if any. `third` is the colleague, empty if there is none. `muted`: nobody hears the agent.
+    `phone_holds`: the agent's phone holds the talk by itself, whatever its shape.
     """
 
     talk_id: str
@@ -49,6 +50,7 @@ class TalkView:
     becoming: str = ""
     third: str = ""
     muted: bool = False
+    phone_holds: bool = False
 
 
 @fact
@@ -214,6 +216,7 @@ class OfferView:
     # Of a talk that somebody has changed: which two of caller, agent and third party are bridged, and the third's leg.
     pair: str = ""
     third_leg: str = ""
+    phone_holds: bool = False
 
     @property
     def live_legs(self) -> tuple[str, ...]:

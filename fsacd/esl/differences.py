@@ -61,6 +61,7 @@ class Difference(StrEnum):
     CALL_RETURNED = "call_returned"
     TALK_UNBRIDGED = "talk_unbridged"
     TALK_OTHERWISE = "talk_otherwise"
+    PHONE_HOLD_UNHEARD = "phone_hold_unheard"
     BRIDGE_UNHEARD = "bridge_unheard"
     ANSWER_UNHEARD = "answer_unheard"
     OFFER_WITHOUT_LEG = "offer_without_leg"

@@ -349,5 +349,7 @@ def _states(underway: Underway, switch: str) -> dict[str, tuple[str, int]]:
     calls = (call for call in underway.calls if call.leg is not None and call.leg.switch == switch)
     known = {call.leg.uuid: (call.state, call.offers) for call in calls if call.leg is not None}
     return known | {
-        offer.offer_id: (offer.state + offer.pair, 0) for offer in underway.offers if offer.switch == switch
+        offer.offer_id: (f"{offer.state} {offer.pair} {offer.phone_holds}", 0)
+        for offer in underway.offers
+        if offer.switch == switch
     }

@@ -96,7 +96,7 @@ class Reconciler:
         found += missed.findings(underway, self.name, rows, look, self._returned, away, self._talk)
         if not away.restarted:
             found += missed.unheard(underway, self.name, rows, look)
-            found += talks.findings(underway, self.name, look)
+            found += talks.findings(underway, self.name, rows, look)
         found += self._strangers(look, rows, adopt=True)
         for finding in found:
             self._repair(finding)
@@ -171,7 +171,7 @@ class Reconciler:
         found = self._heirs(look, rows, underway)
         found += missed.findings(underway, self.name, rows, look, self._returned, talk=self._talk)
         found += missed.in_limbo(underway, self.name, rows)
-        found += talks.findings(underway, self.name, look)
+        found += talks.findings(underway, self.name, rows, look)
         found += self._strangers(look, rows, adopt=False)
         found = missed.unchanged(found, underway, self._runtime.underway(), self.name)
         return found if found or not look.is_over else None

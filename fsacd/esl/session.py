@@ -26,7 +26,10 @@ from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.process.trouble import shortened
 from fsacd.runtime import watched
 
-PROBE: Final = "fsacd::probe"
+# Our own events, by which each second proves that both connections live. They are of a kind that the dialplan fires, so
+# that they need no right of their own: FreeSWITCH has no room for many more of them (`config.installed`).
+PROBE: Final = "fsacd::left"
+_NUMBERED: Final = "fsacd_probe"
 _DENIED: Final = "-ERR permission denied"
 # The api commands that we use, without those that each login uses and so tests anyway.
 _ASKED: Final = tuple(verb for verb in COMMANDS if verb not in ("global_getvar", "uptime"))
@@ -252,16 +255,17 @@ class Session:
             # something.
             if client.last_heard >= self._asked.get(client, 0.0):
                 self._asked[client] = now
-        self.commands.submit(encoder.send_event(PROBE, {"fsacd_probe": probe}))
+        self.commands.submit(encoder.send_event(PROBE, {_NUMBERED: probe}))
 
     def _on_message(self, message: Message) -> None:
         if not self._running:
             # The session ended before it was announced: nobody may hear of its events.
             return
-        if message.name != "CUSTOM" or message.subclass != PROBE:
+        probe = message.get(_NUMBERED) if message.name == "CUSTOM" and message.subclass == PROBE else ""
+        if not probe:
             self._on_event(message)
             return
-        sent = self._probes_out.get(message.get("fsacd_probe"))
+        sent = self._probes_out.get(probe)
         if sent is not None:
             lag_ms = (time.monotonic() - sent) * 1000
             self._probes_out.clear()

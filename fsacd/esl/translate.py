@@ -22,17 +22,14 @@ from fsacd.core.events import (
     ConnectFailed,
     Event,
     Leg,
-    LegsJoined,
-    OfferAnswered,
     OfferConnected,
-    OfferEnd,
     OfferEnded,
-    OfferRang,
     Taken,
     TalkFound,
 )
 from fsacd.core.offer import is_leg_of
-from fsacd.esl import announced
+from fsacd.esl import agents_leg, announced
+from fsacd.esl.agents_leg import MICROSECONDS, end_of, legs_rung, since
 from fsacd.esl.announced import LONGEST_TEXT
 from fsacd.esl.carried import Carried
 from fsacd.esl.codec import Kind, Message, read_leg
@@ -46,6 +43,8 @@ EVENTS = (
     "CHANNEL_PROGRESS_MEDIA",
     "CHANNEL_PARK",
     "CHANNEL_BRIDGE",
+    "CHANNEL_HOLD",
+    "CHANNEL_UNHOLD",
     "CHANNEL_HANGUP",
     "CHANNEL_HANGUP_COMPLETE",
 )
@@ -118,7 +117,7 @@ class Reader:
                 return _job_ended(message)
         match message.get("variable_fsacd_leg"):
             case "agent":
-                return self._agent_leg(message)
+                return agents_leg.fact(message, self.switch, now_ms)
             case "caller":
                 return _caller_leg(message, self._leg(message))
             case _ if message.name == "CHANNEL_BRIDGE":
@@ -172,14 +171,14 @@ class Reader:
         if not (ours and callers.get("Unique-ID") and agents.get("variable_fsacd_call") == call_id):
             return None
         call = self.waiting(callers, clock, now_ms)
-        connected_ms = _since(agents, "Caller-Channel-Bridged-Time", now_ms)
+        connected_ms = since(agents, "Caller-Channel-Bridged-Time", now_ms)
         if call is None or call.leg is None or connected_ms is None:
             return None
-        answered_ms = _since(agents, "Caller-Channel-Answered-Time", now_ms)
-        rang_ms = _since(agents, "Caller-Channel-Created-Time", now_ms)
+        answered_ms = since(agents, "Caller-Channel-Answered-Time", now_ms)
+        rang_ms = since(agents, "Caller-Channel-Created-Time", now_ms)
         answered_ms = connected_ms if answered_ms is None else min(answered_ms, connected_ms)
         rang_ms = answered_ms if rang_ms is None else min(rang_ms, answered_ms)
-        which = leg if _legs(agents) > 1 else ""
+        which = leg if legs_rung(agents) > 1 else ""
         agent_id, muted = agents.get("variable_fsacd_agent"), agents.get("variable_fsacd_muted") == "1"
         return TalkFound(call, offer_id, agent_id, rang_ms, answered_ms, connected_ms, which, muted)
 
@@ -235,74 +234,6 @@ class Reader:
     def _leg(self, message: Message) -> Leg:
         return Leg(self.switch, message.get("Unique-ID")[:LONGEST_TEXT])
 
-    def _agent_leg(self, message: Message) -> Event | None:
-        offer_id, leg = message.get("variable_fsacd_offer"), message.get("Unique-ID")
-        if not is_leg_of(leg, offer_id):
-            # The variables were copied: the far side of a loopback contact carries them all, and it is parked or
-            # played to long before a person answers.
-            return None
-        legs = _legs(message)
-        one_of_several = leg if legs > 1 else ""
-        match message.name:
-            case "CHANNEL_PROGRESS" | "CHANNEL_PROGRESS_MEDIA":
-                return OfferRang(offer_id)
-            case "CHANNEL_PARK":
-                return OfferAnswered(offer_id, self.switch, one_of_several)
-            case "CHANNEL_BRIDGE":
-                other = message.get("Bridge-B-Unique-ID")
-                if is_offer(other) and not is_leg_of(other, offer_id):
-                    return LegsJoined(offer_id, other)  # with a colleague
-                return OfferConnected(offer_id)
-            case "CHANNEL_HANGUP" | "CHANNEL_HANGUP_COMPLETE":
-                cause = message.get("Hangup-Cause")[:LONGEST_TEXT]
-                answered = message.get("Caller-Channel-Answered-Time", "0") != "0"
-                # If this variable is still there, somebody or something has answered without pressing the key.
-                answered = answered and not message.get("variable_group_confirm_key")
-                # CHANNEL_HANGUP comes when the leg is killed, the other event when BYE or CANCEL is on its way.
-                phone_told = message.name == "CHANNEL_HANGUP_COMPLETE"
-                talked_ms = _talked_ms(message)
-                end = OfferEnd.DIVERTED if _is_diverted(message) else end_of(cause)
-                return OfferEnded(offer_id, end, cause, answered, talked_ms, phone_told, one_of_several, legs)
-        return None
-
-
-def _is_diverted(leg: Message) -> bool:
-    """Whether the leg's phone has diverted the ring (a 3xx response)."""
-    return _REDIRECTS.fullmatch(leg.get("variable_proto_specific_hangup_cause")) is not None
-
-
-_REDIRECTS = re.compile(r"sip:30[0-5]")
-
-
-def _legs(leg: Message) -> int:
-    """How many phones were rung for the offer of this leg."""
-    text = leg.get("variable_fsacd_legs", "1")
-    return int(text) if _FEW.fullmatch(text) else 1
-
-
-_FEW = re.compile(r"[1-9][0-9]?", re.ASCII)
-
-
-def _talked_ms(hangup: Message) -> int:
-    """How long the leg was bridged until this moment, by the switch's clock: we may have heard of the bridge late."""
-    if hangup.get("variable_recovered") == "true":
-        return 0  # the switch crashed during the talk, and its clock knows only the time after that
-    began_us, ended_us = hangup.get("Caller-Channel-Bridged-Time"), hangup.get("Event-Date-Timestamp")
-    if not (_MICROSECONDS.fullmatch(began_us) and _MICROSECONDS.fullmatch(ended_us)):
-        return 0  # it was never bridged
-    return max(0, int(ended_us) - int(began_us)) // 1_000
-
-
-def _since(leg: Message, moment: str, now_ms: int) -> int | None:
-    """The time on our clock of a moment that the leg has by the switch's wall clock; None if the leg has none."""
-    at_us, now_us = leg.get(moment), leg.get("Event-Date-Timestamp")
-    if not (_MICROSECONDS.fullmatch(at_us) and _MICROSECONDS.fullmatch(now_us)):
-        return None
-    return now_ms - max(0, int(now_us) - int(at_us)) // 1_000
-
-
-_MICROSECONDS = re.compile(r"[1-9][0-9]{0,18}")
-
 
 # The causes with which a caller's leg ends that another leg has replaced: by a REFER, or by the INVITE with Replaces of
 # another phone of theirs, which in a talk is an intercept of the agent's leg. BLIND_TRANSFER is not among them: it
@@ -349,22 +280,6 @@ def _job_ended(message: Message) -> Event | None:
     return OfferEnded(job.removeprefix(JOB), end_of(cause), cause, phone_told=False)
 
 
-_ENDS = {
-    OfferEnd.REFUSED: ("CALL_REJECTED",),
-    OfferEnd.BUSY: ("USER_BUSY",),
-    OfferEnd.NO_ANSWER: ("NO_ANSWER", "ALLOTTED_TIMEOUT", "PROGRESS_TIMEOUT"),
-    OfferEnd.CANCELLED: ("ORIGINATOR_CANCEL", "LOSE_RACE", "PICKED_OFF"),
-    OfferEnd.HUNG_UP: ("NORMAL_CLEARING",),
-    OfferEnd.CONNECTION_LOST: ("MEDIA_TIMEOUT",),
-}
-_END_OF = {cause: end for end, causes in _ENDS.items() for cause in causes}
-
-
-def end_of(cause: str) -> OfferEnd:
-    """What a hangup cause says of the agent. Whatever else kept the phone from ringing makes it unreachable."""
-    return _END_OF.get(cause, OfferEnd.UNREACHABLE)
-
-
 # CALL/PRIORITY/HEAD_START_MS/JOINED_AFTER_MS/SKILLS/QUEUE; the leg's next call has another id, and is not changed.
 _CHANGED = re.compile(
     r"([0-9a-f-]{36})/(-?[0-9]{1,9})/(-?[0-9]{1,15})/([0-9]{1,15})/((?:[A-Za-z0-9_.-]{1,64}:(?:10|[1-9])(?:\+|(?=/)))*)/([^/]{1,512})"
@@ -394,5 +309,5 @@ def answer(command: AskConnected, dump: str) -> OfferConnected | ConnectFailed |
     if not leg:
         return None
     # Not signal_bond: it is set as soon as the bridge is ordered.
-    bridged = _MICROSECONDS.fullmatch(Message(Kind.EVENT, leg).get("Caller-Channel-Bridged-Time"))
+    bridged = MICROSECONDS.fullmatch(Message(Kind.EVENT, leg).get("Caller-Channel-Bridged-Time"))
     return OfferConnected(command.offer_id) if bridged else ConnectFailed(command.offer_id, "there is no bridge")

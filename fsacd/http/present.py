@@ -106,6 +106,7 @@ class Presenter:
             becoming=view.becoming,
             colleague=view.third or None,
             muted=view.muted,
+            held_by_phone=view.phone_holds,
         )
 
     def agent(self, view: AgentView) -> m.Agent:

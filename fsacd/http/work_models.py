@@ -22,6 +22,9 @@ class Talk(Answer):
     becoming: str
     colleague: str | None = None
     muted: bool = Field(default=False, description="Whether nobody hears the agent, who hears everybody.")
+    held_by_phone: bool = Field(
+        default=False, description="The agent's phone holds the talk by itself: the caller hears music in any shape."
+    )
 
 
 class Work(Answer):

@@ -25,9 +25,10 @@ def hold(session: Leg, *, off: bool, music: bool = True) -> bool:
     if channel.held is not off:
         return False
     partner = session.talk.partner(session) if session.talk else None
-    channel.held = not off
-    channel.profile.hold_us = switch.agenda.wall_us
-    channel.call_state = "UNHELD" if off else "HELD"
+    if off:
+        _let_go(session)
+    else:
+        channel.held, channel.profile.hold_us, channel.call_state = True, switch.agenda.wall_us, "HELD"
     if partner is not None and music:
         if off:
             stop_music(partner)
@@ -43,9 +44,21 @@ def ended(session: Leg) -> None:
     """The leg is about to be hung up: a hold ends first, and the leg remembers that it held."""
     channel = session.channel
     if channel.held:
-        channel.held, channel.hung_up_held = False, True
-        channel.call_state = "UNHELD"
+        _let_go(session)
+        channel.hung_up_held = True
         session.switch.fire("CHANNEL_UNHOLD", channel)
+
+
+def forget(session: Leg) -> None:
+    """The leg's part in the talk ends by the REFER of the phone's other line: its hold is over, and no event tells."""
+    if session.channel.held:
+        _let_go(session)
+
+
+def _let_go(session: Leg) -> None:
+    channel = session.channel
+    channel.held, channel.call_state = False, "UNHELD"
+    channel.profile.hold_accum_us += session.switch.agenda.wall_us - channel.profile.hold_us
 
 
 def stop_music(session: Leg) -> None:
@@ -73,7 +86,10 @@ def listen(session: Leg) -> Thread:
 
 
 def release(holder: Leg, partner: Leg) -> None:
-    """The holder's side of the talk is over: if it hung up while it held, its partner goes with it."""
+    """The holder's side of the talk is over, and its hold with it: if it hung up, its partner goes with it."""
+    if holder.channel.held and not holder.channel.down:
+        _let_go(holder)
+        holder.switch.fire("CHANNEL_UNHOLD", holder.channel)
     if not holder.channel.hung_up_held or partner.channel.down or partner.channel.state is State.PARK:
         return
     if where := holder.channel.variables.get("hold_hangup_xfer_exten", ""):

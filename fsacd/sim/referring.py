@@ -63,10 +63,13 @@ def attended(session: Leg, other: Leg | None) -> None:
         other.channel.variables["endpoint_disposition"] = "ATTENDED_TRANSFER"
         other.channel.variables["park_timeout"] = f"{REPLACED_S}:attended_transfer"
         other.channel.left_behind = True
+        holding.forget(other)
+        other.channel.call_state = "ACTIVE"
         other.park()
     elif here is not None:
         _into_its_place(session, here, other)
     elif there is not None:
+        holding.forget(other)
         other.hangup(causes.ATTENDED_TRANSFER)
         _into_its_place(session, there, session)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from random import Random
 
 from fsacd.core.rules import AgentRules, PhoneRules, Rules, Service
 from fsacd.sim import causes
@@ -18,6 +19,9 @@ from fsacd.testing import agent, queue, rules_of
 # being made, or just after.
 NERVOUS = 0.2
 NERVOUS_MS = ((0, 60), (0, 300))
+# The share of talks in which the agent's phone holds the caller by itself, how soon, and for how long (s).
+HOLDS = 0.3
+HOLDS_AFTER_S, HOLDS_FOR_S = (0.2, 3), (0.2, 3)
 # Every second agent's leg ends when their phone has been silent for so long, and in how many talks it falls silent.
 SILENT_MS = 2_000
 FALLS_SILENT = 0.05
@@ -81,6 +85,18 @@ class Hand(AgentPhone):
 
     centre: Floor
 
+    def __init__(self, centre: CallCentre, worker: Worker, port: int) -> None:
+        super().__init__(centre, worker, port)
+        self.seen: set[Line] = set()  # that have talked
+
+    def _may_hold(self, line: Line) -> None:
+        dice = Random(f"hold {line.uuid}")
+        if dice.random() < HOLDS:
+            after_s = dice.uniform(*HOLDS_AFTER_S)
+            self.centre.switch.agenda.after(after_s * SECOND, line.hold)
+            after_s += dice.uniform(*HOLDS_FOR_S)
+            self.centre.switch.agenda.after(after_s * SECOND, lambda: line.hold(off=True))
+
     def invited(self, line: Line) -> None:
         variables = line.variables
         call_id, now_us = variables.get("fsacd_call", ""), line.switch.agenda.now_us
@@ -95,6 +111,9 @@ class Hand(AgentPhone):
 
     def talking(self, line: Line) -> None:
         super().talking(line)
+        if line not in self.seen:
+            self.seen.add(line)
+            self._may_hold(line)
         if self.centre.chance.random() < FALLS_SILENT:
             self.centre.soon(FALLS_SILENT_AFTER_S, line.fall_silent)
         # Two agents whose caller has gone do not talk for ever.

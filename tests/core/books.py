@@ -17,7 +17,17 @@ from tests.core.tally import Tally
 
 # How an offer ended that its agent has not taken: their phone rang, and nothing was taken from them.
 NOT_TAKEN = frozenset(
-    {"refused", "busy", "diverted", "no_answer", "unreachable", "hung_up", "connection_lost", "cancelled"}
+    {
+        "refused",
+        "busy",
+        "diverted",
+        "no_answer",
+        "unreachable",
+        "hung_up",
+        "transferred",
+        "connection_lost",
+        "cancelled",
+    }
 )
 
 

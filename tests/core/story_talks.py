@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fsacd.core import events as e
 from fsacd.core import offer
-from tests.core.story_rules import StoryError
+from fsacd.core.records import TransferKind
+from tests.core.story_rules import StoryError, milliseconds, pairs
 
 
 def offer_id_of(name: str) -> str:
@@ -33,4 +36,21 @@ def talk_fact(talk_id: str, words: list[str], by: str) -> e.Event:
             return e.LegInRoom(talk_id, offer_id_of(name))
         case ["joined", name]:
             return e.LegsJoined(talk_id, offer_id_of(name))
+        case ["held_by_phone", since]:
+            return e.HeldByPhone(talk_id, milliseconds(since.removeprefix("since=")))
+        case ["resumed_by_phone", since]:
+            return e.ResumedByPhone(talk_id, milliseconds(since.removeprefix("since=")))
+        case [("refers" | "refers_and_parks") as how, kind, *given]:
+            # To a number, to a leg, or nobody says; after the phone has held for so long in all.
+            to = given.pop(0) if given and "=" not in given[0] else ""
+            times = {name: milliseconds(span) for name, span in pairs(given).items()}
+            talked_ms, held_ms = times.get("talked", 0), times.get("held", 0)
+            to = offer_id_of(to)
+            if how == "refers_and_parks":
+                return e.GivenAway(talk_id, TransferKind(kind), to, talked_ms, held_ms)
+            cause = "NORMAL_CLEARING"
+            ended = e.OfferEnded(talk_id, e.OfferEnd.TRANSFERRED, cause, answered=True, talked_ms=talked_ms)
+            return replace(ended, held_ms=held_ms, kind=TransferKind(kind), to=to)
+        case ["ended", end, held]:
+            return e.OfferEnded(talk_id, e.OfferEnd(end), held_ms=milliseconds(held.removeprefix("held=")))
     raise StoryError(f"no fact about a talk: {' '.join(words)}")

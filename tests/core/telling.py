@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import assert_never
 
 from fsacd.core import commands as k
@@ -115,7 +116,9 @@ def _call(call: CallView) -> str:
 
 
 def _shape(talk: TalkView | None) -> str:
-    """What a talk is like that somebody has changed."""
+    """What a talk is like that somebody has changed, or that the agent's phone holds."""
+    if talk is not None and talk.phone_holds:
+        return _shape(replace(talk, phone_holds=False)) + ", held by the agent's phone"
     if talk is None or (talk.shape, talk.becoming, talk.muted) == ("together", "", False):
         return ""
     becoming = f", becoming {talk.becoming}" if talk.becoming else ""

@@ -14,7 +14,7 @@ import pytest
 from fsacd.core import commands as k
 from fsacd.core import events as e
 from fsacd.core.engine import Engine
-from fsacd.core.records import CallEnded, TalkEnd, TalkEnded, VisitEnded
+from fsacd.core.records import CallEnded, TalkEnd, TalkEnded, TransferKind, VisitEnded
 from fsacd.core.rules import PhoneRules
 from fsacd.core.shape import Shape
 from fsacd.core.visit import HowIn
@@ -51,6 +51,7 @@ class Leg:
     answered: bool = False
     partner: str = ""
     survives: bool = False
+    holds_since_ms: int | None = None  # its phone holds by itself
     room: str = ""
 
 
@@ -65,6 +66,7 @@ class Switch:
         self.facts: list[e.Event] = []
         self.calls = 0
         self.shapes: set[str] = set()
+        self.given_away = self.phones_hold = 0  # by phones: how often, and how often it is seen
         self.sent: set[str] = set()  # calls to a number that nobody has: they end there, and may end again
         self.tell(e.SwitchConnected("fs1"))
         for one in PEOPLE:
@@ -80,7 +82,9 @@ class Switch:
     def _take(self, commands: tuple[k.Command, ...]) -> None:
         # A cancel that is repeated while the first one waits adds nothing but a longer line.
         self.orders += [command for command in commands if command not in self.orders]
-        self.shapes |= {shape.shape for shape in self.driver.engine._world.shapes.values()}
+        shapes = self.driver.engine._world.shapes.values()
+        self.shapes |= {shape.shape for shape in shapes}
+        self.phones_hold += sum(shape.phone_since_ms is not None for shape in shapes)
 
     # --- the switch ---
 
@@ -253,10 +257,37 @@ class Switch:
                 self.facts.append(e.OfferAnswered(leg.name, "fs1"))
             case 4 if self.legs and dice.random() < 0.15:
                 self.end(dice.choice(sorted(self.legs)), silent=dice.random() < 0.5)
+            case 5 if self.legs and dice.random() < 0.5:
+                self._keys(self.legs[dice.choice(sorted(self.legs))])
             case 5 if dice.random() < 0.3:
                 self.tell(e.AgentSetReady(dice.choice(PEOPLE), "test"))  # whose connection was lost, say
             case _:
                 self._wish()
+
+    def _keys(self, leg: Leg) -> None:
+        """An agent's phone holds whoever it is, or takes them back; or it gives its caller away."""
+        if not (is_agents(leg.name) and leg.answered):
+            return
+        if self.dice.random() < 0.4 and leg.partner in self.legs and not is_agents(leg.partner):
+            self._gives_away(leg, self.legs[leg.partner])
+        elif leg.holds_since_ms is None:
+            leg.holds_since_ms = self.driver.now_ms
+            self.facts.append(e.HeldByPhone(leg.name, leg.holds_since_ms))
+        else:
+            self.facts.append(e.ResumedByPhone(leg.name, leg.holds_since_ms))
+            leg.holds_since_ms = None
+
+    def _gives_away(self, leg: Leg, caller: Leg) -> None:
+        """The caller's leg goes where nobody of us can see it, and hangs up; the agent's ends, or is left alone."""
+        leg.partner = caller.partner = ""
+        del self.legs[caller.name]
+        kind = self.dice.choice([TransferKind.BLIND, TransferKind.ATTENDED])
+        self.given_away += 1
+        if kind is TransferKind.ATTENDED and self.dice.random() < 0.5:
+            self.facts.append(e.GivenAway(leg.name, kind))
+        del self.legs[leg.name]
+        self.facts.append(e.OfferEnded(leg.name, e.OfferEnd.TRANSFERRED, answered=True, kind=kind, to="4711"))
+        self.facts.append(e.CallerGone(caller.name, "NORMAL_CLEARING"))
 
     def _wish(self) -> None:
         talks = [call.talk for call in self.driver.engine.snapshot(self.driver.now_ms).calls if call.talk is not None]
@@ -318,6 +349,8 @@ def test_nothing_is_left_of_any_talk(seed: int) -> None:
     for call_id in ended:
         numbers = [one.visit.n for one in visits if one.call_id == call_id]
         assert numbers == [*range(1, len(numbers) + 1)]
+    for talk in switch.driver.records_of(TalkEnded):
+        assert 0 <= talk.held_ms <= talk.ended_ms - talk.started_ms, "time on hold is counted twice"
 
 
 def test_an_engine_restored_goes_on_alike() -> None:
@@ -334,15 +367,20 @@ def test_an_engine_restored_goes_on_alike() -> None:
 def test_the_walks_reach_what_they_are_for() -> None:
     """Each shape is reached, callers are handed over, and connections are lost."""
     reached = set[str]()
-    handed_over = came_back = lost = 0
+    handed_over = came_back = lost = given_away = by_phone = 0
     for seed in range(6):
         switch = Switch(seed)
         switch.walk(600)
         reached |= switch.shapes
         handed_over += len(switch.driver.commands_of(k.HandOver))
-        lost += sum(one.ended_by is TalkEnd.CONNECTION_LOST for one in switch.driver.records_of(TalkEnded))
+        talks = switch.driver.records_of(TalkEnded)
+        given_away += switch.given_away
+        by_phone += switch.phones_hold
+        lost += sum(one.ended_by is TalkEnd.CONNECTION_LOST for one in talks)
         came_back += sum(one.visit.how_in is HowIn.TRANSFERRED for one in switch.driver.records_of(VisitEnded))
     assert reached == set(Shape) - {Shape.HANDED_OVER}
     assert handed_over > 0
     assert came_back > 0
     assert lost > 0
+    assert given_away > 0
+    assert by_phone > 0

@@ -184,7 +184,7 @@ def test_a_leader_that_stood_still_acts_on_nothing_of_that_time(
     within(lambda: serves(two), TERM_S + SOON_S, "the other instance takes over")
     esl = switch.esl()
     for _ in range(20_000):  # so that it has not yet read all of that time when the fence is its own again
-        esl.fire("fsacd::probe")
+        esl.fire("fsacd::left")
     caller = phones.run_callers(workplace / "caller", [Caller("4930001", "queue-support")], switch.trunk_port, 30)
     await_true(lambda: two.agents()["1001"]["state"] == "talking", 20, "the call is served")
     await_true(lambda: talks(esl) == 2, 3, "the switch says so, too")

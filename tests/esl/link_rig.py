@@ -50,7 +50,7 @@ class Switch:
             peer.say(reply("+OK"))
             probe = command.partition("fsacd_probe: ")[2]
             if self.echoes:
-                self.fire(named("CUSTOM", **{"Event-Subclass": "fsacd::probe", "fsacd_probe": probe}))
+                self.fire(named("CUSTOM", **{"Event-Subclass": "fsacd::left", "fsacd_probe": probe}))
         else:
             if command.startswith("event json"):
                 self.subscribers.append(peer)

@@ -43,7 +43,7 @@ def test_what_it_says_to_the_switch(rig: Rig) -> None:
         b"filter Event-Name BACKGROUND_JOB",
         b"filter Event-Name HEARTBEAT",
         b"filter Event-Name CUSTOM",
-        b"event json CHANNEL_PARK BACKGROUND_JOB HEARTBEAT CUSTOM fsacd::queued fsacd::probe",
+        b"event json CHANNEL_PARK BACKGROUND_JOB HEARTBEAT CUSTOM fsacd::queued fsacd::left",
         b"api global_getvar core_uuid",
         b"api global_getvar hostname",
         b"api global_getvar fsacd_dialplan",

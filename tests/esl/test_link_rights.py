@@ -73,7 +73,7 @@ def test_a_user_who_may_not_hear_what_matters(rig: Rig, refused: str) -> None:
 
 def test_rights_that_are_older_than_the_daemon(rig: Rig) -> None:
     """What is refused is left out and told; the rest is heard, and a probe that cannot be heard is not waited for."""
-    rig.switch.denied = {"CHANNEL_CREATE", "fsacd::feature", "fsacd::probe", "hash"}
+    rig.switch.denied = {"CHANNEL_CREATE", "fsacd::feature", "fsacd::left", "hash"}
     link = rig.start(
         events=("CHANNEL_CREATE", "CHANNEL_PARK"),
         subclasses=("fsacd::queued", "fsacd::feature"),
@@ -82,7 +82,7 @@ def test_rights_that_are_older_than_the_daemon(rig: Rig) -> None:
         silence_timeout_ms=200,
     )
     until(rig.up)
-    assert rig.up()[0].denied == ("CHANNEL_CREATE", "fsacd::feature", "fsacd::probe", "hash")
+    assert rig.up()[0].denied == ("CHANNEL_CREATE", "fsacd::feature", "fsacd::left", "hash")
     rig.switch.fire(named("CHANNEL_PARK"))
     until(lambda: "CHANNEL_PARK" in rig.story)
     gevent.sleep(0.5)

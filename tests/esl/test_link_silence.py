@@ -42,7 +42,7 @@ def test_probes_measure_the_lag(rig: Rig) -> None:
     """The own event makes the round trip over both connections; nobody else hears of it, nor of others' probes."""
     link = rig.start(probe_interval_ms=5)
     until(lambda: link.stats().probes >= 5)
-    rig.switch.fire(named("CUSTOM", **{"Event-Subclass": "fsacd::probe", "fsacd_probe": "somebody else's"}))
+    rig.switch.fire(named("CUSTOM", **{"Event-Subclass": "fsacd::left", "fsacd_probe": "somebody else's"}))
     rig.switch.fire(named("LAST"))
     until(lambda: rig.story[-1] == "LAST")
     stats = link.stats()

@@ -19,9 +19,10 @@ from fsacd.core.events import (
     OfferRang,
     Taken,
 )
+from fsacd.esl.agents_leg import end_of
 from fsacd.esl.codec import HeaderValue, Kind, Message
 from fsacd.esl.switch_clock import SwitchClock
-from fsacd.esl.translate import Feature, Reader, end_of
+from fsacd.esl.translate import Feature, Reader
 from tests.esl.legs_rig import CALL, LEG, OFFER, OTHER
 
 CLOCK = SwitchClock(uptime_ms=100_000, at_ms=5_000)

@@ -73,8 +73,13 @@ from fsacd.core.events.offers import (
 )
 from fsacd.core.events.talks import (
     MOVES_NOBODY,
+    GivenAway,
+    HeldByPhone,
     LegInRoom,
     LegsJoined,
+    PhoneEvent,
+    PhoneHold,
+    ResumedByPhone,
     TalkChangeAsked,
     TalkConsultAsked,
     TalkDigitsAsked,
@@ -85,7 +90,7 @@ from fsacd.core.events.talks import (
     TransferTo,
 )
 
-Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent | TalkEvent
+Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent | TalkEvent | PhoneEvent
 
 __all__ = [
     "MOVES_NOBODY",
@@ -119,6 +124,8 @@ __all__ = [
     "CallersForgotten",
     "ConnectFailed",
     "Event",
+    "GivenAway",
+    "HeldByPhone",
     "LastAgentsKnown",
     "Leg",
     "LegInRoom",
@@ -135,8 +142,11 @@ __all__ = [
     "OutsideCallEnded",
     "OutsideCallStarted",
     "OutsideEvent",
+    "PhoneEvent",
+    "PhoneHold",
     "QueueBreakEvent",
     "QueueSetOpen",
+    "ResumedByPhone",
     "RulesAmended",
     "RulesChanged",
     "RulesEvent",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from fsacd.core.fact import fact
+from fsacd.core.records import TransferKind
 
 
 class OfferEnd(StrEnum):
@@ -18,6 +19,8 @@ class OfferEnd(StrEnum):
     UNREACHABLE = "unreachable"
     CANCELLED = "cancelled"
     HUNG_UP = "hung_up"
+    # The agent's phone has given the caller away (REFER), which ends its leg.
+    TRANSFERRED = "transferred"
     # The phone has sent no sound for the leg's `media_timeout`, so the switch ended it.
     CONNECTION_LOST = "connection_lost"
     # The order to ring never left this process, so no phone rang and the agent is not to blame.
@@ -85,6 +88,8 @@ class OfferEnded:
     long it was bridged, by the switch's own clock; 0 if it was not, or this is not known. `phone_told`: the phone has
     been told, too. A leg that we end is over in the switch up to 20 ms before that, and its phone is still busy for the
     next ring. `leg`: only this one of `legs` that were rung at once has ended; empty: no leg of the offer is left.
+    `held_ms`: for how long the phone held its caller by itself, by the switch's clock. `kind`, `to`: how the phone has
+    given the caller away, and where to: the number that it named, or the leg with which they were bridged.
     """
 
     offer_id: str
@@ -95,6 +100,9 @@ class OfferEnded:
     phone_told: bool = True
     leg: str = ""
     legs: int = 1
+    held_ms: int = 0
+    kind: TransferKind = TransferKind.NONE
+    to: str = ""
 
 
 OfferEvent = OfferForked | OfferUnheard | OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded

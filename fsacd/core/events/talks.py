@@ -8,6 +8,7 @@ from typing import Final
 
 from fsacd.core.events.legs import By
 from fsacd.core.fact import fact
+from fsacd.core.records import TransferKind
 
 
 class TalkVerb(StrEnum):
@@ -99,5 +100,37 @@ class LegInRoom:
     leg: str
 
 
+@fact
+class HeldByPhone:
+    """The phone on this leg has put its talk on hold by itself (a re-INVITE), at `since_ms`. The bridge stands."""
+
+    offer_id: str
+    since_ms: int
+
+
+@fact
+class ResumedByPhone:
+    """The phone on this leg has taken its talk back from a hold that began at `since_ms`."""
+
+    offer_id: str
+    since_ms: int
+
+
+@fact
+class GivenAway:
+    """The phone on this leg has given its caller away (REFER), and its leg is left alone, and about to end.
+
+    The fields are those of `OfferEnded`.
+    """
+
+    offer_id: str
+    kind: TransferKind
+    to: str = ""
+    talked_ms: int = 0
+    held_ms: int = 0
+
+
+PhoneHold = HeldByPhone | ResumedByPhone
+PhoneEvent = PhoneHold | GivenAway
 TalkWish = TalkChangeAsked | TalkConsultAsked | TalkTransferAsked | TalkDigitsAsked
 TalkEvent = TalkWish | LegsJoined | LegInRoom

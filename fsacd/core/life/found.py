@@ -121,5 +121,6 @@ def _adopt(world: World, call: c.Call, agent: a.Agent, event: TalkFound) -> None
     shared_phones.take(world, offer)
     connecting.connected(world, offer, since_ms=event.connected_ms)
     if event.muted:
-        world.shapes[offer.offer_id] = TalkShape(since_ms=event.connected_ms, muted=True, silenced=True)
+        since_ms = event.connected_ms
+        world.shapes[offer.offer_id] = TalkShape(since_ms=since_ms, muted=True, silenced=True, untouched=True)
         world.refresh(call)

@@ -13,7 +13,7 @@ from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import Gather
 from fsacd.core.events import OfferEnd, TalkVerb
-from fsacd.core.life import connecting, offers, thirds, visits, withdrawing
+from fsacd.core.life import connecting, offers, phone_hold, thirds, visits, withdrawing
 from fsacd.core.life.world import World
 from fsacd.core.records import OfferOutcome, TalkEnd, TransferKind
 from fsacd.core.shape import Pair, Shape, TalkShape, room_of
@@ -61,7 +61,7 @@ def scatter(world: World, shape: TalkShape) -> None:
     """They may be on the way into the room, or in it: nobody is known to be bridged with anybody."""
     if shape.wanted is Shape.THREE_WAY and shape.pair is not Pair.ALL:
         shape.pair = Pair.NOBODY
-        count_hold(world, shape)
+        phone_hold.count(world, shape)
 
 
 def talk_on_without_agent(shape: TalkShape | None) -> bool:
@@ -87,6 +87,7 @@ def hand_over(world: World, offer: o.Offer, shape: TalkShape, kind: TransferKind
     third = _part(world, world.calls[offer.call_id], shape)
     offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, third.agent_id, kind)
     connecting.connected(world, third, world.now_ms, handed_over=True)
+    phone_hold.begin(world, third)
 
 
 def _part(world: World, call: c.Call, shape: TalkShape) -> o.Offer:
@@ -100,14 +101,3 @@ def _part(world: World, call: c.Call, shape: TalkShape) -> o.Offer:
     call.talked_ms += world.now_ms - call.state.since_ms
     world.move_call(call, c.WAITING)
     return third
-
-
-def count_hold(world: World, shape: TalkShape) -> None:
-    """The caller's time on hold: whenever they talk with nobody, and are there."""
-    is_held = shape.pair in (Pair.NOBODY, Pair.AGENT_THIRD) and not shape.caller_gone
-    if is_held and shape.held_since_ms is None:
-        shape.held_since_ms = world.now_ms
-        shape.holds += 1
-    elif not is_held and shape.held_since_ms is not None:
-        shape.held_ms += world.now_ms - shape.held_since_ms
-        shape.held_since_ms = None

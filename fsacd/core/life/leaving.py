@@ -15,7 +15,7 @@ from fsacd.core.events import (
     Taken,
 )
 from fsacd.core.evidence import Evidence
-from fsacd.core.life import calls, ending, shaping
+from fsacd.core.life import calls, ending, shaping, transferring
 from fsacd.core.life.world import World
 from fsacd.core.records import CallOutcome, Elsewhere
 
@@ -91,6 +91,7 @@ def _gives_place(world: World, call: c.Call) -> bool:
         world.changed_calls[call.call_id] = None
         return True
     if in_queue(call.state):
+        transferring.gives_place(world, call)
         _await_heir(world, call)
         return True
     return False

@@ -273,7 +273,7 @@ def _talk_gone(world: World, agent: a.Agent, offer: o.Offer, end: OfferEnd) -> N
         # Whoever is offered to them next would hear nobody, too: they say themselves when they are there again.
         wrap_ups.talk_over(world, agent, offer)
         agents.lose(world, agent, offer.offer_id, end.value)
-    elif _broke_at_once(world, offer):
+    elif end is not OfferEnd.TRANSFERRED and _broke_at_once(world, offer):
         # Without a pause, an agent who hangs up at once would be offered the same caller over and over.
         agent.idle_since_ms = world.now_ms
         _hold_back(world, agent, offer, Cause.REFUSED)
@@ -296,6 +296,7 @@ _HOLD_BACK_AS: dict[OfferEnd, Cause] = {
     OfferEnd.UNREACHABLE: Cause.UNREACHABLE,
     OfferEnd.CANCELLED: Cause.REFUSED,
     OfferEnd.HUNG_UP: Cause.REFUSED,
+    OfferEnd.TRANSFERRED: Cause.REFUSED,
     OfferEnd.CONNECTION_LOST: Cause.UNREACHABLE,
 }
 
@@ -307,6 +308,7 @@ _ENDED_AS: dict[OfferEnd, OfferOutcome] = {
     OfferEnd.UNREACHABLE: OfferOutcome.FAILED,
     OfferEnd.CANCELLED: OfferOutcome.FAILED,
     OfferEnd.HUNG_UP: OfferOutcome.REFUSED,
+    OfferEnd.TRANSFERRED: OfferOutcome.REFUSED,
     OfferEnd.CONNECTION_LOST: OfferOutcome.FAILED,
     OfferEnd.NOT_SENT: OfferOutcome.FAILED,
 }

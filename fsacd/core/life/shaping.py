@@ -22,7 +22,7 @@ from fsacd.core.commands import (
     TalkCommand,
 )
 from fsacd.core.events import OfferEnd
-from fsacd.core.life import absence, connecting, ending, gathering, offers, overflow, thirds, visits
+from fsacd.core.life import absence, connecting, ending, gathering, offers, overflow, phone_hold, thirds, visits
 from fsacd.core.life.world import World
 from fsacd.core.records import CallOutcome, TalkEnd, TransferKind
 from fsacd.core.shape import CALLER_HELD, PAIR_OF, SHAPE_MOVES, Pair, Shape, TalkShape, room_of
@@ -46,7 +46,9 @@ QUEUE_REMOVED: Final = "queue_removed"
 def parked(world: World, offer: o.Offer) -> None:
     """The agent's leg is alone. Ordinary while the caller is put on hold, and when the third party has gone."""
     shape = world.shapes.get(offer.offer_id)
-    if shape is not None and shape.pair in (Pair.CALLER_AGENT, Pair.AGENT_THIRD, Pair.ALL):
+    if shape is None or shape.untouched:
+        return  # a phone that has given the caller away leaves its leg alone for a moment
+    if shape.pair in (Pair.CALLER_AGENT, Pair.AGENT_THIRD, Pair.ALL):
         _paired(world, offer, shape, Pair.NOBODY)
 
 
@@ -212,7 +214,7 @@ def caller_gone(world: World, call: c.Call, offer_id: str) -> bool:
     if shape.wanted not in (None, Shape.CONSULTING, Shape.THREE_WAY):
         return False  # the switch may have parted agent and third party already, for a caller who is gone now
     shape.caller_gone = call.talks_on_another_leg = True
-    gathering.count_hold(world, shape)
+    phone_hold.count(world, shape)
     _reach(world, world.offers[offer_id], shape, Shape.CONSULTING)
     return True
 
@@ -223,14 +225,14 @@ def caller_gone(world: World, call: c.Call, offer_id: str) -> bool:
 def want(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> None:
     """Bring the talk into this shape, from whatever is now."""
     world.shapes[offer.offer_id] = shape
-    shape.wanted, shape.tries, shape.ordered = wanted, 0, "nothing"
+    shape.wanted, shape.tries, shape.ordered, shape.untouched = wanted, 0, "nothing", False
     world.refresh(world.calls[offer.call_id])
     _go_on(world, offer, shape)
 
 
 def _paired(world: World, offer: o.Offer, shape: TalkShape, pair: Pair) -> None:
     shape.pair, shape.inside = pair, ()
-    gathering.count_hold(world, shape)
+    phone_hold.count(world, shape)
     if shape.wanted is not None:
         _go_on(world, offer, shape)
     elif pair is not PAIR_OF[shape.shape]:

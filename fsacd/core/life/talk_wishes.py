@@ -54,7 +54,7 @@ def asked(world: World, event: TalkWish) -> str | None:
         return f"talk {event.offer_id} is not that of agent {event.agent_id}"
     call = world.calls[offer.call_id]
     assert isinstance(call.state, c.Talking)
-    shape = world.shapes.get(offer.offer_id) or TalkShape(since_ms=call.state.since_ms)
+    shape = world.shapes.get(offer.offer_id) or TalkShape(since_ms=call.state.since_ms, untouched=True)
     if isinstance(event, TalkDigitsAsked) or (isinstance(event, TalkChangeAsked) and event.verb in MOVES_NOBODY):
         refused = _cannot_reach(world, call, offer) or _unmoved(world, call, offer, shape, event)
     else:
@@ -119,7 +119,7 @@ def _unmoved(
         return _CHANGING
     if isinstance(event, TalkDigitsAsked):
         return _send(world, call, offer, shape, event)
-    if offer.offer_id not in world.shapes and (call.leg is None or call.talks_on_another_leg):
+    if shape.untouched and not shape.silenced and (call.leg is None or call.talks_on_another_leg):
         return "the caller was transferred to somebody else's call, and nothing of it is ours to change"
     # Asked for again, it is ordered again: whoever did so first may have been another daemon, which forgot.
     shape.muted, shape.silenced = event.verb is TalkVerb.MUTE, True

@@ -9,6 +9,7 @@ from fsacd.core import offer as o
 from fsacd.core.commands import AskConnected, CancelOffer, CancelReason, Connect
 from fsacd.core.events import (
     ConnectFailed,
+    GivenAway,
     LegInRoom,
     LegsJoined,
     OfferAnswered,
@@ -19,12 +20,25 @@ from fsacd.core.events import (
     OfferForked,
     OfferRang,
     OfferUnheard,
+    PhoneEvent,
     TalkEvent,
 )
 from fsacd.core.fact import NOTHING
-from fsacd.core.life import absence, calls, connecting, gathering, offers, shaping, talk_wishes, thirds, withdrawing
+from fsacd.core.life import (
+    absence,
+    calls,
+    connecting,
+    gathering,
+    offers,
+    phone_hold,
+    shaping,
+    talk_wishes,
+    thirds,
+    transferring,
+    withdrawing,
+)
 from fsacd.core.life.world import World
-from fsacd.core.records import OfferOutcome, TalkEnd
+from fsacd.core.records import OfferOutcome, TalkEnd, TransferKind
 from fsacd.core.shape import Pair, Shape, TalkShape
 
 _CALLER_AGENT = Pair.CALLER_AGENT  # as in `grounds`
@@ -76,6 +90,31 @@ def of_talk(world: World, event: TalkEvent) -> str | None:
     return None
 
 
+def by_phone(world: World, event: PhoneEvent) -> None:
+    """What an agent's phone does with the talk by its own keys."""
+    if isinstance(event, GivenAway):
+        _given_away(world, event)
+    else:
+        phone_hold.told(world, event)
+
+
+def _given_away(world: World, event: GivenAway) -> None:
+    """The agent's phone has given the caller away, and its leg is about to end: the talk is over before that."""
+    offer = world.offer_on(event.offer_id)
+    if offer is None or not isinstance(offer.state, o.OfferTalking):
+        return  # told late, or twice
+    shape = world.shapes.get(offer.offer_id)
+    if shaping.is_apart(shape):
+        shaping.parked(world, offer)  # it was the third party whom they have given away
+        return
+    call = world.calls[offer.call_id]
+    if _had_one_bridge(call, offer, shape):
+        offer.talked_ms = event.talked_ms
+        if shape is None:
+            phone_hold.as_the_switch_says(offer, event)
+    transferring.by_phone(world, call, offer, event)
+
+
 def _of_third(world: World, talk: o.Offer, event: OfferEvent) -> None:
     """A fact about the leg of a talk's third party."""
     third = world.shapes[talk.offer_id].third
@@ -104,13 +143,14 @@ def _of_third(world: World, talk: o.Offer, event: OfferEvent) -> None:
             pass  # the step's deadline decides
 
 
-def _agent_gone(world: World, call: c.Call, offer: o.Offer, shape: TalkShape | None, *, lost: bool) -> None:
-    """The agent's leg ended during the talk: the caller's part ends with it, unless they were not bridged.
-
-    `lost`: not by the agent, whose phone fell silent.
-    """
+def _agent_gone(world: World, call: c.Call, offer: o.Offer, shape: TalkShape | None, event: OfferEnded) -> None:
+    """The agent's leg ended during the talk: the caller's part ends with it, unless they were not bridged."""
+    lost = event.end is OfferEnd.CONNECTION_LOST  # not by the agent, whose phone fell silent
     if shape is None or not shaping.is_apart(shape):
-        (calls.connection_lost if lost else calls.agent_hung_up)(world, call, offer)
+        if event.end is OfferEnd.TRANSFERRED:
+            transferring.by_phone(world, call, offer, event)
+        else:
+            (calls.connection_lost if lost else calls.agent_hung_up)(world, call, offer)
         return
     ended_by = TalkEnd.CALLER if shape.caller_gone else TalkEnd.CONNECTION_LOST if lost else TalkEnd.AGENT
     withdrawing.write(world, offer, OfferOutcome.ANSWERED, "talk", None, ended_by)
@@ -238,12 +278,24 @@ _STRONGEST = (
     OfferEnd.BUSY,
     OfferEnd.DIVERTED,
     OfferEnd.HUNG_UP,
+    OfferEnd.TRANSFERRED,
     OfferEnd.CONNECTION_LOST,
     OfferEnd.NO_ANSWER,
     OfferEnd.UNREACHABLE,
     OfferEnd.CANCELLED,
     OfferEnd.NOT_SENT,
 )
+
+
+def _had_one_bridge(call: c.Call | None, offer: o.Offer, shape: TalkShape | None) -> bool:
+    """Whether what the switch tells of the leg's bridge and holds is the talk's.
+
+    It is not where a leg was moved. Nor in the talk of a colleague, who was bridged with the agent, and may have held
+    them, before the caller was handed over to them.
+    """
+    first = call.first_talk if call is not None else None
+    was_asked = first is not None and first[0] != offer.offer_id
+    return not was_asked and (shape is None or shape.untouched)
 
 
 def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
@@ -253,16 +305,14 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
     if offer.legs_over and not offer.leg:
         event = replace(event, end=min(offer.legs_over.values(), key=_STRONGEST.index))
     state = offer.state
+    if isinstance(state, o.OfferTalking) and transferring.has_given_place(world, offer):
+        event = replace(event, end=OfferEnd.TRANSFERRED, kind=TransferKind.ATTENDED)
     if event.answered and offer.answered_ms is None:
         offer.answered_ms = world.now_ms  # they answered, and the leg ended before the switch told of the answer
-    call = world.calls.get(offer.call_id)
-    # The switch tells how long one bridge stood, which is not the talk where there were several: in a talk with a
-    # shape, or of a colleague, who was bridged with the agent before the caller was handed over to them.
-    first = call.first_talk if call is not None else None
-    was_asked = first is not None and first[0] != offer.offer_id
-    offer.talked_ms = 0 if was_asked or offer.offer_id in world.shapes else event.talked_ms
+    call, shape = world.calls.get(offer.call_id), world.shapes.get(offer.offer_id)
+    one_bridge = _had_one_bridge(call, offer, shape)
+    offer.talked_ms = event.talked_ms if one_bridge else 0
     offers.write_end(world, offer, event.end)
-    shape = world.shapes.get(offer.offer_id)
     if shape is not None and gathering.talk_on_without_agent(shape):
         third = gathering.agent_gone(world, offer, event.end)
         shaping.two_left(world, third, ordered=shape.wanted is Shape.HANDED_OVER)
@@ -280,6 +330,8 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
         case o.OfferTalking():
             assert call is not None
             assert isinstance(call.state, c.Talking)
-            _agent_gone(world, call, offer, shape, lost=event.end is OfferEnd.CONNECTION_LOST)
+            if one_bridge:
+                phone_hold.as_the_switch_says(offer, event)
+            _agent_gone(world, call, offer, shape, event)
         case o.OfferEnding():
             pass  # the call has left this offer already

@@ -1,4 +1,6 @@
-"""An agent gives the caller away without a word to whoever is next: into a queue, to a colleague, or to a number.
+"""An agent gives the caller away: into a queue, to a colleague, or to a number, without a word to whoever is next.
+
+Or by their phone (REFER), which the switch obeys by itself: then we only hear of it (`by_phone`).
 
 The agent's talk ends at once. The caller keeps their call, their time and their contact in a queue; sent to a number,
 they are out of sight. If nobody has that number, the dialplan brings them back, and their call goes on (`ended`).
@@ -12,20 +14,24 @@ from typing import Final, assert_never
 from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
-from fsacd.core.commands import SendCall
-from fsacd.core.events import TalkTransferAsked, TransferTo
-from fsacd.core.life import ending, offers, overflow, visits
+from fsacd.core.commands import ConfirmTalk, SendCall
+from fsacd.core.events import GivenAway, OfferEnded, TalkTransferAsked, TransferTo
+from fsacd.core.life import ending, offers, overflow, sticky, visits, withdrawing
 from fsacd.core.life.world import World
 from fsacd.core.reach import reaches
-from fsacd.core.records import CallJoined, CallMoved, CallOutcome, TalkEnd, TransferKind
-from fsacd.core.rules import ToExtension
+from fsacd.core.records import CallJoined, CallMoved, CallOutcome, OfferOutcome, TalkEnd, TransferKind
+from fsacd.core.rules import ToExtension, ToHangup
 from fsacd.core.shape import Shape, TalkShape
 from fsacd.core.visit import HowIn, VisitOutcome
 
 # What the caller's call says of it. So does the visit that ends.
 TRANSFERRED: Final = "transferred"
+# Where to, as talks have it: these hold nobody's number.
+A_NUMBER: Final = "a number"
 # How long the caller waits for the colleague alone; after that, for everybody who serves the queue.
 _ALONE_MS: Final = 60_000
+# The switch ends an agent's leg so long after their caller has got another place, at most.
+_AT_ONCE_MS: Final = 2_000
 # The digits that a phone has, and the sign of a number with its country.
 _NUMBER: Final = re.compile(r"(?!-)[0-9*#+]{1,32}")
 
@@ -79,11 +85,82 @@ def _to_number(world: World, call: c.Call, offer: o.Offer, number: str) -> str |
     assert isinstance(call.state, c.Talking)
     assert call.leg is not None
     world.command(SendCall(call.call_id, call.leg, ToExtension(number, "")))
-    offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, "a number", TransferKind.BLIND)
+    offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, A_NUMBER, TransferKind.BLIND)
     call.talked_ms += world.now_ms - call.state.since_ms
     ending.end(world, call, CallOutcome.ANSWERED, TRANSFERRED, where=ending.number(number))
     ending.may_come_back(world, call)  # if nobody has the number
     return None
+
+
+def by_phone(world: World, call: c.Call, offer: o.Offer, event: OfferEnded | GivenAway) -> None:
+    """The agent's phone has given the caller away: their talk is over, and so is the call.
+
+    Where the caller is now, is the switch's doing: in whatever dialplan the number leads to, or bridged already.
+    """
+    assert isinstance(call.state, c.Talking)
+    if call.leg is not None and not call.talks_on_another_leg and (offer.keeps_caller or call.confirmed_ms is None):
+        # Still armed as one who may have to come back; after whom they talk with next they must not come to us.
+        world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
+    where = ending.number(event.to) if event.kind is TransferKind.BLIND and _NUMBER.fullmatch(event.to) else ""
+    to, colleague = A_NUMBER, None
+    if event.kind is TransferKind.ATTENDED:
+        where, colleague = _joined_with(world, offer, event.to)
+        to = colleague.agent_id if colleague is not None else where or (A_NUMBER if event.to else "")
+    talked_ms = offer.talked_ms or world.now_ms - call.state.since_ms
+    if offer.offer_id in world.offers:
+        offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, to, event.kind)
+    else:
+        withdrawing.write(world, offer, OfferOutcome.ANSWERED, "talk", None, TalkEnd.TRANSFER, to, event.kind)
+    call.talked_ms += talked_ms
+    if colleague is not None:
+        _is_theirs(world, call, colleague)
+    after = world.queue_rules(call).after_talk or ToHangup()
+    ending.end(world, call, CallOutcome.ANSWERED, TRANSFERRED, after=after, where=where)
+
+
+def gives_place(world: World, call: c.Call) -> None:
+    """Another leg takes the place of this call's: of an agent's own, it is the leg of the caller whom they talk with.
+
+    The agent's leg ends next, and says nothing of it.
+    """
+    for agent in world.agents.values():
+        if call.leg in agent.outside and agent.live is not None and agent.live.offer_id in world.offers:
+            offer = world.offers[agent.live.offer_id]
+            offer.place_in, offer.place_ms = call.queue, world.now_ms
+
+
+def has_given_place(world: World, offer: o.Offer) -> bool:
+    """Whether the agent's caller has just got the place of the agent's own call in a queue."""
+    return bool(offer.place_in) and world.now_ms - offer.place_ms <= _AT_ONCE_MS
+
+
+def _joined_with(world: World, offer: o.Offer, leg: str) -> tuple[str, o.Offer | None]:
+    """With whom the agent has joined their caller: in which queue they wait instead of the agent, or with which talk.
+
+    `leg` is the one that the caller talks with, if the switch says it. If not, it is whom the agent talked with, or
+    waited for, in a call of their own.
+    """
+    if has_given_place(world, offer):
+        return f"queue {offer.place_in}", None
+    colleague = world.offer_on(leg) if leg else None
+    if not leg:
+        agent = world.agents.get(offer.agent_id)
+        calls = (world.call_on(own) for own in agent.outside) if agent is not None else ()
+        call = next((call for call in calls if call is not None), None)
+        if call is not None and c.in_queue(call.state):
+            return f"queue {call.queue}", None
+        if call is not None and isinstance(call.state, c.Talking):
+            colleague = world.offers.get(call.state.offer_id)
+    talks = colleague is not None and colleague is not offer and isinstance(colleague.state, o.OfferTalking)
+    return "", colleague if talks else None
+
+
+def _is_theirs(world: World, call: c.Call, colleague: o.Offer) -> None:
+    """The colleague, whom the agent has called through a queue, talks with this caller from now on."""
+    asked = world.calls[colleague.call_id]
+    asked.contact_id = call.contact_id
+    world.refresh(asked)
+    sticky.remember(world, sticky.known_as(world, call), colleague.agent_id)
 
 
 def _wait_in(world: World, call: c.Call, offer: o.Offer, queue: str, to: str) -> None:

@@ -12,7 +12,7 @@ from fsacd.core.life.world import World
 from fsacd.core.origins import Origins
 from fsacd.core.reach import reaches
 from fsacd.core.rules import FULL
-from fsacd.core.shape import PAIR_OF, Pair, Shape
+from fsacd.core.shape import PAIR_OF, Shape, is_held
 from fsacd.core.show.eligible import why_not
 from fsacd.core.staffing import Condition
 from fsacd.core.timers import TimerKey
@@ -146,8 +146,8 @@ def _check_shapes(world: World) -> None:
             thirds[shape.third.offer_id] = talk_id
         assert shape.wanted is not None or shape.caller_gone or shape.pair is PAIR_OF[shape.shape], "nobody mends it"
         assert shape.shape is not Shape.HANDED_OVER
-        is_alone = shape.pair in (Pair.NOBODY, Pair.AGENT_THIRD)
-        assert (shape.held_since_ms is not None) == (is_alone and not shape.caller_gone)
+        assert (shape.held_since_ms is not None) == is_held(shape)
+        assert not shape.untouched or (shape.shape, shape.wanted, shape.third) == (Shape.TOGETHER, None, None)
     assert world.thirds == thirds, f"third parties are {thirds}"
 
 

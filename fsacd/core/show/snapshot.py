@@ -104,7 +104,16 @@ def _talk(shape: TalkShape | None, talk_id: str, agent_id: str, since_ms: int) -
     if shape is None:
         return TalkView(talk_id, agent_id, Shape.TOGETHER, since_ms)
     third = shape.third.agent_id if shape.third is not None else ""
-    return TalkView(talk_id, agent_id, shape.shape, shape.since_ms, shape.wanted or "", third, shape.muted)
+    return TalkView(
+        talk_id,
+        agent_id,
+        shape.shape,
+        shape.since_ms,
+        shape.wanted or "",
+        third,
+        muted=shape.muted,
+        phone_holds=shape.phone_since_ms is not None,
+    )
 
 
 def _waits_since_ms(call: c.Call) -> int | None:
@@ -144,8 +153,9 @@ def _offer(world: World, offer: o.Offer) -> OfferView:
         started_ms=offer.started_ms,
         heard_of=offer.heard_of,
         legs=offer.named_legs,
-        pair=shape.pair if shape is not None else "",
+        pair=shape.pair if shape is not None and not shape.untouched else "",
         third_leg=shape.third.agents_leg if shape is not None and shape.third is not None else "",
+        phone_holds=shape is not None and shape.phone_since_ms is not None,
     )
 
 

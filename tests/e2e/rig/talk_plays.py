@@ -219,8 +219,11 @@ BLIND = {
 }
 
 
-def attended(*steps: Step, dials: str = "queue-support", answered: bool = True) -> Play:
-    """The agent's phone holds, and calls somewhere, where agent2 answers; then it hands its talk over to that call."""
+def attended(*steps: Step, dials: str = "queue-support", answered: bool = True, by_other: bool = False) -> Play:
+    """The agent's phone holds, and calls somewhere, where agent2 answers; then it hands its talk over to that call.
+
+    `by_other`: it is on the line of that call that it says so.
+    """
     begun = Cue("PLAYBACK_START", "caller2")
     play = talk(
         Step(Hold("agent1"), BRIDGED, 300),
@@ -234,7 +237,11 @@ def attended(*steps: Step, dials: str = "queue-support", answered: bool = True) 
             if answered
             else []
         ),
-        Step(Refer("agent1", "queue-support", "caller2"), CONSULTING if answered else HOLDS, 900),
+        Step(
+            Refer("caller2", "queue-support", "agent1") if by_other else Refer("agent1", "queue-support", "caller2"),
+            CONSULTING if answered else HOLDS,
+            900,
+        ),
         *steps,
         third=THIRD if answered else None,
     )
@@ -251,6 +258,12 @@ REFER = {
     "phone: holds, and the daemon transfers": talk(
         Step(Hold("agent1"), BRIDGED, 400), api("uuid_transfer @caller1@ lab_voicemail XML public", BRIDGED, 1_300)
     ),
+    "phone: holds, and so does the daemon, and back": talk(
+        Step(Hold("agent1"), BRIDGED, 400),
+        hold(delay_ms=1_300),
+        back(),
+        hang_up("agent1", Cue("BRIDGED", "agent1", 2), 600),
+    ),
     "phone: blind": talk(Step(Refer("agent1", "lab_voicemail"), BRIDGED, 500)),
     "phone: blind, on hold": talk(
         Step(Hold("agent1"), BRIDGED, 400), Step(Refer("agent1", "lab_voicemail"), BRIDGED, 1_300)
@@ -263,6 +276,11 @@ REFER = {
         hang_up("agent2", Cue("BRIDGED", "agent2", 2), 600), dials="lab_voicemail"
     ),
     "phone: attended into a waiting call": attended(answered=False),
+    "phone: attended by the other line": attended(hang_up("agent2", Cue("BRIDGED", "agent2", 2), 600), by_other=True),
+    "phone: attended by the other line, past all queues": attended(
+        hang_up("agent2", Cue("BRIDGED", "agent2", 2), 600), dials="lab_voicemail", by_other=True
+    ),
+    "phone: attended into a waiting call, by its line": attended(answered=False, by_other=True),
 }
 # What an operator's dialplan does for a number: it rings a phone for the leg, and bridges the two.
 _DIALS = "uuid_transfer @caller1@ 'm:^:bridge:{origination_uuid=@agent2@,ignore_early_media=true}@phone2@' inline"
