@@ -35,6 +35,9 @@ _FEW: Final = re.compile(r"[1-9][0-9]?", re.ASCII)
 _REDIRECTS: Final = re.compile(r"sip:30[0-5]")
 _DISPOSITION: Final = "variable_endpoint_disposition"
 _ATTENDED: Final = "ATTENDED_TRANSFER"
+# The leg that a REFER names (by Replaces) has this as soon as the switch begins to obey, and the disposition only when
+# the bridge of the other two is ordered: by then the leg may have hung up or parked by itself, as its own bridge broke.
+_FATE: Final = "variable_transfer_disposition"
 _ENDS: Final = {
     OfferEnd.REFUSED: ("CALL_REJECTED",),
     OfferEnd.BUSY: ("USER_BUSY",),
@@ -57,7 +60,7 @@ def fact(message: Message, switch: str, now_ms: int) -> Event | None:
         case "CHANNEL_PROGRESS" | "CHANNEL_PROGRESS_MEDIA":
             return OfferRang(offer_id)
         case "CHANNEL_PARK":
-            if message.get(_DISPOSITION) == _ATTENDED:
+            if message.get(_DISPOSITION) == _ATTENDED or is_replaced(message):
                 # Its phone has joined its caller with whom it talked with on another line. The switch leaves the leg
                 # alone for two seconds, if the phone does not hang up.
                 kind, to = _given_away(message)
@@ -111,9 +114,14 @@ def _given_away(leg: Message) -> tuple[TransferKind, str]:
     how, _, other = leg.get("variable_transfer_to").partition(":")
     if how == "att" and UUID.fullmatch(other):
         return TransferKind.ATTENDED, other
-    if _ATTENDED in (disposition, leg.get("Hangup-Cause")):
+    if _ATTENDED in (disposition, leg.get("Hangup-Cause")) or is_replaced(leg):
         return TransferKind.ATTENDED, ""
     return TransferKind.NONE, ""
+
+
+def is_replaced(leg: Message) -> bool:
+    """Whether a REFER on the other line of its phone has named this leg, whose bridge ends by that."""
+    return leg.get(_FATE) == "replaced"
 
 
 def end_of(cause: str) -> OfferEnd:

@@ -260,7 +260,9 @@ def _caller_leg(message: Message, leg: Leg) -> Event | None:
             # The cause says that the leg was replaced only if it was not bridged.
             ways = (message.get("Hangup-Cause"), message.get("variable_endpoint_disposition"))
             replaced = (
-                not _REPLACED.isdisjoint(ways) or _JOINED.fullmatch(message.get("variable_transfer_to")) is not None
+                not _REPLACED.isdisjoint(ways)
+                or agents_leg.is_replaced(message)
+                or _JOINED.fullmatch(message.get("variable_transfer_to")) is not None
             )
             call_id = message.get("variable_fsacd_call")[:LONGEST_TEXT]
             return CallerGone(call_id, ways[0][:LONGEST_TEXT], replaced, leg)

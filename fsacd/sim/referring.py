@@ -46,6 +46,7 @@ def attended(session: Leg, other: Leg | None) -> None:
     """Join the partners of the two legs; if one leg has no partner, the other leg's partner takes that leg's place."""
     if other is None or other.channel.down:
         return
+    other.channel.variables["transfer_disposition"] = "replaced"
     here, there = partner_of(session), partner_of(other)
     if here is not None and there is not None:
         there.channel.variables["transfer_disposition"] = "bridge"

@@ -282,11 +282,9 @@ def test_attended_into_a_queue(refers: Floor, database: str, by: str) -> None:
     assert (row["ended_by"], row["kind"], row["transferred_to"]) == ("transfer", "attended", "queue empty")
 
 
-def test_attended_to_a_colleague_from_a_queue(refers: Floor, database: str) -> None:
-    """The colleague's talk is the caller's from then on, in their contact.
-
-    By the other line: by the caller's, a busy switch may tell that the other line has hung up before it marks its leg.
-    """
+@pytest.mark.parametrize("by", ["the caller's line", "the other line"])
+def test_attended_to_a_colleague_from_a_queue(refers: Floor, database: str, by: str) -> None:
+    """The colleague's talk is the caller's from then on, in their contact."""
     talk = Talk(refers)
     refers.phones.hold(talk.anna)
     asks = second_line(refers, "queue-sales")
@@ -297,7 +295,8 @@ def test_attended_to_a_colleague_from_a_queue(refers: Floor, database: str) -> N
     esl = refers.switch.esl()
     await_true(lambda: esl.api(f"uuid_getvar {leg_of(ben)} bridge_to") not in {"", "_undef_"}, SOON_S, "they talk")
     esl.close()
-    refers.phones.refer(asks, to_queue(refers, "sales"), replaces(talk.anna))
+    first, second = (talk.anna, asks) if by == "the caller's line" else (asks, talk.anna)
+    refers.phones.refer(first, to_queue(refers, "sales"), replaces(second))
     refers.becomes("wrapping_up", ANNA)
     talk.is_with(talk.leg, leg_of(ben))
     if asks.state == "talking":

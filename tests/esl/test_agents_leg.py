@@ -69,6 +69,8 @@ def test_it_hangs_up() -> None:
         ({"endpoint_disposition": "ANSWER", "transfer_to": f"att:{LEG}"}, TransferKind.ATTENDED, LEG),
         ({"endpoint_disposition": "ATTENDED_TRANSFER"}, TransferKind.ATTENDED, ""),
         ({"endpoint_disposition": "ATTENDED_TRANSFER", "transfer_to": "att:x;y"}, TransferKind.ATTENDED, ""),
+        # The leg has ended before the switch has marked it.
+        ({"endpoint_disposition": "ANSWER", "transfer_disposition": "replaced"}, TransferKind.ATTENDED, ""),
     ],
 )
 def test_it_gives_its_caller_away(variables: dict[str, str], kind: TransferKind, to: str) -> None:
@@ -91,6 +93,7 @@ def test_its_caller_gets_the_place_of_its_other_call() -> None:
         # It had nobody to give away.
         {"endpoint_disposition": "ATTENDED_TRANSFER_ERROR", "transfer_to": "blind:7000"},
         {"endpoint_disposition": "ANSWER", "transfer_to": "att:"},
+        {"endpoint_disposition": "ANSWER", "transfer_disposition": "bridge"},  # who has got the caller
     ],
 )
 def test_any_other_end_is_a_hang_up(variables: dict[str, str]) -> None:

@@ -327,6 +327,17 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
             CallerGone(CALL, "NORMAL_CLEARING", transferred=True, leg=Leg("fs1", LEG)),
         ),
         (
+            # A busy switch may end the leg before it marks it with the disposition.
+            event(
+                "CHANNEL_HANGUP",
+                **CALLER,
+                Hangup__Cause="NORMAL_CLEARING",
+                variable_endpoint_disposition="ANSWER",
+                variable_transfer_disposition="replaced",
+            ),
+            CallerGone(CALL, "NORMAL_CLEARING", transferred=True, leg=Leg("fs1", LEG)),
+        ),
+        (
             event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING", variable_transfer_to=f"att:{LEG}"),
             CallerGone(CALL, "NORMAL_CLEARING", transferred=True, leg=Leg("fs1", LEG)),
         ),
