@@ -255,13 +255,10 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
     state = offer.state
     if event.answered and offer.answered_ms is None:
         offer.answered_ms = world.now_ms  # they answered, and the leg ended before the switch told of the answer
-    call = world.calls.get(offer.call_id)
-    # The switch tells how long one bridge stood, which is not the talk where there were several: in a talk with a
-    # shape, or of a colleague, who was bridged with the agent before the caller was handed over to them.
-    first = call.first_talk if call is not None else None
-    was_asked = first is not None and first[0] != offer.offer_id
-    offer.talked_ms = 0 if was_asked or offer.offer_id in world.shapes else event.talked_ms
+    # The switch tells how long the last bridge stood, which is not the talk where there were several.
+    offer.talked_ms = event.talked_ms if offer.offer_id not in world.shapes else 0
     offers.write_end(world, offer, event.end)
+    call = world.calls.get(offer.call_id)
     shape = world.shapes.get(offer.offer_id)
     if shape is not None and gathering.talk_on_without_agent(shape):
         third = gathering.agent_gone(world, offer, event.end)
