@@ -63,7 +63,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 # Below what the kernel gives away (net.ipv4.ip_local_port_range), and beside the ports for sound.
-_FIRST_PORT, _PORTS = 10_000, 2_000
+_FIRST_PORT, _PORTS = 9_000, 2_000
 _ports = itertools.count(os.getpid() * 7)
 
 
