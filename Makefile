@@ -61,25 +61,28 @@ check: $(STAMP) ## run the linters, the type checker and the layer contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config setup.cfg --no-cache
 
-# Two lanes at the same time, for the same reason; each has its own ports for sound, and its own memory of what failed.
-LANE0 := $(wildcard tests/e2e/test_[a-q]*.py tests/e2e/test_re*.py)
-LANE1 := $(filter-out $(LANE0),$(wildcard tests/e2e/test_*.py)) tests/chaos
+# Lanes at the same time, for the same reason; each has its own ports for sound, and its own memory of what failed.
+LANE0 := $(wildcard tests/e2e/test_[a-k]*.py)
+LANE1 := $(wildcard tests/e2e/test_[t-z]*.py tests/e2e/test_re*.py)
+LANE2 := $(filter-out $(LANE0) $(LANE1),$(wildcard tests/e2e/test_*.py)) tests/chaos
 lane = FSACD_E2E_LANE=$(1) $(BIN)/python -m pytest -m e2e -o cache_dir=.pytest_cache/lane$(1) $(2) $(LANE$(1))
 AGAIN := --last-failed --last-failed-no-failures none
 
 e2e: $(STAMP) ## run the tests on a real FreeSWITCH (on PATH or FREESWITCH_PREFIX) with SIPp
-	@log=$$(mktemp); \
-	$(call lane,1,) >$$log 2>&1 & other=$$!; \
-	trap 'kill $$other; rm -f $$log' INT TERM; \
+	@logs=$$(mktemp -d); \
+	$(call lane,1,) >$$logs/1 2>&1 & first=$$!; \
+	$(call lane,2,) >$$logs/2 2>&1 & second=$$!; \
+	trap 'kill $$first $$second; rm -rf $$logs' INT TERM; \
 	$(call lane,0,); failed=$$?; \
-	wait $$other || failed=1; \
-	cat $$log; rm -f $$log; \
+	for other in $$first $$second; do wait $$other || failed=1; done; \
+	cat $$logs/1 $$logs/2; rm -rf $$logs; \
 	exit $$failed
 
 e2e-again: $(STAMP) ## run once more those of them that failed
 	@# Where nothing failed pytest has nothing to run, and ends with 5.
 	$(call lane,0,$(AGAIN)) || [ $$? = 5 ]
 	$(call lane,1,$(AGAIN)) || [ $$? = 5 ]
+	$(call lane,2,$(AGAIN)) || [ $$? = 5 ]
 
 bench: $(STAMP) ## measure: ratios within one run
 	$(BIN)/python -m tests.bench.link

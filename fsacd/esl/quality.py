@@ -34,7 +34,7 @@ def measured(event: Message, now_ms: int) -> LegMeasured | None:
     packets came (milliseconds squared).
     """
     who = event.get("variable_fsacd_leg")
-    packets = _figure(event, "media_packet_count")
+    packets = _figure(event, "packet_count")
     mos = _figure(event, "mos")
     if event.name != LAST_EVENT or who not in ("agent", "caller") or not packets or not mos:
         return None

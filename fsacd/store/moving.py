@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC
+from datetime import UTC, timedelta
 from functools import partial
 from typing import Final, TypeVar
 
@@ -39,6 +39,8 @@ _MOST_PAGES: Final = 256
 _SHORTEST_REST_S: Final = 0.02
 # Before it is tried again: others hold the lock, or a month has been made.
 _PAUSE_S: Final = 1.0
+# Rows of a clock that was wrong may seem to be older than any call centre.
+_LONGEST_HISTORY: Final = timedelta(days=20 * 366)
 _TELL_S: Final = 30.0
 # For so many pages it is looked at once whether they have rows to move.
 LOOK_PAGES: Final = 8_192
@@ -60,8 +62,16 @@ _CALENDAR: Final = "BETWEEN '1000-02-01 00:00Z' AND '9998-12-31 00:00Z'"
 class Moving:
     """One greenlet that moves rows, first after `first_s` seconds and then every `every_s` seconds."""
 
-    def __init__(self, settings: StoreSettings, *, first_s: float = _FIRST_S, every_s: float = _EVERY_S) -> None:
+    def __init__(
+        self,
+        settings: StoreSettings,
+        *,
+        first_s: float = _FIRST_S,
+        every_s: float = _EVERY_S,
+        pause_s: float = _PAUSE_S,
+    ) -> None:
         self._settings = settings
+        self._pause_s = pause_s
         self._every_s = every_s
         self._pages = 8
         self._worker = Worker(
@@ -97,6 +107,9 @@ class Moving:
         page: int | None = first
         rows = 0
         _log.info("history of before goes into its months", table=table.name)
+        # All at once, so that one pause is enough; a month that is missing all the same is made when it is needed.
+        self._bounded(partial(_make_months, connection, table))
+        gevent.sleep(self._pause_s)
         while page is not None:
             since = time.monotonic()
             some, moved = self._move_some(connection, table, page)
@@ -134,7 +147,7 @@ class Moving:
             self._pages = max(1, some // 2)
             raise
         if moved < 0:
-            gevent.sleep(_PAUSE_S)
+            gevent.sleep(self._pause_s)
             return 0, 0
         took_s = time.monotonic() - began
         if took_s > 2 * _AT_ONCE_S:
@@ -154,6 +167,14 @@ def _pages(connection: psycopg.Connection, table: Table) -> int:
     with connection.transaction():
         found = connection.execute(query, (f"{table.name}_before",)).fetchone()
     return int(found[0]) if found is not None else 0
+
+
+def _make_months(connection: psycopg.Connection, table: Table) -> None:
+    query = f"SELECT min({table.began}), max({table.began}) FROM {table.name}_before WHERE {table.began} {_CALENDAR}"  # noqa: S608 - texts of this module
+    with connection.transaction():
+        first, last = connection.execute(query.encode()).fetchone() or (None, None)
+        if first is not None and last - first < _LONGEST_HISTORY:
+            partitions.make(connection, {(table.name, month) for month in partitions.months(first, last)})
 
 
 def first_to_move(connection: psycopg.Connection, table: Table, page: int, timeout_ms: int) -> int | None:

@@ -61,6 +61,14 @@ def ahead(now: datetime) -> frozenset[Partition]:
     return frozenset((table, month) for table in TABLES for month in months)
 
 
+def months(first: datetime, last: datetime) -> list[datetime]:
+    """The first days of all months from that of the one moment to that of the other, in UTC."""
+    found = [_first_day(first.astimezone(UTC))]
+    while (following := _first_day(found[-1] + _MONTH)) <= last:
+        found.append(following)
+    return found
+
+
 def make(connection: psycopg.Connection, partitions: Iterable[Partition]) -> None:
     """Make those of them that are missing.
 

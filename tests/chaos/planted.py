@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from fsacd.core import offer as o
 from fsacd.core.events import OfferEnd
-from fsacd.core.life import calls, gathering, offers, shaping
+from fsacd.core.life import gathering, offers, visits
 from fsacd.core.life.world import World
 from fsacd.core.show import memory as m
 from fsacd.esl.reconciler import Reconciler
@@ -90,8 +90,8 @@ def hold_not_counted(_place: Path) -> Iterator[None]:
 
 @contextmanager
 def answer_forgotten(_place: Path) -> Iterator[None]:
-    """Who was handed over to somebody who has gone at once is still in the visit that has been answered."""
-    with patch.object(shaping, "next_is_gone", calls.back_to_waiting):
+    """The visit of a caller who was handed over was answered by whoever had them last."""
+    with patch.object(visits, "handed_over", lambda _call: None):
         yield
 
 
@@ -108,7 +108,7 @@ PLANTED = (
         only=Schedule.second_daemon,
     ),
     Planted("hold not counted", hold_not_counted, frozenset({"another talk"})),
-    Planted("answer forgotten", answer_forgotten, frozenset({"another visit"}), first=4),
+    Planted("answer forgotten", answer_forgotten, frozenset({"another visit"}), first=2),
 )
 
 

@@ -19,7 +19,7 @@ AGENT = {
     "variable_fsacd_leg": "agent",
     "variable_fsacd_offer": OFFER,
     "variable_fsacd_call": CALL,
-    "variable_rtp_audio_in_media_packet_count": "1500",
+    "variable_rtp_audio_in_packet_count": "1500",
     "variable_rtp_audio_in_mos": "4.37",
     "variable_rtp_audio_in_flaw_total": "12",
     "variable_rtp_audio_in_jitter_max_variance": "144.30",
@@ -46,8 +46,8 @@ def test_the_figures_of_a_callers_leg() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        {"media_packet_count": "0"},  # the switch says 4.50 of a phone that has sent nothing
-        {"media_packet_count": ""},
+        {"packet_count": "0"},  # the switch says 4.50 of a phone that has sent nothing
+        {"packet_count": ""},
         {"mos": ""},
         {"mos": "nan"},
         {"mos": "-1"},

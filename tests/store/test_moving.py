@@ -42,7 +42,7 @@ def is_moved(dsn: str) -> bool:
 
 @contextmanager
 def moving(dsn: str, *, every_s: float = 3_600.0) -> Iterator[None]:
-    part = Moving(settings(dsn, statement_timeout_ms=_LONG_MS), first_s=0.0, every_s=every_s)
+    part = Moving(settings(dsn, statement_timeout_ms=_LONG_MS), first_s=0.0, every_s=every_s, pause_s=0.01)
     part.start()
     try:
         yield

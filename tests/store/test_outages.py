@@ -309,7 +309,7 @@ def test_retention(dsn: str) -> None:
     retention = Retention(settings, first_s=0.0, every_s=1.0)
     retention.start()
     # Rows of before are too old or not as soon as they are in their months.
-    moving = Moving(settings, first_s=0.0)
+    moving = Moving(settings, first_s=0.0, pause_s=0.01)
     moving.start()
     expected = {"calls": 400, "offers": 400, "decisions": 30, "changes": 700, "agent_states_before": 1}
     try:

@@ -108,10 +108,10 @@ def _given_away(world: World, event: GivenAway) -> None:
         shaping.parked(world, offer)  # it was the third party whom they have given away
         return
     call = world.calls[offer.call_id]
-    if _had_one_bridge(call, offer, shape):
+    if shape is None or shape.untouched:
         offer.talked_ms = event.talked_ms
-        if shape is None:
-            phone_hold.as_the_switch_says(offer, event)
+    if shape is None and call.first_talk is None:  # as in `_ended`
+        phone_hold.as_the_switch_says(offer, event)
     transferring.by_phone(world, call, offer, event)
 
 
@@ -287,17 +287,6 @@ _STRONGEST = (
 )
 
 
-def _had_one_bridge(call: c.Call | None, offer: o.Offer, shape: TalkShape | None) -> bool:
-    """Whether what the switch tells of the leg's bridge and holds is the talk's.
-
-    It is not where a leg was moved. Nor in the talk of a colleague, who was bridged with the agent, and may have held
-    them, before the caller was handed over to them.
-    """
-    first = call.first_talk if call is not None else None
-    was_asked = first is not None and first[0] != offer.offer_id
-    return not was_asked and (shape is None or shape.untouched)
-
-
 def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
     if isinstance(offer.state, o.OfferEnding) and not event.phone_told:
         offers.await_phone(world, offer)
@@ -310,7 +299,8 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
     if event.answered and offer.answered_ms is None:
         offer.answered_ms = world.now_ms  # they answered, and the leg ended before the switch told of the answer
     call, shape = world.calls.get(offer.call_id), world.shapes.get(offer.offer_id)
-    one_bridge = _had_one_bridge(call, offer, shape)
+    # The switch tells how long the last bridge stood, which is not the talk where there were several.
+    one_bridge = shape is None or shape.untouched
     offer.talked_ms = event.talked_ms if one_bridge else 0
     offers.write_end(world, offer, event.end)
     if shape is not None and gathering.talk_on_without_agent(shape):
@@ -330,7 +320,7 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
         case o.OfferTalking():
             assert call is not None
             assert isinstance(call.state, c.Talking)
-            if one_bridge:
+            if one_bridge and call.first_talk is None:  # a colleague's phone may have held whoever has asked them
                 phone_hold.as_the_switch_says(offer, event)
             _agent_gone(world, call, offer, shape, event)
         case o.OfferEnding():

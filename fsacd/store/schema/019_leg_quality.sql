@@ -18,7 +18,7 @@ COMMENT ON COLUMN leg_quality.offer_id  IS 'The talk of an agent''s leg; see tal
 COMMENT ON COLUMN leg_quality.call_id   IS 'The call; see calls. A caller''s leg has that of its last one.';
 COMMENT ON COLUMN leg_quality.ended_at  IS 'When the leg had ended.';
 COMMENT ON COLUMN leg_quality.mos       IS 'The mean opinion score that the switch estimates from lost and late packets, in hundredths: 450 is the best.';
-COMMENT ON COLUMN leg_quality.packets   IS 'How many packets of sound have come.';
+COMMENT ON COLUMN leg_quality.packets   IS 'How many packets have come.';
 COMMENT ON COLUMN leg_quality.flaws     IS 'Packets that were lost or came too late, and what the switch adds for several in a row.';
 COMMENT ON COLUMN leg_quality.jitter_ms IS 'How far the packets'' distances strayed, at the worst (standard deviation).';
 CREATE INDEX leg_quality_ended ON leg_quality (ended_at);

@@ -58,7 +58,7 @@ class Judge:
         self._kinds: Counter[str] = Counter()
         self.broken = True  # daemon and switch are kept apart, or nobody has begun to serve
         self._calm_since_s: float | None = None
-        self.late: list[tuple[float, float]] = []  # when the daemon may have heard of everything late (Unix, s)
+        self.late: list[tuple[float, float]] = []  # when the daemon may have heard late, or nothing (Unix, s)
         self._blind: list[list[float]] = [[self._began_s, self._began_s]]
         self._sees, self._looked_s = False, self._began_s  # at the last look
         self._odd_since: dict[tuple[str, str], float] = {}

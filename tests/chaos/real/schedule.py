@@ -36,7 +36,7 @@ BEGIN_S, PAUSE_S = (3.0, 6.0), (1.0, 6.0)
 BROKEN_S = 32.0
 START_S = 20.0
 # When all have called, they are served within this, and then nothing is left.
-SERVED_S, SETTLED_S = 60.0, 8.0
+SERVED_S, SETTLED_S = 120.0, 8.0
 LOOK_S = 0.5
 TERM_S = 4.0
 # Which kind of fault, of so many; the last two need something of the site from its very beginning.
@@ -209,6 +209,7 @@ class Schedule:
             judge.broken = True
         else:
             gevent.joinall(self._mending)  # what is away already can be neither killed nor stopped
+        began_s = time.time()
         words, mend = fault.breaks(stage)
         self._say(f"{words}, for {for_s:.1f} s")
         if fault.blind:
@@ -216,10 +217,12 @@ class Schedule:
             mend()
             self._say("mended")
             judge.broken = False
+            # Some breaks are over before the judge has looked.
+            judge.late.append((began_s, time.time()))
         else:
             self._mending.append(gevent.spawn_later(for_s, mend))
         if fault.late:
-            judge.late.append((time.time(), time.time() + for_s))
+            judge.late.append((began_s, began_s + for_s))
 
     # --- the end ---
 

@@ -30,10 +30,10 @@ _LOOK_S = 1.0
 # It asks each phone for its call anew, one after the other, as fast as the machine is.
 _RECOVERY_S = 300.0
 _PR_SET_PDEATHSIG = 1
-# Two runs of tests at the same time (make e2e) have ports for sound of their own: two switches that take the same one
+# Three runs of tests at the same time (make e2e) have ports for sound of their own: two switches that take the same one
 # have a call without sound.
 _LANE = int(os.environ.get("FSACD_E2E_LANE", "0"))
-_SOUND, _SOUND_PORTS = 16_384, 7_800
+_SOUND, _SOUND_PORTS = 16_384, 5_400
 
 
 def find_freeswitch() -> str | None:
@@ -63,7 +63,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 # Below what the kernel gives away (net.ipv4.ip_local_port_range), and beside the ports for sound.
-_FIRST_PORT, _PORTS = 10_000, 2_500
+_FIRST_PORT, _PORTS = 9_000, 2_000
 _ports = itertools.count(os.getpid() * 7)
 
 
