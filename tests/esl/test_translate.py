@@ -317,29 +317,17 @@ CALLER = {"variable_fsacd_leg": "caller", "variable_fsacd_call": CALL}
             event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="ATTENDED_TRANSFER"),
             CallerGone(CALL, "ATTENDED_TRANSFER", transferred=True, leg=Leg("fs1", LEG)),
         ),
-        (
-            event(
-                "CHANNEL_HANGUP",
-                **CALLER,
-                Hangup__Cause="NORMAL_CLEARING",
-                variable_endpoint_disposition="ATTENDED_TRANSFER",
-            ),
-            CallerGone(CALL, "NORMAL_CLEARING", transferred=True, leg=Leg("fs1", LEG)),
-        ),
-        (
-            # A busy switch may end the leg before it marks it with the disposition.
-            event(
-                "CHANNEL_HANGUP",
-                **CALLER,
-                Hangup__Cause="NORMAL_CLEARING",
-                variable_endpoint_disposition="ANSWER",
-                variable_transfer_disposition="replaced",
-            ),
-            CallerGone(CALL, "NORMAL_CLEARING", transferred=True, leg=Leg("fs1", LEG)),
-        ),
-        (
-            event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING", variable_transfer_to=f"att:{LEG}"),
-            CallerGone(CALL, "NORMAL_CLEARING", transferred=True, leg=Leg("fs1", LEG)),
+        # The second one is there before the first: a busy switch may end the leg between the two.
+        *(
+            (
+                event("CHANNEL_HANGUP", **CALLER, Hangup__Cause="NORMAL_CLEARING", **{f"variable_{name}": text}),
+                CallerGone(CALL, "NORMAL_CLEARING", transferred=True, leg=Leg("fs1", LEG)),
+            )
+            for name, text in {
+                "endpoint_disposition": "ATTENDED_TRANSFER",
+                "transfer_disposition": "replaced",
+                "transfer_to": f"att:{LEG}",
+            }.items()
         ),
         # Joined with another agent's leg: neither has a caller any more.
         (
