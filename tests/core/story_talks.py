@@ -36,6 +36,12 @@ def talk_fact(talk_id: str, words: list[str], by: str) -> e.Event:
             return e.LegInRoom(talk_id, offer_id_of(name))
         case ["joined", name]:
             return e.LegsJoined(talk_id, offer_id_of(name))
+    return _by_phone(talk_id, words)
+
+
+def _by_phone(talk_id: str, words: list[str]) -> e.Event:
+    """What a phone does with its talk by its own keys."""
+    match words:
         case ["held_by_phone", since]:
             return e.HeldByPhone(talk_id, milliseconds(since.removeprefix("since=")))
         case ["resumed_by_phone", since]:
