@@ -73,9 +73,9 @@ def test_slow(dsn: str, tmp_path: Path) -> None:
     with centre(dsn, tmp_path / "spool", timeout_ms=400) as made:
         execute(dsn, _trigger("PERFORM pg_sleep(0.05)"))
         made.go_on(60)
-        await_true(lambda: "statement timeout" in (made.store.state().error or ""))
+        await_true(lambda: "statement timeout" in (made.store.state().error or ""), 120.0)
         made.go_on(20)
-        await_true(lambda: rows(dsn, "SELECT count(*) > 10 FROM calls") == [(True,)])
+        await_true(lambda: rows(dsn, "SELECT count(*) > 10 FROM calls") == [(True,)], 120.0)
         execute(dsn, "DROP TRIGGER fault ON calls")
         arrived(made)
 
