@@ -1,4 +1,7 @@
-"""`python -m tests.prove [N]`: run every module of tests/prove, each in a process of its own; tell how each ended."""
+"""`python -m tests.prove [N]`: run every module of tests/prove, each in a process of its own; tell how each ended.
+
+`--again` runs those alone that were not good the last time, or not run to their end.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
+LEFT = HERE.parents[1] / ".pytest_cache" / "prove.left"
 # A series that has not ended by then hangs.
 DEADLINE_S = 3 * 3_600.0
 # What a process runs: one series, and nothing else.
@@ -37,10 +41,14 @@ def run(name: str, n: int | None) -> int:
         return 1
 
 
-def prove(names: Sequence[str], n: int | None, start: Run = run) -> tuple[list[str], list[str]]:
-    """Run all of them, whatever the others say; the names of those that were wrong, and that cannot be run here."""
+def prove(names: Sequence[str], n: int | None, start: Run, left: Path) -> tuple[list[str], list[str]]:
+    """Run all of them, whatever the others say; the names of those that were wrong, and that cannot be run here.
+
+    `left` is the file that keeps who has not been good yet: a second try needs no more than these.
+    """
     wrong, absent = [], []
-    for name in names:
+    _keep(left, names)
+    for place, name in enumerate(names, 1):
         print(f"== {name}" + ("" if n is None else f", {n}"), flush=True)
         began = time.monotonic()
         code = start(name, n)
@@ -50,23 +58,35 @@ def prove(names: Sequence[str], n: int | None, start: Run = run) -> tuple[list[s
             absent.append(name)
         elif code:
             wrong.append(name)
+        _keep(left, [*wrong, *names[place:]])
     return wrong, absent
 
 
-def main(given: Sequence[str] | None = None, *, directory: Path = HERE, start: Run = run) -> int:
+def main(given: Sequence[str] | None = None, *, directory: Path = HERE, start: Run = run, left: Path = LEFT) -> int:
     """Run them; the exit code says whether anything was wrong."""
     there = series(directory)
     parser = argparse.ArgumentParser(prog="python -m tests.prove", description="The long series, one after the other.")
     parser.add_argument("n", nargs="?", type=_count, help="how much of each; by default its full length")
     parser.add_argument("--only", action="append", choices=there, help="this one alone; repeatable")
+    parser.add_argument("--again", action="store_true", help="those that were not good the last time")
     words = parser.parse_args(given)
     names = words.only or there
-    wrong, absent = prove(names, words.n, start)
+    if words.again and left.exists():
+        names = [name for name in left.read_text(encoding="utf-8").split() if name in there]
+        if not names:
+            print("every series was good the last time")
+            return 0
+    wrong, absent = prove(names, words.n, start, left)
     good = len(names) - len(wrong) - len(absent)
     told = "".join(f"; {how}: {', '.join(which)}" for how, which in (("wrong", wrong), ("not run", absent)) if which)
     print(f"{good} of {len(names)} series were good{told}")
     # In full it is a proof, and what was not run is not proven; a small N is a look at what can be seen here.
     return 1 if wrong or not good or (absent and words.n is None) else 0
+
+
+def _keep(left: Path, names: Sequence[str]) -> None:
+    left.parent.mkdir(exist_ok=True)
+    left.write_text("\n".join(names), encoding="utf-8")
 
 
 def _count(text: str) -> int:
