@@ -27,7 +27,9 @@ class Bench:
     def __init__(self, place: Path) -> None:
         self._place = place
         self.parts = [Part("one", 0, ("test_a.py",)), Part("two", 1, ("test_b.py",))]
-        self.runner = lambda: Runner(place / "kept", (sys.executable, "-c", PROGRAM, str(place)))
+
+    def runner(self) -> Runner:
+        return Runner(self._place / "kept", (sys.executable, "-c", PROGRAM, str(self._place)))
 
     def ends(self, one: int, two: int) -> None:
         (self._place / "one").write_text(str(one))
