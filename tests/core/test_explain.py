@@ -130,7 +130,7 @@ def judge(decisions: int, first_day: int) -> tuple[set[WhyNot], int]:
     return why, waits
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_decisions_are_explained_as_the_oracle_explains_them() -> None:
     """For a thousand random decisions explain's order and every reason equal the oracle's."""
     why, waits = judge(DECISIONS, first_day=0)

@@ -120,7 +120,7 @@ def walk(seed: int, acts: int) -> Adversary:
     return walks.walk(begin(dice.getrandbits(RULES_BITS)), dice, acts)
 
 
-@pytest.mark.timeout(7_200 if LONG else 60)
+@pytest.mark.timeout(7_200 if LONG else 300)
 @pytest.mark.parametrize("seed", range(LONG or 8))
 def test_random_walk(seed: int) -> None:
     """However facts come, every promise of the engine holds at each step."""

@@ -34,7 +34,7 @@ def judged(seed: int) -> Stays:
     return stays
 
 
-@pytest.mark.timeout(7_200 if LONG else 60)
+@pytest.mark.timeout(7_200 if LONG else 300)
 @pytest.mark.parametrize("seed", range(WALKS))
 def test_each_stay_is_told_once(seed: int) -> None:
     """Numbered without a gap, none before the end of the one before; history has a row for each."""
