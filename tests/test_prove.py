@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gevent
 import pytest
 
 from tests.chaos.__main__ import main as chaos
@@ -67,6 +68,26 @@ def test_a_second_try_takes_what_was_not_good(tmp_path: Path, capsys: pytest.Cap
     assert (tried("--again"), ran) == (0, ["three", "two"])
     assert (tried("--again"), ran) == (0, [])
     assert capsys.readouterr().out.endswith("every series was good the last time\n")
+
+
+@pytest.mark.parametrize(("words", "beside"), [([], False), (["2"], True)])
+def test_what_mostly_waits_has_others_beside_it(words: list[str], beside: bool, tmp_path: Path) -> None:
+    """With a small N; and never one that looks at times."""
+    for name in ("chaos_real.py", "hostile_switch.py", "other.py"):
+        (tmp_path / name).touch()
+    under_way: set[str] = set()
+    met: set[frozenset[str]] = set()
+
+    def start(name: str, n: int | None) -> int:
+        under_way.add(name)
+        gevent.sleep(0.05 if name == "hostile_switch" else 0.01)
+        met.add(frozenset(under_way))
+        under_way.remove(name)
+        return 0
+
+    assert runner.main(words, directory=tmp_path, start=start, left=tmp_path / "left") == 0
+    assert (frozenset(("hostile_switch", "other")) in met) == beside
+    assert not any("chaos_real" in each and len(each) > 1 for each in met)
 
 
 @pytest.mark.parametrize(("words", "code"), [([], 1), (["2"], 0)])
