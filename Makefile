@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-quick chaos chaos-simulated prove check e2e e2e-again bench bench-pairs lock format clean
+.PHONY: help install run test test-again test-quick test-quick-again chaos chaos-simulated prove prove-again check e2e \
+	e2e-again bench bench-pairs lock format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -28,23 +29,17 @@ $(STAMP): setup.cfg pyproject.toml $(LOCKS)
 run: $(STAMP) ## run fsacd against a simulated FreeSWITCH, with synthetic callers and agents
 	@$(BIN)/fsacd demo
 
-# In three parts at the same time: they wait more than they compute, and take about as long.
-HALF := tests/core tests/chaos tests/store tests/sim tests/journal
-LINK := tests/esl tests/strategies tests/http tests/legs tests/test_gone_phones.py $(wildcard tests/test_cli_c*.py) \
-	$(filter-out %_plugins.py,$(wildcard tests/test_daemon*.py))
+test: $(STAMP) ## run every test that needs no FreeSWITCH, in parts at the same time
+	$(BIN)/python -m tests.parts test
 
-test: $(STAMP) ## run every test that needs no FreeSWITCH
-	@logs=$$(mktemp -d); \
-	$(BIN)/python -m pytest -m 'not e2e' $(HALF) >$$logs/half 2>&1 & half=$$!; \
-	$(BIN)/python -m pytest -m 'not e2e' $(LINK) >$$logs/link 2>&1 & link=$$!; \
-	trap 'kill $$half $$link; rm -rf $$logs' INT TERM; \
-	$(BIN)/python -m pytest -m 'not e2e' $(addprefix --ignore=,$(HALF) $(LINK)); failed=$$?; \
-	for part in $$half $$link; do wait $$part || failed=1; done; \
-	cat $$logs/half $$logs/link; rm -rf $$logs; \
-	exit $$failed
+test-again: $(STAMP) ## run once more those of them that failed
+	$(BIN)/python -m tests.parts test --again
 
 test-quick: $(STAMP) ## run the quicker half of them: what another Python may answer otherwise
-	$(BIN)/python -m pytest -m 'not e2e' $(addprefix --ignore=,$(HALF))
+	$(BIN)/python -m tests.parts quick
+
+test-quick-again: $(STAMP) ## run once more those of them that failed
+	$(BIN)/python -m tests.parts quick --again
 
 chaos: $(STAMP) ## run random faults on a real FreeSWITCH (on PATH or FREESWITCH_PREFIX): make chaos SEED=1 N=20
 	$(BIN)/python -m tests.chaos.real $(addprefix --seed ,$(SEED)) --schedules $(or $(N),20)
@@ -55,34 +50,20 @@ chaos-simulated: $(STAMP) ## the same on the simulated one, many times faster: m
 prove: $(STAMP) ## run the long series of tests/prove, chaos with fresh seeds among them; N=2: that many of each
 	$(BIN)/python -m tests.prove $(N)
 
+prove-again: $(STAMP) ## run once more those of them that were wrong
+	$(BIN)/python -m tests.prove --again $(N)
+
 check: $(STAMP) ## run the linters, the type checker and the layer contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config setup.cfg --no-cache
 
-# Lanes at the same time, for the same reason; each has its own ports for sound, and its own memory of what failed.
-LANE0 := $(wildcard tests/e2e/test_[a-k]*.py)
-LANE1 := $(wildcard tests/e2e/test_[t-z]*.py tests/e2e/test_re*.py)
-LANE2 := $(filter-out $(LANE0) $(LANE1),$(wildcard tests/e2e/test_*.py)) tests/chaos
-lane = FSACD_E2E_LANE=$(1) $(BIN)/python -m pytest -m e2e -o cache_dir=.pytest_cache/lane$(1) $(2) $(LANE$(1))
-AGAIN := --last-failed --last-failed-no-failures none
-
-e2e: $(STAMP) ## run the tests on a real FreeSWITCH (on PATH or FREESWITCH_PREFIX) with SIPp
-	@logs=$$(mktemp -d); \
-	$(call lane,1,) >$$logs/1 2>&1 & first=$$!; \
-	$(call lane,2,) >$$logs/2 2>&1 & second=$$!; \
-	trap 'kill $$first $$second; rm -rf $$logs' INT TERM; \
-	$(call lane,0,); failed=$$?; \
-	for other in $$first $$second; do wait $$other || failed=1; done; \
-	cat $$logs/1 $$logs/2; rm -rf $$logs; \
-	exit $$failed
+e2e: $(STAMP) ## run the tests on a real FreeSWITCH (on PATH or FREESWITCH_PREFIX) with SIPp, in parts at the same time
+	$(BIN)/python -m tests.parts e2e
 
 e2e-again: $(STAMP) ## run once more those of them that failed
-	@# Where nothing failed pytest has nothing to run, and ends with 5.
-	$(call lane,0,$(AGAIN)) || [ $$? = 5 ]
-	$(call lane,1,$(AGAIN)) || [ $$? = 5 ]
-	$(call lane,2,$(AGAIN)) || [ $$? = 5 ]
+	$(BIN)/python -m tests.parts e2e --again
 
 bench: $(STAMP) ## measure: ratios within one run
 	$(BIN)/python -m tests.bench.link

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from fsacd.journal import lines
+from fsacd.sim.workload import configuration
 from tests.store.rig import execute, rows
 from tests.test_daemon import AGENT, COLLEAGUE, SUPPORT, Daemon, Sim, await_true
 
@@ -30,7 +31,11 @@ def sim() -> Iterator[Sim]:
 
 @pytest.fixture
 def daemon(tmp_path: Path, sim: Sim, database: str) -> Iterator[Daemon]:
-    daemon = Daemon(tmp_path, sim, database, journal={"directory": str(tmp_path / "journal")})
+    journal = {"directory": str(tmp_path / "journal")}
+    # No ring ends by itself, and no caller leaves, before a busy machine has let the next daemon start.
+    document: dict[str, Any] = dict(configuration())
+    queues = {name: {**settings, "ring_timeout": "5m"} for name, settings in document["queues"].items()}
+    daemon = Daemon(tmp_path, sim, database, journal=journal, queues=queues, lease="1h")
     yield daemon
     daemon.process.kill()
     daemon.process.wait(10)

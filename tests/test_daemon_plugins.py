@@ -17,6 +17,7 @@ import gevent
 import pytest
 import yaml
 
+from tests import nursery
 from tests.test_daemon import PASSWORD, SUPPORT, TOKEN, Sim, await_true
 from tests.wording import words
 
@@ -89,8 +90,7 @@ class Daemon:
         self._scraped_at = float("-inf")
         self.configure("longest_idle")
         with self._log.open("wb") as log:
-            command = [sys.executable, "-m", "fsacd", "run", "--config", str(self._file)]
-            self.process = subprocess.Popen(command, stderr=log, stdout=log, stdin=subprocess.DEVNULL)
+            self.process = nursery.start("fsacd", "run", "--config", str(self._file), output=log)
         await_true(lambda: self.said("in sync with the switch"), "the daemon is in sync")
         self._url = self.said("fsacd is up")[0]["api"]
 

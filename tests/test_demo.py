@@ -40,7 +40,7 @@ def test_a_port_of_another_program_is_left_alone(
 
 
 @pytest.mark.postgres
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("number", "shown"), [(signal.SIGINT, _ANSWERED), (signal.SIGKILL, _STARTED)])
 def test_calls_are_answered_and_the_end_leaves_nothing_behind(
     number: signal.Signals, shown: str, tmp_path: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gevent
 import pytest
 
 from tests.chaos.__main__ import main as chaos
@@ -30,11 +31,63 @@ def test_one_that_is_wrong_stops_no_other(tmp_path: Path, capsys: pytest.Capture
         ran.append((name, n))
         return 1 if name == "three" else 0
 
-    assert runner.main(["2"], directory=tmp_path, start=start) == 1
+    assert runner.main(["2"], directory=tmp_path, start=start, left=tmp_path / "left") == 1
     assert ran == [("one", 2), ("three", 2), ("two", 2)]
     assert capsys.readouterr().out.endswith("2 of 3 series were good; wrong: three\n")
-    assert runner.main(["--only", "two"], directory=tmp_path, start=start) == 0
+    assert runner.main(["--only", "two"], directory=tmp_path, start=start, left=tmp_path / "left") == 0
     assert ran[3:] == [("two", None)]
+
+
+def test_a_second_try_takes_what_was_not_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those that were wrong, and, when the first try was cut short, those that it did not come to."""
+    for name in ("one.py", "three.py", "two.py"):
+        (tmp_path / name).touch()
+    ran: list[str] = []
+    codes = {"one": 0, "three": 1, "two": 1}
+
+    def start(name: str, n: int | None) -> int:
+        ran.append(name)
+        return codes[name]
+
+    def tried(*words: str, start: runner.Run = start) -> int:
+        ran.clear()
+        return runner.main([*words, "2"], directory=tmp_path, start=start, left=tmp_path / "kept" / "left")
+
+    def cut(name: str, n: int | None) -> int:
+        if name == "three":
+            raise KeyboardInterrupt
+        return start(name, n)
+
+    assert (tried("--again"), ran) == (1, ["one", "three", "two"]), "nobody knows of a first try"
+    codes["two"] = 0
+    assert (tried("--again"), ran) == (1, ["three", "two"])
+    assert (tried("--again"), ran) == (1, ["three"])
+    with pytest.raises(KeyboardInterrupt):
+        tried(start=cut)
+    codes["three"] = 0
+    assert (tried("--again"), ran) == (0, ["three", "two"])
+    assert (tried("--again"), ran) == (0, [])
+    assert capsys.readouterr().out.endswith("every series was good the last time\n")
+
+
+@pytest.mark.parametrize(("words", "beside"), [([], False), (["2"], True)])
+def test_what_mostly_waits_has_others_beside_it(words: list[str], beside: bool, tmp_path: Path) -> None:
+    """With a small N; and never one that looks at times."""
+    for name in ("chaos_real.py", "hostile_switch.py", "other.py"):
+        (tmp_path / name).touch()
+    under_way: set[str] = set()
+    met: set[frozenset[str]] = set()
+
+    def start(name: str, n: int | None) -> int:
+        under_way.add(name)
+        gevent.sleep(0.05 if name == "hostile_switch" else 0.01)
+        met.add(frozenset(under_way))
+        under_way.remove(name)
+        return 0
+
+    assert runner.main(words, directory=tmp_path, start=start, left=tmp_path / "left") == 0
+    assert (frozenset(("hostile_switch", "other")) in met) == beside
+    assert not any("chaos_real" in each and len(each) > 1 for each in met)
 
 
 @pytest.mark.parametrize(("words", "code"), [([], 1), (["2"], 0)])
@@ -45,13 +98,13 @@ def test_what_cannot_be_run_here_is_told(
     (tmp_path / "real.py").touch()
     (tmp_path / "other.py").touch()
     codes = {"real": runner.NOT_HERE, "other": 0}
-    assert runner.main(words, directory=tmp_path, start=lambda name, _: codes[name]) == code
+    assert runner.main(words, directory=tmp_path, start=lambda name, _: codes[name], left=tmp_path / "left") == code
     assert capsys.readouterr().out.endswith("1 of 2 series were good; not run: real\n")
 
 
 def test_nothing_to_run_is_not_good(tmp_path: Path) -> None:
     """A directory in which nothing is found has proven nothing."""
-    assert runner.main([], directory=tmp_path) == 1
+    assert runner.main([], directory=tmp_path, left=tmp_path / "left") == 1
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many"])

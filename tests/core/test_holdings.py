@@ -22,7 +22,7 @@ def walk(seed: int, acts: int) -> Adversary:
     return walks.walk(walks.at_work(adversary), dice, acts)
 
 
-@pytest.mark.timeout(7_200 if LONG else 60)
+@pytest.mark.timeout(7_200 if LONG else 300)
 @pytest.mark.parametrize("seed", range(LONG or 12))
 def test_nobody_holds_more_than_they_can(seed: int) -> None:
     """However facts come; and a replay gives the same."""

@@ -120,7 +120,7 @@ def walk(seed: int, acts: int) -> Adversary:
     return walks.walk(begin(dice.getrandbits(RULES_BITS)), dice, acts)
 
 
-@pytest.mark.timeout(7_200 if LONG else 60)
+@pytest.mark.timeout(7_200 if LONG else 300)
 @pytest.mark.parametrize("seed", range(LONG or 8))
 def test_random_walk(seed: int) -> None:
     """However facts come, every promise of the engine holds at each step."""
@@ -129,14 +129,17 @@ def test_random_walk(seed: int) -> None:
 
 def test_the_walk_reaches_what_it_is_for() -> None:
     """The adversary is not idle: calls and offers end in each way there is."""
-    adversaries = [walk(seed, acts=400) for seed in range(100, 116)]
-    records = [record for adversary in adversaries for step in adversary.driver.steps for record in step.records]
-    outcomes = {getattr(record, "outcome", None) for record in records}
-    assert {*CallOutcome, *OfferOutcome} <= outcomes
-    reasons = {str(getattr(record, "reason", "")) for record in records}
-    assert {"talk", "bridge_window", "lost_race", "caller_gone", "busy", "switch_restarted", "switch_gone"} <= reasons
-    explained = [told for adversary in adversaries for told in adversary.oracle.explained.values()]
-    assert WhyNot.SWITCH in {one.why for told in explained for one in told.rejected}
+    missing: set[object] = {*CallOutcome, *OfferOutcome, WhyNot.SWITCH}
+    missing |= {"talk", "bridge_window", "lost_race", "caller_gone", "busy", "switch_restarted", "switch_gone"}
+    for seed in range(100, 116):
+        adversary = walk(seed, acts=400)
+        records = [record for step in adversary.driver.steps for record in step.records]
+        missing -= {getattr(record, "outcome", None) for record in records}
+        missing -= {str(getattr(record, "reason", "")) for record in records}
+        missing -= {one.why for told in adversary.oracle.explained.values() for one in told.rejected}
+        if not missing:
+            return
+    pytest.fail(f"never met: {missing}")
 
 
 def fingerprint(seed: int) -> str:

@@ -76,7 +76,7 @@ NONSENSE = [
 ]
 
 
-@pytest.mark.timeout(A_START_S + 30)
+@pytest.mark.timeout(A_START_S + 300)
 @pytest.mark.parametrize("content", NONSENSE, ids=range(len(NONSENSE)))
 def test_a_whole_line_of_nonsense(tmp_path: Path, content: bytes) -> None:
     """Its check sum is good, and no reader can make anything of it: it is told, kept aside, and the rest is used."""
@@ -119,7 +119,7 @@ def test_an_entry_whose_clock_went_back_is_used(tmp_path: Path) -> None:
 # --- whole files ---
 
 
-@pytest.mark.timeout(A_START_S + 30)
+@pytest.mark.timeout(A_START_S + 300)
 @pytest.mark.parametrize("put", [put for put in STRANGERS if put is not too_long], ids=lambda put: put.__name__)
 @pytest.mark.parametrize("name", [snapshot, segment], ids=["snapshot", "segment"])
 def test_a_stranger_in_the_place_of_a_new_file(
@@ -152,7 +152,7 @@ def test_a_stranger_in_the_place_of_the_draft(tmp_path: Path, put: Callable[[Pat
     first.kill()
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("put", STRANGERS[:6], ids=lambda put: put.__name__)
 def test_a_stranger_in_the_place_of_the_lock(tmp_path: Path, put: Callable[[Path], None]) -> None:
     """The daemon ends with one sentence, and does not hang."""
@@ -207,7 +207,7 @@ def test_a_snapshot_of_which_no_engine_can_be_made_gives_way_to_the_one_before(t
 # --- requests ---
 
 
-@pytest.mark.timeout(A_START_S + 30)
+@pytest.mark.timeout(A_START_S + 300)
 @pytest.mark.parametrize("put", STRANGERS, ids=lambda put: put.__name__)
 def test_a_stranger_in_the_place_of_a_request(tmp_path: Path, put: Callable[[Path], None]) -> None:
     """It asks for nothing, holds nothing up, and is set aside; the other requests are fulfilled."""

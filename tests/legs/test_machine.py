@@ -17,7 +17,7 @@ from tests.legs.shrink import kinds_of, shortest
 from tests.legs.stage import Stage
 
 LONG = int(os.environ.get("FSACD_LEGS", "0"))
-STORIES, STEPS = LONG or 24, 40 if LONG else 22
+STORIES, STEPS = LONG or 12, 40 if LONG else 22
 
 
 @pytest.mark.timeout(7_200 if LONG else 300)

@@ -7,14 +7,14 @@ import secrets
 from tests.core.test_explain import judge
 
 DECISIONS = 10_000
-# As many as a day has, or more.
-_OF_A_DAY = 100
+# As many as a few days have.
+_OF_ONE = 500
 
 
 def main(n: int | None) -> int:
     """Explain them; the first day is printed, by which they can be explained again."""
     first_day = secrets.randbelow(2**31)
-    decisions = DECISIONS if n is None else _OF_A_DAY * n
+    decisions = DECISIONS if n is None else _OF_ONE * n
     print(f"{decisions} decisions from day {first_day} on", flush=True)
     judge(decisions, first_day)
     return 0

@@ -28,6 +28,7 @@ from typing import Any, Final, Self
 import yaml
 
 from fsacd.sim.workload import configuration
+from tests import nursery
 from tests.esl.hostile import ANSWERS, GREETINGS, KINDS, Outcome
 from tests.prove._relay import SOUND
 from tests.test_daemon import AGENT, PASSWORD, SUPPORT, TOKEN, Sim
@@ -91,8 +92,7 @@ class Site:
         file.write_text(yaml.safe_dump(document), encoding="utf-8")
         self.log = directory / "log"
         with self.log.open("wb") as log:
-            run = [sys.executable, "-m", "fsacd", "run", "--config", str(file)]
-            self.daemon = subprocess.Popen(run, stderr=log, stdout=log, stdin=subprocess.DEVNULL)
+            self.daemon = nursery.start("fsacd", "run", "--config", str(file), output=log)
         _await(lambda: self._said("fsacd is up"), f"the daemon starts:\n{self.log.read_text()[-2000:]}", _START_S)
         self.url = str(self._said("fsacd is up")[0]["api"])
         _await(lambda: self.in_sync("good") and self.in_sync("bad"), "both switches are in sync", _START_S)

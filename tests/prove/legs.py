@@ -7,13 +7,14 @@ from tests.legs.planted import PLANTED
 from tests.legs.shrink import shortest
 
 STORIES, STEPS = 2_000, 40
+_OF_ONE = 6
 # A planted bug is found within so many.
 WITHIN = 400
 
 
 def main(n: int | None) -> int:
     """Tell them; what is found is printed as deeds, which `Stage.play` takes."""
-    story = found(STORIES if n is None else n, STEPS, derandomize=False)
+    story = found(STORIES if n is None else _OF_ONE * n, STEPS, derandomize=False)
     if story is not None:
         print(*sorted(story.kinds), "after", *shortest(story.deeds, story.kinds), sep="\n    ", flush=True)
     missed = []

@@ -120,7 +120,7 @@ def test_a_head_that_names_no_table_of_ours(directory: Path) -> None:
     assert started(directory)[0] == []
 
 
-@pytest.mark.timeout(A_START_S + 30)
+@pytest.mark.timeout(A_START_S + 300)
 @pytest.mark.parametrize("put", [*OF_NO_USE, vast], ids=lambda put: put.__name__)
 def test_a_stranger_in_the_place_of_a_segment(directory: Path, put: Callable[[Path], None]) -> None:
     """A pipe, an endless device, a file of others: told, set aside, and the rest is used."""
@@ -132,7 +132,7 @@ def test_a_stranger_in_the_place_of_a_segment(directory: Path, put: Callable[[Pa
     assert os.path.lexists(directory / "set-aside" / f"{2:012}")
 
 
-@pytest.mark.timeout(A_START_S + 30)
+@pytest.mark.timeout(A_START_S + 300)
 @pytest.mark.parametrize("put", STRANGERS, ids=lambda put: put.__name__)
 def test_a_stranger_in_the_place_of_what_is_confirmed(directory: Path, put: Callable[[Path], None]) -> None:
     """All is sent again, which does no harm; and a link is not written to."""
@@ -155,7 +155,7 @@ def test_a_senseless_place_is_not_believed(directory: Path, text: bytes) -> None
     assert started(directory)[0] == [state(77)]
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("put", STRANGERS[:6], ids=lambda put: put.__name__)
 def test_a_stranger_in_the_place_of_the_lock(directory: Path, put: Callable[[Path], None]) -> None:
     """The spool is not used, one sentence says why, and history waits in memory; nothing hangs, nothing is changed."""
@@ -186,7 +186,7 @@ def test_a_directory_of_somebody_else_is_refused(directory: Path, monkeypatch: p
 # --- requests ---
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("put", STRANGERS, ids=lambda put: put.__name__)
 def test_a_stranger_in_the_place_of_a_request(directory: Path, put: Callable[[Path], None]) -> None:
     """It is set aside and not met again, a link is not written to, and the request beside it is fulfilled."""
