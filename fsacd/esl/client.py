@@ -226,6 +226,10 @@ class EslClient(InboundESL):  # type: ignore[misc]  # greenswitch is untyped
         """When something was read last, in seconds of the monotonic clock."""
         return self._reader.last_heard
 
+    def when_heard(self, tell: Callable[[], object]) -> None:
+        """Call `tell` each time that something was read, until the connection ends. It must neither block nor yield."""
+        self._reader.on_heard = tell
+
     def has_unread(self) -> bool:
         """Whether bytes have come that nobody has looked at yet."""
         if self.sock is None or not self.connected:

@@ -45,6 +45,8 @@ class Reader:
         self._on_hello = on_hello
         # When something was read last, in seconds of the monotonic clock.
         self.last_heard = time.monotonic()
+        # Called each time that something was read: FreeSWITCH has just looked at its events then.
+        self.on_heard: Callable[[], object] = lambda: None
         # How FreeSWITCH says that it closes the connection, once it has.
         self.notice: Message | None = None
 
@@ -72,6 +74,7 @@ class Reader:
             if inbox.is_full:
                 inbox.wait_for_room()
             self.last_heard = now = time.monotonic()
+            self.on_heard()
             if now >= until:
                 gevent.sleep(YIELD_S)
                 now = time.monotonic()

@@ -62,6 +62,8 @@ def ring(command: RingAgent, registered: Registrations = MappingProxyType({})) -
     legs = sum(map(len, turns))
     timeout_s = math.ceil(command.timeout_ms / 1000) + _RING_MARGIN_S
     variables = _variables(command)
+    if not all(phone.endpoint.startswith("sofia/") for turn in turns for phone in turn):
+        variables |= _INDIRECT
     if legs == 1:
         variables = {"origination_uuid": command.offer_id, **variables}
     else:
@@ -93,6 +95,7 @@ def follow(command: RingAgent, number: str, leg: str, legs: int) -> Wire:
         variables={
             "origination_uuid": leg,
             **_variables(command),
+            **_INDIRECT,
             "fsacd_legs": str(legs),
             "originate_timeout": str(timeout_s),
         },
@@ -140,6 +143,14 @@ def _ends_all(rules: PhoneRules) -> str:
 
 
 _REFUSALS = ("CALL_REJECTED", "USER_BUSY")
+# Only for what may lead through a dialplan to the phone, as loopback/ does, and user/ may: the shorter an order, the
+# sooner it is obeyed, since FreeSWITCH reads it byte by byte (a microsecond each).
+_INDIRECT: Final = {
+    # A loopback contact would bow out of the talk, and its leg's end would be taken for the talk's.
+    "loopback_bowout": "false",
+    # The leg behind the dialplan must not be taken for the agent's own call.
+    "export_vars": "fsacd_agent",
+}
 # `Privacy: id`, as the switch's own bridge sends it. Without the second variable the switch tells the phone its
 # partner's number when the bridge stands.
 _HIDDEN: Final = {"origination_privacy": "hide_name:hide_number", "ignore_display_updates": "true"}
@@ -157,11 +168,6 @@ def _variables(command: RingAgent) -> dict[str, str]:
         "park_timeout": str(_PARK_TIMEOUT_S),
         # A contact `user/...` would put the leg into the user's own context, where they may dial.
         "force_transfer_context": encoder.LEG_CONTEXT,
-        # A loopback contact would bow out of the talk, and its leg's end would be taken for the talk's.
-        "loopback_bowout": "false",
-        # A loopback contact leads through a dialplan to the phone; that second leg must not be taken for the agent's
-        # own call.
-        "export_vars": "fsacd_agent",
         # FreeSWITCH would call a phone that forwards its calls again and again, some thousand times a second.
         "outbound_redirect_fatal": "true",
         # For the agent's phone or desk: which call this is, so that it can show what belongs to it.

@@ -217,7 +217,8 @@ class Session:
 
     def _keep_awake(self) -> None:
         # A timer that repeats costs the loop a tenth of a greenlet that sleeps, and this is most of what an idle call
-        # centre's daemon does. Nothing in `tick` waits, so it may run in the hub.
+        # centre's daemon does. Nothing in `tick` waits, so it may run in the hub. What is read puts the next newline
+        # off: FreeSWITCH has just looked at its events, and no event waits longer than an interval for the next look.
         interval_s = self._settings.wake_up_ms / 1000
         timer = gevent.get_hub().loop.timer(interval_s, interval_s)
         at_rest = Event()
@@ -235,8 +236,10 @@ class Session:
                 at_rest.clear()
                 self.events.wake()
                 timer.start(tick)
+                self.events.when_heard(lambda: timer.active and timer.again(tick))
                 at_rest.wait()
         finally:
+            self.events.when_heard(lambda: None)
             timer.close()
 
     def _probe(self, now: float) -> None:

@@ -32,6 +32,7 @@ class Peer:
     """The switch's end of one connection."""
 
     def __init__(self, sock: gevent.socket.socket) -> None:
+        sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)  # as FreeSWITCH does
         self.sock = sock
         self._heard = bytearray()
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import pairwise
 
 import gevent
 import pytest
 
 from fsacd.esl import encoder
-from fsacd.esl.link import Connecting
+from fsacd.esl.link import Connecting, SwitchLink
 from tests.esl.fake_switch import event, named, until
 from tests.esl.link_rig import Rig, linked
 
@@ -107,6 +109,28 @@ def test_the_wake_up_only_while_busy(rig: Rig) -> None:
     until(lambda: len(rig.up()) == 2)
     until(lambda: link.stats().wake_ups > before)
     assert link.call(encoder.status()).ok
+
+
+def _hear_one(rig: Rig, link: SwitchLink) -> None:
+    before = link.stats().events
+    rig.switch.fire(named("A"))
+    until(lambda: link.stats().events > before)
+
+
+def test_what_is_heard_puts_the_next_wake_up_off(rig: Rig) -> None:
+    """A switch that has just sent something has looked at its events: only a silence of an interval is woken."""
+    interval_s = 0.04
+    link = rig.start(wake_up_ms=int(interval_s * 1000))
+    until(rig.up)
+    link.set_busy(True)
+    until(lambda: link.stats().wake_ups == 1)
+    heard_s = [time.monotonic()]
+    while heard_s[-1] < heard_s[0] + 10 * interval_s:
+        _hear_one(rig, link)
+        heard_s.append(time.monotonic())
+    silences = sum(int(2 * (later - earlier) / interval_s) for earlier, later in pairwise(heard_s))
+    assert link.stats().wake_ups <= 2 + silences
+    until(lambda: link.stats().wake_ups > 3 + silences)
 
 
 def test_no_wake_up(rig: Rig) -> None:

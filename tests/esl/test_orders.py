@@ -142,6 +142,22 @@ def test_a_ring_can_outlive_neither_daemon_nor_caller() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("contact", "may_lead_through_a_dialplan"),
+    [
+        ("sofia/lan/1001@192.0.2.10", False),
+        ("sofia/gateway/carrier/4930", False),
+        ("loopback/1001/agents", True),
+        ("user/1001@x", True),
+        ("sofia/lan/1001@192.0.2.10,user/1001@x", True),
+    ],
+)
+def test_an_order_says_no_more_than_its_phone_needs(contact: str, *, may_lead_through_a_dialplan: bool) -> None:
+    """FreeSWITCH reads an order byte by byte, and the caller waits meanwhile."""
+    (wire,) = to_wires(RingAgent(OFFER, CALL, "1001", "sales", contact, "fs1", "", "", 20_000))
+    assert (b"loopback_bowout=false,export_vars=fsacd_agent" in wire.data) is may_lead_through_a_dialplan
+
+
 def test_the_agents_leg_and_phone_are_told_the_contact() -> None:
     """As a variable of the leg, and as a header of the INVITE."""
     (wire,) = to_wires(RingAgent(OFFER, CALL, "1001", "sales", "user/1001@x", "fs1", "", "", 20_000, contact_id="K-7"))
