@@ -93,6 +93,7 @@ def dump(dsn: str) -> str:
     tables = (
         "calls", "offers", "decisions", "changes", "customers", "agent_states", "agent_presence", "agent_work",
         "customer_numbers", "customer_fields", "customers_merged", "customers_changed", "contacts", "visits",
+        "log_ins",
     )  # fmt: skip
     return repr([rows(dsn, f"SELECT t::text FROM {table} t") for table in tables])
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from fsacd.store.persons import Person
 
 TABLES: Final = (
-    "customers", "customer_numbers", "customer_fields", "contacts", "calls", "visits", "offers", "talks",
-    "decisions", "wrap_ups", "changes", "agent_presence", "agent_work", "agent_states",
+    "customers", "customer_numbers", "customer_fields", "contacts", "calls", "visits", "offers", "talks", "leg_quality",
+    "decisions", "wrap_ups", "changes", "agent_presence", "agent_work", "log_ins", "agent_states",
 )  # fmt: skip
 # Where systemd keeps the daemon's state directory, which it tells only the daemon.
 _STATE_DIRECTORY: Final = Path("/var/lib/fsacd")
