@@ -93,8 +93,21 @@ def dump(dsn: str) -> str:
     tables = (
         "calls", "offers", "decisions", "changes", "customers", "agent_states", "agent_presence", "agent_work",
         "customer_numbers", "customer_fields", "customers_merged", "customers_changed", "contacts", "visits",
+        "log_ins",
     )  # fmt: skip
     return repr([rows(dsn, f"SELECT t::text FROM {table} t") for table in tables])
+
+
+def test_export_without_figures_by_agent(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A span of time names no agent; of one caller all is given out, for it is theirs."""
+    centre = yaml.safe_load(config.read_text(encoding="utf-8"))
+    config.write_text(yaml.safe_dump(centre | {"agent_figures": False}), encoding="utf-8")
+    found = exported(config, capsys, "--from", "1970-01-01")
+    assert {"calls", "decisions", "changes"} <= {row["table"] for row in found}
+    assert "anna" not in repr(found)
+    assert "anna" in repr(exported(config, capsys, "--number", "+4930123456"))
+    assert run(config, "export", "--from", "1970-01-01", "--table", "agent_presence") == 1
+    assert "agent_figures" in capsys.readouterr().err
 
 
 def test_export_by_number(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import gevent
 
 from fsacd.caller.number_plan import NumberPlan
 from fsacd.core import events as e
-from fsacd.core.records import CallEnded, Record, WrapUpEnded
+from fsacd.core.records import CallEnded, LogIn, Record, WrapUpEnded
 from fsacd.core.rules import Rules
 from fsacd.core.views import Snapshot
 from fsacd.daemon.resume import Continuation, rename_callers
@@ -158,6 +158,9 @@ def test_deadlines_wait_for_the_switches(tmp_path: Path) -> None:
 def test_contacts_are_what_agents_said(tmp_path: Path) -> None:
     """Who had logged in at another phone is reached there after the restart."""
     first = Life(tmp_path, log_in=())
+    began_ms = first.continuation.engine.now_ms
+    first.runtime = Runtime(first.continuation.engine, clock=lambda: began_ms, journal=first.journal)
+    first.runtime.set_sender(first.sent.append)
     first.runtime.post(e.AgentLoggedIn("a", "phone:b", contact="user/b"))
     first.end()
     second = Life(tmp_path, log_in=())
@@ -216,11 +219,36 @@ def test_what_is_handed_to_history_again_names_nobody_who_was_erased(tmp_path: P
 
 
 def test_whatever_ends_with_a_call_is_handed_on() -> None:
-    """A record that tells of an end within a call is told again; of agents' time, another mechanism sees to it."""
+    """A record that tells of an end within a call is told again, and so are log-ins, which are as few."""
     of_calls = {kind for kind in get_args(Record) if {"call_id", "evidence"} <= {one.name for one in fields(kind)}} | {
-        WrapUpEnded
+        WrapUpEnded,
+        LogIn,
     }
     assert set(get_args(Ended)) == of_calls
+
+
+def test_log_ins_of_the_last_seconds_are_handed_to_history_again(tmp_path: Path) -> None:
+    """With the id that they had, whether they go on or are over; without a number that was erased meanwhile."""
+    first = Life(tmp_path, log_in=())
+    began_ms = first.continuation.engine.now_ms
+    first.runtime = Runtime(first.continuation.engine, clock=lambda: began_ms, journal=first.journal)
+    first.runtime.set_sender(first.sent.append)
+    first.runtime.post(e.AgentLoggedIn("a", "phone:+49301", contact="sofia/gateway/pstn/+49301"))
+    first.runtime.post(e.AgentLoggedIn("b", "cli:root"))
+    first.runtime.post(e.AgentLoggedOut("b", "cli:root"))
+    first.end()
+    assert ask(tmp_path, ["+49301"], 0.0) is Outcome.WAITS_FOR_DAEMON
+    second = Life(tmp_path)
+    told = [one for one in second.continuation.unwritten if isinstance(one, LogIn)]
+    assert [(one.agent_id, one.ended_ms is None) for one in told] == [("a", True), ("b", True), ("b", False)]
+    assert told[1].log_in_id == told[2].log_in_id != told[0].log_in_id
+    assert (told[0].contact, told[0].by) == ("sofia/gateway/pstn/***", "phone:***")
+    second.runtime.post(e.AgentLoggedOut("a", "cli:root"))
+    second.end()
+    third = Life(tmp_path)
+    again = [one for one in third.continuation.unwritten if isinstance(one, LogIn) and one.agent_id == "a"]
+    assert {one.log_in_id for one in again} == {told[0].log_in_id}, "a restart is no log-in"
+    third.end()
 
 
 def test_callers_are_known_by_the_plan_of_now(tmp_path: Path) -> None:

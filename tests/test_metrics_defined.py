@@ -11,6 +11,8 @@ from fsacd.core.views import Snapshot
 from fsacd.metrics.exposition import UNKNOWN_QUEUE, Metrics
 from tests.http.shown import Shown
 from tests.metrics_rig import ANNA, CALL, DEFINITIONS, OFFER, counted, ended, fresh, watch_all
+from tests.store.records import PRESENCE, WORK
+from tests.store.test_talks import FIRST as TALK
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def metrics() -> Metrics:
 def test_nobody_in_the_labels(metrics: Metrics) -> None:
     """No number, name, call, leg or agent can be read from the metrics."""
     metrics.watch_engine(lambda: Shown(Snapshot(0, (), (), (ANNA,), (), ())))
-    metrics.sink([CALL, OFFER, Anomaly("+4930123456", "…", 0)])
+    metrics.sink([CALL, OFFER, PRESENCE, WORK, TALK, Anomaly("+4930123456", "…", 0)])
     text = metrics.exposition()[0].decode()
     told = [secret for secret in (CALL.number, CALL.name, CALL.call_id, "11-22", "anna", "o1") if f'"{secret}"' in text]
     assert told == []

@@ -10,6 +10,7 @@ import csv
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from fsacd.store.persons import Person
 
 TABLES: Final = (
-    "customers", "customer_numbers", "customer_fields", "contacts", "calls", "visits", "offers", "talks",
-    "decisions", "wrap_ups", "changes", "agent_presence", "agent_work", "agent_states",
+    "customers", "customer_numbers", "customer_fields", "contacts", "calls", "visits", "offers", "talks", "leg_quality",
+    "decisions", "wrap_ups", "changes", "agent_presence", "agent_work", "log_ins", "agent_states",
 )  # fmt: skip
 # Where systemd keeps the daemon's state directory, which it tells only the daemon.
 _STATE_DIRECTORY: Final = Path("/var/lib/fsacd")
@@ -81,8 +82,12 @@ def history_export(
     such as where a call was sent (these may tell of others, too: read them before you hand them out); then what waits
     in the daemon's spool, and what its journal names them in. Who asked for it is noted in `changes`, with a masked
     number.
+
+    Without it, where the configuration's agent_figures is off, agents are named nowhere, and tables about agents alone
+    are left out.
     """
-    from fsacd.store.holds import note  # noqa: PLC0415 - heavy, and for this command only
+    from fsacd.store.figures import LEFT_OUT, without_agents  # noqa: PLC0415 - heavy, and for this command only
+    from fsacd.store.holds import note  # noqa: PLC0415 - the same
     from fsacd.store.persons import (  # noqa: PLC0415 - the same
         calls_of,
         columns,
@@ -98,7 +103,13 @@ def history_export(
     settings = load_config(config)
     plan = settings.number_plan.plan()
     wanted = [given_number(text, plan) for text in numbers]
-    tables = (table,) if table is not None else ("calls",) if style == "csv" else TABLES
+    tables: tuple[str, ...] = (table,) if table is not None else ("calls",) if style == "csv" else TABLES
+    # Of one caller all is given out: it is theirs, and no agent's figure.
+    names_agents = bool(wanted) or settings.agent_figures
+    if not names_agents:
+        if table in LEFT_OUT:
+            raise Refused(f"{table} is about agents alone, and figures by agent are switched off (agent_figures)")
+        tables = tuple(name for name in tables if name not in LEFT_OUT)
     if wanted:
         # In a transaction of its own: what is given out is noted, also when the reader goes away halfway.
         with database(settings, config, _STATEMENT_MS, "fsacd history") as connection:
@@ -108,6 +119,8 @@ def history_export(
         calls = frozenset(calls_of(connection, whose)) if whose else frozenset[str]()
         for name in tables:
             rows = of_person(connection, name, whose) if whose else of_span(connection, name, begin, end)
+            if not names_agents:
+                rows = map(partial(without_agents, name), rows)
             if style == "csv":
                 _write_csv(columns(connection, name), rows, sys.stdout)
             else:

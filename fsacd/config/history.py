@@ -37,7 +37,9 @@ class KeepSettings(Settings):
     visits_ms: Kept = Field(default=400 * DAY_MS, description="The stays of calls in queues, a row for each.")
     decisions_ms: Kept = Field(default=30 * DAY_MS, description="Explained decisions, by far the largest part.")
     changes_ms: Kept = Field(default=400 * DAY_MS, description="Changes by hand.")
-    agent_states_ms: Kept = Field(default=90 * DAY_MS, description="The intervals that agents spent in each state.")
+    agent_states_ms: Kept = Field(
+        default=90 * DAY_MS, description="Agents' log-ins, and the intervals that they spent in each state."
+    )
 
 
 class StoreSettings(Settings):

@@ -152,6 +152,13 @@ class Config(Settings):
         description="The agents, each by their id: the SIP user that their phone authenticates as, with the domain "
         "where there are several, like 1001@pbx.example.com.",
     )
+    agent_figures: Annotated[bool, Flag()] = Field(
+        default=True,
+        description="Whether anybody gets figures by agent. off, where the law or an agreement with the staff forbids "
+        "them: reports name no agent, exports of a span of time neither, explanations tell no counters, and the log "
+        "does not say who talked for how long. What agents do at the moment is shown all the same: nobody could be "
+        "rung, and nobody helped, without.",
+    )
     customers: Annotated[dict[Annotated[str, CallerNumber()], CustomerSettings], NO_NAMES] = Field(
         default={},
         max_length=10_000,

@@ -21,6 +21,7 @@ from fsacd.core import skills
 from fsacd.core.events import Leg
 from fsacd.core.fact import NOTHING, fact
 from fsacd.core.load import Load
+from fsacd.core.log_in import LogIn
 from fsacd.core.rules import FULL, AgentRules, Cause, SkillLevels, WrapUp
 from fsacd.strategy import AgentFacts, ServiceFacts
 
@@ -189,6 +190,7 @@ class Agent:
     presence: Presence = LOGGED_OUT
     presence_since_ms: int = 0
     presence_by: str = ""  # who asked for it; empty: nobody, it followed
+    log_in: LogIn | None = None  # the one that goes on, else their last one: `log_ins` sees to it
     work: dict[str, Work] = field(default_factory=dict)  # by offer
     held_back: HeldBack | None = None
     outside: dict[Leg, None] = field(default_factory=dict)  # legs of the agent's phone that are not ours

@@ -149,6 +149,11 @@ def legs_of(offer_id: str, count: int) -> tuple[str, ...]:
     return (offer_id, *(f"{offer_id[:-1]}{number:x}" for number in range(1, count)))
 
 
+def legs_up_to(leg: str) -> int:
+    """How many legs an offer has that has this one: those before it, and itself."""
+    return int(leg[-1], MOST_LEGS) + 1
+
+
 def is_leg_of(leg: str, offer_id: str) -> bool:
     """Whether this is the name of one of the offer's legs."""
     return leg == offer_id or (offer_id[-1:] == _FIRST and leg[:-1] == offer_id[:-1] and len(leg) == len(offer_id))

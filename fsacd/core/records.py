@@ -11,6 +11,7 @@ from typing import Literal
 
 from fsacd.core.evidence import Evidence
 from fsacd.core.fact import fact
+from fsacd.core.log_in import LogIn as LogIn  # noqa: PLC0414 - the way to hand a name on
 from fsacd.core.visit import Visit, VisitOutcome
 
 
@@ -380,6 +381,7 @@ Record = (
     | LegMeasured
     | AgentStateEnded
     | AgentPresence
+    | LogIn
     | AgentWorkEnded
     | WrapUpEnded
     | DecisionMade

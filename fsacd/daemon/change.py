@@ -22,6 +22,7 @@ from fsacd.errors import FsacdError
 from fsacd.esl.carried import Carried
 from fsacd.esl.features import Desk
 from fsacd.esl.phones import Phones
+from fsacd.log import setup as logs
 from fsacd.metrics.exposition import Metrics
 from fsacd.runtime.loop import Runtime
 from fsacd.runtime.memory import keep_memory
@@ -61,6 +62,7 @@ class Parts:
         config = self.current.config
         self.metrics.set_rules(config.rules)
         self._recognise(config)
+        self._tell_of_agents(config)
 
     def prepare(self, new: Current) -> InParts[Prepared]:
         """Work out what the change needs, in parts: facts may be handled meanwhile."""
@@ -106,6 +108,7 @@ class Parts:
         self.guard.configure(config, prepared.phones)
         self.current = new
         self._recognise(config, before)
+        self._tell_of_agents(config)
 
     def settle(self, before: Current) -> InParts[None]:
         """Do what can wait until the change is made, in parts."""
@@ -113,6 +116,13 @@ class Parts:
             yield from self.guard.look_around()
         if self.current.changed >= _MANY:
             keep_memory()
+
+    def _tell_of_agents(self, config: InForce) -> None:
+        """Give figures by agent, or not: in explanations, in the log, in reports."""
+        self.runtime.agent_figures = config.agent_figures
+        logs.show_agents(config.agent_figures)
+        if self.history is not None:
+            self.history.show_agents(config.agent_figures)
 
     def _recognise(self, config: InForce, before: InForce | None = None) -> None:
         self.recognition.believes_unmarked = config.believes_unmarked

@@ -46,6 +46,7 @@ class InForce:
     terms: Terms
     stop_ring_ms: int
     plugin_call_ms: int
+    agent_figures: bool
     at_next_start: tuple[str, ...] = ()
 
 
@@ -68,6 +69,7 @@ def in_force(config: Config, started_with: Config, plan: NumberPlan) -> InForce:
         terms=wiring.customer_terms(config),
         stop_ring_ms=config.stop_ring_ms,
         plugin_call_ms=config.limits.plugin_call_ms,
+        agent_figures=config.agent_figures,
         at_next_start=needs_restart(started_with, config),
     )
 

@@ -27,7 +27,7 @@ from fsacd.core.events import (
     SwitchRestarted,
 )
 from fsacd.core.match.plugins import Plugins
-from fsacd.core.records import AgentPresence, CallEnded, Record, VisitEnded, WrapUpEnded
+from fsacd.core.records import AgentPresence, CallEnded, LogIn, Record, VisitEnded, WrapUpEnded
 from fsacd.core.rules import Rules
 from fsacd.journal.journal import Journal
 from fsacd.journal.recovery import Ended
@@ -148,6 +148,9 @@ def _without_erased(record: Ended, erased: Traces) -> Record:
             if erased.are_meant(record.number):
                 record = replace(record, number="", note="")
             return replace(record, note=erased.without(record.note), by=erased.without(record.by))
+        case LogIn():
+            by, ended_by = erased.without(record.by), erased.without(record.ended_by)
+            return replace(record, contact=erased.without(record.contact), by=by, ended_by=ended_by)
         case _:
             return record
 

@@ -28,7 +28,7 @@ def log_records(records: Sequence[Record]) -> None:
                 queue=record.queue,
                 outcome=str(record.outcome),
                 detail=record.detail,
-                agent=record.agent_id,
+                agent=logs.agent(record.agent_id),
                 waited_ms=record.waited_ms,
                 talked_ms=record.talked_ms,
                 offers=record.offers,

@@ -31,6 +31,7 @@ from fsacd.store.last_agents import LastAgents
 from fsacd.store.moving import Moving
 from fsacd.store.postgres import Store
 from fsacd.store.reading import History
+from fsacd.store.reporting import Reporting
 from fsacd.store.retention import Retention
 from fsacd.store.settings import Keep, StoreSettings
 
@@ -167,12 +168,19 @@ class HistoryParts:
         self.store = Store(settings, runtime.wall_ms)
         self.explainer = Explainer(runtime.explain_decision, self.store.put_rows, runtime.wall_ms)
         self.sinks = (self.store.put, self.explainer.sink)
-        self.explanations = History(settings).explanations
+        self._reading = History(settings)
+        self.explanations = self._reading.explanations
         self.customer_feed = CustomerFeed(settings, recognition, after=on_customers)
         self.customers = CustomerBook(settings, self.customer_feed.wake)
         self._last_agents = LastAgents(settings, runtime.post, last_agents, key_of=recognition.remembered_as)
         self._moving = Moving(settings)
         self._retention = Retention(settings)
+        self._reporting = Reporting(settings)
+
+    def show_agents(self, on: bool) -> None:
+        """From now on, give figures by agent or not: to reports, and in explanations."""
+        self._reading.agent_figures = on
+        self._reporting.show_agents(on)
 
     def start(self) -> None:
         """Begin to connect in the background."""
@@ -182,9 +190,11 @@ class HistoryParts:
         self._last_agents.start()
         self._moving.start()
         self._retention.start()
+        self._reporting.start()
 
     def stop(self) -> None:
         """Write for a few seconds what still waits, and end."""
+        self._reporting.stop()
         self._retention.stop()
         self._moving.stop()
         self._last_agents.stop()

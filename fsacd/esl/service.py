@@ -33,7 +33,7 @@ from fsacd.esl.pipeline import Pipeline, Submit
 from fsacd.esl.reconciler import LIST_LAG_S, Reconciler
 from fsacd.esl.settings import LinkSettings
 from fsacd.esl.states import Up
-from fsacd.esl.switch_clock import SwitchClock
+from fsacd.esl.switch_clock import LEASES, SwitchClock, lease_end_ms
 from fsacd.esl.wire import Outcome, Wire
 from fsacd.log.repeats import kind_of
 from fsacd.log.setup import seldom
@@ -274,11 +274,10 @@ class Service:
 
     def _how_it_was(self) -> Absence:
         """What may have happened while no daemon listened, as the lease in the switch tells."""
-        lease = self._pipeline(encoder.global_getvar("fsacd_lease"))
-        text = lease.text.strip()
-        # The dialplan's own lease, which holds for the first moments of a switch, begins with a nought (freeswitch/).
-        if lease.ok and text.isascii() and text.isdigit() and not text.startswith("0"):
-            return Absence(self._restarted, lease_ended=self._uptime(monotonic_ms()) >= int(text[:18]) * 1_000)
+        for name in LEASES:
+            lease = self._pipeline(encoder.global_getvar(name))
+            if lease.ok and (until_ms := lease_end_ms(lease.text)) is not None:
+                return Absence(self._restarted, lease_ended=self._uptime(monotonic_ms()) >= until_ms)
         # The switch has no lease, yet the engine knows calls on it: it was started anew while nobody looked.
         forgotten = lease.outcome in (Outcome.OK, Outcome.ERR)
         knows = any(call.leg is not None and call.leg.switch == self.name for call in self._runtime.underway().calls)
@@ -331,7 +330,8 @@ class Service:
 
     def _renew_lease(self) -> None:
         until_s = (self._uptime(monotonic_ms()) + self._lease_ms - _LEASE_EARLIER_MS) // 1000
-        self._act(encoder.global_setvar("fsacd_lease", str(until_s)))
+        for name in LEASES:
+            self._act(encoder.global_setvar(name, str(until_s)))
 
     def _read_clock(self) -> None:
         """Check that our clock still agrees with the switch's uptime."""

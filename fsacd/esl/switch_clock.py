@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 # `${uptime(ms)}` is printed as an unsigned 32-bit number.
 _UPTIME_WRAP = 1 << 32
@@ -53,3 +54,19 @@ class SwitchClock:
         if not (text.isascii() and text.isdigit() and len(text) < _DIGITS and int(text) < _UPTIME_WRAP):
             return None
         return int(text) + round((self.uptime_at(at_ms) - int(text)) / _UPTIME_WRAP) * _UPTIME_WRAP
+
+
+# The global variables that hold until when, by the switch's uptime in seconds, callers wait for a daemon. Where vars.xml
+# sets the second one (freeswitch/README.md), each reloadxml does so anew; an fsacd of before knew only that one.
+LEASES: Final = ("fsacd_held_until", "fsacd_lease")
+_MOST_DIGITS: Final = 18
+
+
+def lease_end_ms(text: str) -> int | None:
+    """When a lease ends that a daemon has written; None: none has.
+
+    That of vars.xml, which holds for the first moments of a switch, begins with a nought.
+    """
+    digits = text.strip()
+    is_ours = digits.isascii() and digits.isdigit() and not digits.startswith("0")
+    return int(digits[:_MOST_DIGITS]) * 1_000 if is_ours else None

@@ -18,7 +18,7 @@ from fsacd.core.engine import Engine
 from fsacd.core.events import QueueSetOpen
 from fsacd.core.match.plugins import PluginError, Plugins
 from fsacd.core.plain import Unreadable, from_plain
-from fsacd.core.records import CallEnded, OfferClosed, StrategyFailed, TalkEnded, VisitEnded, WrapUpEnded
+from fsacd.core.records import CallEnded, LogIn, OfferClosed, StrategyFailed, TalkEnded, VisitEnded, WrapUpEnded
 from fsacd.core.rules import Parameters
 from fsacd.journal import lines
 from fsacd.journal.clock import Anchor
@@ -35,8 +35,8 @@ _TRIES = 16
 _FAULTS = 3
 _FAULTS_WITHIN_MS = 120_000
 _LATELY_MS = 5_000
-# What is told once, when something has ended.
-Ended = CallEnded | VisitEnded | OfferClosed | TalkEnded | WrapUpEnded
+# What is told once, when something has ended; a log-in when it begins, too.
+Ended = CallEnded | VisitEnded | OfferClosed | TalkEnded | WrapUpEnded | LogIn
 # The longest line: a change of the rules holds the whole configuration, perhaps of ten thousand agents.
 _LINE_BYTES = 64 << 20
 _MOST_ENDED = 10_000
@@ -141,6 +141,10 @@ def recover(directory: Directory, plugins: Plugins, hours: str) -> Recovered | N
     return None
 
 
+def _told_ms(record: Ended) -> int:
+    return record.started_ms if isinstance(record, LogIn) and record.ended_ms is None else record.ended_ms or 0
+
+
 def _load(directory: Directory, number: int) -> tuple[dict[str, object], Notes]:
     rows = directory.read_snapshot(number).splitlines()
     if len(rows) != _SNAPSHOT_LINES:
@@ -217,7 +221,7 @@ class _Replay:
                 plugins.strict = True
                 self._judge(now, engine)
                 told = (*damage, *self._damage)
-                ended = tuple(record for record in self._ended if record.ended_ms > engine.now_ms - _LATELY_MS)
+                ended = tuple(record for record in self._ended if _told_ms(record) > engine.now_ms - _LATELY_MS)
                 return Recovered(engine, now, self._number, engine.now_ms, entries, told, ended)
             skip.add(broken)
         raise HopelessError(f"the engine breaks at {_TRIES} entries of the journal")

@@ -39,6 +39,7 @@ _INT64 = 2**63
 
 # How many last digits of a number are written; setup() changes it once, at the start.
 _digits = 4
+_shows_agents = True
 _writer: LineWriter | None = None
 
 
@@ -68,6 +69,17 @@ class Number:
 def number(text: str) -> Number:
     """Wrap a number so that it can only be logged redacted: `log.info("queued", caller=number(call.number))`."""
     return Number(text)
+
+
+def agent(agent_id: str | None) -> str | None:
+    """The agent of a line that says how much they did; None where figures by agent are switched off."""
+    return agent_id if _shows_agents else None
+
+
+def show_agents(on: bool) -> None:
+    """From now on, lines that say how much an agent did name them, or not."""
+    global _shows_agents  # noqa: PLW0603 - one process has one standard error
+    _shows_agents = on
 
 
 def setup(level: str = "info", style: Style = "json", number_digits: int = 4, descriptor: int = 2) -> None:

@@ -35,6 +35,7 @@ from fsacd.core.records import (
     DecisionMade,
     Elsewhere,
     LegMeasured,
+    LogIn,
     OfferClosed,
     Record,
     StrategyFailed,
@@ -220,10 +221,10 @@ class Metrics(Collector):
             case StrategyFailed():
                 failures, labels = calls.failures.values, (self._queue(record.queue), record.plugin)
                 failures[labels if labels in failures else (labels[0], OTHER)] += 1
-            case StrategyReturned() | VisitEnded() | WrapUpEnded() | LegMeasured():
+            case StrategyReturned() | VisitEnded() | WrapUpEnded() | LegMeasured() | LogIn():
                 # The gauge of substituted plugins shows it, the other records of the call count the stay, and queues
                 # times codes would be too many series. A wrap-up's time is in the agent's work: not every one is told
-                # of in a record of its own.
+                # of in a record of its own. Of a log-in presences tell the time.
                 pass
             case ChangeMade():
                 self._daemon.changes.values[self._words["change"](record.kind),] += 1

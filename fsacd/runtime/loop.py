@@ -25,6 +25,7 @@ from fsacd.core.engine import Engine
 from fsacd.core.events import CallQueued, CallReturned, Event, Leg, RulesAmended, TalkFound
 from fsacd.core.records import LegMeasured, Record, StrategyFailed
 from fsacd.core.show.feed import Feed
+from fsacd.core.show.figures import each_without_counters, without_counters
 from fsacd.core.show.look import Look
 from fsacd.core.show.parts import InParts
 from fsacd.core.views import Explanation, Snapshot, Step, Substituted, Underway
@@ -109,6 +110,7 @@ class Runtime:
         self._on_busy: Callable[[bool], None] | None = None
         self._stopped = False
         self._wall_offset_ms = time.time_ns() // 1_000_000 - clock()
+        self.agent_figures = True  # whether explanations tell agents' counters
         self.failure = ""
 
     def set_sender(self, sender: Sender) -> None:
@@ -234,11 +236,13 @@ class Runtime:
 
         It is slow, because calls go first.
         """
-        return Pace().whole(self._engine.explain_in_parts(call_id, self._now()))
+        told = Pace().whole(self._engine.explain_in_parts(call_id, self._now()))
+        return told if self.agent_figures else tuple(map(without_counters, told))
 
     def explain_decision(self, number: int) -> InParts[Explanation | None] | None:
         """One decision, in parts between which calls go first; None if it is not remembered any more."""
-        return self._engine.explain_decision_in_parts(number)
+        told = self._engine.explain_decision_in_parts(number)
+        return told if self.agent_figures or told is None else each_without_counters(told)
 
     def engine_ms(self, machine_ms: int) -> int:
         """Convert a time of the machine's monotonic clock to the engine's clock."""

@@ -32,6 +32,7 @@ from fsacd.store.rows import (
     CALLS,
     CHANGES,
     DECISIONS,
+    LOG_INS,
     VISITS,
     WRAP_UPS,
     Row,
@@ -55,6 +56,7 @@ TEXTS: Final = {
     CHANGES.name: ("detail", "by"),
     AGENT_PRESENCE.name: ("reason", "by"),
     AGENT_WORK.name: ("reason", "by"),
+    LOG_INS.name: ("contact", "by", "ended_by"),
     AGENT_STATES.name: ("reason", "by"),
 }
 _REQUEST_BYTES: Final = 1 << 20

@@ -24,6 +24,7 @@ from fsacd.store.rows import (
     DECISIONS,
     DOCUMENTS,
     LEG_QUALITY,
+    LOG_INS,
     NOTE_LIMIT,
     OFFERS,
     TALKS,
@@ -37,7 +38,8 @@ from fsacd.store.rows import (
 
 FORMAT: Final = 1
 _ALL: Final = (
-    CALLS, VISITS, OFFERS, TALKS, LEG_QUALITY, AGENT_PRESENCE, AGENT_WORK, WRAP_UPS, AGENT_STATES, DECISIONS, CHANGES,
+    CALLS, VISITS, OFFERS, TALKS, LEG_QUALITY, AGENT_PRESENCE, AGENT_WORK, LOG_INS, WRAP_UPS, AGENT_STATES, DECISIONS,
+    CHANGES,
 )  # fmt: skip
 # By the name in a line. An earlier fsacd has left lines for a table that has another name now.
 TABLES: Final = {table.name: table for table in _ALL} | {"agent_states": AGENT_STATES}

@@ -15,7 +15,7 @@ import psycopg
 
 from fsacd.caller.traces import Traces
 from fsacd.store.erasure import TEXTS
-from fsacd.store.rows import AGENT_PRESENCE, AGENT_STATES, AGENT_WORK, CALLS, CHANGES, VISITS, WRAP_UPS, Row
+from fsacd.store.rows import AGENT_PRESENCE, AGENT_STATES, AGENT_WORK, CALLS, CHANGES, LOG_INS, VISITS, WRAP_UPS, Row
 
 _CUSTOMERS: Final = "customers"
 _FIELDS: Final = "customer_fields"
@@ -30,6 +30,7 @@ _KEYS: Final = {
     CHANGES.name: ("kind", "at"),
     AGENT_PRESENCE.name: ("agent_id", "started_at"),
     AGENT_WORK.name: ("agent_id", "started_at"),
+    LOG_INS.name: ("log_in_id", "agent_id", "started_at"),
     AGENT_STATES.name: ("agent_id", "started_at"),
     _CUSTOMERS: ("id",),
     _FIELDS: ("customer_id", "name"),

@@ -21,8 +21,9 @@ import structlog
 
 from fsacd.store import partitions
 from fsacd.store.connecting import GRACE_MS, connect_migrated, limit_statements
-from fsacd.store.rows import CALLS, DECISIONS, OFFERS, Table, first_day
+from fsacd.store.rows import CALLS, DECISIONS, OFFERS
 from fsacd.store.settings import StoreSettings
+from fsacd.store.table import Table, first_day
 from fsacd.store.worker import Worker
 
 T = TypeVar("T")

@@ -11,18 +11,19 @@ import psycopg
 from fsacd.store.rows import (
     AGENT_PRESENCE,
     AGENT_WORK,
-    BEFORE,
     CALLS,
     DECISIONS,
+    LOG_INS,
     OFFERS,
     TALKS,
     VISITS,
     WRAP_UPS,
     Row,
 )
+from fsacd.store.table import BEFORE
 
 TABLES: Final = tuple(
-    table.name for table in (AGENT_PRESENCE, AGENT_WORK, CALLS, DECISIONS, OFFERS, TALKS, VISITS, WRAP_UPS)
+    table.name for table in (AGENT_PRESENCE, AGENT_WORK, CALLS, DECISIONS, LOG_INS, OFFERS, TALKS, VISITS, WRAP_UPS)
 )
 # This month and the next ones, so that no row has to wait for its partition.
 _AHEAD: Final = 3

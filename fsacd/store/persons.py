@@ -28,7 +28,7 @@ _FETCH: Final = 500
 # The order of a reader's interest: the person, their calls, what was decided about the calls.
 TABLES: Final = (
     "customers", "customer_numbers", "customer_fields", "contacts", "calls", "visits", "offers", "talks", "leg_quality",
-    "decisions", "wrap_ups", "changes", "agent_presence", "agent_work", "agent_states",
+    "decisions", "wrap_ups", "changes", "agent_presence", "agent_work", "log_ins", "agent_states",
 )  # fmt: skip
 _CHANGED: Final = "(SELECT c.changed_at FROM customers c WHERE c.id = customer_id)"
 # Table → (the column that a span of time selects by, the order).
@@ -44,6 +44,7 @@ _MOMENTS: Final = {
     "changes": "at",
     "agent_presence": "started_at",
     "agent_work": "started_at",
+    "log_ins": "started_at",
     "agent_states": "started_at",
     "customers": "changed_at",
     "customer_numbers": _CHANGED,

@@ -34,8 +34,9 @@ from fsacd.store.backlog import Backlog
 from fsacd.store.connecting import GRACE_MS, MIGRATION_S, connect, limit_statements, sentence
 from fsacd.store.erasure import Requests
 from fsacd.store.migrate import migrate
-from fsacd.store.rows import Row, Table, Wall, packed, row
+from fsacd.store.rows import Row, Wall, packed, row
 from fsacd.store.settings import StoreSettings as StoreSettings  # noqa: PLC0414 - the way to hand a name on
+from fsacd.store.table import Table
 
 _log = structlog.get_logger(__name__)
 _IDLE_CHECK_S = 30.0

@@ -11,6 +11,7 @@ from gevent.lock import BoundedSemaphore
 
 from fsacd.errors import Unavailable
 from fsacd.store.connecting import connect, limit_statements, sentence
+from fsacd.store.figures import document_without_counters
 from fsacd.store.settings import StoreSettings
 
 _AT_ONCE = 4
@@ -28,6 +29,7 @@ class History:
         self._settings = settings
         self._patience_ms = patience_ms
         self._free = BoundedSemaphore(_AT_ONCE)
+        self.agent_figures = True  # whether explanations tell agents' counters
 
     def explanations(self, call_id: str, limit: int) -> list[dict[str, Any]]:
         """The latest decisions about a call, the oldest of them first, as `explanations.document` made them.
@@ -35,7 +37,8 @@ class History:
         Raises:
             Unavailable: the database cannot be asked, or did not answer in time.
         """
-        return [row[0] for row in self._ask(_EXPLANATIONS, (call_id, limit))]
+        found = [row[0] for row in self._ask(_EXPLANATIONS, (call_id, limit))]
+        return found if self.agent_figures else list(map(document_without_counters, found))
 
     def _ask(self, query: LiteralString, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         try:

@@ -22,6 +22,7 @@ from fsacd.core.records import (
     ChangeMade,
     DecisionMade,
     LegMeasured,
+    LogIn,
     OfferClosed,
     Record,
     StrategyFailed,
@@ -33,6 +34,7 @@ from fsacd.core.records import (
     WrapUpEnded,
 )
 from fsacd.core.rules import SkillLevels
+from fsacd.store.table import Better, Table, table
 
 # Engine milliseconds to Unix milliseconds.
 Wall = Callable[[int], int]
@@ -47,99 +49,10 @@ NOTE_LIMIT = 1_000
 _NOTE = f"varchar({NOTE_LIMIT})"
 # The types whose values are documents: bytes.
 DOCUMENTS = frozenset({"jsonb", "text[]"})
-# The month of rows that are not in their month yet.
-BEFORE = datetime(1000, 1, 1, tzinfo=UTC)
 _UNSTORABLE = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
-@dataclass(frozen=True, slots=True)
-class Better:
-    """Of several rows with this key the highest in rank stays; `standing` gives the rank in SQL, for a table."""
-
-    key: str
-    standing: Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table: its columns in the order of a row's values, each with its type.
-
-    `better` is for a table whose row two daemons can write with different knowledge: it says which row replaces the
-    other.
-    """
-
-    name: str
-    columns: tuple[tuple[str, str], ...]
-    better: Better | None = None
-    by_month: bool = False  # its rows lie in partitions by the month in which they began
-    began: str = "started_at"  # the column that says when
-    # The month is a column of its own, `month`, and part of the key: where two daemons tell of one row, their clocks
-    # may differ by so little as to matter only to a key that holds a moment. These columns are the rest of the key;
-    # empty: there is no such column.
-    month: str = ""
-    # Rows of a version before it had months lie in a partition of their own, see `fsacd.store.moving`.
-    before: bool = False
-
-    @property
-    def insert(self) -> str:
-        """The statement that inserts rows from one JSON array; an existing row stays, unless the new one is better."""
-        names = ", ".join(name for name, _ in self.columns)
-        typed = ", ".join(f"{name} {kind}" for name, kind in self.columns)
-        select, order = "SELECT *", ""
-        if (better := self.better) is not None:
-            # One row of each key: no statement may change a row twice.
-            key = self.month or better.key
-            select, order = f"SELECT DISTINCT ON ({key}) *", f"ORDER BY {key}, {better.standing('t')} DESC"
-        source = f"json_to_recordset(%s) AS t ({typed})"
-        if self.month:
-            names = f"{names}, month"
-            source = f"(SELECT *, {self.month_of_t()} AS month FROM {source}) AS t"  # noqa: S608 - texts of this module
-        source = f"{select} FROM {source} {order}"
-        return f"INSERT INTO {self.name} ({names}) {source} ON CONFLICT {self.conflict}"
-
-    @property
-    def conflict(self) -> str:
-        """What an insert does where a row with this key is there already."""
-        if (better := self.better) is None:
-            return "DO NOTHING"
-        names = ", ".join(name for name, _ in self.columns)
-        new = ", ".join(f"EXCLUDED.{name}" for name, _ in self.columns)
-        replaces = f"{better.standing('EXCLUDED')} > {better.standing(self.name)}"
-        return f"({better.key}) DO UPDATE SET ({names}) = ROW({new}) WHERE {replaces}"
-
-    def month_of_t(self, *, is_moved: bool = False) -> str:
-        """The month of a row `t` in SQL: the one in which it is there already, else the one in which it began.
-
-        It is there already in another month if it began where two months meet, or if a version of before has written
-        it; `is_moved`: it is the latter row itself.
-        """
-        same = " AND ".join(f"there.{name} = t.{name}" for name in self.month.split(", "))
-        near = [first_day(f"t.{self.began} {shift} interval '1 hour'") for shift in "-+"]
-        months = ", ".join([f"'{BEFORE:%Y-%m-%d} 00:00Z'"] * (self.before and not is_moved) + near)
-        there = f"SELECT there.month FROM {self.name} there WHERE {same} AND there.month IN ({months}) LIMIT 1"  # noqa: S608 - texts of this module
-        return f"COALESCE(({there}), {first_day(f't.{self.began}')})"
-
-
-def first_day(moment: str) -> str:
-    """The first day of a moment's month in UTC, in SQL."""
-    return f"date_trunc('month', ({moment}) AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
-
-
-def _table(
-    name: str,
-    columns: str,
-    better: Better | None = None,
-    *,
-    by_month: bool = False,
-    began: str = "started_at",
-    month: str = "",
-    before: bool = False,
-) -> Table:
-    pairs = (column.split() for column in columns.split(","))
-    return Table(name, tuple((column, kind) for column, kind in pairs), better, by_month, began, month, before)
-
-
-CALLS = _table(
+CALLS = table(
     "calls",
     "call_id text, queue text, outcome text, detail text, arrived_at timestamptz, ended_at timestamptz, "
     "waited_ms bigint, talked_ms bigint, agent_id text, offers integer, priority integer, number text, name text, "
@@ -151,7 +64,7 @@ CALLS = _table(
     month="call_id",
     before=True,
 )
-VISITS = _table(
+VISITS = table(
     "visits",
     "call_id text, n integer, contact_id text, queue text, joined_at timestamptz, ended_at timestamptz, how_in text, "
     "outcome text, detail text, went_to text, waited_ms bigint, offers integer, agent_id text, offer_id text, "
@@ -162,7 +75,7 @@ VISITS = _table(
     began="joined_at",
     month="call_id, n",
 )
-OFFERS = _table(
+OFFERS = table(
     "offers",
     "offer_id text, call_id text, queue text, agent_id text, attempt integer, outcome text, reason text, "
     "started_at timestamptz, answered_at timestamptz, connected_at timestamptz, ended_at timestamptz, "
@@ -172,7 +85,7 @@ OFFERS = _table(
     month="offer_id",
     before=True,
 )
-TALKS = _table(
+TALKS = table(
     "talks",
     "offer_id text, call_id text, visit integer, contact_id text, queue text, agent_id text, started_at timestamptz, "
     "ended_at timestamptz, talked_ms bigint, held_ms bigint, holds integer, consults integer, ended_by text, "
@@ -181,25 +94,34 @@ TALKS = _table(
     by_month=True,
     month="offer_id",
 )
-LEG_QUALITY = _table(
+LEG_QUALITY = table(
     "leg_quality",
     "leg text, who text, offer_id text, call_id text, ended_at timestamptz, mos integer, packets integer, "
     "flaws integer, jitter_ms integer",
 )
-AGENT_PRESENCE = _table(
+AGENT_PRESENCE = table(
     "agent_presence",
     "agent_id text, presence text, reason text, started_at timestamptz, ended_at timestamptz, by text",
     # It is told when it begins, and again when it has ended.
     Better("agent_id, started_at, presence, reason", lambda table: f"({table}.ended_at IS NOT NULL)"),
     by_month=True,
 )
-AGENT_WORK = _table(
+AGENT_WORK = table(
     "agent_work",
     "agent_id text, state text, reason text, started_at timestamptz, ended_at timestamptz, by text, offer_id text, "
     "call_id text, queue text, channel text, weight integer",
     by_month=True,
 )
-WRAP_UPS = _table(
+LOG_INS = table(
+    "log_ins",
+    "log_in_id text, agent_id text, contact text, switches text, started_at timestamptz, ended_at timestamptz, "
+    "how_begun text, by text, how_ended text, ended_by text",
+    # As presences.
+    Better("log_in_id, month", lambda table: f"({table}.ended_at IS NOT NULL)"),
+    by_month=True,
+    month="log_in_id",
+)
+WRAP_UPS = table(
     "wrap_ups",
     "offer_id text, started_at timestamptz, ended_at timestamptz, agent_id text, call_id text, queue text, "
     "contact_id text, codes text[], note varchar(1000), by text, number text, changes integer",
@@ -208,11 +130,11 @@ WRAP_UPS = _table(
     by_month=True,
 )
 # Rows that an earlier fsacd has left on disk.
-AGENT_STATES = _table(
+AGENT_STATES = table(
     "agent_states_before",
     "agent_id text, state text, reason text, started_at timestamptz, ended_at timestamptz, by text",
 )
-DECISIONS = _table(
+DECISIONS = table(
     "decisions",
     "offer_id text, call_id text, number bigint, queue text, agent_id text, at timestamptz, explanation jsonb",
     by_month=True,
@@ -220,7 +142,7 @@ DECISIONS = _table(
     month="offer_id",
     before=True,
 )
-CHANGES = _table("changes", "kind text, subject text, detail text, by text, at timestamptz")
+CHANGES = table("changes", "kind text, subject text, detail text, by text, at timestamptz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +198,8 @@ def row(record: Record, wall: Wall) -> Row | None:
             ended_at = None if record.ended_ms is None else wall(record.ended_ms)
             times = (wall(record.started_ms), ended_at)
             return Row(AGENT_PRESENCE, (record.agent_id, record.presence, record.reason, *times, record.by))
+        case LogIn():
+            return Row(LOG_INS, _log_in(record, wall))
         case AgentWorkEnded():
             span = (wall(record.started_ms), wall(record.ended_ms))
             what = (record.offer_id, record.call_id, record.queue, record.channel, record.weight)
@@ -359,6 +283,14 @@ def _talk(ended: TalkEnded, wall: Wall) -> tuple[Value, ...]:
 def kind_of(kind: str, ended_by: str) -> str:
     """How the caller was given away. An earlier fsacd did not say so; its agents could do so only after consulting."""
     return str(TransferKind.ATTENDED) if not kind and ended_by == TalkEnd.TRANSFER else str(kind)
+
+
+def _log_in(told: LogIn, wall: Wall) -> tuple[Value, ...]:
+    return (
+        told.log_in_id, told.agent_id, told.contact, ",".join(told.switches), wall(told.started_ms),
+        None if told.ended_ms is None else wall(told.ended_ms),
+        told.how_begun.value, told.by, told.how_ended.value if told.how_ended is not None else "", told.ended_by,
+    )  # fmt: skip
 
 
 def _wrap_up(told: WrapUpEnded, wall: Wall) -> tuple[Value, ...]:

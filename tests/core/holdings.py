@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fsacd.core import events as e
 from fsacd.core import records as r
 from fsacd.core.views import AgentView, Snapshot, Step, WorkView
+from tests.core.log_ins import LogIns
 
 ALL = 100
 # (agent, offer) → the state that it is in, and since when.
@@ -21,6 +22,7 @@ class Holdings:
     """Follows presences and work by what is recorded of them, and compares with what is shown."""
 
     presences: dict[str, tuple[str, str, int]] = field(default_factory=dict)  # agent → presence, reason, since
+    log_ins: LogIns = field(default_factory=LogIns)
     found: set[str] = field(default_factory=set)  # agents of whom a talk was found: they may hold more than all
 
     def take(self, event: e.Event | None, step: Step, before: Snapshot, after: Snapshot) -> None:
@@ -28,6 +30,7 @@ class Holdings:
         if isinstance(event, e.TalkFound):
             self.found.add(event.agent_id)
         self._presences(step, after)
+        self.log_ins.take(step, after)
         self._work(step, before, after)
         for agent in after.agents:
             self._not_too_much(agent)

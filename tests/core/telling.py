@@ -12,6 +12,7 @@ from fsacd.core import records as r
 from fsacd.core.evidence import Evidence
 from fsacd.core.rules import Service, SkillLevels, ToExtension
 from fsacd.core.views import AgentView, CallView, Explanation, QueueView, Snapshot, Step, TalkView
+from tests.core.log_ins import log_in
 
 # A story that offers one call more often than this is not a story any more.
 _ATTEMPTS = 50
@@ -19,11 +20,11 @@ _ATTEMPTS = 50
 # What can be told of an outcome; refusals, failures and views always are. `rings` are the commands to ring alone.
 KINDS = frozenset(
     {"commands", "rings", "calls", "offers", "agents", "changes", "decisions", "presence", "work", "visits"}
-    | {"talks", "nothing"}
+    | {"talks", "log_ins", "nothing"}
 )
 # What is told if a story does not say: a decision is seen by its ring, presence and work by the agent's one state,
 # visits and talks by what becomes of the call.
-EVERYTHING = KINDS - {"decisions", "presence", "work", "visits", "talks", "nothing"}
+EVERYTHING = KINDS - {"decisions", "presence", "work", "visits", "talks", "log_ins", "nothing"}
 
 
 class Names:
@@ -158,6 +159,7 @@ def _service(queue: str, service: Service) -> str:
     return f"{queue}:{service.rank}{delay}{backup}{weight}"
 
 
+_OfAgent = r.AgentStateEnded | r.AgentPresence | r.LogIn | r.AgentWorkEnded | r.WrapUpEnded
 _KIND_OF: dict[type, str] = {
     r.CallJoined: "calls",
     r.CallConnected: "calls",
@@ -167,6 +169,7 @@ _KIND_OF: dict[type, str] = {
     r.OfferClosed: "offers",
     r.AgentStateEnded: "agents",
     r.AgentPresence: "presence",
+    r.LogIn: "log_ins",
     r.AgentWorkEnded: "work",
     r.WrapUpEnded: "agents",
     r.ChangeMade: "changes",
@@ -276,7 +279,7 @@ def _record(record: r.Record, names: Names) -> str:
             return _call_ended(record) if isinstance(record, r.CallEnded) else _visit(record, names)
         case r.OfferClosed() | r.TalkEnded():
             return _offer_closed(record, names) if isinstance(record, r.OfferClosed) else _talk(record, names)
-        case r.AgentStateEnded() | r.AgentPresence() | r.AgentWorkEnded() | r.WrapUpEnded():
+        case r.AgentStateEnded() | r.AgentPresence() | r.LogIn() | r.AgentWorkEnded() | r.WrapUpEnded():
             return _of_agent(record, names)
         case r.DecisionMade():
             return f"decision {record.number}: {record.call_id} to {record.agent_id} as {names.of(record.offer_id)}"
@@ -284,9 +287,8 @@ def _record(record: r.Record, names: Names) -> str:
             detail = f": {record.detail}" if record.detail else ""
             return f"CHANGE {record.kind} of {record.subject} by {record.by}{detail}"
         case r.StrategyFailed():
-            assert record.again_ms is not None
-            pause = _s(record.again_ms - record.at_ms)
-            return f"STRATEGY FAILED {record.plugin} in {record.queue}, again in {pause}: {record.why}"
+            again = _s((record.again_ms or 0) - record.at_ms)
+            return f"STRATEGY FAILED {record.plugin} in {record.queue}, again in {again}: {record.why}"
         case r.StrategyReturned():
             return f"STRATEGY RETURNED {record.plugin} in {record.queue}, failures in a row: {record.failures}"
         case r.Anomaly(kind, text, _):
@@ -295,7 +297,7 @@ def _record(record: r.Record, names: Names) -> str:
             assert_never(record)
 
 
-def _of_agent(record: r.AgentStateEnded | r.AgentPresence | r.AgentWorkEnded | r.WrapUpEnded, names: Names) -> str:
+def _of_agent(record: _OfAgent, names: Names) -> str:
     match record:
         case r.WrapUpEnded():
             return _wrap_up(record, names)
@@ -303,8 +305,8 @@ def _of_agent(record: r.AgentStateEnded | r.AgentPresence | r.AgentWorkEnded | r
             reason = f" ({record.reason})" if record.reason else ""
             by = f", ended by {record.by}" if record.by else ""
             return f"{record.agent_id} was {record.state}{reason} {_at(record.started_ms)}..{_at(record.ended_ms)}{by}"
-        case r.AgentPresence():
-            return _presence(record)
+        case r.AgentPresence() | r.LogIn():
+            return _presence(record) if isinstance(record, r.AgentPresence) else log_in(record, _at)
         case r.AgentWorkEnded():
             return _work(record, names)
 

@@ -116,7 +116,7 @@ def test_a_callers_lease_ends_early_by_what_their_music_takes(fenced: Fenced, mo
     fenced.lasts(8_000)
     fenced.rig.link.wires.clear()
     watching._renew_lease()
-    assert [wire.text.split()[-1] for wire in fenced.rig.link.wires] == ["fsacd_lease=155"]
+    assert [wire.text.split()[-1] for wire in fenced.rig.link.wires] == ["fsacd_held_until=155", "fsacd_lease=155"]
 
 
 class Kept:

@@ -64,8 +64,8 @@ _MANY: Final = (
 _CUSTOMERS: Final = "INSERT INTO customers (number, name) SELECT number, 'Customer ' || i"
 _MONTHS: Final = """
     SELECT fsacd_partition(parent, month)
-    FROM unnest(ARRAY['calls', 'offers', 'decisions', 'visits', 'talks', 'wrap_ups', 'agent_work', 'agent_presence'])
-        parent,
+    FROM unnest(ARRAY['calls', 'offers', 'decisions', 'visits', 'talks', 'wrap_ups', 'agent_work', 'agent_presence',
+        'log_ins']) parent,
         generate_series(timestamptz '2026-01-01 00:00Z', '2026-04-01 00:00Z', '1 month') month
 """
 
@@ -120,13 +120,19 @@ def plant(connection: psycopg.Connection) -> set[str]:
         (f"calls {WAYS[0]}", f"phone:{WAYS[1]}"),
     )
     connection.execute(
+        "INSERT INTO log_ins (log_in_id, agent_id, contact, switches, started_at, how_begun, by, how_ended, ended_by, "
+        "month) VALUES ('l1', 'ben', %s, '', '2026-01-10 09:00Z', 'logged_in', %s, '', %s, '2026-01-01 00:00Z')",
+        (f"sofia/gateway/pstn/{WAYS[2]}", f"phone:{WAYS[1]}", f"phone:{WAYS[4]}"),
+    )
+    connection.execute(
         "INSERT INTO agent_states_before (agent_id, state, reason, started_at, ended_at, by) "
         "VALUES ('ben', 'not_ready', '', '2025-01-10 09:00Z', '2025-01-10 10:00Z', %s)",
         (f"phone:{WAYS[1]}",),
     )
     return {
         "calls", "visits", "wrap_ups", "decisions", "changes", "customers", "customer_numbers", "customer_fields",
-        "customers_changed", "contacts", "agent_presence", "agent_work", "agent_states_before", "agent_states",
+        "customers_changed", "contacts", "agent_presence", "agent_work", "log_ins", "agent_states_before",
+        "agent_states",
     }  # fmt: skip
 
 
@@ -134,7 +140,7 @@ def plant(connection: psycopg.Connection) -> set[str]:
 TOLD: Final = {
     "customers": ["name"], "customer_fields": ["value"], "calls": ["detail", "after"], "visits": ["went_to"],
     "wrap_ups": ["by", "note"], "changes": ["detail"], "agent_presence": ["reason", "by"], "agent_work": ["by"],
-    "agent_states": ["by"],
+    "log_ins": ["contact", "by", "ended_by"], "agent_states": ["by"],
 }  # fmt: skip
 
 

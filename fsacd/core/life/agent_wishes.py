@@ -22,7 +22,7 @@ from fsacd.core.events import (
     QueueBreakEvent,
 )
 from fsacd.core.fact import NOTHING
-from fsacd.core.life import agents, calls, changes, roster, shaping, thirds, withdrawing, wrap_ups
+from fsacd.core.life import agents, calls, changes, log_ins, roster, shaping, thirds, withdrawing, wrap_ups
 from fsacd.core.life.world import World
 from fsacd.core.rules import WrapUp
 
@@ -69,6 +69,7 @@ def _log_in(world: World, agent: a.Agent, event: AgentLoggedIn) -> str | None:
     """The agent is at work: ready, or not, as they say, whether they were at work before or not."""
     agents.go_to(world, agent, event.contact or agent.rules.contact)
     roster.look_from_there(world, agent)
+    log_ins.move(world, agent, event.by)
     agents.is_there(world, agent)
     agent.in_vain = NOTHING  # they may be at another phone, and they are certainly there
     if isinstance(agent.state, a.LoggedOut):

@@ -8,13 +8,16 @@ from dataclasses import replace
 from fsacd.core import agent as a
 from fsacd.core.events import Leg, OutsideCallEnded, OutsideCallStarted, OutsideEvent
 from fsacd.core.fact import NOTHING
-from fsacd.core.life import roster, shared_phones
+from fsacd.core.life import log_ins, roster, shared_phones
 from fsacd.core.life.world import World
 from fsacd.core.rules import AgentRules, Cause, WrapUp
 
 
 def go_to(world: World, agent: a.Agent, contact: str) -> None:
-    """Move the agent to this phone. Calls at the phone they leave do not keep them busy any more."""
+    """Move the agent to this phone. Calls at the phone they leave do not keep them busy any more.
+
+    `log_ins.move` must follow, when it is known which switches can ring them there.
+    """
     shared_phones.move(world, agent, contact)
     roster.settle(world, agent)
 
@@ -166,6 +169,7 @@ def is_there(world: World, agent: a.Agent) -> None:
 
 # Who has changed an agent's presence whom nobody has asked to.
 FSACD = "fsacd"
+CONFIGURATION = "configuration"
 _LEG_LOOK_MS = 1_000
 # Legs that are not ours, per agent: a phone has a few lines.
 _OUTSIDE_LIMIT = 16
@@ -229,13 +233,14 @@ def _configure(
         queues = {name: how for name, how in agent.rules.queues.items() if name in world.rules.queues}
         roster.configure(world, agent, replace(agent.rules, queues=queues), counted=counted)
     agent.removed = False
+    log_ins.move(world, agent, CONFIGURATION)
 
 
 def drop_removed(world: World, agents: Iterable[a.Agent]) -> None:
     """Let go of those of these agents who are gone from the configuration and neither ring nor talk."""
     for agent in list(agents):
         if agent.removed and agent.live is None:
-            _let_go(world, agent, "configuration")
+            _let_go(world, agent, CONFIGURATION)
 
 
 def _let_go(world: World, agent: a.Agent, by: str) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fsacd.core import agent as a
 from fsacd.core import reach
 from fsacd.core.fact import NOTHING
-from fsacd.core.life import sticky, wrap_ups
+from fsacd.core.life import log_ins, sticky, wrap_ups
 from fsacd.core.life.world import World
 from fsacd.core.load import plus_call, plus_time
 from fsacd.core.offer import Offer
@@ -201,6 +201,7 @@ def set_presence(world: World, agent: a.Agent, presence: a.Presence, by: str = "
     world.record(_presence(agent, world.now_ms))
     agent.presence, agent.presence_since_ms, agent.presence_by = presence, world.now_ms, by
     world.record(_presence(agent, None))
+    log_ins.follow(world, agent, by)
     if type(presence) is not a.Ready and agent.held_back is not None:
         end_hold(world, agent)
 

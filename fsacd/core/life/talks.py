@@ -50,6 +50,7 @@ def handle(world: World, event: OfferEvent) -> None:
     if offer is None and (talk := thirds.talk_of(world, event.offer_id)) is not None:
         _of_third(world, talk, event)
         return
+    _note_leg(offer, event)
     match event:
         case OfferRang():
             _rang(world, offer)
@@ -70,6 +71,22 @@ def handle(world: World, event: OfferEvent) -> None:
         case ConnectFailed():
             if offer is not None and isinstance(offer.state, o.OfferConnecting):
                 _not_connected(world, offer)
+
+
+def _note_leg(offer: o.Offer | None, event: OfferEvent) -> None:
+    """Note the leg of a fact that names one of the offer's legs in its place: the offer is on that leg.
+
+    So does all that an early 0.1.0 has written of its offers, for each had one leg, whose name ended in any digit.
+    """
+    if offer is None or event.offer_id == offer.offer_id:
+        return
+    match event:
+        case OfferRang():
+            offer.legs = max(offer.legs, o.legs_up_to(event.offer_id))
+        case OfferAnswered() | OfferConnected() if not offer.leg:
+            offer.leg, offer.legs = event.offer_id, max(offer.legs, 2)
+        case _:
+            pass
 
 
 def _forked(offer: o.Offer | None, legs: int) -> None:

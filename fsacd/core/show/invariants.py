@@ -6,7 +6,7 @@ from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.call import in_queue
-from fsacd.core.life import offers
+from fsacd.core.life import log_ins, offers
 from fsacd.core.life.decisions import moment_of
 from fsacd.core.life.world import World
 from fsacd.core.origins import Origins
@@ -106,6 +106,9 @@ def _check_agents(world: World) -> None:
         assert agent.room == room, f"{agent_id} is said to have room for {agent.room}"
         assert agent.held_back is None or isinstance(agent.presence, a.Ready), "whoever wants no calls is not held back"
         assert not agent.removed or agent.work, "who is gone from the configuration holds their last call"
+        at_work, here = log_ins.goes_on(agent), agent.log_in is not None and agent.log_in.contact == agent.contact
+        assert at_work == (not isinstance(agent.presence, a.LoggedOut)), f"{agent_id} is {agent.presence}"
+        assert here or not at_work, f"{agent_id} is logged in elsewhere than at {agent.contact}"
         held = sum(work.weight for work in agent.work.values() if not isinstance(work.state, a.WrappingUp))
         assert held <= FULL or any(work.talks_since_ms is not None for work in agent.work.values()), "offered too much"
         for offer_id, work in agent.work.items():

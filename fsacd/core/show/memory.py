@@ -18,9 +18,10 @@ from fsacd.core.call import in_queue
 from fsacd.core.commands import EndCall, SendCall
 from fsacd.core.events import Leg
 from fsacd.core.fact import fact
-from fsacd.core.life import resuming, roster, shared_phones, sticky, visits, wrap_ups
+from fsacd.core.life import log_ins, resuming, roster, shared_phones, sticky, visits, wrap_ups
 from fsacd.core.life.world import World
 from fsacd.core.load import Load
+from fsacd.core.log_in import LogIn
 from fsacd.core.match.ordering import Ordering
 from fsacd.core.match.plugins import Plugins
 from fsacd.core.match.standing import POSTS, Post, Standing
@@ -64,6 +65,7 @@ class AgentMemory:
     work: tuple[a.Work, ...] = ()
     held_back: a.HeldBack | None = None
     wrapped: a.Wrapped | None = None
+    log_in: LogIn | None = None
 
 
 @fact
@@ -192,6 +194,7 @@ def _agent(world: World, agent: a.Agent) -> AgentMemory:
         work=tuple(agent.work.values()),
         held_back=agent.held_back,
         wrapped=wrap_ups.kept(world, agent),
+        log_in=agent.log_in,
     )
 
 
@@ -307,11 +310,13 @@ def _restore_agent(world: World, memory: AgentMemory) -> None:
         outside=dict.fromkeys(memory.outside),
         removed=memory.removed,
         wrapped=memory.wrapped,
+        log_in=memory.log_in,
     )
     _, agent.room = agent.state_and_room()
     world.agents[agent.agent_id] = agent
     shared_phones.join(world, agent)
     roster.configure(world, agent, agent.rules)
+    log_ins.restored(world, agent)
 
 
 def _as_presence_and_work(world: World, memory: AgentMemory) -> AgentMemory:
