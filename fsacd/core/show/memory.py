@@ -29,6 +29,7 @@ from fsacd.core.records import CallOutcome
 from fsacd.core.rules import FULL, VOICE, AgentRules, Cause, QueueRules, Rules, SkillLevels
 from fsacd.core.shape import TalkShape
 from fsacd.core.staffing import Condition
+from fsacd.core.standing_leg import LIVE, StandingLeg
 from fsacd.core.timers import Timers
 from fsacd.core.visit import HowIn, Visit
 
@@ -64,6 +65,7 @@ class AgentMemory:
     work: tuple[a.Work, ...] = ()
     held_back: a.HeldBack | None = None
     wrapped: a.Wrapped | None = None
+    standing: StandingLeg | None = None
 
 
 @fact
@@ -192,6 +194,7 @@ def _agent(world: World, agent: a.Agent) -> AgentMemory:
         work=tuple(agent.work.values()),
         held_back=agent.held_back,
         wrapped=wrap_ups.kept(world, agent),
+        standing=agent.standing,
     )
 
 
@@ -307,7 +310,10 @@ def _restore_agent(world: World, memory: AgentMemory) -> None:
         outside=dict.fromkeys(memory.outside),
         removed=memory.removed,
         wrapped=memory.wrapped,
+        standing=memory.standing,
     )
+    if agent.standing is not None and agent.standing.state in LIVE:
+        world.standing[agent.standing.leg] = agent.agent_id
     _, agent.room = agent.state_and_room()
     world.agents[agent.agent_id] = agent
     shared_phones.join(world, agent)
