@@ -12,6 +12,7 @@ from fsacd.core import records as r
 from fsacd.core.evidence import Evidence
 from fsacd.core.rules import Service, SkillLevels, ToExtension
 from fsacd.core.views import AgentView, CallView, Explanation, QueueView, Snapshot, Step, TalkView
+from tests.core.story_legs import tell_leg
 
 # A story that offers one call more often than this is not a story any more.
 _ATTEMPTS = 50
@@ -30,17 +31,17 @@ class Names:
     """Offers by readable names: `anna/1` is the first offer of the call anna, `anna'/1` that after a takeover."""
 
     def __init__(self) -> None:
-        self._names: dict[str, str] = {}
+        self.known: dict[str, str] = {}
 
     def learn(self, call_id: str) -> None:
         """A call whose offers are to be named."""
         for takeovers, mark in enumerate(("", "'")):
             for attempt in range(1, _ATTEMPTS + 1):
-                self._names[offer.offer_id(takeovers, call_id, attempt)] = f"{call_id}{mark}/{attempt}"
+                self.known[offer.offer_id(takeovers, call_id, attempt)] = f"{call_id}{mark}/{attempt}"
 
     def of(self, offer_id: str) -> str:
         """The readable name, or the id itself."""
-        return self._names.get(offer_id, offer_id)
+        return self.known.get(offer_id, offer_id)
 
     def inside(self, text: str) -> str:
         """A sentence with each offer's id replaced by its name."""
@@ -187,8 +188,8 @@ def _command(command: k.Command, names: Names) -> str:
     match command:
         case k.RingAgent():
             return (
-                f"ring {command.agent_id} at {command.contact} for {names.of(command.offer_id)}"
-                f" in {command.queue}, {_s(command.timeout_ms)}"
+                f"ring {command.agent_id} at {names.of(command.standing_leg) or command.contact}"
+                f" for {names.of(command.offer_id)} in {command.queue}, {_s(command.timeout_ms)}"
                 + "".join(f", {name}={value}" for name, value in command.variables)
             )
         case k.CancelOffer(offer_id, _, reason, legs):
@@ -201,6 +202,8 @@ def _command(command: k.Command, names: Names) -> str:
             return _shaping(command, names)
         case k.AskConnected(offer_id, _, leg):
             return f"ask whether {names.of(offer_id)} is connected{_on(offer_id, (leg,))}"
+        case k.RingStandingLeg() | k.ReturnStandingLeg() | k.EndStandingLeg():
+            return tell_leg(command, names.known)
         case _:
             return _of_caller(command)
 
