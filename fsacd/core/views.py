@@ -319,6 +319,7 @@ class Counts:
     agents: Mapping[str, int]
     switches: tuple[tuple[str, bool], ...]
     held: Mapping[str, int]
+    standing_legs: Mapping[str, int] = field(default_factory=dict)  # by state
 
 
 @fact

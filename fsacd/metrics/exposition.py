@@ -37,6 +37,7 @@ from fsacd.core.records import (
     LegMeasured,
     OfferClosed,
     Record,
+    StandingLegLost,
     StrategyFailed,
     StrategyReturned,
     TalkEnded,
@@ -227,10 +228,16 @@ class Metrics(Collector):
                 pass
             case ChangeMade():
                 self._daemon.changes.values[self._words["change"](record.kind),] += 1
-            case Anomaly():
-                self._daemon.anomalies.values[self._words["kind"](record.kind),] += 1
+            case Anomaly() | StandingLegLost():
+                self._count_trouble(record)
             case _:
                 assert_never(record)
+
+    def _count_trouble(self, record: Anomaly | StandingLegLost) -> None:
+        if isinstance(record, StandingLegLost):
+            self._daemon.legs_lost.values[()] += 1
+        else:
+            self._daemon.anomalies.values[self._words["kind"](record.kind),] += 1
 
     def _count_ended(self, call: CallEnded) -> None:
         calls = self._calls

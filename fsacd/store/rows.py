@@ -24,6 +24,7 @@ from fsacd.core.records import (
     LegMeasured,
     OfferClosed,
     Record,
+    StandingLegLost,
     StrategyFailed,
     StrategyReturned,
     TalkEnd,
@@ -292,6 +293,7 @@ def row(record: Record, wall: Wall) -> Row | None:
             | AgentStateEnded()
             | StrategyFailed()
             | StrategyReturned()
+            | StandingLegLost()
             | Anomaly()
         ):
             return None

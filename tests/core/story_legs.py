@@ -1,17 +1,18 @@
 """The language of the stories for switches and for the standing legs of agents there.
 
-    switch fs1 connected                or lost, restarted, taken, held 7
-    leg 1001 stands                     the latest leg of theirs is answered; `stands back`: it has just come there
-    leg 1001 stands another             a leg stands that an earlier daemon has rung
-    leg 1001 ends                       or `ends silent`, `ends unsent`
+switch fs1 connected                or lost, restarted, taken, held 7
+leg 1001 stands                     the latest leg of theirs is answered; `stands back`: it has just come there
+leg 1001 stands another             a leg stands that an earlier daemon has rung
+leg 1001 ends                       or `ends silent`, `ends unsent`
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from fsacd.core import commands as k
 from fsacd.core import events as e
+from fsacd.core import records as r
 from fsacd.core.views import Step
 from tests.core.story_rules import StoryError
 
@@ -55,3 +56,10 @@ def tell_leg(command: k.StandingCommand, known: dict[str, str]) -> str:
             return f"return {known.get(leg, leg)}"
         case k.EndStandingLeg(leg):
             return f"end {known.get(leg, leg)}"
+
+
+def tell_trouble(record: r.Anomaly | r.StandingLegLost, named: Callable[[str], str]) -> str:
+    """A record of what should not have happened; `named` replaces ids in a sentence."""
+    if isinstance(record, r.StandingLegLost):
+        return f"the leg of {record.agent_id} IS LOST: {record.cause}"
+    return f"ANOMALY {record.kind}: {named(record.text)}"

@@ -12,7 +12,7 @@ from fsacd.core import records as r
 from fsacd.core.evidence import Evidence
 from fsacd.core.rules import Service, SkillLevels, ToExtension
 from fsacd.core.views import AgentView, CallView, Explanation, QueueView, Snapshot, Step, TalkView
-from tests.core.story_legs import tell_leg
+from tests.core.story_legs import tell_leg, tell_trouble
 
 # A story that offers one call more often than this is not a story any more.
 _ATTEMPTS = 50
@@ -284,16 +284,14 @@ def _record(record: r.Record, names: Names) -> str:
         case r.DecisionMade():
             return f"decision {record.number}: {record.call_id} to {record.agent_id} as {names.of(record.offer_id)}"
         case r.ChangeMade():
-            detail = f": {record.detail}" if record.detail else ""
-            return f"CHANGE {record.kind} of {record.subject} by {record.by}{detail}"
+            return f"CHANGE {record.kind} of {record.subject} by {record.by}" + (record.detail and f": {record.detail}")
         case r.StrategyFailed():
-            assert record.again_ms is not None
-            pause = _s(record.again_ms - record.at_ms)
+            pause = _s((record.again_ms or 0) - record.at_ms)
             return f"STRATEGY FAILED {record.plugin} in {record.queue}, again in {pause}: {record.why}"
         case r.StrategyReturned():
             return f"STRATEGY RETURNED {record.plugin} in {record.queue}, failures in a row: {record.failures}"
-        case r.Anomaly(kind, text, _):
-            return f"ANOMALY {kind}: {names.inside(text)}"
+        case r.Anomaly() | r.StandingLegLost():
+            return tell_trouble(record, names.inside)
         case _:
             assert_never(record)
 
@@ -314,10 +312,9 @@ def _of_agent(record: r.AgentStateEnded | r.AgentPresence | r.AgentWorkEnded | r
 
 def _presence(record: r.AgentPresence) -> str:
     reason = f" ({record.reason})" if record.reason else ""
-    by = f", by {record.by}" if record.by else ""
-    if record.ended_ms is None:
-        return f"{record.agent_id} IS {record.presence}{reason}{by}"
-    return f"{record.agent_id} WAS {record.presence}{reason} {_at(record.started_ms)}..{_at(record.ended_ms)}{by}"
+    is_over, by = record.ended_ms is not None, f", by {record.by}" if record.by else ""
+    span = f" {_at(record.started_ms)}..{_at(record.ended_ms or 0)}" if is_over else ""
+    return f"{record.agent_id} {'WAS' if is_over else 'IS'} {record.presence}{reason}{span}{by}"
 
 
 def _wrap_up(record: r.WrapUpEnded, names: Names) -> str:

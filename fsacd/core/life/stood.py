@@ -18,6 +18,7 @@ from fsacd.core.events import (
 )
 from fsacd.core.life import absence, agents, roster, standing, thirds
 from fsacd.core.life.world import World
+from fsacd.core.records import StandingLegLost
 from fsacd.core.standing_leg import LIVE, Stand, StandingLeg
 
 # Why an agent is not ready whose leg was not answered, or has ended soon, so often in a row.
@@ -100,6 +101,7 @@ def _ended(world: World, event: StandingLegEnded) -> None:
         return
     stood_ms = world.now_ms - leg.stands_since_ms if leg.state is not Stand.RINGING else 0
     was_used = leg.state is Stand.USED
+    world.record(StandingLegLost(agent.agent_id, event.cause, world.now_ms))
     if event.sent:
         leg.failures = 1 if stood_ms >= _SOON_MS else leg.failures + 1
     if was_used:
@@ -152,6 +154,7 @@ def deadline(world: World, agent_id: str) -> None:
             standing.again(world, agent)
         case Stand.RINGING:
             leg.failures += 1
+            world.record(StandingLegLost(agent_id, "NO_ANSWER", world.now_ms))
             standing.end(world, agent, leg)
         case Stand.RETURNING if leg.tries < _TRIES:
             leg.tries += 1
