@@ -35,7 +35,6 @@ EVENTS: Final = (
     "fsacd::returned",
     "fsacd::left",
     "fsacd::feature",
-    "fsacd::standing",
     "sofia::register",
 )
 COMMANDS: Final = (

@@ -15,14 +15,15 @@ from fsacd.esl.ringing import STANDING_JOB
 from fsacd.esl.wire import Outcome, Reply
 
 KIND = "standing"
-SUBCLASS = "fsacd::standing"
+# It announces itself as a caller does, for the link may hear no more kinds of events (`config.installed`).
+_SUBCLASS = "fsacd::waiting"
 
 
 def fact(message: Message, switch: str) -> StandingEvent | None:
     """The fact in an event of a standing leg, or None."""
     leg = Leg(switch, message.get("Unique-ID")[:LONGEST_TEXT])
     match message.name:
-        case "CUSTOM" if message.subclass == SUBCLASS:
+        case "CUSTOM" if message.subclass == _SUBCLASS:
             return up(message, switch)
         case "CHANNEL_HANGUP":
             # Before the end of the offer's leg that follows from it: so the engine knows of a lost connection in time.

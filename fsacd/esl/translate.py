@@ -48,7 +48,7 @@ EVENTS = (
     "CHANNEL_HANGUP",
     "CHANNEL_HANGUP_COMPLETE",
 )
-SUBCLASSES = ("fsacd::queued", "fsacd::waiting", "fsacd::returned", "fsacd::left", "fsacd::feature", standing.SUBCLASS)
+SUBCLASSES = ("fsacd::queued", "fsacd::waiting", "fsacd::returned", "fsacd::left", "fsacd::feature")
 # The switch sends us the channel events of our own legs only, and of legs that talk with a caller of ours: when
 # somebody picks a waiting caller up, their leg is the first of the two, and the bridge event is that leg's.
 _CONTEXT = "fsacd"
@@ -111,7 +111,7 @@ class Reader:
     def read(self, message: Message, clock: SwitchClock, now_ms: int) -> Event | Feature | Unacknowledged | None:
         """The fact in a message, or None."""
         match message.name:
-            case "CUSTOM" if message.subclass != standing.SUBCLASS:
+            case "CUSTOM" if message.get("variable_fsacd_leg") != standing.KIND:
                 return self._announcement(message, clock, now_ms)
             case "BACKGROUND_JOB":
                 return _job_ended(message, self.switch)
