@@ -29,7 +29,7 @@ def floor(workplace: Path, switch: RealSwitch) -> Iterator[Floor]:
         "defaults": {"wrap_up": "0s", "ring_timeout": "2m"},
         "queues": {"support": {}, "sales": {}},
         "agents": {
-            ANNA: {"queues": ["support"], "standing_leg": True, "media_timeout": "0s"},
+            ANNA: {"queues": ["support"], "standing_leg": True, "media_timeout": "2s"},
             BEN: {"queues": ["sales"], "login_at_start": True},
         },
         "journal": {"directory": str(workplace / "journal")},
@@ -152,6 +152,24 @@ def test_it_ends_in_a_talk(floor: Floor) -> None:
     floor.becomes("ready", ANNA)
 
 
+def test_her_phone_falls_silent_in_a_talk(floor: Floor) -> None:
+    """The caller is kept, as with any agent whose connection is lost; she is not ready until she says so."""
+    work = Work(floor)
+    work.is_called()
+    time.sleep(0.5)
+    work.hers.stop()
+    floor.becomes("not_ready", ANNA)
+    assert floor.daemon.agents()[ANNA]["reason"] == "connection_lost"
+    await_true(lambda: floor.call_of(CALLER)["state"] == "waiting", SOON_S, "the caller waits again")
+    work.hers = Phone(floor.phones, ANNA, 400)
+    work.phone = work.picks_up(1)
+    floor.daemon.post(f"agents/{ANNA}/ready")
+    floor.becomes("talking", ANNA)
+    work.they_hear_each_other()
+    floor.gives_up(CALLER)
+    work.is_alone()
+
+
 @pytest.mark.parametrize("journal", ["journal", "none"])
 @pytest.mark.parametrize("when", ["idle", "talking"])
 def test_the_daemon_is_killed(floor: Floor, workplace: Path, when: str, journal: str) -> None:
@@ -190,6 +208,31 @@ def test_logged_out_in_a_talk(floor: Floor) -> None:
     floor.gives_up(CALLER)
     work.legs_are(0)
     floor.becomes("logged_out", ANNA)
+
+
+def test_three_talk(floor: Floor) -> None:
+    """All three are in a room, which her leg outlives when she leaves it."""
+    work = Work(floor)
+    bens = Phone(floor.phones, BEN, 1_000)
+    _, call = work.is_called()
+    time.sleep(0.5)
+    talk = f"talks/{call['talk']['id']}"
+
+    def becomes(shape: str) -> None:
+        await_true(lambda: floor.call_of(CALLER)["talk"]["shape"] == shape, SOON_S, f"the talk is {shape}")
+
+    floor.daemon.post(f"{talk}/consult", agent=BEN)
+    floor.phones.answer(floor.ring(CALLER, 1))
+    becomes("consulting")
+    floor.daemon.post(f"{talk}/three-way")
+    becomes("three_way")
+    for one, others in ((work.hers, (work.theirs, bens)), (work.theirs, (work.hers, bens))):
+        await_true(lambda one=one, others=others: all(one.hears(*others)), SOON_S, "all hear all")
+    floor.daemon.post(f"{talk}/leave")
+    floor.becomes("ready", ANNA)
+    await_true(lambda: work.theirs.hears(bens) == [True], SOON_S, "the two talk on")
+    floor.gives_up(CALLER)
+    work.is_alone()
 
 
 def test_hold_consult_and_back(floor: Floor) -> None:
