@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,10 @@ def leg(daemon: Daemon) -> str | None:
     return state
 
 
+def is_served(database: str, number: str) -> bool:
+    return (number, "support", "answered", AGENT) in rows(database)
+
+
 def legs(sim: Sim) -> int:
     count: int = sim.tell(fault="none")["legs"]
     return count
@@ -53,14 +58,14 @@ def test_one_leg_for_all_calls(sim: Sim, daemon: Daemon, database: str) -> None:
     for number in CALLERS[:2]:
         sim.dial(SUPPORT, number=number, hangs_up_ms=2_000)
         await_true(lambda: (daemon.agent(), leg(daemon)) == ("talking", "used"), "they talk")
-        await_true(lambda number=number: (number, "support", "answered", AGENT) in rows(database), "the talk is over")
+        await_true(partial(is_served, database, number), "the talk is over")
         await_true(lambda: (daemon.agent(), leg(daemon), legs(sim)) == ("ready", "stands", 1), "the leg is back")
     daemon.process.kill()
     daemon.process.wait(10)
     daemon.start()
     assert (leg(daemon), legs(sim)) == ("stands", 1)
     sim.dial(SUPPORT, number=CALLERS[2], hangs_up_ms=2_000)
-    await_true(lambda: (CALLERS[2], "support", "answered", AGENT) in rows(database), "one more")
+    await_true(partial(is_served, database, CALLERS[2]), "one more")
     await_true(lambda: leg(daemon) == "stands", "the leg is back again")
     daemon.get(f"api/v1/agents/{AGENT}/logout", {})
     await_true(lambda: (daemon.agent(), leg(daemon), legs(sim)) == ("logged_out", None, 0), "the leg is gone")

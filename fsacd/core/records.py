@@ -306,9 +306,7 @@ class WrapUpEnded:
 
 
 # The closed list of what is counted as an anomaly.
-AnomalyKind = Literal[
-    "bridge_timeout", "call_refused", "foreign_leg", "offer_unconfirmed", "standing_leg", "switch_gone", "talk_step"
-]
+AnomalyKind = Literal["bridge_timeout", "call_refused", "foreign_leg", "offer_unconfirmed", "switch_gone", "talk_step"]
 
 
 @fact

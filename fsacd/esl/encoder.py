@@ -35,8 +35,7 @@ TIMEOUT_LIMIT_S: Final = 3_600
 # The context of the legs that we make: whoever can make one of them execute a number finds none here (freeswitch/).
 LEG_CONTEXT: Final = "fsacd_agent_leg"
 
-# Where a leg goes that has been answered.
-PARKS: Final = f"&park() XML {LEG_CONTEXT}"
+PARKS: Final = f"&park() XML {LEG_CONTEXT}"  # where a leg goes that has been answered
 PARKS_AFTER_TONE: Final = f"'m:^:playback:tone_stream://%(250,0,1000)^park:' inline {LEG_CONTEXT}"
 STANDS: Final = "fsacd_stand XML fsacd"
 
@@ -176,9 +175,8 @@ def originate(
         dialled = f"{{{','.join([*pairs, *theirs])}}}{dialled}"
     shown = caller_number(number) or "anonymous"
     who = caller_name(name) or shown
-    rest = then
-    text = f"bgapi originate {told} {rest} *** {shown} {timeout_s}"
-    return _job(job, f"originate {dialled} {rest} '{who}' {shown} {timeout_s}", text=text)
+    text = f"bgapi originate {told} {then} *** {shown} {timeout_s}"
+    return _job(job, f"originate {dialled} {then} '{who}' {shown} {timeout_s}", text=text)
 
 
 def sofia_contact(user: str) -> Wire:

@@ -173,8 +173,7 @@ def rest(world: World, agent: a.Agent, queue: str, why: a.NotReadyFor | None) ->
 
 def look_from_there(world: World, agent: a.Agent) -> None:
     """The agent is at another phone, perhaps: other switches may ring it."""
-    rules = agent.rules
-    if reach.within(agent.contact, rules.switches, stands=rules.standing_leg) == agent.within:
+    if reach.within(agent.contact, agent.rules.switches, stands=agent.rules.standing_leg) == agent.within:
         return
     if agent.room:
         _take_out(world, agent)

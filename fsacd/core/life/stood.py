@@ -161,12 +161,14 @@ def deadline(world: World, agent_id: str) -> None:
             standing.move(world, agent, leg, Stand.RETURNING, world.now_ms + _STEP_MS)
             world.command(ReturnStandingLeg(leg.leg, leg.switch))
         case Stand.RETURNING:
-            world.anomaly("standing_leg", f"the standing leg of agent {agent_id} did not come back, and is rung anew")
+            world.anomaly(
+                "offer_unconfirmed", f"the standing leg of agent {agent_id} did not come back, and is rung anew"
+            )
             standing.end(world, agent, leg)
         case Stand.ENDING if leg.tries < _TRIES:
             standing.end(world, agent, leg)
         case Stand.ENDING:
-            world.anomaly("standing_leg", f"the standing leg of agent {agent_id} did not end in time")
+            world.anomaly("offer_unconfirmed", f"the standing leg of agent {agent_id} did not end in time")
             _next(world, agent, leg)
         case Stand.STANDS | Stand.USED | Stand.GIVEN_UP:
             raise AssertionError(f"a standing leg in {leg.state} has no deadline")
