@@ -126,6 +126,12 @@ class AgentSettings(Settings):
         description="After how long without sound from this agent's phone their connection is lost, from 1s to 1h; "
         "0s: never; null: as agent_media_timeout says.",
     )
+    standing_leg: Annotated[bool, Flag()] = Field(
+        default=False,
+        description="The agent's phone is rung once, when they log in, and stays answered until they log out: each of "
+        "their calls comes after a short tone, without ringing. For agents on public numbers, whose dialling takes "
+        'seconds; see README, "Standing legs". Their contact is one phone, and their switch one.',
+    )
     login_at_start: Annotated[bool, Flag()] = Field(
         default=False, description="Logged in and ready when the daemon starts, for phones that are always staffed."
     )
@@ -144,6 +150,7 @@ class AgentSettings(Settings):
             own=self._own(),
             # Where all switches reach the agent there is nothing to be looked at.
             switches=() if set(self.switch) >= set(among) else self.switch,
+            standing_leg=self.standing_leg,
         )
 
     def _own(self) -> OwnPauses:

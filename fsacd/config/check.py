@@ -124,7 +124,7 @@ def _notes_of_reach(config: Config) -> Iterator[str]:
     if len(config.switches) == 1:
         return
     agents = map(config.agent_rules, config.agents)
-    bound = [agent.agent_id for agent in agents if within(agent.contact, agent.switches)]
+    bound = [agent.agent_id for agent in agents if within(agent.contact, agent.switches, stands=agent.standing_leg)]
     if bound:
         contact = config.agent_rules(bound[0]).contact
         yield (

@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
+from fsacd.config.agents import AgentSettings
 from fsacd.config.centre import QueueSettings
 from fsacd.config.choices import check_choices, check_names
 from fsacd.config.customers import check_numbers
@@ -21,6 +22,7 @@ from fsacd.config.own_fields import check_own_fields
 from fsacd.config.problems import Complaint, Loc
 from fsacd.config.queue_checks import QueueChecks, check_circles, unknown, unknown_skills
 from fsacd.config.settings import SwitchSettings
+from fsacd.core.contact import endpoints
 from fsacd.desk.rights import Role
 from fsacd.process.quoting import shown
 
@@ -211,8 +213,18 @@ def _agent(config: Config, names: Names, agent_id: str) -> Iterator[Complaint]:
         yield Complaint((*loc, "switch"), f"missing; there are several switches: {', '.join(sorted(names.switches))}")
     yield from _media_timeout((*loc, "media_timeout"), agent.media_timeout_ms)
     made = contact_for(config.agent_contact, agent_id)
+    if agent.standing_leg:
+        yield from _standing_leg(loc, agent, agent.contact or made)
     if agent.contact is None and not contact_is_usable(made):
         yield Complaint((*loc, "contact"), f"agent_contact gives no usable contact for {shown(agent_id)}; set one")
+
+
+def _standing_leg(loc: Loc, agent: AgentSettings, where: str) -> Iterator[Complaint]:
+    """Complain of a leg that would not know at which phone, or on which switch, to stand."""
+    if len(endpoints(where)) > 1:
+        yield Complaint((*loc, "standing_leg"), f"a standing leg is at one phone, and the contact names {shown(where)}")
+    if len(agent.switch) > 1:
+        yield Complaint((*loc, "standing_leg"), "a standing leg is on one switch, and switch names several")
 
 
 def _media_timeout(loc: Loc, silent_ms: int | None) -> Iterator[Complaint]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 # The version in freeswitch/dialplan/fsacd.xml; a dialplan without a version is the first one.
-DIALPLAN_VERSION: Final = 5
+DIALPLAN_VERSION: Final = 6
 FIRST_VERSION: Final = 1
 # What freeswitch/directory/fsacd_link.xml allows. FreeSWITCH repeats both lists in its answer to the login, and cuts
 # this at 511 bytes. An answer that is cut has no end, so the login would hang.

@@ -8,7 +8,8 @@ Offered ──answer──> Talking ──> WrappingUp ──> (gone)
 
 A piece found as a talk on the switch begins as Talking. A phone call fills the agent; pieces that weigh less may be
 held at once. An agent may be offered something if they are Ready, nothing keeps them away (they are held back after an
-offer in vain, or their phone is in a call that is not ours), and what they hold leaves room for it: `Agent.room`.
+offer in vain, their phone is in a call that is not ours, or their standing leg does not stand), and what they hold
+leaves room for it: `Agent.room`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from fsacd.core.fact import NOTHING, fact
 from fsacd.core.load import Load
 from fsacd.core.log_in import LogIn
 from fsacd.core.rules import FULL, AgentRules, Cause, SkillLevels, WrapUp
+from fsacd.core.standing_leg import Stand, StandingLeg
 from fsacd.strategy import AgentFacts, ServiceFacts
 
 
@@ -107,6 +109,8 @@ OFF_DUTY = (LoggedOut, NotReady)
 WORKING = (Offered, Talking, WrappingUp)
 PAUSES = (WrappingUp, HeldBack)
 LOGGED_OUT, READY, BUSY = LoggedOut(), Ready(), Busy()
+# Until their standing leg stands. One state for all that time, so without the moment at which it will be tried again.
+WITHOUT_LEG: Final = HeldBack("standing_leg", 0)
 WITH_REASON = (NotReady, HeldBack)
 NEVER_OFFERED_MS = -1
 # Of several pieces of work the one whose kind stands first is told where one state alone can be.
@@ -215,6 +219,7 @@ class Agent:
     in_vain: Mapping[Cause, int] = field(default_factory=lambda: NOTHING)
     removed: bool = False  # gone from the configuration while they were busy
     wrapped: Wrapped | None = None  # their last talk, once its wrap-up is over
+    standing: StandingLeg | None = None  # only of agents who have one
     _fits: dict[SkillLevels, int | None] | None = None
 
     @property
@@ -254,6 +259,8 @@ class Agent:
                 state = self.held_back
             elif self.outside:
                 state = BUSY
+            elif self.standing is not None and self.standing.state is not Stand.STANDS:
+                state = WITHOUT_LEG
             else:
                 room = FULL
         if self.work:

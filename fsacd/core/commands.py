@@ -45,6 +45,35 @@ class RingAgent:
         tuple[str, str], ...
     ] = ()  # of the caller's leg, for the agent's: name and value, which may be any
     contact_id: str = ""
+    standing_leg: str = ""  # the agent is not rung: this leg of theirs is fetched, after a tone
+
+
+@fact
+class RingStandingLeg:
+    """Ring the agent at their contact, on a leg of this name, and let it stay answered when they have answered."""
+
+    leg: str
+    agent_id: str
+    contact: str
+    switch: str
+    timeout_ms: int
+    media_timeout_ms: int = 0  # the leg ends when its phone has sent nothing for so long; 0: never
+
+
+@fact
+class ReturnStandingLeg:
+    """Let the standing leg wait for its next offer, whatever it is in. It then announces itself."""
+
+    leg: str
+    switch: str
+
+
+@fact
+class EndStandingLeg:
+    """End the standing leg, ringing or answered. Repeated by the engine until `StandingLegEnded` comes."""
+
+    leg: str
+    switch: str
 
 
 @fact
@@ -265,4 +294,5 @@ class EndCall:
 
 CallerCommand = ConfirmTalk | ArmCall | LetGo | TakeIn | NoteCall | NoteContact | SendCall | EndCall
 TalkCommand = AskBridged | HoldCaller | Rejoin | JoinThird | HoldThird | HandOver | Gather | MuteAgent | SendDigits
-Command = RingAgent | CancelOffer | Connect | AskConnected | CallerCommand | TalkCommand
+StandingCommand = RingStandingLeg | ReturnStandingLeg | EndStandingLeg
+Command = RingAgent | StandingCommand | CancelOffer | Connect | AskConnected | CallerCommand | TalkCommand

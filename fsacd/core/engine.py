@@ -7,7 +7,7 @@ each of the modules behind it says at the place why that is ordinary.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, assert_never
+from typing import Any
 
 from fsacd.core.events import (
     AgentChangeAsked,
@@ -22,7 +22,6 @@ from fsacd.core.events import (
     CallChangeAsked,
     CallerGone,
     CallerReplaced,
-    CallersForgotten,
     CallerTaken,
     CallHangupAsked,
     CallLeft,
@@ -36,7 +35,6 @@ from fsacd.core.events import (
     Event,
     GivenAway,
     HeldByPhone,
-    LastAgentsKnown,
     Leg,
     LegInRoom,
     LegsJoined,
@@ -48,37 +46,34 @@ from fsacd.core.events import (
     OfferUnheard,
     OutsideCallEnded,
     OutsideCallStarted,
-    QueueSetOpen,
     ResumedByPhone,
     RulesAmended,
-    RulesChanged,
-    SwitchConnected,
+    StandingLegEnded,
+    StandingLegUp,
     SwitchHeld,
-    SwitchLost,
-    SwitchRestarted,
-    SwitchTaken,
     TalkChangeAsked,
     TalkConsultAsked,
     TalkDigitsAsked,
     TalkFound,
     TalkTransferAsked,
-    WorldEvent,
 )
 from fsacd.core.life import (
     absence,
     agent_wishes,
     agents,
     calls,
+    centre,
     distribute,
     found,
     leaving,
     new_rules,
     offers,
     overflow,
-    reloading,
     resuming,
     shaping,
+    standing,
     sticky,
+    stood,
     switches,
     talks,
     thirds,
@@ -87,7 +82,6 @@ from fsacd.core.life import (
 )
 from fsacd.core.life.world import World
 from fsacd.core.match.plugins import PluginFailed, Plugins
-from fsacd.core.numbers import identity
 from fsacd.core.records import StrategyFailed
 from fsacd.core.rules import Rules
 from fsacd.core.show import explain, invariants, memory, snapshot
@@ -185,6 +179,8 @@ class Engine:
                 return world.offer_on(event.offer_id) is None and thirds.talk_of(world, event.offer_id) is None
             case OutsideCallStarted() | OutsideCallEnded():
                 return event.agent_id not in world.agents
+            case StandingLegUp():
+                return stood.is_known(world, event)
             case _:
                 return False
 
@@ -340,10 +336,10 @@ class Engine:
                 | AgentChangeAsked()
             ):
                 return agent_wishes.handle(world, event)
-            case OutsideCallStarted() | OutsideCallEnded():
-                agents.outside_call(world, event)
+            case OutsideCallStarted() | OutsideCallEnded() | StandingLegUp() | StandingLegEnded():
+                stood.of_phone(world, event)
             case _:
-                return _dispatch_world_event(world, event)
+                return centre.handle(world, event)
         return None
 
     def _fire(self, key: TimerKey) -> None:
@@ -375,26 +371,5 @@ _DEADLINES: dict[str, Callable[[World, str], None]] = {
     "estimated_wait": overflow.look_at_estimates,
     resuming.TIMER: resuming.expired,
     absence.TIMER: switches.gone,
+    standing.TIMER: stood.deadline,
 }
-
-
-def _dispatch_world_event(world: World, event: WorldEvent) -> str | None:
-    match event:
-        case SwitchHeld() | SwitchConnected() | SwitchLost() | SwitchRestarted() | SwitchTaken():
-            switches.handle(world, event)
-        case QueueSetOpen():
-            return wishes.of_queue(world, event)
-        case LastAgentsKnown(pairs):
-            sticky.known_from_history(world, pairs)
-        case CallersForgotten(numbers):
-            sticky.forget(world, numbers)
-            callers = set(map(identity, numbers))
-            resuming.forget(world, world.abandoned.of_callers(callers))
-            wrap_ups.forget(world, callers)
-        case RulesChanged(rules):
-            reloading.change_rules(world, rules)
-        case RulesAmended():
-            return reloading.amend_rules(world, event)
-        case _:
-            assert_never(event)
-    return None

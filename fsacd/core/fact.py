@@ -7,7 +7,7 @@ that was a quarter of the engine's time. So immutability is left to the type che
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -17,7 +17,7 @@ T = TypeVar("T")
 NOTHING: Final[Mapping[Any, Any]] = {}
 
 
-@dataclass_transform(frozen_default=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def fact(cls: type[T]) -> type[T]:
     """A slotted dataclass that nobody changes; hashable by its fields."""
     return dataclass(slots=True, unsafe_hash=True)(cls)

@@ -62,12 +62,14 @@ def of(
     return Reach(required, priority, delay_ms, backup, at_once, overflow, next_ms)
 
 
-def within(where: str, switches: tuple[str, ...]) -> tuple[str, ...]:
+def within(where: str, switches: tuple[str, ...], *, stands: bool = False) -> tuple[str, ...]:
     """The switches that can ring the contact `where`; (): any.
 
     `switches` are those at which the agent's phones register. One phone that any switch can dial is enough: the others
-    do not ring then.
+    do not ring then. If the agent has a standing leg (`stands`), only the switch where it stands can use it.
     """
+    if stands:
+        return switches
     if not switches or not all(map(contact.is_looked_up, contact.endpoints(where))):
         return ()
     return switches

@@ -370,6 +370,15 @@ class StrategyReturned:
     at_ms: int
 
 
+@fact
+class StandingLegLost:
+    """An agent's standing leg has ended that was still wanted, or was not answered (`cause` says why not)."""
+
+    agent_id: str
+    cause: str
+    at_ms: int
+
+
 Record = (
     CallJoined
     | CallConnected
@@ -388,5 +397,6 @@ Record = (
     | ChangeMade
     | StrategyFailed
     | StrategyReturned
+    | StandingLegLost
     | Anomaly
 )

@@ -263,6 +263,7 @@ class AgentRules:
     own: OwnPauses = OwnPauses()
     # The switches at which the agent's phones register; (): calls of any switch ring them, as old journals have it.
     switches: tuple[str, ...] = ()
+    standing_leg: bool = False  # their phone is rung when they log in, at `switch`, and stays answered
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
@@ -149,6 +150,7 @@ class AgentView:
     presence_since_ms: int = 0
     work: tuple[WorkView, ...] = ()  # in the order in which it came
     room: int = 0  # how much more they may be offered now, in hundredths
+    standing_leg: str = ""  # of an agent who has one: down, ringing, stands, used, returning, ending, given_up
     last_talk: LastTalkView | None = None  # where wrap-up codes are configured, or something was said of it
 
 
@@ -317,6 +319,18 @@ class Counts:
     agents: Mapping[str, int]
     switches: tuple[tuple[str, bool], ...]
     held: Mapping[str, int]
+    standing_legs: Mapping[str, int] = field(default_factory=dict)  # by state
+
+
+@fact
+class StandingLegView:
+    """A standing leg that may be there; `state`: ringing, stands, used, returning, ending. Times as everywhere."""
+
+    leg: str
+    agent_id: str
+    switch: str
+    state: str
+    since_ms: int
 
 
 @fact
@@ -326,6 +340,7 @@ class Underway:
     now_ms: int
     calls: tuple[CallView, ...]
     offers: tuple[OfferView, ...]
+    standing_legs: tuple[StandingLegView, ...] = field(default=(), kw_only=True)
 
 
 @fact

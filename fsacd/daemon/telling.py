@@ -7,7 +7,15 @@ from functools import partial
 
 import structlog
 
-from fsacd.core.records import Anomaly, CallEnded, CallOutcome, Record, StrategyFailed, StrategyReturned
+from fsacd.core.records import (
+    Anomaly,
+    CallEnded,
+    CallOutcome,
+    Record,
+    StandingLegLost,
+    StrategyFailed,
+    StrategyReturned,
+)
 from fsacd.log import setup as logs
 
 log = structlog.get_logger(__name__)
@@ -43,6 +51,10 @@ def log_records(records: Sequence[Record]) -> None:
                 queue=record.queue,
                 what=record.why,
                 tried_again_in_s=again_s,
+            )
+        elif isinstance(record, StandingLegLost):
+            logs.seldom(
+                log.warning, record.agent_id, "a standing leg has ended", agent=record.agent_id, why=record.cause
             )
         elif isinstance(record, StrategyReturned):
             log.info("a plugin that failed is tried again", queue=record.queue, plugin=record.plugin)

@@ -16,6 +16,7 @@ from fsacd.core.commands import (
     Command,
     Connect,
     RingAgent,
+    RingStandingLeg,
     SendCall,
 )
 from fsacd.core.events import (
@@ -32,7 +33,7 @@ from fsacd.core.events import (
     OfferEnded,
     OutsideCallEnded,
 )
-from fsacd.esl import devices, encoder, features, orders, quality, referred, shapes, translate
+from fsacd.esl import devices, encoder, features, orders, quality, referred, shapes, standing, translate
 from fsacd.esl.acknowledging import Acknowledging
 from fsacd.esl.announced import NOTHING
 from fsacd.esl.attendance import Attendance
@@ -249,6 +250,8 @@ class CallControl:
                 self._runtime.post(OfferEnded(command.offer_id, end, why))
             case Connect():
                 self._not_connected(command, reply, why)
+            case RingStandingLeg(leg):
+                self._runtime.post(standing.never(leg, self.name, reply, why))
             case AskConnected():
                 # The end of the leg or of the link is told by its own event; if not, the engine's deadline comes.
                 pass

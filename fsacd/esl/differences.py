@@ -73,6 +73,8 @@ class Difference(StrEnum):
     CALLER_DISARMED = "caller_disarmed"
     HEIR_UNHEARD = "heir_unheard"
     OUTSIDE_CALL = "outside_call"
+    STANDING_LEG_ENDED = "standing_leg_ended"
+    STANDING_LEG_UNHEARD = "standing_leg_unheard"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,10 @@ TIMEOUT_LIMIT_S: Final = 3_600
 # The context of the legs that we make: whoever can make one of them execute a number finds none here (freeswitch/).
 LEG_CONTEXT: Final = "fsacd_agent_leg"
 
+PARKS: Final = f"&park() XML {LEG_CONTEXT}"  # where a leg goes that has been answered
+PARKS_AFTER_TONE: Final = f"'m:^:playback:tone_stream://%(250,0,1000)^park:' inline {LEG_CONTEXT}"
+STANDS: Final = "fsacd_stand XML fsacd"
+
 _WORD: Final = re.compile(r"[0-9A-Za-z_.*#+@:/%~-]{1,256}")
 _VALUE: Final = re.compile(r"[0-9A-Za-z_.*#+@:/%~-]{0,512}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][0-9A-Za-z_.-]{0,63}")
@@ -140,8 +144,11 @@ def originate(
     number: str,
     timeout_s: int,
     carried: Iterable[tuple[str, str]] = (),
+    then: str = PARKS,
 ) -> Wire:
     """Ring phones and park the one that answers; name and number are the caller's and may hold anything.
+
+    `then` is what becomes of it instead: STANDS or, after a tone, PARKS_AFTER_TONE.
 
     The values of `carried` may hold anything too: each is sanitised and stands in apostrophes; one that cannot be
     sanitised is left out.
@@ -168,9 +175,8 @@ def originate(
         dialled = f"{{{','.join([*pairs, *theirs])}}}{dialled}"
     shown = caller_number(number) or "anonymous"
     who = caller_name(name) or shown
-    rest = f"&park() XML {LEG_CONTEXT}"
-    text = f"bgapi originate {told} {rest} *** {shown} {timeout_s}"
-    return _job(job, f"originate {dialled} {rest} '{who}' {shown} {timeout_s}", text=text)
+    text = f"bgapi originate {told} {then} *** {shown} {timeout_s}"
+    return _job(job, f"originate {dialled} {then} '{who}' {shown} {timeout_s}", text=text)
 
 
 def sofia_contact(user: str) -> Wire:

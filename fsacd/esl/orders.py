@@ -15,6 +15,7 @@ from fsacd.core.commands import (
     ConfirmTalk,
     Connect,
     EndCall,
+    EndStandingLeg,
     Gather,
     HandOver,
     HoldCaller,
@@ -25,15 +26,18 @@ from fsacd.core.commands import (
     NoteCall,
     NoteContact,
     Rejoin,
+    ReturnStandingLeg,
     RingAgent,
+    RingStandingLeg,
     SendCall,
     SendDigits,
+    StandingCommand,
     TakeIn,
 )
 from fsacd.core.rules import ToExtension
 from fsacd.esl import encoder, shapes
 from fsacd.esl.differences import ARMED, CONTEXT, armed
-from fsacd.esl.ringing import CAUSES, ring
+from fsacd.esl.ringing import CAUSES, ring, ring_to_stand
 from fsacd.esl.wire import Wire
 
 # A leg that enters a queue once more, sent there by an agent or by the dialplan, is a new call from here on.
@@ -86,8 +90,22 @@ def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
             return _sent(leg.uuid, target)
         case EndCall(_, leg, cause):
             return (encoder.uuid_kill(leg.uuid, cause),)
+        case RingStandingLeg() | ReturnStandingLeg() | EndStandingLeg():
+            return (_of_standing_leg(command),)
         case _:
             return shapes.wires(command)
+
+
+def _of_standing_leg(command: StandingCommand) -> Wire:
+    match command:
+        case RingStandingLeg():
+            return ring_to_stand(command)
+        case ReturnStandingLeg(leg):
+            return encoder.uuid_transfer(leg, "fsacd_stand", CONTEXT)
+        case EndStandingLeg(leg):
+            return encoder.uuid_kill(leg, "NORMAL_CLEARING")
+        case _:
+            assert_never(command)
 
 
 def _sent(leg: str, target: ToExtension) -> tuple[Wire, ...]:
@@ -130,7 +148,7 @@ def switch_of(command: Command) -> str:
     match command:
         case RingAgent() | CancelOffer() | AskConnected() | AskBridged() | JoinThird() | HoldThird():
             return command.switch
-        case MuteAgent() | SendDigits():
+        case MuteAgent() | SendDigits() | RingStandingLeg() | ReturnStandingLeg() | EndStandingLeg():
             return command.switch
         case (
             Connect()

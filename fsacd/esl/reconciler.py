@@ -14,7 +14,7 @@ import structlog
 
 from fsacd.core.events import CallReturned, TalkFound
 from fsacd.core.views import CallView, Underway
-from fsacd.esl import differences, heirs, missed, strangers, talks, translate
+from fsacd.esl import differences, heirs, missed, standing, strangers, talks, translate
 from fsacd.esl.codec import Message
 from fsacd.esl.deciding import Deciding
 from fsacd.esl.differences import Absence, Difference, Finding
@@ -97,6 +97,7 @@ class Reconciler:
         if not away.restarted:
             found += missed.unheard(underway, self.name, rows, look)
             found += talks.findings(underway, self.name, rows, look)
+            found += standing.ended(underway, self.name, rows, look)
         found += self._strangers(look, rows, adopt=True)
         for finding in found:
             self._repair(finding)
@@ -172,6 +173,7 @@ class Reconciler:
         found += missed.findings(underway, self.name, rows, look, self._returned, talk=self._talk)
         found += missed.in_limbo(underway, self.name, rows)
         found += talks.findings(underway, self.name, rows, look)
+        found += standing.ended(underway, self.name, rows, look)
         found += self._strangers(look, rows, adopt=False)
         found = missed.unchanged(found, underway, self._runtime.underway(), self.name)
         return found if found or not look.is_over else None
@@ -215,7 +217,7 @@ class Reconciler:
         if self._clock().before is None and (newest := strangers.newest_recovered(legs, look)) is not None:
             self._set_clock(self._clock().with_recovered(newest))
         waiting = partial(self._reader.waiting, clock=self._clock(), now_ms=now_ms)
-        return strangers.findings(legs, look, waiting, self._talk if adopt else None)
+        return strangers.findings(legs, look, waiting, self._talk if adopt else None, self.name)
 
     def _talk(self, callers: Message, agents: Message) -> TalkFound | None:
         return self._reader.talk(callers, agents, self._clock(), monotonic_ms())

@@ -50,7 +50,7 @@ class Ringer:
 
         Raises encoder.EncodeError for an order that has no safe form.
         """
-        if users := registered_users(command.contact):
+        if not command.standing_leg and (users := registered_users(command.contact)):
             self._ring_users(command, users)
             return
         wire, _ = ring(command)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from fsacd.core import contact as contacts
-from fsacd.core.commands import CancelReason, RingAgent
+from fsacd.core.commands import CancelReason, RingAgent, RingStandingLeg
 from fsacd.core.offer import MOST_LEGS, legs_of
 from fsacd.core.rules import PhoneRules
 from fsacd.esl import encoder
@@ -17,6 +17,8 @@ from fsacd.esl.wire import Wire
 
 # The Job-UUID of an offer's ring is this prefix and the offer's id.
 JOB = "ring-"
+# The same of a standing leg's ring, with the leg's name.
+STANDING_JOB = "stand-"
 # The switch ends a ring by itself this much later than the daemon would: this matters only if the daemon has died.
 _RING_MARGIN_S = 3
 # Where one leg's end may end all (`fail_on_single_reject`), FreeSWITCH does not end a ring by its timeout, and a phone
@@ -55,6 +57,8 @@ def ring(command: RingAgent, registered: Registrations = MappingProxyType({})) -
     `registered`: where users have registered. A user with several devices is rung at each of them. `user/` itself would
     give all their legs the same name, which the switch accepts for the first leg alone.
     """
+    if command.standing_leg:
+        return _fetch(command), 1
     contact = contacts.read(command.contact)
     if contact is None:
         raise encoder.EncodeError("the contact is no dial string.")
@@ -81,6 +85,55 @@ def ring(command: RingAgent, registered: Registrations = MappingProxyType({})) -
         carried=command.variables,
     )
     return wire, legs
+
+
+def _fetch(command: RingAgent) -> Wire:
+    """The order to fetch the agent's standing leg: the offer's own leg is a loopback, whose far end is bridged with it.
+
+    So the offer's leg is made, parked, bridged and ended as any other, and the standing one outlives it.
+    """
+    timeout_s = math.ceil(command.timeout_ms / 1000) + _RING_MARGIN_S
+    own = {"origination_uuid": command.offer_id, "fsacd_standing_leg": command.standing_leg}
+    return encoder.originate(
+        f"loopback/fsacd_reach_{encoder.uuid(command.standing_leg)}/fsacd",
+        job=JOB + command.offer_id,
+        variables={**own, **_variables(command), "originate_timeout": str(timeout_s)},
+        name=command.caller_name,
+        number=command.caller_number,
+        timeout_s=timeout_s,
+        carried=command.variables,
+        then=encoder.PARKS_AFTER_TONE,
+    )
+
+
+def ring_to_stand(command: RingStandingLeg) -> Wire:
+    """The order to ring an agent whose leg shall stand; raises encoder.EncodeError."""
+    contact = contacts.read(command.contact)
+    if contact is None or len(contact.phones) != 1:
+        raise encoder.EncodeError("the contact of a standing leg is not one phone.")
+    timeout_s = math.ceil(command.timeout_ms / 1000)
+    silent = _ends_when_silent(command.media_timeout_ms) if command.media_timeout_ms else {}
+    silent.pop("hold_hangup_xfer_exten", None)  # that is for a caller who is held, and here is none
+    return encoder.originate(
+        contact,
+        job=STANDING_JOB + command.leg,
+        variables={
+            "origination_uuid": command.leg,
+            "fsacd_leg": "standing",
+            "fsacd_agent": command.agent_id,
+            "ignore_early_media": "true",
+            "force_transfer_context": encoder.LEG_CONTEXT,
+            "export_vars": "fsacd_agent",
+            "loopback_bowout": "false",
+            "outbound_redirect_fatal": "true",
+            "originate_timeout": str(timeout_s),
+            **silent,
+        },
+        name="",
+        number="",
+        timeout_s=timeout_s,
+        then=encoder.STANDS,
+    )
 
 
 def follow(command: RingAgent, number: str, leg: str, legs: int) -> Wire:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from fsacd.core.events import (
@@ -12,7 +12,7 @@ from fsacd.core.events import (
 )
 from fsacd.core.offer import is_leg_of
 from fsacd.core.views import Underway
-from fsacd.esl import encoder
+from fsacd.esl import encoder, standing
 from fsacd.esl.announced import is_recovered
 from fsacd.esl.codec import Kind, Message
 from fsacd.esl.differences import (
@@ -43,18 +43,24 @@ def suspected(underway: Underway, switch: str, rows: Mapping[str, Row]) -> list[
     """Legs that may be ours and that the engine does not know: in the context of the waiting, or with an offer's id."""
     known = known_legs(underway, switch)
     known |= {leg for offer in underway.offers if offer.switch == switch for leg in offer.live_legs}
+    known |= {leg.leg for leg in underway.standing_legs if leg.switch == switch and leg.state != "ringing"}
     found = [leg for leg, row in rows.items() if leg not in known and (row.get("context") == CONTEXT or is_offer(leg))]
     # The legs that came first are found first when there are too many.
     return sorted(found, key=lambda leg: str(rows[leg].get("created_epoch", "")))
 
 
 def findings(
-    legs: Iterable[str], ask: Ask, queued: Callable[[Message], Event | None], talk: Talk | None = None
+    legs: Iterable[str],
+    ask: Ask,
+    queued: Callable[[Message], Event | None],
+    talk: Talk | None = None,
+    switch: str = "",
 ) -> list[Finding]:
     """What these strangers are: callers who wait (in the order of their arrival), rings, talks of which nobody knows.
 
     `queued` reads a waiting caller's leg as an announcement is read. `talk` reads the two legs of a talk: a talk that
     an earlier daemon connected becomes ours. Without `talk` such a talk goes on, and its caller is released after it.
+    A standing leg on `switch` tells of itself.
     """
     callers: list[tuple[int, int, CallQueued]] = []
     others: list[Finding] = []
@@ -86,13 +92,22 @@ def findings(
                 # The call is over, and the command that was to end its leg was lost: the engine gives the command
                 # again.
                 others.append(Finding(Difference.CALL_RETURNED, leg, CallReturned(fact.call_id, fact.leg)))
-            case "agent" if is_leg_of(leg, channel.get("variable_fsacd_offer")) and not bridged:
-                # This cause ends the ring at all phones (ringing.py), and the phones show no missed call.
-                remedy = encoder.uuid_kill(leg, "LOSE_RACE")
-                others.append(Finding(Difference.UNKNOWN_AGENT_LEG, leg, remedy=remedy))
-            case _:
-                pass  # a feature code, a talk that goes on, somebody who has left the queue
+            case _:  # a feature code, a talk that goes on, somebody who has left the queue; or an agent's
+                others += _agents(leg, channel, switch)
     return others + [_adopted(fact) for fact in _one_after_the_other(callers)]
+
+
+def _agents(leg: str, channel: Message, switch: str) -> Iterator[Finding]:
+    """An agent's leg of which nobody knows: a ring, or a standing leg that waits."""
+    if standing.waits(channel):
+        yield Finding(Difference.STANDING_LEG_UNHEARD, leg, standing.up(channel, switch))
+    elif (
+        channel.get("variable_fsacd_leg") == "agent"
+        and is_leg_of(leg, channel.get("variable_fsacd_offer"))
+        and not channel.get(PARTNER)
+    ):
+        # This cause ends the ring at all phones (ringing.py), and the phones show no missed call.
+        yield Finding(Difference.UNKNOWN_AGENT_LEG, leg, remedy=encoder.uuid_kill(leg, "LOSE_RACE"))
 
 
 def _is_left_alone(channel: Message, partner: str, ask: Ask) -> bool:

@@ -28,7 +28,7 @@ from fsacd.core.events import (
     TalkFound,
 )
 from fsacd.core.offer import is_leg_of
-from fsacd.esl import agents_leg, announced
+from fsacd.esl import agents_leg, announced, standing
 from fsacd.esl.agents_leg import MICROSECONDS, end_of, legs_rung, since
 from fsacd.esl.announced import LONGEST_TEXT
 from fsacd.esl.carried import Carried
@@ -111,15 +111,17 @@ class Reader:
     def read(self, message: Message, clock: SwitchClock, now_ms: int) -> Event | Feature | Unacknowledged | None:
         """The fact in a message, or None."""
         match message.name:
-            case "CUSTOM":
+            case "CUSTOM" if message.get("variable_fsacd_leg") != standing.KIND:
                 return self._announcement(message, clock, now_ms)
             case "BACKGROUND_JOB":
-                return _job_ended(message)
+                return _job_ended(message, self.switch)
         match message.get("variable_fsacd_leg"):
             case "agent":
                 return agents_leg.fact(message, self.switch, now_ms)
             case "caller":
                 return _caller_leg(message, self._leg(message))
+            case standing.KIND:
+                return standing.fact(message, self.switch)
             case _ if message.name == "CHANNEL_BRIDGE":
                 return self._picked_up(message)
             case _ if message.name == "CHANNEL_CREATE":
@@ -180,7 +182,8 @@ class Reader:
         rang_ms = answered_ms if rang_ms is None else min(rang_ms, answered_ms)
         which = leg if legs_rung(agents) > 1 else ""
         agent_id, muted = agents.get("variable_fsacd_agent"), agents.get("variable_fsacd_muted") == "1"
-        return TalkFound(call, offer_id, agent_id, rang_ms, answered_ms, connected_ms, which, muted)
+        standing_leg = agents.get("variable_fsacd_standing_leg")[:LONGEST_TEXT]
+        return TalkFound(call, offer_id, agent_id, rang_ms, answered_ms, connected_ms, which, muted, standing_leg)
 
     def _announcement(
         self, message: Message, clock: SwitchClock, now_ms: int
@@ -273,7 +276,9 @@ def _quietly(_sentence: str) -> None:
     """What does not fit was told when the call was announced."""
 
 
-def _job_ended(message: Message) -> Event | None:
+def _job_ended(message: Message, switch: str) -> Event | None:
+    if (ended := standing.job_ended(message, switch)) is not None:
+        return ended
     job = message.get("Job-UUID")
     text = message.text.strip()
     if not job.startswith(JOB) or not text.startswith("-ERR"):

@@ -19,6 +19,7 @@ AgentStateName = Literal[
     "logged_out", "not_ready", "ready", "offered", "talking", "wrapping_up", "held_back", "busy", "leaving"
 ]
 
+StandingLeg = Literal["down", "ringing", "stands", "used", "returning", "ending", "given_up"]
 PresenceName = Literal["logged_out", "not_ready", "ready"]
 WhyNotName = Literal[
     "reserved", "skill", "switch", "backup", "delay", "logged_out", "not_ready", "held_back", "busy", "offered",
@@ -100,6 +101,7 @@ class Agent(Answer):
     presence_since_at: Timestamp
     work: list[Work] = Field(description="What they hold, in the order in which it came; it may be several pieces.")
     room: int = Field(description="How much more they may be offered now, in hundredths.")
+    standing_leg: StandingLeg | None = Field(description="How their standing leg is; null: they have none.")
     last_talk: LastTalk | None = Field(description="Null: none is known, or nobody asks for wrap-up codes.")
     state: AgentStateName = Field(description="Of several the first: talking, offered, wrapping_up, then presence.")
     reason: str = Field(description="Why not ready, or why held back; empty otherwise.")

@@ -120,6 +120,7 @@ class Presenter:
             presence_since_at=self.at(view.presence_since_ms),
             work=[self._work(work) for work in view.work],
             room=view.room,
+            standing_leg=cast("m.StandingLeg", view.standing_leg) if view.standing_leg else None,
             last_talk=None if view.last_talk is None else self._last_talk(view.last_talk),
             state=cast("m.AgentStateName", view.state),
             reason=well_formed(view.reason),

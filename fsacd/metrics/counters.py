@@ -111,6 +111,8 @@ class DaemonCounters:
         )
         # An alert sees how a counter grows: a series that begins at 1 has not grown.
         self.lost.values[()] = 0
+        self.legs_lost = counter("standing_legs_lost", "Standing legs that ended unasked, or were not answered.")
+        self.legs_lost.values[()] = 0
         self.anomalies = counter("anomalies", "Unexpected events that fsacd dealt with.", "kind")
         self.anomalies.values.update({(kind,): 0 for kind in (*get_args(AnomalyKind), OTHER)})
         self.decision = Distribution(_DECISION_BUCKETS, "decision_seconds", "Time the engine took for one event.")
@@ -137,7 +139,8 @@ class DaemonCounters:
     def all(self) -> tuple[Series | Distribution, ...]:
         """All of them."""
         return (
-            self.agent_seconds, self.presence_seconds, self.work_seconds, self.changes, self.lost, self.anomalies,
+            self.agent_seconds, self.presence_seconds, self.work_seconds, self.changes, self.lost, self.legs_lost,
+            self.anomalies,
             self.decision, self.lag, self.reconnects, self.late_replies, self.unacknowledged, self.nonsense,
             self.left_out, self.parts, self.standing_by, self.reconciled, self.build,
         )  # fmt: skip

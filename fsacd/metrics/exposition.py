@@ -38,6 +38,7 @@ from fsacd.core.records import (
     LogIn,
     OfferClosed,
     Record,
+    StandingLegLost,
     StrategyFailed,
     StrategyReturned,
     TalkEnded,
@@ -228,10 +229,16 @@ class Metrics(Collector):
                 pass
             case ChangeMade():
                 self._daemon.changes.values[self._words["change"](record.kind),] += 1
-            case Anomaly():
-                self._daemon.anomalies.values[self._words["kind"](record.kind),] += 1
+            case Anomaly() | StandingLegLost():
+                self._count_trouble(record)
             case _:
                 assert_never(record)
+
+    def _count_trouble(self, record: Anomaly | StandingLegLost) -> None:
+        if isinstance(record, StandingLegLost):
+            self._daemon.legs_lost.values[()] += 1
+        else:
+            self._daemon.anomalies.values[self._words["kind"](record.kind),] += 1
 
     def _count_ended(self, call: CallEnded) -> None:
         calls = self._calls

@@ -106,10 +106,12 @@ def now(counts: Counts) -> list[Series]:
     agents = gauge("agents", "Agents by state.", "state")
     agents.values.update({(state,): 0 for state in AGENT_STATES})
     agents.values.update({(state,): count for state, count in counts.agents.items()})
+    legs = gauge("standing_legs", "Agents' standing legs by state, where agents have any.", "state")
+    legs.values.update({(state,): count for state, count in counts.standing_legs.items()})
     switches = gauge("switch_up", "1 while the link to the switch is in sync.", "switch")
     switches.values.update({(name,): is_up for name, is_up in counts.switches})
     by_queue = [waiting, ringing, talking, held, oldest, ready, logged_in, resting, is_open, estimate, substituted]
-    return [*by_queue, agents, switches]
+    return [*by_queue, agents, legs, switches]
 
 
 def stored(state: StoreCounts) -> list[Series]:

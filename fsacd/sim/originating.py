@@ -8,6 +8,7 @@ from typing import Protocol
 from fsacd.sim import causes
 from fsacd.sim.attempt import Attempt, Origin, Target, Unreachable
 from fsacd.sim.dialstring import Dialled, parse
+from fsacd.sim.loopback import FarEnd
 from fsacd.sim.phones import Phone
 from fsacd.sim.ports import Leg
 
@@ -89,6 +90,9 @@ def find_phone(switch: Exchanges, endpoint: str) -> Phone | Unreachable:
     kind, _, rest = endpoint.partition("/")
     if kind == "error":
         return Unreachable(causes.from_text(rest))
+    if kind == "loopback":
+        extension, _, context = rest.partition("/")
+        return FarEnd(switch, extension, context or "default")
     if kind != "sofia":
         return Unreachable("CHAN_NOT_IMPLEMENTED")
     profile, _, address = rest.partition("/")

@@ -25,6 +25,7 @@ from fsacd.core.records import (
     LogIn,
     OfferClosed,
     Record,
+    StandingLegLost,
     StrategyFailed,
     StrategyReturned,
     TalkEnd,
@@ -216,6 +217,7 @@ def row(record: Record, wall: Wall) -> Row | None:
             | AgentStateEnded()
             | StrategyFailed()
             | StrategyReturned()
+            | StandingLegLost()
             | Anomaly()
         ):
             return None

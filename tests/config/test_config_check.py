@@ -103,6 +103,25 @@ def test_a_journal_is_named_from_the_root(tmp_path: Path) -> None:
     assert (code, text.splitlines()[0]) == (2, f"{path}:2:22: {sentence}")
 
 
+def test_a_standing_leg_is_at_one_phone_and_on_one_switch(tmp_path: Path) -> None:
+    """Else nobody knows which of them is to stand."""
+    path = tmp_path / "f.yaml"
+    path.write_text(
+        "switches: {fs1: {password: fine}, fs2: {password: fine}}\n"
+        "agents:\n"
+        "  1001: {switch: fs1, standing_leg: true, contact: sofia/gateway/pstn/+4930123}\n"
+        "  1002: {switch: fs1, standing_leg: true, contact: 'user/1002,user/1003'}\n"
+        "  1003: {switch: [fs1, fs2], standing_leg: true}\n",
+        encoding="utf-8",
+    )
+    code, text = check(path, plugins=few_plugins, environ={})
+    assert code == 2
+    assert sorted(line.split(": ", 1)[1] for line in text.splitlines()[:-1]) == [
+        "agents.1002.standing_leg: a standing leg is at one phone, and the contact names 'user/1002,user/1003'",
+        "agents.1003.standing_leg: a standing leg is on one switch, and switch names several",
+    ]
+
+
 def test_a_silence_that_is_too_short_is_refused(tmp_path: Path) -> None:
     """For all agents and for one of them; 0s is off."""
     path = tmp_path / "f.yaml"

@@ -7,13 +7,14 @@
     agent 1001 support sales:2+30s german=5     queues (rank 1, or :rank and +delay, `,backup`, `,x3`), then skills
     own 1001 wrap_up=until_ready refused=9s     any field of OwnPauses; not_ready_after=refused:3,unreachable:9
     phone 1001 at=fs1,fs2 contact=user/1001     the switches at which their phones register, and where they are rung
+    phone 1001 standing=fs1                      their leg stands there
     phone 1001 silent_for=5s                     their connection is lost when their phone has been silent for so long
     queue_removed queue:sales                   where callers go whose queue is no more
     limits connect=1.5s                         any field of Limits
     tell rings calls                            which outcomes are told from here on (telling.KINDS)
     cancelled legs end                          from here on each cancel is followed at once by the leg's end
 
-    0     switch fs1 connected                  or lost, restarted
+    0     switch fs1 connected                  or lost, restarted; `leg 1001 stands`: see `story_legs`
     0     agent 1001 logs_in                    logs_out, ready, not_ready REASON, ends_wrap_up, dials, hangs_up
     0     agent 1001 not_ready_for support mail of one queue alone; `ready_for support`; `says` as `said` has it
     2     call anna queues support priority=1   gone, transferred, returned, left, lost, taken HOW, replaced by
@@ -51,6 +52,7 @@ from fsacd.core.show.parts import whole
 from fsacd.core.views import Step
 from fsacd.testing import Driver
 from tests.core.breaking import PLUGINS
+from tests.core.story_legs import leg_fact, switch_fact
 from tests.core.story_rules import Book, StoryError, agent_entries, levels, milliseconds, noted_visit, pairs, said
 from tests.core.story_talks import offer_id_of, talk_fact
 from tests.core.telling import EVERYTHING, KINDS, Names, tell_explanation, tell_one, tell_snapshot, tell_step
@@ -132,6 +134,8 @@ class _Teller:
                 yield from self._facts(at_ms, f"call {call_id} gone")
                 if talk is not None:
                     yield from self._lines(self.driver.tell(e.OfferEnded(talk.offer_id, e.OfferEnd.HUNG_UP)))
+            case ["leg", agent_id, *rest]:
+                yield from self._lines(self.driver.tell(leg_fact(agent_id, rest, self.driver.steps)))
             case _:
                 yield from self._facts(at_ms, " ".join(words))
 
@@ -223,23 +227,8 @@ def _fact(at_ms: int, words: list[str]) -> e.Event:
         case ["forget", *numbers]:
             return e.CallersForgotten(tuple(numbers))
         case ["switch", switch, *rest]:
-            return _switch_fact(switch, rest)
+            return switch_fact(switch, rest)
     raise StoryError(f"no fact: {' '.join(words)}")
-
-
-def _switch_fact(switch: str, words: list[str]) -> e.Event:
-    match words:
-        case ["held", epoch]:
-            return e.SwitchHeld(switch, int(epoch))
-        case ["connected"]:
-            return e.SwitchConnected(switch)
-        case ["lost"]:
-            return e.SwitchLost(switch)
-        case ["restarted"]:
-            return e.SwitchRestarted(switch)
-        case ["taken"]:
-            return e.SwitchTaken(switch)
-    raise StoryError(f"no fact of a switch: {' '.join(words)}")
 
 
 def _queued(at_ms: int, call_id: str, queue: str, given: dict[str, str]) -> e.CallQueued:

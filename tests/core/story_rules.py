@@ -84,7 +84,10 @@ class Book:
                 contact = given.get("contact", agent.contact)
                 silent_ms = milliseconds(given["silent_for"]) if "silent_for" in given else 0
                 phone = replace(agent.phone, media_timeout_ms=silent_ms)
-                self.agents[agent_id] = replace(agent, contact=contact, switches=switches, phone=phone)
+                on, stands = given.get("standing", agent.switch), given.get("standing", "none") != "none"
+                self.agents[agent_id] = replace(
+                    agent, contact=contact, switches=switches, phone=phone, switch=on, standing_leg=stands
+                )
             case ["own", agent_id, *settings]:
                 self.agents[agent_id] = replace(self.agents[agent_id], own=_own(settings))
             case ["limits", *settings]:

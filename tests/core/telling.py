@@ -13,6 +13,7 @@ from fsacd.core.evidence import Evidence
 from fsacd.core.rules import Service, SkillLevels, ToExtension
 from fsacd.core.views import AgentView, CallView, Explanation, QueueView, Snapshot, Step, TalkView
 from tests.core.log_ins import log_in
+from tests.core.story_legs import tell_leg, tell_trouble
 
 # A story that offers one call more often than this is not a story any more.
 _ATTEMPTS = 50
@@ -31,17 +32,17 @@ class Names:
     """Offers by readable names: `anna/1` is the first offer of the call anna, `anna'/1` that after a takeover."""
 
     def __init__(self) -> None:
-        self._names: dict[str, str] = {}
+        self.known: dict[str, str] = {}
 
     def learn(self, call_id: str) -> None:
         """A call whose offers are to be named."""
         for takeovers, mark in enumerate(("", "'")):
             for attempt in range(1, _ATTEMPTS + 1):
-                self._names[offer.offer_id(takeovers, call_id, attempt)] = f"{call_id}{mark}/{attempt}"
+                self.known[offer.offer_id(takeovers, call_id, attempt)] = f"{call_id}{mark}/{attempt}"
 
     def of(self, offer_id: str) -> str:
         """The readable name, or the id itself."""
-        return self._names.get(offer_id, offer_id)
+        return self.known.get(offer_id, offer_id)
 
     def inside(self, text: str) -> str:
         """A sentence with each offer's id replaced by its name."""
@@ -190,8 +191,8 @@ def _command(command: k.Command, names: Names) -> str:
     match command:
         case k.RingAgent():
             return (
-                f"ring {command.agent_id} at {command.contact} for {names.of(command.offer_id)}"
-                f" in {command.queue}, {_s(command.timeout_ms)}"
+                f"ring {command.agent_id} at {names.of(command.standing_leg) or command.contact}"
+                f" for {names.of(command.offer_id)} in {command.queue}, {_s(command.timeout_ms)}"
                 + "".join(f", {name}={value}" for name, value in command.variables)
             )
         case k.CancelOffer(offer_id, _, reason, legs):
@@ -204,6 +205,8 @@ def _command(command: k.Command, names: Names) -> str:
             return _shaping(command, names)
         case k.AskConnected(offer_id, _, leg):
             return f"ask whether {names.of(offer_id)} is connected{_on(offer_id, (leg,))}"
+        case k.RingStandingLeg() | k.ReturnStandingLeg() | k.EndStandingLeg():
+            return tell_leg(command, names.known)
         case _:
             return _of_caller(command)
 
@@ -284,15 +287,14 @@ def _record(record: r.Record, names: Names) -> str:
         case r.DecisionMade():
             return f"decision {record.number}: {record.call_id} to {record.agent_id} as {names.of(record.offer_id)}"
         case r.ChangeMade():
-            detail = f": {record.detail}" if record.detail else ""
-            return f"CHANGE {record.kind} of {record.subject} by {record.by}{detail}"
+            return f"CHANGE {record.kind} of {record.subject} by {record.by}" + (record.detail and f": {record.detail}")
         case r.StrategyFailed():
-            again = _s((record.again_ms or 0) - record.at_ms)
-            return f"STRATEGY FAILED {record.plugin} in {record.queue}, again in {again}: {record.why}"
+            pause = _s((record.again_ms or 0) - record.at_ms)
+            return f"STRATEGY FAILED {record.plugin} in {record.queue}, again in {pause}: {record.why}"
         case r.StrategyReturned():
             return f"STRATEGY RETURNED {record.plugin} in {record.queue}, failures in a row: {record.failures}"
-        case r.Anomaly(kind, text, _):
-            return f"ANOMALY {kind}: {names.inside(text)}"
+        case r.Anomaly() | r.StandingLegLost():
+            return tell_trouble(record, names.inside)
         case _:
             assert_never(record)
 
@@ -313,10 +315,9 @@ def _of_agent(record: _OfAgent, names: Names) -> str:
 
 def _presence(record: r.AgentPresence) -> str:
     reason = f" ({record.reason})" if record.reason else ""
-    by = f", by {record.by}" if record.by else ""
-    if record.ended_ms is None:
-        return f"{record.agent_id} IS {record.presence}{reason}{by}"
-    return f"{record.agent_id} WAS {record.presence}{reason} {_at(record.started_ms)}..{_at(record.ended_ms)}{by}"
+    is_over, by = record.ended_ms is not None, f", by {record.by}" if record.by else ""
+    span = f" {_at(record.started_ms)}..{_at(record.ended_ms or 0)}" if is_over else ""
+    return f"{record.agent_id} {'WAS' if is_over else 'IS'} {record.presence}{reason}{span}{by}"
 
 
 def _wrap_up(record: r.WrapUpEnded, names: Names) -> str:

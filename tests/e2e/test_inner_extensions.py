@@ -11,7 +11,7 @@ from tests.e2e.rig.floor import Floor
 from tests.e2e.rig.switch import RealSwitch, await_true
 from tests.e2e.test_refer import CALLER, SOON_S, floor_on, outside, refers, rung_outside, talking
 
-INNER = ("careful", "new_call", "wait", "back", "arm", "step", "fallback", "feature", "yes", "no")
+INNER = ("careful", "new_call", "wait", "back", "arm", "step", "fallback", "feature", "yes", "no", "stand", "standing")
 # What the lab's careless dialplan hands on to the context fsacd for whoever calls from outside.
 CODES = ("*31", "*32", "*33", "*341", "*35")
 

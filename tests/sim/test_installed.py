@@ -32,6 +32,9 @@ INNER = (
     "hushed",
     "nowhere",
     "again",
+    "stand",
+    "standing",
+    "reach_11111111-1111-4111-8111-111111111111",
 )
 RULES = rules_of(queue("support"), queue("empty"), replace(agent("anna", "support"), switch="fs1"))
 SETTLED_MS = 1_500

@@ -13,6 +13,7 @@ from fsacd.core.records import (
     CallMoved,
     DecisionMade,
     Record,
+    StandingLegLost,
     StrategyFailed,
     StrategyReturned,
 )
@@ -28,6 +29,7 @@ from fsacd.store.rows import AGENT_STATES, TEXT_LIMIT, Row, clean, row
         DecisionMade(1, "c1", "support", "anna", "o1", 0),
         StrategyFailed("support", "own", "it raised", calls=1, at_ms=0),
         StrategyReturned("support", "own", 1, 0),
+        StandingLegLost("anna", "USER_BUSY", 0),
         Anomaly("late_reply", "a late reply", 0),
         AgentStateEnded("anna", "ready", "", 1, 2),
     ],

@@ -23,6 +23,9 @@ from fsacd.core.events.agents import (
     OutsideCallStarted,
     OutsideEvent,
     QueueBreakEvent,
+    StandingEvent,
+    StandingLegEnded,
+    StandingLegUp,
 )
 from fsacd.core.events.calls import (
     CallChangeAsked,
@@ -90,7 +93,7 @@ from fsacd.core.events.talks import (
     TransferTo,
 )
 
-Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | WorldEvent | TalkEvent | PhoneEvent
+Event = CallEvent | OfferEvent | AgentEvent | OutsideEvent | StandingEvent | WorldEvent | TalkEvent | PhoneEvent
 
 __all__ = [
     "MOVES_NOBODY",
@@ -150,6 +153,9 @@ __all__ = [
     "RulesAmended",
     "RulesChanged",
     "RulesEvent",
+    "StandingEvent",
+    "StandingLegEnded",
+    "StandingLegUp",
     "SwitchConnected",
     "SwitchEvent",
     "SwitchHeld",

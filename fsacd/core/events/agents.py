@@ -118,6 +118,31 @@ class OutsideCallEnded:
     leg: Leg
 
 
+@fact
+class StandingLegUp:
+    """The agent's standing leg is answered and waits for an offer; told again every ten seconds.
+
+    `back`: it has just come there, when it was answered or from a talk.
+    """
+
+    agent_id: str
+    leg: Leg
+    back: bool = False
+
+
+@fact
+class StandingLegEnded:
+    """A standing leg has ended, or was never made.
+
+    `silent`: its phone has sent nothing for its `media_timeout`. `sent`: False if the order to ring it never left.
+    """
+
+    leg: Leg
+    cause: str
+    silent: bool = False
+    sent: bool = True
+
+
 QueueBreakEvent = AgentSetReadyFor | AgentSetNotReadyFor
 
 
@@ -128,3 +153,6 @@ AgentEvent = AgentStateEvent | QueueBreakEvent | AgentCodedWrapUp | AgentChangeA
 
 
 OutsideEvent = OutsideCallStarted | OutsideCallEnded
+
+
+StandingEvent = StandingLegUp | StandingLegEnded

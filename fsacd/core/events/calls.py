@@ -138,7 +138,7 @@ class TalkFound:
 
     `call` is what the caller's announcement would say. `rang_ms`, `answered_ms` and `connected_ms` are when the agent's
     phone was rung, was answered, and when they began to talk. `leg`: the agent's leg, where several phones were rung.
-    `muted`: nobody hears the agent.
+    `muted`: nobody hears the agent. `standing_leg`: the leg that is lent to the talk, of an agent who has one.
     """
 
     call: CallQueued
@@ -149,6 +149,7 @@ class TalkFound:
     connected_ms: int
     leg: str = ""
     muted: bool = False
+    standing_leg: str = ""
 
 
 @fact

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fsacd.core import agent as a
 from fsacd.core.events import Leg, OutsideCallEnded, OutsideCallStarted, OutsideEvent
 from fsacd.core.fact import NOTHING
-from fsacd.core.life import log_ins, roster, shared_phones
+from fsacd.core.life import log_ins, roster, shared_phones, standing
 from fsacd.core.life.world import World
 from fsacd.core.rules import AgentRules, Cause, WrapUp
 
@@ -246,6 +246,7 @@ def drop_removed(world: World, agents: Iterable[a.Agent]) -> None:
 def _let_go(world: World, agent: a.Agent, by: str) -> None:
     for offer_id in list(agent.work):
         roster.end_work(world, agent, offer_id, by)
+    standing.let_go(world, agent)
     roster.set_presence(world, agent, a.LOGGED_OUT, by)
     roster.settle(world, agent, by)
     shared_phones.leave(world, agent)

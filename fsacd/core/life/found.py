@@ -7,7 +7,7 @@ from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason
 from fsacd.core.events import CallQueued, TalkFound
-from fsacd.core.life import calls, connecting, offers, shared_phones, visits, withdrawing
+from fsacd.core.life import calls, connecting, offers, shared_phones, standing, visits, withdrawing
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, OfferOutcome
 from fsacd.core.rules import FULL
@@ -118,6 +118,8 @@ def _adopt(world: World, call: c.Call, agent: a.Agent, event: TalkFound) -> None
         contact_id=call.contact_id,
     )
     world.offers[offer.offer_id] = offer
+    if event.standing_leg:
+        standing.found_in_talk(world, agent, offer.switch, event.standing_leg, offer.offer_id)
     shared_phones.take(world, offer)
     connecting.connected(world, offer, since_ms=event.connected_ms)
     if event.muted:

@@ -10,7 +10,7 @@ from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
 from fsacd.core.events import OfferEnd
 from fsacd.core.evidence import Evidence
 from fsacd.core.fact import NOTHING
-from fsacd.core.life import agents, display, roster, shared_phones, thirds, withdrawing, wrap_ups
+from fsacd.core.life import agents, display, roster, shared_phones, standing, thirds, withdrawing, wrap_ups
 from fsacd.core.life.decisions import CallMoment
 from fsacd.core.life.world import World
 from fsacd.core.match.index import NOT_RANKED
@@ -44,7 +44,9 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
     offer_id = o.offer_id(world.seed + world.takeovers, call_id, call.offers)
     # By position, here and below: by name, an object of many fields takes twice as long to make (1 µs and not 0.5).
     offer = o.Offer(offer_id, call_id, queue, agent_id, switch, call.offers, now_ms, o.RINGING)
-    offer.epoch, offer.legs = world.epochs.get(switch, 0), contact.most_legs(agent.contact)
+    standing_leg = standing.lend(world, agent, offer_id) if agent.standing is not None else ""
+    offer.epoch = world.epochs.get(switch, 0)
+    offer.legs = contact.most_legs(agent.contact) if not standing_leg else 1
     offer.contact, offer.contact_id = agent.contact, call.contact_id
     world.offers[offer_id] = offer
     world.record(DecisionMade(decision, call_id, queue, agent_id, offer_id, now_ms, call.contact_id))
@@ -70,6 +72,7 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
             agent.rules.phone,
             _carried(call, rules, shown=shown) if call.variables else (),
             call.contact_id,
+            standing_leg,
         )
     )
 
@@ -246,9 +249,11 @@ def over(world: World, offer: o.Offer, end: OfferEnd) -> None:
     agent = world.agents.get(offer.agent_id)
     if agent is None:
         return
+    standing.released(world, agent, offer.offer_id)
     if not _holds(agent, offer):
         # The agent has been in wrap-up since the caller hung up, and may be in any state by now.
         agents.leg_ended(world, agent, offer.offer_id)
+        roster.settle(world, agent)
         return
     match offer.state:
         case o.OfferTalking():

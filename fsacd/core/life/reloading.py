@@ -15,7 +15,7 @@ from fsacd.core import call as c
 from fsacd.core.call import in_queue
 from fsacd.core.commands import CancelReason
 from fsacd.core.events import RulesAmended
-from fsacd.core.life import absence, agents, calls, new_rules, overflow, resuming, roster, sticky, visits
+from fsacd.core.life import absence, agents, calls, new_rules, overflow, resuming, roster, sticky, stood, visits
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallMoved
 from fsacd.core.rules import AgentRules, QueueRules, Rules, ToQueue
@@ -48,6 +48,7 @@ def change_rules(world: World, rules: Rules) -> None:
     for queue in sorted(world.staffing.logged_in):
         world.arm_conditions(queue)
     _forget(world)
+    stood.rules_changed(world)
     _arrive(world, moved)
 
 
@@ -85,6 +86,7 @@ def amend_rules(world: World, event: RulesAmended) -> str | None:
         world.arm_conditions(queue)
     if anew:
         _forget(world)
+    stood.rules_changed(world)
     _arrive(world, moved)
     return None
 
@@ -155,6 +157,7 @@ def _stands_as_before(agent: a.Agent, rules: AgentRules | None) -> bool:
         and rules is not before
         and rules.contact == before.contact
         and rules.switches == before.switches
+        and rules.standing_leg == before.standing_leg
         and rules.skills == before.skills
         and tuple(rules.queues.items()) == tuple(before.queues.items())
     )

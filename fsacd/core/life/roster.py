@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fsacd.core import agent as a
 from fsacd.core import reach
 from fsacd.core.fact import NOTHING
-from fsacd.core.life import log_ins, sticky, wrap_ups
+from fsacd.core.life import log_ins, standing, sticky, wrap_ups
 from fsacd.core.life.world import World
 from fsacd.core.load import plus_call, plus_time
 from fsacd.core.offer import Offer
@@ -43,7 +43,7 @@ class Made(NamedTuple):
 
 def make(rules: AgentRules, contact: str, place_in: Callable[[str], int]) -> Made:
     """The services of an agent who takes the calls of all their queues. `place_in`: their place in each."""
-    within = reach.within(contact, rules.switches)
+    within = reach.within(contact, rules.switches, stands=rules.standing_leg)
     services = [
         a.Served(
             queue,
@@ -133,8 +133,7 @@ def made(world: World, agent: a.Agent, rules: AgentRules) -> Made:
 
 def _place(world: World, queue: str, agent_id: str) -> int:
     places = world.places[queue]
-    place = places.get(agent_id)
-    if place is None:
+    if (place := places.get(agent_id)) is None:
         # Of agents who are gone, gaps may be left.
         place = places[agent_id] = 1 + max(places.values(), default=-1)
     return place
@@ -173,7 +172,7 @@ def rest(world: World, agent: a.Agent, queue: str, why: a.NotReadyFor | None) ->
 
 def look_from_there(world: World, agent: a.Agent) -> None:
     """The agent is at another phone, perhaps: other switches may ring it."""
-    if reach.within(agent.contact, agent.rules.switches) == agent.within:
+    if reach.within(agent.contact, agent.rules.switches, stands=agent.rules.standing_leg) == agent.within:
         return
     if agent.room:
         _take_out(world, agent)
@@ -284,6 +283,8 @@ def _arm(world: World, agent: a.Agent) -> None:
 
 def settle(world: World, agent: a.Agent, by: str = "") -> None:
     """What follows from the agent's presence and work: their one state, their room, and their place in the index."""
+    if agent.rules.standing_leg or agent.standing is not None:
+        standing.follow(world, agent)
     old, (state, room) = agent.state, agent.state_and_room()
     was, now = type(old), type(state)
     is_other = now is not was or state != old

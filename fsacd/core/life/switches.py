@@ -11,7 +11,7 @@ from fsacd.core.events import (
     SwitchRestarted,
     SwitchTaken,
 )
-from fsacd.core.life import absence, agents, calls, leaving, offers, talk_wishes
+from fsacd.core.life import absence, agents, calls, leaving, offers, stood, talk_wishes
 from fsacd.core.life.world import World
 from fsacd.core.records import Elsewhere
 
@@ -25,6 +25,7 @@ def handle(world: World, event: SwitchEvent) -> None:
             absence.ended(world, switch)
             calls.arm_again(world, switch)
             talk_wishes.mute_again(world, switch)
+            stood.switch_is_back(world, switch)
         case SwitchLost(switch):
             absence.lost(world, switch)
         case SwitchRestarted(switch):
@@ -60,6 +61,7 @@ def _end_all(world: World, switch: str, why: str) -> None:
     # The calls of these offers stood on this switch, so none of the offers is wanted any more.
     for offer in [offer for offer in world.offers.values() if offer.switch == switch]:
         offers.ended_with_switch(world, offer, why)
+    stood.switch_lost_all(world, switch)
 
 
 def _taken(world: World, switch: str) -> None:

@@ -32,6 +32,7 @@ from fsacd.core.life import (
     offers,
     phone_hold,
     shaping,
+    standing,
     talk_wishes,
     thirds,
     transferring,
@@ -63,7 +64,7 @@ def handle(world: World, event: OfferEvent) -> None:
                 connecting.connected(world, offer, world.now_ms)
         case OfferEnded():
             if offer is not None and (end := _last(world, offer, event)) is not None:
-                _ended(world, offer, end)
+                _ended(world, offer, standing.as_lost(world, offer, end))
         case OfferForked():
             _forked(offer, event.legs)
         case OfferUnheard():

@@ -14,10 +14,11 @@ from fsacd.core import contact
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason, RingAgent
 from fsacd.core.events import OfferEnd
-from fsacd.core.life import agents, display, roster, shared_phones, withdrawing
+from fsacd.core.life import agents, display, roster, shared_phones, standing, withdrawing
 from fsacd.core.life.world import World
 from fsacd.core.reach import reaches
 from fsacd.core.shape import Pair
+from fsacd.core.standing_leg import Stand
 
 # How long a colleague's phone rings.
 RING_MS: Final = 30_000
@@ -42,6 +43,8 @@ def why_not(world: World, call: c.Call, agent_id: str, asking: str) -> str | Non
         return f"agent {agent_id} is logged out"
     if agent.live is not None or agent.outside:
         return f"agent {agent_id} is in a call"
+    if standing.wants(agent) and (agent.standing is None or agent.standing.state is not Stand.STANDS):
+        return f"the standing leg of agent {agent_id} does not stand"
     if not reaches(agent.within, call.switch):
         return f"agent {agent_id} cannot be rung from switch {call.switch}, where the call is"
     return None
@@ -53,7 +56,8 @@ def ring(world: World, call: c.Call, offer: o.Offer, agent_id: str) -> o.Offer:
     call.offers += 1
     leg = o.offer_id(world.seed + world.takeovers, call.call_id, call.offers)
     third = o.Offer(leg, call.call_id, call.queue, agent_id, offer.switch, call.offers, now_ms, o.RINGING)
-    third.epoch, third.legs = offer.epoch, contact.most_legs(agent.contact)
+    standing_leg = standing.lend(world, agent, leg)
+    third.epoch, third.legs = offer.epoch, 1 if standing_leg else contact.most_legs(agent.contact)
     third.contact, third.contact_id = agent.contact, call.contact_id
     third.closed = True  # nothing of it is told to history, unless the caller is handed over
     world.thirds[leg] = offer.offer_id
@@ -76,6 +80,7 @@ def ring(world: World, call: c.Call, offer: o.Offer, agent_id: str) -> o.Offer:
             agent.rules.phone,
             (),
             call.contact_id,
+            standing_leg,
         )
     )
     return third
@@ -94,6 +99,7 @@ def ended(world: World, third: o.Offer, end: OfferEnd) -> None:
     del world.thirds[third.offer_id]
     for other in shared_phones.free(world, third):
         agents.done(world, other)
+    standing.released(world, world.agents[third.agent_id], third.offer_id)
     if end is OfferEnd.CONNECTION_LOST:
         agents.lose(world, world.agents[third.agent_id], third.offer_id, end.value)
     else:

@@ -47,6 +47,7 @@ class World(Produced):
         self.shapes: dict[str, TalkShape] = {}  # of talks that were changed, by offer; next: third party's → talk's
         self.thirds: dict[str, str] = {}
         self.lines: dict[str, tuple[str, ...]] = {}  # who is at each phone: see `shared_phones`
+        self.standing: dict[str, str] = {}  # whose each standing leg is
         self.switches: dict[str, bool] = {}
         self.absent: dict[str, int] = {}  # switches that are away, since when, until they are given up
         self.epochs: dict[str, int] = {}  # by switch: the last epoch in which we held its fence
@@ -54,8 +55,7 @@ class World(Produced):
         self.retired: frozenset[str] = frozenset()  # not in the configuration; a live talk still needs their rules
         self.queue_lengths: dict[str, int] = dict.fromkeys(rules.queues, 0)
         self.origins = Origins()
-        # How calls have ended, by the queue they stood in last.
-        self.outcomes: Counter[tuple[str, CallOutcome]] = Counter()
+        self.outcomes: Counter[tuple[str, CallOutcome]] = Counter()  # of calls, by the queue they stood in last
         self.ended = EndedCalls()
         self.abandoned = AbandonedPlaces()
         self.timers = Timers()

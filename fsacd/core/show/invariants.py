@@ -6,7 +6,7 @@ from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.call import in_queue
-from fsacd.core.life import log_ins, offers
+from fsacd.core.life import log_ins, offers, standing
 from fsacd.core.life.decisions import moment_of
 from fsacd.core.life.world import World
 from fsacd.core.origins import Origins
@@ -15,6 +15,7 @@ from fsacd.core.rules import FULL
 from fsacd.core.shape import PAIR_OF, Shape, is_held
 from fsacd.core.show.eligible import why_not
 from fsacd.core.staffing import Condition
+from fsacd.core.standing_leg import LIVE, WITH_DEADLINE, Stand
 from fsacd.core.timers import TimerKey
 
 
@@ -105,6 +106,7 @@ def _check_agents(world: World) -> None:
         assert agent.state == state, f"{agent_id} is told to be {agent.state}"
         assert agent.room == room, f"{agent_id} is said to have room for {agent.room}"
         assert agent.held_back is None or isinstance(agent.presence, a.Ready), "whoever wants no calls is not held back"
+        _check_standing_leg(world, agent)
         assert not agent.removed or agent.work, "who is gone from the configuration holds their last call"
         at_work, here = log_ins.goes_on(agent), agent.log_in is not None and agent.log_in.contact == agent.contact
         assert at_work == (not isinstance(agent.presence, a.LoggedOut)), f"{agent_id} is {agent.presence}"
@@ -124,6 +126,20 @@ def _check_agents(world: World) -> None:
                     assert offer.call_id == call_id
                 case a.WrappingUp(_, leg):
                     assert not leg or world.offers[leg].agent_id == agent_id, "an agent waits for a leg that is no more"
+
+
+def _check_standing_leg(world: World, agent: a.Agent) -> None:
+    """Whoever is at work and is to have one has one, up or on its way; nobody else has more than the rest of one."""
+    leg = agent.standing
+    if leg is None:
+        assert not standing.wants(agent), f"{agent.agent_id} has no standing leg"
+        return
+    assert (world.standing.get(leg.leg) == agent.agent_id) == (leg.state in LIVE), "nobody finds a leg's agent"
+    if leg.state is Stand.USED:
+        assert leg.offer_id in world.offers or leg.offer_id in world.thirds, "a standing leg is lent to nobody"
+    elif leg.state is not Stand.ENDING:
+        assert standing.wants(agent), f"{agent.agent_id} still has a standing leg"
+    assert leg.state is not Stand.GIVEN_UP or not isinstance(agent.presence, a.Ready)
 
 
 def _offer(world: World, offer_id: str) -> o.Offer:
@@ -162,6 +178,11 @@ def _check_timers(world: World) -> None:
         TimerKey("agent", i)
         for i, agent in world.agents.items()
         if agent.held_back is not None or any(isinstance(work.state, a.WrappingUp) for work in agent.work.values())
+    }
+    expected |= {
+        TimerKey("standing", i)
+        for i, agent in world.agents.items()
+        if agent.standing is not None and agent.standing.state in WITH_DEADLINE
     }
     expected |= {
         TimerKey("talk", i)

@@ -174,16 +174,17 @@ class Look:
     def counts(self) -> InParts[Counts]:
         """All queues, and how many calls and agents are in which state."""
         world = self._world
-        calls, agents = Counter[str](), Counter[str]()
+        calls, agents, legs = Counter[str](), Counter[str](), Counter[str]()
         for batch in batches(world.calls):
             calls.update(snapshot.CALL_STATES[type(call.state)] for call in batch)
             yield
         for crowd in batches(world.agents):
             agents.update(STATE_NAMES[type(agent.state)] for agent in crowd)
+            legs.update(agent.standing.state.value for agent in crowd if agent.standing is not None)
             yield
         queues = yield from snapshot.queue_views(world, self.now_ms)
         held = yield from self._held()
-        return Counts(queues, calls, agents, tuple(sorted(world.switches.items())), held)
+        return Counts(queues, calls, agents, tuple(sorted(world.switches.items())), held, legs)
 
     def _held(self) -> InParts[Mapping[str, int]]:
         """How many callers are on hold, by the queue of their call: costs a look at the talks that were changed."""

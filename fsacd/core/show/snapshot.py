@@ -23,6 +23,7 @@ from fsacd.core.views import (
     OfferView,
     QueueView,
     Snapshot,
+    StandingLegView,
     Substituted,
     TalkView,
     Underway,
@@ -42,7 +43,16 @@ def take(world: World, now_ms: int) -> Snapshot:
 
 def underway(world: World, now_ms: int) -> Underway:
     """Calls and offers: costs a look at every call."""
-    return Underway(now_ms, _calls(world, now_ms), _offers(world))
+    return Underway(now_ms, _calls(world, now_ms), _offers(world), standing_legs=_standing_legs(world))
+
+
+def _standing_legs(world: World) -> tuple[StandingLegView, ...]:
+    legs = []
+    for agent_id in world.standing.values():
+        leg = world.agents[agent_id].standing
+        assert leg is not None
+        legs.append(StandingLegView(leg.leg, agent_id, leg.switch, leg.state.value, leg.since_ms))
+    return tuple(legs)
 
 
 def _calls(world: World, now_ms: int) -> tuple[CallView, ...]:
@@ -175,6 +185,8 @@ def _caller(world: World, state: a.AgentState) -> str:
 def agent_view(world: World, agent: a.Agent) -> AgentView:
     """One agent."""
     until_ms = agent.state.until_ms if isinstance(agent.state, a.WrappingUp | a.HeldBack) else None
+    if agent.state == a.WITHOUT_LEG:
+        until_ms = None  # nobody knows
     return AgentView(
         agent_id=agent.agent_id,
         name=agent.rules.name,
@@ -194,6 +206,7 @@ def agent_view(world: World, agent: a.Agent) -> AgentView:
         presence_since_ms=agent.presence_since_ms,
         work=tuple(_work(world, work) for work in agent.work.values()),
         room=agent.room,
+        standing_leg=agent.standing.state.value if agent.standing is not None else "",
         last_talk=_last_talk(agent.wrapped) if agent.wrapped is not None else None,
     )
 
