@@ -12,6 +12,7 @@ from typing import Literal
 from fsacd.core.evidence import Evidence
 from fsacd.core.fact import fact
 from fsacd.core.log_in import LogIn as LogIn  # noqa: PLC0414 - the way to hand a name on
+from fsacd.core.standing_leg import StandingLegLost as StandingLegLost  # noqa: PLC0414
 from fsacd.core.visit import Visit, VisitOutcome
 
 
@@ -367,15 +368,6 @@ class StrategyReturned:
     queue: str
     plugin: str
     failures: int
-    at_ms: int
-
-
-@fact
-class StandingLegLost:
-    """An agent's standing leg has ended that was still wanted, or was not answered (`cause` says why not)."""
-
-    agent_id: str
-    cause: str
     at_ms: int
 
 

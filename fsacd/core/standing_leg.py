@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from fsacd.core.fact import fact
+
 
 class Stand(StrEnum):
     """What a standing leg is about."""
@@ -46,3 +48,12 @@ class StandingLeg:
     offer_id: str = ""  # the offer that uses it
     is_back: bool = False  # told to be back before the leg of its offer was told to have ended
     fell_silent: bool = False  # its phone has sent nothing for its `media_timeout`, in the talk of `offer_id`
+
+
+@fact
+class StandingLegLost:
+    """An agent's standing leg has ended that was still wanted, or was not answered (`cause` says why not)."""
+
+    agent_id: str
+    cause: str
+    at_ms: int
