@@ -117,5 +117,7 @@ def is_held(shape: TalkShape) -> bool:
     """Whether the caller is on hold: they talk with nobody, or their agent alone, whose phone holds them."""
     if shape.caller_gone:
         return False
+    if shape.wanted is Shape.HANDED_OVER and shape.shape is Shape.SWAPPED:
+        return False  # they are on the way from the agent to the colleague
     with_agent_alone = shape.pair is Pair.CALLER_AGENT or (shape.pair is Pair.ALL and shape.third is None)
     return shape.pair in (Pair.NOBODY, Pair.AGENT_THIRD) or (with_agent_alone and shape.phone_since_ms is not None)

@@ -248,7 +248,8 @@ def _shaping(command: k.TalkCommand, names: Names) -> str:
         case k.SendDigits():
             return f"send {command.digits} to {' and '.join(names.of(leg) for leg in command.legs)}"
         case k.HandOver():
-            return f"hand {command.call_id} over to {names.of(command.third_leg)}"
+            stays = f", {names.of(command.agents_leg)} stays" if command.agents_leg else ""
+            return f"hand {command.call_id} over to {names.of(command.third_leg)}{stays}"
 
 
 def _note(command: k.NoteCall | k.NoteContact) -> str:

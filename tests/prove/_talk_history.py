@@ -53,7 +53,7 @@ class History:
         told = [_told(talk, seat) for talk in talks]
         if told != list(world.rows):
             return f"talks are {told}, not {list(world.rows)}"
-        visits = self._rows("SELECT * FROM visits WHERE contact_id = %s ORDER BY joined_at, n", contacts[0])
+        visits = self._rows("SELECT * FROM visits WHERE contact_id = %s ORDER BY ended_at, n", contacts[0])
         found = [(_queue(visit["queue"], seat), visit["how_in"], visit["outcome"]) for visit in visits]
         wanted = [(visit.queue, visit.how_in, visit.outcome) for visit in world.visits]
         if len(found) != len(wanted) or any(

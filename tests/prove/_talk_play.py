@@ -250,7 +250,7 @@ class Play:
             return f"the API shows {shown}, {call and call['talk']}"
         if call is not None and scene.whose is not None and call["agents"] != [seat.user(scene.whose)]:
             return f"it is the talk of {call['agents']}"
-        held = state in (State.PHONE_HELD, State.BOTH_HELD, State.ASKING_OUT, State.ASKING_QUEUE, State.ASKING_THIRD)
+        held = state in (State.PHONE_HELD, State.ASKING_OUT, State.ASKING_QUEUE, State.ASKING_THIRD)
         if call is not None and call["talk"] is not None and call["talk"]["held_by_phone"] is not held:
             return f"held by phone: {not held}"
         return ""
@@ -305,9 +305,11 @@ class Play:
     # --- what is done at a step ---
 
     def _wish(self, verb: str, **body: str) -> None:
-        """The agent wishes something of their talk; while it is being changed they try again."""
-        talk = self.centre.look().calls[self.seat.caller]["talk"]["id"]
-        self.seat.ask(f"talks/{talk}/{verb}", **body)
+        """The agent wishes something of their talk."""
+        call = self.centre.look().calls.get(self.seat.caller)
+        if call is None or call["talk"] is None:
+            raise ConnectionError("there is no talk, or no daemon")
+        self.seat.ask(f"talks/{call['talk']['id']}/{verb}", **body)
 
     def _refer(self, number: str) -> None:
         dialog = self.seat.lines[Who.AGENT].dialog
@@ -343,9 +345,10 @@ class Play:
         self._asks_in_queue()
         self.seat.answers(Who.THIRD)
 
-    def _joins(self) -> None:
+    def _joins(self, by: Who) -> None:
+        """The agent joins those on their two lines; it is on this one that they say so."""
         lines = [self.seat.lines[who].dialog for who in (Who.AGENT, Who.LINE)]
-        first, second = lines if self._chance.random() < 0.5 else lines[::-1]  # by either line
+        first, second = lines if by is Who.AGENT else lines[::-1]
         assert first is not None
         assert second is not None
         self.seat.phones.refer(first, self._address(OUTSIDE), replaces(second))
@@ -377,5 +380,6 @@ _STEPS: Final[dict[str, Callable[[Play], None]]] = {
     "ask outside": lambda play: play._asks_outside(),
     "ask queue": lambda play: play._asks_queue(),
     "ask colleague": lambda play: play._asks_colleague(),
-    "join": lambda play: play._joins(),
+    "join": lambda play: play._joins(Who.AGENT),
+    "join by it": lambda play: play._joins(Who.LINE),
 }

@@ -224,9 +224,11 @@ def after(world: World, step: str) -> World:  # noqa: C901, PLR0912 - a table of
             return world.to(S.ASKING_THIRD)
         case "join" if now is S.ASKING_OUT:
             return world.talk_over(S.OUT_TALKS, "transfer", "attended", "a number")
-        case "join" if now is S.ASKING_QUEUE:
+        case "join by it" if now is S.ASKING_OUT:  # the switch does not say with whom
+            return world.talk_over(S.OUT_TALKS, "transfer", "attended", "")
+        case "join" | "join by it" if now is S.ASKING_QUEUE:
             return world.talk_over(S.WAITS, "transfer", "attended", "queue other").waits(S.WAITS, "other", "")
-        case "join" if now is S.ASKING_THIRD:
+        case "join" | "join by it" if now is S.ASKING_THIRD:
             joined = world.talk_over(S.JOINED, "transfer", "attended", "third")
             return joined.waits(S.JOINED, "other", "").answered(S.JOINED)
     raise AssertionError(f"{step} in {now}")
@@ -270,7 +272,7 @@ def dies(world: World, who: Who) -> World:
             return world.abandoned()
         case S.OFFERED, Who.THIRD:
             return world.to(S.WAITS)
-        case ((S.OUT_RINGS | S.OUT_TALKS | S.LEFT_ON_LINE), _):
+        case ((S.OUT_RINGS | S.OUT_TALKS | S.LEFT_OUT | S.LEFT_QUEUE | S.LEFT_THIRD), _):
             return world.to(S.OVER)
         case _, Who.CALLER:
             return world.talk_over(_ON_LINE.get(now, S.OVER), "caller")

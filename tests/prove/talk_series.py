@@ -56,6 +56,9 @@ SEQUENCES: Final[dict[str, tuple[str, ...]]] = {
     "REFER attended, outside": ("phone holds", "ask outside", "join"),
     "REFER attended, to a queue": ("phone holds", "ask queue", "join"),
     "REFER attended, to a colleague": ("phone holds", "ask colleague", "join"),
+    "REFER by the other line, outside": ("phone holds", "ask outside", "join by it"),
+    "REFER by the other line, queue": ("phone holds", "ask queue", "join by it"),
+    "REFER by the other line, colleague": ("phone holds", "ask colleague", "join by it"),
 }
 # A daemon is started again so long after it was killed.
 _DEAD_S: Final = 3.0
@@ -148,9 +151,15 @@ class Series:
         for one in self._alone:
             self._waiting.put(one)
         gevent.joinall([gevent.spawn(self._sit, seat) for seat in self._centre.seats])
+        # A colleague's phone rings for half a minute: whoever waits for others to come so far would hear it no more.
+        slow = [one for one in self._killed if "wait in vain" in one[0].steps[: one[0].at]]
+        self._in_rounds([one for one in self._killed if one not in slow])
+        self._in_rounds(slow)
+
+    def _in_rounds(self, killed: list[tuple[Cell, int]]) -> None:
         seats = self._centre.seats
-        for first in range(0, len(self._killed), len(seats)):
-            now = self._killed[first : first + len(seats)]
+        for first in range(0, len(killed), len(seats)):
+            now = killed[first : first + len(seats)]
             killing = Killings(self._centre, len(now), self._chance)
             playing = [
                 gevent.spawn(self._play, seat, cell, number, killing)

@@ -90,6 +90,7 @@ class OfferEnded:
     next ring. `leg`: only this one of `legs` that were rung at once has ended; empty: no leg of the offer is left.
     `held_ms`: for how long the phone held its caller by itself, by the switch's clock. `kind`, `to`: how the phone has
     given the caller away, and where to: the number that it named, or the leg with which they were bridged.
+    `by_phone`: the phone may have ended it; False: the switch has released it, as it does when the caller hangs up.
     """
 
     offer_id: str
@@ -103,6 +104,7 @@ class OfferEnded:
     held_ms: int = 0
     kind: TransferKind = TransferKind.NONE
     to: str = ""
+    by_phone: bool = True
 
 
 OfferEvent = OfferForked | OfferUnheard | OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded

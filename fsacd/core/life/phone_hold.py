@@ -83,7 +83,7 @@ def _begin(shape: TalkShape, since_ms: int) -> None:
 
 
 def count(world: World, shape: TalkShape) -> None:
-    """Who are bridged has changed, or whether the phone holds: a time on hold begins, ends, or goes on."""
+    """Who are bridged has changed, or what is wanted, or whether the phone holds: a hold begins, ends, or goes on."""
     if is_held(shape):
         _begin(shape, world.now_ms)
     elif shape.held_since_ms is not None:
