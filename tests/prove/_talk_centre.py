@@ -220,14 +220,18 @@ class Seat:
         assert dialog is not None
         self.phones.answer(dialog)
 
-    def dies(self, who: Who) -> None:
-        """This party hangs up, or refuses."""
+    def dies(self, who: Who) -> bool:
+        """This party hangs up, or refuses; False: they were in no call."""
+        died = False
         for each in (who, Who.LINE) if who is Who.AGENT else (who,):
             dialog = self.lines[each].dialog
             if dialog is not None and dialog.state == "talking":
                 self.phones.end(dialog)
+                died = True
             elif dialog is not None and dialog.state == "ringing":
                 self.phones.refuse(dialog)
+                died = True
+        return died
 
     def hears(self, who: Who) -> frozenset[str]:
         """Whom of this seat, or music, this party hears now."""

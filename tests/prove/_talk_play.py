@@ -148,9 +148,9 @@ class Play:
         else:
             order = gevent.spawn(lambda: None)
             gevent.sleep(30.0 - self._chance.uniform(0, 2 * _ON_THE_WAY_S))
-        self.seat.dies(self.cell.who)
+        died = self.seat.dies(self.cell.who)
         order.join()
-        self._comes_to(on_the_way(world, step, self.cell.who), _IN_VAIN_S)
+        self._comes_to(on_the_way(world, step, self.cell.who) if died else [after(world, step)], _IN_VAIN_S)
 
     def _killed_on_the_way(self, step: str) -> None:
         assert self.killing is not None
@@ -180,9 +180,13 @@ class Play:
                 self.seat.answers(who)
                 self._comes_to([after(world, step) for world in self.worlds])
                 continue
-            who = next(who for who in PARTING if who in MORTALS[state])
+            who = self._parts(state)
             self.seat.dies(who)
             self._comes_to([dies(world, who) for world in self.worlds])
+
+    def _parts(self, state: State) -> Who:
+        """Who hangs up next."""
+        return next(who for who in PARTING if who in MORTALS[state])
 
     def _serve(self) -> None:
         """Whoever the caller waits for is ready, and talks with them."""

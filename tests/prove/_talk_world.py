@@ -289,8 +289,13 @@ def on_the_way(world: World, step: str, who: Who) -> list[World]:
     if step in ("complete", "leave") and who is T:
         # The caller was handed over to somebody with whom they did not talk.
         found.append(done.waits(S.WAITS, "own", "requeued"))
-    if step == "three-way" and who is C:
+    if step in ("three-way", "complete", "leave", "join", "join by it") and who is C:
         found.append(world.talk_over(S.OVER, "caller"))  # the end of the caller's leg was that of the bridge, too
+    if step in ("three-way", "complete", "drop") and who is A:
+        # Agent and caller were apart already, and the colleague did not have the caller, or not any more.
+        found.append(world.talk_over(S.WAITS, "agent").waits(S.WAITS, "own", "requeued"))
+    if step == "ask colleague" and who is T:
+        found.append(done)  # they have refused, and are rung again
     return list(dict.fromkeys(found))
 
 

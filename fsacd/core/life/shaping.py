@@ -235,7 +235,9 @@ def caller_gone(world: World, call: c.Call, offer_id: str) -> bool:
 def want(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> None:
     """Bring the talk into this shape, from whatever is now."""
     world.shapes[offer.offer_id] = shape
-    shape.wanted, shape.tries, shape.ordered, shape.untouched = wanted, 0, "nothing", False
+    if shape.wanted is None:
+        shape.ordered = "nothing"  # else the step that is on its way may be the right one, and is not ordered twice
+    shape.wanted, shape.tries, shape.untouched = wanted, 0, False
     phone_hold.count(world, shape)
     world.refresh(world.calls[offer.call_id])
     _go_on(world, offer, shape)
