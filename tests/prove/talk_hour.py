@@ -124,7 +124,8 @@ class Hour(Play):
             return 0.0
         began_s, ended_s = spans[0][0], ring.over_s
         # The caller was given away: they hear somebody else, and the agent no more.
-        ended_s = min([ended_s, *(since for since, _, whom in mine if whom & _OTHERS == whom != frozenset())])
+        given = [since for since, _, whom in mine if whom and whom <= _OTHERS and since > spans[-1][0]]
+        ended_s = min([ended_s, *given])
         ends = [*(since for since, _, _ in spans[1:]), min(ended_s, gone_s)]
         apart = [(to, next_s) for (_, to, _), next_s in zip(spans, ends, strict=True) if next_s > to]
         # They are on hold where music came in between; on the way from whom they talk with to others it is silent.
