@@ -39,6 +39,7 @@ from fsacd.esl.attendance import Attendance
 from fsacd.esl.carried import Carried
 from fsacd.esl.codec import Message
 from fsacd.esl.deciding import Deciding
+from fsacd.esl.lateness import Lateness
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
 from fsacd.esl.ringer import Ringer
@@ -88,6 +89,7 @@ class CallControl:
         self.terms = Terms(name)
         self._runtime = runtime
         self._desk = desk
+        self._lateness = Lateness()
         self._reader = translate.Reader(name, self._warn, settings.require_ack is not RequireAck.NEVER, carried)
         self._acknowledging = Acknowledging(
             name,
@@ -303,7 +305,7 @@ class CallControl:
     def _tell(self, message: Message, now_ms: int) -> None:
         if message.name == quality.LAST_EVENT and (figures := quality.measured(message, now_ms)) is not None:
             self._runtime.note(figures)
-        fact = self._reader.read(message, self._service.clock, now_ms)
+        fact = self._lateness.noted(self._reader.read(message, self._service.clock, now_ms), message, now_ms)
         if isinstance(fact, OfferEnded):
             fact = self._ringer.follow(message, fact)
         match fact:

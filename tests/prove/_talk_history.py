@@ -39,7 +39,7 @@ class History:
 
     def _rows(self, query: str, *words: object) -> list[dict[str, Any]]:
         with self._one:
-            return self._connection.execute(query, words).fetchall()  # type: ignore[call-overload]
+            return self._connection.execute(query, words).fetchall()
 
     def _differs(self, seat: Seat, world: World) -> str:
         """What it says otherwise; empty: nothing."""

@@ -362,7 +362,7 @@ class Play:
                 self.seat.phones.end(line)
 
 
-_STEPS: Final[dict[str, Callable[[Play], None]]] = {
+_STEPS: Final[dict[str, Callable[[Play], object]]] = {
     **{
         verb: (lambda play, verb=verb: play._wish(verb))  # type: ignore[misc]
         for verb in ("hold", "resume", "cancel", "swap", "complete", "three-way", "leave", "drop")

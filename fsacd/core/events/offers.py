@@ -59,17 +59,20 @@ class OfferAnswered:
     offer_id: str
     switch: str = ""
     leg: str = ""
+    late_ms: int = 0
 
 
 @fact
 class OfferConnected:
     """Caller and agent are bridged: they talk.
 
-    `contact_id` is that of a caller who has talked before, with somebody else; empty for all others.
+    `contact_id` is that of a caller who has talked before, with somebody else; empty for all others. `late_ms`, here
+    and elsewhere: so long ago the switch has told it.
     """
 
     offer_id: str
     contact_id: str = ""
+    late_ms: int = 0
 
 
 @fact
@@ -105,6 +108,7 @@ class OfferEnded:
     kind: TransferKind = TransferKind.NONE
     to: str = ""
     by_phone: bool = True
+    late_ms: int = 0
 
 
 OfferEvent = OfferForked | OfferUnheard | OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded

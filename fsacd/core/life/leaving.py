@@ -26,7 +26,10 @@ _ABANDONED = CallOutcome.ABANDONED
 def handle(world: World, event: CallerGone | CallLeft | CallerTaken | CallerReplaced | CallLost) -> None:
     """A caller leaves, or their leg is replaced."""
     match event:
-        case CallerGone() | CallLeft():
+        case CallerGone():
+            world.late_ms = event.late_ms
+            gone(world, event)
+        case CallLeft():
             gone(world, event)
         case CallerTaken():
             taken(world, event)

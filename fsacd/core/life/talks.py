@@ -37,6 +37,7 @@ from fsacd.core.life import (
     transferring,
     withdrawing,
 )
+from fsacd.core.life.told import told_ms
 from fsacd.core.life.world import World
 from fsacd.core.records import OfferOutcome, TalkEnd, TransferKind
 from fsacd.core.shape import Pair, Shape, TalkShape
@@ -54,13 +55,16 @@ def handle(world: World, event: OfferEvent) -> None:
         case OfferRang():
             _rang(world, offer)
         case OfferAnswered():
+            world.late_ms = event.late_ms
             _answered(world, offer, event)
         case OfferConnected():
+            world.late_ms = event.late_ms
             if offer is not None:
                 _joined(world, offer, event.contact_id)
                 shaping.joined(world, offer, _CALLER_AGENT)
-                connecting.connected(world, offer, world.now_ms)
+                connecting.connected(world, offer, told_ms(world))
         case OfferEnded():
+            world.late_ms = event.late_ms
             if offer is not None and (end := _last(world, offer, event)) is not None:
                 _ended(world, offer, end)
         case OfferForked():
@@ -92,6 +96,7 @@ def of_talk(world: World, event: TalkEvent) -> str | None:
         return None
     if not isinstance(event, LegsJoined):
         return talk_wishes.asked(world, event)
+    world.late_ms = event.late_ms
     talk = thirds.talk_of(world, event.other) or thirds.talk_of(world, event.offer_id)
     if talk is not None:
         shaping.joined(world, talk, Pair.AGENT_THIRD)
@@ -125,6 +130,8 @@ def _given_away(world: World, event: GivenAway) -> None:
 
 def _of_third(world: World, talk: o.Offer, event: OfferEvent) -> None:
     """A fact about the leg of a talk's third party."""
+    if isinstance(event, OfferAnswered | OfferConnected | OfferEnded):
+        world.late_ms = event.late_ms
     third = world.shapes[talk.offer_id].third
     assert third is not None
     match event:
