@@ -294,9 +294,23 @@ def on_the_way(world: World, step: str, who: Who) -> list[World]:
     if step in ("three-way", "complete", "drop") and who is A:
         # Agent and caller were apart already, and the colleague did not have the caller, or not any more.
         found.append(world.talk_over(S.WAITS, "agent").waits(S.WAITS, "own", "requeued"))
-    if step == "ask colleague" and who is T:
+    if step == "three-way" and who is T:
+        # Between two bridges the agent's leg ends with the colleague's.
+        found.append(world.talk_over(S.WAITS, "agent").waits(S.WAITS, "own", "requeued"))
+    if who is T and (step == "ask colleague" or done.state is S.OFFERED):
         found.append(done)  # they have refused, and are rung again
     return list(dict.fromkeys(found))
+
+
+def killed(world: World, step: str) -> list[World]:
+    """What may come of a step during which the daemon is killed."""
+    done = after(world, step)
+    found = [world, done]
+    if step.startswith(("refer", "join")):
+        # Nobody has seen more of it than that the agent's leg has ended.
+        rows = (*done.rows[:-1], replace(done.rows[-1], ended_by="agent", kind="", to=""))
+        found.append(replace(done, rows=rows))
+    return found
 
 
 # Who hangs up first when all has been seen.
