@@ -141,12 +141,16 @@ class HoldThird:
 
 @fact
 class HandOver:
-    """Bridge the caller with the third party, whose leg ends with the talk from then on."""
+    """Bridge the caller with the third party, whose leg ends with the talk from then on.
+
+    `agents_leg` is bridged with the caller now, and has to outlive that bridge; empty: the two are parted already.
+    """
 
     offer_id: str
     call_id: str
     leg: Leg
     third_leg: str
+    agents_leg: str = ""
 
 
 @fact

@@ -93,6 +93,8 @@ class Offer:
     place_in: str = ""  # its phone has given its caller the place of its own call in this queue, at that moment
     place_ms: int = 0
     keeps_caller: bool = False  # the switch brings the caller back into the music when this leg ends
+    hangs_up: bool = False  # the agent has wished its end
+    released: bool = False  # neither they nor their phone has ended it: the caller has hung up, which is told next
 
     @property
     def heard_of(self) -> bool:

@@ -72,6 +72,9 @@ SHAPE_MOVES: Final[dict[Shape, frozenset[Shape]]] = {
 # In these shapes the caller hears music.
 CALLER_HELD: Final = frozenset({Shape.HELD, Shape.CALLING, Shape.CONSULTING})
 
+# In these they talk.
+_NEXT_TALKS: Final = frozenset({Shape.TOGETHER, Shape.THREE_WAY, Shape.HANDED_OVER})
+
 
 @dataclass(slots=True)
 class TalkShape:
@@ -117,5 +120,7 @@ def is_held(shape: TalkShape) -> bool:
     """Whether the caller is on hold: they talk with nobody, or their agent alone, whose phone holds them."""
     if shape.caller_gone:
         return False
+    if shape.pair is Pair.NOBODY and shape.shape is Shape.SWAPPED and shape.wanted in _NEXT_TALKS:
+        return False  # they talked until now, and are on the way to whom they talk with next
     with_agent_alone = shape.pair is Pair.CALLER_AGENT or (shape.pair is Pair.ALL and shape.third is None)
     return shape.pair in (Pair.NOBODY, Pair.AGENT_THIRD) or (with_agent_alone and shape.phone_since_ms is not None)

@@ -96,10 +96,20 @@ def _ended(hangup: Message, offer_id: str, leg: str) -> OfferEnded:
     kind, to = _given_away(hangup)
     if kind is not TransferKind.NONE:
         end = OfferEnd.TRANSFERRED
-    talked_ms, one_of_several = _talked_ms(hangup), leg if legs > 1 else ""
+    talked_ms, held_ms, one_of_several = _talked_ms(hangup), _held_ms(hangup), leg if legs > 1 else ""
+    by_phone = not _is_released(hangup)
     return OfferEnded(
-        offer_id, end, cause, answered, talked_ms, phone_told, one_of_several, legs, _held_ms(hangup), kind, to
+        offer_id, end, cause, answered, talked_ms, phone_told, one_of_several, legs, held_ms, kind, to, by_phone
     )
+
+
+def _is_released(hangup: Message) -> bool:
+    """Whether the leg was ended from the switch's side: by the end of whom it was bridged with, or by a command.
+
+    A phone's BYE leaves its status on a SIP leg before the leg ends. When a caller hangs up, the switch tells now and
+    then of the end of the agent's leg first. Of other legs nobody can tell.
+    """
+    return bool(hangup.get("variable_sip_call_id")) and not hangup.get("variable_sip_term_status")
 
 
 def _given_away(leg: Message) -> tuple[TransferKind, str]:

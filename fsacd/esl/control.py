@@ -40,6 +40,7 @@ from fsacd.esl.attendance import Attendance
 from fsacd.esl.carried import Carried
 from fsacd.esl.codec import Message
 from fsacd.esl.deciding import Deciding
+from fsacd.esl.lateness import Lateness
 from fsacd.esl.link import Down, LinkSettings, LinkState, LinkStats, SwitchLink, Up
 from fsacd.esl.outside import EVENTS, FILTERS, OutsideCalls
 from fsacd.esl.ringer import Ringer
@@ -89,6 +90,7 @@ class CallControl:
         self.terms = Terms(name)
         self._runtime = runtime
         self._desk = desk
+        self._lateness = Lateness()
         self._reader = translate.Reader(name, self._warn, settings.require_ack is not RequireAck.NEVER, carried)
         self._acknowledging = Acknowledging(
             name,
@@ -101,9 +103,8 @@ class CallControl:
         self._attendance = Attendance()
         self._ringer = Ringer(self._submit, self._act, self._on_reply, runtime.post)
         self._music, self._silent_s = "", -math.inf  # which music could not be played, and when the switch said so
-        self._outside = (
-            OutsideCalls(name, desk.phones, runtime.post, runtime.is_offer) if respect_outside_calls else None
-        )
+        outside = respect_outside_calls
+        self._outside = OutsideCalls(name, desk.phones, runtime.post, runtime.is_offer) if outside else None
         self._link = SwitchLink(
             name,
             settings,
@@ -306,7 +307,7 @@ class CallControl:
     def _tell(self, message: Message, now_ms: int) -> None:
         if message.name == quality.LAST_EVENT and (figures := quality.measured(message, now_ms)) is not None:
             self._runtime.note(figures)
-        fact = self._reader.read(message, self._service.clock, now_ms)
+        fact = self._lateness.noted(self._reader.read(message, self._service.clock, now_ms), message, now_ms)
         if isinstance(fact, OfferEnded):
             fact = self._ringer.follow(message, fact)
         match fact:

@@ -353,8 +353,8 @@ def _offer_fact(name: str, words: list[str]) -> e.Event:
             return e.ConnectFailed(offer_id, " ".join(cause))
         case ["ended", end, "after_talk_of", talk]:
             return e.OfferEnded(offer_id, e.OfferEnd(end), talked_ms=milliseconds(talk))
-        case ["ended", end, "untold"]:
-            return e.OfferEnded(offer_id, e.OfferEnd(end), phone_told=False)
+        case ["ended", end, ("released" | "untold") as how]:
+            return e.OfferEnded(offer_id, e.OfferEnd(end), phone_told=how != "untold", by_phone=how != "released")
         case ["ended", end, *cause]:
             return e.OfferEnded(offer_id, e.OfferEnd(end), " ".join(cause))
     raise StoryError(f"no fact about an offer: {' '.join(words)}")

@@ -57,6 +57,12 @@ def _by_phone(talk_id: str, words: list[str]) -> e.Event:
             cause = "NORMAL_CLEARING"
             ended = e.OfferEnded(talk_id, e.OfferEnd.TRANSFERRED, cause, answered=True, talked_ms=talked_ms)
             return replace(ended, held_ms=held_ms, kind=TransferKind(kind), to=to)
+        case ["late", span, "connected"]:
+            return e.OfferConnected(talk_id, late_ms=milliseconds(span))
+        case ["late", span, "parked"]:
+            return e.OfferAnswered(talk_id, "fs1", late_ms=milliseconds(span))
+        case ["late", span, "hung_up"]:
+            return e.OfferEnded(talk_id, e.OfferEnd.HUNG_UP, late_ms=milliseconds(span))
         case ["ended", end, held]:
             return e.OfferEnded(talk_id, e.OfferEnd(end), held_ms=milliseconds(held.removeprefix("held=")))
     raise StoryError(f"no fact about a talk: {' '.join(words)}")

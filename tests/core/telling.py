@@ -254,7 +254,8 @@ def _shaping(command: k.TalkCommand, names: Names) -> str:
         case k.SendDigits():
             return f"send {command.digits} to {' and '.join(names.of(leg) for leg in command.legs)}"
         case k.HandOver():
-            return f"hand {command.call_id} over to {names.of(command.third_leg)}"
+            agents = command.agents_leg and f", {names.of(command.agents_leg)} stays"
+            return f"hand {command.call_id} over to {names.of(command.third_leg)}" + agents
 
 
 def _note(command: k.NoteCall | k.NoteContact) -> str:

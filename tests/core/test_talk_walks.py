@@ -115,6 +115,8 @@ class Switch:
     def _change(self, order: k.Command) -> None:
         match order:
             case k.Rejoin(call_id=call_id, agents_leg=leg) | k.HandOver(call_id=call_id, third_leg=leg):
+                if isinstance(order, k.HandOver) and order.agents_leg:
+                    self._survive(order.agents_leg)
                 if self.bridge(call_id, leg):
                     self.legs[leg].survives = False
             case k.JoinThird(agents_leg=agents_leg, third_leg=third_leg):

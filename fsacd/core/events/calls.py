@@ -84,6 +84,7 @@ class CallerGone:
     transferred: bool = False
     leg: Leg | None = None
     found: bool = False
+    late_ms: int = 0
 
 
 @fact

@@ -59,17 +59,20 @@ class OfferAnswered:
     offer_id: str
     switch: str = ""
     leg: str = ""
+    late_ms: int = 0
 
 
 @fact
 class OfferConnected:
     """Caller and agent are bridged: they talk.
 
-    `contact_id` is that of a caller who has talked before, with somebody else; empty for all others.
+    `contact_id` is that of a caller who has talked before, with somebody else; empty for all others. `late_ms`, here
+    and elsewhere: so long ago the switch has told it.
     """
 
     offer_id: str
     contact_id: str = ""
+    late_ms: int = 0
 
 
 @fact
@@ -90,6 +93,7 @@ class OfferEnded:
     next ring. `leg`: only this one of `legs` that were rung at once has ended; empty: no leg of the offer is left.
     `held_ms`: for how long the phone held its caller by itself, by the switch's clock. `kind`, `to`: how the phone has
     given the caller away, and where to: the number that it named, or the leg with which they were bridged.
+    `by_phone`: the phone may have ended it; False: the switch has released it, as it does when the caller hangs up.
     """
 
     offer_id: str
@@ -103,6 +107,8 @@ class OfferEnded:
     held_ms: int = 0
     kind: TransferKind = TransferKind.NONE
     to: str = ""
+    by_phone: bool = True
+    late_ms: int = 0
 
 
 OfferEvent = OfferForked | OfferUnheard | OfferRang | OfferAnswered | OfferConnected | ConnectFailed | OfferEnded

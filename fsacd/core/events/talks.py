@@ -90,6 +90,7 @@ class LegsJoined:
 
     offer_id: str
     other: str
+    late_ms: int = 0
 
 
 @fact

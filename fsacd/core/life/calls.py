@@ -239,7 +239,7 @@ def _take_heir(world: World, call: c.Call, event: CallQueued) -> None:
 
 
 def agent_hung_up(world: World, call: c.Call, offer: o.Offer) -> None:
-    """The agent's leg ended during the talk."""
+    """The agent's leg ended during the talk, perhaps because the caller's has, of which nothing was told yet."""
     settling = c.Settling(world.now_ms + world.rules.limits.settle_ms, offer, offer.talk_ms(world.now_ms))
     if _may_have_broken(world, call, offer):
         world.move_call(call, settling)
@@ -249,7 +249,12 @@ def agent_hung_up(world: World, call: c.Call, offer: o.Offer) -> None:
             # They are on the way to the music, where the last command is told to them; or their agent has transferred
             # them, and after that bridge they must not come to us.
             world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk))
-        end_answered(world, call, "agent_hung_up")
+        end_answered(world, call, who_hung_up(offer))
+
+
+def who_hung_up(offer: o.Offer) -> str:
+    """How a call ends whose agent's leg was told to have ended first."""
+    return "caller_hung_up" if offer.released else "agent_hung_up"
 
 
 def connection_lost(world: World, call: c.Call, offer: o.Offer) -> None:
@@ -282,7 +287,8 @@ def _may_have_broken(world: World, call: c.Call, offer: o.Offer) -> bool:
 
 def was_talk(world: World, call: c.Call, settling: c.Settling) -> None:
     """Count a short talk as a talk."""
-    withdrawing.write(world, settling.offer, OfferOutcome.ANSWERED, "talk", None, TalkEnd.AGENT)
+    ended_by = TalkEnd.CALLER if settling.offer.released else TalkEnd.AGENT
+    withdrawing.write(world, settling.offer, OfferOutcome.ANSWERED, "talk", None, ended_by)
     call.talked_ms += settling.talk_ms
 
 
@@ -307,7 +313,7 @@ def settled(world: World, call_id: str) -> None:
             world.timers.set("settle", call_id, until_ms + _UNTOLD_MS)
         case c.Settling() as settling:
             was_talk(world, call, settling)
-            end_answered(world, call, "agent_hung_up")
+            end_answered(world, call, who_hung_up(settling.offer))
         case c.Waiting() | c.Ringing() | c.Connecting():
             raise AssertionError(f"a call in {call.state} has nothing to settle")
 

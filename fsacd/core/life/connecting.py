@@ -27,7 +27,7 @@ def connected(world: World, offer: o.Offer, since_ms: int, *, handed_over: bool 
     if not isinstance(offer.state, o.OfferConnecting):
         return  # told twice; or we gave the offer up, so its leg is being ended and the caller returns to the music
     call = world.calls[offer.call_id]
-    since_ms = min(since_ms, world.now_ms)
+    since_ms = min(max(since_ms, offer.answered_ms or 0), world.now_ms)
     offer.connected_ms, call.confirmed_ms, call.taken = since_ms, None, None
     world.move_offer(offer, o.TALKING)
     world.timers.clear("offer", offer.offer_id)

@@ -14,6 +14,7 @@ from fsacd.core import offer as o
 from fsacd.core.commands import Gather
 from fsacd.core.events import OfferEnd, TalkVerb
 from fsacd.core.life import connecting, offers, phone_hold, thirds, visits, withdrawing
+from fsacd.core.life.told import told_ms
 from fsacd.core.life.world import World
 from fsacd.core.records import OfferOutcome, TalkEnd, TransferKind
 from fsacd.core.shape import Pair, Shape, TalkShape, room_of
@@ -78,7 +79,7 @@ def agent_gone(world: World, offer: o.Offer, end: OfferEnd) -> o.Offer:
     lost = end is OfferEnd.CONNECTION_LOST
     ended_by, kind = TalkEnd.CONNECTION_LOST if lost else TalkEnd.TRANSFER, TransferKind.CONFERENCE
     withdrawing.write(world, offer, OfferOutcome.ANSWERED, "talk", None, ended_by, third.agent_id, kind)
-    connecting.connected(world, third, world.now_ms, handed_over=True)
+    connecting.connected(world, third, told_ms(world), handed_over=True)
     return third
 
 
@@ -86,7 +87,7 @@ def hand_over(world: World, offer: o.Offer, shape: TalkShape, kind: TransferKind
     """The caller is with the third party: the agent's talk is over, and the next one begins."""
     third = _part(world, world.calls[offer.call_id], shape)
     offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, third.agent_id, kind)
-    connecting.connected(world, third, world.now_ms, handed_over=True)
+    connecting.connected(world, third, told_ms(world), handed_over=True)
     phone_hold.begin(world, third)
 
 

@@ -26,7 +26,10 @@ _ABANDONED = CallOutcome.ABANDONED
 def handle(world: World, event: CallerGone | CallLeft | CallerTaken | CallerReplaced | CallLost) -> None:
     """A caller leaves, or their leg is replaced."""
     match event:
-        case CallerGone() | CallLeft():
+        case CallerGone():
+            world.late_ms = event.late_ms
+            gone(world, event)
+        case CallLeft():
             gone(world, event)
         case CallerTaken():
             taken(world, event)
@@ -73,9 +76,10 @@ def gone(world: World, event: CallerGone | CallLeft | CallLost) -> None:
                 ending.may_come_back(world, call)  # the leg that has taken this one's place goes into the queue
                 return
         case c.Settling() as settling:
-            # It was the agent who hung up, even if the caller's leg followed at once.
+            # It was the agent who hung up, even if the caller's leg followed at once, unless theirs was released.
             calls.was_talk(world, call, settling)
-            calls.end_answered(world, call, "agent_hung_up" if outcome is CallOutcome.ABANDONED else detail, evidence)
+            by = calls.who_hung_up(settling.offer) if outcome is CallOutcome.ABANDONED else detail
+            calls.end_answered(world, call, by, evidence)
     if not isinstance(event, CallLost) and event.found:
         # Nobody has seen the end. A leg that has taken this one's place may not have been in the switch's list yet.
         world.ended.lose_sight(call.call_id, call.offers, call.visit)

@@ -278,7 +278,7 @@ def _talk_gone(world: World, agent: a.Agent, offer: o.Offer, end: OfferEnd) -> N
         # Whoever is offered to them next would hear nobody, too: they say themselves when they are there again.
         wrap_ups.talk_over(world, agent, offer)
         agents.lose(world, agent, offer.offer_id, end.value)
-    elif end is not OfferEnd.TRANSFERRED and _broke_at_once(world, offer):
+    elif end is not OfferEnd.TRANSFERRED and not offer.released and _broke_at_once(world, offer):
         # Without a pause, an agent who hangs up at once would be offered the same caller over and over.
         agent.idle_since_ms = world.now_ms
         _hold_back(world, agent, offer, Cause.REFUSED)

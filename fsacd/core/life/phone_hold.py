@@ -13,6 +13,7 @@ from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.events import GivenAway, HeldByPhone, OfferEnded, PhoneHold
 from fsacd.core.life import thirds
+from fsacd.core.life.told import told_ms
 from fsacd.core.life.world import World
 from fsacd.core.shape import TalkShape, is_held
 
@@ -83,12 +84,13 @@ def _begin(shape: TalkShape, since_ms: int) -> None:
 
 
 def count(world: World, shape: TalkShape) -> None:
-    """Who are bridged has changed, or whether the phone holds: a time on hold begins, ends, or goes on."""
+    """Who are bridged has changed, or what is wanted, or whether the phone holds: a hold begins, ends, or goes on."""
     if is_held(shape):
-        _begin(shape, world.now_ms)
+        _begin(shape, told_ms(world, max(shape.since_ms, shape.held_until_ms)))
     elif shape.held_since_ms is not None:
-        shape.held_ms += world.now_ms - shape.held_since_ms
-        shape.held_since_ms, shape.held_until_ms = None, world.now_ms
+        until_ms = told_ms(world, shape.held_since_ms)
+        shape.held_ms += until_ms - shape.held_since_ms
+        shape.held_since_ms, shape.held_until_ms = None, until_ms
 
 
 def as_the_switch_says(offer: o.Offer, event: OfferEnded | GivenAway) -> None:

@@ -28,9 +28,12 @@ class Produced:
         self.changed_calls: dict[str, object] = {}
         self.changed_agents: dict[str, object] = {}
         self.changed_queues: dict[str, object] = {}
+        # So long ago the switch has told what this step is about.
+        self.late_ms = 0
 
     def end_step(self, refused: str | None) -> Step:
         """Hand over all that the step has produced; the next one begins with nothing."""
+        self.late_ms = 0
         commands, records = self.commands, self.records
         calls, agents, queues = self.changed_calls, self.changed_agents, self.changed_queues
         if not (queues or agents or calls or records or commands or refused is not None):

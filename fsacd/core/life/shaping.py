@@ -38,6 +38,10 @@ AGENT_GONE: Final = "agent_gone"
 # The same where the agent's phone fell silent, on hold or not.
 CONNECTION_LOST: Final = "connection_lost"
 QUEUE_REMOVED: Final = "queue_removed"
+# These take the caller out of the music, or from who they were with.
+_WITH_CALLER: Final = frozenset({Shape.TOGETHER, Shape.SWAPPED, Shape.HANDED_OVER})
+# On the way to these, the end of the agent's leg is not that of the caller's.
+_PARTED: Final = CALLER_HELD | {Shape.THREE_WAY, Shape.HANDED_OVER}
 
 
 # --- facts ---
@@ -193,14 +197,20 @@ def is_apart(shape: TalkShape | None) -> bool:
     """Whether caller and agent are not bridged, or are about to be parted, so that one's end is not the other's."""
     if shape is None:
         return False
-    return shape.pair is not Pair.CALLER_AGENT or shape.wanted in CALLER_HELD or shape.wanted is Shape.THREE_WAY
+    return shape.pair is not Pair.CALLER_AGENT or shape.wanted in _PARTED
 
 
 def returned(world: World, call: c.Call, offer_id: str) -> bool:
-    """The caller is in the music of their queue: whether because a bridge was not made. Then they wait again."""
+    """The caller is in the music of their queue: whether because a bridge was not made.
+
+    Then it is ordered again, for who it was with may have gone while the agent is there; else they wait again.
+    """
     shape = world.shapes.get(offer_id)
     if shape is None or shape.pair is Pair.CALLER_AGENT:
         return False
+    if shape.wanted in _WITH_CALLER and shape.tries < _TRIES:
+        _go_on(world, world.offers[offer_id], shape, again=True)
+        return True
     offers.talk_over(world, offer_id, TalkEnd.LOST)
     _wait_again(world, call)
     return True
@@ -225,7 +235,10 @@ def caller_gone(world: World, call: c.Call, offer_id: str) -> bool:
 def want(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> None:
     """Bring the talk into this shape, from whatever is now."""
     world.shapes[offer.offer_id] = shape
-    shape.wanted, shape.tries, shape.ordered, shape.untouched = wanted, 0, "nothing", False
+    if shape.wanted is None:
+        shape.ordered = "nothing"  # else the step that is on its way may be the right one, and is not ordered twice
+    shape.wanted, shape.tries, shape.untouched = wanted, 0, False
+    phone_hold.count(world, shape)
     world.refresh(world.calls[offer.call_id])
     _go_on(world, offer, shape)
 
@@ -296,8 +309,10 @@ def _step(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> Talk
             return HoldThird(offer.offer_id, offer.switch, agents_leg, third.agents_leg)
         case Shape.THREE_WAY, _ if third is not None:
             return gathering.order(world, offer, shape, third)
-        case Shape.HANDED_OVER, _ if third is not None:
-            return HandOver(offer.offer_id, call.call_id, call.leg, third.agents_leg)
+        case Shape.HANDED_OVER, pair if third is not None:
+            # The end of the agent's leg would be taken for the talk's, and told before the new bridge is.
+            outlives = agents_leg if pair is Pair.CALLER_AGENT else ""
+            return HandOver(offer.offer_id, call.call_id, call.leg, third.agents_leg, outlives)
         case _:
             return None  # the third party's end has set what is wanted to together, or a step before is on its way
 

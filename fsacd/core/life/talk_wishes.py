@@ -113,6 +113,7 @@ def _unmoved(
     if isinstance(event, TalkChangeAsked) and event.verb is TalkVerb.HANG_UP:
         # Also while the talk is being changed: what becomes of whoever is left is decided when the leg has ended.
         legs = (offer.leg,) if offer.leg else ()
+        offer.hangs_up = True
         world.command(CancelOffer(offer.offer_id, offer.switch, CancelReason.TALK_OVER, legs))
         return None
     if shape.wanted is not None:

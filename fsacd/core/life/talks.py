@@ -38,6 +38,7 @@ from fsacd.core.life import (
     transferring,
     withdrawing,
 )
+from fsacd.core.life.told import told_ms
 from fsacd.core.life.world import World
 from fsacd.core.records import OfferOutcome, TalkEnd, TransferKind
 from fsacd.core.shape import Pair, Shape, TalkShape
@@ -56,13 +57,16 @@ def handle(world: World, event: OfferEvent) -> None:
         case OfferRang():
             _rang(world, offer)
         case OfferAnswered():
+            world.late_ms = event.late_ms
             _answered(world, offer, event)
         case OfferConnected():
+            world.late_ms = event.late_ms
             if offer is not None:
                 _joined(world, offer, event.contact_id)
                 shaping.joined(world, offer, _CALLER_AGENT)
-                connecting.connected(world, offer, world.now_ms)
+                connecting.connected(world, offer, told_ms(world))
         case OfferEnded():
+            world.late_ms = event.late_ms
             if offer is not None and (end := _last(world, offer, event)) is not None:
                 _ended(world, offer, standing.as_lost(world, offer, end))
         case OfferForked():
@@ -90,6 +94,14 @@ def _note_leg(offer: o.Offer | None, event: OfferEvent) -> None:
             pass
 
 
+def _talked_ms(call: c.Call | None, event: OfferEnded | GivenAway) -> int:
+    """How long the talk was, where nobody has changed it: the switch tells how long its last bridge stood.
+
+    0: it had several, as somebody else's leg has taken the place of the caller's meanwhile.
+    """
+    return 0 if call is not None and call.talks_on_another_leg else event.talked_ms
+
+
 def _forked(offer: o.Offer | None, legs: int) -> None:
     if offer is not None and not offer.leg:
         offer.legs = max(1, min(legs, o.MOST_LEGS))
@@ -102,6 +114,7 @@ def of_talk(world: World, event: TalkEvent) -> str | None:
         return None
     if not isinstance(event, LegsJoined):
         return talk_wishes.asked(world, event)
+    world.late_ms = event.late_ms
     talk = thirds.talk_of(world, event.other) or thirds.talk_of(world, event.offer_id)
     if talk is not None:
         shaping.joined(world, talk, Pair.AGENT_THIRD)
@@ -127,7 +140,7 @@ def _given_away(world: World, event: GivenAway) -> None:
         return
     call = world.calls[offer.call_id]
     if shape is None or shape.untouched:
-        offer.talked_ms = event.talked_ms
+        offer.talked_ms = _talked_ms(call, event)
     if shape is None and call.first_talk is None:  # as in `_ended`
         phone_hold.as_the_switch_says(offer, event)
     transferring.by_phone(world, call, offer, event)
@@ -135,6 +148,8 @@ def _given_away(world: World, event: GivenAway) -> None:
 
 def _of_third(world: World, talk: o.Offer, event: OfferEvent) -> None:
     """A fact about the leg of a talk's third party."""
+    if isinstance(event, OfferAnswered | OfferConnected | OfferEnded):
+        world.late_ms = event.late_ms
     third = world.shapes[talk.offer_id].third
     assert third is not None
     match event:
@@ -317,9 +332,9 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
     if event.answered and offer.answered_ms is None:
         offer.answered_ms = world.now_ms  # they answered, and the leg ended before the switch told of the answer
     call, shape = world.calls.get(offer.call_id), world.shapes.get(offer.offer_id)
-    # The switch tells how long the last bridge stood, which is not the talk where there were several.
-    one_bridge = shape is None or shape.untouched
-    offer.talked_ms = event.talked_ms if one_bridge else 0
+    untouched = shape is None or shape.untouched
+    offer.talked_ms = _talked_ms(call, event) if untouched else 0
+    offer.released = event.end is OfferEnd.HUNG_UP and not (event.by_phone or offer.hangs_up)
     offers.write_end(world, offer, event.end)
     if shape is not None and gathering.talk_on_without_agent(shape):
         third = gathering.agent_gone(world, offer, event.end)
@@ -338,7 +353,7 @@ def _ended(world: World, offer: o.Offer, event: OfferEnded) -> None:
         case o.OfferTalking():
             assert call is not None
             assert isinstance(call.state, c.Talking)
-            if one_bridge and call.first_talk is None:  # a colleague's phone may have held whoever has asked them
+            if untouched and call.first_talk is None:  # a colleague's phone may have held whoever has asked them
                 phone_hold.as_the_switch_says(offer, event)
             _agent_gone(world, call, offer, shape, event)
         case o.OfferEnding():

@@ -15,6 +15,7 @@ from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason, RingAgent
 from fsacd.core.events import OfferEnd
 from fsacd.core.life import agents, display, roster, shared_phones, standing, withdrawing
+from fsacd.core.life.told import told_ms
 from fsacd.core.life.world import World
 from fsacd.core.reach import reaches
 from fsacd.core.shape import Pair
@@ -129,7 +130,8 @@ def leave(world: World, offer: o.Offer) -> bool:
     if shape is None:
         return False
     world.timers.clear("talk", offer.offer_id)
-    held_ms = shape.held_ms + (world.now_ms - shape.held_since_ms if shape.held_since_ms is not None else 0)
+    since_ms = shape.held_since_ms
+    held_ms = shape.held_ms + (told_ms(world, since_ms) - since_ms if since_ms is not None else 0)
     offer.held_ms, offer.holds, offer.consults = held_ms, shape.holds, shape.consults
     if shape.third is not None:
         end(world, shape.third)

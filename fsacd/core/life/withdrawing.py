@@ -5,6 +5,7 @@ from __future__ import annotations
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelOffer, CancelReason
 from fsacd.core.evidence import Evidence
+from fsacd.core.life.told import told_ms
 from fsacd.core.life.world import World
 from fsacd.core.records import OfferClosed, OfferOutcome, TalkEnd, TalkEnded, TransferKind
 
@@ -90,7 +91,7 @@ def _write_talk(
 ) -> None:
     call, started_ms = world.calls.get(offer.call_id), offer.connected_ms
     assert started_ms is not None
-    ended_ms = offer.ended_ms if offer.ended_ms is not None else world.now_ms
+    ended_ms = max(started_ms, offer.ended_ms) if offer.ended_ms is not None else told_ms(world, started_ms)
     if offer.talked_ms:
         ended_ms = started_ms + offer.talked_ms  # as the switch has measured it
     world.record(

@@ -373,7 +373,7 @@ class World(Produced):
 
     def forget_offer(self, offer: o.Offer) -> None:
         """The agent's leg is gone for good."""
-        offer.ended_ms = self.now_ms if offer.ended_ms is None else offer.ended_ms
+        offer.ended_ms = self.now_ms - self.late_ms if offer.ended_ms is None else offer.ended_ms
         del self.offers[offer.offer_id]
         self.timers.clear("offer", offer.offer_id)
 

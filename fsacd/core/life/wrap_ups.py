@@ -14,6 +14,7 @@ from fsacd.core import agent as a
 from fsacd.core import choices
 from fsacd.core.choices import LONGEST_NOTE, MOST_CODES, Choices
 from fsacd.core.events import AgentCodedWrapUp
+from fsacd.core.life.told import told_ms
 from fsacd.core.life.world import World
 from fsacd.core.numbers import identity
 from fsacd.core.offer import Offer
@@ -30,7 +31,7 @@ def talk_over(world: World, agent: a.Agent, offer: Offer) -> None:
         return
     call = world.calls.get(offer.call_id)
     said = work.said = work.said or a.Said()
-    said.over_ms = world.now_ms
+    said.over_ms = told_ms(world, offer.connected_ms)
     said.contact_id = call.contact_id if call is not None else offer.contact_id
     said.number = call.number if call is not None and world.shows(call) else ""
 

@@ -78,6 +78,7 @@ class Dialog:
     # Whether the switch answered this caller.
     answered: bool = False
     sound: str = ""  # where the switch then said that it listens
+    own: str = ""  # what this line says of its sound, where it is not what its user's phone says
     # Numbers the requests that this end sends.
     sequence: int = 0
     # What the switch answered to a REFER, and the results of it that it told by NOTIFY: "403 Forbidden".

@@ -88,23 +88,31 @@ class Telephones:
     # --- what a test does -----------------------------------------------------------------------------------------
 
     def call(
-        self, number: str, dials: str, *, as_whom: str = "", more: tuple[str, ...] = (), replaces: str = ""
+        self,
+        number: str,
+        dials: str,
+        *,
+        as_whom: str = "",
+        more: tuple[str, ...] = (),
+        replaces: str = "",
+        sound: str = "",
     ) -> Dialog:
         """A caller calls; they answer a BYE and hang up by `hang_up`.
 
         `as_whom` is the From where it shows another one than `number`; `more` are further lines of the INVITE;
-        `replaces` is another call's, which this one shall replace, as `dialog.replaces` writes it.
+        `replaces` is another call's, which this one shall replace, as `dialog.replaces` writes it; `sound` is what this
+        line offers, if not what the user's phone does.
         """
         self._calls += 1
         call_id = f"{number}-{self._calls}@{self.port}"
         dialog = Dialog(number, call_id, f"{as_whom or f'<sip:{number}@127.0.0.1:{self.port}>'};tag=c{self._calls}")
         dialog.target = f"sip:{dials}@127.0.0.1:{self.trunk_port}"
-        dialog.far = f"<{dialog.target}>"
+        dialog.far, dialog.own = f"<{dialog.target}>", sound
         self._dialogs[call_id] = dialog
         dialog.sequence = 1
         if replaces:
             more = (*more, f"Replaces: {replaces}")
-        dialog.branch = self._request(dialog, "INVITE", 1, self.offers.get(number, self._sdp), more=more)
+        dialog.branch = self._request(dialog, "INVITE", 1, self._offer(dialog), more=more)
         return dialog
 
     def answer(self, dialog: Dialog) -> None:
@@ -112,8 +120,7 @@ class Telephones:
         assert dialog.state == "ringing" and dialog.invite is not None, f"{dialog.user} does not ring"
         dialog.state = "talking"
         dialog.answered_s = time.time()
-        sdp = self.offers.get(dialog.user, self._sdp)
-        self._reply(dialog.invite, "200 OK", address_of(dialog.target), dialog.near, sdp)
+        self._reply(dialog.invite, "200 OK", address_of(dialog.target), dialog.near, self._offer(dialog))
 
     def refuse(self, dialog: Dialog, cause: str = "CALL_REJECTED") -> None:
         """The phone that rings refuses."""
@@ -142,7 +149,8 @@ class Telephones:
     def hold(self, dialog: Dialog, *, off: bool = False) -> None:
         """The phone puts the call on hold by a re-INVITE, or takes it back."""
         dialog.sequence += 1
-        self._request(dialog, "INVITE", dialog.sequence, self._sdp if off else f"{self._sdp}a=sendonly\r\n")
+        offer = self._offer(dialog)
+        self._request(dialog, "INVITE", dialog.sequence, offer if off else f"{offer}a=sendonly\r\n")
 
     def end(self, dialog: Dialog) -> None:
         """The phone hangs up this call."""
@@ -173,11 +181,21 @@ class Telephones:
             if dialog.state in {"calling", "ringing"}:
                 self._over(dialog, by_switch=True)
 
+    def forget(self, *users: str) -> None:
+        """Keep nothing of the calls of these users that are over: a long series has many."""
+        ended = [call_id for call_id, each in self._dialogs.items() if each.user in users and each.state == "over"]
+        for call_id in ended:
+            del self._dialogs[call_id]
+        self.rung[:] = [ring for ring in self.rung if ring.user not in users or ring.state != "over"]
+
     def forget_unheard(self, since_s: float) -> None:
         """End the talks of which the switch has not said a word since then: it has not recovered them."""
         for dialog in self._dialogs.values():
             if dialog.state == "talking" and dialog.heard_s < since_s:
                 self._over(dialog, by_switch=True)
+
+    def _offer(self, dialog: Dialog) -> str:
+        return dialog.own or self.offers.get(dialog.user, self._sdp)
 
     # --- the wire ---------------------------------------------------------------------------------------------------
 
@@ -326,7 +344,7 @@ class Telephones:
         elif dialog.state == "ringing":
             self._reply(message, "100 Trying", address)  # ours was not read
         elif dialog.state == "talking":
-            self._reply(message, "200 OK", address, body=self.offers.get(dialog.user, self._sdp))
+            self._reply(message, "200 OK", address, body=self._offer(dialog))
         elif dialog.state == "over":
             # A switch that comes back from a crash asks for a call that has ended meanwhile.
             self._reply(message, "481 Call/Transaction Does Not Exist", address)

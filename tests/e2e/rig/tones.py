@@ -37,7 +37,7 @@ class Phone:
         self._socket.bind(("127.0.0.1", 0))
         port = self._socket.getsockname()[1]
         phones.offers[user] = _SDP.format(port, "0 101" if keys else "0", _WITH_KEYS if keys else "")
-        self._tone = bytes(_encoded(int(_LOUDNESS * math.sin(2 * math.pi * hertz * n / _RATE))) for n in range(_FRAME))
+        self._tone = tone_of(hertz)
         self._hertz = hertz
         self._to: tuple[str, int] | None = None
         # Each frame that came: when (Unix time, s), and its sound.
@@ -97,6 +97,16 @@ def _decoded(byte: int) -> int:
 
 
 _DECODED: Final = tuple(_decoded(byte) for byte in range(256))
+
+
+def decoded(byte: int) -> int:
+    """One sample of what came."""
+    return _DECODED[byte]
+
+
+def tone_of(hertz: int) -> bytes:
+    """A frame of this tone; `hertz`: a multiple of 50, so that one frame joins the next."""
+    return bytes(_encoded(int(_LOUDNESS * math.sin(2 * math.pi * hertz * n / _RATE))) for n in range(_FRAME))
 
 
 def _encoded(sample: int) -> int:
