@@ -235,8 +235,7 @@ def _of_caller(command: k.CallerCommand) -> str:
 def _shaping(command: k.TalkCommand, names: Names) -> str:
     match command:
         case k.AskBridged():
-            inside = ", or in their room" if command.room else ""
-            return f"ask who are bridged with {names.of(command.offer_id)}{inside}"
+            return f"ask who are bridged with {names.of(command.offer_id)}" + (", or in their room" * bool(command.room))
         case k.Gather():
             alone = " and ".join(names.of(leg) for leg in command.alone)
             who = f"{command.call_id}, {names.of(command.agents_leg)} and {names.of(command.third_leg)}"
