@@ -79,9 +79,8 @@ def tell_one(snapshot: Snapshot, subject: str) -> Iterator[str]:
     """All about a call, an agent or a queue; nothing if it is not there."""
     for call in snapshot.calls:
         if call.call_id == subject:
-            yield f"{_call(call)}, {_wants(call.priority, call.required)}, head start {_s(call.head_start_ms)}" + (
-                "" if call.number_believed else ", number not believed"
-            )
+            believed = "" if call.number_believed else ", number not believed"
+            yield f"{_call(call)}, {_wants(call.priority, call.required)}, head start {_s(call.head_start_ms)}{believed}"
     for agent in snapshot.agents:
         if agent.agent_id == subject:
             queues = " ".join(_service(name, service) for name, service in agent.queues)
@@ -235,7 +234,8 @@ def _of_caller(command: k.CallerCommand) -> str:
 def _shaping(command: k.TalkCommand, names: Names) -> str:
     match command:
         case k.AskBridged():
-            return f"ask who are bridged with {names.of(command.offer_id)}" + (", or in their room" * bool(command.room))
+            inside = ", or in their room" if command.room else ""
+            return f"ask who are bridged with {names.of(command.offer_id)}{inside}"
         case k.Gather():
             alone = " and ".join(names.of(leg) for leg in command.alone)
             who = f"{command.call_id}, {names.of(command.agents_leg)} and {names.of(command.third_leg)}"
