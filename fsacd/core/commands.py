@@ -48,6 +48,24 @@ class RingAgent:
 
 
 @fact
+class RingNumber:
+    """Dial a number for an agent who wants to ask whoever has it: where callers whom agents give away are sent, too.
+
+    The rest is as in `RingAgent`; the leg has the id of the offer.
+    """
+
+    offer_id: str
+    call_id: str
+    number: str
+    switch: str
+    caller_number: str
+    caller_name: str
+    timeout_ms: int
+    hidden: bool = False
+    contact_id: str = ""
+
+
+@fact
 class CancelOffer:
     """End the agent's leg, ringing or answered. Repeated by the engine until `OfferEnded` comes.
 
@@ -265,4 +283,4 @@ class EndCall:
 
 CallerCommand = ConfirmTalk | ArmCall | LetGo | TakeIn | NoteCall | NoteContact | SendCall | EndCall
 TalkCommand = AskBridged | HoldCaller | Rejoin | JoinThird | HoldThird | HandOver | Gather | MuteAgent | SendDigits
-Command = RingAgent | CancelOffer | Connect | AskConnected | CallerCommand | TalkCommand
+Command = RingAgent | RingNumber | CancelOffer | Connect | AskConnected | CallerCommand | TalkCommand

@@ -93,6 +93,7 @@ class Offer:
     place_in: str = ""  # its phone has given its caller the place of its own call in this queue, at that moment
     place_ms: int = 0
     keeps_caller: bool = False  # the switch brings the caller back into the music when this leg ends
+    number: str = ""  # the third party is no agent of ours, but whoever has this number: `agent_id` is empty then
 
     @property
     def heard_of(self) -> bool:

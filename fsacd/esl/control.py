@@ -16,6 +16,7 @@ from fsacd.core.commands import (
     Command,
     Connect,
     RingAgent,
+    RingNumber,
     SendCall,
 )
 from fsacd.core.events import (
@@ -197,7 +198,7 @@ class CallControl:
     def send(self, command: Command) -> None:
         """Carry out one command of the engine; what comes of it comes back as a fact."""
         try:
-            if isinstance(command, RingAgent):
+            if isinstance(command, RingAgent | RingNumber):
                 self._ringer.ring(command)
                 return
             *first, last = orders.to_wires(command, self._service.clock.uptime_at(monotonic_ms()))
@@ -244,7 +245,7 @@ class CallControl:
     def _failed(self, command: Command, reply: Reply) -> None:
         why = shortened(reply.text)  # short, because the reason goes into the journal, the history and every page
         match command:
-            case RingAgent():
+            case RingAgent() | RingNumber():
                 end = OfferEnd.NOT_SENT if reply.outcome is Outcome.NOT_SENT else OfferEnd.UNREACHABLE
                 self._runtime.post(OfferEnded(command.offer_id, end, why))
             case Connect():

@@ -26,6 +26,7 @@ from fsacd.core.commands import (
     NoteContact,
     Rejoin,
     RingAgent,
+    RingNumber,
     SendCall,
     SendDigits,
     TakeIn,
@@ -33,7 +34,7 @@ from fsacd.core.commands import (
 from fsacd.core.rules import ToExtension
 from fsacd.esl import encoder, shapes
 from fsacd.esl.differences import ARMED, CONTEXT, armed
-from fsacd.esl.ringing import CAUSES, ring
+from fsacd.esl.ringing import CAUSES, USUAL_CONTEXT, ring, ring_number
 from fsacd.esl.wire import Wire
 
 # A leg that enters a queue once more, sent there by an agent or by the dialplan, is a new call from here on.
@@ -67,6 +68,8 @@ def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
     match command:
         case RingAgent():
             return (ring(command)[0],)
+        case RingNumber():
+            return (ring_number(command, USUAL_CONTEXT),)
         case CancelOffer(offer_id, _, reason, legs):
             return tuple(encoder.uuid_kill(leg, CAUSES[reason]) for leg in legs or (offer_id,))
         case Connect(offer_id, _, leg, agents_leg):
@@ -130,7 +133,7 @@ def switch_of(command: Command) -> str:
     match command:
         case RingAgent() | CancelOffer() | AskConnected() | AskBridged() | JoinThird() | HoldThird():
             return command.switch
-        case MuteAgent() | SendDigits():
+        case MuteAgent() | SendDigits() | RingNumber():
             return command.switch
         case (
             Connect()

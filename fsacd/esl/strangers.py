@@ -86,7 +86,7 @@ def findings(
                 # The call is over, and the command that was to end its leg was lost: the engine gives the command
                 # again.
                 others.append(Finding(Difference.CALL_RETURNED, leg, CallReturned(fact.call_id, fact.leg)))
-            case "agent" if is_leg_of(leg, channel.get("variable_fsacd_offer")) and not bridged:
+            case "agent" | "third" if is_leg_of(leg, channel.get("variable_fsacd_offer")) and not bridged:
                 # This cause ends the ring at all phones (ringing.py), and the phones show no missed call.
                 remedy = encoder.uuid_kill(leg, "LOSE_RACE")
                 others.append(Finding(Difference.UNKNOWN_AGENT_LEG, leg, remedy=remedy))

@@ -122,7 +122,8 @@ def _shape(talk: TalkView | None) -> str:
     if talk is None or (talk.shape, talk.becoming, talk.muted) == ("together", "", False):
         return ""
     becoming = f", becoming {talk.becoming}" if talk.becoming else ""
-    becoming += f", with {talk.third}" if talk.third else ""
+    third = talk.third or talk.number
+    becoming += f", with {third}" if third else ""
     return f", {talk.shape} since {_at(talk.since_ms)}{becoming}" + (", muted" if talk.muted else "")
 
 
@@ -191,6 +192,8 @@ def _command(command: k.Command, names: Names) -> str:
                 f" in {command.queue}, {_s(command.timeout_ms)}"
                 + "".join(f", {name}={value}" for name, value in command.variables)
             )
+        case k.RingNumber():
+            return f"dial {command.number} for {names.of(command.offer_id)}, {_s(command.timeout_ms)}"
         case k.CancelOffer(offer_id, _, reason, legs):
             return f"cancel {names.of(offer_id)} {reason}{_on(offer_id, legs)}"
         case k.Connect(offer_id, call_id, _, leg):

@@ -22,7 +22,18 @@ from fsacd.core.commands import (
     TalkCommand,
 )
 from fsacd.core.events import OfferEnd
-from fsacd.core.life import absence, connecting, ending, gathering, offers, overflow, phone_hold, thirds, visits
+from fsacd.core.life import (
+    absence,
+    connecting,
+    ending,
+    gathering,
+    offers,
+    overflow,
+    phone_hold,
+    thirds,
+    transferring,
+    visits,
+)
 from fsacd.core.life.world import World
 from fsacd.core.records import CallOutcome, TalkEnd, TransferKind
 from fsacd.core.shape import CALLER_HELD, PAIR_OF, SHAPE_MOVES, Pair, Shape, TalkShape, room_of
@@ -311,6 +322,9 @@ def _reach(world: World, offer: o.Offer, shape: TalkShape, reached: Shape) -> No
     world.timers.clear(TIMER, offer.offer_id)
     world.refresh(world.calls[offer.call_id])
     third, call = shape.third, world.calls[offer.call_id]
+    if offer.number:
+        transferring.out_of_sight(world, call, offer)
+        return
     if reached in (Shape.TOGETHER, Shape.SWAPPED) and call.leg is not None:
         # They were armed for the bridge; from now on they are released after the talk.
         connecting.confirm(world, call, offer)

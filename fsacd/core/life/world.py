@@ -369,7 +369,8 @@ class World(Produced):
         """Change an offer's state. AssertionError for a forbidden move."""
         assert type(state) in o.OFFER_MOVES[type(offer.state)], f"offer {offer.state} -> {state}"
         offer.state = state
-        self.changed_agents[offer.agent_id] = None
+        if offer.agent_id:
+            self.changed_agents[offer.agent_id] = None
 
     def forget_offer(self, offer: o.Offer) -> None:
         """The agent's leg is gone for good."""
