@@ -130,12 +130,16 @@ class HoldThird:
 
 @fact
 class HandOver:
-    """Bridge the caller with the third party, whose leg ends with the talk from then on."""
+    """Bridge the caller with the third party, whose leg ends with the talk from then on.
+
+    The agent's leg, which may be with either of them, shall survive it: its end would be taken for that of the talk.
+    """
 
     offer_id: str
     call_id: str
     leg: Leg
     third_leg: str
+    agents_leg: str
 
 
 @fact

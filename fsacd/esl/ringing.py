@@ -105,6 +105,10 @@ def ring_number(command: RingNumber, context: str) -> Wire:
             "hangup_after_bridge": "true",
             "park_timeout": str(_PARK_TIMEOUT_S),
             "loopback_bowout": "false",
+            # What the number leads to is offered the codecs of its profile, too, and not the loopback's alone (L16),
+            # which hardly any phone takes.
+            "media_mix_inbound_outbound_codecs": "true",
+            "export_vars": "media_mix_inbound_outbound_codecs",
             **({"fsacd_contact_id": contact_id} if contact_id else {}),
             **(_HIDDEN if command.hidden else {}),
             "originate_timeout": str(timeout_s),

@@ -56,8 +56,9 @@ def wires(command: TalkCommand) -> tuple[Wire, ...]:
                 encoder.uuid_bridge(leg.uuid, agents_leg),
                 encoder.uuid_setvar_multi(agents_leg, _ENDS),
             )
-        case HandOver(leg=leg, third_leg=third_leg):
+        case HandOver(leg=leg, third_leg=third_leg, agents_leg=agents_leg):
             return (
+                _survive(agents_leg),
                 armed(leg.uuid),
                 encoder.uuid_bridge(leg.uuid, third_leg),
                 encoder.uuid_setvar_multi(third_leg, _ENDS),

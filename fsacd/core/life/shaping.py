@@ -44,6 +44,8 @@ from fsacd.core.visit import HowIn, VisitOutcome
 _STEP_MS: Final = 2_000
 _TRIES: Final = 3
 TIMER: Final = "talk"
+# In these, caller and agent are not alone with each other.
+_APART: Final = CALLER_HELD | {Shape.THREE_WAY, Shape.HANDED_OVER}
 # Why a visit ended whose caller was on hold when the agent went: the next begins in the same queue.
 AGENT_GONE: Final = "agent_gone"
 # The same where the agent's phone fell silent, on hold or not.
@@ -204,7 +206,7 @@ def is_apart(shape: TalkShape | None) -> bool:
     """Whether caller and agent are not bridged, or are about to be parted, so that one's end is not the other's."""
     if shape is None:
         return False
-    return shape.pair is not Pair.CALLER_AGENT or shape.wanted in CALLER_HELD or shape.wanted is Shape.THREE_WAY
+    return shape.pair is not Pair.CALLER_AGENT or shape.wanted in _APART
 
 
 def returned(world: World, call: c.Call, offer_id: str) -> bool:
@@ -308,7 +310,7 @@ def _step(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> Talk
         case Shape.THREE_WAY, _ if third is not None:
             return gathering.order(world, offer, shape, third)
         case Shape.HANDED_OVER, _ if third is not None:
-            return HandOver(offer.offer_id, call.call_id, call.leg, third.agents_leg)
+            return HandOver(offer.offer_id, call.call_id, call.leg, third.agents_leg, agents_leg)
         case _:
             return None  # the third party's end has set what is wanted to together, or a step before is on its way
 
