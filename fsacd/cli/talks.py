@@ -49,9 +49,7 @@ def talk_resume(session: Session, talk_id: str) -> None:
 @click.option("--agent", help="A colleague who is in no call: the same as AGENT.")
 @click.option("--number", help="An extension or number.")
 @common_options
-def talk_consult(
-    session: Session, talk_id: str, agent_id: str | None, agent: str | None, number: str | None
-) -> None:
+def talk_consult(session: Session, talk_id: str, agent_id: str | None, agent: str | None, number: str | None) -> None:
     """Ring a colleague or a number that the agent wants to ask; the caller hears music meanwhile."""
     given = [("agent", agent_id), ("agent", agent), ("number", number)]
     named: list[tuple[str, str]] = [(name, value) for name, value in given if value is not None]

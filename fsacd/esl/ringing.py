@@ -81,7 +81,7 @@ def ring(command: RingAgent, registered: Registrations = MappingProxyType({})) -
     return wire, legs
 
 
-# Where agents' numbers are looked up, unless the switch's global variable `fsacd_transfer_context` names another context.
+# Where agents' numbers are looked up, unless the switch's global variable `fsacd_transfer_context` says otherwise.
 USUAL_CONTEXT: Final = "default"
 
 

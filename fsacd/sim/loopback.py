@@ -41,7 +41,7 @@ class Loopback:
     def talking(self, line: Line) -> None:
         """What is heard is said at the far leg."""
 
-    def ended(self, line: Line, cause: str) -> None:
+    def ended(self, line: Line, cause: str) -> None:  # noqa: ARG002 - the protocol has it
         """The far leg goes with the near one."""
         if self._far is not None:
             self._far.hang_up(cause)
@@ -56,13 +56,13 @@ class _FarEnd:
     def invited(self, line: Line) -> None:
         """Nobody rings it."""
 
-    def answered(self, line: Line) -> None:
+    def answered(self, line: Line) -> None:  # noqa: ARG002 - the protocol has it
         """The number is answered."""
         self._near.answer()
 
     def talking(self, line: Line) -> None:
         """What is heard is said at the near leg."""
 
-    def ended(self, line: Line, cause: str) -> None:
+    def ended(self, line: Line, cause: str) -> None:  # noqa: ARG002 - the protocol has it
         """The near leg goes with the far one."""
         self._near.hang_up(cause)

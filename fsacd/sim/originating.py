@@ -67,9 +67,7 @@ def originate(switch: Exchanges, text: str, done: Callable[[str], None]) -> None
     switch.agenda.after(switch.agenda.between(*BIRTH_US), attempt.next_turn)
 
 
-def _targets(
-    switch: Exchanges, dialled: Dialled, variables: Mapping[str, str], *, chosen: bool
-) -> Iterable[Target]:
+def _targets(switch: Exchanges, dialled: Dialled, variables: Mapping[str, str], *, chosen: bool) -> Iterable[Target]:
     """The phones behind one part of a dial string.
 
     All devices of a user ring. If the command has chosen one uuid for them, no second leg of that name is made.

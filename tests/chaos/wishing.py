@@ -86,7 +86,9 @@ class Wishing:
         if not verbs or self._chance.random() < 0.3:
             colleague = self._chance.choice(list(world.agents))
             if self._chance.random() < ASKS_OUTSIDE:
-                return TalkConsultAsked(offer.agent_id, offer.offer_id, f"{OUTSIDE_LINE}123", "agent", TransferTo.NUMBER)
+                return TalkConsultAsked(
+                    offer.agent_id, offer.offer_id, f"{OUTSIDE_LINE}123", "agent", TransferTo.NUMBER
+                )
             if self._chance.random() < 0.6:
                 return TalkConsultAsked(offer.agent_id, offer.offer_id, colleague, "agent")
             verbs = verbs or (TalkVerb.HOLD,)

@@ -51,8 +51,8 @@ class Heard(Talk):
 
     def is_alone(self, who: str) -> None:
         """Wait until they hear nobody, but music perhaps."""
-        should = dict.fromkeys(name for name in self.sounds if name != who)
-        await_true(partial(self._hears, who, {name: False for name in should}), SOON_S, f"{who} hears nobody")
+        others = dict.fromkeys((name for name in self.sounds if name != who), False)
+        await_true(partial(self._hears, who, others), SOON_S, f"{who} hears nobody")
 
     def _hears(self, one: str, should: dict[str, bool]) -> bool:
         return self.sounds[one].hears(*(self.sounds[other] for other in should)) == list(should.values())
