@@ -214,7 +214,8 @@ def _talk_fields(talk: Document) -> list[tuple[str, str]]:
     if not talk:
         return []
     becoming = f", becoming {talk['becoming']}" if talk["becoming"] else ""
-    colleague = f", with {talk['colleague']}" if talk["colleague"] else ""
+    third = talk["colleague"] or talk.get("number")
+    colleague = f", with {third}" if third else ""
     muted = ", muted" if talk.get("muted") else ""
     held = ", held by the agent's phone" if talk.get("held_by_phone") else ""
     return [("talk", clean(talk["id"])), ("shape", clean(f"{talk['shape']}{becoming}{colleague}{muted}{held}"))]

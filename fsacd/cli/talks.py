@@ -45,11 +45,17 @@ def talk_resume(session: Session, talk_id: str) -> None:
 
 @talk.command("consult")
 @click.argument("talk_id", metavar="TALK")
-@click.argument("agent_id", metavar="AGENT")
+@click.argument("agent_id", metavar="[AGENT]", required=False)
+@click.option("--agent", help="A colleague who is in no call: the same as AGENT.")
+@click.option("--number", help="An extension or number.")
 @common_options
-def talk_consult(session: Session, talk_id: str, agent_id: str) -> None:
-    """Ring a colleague whom the agent wants to ask; the caller hears music meanwhile."""
-    _ask(session, talk_id, "consult", {"agent": agent_id})
+def talk_consult(session: Session, talk_id: str, agent_id: str | None, agent: str | None, number: str | None) -> None:
+    """Ring a colleague or a number that the agent wants to ask; the caller hears music meanwhile."""
+    given = [("agent", agent_id), ("agent", agent), ("number", number)]
+    named: list[tuple[str, str]] = [(name, value) for name, value in given if value is not None]
+    if len(named) != 1:
+        raise click.UsageError("Give one of AGENT (or --agent) and --number.")
+    _ask(session, talk_id, "consult", dict(named))
 
 
 @talk.command("transfer")
@@ -71,7 +77,7 @@ def talk_transfer(session: Session, talk_id: str, agent: str | None, queue: str 
 @click.argument("talk_id", metavar="TALK")
 @common_options
 def talk_swap(session: Session, talk_id: str) -> None:
-    """Let the agent talk with the other of caller and colleague."""
+    """Let the agent talk with the other of caller and third party."""
     _ask(session, talk_id, "swap")
 
 
@@ -79,7 +85,7 @@ def talk_swap(session: Session, talk_id: str) -> None:
 @click.argument("talk_id", metavar="TALK")
 @common_options
 def talk_complete(session: Session, talk_id: str) -> None:
-    """Let caller and colleague talk, and the agent leave."""
+    """Let caller and third party talk, and the agent leave."""
     _ask(session, talk_id, "complete")
 
 
@@ -87,7 +93,7 @@ def talk_complete(session: Session, talk_id: str) -> None:
 @click.argument("talk_id", metavar="TALK")
 @common_options
 def talk_cancel(session: Session, talk_id: str) -> None:
-    """Let the colleague go, and caller and agent talk again."""
+    """Let the third party go, and caller and agent talk again."""
     _ask(session, talk_id, "cancel")
 
 
@@ -95,7 +101,7 @@ def talk_cancel(session: Session, talk_id: str) -> None:
 @click.argument("talk_id", metavar="TALK")
 @common_options
 def talk_three_way(session: Session, talk_id: str) -> None:
-    """Let caller, agent and colleague talk with each other."""
+    """Let caller, agent and third party talk with each other."""
     _ask(session, talk_id, "three-way")
 
 
@@ -103,7 +109,7 @@ def talk_three_way(session: Session, talk_id: str) -> None:
 @click.argument("talk_id", metavar="TALK")
 @common_options
 def talk_leave(session: Session, talk_id: str) -> None:
-    """Leave a talk of three; caller and colleague talk on."""
+    """Leave a talk of three; caller and third party talk on."""
     _ask(session, talk_id, "leave")
 
 
@@ -111,7 +117,7 @@ def talk_leave(session: Session, talk_id: str) -> None:
 @click.argument("talk_id", metavar="TALK")
 @common_options
 def talk_drop(session: Session, talk_id: str) -> None:
-    """Let the colleague go from a talk of three."""
+    """Let the third party go from a talk of three."""
     _ask(session, talk_id, "drop")
 
 

@@ -77,6 +77,24 @@ class EndStandingLeg:
 
 
 @fact
+class RingNumber:
+    """Dial a number for an agent who wants to ask whoever has it: where callers whom agents give away are sent, too.
+
+    The rest is as in `RingAgent`; the leg has the id of the offer.
+    """
+
+    offer_id: str
+    call_id: str
+    number: str
+    switch: str
+    caller_number: str
+    caller_name: str
+    timeout_ms: int
+    hidden: bool = False
+    contact_id: str = ""
+
+
+@fact
 class CancelOffer:
     """End the agent's leg, ringing or answered. Repeated by the engine until `OfferEnded` comes.
 
@@ -299,4 +317,5 @@ class EndCall:
 CallerCommand = ConfirmTalk | ArmCall | LetGo | TakeIn | NoteCall | NoteContact | SendCall | EndCall
 TalkCommand = AskBridged | HoldCaller | Rejoin | JoinThird | HoldThird | HandOver | Gather | MuteAgent | SendDigits
 StandingCommand = RingStandingLeg | ReturnStandingLeg | EndStandingLeg
-Command = RingAgent | StandingCommand | CancelOffer | Connect | AskConnected | CallerCommand | TalkCommand
+RingCommand = RingAgent | RingNumber
+Command = RingCommand | StandingCommand | CancelOffer | Connect | AskConnected | CallerCommand | TalkCommand

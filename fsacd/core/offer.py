@@ -95,6 +95,7 @@ class Offer:
     keeps_caller: bool = False  # the switch brings the caller back into the music when this leg ends
     hangs_up: bool = False  # the agent has wished its end
     released: bool = False  # neither they nor their phone has ended it: the caller has hung up, which is told next
+    number: str = ""  # the third party is no agent of ours, but whoever has this number: `agent_id` is empty then
 
     @property
     def heard_of(self) -> bool:

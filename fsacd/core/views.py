@@ -40,8 +40,9 @@ class TalkView:
 
     `shape`: together, held, calling (a colleague is rung), consulting (agent and colleague talk, the caller hears
     music), swapped (caller and agent talk, the colleague hears music), three_way (all three talk). `becoming` is the
-    shape that is under way, if any. `third` is the colleague, empty if there is none. `muted`: nobody hears the agent.
-    `phone_holds`: the agent's phone holds the talk by itself, whatever its shape.
+    shape that is under way, if any. `third` is the colleague, empty if there is none, `number` the number if it is not
+    a colleague who is asked. `muted`: nobody hears the agent. `phone_holds`: the agent's phone holds the talk by
+    itself, whatever its shape.
     """
 
     talk_id: str
@@ -52,6 +53,7 @@ class TalkView:
     third: str = ""
     muted: bool = False
     phone_holds: bool = False
+    number: str = ""
 
 
 @fact

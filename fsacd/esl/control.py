@@ -16,6 +16,7 @@ from fsacd.core.commands import (
     Command,
     Connect,
     RingAgent,
+    RingNumber,
     RingStandingLeg,
     SendCall,
 )
@@ -199,7 +200,7 @@ class CallControl:
     def send(self, command: Command) -> None:
         """Carry out one command of the engine; what comes of it comes back as a fact."""
         try:
-            if isinstance(command, RingAgent):
+            if isinstance(command, RingAgent | RingNumber):
                 self._ringer.ring(command)
                 return
             *first, last = orders.to_wires(command, self._service.clock.uptime_at(monotonic_ms()))
@@ -246,7 +247,7 @@ class CallControl:
     def _failed(self, command: Command, reply: Reply) -> None:
         why = shortened(reply.text)  # short, because the reason goes into the journal, the history and every page
         match command:
-            case RingAgent():
+            case RingAgent() | RingNumber():
                 end = OfferEnd.NOT_SENT if reply.outcome is Outcome.NOT_SENT else OfferEnd.UNREACHABLE
                 self._runtime.post(OfferEnded(command.offer_id, end, why))
             case Connect():
@@ -257,8 +258,7 @@ class CallControl:
                 # The end of the leg or of the link is told by its own event; if not, the engine's deadline comes.
                 pass
             case CancelOffer():
-                # The leg may not exist yet, or not any more: the engine repeats the order until it hears of the leg's
-                # end.
+                # The leg may not exist yet, or not any more: the engine repeats the order until it hears of its end.
                 pass
             case _:
                 # A leg has ended meanwhile, and its hangup says so; or the leg will announce itself again, or a

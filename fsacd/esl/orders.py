@@ -28,6 +28,7 @@ from fsacd.core.commands import (
     Rejoin,
     ReturnStandingLeg,
     RingAgent,
+    RingNumber,
     RingStandingLeg,
     SendCall,
     SendDigits,
@@ -37,7 +38,7 @@ from fsacd.core.commands import (
 from fsacd.core.rules import ToExtension
 from fsacd.esl import encoder, shapes
 from fsacd.esl.differences import ARMED, CONTEXT, armed
-from fsacd.esl.ringing import CAUSES, ring, ring_to_stand
+from fsacd.esl.ringing import CAUSES, USUAL_CONTEXT, ring, ring_number, ring_to_stand
 from fsacd.esl.wire import Wire
 
 # A leg that enters a queue once more, sent there by an agent or by the dialplan, is a new call from here on.
@@ -69,8 +70,8 @@ def to_wires(command: Command, uptime_ms: int = 0) -> tuple[Wire, ...]:
     Raises encoder.EncodeError for an argument that cannot stand safely in a command.
     """
     match command:
-        case RingAgent():
-            return (ring(command)[0],)
+        case RingAgent() | RingNumber():
+            return (ring(command)[0] if isinstance(command, RingAgent) else ring_number(command, USUAL_CONTEXT),)
         case CancelOffer(offer_id, _, reason, legs):
             return tuple(encoder.uuid_kill(leg, CAUSES[reason]) for leg in legs or (offer_id,))
         case Connect(offer_id, _, leg, agents_leg):
@@ -148,7 +149,7 @@ def switch_of(command: Command) -> str:
     match command:
         case RingAgent() | CancelOffer() | AskConnected() | AskBridged() | JoinThird() | HoldThird():
             return command.switch
-        case MuteAgent() | SendDigits() | RingStandingLeg() | ReturnStandingLeg() | EndStandingLeg():
+        case MuteAgent() | SendDigits() | RingNumber() | RingStandingLeg() | ReturnStandingLeg() | EndStandingLeg():
             return command.switch
         case (
             Connect()

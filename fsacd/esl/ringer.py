@@ -6,20 +6,22 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from fsacd.core.commands import RingAgent
+from fsacd.core.commands import RingAgent, RingNumber
 from fsacd.core.contact import most_legs, registered_users
 from fsacd.core.events import Event, OfferEnd, OfferEnded, OfferForked
 from fsacd.esl import diversions, encoder
 from fsacd.esl.codec import Message
 from fsacd.esl.devices import Devices
 from fsacd.esl.diversions import Diversions
-from fsacd.esl.ringing import Registrations, registrations, ring
+from fsacd.esl.ringing import USUAL_CONTEXT, Registrations, registrations, ring, ring_number
 from fsacd.esl.wire import Outcome, Reply, Wire
 from fsacd.process.monotonic import monotonic_ms
 from fsacd.process.trouble import shortened
 
 # How long a switch may take to say where a user has registered; after that the switch itself chooses one device.
 _LOOK_UP_S: Final = 1.0
+# The switch's global variable that names the context of agents' numbers.
+_CONTEXT: Final = "fsacd_transfer_context"
 OnReply = Callable[[Reply], object]
 
 
@@ -35,7 +37,7 @@ class Ringer:
         self,
         ask: Callable[[Wire, OnReply, float], None],
         act: Callable[[Wire, OnReply], None],
-        replied: Callable[[RingAgent, Reply], None],
+        replied: Callable[[RingAgent | RingNumber, Reply], None],
         post: Callable[[Event], object],
     ) -> None:
         self.devices = Devices(monotonic_ms)
@@ -45,17 +47,41 @@ class Ringer:
         self._replied = replied
         self._post = post
 
-    def ring(self, command: RingAgent) -> None:
-        """Ring the agent: at each device of theirs, or where their contact says.
+    def ring(self, command: RingAgent | RingNumber) -> None:
+        """Ring the agent: at each device of theirs, or where their contact says; or dial the number.
 
         Raises encoder.EncodeError for an order that has no safe form.
         """
+        if isinstance(command, RingNumber):
+            self._ring_number(command)
+            return
         if not command.standing_leg and (users := registered_users(command.contact)):
             self._ring_users(command, users)
             return
         wire, _ = ring(command)
         self._diversions.ordered(command, most_legs(command.contact))
         self._act(wire, lambda reply: self._replied(command, reply))
+
+    def _ring_number(self, command: RingNumber) -> None:
+        """Dial the number, in the context in which the switch looks up agents' numbers now.
+
+        Without an answer to this it is not dialled: in another context it might be somebody else's.
+        """
+
+        def answered(reply: Reply) -> None:
+            words = reply.text.split()
+            if reply.outcome is not Outcome.OK and not reply.text.startswith("-ERR"):
+                self._replied(command, Reply(Outcome.NOT_SENT, "the switch does not say where numbers are dialled"))
+                return
+            context = words[0] if words and reply.outcome is Outcome.OK else USUAL_CONTEXT
+            try:
+                wire = ring_number(command, context)
+            except encoder.EncodeError as error:
+                self._replied(command, Reply(Outcome.NOT_SENT, str(error)))
+                return
+            self._act(wire, lambda replied: self._replied(command, replied))
+
+        self._ask(encoder.global_getvar(_CONTEXT), answered, _LOOK_UP_S)
 
     def _ring_users(self, command: RingAgent, users: tuple[str, ...]) -> None:
         """Ring each device of these users; without an answer, the one device that the switch finds.

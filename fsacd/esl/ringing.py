@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from fsacd.core import contact as contacts
-from fsacd.core.commands import CancelReason, RingAgent, RingStandingLeg
+from fsacd.core.commands import CancelReason, RingAgent, RingNumber, RingStandingLeg
 from fsacd.core.offer import MOST_LEGS, legs_of
 from fsacd.core.rules import PhoneRules
 from fsacd.esl import encoder
@@ -133,6 +133,44 @@ def ring_to_stand(command: RingStandingLeg) -> Wire:
         number="",
         timeout_s=timeout_s,
         then=encoder.STANDS,
+    )
+
+
+# Where agents' numbers are looked up, unless the switch's global variable `fsacd_transfer_context` says otherwise.
+USUAL_CONTEXT: Final = "default"
+
+
+def ring_number(command: RingNumber, context: str) -> Wire:
+    """The order to dial a number out of this context of the dialplan; raises encoder.EncodeError.
+
+    A leg of mod_loopback is ours, and its other side executes the number, as the leg of a caller who is sent there
+    would. That side has copies of all these variables, so none of them may say of which call it is: a number may lead
+    into a queue, where it would be taken for that call.
+    """
+    timeout_s = math.ceil(command.timeout_ms / 1000) + _RING_MARGIN_S
+    contact_id = command.contact_id
+    return encoder.originate(
+        f"loopback/{command.number}/{context}",
+        job=JOB + command.offer_id,
+        variables={
+            "origination_uuid": command.offer_id,
+            "fsacd_leg": "third",
+            "fsacd_offer": command.offer_id,
+            "ignore_early_media": "true",
+            "hangup_after_bridge": "true",
+            "park_timeout": str(_PARK_TIMEOUT_S),
+            "loopback_bowout": "false",
+            # What the number leads to is offered the codecs of its profile, too, and not the loopback's alone (L16),
+            # which hardly any phone takes.
+            "media_mix_inbound_outbound_codecs": "true",
+            "export_vars": "media_mix_inbound_outbound_codecs",
+            **({"fsacd_contact_id": contact_id} if contact_id else {}),
+            **(_HIDDEN if command.hidden else {}),
+            "originate_timeout": str(timeout_s),
+        },
+        name=command.caller_name,
+        number=command.caller_number,
+        timeout_s=timeout_s,
     )
 
 

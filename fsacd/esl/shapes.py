@@ -32,6 +32,8 @@ from fsacd.esl.wire import Wire
 _LONGEST_HOLD_S: Final = 3_600
 _SURVIVES: Final = {"park_after_bridge": "true", "park_timeout": str(_LONGEST_HOLD_S)}
 _ENDS: Final = {"park_after_bridge": ""}
+# A colleague's leg has this from its beginning; that of whoever has a number must not have it while it dials.
+_DIALS_NOTHING: Final = {"force_transfer_context": encoder.LEG_CONTEXT}
 _STAYS: Final = {"park_after_bridge": "", "transfer_after_bridge": ""}
 
 
@@ -46,7 +48,8 @@ def wires(command: TalkCommand) -> tuple[Wire, ...]:
         case HoldThird(agents_leg=agents_leg, third_leg=third_leg):
             return _survive(agents_leg), encoder.uuid_transfer(third_leg, HOLD, CONTEXT)
         case JoinThird(agents_leg=agents_leg, third_leg=third_leg):
-            return _survive(agents_leg), _survive(third_leg), encoder.uuid_bridge(agents_leg, third_leg)
+            thirds = encoder.uuid_setvar_multi(third_leg, {**_SURVIVES, **_DIALS_NOTHING})
+            return _survive(agents_leg), thirds, encoder.uuid_bridge(agents_leg, third_leg)
         case Rejoin(leg=leg, agents_leg=agents_leg):
             return (
                 armed(leg.uuid),

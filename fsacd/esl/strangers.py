@@ -98,11 +98,11 @@ def findings(
 
 
 def _agents(leg: str, channel: Message, switch: str) -> Iterator[Finding]:
-    """An agent's leg of which nobody knows: a ring, or a standing leg that waits."""
+    """An agent's leg, or that of whom they ask, of which nobody knows: a ring, or a standing leg that waits."""
     if standing.waits(channel):
         yield Finding(Difference.STANDING_LEG_UNHEARD, leg, standing.up(channel, switch))
     elif (
-        channel.get("variable_fsacd_leg") == "agent"
+        channel.get("variable_fsacd_leg") in {"agent", "third"}
         and is_leg_of(leg, channel.get("variable_fsacd_offer"))
         and not channel.get(PARTNER)
     ):

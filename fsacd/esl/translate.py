@@ -116,7 +116,7 @@ class Reader:
             case "BACKGROUND_JOB":
                 return _job_ended(message, self.switch)
         match message.get("variable_fsacd_leg"):
-            case "agent":
+            case "agent" | "third":
                 return agents_leg.fact(message, self.switch, now_ms)
             case "caller":
                 return _caller_leg(message, self._leg(message))

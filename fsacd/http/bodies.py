@@ -194,11 +194,25 @@ class Requeue(Body):
 
 
 class Consult(Body):
-    """Who is consulted."""
+    """Who is consulted: exactly one of these."""
 
-    agent: str = Field(
-        max_length=_NAME_LENGTH, description="A colleague who is logged in and in no call; they need not be ready."
+    model_config = ConfigDict(json_schema_extra=_exactly_one("agent", "number"))
+
+    agent: str | None = Field(
+        default=None,
+        max_length=_NAME_LENGTH,
+        description="A colleague who is logged in and in no call; they need not be ready.",
     )
+    number: Annotated[str, Field(pattern=r"^[0-9*#+]{1,32}$")] | None = Field(
+        default=None,
+        description="An extension or number, up to 32 of 0-9 * # +, in the dialplan's context of agents' numbers.",
+    )
+
+    @model_validator(mode="after")
+    def _says_one(self) -> Self:
+        if [self.agent, self.number].count(None) != 1:
+            raise PydanticCustomError("one", "should name exactly one of agent and number")
+        return self
 
 
 class Digits(Body):

@@ -105,6 +105,7 @@ class Presenter:
             shape_since_at=self.at(view.since_ms),
             becoming=view.becoming,
             colleague=view.third or None,
+            number=self._caller_text(view.number) or None,
             muted=view.muted,
             held_by_phone=view.phone_holds,
         )

@@ -57,13 +57,23 @@ def _changes(verb: e.TalkVerb) -> Callable[[Asked], m.Call]:
 
 
 def talk_consult(asked: Asked) -> m.Call:
-    """A colleague is rung, and the caller hears music."""
+    """A third party is rung, and the caller hears music."""
     body = cast("b.Consult", asked.body)  # the route below says so
     call = _find(asked)
     assert call.talk is not None
-    colleague = find_agent(asked.context.daemon.look(), body.agent, HTTPStatus.UNPROCESSABLE_ENTITY).agent_id
-    wish = e.TalkConsultAsked(call.talk.agent_id, call.talk.talk_id, colleague, asked.by)
+    kind, target = _whom(asked.context.daemon.look(), body.agent, None, body.number)
+    wish = e.TalkConsultAsked(call.talk.agent_id, call.talk.talk_id, target, asked.by, kind)
     return _after(asked, wish, call.call_id)
+
+
+def _whom(look: Look, agent: str | None, queue: str | None, number: str | None) -> tuple[e.TransferTo, str]:
+    """To whom a wish leads, of which one is named. Raises the problem 422."""
+    if agent is not None:
+        return e.TransferTo.AGENT, find_agent(look, agent, HTTPStatus.UNPROCESSABLE_ENTITY).agent_id
+    if queue is not None:
+        return e.TransferTo.QUEUE, check_queue(look, queue, HTTPStatus.UNPROCESSABLE_ENTITY)
+    assert number is not None
+    return e.TransferTo.NUMBER, number
 
 
 def talk_dtmf(asked: Asked) -> m.Call:
@@ -82,14 +92,7 @@ def talk_transfer(asked: Asked) -> m.Call:
     body = cast("b.Transfer", asked.body)  # the route below says so
     call = _find(asked)
     assert call.talk is not None
-    look = asked.context.daemon.look()
-    if body.agent is not None:
-        kind, target = e.TransferTo.AGENT, find_agent(look, body.agent, HTTPStatus.UNPROCESSABLE_ENTITY).agent_id
-    elif body.queue is not None:
-        kind, target = e.TransferTo.QUEUE, check_queue(look, body.queue, HTTPStatus.UNPROCESSABLE_ENTITY)
-    else:
-        assert body.number is not None
-        kind, target = e.TransferTo.NUMBER, body.number
+    kind, target = _whom(asked.context.daemon.look(), body.agent, body.queue, body.number)
     asked.ask(e.TalkTransferAsked(call.talk.agent_id, call.talk.talk_id, kind, target, asked.by))
     # As it is now; a call that went to a number is none of ours any more.
     now = asked.presenter()
@@ -101,12 +104,12 @@ _REFUSALS = (400, 404, 409, 411, 413, 415, 422, 503)
 _SAYS = {
     e.TalkVerb.HOLD: "Let the caller hear music while the agent does something else",
     e.TalkVerb.RESUME: "Let caller and agent talk again",
-    e.TalkVerb.SWAP: "Let the agent talk with the other of caller and colleague",
-    e.TalkVerb.COMPLETE: "Let caller and colleague talk, and the agent leave",
-    e.TalkVerb.CANCEL: "Let the colleague go, and caller and agent talk again",
-    e.TalkVerb.THREE_WAY: "Let caller, agent and colleague talk with each other",
-    e.TalkVerb.LEAVE: "Leave a talk of three; caller and colleague talk on",
-    e.TalkVerb.DROP: "Let the colleague go from a talk of three",
+    e.TalkVerb.SWAP: "Let the agent talk with the other of caller and third party",
+    e.TalkVerb.COMPLETE: "Let caller and third party talk, and the agent leave",
+    e.TalkVerb.CANCEL: "Let the third party go, and caller and agent talk again",
+    e.TalkVerb.THREE_WAY: "Let caller, agent and third party talk with each other",
+    e.TalkVerb.LEAVE: "Leave a talk of three; caller and third party talk on",
+    e.TalkVerb.DROP: "Let the third party go from a talk of three",
     e.TalkVerb.MUTE: "Let nobody hear the agent, who hears everybody, until unmuted or the end of the talk",
     e.TalkVerb.UNMUTE: "Let the agent be heard again",
     e.TalkVerb.HANG_UP: "End the agent's part in the talk, as if their phone had hung up",
@@ -119,12 +122,12 @@ ROUTES = (
     ),
     Route(
         "POST", f"{_TALK}/consult", talk_consult, Verb.HANDLE_TALKS,
-        "Ring a colleague whom the agent wants to ask; the caller hears music meanwhile", m.Call, "talks",
+        "Ring a colleague or a number that the agent wants to ask; the caller hears music meanwhile", m.Call, "talks",
         body=b.Consult, refusals=_REFUSALS,
     ),
     Route(
         "POST", f"{_TALK}/dtmf", talk_dtmf, Verb.HANDLE_TALKS,
-        "Send digits to whoever hears the agent: caller, colleague, or both; what they are is written down nowhere",
+        "Send digits to whoever hears the agent: caller, third party, or both; what they are is written down nowhere",
         m.Call, "talks", body=b.Digits, refusals=_REFUSALS,
     ),
     Route(

@@ -173,6 +173,9 @@ class Attempt:
         own = theirs.cid_number if theirs else order.cid_number or "0000000000"
         number = variables.get("origination_caller_id_number") or own
         name = f"sofia/internal/{address.removeprefix('sip:')}"
+        if endpoint.startswith("loopback/"):
+            user = address.partition("/")[0]
+            name = f"loopback/{user}-a"
         now_us = switch.agenda.wall_us
         profile = Profile(
             direction="outbound",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from fsacd.sim import causes
 from fsacd.sim.attempt import Attempt, Origin, Target, Unreachable
 from fsacd.sim.dialstring import Dialled, parse
-from fsacd.sim.loopback import FarEnd
-from fsacd.sim.phones import Phone
+from fsacd.sim.loopback import Loopback
+from fsacd.sim.phones import Caller, Line, Phone
 from fsacd.sim.ports import Leg
 
 USAGE = (
@@ -31,6 +31,9 @@ class Exchanges(Origin, Protocol):
     def registered(self, user: str) -> list[str]:
         """The endpoints at which a user has registered."""
 
+    def call(self, caller: Caller, phone: Phone) -> Line:
+        """A call comes in. The line is the caller's end of it."""
+
 
 def dial(
     switch: Exchanges, parent: Leg, text: str, done: Callable[[str], None], answered: Callable[[Leg], None]
@@ -42,7 +45,7 @@ def dial(
     chosen = "origination_uuid" in order.variables
 
     def find(turn: tuple[Dialled, ...]) -> list[Target]:
-        return [target for dialled in turn for target in _targets(switch, dialled, chosen=chosen)]
+        return [target for dialled in turn for target in _targets(switch, dialled, order.variables, chosen=chosen)]
 
     attempt = Attempt(switch, order, find, done, parent, answered)
     attempt.next_turn()
@@ -58,18 +61,20 @@ def originate(switch: Exchanges, text: str, done: Callable[[str], None]) -> None
     chosen = "origination_uuid" in order.variables
 
     def find(turn: tuple[Dialled, ...]) -> list[Target]:
-        return [target for dialled in turn for target in _targets(switch, dialled, chosen=chosen)]
+        return [target for dialled in turn for target in _targets(switch, dialled, order.variables, chosen=chosen)]
 
     attempt = Attempt(switch, order, find, done)
     switch.agenda.after(switch.agenda.between(*BIRTH_US), attempt.next_turn)
 
 
-def _targets(switch: Exchanges, dialled: Dialled, *, chosen: bool) -> Iterable[Target]:
+def _targets(switch: Exchanges, dialled: Dialled, variables: Mapping[str, str], *, chosen: bool) -> Iterable[Target]:
     """The phones behind one part of a dial string.
 
     All devices of a user ring. If the command has chosen one uuid for them, no second leg of that name is made.
     """
     kind, _, rest = dialled.endpoint.partition("/")
+    if kind == "loopback":
+        return [Target(dialled, Loopback(switch, rest, {**variables, **dialled.variables}), {})]
     if kind != "user":
         return [Target(dialled, find_phone(switch, dialled.endpoint), {})]
     user, _, domain = rest.partition("@")
@@ -90,9 +95,6 @@ def find_phone(switch: Exchanges, endpoint: str) -> Phone | Unreachable:
     kind, _, rest = endpoint.partition("/")
     if kind == "error":
         return Unreachable(causes.from_text(rest))
-    if kind == "loopback":
-        extension, _, context = rest.partition("/")
-        return FarEnd(switch, extension, context or "default")
     if kind != "sofia":
         return Unreachable("CHAN_NOT_IMPLEMENTED")
     profile, _, address = rest.partition("/")

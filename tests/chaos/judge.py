@@ -337,7 +337,7 @@ class Judge:
         for leg in world.thirds:
             self.wrong("left over", f"the third party {leg} when all have gone")
         for session in self._switch.sessions.values():
-            if session.channel.variables.get("fsacd_leg") in {"caller", "agent"}:
+            if session.channel.variables.get("fsacd_leg") in {"caller", "agent", "third"}:
                 self.wrong("left over", f"leg {session.channel.uuid} is on the switch when all have gone")
         life.engine.check()
 

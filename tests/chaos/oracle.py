@@ -90,6 +90,7 @@ class Oracle:
         self._gathered_us: dict[str, int] = {}  # by leg: when it came into a room
         self._callers: set[str] = set()
         self._holding: set[str] = set()  # legs whose phones hold
+        self._numbers: set[str] = set()  # legs of whoever has a number: a talk with them is no agent's
         self.talks: dict[str, Talk] = {}
         self.ended_on_hold: list[str] = []  # numbers of callers
         self.stays = Stays()
@@ -99,6 +100,8 @@ class Oracle:
         """The headers of one event, in the order in which the switch tells them."""
         self._now_us = moment_us(event)
         leg, first, second = (event.get(name, "") for name in _LEGS)
+        if event.get("variable_fsacd_leg") == "third":
+            self._numbers.add(leg)
         match event["Event-Name"]:
             case "CUSTOM" if event["Event-Subclass"] == "conference::maintenance":
                 if leg:
@@ -131,6 +134,8 @@ class Oracle:
         for talk in self._open(caller):
             if talk.offer_id != other:
                 talk.until_us = now_us  # the caller was handed over
+        if other in self._numbers:
+            return
         talk = self.talks.setdefault(other, Talk(other, caller, now_us))
         talk.until_us = None
         talk.hold(now_us, other in self._holding)
@@ -186,7 +191,7 @@ class Oracle:
 
     def _go_on(self, caller: str, others: set[str]) -> None:
         """The agent has gone: whoever else is in the room talks with the caller from now on."""
-        for other in others - self.talks.keys():
+        for other in others - self.talks.keys() - self._numbers:
             talk = self.talks[other] = Talk(other, caller, self._now_us, rooms=1)
             talk.hold(self._now_us, other in self._holding)
             talk.join(self._now_us)

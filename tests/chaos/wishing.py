@@ -20,6 +20,7 @@ from fsacd.core.life.world import World
 from fsacd.core.shape import Shape
 from fsacd.errors import Refused, Unavailable
 from fsacd.sim.agenda import SECOND, Agenda
+from fsacd.sim.workload import OUTSIDE_LINE
 from tests.chaos.life import Life
 from tests.chaos.virtual import spawn_for
 
@@ -30,6 +31,8 @@ WISHES = 0.25
 GIVES_AWAY = 0.1
 # How often an agent mutes or unmutes themselves, sends a digit, and hangs up.
 MUTES, SENDS, HANGS_UP = 0.08, 0.04, 0.02
+# How often whoever asks somebody asks outside.
+ASKS_OUTSIDE = 0.15
 # By what the talk is: what else its agent may wish, beside holding the caller and asking a colleague.
 VERBS: Mapping[str, tuple[TalkVerb, ...]] = {
     Shape.HELD: (TalkVerb.RESUME,),
@@ -82,6 +85,10 @@ class Wishing:
         verbs = VERBS.get(shape.shape if shape is not None else Shape.TOGETHER, ())
         if not verbs or self._chance.random() < 0.3:
             colleague = self._chance.choice(list(world.agents))
+            if self._chance.random() < ASKS_OUTSIDE:
+                return TalkConsultAsked(
+                    offer.agent_id, offer.offer_id, f"{OUTSIDE_LINE}123", "agent", TransferTo.NUMBER
+                )
             if self._chance.random() < 0.6:
                 return TalkConsultAsked(offer.agent_id, offer.offer_id, colleague, "agent")
             verbs = verbs or (TalkVerb.HOLD,)

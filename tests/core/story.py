@@ -55,7 +55,8 @@ from tests.core.breaking import PLUGINS
 from tests.core.story_legs import leg_fact, switch_fact
 from tests.core.story_rules import Book, StoryError, agent_entries, levels, milliseconds, noted_visit, pairs, said
 from tests.core.story_talks import offer_id_of, talk_fact
-from tests.core.telling import EVERYTHING, KINDS, Names, tell_explanation, tell_one, tell_snapshot, tell_step
+from tests.core.telling import EVERYTHING, KINDS, tell_explanation, tell_one, tell_snapshot, tell_step
+from tests.core.telling_commands import Names
 
 OUTCOME_INDENT = "          "
 BY = "test"

@@ -22,6 +22,8 @@ def talk_fact(talk_id: str, words: list[str], by: str) -> e.Event:
     match words:
         case [agent_id, "consults", colleague]:
             return e.TalkConsultAsked(agent_id, talk_id, colleague, by)
+        case [agent_id, "consults", kind, target]:
+            return e.TalkConsultAsked(agent_id, talk_id, target, by, e.TransferTo(kind))
         case [agent_id, "transfers", "to", kind, target]:
             return e.TalkTransferAsked(agent_id, talk_id, e.TransferTo(kind), target, by)
         case [agent_id, verb] if verb.endswith("s") and verb[:-1] in {one.value for one in e.TalkVerb}:

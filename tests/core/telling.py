@@ -7,16 +7,13 @@ from dataclasses import replace
 from typing import assert_never
 
 from fsacd.core import commands as k
-from fsacd.core import offer
 from fsacd.core import records as r
 from fsacd.core.evidence import Evidence
-from fsacd.core.rules import Service, SkillLevels, ToExtension
+from fsacd.core.rules import Service, SkillLevels
 from fsacd.core.views import AgentView, CallView, Explanation, QueueView, Snapshot, Step, TalkView
 from tests.core.log_ins import log_in
-from tests.core.story_legs import tell_leg, tell_trouble
-
-# A story that offers one call more often than this is not a story any more.
-_ATTEMPTS = 50
+from tests.core.story_legs import tell_trouble
+from tests.core.telling_commands import Names, seconds, tell_command
 
 # What can be told of an outcome; refusals, failures and views always are. `rings` are the commands to ring alone.
 KINDS = frozenset(
@@ -28,34 +25,13 @@ KINDS = frozenset(
 EVERYTHING = KINDS - {"decisions", "presence", "work", "visits", "talks", "log_ins", "nothing"}
 
 
-class Names:
-    """Offers by readable names: `anna/1` is the first offer of the call anna, `anna'/1` that after a takeover."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, str] = {}
-
-    def learn(self, call_id: str) -> None:
-        """A call whose offers are to be named."""
-        for takeovers, mark in enumerate(("", "'")):
-            for attempt in range(1, _ATTEMPTS + 1):
-                self.known[offer.offer_id(takeovers, call_id, attempt)] = f"{call_id}{mark}/{attempt}"
-
-    def of(self, offer_id: str) -> str:
-        """The readable name, or the id itself."""
-        return self.known.get(offer_id, offer_id)
-
-    def inside(self, text: str) -> str:
-        """A sentence with each offer's id replaced by its name."""
-        return " ".join(self.of(word) for word in text.split())
-
-
 def tell_step(step: Step, names: Names, aloud: frozenset[str] = EVERYTHING) -> Iterator[str]:
     """The refusal, commands and records, of the kinds that are to be told."""
     if step.refused is not None:
         yield f"! {step.refused}"
     for command in step.commands:
         if "commands" in aloud or ("rings" in aloud and isinstance(command, k.RingAgent)):
-            yield f"> {_command(command, names)}{_contact(command)}"
+            yield f"> {tell_command(command, names)}{_contact(command)}"
     for record in step.records:
         if _KIND_OF.get(type(record)) in aloud or type(record) not in _KIND_OF:
             yield f". {_record(record, names)}{_contact(record)}"
@@ -80,7 +56,8 @@ def tell_one(snapshot: Snapshot, subject: str) -> Iterator[str]:
     for call in snapshot.calls:
         if call.call_id == subject:
             believed = "" if call.number_believed else ", number not believed"
-            yield f"{_call(call)}, {_wants(call.priority, call.required)}, head start {_s(call.head_start_ms)}{believed}"
+            wants = f"{_wants(call.priority, call.required)}, head start {seconds(call.head_start_ms)}"
+            yield f"{_call(call)}, {wants}{believed}"
     for agent in snapshot.agents:
         if agent.agent_id == subject:
             queues = " ".join(_service(name, service) for name, service in agent.queues)
@@ -95,7 +72,7 @@ def tell_explanation(explanation: Explanation) -> Iterator[str]:
     x = explanation
     what = "waits" if x.decision is None else f"got {x.chosen}"
     yield (
-        f"= at {_at(x.at_ms)} {x.call_id} in {x.queue} {what} after {_s(x.waited_ms)},"
+        f"= at {_at(x.at_ms)} {x.call_id} in {x.queue} {what} after {seconds(x.waited_ms)},"
         f" by {x.strategy}, {_wants(x.priority, x.required)}"
     )
     for place, one in enumerate(x.eligible, 1):
@@ -112,7 +89,8 @@ def _call(call: CallView) -> str:
     reserved = f", reserved for {call.reserved_for}" if call.reserved_for else ""
     return (
         f"= call {call.call_id} {call.state} in {call.queue} position {call.position}{agents},"
-        f" waited {_s(call.waited_ms)}, talked {_s(call.talked_ms)}{reserved}{_contact(call)}{_shape(call.talk)}"
+        f" waited {seconds(call.waited_ms)}, talked {seconds(call.talked_ms)}{reserved}"
+        f"{_contact(call)}{_shape(call.talk)}"
     )
 
 
@@ -123,7 +101,8 @@ def _shape(talk: TalkView | None) -> str:
     if talk is None or (talk.shape, talk.becoming, talk.muted) == ("together", "", False):
         return ""
     becoming = f", becoming {talk.becoming}" if talk.becoming else ""
-    becoming += f", with {talk.third}" if talk.third else ""
+    third = talk.third or talk.number
+    becoming += f", with {third}" if third else ""
     return f", {talk.shape} since {_at(talk.since_ms)}{becoming}" + (", muted" if talk.muted else "")
 
 
@@ -136,7 +115,7 @@ def _agent(agent: AgentView) -> str:
 
 
 def _queue(queue: QueueView) -> str:
-    estimated = "unknown" if queue.estimated_wait_ms is None else _s(queue.estimated_wait_ms)
+    estimated = "unknown" if queue.estimated_wait_ms is None else seconds(queue.estimated_wait_ms)
     return (
         f"= queue {queue.name} {'open' if queue.is_open else 'closed'}, waiting {queue.waiting},"
         f" offered {queue.offered}, talking {queue.talking}, estimated wait {estimated},"
@@ -153,7 +132,7 @@ def _levels(skills: SkillLevels) -> str:
 
 
 def _service(queue: str, service: Service) -> str:
-    delay = f"+{_s(service.delay_ms)}" if service.delay_ms else ""
+    delay = f"+{seconds(service.delay_ms)}" if service.delay_ms else ""
     backup = ",backup" if service.backup else ""
     weight = f",x{service.weight}" if service.weight != 1 else ""
     return f"{queue}:{service.rank}{delay}{backup}{weight}"
@@ -178,104 +157,13 @@ _KIND_OF: dict[type, str] = {
 }
 
 
-def _on(offer_id: str, legs: tuple[str, ...]) -> str:
-    """On which phones of several; of a user nobody knows how many there are before the switch is asked."""
-    possible = offer.legs_of(offer_id, offer.MOST_LEGS)
-    if legs in ((), ("",), possible):
-        return ""
-    return " on " + " and ".join(str(possible.index(leg) + 1) for leg in legs)
-
-
-def _command(command: k.Command, names: Names) -> str:
-    match command:
-        case k.RingAgent():
-            return (
-                f"ring {command.agent_id} at {names.of(command.standing_leg) or command.contact}"
-                f" for {names.of(command.offer_id)} in {command.queue}, {_s(command.timeout_ms)}"
-                + "".join(f", {name}={value}" for name, value in command.variables)
-            )
-        case k.CancelOffer(offer_id, _, reason, legs):
-            return f"cancel {names.of(offer_id)} {reason}{_on(offer_id, legs)}"
-        case k.Connect(offer_id, call_id, _, leg):
-            return f"connect {call_id} to {names.of(offer_id)}{_on(offer_id, (leg,))}"
-        case k.AskBridged() | k.HoldCaller() | k.Rejoin() | k.JoinThird() | k.HoldThird() | k.HandOver() | k.Gather():
-            return _shaping(command, names)
-        case k.MuteAgent() | k.SendDigits():
-            return _shaping(command, names)
-        case k.AskConnected(offer_id, _, leg):
-            return f"ask whether {names.of(offer_id)} is connected{_on(offer_id, (leg,))}"
-        case k.RingStandingLeg() | k.ReturnStandingLeg() | k.EndStandingLeg():
-            return tell_leg(command, names.known)
-        case _:
-            return _of_caller(command)
-
-
-def _of_caller(command: k.CallerCommand) -> str:
-    match command:
-        case k.ArmCall(call_id, _):
-            return f"arm {call_id}"
-        case k.ConfirmTalk(call_id, _, then, stays_armed):
-            armed = ", who stays armed" if stays_armed else ""
-            return f"confirm talk of {call_id}{armed}" + (f", then {_extension(then)}" if then else "")
-        case k.TakeIn(call_id, leg, queue, age_ms):
-            return f"take {leg.uuid} in for {call_id} in {queue}, {_s(age_ms)} old"
-        case k.LetGo(call_id, _, talks):
-            return f"let go of {call_id}" + (", who talks" if talks else "")
-        case k.NoteCall() | k.NoteContact():
-            return _note(command)
-        case k.SendCall(call_id, _, target):
-            return f"send {call_id} to {_extension(target)}"
-        case k.EndCall(call_id, _, cause):
-            return f"hang up {call_id} {cause}"
-        case _:
-            assert_never(command)
-
-
-def _shaping(command: k.TalkCommand, names: Names) -> str:
-    match command:
-        case k.AskBridged():
-            inside = ", or in their room" if command.room else ""
-            return f"ask who are bridged with {names.of(command.offer_id)}{inside}"
-        case k.Gather():
-            alone = " and ".join(names.of(leg) for leg in command.alone)
-            who = f"{command.call_id}, {names.of(command.agents_leg)} and {names.of(command.third_leg)}"
-            return f"bring {who} into a room; {alone} alone now"
-        case k.HoldCaller():
-            return f"hold {command.call_id}, {names.of(command.agents_leg)} stays"
-        case k.Rejoin():
-            return f"connect {command.call_id} to {names.of(command.agents_leg)} again"
-        case k.JoinThird():
-            return f"connect {names.of(command.agents_leg)} to {names.of(command.third_leg)}"
-        case k.HoldThird():
-            return f"hold {names.of(command.third_leg)}, {names.of(command.agents_leg)} stays"
-        case k.MuteAgent():
-            return f"{'mute' if command.muted else 'unmute'} {names.of(command.agents_leg)}"
-        case k.SendDigits():
-            return f"send {command.digits} to {' and '.join(names.of(leg) for leg in command.legs)}"
-        case k.HandOver():
-            agents = command.agents_leg and f", {names.of(command.agents_leg)} stays"
-            return f"hand {command.call_id} over to {names.of(command.third_leg)}" + agents
-
-
-def _note(command: k.NoteCall | k.NoteContact) -> str:
-    if isinstance(command, k.NoteContact):
-        return f"note on {command.leg.uuid} the contact of {command.call_id}"
-    place = f"class {command.priority}, head start {_s(command.head_start_ms)}"
-    since = f"in {command.queue} {_s(command.joined_after_ms)} after its arrival"
-    return f"note on the leg of {command.call_id}: {since}, {place}"
-
-
-def _extension(target: ToExtension) -> str:
-    return f"{target.extension} {target.context}".rstrip()
-
-
 def _record(record: r.Record, names: Names) -> str:
     assert not isinstance(record, r.LegMeasured), "no engine tells of it"
     match record:
         case r.CallJoined():
             return f"{record.call_id} joins {record.queue}" + (" by overflow" if record.by_overflow else "")
         case r.CallConnected():
-            return f"{record.call_id} talks with {record.agent_id} after {_s(record.waited_ms)} in {record.queue}"
+            return f"{record.call_id} talks with {record.agent_id} after {seconds(record.waited_ms)} in {record.queue}"
         case r.CallMoved():
             return f"{record.call_id} moves from {record.from_queue} to {record.to_queue}: {record.why}"
         case r.CallEnded() | r.VisitEnded():
@@ -289,7 +177,7 @@ def _record(record: r.Record, names: Names) -> str:
         case r.ChangeMade():
             return f"CHANGE {record.kind} of {record.subject} by {record.by}" + (record.detail and f": {record.detail}")
         case r.StrategyFailed():
-            pause = _s((record.again_ms or 0) - record.at_ms)
+            pause = seconds((record.again_ms or 0) - record.at_ms)
             return f"STRATEGY FAILED {record.plugin} in {record.queue}, again in {pause}: {record.why}"
         case r.StrategyReturned():
             return f"STRATEGY RETURNED {record.plugin} in {record.queue}, failures in a row: {record.failures}"
@@ -342,7 +230,7 @@ def _work(record: r.AgentWorkEnded, names: Names) -> str:
 def _talk(record: r.TalkEnded, names: Names) -> str:
     to = f" to {record.to}" if record.to else ""
     to = f" ({record.kind}){to}" if record.kind else to
-    held = f", held {_s(record.held_ms)} in {record.holds}, consults {record.consults}" if record.holds else ""
+    held = f", held {seconds(record.held_ms)} in {record.holds}, consults {record.consults}" if record.holds else ""
     span = f"{_at(record.started_ms)}..{_at(record.ended_ms)}"
     return f"TALK {names.of(record.offer_id)} of {record.agent_id} {span}, ended by {record.ended_by}{to}{held}"
 
@@ -357,8 +245,8 @@ def _call_ended(record: r.CallEnded) -> str:
     after += f", epoch {record.epoch}" if record.epoch else ""
     after += f", of customer {record.customer_id}" if record.customer_id else ""
     return (
-        f"{record.call_id} ENDS {record.outcome}{detail}{queue}, waited {_s(record.waited_ms)},"
-        f" talked {_s(record.talked_ms)}, offers {record.offers}{agent}{after}"
+        f"{record.call_id} ENDS {record.outcome}{detail}{queue}, waited {seconds(record.waited_ms)},"
+        f" talked {seconds(record.talked_ms)}, offers {record.offers}{agent}{after}"
     )
 
 
@@ -377,9 +265,9 @@ def _visit(record: r.VisitEnded, names: Names) -> str:
     told += f", epoch {record.epoch}" if record.epoch else ""
     return (
         f"{record.call_id} VISIT {visit.n} {visit.queue} {visit.how_in} {_at(visit.joined_ms)}..{_at(record.ended_ms)}"
-        f" {record.outcome}{detail}{talk}{to}, waited {_s(record.waited_ms)}, offers {record.offers};"
-        f" {_wants(visit.priority, visit.required)}, head start {_s(visit.head_start_ms)}{agent}{language},"
-        f" within {_s(visit.service_level_ms)}, short {_s(visit.short_abandon_ms)}{told}"
+        f" {record.outcome}{detail}{talk}{to}, waited {seconds(record.waited_ms)}, offers {record.offers};"
+        f" {_wants(visit.priority, visit.required)}, head start {seconds(visit.head_start_ms)}{agent}{language},"
+        f" within {seconds(visit.service_level_ms)}, short {seconds(visit.short_abandon_ms)}{told}"
     )
 
 
@@ -390,10 +278,6 @@ def _offer_closed(record: r.OfferClosed, names: Names) -> str:
         f"{names.of(record.offer_id)} to {record.agent_id} closed {record.outcome} ({record.reason}):"
         f" rung {_at(record.started_ms)}{answered}{connected}, over {_at(record.ended_ms)}"
     )
-
-
-def _s(ms: int) -> str:
-    return f"{ms / 1000:g}s"
 
 
 def _at(ms: int) -> str:

@@ -93,7 +93,7 @@ class Switch:
         if not self.orders:
             return
         match self.orders.pop(0):
-            case k.RingAgent(offer_id=offer_id):
+            case k.RingAgent(offer_id=offer_id) | k.RingNumber(offer_id=offer_id):
                 self.legs[offer_id] = Leg(offer_id)
             case k.CancelOffer(offer_id=name) | k.EndCall(call_id=name):
                 self.end(name)
@@ -302,9 +302,15 @@ class Switch:
             target = {"agent": self.dice.choice(PEOPLE), "queue": "support"}.get(kind, "4711")
             self.tell(e.TalkTransferAsked(talk.agent_id, talk.talk_id, kind, target, "test"))
         elif asked == "consult":
-            self.tell(e.TalkConsultAsked(talk.agent_id, talk.talk_id, self.dice.choice((*COLLEAGUES, *PEOPLE)), "test"))
+            self._consult(talk.agent_id, talk.talk_id)
         else:
             self.tell(e.TalkChangeAsked(talk.agent_id, talk.talk_id, e.TalkVerb(asked), "test"))
+
+    def _consult(self, agent_id: str, talk_id: str) -> None:
+        if self.dice.random() < 0.3:
+            self.tell(e.TalkConsultAsked(agent_id, talk_id, "4711", "test", e.TransferTo.NUMBER))
+        else:
+            self.tell(e.TalkConsultAsked(agent_id, talk_id, self.dice.choice((*COLLEAGUES, *PEOPLE)), "test"))
 
     def walk(self, deeds: int) -> None:
         """So many deeds, drawn by the dice."""

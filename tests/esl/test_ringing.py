@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from fsacd.core.commands import RingAgent
+from fsacd.core.commands import RingAgent, RingNumber
 from fsacd.core.contact import registered_users
 from fsacd.core.offer import legs_of, offer_id
 from fsacd.core.rules import PhoneRules
 from fsacd.esl import encoder
+from fsacd.esl.ringer import Ringer
 from fsacd.esl.ringing import registrations, ring
+from fsacd.esl.wire import Outcome, Reply, Wire
 
 OFFER = offer_id(1, "call", 1)
 CALL = "11111111-2222-4333-8444-555555555555"
@@ -104,3 +107,37 @@ def test_the_agents_leg_ends_when_nothing_is_heard_on_it() -> None:
     plain = ring(RING)[0].data
     assert b"media_timeout" not in plain
     assert b"hold_hangup" not in plain
+
+
+NUMBER = RingNumber(OFFER, CALL, "+4940*1#", "fs1", "+4930", "Ann", 30_000, contact_id="c-1")
+
+
+@pytest.mark.parametrize(
+    ("answer", "context"),
+    [
+        (Reply(Outcome.OK, "agents more"), "agents"),
+        (Reply(Outcome.OK, ""), "default"),
+        (Reply(Outcome.ERR, "-ERR no reply"), "default"),
+        (Reply(Outcome.OK, "{evil}"), ""),
+        (Reply(Outcome.UNCONFIRMED, "timeout"), ""),
+    ],
+)
+def test_a_number_is_dialled_where_callers_are_sent(answer: Reply, context: str) -> None:
+    """In the context that the switch names; in none if it does not say which. No variable tells of which call it is."""
+    ordered, replied = list[Wire](), list[Reply]()
+
+    def ask(_wire: Wire, on_reply: Callable[[Reply], object], _within_s: float) -> None:
+        on_reply(answer)
+
+    ringer = Ringer(
+        ask,
+        lambda wire, _on_reply: ordered.append(wire),
+        lambda _command, reply: replied.append(reply),
+        lambda _fact: None,
+    )
+    ringer.ring(NUMBER)
+    assert [reply.outcome for reply in replied] == ([] if context else [Outcome.NOT_SENT])
+    text = "".join(wire.data.decode() for wire in ordered)
+    assert (f"}}loopback/+4940*1#/{context} &park() XML" in text) == bool(context)
+    assert not context or f"{{origination_uuid={OFFER},fsacd_leg=third,fsacd_offer={OFFER}," in text
+    assert not ordered or (len(ordered) == 1 and CALL not in text)

@@ -11,7 +11,16 @@ from typing import Any
 import pytest
 
 from fsacd.cli.main import main
-from fsacd.core.commands import CancelOffer, CancelReason, Command, MuteAgent, RingAgent, SendCall, SendDigits
+from fsacd.core.commands import (
+    CancelOffer,
+    CancelReason,
+    Command,
+    MuteAgent,
+    RingAgent,
+    RingNumber,
+    SendCall,
+    SendDigits,
+)
 from fsacd.core.events import AgentLoggedIn, OfferAnswered, OfferConnected, SwitchConnected
 from fsacd.core.records import ChangeMade, TalkEnded
 from fsacd.core.rules import Service, ToExtension
@@ -234,6 +243,37 @@ def test_a_command_gives_a_caller_away_to_one_alone() -> None:
             end = main(["talk", "transfer", "anna-0", *to, "--url", rig.server.url, "--token", "secret-of-admin"])
             assert end == 2
     assert driver.records_of(TalkEnded) == []
+
+
+@pytest.mark.parametrize("to", [("--number", "+49*1#"), ("--agent", "1002"), ("1002",)])
+def test_somebody_is_asked(to: tuple[str, ...]) -> None:
+    """`fsacd talk consult`: a number is dialled, and shown while it is asked."""
+    with talking() as (rig, driver, _):
+        assert main(["talk", "consult", "anna-0", *to, "--url", rig.server.url, "--token", "secret-of-admin"]) == 0
+        third = driver.commands_of(RingAgent)[-1].agent_id if to[-1] == "1002" else None
+        talk = rig.get("/api/v1/calls/anna-000", Role.ADMIN).json["talk"]
+        assert (talk["becoming"], talk["colleague"]) == ("calling", third)
+        assert talk["number"] == (None if third else "+49*1#")
+    assert [command.number for command in driver.commands_of(RingNumber)] == ([] if third else ["+49*1#"])
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 422),
+        ({"number": "12", "agent": "1002"}, 422),
+        ({"agent": "1009"}, 422),
+        ({"number": "12 34"}, 422),
+        ({"number": "1" * 33}, 422),
+        ({"agent": "1001"}, 409),
+    ],
+)
+def test_whoever_is_asked_is_named_alone(body: Any, status: int) -> None:
+    """As whom a caller is given away to; nothing changes otherwise."""
+    with talking() as (rig, driver, talk_id):
+        reply = rig.post(f"/api/v1/talks/{talk_id}/consult", body, Role.SUPERVISOR)
+        assert main(["talk", "consult", "anna-0", "1002", "--number", "1", "--url", rig.server.url]) == 2
+    assert (reply.status, driver.commands_of(RingNumber)) == (status, [])
 
 
 @pytest.mark.parametrize(

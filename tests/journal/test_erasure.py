@@ -106,6 +106,8 @@ def test_memory_knows_them_no_more(tmp_path: Path) -> None:
         centre.tell(e.OfferAnswered(offer), e.OfferConnected(offer))
         if call_id == "c4":
             centre.tell(e.TalkTransferAsked("b", offer, e.TransferTo.NUMBER, ASKED, "test"))
+        if call_id == "c5":
+            centre.tell(e.TalkConsultAsked("b", offer, ASKED, "test", e.TransferTo.NUMBER))
         centre.tell(e.CallerGone(call_id, ""), e.OfferEnded(offer, e.OfferEnd.HUNG_UP))
         centre.tell(e.AgentEndedWrapUp("b", "test"))
     assert remembered(centre)

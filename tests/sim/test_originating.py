@@ -179,3 +179,17 @@ def test_originate_gives_up_a_leg_that_somebody_else_uses(deed: str) -> None:
     model.until(lambda: model.client.job("job-1"))
     assert model.client.job("job-1") == "-ERR ORIGINATOR_CANCEL\n"
     assert model.client.api(f"uuid_exists {AGENT_UUID}") == "true"
+
+
+@pytest.mark.parametrize(
+    ("number", "reply"),
+    [("parked", f"+OK {AGENT_UUID}\n"), ("nobody-has-it", "-ERR NO_ROUTE_DESTINATION\n")],
+)
+def test_a_number_behind_loopback_is_executed(number: str, reply: str) -> None:
+    """The dialplan answers it, or has none; the two legs end together."""
+    model = Model()
+    assert model.client.api(f"originate {{origination_uuid={AGENT_UUID}}}loopback/{number}/public &park()") == reply
+    if reply.startswith("+OK"):
+        assert len(model.switch.sessions) == 2
+        model.client.api(f"uuid_kill {AGENT_UUID}")
+    model.until(lambda: not model.switch.sessions, 10_000)

@@ -41,22 +41,23 @@ class TalkChangeAsked:
     by: By
 
 
+class TransferTo(StrEnum):
+    """To what a caller can be given away, and who can be asked."""
+
+    AGENT = "agent"
+    QUEUE = "queue"
+    NUMBER = "number"  # an extension, too
+
+
 @fact
 class TalkConsultAsked:
-    """The agent wants to talk with a colleague while the caller hears music."""
+    """The agent wants to talk with somebody while the caller hears music: with `colleague`, which is a `kind`."""
 
     agent_id: str
     offer_id: str
     colleague: str
     by: By
-
-
-class TransferTo(StrEnum):
-    """To what a caller can be given away."""
-
-    AGENT = "agent"
-    QUEUE = "queue"
-    NUMBER = "number"  # an extension, too
+    kind: TransferTo = TransferTo.AGENT
 
 
 @fact

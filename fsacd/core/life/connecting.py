@@ -46,7 +46,8 @@ def connected(world: World, offer: o.Offer, since_ms: int, *, handed_over: bool 
 def confirm(world: World, call: c.Call, offer: o.Offer) -> None:
     """Tell the caller's leg that they talk: after it they are released, unless the agent's connection may be lost."""
     assert call.leg is not None
-    offer.keeps_caller = world.agents[offer.agent_id].rules.phone.media_timeout_ms > 0
+    agent = world.agents.get(offer.agent_id)  # none: they talk with whoever has a number
+    offer.keeps_caller = agent is not None and agent.rules.phone.media_timeout_ms > 0
     world.command(ConfirmTalk(call.call_id, call.leg, world.queue_rules(call).after_talk, offer.keeps_caller))
 
 

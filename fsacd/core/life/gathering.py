@@ -13,7 +13,7 @@ from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import Gather
 from fsacd.core.events import OfferEnd, TalkVerb
-from fsacd.core.life import connecting, offers, phone_hold, thirds, visits, withdrawing
+from fsacd.core.life import connecting, offers, phone_hold, thirds, transferring, visits, withdrawing
 from fsacd.core.life.told import told_ms
 from fsacd.core.life.world import World
 from fsacd.core.records import OfferOutcome, TalkEnd, TransferKind
@@ -78,14 +78,24 @@ def agent_gone(world: World, offer: o.Offer, end: OfferEnd) -> o.Offer:
     offers.over(world, offer, end)
     lost = end is OfferEnd.CONNECTION_LOST
     ended_by, kind = TalkEnd.CONNECTION_LOST if lost else TalkEnd.TRANSFER, TransferKind.CONFERENCE
-    withdrawing.write(world, offer, OfferOutcome.ANSWERED, "talk", None, ended_by, third.agent_id, kind)
-    connecting.connected(world, third, told_ms(world), handed_over=True)
+    to = third.agent_id or transferring.A_NUMBER
+    withdrawing.write(world, offer, OfferOutcome.ANSWERED, "talk", None, ended_by, to, kind)
+    if third.number:
+        transferring.left_with(world, third)
+    else:
+        connecting.connected(world, third, told_ms(world), handed_over=True)
     return third
 
 
 def hand_over(world: World, offer: o.Offer, shape: TalkShape, kind: TransferKind) -> None:
-    """The caller is with the third party: the agent's talk is over, and the next one begins."""
-    third = _part(world, world.calls[offer.call_id], shape)
+    """The caller is with the third party: the agent's talk is over, and that of a colleague begins."""
+    call, number = world.calls[offer.call_id], shape.third
+    if number is not None and number.number:
+        shape.third = None
+        thirds.let_go(world, number)
+        transferring.handed_over(world, call, offer, number.number, kind)
+        return
+    third = _part(world, call, shape)
     offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, third.agent_id, kind)
     connecting.connected(world, third, told_ms(world), handed_over=True)
     phone_hold.begin(world, third)

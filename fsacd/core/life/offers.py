@@ -160,7 +160,7 @@ def talk_over(
 ) -> None:
     """Caller and agent have talked, and the caller's side is over. The agent's leg should end by itself."""
     offer = world.offers.get(offer_id)
-    if offer is not None:
+    if offer is not None and not offer.number:
         wrap_ups.talk_over(world, world.agents[offer.agent_id], offer)
     _end_talk(world, offer_id, _ANSWERED, "talk", ended_by, to, kind)
 
@@ -190,6 +190,8 @@ def _end_talk(
     if is_alone:
         # No bridge ends with the caller's side, so the leg would not end by itself.
         world.command(CancelOffer(offer_id, offer.switch, CancelReason.TALK_OVER, offer.named_legs))
+    if offer.number:
+        return
     agent, (wrap_up_ms, ends) = world.agents[offer.agent_id], _wrap_up(world, offer)
     shared_phones.take_own(offer, agent)
     if wrap_up_ms > 0:

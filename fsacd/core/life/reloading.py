@@ -33,7 +33,7 @@ def change_rules(world: World, rules: Rules) -> None:
     half_life_ms = world.rules.limits.counters_half_life_ms
     new_rules.set_rules(world, rules, talking)
     # Whose number and name are shown may be another matter now: of the calls (`rearm`), and to those whom they have.
-    world.changed_agents.update(dict.fromkeys(offer.agent_id for offer in world.offers.values()))
+    world.changed_agents.update(dict.fromkeys(offer.agent_id for offer in world.offers.values() if offer.agent_id))
     if half_life_ms != rules.limits.counters_half_life_ms:
         for agent in world.agents.values():
             if agent.room:
@@ -71,7 +71,7 @@ def amend_rules(world: World, event: RulesAmended) -> str | None:
     new_rules.amend_rules(world, rules, talking, anew, ready_made.places)
     world.changed_queues.update(dict.fromkeys((*anew, *event.queues)))
     if anew:  # as above
-        world.changed_agents.update(dict.fromkeys(offer.agent_id for offer in world.offers.values()))
+        world.changed_agents.update(dict.fromkeys(offer.agent_id for offer in world.offers.values() if offer.agent_id))
     delays, helped_late = dict(world.delays), _delays(world, others)
     agents.configure(world, rules.agents, others, ready_made.made, counted := set[str]())
     agents.drop_removed(world, [world.agents[agent_id] for agent_id in event.gone_agents if agent_id in world.agents])

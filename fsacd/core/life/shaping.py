@@ -22,7 +22,18 @@ from fsacd.core.commands import (
     TalkCommand,
 )
 from fsacd.core.events import OfferEnd
-from fsacd.core.life import absence, connecting, ending, gathering, offers, overflow, phone_hold, thirds, visits
+from fsacd.core.life import (
+    absence,
+    connecting,
+    ending,
+    gathering,
+    offers,
+    overflow,
+    phone_hold,
+    thirds,
+    transferring,
+    visits,
+)
 from fsacd.core.life.world import World
 from fsacd.core.records import CallOutcome, TalkEnd, TransferKind
 from fsacd.core.shape import CALLER_HELD, PAIR_OF, SHAPE_MOVES, Pair, Shape, TalkShape, room_of
@@ -33,6 +44,8 @@ from fsacd.core.visit import HowIn, VisitOutcome
 _STEP_MS: Final = 2_000
 _TRIES: Final = 3
 TIMER: Final = "talk"
+# In these, caller and agent are not alone with each other.
+_APART: Final = CALLER_HELD | {Shape.THREE_WAY, Shape.HANDED_OVER}
 # Why a visit ended whose caller was on hold when the agent went: the next begins in the same queue.
 AGENT_GONE: Final = "agent_gone"
 # The same where the agent's phone fell silent, on hold or not.
@@ -40,8 +53,6 @@ CONNECTION_LOST: Final = "connection_lost"
 QUEUE_REMOVED: Final = "queue_removed"
 # These take the caller out of the music, or from who they were with.
 _WITH_CALLER: Final = frozenset({Shape.TOGETHER, Shape.SWAPPED, Shape.HANDED_OVER})
-# On the way to these, the end of the agent's leg is not that of the caller's.
-_PARTED: Final = CALLER_HELD | {Shape.THREE_WAY, Shape.HANDED_OVER}
 
 
 # --- facts ---
@@ -197,7 +208,7 @@ def is_apart(shape: TalkShape | None) -> bool:
     """Whether caller and agent are not bridged, or are about to be parted, so that one's end is not the other's."""
     if shape is None:
         return False
-    return shape.pair is not Pair.CALLER_AGENT or shape.wanted in _PARTED
+    return shape.pair is not Pair.CALLER_AGENT or shape.wanted in _APART
 
 
 def returned(world: World, call: c.Call, offer_id: str) -> bool:
@@ -326,6 +337,9 @@ def _reach(world: World, offer: o.Offer, shape: TalkShape, reached: Shape) -> No
     world.timers.clear(TIMER, offer.offer_id)
     world.refresh(world.calls[offer.call_id])
     third, call = shape.third, world.calls[offer.call_id]
+    if offer.number:
+        transferring.out_of_sight(world, call, offer)
+        return
     if reached in (Shape.TOGETHER, Shape.SWAPPED) and call.leg is not None:
         # They were armed for the bridge; from now on they are released after the talk.
         connecting.confirm(world, call, offer)

@@ -16,6 +16,7 @@ from fsacd.core.events import (
     TalkTransferAsked,
     TalkVerb,
     TalkWish,
+    TransferTo,
 )
 from fsacd.core.life import changes, gathering, shaping, thirds, transferring
 from fsacd.core.life.world import World
@@ -48,7 +49,7 @@ _SAID: Final[dict[Shape, str]] = {
 def asked(world: World, event: TalkWish) -> str | None:
     """A wish about a talk. Gives why it is refused, if it is."""
     offer = world.offers.get(event.offer_id)
-    if offer is None or not isinstance(offer.state, o.OfferTalking):
+    if offer is None or not isinstance(offer.state, o.OfferTalking) or offer.number:
         return f"there is no talk {event.offer_id}"
     if offer.agent_id != event.agent_id:
         return f"talk {event.offer_id} is not that of agent {event.agent_id}"
@@ -190,9 +191,15 @@ def _change(world: World, offer: o.Offer, shape: TalkShape, verb: TalkVerb) -> s
 def _consult(world: World, call: c.Call, offer: o.Offer, shape: TalkShape, event: TalkConsultAsked) -> str | None:
     if Shape.CALLING not in SHAPE_MOVES[shape.shape]:
         return f"a talk has one third party: {_SAID[shape.shape]}"
-    refused = thirds.why_not(world, call, event.colleague, offer.agent_id)
-    if refused is None:
-        shape.third = thirds.ring(world, call, offer, event.colleague)
-        shape.consults += 1
-        shaping.want(world, offer, shape, Shape.CALLING)
-    return refused
+    whom = event.colleague
+    if event.kind is TransferTo.NUMBER:
+        if (refused := transferring.why_no_number(whom)) is not None:
+            return refused
+        shape.third = thirds.ring_number(world, call, offer, whom)
+    else:
+        if (refused := thirds.why_not(world, call, whom, offer.agent_id)) is not None:
+            return refused
+        shape.third = thirds.ring(world, call, offer, whom)
+    shape.consults += 1
+    shaping.want(world, offer, shape, Shape.CALLING)
+    return None

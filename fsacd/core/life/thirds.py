@@ -1,7 +1,8 @@
-"""The third party of a talk: a colleague whom the agent asks while the caller hears music.
+"""The third party of a talk: a colleague, or whoever has a number, whom the agent asks while the caller hears music.
 
-Their leg is named, rung and ended as any offer's, and is kept as one: if the caller is handed over to them, it goes on
-as the offer of the next talk. Until then it stands in no list of offers, and history is told nothing of it.
+Their leg is named, rung and ended as any offer's, and is kept as one: if the caller is handed over to a colleague, it
+goes on as the offer of the next talk. Until then it stands in no list of offers, and history is told nothing of it.
+Whoever has a number is no agent of ours: nobody's state changes with their leg.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import contact
 from fsacd.core import offer as o
-from fsacd.core.commands import CancelReason, RingAgent
+from fsacd.core.commands import CancelReason, RingAgent, RingNumber
 from fsacd.core.events import OfferEnd
 from fsacd.core.life import agents, display, roster, shared_phones, standing, withdrawing
 from fsacd.core.life.told import told_ms
@@ -21,7 +22,7 @@ from fsacd.core.reach import reaches
 from fsacd.core.shape import Pair
 from fsacd.core.standing_leg import Stand
 
-# How long a colleague's phone rings.
+# How long a third party's phone rings.
 RING_MS: Final = 30_000
 
 
@@ -53,15 +54,10 @@ def why_not(world: World, call: c.Call, agent_id: str, asking: str) -> str | Non
 
 def ring(world: World, call: c.Call, offer: o.Offer, agent_id: str) -> o.Offer:
     """Ring this colleague for the agent of `offer`. They are busy from now on."""
-    agent, now_ms = world.agents[agent_id], world.now_ms
-    call.offers += 1
-    leg = o.offer_id(world.seed + world.takeovers, call.call_id, call.offers)
-    third = o.Offer(leg, call.call_id, call.queue, agent_id, offer.switch, call.offers, now_ms, o.RINGING)
+    agent, third = world.agents[agent_id], _new(world, call, offer, agent_id)
+    leg = third.offer_id
     standing_leg = standing.lend(world, agent, leg)
-    third.epoch, third.legs = offer.epoch, 1 if standing_leg else contact.most_legs(agent.contact)
-    third.contact, third.contact_id = agent.contact, call.contact_id
-    third.closed = True  # nothing of it is told to history, unless the caller is handed over
-    world.thirds[leg] = offer.offer_id
+    third.legs, third.contact = 1 if standing_leg else contact.most_legs(agent.contact), agent.contact
     roster.take_work(world, agent, third, a.Offered(leg, call.call_id))
     roster.settle(world, agent)
     shared_phones.take(world, third)
@@ -87,17 +83,53 @@ def ring(world: World, call: c.Call, offer: o.Offer, agent_id: str) -> o.Offer:
     return third
 
 
+def ring_number(world: World, call: c.Call, offer: o.Offer, number: str) -> o.Offer:
+    """Dial this number for the agent of `offer`, as for the caller if they were sent there."""
+    third = _new(world, call, offer, "")
+    third.number = number
+    shown = world.shows(call)
+    number_shown, name_shown = (call.number, call.name) if shown else ("", "")
+    world.command(
+        RingNumber(
+            third.offer_id,
+            call.call_id,
+            number,
+            offer.switch,
+            number_shown,
+            name_shown,
+            RING_MS,
+            not shown,
+            call.contact_id,
+        )
+    )
+    return third
+
+
+def _new(world: World, call: c.Call, offer: o.Offer, agent_id: str) -> o.Offer:
+    call.offers += 1
+    leg = o.offer_id(world.seed + world.takeovers, call.call_id, call.offers)
+    third = o.Offer(leg, call.call_id, call.queue, agent_id, offer.switch, call.offers, world.now_ms, o.RINGING)
+    third.epoch, third.contact_id = offer.epoch, call.contact_id
+    third.closed = True  # nothing of it is told to history, unless the caller is handed over
+    world.thirds[leg] = offer.offer_id
+    return third
+
+
 def answered(world: World, third: o.Offer) -> None:
-    """The colleague has answered: they talk with the agent, or are about to."""
+    """The third party has answered: they talk with the agent, or are about to."""
     world.move_offer(third, o.CONNECTING)
+    if third.number:
+        return
     agent = world.agents[third.agent_id]
     roster.move_work(world, agent, third.offer_id, a.Talking(third.offer_id, third.call_id))
     roster.settle(world, agent)
 
 
 def ended(world: World, third: o.Offer, end: OfferEnd) -> None:
-    """The colleague's leg is gone, or was never made: they are free again, unless their phone has fallen silent."""
+    """The leg is gone, or was never made: a colleague is free again, unless their phone has fallen silent."""
     del world.thirds[third.offer_id]
+    if third.number:
+        return
     for other in shared_phones.free(world, third):
         agents.done(world, other)
     standing.released(world, world.agents[third.agent_id], third.offer_id)
@@ -108,14 +140,19 @@ def ended(world: World, third: o.Offer, end: OfferEnd) -> None:
 
 
 def end(world: World, third: o.Offer) -> None:
-    """The colleague is not needed any more: their leg is ended, and they are free when it has."""
+    """The third party is not needed any more: their leg is ended, and a colleague is free when it has."""
     del world.thirds[third.offer_id]
     world.offers[third.offer_id] = third
     withdrawing.withdraw(world, third.offer_id, CancelReason.WITHDRAWN)
 
 
+def let_go(world: World, third: o.Offer) -> None:
+    """The caller is with whoever has the number, whose leg is none of ours from now on."""
+    del world.thirds[third.offer_id]
+
+
 def become_the_talk(world: World, third: o.Offer) -> None:
-    """The caller is with the colleague: their leg is that of the next talk. `connecting.connected` must follow."""
+    """The caller is with the third party: their leg is that of the next talk, which must begin at once."""
     del world.thirds[third.offer_id]
     third.closed = False
     world.offers[third.offer_id] = third

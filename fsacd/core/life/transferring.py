@@ -39,7 +39,7 @@ _NUMBER: Final = re.compile(r"(?!-)[0-9*#+]{1,32}")
 def transfer(world: World, call: c.Call, offer: o.Offer, shape: TalkShape, event: TalkTransferAsked) -> str | None:
     """The wish. Gives why it is refused, if it is."""
     if shape.shape not in (Shape.TOGETHER, Shape.HELD):
-        return "a colleague is being asked: complete or cancel that first"
+        return "a third party is being asked: complete or cancel that first"
     match event.kind:
         case TransferTo.QUEUE:
             return _to_queue(world, call, offer, event.target)
@@ -79,9 +79,14 @@ def _to_agent(world: World, call: c.Call, offer: o.Offer, agent_id: str) -> str 
     return None
 
 
+def why_no_number(text: str) -> str | None:
+    """Why this is no number, in one sentence; None if it is one."""
+    return None if _NUMBER.fullmatch(text) else "a number has up to 32 digits, *, # and +"
+
+
 def _to_number(world: World, call: c.Call, offer: o.Offer, number: str) -> str | None:
-    if not _NUMBER.fullmatch(number):
-        return "a number has up to 32 digits, *, # and +"
+    if (refused := why_no_number(number)) is not None:
+        return refused
     assert isinstance(call.state, c.Talking)
     assert call.leg is not None
     world.command(SendCall(call.call_id, call.leg, ToExtension(number, "")))
@@ -90,6 +95,42 @@ def _to_number(world: World, call: c.Call, offer: o.Offer, number: str) -> str |
     ending.end(world, call, CallOutcome.ANSWERED, TRANSFERRED, where=ending.number(number))
     ending.may_come_back(world, call)  # if nobody has the number
     return None
+
+
+def handed_over(world: World, call: c.Call, offer: o.Offer, number: str, kind: TransferKind) -> None:
+    """The caller talks with whoever has the number, whom the agent has asked; the agent's part is over."""
+    assert isinstance(call.state, c.Talking)
+    since_ms = call.state.since_ms
+    offers.talk_over(world, offer.offer_id, TalkEnd.TRANSFER, A_NUMBER, kind)
+    call.talked_ms += world.now_ms - since_ms
+    _gone_to(world, call, number)
+
+
+def left_with(world: World, third: o.Offer) -> None:
+    """The agent's leg has ended, and the caller is in the talk's room with whoever has the number: a talk of no agent.
+
+    It lasts until the two are bridged out of there (`out_of_sight`).
+    """
+    call = world.calls[third.call_id]
+    world.move_offer(third, o.TALKING)
+    third.connected_ms, call.confirmed_ms = world.now_ms, None
+    world.move_call(call, c.Talking(third.offer_id, "", world.now_ms, third.answered_ms))
+
+
+def out_of_sight(world: World, call: c.Call, third: o.Offer) -> None:
+    """The caller is bridged with whoever has the number, outside any room: there is nothing left for us to do."""
+    del world.shapes[third.offer_id]
+    world.forget_offer(third)
+    _gone_to(world, call, third.number)
+
+
+def _gone_to(world: World, call: c.Call, number: str) -> None:
+    assert call.leg is not None
+    after = world.queue_rules(call).after_talk
+    # Still armed as one who may have to come back; when they have talked with the number they must not come to us.
+    world.command(ConfirmTalk(call.call_id, call.leg, after))
+    where = ending.number(number)
+    ending.end(world, call, CallOutcome.ANSWERED, TRANSFERRED, after=after or ToHangup(), where=where)
 
 
 def by_phone(world: World, call: c.Call, offer: o.Offer, event: OfferEnded | GivenAway) -> None:

@@ -56,6 +56,8 @@ def write(
     if offer.closed:
         return
     offer.closed = True
+    if offer.number:
+        return  # history has rows of agents' offers and talks alone
     epoch = offer.epoch
     if evidence is None and world.switches.get(offer.switch, False):
         evidence, epoch = _SAW_END, world.epochs.get(offer.switch, 0)

@@ -67,8 +67,7 @@ class World(Produced):
         self.failures: list[Failure] = []
         # Failures that a replay expects in the running step, by queue and plugin.
         self.expected: dict[tuple[str, str], StrategyFailed] = {}
-        # To be distributed at the end of the step, in the order in which they became free. They are not in the index
-        # yet: most are matched at once, and would only be put in and taken out again.
+        # To be distributed at the end of the step, as they became free: in no index, for most are matched at once.
         self.free_agents: dict[str, None] = {}
         self.free_calls: dict[str, None] = {}
         self._plugins = plugins
@@ -369,7 +368,8 @@ class World(Produced):
         """Change an offer's state. AssertionError for a forbidden move."""
         assert type(state) in o.OFFER_MOVES[type(offer.state)], f"offer {offer.state} -> {state}"
         offer.state = state
-        self.changed_agents[offer.agent_id] = None
+        if offer.agent_id:
+            self.changed_agents[offer.agent_id] = None
 
     def forget_offer(self, offer: o.Offer) -> None:
         """The agent's leg is gone for good."""

@@ -78,6 +78,12 @@ def _check_offers(world: World) -> None:
         assert not offer.closed or isinstance(offer.state, o.OfferEnding), "a record is written when an offer ends"
         if isinstance(offer.state, o.OfferEnding):
             continue
+        if offer.number:
+            # The caller and whoever has a number are on their way out of the room that the agent has left.
+            assert isinstance(offer.state, o.OfferTalking)
+            assert isinstance(world.calls[offer.call_id].state, c.Talking)
+            assert world.shapes[offer_id].wanted is Shape.TOGETHER, "nobody bridges caller and number"
+            continue
         work = world.agents[offer.agent_id].work[offer_id]
         if work.weight >= FULL:
             assert offer.agent_id not in holders, f"agent {offer.agent_id} has two live offers"

@@ -77,8 +77,9 @@ def call_view(world: World, call: c.Call, position: int, now_ms: int) -> CallVie
         case c.Connecting(offer_id):
             agent_ids = (world.offers[offer_id].agent_id,)
         case c.Talking(offer_id, agent_id, since_ms):
-            agent_ids, talks_since_ms = (agent_id,), since_ms - call.talked_ms
-            talk = _talk(world.shapes.get(offer_id), offer_id, agent_id, since_ms)
+            talks_since_ms = since_ms - call.talked_ms
+            if agent_id:
+                agent_ids, talk = (agent_id,), _talk(world.shapes.get(offer_id), offer_id, agent_id, since_ms)
         case c.Waiting() | c.Settling():
             pass
     return CallView(
@@ -123,6 +124,7 @@ def _talk(shape: TalkShape | None, talk_id: str, agent_id: str, since_ms: int) -
         third,
         muted=shape.muted,
         phone_holds=shape.phone_since_ms is not None,
+        number=shape.third.number if shape.third is not None else "",
     )
 
 
