@@ -145,6 +145,7 @@ def deadline(world: World, offer_id: str) -> None:
         hint = " (is mod_conference loaded, with the profile desk?)" if shape.wanted is Shape.THREE_WAY else ""
         world.anomaly("talk_step", f"talk {offer_id} did not become {shape.wanted} in time{hint}")
         gathering.scatter(world, shape)
+        shape.ordered = "nothing"  # what was ordered has not come about, and may be what leads back, too
         want(world, offer, shape, Shape.TOGETHER)
     else:
         world.anomaly("talk_step", f"caller and agent of talk {offer_id} could not be bridged again")
