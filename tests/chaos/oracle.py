@@ -103,7 +103,7 @@ class Oracle:
             case "CUSTOM" if event["Event-Subclass"] == "conference::maintenance":
                 if leg:
                     self._in_room(self._rooms.setdefault(event["Conference-Name"], set()), leg, event["Action"])
-            case "CUSTOM":
+            case "CUSTOM" if leg:  # the daemon's own probes are of no leg
                 self._callers.add(leg)
                 if leg not in self._pairs:
                     self.stays.announced(event)

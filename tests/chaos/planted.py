@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from fsacd.core import offer as o
 from fsacd.core.events import OfferEnd
-from fsacd.core.life import gathering, offers, visits
+from fsacd.core.life import offers, phone_hold, visits
 from fsacd.core.life.world import World
 from fsacd.core.show import memory as m
 from fsacd.esl.reconciler import Reconciler
@@ -84,7 +84,7 @@ def calls_not_followed(_place: Path) -> Iterator[None]:
 @contextmanager
 def hold_not_counted(_place: Path) -> Iterator[None]:
     """The time that callers hear music in a talk counts as talk."""
-    with patch.object(gathering, "count_hold", lambda _world, _shape: None):
+    with patch.object(phone_hold, "count", lambda _world, _shape: None):
         yield
 
 

@@ -11,7 +11,7 @@ from fsacd.core import offer
 from fsacd.core.events import CallerReplaced, OfferAnswered
 from fsacd.core.life import leaving, talks
 from fsacd.core.life.world import World
-from fsacd.esl import ringing, translate
+from fsacd.esl import agents_leg, ringing, translate
 from fsacd.esl.attendance import Attendance
 from fsacd.esl.reconciler import Reconciler
 
@@ -81,7 +81,7 @@ PLANTED = (
     ),
     Planted(
         "an answer is taken for the first phone's",
-        lambda: patch.object(translate, "_legs", lambda _leg: 1),
+        lambda: patch.object(agents_leg, "legs_rung", lambda _leg: 1),
         frozenset({"agent alone", "losers ring", "lost caller", "two offers"}),
         ("refused by one, diverted by the other, and answered by the next",),
     ),
