@@ -57,7 +57,7 @@ class SwitchClock:
 
 
 # The global variables that say until when, by the switch's uptime in seconds, callers wait for a daemon. Where
-# vars.xml sets the second one (freeswitch/README.md), each reloadxml does so anew. An fsacd of before knew only that one.
+# vars.xml sets the second one (freeswitch/README.md), each reloadxml does so anew. An fsacd of before knew that alone.
 LEASES: Final = ("fsacd_held_until", "fsacd_lease")
 _MOST_DIGITS: Final = 18
 
