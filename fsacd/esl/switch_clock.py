@@ -56,8 +56,8 @@ class SwitchClock:
         return int(text) + round((self.uptime_at(at_ms) - int(text)) / _UPTIME_WRAP) * _UPTIME_WRAP
 
 
-# The global variables that hold until when, by the switch's uptime in seconds, callers wait for a daemon. Where
-# vars.xml sets the second one (freeswitch/README.md), each reloadxml does so anew; an fsacd of before knew only that.
+# The global variables that say until when, by the switch's uptime in seconds, callers wait for a daemon. Where
+# vars.xml sets the second one (freeswitch/README.md), each reloadxml does so anew. An fsacd of before knew that alone.
 LEASES: Final = ("fsacd_held_until", "fsacd_lease")
 _MOST_DIGITS: Final = 18
 

@@ -15,7 +15,7 @@ from fsacd.esl.switch_clock import LEASES, lease_end_ms
         ("030", None),  # that of vars.xml
         ("", None),
         ("-ERR", None),
-        ("\u0661\u0665\u0665", None),
+        ("\u0661\u0665\u0665", None),  # figures, but not ours
         ("9" * 40, int("9" * 18) * 1_000),
     ],
 )
