@@ -129,7 +129,7 @@ def dies(*_: object) -> Any:
 
 
 def devours(*_: object) -> Any:
-    return bytearray(reading._MORE_BYTES)
+    return bytearray(2 * reading._MORE_BYTES)  # far beyond the limit: it is refused, and no page of it is touched
 
 
 def fails(*_: object) -> Any:
