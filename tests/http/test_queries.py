@@ -132,6 +132,7 @@ def test_an_agent_is_shown_with_what_they_serve() -> None:
             ),
         ),
         room=0,
+        standing_leg="used",
         last_talk=LastTalkView("o0", "c0", "sales", NOW_MS - 9_000, ("complaint",)),
     )
     with serve(FakeDaemon(snapshot(agents=(agent,)))) as rig:
@@ -157,6 +158,7 @@ def test_an_agent_is_shown_with_what_they_serve() -> None:
             }
         ],
         "room": 0,
+        "standing_leg": "used",
         "last_talk": {
             "offer_id": "o0",
             "call_id": "c0",
