@@ -47,10 +47,11 @@ class LogIn:
     ended_by: str = ""
 
 
-def log_in_id(seed: int, before: LogIn | None, agent_id: str, now_ms: int) -> str:
+def log_in_id(seed: int, edition: int, before: LogIn | None, agent_id: str, now_ms: int) -> str:
     """The name of a log-in: the same after a restart and in a replay, and another one for each.
 
-    It is made of the agent's log-in before, too: two may begin within one millisecond.
+    It is made of the agent's log-in before, too: two may begin within one millisecond. Whoever has had none may have
+    been taken out of the configuration and put in again meanwhile, so it is made of the rules' `edition` then.
     """
-    after = before.log_in_id if before is not None else str(seed)
+    after = before.log_in_id if before is not None else str(edition)
     return sha1(f"{seed}/{after}/{agent_id}/{now_ms}".encode(), usedforsecurity=False).hexdigest()[:32]

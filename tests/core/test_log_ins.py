@@ -56,3 +56,15 @@ def test_another_engine_has_other_names() -> None:
         step = Engine(RULES, PLUGINS, 0, seed=seed).handle(e.AgentLoggedIn("1001", "test"), 0)
         names |= {record.log_in_id for record in step.records if isinstance(record, LogIn)}
     assert len(names) == 2
+
+
+def test_who_is_put_in_again_has_another_name() -> None:
+    """Taken out of the configuration and put in again within a millisecond, they have had no log-in before."""
+    driver = Driver(RULES)
+    for rules in (rules_of(queue("support"), agent("1002", "support")), RULES):
+        driver.tell(e.AgentLoggedIn("1001", "test"))
+        driver.tell(e.RulesChanged(rules))
+    driver.tell(e.AgentLoggedIn("1001", "test"))
+    first, *_, last = driver.records_of(LogIn)
+    assert (first.started_ms, last.started_ms) == (0, 0)
+    assert first.log_in_id != last.log_in_id

@@ -45,7 +45,7 @@ def restored(world: World, agent: a.Agent) -> None:
 
 
 def _begin(world: World, agent: a.Agent, how: HowBegun, by: str, now_ms: int) -> LogIn:
-    name = log_in_id(world.seed, agent.log_in, agent.agent_id, now_ms)
+    name = log_in_id(world.seed, world.edition, agent.log_in, agent.agent_id, now_ms)
     agent.log_in = LogIn(name, agent.agent_id, agent.contact, agent.within, now_ms, how, by)
     return agent.log_in
 
