@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-again test-quick test-quick-again chaos chaos-simulated prove prove-again check e2e \
+.PHONY: help install run test test-again test-quick test-quick-again chaos chaos-simulated prove prove-again talks check e2e \
 	e2e-again bench bench-pairs lock format clean
 
 help: ## list the targets
@@ -49,6 +49,10 @@ chaos-simulated: $(STAMP) ## the same on the simulated one, many times faster: m
 
 prove: $(STAMP) ## run the long series of tests/prove, chaos with fresh seeds among them; N=2: that many of each
 	$(BIN)/python -m tests.prove $(N)
+
+talks: $(STAMP) ## lead talks through every shape on a real FreeSWITCH, each party dying at each step: make talks N=50
+	$(BIN)/python -m tests.prove.talks.series $(N)
+	$(BIN)/python -m tests.prove.talks.hour $(N)
 
 prove-again: $(STAMP) ## run once more those of them that were wrong
 	$(BIN)/python -m tests.prove --again $(N)

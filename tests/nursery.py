@@ -151,7 +151,7 @@ def _nursery() -> str:
 
 def main(path: str) -> int:
     """Copy this process for each who connects, until who started it ends; in a copy: run what is asked for."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _die_with_parent()
     for name in _READY:
         import_module(name)
     listener = _Socket(socket.AF_UNIX)
@@ -167,8 +167,14 @@ def main(path: str) -> int:
         if _fork() == 0:
             listener.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _die_with_parent()
             return _keep(connection)
         connection.close()
+
+
+def _die_with_parent() -> None:
+    """Whatever happens to the tests, nothing of theirs stays behind."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _keep(connection: Any) -> int:
@@ -182,6 +188,7 @@ def _keep(connection: Any) -> int:
     order = json.loads(text)
     pid = _fork()
     if pid == 0:
+        _die_with_parent()
         connection.close()
         for number, stream in enumerate(streams):
             os.dup2(stream, number)

@@ -49,6 +49,7 @@ from fsacd.store.explanations import Explainer
 from fsacd.store.last_agents import LastAgents
 from fsacd.store.moving import Moving
 from fsacd.store.postgres import Store
+from fsacd.store.reporting import Reporting
 from fsacd.store.retention import Retention
 from fsacd.store.settings import Keep, StoreSettings
 from fsacd.store.worker import Worker
@@ -239,6 +240,7 @@ KEPT: dict[str, tuple[Any, str, Callable[[Path], AbstractContextManager[None]]]]
     "last agents": (Worker, "_run", _closed(lambda: LastAgents(_STORE, lambda _: None, 10))),
     "months": (Worker, "_run", _closed(lambda: Moving(_STORE))),
     "retention": (Worker, "_run", _closed(lambda: Retention(_STORE))),
+    "reporting": (Worker, "_run", _closed(lambda: Reporting(_STORE))),
     "customers": (Worker, "_run", _closed(lambda: CustomerFeed(_STORE, Recognition()))),
     "watchdog": (Notifier, "_watch", _watchdog),
     "doors": (Door, "_sweep", _doors),

@@ -97,7 +97,7 @@ def _fetch(command: RingAgent) -> Wire:
     return encoder.originate(
         f"loopback/fsacd_reach_{encoder.uuid(command.standing_leg)}/fsacd",
         job=JOB + command.offer_id,
-        variables={**own, **_variables(command), "originate_timeout": str(timeout_s)},
+        variables={**own, **_variables(command), **_INDIRECT, "originate_timeout": str(timeout_s)},
         name=command.caller_name,
         number=command.caller_number,
         timeout_s=timeout_s,

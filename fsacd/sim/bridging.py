@@ -307,6 +307,8 @@ def on_exchange_media(session: Leg) -> Thread:
     session.talk = None
     if channel.state is State.EXCHANGE_MEDIA:
         if channel.is_true("park_after_bridge"):
+            if channel.call_state == "UNHELD":
+                channel.call_state = "ACTIVE"  # the end of the bridge makes it so where the leg stays (CF_ORIGINATOR)
             session.park()
         elif where := channel.variables.pop("transfer_after_bridge", ""):
             transfer_to(session, where)

@@ -50,6 +50,7 @@ def test_an_offer_fetches_it() -> None:
     (wire,) = to_wires(order)
     text = wire.data.decode()
     assert f"origination_uuid={OFFER},fsacd_standing_leg={STANDS},fsacd_leg=agent," in text
+    assert "loopback_bowout=false," in text, "else the offer's leg ends when the two are bridged"
     assert f"loopback/fsacd_reach_{STANDS}/fsacd 'm:^:playback:tone_stream://" in text
     assert "^park:' inline fsacd_agent_leg" in text
     assert "user/1001" not in text

@@ -29,7 +29,7 @@ def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query.encode()).fetchall()
 
 
-def await_true(condition: Callable[[], bool], deadline_s: float = 20.0) -> None:
+def await_true(condition: Callable[[], bool], deadline_s: float = 120.0) -> None:
     """Wait for it, and fail when it does not come true."""
     end = time.monotonic() + deadline_s
     while not condition():

@@ -26,12 +26,12 @@ from fsacd.store.embedded import EmbeddedPostgres
 from tests.e2e.rig.dialog import Dialog
 from tests.e2e.rig.switch import RealSwitch, find_freeswitch
 from tests.prove.__main__ import NOT_HERE
-from tests.prove._talk_centre import Centre, Seat, agents_of
-from tests.prove._talk_history import History
-from tests.prove._talk_play import Cell, Play
-from tests.prove._talk_sound import MUSIC as MUSIC_HZ
-from tests.prove._talk_world import MORTALS, MUSIC, State, Who
-from tests.prove.talk_series import SEQUENCES
+from tests.prove.talks._centre import Centre, Seat, agents_of
+from tests.prove.talks._history import History
+from tests.prove.talks._play import Cell, Play
+from tests.prove.talks._sound import MUSIC as MUSIC_HZ
+from tests.prove.talks._world import MORTALS, MUSIC, State, Who
+from tests.prove.talks.series import SEQUENCES
 
 TALKS: Final = 300
 SEATS: Final = 10

@@ -19,9 +19,9 @@ from tests.e2e.rig.daemon import Daemon
 from tests.e2e.rig.dialog import Dialog
 from tests.e2e.rig.sip import Telephones
 from tests.e2e.rig.switch import RealSwitch, await_true
-from tests.prove._talk_sound import MUSIC as MUSIC_HZ
-from tests.prove._talk_sound import TONES, Line
-from tests.prove._talk_world import MUSIC, Who
+from tests.prove.talks._sound import MUSIC as MUSIC_HZ
+from tests.prove.talks._sound import TONES, Line
+from tests.prove.talks._world import MUSIC, Who
 
 SOON_S: Final = 20.0
 _FIRST_AGENT: Final = 1001

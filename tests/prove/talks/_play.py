@@ -15,9 +15,9 @@ from typing import Final, Protocol
 import gevent
 
 from tests.e2e.rig.dialog import replaces
-from tests.prove._talk_centre import OUTSIDE, SOON_S, Centre, Look, Seat, await_soon
-from tests.prove._talk_history import History
-from tests.prove._talk_world import MORTALS, MUSIC, PARTING, SCENES, State, Who, World, after, dies, killed, on_the_way
+from tests.prove.talks._centre import OUTSIDE, SOON_S, Centre, Look, Seat, await_soon
+from tests.prove.talks._history import History
+from tests.prove.talks._world import MORTALS, MUSIC, PARTING, SCENES, State, Who, World, after, dies, killed, on_the_way
 
 # No leg is left so long after the last one has hung up.
 NO_LEG_S: Final = 5.0

@@ -23,10 +23,10 @@ from gevent.queue import Empty, Queue
 from fsacd.store.embedded import EmbeddedPostgres
 from tests.e2e.rig.switch import RealSwitch, find_freeswitch
 from tests.prove.__main__ import NOT_HERE
-from tests.prove._talk_centre import Centre, Seat, agents_of
-from tests.prove._talk_history import History
-from tests.prove._talk_play import Cell, Play
-from tests.prove._talk_world import MORTALS, Who, World, after
+from tests.prove.talks._centre import Centre, Seat, agents_of
+from tests.prove.talks._history import History
+from tests.prove.talks._play import Cell, Play
+from tests.prove.talks._world import MORTALS, Who, World, after
 
 TRIES: Final = 50
 SEATS: Final = 10

@@ -12,8 +12,8 @@ import psycopg
 from gevent.lock import Semaphore
 from psycopg.rows import dict_row
 
-from tests.prove._talk_centre import Seat
-from tests.prove._talk_world import Row, Who, World
+from tests.prove.talks._centre import Seat
+from tests.prove.talks._world import Row, Who, World
 
 # The writer is behind the calls; a killed daemon's rows come from its spool.
 _WRITTEN_S: Final = 20.0
