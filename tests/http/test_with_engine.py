@@ -259,7 +259,7 @@ def test_somebody_is_asked(to: tuple[str, ...]) -> None:
 
 def test_a_queue_is_asked() -> None:
     """`fsacd talk consult --queue`: nobody is free yet, and the queue is shown until somebody answers."""
-    with talking() as (rig, driver, _):
+    with talking() as (rig, *_):
         to = ["--queue", "support", "--url", rig.server.url, "--token", "secret-of-admin"]
         assert main(["talk", "consult", "anna-0", *to]) == 0
         talk = rig.get("/api/v1/calls/anna-000", Role.ADMIN).json["talk"]
