@@ -216,6 +216,7 @@ def _talk_fields(talk: Document) -> list[tuple[str, str]]:
     becoming = f", becoming {talk['becoming']}" if talk["becoming"] else ""
     third = talk["colleague"] or talk.get("number")
     colleague = f", with {third}" if third else ""
+    colleague += f", asks queue {talk['queue']}" if talk.get("queue") else ""
     muted = ", muted" if talk.get("muted") else ""
     held = ", held by the agent's phone" if talk.get("held_by_phone") else ""
     return [("talk", clean(talk["id"])), ("shape", clean(f"{talk['shape']}{becoming}{colleague}{muted}{held}"))]

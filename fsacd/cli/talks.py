@@ -47,14 +47,17 @@ def talk_resume(session: Session, talk_id: str) -> None:
 @click.argument("talk_id", metavar="TALK")
 @click.argument("agent_id", metavar="[AGENT]", required=False)
 @click.option("--agent", help="A colleague who is in no call: the same as AGENT.")
+@click.option("--queue", help="Whoever is next in this queue, for a minute at most.")
 @click.option("--number", help="An extension or number.")
 @common_options
-def talk_consult(session: Session, talk_id: str, agent_id: str | None, agent: str | None, number: str | None) -> None:
-    """Ring a colleague or a number that the agent wants to ask; the caller hears music meanwhile."""
-    given = [("agent", agent_id), ("agent", agent), ("number", number)]
+def talk_consult(
+    session: Session, talk_id: str, agent_id: str | None, agent: str | None, queue: str | None, number: str | None
+) -> None:
+    """Ring a colleague, whoever is next in a queue, or a number; the caller hears music meanwhile."""
+    given = [("agent", agent_id), ("agent", agent), ("queue", queue), ("number", number)]
     named: list[tuple[str, str]] = [(name, value) for name, value in given if value is not None]
     if len(named) != 1:
-        raise click.UsageError("Give one of AGENT (or --agent) and --number.")
+        raise click.UsageError("Give one of AGENT (or --agent), --queue and --number.")
     _ask(session, talk_id, "consult", dict(named))
 
 

@@ -20,11 +20,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from fsacd.core.call import Call
 from fsacd.core.offer import Offer
 
 
 class Shape(StrEnum):
-    """What a talk is like. The third party rings in `calling`. The caller hears music in held, calling, consulting."""
+    """What a talk is like. The caller hears music in held, calling, consulting.
+
+    In `calling` the third party rings, or an agent of a queue is looked for.
+    """
 
     TOGETHER = "together"
     HELD = "held"
@@ -93,6 +97,7 @@ class TalkShape:
     looks: int = 0  # how often it was asked since all were sent into the room, and which legs are in it
     inside: tuple[str, ...] = ()
     third: Offer | None = None
+    asks: Call | None = None  # until whoever is next in a queue answers: the entry there (`core.life.asking`)
     caller_gone: bool = False  # the caller has hung up, and agent and third party talk on
     held_since_ms: int | None = None
     held_ms: int = 0

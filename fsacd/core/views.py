@@ -41,8 +41,8 @@ class TalkView:
     `shape`: together, held, calling (a colleague is rung), consulting (agent and colleague talk, the caller hears
     music), swapped (caller and agent talk, the colleague hears music), three_way (all three talk). `becoming` is the
     shape that is under way, if any. `third` is the colleague, empty if there is none, `number` the number if it is not
-    a colleague who is asked. `muted`: nobody hears the agent. `phone_holds`: the agent's phone holds the talk by
-    itself, whatever its shape.
+    a colleague who is asked, `queue` the queue whose next agent is asked, until somebody answers. `muted`: nobody hears
+    the agent. `phone_holds`: the agent's phone holds the talk by itself, whatever its shape.
     """
 
     talk_id: str
@@ -54,6 +54,7 @@ class TalkView:
     muted: bool = False
     phone_holds: bool = False
     number: str = ""
+    queue: str = ""
 
 
 @fact

@@ -196,12 +196,16 @@ class Requeue(Body):
 class Consult(Body):
     """Who is consulted: exactly one of these."""
 
-    model_config = ConfigDict(json_schema_extra=_exactly_one("agent", "number"))
+    model_config = ConfigDict(json_schema_extra=_exactly_one("agent", "queue", "number"))
 
     agent: str | None = Field(
         default=None,
         max_length=_NAME_LENGTH,
         description="A colleague who is logged in and in no call; they need not be ready.",
+    )
+    queue: QueueName | None = Field(
+        default=None,
+        description="Whoever is next in this queue, for a minute at most: among its callers, as one who comes now.",
     )
     number: Annotated[str, Field(pattern=r"^[0-9*#+]{1,32}$")] | None = Field(
         default=None,
@@ -210,8 +214,8 @@ class Consult(Body):
 
     @model_validator(mode="after")
     def _says_one(self) -> Self:
-        if [self.agent, self.number].count(None) != 1:
-            raise PydanticCustomError("one", "should name exactly one of agent and number")
+        if [self.agent, self.queue, self.number].count(None) != 2:  # noqa: PLR2004 - of three
+            raise PydanticCustomError("one", "should name exactly one of agent, queue and number")
         return self
 
 

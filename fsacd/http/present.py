@@ -106,6 +106,7 @@ class Presenter:
             becoming=view.becoming,
             colleague=view.third or None,
             number=self._caller_text(view.number) or None,
+            queue=well_formed(view.queue) or None,
             muted=view.muted,
             held_by_phone=view.phone_holds,
         )

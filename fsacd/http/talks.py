@@ -61,7 +61,7 @@ def talk_consult(asked: Asked) -> m.Call:
     body = cast("b.Consult", asked.body)  # the route below says so
     call = _find(asked)
     assert call.talk is not None
-    kind, target = _whom(asked.context.daemon.look(), body.agent, None, body.number)
+    kind, target = _whom(asked.context.daemon.look(), body.agent, body.queue, body.number)
     wish = e.TalkConsultAsked(call.talk.agent_id, call.talk.talk_id, target, asked.by, kind)
     return _after(asked, wish, call.call_id)
 
@@ -122,8 +122,8 @@ ROUTES = (
     ),
     Route(
         "POST", f"{_TALK}/consult", talk_consult, Verb.HANDLE_TALKS,
-        "Ring a colleague or a number that the agent wants to ask; the caller hears music meanwhile", m.Call, "talks",
-        body=b.Consult, refusals=_REFUSALS,
+        "Ring a colleague, whoever is next in a queue, or a number, to ask them; the caller hears music meanwhile",
+        m.Call, "talks", body=b.Consult, refusals=_REFUSALS,
     ),
     Route(
         "POST", f"{_TALK}/dtmf", talk_dtmf, Verb.HANDLE_TALKS,

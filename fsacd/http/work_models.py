@@ -22,6 +22,7 @@ class Talk(Answer):
     becoming: str
     colleague: str | None = Field(default=None, description="The agent who is the third party.")
     number: str | None = Field(default=None, description="The number that is the third party, if it is no agent.")
+    queue: str | None = Field(default=None, description="The queue whose next agent is asked, until somebody answers.")
     muted: bool = Field(default=False, description="Whether nobody hears the agent, who hears everybody.")
     held_by_phone: bool = Field(
         default=False, description="The agent's phone holds the talk by itself: the caller hears music in any shape."

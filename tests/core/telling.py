@@ -103,6 +103,7 @@ def _shape(talk: TalkView | None) -> str:
     becoming = f", becoming {talk.becoming}" if talk.becoming else ""
     third = talk.third or talk.number
     becoming += f", with {third}" if third else ""
+    becoming += f", asks queue {talk.queue}" if talk.queue else ""
     return f", {talk.shape} since {_at(talk.since_ms)}{becoming}" + (", muted" if talk.muted else "")
 
 

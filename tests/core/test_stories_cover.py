@@ -47,6 +47,7 @@ CHANGES = {
     "talk_hold",
     "talk_resume",
     "talk_consult",
+    "talk_consult_over",
     "talk_transfer",
     "talk_cancel",
     "talk_swap",

@@ -30,7 +30,7 @@ MEANT = {
     "swapped": ["swap", "three-way", "complete", "cancel"],
     "three_way": ["leave", "drop", "complete", "cancel"],
 }
-# They serve no queue, so they are usually free to be asked.
+# They serve a queue without callers, so they are usually free to be asked.
 COLLEAGUES = ("2001", "2002")
 PEOPLE = (*AGENTS, *COLLEAGUES)
 # The connection of each of them may be lost, but of the second agent's the switch tells as of any other end.
@@ -39,7 +39,8 @@ RULES = rules_of(
     queue("support", wrap_up_ms=500),
     replace(agent(AGENTS[0], "support"), phone=LOSES),
     agent(AGENTS[1], "support"),
-    *(replace(agent(one), phone=LOSES) for one in COLLEAGUES),
+    queue("help", ring_timeout_ms=3_000),
+    *(replace(agent(one, "help"), phone=LOSES) for one in COLLEAGUES),
 )
 
 
@@ -66,6 +67,7 @@ class Switch:
         self.facts: list[e.Event] = []
         self.calls = 0
         self.shapes: set[str] = set()
+        self.asks = set[tuple[bool, bool]]()  # whether an agent asks a queue, and somebody rings or talks
         self.given_away = self.phones_hold = 0  # by phones: how often, and how often it is seen
         self.sent: set[str] = set()  # calls to a number that nobody has: they end there, and may end again
         self.tell(e.SwitchConnected("fs1"))
@@ -84,6 +86,7 @@ class Switch:
         self.orders += [command for command in commands if command not in self.orders]
         shapes = self.driver.engine._world.shapes.values()
         self.shapes |= {shape.shape for shape in shapes}
+        self.asks |= {(shape.asks is not None, shape.third is not None) for shape in shapes}
         self.phones_hold += sum(shape.phone_since_ms is not None for shape in shapes)
 
     # --- the switch ---
@@ -307,7 +310,10 @@ class Switch:
             self.tell(e.TalkChangeAsked(talk.agent_id, talk.talk_id, e.TalkVerb(asked), "test"))
 
     def _consult(self, agent_id: str, talk_id: str) -> None:
-        if self.dice.random() < 0.3:
+        chance = self.dice.random()
+        if chance < 0.3:
+            self.tell(e.TalkConsultAsked(agent_id, talk_id, "help", "test", e.TransferTo.QUEUE))
+        elif chance < 0.5:
             self.tell(e.TalkConsultAsked(agent_id, talk_id, "4711", "test", e.TransferTo.NUMBER))
         else:
             self.tell(e.TalkConsultAsked(agent_id, talk_id, self.dice.choice((*COLLEAGUES, *PEOPLE)), "test"))
@@ -348,8 +354,8 @@ def test_nothing_is_left_of_any_talk(seed: int) -> None:
     left = engine.snapshot(switch.driver.now_ms)
     assert (left.calls, left.offers) == ((), ())
     assert [one.work for one in left.agents] == [()] * len(PEOPLE)
-    assert not engine._world.shapes
-    assert not engine._world.thirds
+    world = engine._world
+    assert (world.shapes, world.thirds, world.asking) == ({}, {}, {})
     ended = [record.call_id for record in switch.driver.records_of(CallEnded)]
     assert sorted({*ended}) == sorted({f"c{number}" for number in range(1, switch.calls + 1)})
     assert all(ended.count(call_id) == 1 for call_id in {*ended} - switch.sent)
@@ -364,17 +370,18 @@ def test_nothing_is_left_of_any_talk(seed: int) -> None:
 def test_an_engine_restored_goes_on_alike() -> None:
     """Whatever shapes there are, the engine made of a dump does what the first one does."""
     switch = Switch(99)
-    for _ in range(30):
+    for _ in range(90):
         switch.walk(10)
         restored = Engine.restore(switch.driver.engine.dump(), PLUGINS)
         restored.check()
         assert restored.dump() == switch.driver.engine.dump()
         switch.driver.engine = restored
+    assert (True, False) in switch.asks
 
 
 def test_the_walks_reach_what_they_are_for() -> None:
     """Each shape is reached, callers are handed over, and connections are lost."""
-    reached = set[str]()
+    reached, asks = set[str](), set[tuple[bool, bool]]()
     handed_over = came_back = lost = given_away = by_phone = 0
     for seed in range(6):
         switch = Switch(seed)
@@ -383,12 +390,10 @@ def test_the_walks_reach_what_they_are_for() -> None:
         handed_over += len(switch.driver.commands_of(k.HandOver))
         talks = switch.driver.records_of(TalkEnded)
         given_away += switch.given_away
+        asks |= switch.asks
         by_phone += switch.phones_hold
         lost += sum(one.ended_by is TalkEnd.CONNECTION_LOST for one in talks)
         came_back += sum(one.visit.how_in is HowIn.TRANSFERRED for one in switch.driver.records_of(VisitEnded))
     assert reached == set(Shape) - {Shape.HANDED_OVER}
-    assert handed_over > 0
-    assert came_back > 0
-    assert lost > 0
-    assert given_away > 0
-    assert by_phone > 0
+    assert min(handed_over, came_back, lost, given_away, by_phone) > 0
+    assert asks >= {(True, False), (True, True)}

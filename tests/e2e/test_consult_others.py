@@ -283,3 +283,31 @@ def test_a_daemon_that_remembers_nothing(floor: Floor) -> None:
     await_true(lambda: phone.state == "over", SOON_S, "it rings no more")
     floor.gives_up(CALLER)
     talk.ends()
+
+
+def test_whoever_is_next_in_a_queue_is_asked(floor: Floor) -> None:
+    """Ben serves it: not ready, he is waited for; he refuses, is waited for again, answers, and gets the caller."""
+    floor.daemon.post(f"agents/{BEN}/not-ready")
+    floor.becomes("not_ready", BEN)
+    talk = Heard(floor)
+    talk.asks("consult", queue="sales")
+    talk.becomes("calling")
+    talk.is_alone(CALLER)
+    assert floor.call_of(CALLER)["talk"]["queue"] == "sales"
+    for refuses in (True, False):
+        floor.daemon.post(f"agents/{BEN}/ready")
+        await_true(lambda: floor.phones.latest(BEN, "ringing"), SOON_S, "ben's phone rings")
+        phone = floor.phones.latest(BEN, "ringing")
+        assert phone is not None
+        if refuses:
+            floor.phones.refuse(phone, "CALL_REJECTED")
+            floor.becomes("held_back", BEN)
+        else:
+            floor.phones.answer(phone)
+    talk.becomes("consulting")
+    talk.hear(ANNA, BEN)
+    talk.is_alone(CALLER)
+    talk.asks("complete")
+    await_true(lambda: floor.call_of(CALLER)["agents"] == [BEN], SOON_S, "the talk is ben's")
+    talk.hear(CALLER, BEN)
+    floor.gives_up(CALLER)

@@ -257,11 +257,22 @@ def test_somebody_is_asked(to: tuple[str, ...]) -> None:
     assert [command.number for command in driver.commands_of(RingNumber)] == ([] if third else ["+49*1#"])
 
 
+def test_a_queue_is_asked() -> None:
+    """`fsacd talk consult --queue`: nobody is free yet, and the queue is shown until somebody answers."""
+    with talking() as (rig, *_):
+        to = ["--queue", "support", "--url", rig.server.url, "--token", "secret-of-admin"]
+        assert main(["talk", "consult", "anna-0", *to]) == 0
+        talk = rig.get("/api/v1/calls/anna-000", Role.ADMIN).json["talk"]
+        assert (talk["becoming"], talk["colleague"], talk["queue"]) == ("calling", None, "support")
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
         ({}, 422),
         ({"number": "12", "agent": "1002"}, 422),
+        ({"queue": "support", "agent": "1002"}, 422),
+        ({"queue": "nowhere"}, 422),
         ({"agent": "1009"}, 422),
         ({"number": "12 34"}, 422),
         ({"number": "1" * 33}, 422),

@@ -51,7 +51,10 @@ class TransferTo(StrEnum):
 
 @fact
 class TalkConsultAsked:
-    """The agent wants to talk with somebody while the caller hears music: with `colleague`, which is a `kind`."""
+    """The agent wants to talk with somebody while the caller hears music: with `colleague`, which is a `kind`.
+
+    Of a queue, it is whoever is next in it.
+    """
 
     agent_id: str
     offer_id: str

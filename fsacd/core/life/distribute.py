@@ -7,7 +7,7 @@ and calls that became free in it, so only these are looked at.
 from __future__ import annotations
 
 from fsacd.core import reach
-from fsacd.core.call import Waiting, in_queue
+from fsacd.core.call import Call, Ringing, Waiting, in_queue
 from fsacd.core.life import offers
 from fsacd.core.life.world import World
 
@@ -40,14 +40,17 @@ def _let_delays_hold(world: World) -> None:
             if delay_ms != call.delay_ms:
                 call.delay_ms = delay_ms
                 world.refresh(call)
+    for entry in list(world.asking.values()):
+        if entry.queue in queues:
+            world.look(entry)
 
 
 def _match(world: World) -> None:
     if len(world.free_agents) + len(world.free_calls) == 1 and _offer_at_once(world):
         return
     agents = list(world.free_agents)
-    world.index_free_agents()
-    looking = dict.fromkeys(world.index_free_calls())
+    _index_free_agents(world)
+    looking = dict.fromkeys(_index_free_calls(world))
     if len(agents) > _MANY:
         agents = world.index.whom_calls_may_suit(agents)
     for agent_id in agents:
@@ -65,14 +68,14 @@ def _looks(world: World, agent_id: str) -> bool:
 
 
 def _turn(world: World, call_id: str) -> tuple[bool, tuple[int, int, str]]:
-    call = world.calls[call_id]
+    call = _seeking(world, call_id)
     return not isinstance(call.state, Waiting), call.order
 
 
 def _look_for_agent(world: World, call_id: str, looking: dict[str, None]) -> None:
     """Offer the call until enough agents ring or none is left. Offers for other calls that this needs are made, too."""
     while call_id in looking:
-        call = world.calls[call_id]
+        call = _seeking(world, call_id)
         best_id = world.index.best_agent(call)
         if best_id is None:
             del looking[call_id]
@@ -92,18 +95,18 @@ def _offer_at_once(world: World) -> bool:
     if world.free_agents:
         (agent_id,) = world.free_agents
         best_call = world.index.best_call(world.agents[agent_id])
-        call = world.calls[best_call] if best_call is not None else None
+        call = _seeking(world, best_call) if best_call is not None else None
         agent = world.agents[agent_id]
     else:
         (call_id,) = world.free_calls
-        call = world.calls[call_id]
+        call = _seeking(world, call_id)
         best_agent = world.index.best_agent(call)
         if best_agent is None:
-            world.index_free_calls()
+            _index_free_calls(world)
             return True
         agent = world.agents[best_agent]
     if call is None:
-        world.index_free_agents()
+        _index_free_agents(world)
         return True
     offers.make(world, call, agent)
     return not world.free_calls
@@ -122,13 +125,38 @@ def _offer_next(world: World, agent_id: str, looking: dict[str, None]) -> bool:
         if call_id is None:
             assert not passed, "a call that prefers an agent must suit that agent"
             return False
-        call = world.calls[call_id]
+        call = _seeking(world, call_id)
         preferred_id = world.index.best_agent(call)
         assert preferred_id is not None, "an agent whom a call suits must suit the call"
         if preferred_id == agent_id or agent_id in passed:
             offers.make(world, call, world.agents[agent_id])
             looking.pop(call_id, None)
-            looking.update(dict.fromkeys(world.index_free_calls()))  # the call again, if it wants more agents to ring
+            looking.update(dict.fromkeys(_index_free_calls(world)))  # the call again, if it wants more agents to ring
             return True
         passed.add(agent_id)
         agent_id = preferred_id
+
+
+def _seeking(world: World, call_id: str) -> Call:
+    """The call of this id, or what stands in its place where an agent asks a queue."""
+    return world.calls.get(call_id) or world.asking[call_id]
+
+
+def _index_free_calls(world: World) -> list[str]:
+    """Let agents find the calls that became free in this step, and return them."""
+    free = list(world.free_calls)
+    for call_id in free:
+        call = _seeking(world, call_id)
+        world.index.add_call(call, already_ringing=isinstance(call.state, Ringing))
+    world.free_calls.clear()
+    return free
+
+
+def _index_free_agents(world: World) -> None:
+    """Let calls find the agents who became free in this step."""
+    free = [world.agents[agent_id] for agent_id in world.free_agents]
+    if len(free) > 1:
+        world.index.seat(free)
+    for agent in free:
+        world.index.add_agent(agent)
+    world.free_agents.clear()

@@ -10,7 +10,7 @@ from fsacd.core.commands import CancelOffer, CancelReason, RingAgent
 from fsacd.core.events import OfferEnd
 from fsacd.core.evidence import Evidence
 from fsacd.core.fact import NOTHING
-from fsacd.core.life import agents, display, roster, shared_phones, standing, thirds, withdrawing, wrap_ups
+from fsacd.core.life import agents, asking, display, roster, shared_phones, standing, thirds, withdrawing, wrap_ups
 from fsacd.core.life.decisions import CallMoment
 from fsacd.core.life.world import World
 from fsacd.core.match.index import NOT_RANKED
@@ -35,6 +35,9 @@ _TALK_OVER, _LOST_RACE, _UNTIL_READY = CancelReason.TALK_OVER, str(CancelReason.
 
 def make(world: World, call: c.Call, agent: a.Agent) -> None:
     """Ring this agent for this call."""
+    if call.call_id in world.asking:
+        _make_third(world, call, agent)
+        return
     rules = world.queue_rules(call)
     decision = _note(world, call, agent)
     call.offers += 1
@@ -77,6 +80,22 @@ def make(world: World, call: c.Call, agent: a.Agent) -> None:
     )
 
 
+def _make_third(world: World, entry: c.Call, agent: a.Agent) -> None:
+    """Ring this agent for another one, who asks whoever is next in the entry's queue."""
+    talk, shape = world.offers[entry.call_id], world.shapes[entry.call_id]
+    call, ring_ms = world.calls[talk.call_id], world.rules.queues[entry.queue].ring_timeout_ms
+    decision = _note(world, entry, agent)
+    _go_on_from(world, entry, agent)
+    entry.only_rank_and_level = None  # one agent rings at a time, and then the next, of any rank and level
+    asking.leave(world, entry)
+    third = shape.third = thirds.ring(world, call, talk, agent.agent_id, entry.queue, ring_ms)
+    made = (decision, call.call_id, entry.queue, agent.agent_id, third.offer_id, world.now_ms, call.contact_id)
+    world.record(DecisionMade(*made))
+    if shape.wanted is None:
+        world.timers.set("talk", talk.offer_id, asking.ends_ms(world, entry, third))
+    world.refresh(call)
+
+
 def _carried(call: c.Call, rules: QueueRules, *, shown: bool) -> tuple[tuple[str, str], ...]:
     """The variables of the caller's leg that go along."""
     number, name = ("", "") if shown else (call.number or "hidden", call.name)
@@ -90,6 +109,8 @@ def _note(world: World, call: c.Call, agent: a.Agent) -> int:
     if ranked_for != call.call_id or agent.agent_id not in ranked:
         ranked, candidates = (), 0
     moment = moment_of_call(world, call, ranked, candidates)
+    if call.call_id in world.asking:
+        moment = moment._replace(call_id=world.offers[call.call_id].call_id)  # told with the call of the talk
     return world.decisions.add(moment, agent.agent_id, world.now_ms, world.rules.limits.decisions)
 
 

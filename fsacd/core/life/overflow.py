@@ -129,7 +129,10 @@ def max_wait_passed(world: World, call_id: str) -> None:
 
 def reach_changed(world: World, call_id: str) -> None:
     """A step's or a delay's time has come."""
-    call = world.calls[call_id]
+    call = world.calls.get(call_id)
+    if call is None:
+        world.look(world.asking[call_id])  # an agent asks the queue, and is sent nowhere by its steps
+        return
     world.set_reach(call)
     leave_by_step(world, call)
 

@@ -15,7 +15,19 @@ from fsacd.core import call as c
 from fsacd.core.call import in_queue
 from fsacd.core.commands import CancelReason
 from fsacd.core.events import RulesAmended
-from fsacd.core.life import absence, agents, calls, new_rules, overflow, resuming, roster, sticky, stood, visits
+from fsacd.core.life import (
+    absence,
+    agents,
+    asking,
+    calls,
+    new_rules,
+    overflow,
+    resuming,
+    roster,
+    sticky,
+    stood,
+    visits,
+)
 from fsacd.core.life.world import World
 from fsacd.core.records import CallJoined, CallMoved
 from fsacd.core.rules import AgentRules, QueueRules, Rules, ToQueue
@@ -25,6 +37,7 @@ from fsacd.core.visit import HowIn, VisitOutcome
 
 def change_rules(world: World, rules: Rules) -> None:
     """Work by these rules from now on."""
+    asking.leave_index(world)
     renamed = {old: new for old, new in rules.renamed().items() if old in world.rules.queues}
     for old, new in renamed.items():
         _rename(world, old, new, rules.queues[new])
@@ -49,6 +62,7 @@ def change_rules(world: World, rules: Rules) -> None:
         world.arm_conditions(queue)
     _forget(world)
     stood.rules_changed(world)
+    asking.rules_changed(world)
     _arrive(world, moved)
 
 
@@ -61,6 +75,7 @@ def amend_rules(world: World, event: RulesAmended) -> str | None:
     if event.limits != before.limits or any(old in before.queues for old in rules.renamed()):
         change_rules(world, rules)  # it concerns everybody
         return None
+    asking.leave_index(world)
     failed = {name for name, ordering in world.orderings.items() if ordering.has_ever_failed}
     gone = before.queues.keys() - rules.queues.keys()
     anew = {*event.queues, *event.anew, *failed, *world.retired, *gone}
@@ -87,6 +102,7 @@ def amend_rules(world: World, event: RulesAmended) -> str | None:
     if anew:
         _forget(world)
     stood.rules_changed(world)
+    asking.rules_changed(world)
     _arrive(world, moved)
     return None
 
@@ -184,6 +200,7 @@ def _rename(world: World, old: str, new: str, rules: QueueRules) -> None:
     for offer in with_thirds(world.offers, world.shapes):
         if offer.queue == old:
             offer.queue = new
+    asking.rename(world, old, new)
     for agent in world.agents.values():
         if old in agent.rules.queues or old in agent.configured.queues:
             # Before `configure` would: where the half-life changes, too, they have other counters by then.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fsacd.core import agent as a
 from fsacd.core import reach
 from fsacd.core.fact import NOTHING
-from fsacd.core.life import log_ins, standing, sticky, wrap_ups
+from fsacd.core.life import asking, log_ins, standing, sticky, wrap_ups
 from fsacd.core.life.world import World
 from fsacd.core.load import plus_call, plus_time
 from fsacd.core.offer import Offer
@@ -148,10 +148,10 @@ def change(world: World, agent: a.Agent, rules: AgentRules) -> None:
     configure(world, agent, rules)
     for queue, service in before.queues.items():
         if service.delay_ms and not _is_used(world, queue, service.delay_ms):
-            left = tuple(delay_ms for delay_ms in world.delays[queue] if delay_ms != service.delay_ms)
-            world.delays[queue] = left
+            world.delays[queue] = tuple(ms for ms in world.delays[queue] if ms != service.delay_ms)
     for call in [call for call in world.calls.values() if delays.get(call.queue) != world.delays.get(call.queue)]:
         world.set_reach(call)
+    asking.delays_changed(world, delays)
     if agent.room:
         _let_look(world, agent)
 

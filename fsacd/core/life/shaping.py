@@ -13,6 +13,7 @@ from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.commands import (
     AskBridged,
+    CancelReason,
     HandOver,
     HoldCaller,
     HoldThird,
@@ -24,9 +25,11 @@ from fsacd.core.commands import (
 from fsacd.core.events import OfferEnd
 from fsacd.core.life import (
     absence,
+    asking,
     connecting,
     ending,
     gathering,
+    next_asked,
     offers,
     overflow,
     phone_hold,
@@ -109,9 +112,12 @@ def third_answered(world: World, offer: o.Offer) -> None:
 
 
 def third_ended(world: World, offer: o.Offer, end: OfferEnd) -> None:
-    """The third party's leg is gone, or was never made: the agent goes back to the caller."""
+    """The third party's leg is gone, or was never made: the agent goes back to the caller, or asks the next."""
     shape = world.shapes[offer.offer_id]
     assert shape.third is not None
+    if shape.asks is not None:
+        next_asked.after_end(world, offer, shape, end)
+        return
     thirds.ended(world, shape.third, end)
     shape.third = None
     world.refresh(world.calls[offer.call_id])
@@ -123,15 +129,20 @@ def third_ended(world: World, offer: o.Offer, end: OfferEnd) -> None:
 
 
 def cancel(world: World, offer: o.Offer) -> None:
-    """The third party goes, and the agent talks with the caller."""
-    want(world, offer, world.shapes[offer.offer_id], Shape.TOGETHER)
+    """The third party goes, and the agent talks with the caller, or the queue's next is rung."""
+    shape = world.shapes[offer.offer_id]
+    if shape.asks is not None:
+        next_asked.instead(world, offer, shape, CancelReason.WITHDRAWN)
+    else:
+        want(world, offer, shape, Shape.TOGETHER)
 
 
 def deadline(world: World, offer_id: str) -> None:
     """A step has not come about in time, or the third party has rung for long enough."""
     offer, shape = world.offers[offer_id], world.shapes[offer_id]
     if shape.wanted is None:
-        want(world, offer, shape, Shape.TOGETHER)  # nobody has answered
+        if shape.asks is None or not next_asked.after_deadline(world, offer, shape, shape.asks):
+            want(world, offer, shape, Shape.TOGETHER)  # nobody has answered
     elif not world.switches.get(offer.switch, False):
         # Nothing can be ordered, and no event comes.
         world.timers.set(TIMER, offer_id, absence.until_ms(world, offer.switch))
@@ -247,6 +258,8 @@ def caller_gone(world: World, call: c.Call, offer_id: str) -> bool:
 def want(world: World, offer: o.Offer, shape: TalkShape, wanted: Shape) -> None:
     """Bring the talk into this shape, from whatever is now."""
     world.shapes[offer.offer_id] = shape
+    if wanted is not Shape.CALLING:
+        asking.stop(world, shape)
     if shape.wanted is None:
         shape.ordered = "nothing"  # else the step that is on its way may be the right one, and is not ordered twice
     shape.wanted, shape.tries, shape.untouched = wanted, 0, False
@@ -350,6 +363,8 @@ def _reach(world: World, offer: o.Offer, shape: TalkShape, reached: Shape) -> No
             thirds.end(world, third)
         case Shape.CALLING if third is not None and third.answered_ms is not None:
             want(world, offer, shape, Shape.CONSULTING)
+        case Shape.CALLING if shape.asks is not None:
+            world.timers.set(TIMER, offer.offer_id, asking.ends_ms(world, shape.asks, third))
         case Shape.CALLING if third is not None:
             world.timers.set(TIMER, offer.offer_id, max(world.now_ms, third.started_ms + thirds.RING_MS))
         case Shape.HANDED_OVER:

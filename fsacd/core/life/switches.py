@@ -11,7 +11,7 @@ from fsacd.core.events import (
     SwitchRestarted,
     SwitchTaken,
 )
-from fsacd.core.life import absence, agents, calls, leaving, offers, stood, talk_wishes
+from fsacd.core.life import absence, agents, asking, calls, leaving, offers, stood, talk_wishes
 from fsacd.core.life.world import World
 from fsacd.core.records import Elsewhere
 
@@ -24,10 +24,12 @@ def handle(world: World, event: SwitchEvent) -> None:
         case SwitchConnected(switch):
             absence.ended(world, switch)
             calls.arm_again(world, switch)
+            asking.look_anew(world, switch)
             talk_wishes.mute_again(world, switch)
             stood.switch_is_back(world, switch)
         case SwitchLost(switch):
             absence.lost(world, switch)
+            asking.look_anew(world, switch)
         case SwitchRestarted(switch):
             _end_all(world, switch, "switch_restarted")
         case SwitchTaken(switch):

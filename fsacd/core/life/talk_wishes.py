@@ -18,7 +18,7 @@ from fsacd.core.events import (
     TalkWish,
     TransferTo,
 )
-from fsacd.core.life import changes, gathering, shaping, thirds, transferring
+from fsacd.core.life import asking, changes, gathering, shaping, thirds, transferring
 from fsacd.core.life.world import World
 from fsacd.core.shape import SHAPE_MOVES, Pair, Shape, TalkShape
 
@@ -177,7 +177,7 @@ def _change(world: World, offer: o.Offer, shape: TalkShape, verb: TalkVerb) -> s
         wanted = Shape.SWAPPED if shape.shape is Shape.CONSULTING else Shape.CONSULTING
         fits = shape.shape in (Shape.CONSULTING, Shape.SWAPPED)
     else:
-        with_third = shape.third is not None
+        with_third = shape.third is not None or shape.asks is not None
         fits = wanted in SHAPE_MOVES[shape.shape]
         fits = fits and (wanted is not Shape.TOGETHER or with_third == (verb is not TalkVerb.RESUME))
         fits = fits and (shape.shape is Shape.THREE_WAY or verb not in gathering.ONLY_OF_THREE)
@@ -196,6 +196,10 @@ def _consult(world: World, call: c.Call, offer: o.Offer, shape: TalkShape, event
         if (refused := transferring.why_no_number(whom)) is not None:
             return refused
         shape.third = thirds.ring_number(world, call, offer, whom)
+    elif event.kind is TransferTo.QUEUE:
+        if (refused := asking.why_not(world, whom, offer.agent_id)) is not None:
+            return refused
+        asking.begin(world, call, offer.offer_id, shape, whom)
     else:
         if (refused := thirds.why_not(world, call, whom, offer.agent_id)) is not None:
             return refused

@@ -15,7 +15,7 @@ from fsacd.core import contact
 from fsacd.core import offer as o
 from fsacd.core.commands import CancelReason, RingAgent, RingNumber
 from fsacd.core.events import OfferEnd
-from fsacd.core.life import agents, display, roster, shared_phones, standing, withdrawing
+from fsacd.core.life import agents, asking, display, roster, shared_phones, standing, withdrawing
 from fsacd.core.life.told import told_ms
 from fsacd.core.life.world import World
 from fsacd.core.reach import reaches
@@ -52,9 +52,10 @@ def why_not(world: World, call: c.Call, agent_id: str, asking: str) -> str | Non
     return None
 
 
-def ring(world: World, call: c.Call, offer: o.Offer, agent_id: str) -> o.Offer:
-    """Ring this colleague for the agent of `offer`. They are busy from now on."""
+def ring(world: World, call: c.Call, offer: o.Offer, agent_id: str, queue: str = "", ring_ms: int = RING_MS) -> o.Offer:
+    """Ring this colleague for the agent of `offer`. They are busy from now on. `queue`: where they were asked for."""
     agent, third = world.agents[agent_id], _new(world, call, offer, agent_id)
+    third.queue = queue or call.queue
     leg = third.offer_id
     standing_leg = standing.lend(world, agent, leg)
     third.legs, third.contact = 1 if standing_leg else contact.most_legs(agent.contact), agent.contact
@@ -67,12 +68,12 @@ def ring(world: World, call: c.Call, offer: o.Offer, agent_id: str) -> o.Offer:
             leg,
             call.call_id,
             agent_id,
-            call.queue,
+            third.queue,
             agent.contact,
             offer.switch,
             (call.shown_number or call.number) if shown else "",
             display.name_for(call, world.queue_rules(call).agent_display or display.USUAL, hidden=not shown),
-            RING_MS,
+            ring_ms,
             not shown,
             agent.rules.phone,
             (),
@@ -139,11 +140,16 @@ def ended(world: World, third: o.Offer, end: OfferEnd) -> None:
         agents.end(world, world.agents[third.agent_id], third.offer_id)
 
 
-def end(world: World, third: o.Offer) -> None:
+def end(world: World, third: o.Offer, reason: CancelReason = CancelReason.WITHDRAWN) -> None:
     """The third party is not needed any more: their leg is ended, and a colleague is free when it has."""
+    is_an_offer(world, third)
+    withdrawing.withdraw(world, third.offer_id, reason)
+
+
+def is_an_offer(world: World, third: o.Offer) -> None:
+    """From now on the leg is one of an offer like any other, and none of the talk's."""
     del world.thirds[third.offer_id]
     world.offers[third.offer_id] = third
-    withdrawing.withdraw(world, third.offer_id, CancelReason.WITHDRAWN)
 
 
 def let_go(world: World, third: o.Offer) -> None:
@@ -153,9 +159,11 @@ def let_go(world: World, third: o.Offer) -> None:
 
 def become_the_talk(world: World, third: o.Offer) -> None:
     """The caller is with the third party: their leg is that of the next talk, which must begin at once."""
-    del world.thirds[third.offer_id]
+    is_an_offer(world, third)
     third.closed = False
-    world.offers[third.offer_id] = third
+    queue = world.calls[third.call_id].queue
+    if third.queue != queue:  # they were asked for in another one; the caller stays in theirs
+        third.queue = world.agents[third.agent_id].work[third.offer_id].queue = queue
 
 
 def leave(world: World, offer: o.Offer) -> bool:
@@ -167,6 +175,7 @@ def leave(world: World, offer: o.Offer) -> bool:
     if shape is None:
         return False
     world.timers.clear("talk", offer.offer_id)
+    asking.stop(world, shape)
     since_ms = shape.held_since_ms
     held_ms = shape.held_ms + (told_ms(world, since_ms) - since_ms if since_ms is not None else 0)
     offer.held_ms, offer.holds, offer.consults = held_ms, shape.holds, shape.consults

@@ -46,6 +46,7 @@ class World(Produced):
         self.offers: dict[str, o.Offer] = {}
         self.shapes: dict[str, TalkShape] = {}  # of talks that were changed, by offer; next: third party's → talk's
         self.thirds: dict[str, str] = {}
+        self.asking: dict[str, c.Call] = {}  # by talk: entries in queues for whom nobody rings, see `asking`
         self.lines: dict[str, tuple[str, ...]] = {}  # who is at each phone: see `shared_phones`
         self.standing: dict[str, str] = {}  # whose each standing leg is
         self.switches: dict[str, bool] = {}
@@ -305,6 +306,11 @@ class World(Produced):
         else:
             self.free_calls.pop(call.call_id, None)
 
+    def look(self, entry: c.Call) -> None:
+        """Let an entry of `asking` look for agents. It is no call, and shown with the talk of its id."""
+        self.set_reach(entry)
+        self.changed_calls.pop(entry.call_id, None)
+
     def miss(self, switch: str) -> None:
         """Something is on this switch, or may be: while it is away, the time runs until it is given up."""
         if switch not in self.absent and not self.switches.get(switch, False):
@@ -357,6 +363,8 @@ class World(Produced):
         self.changed_queues[queue] = None
         for call in [one for one in self.calls.values() if one.queue == queue]:
             self.refresh(call)
+        for entry in [one for one in self.asking.values() if one.queue == queue]:
+            self.look(entry)
 
     # --- offers ---
 
@@ -376,25 +384,6 @@ class World(Produced):
         offer.ended_ms = self.now_ms - self.late_ms if offer.ended_ms is None else offer.ended_ms
         del self.offers[offer.offer_id]
         self.timers.clear("offer", offer.offer_id)
-
-    # --- distribution ---
-
-    def index_free_calls(self) -> list[str]:
-        """Let agents find the calls that became free in this step, and return them."""
-        free = list(self.free_calls)
-        for call in [self.calls[call_id] for call_id in free]:
-            self.index.add_call(call, already_ringing=isinstance(call.state, c.Ringing))
-        self.free_calls.clear()
-        return free
-
-    def index_free_agents(self) -> None:
-        """Let calls find the agents who became free in this step."""
-        free = [self.agents[agent_id] for agent_id in self.free_agents]
-        if len(free) > 1:
-            self.index.seat(free)
-        for agent in free:
-            self.index.add_agent(agent)
-        self.free_agents.clear()
 
 
 _TIMERS_OF_CALL = ("max_wait", "reach", "settle", "preferred", "more", "heir")

@@ -33,6 +33,9 @@ def of_call(world: World, call_id: str) -> InParts[tuple[Explanation, ...]]:
     if call is not None and isinstance(call.state, c.Waiting):
         waits = yield from _of_waiting(world, call)
         found += [waits] if waits is not None else []
+    if call is not None and isinstance(call.state, c.Talking) and call.state.offer_id in world.asking:
+        waits = yield from _of_waiting(world, world.asking[call.state.offer_id], call)
+        found += [waits] if waits is not None else []
     return tuple(found)
 
 
@@ -68,7 +71,8 @@ def _cut(call: CallMoment) -> str:
     return f"; {call.strategy} was shown {shown} of {call.candidates} agents, those idle for longest (limits.rank_pool)"
 
 
-def _of_waiting(world: World, call: c.Call) -> InParts[Explanation | None]:
+def _of_waiting(world: World, call: c.Call, talks: c.Call | None = None) -> InParts[Explanation | None]:
+    """Why the call waits. `talks`: the call in whose talk the agent asks a queue, where `call` stands for them."""
     moment, now_ms, may_offer = offers.moment_of_call(world, call), world.now_ms, world.may_offer(call)
     looked = yield from _look(world, moment, world.decisions.past())
     if looked is None:
@@ -89,6 +93,9 @@ def _of_waiting(world: World, call: c.Call) -> InParts[Explanation | None]:
         most = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
         told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in most)
         sentence = f"it waits: {_nobody(len(rejected))} ({told})"
+    if talks is not None:
+        moment = moment._replace(call_id=talks.call_id)
+        sentence = f"{talks.agent_id} asks the queue: {sentence}"
     return _explanation(moment, now_ms, eligible_, rejected, sentence, None)
 
 

@@ -6,7 +6,7 @@ from fsacd.core import agent as a
 from fsacd.core import call as c
 from fsacd.core import offer as o
 from fsacd.core.call import in_queue
-from fsacd.core.life import log_ins, offers, standing
+from fsacd.core.life import asking, log_ins, offers, standing
 from fsacd.core.life.decisions import moment_of
 from fsacd.core.life.world import World
 from fsacd.core.origins import Origins
@@ -27,7 +27,8 @@ def check(world: World) -> None:
     _check_shapes(world)
     _check_timers(world)
     _check_staffing(world)
-    seeking = {i: (call, isinstance(call.state, c.Ringing)) for i, call in world.calls.items() if world.seeks(call)}
+    there = {**world.calls, **world.asking}
+    seeking = {i: (call, isinstance(call.state, c.Ringing)) for i, call in there.items() if world.seeks(call)}
     ready = {agent_id: agent for agent_id, agent in world.agents.items() if agent.room}
     world.index.check(seeking, ready)
     _check_nobody_idle(world, [call for call, _ in seeking.values()], ready)
@@ -161,7 +162,7 @@ def is_third_party(world: World, offer: o.Offer) -> bool:
 
 
 def _check_shapes(world: World) -> None:
-    thirds = {}
+    thirds, asks = {}, dict[str, c.Call]()
     for talk_id, shape in world.shapes.items():
         assert isinstance(world.offers[talk_id].state, o.OfferTalking), "only a talk has a shape"
         if shape.third is not None:
@@ -173,6 +174,13 @@ def _check_shapes(world: World) -> None:
         assert shape.shape is not Shape.HANDED_OVER
         assert (shape.held_since_ms is not None) == is_held(shape)
         assert not shape.untouched or (shape.shape, shape.wanted, shape.third) == (Shape.TOGETHER, None, None)
+        if shape.asks is not None:
+            assert Shape.CALLING in (shape.wanted, shape.shape if shape.wanted is None else None), "asks in vain"
+            assert shape.third is None or isinstance(shape.third.state, o.OfferRinging), "asks who has answered"
+            if shape.third is None and asking.is_there(world, shape.asks):
+                asks[talk_id] = shape.asks
+    assert world.asking == asks, f"agents ask queues in {asks.keys()}"
+    assert not world.asking.keys() & world.calls.keys()
     assert world.thirds == thirds, f"third parties are {thirds}"
 
 
@@ -201,6 +209,7 @@ def _check_timers(world: World) -> None:
     expected |= {TimerKey("preferred", i) for i, call in world.calls.items() if call.preferred is not None}
     expected |= {TimerKey("switch_gone", switch) for switch in _absent(world)}
     optional = {TimerKey(kind, call_id) for kind in ("max_wait", "reach", "more") for call_id in world.calls}
+    optional |= {TimerKey("reach", talk_id) for talk_id in world.asking}
     optional |= {TimerKey("settle", i) for i, call in world.calls.items() if isinstance(call.state, c.Talking)}
     kinds = ("estimated_wait", *Condition)
     optional |= {TimerKey(kind, queue) for kind in kinds for queue in world.staffing.logged_in}

@@ -15,7 +15,7 @@ from fsacd.core.abandoned import Place
 from fsacd.core.call import in_queue
 from fsacd.core.commands import EndCall, SendCall
 from fsacd.core.fact import fact
-from fsacd.core.life import resuming, sticky, visits
+from fsacd.core.life import asking, resuming, sticky, visits
 from fsacd.core.life.world import World
 from fsacd.core.match.ordering import Ordering
 from fsacd.core.match.plugins import Plugins
@@ -172,6 +172,8 @@ def restore(plain: Mapping[str, Any], plugins: Plugins) -> World:
         world.shapes[talk_id] = shape
         if shape.third is not None:
             world.thirds[shape.third.offer_id] = talk_id
+        elif shape.asks is not None and asking.is_there(world, shape.asks):
+            world.asking[talk_id] = shape.asks
     for remembered in memory.agents:
         memory_of_agents.restore(world, remembered)
     # Counting the agents has set these to begin now; the memory knows when each really began.
@@ -244,7 +246,7 @@ def _restore_index(world: World, memory: Memory) -> None:
         if agent.room:
             agent.show()
             world.index.add_agent(agent)
-    for call in world.calls.values():
+    for call in (*world.calls.values(), *world.asking.values()):
         if world.seeks(call):
             world.index.add_call(call, already_ringing=isinstance(call.state, c.Ringing))
     world.free_agents.clear()

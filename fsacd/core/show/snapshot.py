@@ -125,6 +125,7 @@ def _talk(shape: TalkShape | None, talk_id: str, agent_id: str, since_ms: int) -
         muted=shape.muted,
         phone_holds=shape.phone_since_ms is not None,
         number=shape.third.number if shape.third is not None else "",
+        queue=shape.asks.queue if shape.asks is not None else "",
     )
 
 

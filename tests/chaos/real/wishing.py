@@ -66,7 +66,8 @@ class Wishing:
         verbs = VERBS.get(talk["shape"], ())
         if not verbs or chance.random() < 0.3:
             if chance.random() < 0.6:
-                return f"{path}/consult", {"agent": self._colleague()}
+                in_queue = chance.random() < 0.3
+                return f"{path}/consult", {"queue": chance.choice(QUEUES)} if in_queue else {"agent": self._colleague()}
             verbs = verbs or (TalkVerb.HOLD,)
         return f"{path}/{chance.choice(verbs)}", {}
 
